@@ -1,0 +1,3 @@
+"""Make Amazon DynamoDB Streams fire again for items that are already in a table."""
+
+__version__ = "0.1.0"
