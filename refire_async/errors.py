@@ -1,0 +1,62 @@
+"""What can go wrong, what the user can do about it, and the exit code that says so.
+
+Every error that a user can cause or meet is a `RefireError`: one line that says what happened and one that
+says what to do. Everything else is a bug (exit code 1).
+"""
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """Exit codes of `refire`. Scripts rely on them; see docs/design.md, section 5."""
+
+    COMPLETE = 0
+    BUG = 1
+    USAGE = 2
+    STOPPED = 3
+    SOME_FAILED = 4
+    UNPROVEN = 5
+    REFUSED = 10
+    CHECKPOINT_REFUSED = 11
+    INTERRUPTED = 130
+
+
+class RefireError(Exception):
+    """Base of all errors with a cause outside this program.
+
+    `message` says what happened, `action` what to do about it. Both are one line without a final stop.
+    """
+
+    exit_code: ExitCode = ExitCode.BUG
+
+    def __init__(self, message: str, action: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.action = action
+
+    def __str__(self) -> str:
+        return f"{self.message}; {self.action}" if self.action else self.message
+
+
+class UsageError(RefireError):
+    """Bad option, file or value: nothing was tried."""
+
+    exit_code = ExitCode.USAGE
+
+
+class RefusedError(RefireError):
+    """Table, credentials or permission do not allow the run: nothing was written."""
+
+    exit_code = ExitCode.REFUSED
+
+
+class CheckpointRefusedError(RefireError):
+    """The checkpoint belongs to something else, is damaged or is in use; what it holds stays as it is."""
+
+    exit_code = ExitCode.CHECKPOINT_REFUSED
+
+
+class StoppedError(RefireError):
+    """The run ended before its end and can be resumed."""
+
+    exit_code = ExitCode.STOPPED

@@ -1,0 +1,151 @@
+"""What the engine tells while it works. Logs, metrics and progress subscribe; the engine knows none of them.
+
+Events are per page, per batch or rarer, never per item. Subscribers must return at once.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from refire_async.model.counts import Counts
+from refire_async.model.run import RunSpec, Summary
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """The first write is about to be allowed. `expected_items` may be hours old, or None if unknown."""
+
+    spec: RunSpec
+    resumed: bool
+    expected_items: int | None
+    max_wcu: float
+    max_rcu: float
+    bound_by: str
+    checkpoint: str
+    settled_before: Counts
+
+
+@dataclass(frozen=True, slots=True)
+class PageRead:
+    """A page came from the source. `latency_s` is that of its last request."""
+
+    segment: int
+    items: int
+    rcu: float
+    latency_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class BatchWritten:
+    """A batch was answered; `items` of it are settled by the answer. `wcu` includes what refused members cost."""
+
+    segment: int
+    items: int
+    wcu: float
+    latency_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class PageSettled:
+    """Every item of a page has its outcome."""
+
+    segment: int
+    counts: Counts
+
+
+@dataclass(frozen=True, slots=True)
+class Throttled:
+    """The service refused `items` writes (or one read) for lack of capacity."""
+
+    segment: int
+    items: int
+    reason: str
+    resource: str
+    lane_only: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Retried:
+    """An attempt failed for another reason and will be made again after `delay_s`."""
+
+    segment: int
+    items: int
+    reason: str
+    attempt: int
+    delay_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentFinished:
+    """A segment is read to its end (its last pages may still be in their lane)."""
+
+    segment: int
+    finished: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class ItemFailed:
+    """An item cannot be touched; it is listed in the failed-keys file. Keys are personal data: not here."""
+
+    segment: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RateChanged:
+    """The shared rate follows throttling down or recovers. Units per second."""
+
+    wcu: float
+    ceiling: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Nothing can be done right now (no network, no capacity): the run waits and says so."""
+
+    reason: str
+    since_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stopping:
+    """The run stops before its end; what is in flight is finished and saved."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded:
+    """The last event of a run."""
+
+    summary: Summary
+
+
+Event: TypeAlias = (
+    RunStarted
+    | PageRead
+    | BatchWritten
+    | PageSettled
+    | Throttled
+    | Retried
+    | SegmentFinished
+    | ItemFailed
+    | RateChanged
+    | Waiting
+    | Stopping
+    | RunEnded
+)
+
+Emit: TypeAlias = Callable[[Event], None]
+
+
+def fan_out(*subscribers: Emit) -> Emit:
+    """One Emit that calls each subscriber in turn."""
+
+    def emit(event: Event) -> None:
+        for subscriber in subscribers:
+            subscriber(event)
+
+    return emit

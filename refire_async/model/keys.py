@@ -1,0 +1,43 @@
+"""Items and keys as they travel: plain DynamoDB JSON, never wrapped in an object per item."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+AttributeValue: TypeAlias = dict[str, Any]
+"""One value in DynamoDB JSON, such as `{"S": "a"}` or `{"N": "1"}`."""
+
+Item: TypeAlias = dict[str, AttributeValue]
+"""Attributes by name. Sources project only the key, the marker and the TTL attribute."""
+
+Key: TypeAlias = dict[str, AttributeValue]
+"""Key attributes by name; as a LastEvaluatedKey of an index it holds index and table keys."""
+
+KEY_TYPES = ("S", "N", "B")
+
+
+@dataclass(frozen=True, slots=True)
+class KeySchema:
+    """Names and types (`S`, `N` or `B`) of a table's or an index's key attributes."""
+
+    hash_name: str
+    hash_type: str
+    range_name: str | None = None
+    range_type: str | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The hash key's name, then the sort key's where there is one."""
+        return (self.hash_name,) if self.range_name is None else (self.hash_name, self.range_name)
+
+    def key_of(self, item: Mapping[str, AttributeValue]) -> Key:
+        """The part of `item` that is its key. Raises KeyError where an attribute is missing."""
+        return {name: item[name] for name in self.names}
+
+
+def identity(key_names: Sequence[str], item: Mapping[str, AttributeValue]) -> tuple[Any, ...]:
+    """A hashable identity of an item's key, equal for equal keys as DynamoDB returns them.
+
+    DynamoDB gives numbers back in one canonical text, so the text identifies the value.
+    """
+    return tuple(next(iter(item[name].items())) for name in key_names)

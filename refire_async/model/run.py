@@ -1,0 +1,64 @@
+"""What identifies a run, and how it ended."""
+
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from refire_async.model.counts import Counts
+from refire_async.model.keys import KeySchema
+from refire_async.model.marker import Marker
+from refire_async.model.selection import Selection
+
+RunStatus: TypeAlias = Literal["running", "complete", "stopped", "failed", "dry-run"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunSpec:
+    """Everything that must stay the same from a run's start to its end. Plain values: it can be pickled."""
+
+    run_id: str
+    table: str
+    table_id: str
+    keys: KeySchema
+    selection: Selection
+    marker: Marker
+    total_segments: int
+    ttl_attribute: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The result of a run, over all its sittings. Its JSON form is documented API (docs/design.md, section 5)."""
+
+    run_id: str
+    table: str
+    status: RunStatus
+    counts: Counts
+    throttled: int
+    retries: int
+    wcu: float
+    rcu: float
+    seconds: float
+    checkpoint: str | None
+    failed_keys_file: str | None
+
+    @property
+    def items_per_second(self) -> float:
+        """Settled items by time spent running."""
+        return self.counts.settled / self.seconds if self.seconds > 0 else 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """One flat object, fields in the documented order."""
+        return {
+            "run_id": self.run_id,
+            "table": self.table,
+            "status": self.status,
+            **self.counts.to_json(),
+            "throttled": self.throttled,
+            "retries": self.retries,
+            "wcu": round(self.wcu, 1),
+            "rcu": round(self.rcu, 1),
+            "seconds": round(self.seconds, 3),
+            "items_per_second": round(self.items_per_second, 1),
+            "checkpoint": self.checkpoint,
+            "failed_keys_file": self.failed_keys_file,
+        }

@@ -1,0 +1,75 @@
+"""A table as its description tells: what a run needs to know of it, no more."""
+
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from refire_async.model.keys import KeySchema
+
+BillingMode: TypeAlias = Literal["PROVISIONED", "PAY_PER_REQUEST"]
+Projection: TypeAlias = Literal["ALL", "KEYS_ONLY", "INCLUDE"]
+
+
+@dataclass(frozen=True, slots=True)
+class Throughput:
+    """Units per second of a table or a global index; `None` where the mode does not set it.
+
+    `provisioned_*` is what PROVISIONED mode grants, `maximum_*` the OnDemandThroughput limits, `warm_*` what
+    WarmThroughput reports as served at once (DynamoDB API reference).
+    """
+
+    provisioned_read: float | None = None
+    provisioned_write: float | None = None
+    maximum_read: float | None = None
+    maximum_write: float | None = None
+    warm_read: float | None = None
+    warm_write: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """A secondary index. `scope` tells whose capacity its writes consume: its own, or the table's."""
+
+    name: str
+    scope: Literal["global", "local"]
+    keys: KeySchema
+    projection: Projection
+    projected: frozenset[str] = frozenset()
+    status: str = "ACTIVE"
+    throughput: Throughput = field(default_factory=Throughput)
+
+    def projects(self, attribute: str, table_keys: KeySchema) -> bool:
+        """Whether entries of this index carry `attribute`, so that a touch of it changes them."""
+        if self.projection == "ALL":
+            return True
+        return attribute in self.projected or attribute in self.keys.names or attribute in table_keys.names
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """The table's stream. `arn` stays for 24 hours after the stream was disabled."""
+
+    enabled: bool
+    view_type: str | None = None
+    arn: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """What DescribeTable says. `item_count` and `size_bytes` may be 6 hours old (API reference)."""
+
+    name: str
+    arn: str
+    table_id: str
+    status: str
+    keys: KeySchema
+    billing: BillingMode
+    throughput: Throughput
+    indexes: tuple[Index, ...]
+    stream: Stream
+    item_count: int
+    size_bytes: int
+    replicas: tuple[str, ...] = ()
+
+    def index(self, name: str) -> Index | None:
+        """The index of that name, or None."""
+        return next((index for index in self.indexes if index.name == name), None)

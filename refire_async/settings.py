@@ -1,0 +1,101 @@
+"""What the user asked for: flags over environment over file over defaults, as frozen values.
+
+The command line makes these; the engine takes them. Nothing here looks at a table: what only the table can
+tell (key types, capacity) is still open in them.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from refire_async.model.keys import AttributeValue
+from refire_async.model.marker import MarkerKind
+
+WriterKind: TypeAlias = Literal["partiql", "update"]
+KeyType: TypeAlias = Literal["S", "N", "B"]
+
+DEFAULT_WCU_PERCENT = 80.0
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """Where the table is. `None` leaves a choice to the usual AWS configuration."""
+
+    region: str | None = None
+    profile: str | None = None
+    endpoint_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How fast a run may be.
+
+    `max_wcu`/`max_rcu` are units per second and rule over `wcu_percent`, the share of the table's capacity.
+    `max_rate` is items per second, for consumers that are slower than the table.
+    """
+
+    wcu_percent: float = DEFAULT_WCU_PERCENT
+    max_wcu: float | None = None
+    max_rcu: float | None = None
+    max_rate: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """How a run works inside; `None` lets it choose.
+
+    Memory for items in waiting: lanes x 2 pages x page_items x about 1.5 KB (key, marker and bookkeeping).
+    """
+
+    segments: int | None = None
+    workers: int | None = None
+    writer: WriterKind = "partiql"
+    give_up_after_s: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which items, as the user wrote it; types of key values may be open until the table is known.
+
+    `key_value` is text (base64 for type B).
+    """
+
+    index: str | None = None
+    key_name: str | None = None
+    key_value: str | None = None
+    key_type: KeyType | None = None
+    sort_key_condition: str | None = None
+    filter: str | None = None
+    names: tuple[tuple[str, str], ...] = ()
+    values: tuple[tuple[str, AttributeValue], ...] = ()
+    keys_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunSettings:
+    """A new run."""
+
+    table: str
+    connection: Connection = field(default_factory=Connection)
+    choice: Choice = field(default_factory=Choice)
+    marker: MarkerKind = "revision"
+    marker_attribute: str | None = None
+    budget: Budget = field(default_factory=Budget)
+    tuning: Tuning = field(default_factory=Tuning)
+    max_items: int | None = None
+    checkpoint: Path | None = None
+    run_id: str | None = None
+    dry_run: bool = False
+    ignore: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeSettings:
+    """A run that goes on. `checkpoint` is its file; what identifies the run is read from there."""
+
+    checkpoint: Path
+    connection: Connection = field(default_factory=Connection)
+    budget: Budget = field(default_factory=Budget)
+    tuning: Tuning = field(default_factory=Tuning)
+    max_items: int | None = None
+    ignore: frozenset[str] = frozenset()
