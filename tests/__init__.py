@@ -1,0 +1,1 @@
+"""The tests of refire-async: units by room, and scenarios that judge the program from outside."""
