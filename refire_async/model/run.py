@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+from refire_async.errors import ExitCode
 from refire_async.model.counts import Counts
 from refire_async.model.keys import KeySchema
 from refire_async.model.marker import Marker
@@ -62,3 +63,26 @@ class Summary:
             "checkpoint": self.checkpoint,
             "failed_keys_file": self.failed_keys_file,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class DryRun:
+    """What a run would do: items that it would touch and the units that this costs. Nothing was written.
+
+    `more`: the look ended at a limit that the user set, so the real run covers more.
+    """
+
+    items: int
+    wcu: float
+    rcu: float
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a sitting ended. `reason` is one line for people where it ended before its end."""
+
+    summary: Summary
+    exit_code: ExitCode
+    reason: str | None = None
+    dry_run: DryRun | None = None
