@@ -1,0 +1,8 @@
+"""``python -m refire_async.sandbox``: the child that ``SandboxProcess`` starts. People use ``refire sandbox``."""
+
+import sys
+
+from refire_async.sandbox.process import run_child
+
+if __name__ == "__main__":
+    sys.exit(run_child())

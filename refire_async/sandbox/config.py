@@ -1,0 +1,96 @@
+"""What a sandbox is started with: one frozen record of plain values that crosses the process boundary as JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import ipaddress
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SandboxConfig:
+    """Settings of one sandbox server.
+
+    Every value is plain JSON data; ``faults`` and ``tables`` hold the parsed content of the files of the same
+    name (see docs/sandbox.md). ``port`` 0 takes any free port. ``partitions`` and ``split_after`` (seconds
+    of sustained heat) are decided by the capacity model where they are None. ``latency`` is written as
+    ``5ms`` or ``lognormal:5ms,0.5``. Call ``validate`` before use.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    burst_seconds: float = 300.0
+    partitions: int | None = None
+    split_after: float | None = None
+    latency: str | None = None
+    faults: Mapping[str, Any] | None = None
+    tables: tuple[Mapping[str, Any], ...] = ()
+    seed: int = 0
+
+    @classmethod
+    def from_files(
+        cls, *, tables_file: str | Path | None = None, faults_file: str | Path | None = None, **settings: Any
+    ) -> SandboxConfig:
+        """Read ``--tables`` and ``--faults`` files, validate everything and return the record.
+
+        Raises ``ValueError`` with one line that names the file or option and says what is wrong.
+        """
+        if tables_file is not None:
+            tables = _read_json(tables_file, "--tables")
+            if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+                raise ValueError(f"--tables {tables_file}: must hold a JSON list of tables")
+            settings["tables"] = tuple(tables)
+        if faults_file is not None:
+            faults = _read_json(faults_file, "--faults")
+            if not isinstance(faults, dict):
+                raise ValueError(f"--faults {faults_file}: must hold a JSON object")
+            settings["faults"] = faults
+        return cls(**settings).validate()
+
+    def validate(self) -> SandboxConfig:
+        """Return self, or raise ``ValueError`` with one line that says which value is wrong and why."""
+        if not self.host:
+            raise ValueError("host: must not be empty; 127.0.0.1 is the default")
+        if not 0 <= self.port <= 65535:
+            raise ValueError(f"port: {self.port} is not between 0 and 65535")
+        if not 0 <= self.burst_seconds <= 86_400:
+            raise ValueError(f"burst seconds: {self.burst_seconds} is not between 0 and 86400")
+        if self.partitions is not None and not 1 <= self.partitions <= 100_000:
+            raise ValueError(f"partitions: {self.partitions} is not between 1 and 100000")
+        if self.split_after is not None and not self.split_after > 0:
+            raise ValueError(f"split after: {self.split_after} seconds is not more than 0")
+        return self
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only programs of this machine can reach ``host``."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    def to_json(self) -> bytes:
+        """One line of JSON, as ``from_json`` reads it."""
+        return orjson.dumps(dataclasses.asdict(self))
+
+    @classmethod
+    def from_json(cls, text: bytes) -> SandboxConfig:
+        """The record that ``to_json`` wrote."""
+        values = orjson.loads(text)
+        values["tables"] = tuple(values["tables"])
+        return cls(**values)
+
+
+def _read_json(path: str | Path, option: str) -> Any:
+    try:
+        return orjson.loads(Path(path).read_bytes())
+    except OSError as error:
+        raise ValueError(f"{option} {path}: {error.strerror or error}") from error
+    except orjson.JSONDecodeError as error:
+        raise ValueError(f"{option} {path}: not valid JSON: {error}") from error

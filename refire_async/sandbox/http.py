@@ -1,0 +1,299 @@
+"""HTTP/1.1 for one handler that answers at once: keep-alive, pipelining, bounded heads and bodies.
+
+``Request`` and ``Response`` are the whole contract. The handler is a plain function and is called for one
+request of the process at a time. Delays and broken answers are told in the ``Response``, so that a fault is
+decided elsewhere and only carried out here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import itertools
+import os
+import socket
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from http import HTTPStatus
+from typing import cast
+from zlib import crc32
+
+import httptools
+
+# DynamoDB takes requests of up to 16 MB (Developer Guide: Quotas); some room for JSON around it.
+MAX_BODY_BYTES = 17 * 1024 * 1024
+MAX_HEAD_BYTES = 64 * 1024
+# Requests of one connection that may wait behind a delayed answer before reading stops.
+_MAX_WAITING = 64
+# Bytes of one write and pause between two, when an answer is to drip.
+_DRIP_BYTES = 16
+_DRIP_PAUSE_S = 0.05
+
+
+class Ending(Enum):
+    """What happens to a response on its way."""
+
+    WHOLE = "whole"
+    DRIP = "drip"  # a few bytes at a time
+    TRUNCATED = "truncated"  # half of the body, then the connection closes
+    RESET = "reset"  # nothing, and the connection is reset
+
+
+@dataclass(slots=True)
+class Request:
+    """One parsed request; header names are lower case."""
+
+    method: str
+    target: str
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass(slots=True)
+class Response:
+    """What to send; ``delay_s`` counts from the arrival of the request."""
+
+    status: int
+    body: bytes
+    content_type: str = "application/x-amz-json-1.0"
+    delay_s: float = 0.0
+    ending: Ending = Ending.WHOLE
+    wrong_crc: bool = False
+    close: bool = False
+    gzip: bool = False
+
+
+Handler = Callable[[Request], Response]
+
+_REASONS = {status.value: status.phrase for status in HTTPStatus}
+_request_ids = (f"{number:012d}" for number in itertools.count(1))
+_REQUEST_ID_HEAD = os.urandom(20).hex().upper()
+
+
+def render(response: Response, *, keep_alive: bool) -> bytes:
+    """The bytes of a response, with the headers that DynamoDB sends and clients look at."""
+    body = response.body
+    extra = ""
+    if response.gzip:
+        body = gzip.compress(body, 1)
+        extra = "Content-Encoding: gzip\r\n"
+    crc = crc32(body) ^ (1 if response.wrong_crc else 0)
+    head = (
+        f"HTTP/1.1 {response.status} {_REASONS.get(response.status, '')}\r\n"
+        "Server: Server\r\n"
+        f"Content-Type: {response.content_type}\r\n"
+        f"Content-Length: {len(body)}\r\n"
+        f"Connection: {'keep-alive' if keep_alive else 'close'}\r\n"
+        f"x-amzn-RequestId: {_REQUEST_ID_HEAD}{next(_request_ids)}\r\n"
+        f"{extra}x-amz-crc32: {crc}\r\n\r\n"
+    )
+    return head.encode("ascii") + body
+
+
+class HttpProtocol(asyncio.Protocol):
+    """One connection. Requests are answered in the order of their arrival."""
+
+    def __init__(self, handler: Handler, connections: set[HttpProtocol]) -> None:
+        self._handler = handler
+        self._connections = connections
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport
+        self._parser = httptools.HttpRequestParser(self)
+        self._reset_message()
+        self._waiting: deque[tuple[Request, bool]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+        self._writable = True
+        self._reading = True
+        self._closing = False
+
+    # Connection
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        sock = transport.get_extra_info("socket")
+        if sock is not None:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._connections.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - part of the protocol
+        self._connections.discard(self)
+        self._closing = True
+        self._waiting.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def pause_writing(self) -> None:
+        self._writable = False
+
+    def resume_writing(self) -> None:
+        self._writable = True
+        self._answer_waiting()
+
+    def close(self) -> None:
+        """Close the connection; what was written still goes out."""
+        self._closing = True
+        self._transport.close()
+
+    def abort(self) -> None:
+        """Close the connection at once."""
+        self._closing = True
+        self._transport.abort()
+
+    # Parsing
+
+    def _reset_message(self) -> None:
+        self._url = b""
+        self._headers: dict[str, str] = {}
+        self._body: list[bytes] = []
+        self._body_bytes = 0
+        self._head_bytes = 0
+        self._in_head = True
+
+    def data_received(self, data: bytes) -> None:
+        if self._closing:
+            return
+        if self._in_head:
+            self._head_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._refuse(400, "this server speaks HTTP/1.1 only")
+        except httptools.HttpParserError:
+            # Raised by httptools for a broken message, and for _TooLarge in one of our callbacks.
+            if not self._closing:
+                self._refuse(400, "the request is not HTTP/1.1")
+        else:
+            if self._in_head and self._head_bytes > MAX_HEAD_BYTES:
+                self._refuse(431, "the request head is too large")
+
+    def on_url(self, url: bytes) -> None:
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        self._head_bytes = 0
+        length = self._headers.get("content-length", "0")
+        if not length.isdecimal() or int(length) > MAX_BODY_BYTES:
+            self._refuse(413, "the request body is too large")
+        elif self._headers.get("expect", "").lower() == "100-continue":
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def on_body(self, body: bytes) -> None:
+        self._body_bytes += len(body)
+        if self._body_bytes > MAX_BODY_BYTES:
+            if not self._closing:
+                self._refuse(413, "the request body is too large")
+            return
+        self._body.append(body)
+
+    def on_message_complete(self) -> None:
+        if self._closing:
+            return
+        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        request = Request(
+            self._parser.get_method().decode("latin-1"), self._url.decode("latin-1"), self._headers, body
+        )
+        keep_alive = self._parser.should_keep_alive()
+        self._reset_message()
+        if self._timer is None and self._writable and not self._waiting:
+            self._answer(request, keep_alive)
+            return
+        self._waiting.append((request, keep_alive))
+        if self._reading and len(self._waiting) >= _MAX_WAITING:
+            self._reading = False
+            self._transport.pause_reading()
+
+    # Answering
+
+    def _refuse(self, status: int, message: str) -> None:
+        """The connection cannot go on: say why and close it."""
+        self._closing = True
+        body = f'{{"__type":"com.amazon.coral.service#SerializationException","message":"{message}"}}'
+        self._transport.write(render(Response(status, body.encode()), keep_alive=False))
+        self._transport.close()
+
+    def _answer(self, request: Request, keep_alive: bool) -> None:  # noqa: FBT001 - called once, per request
+        response = self._handler(request)
+        keep_alive = keep_alive and not response.close and response.ending is Ending.WHOLE
+        if response.delay_s > 0 or response.ending is not Ending.WHOLE:
+            self._timer = self._loop.call_later(response.delay_s, self._send_late, response, keep_alive)
+            return
+        self._transport.write(render(response, keep_alive=keep_alive))
+        if not keep_alive:
+            self.close()
+
+    def _answer_waiting(self) -> None:
+        while self._waiting and self._timer is None and self._writable and not self._closing:
+            self._answer(*self._waiting.popleft())
+        if not self._reading and not self._closing and len(self._waiting) < _MAX_WAITING // 2:
+            self._reading = True
+            self._transport.resume_reading()
+
+    def _send_late(self, response: Response, keep_alive: bool) -> None:  # noqa: FBT001
+        self._timer = None
+        if self._transport.is_closing():
+            return
+        data = render(response, keep_alive=keep_alive)
+        if response.ending is Ending.RESET:
+            _reset(self._transport)
+            return
+        if response.ending is Ending.DRIP:
+            self._drip(memoryview(data))
+            return
+        if response.ending is Ending.TRUNCATED:
+            data = data[: len(data) - (len(response.body) + 1) // 2]
+            keep_alive = False
+        self._transport.write(data)
+        if not keep_alive:
+            self.close()
+            return
+        self._answer_waiting()
+
+    def _drip(self, rest: memoryview) -> None:
+        self._timer = None
+        if self._transport.is_closing():
+            return
+        self._transport.write(bytes(rest[:_DRIP_BYTES]))
+        if len(rest) > _DRIP_BYTES:
+            self._timer = self._loop.call_later(_DRIP_PAUSE_S, self._drip, rest[_DRIP_BYTES:])
+        else:
+            self.close()
+
+
+def _reset(transport: asyncio.Transport) -> None:
+    """Close with RST instead of FIN, so that the peer sees "connection reset"."""
+    sock = transport.get_extra_info("socket")
+    if sock is not None:
+        linger_at_once = b"\x01\x00\x00\x00\x00\x00\x00\x00"  # struct linger: on, 0 s
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger_at_once)
+    transport.abort()
+
+
+class HttpServer:
+    """A listening server; ``url`` is where it answers."""
+
+    def __init__(self, server: asyncio.Server, connections: set[HttpProtocol]) -> None:
+        self._server = server
+        self._connections = connections
+        host, port = server.sockets[0].getsockname()[:2]
+        self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    async def close(self) -> None:
+        """Stop listening and drop every connection."""
+        self._server.close()
+        for connection in list(self._connections):
+            connection.abort()
+        await self._server.wait_closed()
+
+
+async def listen(handler: Handler, host: str, port: int) -> HttpServer:
+    """Serve ``handler`` on an address; raises ``OSError`` if it cannot be had."""
+    connections: set[HttpProtocol] = set()
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: HttpProtocol(handler, connections), host, port, backlog=512)
+    return HttpServer(server, connections)
