@@ -111,15 +111,7 @@ class SandboxProcess:
             with contextlib.suppress(BrokenPipeError):
                 process.stdin.write(self.config.to_json() + b"\n")
                 process.stdin.flush()
-            answer = process.stdout.readline()
-            if not answer:
-                raise SandboxError(
-                    f"the sandbox process ended with exit code {process.wait()} before it answered"
-                )
-            message = orjson.loads(answer)
-            if "error" in message:
-                raise SandboxError(f"the sandbox cannot start: {message['error']}")
-            self.url = str(message["url"])
+            self.url = _url_of(process.stdout.readline())
         except BaseException:
             self.stop()
             raise
