@@ -1,0 +1,128 @@
+"""Why a request is throttled, and how DynamoDB says so.
+
+The sixteen reasons are {Table, Index} x {Read, Write} x four limits (Developer Guide: Diagnosing throttling;
+API Reference: ThrottlingReason).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from enum import StrEnum
+from typing import Any
+
+from refire_async.sandbox.capacity.settings import CapacitySettings, ThrottleError
+
+
+class Reason(StrEnum):
+    """``reason`` of a member of ThrottlingReasons."""
+
+    TABLE_READ_PROVISIONED = "TableReadProvisionedThroughputExceeded"
+    TABLE_WRITE_PROVISIONED = "TableWriteProvisionedThroughputExceeded"
+    INDEX_READ_PROVISIONED = "IndexReadProvisionedThroughputExceeded"
+    INDEX_WRITE_PROVISIONED = "IndexWriteProvisionedThroughputExceeded"
+    TABLE_READ_KEY_RANGE = "TableReadKeyRangeThroughputExceeded"
+    TABLE_WRITE_KEY_RANGE = "TableWriteKeyRangeThroughputExceeded"
+    INDEX_READ_KEY_RANGE = "IndexReadKeyRangeThroughputExceeded"
+    INDEX_WRITE_KEY_RANGE = "IndexWriteKeyRangeThroughputExceeded"
+    TABLE_READ_ACCOUNT = "TableReadAccountLimitExceeded"
+    TABLE_WRITE_ACCOUNT = "TableWriteAccountLimitExceeded"
+    INDEX_READ_ACCOUNT = "IndexReadAccountLimitExceeded"
+    INDEX_WRITE_ACCOUNT = "IndexWriteAccountLimitExceeded"
+    TABLE_READ_MAXIMUM = "TableReadMaxOnDemandThroughputExceeded"
+    TABLE_WRITE_MAXIMUM = "TableWriteMaxOnDemandThroughputExceeded"
+    INDEX_READ_MAXIMUM = "IndexReadMaxOnDemandThroughputExceeded"
+    INDEX_WRITE_MAXIMUM = "IndexWriteMaxOnDemandThroughputExceeded"
+
+    @property
+    def of_index(self) -> bool:
+        """Whether the resource is an index."""
+        return self.value.startswith("Index")
+
+    @property
+    def of_read(self) -> bool:
+        """Whether a read was throttled, not a write."""
+        return "Read" in self.value
+
+
+class Limit(StrEnum):
+    """The last part of a reason: which kind of limit was reached."""
+
+    PROVISIONED = "ProvisionedThroughputExceeded"
+    KEY_RANGE = "KeyRangeThroughputExceeded"
+    ACCOUNT = "AccountLimitExceeded"
+    MAXIMUM = "MaxOnDemandThroughputExceeded"
+
+
+_PROVISIONED_TABLE = (
+    "The level of configured provisioned throughput for the table was exceeded. "
+    "Consider increasing your provisioning level with the UpdateTable API."
+)
+_PROVISIONED_INDEX = (
+    "The level of configured provisioned throughput for one or more global secondary indexes of the table was "
+    "exceeded. Consider increasing your provisioning level for the under-provisioned global secondary indexes "
+    "with the UpdateTable API"
+)
+_CURRENT_CAPACITY = (
+    "Throughput exceeds the current capacity of your table or index. DynamoDB is automatically scaling your "
+    "table or index so please try again shortly. If exceptions persist, check if you have a hot key: "
+    "https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html"
+)
+_MAXIMUM = "Throughput exceeds the maximum OnDemandThroughput configured on table or index"
+_ACCOUNT = (
+    "Throughput exceeds the current throughput limit for your account. Please contact AWS Support at "
+    "https://aws.amazon.com/support request a limit increase"
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Throttle:
+    """One refusal: ``error`` is the exception type, ``index`` the index at fault (None: the table),
+    ``resource`` its ARN."""
+
+    reason: Reason
+    index: str | None
+    resource: str
+    error: ThrottleError
+    message: str
+
+    @property
+    def extra(self) -> dict[str, Any]:
+        """Further members of the error body; ThrottlingException spells the member in lower case (API Reference)."""
+        member = "throttlingReasons" if self.error == "ThrottlingException" else "ThrottlingReasons"
+        return {member: [{"reason": self.reason.value, "resource": self.resource}]}
+
+
+def reason_for(limit: Limit, *, index: bool, read: bool) -> Reason:
+    """The reason made of its three parts."""
+    return Reason(f"{'Index' if index else 'Table'}{'Read' if read else 'Write'}{limit}")
+
+
+def throttle_for(
+    reason: Reason, *, table_arn: str, index: str | None = None, settings: CapacitySettings | None = None
+) -> Throttle:
+    """The refusal for a reason; also used for throttles that a fault file forces.
+
+    Raises ``ValueError`` if the reason speaks of an index and none is named, or the other way round.
+    """
+    if reason.of_index != (index is not None):
+        raise ValueError(f"{reason.value} does not fit " + (f"index {index}" if index else "a table"))
+    settings = settings or CapacitySettings()
+    resource = table_arn if index is None else f"{table_arn}/index/{index}"
+    limit = Limit(
+        reason.value.removeprefix("Index").removeprefix("Table").removeprefix("Read").removeprefix("Write")
+    )
+    error, message = _said(limit, settings, of_index=index is not None)
+    return Throttle(reason, index, resource, error, message)
+
+
+def _said(limit: Limit, settings: CapacitySettings, *, of_index: bool) -> tuple[ThrottleError, str]:
+    match limit:
+        case Limit.PROVISIONED:
+            error: ThrottleError = "ProvisionedThroughputExceededException"
+            return error, _PROVISIONED_INDEX if of_index else _PROVISIONED_TABLE
+        case Limit.KEY_RANGE:
+            return settings.key_range_error, _CURRENT_CAPACITY
+        case Limit.ACCOUNT:
+            return settings.account_limit_error, _ACCOUNT
+        case Limit.MAXIMUM:
+            return "ThrottlingException", _MAXIMUM
