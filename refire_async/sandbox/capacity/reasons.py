@@ -13,6 +13,15 @@ from typing import Any
 from refire_async.sandbox.capacity.settings import CapacitySettings, ThrottleError
 
 
+class Limit(StrEnum):
+    """The last part of a reason: which kind of limit was reached."""
+
+    PROVISIONED = "ProvisionedThroughputExceeded"
+    KEY_RANGE = "KeyRangeThroughputExceeded"
+    ACCOUNT = "AccountLimitExceeded"
+    MAXIMUM = "MaxOnDemandThroughputExceeded"
+
+
 class Reason(StrEnum):
     """``reason`` of a member of ThrottlingReasons."""
 
@@ -43,14 +52,10 @@ class Reason(StrEnum):
         """Whether a read was throttled, not a write."""
         return "Read" in self.value
 
-
-class Limit(StrEnum):
-    """The last part of a reason: which kind of limit was reached."""
-
-    PROVISIONED = "ProvisionedThroughputExceeded"
-    KEY_RANGE = "KeyRangeThroughputExceeded"
-    ACCOUNT = "AccountLimitExceeded"
-    MAXIMUM = "MaxOnDemandThroughputExceeded"
+    @property
+    def limit(self) -> Limit:
+        """Which kind of limit was reached."""
+        return next(limit for limit in Limit if self.value.endswith(limit))
 
 
 _PROVISIONED_TABLE = (
@@ -98,31 +103,39 @@ def reason_for(limit: Limit, *, index: bool, read: bool) -> Reason:
 
 
 def throttle_for(
-    reason: Reason, *, table_arn: str, index: str | None = None, settings: CapacitySettings | None = None
+    reason: Reason,
+    *,
+    table_arn: str,
+    index: str | None = None,
+    on_demand: bool = False,
+    settings: CapacitySettings | None = None,
 ) -> Throttle:
-    """The refusal for a reason; also used for throttles that a fault file forces.
+    """The refusal for a reason; also for throttles that a fault file forces. ``on_demand`` is the table's mode.
 
     Raises ``ValueError`` if the reason speaks of an index and none is named, or the other way round.
     """
     if reason.of_index != (index is not None):
         raise ValueError(f"{reason.value} does not fit " + (f"index {index}" if index else "a table"))
-    settings = settings or CapacitySettings()
     resource = table_arn if index is None else f"{table_arn}/index/{index}"
-    limit = Limit(
-        reason.value.removeprefix("Index").removeprefix("Table").removeprefix("Read").removeprefix("Write")
-    )
-    error, message = _said(limit, settings, of_index=index is not None)
-    return Throttle(reason, index, resource, error, message)
+    error = _error_of(reason.limit, settings or CapacitySettings(), on_demand=on_demand)
+    return Throttle(reason, index, resource, error, _message_of(reason, error))
 
 
-def _said(limit: Limit, settings: CapacitySettings, *, of_index: bool) -> tuple[ThrottleError, str]:
-    match limit:
-        case Limit.PROVISIONED:
-            error: ThrottleError = "ProvisionedThroughputExceededException"
-            return error, _PROVISIONED_INDEX if of_index else _PROVISIONED_TABLE
-        case Limit.KEY_RANGE:
-            return settings.key_range_error, _CURRENT_CAPACITY
-        case Limit.ACCOUNT:
-            return settings.account_limit_error, _ACCOUNT
-        case Limit.MAXIMUM:
-            return "ThrottlingException", _MAXIMUM
+def _error_of(limit: Limit, settings: CapacitySettings, *, on_demand: bool) -> ThrottleError:
+    if limit is Limit.ACCOUNT:
+        return settings.account_limit_error
+    if limit is Limit.KEY_RANGE and settings.key_range_error is not None:
+        return settings.key_range_error
+    if limit is Limit.MAXIMUM or (limit is Limit.KEY_RANGE and on_demand):
+        return "ThrottlingException"
+    return "ProvisionedThroughputExceededException"
+
+
+def _message_of(reason: Reason, error: ThrottleError) -> str:
+    if reason.limit is Limit.ACCOUNT or error == "RequestLimitExceeded":
+        return _ACCOUNT
+    if reason.limit is Limit.MAXIMUM:
+        return _MAXIMUM
+    if error == "ThrottlingException":
+        return _CURRENT_CAPACITY
+    return _PROVISIONED_INDEX if reason.of_index else _PROVISIONED_TABLE

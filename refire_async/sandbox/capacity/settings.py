@@ -16,9 +16,9 @@ class CapacitySettings:
 
     ``burst_seconds``
         Unused provisioned throughput that is kept for later (Developer Guide: Burst and adaptive capacity:
-        300). 0 turns burst off: every bucket then holds one second of capacity and starts empty, so that not
-        even the first second exceeds the rate by more than what was left unused since the table was made.
-        With burst on, buckets start full (undocumented).
+        300). A bucket never holds less than one second of capacity. With 0, burst is off and buckets also
+        start empty, so that a new table grants no more than its rate; otherwise they start full (what a new
+        table of the service has at first is undocumented).
     ``split_after``
         Seconds of sustained heat after which a partition is split; None never splits for heat. The service's
         delay is undocumented; published load tests saw splits after about ten minutes (AWS Database Blog:
@@ -46,6 +46,7 @@ class CapacitySettings:
     ``key_range_error``
         Exception type that carries KeyRangeThroughputExceeded. The Developer Guide's diagnosis page says
         ProvisionedThroughputExceededException, its GSI page and the BatchWriteItem API ThrottlingException.
+        None: the former from provisioned tables, the latter from on-demand ones.
     ``account_limit_error``
         Exception type that carries AccountLimitExceeded: ThrottlingException on the GSI page,
         RequestLimitExceeded on the error page.
@@ -65,7 +66,7 @@ class CapacitySettings:
     quota_read_units: float = 40000.0
     account_write_units: float = 80000.0
     account_read_units: float = 80000.0
-    key_range_error: ThrottleError = "ProvisionedThroughputExceededException"
+    key_range_error: ThrottleError | None = None
     account_limit_error: ThrottleError = "ThrottlingException"
 
     def validate(self) -> CapacitySettings:

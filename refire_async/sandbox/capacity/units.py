@@ -89,23 +89,26 @@ def scan_units(
 ) -> tuple[float, ...]:
     """RCU of one Scan page for each partition that it touched, in the order given; the sum is the page's cost.
 
-    The sizes of the items evaluated, filtered out or not, are summed and rounded up once for the page; a
-    touched partition that holds nothing costs one block all the same (Developer Guide: Scan, capacity units).
-    The service's rounding of a page that spans partitions is not documented: with ``round_per_partition``
-    each partition's part is rounded by itself. A page that touches nothing still costs one block if
-    ``bytes_by_partition`` is ``(0,)``.
+    The sizes of the items evaluated, filtered out or not, are summed and rounded up once for the page, and
+    every touched partition costs at least one block, even if it holds nothing (Developer Guide: Scan, capacity
+    units). How a page that spans partitions is rounded is not documented: with ``round_per_partition`` each
+    partition's part is rounded by itself.
     """
     rate = _rate(consistent)
     if round_per_partition or len(bytes_by_partition) == 1:
         return tuple(_read_blocks(size) * rate for size in bytes_by_partition)
-    # The page's blocks are shared out by running total, so that the shares are whole and their sum is exact.
+    total = sum(bytes_by_partition)
+    holding = sum(1 for size in bytes_by_partition if size)
+    # One block each, then what is left of the page's sum, shared by size. Shares are differences of a
+    # running total, so that they are whole and add up.
+    left = max(0, -(-total // READ_UNIT_BYTES) - holding)
     shares = []
-    running, charged = 0, 0
+    running = given = 0
     for size in bytes_by_partition:
         running += size
-        blocks = -(-running // READ_UNIT_BYTES)
-        shares.append((blocks - charged if size else 1) * rate)
-        charged = blocks
+        upto = left * running // total if total else 0
+        shares.append((1 + upto - given) * rate)
+        given = upto
     return tuple(shares)
 
 
