@@ -1,0 +1,59 @@
+"""The command line. Each command is a module of this package with the same name."""
+
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+import click
+
+from refire_async import __version__
+from refire_async.cli.boundary import guarded
+from refire_async.cli.help import LazyGroup
+
+COMMANDS = {
+    "run": "Fire the stream event of every selected item again.",
+    "resume": "Go on with a run that was stopped.",
+    "status": "List runs, finished and unfinished.",
+    "sandbox": "Run a DynamoDB on this machine to try things on.",
+    "demo": "Show how it works, in a sandbox.",
+}
+
+START = (
+    ("refire demo", "See it work, without an AWS account."),
+    ("refire run --table NAME --dry-run", "What would be touched, at what cost."),
+    ("refire run --table NAME", "Fire every item's event again, once."),
+)
+
+
+@click.group(
+    cls=LazyGroup,
+    lazy=COMMANDS,
+    start=START,
+    no_args_is_help=False,
+    invoke_without_command=True,
+    subcommand_metavar="COMMAND ...",
+    options_metavar="",
+    epilog="Ctrl-C stops a run in good order. Every command has --help, with examples.",
+)
+@click.version_option(__version__, prog_name="refire", message="%(prog)s %(version)s")
+@click.pass_context
+def program(ctx: click.Context) -> int:
+    """Make DynamoDB Streams fire again for items that are already in a table."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+    return 0
+
+
+def invoke(arguments: Sequence[str]) -> int:
+    """Run the program with these arguments and give its exit code. Never raises."""
+
+    def work() -> int:
+        with program.make_context("refire", list(arguments)) as ctx:
+            return int(program.invoke(ctx) or 0)
+
+    return guarded(work)
+
+
+def main() -> NoReturn:
+    """`refire` and `python -m refire_async`."""
+    sys.exit(invoke(sys.argv[1:]))

@@ -1,0 +1,89 @@
+"""Which items a command is about: the selection options, checked as far as no table is needed."""
+
+from typing import Any
+
+import click
+
+from refire_async.cli.expressions import (
+    Names,
+    Values,
+    check_base64,
+    check_number,
+    check_placeholders,
+    parse_names,
+    parse_values,
+)
+from refire_async.cli.params import origin
+from refire_async.errors import UsageError
+from refire_async.settings import Choice
+
+_NOT_WITH_KEYS_FILE = (
+    "index",
+    "key_name",
+    "key_value",
+    "key_type",
+    "sort_key_condition",
+    "filter",
+    "names",
+    "values",
+)
+
+
+def make_choice(ctx: click.Context, given: dict[str, Any]) -> Choice:
+    """The selection options of a command. Raises UsageError where they do not go together."""
+    _check_combination(ctx, given)
+    names: Names = parse_names(given["names"], _where(ctx, "names")) if given["names"] else ()
+    values: Values = parse_values(given["values"], _where(ctx, "values")) if given["values"] else ()
+    check_placeholders(
+        (
+            (_where(ctx, "sort_key_condition"), given["sort_key_condition"]),
+            (_where(ctx, "filter"), given["filter"]),
+        ),
+        names,
+        values,
+    )
+    _check_key_value(ctx, given)
+    return Choice(
+        index=given["index"],
+        key_name=given["key_name"],
+        key_value=given["key_value"],
+        key_type=given["key_type"],
+        sort_key_condition=given["sort_key_condition"],
+        filter=given["filter"],
+        names=names,
+        values=values,
+        keys_file=given["keys_file"],
+    )
+
+
+def _check_combination(ctx: click.Context, given: dict[str, Any]) -> None:
+    if given["keys_file"] is not None:
+        for name in _NOT_WITH_KEYS_FILE:
+            if given[name] is not None:
+                raise UsageError(
+                    f"{_where(ctx, 'keys_file')} and {_where(ctx, name)} do not go together",
+                    "the file names the items; leave the other one out",
+                )
+    if given["key_value"] is None:
+        for name in ("key_name", "key_type", "sort_key_condition"):
+            if given[name] is not None:
+                raise UsageError(
+                    f"{_where(ctx, name)} needs --key-value",
+                    "add --key-value VALUE, or leave it out to select the whole table",
+                )
+
+
+def _check_key_value(ctx: click.Context, given: dict[str, Any]) -> None:
+    check = {"N": check_number, "B": check_base64}.get(given["key_type"] or "")
+    if check is not None:
+        try:
+            check(given["key_value"])
+        except ValueError as error:
+            raise UsageError(
+                f"{_where(ctx, 'key_value')}: {error}", f"give a value that fits {_where(ctx, 'key_type')}"
+            ) from None
+
+
+def _where(ctx: click.Context, name: str) -> str:
+    param = next(param for param in ctx.command.params if param.name == name)
+    return origin(ctx, param)

@@ -1,0 +1,122 @@
+"""What `--help` shows: one screen for the program, grouped options and two examples per command."""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Any
+
+import click
+
+from refire_async.cli.params import Option
+from refire_async.errors import UsageError
+
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+class Command(click.Command):
+    """A command with examples, whose options stand in groups. What it cannot parse is a UsageError."""
+
+    def __init__(
+        self,
+        *args: Any,
+        examples: Sequence[tuple[str, str]] = (),
+        unexpected: str = "",
+        **settings: Any,
+    ) -> None:
+        settings["context_settings"] = {**CONTEXT, "allow_extra_args": True}
+        super().__init__(*args, **settings)
+        self.examples = examples
+        self.unexpected = unexpected
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does, but an argument too many names what was probably meant."""
+        try:
+            rest = super().parse_args(ctx, args)
+        except click.UsageError as error:
+            error.ctx = error.ctx or ctx
+            raise
+        if ctx.args and not ctx.resilient_parsing:
+            action = self.unexpected.format(ctx.args[0]) or f"see {ctx.command_path} --help"
+            raise UsageError(f"unexpected argument {ctx.args[0]!r}", action)
+        return rest
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """What the command is for, then its examples: the part that most readers came for."""
+        super().format_help_text(ctx, formatter)
+        if self.examples:
+            with formatter.section("Examples"):
+                for comment, line in self.examples:
+                    formatter.write_text(f"# {comment}")
+                    formatter.write(f"{' ' * formatter.current_indent}{line}\n")
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Options under the headings of their groups, in the order in which they were declared."""
+        groups: dict[str, list[tuple[str, str]]] = {}
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx)
+            if record is not None:
+                # Click's own --help goes with the last group.
+                group = param.group if isinstance(param, Option) else next(reversed(groups), "Options")
+                also = getattr(param, "variables", ())[1:]
+                text = record[1] + (f" [also: {', '.join(also)}]" if also else "")
+                groups.setdefault(group, []).append((record[0], text))
+        # Groups share one left column.
+        widest = max((len(name) for rows in groups.values() for name, _ in rows), default=0)
+        for group, rows in groups.items():
+            with formatter.section(group):
+                formatter.write_dl([(f"{name:<{widest}}", text) for name, text in rows], col_max=widest)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """How to set options in the environment."""
+        variables = [param.own_variable for param in self.params if isinstance(param, Option)]
+        if variables:
+            formatter.write_paragraph()
+            formatter.write_text(
+                f"Every option can also be set in the environment: {variables[0]} stands for "
+                f"{_flag_of(variables[0])}, and so on. Flags take 1 or 0 there."
+            )
+
+
+def _flag_of(variable: str) -> str:
+    return "--" + variable.removeprefix("REFIRE_").replace("_", "-").lower()
+
+
+class LazyGroup(click.Group):
+    """The program. A command's module is imported when the command is asked for, so that `--help` is quick."""
+
+    def __init__(
+        self, *args: Any, lazy: Mapping[str, str], start: Sequence[tuple[str, str]], **settings: Any
+    ) -> None:
+        super().__init__(*args, context_settings=CONTEXT, **settings)
+        self._lazy = lazy
+        self._start = start
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's interface
+        """Names in the order in which they are needed."""
+        return list(self._lazy)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """The command of that name, imported now."""
+        if cmd_name not in self._lazy:
+            return None
+        command: click.Command = import_module(f"refire_async.cli.{cmd_name}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, but an unknown command names the nearest."""
+        if args[0] not in self._lazy:
+            near = difflib.get_close_matches(args[0], self._lazy, n=1, cutoff=0.5)
+            action = f"did you mean refire {near[0]}?" if near else "see refire --help"
+            raise UsageError(f"unknown command {args[0]!r}", action)
+        return super().resolve_command(ctx, args)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """What a first-time user needs first, then all commands."""
+        with formatter.section("Start here"):
+            formatter.write_dl(self._start, col_max=40)
+        with formatter.section("Commands"):
+            formatter.write_dl(list(self._lazy.items()))
+        with formatter.section("Options"):
+            formatter.write_dl([r for p in self.get_params(ctx) if (r := p.get_help_record(ctx)) is not None])

@@ -1,0 +1,68 @@
+"""Command lines that a finished run leads to, with the options that its user gave."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from refire_async.model.marker import DEFAULT_ATTRIBUTE
+from refire_async.model.run import RunSpec
+from refire_async.report.summary import command_line
+from refire_async.settings import DEFAULT_WCU_PERCENT, Budget, Connection, ResumeSettings, RunSettings
+
+Options = list[tuple[str, str | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Hints:
+    """What a user may want to type next, given the settings of this sitting."""
+
+    settings: RunSettings | ResumeSettings
+    checkpoint: Path | None
+    """As the user named it; None if it is the run's default place."""
+
+    def resume(self, run_id: str) -> str:
+        """How to go on: at the same place and with the same speed limits, which are not part of a checkpoint."""
+        settings = self.settings
+        options: Options = [
+            ("--checkpoint", str(self.checkpoint) if self.checkpoint else None),
+            *_connection(settings.connection),
+            *_budget(settings.budget),
+            ("--workers", _text(settings.tuning.workers)),
+            ("--writer", None if settings.tuning.writer == "partiql" else settings.tuning.writer),
+            *(("--ignore", finding) for finding in sorted(settings.ignore)),
+        ]
+        return command_line("resume", run_id, options=options)
+
+    def rerun_failed(self, spec: RunSpec, keys_file: str) -> str:
+        """How to touch what failed, once the reasons are gone."""
+        marker = spec.marker
+        default = marker.attribute == DEFAULT_ATTRIBUTE[marker.kind]
+        options: Options = [
+            ("--table", spec.table),
+            ("--keys-file", keys_file),
+            *_connection(self.settings.connection),
+            ("--marker", None if marker.kind == "revision" else marker.kind),
+            ("--marker-attribute", None if default else marker.attribute),
+        ]
+        return command_line("run", options=options)
+
+
+def _connection(connection: Connection) -> Options:
+    return [
+        ("--region", connection.region),
+        ("--profile", connection.profile),
+        ("--endpoint-url", connection.endpoint_url),
+    ]
+
+
+def _budget(budget: Budget) -> Options:
+    percent = None if budget.wcu_percent == DEFAULT_WCU_PERCENT else budget.wcu_percent
+    return [
+        ("--max-wcu", _text(budget.max_wcu)),
+        ("--wcu-percent", _text(percent)),
+        ("--max-rcu", _text(budget.max_rcu)),
+        ("--max-rate", _text(budget.max_rate)),
+    ]
+
+
+def _text(number: float | None) -> str | None:
+    return None if number is None else f"{number:.12g}"

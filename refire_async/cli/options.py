@@ -1,0 +1,288 @@
+"""The options that commands share, one decorator per group, and what is made of them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import click
+
+from refire_async.cli.params import (
+    Endpoint,
+    ExistingFile,
+    FilePath,
+    Flag,
+    Number,
+    OneOf,
+    Option,
+    Whole,
+    Word,
+)
+from refire_async.settings import DEFAULT_WCU_PERCENT, Budget, Connection, Tuning
+
+LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
+Decorator: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+LOG_LEVELS: tuple[LogLevel, ...] = ("debug", "info", "warning", "error")
+ANY_TEXT = r"(?s).+"
+SELECTION = "Selection (default: the whole table)"
+
+
+def option(group: str, name: str, kind: "click.ParamType[Any]", text: str, **settings: Any) -> Decorator:
+    """One option, shown under the heading `group`."""
+    return click.option(name, cls=Option, group=group, type=kind, help=text, **settings)
+
+
+def flag(group: str, name: str, text: str) -> Decorator:
+    """An option without a value. Its variable takes 1 or 0."""
+    return option(group, name, Flag(""), text, is_flag=True, default=False)
+
+
+def _together(options: Sequence[Decorator]) -> Decorator:
+    def apply(function: Callable[..., Any]) -> Callable[..., Any]:
+        for decorate in reversed(options):
+            function = decorate(function)
+        return function
+
+    return apply
+
+
+connection = _together(
+    [
+        option(
+            "Connection",
+            "--region",
+            Word("NAME", r"[a-z0-9-]{1,60}", "the name of a region", "for example --region eu-west-1"),
+            "AWS region; else the usual AWS configuration decides.",
+        ),
+        option(
+            "Connection",
+            "--profile",
+            Word("NAME", ANY_TEXT, "the name of a profile", "aws configure list-profiles shows them"),
+            "Profile of the AWS configuration.",
+        ),
+        option(
+            "Connection",
+            "--endpoint-url",
+            Endpoint("URL"),
+            "Another endpoint, such as that of `refire sandbox`.",
+        ),
+    ]
+)
+
+table = option(
+    "Table",
+    "--table",
+    Word(
+        "NAME",
+        r"[a-zA-Z0-9_.-]{3,255}|arn:[^\s]+:table/[a-zA-Z0-9_.-]{3,255}",
+        "the name of a table (3 to 255 of a-z, A-Z, 0-9, _ . -)",
+        "for example --table orders",
+    ),
+    "The table whose items fire again.",
+    also=("DynamoTable",),
+)
+
+selection = _together(
+    [
+        option(
+            SELECTION,
+            "--index",
+            Word("NAME", r"[a-zA-Z0-9_.-]{3,255}", "the name of an index", "for example --index by-day"),
+            "Find items through this index; the table's items are touched.",
+        ),
+        option(
+            SELECTION,
+            "--key-name",
+            Word("NAME", ANY_TEXT, "the name of a hash key", "leave it out and the table tells it"),
+            "Name of the hash key; the table or index tells it if left out.",
+            also=("HashKeyName",),
+        ),
+        option(
+            SELECTION,
+            "--key-value",
+            Word("VALUE", ANY_TEXT, "a value (keys are never empty)", "leave it out for all hash keys"),
+            "Only items with this hash key (base64 if it is binary).",
+            also=("HashKeyValue",),
+        ),
+        option(
+            SELECTION,
+            "--key-type",
+            OneOf("S|N|B", "S", "N", "B"),
+            "Type of --key-value; the table tells it if left out.",
+        ),
+        option(
+            SELECTION,
+            "--sort-key-condition",
+            Word("EXPR", ANY_TEXT, "an expression", "for example 'placed > :day'"),
+            "Condition on the sort key, such as 'placed > :day'.",
+        ),
+        option(
+            SELECTION,
+            "--filter",
+            Word("EXPR", ANY_TEXT, "an expression", "for example '#s = :open'"),
+            "Filter expression, such as '#s = :open'. Items are read (and paid) first.",
+        ),
+        option(
+            SELECTION,
+            "--names",
+            Word("JSON", ANY_TEXT, "a JSON object", """for example '{"#s": "status"}'"""),
+            """Names in expressions: '{"#s": "status"}'.""",
+        ),
+        option(
+            SELECTION,
+            "--values",
+            Word("JSON", ANY_TEXT, "a JSON object", """for example '{":open": "OPEN"}'"""),
+            """Values in expressions: '{":open": "OPEN"}', plain or DynamoDB JSON.""",
+        ),
+        option(
+            SELECTION,
+            "--keys-file",
+            ExistingFile("FILE"),
+            "Only the keys in this file, such as the failed-keys file of a run.",
+        ),
+    ]
+)
+
+max_items = option(
+    SELECTION,
+    "--max-items",
+    Whole("N", "--max-items 1000", 1, 10**15),
+    "Stop after this many items (the run can be resumed).",
+)
+
+marker = _together(
+    [
+        option(
+            "Marker",
+            "--marker",
+            OneOf("KIND", "revision", "stamp"),
+            "revision counts up (default), stamp writes the run's id.",
+            default="revision",
+        ),
+        option(
+            "Marker",
+            "--marker-attribute",
+            Word("NAME", ANY_TEXT, "the name of an attribute", "for example --marker-attribute revision"),
+            "The attribute that a touch changes; default revision or refire_run_id.",
+        ),
+    ]
+)
+
+budget = _together(
+    [
+        option(
+            "Speed",
+            "--max-wcu",
+            Number("N", "--max-wcu 500"),
+            "Most write units a second, of the table and of each index. Rules over --wcu-percent.",
+        ),
+        option(
+            "Speed",
+            "--wcu-percent",
+            Number("P", "--wcu-percent 50", 100.0),
+            f"Share of the table's write capacity to use; default {DEFAULT_WCU_PERCENT:g}.",
+        ),
+        option("Speed", "--max-rcu", Number("N", "--max-rcu 200"), "Most read units a second."),
+        option(
+            "Speed",
+            "--max-rate",
+            Number("N", "--max-rate 100"),
+            "Most items a second, for consumers that are slower than the table.",
+        ),
+    ]
+)
+
+segments = option(
+    "Speed",
+    "--segments",
+    Whole("N", "--segments 64", 1, 1_000_000),
+    "Parts that the table is scanned in; else chosen from its size.",
+)
+
+workers = _together(
+    [
+        option(
+            "Speed", "--workers", Whole("N", "--workers 32", 1, 1024), "Write requests under way at once."
+        ),
+        option(
+            "Speed",
+            "--writer",
+            OneOf("KIND", "partiql", "update"),
+            "partiql: batches of 25 (default); update: item by item.",
+        ),
+    ]
+)
+
+checkpoint = option(
+    "Safety",
+    "--checkpoint",
+    FilePath("FILE"),
+    "The file that keeps the run's state; default: one per run in your state folder.",
+)
+
+ignore = option(
+    "Safety",
+    "--ignore",
+    Word("ID", r"[a-z0-9, -]+", "the id of a finding", "for example --ignore stream-disabled"),
+    "Go on in spite of this finding. Can be repeated.",
+    multiple=True,
+)
+
+yes = flag("Safety", "--yes", "Do not ask, go ahead.")
+
+json_output = flag("Output", "--json", "Print the result as JSON: the last line of standard output.")
+
+output = _together(
+    [
+        json_output,
+        option(
+            "Output",
+            "--log-level",
+            OneOf("LEVEL", *LOG_LEVELS),
+            "Logs on standard error: debug, info (default), warning or error.",
+            default="info",
+        ),
+        flag("Output", "--no-progress", "Show no progress on standard error."),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """How results, logs and progress are shown."""
+
+    json: bool
+    log_level: LogLevel
+    progress: bool
+
+
+def make_output(given: dict[str, Any]) -> Output:
+    """The output options of a command."""
+    return Output(given["json"], given["log_level"], not given["no_progress"])
+
+
+def make_connection(given: dict[str, Any]) -> Connection:
+    """The connection options of a command."""
+    return Connection(given["region"], given["profile"], given["endpoint_url"])
+
+
+def make_budget(given: dict[str, Any]) -> Budget:
+    """The speed limits of a command."""
+    return Budget(
+        wcu_percent=given["wcu_percent"] or DEFAULT_WCU_PERCENT,
+        max_wcu=given["max_wcu"],
+        max_rcu=given["max_rcu"],
+        max_rate=given["max_rate"],
+    )
+
+
+def make_tuning(given: dict[str, Any]) -> Tuning:
+    """How many segments and workers, and which writer."""
+    return Tuning(
+        segments=given.get("segments"), workers=given["workers"], writer=given["writer"] or "partiql"
+    )
+
+
+def make_ignore(given: dict[str, Any]) -> frozenset[str]:
+    """Findings to ignore, each given alone or several separated by commas."""
+    return frozenset(word for text in given["ignore"] for word in text.replace(",", " ").split())

@@ -1,0 +1,219 @@
+"""Options that can also be set in the environment, and values that say in one line what is wrong with them."""
+
+import math
+import os
+import re
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import click
+from click.core import ParameterSource
+
+from refire_async.errors import UsageError
+
+
+class Option(click.Option):
+    """An option of a group in the help. `--max-wcu` is also `REFIRE_MAX_WCU`; `also` names older variables.
+
+    An empty `REFIRE_` variable is refused: a script whose own variable was unset would otherwise run without
+    the limit or the selection that it meant to give. The older variables may be empty, as they always could.
+    """
+
+    def __init__(
+        self, *declarations: Any, group: str = "", also: tuple[str, ...] = (), **settings: Any
+    ) -> None:
+        own: str = "REFIRE_" + declarations[0][0].removeprefix("--").replace("-", "_").upper()
+        super().__init__(*declarations, envvar=[own, *also], **settings)
+        self.group = group
+        self.own_variable: str = own
+        self.variables: tuple[str, ...] = (own, *also)
+
+    def resolve_envvar_value(self, ctx: click.Context) -> str | None:
+        """The value from the environment. Raises UsageError if the variable is there but empty."""
+        if os.environ.get(self.own_variable) == "":
+            raise UsageError(f"{self.own_variable} is set but empty", "give it a value or unset it")
+        return super().resolve_envvar_value(ctx)
+
+
+def origin(ctx: click.Context | None, param: click.Parameter | None) -> str:
+    """How the user gave this value: the name of the option, of the variable, or of the argument."""
+    if param is None:
+        return "a value"
+    if isinstance(param, Option):
+        if (
+            ctx is not None
+            and param.name
+            and ctx.get_parameter_source(param.name) is ParameterSource.ENVIRONMENT
+        ):
+            return next((name for name in param.variables if os.environ.get(name)), param.own_variable)
+        return str(param.opts[0])
+    return param.human_readable_name
+
+
+def quoted(value: object) -> str:
+    """The user's value for an error line: always one line, never long."""
+    text = repr(str(value))
+    return text if len(text) <= 60 else f"{text[:50]}…{text[-8:]}"
+
+
+class _Checked(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.5
+    """A value type whose errors are UsageErrors: what was given where, and what to give instead."""
+
+    name = "text"
+
+    def __init__(self, metavar: str) -> None:
+        self.metavar = metavar
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str | None:  # noqa: ARG002
+        """What the help shows as the value."""
+        return self.metavar
+
+    def refuse(
+        self,
+        value: object,
+        expected: str,
+        action: str,
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> UsageError:
+        return UsageError(f"{origin(ctx, param)} must be {expected}, not {quoted(value)}", action)
+
+
+class Number(_Checked):
+    """A finite number above 0, and not above `most` where there is one."""
+
+    def __init__(self, metavar: str, example: str, most: float = math.inf) -> None:
+        super().__init__(metavar)
+        self._example = example
+        self._most = most
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number. Raises UsageError."""
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if not 0 < number <= self._most or math.isinf(number):
+            bound = "" if math.isinf(self._most) else f" and at most {self._most:g}"
+            raise self.refuse(value, f"a number above 0{bound}", f"for example {self._example}", param, ctx)
+        return number
+
+
+class Whole(_Checked):
+    """A whole number from `least` to `most`."""
+
+    def __init__(self, metavar: str, example: str, least: int, most: int) -> None:
+        super().__init__(metavar)
+        self._example = example
+        self._least, self._most = least, most
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number. Raises UsageError."""
+        try:
+            number = int(value)
+        except ValueError:
+            number = self._least - 1
+        if not self._least <= number <= self._most:
+            expected = f"a whole number from {self._least:,} to {self._most:,}"
+            raise self.refuse(value, expected, f"for example {self._example}", param, ctx)
+        return number
+
+
+class Word(_Checked):
+    """Text of a certain form."""
+
+    def __init__(self, metavar: str, pattern: str, expected: str, action: str) -> None:
+        super().__init__(metavar)
+        self._pattern = re.compile(pattern, re.DOTALL)
+        self._expected, self._action = expected, action
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The text. Raises UsageError."""
+        if not self._pattern.fullmatch(value):
+            raise self.refuse(value, self._expected, self._action, param, ctx)
+        return str(value)
+
+
+class OneOf(_Checked):
+    """One of a few words, whatever their case."""
+
+    def __init__(self, metavar: str, *words: str) -> None:
+        super().__init__(metavar)
+        self._words = words
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The word as it is written in the help. Raises UsageError."""
+        for word in self._words:
+            if word.lower() == str(value).lower():
+                return word
+        raise self.refuse(value, "one of " + ", ".join(self._words), "choose one of them", param, ctx)
+
+
+class ExistingFile(_Checked):
+    """A file that is there and can be read."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """The path as given. Raises UsageError."""
+        path = Path(value)
+        try:
+            readable = path.is_file() and os.access(path, os.R_OK)
+        except (OSError, ValueError):
+            readable = False
+        if not readable:
+            what = (
+                "is a folder"
+                if value and path.is_dir()
+                else "cannot be read"
+                if path.exists()
+                else "is not there"
+            )
+            raise UsageError(f"{origin(ctx, param)} {quoted(value)} {what}", "give the path of a file")
+        return path
+
+
+class FilePath(_Checked):
+    """Where a file is or will be: its folder must be there."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """The path as given. Raises UsageError."""
+        if not value or "\0" in value:
+            raise self.refuse(value, "the path of a file", "for example ./orders.refire", param, ctx)
+        path = Path(value)
+        if not path.parent.is_dir():
+            raise UsageError(
+                f"{origin(ctx, param)}: folder {quoted(path.parent)} is not there",
+                "create it or choose another one",
+            )
+        return path
+
+
+class Endpoint(_Checked):
+    """Scheme, host and perhaps port of a service."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The URL. Raises UsageError."""
+        try:
+            parts = urlsplit(value)
+            valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            valid = False
+        if not valid or re.search(r"\s", value):
+            action = "for example http://127.0.0.1:8000; leave it out for AWS itself"
+            raise self.refuse(value, "a URL with http or https and a host", action, param, ctx)
+        return str(value)
+
+
+class Flag(_Checked):
+    """On or off, for the value of a variable that stands for a flag."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> bool:
+        """Whether it is on. Raises UsageError."""
+        if isinstance(value, bool):
+            return value
+        word = str(value).strip().lower()
+        if word in ("1", "true", "yes", "on"):
+            return True
+        if word in ("0", "false", "no", "off"):
+            return False
+        raise self.refuse(value, "1 or 0", "or unset it", param, ctx)

@@ -1,0 +1,72 @@
+"""`refire resume`: go on with a run that was stopped."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from refire_async.cli import options
+from refire_async.cli.help import Command
+from refire_async.cli.hints import Hints
+from refire_async.cli.params import ExistingFile
+from refire_async.cli.run import RUN_ID
+from refire_async.errors import UsageError
+from refire_async.settings import ResumeSettings
+
+SAVED_CHECKPOINT = options.option(
+    "Run", "--checkpoint", ExistingFile("FILE"), "The run's checkpoint, where it is not in your state folder."
+)
+
+
+@click.command(
+    "resume",
+    cls=Command,
+    unexpected="one run at a time",
+    examples=(
+        ("Go on with a run; refire status lists them", "refire resume 20260131T120000-3f2a"),
+        (
+            "Go on from a checkpoint elsewhere, with half the speed",
+            "refire resume --checkpoint ./orders.refire --wcu-percent 40",
+        ),
+    ),
+)
+@click.argument("run_id", metavar="[RUN_ID]", required=False, type=RUN_ID)
+@SAVED_CHECKPOINT
+@options.connection
+@options.max_items
+@options.budget
+@options.workers
+@options.ignore
+@options.yes
+@options.output
+def command(**given: Any) -> int:
+    """Go on with a run that was stopped, killed or cut off, from where it was. No item fires twice."""
+    if given["run_id"] is None and given["checkpoint"] is None:
+        raise UsageError("no run given", "give its RUN_ID or its --checkpoint; refire status lists runs")
+    output = options.make_output(given)
+
+    from refire_async.cli import session  # noqa: PLC0415 - brings the engine, which is slow to import
+
+    settings = ResumeSettings(
+        checkpoint=locate(given["run_id"], given["checkpoint"]),
+        connection=options.make_connection(given),
+        budget=options.make_budget(given),
+        tuning=options.make_tuning(given),
+        max_items=given["max_items"],
+        ignore=options.make_ignore(given),
+    )
+    return session.execute(settings, output, Hints(settings, given["checkpoint"]))
+
+
+def locate(run_id: str | None, checkpoint: Path | None) -> Path:
+    """The checkpoint that the user means. Raises UsageError or CheckpointRefusedError."""
+    from refire_async.checkpoint import catalog  # noqa: PLC0415 - brings SQLite
+
+    if checkpoint is None:
+        return catalog.find(run_id or "")
+    if run_id is not None and (found := catalog.describe(checkpoint).run_id) != run_id:
+        raise UsageError(
+            f"checkpoint {checkpoint} is that of run {found}, not of {run_id}",
+            "give one of the two, not both",
+        )
+    return checkpoint

@@ -1,0 +1,81 @@
+"""`refire run`: fire every selected item's event again."""
+
+from typing import Any
+
+import click
+
+from refire_async.cli import options
+from refire_async.cli.choice import make_choice
+from refire_async.cli.help import Command
+from refire_async.cli.hints import Hints
+from refire_async.cli.params import Word
+from refire_async.errors import UsageError
+from refire_async.settings import RunSettings
+
+RUN_ID = Word(
+    "ID",
+    r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}",
+    "an id (up to 64 of a-z, A-Z, 0-9, . _ -, not beginning with one of the last three)",
+    "for example --run-id fix-2026-01-31",
+)
+
+
+@click.command(
+    "run",
+    cls=Command,
+    unexpected="name the table with --table {0}",
+    examples=(
+        ("What would a run touch, and what would it cost?", "refire run --table orders --dry-run"),
+        (
+            "Fire one customer's orders again, slowly",
+            "refire run --table orders --key-value c-42 --max-rate 50",
+        ),
+    ),
+)
+@options.table
+@options.connection
+@options.selection
+@options.max_items
+@options.marker
+@options.budget
+@options.segments
+@options.workers
+@options.checkpoint
+@options.option("Safety", "--run-id", RUN_ID, "Name of the run; else made from the time.")
+@options.flag("Safety", "--dry-run", "Read only: say what would be touched and what it would cost.")
+@options.ignore
+@options.yes
+@options.output
+@click.pass_context
+def command(ctx: click.Context, /, **given: Any) -> int:
+    """Fire the stream event of every selected item again, exactly once.
+
+    Adds 1 to an attribute of each item, within the table's write budget. Nothing else changes: no item is
+    created, no update of another writer is lost. Stop it with Ctrl-C, go on with refire resume.
+    """
+    settings = make_settings(ctx, given)
+    output = options.make_output(given)
+
+    from refire_async.cli import session  # noqa: PLC0415 - brings the engine, which is slow to import
+
+    return session.execute(settings, output, Hints(settings, settings.checkpoint))
+
+
+def make_settings(ctx: click.Context, given: dict[str, Any]) -> RunSettings:
+    """The settings of a new run. Raises UsageError."""
+    if given["table"] is None:
+        raise UsageError("no table given", "name it with --table NAME, or in REFIRE_TABLE or DynamoTable")
+    return RunSettings(
+        table=given["table"],
+        connection=options.make_connection(given),
+        choice=make_choice(ctx, given),
+        marker=given["marker"],
+        marker_attribute=given["marker_attribute"],
+        budget=options.make_budget(given),
+        tuning=options.make_tuning(given),
+        max_items=given["max_items"],
+        checkpoint=given["checkpoint"],
+        run_id=given["run_id"],
+        dry_run=given["dry_run"],
+        ignore=options.make_ignore(given),
+    )

@@ -1,0 +1,82 @@
+"""`refire sandbox`: a DynamoDB on this machine."""
+
+from typing import Any
+
+import click
+
+from refire_async.cli import options
+from refire_async.cli.boundary import print_result
+from refire_async.cli.help import Command
+from refire_async.cli.params import ExistingFile, Number, Whole, Word
+from refire_async.errors import UsageError
+
+
+@click.command(
+    "sandbox",
+    cls=Command,
+    examples=(
+        ("Serve on a port, then use it with any AWS SDK or with refire", "refire sandbox --port 8123"),
+        (
+            "Begin with tables and faults from files",
+            "refire sandbox --tables tables.json --faults faults.json",
+        ),
+    ),
+)
+@options.option(
+    "Sandbox", "--port", Whole("N", "--port 8123", 0, 65535), "Port to listen on; default any free one."
+)
+@options.option(
+    "Sandbox",
+    "--host",
+    Word("ADDRESS", r"\S+", "an address", "for example --host 127.0.0.1"),
+    "Address to listen on; default 127.0.0.1, this machine only.",
+)
+@options.option(
+    "Sandbox",
+    "--burst-seconds",
+    Word("S", r"[0-9]+(\.[0-9]+)?", "seconds, 0 or more", "for example --burst-seconds 0"),
+    "Unused capacity that can be used later; default 300, 0 turns it off.",
+)
+@options.option(
+    "Sandbox",
+    "--partitions",
+    Whole("N", "--partitions 4", 1, 100_000),
+    "Partitions of each table; else from its capacity and size.",
+)
+@options.option(
+    "Sandbox",
+    "--split-after",
+    Number("S", "--split-after 60"),
+    "Seconds of heat after which a partition splits.",
+)
+@options.option(
+    "Sandbox",
+    "--latency",
+    Word("TIME", r".+", "a time", "for example --latency 5ms or --latency lognormal:5ms,0.5"),
+    "Time that every answer takes, such as 5ms or lognormal:5ms,0.5.",
+)
+@options.option("Sandbox", "--faults", ExistingFile("FILE"), "Faults to inject, as JSON.")
+@options.option("Sandbox", "--tables", ExistingFile("FILE"), "Tables to begin with, as JSON.")
+@options.option(
+    "Sandbox", "--seed", Whole("N", "--seed 1", 0, 2**63 - 1), "Seed of everything random; default 0."
+)
+def command(**given: Any) -> int:
+    """Run a DynamoDB with streams and capacity on this machine, for trying things on. Its data is gone at the end."""
+    from refire_async.sandbox.config import SandboxConfig  # noqa: PLC0415 - slow to import, not needed for help
+    from refire_async.sandbox.process import SandboxError, run  # noqa: PLC0415
+
+    chosen = {name: value for name, value in given.items() if value is not None}
+    if "burst_seconds" in chosen:
+        chosen["burst_seconds"] = float(chosen["burst_seconds"])
+    files = {"tables_file": chosen.pop("tables", None), "faults_file": chosen.pop("faults", None)}
+    try:
+        run(SandboxConfig.from_files(**files, **chosen), on_ready=_say_ready)
+    except (SandboxError, ValueError) as error:
+        raise UsageError(str(error), "see refire sandbox --help") from None
+    return 0
+
+
+def _say_ready(url: str) -> None:
+    print_result(
+        f"Sandbox ready at {url}; stop it with Ctrl-C. To use it:\n  refire run --table NAME --endpoint-url {url}"
+    )

@@ -1,0 +1,186 @@
+"""Running the engine from a terminal: loop, signals, logs and progress around it.
+
+This module is imported when there is something to run: it brings everything that is slow to import.
+"""
+
+import logging
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from importlib.util import find_spec
+from typing import Protocol, TypeVar
+
+import anyio
+import anyio.abc
+import orjson
+from rich.console import Console
+
+from refire_async import engine
+from refire_async.cli.boundary import print_result, say_error
+from refire_async.cli.hints import Hints
+from refire_async.cli.options import Output
+from refire_async.errors import ExitCode, StoppedError
+from refire_async.events import Emit, fan_out
+from refire_async.model.run import Result, RunSpec
+from refire_async.report.logs import EventLog, LibraryLog, Logger, make_logger
+from refire_async.report.progress import is_live, log_lines, show_live
+from refire_async.report.stats import RunStats
+from refire_async.report.summary import describe
+from refire_async.settings import ResumeSettings, RunSettings
+
+T = TypeVar("T")
+
+_EXIT_CODES = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.STOPPED}
+
+
+class Sitting(Protocol):
+    """One call of the engine, its settings given."""
+
+    def __call__(self, *, emit: Emit, stop: engine.StopRequest) -> Awaitable[Result]: ...
+
+
+def run_loop(main: Callable[[], Awaitable[T]]) -> T:
+    """Run `main` to its end, on uvloop where it is installed."""
+    return anyio.run(main, backend_options={"use_uvloop": find_spec("uvloop") is not None})
+
+
+def execute(settings: RunSettings | ResumeSettings, output: Output, hints: Hints) -> int:
+    """Run the engine once, print its result and give the exit code. Raises RefireError."""
+    result, spec = run_loop(partial(_drive, _sitting(settings), output, hints))
+    summary = result.summary
+    resume_with = hints.resume(summary.run_id)
+    if output.json:
+        print_result(json_line(result))
+        if result.reason is not None:
+            say_error(
+                result.reason
+                if summary.status == "complete"
+                else f"{result.reason}; resume with: {resume_with}"
+            )
+    else:
+        failed = summary.failed_keys_file
+        rerun_failed_with = (
+            hints.rerun_failed(spec, failed) if failed is not None and spec is not None else None
+        )
+        print_result(describe(result, resume_with=resume_with, rerun_failed_with=rerun_failed_with))
+    return result.exit_code
+
+
+def _sitting(settings: RunSettings | ResumeSettings) -> Sitting:
+    if isinstance(settings, ResumeSettings):
+        return partial(engine.resume, settings)
+    return partial(engine.run, settings)
+
+
+def json_line(result: Result) -> str:
+    """The summary as one line of JSON; a dry run adds what it found as `dry_run`."""
+    fields = result.summary.to_json()
+    if result.dry_run is not None:
+        found = result.dry_run
+        fields["dry_run"] = {
+            "items": found.items,
+            "wcu": round(found.wcu, 1),
+            "rcu": round(found.rcu, 1),
+            "more": found.more,
+        }
+    return orjson.dumps(fields).decode()
+
+
+async def _drive(sitting: Sitting, output: Output, hints: Hints) -> tuple[Result, RunSpec | None]:
+    """Run the engine with signals, logs and progress around it. The spec is that of the run, if it began.
+
+    The first SIGINT or SIGTERM asks the engine to stop in good order, the second cancels it. Raises StoppedError
+    where it was cancelled before it had a result.
+    """
+    stop = engine.StopRequest()
+    result: Result | None = None
+    signals = _Signals(stop)
+    async with watching(output) as watch:
+        async with anyio.create_task_group() as tasks:
+            await tasks.start(signals.receive, watch)
+            with signals.scope:
+                result = await sitting(emit=watch.emit, stop=stop)
+            tasks.cancel_scope.cancel()
+        started = watch.stats.started
+    if result is not None:
+        return result, None if started is None else started.spec
+    if started is None:
+        cut = StoppedError("stopped at once, before anything was written")
+    else:
+        cut = StoppedError("stopped at once", f"resume with: {hints.resume(started.spec.run_id)}")
+    cut.exit_code = signals.exit_code
+    raise cut
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Those who look on: give `emit` to the engine."""
+
+    emit: Emit
+    stats: RunStats
+    logger: Logger
+
+
+@asynccontextmanager
+async def watching(output: Output) -> AsyncIterator[Watch]:
+    """Logs and progress on standard error for the time of the block."""
+    console = Console(stderr=True)
+    terminal = sys.stderr.isatty()
+    logger = make_logger(output.log_level, human=terminal, colors=terminal and not console.no_color)
+    log = EventLog(logger)
+    stats = RunStats(anyio.current_time())
+    with _library_log(logger):
+        async with anyio.create_task_group() as tasks:
+            if output.progress and is_live(console):
+                tasks.start_soon(show_live, stats, console, anyio.current_time)
+            elif output.progress:
+                tasks.start_soon(log_lines, stats, log.progress, anyio.current_time)
+            yield Watch(fan_out(stats.handle, log.handle), stats, logger)
+            tasks.cancel_scope.cancel()
+        log.flush()
+
+
+@contextmanager
+def _library_log(logger: Logger) -> Iterator[None]:
+    handler = LibraryLog(logger)
+    root = logging.getLogger()
+    root.addHandler(handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+
+
+class _Signals:
+    """What signals do to a run: the first asks it to stop, the second cancels `scope`."""
+
+    def __init__(self, stop: engine.StopRequest) -> None:
+        self.scope = anyio.CancelScope()
+        self.exit_code = ExitCode.INTERRUPTED
+        self._stop = stop
+
+    async def receive(self, watch: Watch, *, task_status: anyio.abc.TaskStatus[None]) -> None:
+        """Take signals until cancelled; ready once the handlers stand."""
+        with anyio.open_signal_receiver(*_EXIT_CODES) as received:
+            task_status.started()
+            asked = False
+            async for number in received:
+                self.exit_code = _EXIT_CODES[number]
+                if asked:
+                    self.scope.cancel()
+                    continue
+                asked = True
+                self._stop.request("interrupted" if number == signal.SIGINT else "terminated")
+                _say_draining(watch.logger)
+
+
+def _say_draining(logger: Logger) -> None:
+    if sys.stderr.isatty():
+        say_error("stopping: what is in flight is finished and saved; press Ctrl-C again to stop at once")
+    else:
+        logger.warning(
+            "run.draining", hint="what is in flight is finished and saved; a second signal stops at once"
+        )

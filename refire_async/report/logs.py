@@ -1,0 +1,242 @@
+"""Logs of a run on standard error: lines for people on a terminal, JSON lines elsewhere.
+
+One line per thing that an operator acts on. What comes in numbers (throttling, retries, failed items) is added
+up and logged at most every `REPEAT_S` seconds per reason. Key values and item data are never logged: they are
+personal data.
+"""
+
+import logging
+import math
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, Literal, TextIO, TypeAlias
+
+import orjson
+import structlog
+
+from refire_async.events import (
+    Event,
+    ItemFailed,
+    PageRead,
+    RateChanged,
+    Retried,
+    RunEnded,
+    RunStarted,
+    SegmentFinished,
+    Stopping,
+    Throttled,
+    Waiting,
+)
+from refire_async.report.stats import Snapshot
+
+Logger: TypeAlias = structlog.typing.FilteringBoundLogger
+LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
+
+REPEAT_S = 10.0
+_MOST_REPEATS = 100
+
+
+class _Stream:
+    """Writes lines to standard error as it is at that moment (a live display puts itself before it).
+
+    A log that cannot be written must not end a run: such lines are lost.
+    """
+
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream = stream
+
+    def msg(self, line: str) -> None:
+        stream = self._stream or sys.stderr
+        try:
+            stream.write(line + "\n")
+            stream.flush()
+        except (OSError, ValueError):
+            return
+
+    debug = info = warning = error = critical = exception = log = msg
+
+
+def make_logger(
+    level: LogLevel, *, human: bool, colors: bool = False, stream: TextIO | None = None
+) -> Logger:
+    """A logger of its own: nothing of structlog's global configuration is used or changed."""
+    renderer: Any
+    if human:
+        renderer = structlog.dev.ConsoleRenderer(colors=colors, pad_event_to=0, pad_level=False)
+    else:
+        renderer = structlog.processors.JSONRenderer(serializer=_json_line)
+    logger: Logger = structlog.wrap_logger(
+        _Stream(stream),
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="%Y-%m-%dT%H:%M:%SZ", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
+    )
+    return logger
+
+
+def _json_line(value: Any, **_options: Any) -> str:
+    return orjson.dumps(value, default=str).decode()
+
+
+class LibraryLog(logging.Handler):
+    """Brings warnings of libraries into the same log. Their lower levels hold requests, so they stay out."""
+
+    def __init__(self, logger: Logger) -> None:
+        super().__init__(logging.WARNING)
+        self._logger = logger
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Log the record's text; where it came from is `library`."""
+        line = record.getMessage()
+        if record.exc_info and record.exc_info[1] is not None:
+            line = f"{line}: {record.exc_info[1]!r}"
+        self._logger.log(
+            max(record.levelno, logging.WARNING), "library.warning", library=record.name, text=line
+        )
+
+
+class EventLog:
+    """Subscriber that logs what an operator wants to read later."""
+
+    def __init__(self, logger: Logger, clock: Callable[[], float] = time.monotonic) -> None:
+        self._logger = logger
+        self._clock = clock
+        self._repeats: dict[tuple[str, ...], _Repeats] = {}
+        self._rate_repeats = _Repeats({})
+        self._wait_repeats = _Repeats({})
+        self._handlers: dict[type, Callable[[Any], None]] = {
+            RunStarted: self._run_started,
+            Throttled: self._throttled,
+            Retried: self._retried,
+            ItemFailed: self._item_failed,
+            RateChanged: self._rate_changed,
+            Waiting: self._waiting,
+            Stopping: self._stopping,
+            RunEnded: self._run_ended,
+        }
+        if logger.is_enabled_for(logging.DEBUG):
+            self._handlers |= {PageRead: self._page_read, SegmentFinished: self._segment_finished}
+
+    def handle(self, event: Event) -> None:
+        """Log the event if it is one of those that are logged."""
+        handler = self._handlers.get(type(event))
+        if handler is not None:
+            handler(event)
+
+    def flush(self) -> None:
+        """Log what was added up and not yet said."""
+        for (name, *_), repeats in self._repeats.items():
+            if repeats.items:
+                self._logger.warning(name, items=repeats.items, **repeats.fields)
+                repeats.items = 0
+
+    def progress(self, now: Snapshot) -> None:
+        """One line that says how far a run is."""
+        self._logger.info(
+            "run.progress",
+            items=now.done,
+            share=None if now.share is None else round(now.share, 4),
+            items_per_second=_rounded(now.items_rate),
+            wcu_per_second=_rounded(now.wcu_rate),
+            max_wcu=now.max_wcu,
+            remaining_s=_rounded(now.remaining_s, 0),
+            throttled=now.throttled_total,
+            retries=now.retries,
+            failed=now.failed,
+            segments=f"{now.segments_finished}/{now.segments_total}",
+            state=now.state,
+        )
+
+    def _add_up(self, name: str, items: int, reason: str, **fields: Any) -> None:
+        """Log now if the last line about the same is long ago, otherwise later, with all that came meanwhile."""
+        key = (name, reason, *map(str, fields.values()))
+        if key not in self._repeats and len(self._repeats) >= _MOST_REPEATS:
+            # Reasons are few by nature; should one ever hold something unique, memory stays bounded.
+            key, reason, fields = (name, "other"), "other", {}
+        repeats = self._repeats.setdefault(key, _Repeats({"reason": reason, **fields}))
+        repeats.items += items
+        if self._due(repeats):
+            self._logger.warning(name, items=repeats.items, **repeats.fields)
+            repeats.items = 0
+
+    def _due(self, repeats: "_Repeats") -> bool:
+        now = self._clock()
+        if now < repeats.next_at:
+            return False
+        repeats.next_at = now + REPEAT_S
+        return True
+
+    def _run_started(self, event: RunStarted) -> None:
+        spec = event.spec
+        self._logger = self._logger.bind(run_id=spec.run_id)
+        self._logger.info(
+            "run.resumed" if event.resumed else "run.started",
+            table=spec.table,
+            selection=spec.selection.kind,
+            **({"index": spec.selection.index} if spec.selection.index else {}),
+            marker=spec.marker.attribute,
+            segments=spec.total_segments,
+            expected_items=event.expected_items,
+            settled_before=event.settled_before.settled,
+            max_wcu=event.max_wcu,
+            max_rcu=event.max_rcu,
+            bound_by=event.bound_by,
+            checkpoint=event.checkpoint,
+        )
+
+    def _throttled(self, event: Throttled) -> None:
+        name = "read.throttled" if "Read" in event.reason else "write.throttled"
+        self._add_up(name, event.items, event.reason, resource=event.resource)
+
+    def _retried(self, event: Retried) -> None:
+        self._add_up("request.retried", event.items, event.reason)
+
+    def _item_failed(self, event: ItemFailed) -> None:
+        self._add_up("item.failed", event.items, event.code)
+
+    def _rate_changed(self, event: RateChanged) -> None:
+        if self._due(self._rate_repeats):
+            self._logger.info(
+                "rate.changed", wcu=round(event.wcu, 1), ceiling=round(event.ceiling, 1), reason=event.reason
+            )
+
+    def _waiting(self, event: Waiting) -> None:
+        if self._due(self._wait_repeats):
+            self._logger.warning("run.waiting", reason=event.reason, since_s=round(event.since_s, 1))
+
+    def _stopping(self, event: Stopping) -> None:
+        self._logger.warning("run.stopping", reason=event.reason)
+
+    def _run_ended(self, event: RunEnded) -> None:
+        self.flush()
+        fields = event.summary.to_json()
+        fields.pop("run_id")
+        self._logger.info("run.ended", **fields)
+
+    def _page_read(self, event: PageRead) -> None:
+        self._logger.debug("page.read", segment=event.segment, items=event.items, rcu=event.rcu)
+
+    def _segment_finished(self, event: SegmentFinished) -> None:
+        self._logger.debug(
+            "segment.finished", segment=event.segment, finished=event.finished, total=event.total
+        )
+
+
+class _Repeats:
+    """What was added up since it was last logged."""
+
+    __slots__ = ("fields", "items", "next_at")
+
+    def __init__(self, fields: dict[str, Any]) -> None:
+        self.fields = fields
+        self.items = 0
+        self.next_at = -math.inf
+
+
+def _rounded(value: float | None, digits: int = 1) -> float | None:
+    return None if value is None else round(value, digits)

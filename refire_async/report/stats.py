@@ -1,0 +1,245 @@
+"""What a run's events add up to: the one state behind progress on a terminal and in the log.
+
+`RunStats.handle` only counts, so that it costs next to nothing per batch. Rates and quantiles are worked out by
+`sample`, which whoever shows them calls a few times a second.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from refire_async.events import (
+    BatchWritten,
+    Event,
+    ItemFailed,
+    PageRead,
+    PageSettled,
+    RateChanged,
+    Retried,
+    RunEnded,
+    RunStarted,
+    SegmentFinished,
+    Stopping,
+    Throttled,
+    Waiting,
+)
+from refire_async.model.counts import Counts
+from refire_async.report.windows import LatencyWindow, RateWindow
+
+State: TypeAlias = Literal["starting", "running", "waiting", "draining", "ended"]
+
+RATE_SPAN_S = 10.0
+TREND_SPAN_S = 60.0
+
+_MOST_REASONS = 24
+_ALMOST = 0.999
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A run at one moment. Rates are per second over the last 10 s, `remaining_s` follows the last minute.
+
+    `share` (0 to 1) and `remaining_s` are None while nothing is known to measure them by. `done` and `failed`
+    cover all sittings of a run, everything else this one.
+    """
+
+    state: State
+    detail: str
+    run_id: str
+    table: str
+    resumed: bool
+    elapsed_s: float
+    done: int
+    failed: int
+    expected: int | None
+    share: float | None
+    remaining_s: float | None
+    items_rate: float | None
+    wcu_rate: float | None
+    rcu_rate: float | None
+    max_wcu: float
+    max_rcu: float
+    bound_by: str
+    held_to_wcu: float | None
+    wcu: float
+    rcu: float
+    throttled: tuple[tuple[str, int], ...]
+    retries: int
+    segments_finished: int
+    segments_total: int
+    latency_s: tuple[float, float] | None
+
+    @property
+    def throttled_total(self) -> int:
+        """Refused writes and reads, whatever the reason."""
+        return sum(number for _, number in self.throttled)
+
+
+class RunStats:
+    """Subscriber that adds up the events of one sitting. Pure: time comes in through `sample`."""
+
+    def __init__(self, started_at: float) -> None:
+        self._started_at = started_at
+        self._now = started_at
+        self._start: RunStarted | None = None
+        self._before = 0
+        self._written = 0
+        self._settled = Counts()
+        self._pages = 0
+        self._wcu = 0.0
+        self._rcu = 0.0
+        self._throttled: dict[str, int] = {}
+        self._retries = 0
+        self._segments = (0, 0)
+        self._held_to: float | None = None
+        self._waiting: tuple[str, int] | None = None
+        self._stopping: str | None = None
+        self._ended = False
+        self._latency = LatencyWindow()
+        self._items_rate = RateWindow(RATE_SPAN_S)
+        self._trend = RateWindow(TREND_SPAN_S)
+        self._wcu_rate = RateWindow(RATE_SPAN_S)
+        self._rcu_rate = RateWindow(RATE_SPAN_S)
+        self._handlers: dict[type, Callable[[Any], None]] = {
+            RunStarted: self._run_started,
+            PageRead: self._page_read,
+            BatchWritten: self._batch_written,
+            PageSettled: self._page_settled,
+            Throttled: self._was_throttled,
+            Retried: self._retried,
+            SegmentFinished: self._segment_finished,
+            ItemFailed: self._ignore,
+            RateChanged: self._rate_changed,
+            Waiting: self._is_waiting,
+            Stopping: self._is_stopping,
+            RunEnded: self._run_ended,
+        }
+
+    def handle(self, event: Event) -> None:
+        """Take one event in."""
+        self._handlers[type(event)](event)
+
+    @property
+    def started(self) -> RunStarted | None:
+        """The first event of the sitting; None before it."""
+        return self._start
+
+    def sample(self, now: float) -> Snapshot:
+        """The run at `now`, in seconds of the clock that gave `started_at`."""
+        self._now = now
+        done = self._done
+        self._items_rate.sample(now, done)
+        self._trend.sample(now, done)
+        self._wcu_rate.sample(now, self._wcu)
+        self._rcu_rate.sample(now, self._rcu)
+        latency = self._latency.quantiles(0.5, 0.99)
+        self._latency.turn(now)
+        start = self._start
+        share = self._share(done)
+        state, detail = self._state()
+        return Snapshot(
+            state=state,
+            detail=detail,
+            run_id=start.spec.run_id if start else "",
+            table=start.spec.table if start else "",
+            resumed=start.resumed if start else False,
+            elapsed_s=now - self._started_at,
+            done=done,
+            failed=self._settled.failed + (start.settled_before.failed if start else 0),
+            expected=start.expected_items if start else None,
+            share=share,
+            remaining_s=self._remaining(done, share),
+            items_rate=self._items_rate.per_second,
+            wcu_rate=self._wcu_rate.per_second,
+            rcu_rate=self._rcu_rate.per_second,
+            max_wcu=start.max_wcu if start else 0.0,
+            max_rcu=start.max_rcu if start else 0.0,
+            bound_by=start.bound_by if start else "",
+            held_to_wcu=self._held_to,
+            wcu=self._wcu,
+            rcu=self._rcu,
+            throttled=tuple(sorted(self._throttled.items(), key=lambda pair: -pair[1])),
+            retries=self._retries,
+            segments_finished=self._segments[0],
+            segments_total=self._segments[1],
+            latency_s=(latency[0], latency[1]) if latency else None,
+        )
+
+    @property
+    def _done(self) -> int:
+        """Items with an outcome. Batches are ahead of their page; pages know those that needed no write."""
+        return self._before + max(self._written, self._settled.settled)
+
+    def _share(self, done: int) -> float | None:
+        if self._ended and self._stopping is None:
+            return 1.0
+        finished, total = self._segments
+        expected = self._start.expected_items if self._start else None
+        if expected and done <= expected:
+            return min(done / expected, _ALMOST)
+        # The count was hours old or is unknown: segments are equal parts of the key space.
+        return min(finished / total, _ALMOST) if total > 1 else None
+
+    def _remaining(self, done: int, share: float | None) -> float | None:
+        rate = self._trend.per_second
+        if not rate or not share or self._ended:
+            return None
+        return done * (1 / share - 1) / rate
+
+    def _state(self) -> tuple[State, str]:
+        if self._ended:
+            return "ended", ""
+        if self._stopping is not None:
+            return "draining", self._stopping
+        if self._waiting is not None and self._waiting[1] == self._progress_mark:
+            return "waiting", self._waiting[0]
+        return ("running", "") if self._start else ("starting", "")
+
+    @property
+    def _progress_mark(self) -> int:
+        """A number that grows with every answer: as long as it stands still, so does the run."""
+        return self._written + self._pages
+
+    def _run_started(self, event: RunStarted) -> None:
+        self._start = event
+        self._before = event.settled_before.settled
+        self._segments = (0, event.spec.total_segments)
+
+    def _page_read(self, event: PageRead) -> None:
+        self._pages += 1
+        self._rcu += event.rcu
+
+    def _batch_written(self, event: BatchWritten) -> None:
+        self._written += event.items
+        self._wcu += event.wcu
+        self._latency.add(event.latency_s)
+
+    def _page_settled(self, event: PageSettled) -> None:
+        self._settled.add(event.counts)
+
+    def _was_throttled(self, event: Throttled) -> None:
+        reason = event.reason
+        if reason not in self._throttled and len(self._throttled) >= _MOST_REASONS:
+            reason = "other"
+        self._throttled[reason] = self._throttled.get(reason, 0) + event.items
+
+    def _retried(self, event: Retried) -> None:
+        self._retries += event.items
+
+    def _segment_finished(self, event: SegmentFinished) -> None:
+        self._segments = (event.finished, event.total)
+
+    def _rate_changed(self, event: RateChanged) -> None:
+        self._held_to = event.wcu if event.wcu < event.ceiling else None
+
+    def _is_waiting(self, event: Waiting) -> None:
+        self._waiting = (event.reason, self._progress_mark)
+
+    def _is_stopping(self, event: Stopping) -> None:
+        self._stopping = event.reason
+
+    def _run_ended(self, _event: RunEnded) -> None:
+        self._ended = True
+
+    def _ignore(self, _event: Event) -> None:
+        """Failed items are counted with their page."""

@@ -1,0 +1,88 @@
+"""The end of a run in words, and the command lines that it leads to."""
+
+import shlex
+from collections.abc import Iterable, Sequence
+
+from refire_async.model.counts import Counts
+from refire_async.model.run import DryRun, Result, Summary
+from refire_async.report.text import count, duration, units
+
+_MEANINGS = (
+    ("touched", "changed by this run: each of them fired"),
+    ("already", "had fired before this attempt, left alone"),
+    ("vanished", "deleted by others meanwhile, left deleted"),
+    ("expired", "past their time to live, left alone"),
+    ("failed", "could not be touched"),
+)
+
+_ENDINGS = {
+    "complete": "complete",
+    "stopped": "stopped before the end",
+    "failed": "failed",
+    "dry-run": "dry run, nothing was written",
+    "running": "still running",
+}
+
+
+def command_line(*words: str, options: Iterable[tuple[str, str | None]] = ()) -> str:
+    """A `refire` command that can be pasted into a shell. Options that are None are left out."""
+    line: list[str] = ["refire", *words]
+    for name, value in options:
+        if value is not None:
+            # `=` keeps a value that begins with a dash from being read as an option.
+            line += [f"{name}={value}"] if value.startswith("-") else [name, value]
+    return shlex.join(line)
+
+
+def describe(result: Result, *, resume_with: str, rerun_failed_with: str | None = None) -> str:
+    """What people read at the end of a run: counts, speed, capacity, and what to do next."""
+    summary = result.summary
+    if result.dry_run is not None:
+        return _describe_dry_run(summary, result.dry_run)
+    lines = [f"Run {summary.run_id} of table {summary.table}: {_ENDINGS[summary.status]}"]
+    if result.reason:
+        lines.append(f"  because: {result.reason}")
+    lines += ["", *_count_lines(summary.counts), "", *_cost_lines(summary)]
+    if summary.failed_keys_file is not None and summary.counts.failed:
+        lines += ["", f"The keys of failed items, with reasons: {summary.failed_keys_file}"]
+        if rerun_failed_with is not None:
+            lines.append(f"Once the reasons are gone: {rerun_failed_with}")
+    if summary.status != "complete":
+        lines += ["", f"Resume with: {resume_with}"]
+    return "\n".join(lines)
+
+
+def _count_lines(counts: Counts) -> Sequence[str]:
+    numbers = {name: count(getattr(counts, name)) for name in ("scanned", *(name for name, _ in _MEANINGS))}
+    width = max(len(number) for number in numbers.values())
+    lines = [f"  {'scanned':<9} {numbers['scanned']:>{width}}"]
+    for name, meaning in _MEANINGS:
+        if name == "touched" or getattr(counts, name):
+            lines.append(f"  {name:<9} {numbers[name]:>{width}}  {meaning}")
+    if counts.conflicts:
+        lines.append(
+            f"  {count(counts.conflicts)} of the touched were changed by others meanwhile; nothing was lost"
+        )
+    return lines
+
+
+def _cost_lines(summary: Summary) -> Sequence[str]:
+    speed = f"{units(summary.items_per_second)} items/s"
+    return [
+        f"  took      {duration(summary.seconds)}, {speed}",
+        f"  consumed  {units(summary.wcu)} WCU, {units(summary.rcu)} RCU",
+        f"  throttled {count(summary.throttled)}, retries {count(summary.retries)}",
+    ]
+
+
+def _describe_dry_run(summary: Summary, found: DryRun) -> str:
+    limit = " in what was read; there is more" if found.more else ""
+    return "\n".join(
+        (
+            f"Table {summary.table}: dry run, nothing was written",
+            "",
+            f"  would touch  {count(found.items)} items{limit}",
+            f"  would cost   {units(found.wcu)} WCU to write, {units(found.rcu)} RCU to read",
+            f"  looking took {duration(summary.seconds)} and {units(summary.rcu)} RCU",
+        )
+    )

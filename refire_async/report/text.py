@@ -1,0 +1,78 @@
+"""Numbers and times as people read them."""
+
+import math
+
+
+def count(number: float) -> str:
+    """A whole number with separators: `1,234,567`."""
+    return f"{number:,.0f}"
+
+
+def units(number: float) -> str:
+    """Capacity units or a rate: three digits that matter, `12.5`, `812`, `39,500`."""
+    return f"{number:,.1f}" if abs(number) < 99.95 and number != int(number) else f"{number:,.0f}"
+
+
+def percent(share: float) -> str:
+    """A share of 1 with one decimal. Never says 100 before all is done."""
+    return "100%" if share >= 1 else f"{math.floor(share * 1000) / 10:.1f}%"
+
+
+def duration(seconds: float) -> str:
+    """`0.4 s`, `42 s`, `3 min 20 s`, `5 h 02 min`, `3 d 04 h`."""
+    if seconds < 9.95:
+        return f"{max(seconds, 0):.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes:02d} min"
+    days, hours = divmod(hours, 24)
+    return f"{days} d {hours:02d} h"
+
+
+def milliseconds(seconds: float) -> str:
+    """A latency: `0.8 ms`, `12 ms`, `1,500 ms`."""
+    value = seconds * 1000
+    return f"{value:,.1f} ms" if value < 9.95 else f"{value:,.0f} ms"
+
+
+_REASONS = (
+    ("KeyRange", "hot key range"),
+    ("AccountLimit", "account limit"),
+    ("MaxOnDemand", "on-demand maximum"),
+)
+
+
+def throttling_reason(reason: str) -> str:
+    """A throttling reason of the service in a few words.
+
+    The service builds them from {Table|Index}{Read|Write}{what was exceeded} (DynamoDB Developer Guide:
+    Diagnosing throttling). Anything else stays as it is.
+    """
+    side = "index" if reason.startswith("Index") else "table"
+    kind = "reads" if "Read" in reason else "writes"
+    for part, words in _REASONS:
+        if part in reason:
+            return f"{side} {kind}: {words}"
+    if "ProvisionedThroughput" in reason and reason.startswith(("Index", "Table")):
+        return f"{side} {kind}: provisioned capacity"
+    return reason
+
+
+def one_line(text: str) -> str:
+    """`text` without line ends or control characters, so that an error stays one line whatever it quotes."""
+    return "".join(c if c.isprintable() else " " for c in " ".join(text.split()))
+
+
+def shorten(text: str, width: int) -> str:
+    """`text` in at most `width` characters; what is missing in the middle shows as an ellipsis."""
+    if len(text) <= width:
+        return text
+    head = (width - 1 + 1) // 2
+    tail = width - 1 - head
+    return f"{text[:head]}…{text[len(text) - tail :]}"
