@@ -1,11 +1,21 @@
-"""Fixtures that every test may use."""
+"""Fixtures that every test may use, and what is left out unless asked for."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
+from refire_async.sandbox.config import SandboxConfig
+from refire_async.sandbox.process import SandboxProcess
+from tests.support.backends import Backend, connected
 from tests.support.dynamodb_local import DynamoDBLocalUnavailableError, running_dynamodb_local
+from tests.support.tables import Table, create_table
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Leave the long evidence runs out, unless `-m` asks for something."""
+    if not config.option.markexpr:
+        config.option.markexpr = "not soak"
 
 
 @pytest.fixture(scope="session")
@@ -18,3 +28,32 @@ def dynamodb_local_url() -> Iterator[str]:
             # Not a skip: without the judge nothing here is proven.
             pytest.fail(str(error), pytrace=False)
         yield url
+
+
+@pytest.fixture(scope="session")
+def sandbox_url() -> Iterator[str]:
+    """The URL of a sandbox that lives as long as the test session. Use unique table names."""
+    with SandboxProcess(SandboxConfig()) as sandbox:
+        yield sandbox.url
+
+
+@pytest.fixture(scope="session", params=["dynamodb-local", "sandbox"])
+def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
+    """Something that speaks DynamoDB: each test runs once against every one."""
+    url = request.getfixturevalue(f"{request.param.replace('-', '_')}_url")
+    with connected(request.param, url) as connection:
+        yield connection
+
+
+@pytest.fixture
+def make_table(backend: Backend) -> Iterator[Callable[..., Table]]:
+    """`create_table` on the backend; what it makes is deleted after the test."""
+    tables: list[Table] = []
+
+    def make(*arguments: object, **options: object) -> Table:
+        tables.append(create_table(backend, *arguments, **options))
+        return tables[-1]
+
+    yield make
+    for table in tables:
+        table.delete()

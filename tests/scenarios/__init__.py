@@ -1,0 +1,1 @@
+"""Black-box scenarios: the real command line against every backend."""

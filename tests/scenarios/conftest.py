@@ -1,0 +1,37 @@
+"""Fixtures of the scenarios: the real command line, pointed at every backend."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.backends import Backend
+from tests.support.cli import Cli
+from tests.support.proxy import Proxy, proxy_before
+
+
+@pytest.fixture
+def proxy(backend: Backend) -> Iterator[Proxy]:
+    """A proxy before the backend."""
+    with proxy_before(backend.url) as running:
+        yield running
+
+
+@pytest.fixture
+def cli(tmp_path: Path, backend: Backend) -> Iterator[Cli]:
+    """The command line, pointed at the backend. Ends with a search for secrets in all that was written."""
+    yield from _cli(tmp_path, backend.url)
+
+
+@pytest.fixture
+def proxied_cli(tmp_path: Path, proxy: Proxy) -> Iterator[Cli]:
+    """The command line, pointed at the proxy."""
+    yield from _cli(tmp_path, proxy.url)
+
+
+def _cli(folder: Path, url: str) -> Iterator[Cli]:
+    home = folder / "home"
+    home.mkdir()
+    commands = Cli(home, url)
+    yield commands
+    commands.close()

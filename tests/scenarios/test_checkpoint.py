@@ -1,0 +1,187 @@
+"""A checkpoint that belongs to something else, or is in use, is refused with exit code 11 and stays as it is."""
+
+import json
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support.cli import Cli, Result
+from tests.support.judge import Snapshot, assert_summary
+from tests.support.rows import composite_rows
+from tests.support.tables import Index, Schema, Table
+
+MakeTable = Callable[..., Table]
+
+
+def assert_refused(result: Result, *hints: str) -> None:
+    """Exit code 11 and one line that holds all hints; nothing on standard output."""
+    assert result.code == 11, result.stderr
+    assert len(result.error_lines) == 1, result.stderr
+    assert "Traceback" not in result.stderr
+    for hint in hints:
+        assert hint.lower() in result.stderr.lower()
+    assert result.stdout == ""
+
+
+def stopped_run(cli: Cli, table: Table, *arguments: str) -> str:
+    """Leave a run of a 200-item table in the middle; its checkpoint."""
+    table.fill({**row, "day": {"S": "d0"}} for row in composite_rows(200))
+    result = cli.refire(table.name, "--run-id", "the-run", "--segments", "4", "--max-items", "60", *arguments)
+    assert result.code == 3, result.stderr
+    return str(result.json["checkpoint"])
+
+
+def test_table_made_again_under_the_same_name(cli: Cli, make_table: MakeTable) -> None:
+    """Another TableId is another table, even if name and items are the same."""
+    table = make_table(("pk", "S"), ("sk", "N"))
+    stopped_run(cli, table)
+    items = list(table.items().values())
+    table.delete()
+    again = make_table(("pk", "S"), ("sk", "N"), name=table.name)
+    again.fill(items)
+    before = Snapshot.of(again)
+
+    assert_refused(cli.resume("the-run"), table.name)
+
+    before.assert_untouched()
+
+
+OTHERS = {
+    "segments": ("--segments", "5"),
+    "marker": ("--marker", "stamp"),
+    "marker attribute": ("--marker-attribute", "other"),
+    "selection by key": ("--key-name", "pk", "--key-value", "customer-1"),
+    "selection by index": ("--index", "by-day"),
+}
+
+
+@pytest.mark.parametrize("other", OTHERS.values(), ids=OTHERS)
+def test_checkpoint_of_another_run(cli: Cli, make_table: MakeTable, other: tuple[str, ...]) -> None:
+    """A checkpoint given to a run with other segments, marker or selection is refused, and stays good."""
+    table = make_table(("pk", "S"), ("sk", "N"), indexes=(Index("by-day", Schema(("day", "S"))),))
+    checkpoint = stopped_run(cli, table)
+    before = Snapshot.of(table)
+
+    segments = () if "--segments" in other else ("--segments", "4")
+    result = cli.refire(table.name, "--checkpoint", checkpoint, "--run-id", "the-run", *segments, *other)
+
+    assert_refused(result, checkpoint)
+    before.assert_untouched()
+    assert_summary(cli.resume("the-run").json, status="complete", scanned=200, touched=200)
+
+
+def test_checkpoint_of_another_table(cli: Cli, make_table: MakeTable) -> None:
+    """A checkpoint given to a run of another table is refused before anything is written."""
+    checkpoint = stopped_run(cli, make_table(("pk", "S"), ("sk", "N")))
+    other = make_table(("pk", "S"), ("sk", "N"))
+    other.fill(composite_rows(20))
+    before = Snapshot.of(other)
+
+    assert_refused(cli.refire(other.name, "--checkpoint", checkpoint), checkpoint)
+
+    before.assert_untouched()
+
+
+def test_run_id_that_is_taken(cli: Cli, make_table: MakeTable) -> None:
+    """A new run under the id of an old one is refused, saying how to go on with the old one."""
+    table = make_table(("pk", "S"), ("sk", "N"))
+    stopped_run(cli, table)
+    before = Snapshot.of(table)
+
+    assert_refused(cli.refire(table.name, "--run-id", "the-run"), "refire resume")
+
+    before.assert_untouched()
+
+
+def test_two_processes_on_one_run(cli: Cli, make_table: MakeTable) -> None:
+    """While a run is on, a resume of it is refused; the run itself goes on undisturbed."""
+    table = make_table(("pk", "S"), ("sk", "N"))
+    table.fill(composite_rows(1000))
+    before = Snapshot.of(table)
+    reader = table.stream()
+    reader.read()
+    child = cli.start("run", "--table", table.name, "--json", "--run-id", "the-run", "--max-rate", "250")
+    reader.wait_until(lambda: reader.modified >= 25 or child.ended)
+
+    second = cli.resume("the-run")
+
+    assert not child.ended, "the run ended before it could be disturbed"
+    assert_refused(second, "in use")
+    result = child.wait()
+    assert result.code == 0, result.stderr
+    assert_summary(result.json, status="complete", touched=1000)
+    before.assert_fired()
+
+
+def test_damaged_and_foreign_files(cli: Cli, make_table: MakeTable, tmp_path: Path) -> None:
+    """Files that are no checkpoint, or only the first half of one, are refused and not changed."""
+    table = make_table(("pk", "S"), ("sk", "N"))
+    whole = Path(stopped_run(cli, table)).read_bytes()
+    before = Snapshot.of(table)
+    for name, content in {"empty": b"", "text": b"hello\n" * 50, "half": whole[: len(whole) // 2]}.items():
+        path = tmp_path / name
+        path.write_bytes(content)
+
+        assert_refused(cli.run("resume", "--checkpoint", str(path), "--json"), str(path))
+
+        assert path.read_bytes() == content
+    before.assert_untouched()
+
+
+def test_checkpoint_is_private(cli: Cli, make_table: MakeTable) -> None:
+    """Keys can be personal data: nobody else on the machine can read what a run leaves behind."""
+    stopped_run(cli, make_table(("pk", "S"), ("sk", "N")))
+    left = [path for path in cli.state.rglob("*") if path.is_file()]
+    assert left
+    assert {stat.S_IMODE(path.stat().st_mode) for path in left} == {0o600}
+
+
+def test_status(cli: Cli, make_table: MakeTable) -> None:
+    """`refire status --json` lists each run with where it stands, exactly the documented fields."""
+    first, second = (make_table(("pk", "S"), ("sk", "N")) for _ in range(2))
+    checkpoint = stopped_run(cli, first)
+    second.fill(composite_rows(30))
+    assert cli.refire(second.name, "--run-id", "done").code == 0
+
+    result = cli.run("status", "--json")
+
+    assert result.code == 0, result.stderr
+    assert len(result.stdout.splitlines()) == 1
+    assert list(result.json) == ["runs"]
+    runs = {run["run_id"]: run for run in result.json["runs"]}
+    assert set(runs) == {"the-run", "done"}
+    for run in runs.values():
+        assert list(run) == ["run_id", "table", "status", "touched", "updated_at", "checkpoint"]
+    assert runs["the-run"] | {"updated_at": None} == {
+        "run_id": "the-run",
+        "table": first.name,
+        "status": "stopped",
+        "touched": 60,
+        "updated_at": None,
+        "checkpoint": checkpoint,
+    }
+    assert (runs["done"]["status"], runs["done"]["touched"]) == ("complete", 30)
+
+
+def test_status_without_runs(cli: Cli) -> None:
+    """Nothing yet is an empty list, not an error."""
+    result = cli.run("status", "--json")
+    assert (result.code, json.loads(result.stdout)) == (0, {"runs": []})
+
+
+def test_status_of_a_run_that_was_killed(cli: Cli, make_table: MakeTable) -> None:
+    """A run whose process died is shown as stopped, while it lives as running."""
+    table = make_table(("pk", "S"), ("sk", "N"))
+    table.fill(composite_rows(500))
+    reader = table.stream()
+    child = cli.start("run", "--table", table.name, "--run-id", "the-run", "--max-rate", "50")
+    reader.wait_until(lambda: reader.modified >= 1 or child.ended)
+
+    while_alive = cli.run("status", "--json").json["runs"][0]
+    child.kill()
+    afterwards = cli.run("status", "--json").json["runs"][0]
+
+    assert (while_alive["run_id"], while_alive["status"]) == ("the-run", "running")
+    assert (afterwards["run_id"], afterwards["status"]) == ("the-run", "stopped")

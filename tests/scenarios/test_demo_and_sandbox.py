@@ -1,0 +1,86 @@
+"""`refire demo` and `refire sandbox`: what a first-time user meets."""
+
+import http.client
+import json
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.backends import connected
+from tests.support.cli import Cli, Running
+from tests.support.judge import Snapshot, assert_summary
+from tests.support.processes import free_port
+from tests.support.rows import hash_rows
+from tests.support.tables import create_table
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Iterator[Cli]:
+    """The command line without an endpoint of ours."""
+    commands = Cli(tmp_path)
+    yield commands
+    commands.close()
+
+
+def test_demo(cli: Cli) -> None:
+    """The demo needs neither AWS nor an account, resumes itself once and proves one event per item."""
+    without_aws = dict.fromkeys(name for name in cli.environment() if name.startswith("AWS_"))
+
+    result = cli.run("demo", "--items", "2000", env=without_aws)
+
+    assert result.code == 0, result.stderr
+    assert "2,000" in result.stdout
+    assert "exactly one" in result.stdout.lower() or "exactly once" in result.stdout.lower()
+    assert "resume" in result.stdout.lower()
+
+
+def sandbox_is_up(port: int) -> bool:
+    """Whether something on this port answers the sandbox's statistics request."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", "/_sandbox/stats")
+        answer = connection.getresponse()
+        return answer.status == 200 and isinstance(json.loads(answer.read()), dict)
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def start_sandbox(cli: Cli, *arguments: str) -> tuple[Running, str]:
+    """`refire sandbox` on a free port, answering; the process and its URL."""
+    port = free_port()
+    child = cli.start("sandbox", "--port", str(port), *arguments)
+    child.wait_until(lambda: sandbox_is_up(port))
+    return child, f"http://127.0.0.1:{port}"
+
+
+def test_run_against_a_sandbox_of_the_command_line(cli: Cli) -> None:
+    """A sandbox that was started by hand serves `refire run`, says its URL, and ends with Ctrl-C."""
+    child, url = start_sandbox(cli)
+    assert url in child.stdout.read_text() + child.stderr.read_text()
+    with connected("sandbox", url) as backend:
+        table = create_table(backend)
+        table.fill(hash_rows(100))
+        before = Snapshot.of(table)
+
+        result = cli.refire(table.name, "--endpoint-url", url)
+
+        assert result.code == 0, result.stderr
+        assert_summary(result.json, touched=100)
+        before.assert_fired()
+    child.signal(signal.SIGINT)
+    assert child.wait(timeout_s=20).code in (0, 130)
+
+
+def test_port_that_is_taken(cli: Cli) -> None:
+    """A second sandbox on the same port says so in one line."""
+    _, url = start_sandbox(cli)
+
+    result = cli.run("sandbox", "--port", url.rpartition(":")[2])
+
+    assert result.code == 2
+    assert len(result.error_lines) == 1, result.stderr
+    assert "port" in result.stderr

@@ -1,0 +1,58 @@
+"""A run does no harm to an application that writes to the same table at the same time."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.support.cli import Cli
+from tests.support.judge import Snapshot, assert_same, assert_summary
+from tests.support.rows import composite_rows
+from tests.support.tables import Table
+from tests.support.writers import LiveWriters
+
+MakeTable = Callable[..., Table]
+
+
+@pytest.mark.parametrize("writer", ["partiql", "update"])
+def test_four_writers(cli: Cli, make_table: MakeTable, writer: str) -> None:
+    """Four writers increment, count up `revision` and delete during a run.
+
+    No increment is lost, no deleted item comes back, each other item has fired, and the summary adds up.
+    """
+    table = make_table(("pk", "S"), ("sk", "N"))
+    table.fill(composite_rows(1500))
+    before = Snapshot.of(table)
+    writers = LiveWriters(table, list(before.items.values()))
+    with writers.writing(4):
+        child = cli.start("run", "--table", table.name, "--json", "--writer", writer, "--max-rate", "500")
+        result = child.wait()
+        during = writers.writes
+
+    assert result.code == 0, result.stderr
+    assert during > 200, "too few writes to prove anything"
+    assert writers.deleted
+    summary = result.json
+    assert_summary(summary, status="complete", failed=0)
+    assert summary["scanned"] + len(writers.deleted) >= 1500
+    assert summary["conflicts"] <= summary["touched"]
+    after = table.items()
+    assert after.keys() == before.items.keys() - writers.deleted
+    assert_same(
+        {identity: int(item.get("count", {"N": "0"})["N"]) for identity, item in after.items()},
+        {identity: writers.increments[identity] for identity in after},
+    )
+    # What `revision` has more than the writers added is what the run added: 1, or 0 where a writer's own
+    # change fired the item after it was read.
+    added = {
+        identity: int(item.get("revision", {"N": "0"})["N"]) - writers.revisions[identity]
+        for identity, item in after.items()
+    }
+    assert set(added.values()) <= {0, 1}
+    not_added = [identity for identity, more in added.items() if more == 0]
+    assert len(not_added) <= summary["already"]
+    assert all(writers.revisions[identity] for identity in not_added)
+    for identity, changes in before.changes().items():
+        for change in changes:
+            assert change.event in ("MODIFY", "REMOVE"), f"{identity} was put: {change}"
+            if change.event == "MODIFY":
+                assert change.changed in ({"revision"}, {"count"})

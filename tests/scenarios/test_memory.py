@@ -1,0 +1,40 @@
+"""Memory stays flat, however many items there are. Long: run it with `pytest -m soak`."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from refire_async.sandbox.config import SandboxConfig
+from refire_async.sandbox.process import SandboxProcess
+from tests.support.backends import connected
+from tests.support.cli import Cli
+from tests.support.judge import assert_summary
+from tests.support.tables import create_table
+
+MIB = 1 << 20
+
+
+def peak_of_a_run(items: int, folder: Path) -> int:
+    """Peak memory in bytes of a run over that many small items in a sandbox of its own."""
+    folder.mkdir()
+    with SandboxProcess(SandboxConfig()) as sandbox, connected("sandbox", sandbox.url) as backend:
+        table = create_table(backend)
+        table.fill({"pk": {"S": f"item-{n:09}"}} for n in range(items))
+        cli = Cli(folder, sandbox.url)
+        result = cli.start("run", "--table", table.name, "--json", "--max-wcu", "1000000").wait(timeout_s=900)
+        cli.close()
+    assert result.code == 0, result.stderr
+    assert_summary(result.json, touched=items)
+    return result.peak_bytes
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3000)
+def test_memory_stays_flat(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
+    """The peak for 1,000,000 small items is within 20% of the peak for 100,000, and under 200 MiB."""
+    small = peak_of_a_run(100_000, tmp_path / "small")
+    large = peak_of_a_run(1_000_000, tmp_path / "large")
+    record_property("peak_mib", {"100,000 items": small / MIB, "1,000,000 items": large / MIB})
+    assert large < 1.2 * small
+    assert large < 200 * MIB

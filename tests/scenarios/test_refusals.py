@@ -1,0 +1,202 @@
+"""What cannot work is refused before anything is written: one line that says what to do, exit code 10 or 2."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from tests.support.cli import Cli, Result
+from tests.support.judge import Snapshot, assert_summary
+from tests.support.processes import free_port
+from tests.support.proxy import WRITES, Call, Proxy, Reply
+from tests.support.rows import hash_rows
+from tests.support.tables import Table
+
+MakeTable = Callable[..., Table]
+
+
+def assert_refused(result: Result, *codes: int, hint: str) -> None:
+    """One line on standard error that holds `hint`, nothing on standard output, one of the exit codes."""
+    assert result.code in codes, result.stderr
+    assert len(result.error_lines) == 1, result.stderr
+    assert "Traceback" not in result.stderr
+    assert hint.lower() in result.stderr.lower()
+    assert result.stdout == ""
+
+
+def filled(table: Table) -> Snapshot:
+    """The table with a few items in it."""
+    table.fill(hash_rows(30))
+    return Snapshot.of(table)
+
+
+def test_stream_disabled(cli: Cli, make_table: MakeTable) -> None:
+    """Without a stream or a Kinesis destination nobody would hear: refused, naming the way out."""
+    table = make_table(stream=False)
+    table.fill(hash_rows(30))
+    before = table.items()
+
+    result = cli.refire(table.name)
+
+    assert_refused(result, 10, hint="--ignore stream-disabled")
+    assert table.items() == before
+
+
+def test_stream_disabled_ignored(cli: Cli, make_table: MakeTable) -> None:
+    """`--ignore stream-disabled` runs all the same."""
+    table = make_table(stream=False)
+    table.fill(hash_rows(30))
+
+    result = cli.refire(table.name, "--ignore", "stream-disabled")
+
+    assert result.code == 0, result.stderr
+    assert_summary(result.json, touched=30)
+    assert all(item["revision"] == {"N": "1"} for item in table.items().values())
+
+
+def test_stream_switched_off_again(cli: Cli, make_table: MakeTable) -> None:
+    """A stream that was there once does not count, though the table still names it."""
+    table = make_table()
+    table.fill(hash_rows(3))
+    table.backend.dynamodb.update_table(TableName=table.name, StreamSpecification={"StreamEnabled": False})
+    assert_refused(cli.refire(table.name), 10, hint="stream-disabled")
+
+
+def test_wrong_table(cli: Cli) -> None:
+    """A table that is not there is named, with where it was looked for."""
+    result = cli.refire("no-such-table")
+    assert_refused(result, 10, hint="no-such-table")
+    assert "region" in result.stderr.lower() or "eu-west-1" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["x", "no spaces", "a/b", "t" * 256, ""])
+def test_impossible_table_name(cli: Cli, name: str) -> None:
+    """Names that no table can have are refused in words."""
+    assert_refused(cli.refire(name), 2, 10, hint="table")
+
+
+def test_no_credentials(cli: Cli, make_table: MakeTable) -> None:
+    """Without credentials the line says how to give some."""
+    before = filled(table := make_table())
+    nothing = {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None, "AWS_SESSION_TOKEN": None}
+
+    result = cli.run("run", "--table", table.name, "--json", env=nothing)
+
+    assert_refused(result, 10, hint="credentials")
+    before.assert_untouched()
+
+
+def test_unknown_profile(cli: Cli, make_table: MakeTable) -> None:
+    """A profile that is in no file is named."""
+    result = cli.refire(make_table().name, "--profile", "nobody")
+    assert_refused(result, 2, 10, hint="nobody")
+
+
+def test_no_region(cli: Cli, make_table: MakeTable) -> None:
+    """Without a region the line says how to give one."""
+    result = cli.run("run", "--table", make_table().name, "--json", env={"AWS_REGION": None})
+    assert_refused(result, 2, 10, hint="--region")
+
+
+@pytest.mark.parametrize("region", ["not a region", "eu_west_1", "-", "x" * 100])
+def test_impossible_region(cli: Cli, make_table: MakeTable, region: str) -> None:
+    """A region that cannot be one is refused, whatever the endpoint."""
+    assert_refused(cli.refire(make_table().name, "--region", region), 2, 10, hint="region")
+
+
+def test_unreachable_endpoint(cli: Cli) -> None:
+    """Nobody listens there: refused within seconds, naming the endpoint."""
+    url = f"http://127.0.0.1:{free_port()}"
+    assert_refused(cli.refire("any-table", "--endpoint-url", url), 10, hint=url)
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:8000", "ftp://127.0.0.1", "http://", "nonsense"])
+def test_impossible_endpoint(cli: Cli, url: str) -> None:
+    """An endpoint that is no URL is refused in words."""
+    assert_refused(cli.refire("any-table", "--endpoint-url", url), 2, 10, hint="endpoint")
+
+
+@pytest.mark.parametrize("attribute", ["pk", "sk"])
+@pytest.mark.parametrize("marker", ["revision", "stamp"])
+def test_marker_that_is_a_key(cli: Cli, make_table: MakeTable, attribute: str, marker: str) -> None:
+    """A key attribute cannot be changed, so it cannot be the marker."""
+    table = make_table(("pk", "S"), ("sk", "N"))
+    table.fill({"pk": {"S": "a"}, "sk": {"N": str(n)}} for n in range(5))
+    before = Snapshot.of(table)
+
+    result = cli.refire(table.name, "--marker", marker, "--marker-attribute", attribute)
+
+    assert_refused(result, 2, 10, hint=attribute)
+    assert "key" in result.stderr
+    before.assert_untouched()
+
+
+READ_CALLS = ["DescribeTable", "Scan"]
+
+
+@pytest.mark.parametrize("operation", READ_CALLS)
+def test_no_permission_to_read(proxied_cli: Cli, proxy: Proxy, make_table: MakeTable, operation: str) -> None:
+    """AccessDenied on a read: refused, naming the permission that is missing; no write was tried."""
+    before = filled(table := make_table())
+    proxy.instead = lambda call: Reply.access_denied(operation) if call.operation == operation else None
+
+    result = proxied_cli.refire(table.name)
+
+    assert_refused(result, 10, hint=f"dynamodb:{operation}")
+    assert not proxy.operations & WRITES
+    before.assert_untouched()
+
+
+@pytest.mark.parametrize("writer", ["partiql", "update"])
+def test_no_permission_to_write(proxied_cli: Cli, proxy: Proxy, make_table: MakeTable, writer: str) -> None:
+    """AccessDenied on the first write: refused, naming the permission; it does not try item after item."""
+    before = filled(table := make_table())
+    operation, action = {
+        "partiql": ("BatchExecuteStatement", "PartiQLUpdate"),  # there is no action named like the call
+        "update": ("UpdateItem", "UpdateItem"),
+    }[writer]
+    proxy.instead = lambda call: Reply.access_denied(action) if call.operation == operation else None
+
+    result = proxied_cli.refire(table.name, "--writer", writer)
+
+    assert_refused(result, 10, hint=f"dynamodb:{action}")
+    before.assert_untouched()
+
+
+def test_no_permission_told_per_statement(proxied_cli: Cli, proxy: Proxy, make_table: MakeTable) -> None:
+    """A batch may be answered with 200 and AccessDenied for every member: the same refusal."""
+    before = filled(table := make_table())
+
+    def deny(call: Call) -> Reply | None:
+        if call.operation != "BatchExecuteStatement":
+            return None
+        error = {
+            "Error": {"Code": "AccessDenied", "Message": "not authorized to perform: dynamodb:PartiQLUpdate"}
+        }
+        return Reply(200, json.dumps({"Responses": [error] * len(call.body["Statements"])}).encode())
+
+    proxy.instead = deny
+
+    result = proxied_cli.refire(table.name)
+
+    assert_refused(result, 10, hint="dynamodb:PartiQLUpdate")
+    before.assert_untouched()
+
+
+@pytest.mark.parametrize(
+    ("kind", "hint"),
+    [
+        ("UnrecognizedClientException", "credentials"),
+        ("ExpiredTokenException", "expired"),
+        ("InvalidSignatureException", "signature"),
+    ],
+)
+def test_credentials_that_are_not_accepted(
+    proxied_cli: Cli, proxy: Proxy, make_table: MakeTable, kind: str, hint: str
+) -> None:
+    """Credentials that the service refuses are told apart from missing ones."""
+    table = make_table()
+    message = f"The {hint} included in the request is not accepted"
+    proxy.instead = lambda _call: Reply.error(400, kind, message)
+    assert_refused(proxied_cli.refire(table.name), 10, hint=hint)
+    assert not proxy.operations & WRITES

@@ -1,0 +1,249 @@
+"""Wherever a run is stopped or killed, `refire resume` ends it with exactly one record per item."""
+
+import signal
+from collections.abc import Callable
+
+import pytest
+
+from tests.support.cli import Cli, Result
+from tests.support.judge import Snapshot, assert_summary, stamped
+from tests.support.proxy import Call, Hold, Proxy, Reply
+from tests.support.rows import composite_rows, hash_rows
+from tests.support.tables import Index, Schema, Table
+
+MakeTable = Callable[..., Table]
+
+RUN = ("--run-id", "the-run")
+
+
+def assert_completed(result: Result, items: int) -> None:
+    """The run is over and knows about every item, over all its sittings."""
+    assert result.code == 0, result.stderr
+    assert_summary(result.json, run_id="the-run", status="complete", scanned=items, failed=0, vanished=0)
+    assert result.json["touched"] + result.json["already"] == items
+
+
+def nth(operation: str, number: int) -> Callable[[Call], bool]:
+    """Picks the n-th call of an operation."""
+    return lambda call: call.operation == operation and call.number == number
+
+
+MOMENTS = {
+    "first page asked for": ("instead", "Scan", 1),
+    "first page read": ("afterwards", "Scan", 1),
+    "first batch sent": ("instead", "BatchExecuteStatement", 1),
+    "first batch written, not answered": ("afterwards", "BatchExecuteStatement", 1),
+    "batch in the middle sent": ("instead", "BatchExecuteStatement", 17),
+    "batch in the middle written, not answered": ("afterwards", "BatchExecuteStatement", 17),
+    "one of the last batches written, not answered": ("afterwards", "BatchExecuteStatement", 38),
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS.values(), ids=MOMENTS)
+def test_killed_at_a_moment(
+    proxied_cli: Cli, proxy: Proxy, make_table: MakeTable, moment: tuple[str, str, int]
+) -> None:
+    """`kill -9` at a known moment of the conversation with DynamoDB: nothing is skipped, nothing fires twice."""
+    table = make_table(("pk", "S"), ("sk", "N"))
+    table.fill(composite_rows(1000))
+    before = Snapshot.of(table)
+    when, operation, number = moment
+    with Hold(nth(operation, number)) as hold:
+        setattr(proxy, when, hold)
+        child = proxied_cli.start("run", "--table", table.name, *RUN)
+        child.wait_until(lambda: hold.reached)
+        assert child.kill().code == -signal.SIGKILL
+
+    result = proxied_cli.resume("the-run")
+
+    assert_completed(result, 1000)
+    before.assert_fired()
+
+
+def test_killed_again_and_again(cli: Cli, make_table: MakeTable) -> None:
+    """Five kills at full speed, each after some progress, each followed by a resume that is killed as well."""
+    table = make_table(("pk", "S"), ("sk", "N"))
+    table.fill(composite_rows(2500))
+    before = Snapshot.of(table)
+    reader = table.stream()
+    reader.read()
+    arguments = ["run", "--table", table.name, *RUN]
+    for goal in (1, 300, 301, 900, 1500):
+        child = cli.start(*arguments, "--max-rate", "1500")
+        reader.wait_until(lambda goal=goal, child=child: reader.modified >= goal or child.ended)
+        assert child.kill().code == -signal.SIGKILL
+        arguments = ["resume", "the-run"]
+
+    result = cli.resume("the-run")
+
+    assert_completed(result, 2500)
+    before.assert_fired()
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 3)], ids=["SIGINT", "SIGTERM"]
+)
+def test_stopped_by_signal(cli: Cli, make_table: MakeTable, number: signal.Signals, code: int) -> None:
+    """Ctrl-C and SIGTERM drain, save, say how to go on, and end with their exit code; `resume` does the rest."""
+    table = make_table(("pk", "S"), ("sk", "N"))
+    table.fill(composite_rows(2000))
+    before = Snapshot.of(table)
+    reader = table.stream()
+    reader.read()
+    child = cli.start("run", "--table", table.name, "--json", "--max-rate", "500", *RUN)
+    reader.wait_until(lambda: reader.modified >= 200 or child.ended)
+    child.signal(number)
+    stopped = child.wait(timeout_s=30)
+
+    assert stopped.code == code, stopped.stderr
+    assert_summary(stopped.json, run_id="the-run", status="stopped")
+    assert "refire resume" in stopped.stderr
+    assert "the-run" in stopped.stderr
+    so_far = before.changes()
+    assert 200 <= len(so_far) < 2000
+    assert stopped.json["touched"] == len(so_far), "drained: what was sent is answered and counted"
+    before.assert_fired(so_far)
+
+    assert_completed(cli.resume("the-run"), 2000)
+    before.assert_fired()
+
+
+def test_second_signal_stops_at_once(proxied_cli: Cli, proxy: Proxy, make_table: MakeTable) -> None:
+    """A second Ctrl-C does not wait for an answer that never comes, and the run is still good to resume."""
+    table = make_table(("pk", "S"), ("sk", "N"))
+    table.fill(composite_rows(1000))
+    before = Snapshot.of(table)
+    with Hold(nth("BatchExecuteStatement", 5)) as hold:
+        proxy.afterwards = hold
+        child = proxied_cli.start("run", "--table", table.name, "--json", *RUN)
+        child.wait_until(lambda: hold.reached)
+        said = child.stderr.stat().st_size
+        child.signal(signal.SIGINT)
+        # The drain has begun when it is announced; a second signal sent before could merge with the first.
+        child.wait_until(lambda: child.stderr.stat().st_size > said)
+        child.signal(signal.SIGINT)
+        assert child.wait(timeout_s=15).code == 130
+
+    assert_completed(proxied_cli.resume("the-run"), 1000)
+    before.assert_fired()
+
+
+def test_resumed_with_other_workers(cli: Cli, make_table: MakeTable) -> None:
+    """What only says how to work may change from sitting to sitting."""
+    table = make_table(("pk", "S"), ("sk", "N"))
+    table.fill(composite_rows(400))
+    before = Snapshot.of(table)
+    assert cli.refire(table.name, *RUN, "--segments", "5", "--max-items", "150", "--workers", "2").code == 3
+
+    result = cli.resume("the-run", "--workers", "7", "--max-wcu", "5000")
+
+    assert_completed(result, 400)
+    before.assert_fired()
+
+
+def test_killed_while_stamping(proxied_cli: Cli, proxy: Proxy, make_table: MakeTable) -> None:
+    """With a stamp the items themselves tell which of them have fired."""
+    table = make_table()
+    table.fill(hash_rows(600))
+    before = Snapshot.of(table)
+    with Hold(nth("BatchExecuteStatement", 9)) as hold:
+        proxy.afterwards = hold
+        child = proxied_cli.start("run", "--table", table.name, "--marker", "stamp", *RUN)
+        child.wait_until(lambda: hold.reached)
+        child.kill()
+
+    assert_completed(proxied_cli.resume("the-run"), 600)
+    before.assert_fired(marker="refire_run_id", touch=stamped("the-run"))
+
+
+SELECTIONS = {
+    "index scan": ("--index", "by-day"),
+    "index query": ("--index", "by-day", "--key-name", "day", "--key-value", "d0"),
+    "table query": ("--key-name", "pk", "--key-value", "customer-0"),
+}
+
+
+@pytest.mark.parametrize("selection", SELECTIONS.values(), ids=SELECTIONS)
+@pytest.mark.parametrize("writer", ["partiql", "update"])
+def test_killed_in_other_selections(
+    proxied_cli: Cli, proxy: Proxy, make_table: MakeTable, selection: tuple[str, ...], writer: str
+) -> None:
+    """Index scans, queries and single updates are as safe to kill as a table scan in batches."""
+    table = make_table(("pk", "S"), ("sk", "N"), indexes=(Index("by-day", Schema(("day", "S"))),))
+    table.fill({**row, "day": {"S": "d0"}} for row in composite_rows(300, collections=1))
+    before = Snapshot.of(table)
+    operation, number = ("UpdateItem", 130) if writer == "update" else ("BatchExecuteStatement", 6)
+    with Hold(nth(operation, number)) as hold:
+        proxy.afterwards = hold
+        child = proxied_cli.start("run", "--table", table.name, *selection, "--writer", writer, *RUN)
+        child.wait_until(lambda: hold.reached)
+        child.kill()
+
+    assert_completed(proxied_cli.resume("the-run"), 300)
+    before.assert_fired()
+
+
+LOST = {
+    "connection closed": Reply(None),
+    "internal error": Reply.error(500, "InternalServerError", "Internal server error"),
+    "unavailable": Reply.error(503, "ServiceUnavailable", "Service unavailable"),
+    "not JSON": Reply(200, b"<html>gateway</html>"),
+}
+
+
+@pytest.mark.parametrize("reply", LOST.values(), ids=LOST)
+@pytest.mark.parametrize("writer", ["partiql", "update"])
+def test_answers_lost_after_the_write(
+    proxied_cli: Cli, proxy: Proxy, make_table: MakeTable, reply: Reply, writer: str
+) -> None:
+    """Every third write is applied and its answer lost: it is sent again and no item fires twice."""
+    operation, items = ("UpdateItem", 60) if writer == "update" else ("BatchExecuteStatement", 500)
+    table = make_table(("pk", "S"), ("sk", "N"))
+    table.fill(composite_rows(items))
+    before = Snapshot.of(table)
+    proxy.afterwards = lambda call: reply if call.operation == operation and call.number % 3 == 1 else None
+
+    result = proxied_cli.refire(table.name, "--writer", writer, *RUN)
+
+    assert_completed(result, items)
+    assert result.json["already"] > 0
+    assert result.json["retries"] > 0
+    before.assert_fired()
+
+
+def test_resume_of_a_run_that_is_complete(cli: Cli, make_table: MakeTable) -> None:
+    """There is nothing left to do, and nothing is done."""
+    table = make_table()
+    table.fill(hash_rows(30))
+    before = Snapshot.of(table)
+    assert cli.refire(table.name, *RUN).code == 0
+
+    again = cli.resume("the-run")
+
+    assert_completed(again, 30)
+    before.assert_fired(times=1)
+
+
+def test_resume_by_checkpoint(cli: Cli, make_table: MakeTable) -> None:
+    """The checkpoint's file alone says which run it is."""
+    table = make_table()
+    table.fill(hash_rows(100))
+    before = Snapshot.of(table)
+    path = str(cli.home / "my checkpoint")
+    first = cli.refire(table.name, *RUN, "--max-items", "40", "--checkpoint", path)
+    assert first.code == 3, first.stderr
+    assert first.json["checkpoint"] == path
+
+    result = cli.run("resume", "--checkpoint", path, "--json")
+
+    assert_completed(result, 100)
+    before.assert_fired()
+
+
+def test_resume_of_nothing(cli: Cli) -> None:
+    """An unknown run is a usage error that says where to look."""
+    result = cli.resume("no-such-run")
+    assert result.code == 2
+    assert len(result.error_lines) == 1, result.stderr
+    assert "no-such-run" in result.stderr
+    assert "refire status" in result.stderr

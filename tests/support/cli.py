@@ -1,0 +1,207 @@
+"""The real command line as a child process, in an environment of its own."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.support.backends import REGION
+from tests.support.processes import spawn, stop
+
+SECRETS = ("planted-secret-access-key/0aF+", "planted-session-token//9zQ=")
+"""Given to every child as credentials. They must never show up in anything that it writes."""
+
+PROGRAM = [sys.executable, "-m", "refire_async"]
+
+_POLL_S = 0.005
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a child ended. `peak_bytes` is the most memory that it had in RAM (0 where /proc tells nothing)."""
+
+    code: int
+    stdout: str
+    stderr: str
+    peak_bytes: int
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """The last line of standard output, which `--json` promises to be one object."""
+        lines = self.stdout.splitlines()
+        assert lines, f"nothing on standard output; standard error:\n{self.stderr}"
+        result = json.loads(lines[-1])
+        assert isinstance(result, dict)
+        return result
+
+    @property
+    def error_lines(self) -> list[str]:
+        """What standard error says to people: its lines but for empty ones and the log's, which are JSON."""
+        return [line for line in self.stderr.splitlines() if line.strip() and not _is_json(line)]
+
+
+def _is_json(line: str) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except ValueError:
+        return False
+
+
+@dataclass(slots=True)
+class Running:
+    """A child that has been started and will be waited for."""
+
+    process: subprocess.Popen[bytes]
+    stdout: Path
+    stderr: Path
+    peak_bytes: int = 0
+
+    @property
+    def ended(self) -> bool:
+        """Whether the child is over."""
+        self._sample_memory()
+        return self.process.poll() is not None
+
+    def wait_until(self, reached: Callable[[], bool], timeout_s: float = 60.0) -> None:
+        """Poll until `reached()`; fails at once when the child ends before, or when it takes too long."""
+        deadline = time.monotonic() + timeout_s
+        while not reached():
+            assert not self.ended, f"it ended too early, with {self.process.returncode}:\n{self._texts()[1]}"
+            assert time.monotonic() < deadline, f"the awaited moment did not come in {timeout_s:g} s"
+            time.sleep(_POLL_S)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the child, which must still be running: a late signal would prove nothing."""
+        assert not self.ended, (
+            f"it ended before the signal, with {self.process.returncode}:\n{self._texts()[1]}"
+        )
+        self.process.send_signal(number)
+
+    def kill(self) -> Result:
+        """SIGKILL and wait: the crash that nothing can prepare for."""
+        self.signal(signal.SIGKILL)
+        return self.wait()
+
+    def wait(self, timeout_s: float = 120.0) -> Result:
+        """Wait for the end. Raises TimeoutError, after killing the child, if it takes too long."""
+        deadline = time.monotonic() + timeout_s
+        while not self.ended:
+            if time.monotonic() > deadline:
+                stop(self.process)
+                raise TimeoutError(f"no end after {timeout_s:g} s:\n{self._texts()[1]}")
+            time.sleep(_POLL_S)
+        stdout, stderr = self._texts()
+        for secret in SECRETS:
+            assert secret not in stdout + stderr, "a secret in the output"
+        return Result(self.process.returncode, stdout, stderr, self.peak_bytes)
+
+    def _texts(self) -> tuple[str, str]:
+        return self.stdout.read_text(errors="replace"), self.stderr.read_text(errors="replace")
+
+    def _sample_memory(self) -> None:
+        """Take the high-water mark of memory (VmHWM).
+
+        Not `ru_maxrss` of wait4: that one starts from the size of the process that forked, this test run.
+        """
+        try:
+            status = Path(f"/proc/{self.process.pid}/status").read_text()
+        except OSError:
+            return
+        if found := re.search(r"VmHWM:\s+(\d+) kB", status):
+            self.peak_bytes = max(self.peak_bytes, int(found[1]) * 1024)
+
+
+@dataclass(slots=True)
+class Cli:
+    """Runs `refire` with a home, a state folder and credentials of its own, and nothing of this machine's."""
+
+    home: Path
+    endpoint_url: str | None = None
+    _children: list[Running] = field(default_factory=list)
+
+    @property
+    def state(self) -> Path:
+        """The folder in which checkpoints live by default."""
+        return self.home / "state"
+
+    def environment(self) -> dict[str, str]:
+        """What a child sees of the world."""
+        return {
+            "PATH": os.defpath,
+            "LANG": "C.UTF-8",
+            "HOME": str(self.home),
+            "XDG_STATE_HOME": str(self.state),
+            "AWS_ACCESS_KEY_ID": "AKIASCENARIO",
+            "AWS_SECRET_ACCESS_KEY": SECRETS[0],
+            "AWS_SESSION_TOKEN": SECRETS[1],
+            "AWS_REGION": REGION,
+            "AWS_CONFIG_FILE": str(self.home / "no-config"),
+            "AWS_SHARED_CREDENTIALS_FILE": str(self.home / "no-credentials"),
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+    def start(self, *arguments: str, env: Mapping[str, str | None] | None = None) -> Running:
+        """Start `refire` with these arguments; `env` adds variables, `None` takes one away.
+
+        The endpoint goes in as `--endpoint-url` unless `env` or the arguments say otherwise.
+        """
+        environment = self.environment()
+        for name, value in (env or {}).items():
+            if value is None:
+                environment.pop(name, None)
+            else:
+                environment[name] = value
+        if self._wants_endpoint(arguments, environment):
+            arguments = (*arguments, "--endpoint-url", str(self.endpoint_url))
+        number = len(self._children)
+        stdout, stderr = (self.home / f"{number}.{stream}" for stream in ("out", "err"))
+        with stdout.open("wb") as out, stderr.open("wb") as err:
+            process = spawn(
+                [*PROGRAM, *arguments],
+                stdout=out,
+                stderr=err,
+                env=environment,
+                cwd=self.home,
+            )
+        running = Running(process, stdout, stderr)
+        self._children.append(running)
+        return running
+
+    def _wants_endpoint(self, arguments: tuple[str, ...], environment: Mapping[str, str]) -> bool:
+        return (
+            self.endpoint_url is not None
+            and arguments[:1] in {("run",), ("resume",)}
+            and "--endpoint-url" not in arguments
+            and "REFIRE_ENDPOINT_URL" not in environment
+        )
+
+    def run(
+        self, *arguments: str, env: Mapping[str, str | None] | None = None, timeout_s: float = 120.0
+    ) -> Result:
+        """`start` and wait for the end."""
+        return self.start(*arguments, env=env).wait(timeout_s)
+
+    def refire(self, table: str, *arguments: str) -> Result:
+        """`refire run --table TABLE --json` with more arguments."""
+        return self.run("run", "--table", table, "--json", *arguments)
+
+    def resume(self, run_id: str, *arguments: str) -> Result:
+        """`refire resume RUN_ID --json` with more arguments."""
+        return self.run("resume", run_id, "--json", *arguments)
+
+    def close(self) -> None:
+        """Stop what still runs and look for secrets in everything that the children have written."""
+        for child in self._children:
+            stop(child.process)
+        for path in self.home.rglob("*"):
+            if path.is_file():
+                content = path.read_bytes()
+                for secret in SECRETS:
+                    assert secret.encode() not in content, f"a secret in {path}"

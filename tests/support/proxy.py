@@ -1,0 +1,182 @@
+"""A proxy before a backend: records what is asked, answers in its place, holds answers back, loses them.
+
+It makes moments observable that no output shows, such as "this batch is written, its answer is not there yet".
+"""
+
+import contextlib
+import http.client
+import json
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+WRITES = frozenset(
+    {"BatchExecuteStatement", "ExecuteStatement", "UpdateItem", "PutItem", "DeleteItem", "BatchWriteItem"}
+)
+"""Operations that can change an item (PartiQL counts, whatever its statements say)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request: the operation, how many of this operation there were up to it (from 1), and its body."""
+
+    operation: str
+    number: int
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer that the client gets; no status means that the connection is closed instead."""
+
+    status: int | None
+    body: bytes = b""
+
+    @classmethod
+    def error(cls, status: int, kind: str, message: str) -> "Reply":
+        """An error as DynamoDB writes it."""
+        error = {"__type": f"com.amazonaws.dynamodb.v20120810#{kind}", "message": message}
+        return cls(status, json.dumps(error).encode())
+
+    @classmethod
+    def access_denied(cls, operation: str) -> "Reply":
+        """What a caller without permission gets."""
+        message = (
+            f"User: arn:aws:iam::123456789012:user/ann is not authorized to perform: dynamodb:{operation}"
+        )
+        return cls.error(400, "AccessDeniedException", message)
+
+
+Rule = Callable[[Call], Reply | None]
+"""Looks at a call; `None` leaves it as it is."""
+
+
+@dataclass(slots=True)
+class Proxy:
+    """Set `instead` to answer without asking the backend, `afterwards` to replace the backend's answer."""
+
+    target: str
+    url: str = ""
+    instead: Rule = field(default=lambda _call: None)
+    afterwards: Rule = field(default=lambda _call: None)
+    calls: list[Call] = field(default_factory=list)
+    _counts: Counter[str] = field(default_factory=Counter)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def operations(self) -> set[str]:
+        """The operations that were asked for so far."""
+        return {call.operation for call in self.calls}
+
+    def note(self, operation: str, body: bytes) -> Call:
+        """Count and keep a request."""
+        with self._lock:
+            self._counts[operation] += 1
+            call = Call(operation, self._counts[operation], json.loads(body) if body else {})
+            self.calls.append(call)
+            return call
+
+
+class Hold:
+    """A rule that stops one call: `reached` tells that it is there, it goes on when the block ends.
+
+    `with Hold(lambda call: call.number == 3) as hold: proxy.afterwards = hold; ...`
+    """
+
+    def __init__(self, which: Callable[[Call], bool]) -> None:
+        self._which = which
+        self._reached = threading.Event()
+        self._released = threading.Event()
+
+    def __call__(self, call: Call) -> Reply | None:
+        """Stop the call if it is the one; all others pass."""
+        if self._which(call):
+            self._reached.set()
+            self._released.wait()
+        return None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._released.set()
+
+    @property
+    def reached(self) -> bool:
+        """Whether the call is being held."""
+        return self._reached.is_set()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    timeout = 120
+    proxy: Proxy
+
+    def setup(self) -> None:
+        super().setup()
+        self._backend = http.client.HTTPConnection(urlsplit(self.proxy.target).netloc, timeout=60)
+
+    def finish(self) -> None:
+        self._backend.close()
+        with contextlib.suppress(OSError):  # the client may be gone, killed on purpose
+            super().finish()
+
+    def handle(self) -> None:
+        with contextlib.suppress(OSError):
+            super().handle()
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("content-length") or 0))
+        operation = (self.headers.get("x-amz-target") or "").rpartition(".")[2]
+        call = self.proxy.note(operation, body)
+        reply = self.proxy.instead(call)
+        if reply is None:
+            self._backend.request("POST", self.path, body, dict(self.headers.items()))
+            answer = self._backend.getresponse()
+            headers, content = answer.getheaders(), answer.read()
+            reply = self.proxy.afterwards(call)
+            if reply is None:
+                self._answer(answer.status, content, headers)
+                return
+        if reply.status is None:
+            self.close_connection = True
+            return
+        self._answer(reply.status, reply.body, [("content-type", "application/x-amz-json-1.0")])
+
+    def _answer(self, status: int, content: bytes, headers: list[tuple[str, str]]) -> None:
+        self.send_response_only(status)
+        for name, value in headers:
+            if name.lower() not in ("content-length", "transfer-encoding", "connection"):
+                self.send_header(name, value)
+        self.send_header("content-length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is http.server's
+        """Keep the test's output clean."""
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = False  # server_close waits for the threads, so that no socket is left open
+    request_queue_size = 128
+
+
+@contextlib.contextmanager
+def proxy_before(url: str) -> Iterator[Proxy]:
+    """A proxy on a free loopback port, for the length of the block. End its clients before it."""
+    proxy = Proxy(url)
+    handler = type("Handler", (_Handler,), {"proxy": proxy})
+    with _Server(("127.0.0.1", 0), handler) as server:
+        proxy.url = f"http://127.0.0.1:{server.server_address[1]}"
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, name="proxy")
+        thread.start()
+        try:
+            yield proxy
+        finally:
+            server.shutdown()
+            thread.join()
