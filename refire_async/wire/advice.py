@@ -44,17 +44,18 @@ _FIXED: dict[str, tuple[str, str]] = {
 _SAME_AS = {"SignatureDoesNotMatch": "InvalidSignature", "InvalidAccessKeyId": "InvalidClientTokenId"}
 
 
-def advise(name: str, operation: str, said: str) -> tuple[str, str]:
+def advise(code: str, operation: str, said: str) -> tuple[str, str]:
     """Message and action for an error that ends the run.
 
-    `name` is the short name without "Exception", `said` the service's words in one line. Words are passed on
+    `code` is the short name that the service gives it, `said` its words in one line. Words are passed on
     only where they cannot hold item data or credentials: those about resources, and those about a read, whose
     request holds what the user wrote.
     """
+    name = code.removesuffix("Exception")
     fixed = _FIXED.get(_SAME_AS.get(name, name))
     if fixed is not None:
         what, action = fixed
-        return f"{operation} was refused: {what} ({name})", action
+        return f"{operation} was refused: {what} ({code})", action
     if name == "AccessDenied":
         return _access_denied(operation, said)
     said = said[:_MESSAGE_LIMIT].rstrip(". ")
@@ -70,10 +71,10 @@ def advise(name: str, operation: str, said: str) -> tuple[str, str]:
         )
     if operation in ITEM_WRITES or not said:
         return (
-            f"{operation} was refused: {name}",
+            f"{operation} was refused: {code}",
             "check the table's settings against the service's documentation",
         )
-    return f"{operation} was refused ({name}): {said}", ""
+    return f"{operation} was refused ({code}): {said}", "correct the option that it is about"
 
 
 def _access_denied(operation: str, said: str) -> tuple[str, str]:

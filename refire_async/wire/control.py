@@ -1,23 +1,128 @@
-"""The calls that are rare: describing a table. Over aioboto3, which retries them by itself."""
+"""The calls that are rare: describing a table. Over aioboto3, which tries them again by itself."""
 
-from refire_async.model.table import Table
+from typing import Any
+
+from refire_async.model.keys import KeySchema
+from refire_async.model.table import BillingMode, Index, Stream, Table, Throughput
+from refire_async.wire.errors import WireError
+from refire_async.wire.foreign import FOREIGN, from_control_plane
 
 
 class ControlPlane:
-    """Asks about tables. Every error is a WireError, translated by the same table as the data plane's."""
+    """Asks about tables, by name or ARN. Every error is a WireError, from the same table as the data plane's.
+
+    Control calls write nothing: the exit code of their errors is REFUSED.
+    """
+
+    def __init__(self, client: Any, host: str) -> None:
+        """`client` is an open aioboto3 client for DynamoDB; whoever opened it closes it."""
+        self._client = client
+        self._host = host
 
     async def describe_table(self, name: str) -> Table:
-        """What DescribeTable says of the table with this name or ARN."""
-        raise NotImplementedError
+        """What DescribeTable says."""
+        answer = await self._ask("DescribeTable", self._client.describe_table, TableName=name)
+        return parse_table(answer["Table"])
 
     async def ttl_attribute(self, name: str) -> str | None:
-        """The attribute that expires items, or None where time to live is off."""
-        raise NotImplementedError
+        """The attribute that expires items, or None where time to live is off or being turned off."""
+        answer = await self._ask("DescribeTimeToLive", self._client.describe_time_to_live, TableName=name)
+        described = answer.get("TimeToLiveDescription", {})
+        if described.get("TimeToLiveStatus") not in ("ENABLED", "ENABLING"):
+            return None
+        attribute: str | None = described.get("AttributeName")
+        return attribute
 
     async def kinesis_destinations(self, name: str) -> tuple[str, ...]:
-        """ARNs of the Kinesis streams that changes of the table go to right now."""
-        raise NotImplementedError
+        """ARNs of the Kinesis data streams that changes of the table go to right now."""
+        try:
+            answer = await self._ask(
+                "DescribeKinesisStreamingDestination",
+                self._client.describe_kinesis_streaming_destination,
+                TableName=name,
+            )
+        except WireError as error:
+            if error.name == "UnknownOperation":  # an emulator
+                return ()
+            raise
+        return tuple(
+            destination["StreamArn"]
+            for destination in answer.get("KinesisDataStreamDestinations", ())
+            if destination.get("DestinationStatus") == "ACTIVE"
+        )
 
-    async def close(self) -> None:
-        """Close the connections."""
-        raise NotImplementedError
+    async def _ask(self, operation: str, method: Any, **parameters: Any) -> dict[str, Any]:
+        try:
+            answer: dict[str, Any] = await method(**parameters)
+        except FOREIGN as error:
+            raise from_control_plane(error, operation, self._host) from error
+        return answer
+
+
+def parse_table(described: dict[str, Any]) -> Table:
+    """A TableDescription as a Table."""
+    types = {entry["AttributeName"]: entry["AttributeType"] for entry in described["AttributeDefinitions"]}
+    # Tables that were never on demand have no summary (API reference: TableDescription).
+    billing: BillingMode = described.get("BillingModeSummary", {}).get("BillingMode", "PROVISIONED")
+    indexes = [
+        *(_index(entry, "global", types, billing) for entry in described.get("GlobalSecondaryIndexes", ())),
+        *(_index(entry, "local", types, billing) for entry in described.get("LocalSecondaryIndexes", ())),
+    ]
+    stream = described.get("StreamSpecification", {})
+    return Table(
+        name=described["TableName"],
+        arn=described["TableArn"],
+        # DynamoDB Local gives no TableId; the moment of creation tells a table from its successor too.
+        table_id=described.get("TableId") or f"created {described['CreationDateTime'].timestamp():.3f}",
+        status=described["TableStatus"],
+        keys=_keys(described["KeySchema"], types),
+        billing=billing,
+        throughput=_throughput(described, billing),
+        indexes=tuple(indexes),
+        stream=Stream(
+            enabled=bool(stream.get("StreamEnabled")),
+            view_type=stream.get("StreamViewType"),
+            arn=described.get("LatestStreamArn"),
+        ),
+        item_count=described.get("ItemCount", 0),
+        size_bytes=described.get("TableSizeBytes", 0),
+        replicas=tuple(entry["RegionName"] for entry in described.get("Replicas", ())),
+    )
+
+
+def _keys(schema: list[dict[str, str]], types: dict[str, str]) -> KeySchema:
+    names = {entry["KeyType"]: entry["AttributeName"] for entry in schema}
+    sort = names.get("RANGE")
+    return KeySchema(names["HASH"], types[names["HASH"]], sort, types[sort] if sort is not None else None)
+
+
+def _index(entry: dict[str, Any], scope: Any, types: dict[str, str], billing: BillingMode) -> Index:
+    projection = entry["Projection"]
+    return Index(
+        name=entry["IndexName"],
+        scope=scope,
+        keys=_keys(entry["KeySchema"], types),
+        projection=projection["ProjectionType"],
+        projected=frozenset(projection.get("NonKeyAttributes", ())),
+        status=entry.get("IndexStatus", "ACTIVE"),  # local indexes live and die with their table
+        throughput=_throughput(entry, billing),
+    )
+
+
+def _throughput(entry: dict[str, Any], billing: BillingMode) -> Throughput:
+    provisioned = entry.get("ProvisionedThroughput", {}) if billing == "PROVISIONED" else {}
+    maximum = entry.get("OnDemandThroughput", {})
+    warm = entry.get("WarmThroughput", {})
+    return Throughput(
+        provisioned_read=_units(provisioned.get("ReadCapacityUnits")),
+        provisioned_write=_units(provisioned.get("WriteCapacityUnits")),
+        maximum_read=_units(maximum.get("MaxReadRequestUnits")),
+        maximum_write=_units(maximum.get("MaxWriteRequestUnits")),
+        warm_read=_units(warm.get("ReadUnitsPerSecond")),
+        warm_write=_units(warm.get("WriteUnitsPerSecond")),
+    )
+
+
+def _units(value: int | None) -> float | None:
+    """Units per second; what is not set is missing, 0 or -1, depending on the member."""
+    return float(value) if value is not None and value > 0 else None

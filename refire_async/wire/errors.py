@@ -102,6 +102,7 @@ _BY_NAME: dict[str, Disposition] = {
 }
 
 _SKEWED = ("Signature expired", "Signature not yet current")
+_CLOCK_SKEW = frozenset(("InvalidSignature", "RequestExpired", "RequestInTheFuture", "RequestTimeTooSkewed"))
 _QUOTES_CREDENTIALS = frozenset(("IncompleteSignature", "InvalidSignature", "SignatureDoesNotMatch"))
 _DETAIL_LIMIT = 500
 
@@ -136,6 +137,21 @@ class WireError(RefireError):
         self.detail = detail
         self.exit_code = ExitCode.REFUSED if disposition is Disposition.FATAL else ExitCode.STOPPED
 
+    @property
+    def name(self) -> str:
+        """`code` without the suffix that only some spellings of it have."""
+        return self.code.removesuffix("Exception")
+
+    @property
+    def is_expired_token(self) -> bool:
+        """Whether other credentials are what it takes."""
+        return self.name == "ExpiredToken"
+
+    @property
+    def is_clock_skew(self) -> bool:
+        """Whether the service found the signature too old or too new."""
+        return self.disposition is Disposition.RETRY and self.name in _CLOCK_SKEW
+
 
 def error_of(response: Response, operation: str) -> WireError:
     """The error that this answer to `operation` is. The status of `response` is not 200."""
@@ -156,7 +172,7 @@ def make_error(body: dict[str, Any], status: int, operation: str) -> WireError:
     item = body.get("Item")
     message, action = f"{operation} failed: {code}", ""
     if disposition is Disposition.FATAL:
-        message, action = advise(name, operation, said)
+        message, action = advise(code, operation, said)
     elif disposition is Disposition.THROTTLED:
         message = f"{operation} was throttled: {reasons[0].reason if reasons else code}"
     return WireError(

@@ -1,21 +1,22 @@
 """The transport's whole contract: one callable over two frozen records."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
-TARGET_PREFIX = "DynamoDB_20120810."
-"""Stands before the operation in the `x-amz-target` header (DynamoDB low-level API)."""
+TABLES_API = "DynamoDB_20120810"
+STREAMS_API = "DynamoDBStreams_20120810"
+"""What stands before the operation in the `x-amz-target` header (DynamoDB low-level API)."""
 
 CONTENT_TYPE = "application/x-amz-json-1.0"
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One call: `operation` such as "Scan", `body` its JSON."""
+    """One call: `operation` such as "Scan", `body` its JSON, which holds keys: not in the repr."""
 
     operation: str
-    body: bytes
+    body: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class Response:
 
     status: int
     headers: Mapping[str, str]
-    body: bytes
+    body: bytes = field(repr=False)
 
 
 class Transport(Protocol):

@@ -1,0 +1,99 @@
+"""The AWS side of a session: configuration and credentials from the usual places, clients with TLS verified."""
+
+import os
+from typing import Any
+
+import aioboto3
+import aiohttp
+from aiobotocore.config import AioConfig
+from aiobotocore.httpsession import AIOHTTPSession
+from aiobotocore.session import AioSession
+from botocore.exceptions import NoRegionError, ProfileNotFound
+
+from refire_async.errors import RefireError, RefusedError, UsageError
+from refire_async.settings import Connection
+from refire_async.wire.endpoint import tls_context
+
+# An endpoint that nobody answers at is reported after 3 x 1.5 s and two short pauses.
+_CONNECT_S = 1.5
+_READ_S = 10.0
+_ATTEMPTS = 3
+
+
+class AwsSession:
+    """Finds region, credentials and endpoints as the AWS command line does. Raises botocore's errors."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        core = self._core()
+        self.ca_bundle: str | None = core.get_config_variable("ca_bundle")
+        # The command line and other SDKs read AWS_REGION; botocore does not.
+        region = connection.region or os.environ.get("AWS_REGION") or None
+        self._session = aioboto3.Session(botocore_session=core, region_name=region)
+        self._looked_up = False
+
+    def _core(self) -> AioSession:
+        core = AioSession(profile=self._connection.profile)
+        core.set_default_client_config(_Config())
+        return core
+
+    def client(self, service: str) -> Any:
+        """A client of this session, to be used as `async with`."""
+        return self._session.client(service, endpoint_url=self._connection.endpoint_url)
+
+    async def credentials(self) -> Any:
+        """The session's credentials, None if there are none; from the second time on those of a new session,
+        which looks in all places again.
+        """
+        if self._looked_up:
+            return await self._core().get_credentials()
+        self._looked_up = True
+        return await self._session.get_credentials()
+
+
+def bad_configuration(error: Exception) -> RefireError:
+    """What to tell the user when a session or client cannot be made."""
+    match error:
+        case ProfileNotFound():
+            return RefusedError(str(error), "choose another --profile (`aws configure list-profiles`)")
+        case NoRegionError():
+            return RefusedError(
+                "no AWS region is set", "give --region, or set AWS_REGION or a region in the profile"
+            )
+        case _:
+            said = " ".join(str(error).split())
+            return UsageError(
+                f"AWS configuration cannot be used: {said}",
+                "correct --region, the AWS_ environment variables or ~/.aws/config",
+            )
+
+
+class _VerifiedHttp(AIOHTTPSession):  # type: ignore[misc] # untyped base
+    """aiobotocore's HTTP session, with TLS verified in full.
+
+    As it comes (2.25) it does not compare host names, and behind a proxy it does not verify certificates at all.
+    """
+
+    def _create_connector(self, _proxy_url: str | None) -> aiohttp.TCPConnector:
+        bundle = self._verify if isinstance(self._verify, str) else None
+        return aiohttp.TCPConnector(
+            limit=self._max_pool_connections, ssl=tls_context(bundle), **self._connector_args
+        )
+
+
+class _Config(AioConfig):  # type: ignore[misc] # untyped base
+    """Default configuration of every client of a session: ours, and those that fetch credentials."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            http_session_cls=_VerifiedHttp,
+            connect_timeout=_CONNECT_S,
+            read_timeout=_READ_S,
+            retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
+        )
+
+    def merge(self, other_config: Any) -> Any:
+        """As AioConfig, which forgets the class of the HTTP session."""
+        merged = super().merge(other_config)
+        merged.http_session_cls = self.http_session_cls
+        return merged

@@ -1,0 +1,86 @@
+"""Where requests go, and how to get there: URL, Host header, proxy, TLS."""
+
+import ssl
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from botocore.httpsession import get_cert_path
+from botocore.utils import get_environ_proxies
+
+from refire_async.errors import UsageError
+
+_DEFAULT_PORT = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A DynamoDB endpoint. `url` ends with a slash, `host` is the Host header that both sides sign."""
+
+    url: str
+    host: str
+
+    @property
+    def secure(self) -> bool:
+        """Whether the way there is encrypted."""
+        return self.url.startswith("https:")
+
+    @property
+    def is_aws(self) -> bool:
+        """Whether the host is Amazon's own, in any partition."""
+        return self.host.endswith(
+            (".amazonaws.com", ".amazonaws.com.cn", ".api.aws", ".api.amazonwebservices.com.cn")
+        )
+
+    def proxy(self) -> str | None:
+        """The proxy that the environment names for this endpoint (HTTPS_PROXY, HTTP_PROXY, NO_PROXY)."""
+        proxies: dict[str, str] = get_environ_proxies(self.url)
+        return proxies.get("https" if self.secure else "http") or proxies.get("all")
+
+
+def parse_endpoint(text: str) -> Endpoint:
+    """The endpoint that a URL names: a scheme, a host and perhaps a port, nothing else.
+
+    Raises UsageError with what is wrong.
+    """
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError as error:
+        raise _malformed(text, str(error)) from None
+    host = parts.hostname
+    if parts.scheme not in _DEFAULT_PORT:
+        raise _malformed(text, "it does not start with http:// or https://")
+    if not host or not host.isascii() or any(char.isspace() for char in host):
+        raise _malformed(text, "it has no valid host name")
+    if parts.username is not None or parts.password is not None:
+        # The text itself would show a password.
+        raise UsageError(
+            "endpoint URL holds a user name", "give --endpoint-url as https://HOST or https://HOST:PORT"
+        )
+    if parts.path not in ("", "/") or parts.query or parts.fragment:
+        raise _malformed(text, "DynamoDB has no path, query or fragment")
+    host = f"[{host}]" if ":" in host else host
+    if port is not None and port != _DEFAULT_PORT[parts.scheme]:
+        host = f"{host}:{port}"
+    return Endpoint(f"{parts.scheme}://{host}/", host)
+
+
+def _malformed(text: str, why: str) -> UsageError:
+    return UsageError(
+        f"endpoint URL {text!r} cannot be used: {why}",
+        "give --endpoint-url as https://HOST or https://HOST:PORT",
+    )
+
+
+def tls_context(ca_bundle: str | None) -> ssl.SSLContext:
+    """Verifies certificates and host names, against the AWS setting `ca_bundle` or else what botocore trusts.
+
+    Raises UsageError if the file cannot be used.
+    """
+    try:
+        return ssl.create_default_context(cafile=get_cert_path(ca_bundle or True))
+    except OSError as error:
+        raise UsageError(
+            f"CA bundle {ca_bundle} cannot be read: {error.strerror or error}",
+            "correct AWS_CA_BUNDLE, or ca_bundle in the AWS configuration",
+        ) from None
