@@ -86,10 +86,11 @@ class SegmentFinished:
 
 @dataclass(frozen=True, slots=True)
 class ItemFailed:
-    """An item cannot be touched; it is listed in the failed-keys file. Keys are personal data: not here."""
+    """Items that cannot be touched; they go to the failed-keys file. Keys are personal data: not here."""
 
     segment: int
-    reason: str
+    items: int
+    code: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,9 @@ Item: TypeAlias = dict[str, AttributeValue]
 Key: TypeAlias = dict[str, AttributeValue]
 """Key attributes by name; as a LastEvaluatedKey of an index it holds index and table keys."""
 
+Cursor: TypeAlias = dict[str, Any]
+"""Where a source goes on in a segment: a LastEvaluatedKey, or a position in a file. Plain JSON."""
+
 KEY_TYPES = ("S", "N", "B")
 
 

@@ -1,0 +1,136 @@
+"""Group commit: many tasks ask for durability, one thread commits for all of them at once.
+
+While one commit is on its way to the disk, the next requests gather; so the cost of an fsync is shared by
+whatever arrived meanwhile. The queue is bounded by the number of readers (each waits for its page) and the
+number of open pages.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TypeAlias
+
+import anyio
+from anyio import to_thread
+
+from refire_async.checkpoint.ledger import Ledger, OpenPage
+from refire_async.checkpoint.store import Store, Totals
+from refire_async.model.counts import Counts
+from refire_async.model.keys import Cursor, Item
+from refire_async.model.run import RunStatus
+
+Operation: TypeAlias = Callable[[Store], None]
+
+IDLE_SAVE_S = 5.0
+"""Totals are saved at least this often while a run works, so that `refire status` is fresh."""
+
+
+@dataclass(slots=True)
+class _Group:
+    """Operations that one transaction will hold, and the event of its commit."""
+
+    operations: list[Operation] = field(default_factory=list)
+    committed: anyio.Event = field(default_factory=anyio.Event)
+
+
+class Journal:
+    """Makes ledger operations durable. `run` is the committing task; it ends after `finish`."""
+
+    def __init__(self, store: Store, ledger: Ledger, totals: Totals) -> None:
+        self._store = store
+        self.ledger = ledger
+        self.totals = totals
+        self._group = _Group()
+        self._wanted = anyio.Event()
+        self._finishing = False
+        # One thread: SQLite has one writer, and order of commits is order of calls.
+        self._thread = anyio.CapacityLimiter(1)
+        self._clock = time.monotonic()
+
+    async def open(self, page: OpenPage, digests: list[bytes] | None = None) -> None:
+        """Return when `page` is durable; only then may its writes be sent.
+
+        With `digests` (one per item, for sources that can give an item twice) items that the run has opened
+        before are taken out of the page and counted `already`.
+        """
+        if digests is None:
+            await self._durable(partial(_open_page, page=page))
+        else:
+            await self._durable(partial(_open_unseen, page=page, digests=digests))
+        self.ledger.open(page)
+
+    def advance(self, segment: int, end: Cursor | None) -> None:
+        """A page without items was read: the cursor moves with the next commit."""
+        self.ledger.advance(segment, end)
+        self._add(lambda store: store.move_cursor(segment, end))
+
+    def close(self, page: OpenPage) -> None:
+        """Every item of `page` has its outcome: it leaves the ledger with the next commit."""
+        self.ledger.close(page)
+        self._add(lambda store: store.close_page(page))
+
+    def shrink(self, page: OpenPage, rest: list[Item]) -> None:
+        """The run stops with only `rest` of `page` open."""
+        self._add(lambda store: store.shrink_page(page, rest))
+
+    async def finish(self, status: RunStatus) -> None:
+        """Commit what is left, with the run's last status. The committing task ends."""
+        self._finishing = True
+        counts = self._closed_counts()
+        await self._durable(lambda store: store.save_totals(counts, self.totals, status))
+
+    async def run(self) -> None:
+        """Commit groups until `finish`. Raises StoppedError if the checkpoint cannot be saved."""
+        while True:
+            with anyio.move_on_after(IDLE_SAVE_S):
+                await self._wanted.wait()
+            group, self._group = self._group, _Group()
+            self._wanted = anyio.Event()
+            last = self._finishing
+            self._tick()
+            operations = group.operations
+            if not last:
+                save = partial(_save_totals, counts=self._closed_counts(), totals=replace(self.totals))
+                operations = [*operations, save]
+            await to_thread.run_sync(self._commit, operations, limiter=self._thread)
+            group.committed.set()
+            if last and not self._group.operations:
+                return
+
+    def _tick(self) -> None:
+        now = time.monotonic()
+        self.totals.seconds += now - self._clock
+        self._clock = now
+
+    def _closed_counts(self) -> Counts:
+        return Counts(**self.ledger.closed.to_json())
+
+    def _commit(self, operations: list[Operation]) -> None:
+        with self._store.transaction():
+            for operation in operations:
+                operation(self._store)
+
+    def _add(self, operation: Operation) -> _Group:
+        group = self._group
+        group.operations.append(operation)
+        self._wanted.set()
+        return group
+
+    async def _durable(self, operation: Operation) -> None:
+        await self._add(operation).committed.wait()
+
+
+def _save_totals(store: Store, counts: Counts, totals: Totals) -> None:
+    store.save_totals(counts, totals, "running")
+
+
+def _open_page(store: Store, page: OpenPage) -> None:
+    store.open_page(page)
+
+
+def _open_unseen(store: Store, page: OpenPage, digests: list[bytes]) -> None:
+    fresh = [item for item, new in zip(page.items, store.unseen(digests), strict=True) if new]
+    page.counts.already += len(page.items) - len(fresh)
+    page.items = fresh
+    store.open_page(page)

@@ -1,0 +1,134 @@
+"""What is known of every page between reading it and the last answer to its writes. Pure: no I/O.
+
+A page is *open* from the moment it is durable in the ledger (before its first write) until every one of its
+items has an outcome. Per segment the ledger knows the cursor, the key that the last ledgered page ends at.
+After a crash the run goes on from the cursors, and the pages that were open are *in doubt*: their items are
+read again and compared with what the ledger says was there when the run first read them.
+
+So a segment's resume point, its *watermark*, is the start of its oldest open page, or its cursor.
+"""
+
+from dataclasses import dataclass, field
+
+from refire_async.model.counts import Counts
+from refire_async.model.keys import Cursor, Item, Key
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An item that cannot be touched, and why. Goes to the failed-keys file."""
+
+    key: Key
+    code: str
+    reason: str
+
+
+@dataclass(slots=True)
+class OpenPage:
+    """A page in the ledger. `items` still need their outcome when the page is opened.
+
+    `counts.scanned` counts every item that the source gave for this page; items that were settled by looking
+    at them (expired, already fired, untouchable, vanished) are in the other counts from the start.
+    """
+
+    number: int
+    segment: int
+    items: list[Item]
+    start: Cursor | None
+    end: Cursor | None
+    item_units: float
+    counts: Counts = field(default_factory=Counts)
+    failures: list[Failure] = field(default_factory=list)
+    in_doubt: bool = False
+
+    @property
+    def open_items(self) -> int:
+        """Items that have no outcome yet."""
+        return self.counts.scanned - self.counts.settled
+
+    @property
+    def done(self) -> bool:
+        """Whether every item has its outcome."""
+        return self.open_items == 0
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentState:
+    """How far a segment is read. `cursor` None with `finished` False means: not begun."""
+
+    cursor: Cursor | None = None
+    finished: bool = False
+
+
+NOT_BEGUN = SegmentState()
+FINISHED = SegmentState(finished=True)
+
+
+class Ledger:
+    """The open pages and cursors of a run, and the totals of the pages that are closed."""
+
+    def __init__(self) -> None:
+        self.segments: dict[int, SegmentState] = {}
+        self.pages: dict[int, OpenPage] = {}
+        self.closed = Counts()
+        self._finished = 0
+        self._last_number = 0
+
+    def next_number(self) -> int:
+        """A number for the next page, rising over the whole run."""
+        self._last_number += 1
+        return self._last_number
+
+    def restore(self, segments: dict[int, SegmentState], pages: list[OpenPage], closed: Counts) -> None:
+        """Begin where a checkpoint ended."""
+        self.segments = segments
+        self.pages = {page.number: page for page in pages}
+        self.closed = closed
+        self._finished = sum(state.finished for state in segments.values())
+        self._last_number = max(self.pages, default=0)
+
+    @property
+    def finished_segments(self) -> int:
+        """Segments that are read to their end."""
+        return self._finished
+
+    def segment(self, segment: int) -> SegmentState:
+        """How far `segment` is read."""
+        return self.segments.get(segment, NOT_BEGUN)
+
+    def advance(self, segment: int, end: Cursor | None) -> None:
+        """A page that ends at `end` (None: the segment's end) is read and, if it has items, durable."""
+        if self.segment(segment).finished:
+            raise ValueError(f"segment {segment} is read to its end already")
+        self.segments[segment] = FINISHED if end is None else SegmentState(end)
+        self._finished += end is None
+
+    def open(self, page: OpenPage) -> None:
+        """`page` is durable: from now on its writes may be sent."""
+        self.pages[page.number] = page
+        self.advance(page.segment, page.end)
+
+    def close(self, page: OpenPage) -> None:
+        """Every item of `page` has its outcome. Raises ValueError if that is not so."""
+        if not page.done:
+            raise ValueError(f"page {page.number} has {page.open_items} items without outcome")
+        del self.pages[page.number]
+        self.closed.add(page.counts)
+
+    def watermark(self, segment: int) -> SegmentState:
+        """The point of `segment` before which every write is acknowledged."""
+        oldest = min((p for p in self.pages.values() if p.segment == segment), key=_number, default=None)
+        return self.segment(segment) if oldest is None else SegmentState(oldest.start)
+
+    def totals(self) -> Counts:
+        """Counts of all items with an outcome, in closed and open pages; they add up at any moment."""
+        totals = Counts()
+        totals.add(self.closed)
+        for page in self.pages.values():
+            totals.add(page.counts)
+            totals.scanned -= page.open_items
+        return totals
+
+
+def _number(page: OpenPage) -> int:
+    return page.number

@@ -1,0 +1,45 @@
+"""The checkpoint file's format: documented in docs/checkpoint.md, changed only together with VERSION."""
+
+APPLICATION_ID = 0x52464952
+"""`RFIR`: tells our files from other SQLite files."""
+
+VERSION = 1
+
+TABLES = """
+CREATE TABLE run (
+  only INTEGER PRIMARY KEY CHECK (only = 1),
+  run_id TEXT NOT NULL,
+  table_name TEXT NOT NULL,
+  status TEXT NOT NULL,
+  created_at TEXT NOT NULL,
+  updated_at TEXT NOT NULL,
+  spec TEXT NOT NULL,
+  connection TEXT NOT NULL,
+  counts TEXT NOT NULL,
+  totals TEXT NOT NULL
+) STRICT;
+CREATE TABLE segment (
+  segment INTEGER PRIMARY KEY,
+  cursor TEXT,
+  finished INTEGER NOT NULL
+) STRICT;
+CREATE TABLE page (
+  number INTEGER PRIMARY KEY,
+  segment INTEGER NOT NULL,
+  start TEXT,
+  finish TEXT,
+  item_units REAL NOT NULL,
+  items BLOB NOT NULL,
+  counts TEXT NOT NULL,
+  failures TEXT NOT NULL
+) STRICT;
+CREATE TABLE failed (
+  number INTEGER PRIMARY KEY,
+  key TEXT NOT NULL,
+  code TEXT NOT NULL,
+  reason TEXT NOT NULL
+) STRICT;
+CREATE TABLE seen (
+  digest BLOB PRIMARY KEY
+) STRICT, WITHOUT ROWID;
+"""

@@ -1,0 +1,358 @@
+"""The checkpoint as a SQLite file. Synchronous: the journal calls it in a worker thread.
+
+A commit is on disk when it returns (WAL with synchronous=FULL). Files are 0600: item keys can be personal data.
+"""
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import orjson
+
+from refire_async.checkpoint.ledger import FINISHED, Failure, OpenPage, SegmentState
+from refire_async.checkpoint.schema import APPLICATION_ID, TABLES, VERSION
+from refire_async.errors import CheckpointRefusedError, RefireError, StoppedError
+from refire_async.model.counts import Counts
+from refire_async.model.keys import Cursor, Item, KeySchema
+from refire_async.model.marker import Marker
+from refire_async.model.run import RunSpec, RunStatus
+from refire_async.model.selection import Selection
+from refire_async.settings import Connection
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Totals:
+    """What a run has consumed and met, over all its sittings."""
+
+    throttled: int = 0
+    retries: int = 0
+    wcu: float = 0.0
+    rcu: float = 0.0
+    seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class SavedRun:
+    """All that a checkpoint knows when a run goes on."""
+
+    spec: RunSpec
+    connection: Connection
+    status: RunStatus
+    created_at: str
+    updated_at: str
+    counts: Counts
+    totals: Totals
+    segments: dict[int, SegmentState] = field(default_factory=dict)
+    pages: list[OpenPage] = field(default_factory=list)
+
+
+def spec_to_json(spec: RunSpec) -> str:
+    """RunSpec as JSON text that `spec_from_json` reads back."""
+    return orjson.dumps({**asdict(spec), "selection": spec.selection.to_json()}).decode()
+
+
+def spec_from_json(text: str) -> RunSpec:
+    """The RunSpec that `spec_to_json` wrote. Raises TypeError, KeyError or ValueError on anything else."""
+    data = orjson.loads(text)
+    data["keys"] = KeySchema(**data["keys"])
+    data["marker"] = Marker(**data["marker"])
+    data["selection"] = Selection.from_json(data["selection"])
+    return RunSpec(**data)
+
+
+def _dump(value: Any) -> str:
+    return orjson.dumps(value).decode()
+
+
+def _load(text: str | None) -> Any:
+    return None if text is None else orjson.loads(text)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+class Store:
+    """One checkpoint file, open for writing. Make it with `create` or `open`."""
+
+    def __init__(self, path: Path, db: sqlite3.Connection) -> None:
+        self.path = path
+        self._db = db
+
+    @classmethod
+    def create(cls, path: Path, spec: RunSpec, connection: Connection) -> "Store":
+        """A new file. Raises CheckpointRefusedError if there is one, StoppedError if it cannot be written."""
+        try:
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        except FileExistsError:
+            raise CheckpointRefusedError(
+                f"checkpoint {path} exists", "go on with 'refire resume', or name another file"
+            ) from None
+        except OSError as error:
+            raise CheckpointRefusedError(
+                f"checkpoint {path} cannot be made: {error.strerror}",
+                "choose another place with --checkpoint",
+            ) from None
+        store = cls(path, _connect(path))
+        store._begin(spec, connection)
+        _sync_folder(path.parent)
+        return store
+
+    @classmethod
+    def in_memory(cls, spec: RunSpec, connection: Connection) -> "Store":
+        """A store that is gone when it is closed, for a run that changes nothing."""
+        db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        store = cls(Path(":memory:"), db)
+        store._begin(spec, connection)
+        return store
+
+    def _begin(self, spec: RunSpec, connection: Connection) -> None:
+        with self._saving():
+            now = _now()
+            self._db.executescript(
+                f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; BEGIN; {TABLES}"
+            )
+            self._db.execute(
+                "INSERT INTO run VALUES (1, ?, ?, 'running', ?, ?, ?, ?, ?, ?)",
+                (
+                    spec.run_id,
+                    spec.table,
+                    now,
+                    now,
+                    spec_to_json(spec),
+                    _dump(asdict(connection)),
+                    _dump(Counts().to_json()),
+                    _dump(asdict(Totals())),
+                ),
+            )
+            self._db.execute("COMMIT")
+
+    @classmethod
+    def open(cls, path: Path) -> "Store":
+        """An existing file. Raises CheckpointRefusedError if it is missing, foreign, newer or damaged."""
+        check_file(path)
+        store = cls(path, _connect(path))
+        try:
+            store.guarded(store._check)
+        except BaseException:
+            store.close()
+            raise
+        return store
+
+    def _check(self) -> None:
+        (result,) = self._db.execute("PRAGMA quick_check(1)").fetchone()
+        if result != "ok":
+            raise sqlite3.DatabaseError(result)
+
+    def close(self) -> None:
+        """Close the file; what is committed stays."""
+        self._db.close()
+
+    def load(self) -> SavedRun:
+        """Everything needed to go on. Raises CheckpointRefusedError if it cannot be read."""
+        return self.guarded(self._load)
+
+    def _load(self) -> SavedRun:
+        saved = read_header(self._db)
+        for segment, cursor, finished in self._db.execute("SELECT segment, cursor, finished FROM segment"):
+            saved.segments[segment] = FINISHED if finished else SegmentState(_load(cursor))
+        rows = self._db.execute(
+            "SELECT number, segment, items, start, finish, item_units, counts, failures FROM page ORDER BY number"
+        )
+        for number, segment, items, start, finish, units, counts, failures in rows:
+            page = OpenPage(
+                number=number,
+                segment=segment,
+                items=orjson.loads(items),
+                start=_load(start),
+                end=_load(finish),
+                item_units=units,
+                counts=Counts(**orjson.loads(counts)),
+                failures=[Failure(**failure) for failure in orjson.loads(failures)],
+                in_doubt=True,
+            )
+            page.counts.scanned += len(page.items)
+            saved.pages.append(page)
+        return saved
+
+    # The operations below belong inside `transaction`.
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing, on disk when it ends. Raises StoppedError if it cannot be saved."""
+        with self._saving():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+    def open_page(self, page: OpenPage) -> None:
+        """Put a page in the ledger and move its segment's cursor to the page's end."""
+        self._put_page(page, page.items)
+        self.move_cursor(page.segment, page.end)
+
+    def shrink_page(self, page: OpenPage, rest: Sequence[Item]) -> None:
+        """Keep only `rest` of an open page's items open (an orderly stop knows which)."""
+        self._put_page(page, rest)
+
+    def _put_page(self, page: OpenPage, items: Sequence[Item]) -> None:
+        counts = Counts(**page.counts.to_json())
+        counts.scanned -= page.open_items
+        self._db.execute(
+            "INSERT OR REPLACE INTO page VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                page.number,
+                page.segment,
+                None if page.start is None else _dump(page.start),
+                None if page.end is None else _dump(page.end),
+                page.item_units,
+                orjson.dumps(items),
+                _dump(counts.to_json()),
+                _dump([asdict(failure) for failure in page.failures]),
+            ),
+        )
+
+    def move_cursor(self, segment: int, cursor: Cursor | None) -> None:
+        """The segment is read up to `cursor`; None: to its end."""
+        self._db.execute(
+            "INSERT OR REPLACE INTO segment VALUES (?, ?, ?)",
+            (segment, None if cursor is None else _dump(cursor), cursor is None),
+        )
+
+    def close_page(self, page: OpenPage) -> None:
+        """Take a page whose items all have their outcome out of the ledger."""
+        self._db.execute("DELETE FROM page WHERE number = ?", (page.number,))
+        self._db.executemany(
+            "INSERT INTO failed (key, code, reason) VALUES (?, ?, ?)",
+            [(_dump(failure.key), failure.code, failure.reason) for failure in page.failures],
+        )
+
+    def unseen(self, digests: Sequence[bytes]) -> list[bool]:
+        """Note key digests; tells for each whether it is the first time in this run."""
+        insert = "INSERT OR IGNORE INTO seen VALUES (?)"
+        return [self._db.execute(insert, (digest,)).rowcount == 1 for digest in digests]
+
+    def save_totals(self, counts: Counts, totals: Totals, status: RunStatus) -> None:
+        """Counts of closed pages, what the run has consumed, and where it stands."""
+        self._db.execute(
+            "UPDATE run SET counts = ?, totals = ?, status = ?, updated_at = ?",
+            (_dump(counts.to_json()), _dump(asdict(totals)), status, _now()),
+        )
+
+    def failures(self) -> Iterator[Failure]:
+        """Every item that could not be touched, in the order of finding."""
+        for key, code, reason in self._db.execute("SELECT key, code, reason FROM failed ORDER BY number"):
+            yield Failure(orjson.loads(key), code, reason)
+        for (failures,) in self._db.execute("SELECT failures FROM page ORDER BY number"):
+            for failure in orjson.loads(failures):
+                yield Failure(**failure)
+
+    @contextlib.contextmanager
+    def _saving(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise StoppedError(
+                f"checkpoint {self.path} cannot be saved: {error}",
+                "make room or repair the disk, then go on with 'refire resume'",
+            ) from error
+
+    def guarded(self, read: Callable[[], T]) -> T:
+        """Run `read`, translating what a damaged file does into CheckpointRefusedError."""
+        return _guard(self.path, read)
+
+
+def read_header(db: sqlite3.Connection) -> SavedRun:
+    """The run's row, without its segments and pages."""
+    row = db.execute(
+        "SELECT spec, connection, status, created_at, updated_at, counts, totals FROM run"
+    ).fetchone()
+    if row is None:
+        raise ValueError("no run in it")
+    spec, connection, status, created_at, updated_at, counts, totals = row
+    return SavedRun(
+        spec=spec_from_json(spec),
+        connection=Connection(**orjson.loads(connection)),
+        status=status,
+        created_at=created_at,
+        updated_at=updated_at,
+        counts=Counts(**orjson.loads(counts)),
+        totals=Totals(**orjson.loads(totals)),
+    )
+
+
+def peek(path: Path) -> SavedRun:
+    """What a checkpoint says of itself, read without a lock while a run may be using it.
+
+    Raises CheckpointRefusedError if it is missing, foreign, newer or damaged.
+    """
+    check_file(path)
+    with contextlib.closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as db:
+        return _guard(path, lambda: read_header(db))
+
+
+def check_file(path: Path) -> None:
+    """Refuse what is not a checkpoint of this version. Raises CheckpointRefusedError."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(100)
+    except FileNotFoundError:
+        raise CheckpointRefusedError(
+            f"there is no checkpoint {path}", "see 'refire status' for the runs that can be resumed"
+        ) from None
+    except OSError as error:
+        raise CheckpointRefusedError(
+            f"checkpoint {path} cannot be read: {error.strerror}", "check its permissions"
+        ) from None
+    # SQLite file format: magic at 0, user version at 60, application id at 68, big-endian.
+    if head[:16] != b"SQLite format 3\x00" or int.from_bytes(head[68:72], "big") != APPLICATION_ID:
+        raise CheckpointRefusedError(f"{path} is not a checkpoint of refire", "name another file")
+    version = int.from_bytes(head[60:64], "big")
+    if version != VERSION:
+        raise CheckpointRefusedError(
+            f"checkpoint {path} has format {version}, this program reads format {VERSION}",
+            "use the version of refire that made it",
+        )
+
+
+def _guard(path: Path, read: Callable[[], T]) -> T:
+    try:
+        return read()
+    except RefireError:
+        raise
+    except (sqlite3.Error, ValueError, TypeError, KeyError) as error:
+        raise CheckpointRefusedError(
+            f"checkpoint {path} is damaged: {error}", "start a new run, or restore the file"
+        ) from error
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    try:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")
+    except sqlite3.Error as error:
+        db.close()
+        raise CheckpointRefusedError(
+            f"checkpoint {path} cannot be opened: {error}", "check the file, its folder and their permissions"
+        ) from error
+    return db
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the new file's name durable too."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

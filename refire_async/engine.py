@@ -1,0 +1,313 @@
+"""A run from its first look at the table to its summary: preflight, plan, pipeline, result."""
+
+import contextlib
+import os
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import orjson
+from anyio import to_thread
+
+from refire_async import preflight
+from refire_async.assembly import make_context, table_rate
+from refire_async.checkpoint import catalog
+from refire_async.checkpoint.journal import Journal
+from refire_async.checkpoint.ledger import Ledger
+from refire_async.checkpoint.lock import locked
+from refire_async.checkpoint.store import SavedRun, Store, spec_from_json, spec_to_json
+from refire_async.errors import CheckpointRefusedError, ExitCode, RefireError
+from refire_async.events import Emit, RunEnded, RunStarted
+from refire_async.model.capacity import TABLE
+from refire_async.model.marker import DEFAULT_ATTRIBUTE, Marker
+from refire_async.model.run import DryRun, Result, RunSpec, RunStatus, Summary
+from refire_async.model.table import Table
+from refire_async.pacing.capacity import ceilings
+from refire_async.pipeline import StopRequest, run_pipeline
+from refire_async.planner import choose_segments, choose_workers
+from refire_async.settings import Budget, Connection, ResumeSettings, RunSettings, Tuning
+from refire_async.wire.session import Session, open_session
+
+__all__ = ["StopRequest", "resume", "run"]
+
+CONCURRENCY = 320
+"""Connections at most: the most workers and readers, and some to look up."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Sitting:
+    """One sitting of a run, new or gone on with."""
+
+    spec: RunSpec
+    table: Table
+    budget: Budget
+    tuning: Tuning
+    max_items: int | None
+    dry: bool
+    resumed: bool
+
+
+async def run(settings: RunSettings, *, emit: Emit, stop: StopRequest) -> Result:
+    """Re-fire what `settings` select, from the start (or from a checkpoint of the same run).
+
+    Raises:
+        RefireError: the run could not begin. Once it has begun, every end is a Result.
+    """
+    async with open_session(settings.connection, CONCURRENCY) as session:
+        spec, table = await _specify(session, settings)
+        sitting = _Sitting(
+            spec,
+            table,
+            settings.budget,
+            settings.tuning,
+            settings.max_items,
+            dry=settings.dry_run,
+            resumed=False,
+        )
+        if settings.dry_run:
+            store = await to_thread.run_sync(Store.in_memory, spec, settings.connection)
+            with contextlib.closing(store):
+                return await _sit(session, sitting, store, emit=emit, stop=stop)
+        path = settings.checkpoint or catalog.path_of(spec.run_id)
+        with locked(path):
+            if path.exists():
+                with _opened(path) as (store, saved):
+                    sitting = replace(sitting, spec=_adopt(path, saved, settings, spec), resumed=True)
+                    return await _sit(session, sitting, store, emit=emit, stop=stop)
+            store = await to_thread.run_sync(Store.create, path, spec, settings.connection)
+            with contextlib.closing(store):
+                return await _sit(session, sitting, store, emit=emit, stop=stop)
+
+
+async def resume(settings: ResumeSettings, *, emit: Emit, stop: StopRequest) -> Result:
+    """Go on with the run in a checkpoint.
+
+    Raises:
+        RefireError: the run could not go on. Once it has begun, every end is a Result.
+    """
+    path = settings.checkpoint
+    with locked(path), _opened(path) as (store, saved):
+        if saved.status == "complete":
+            raise CheckpointRefusedError(
+                f"run {saved.spec.run_id} is complete", "begin a new one with 'refire run'"
+            )
+        connection = _merge(saved.connection, settings.connection)
+        async with open_session(connection, CONCURRENCY) as session:
+            table = await session.control.describe_table(saved.spec.table)
+            _check_table(path, saved.spec, table)
+            preflight.check_marker(table, saved.spec.marker.attribute)
+            kinesis = () if table.stream.enabled else await session.control.kinesis_destinations(table.name)
+            preflight.refuse(preflight.findings(table, kinesis), settings.ignore)
+            sitting = _Sitting(
+                saved.spec,
+                table,
+                settings.budget,
+                settings.tuning,
+                settings.max_items,
+                dry=False,
+                resumed=True,
+            )
+            return await _sit(session, sitting, store, emit=emit, stop=stop)
+
+
+async def _specify(session: Session, settings: RunSettings) -> tuple[RunSpec, Table]:
+    """What the run is, checked against the table."""
+    table = await session.control.describe_table(settings.table)
+    attribute = settings.marker_attribute or DEFAULT_ATTRIBUTE[settings.marker]
+    preflight.check_marker(table, attribute)
+    selection = preflight.select(table, settings.choice)
+    kinesis = () if table.stream.enabled else await session.control.kinesis_destinations(table.name)
+    preflight.refuse(preflight.findings(table, kinesis), settings.ignore)
+    limits = ceilings(table, attribute, settings.budget)
+    run_id = settings.run_id or new_run_id()
+    segments = 1
+    if selection.kind == "scan":
+        segments = settings.tuning.segments or choose_segments(table, table_rate(limits))
+    spec = RunSpec(
+        run_id=run_id,
+        table=table.name,
+        table_id=table.table_id,
+        keys=table.keys,
+        selection=selection,
+        marker=Marker(settings.marker, attribute, run_id),
+        total_segments=segments,
+        ttl_attribute=await session.control.ttl_attribute(table.name),
+    )
+    return spec, table
+
+
+def new_run_id() -> str:
+    """An id that sorts by time and is unlike any other."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+
+
+def _adopt(path: Path, saved: SavedRun, settings: RunSettings, wanted: RunSpec) -> RunSpec:
+    """The saved run, if `wanted` is the same one. Raises CheckpointRefusedError with the difference."""
+    spec = saved.spec
+    if saved.status == "complete":
+        raise CheckpointRefusedError(
+            f"checkpoint {path} holds run {spec.run_id}, which is complete", "name another file for a new run"
+        )
+    run_id = settings.run_id or spec.run_id
+    segments = wanted.total_segments if settings.tuning.segments else spec.total_segments
+    same = replace(
+        wanted,
+        run_id=run_id,
+        marker=replace(wanted.marker, run_id=run_id),
+        total_segments=segments,
+        ttl_attribute=spec.ttl_attribute,
+    )
+    # Through JSON, so that both sides have had the same journey.
+    same = spec_from_json(spec_to_json(same))
+    names = {
+        "run_id": "run id",
+        "table": "table",
+        "table_id": "table (made again under the same name)",
+        "keys": "key schema",
+        "selection": "selection",
+        "marker": "marker",
+        "total_segments": "number of segments",
+    }
+    for field, name in names.items():
+        if getattr(same, field) != getattr(spec, field):
+            raise CheckpointRefusedError(
+                f"checkpoint {path} belongs to another {name}",
+                f"give the options of run {spec.run_id}, or go on with 'refire resume'",
+            )
+    return spec
+
+
+def _check_table(path: Path, spec: RunSpec, table: Table) -> None:
+    if spec.table_id != table.table_id:
+        raise CheckpointRefusedError(
+            f"checkpoint {path} belongs to an earlier table {spec.table} (another TableId)",
+            "begin a new run for the table that is there now",
+        )
+
+
+def _merge(saved: Connection, given: Connection) -> Connection:
+    """The saved connection, where the user does not say otherwise."""
+    return Connection(
+        region=given.region or saved.region,
+        profile=given.profile or saved.profile,
+        endpoint_url=given.endpoint_url or saved.endpoint_url,
+    )
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[tuple[Store, SavedRun]]:
+    with contextlib.closing(Store.open(path)) as store:
+        yield store, store.load()
+
+
+async def _sit(session: Session, sitting: _Sitting, store: Store, *, emit: Emit, stop: StopRequest) -> Result:
+    """Work until the end or a stop, and say how it went."""
+    spec, table = sitting.spec, sitting.table
+    saved = await to_thread.run_sync(store.load)
+    ledger = Ledger()
+    ledger.restore(saved.segments, saved.pages, saved.counts)
+    journal = Journal(store, ledger, saved.totals)
+    limits = ceilings(table, spec.marker.attribute, sitting.budget, spec.selection.index)
+    context = make_context(
+        session.data,
+        table,
+        spec,
+        limits=limits,
+        budget=sitting.budget,
+        tuning=sitting.tuning,
+        journal=journal,
+        dry=sitting.dry,
+        emit=emit,
+        stop=stop,
+    )
+    emit(
+        RunStarted(
+            spec=spec,
+            resumed=sitting.resumed,
+            expected_items=table.item_count if spec.selection.kind == "scan" else None,
+            max_wcu=limits.write[TABLE],
+            max_rcu=limits.read,
+            bound_by=limits.bound_by,
+            checkpoint=str(store.path),
+            settled_before=ledger.totals(),
+        )
+    )
+    workers = sitting.tuning.workers or choose_workers(sitting.tuning.writer, table_rate(limits))
+    try:
+        status = await run_pipeline(context, workers=workers, max_items=sitting.max_items)
+    except* RefireError as group:
+        # Only the checkpoint can fail here: all else is a reason to stop in order.
+        raise _first(group) from group
+    result = await _result(context.journal, sitting, store, status, stop)
+    emit(RunEnded(result.summary))
+    return result
+
+
+def _first(group: BaseExceptionGroup[RefireError]) -> RefireError:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, RefireError)  # noqa: S101 - `except*` has sorted out the rest
+    return error
+
+
+async def _result(
+    journal: Journal, sitting: _Sitting, store: Store, status: RunStatus, stop: StopRequest
+) -> Result:
+    counts, totals = journal.ledger.totals(), journal.totals
+    failed_keys = None
+    dry_run = None
+    code, reason = _exit(status, counts.failed, stop, wrote=counts.touched > 0)
+    if sitting.dry:
+        dry_run = DryRun(counts.touched, totals.wcu, totals.rcu, more=stop.reason == "limit")
+        if stop.reason in (None, "limit"):
+            status, code, reason = "dry-run", ExitCode.COMPLETE, None
+    elif counts.failed:
+        path = store.path.with_name(store.path.name + ".failed.jsonl")
+        await to_thread.run_sync(_write_failures, path, store)
+        failed_keys = str(path)
+    if code is ExitCode.REFUSED:
+        status = "failed"
+    summary = Summary(
+        run_id=sitting.spec.run_id,
+        table=sitting.spec.table,
+        status=status,
+        counts=counts,
+        throttled=totals.throttled,
+        retries=totals.retries,
+        wcu=totals.wcu,
+        rcu=totals.rcu,
+        seconds=totals.seconds,
+        checkpoint=None if sitting.dry else str(store.path),
+        failed_keys_file=failed_keys,
+    )
+    return Result(summary, code, reason, dry_run)
+
+
+def _exit(status: RunStatus, failed: int, stop: StopRequest, *, wrote: bool) -> tuple[ExitCode, str | None]:
+    if status == "complete":
+        return (ExitCode.SOME_FAILED if failed else ExitCode.COMPLETE), None
+    if stop.error is not None:
+        code = stop.error.exit_code
+        if code is ExitCode.REFUSED and wrote:
+            code = ExitCode.STOPPED  # no longer true that nothing was written
+        return code, str(stop.error)
+    reasons = {
+        "interrupted": (ExitCode.INTERRUPTED, "interrupted"),
+        "terminated": (ExitCode.STOPPED, "terminated"),
+        "limit": (ExitCode.STOPPED, "the limit of --max-items is reached"),
+    }
+    return reasons.get(stop.reason or "", (ExitCode.STOPPED, "stopped"))
+
+
+def _write_failures(path: Path, store: Store) -> None:
+    """The failed-keys file: one JSON object per line, as `--keys-file` takes it. Mode 0600."""
+    new = path.with_name(path.name + ".new")
+    descriptor = os.open(new, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        for failure in store.failures():
+            line = {"key": failure.key, "code": failure.code, "reason": failure.reason}
+            file.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+    new.replace(path)

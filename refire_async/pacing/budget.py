@@ -1,0 +1,150 @@
+"""What a run may spend: reserve an estimate before a call, settle with what it consumed.
+
+One budget per resource: the table, and each global index that the marker's change is written to. Units of
+local indexes come from the table (DynamoDB Developer Guide: Local secondary indexes).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from refire_async.model.capacity import TABLE, Consumed
+from refire_async.model.units import Rcu, Wcu
+from refire_async.pacing.controller import RateController
+from refire_async.pacing.limiter import BURST_S, Limiter
+
+LEARN = 0.1
+"""Weight of the newest batch in the learned ratio of consumed to estimated units."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """Units granted for one batch: the estimate that it came from, and the grant by resource."""
+
+    estimate: float
+    granted: dict[str, float]
+
+
+class _Resource:
+    """Rate, feedback and learned price of one resource."""
+
+    def __init__(self, ceiling: float) -> None:
+        self.control = RateController(ceiling)
+        self.limiter = Limiter(ceiling)
+        self.ratio = 1.0
+        self.learned = False
+
+    def learn(self, estimate: float, actual: float) -> None:
+        if estimate <= 0:
+            return
+        seen = actual / estimate
+        self.ratio = self.ratio + LEARN * (seen - self.ratio) if self.learned else seen
+        self.learned = True
+
+
+class WriteBudget:
+    """Write units per second by resource, and items per second for the consumer's sake.
+
+    `ceilings` maps `TABLE` and index names to units per second; `max_rate` is items per second or None.
+    """
+
+    def __init__(self, ceilings: Mapping[str, float], max_rate: float | None = None) -> None:
+        self._resources = {name: _Resource(ceiling) for name, ceiling in ceilings.items()}
+        self._items = Limiter(max_rate) if max_rate is not None else None
+
+    @property
+    def rate(self) -> Wcu:
+        """Units per second that the table may be written at just now."""
+        return Wcu(self._resources[TABLE].limiter.rate)
+
+    def batch_limit(self, item_units: float, largest: int) -> int:
+        """How many items of `item_units` each fit in a batch without breaking the budget's burst."""
+        fits = float(largest)
+        for resource in self._resources.values():
+            price = max(item_units * resource.ratio, 1e-9)
+            fits = min(fits, resource.limiter.rate * 2 * BURST_S / price)
+        if self._items is not None:
+            fits = min(fits, self._items.rate * 2 * BURST_S)
+        return max(1, int(fits))
+
+    async def reserve(self, estimate: float, items: int) -> Reservation:
+        """Wait until a batch of `items` that should cost `estimate` units of the table may be sent."""
+        if self._items is not None:
+            await self._items.acquire(items)
+        granted = {}
+        for name, resource in self._resources.items():
+            units = estimate * resource.ratio
+            await resource.limiter.acquire(units)
+            granted[name] = units
+        return Reservation(estimate, granted)
+
+    def settle(self, reservation: Reservation, consumed: Consumed | None, now: float) -> Wcu:
+        """Correct `reservation` by the reply and return the units of all resources.
+
+        `consumed` is None where the backend reports nothing; the estimate stands then.
+        """
+        if consumed is None:
+            for resource in self._resources.values():
+                self._recover(resource, now)
+            return Wcu(sum(reservation.granted.values()))
+        # What failed members cost is in the total and in no arm, and local indexes spend the table's units:
+        # so the table's part is whatever no global index accounts for.
+        left = consumed.total
+        for name, resource in self._resources.items():
+            if name == TABLE:
+                continue
+            units = consumed.arms.get(name, 0.0)
+            left -= units
+            self._settle_one(resource, reservation, name, units)
+        self._settle_one(self._resources[TABLE], reservation, TABLE, left)
+        for resource in self._resources.values():
+            self._recover(resource, now)
+        return Wcu(consumed.total)
+
+    def release(self, reservation: Reservation) -> None:
+        """Give back a grant of which nothing was consumed (a refused write costs no units)."""
+        for name, units in reservation.granted.items():
+            self._resources[name].limiter.settle(units, 0.0)
+
+    def throttled(self, resource: str, now: float) -> bool:
+        """The service refused a write for lack of `resource`. Returns whether its rate was lowered."""
+        found = self._resources.get(resource) or self._resources[TABLE]
+        lowered = found.control.throttled(now)
+        if lowered:
+            found.limiter.set_rate(found.control.rate)
+        return lowered
+
+    def rates(self) -> dict[str, tuple[float, float]]:
+        """Present rate and ceiling by resource, in units per second."""
+        return {name: (r.control.rate, r.control.ceiling) for name, r in self._resources.items()}
+
+    @staticmethod
+    def _settle_one(resource: _Resource, reservation: Reservation, name: str, actual: float) -> None:
+        resource.limiter.settle(reservation.granted[name], actual)
+        resource.learn(reservation.estimate, actual)
+
+    @staticmethod
+    def _recover(resource: _Resource, now: float) -> None:
+        if resource.control.accepted(now):
+            resource.limiter.set_rate(resource.control.rate)
+
+
+class ReadBudget:
+    """Read units per second. A page's cost is known only afterwards, so the last one is the estimate."""
+
+    def __init__(self, ceiling: float) -> None:
+        self.ceiling = ceiling
+        self._limiter = Limiter(ceiling)
+
+    def page_limit(self, item_rcu: float, largest: int) -> int:
+        """How many items of `item_rcu` units each a page may hold without breaking the budget's burst."""
+        fits = self._limiter.rate * 2 * BURST_S / max(item_rcu, 1e-9)
+        return max(1, min(largest, int(fits)))
+
+    async def reserve(self, estimate: float) -> None:
+        """Wait until a read that should cost `estimate` units may be sent."""
+        await self._limiter.acquire(estimate)
+
+    def settle(self, estimate: float, consumed: float) -> Rcu:
+        """Correct the grant by what the read consumed."""
+        self._limiter.settle(estimate, consumed)
+        return Rcu(consumed)

@@ -1,0 +1,68 @@
+"""What a table can take, from its description: the ceilings of the budgets. Pure."""
+
+from dataclasses import dataclass
+
+from refire_async.model.capacity import TABLE
+from refire_async.model.table import BillingMode, Table, Throughput
+from refire_async.settings import Budget
+
+NEW_ON_DEMAND_WRITE = 4_000.0
+NEW_ON_DEMAND_READ = 12_000.0
+"""Units per second that an on-demand table serves at first (DynamoDB Developer Guide: On-demand capacity mode)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ceilings:
+    """Units per second by resource for writes (`TABLE` and global index names), for reads, and why."""
+
+    write: dict[str, float]
+    read: float
+    bound_by: str
+
+
+def write_capacity(throughput: Throughput, billing: BillingMode) -> float:
+    """Write units per second that a table or global index grants."""
+    if billing == "PROVISIONED":
+        return throughput.provisioned_write or 1.0
+    return throughput.maximum_write or throughput.warm_write or NEW_ON_DEMAND_WRITE
+
+
+def read_capacity(throughput: Throughput, billing: BillingMode) -> float:
+    """Read units per second that a table or global index grants."""
+    if billing == "PROVISIONED":
+        return throughput.provisioned_read or 1.0
+    return throughput.maximum_read or throughput.warm_read or NEW_ON_DEMAND_READ
+
+
+def ceilings(table: Table, marker_attribute: str, budget: Budget, read_index: str | None = None) -> Ceilings:
+    """The most that a run may consume. What the user set rules; else it is a share of what is there.
+
+    Writes are bounded by the table and by every global index that projects the marker, each with its own
+    capacity; reads by whatever `read_index` (None: the table) has, since that is what the run reads.
+    """
+    share = budget.wcu_percent / 100.0
+    capacities = {TABLE: write_capacity(table.throughput, table.billing)}
+    for index in table.indexes:
+        if index.scope == "global" and index.projects(marker_attribute, table.keys):
+            capacities[index.name] = write_capacity(index.throughput, table.billing)
+    if budget.max_wcu is None:
+        write = {name: capacity * share for name, capacity in capacities.items()}
+    else:
+        # The user speaks for the table. An index cannot give more than it has.
+        write = {name: min(budget.max_wcu, capacity) for name, capacity in capacities.items()}
+        write[TABLE] = budget.max_wcu
+    source = table.index(read_index) if read_index else None
+    of_index = source is not None and source.scope == "global"
+    throughput = source.throughput if source is not None and of_index else table.throughput
+    read = budget.max_rcu or read_capacity(throughput, table.billing) * share
+    return Ceilings(write, read, _bound_by(table, budget, write))
+
+
+def _bound_by(table: Table, budget: Budget, write: dict[str, float]) -> str:
+    scarcest = min(write, key=lambda name: write[name])
+    if scarcest != TABLE:
+        return f"index {scarcest}"
+    if budget.max_wcu is not None:
+        return "--max-wcu"
+    mode = "provisioned" if table.billing == "PROVISIONED" else "on-demand"
+    return f"{budget.wcu_percent:g}% of the table's {mode} capacity"

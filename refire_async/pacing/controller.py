@@ -1,0 +1,39 @@
+"""How the shared rate answers throttling: down by a factor, up by steps, toward the budget (AIMD). Pure."""
+
+DECREASE = 0.7
+"""Factor on throttling, at most once per `HOLD_S`: one burst of refusals is one message, not many."""
+
+HOLD_S = 0.5
+INCREASE_PER_S = 0.12
+"""Share of the ceiling added per second without throttling: from the floor to the ceiling in under 10 s."""
+
+FLOOR = 0.02
+"""Share of the ceiling below which the rate never falls: a probe has to go through to notice recovery."""
+
+
+class RateController:
+    """The rate that one resource may be written at, between a floor and `ceiling` (units per second)."""
+
+    def __init__(self, ceiling: float) -> None:
+        self.ceiling = ceiling
+        self.rate = ceiling
+        self._last_cut: float | None = None
+        self._last_seen: float | None = None
+
+    def throttled(self, now: float) -> bool:
+        """The service refused a write. Returns whether the rate was lowered."""
+        if self._last_cut is not None and now - self._last_cut < HOLD_S:
+            return False
+        self._last_cut = self._last_seen = now
+        self.rate = max(self.rate * DECREASE, self.ceiling * FLOOR)
+        return True
+
+    def accepted(self, now: float) -> bool:
+        """The service took a write. Returns whether the rate was raised."""
+        if self.rate >= self.ceiling:
+            return False
+        since, self._last_seen = self._last_seen, now
+        if since is None or (self._last_cut is not None and now - self._last_cut < HOLD_S):
+            return False
+        self.rate = min(self.rate + self.ceiling * INCREASE_PER_S * (now - since), self.ceiling)
+        return True

@@ -1,0 +1,73 @@
+"""A rate limit in units per second that can be corrected afterwards and changed while tasks wait.
+
+It stands on aiolimiter's leaky bucket and turns around what that one does not do:
+
+* The bucket counts *seconds of budget*, not units. A change of rate changes the price in seconds, so the
+  bucket itself, whose drip rate is fixed when it is made, never has to change.
+* aiolimiter serves small amounts first, so that a large one can starve. One task at a time talks to the
+  bucket here, in the order of arrival.
+* It refuses amounts above the bucket's size. A large amount is paid in instalments here.
+* Nothing can be given back to it. What a write cost beyond its estimate is added to the next amount; what
+  it cost less is taken off.
+"""
+
+import anyio
+from aiolimiter import AsyncLimiter
+
+BURST_S = 0.05
+"""Size of the bucket, in seconds of budget.
+
+A window of 1 s can see what drips in (1 s of budget), a full bucket (5%) and as much again in credit from
+estimates that were too high (5%): 110% together, the bound that the budget promises.
+"""
+
+
+class Limiter:
+    """Grants units at `rate` per second, first come first served, with bursts of at most `2 * BURST_S`."""
+
+    def __init__(self, rate: float) -> None:
+        if rate <= 0:
+            raise ValueError("a rate must be above 0 units per second")
+        self.rate = rate
+        self._bucket = AsyncLimiter(BURST_S, BURST_S)
+        # `fast_acquire`: an uncontended lock must not cost a trip around the loop per batch.
+        self._turn = anyio.Lock(fast_acquire=True)
+        self._owed = 0.0
+
+    @property
+    def owed(self) -> float:
+        """Units that the next request pays for earlier ones; negative: credit."""
+        return self._owed
+
+    @property
+    def burst(self) -> float:
+        """Units that can be granted at once."""
+        return self.rate * BURST_S
+
+    async def acquire(self, amount: float) -> None:
+        """Wait until `amount` units (and what is owed) may be spent.
+
+        A task that is cancelled while it waits has spent what it had already been granted.
+        """
+        async with self._turn:
+            due = amount + self._owed
+            self._owed = 0.0
+            try:
+                while due > 0:
+                    part = min(due, self.burst)
+                    await self._bucket.acquire(min(part / self.rate, BURST_S))
+                    due -= part
+            finally:
+                # Left over: credit after a free ride, or the rest of a wait that was cancelled.
+                self._owed += due if due < 0 else max(0.0, due - amount)
+
+    def settle(self, reserved: float, actual: float) -> None:
+        """Correct an earlier grant of `reserved` units by what was consumed in fact."""
+        self._owed = max(self._owed + actual - reserved, -self.burst)
+
+    def set_rate(self, rate: float) -> None:
+        """Grant `rate` units per second from now on."""
+        if rate <= 0:
+            raise ValueError("a rate must be above 0 units per second")
+        self.rate = rate
+        self._owed = max(self._owed, -self.burst)

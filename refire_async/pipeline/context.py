@@ -1,0 +1,106 @@
+"""What the tasks of one sitting share."""
+
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from time import monotonic, perf_counter
+from typing import TypeVar
+
+import anyio
+
+from refire_async.checkpoint.journal import Journal
+from refire_async.events import Emit, Retried, Throttled
+from refire_async.model.keys import Item, Key, identity
+from refire_async.model.run import RunSpec
+from refire_async.pacing.backoff import failure_delay, throttle_delay
+from refire_async.pacing.budget import ReadBudget, WriteBudget
+from refire_async.pipeline.patience import Patience
+from refire_async.pipeline.stop import StopRequest
+from refire_async.sources.base import Source
+from refire_async.sources.lookup import ITEM_RCU, LARGEST, Found, Lookup
+from refire_async.wire.errors import Disposition, WireError
+from refire_async.writers.base import Writer
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Context:
+    """One sitting of a run: what it is, what it works with, and what it has met."""
+
+    spec: RunSpec
+    source: Source
+    lookup: Lookup
+    writer: Writer
+    journal: Journal
+    write_budget: WriteBudget
+    read_budget: ReadBudget
+    patience: Patience
+    emit: Emit
+    stop: StopRequest
+    item_bytes: float
+    draw: random.Random = field(default_factory=random.Random)
+
+    async def read_patiently(self, segment: int, attempt_read: Callable[[], Awaitable[T]]) -> T:
+        """Try a read until it goes through; a read can be tried again without harm.
+
+        Raises:
+            WireError: trying again is futile.
+            StoppedError: nothing has gone through for too long.
+        """
+        attempt = 0
+        while True:
+            try:
+                result = await attempt_read()
+            except WireError as error:
+                if error.disposition in (Disposition.FATAL, Disposition.ITEM, Disposition.CONDITION):
+                    raise
+                attempt += 1
+                await self._wait_after(segment, attempt, error)
+            else:
+                self.patience.succeeded()
+                return result
+
+    async def _wait_after(self, segment: int, attempt: int, error: WireError) -> None:
+        self.patience.failed(error.code, monotonic())
+        totals = self.journal.totals
+        if error.disposition is Disposition.THROTTLED:
+            totals.throttled += 1
+            self.emit(Throttled(segment, 1, error.code, "", lane_only=True))
+            delay = throttle_delay(attempt, self.draw)
+        else:
+            totals.retries += 1
+            delay = failure_delay(attempt, self.draw)
+            self.emit(Retried(segment, 1, error.code, attempt, delay))
+        await anyio.sleep(delay)
+
+    async def look_up(self, segment: int, items: list[Item]) -> dict[tuple[object, ...], Item]:
+        """What is in the table now for each of `items`, by key identity; items that are gone are left out."""
+        keys = self.spec.keys
+        wanted: list[Key] = [keys.key_of(item) for item in items]
+        found: dict[tuple[object, ...], Item] = {}
+        attempt = 0
+        while wanted:
+            part, wanted = wanted[:LARGEST], wanted[LARGEST:]
+            answer = await self.read_patiently(segment, lambda part=part: self._look_up_once(part))  # type: ignore[misc]
+            for item in answer.items:
+                found[identity(keys.names, item)] = item
+            wanted.extend(answer.unprocessed)
+            if len(answer.unprocessed) == len(part):
+                attempt += 1
+                self.patience.failed("UnprocessedKeys", monotonic())
+                await anyio.sleep(throttle_delay(attempt, self.draw))
+        return found
+
+    async def _look_up_once(self, part: list[Key]) -> Found:
+        estimate = len(part) * ITEM_RCU
+        await self.read_budget.reserve(estimate)
+        answer = await self.lookup.read(part)
+        consumed = estimate if answer.rcu is None else answer.rcu
+        self.journal.totals.rcu += self.read_budget.settle(estimate, consumed)
+        return answer
+
+
+def elapsed_since(started: float) -> float:
+    """Seconds since `started`, a reading of perf_counter."""
+    return perf_counter() - started

@@ -1,0 +1,156 @@
+"""Lanes: one queue per segment, served in turn. Pure; time is an argument.
+
+A segment is a range of the key hash, so a throttled partition stalls its own lane and no other. A lane that
+rests, or a batch that waits for its next attempt, is passed over: it holds no worker.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from refire_async.checkpoint.ledger import OpenPage
+from refire_async.model.keys import Item
+
+
+@dataclass(slots=True)
+class Batch:
+    """Items of one page that are written together.
+
+    `in_doubt`: an earlier attempt may have been applied, so a failed condition means that the item has fired.
+    `conflicts`: how often these items were found changed by another writer and looked at again.
+    """
+
+    page: OpenPage
+    items: list[Item]
+    in_doubt: bool = False
+    attempts: int = 0
+    conflicts: int = 0
+    ready_at: float = 0.0
+
+
+@dataclass(slots=True)
+class Lane:
+    """What one segment has to write: batches to try again first, then the rest of its pages."""
+
+    segment: int
+    pages: deque[tuple[OpenPage, int]] = field(default_factory=deque)
+    again: deque[Batch] = field(default_factory=deque)
+    rests_until: float = 0.0
+    strikes: int = 0
+
+    @property
+    def empty(self) -> bool:
+        return not self.pages and not self.again
+
+    def ready_at(self) -> float:
+        """When this lane next has something to write, seen from the past."""
+        if self.pages:
+            return self.rests_until
+        return max(self.rests_until, min(batch.ready_at for batch in self.again))
+
+
+class Lanes:
+    """All lanes that have work, visited round robin."""
+
+    def __init__(self) -> None:
+        self._lanes: dict[int, Lane] = {}
+        self._turns: deque[Lane] = deque()
+
+    def __len__(self) -> int:
+        return len(self._turns)
+
+    def resting(self, now: float) -> int:
+        """Lanes that have work and may not write yet."""
+        return sum(lane.ready_at() > now for lane in self._turns)
+
+    def add_page(self, page: OpenPage) -> None:
+        """The items of `page` are to be written."""
+        self._lane(page.segment).pages.append((page, 0))
+
+    def add_batch(self, batch: Batch) -> None:
+        """`batch` is to be written, from `batch.ready_at` on."""
+        self._lane(batch.page.segment).again.append(batch)
+
+    def rest(self, segment: int, until: float) -> None:
+        """The segment's lane writes nothing until then."""
+        lane = self._lanes.get(segment)
+        if lane is not None:
+            lane.rests_until = max(lane.rests_until, until)
+
+    def strike(self, segment: int) -> int:
+        """The segment was throttled; returns how often in a row."""
+        lane = self._lane_if_any(segment)
+        lane.strikes += 1
+        return lane.strikes
+
+    def went_well(self, segment: int) -> None:
+        """The segment was written to without throttling."""
+        lane = self._lanes.get(segment)
+        if lane is None:
+            return
+        lane.strikes = 0
+        if lane.empty:
+            del self._lanes[segment]
+
+    def struck_share(self) -> float:
+        """Share of the known lanes whose last write was throttled."""
+        return sum(lane.strikes > 0 for lane in self._lanes.values()) / max(1, len(self._lanes))
+
+    def take(self, now: float, size_of: Callable[[OpenPage], int]) -> Batch | None:
+        """The next batch whose time has come, or None. `size_of` tells how many items of a page fit in one."""
+        for _ in range(len(self._turns)):
+            lane = self._turns[0]
+            self._turns.rotate(-1)
+            if lane.rests_until > now:
+                continue
+            batch = _first_ready(lane, now) or _cut(lane, size_of)
+            if batch is not None:
+                if lane.empty:
+                    self._turns.remove(lane)
+                return batch
+        return None
+
+    def wake_at(self) -> float | None:
+        """When the next lane has something to write; None if there is no work at all."""
+        return min((lane.ready_at() for lane in self._turns), default=None)
+
+    def drain(self) -> dict[int, tuple[OpenPage, list[Item]]]:
+        """Take out all that is left, by page number."""
+        rest: dict[int, tuple[OpenPage, list[Item]]] = {}
+        for lane in self._turns:
+            for page, start in lane.pages:
+                rest.setdefault(page.number, (page, []))[1].extend(page.items[start:])
+            for batch in lane.again:
+                rest.setdefault(batch.page.number, (batch.page, []))[1].extend(batch.items)
+        self._turns.clear()
+        self._lanes.clear()
+        return rest
+
+    def _lane_if_any(self, segment: int) -> Lane:
+        return self._lanes.setdefault(segment, Lane(segment))
+
+    def _lane(self, segment: int) -> Lane:
+        lane = self._lane_if_any(segment)
+        if lane.empty:
+            self._turns.append(lane)
+        return lane
+
+
+def _first_ready(lane: Lane, now: float) -> Batch | None:
+    for position, batch in enumerate(lane.again):
+        if batch.ready_at <= now:
+            del lane.again[position]
+            return batch
+    return None
+
+
+def _cut(lane: Lane, size_of: Callable[[OpenPage], int]) -> Batch | None:
+    if not lane.pages:
+        return None
+    page, start = lane.pages[0]
+    end = start + size_of(page)
+    if end >= len(page.items):
+        lane.pages.popleft()
+    else:
+        lane.pages[0] = (page, end)
+    return Batch(page, page.items[start:end], in_doubt=page.in_doubt)

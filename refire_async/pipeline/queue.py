@@ -1,0 +1,102 @@
+"""The lanes as tasks see them: workers wait for a batch, readers for a page to be settled."""
+
+import math
+import time
+from collections.abc import Callable
+
+import anyio
+
+from refire_async.checkpoint.ledger import OpenPage
+from refire_async.model.keys import Item
+from refire_async.pipeline.lanes import Batch, Lanes
+
+
+class WorkQueue:
+    """Hands batches to workers until it is closed and everything that was handed out is settled, or stopped.
+
+    Bounded by its readers: each puts in no page before one of its earlier ones is settled.
+    """
+
+    def __init__(self, size_of: Callable[[OpenPage], int]) -> None:
+        self._lanes = Lanes()
+        self._size_of = size_of
+        self._changed = anyio.Event()
+        self._closed = False
+        self._stopped = False
+        self._handed_out = 0
+
+    @property
+    def stopped(self) -> bool:
+        """Whether no more work is handed out although there may be some."""
+        return self._stopped
+
+    @property
+    def active_lanes(self) -> tuple[int, int]:
+        """Lanes that have work, and those of them that rest."""
+        return len(self._lanes), self._lanes.resting(time.monotonic())
+
+    def add_page(self, page: OpenPage) -> None:
+        """The items of a ledgered page are to be written."""
+        self._lanes.add_page(page)
+        self._notify()
+
+    def put_back(self, batch: Batch, delay_s: float = 0.0) -> None:
+        """A batch (or what is left of one) is to be tried again after a while."""
+        batch.ready_at = time.monotonic() + delay_s
+        self._lanes.add_batch(batch)
+        self._notify()
+
+    def rest(self, segment: int, delay_of: Callable[[int], float]) -> float:
+        """The segment was throttled: its lane rests for as long as `delay_of(times in a row)` says."""
+        delay = delay_of(self._lanes.strike(segment))
+        self._lanes.rest(segment, time.monotonic() + delay)
+        return delay
+
+    def went_well(self, segment: int) -> None:
+        """The segment was written to without throttling."""
+        self._lanes.went_well(segment)
+
+    def struck_share(self) -> float:
+        """Share of the lanes whose last write was throttled."""
+        return self._lanes.struck_share()
+
+    async def take(self) -> Batch | None:
+        """The next batch; None when there will be no more. `done` must follow for every batch."""
+        while not self._stopped:
+            batch = self._lanes.take(time.monotonic(), self._size_of)
+            if batch is not None:
+                self._handed_out += 1
+                return batch
+            if self._closed and not self._handed_out and not len(self._lanes):
+                return None
+            changed = self._changed
+            wake_at = self._lanes.wake_at()
+            with anyio.CancelScope(deadline=math.inf) as scope:
+                if wake_at is not None:
+                    scope.deadline = anyio.current_time() + max(0.0, wake_at - time.monotonic())
+                await changed.wait()
+        return None
+
+    def done(self) -> None:
+        """A batch that was handed out is settled or put back."""
+        self._handed_out -= 1
+        if not self._handed_out:
+            self._notify()
+
+    def close(self) -> None:
+        """No more pages will come."""
+        self._closed = True
+        self._notify()
+
+    def stop(self) -> None:
+        """Hand out nothing more."""
+        self._stopped = True
+        self._notify()
+
+    def drain(self) -> dict[int, tuple[OpenPage, list[Item]]]:
+        """Take out all that is left, by page number."""
+        return self._lanes.drain()
+
+    def _notify(self) -> None:
+        self._changed.set()
+        self._changed = anyio.Event()

@@ -1,0 +1,154 @@
+"""From the source to the lanes: each reader works through one segment at a time.
+
+A page is sorted, made durable in the ledger, and only then put in its lane. A reader has at most
+`PAGES_PER_READER` unsettled pages, so memory is bounded by
+readers x PAGES_PER_READER x page_items x about 1.5 KB, and a lane that stands still stops only its reader.
+"""
+
+import time
+from collections.abc import Iterator
+from functools import partial
+from hashlib import blake2b
+
+import anyio
+import orjson
+
+from refire_async.checkpoint.ledger import OpenPage
+from refire_async.events import PageRead, PageSettled, SegmentFinished
+from refire_async.model.keys import Cursor, Item, identity
+from refire_async.model.units import RCU_BYTES, WCU_BYTES
+from refire_async.pipeline.context import Context, elapsed_since
+from refire_async.pipeline.queue import WorkQueue
+from refire_async.pipeline.quota import Quota
+from refire_async.pipeline.sorting import sort_found, sort_items
+from refire_async.sources.base import SourcePage
+
+PAGES_PER_READER = 2
+PAGE_ITEMS = 500
+FILTERED_PAGE_ITEMS = 5000
+"""A filter works after reading, so most of a page may be left out."""
+
+SMALLEST_READ_RCU = 0.5
+
+
+class Readers:
+    """All readers of one sitting, and the pages that they wait for."""
+
+    def __init__(self, context: Context, queue: WorkQueue, quota: Quota, segments: Iterator[int]) -> None:
+        self._context = context
+        self._queue = queue
+        self._quota = quota
+        self._segments = segments
+        self._slots: dict[int, anyio.Semaphore] = {}
+        self._item_bytes = context.item_bytes
+        self.limited = False
+
+    async def read(self) -> None:
+        """Read segment after segment until there is none left or the user's limit is reached."""
+        slots = anyio.Semaphore(PAGES_PER_READER, fast_acquire=True)
+        for segment in self._segments:
+            if not await self._read_segment(segment, slots):
+                self.limited = True
+                return
+            ledger = self._context.journal.ledger
+            total = self._context.source.total_segments
+            self._context.emit(SegmentFinished(segment, ledger.finished_segments, total))
+
+    async def recover(self, pages: Iterator[OpenPage]) -> None:
+        """Settle pages that were open when an earlier sitting ended: read their items again, write the rest."""
+        slots = anyio.Semaphore(PAGES_PER_READER, fast_acquire=True)
+        for page in pages:
+            await slots.acquire()
+            found = await self._context.look_up(page.segment, page.items)
+            sort_found(self._context.spec, page, found)
+            self._hand_over(page, slots)
+
+    def settled(self, page: OpenPage) -> None:
+        """Every item of `page` has its outcome."""
+        self._context.journal.close(page)
+        self._context.emit(PageSettled(page.segment, page.counts))
+        slots = self._slots.pop(page.number, None)
+        if slots is not None:
+            slots.release()
+
+    async def _read_segment(self, segment: int, slots: anyio.Semaphore) -> bool:
+        """Read a segment to its end. Returns False if the user's limit came first."""
+        context = self._context
+        ledger = context.journal.ledger
+        while not (state := ledger.segment(segment)).finished:
+            await slots.acquire()
+            wanted = await self._quota.take(self._page_limit())
+            if not wanted:
+                slots.release()
+                return False
+            page = await self._read_page(segment, state.cursor, wanted)
+            self._quota.settle(wanted, page.counts.scanned)
+            if not page.counts.scanned:
+                context.journal.advance(segment, page.end)
+                slots.release()
+                continue
+            digests = None
+            if context.source.may_repeat:
+                digests = [_digest(context.spec.keys.names, item) for item in page.items]
+            await context.journal.open(page, digests)
+            self._hand_over(page, slots)
+        return True
+
+    def _hand_over(self, page: OpenPage, slots: anyio.Semaphore) -> None:
+        self._slots[page.number] = slots
+        if page.done:
+            self.settled(page)
+        else:
+            self._queue.add_page(page)
+
+    def _page_limit(self) -> int:
+        filtered = self._context.spec.selection.filter is not None
+        largest = FILTERED_PAGE_ITEMS if filtered else PAGE_ITEMS
+        item_rcu = self._item_bytes / RCU_BYTES / 2
+        return self._context.read_budget.page_limit(item_rcu, largest)
+
+    async def _read_page(self, segment: int, cursor: Cursor | None, limit: int) -> OpenPage:
+        context = self._context
+        started = time.perf_counter()
+        read = await context.read_patiently(segment, partial(self._read_once, segment, cursor, limit))
+        page = await self.take_in(segment, cursor, read)
+        context.emit(PageRead(segment, page.counts.scanned, read.rcu, elapsed_since(started)))
+        return page
+
+    async def _read_once(self, segment: int, cursor: Cursor | None, limit: int) -> SourcePage:
+        context = self._context
+        estimate = max(SMALLEST_READ_RCU, limit * self._item_bytes / RCU_BYTES / 2)
+        if not context.source.carries_marker:
+            estimate = SMALLEST_READ_RCU  # keys only; the look-up pays for itself
+        await context.read_budget.reserve(estimate)
+        read = await context.source.read(segment, cursor, limit)
+        context.journal.totals.rcu += context.read_budget.settle(estimate, read.rcu)
+        if read.item_bytes is not None:
+            self._item_bytes += 0.2 * (read.item_bytes - self._item_bytes)
+        return read
+
+    async def take_in(self, segment: int, cursor: Cursor | None, read: SourcePage) -> OpenPage:
+        """A page of the source as a page of the ledger: markers looked up, settled items sorted out."""
+        context = self._context
+        item_bytes = read.item_bytes or self._item_bytes
+        page = OpenPage(
+            number=context.journal.ledger.next_number(),
+            segment=segment,
+            items=read.items,
+            start=cursor,
+            end=read.cursor,
+            item_units=max(1.0, item_bytes / WCU_BYTES),
+        )
+        page.counts.scanned = len(read.items) + read.repeated
+        page.counts.already = read.repeated
+        if not context.source.carries_marker and read.items:
+            found = await context.look_up(segment, read.items)
+            page.counts.vanished = len(read.items) - len(found)
+            page.items = list(found.values())
+        sort_items(context.spec, page, time.time())
+        return page
+
+
+def _digest(names: tuple[str, ...], item: Item) -> bytes:
+    """16 bytes that stand for a key: by chance two among 10^9 keys are equal once in 10^20 runs."""
+    return blake2b(orjson.dumps(identity(names, item)), digest_size=16).digest()

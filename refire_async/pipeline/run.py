@@ -1,0 +1,83 @@
+"""One sitting: readers, lanes and workers in one task group, until the end or a stop."""
+
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
+
+import anyio
+
+from refire_async.checkpoint.ledger import OpenPage
+from refire_async.errors import RefireError
+from refire_async.events import Stopping
+from refire_async.model.run import RunStatus
+from refire_async.pipeline.context import Context
+from refire_async.pipeline.order import spread
+from refire_async.pipeline.queue import WorkQueue
+from refire_async.pipeline.quota import Quota
+from refire_async.pipeline.readers import Readers
+from refire_async.pipeline.workers import Workers
+
+MOST_READERS = 32
+
+
+async def run_pipeline(context: Context, *, workers: int, max_items: int | None) -> RunStatus:
+    """Read and write until the selection is done or `context.stop` is asked for, and save what was reached.
+
+    Raises:
+        StoppedError: the checkpoint cannot be saved; in an exception group.
+    """
+    async with anyio.create_task_group() as saving:
+        saving.start_soon(context.journal.run)
+        status = await _read_and_write(context, workers=workers, max_items=max_items)
+        await context.journal.finish(status)
+    return status
+
+
+async def _read_and_write(context: Context, *, workers: int, max_items: int | None) -> RunStatus:
+    ledger = context.journal.ledger
+    budget, largest = context.write_budget, context.writer.largest
+    queue = WorkQueue(lambda page: budget.batch_limit(page.item_units, largest))
+    readers = Readers(context, queue, Quota(max_items), _unfinished(context))
+    writing = Workers(context, queue, readers)
+    in_doubt = iter(list(ledger.pages.values()))
+    reading = anyio.CancelScope()
+
+    def stop() -> None:
+        context.emit(Stopping(context.stop.reason or ""))
+        reading.cancel()
+        queue.stop()
+        writing.stop_waiting()
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(workers):
+            tasks.start_soon(writing.work)
+        context.stop.listen(stop)
+        with reading:
+            await _read_all(context, readers, in_doubt)
+        queue.close()
+    for page, rest in queue.drain().values():
+        if len(rest) == page.open_items:
+            context.journal.shrink(page, rest)
+    if context.stop.reason is None and readers.limited:
+        context.stop.request("limit")
+    complete = context.stop.reason is None and not ledger.pages
+    return "complete" if complete else "stopped"
+
+
+async def _read_all(context: Context, readers: Readers, in_doubt: Iterator[OpenPage]) -> None:
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_orderly, context, partial(readers.recover, in_doubt))
+        for _ in range(min(context.source.total_segments, MOST_READERS)):
+            tasks.start_soon(_orderly, context, readers.read)
+
+
+async def _orderly(context: Context, task: Callable[[], Awaitable[None]]) -> None:
+    """A reader that fails stops the run; what is in flight is still finished and saved."""
+    try:
+        await task()
+    except RefireError as error:
+        context.stop.request("error", error)
+
+
+def _unfinished(context: Context) -> Iterator[int]:
+    ledger = context.journal.ledger
+    return (s for s in spread(context.source.total_segments) if not ledger.segment(s).finished)

@@ -1,0 +1,32 @@
+"""Ending a run before its end, in order: nothing new is begun, what is in flight is finished and saved."""
+
+from collections.abc import Callable
+from typing import Literal, TypeAlias
+
+from refire_async.errors import RefireError
+
+StopReason: TypeAlias = Literal["interrupted", "terminated", "limit", "error"]
+
+
+class StopRequest:
+    """Asked for once; later requests change nothing. Callable from signal handlers of the loop."""
+
+    def __init__(self) -> None:
+        self.reason: StopReason | None = None
+        self.error: RefireError | None = None
+        self._listeners: list[Callable[[], None]] = []
+
+    def request(self, reason: StopReason, error: RefireError | None = None) -> None:
+        """Stop for `reason`; `error` is what made it necessary."""
+        if self.reason is not None:
+            return
+        self.reason = reason
+        self.error = error
+        for listener in self._listeners:
+            listener()
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Call `listener` when a stop is asked for; at once if it was."""
+        self._listeners.append(listener)
+        if self.reason is not None:
+            listener()

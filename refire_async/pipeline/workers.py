@@ -1,0 +1,249 @@
+"""From the lanes to the table: each worker writes one batch at a time and settles what became of it.
+
+All decisions about retries are here. They rest on one rule: an attempt is repeated only with the same
+condition. If an earlier attempt may have been applied (`in_doubt`), a failed condition means that the item has
+changed since it was read, so a record was emitted: it has fired. If not, another writer changed the item; it
+is looked at again and touched once more, conditional on what is there now.
+"""
+
+import time
+
+import anyio
+
+from refire_async.checkpoint.ledger import Failure, OpenPage
+from refire_async.errors import RefireError, RefusedError, StoppedError
+from refire_async.events import BatchWritten, ItemFailed, RateChanged, Retried, Throttled
+from refire_async.model.capacity import TABLE
+from refire_async.model.keys import Item, identity
+from refire_async.model.marker import UntouchableError
+from refire_async.pacing.backoff import failure_delay, throttle_delay
+from refire_async.pacing.budget import Reservation
+from refire_async.pipeline.context import Context, elapsed_since
+from refire_async.pipeline.lanes import Batch
+from refire_async.pipeline.queue import WorkQueue
+from refire_async.pipeline.readers import Readers
+from refire_async.wire.errors import Disposition, ThrottlingReason, WireError
+from refire_async.writers.base import MemberError, WriteReply
+
+MOST_ATTEMPTS = 30
+"""Failures in a row, other than throttling, after which a batch is given up while others succeed.
+
+With full jitter up to 20 s each this takes some minutes.
+"""
+
+OUTAGE_S = 30.0
+"""When nothing has succeeded for this long it is not the batch: the run waits or gives up as a whole."""
+
+SHARED_FROM = 0.5
+"""Share of throttled lanes from which unexplained throttling is taken for the table's."""
+
+MOST_CONFLICTS = 5
+"""How often an item that other writers keep changing is looked at again. Its coverage is safe from the first
+conflict on: another writer's change emitted a record."""
+
+
+class Workers:
+    """All workers of one sitting."""
+
+    def __init__(self, context: Context, queue: WorkQueue, readers: Readers) -> None:
+        self._context = context
+        self._queue = queue
+        self._readers = readers
+        self._totals = context.journal.totals
+        self._waiting: set[anyio.CancelScope] = set()
+
+    async def work(self) -> None:
+        """Write batches until there are no more or the run stops."""
+        while (batch := await self._queue.take()) is not None:
+            try:
+                await self._write(batch)
+            finally:
+                self._queue.done()
+            if batch.page.done:
+                self._readers.settled(batch.page)
+
+    def stop_waiting(self) -> None:
+        """The run stops: batches that wait for their turn are not sent."""
+        for scope in self._waiting:
+            scope.cancel()
+
+    async def _write(self, batch: Batch) -> None:
+        """One attempt. Afterwards every item of `batch` is settled or back in its lane."""
+        context = self._context
+        reservation = await self._reserve(batch)
+        if reservation is None:
+            self._queue.put_back(batch)
+            return
+        started = time.perf_counter()
+        try:
+            reply = await context.writer.write(batch.items)
+        except WireError as error:
+            self._refused(batch, error, reservation)
+            return
+        latency = elapsed_since(started)
+        context.patience.succeeded()
+        wcu = context.write_budget.settle(reservation, reply.consumed, time.monotonic())
+        self._totals.wcu += wcu
+        touched = len(batch.items) - len(reply.errors)
+        batch.page.counts.touched += touched
+        if batch.conflicts:
+            batch.page.counts.conflicts += touched
+        context.emit(BatchWritten(batch.page.segment, touched, wcu, latency))
+        if reply.errors:
+            await self._partly(batch, reply)
+        else:
+            self._queue.went_well(batch.page.segment)
+
+    async def _reserve(self, batch: Batch) -> Reservation | None:
+        """The budget's leave to send, or None if the run stops first."""
+        with anyio.CancelScope() as scope:
+            self._waiting.add(scope)
+            try:
+                estimate = len(batch.items) * batch.page.item_units
+                reservation = await self._context.write_budget.reserve(estimate, len(batch.items))
+                if not self._queue.stopped:
+                    return reservation
+                self._context.write_budget.release(reservation)
+            finally:
+                self._waiting.discard(scope)
+        return None
+
+    def _refused(self, batch: Batch, error: WireError, reservation: Reservation) -> None:
+        """The batch failed as a whole."""
+        budget = self._context.write_budget
+        match error.disposition:
+            case Disposition.THROTTLED:
+                budget.release(reservation)
+                self._throttled(batch, error.code, error.reasons)
+            case Disposition.RETRY | Disposition.UNKNOWN:
+                batch.in_doubt = batch.in_doubt or error.disposition is Disposition.UNKNOWN
+                self._again(batch, error.code, error.detail or error.message)
+            case Disposition.ITEM if len(batch.items) > 1:
+                # One bad member can spoil a batch: halves find it without giving up the others.
+                budget.release(reservation)
+                middle = len(batch.items) // 2
+                for part in (batch.items[:middle], batch.items[middle:]):
+                    self._queue.put_back(self._rest(batch, part))
+            case Disposition.ITEM:
+                budget.release(reservation)
+                self._fail(batch.page, batch.items, error.code, error.detail)
+            case _:
+                budget.release(reservation)
+                self._queue.put_back(batch)
+                self._context.stop.request("error", error)
+
+    async def _partly(self, batch: Batch, reply: WriteReply) -> None:
+        """Some members failed; the others are counted already."""
+        page = batch.page
+        by_code: dict[str, tuple[MemberError, list[Item]]] = {}
+        for position, error in reply.errors.items():
+            by_code.setdefault(error.code, (error, []))[1].append(batch.items[position])
+        if not any(error.disposition is Disposition.THROTTLED for error, _ in by_code.values()):
+            self._queue.went_well(page.segment)
+        conflicted: list[Item] = []
+        for error, items in by_code.values():
+            rest = self._rest(batch, items)
+            match error.disposition:
+                case Disposition.CONDITION if batch.in_doubt or batch.conflicts >= MOST_CONFLICTS:
+                    page.counts.already += len(items)
+                case Disposition.CONDITION:
+                    conflicted = items
+                case Disposition.THROTTLED:
+                    self._throttled(rest, error.code, ())
+                case Disposition.ITEM:
+                    self._fail(page, items, error.code, error.detail)
+                case Disposition.FATAL:
+                    self._queue.put_back(rest)
+                    message = f"the service refuses to write to the table: {error.code}"
+                    action = "check the table and the permission dynamodb:PartiQLUpdate, then try again"
+                    self._context.stop.request("error", RefusedError(message, action))
+                case _:
+                    rest.in_doubt = batch.in_doubt or error.disposition is Disposition.UNKNOWN
+                    self._again(rest, error.code, error.detail)
+        if conflicted:
+            rest = self._rest(batch, conflicted)
+            try:
+                await self._look_again(rest)
+            except RefireError as error:
+                self._queue.put_back(rest)
+                self._context.stop.request("error", error)
+
+    async def _look_again(self, batch: Batch) -> None:
+        """Another writer changed these items since they were read: see what is there now, and touch that."""
+        context, page = self._context, batch.page
+        found = await context.look_up(page.segment, batch.items)
+        names, marker = context.spec.keys.names, context.spec.marker
+        present: list[Item] = []
+        for item in batch.items:
+            now = found.get(identity(names, item))
+            old = None if now is None else now.get(marker.attribute)
+            if now is None:
+                page.counts.vanished += 1
+            elif marker.fired(old):
+                page.counts.already += 1
+            else:
+                try:
+                    marker.next(old)
+                except UntouchableError as error:
+                    self._fail(page, [item], "UntouchableMarker", str(error))
+                else:
+                    present.append(now)
+        if present:
+            self._queue.put_back(Batch(page, present, conflicts=batch.conflicts + 1))
+
+    def _throttled(self, batch: Batch, code: str, reasons: tuple[ThrottlingReason, ...]) -> None:
+        """Slow down what is scarce: the lane for a hot key range, the shared rate for all else.
+
+        Members of a batch are refused without a reason. Then the lane rests first; when half of the lanes
+        were refused, it is not their key ranges that are scarce.
+        """
+        context, segment = self._context, batch.page.segment
+        self._totals.throttled += len(batch.items)
+        shared = {reason.index or TABLE for reason in reasons if reason.scope != "key-range"}
+        delay = 0.0
+        if shared:
+            delay = throttle_delay(1, context.draw)
+        else:
+            self._queue.rest(segment, lambda strikes: throttle_delay(strikes, context.draw))
+            if not reasons and self._queue.struck_share() >= SHARED_FROM:
+                shared = {TABLE}
+        name, resource = (reasons[0].reason, reasons[0].resource) if reasons else (code, "")
+        context.emit(Throttled(segment, len(batch.items), name, resource, lane_only=not shared))
+        now = time.monotonic()
+        for index in shared:
+            if context.write_budget.throttled(index, now):
+                rate, ceiling = context.write_budget.rates().get(index, (0.0, 0.0))
+                context.emit(RateChanged(rate, ceiling, name))
+        self._queue.put_back(batch, delay)
+        self._lose_patience(code)
+
+    def _again(self, batch: Batch, code: str, detail: str) -> None:
+        """Try again later, unless this batch has failed too often while others succeed."""
+        context = self._context
+        batch.attempts += 1
+        self._totals.retries += 1
+        lonely = context.patience.failing_for(time.monotonic()) < OUTAGE_S
+        if batch.attempts >= MOST_ATTEMPTS and lonely:
+            self._fail(batch.page, batch.items, code, detail or f"no success in {MOST_ATTEMPTS} attempts")
+            return
+        delay = failure_delay(batch.attempts, context.draw)
+        context.emit(Retried(batch.page.segment, len(batch.items), code, batch.attempts, delay))
+        self._queue.put_back(batch, delay)
+        self._lose_patience(code)
+
+    def _lose_patience(self, code: str) -> None:
+        try:
+            self._context.patience.failed(code, time.monotonic())
+        except StoppedError as error:
+            self._context.stop.request("error", error)
+
+    def _fail(self, page: OpenPage, items: list[Item], code: str, detail: str) -> None:
+        keys = self._context.spec.keys
+        page.failures.extend(Failure(keys.key_of(item), code, detail) for item in items)
+        page.counts.failed += len(items)
+        self._context.emit(ItemFailed(page.segment, len(items), code))
+
+    @staticmethod
+    def _rest(batch: Batch, items: list[Item]) -> Batch:
+        """What is left of `batch`, for another attempt."""
+        return Batch(batch.page, items, batch.in_doubt, batch.attempts, batch.conflicts)

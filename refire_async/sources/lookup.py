@@ -1,0 +1,54 @@
+"""Present keys and markers of given items, from the table itself, by BatchGetItem.
+
+Used where a source does not carry the marker, where a write found its item changed, and for the pages that
+were open when an earlier sitting ended.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import orjson
+
+from refire_async.model.keys import Item, Key
+from refire_async.wire.dataplane import DataPlane
+
+LARGEST = 100
+"""Keys in one BatchGetItem (DynamoDB Developer Guide: Quotas)."""
+
+ITEM_RCU = 1.0
+"""Estimate for one consistent read of an item of up to 4 KB, present or not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """`items` that are there, and the keys that the service had no capacity for. `rcu` as reported."""
+
+    items: list[Item]
+    unprocessed: list[Key]
+    rcu: float | None
+
+
+class Lookup:
+    """Reads `attributes` of items of `table`, strongly consistent."""
+
+    def __init__(self, data: DataPlane, table: str, attributes: tuple[str, ...]) -> None:
+        self._data = data
+        self._table = table
+        names = {f"#rf{n}": name for n, name in enumerate(attributes)}
+        self._request = {
+            "ProjectionExpression": ", ".join(names),
+            "ExpressionAttributeNames": names,
+            "ConsistentRead": True,
+        }
+
+    async def read(self, keys: Sequence[Key]) -> Found:
+        """One attempt for at most `LARGEST` different keys. Raises WireError."""
+        body = {
+            "RequestItems": {self._table: {**self._request, "Keys": keys}},
+            "ReturnConsumedCapacity": "TOTAL",
+        }
+        reply = orjson.loads(await self._data.call("BatchGetItem", orjson.dumps(body)))
+        left = reply.get("UnprocessedKeys", {}).get(self._table, {}).get("Keys", [])
+        consumed = reply.get("ConsumedCapacity")
+        rcu = sum(float(entry.get("CapacityUnits", 0.0)) for entry in consumed) if consumed else None
+        return Found(reply.get("Responses", {}).get(self._table, []), left, rcu)

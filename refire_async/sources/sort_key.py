@@ -1,0 +1,47 @@
+"""Conditions on the sort key as people write them: `begins_with 2026-11`, `< 100`, `between a and b`. Pure."""
+
+import re
+
+from refire_async.errors import UsageError
+from refire_async.model.keys import AttributeValue
+
+_COMPARISON = re.compile(r"^(<=|>=|=|<|>)\s*(.+)$", re.DOTALL)
+_BEGINS = re.compile(r"^begins_with\s+(.+)$", re.DOTALL | re.IGNORECASE)
+_BETWEEN = re.compile(r"^between\s+(.+?)\s+and\s+(.+)$", re.DOTALL | re.IGNORECASE)
+
+
+def sort_key_condition(text: str, placeholder: str, key_type: str) -> tuple[str, dict[str, AttributeValue]]:
+    """The condition as a part of a KeyConditionExpression on `placeholder`, and the values that it names.
+
+    Raises UsageError if it is none of `= < <= > >= VALUE`, `begins_with VALUE`, `between VALUE and VALUE`.
+    """
+    text = text.strip()
+    if match := _BETWEEN.match(text):
+        low, high = (typed_value(part, key_type) for part in match.groups())
+        return f"{placeholder} BETWEEN :sk1 AND :sk2", {":sk1": low, ":sk2": high}
+    if match := _BEGINS.match(text):
+        if key_type == "N":
+            raise UsageError(
+                "begins_with does not work on a sort key of type N", "use between or a comparison"
+            )
+        return f"begins_with({placeholder}, :sk1)", {":sk1": typed_value(match[1], key_type)}
+    if match := _COMPARISON.match(text):
+        return f"{placeholder} {match[1]} :sk1", {":sk1": typed_value(match[2], key_type)}
+    raise UsageError(
+        f"--sort-key-condition {text!r} is not understood",
+        "write 'begins_with X', 'between X and Y', or one of = < <= > >= and a value",
+    )
+
+
+def typed_value(text: str, key_type: str) -> AttributeValue:
+    """`text` as a key value of `key_type` (base64 for B). Raises UsageError if it is not one."""
+    text = text.strip()
+    if key_type == "N" and not re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", text):
+        raise UsageError(f"{text!r} is not a number", "the key is of type N; give a number")
+    if key_type == "B" and not re.fullmatch(
+        r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?", text
+    ):
+        raise UsageError(f"{text!r} is not base64", "the key is of type B; give its bytes in base64")
+    if not text:
+        raise UsageError("a key value is empty", "give the value of the key")
+    return {key_type: text}

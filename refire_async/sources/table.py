@@ -1,0 +1,120 @@
+"""Items of a table or an index, by parallel Scan or by Query of one hash key.
+
+Both read eventually consistent (half the price, and all that an index offers): a marker that is behind makes
+its write's condition fail, and the item is looked at again. Only keys, marker and TTL attribute are asked
+for; the price of a read is that of whole items all the same (DynamoDB Developer Guide: Scan).
+"""
+
+from typing import Any
+
+import orjson
+
+from refire_async.model.keys import AttributeValue, Cursor, KeySchema
+from refire_async.model.selection import Selection
+from refire_async.model.units import RCU_BYTES
+from refire_async.sources.base import SourcePage
+from refire_async.sources.sort_key import sort_key_condition
+from refire_async.wire.dataplane import DataPlane
+
+FEW = 20
+"""Below this many items a page's rounded units say little of an item's size."""
+
+
+class TableSource:
+    """A Scan in segments, or a Query, of a table or an index. See `scan_source` and `query_source`."""
+
+    def __init__(
+        self,
+        data: DataPlane,
+        operation: str,
+        request: dict[str, Any],
+        *,
+        total_segments: int,
+        carries_marker: bool,
+    ) -> None:
+        self._data = data
+        self._operation = operation
+        self._request = request
+        self._of_index = "IndexName" in request
+        self.total_segments = total_segments
+        self.carries_marker = carries_marker
+        # An item whose index key changes meanwhile moves within the index and can be met again.
+        self.may_repeat = self._of_index
+
+    async def read(self, segment: int, cursor: Cursor | None, limit: int) -> SourcePage:
+        """See `Source.read`."""
+        request = {**self._request, "Limit": limit}
+        if self._operation == "Scan":
+            request["Segment"] = segment
+            request["TotalSegments"] = self.total_segments
+        if cursor is not None:
+            request["ExclusiveStartKey"] = cursor
+        reply = orjson.loads(await self._data.call(self._operation, orjson.dumps(request)))
+        rcu = float((reply.get("ConsumedCapacity") or {}).get("CapacityUnits", 0.0))
+        scanned = reply["ScannedCount"]
+        item_bytes = None
+        if rcu and not self._of_index and scanned >= FEW:
+            item_bytes = rcu * 2 * RCU_BYTES / scanned
+        return SourcePage(reply["Items"], reply.get("LastEvaluatedKey"), rcu, item_bytes)
+
+
+def scan_source(
+    data: DataPlane,
+    table: str,
+    selection: Selection,
+    attributes: tuple[str, ...],
+    *,
+    total_segments: int,
+    carries_marker: bool,
+) -> TableSource:
+    """Every item of a table or index, in `total_segments` ranges of the key hash."""
+    request = _request(table, selection, attributes)
+    return TableSource(data, "Scan", request, total_segments=total_segments, carries_marker=carries_marker)
+
+
+def query_source(
+    data: DataPlane,
+    table: str,
+    selection: Selection,
+    attributes: tuple[str, ...],
+    keys: KeySchema,
+    *,
+    carries_marker: bool,
+) -> TableSource:
+    """The items of one hash key of a table or index whose keys are `keys`, in the order of the sort key."""
+    request = _request(table, selection, attributes)
+    names: dict[str, str] = request["ExpressionAttributeNames"]
+    values: dict[str, AttributeValue] = dict(request.get("ExpressionAttributeValues", {}))
+    names["#hk"] = keys.hash_name
+    values[":hk"] = selection.key_value or {}
+    condition = "#hk = :hk"
+    if (
+        selection.sort_key_condition is not None
+        and keys.range_name is not None
+        and keys.range_type is not None
+    ):
+        names["#sk"] = keys.range_name
+        part, more = sort_key_condition(selection.sort_key_condition, "#sk", keys.range_type)
+        condition += f" AND {part}"
+        values.update(more)
+    request["KeyConditionExpression"] = condition
+    request["ExpressionAttributeValues"] = values
+    return TableSource(data, "Query", request, total_segments=1, carries_marker=carries_marker)
+
+
+def _request(table: str, selection: Selection, attributes: tuple[str, ...]) -> dict[str, Any]:
+    """What Scan and Query have in common. Placeholders of ours cannot meet the user's: see `reserved`."""
+    projected = {f"#rf{n}": name for n, name in enumerate(attributes)}
+    request: dict[str, Any] = {
+        "TableName": table,
+        "ProjectionExpression": ", ".join(projected),
+        "ExpressionAttributeNames": {**dict(selection.names), **projected},
+        "ReturnConsumedCapacity": "TOTAL",
+    }
+    if selection.index is not None:
+        request["IndexName"] = selection.index
+    if selection.filter is not None:
+        request["FilterExpression"] = selection.filter
+        if selection.values:
+            request["ExpressionAttributeValues"] = dict(selection.values)
+    return request
