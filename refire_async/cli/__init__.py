@@ -30,18 +30,13 @@ START = (
     lazy=COMMANDS,
     start=START,
     no_args_is_help=False,
-    invoke_without_command=True,
     subcommand_metavar="COMMAND ...",
     options_metavar="",
     epilog="Ctrl-C stops a run in good order. Every command has --help, with examples.",
 )
 @click.version_option(__version__, prog_name="refire", message="%(prog)s %(version)s")
-@click.pass_context
-def program(ctx: click.Context) -> int:
+def program() -> None:
     """Make DynamoDB Streams fire again for items that are already in a table."""
-    if ctx.invoked_subcommand is None:
-        click.echo(ctx.get_help())
-    return 0
 
 
 def invoke(arguments: Sequence[str]) -> int:

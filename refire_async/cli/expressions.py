@@ -3,7 +3,7 @@
 import json
 import re
 from base64 import b64decode
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -57,30 +57,26 @@ def parse_values(text: str, where: str) -> Values:
     return tuple(pairs)
 
 
-def check_placeholders(expressions: Iterable[tuple[str, str | None]], names: Names, values: Values) -> None:
+def check_placeholders(option: str, expression: str | None, names: Names, values: Values) -> None:
     """Refuse what the service would refuse later: placeholders that are not defined, or defined and not used.
 
-    `expressions` are pairs of the option's name and its text. Raises UsageError.
+    `expression` was given as `option`. Raises UsageError.
     """
     defined = {placeholder for placeholder, _ in (*names, *values)}
-    used: set[str] = set()
-    given = [(option, text) for option, text in expressions if text is not None]
-    for option, text in given:
-        found = _PLACEHOLDER.findall(text)
-        used.update(found)
-        for placeholder in found:
-            if placeholder not in defined:
-                where = "--names" if placeholder.startswith("#") else "--values"
-                example = '"status"' if placeholder.startswith("#") else '"OPEN"'
-                raise UsageError(
-                    f"{option} uses {placeholder}, which {where} does not define",
-                    f"""add {where} '{{"{placeholder}": {example}}}'""",
-                )
-    for placeholder in sorted(defined - used):
+    used = _PLACEHOLDER.findall(expression or "")
+    for placeholder in used:
+        if placeholder not in defined:
+            where, example = (
+                ("--names", '"status"') if placeholder.startswith("#") else ("--values", '"OPEN"')
+            )
+            raise UsageError(
+                f"{option} uses {placeholder}, which {where} does not define",
+                f"""add {where} '{{"{placeholder}": {example}}}'""",
+            )
+    for placeholder in sorted(defined.difference(used)):
         where = "--names" if placeholder.startswith("#") else "--values"
-        options = " or ".join(option for option, _ in given) or "--filter or --sort-key-condition"
         raise UsageError(
-            f"{where} defines {placeholder}, which is not used", f"use it in {options} or leave it out"
+            f"{where} defines {placeholder}, which {option} does not use", "use it or leave it out"
         )
 
 

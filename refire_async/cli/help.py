@@ -91,6 +91,13 @@ class LazyGroup(click.Group):
         self._lazy = lazy
         self._start = start
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does, but a missing command is a UsageError."""
+        rest = super().parse_args(ctx, args)
+        if not args and not ctx.resilient_parsing:
+            raise UsageError("no command given", "begin with refire demo, or see refire --help")
+        return rest
+
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's interface
         """Names in the order in which they are needed."""
         return list(self._lazy)

@@ -23,8 +23,23 @@ LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
 Decorator: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 LOG_LEVELS: tuple[LogLevel, ...] = ("debug", "info", "warning", "error")
+FINDINGS = ("stream-disabled", "table-status")
+"""What stops a run and can be ignored (preflight.py tells what each means)."""
+
 ANY_TEXT = r"(?s).+"
 SELECTION = "Selection (default: the whole table)"
+
+
+class Findings(OneOf):
+    """One finding, or several with commas between them."""
+
+    def __init__(self) -> None:
+        super().__init__("ID", *FINDINGS)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The findings as a tuple. Raises UsageError."""
+        words = [word.strip() for word in value.split(",")]
+        return tuple(OneOf.convert(self, word, param, ctx) for word in words)
 
 
 def option(group: str, name: str, kind: "click.ParamType[Any]", text: str, **settings: Any) -> Decorator:
@@ -113,8 +128,8 @@ selection = _together(
         option(
             SELECTION,
             "--sort-key-condition",
-            Word("EXPR", ANY_TEXT, "an expression", "for example 'placed > :day'"),
-            "Condition on the sort key, such as 'placed > :day'.",
+            Word("COND", ANY_TEXT, "a condition", "for example '> 2026-01-31'"),
+            "Condition on the sort key: '> X', 'between X and Y', 'begins_with X'.",
         ),
         option(
             SELECTION,
@@ -223,8 +238,8 @@ checkpoint = option(
 ignore = option(
     "Safety",
     "--ignore",
-    Word("ID", r"[a-z0-9, -]+", "the id of a finding", "for example --ignore stream-disabled"),
-    "Go on in spite of this finding. Can be repeated.",
+    Findings(),
+    "Go on in spite of this finding, such as stream-disabled. Can be repeated.",
     multiple=True,
 )
 
@@ -285,4 +300,4 @@ def make_tuning(given: dict[str, Any]) -> Tuning:
 
 def make_ignore(given: dict[str, Any]) -> frozenset[str]:
     """Findings to ignore, each given alone or several separated by commas."""
-    return frozenset(word for text in given["ignore"] for word in text.replace(",", " ").split())
+    return frozenset(finding for findings in given["ignore"] for finding in findings)

@@ -50,6 +50,10 @@ def run_loop(main: Callable[[], Awaitable[T]]) -> T:
 def execute(settings: RunSettings | ResumeSettings, output: Output, hints: Hints) -> int:
     """Run the engine once, print its result and give the exit code. Raises RefireError."""
     result, spec = run_loop(partial(_drive, _sitting(settings), output, hints))
+    if result.exit_code is ExitCode.REFUSED:
+        # Nothing was written: there is nothing to sum up and nothing to resume.
+        say_error(result.reason or "refused")
+        return result.exit_code
     summary = result.summary
     resume_with = hints.resume(summary.run_id)
     if output.json:

@@ -1,0 +1,235 @@
+"""The demo's story, told while it happens: fill, change nothing, re-fire, stop, resume, prove."""
+
+import os
+import signal
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import anyio
+import orjson
+
+from refire_async import engine
+from refire_async.cli.boundary import print_result
+from refire_async.cli.demo_stream import Proof, Tail, Tally
+from refire_async.cli.demo_table import (
+    CAPACITY,
+    TABLE,
+    create_table,
+    fill_table,
+    order_id,
+    write_back_unchanged,
+)
+from refire_async.cli.options import Output
+from refire_async.cli.session import run_loop, watching
+from refire_async.errors import ExitCode, RefusedError
+from refire_async.events import BatchWritten, Event
+from refire_async.model.run import Result
+from refire_async.report.summary import describe
+from refire_async.report.text import count, duration, units
+from refire_async.sandbox.config import SandboxConfig
+from refire_async.sandbox.process import SandboxError, start_sandbox
+from refire_async.settings import Connection, ResumeSettings, RunSettings
+from refire_async.wire.session import Session, open_session
+
+Say = Callable[[str], None]
+
+_REGION = "us-east-1"
+_NO_ACCOUNT = {
+    "AWS_ACCESS_KEY_ID": "demo",
+    "AWS_SECRET_ACCESS_KEY": "demo",
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+
+
+def tell(items: int, output: Output) -> int:
+    """Run the demo with `items` items and give the exit code."""
+    with _no_account(), tempfile.TemporaryDirectory(prefix="refire-demo-") as folder:
+        return run_loop(lambda: _until_signal(items, output, Path(folder)))
+
+
+@contextmanager
+def _no_account() -> Iterator[None]:
+    """Dummy credentials and no AWS configuration for the time of the block, whatever the user has."""
+    before = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+    _set_aws(_NO_ACCOUNT)
+    try:
+        yield
+    finally:
+        _set_aws(before)
+
+
+def _set_aws(variables: Mapping[str, str]) -> None:
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]
+    os.environ.update(variables)
+
+
+async def _until_signal(items: int, output: Output, folder: Path) -> int:
+    """Tell the story, or stop at once at the first signal: there is nothing here that is worth saving."""
+    code = int(ExitCode.INTERRUPTED)
+    async with anyio.create_task_group() as tasks:
+
+        async def cancel_at_signal(*, task_status: anyio.abc.TaskStatus[None]) -> None:
+            nonlocal code
+            with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as received:
+                task_status.started()
+                async for number in received:
+                    code = int(ExitCode.INTERRUPTED if number == signal.SIGINT else ExitCode.STOPPED)
+                    tasks.cancel_scope.cancel()
+
+        await tasks.start(cancel_at_signal)
+        try:
+            async with start_sandbox(SandboxConfig()) as url:
+                connection = Connection(region=_REGION, endpoint_url=url)
+                async with open_session(connection, concurrency=16) as session:
+                    code = await _Story(items, output, folder, connection, session).tell()
+        except SandboxError as error:
+            raise RefusedError(str(error), "the demo needs a free port of this machine") from None
+        tasks.cancel_scope.cancel()
+    return code
+
+
+class _Story:
+    """One demo, in the order in which things happen."""
+
+    def __init__(
+        self, items: int, output: Output, folder: Path, connection: Connection, session: Session
+    ) -> None:
+        self._items = items
+        self._output = output
+        self._checkpoint = folder / "demo.refire"
+        self._connection = connection
+        self._session = session
+        self._began_at = time.monotonic()
+
+    async def tell(self) -> int:
+        self._say(
+            f"A DynamoDB of this machine's own (the sandbox) listens at {self._connection.endpoint_url}.\n"
+        )
+        stream = await self._fill()
+        await self._change_nothing(stream)
+        result = await self._run_half()
+        if result.exit_code is ExitCode.INTERRUPTED:
+            result = await self._resume()
+        if result.exit_code is not ExitCode.COMPLETE:
+            return self._end_early(result)
+        proof = await self._prove(stream)
+        return self._end(result, proof)
+
+    async def _fill(self) -> Tail:
+        self._say(f"1. A table with a stream, as you may have one: {TABLE}, {count(self._items)} orders")
+        began_at = time.monotonic()
+        stream_arn = await create_table(self._session)
+        await fill_table(self._session, self._items)
+        self._say(f"   filled in {duration(time.monotonic() - began_at)}")
+        stream = Tail(self._session.streams, stream_arn)
+        events = await stream.count_new()
+        self._say(f"   the stream has told {count(events)} events: one INSERT per order")
+        self._say("   Now think that the consumer of these events had a bug. You want them all again.\n")
+        return stream
+
+    async def _change_nothing(self, stream: Tail) -> None:
+        self._say(f"2. Can we just write an order back as it is? Trying it with {order_id(0)}:")
+        await write_back_unchanged(self._session, 0)
+        events = await stream.count_new()
+        self._say(f"   the write succeeded, and the stream has told {count(events)} new events.")
+        self._say("   A stream tells only of changes. So refire changes one thing: it adds 1 to")
+        self._say("   an attribute, `revision`, of every item, on condition that nobody else did.\n")
+
+    async def _run_half(self) -> Result:
+        self._say(f"3. $ refire run --table {TABLE}")
+        self._say(f"   (and Ctrl-C half-way; the table's capacity is {count(CAPACITY)} writes a second)")
+        stop = engine.StopRequest()
+        left = self._items // 2
+
+        def stop_half_way(event: Event) -> None:
+            nonlocal left
+            if isinstance(event, BatchWritten) and left > 0:
+                left -= event.items
+                if left <= 0:
+                    stop.request("interrupted")
+
+        if left == 0:
+            stop.request("interrupted")
+        settings = RunSettings(table=TABLE, connection=self._connection, checkpoint=self._checkpoint)
+        async with watching(self._output) as watch:
+
+            def emit(event: Event) -> None:
+                watch.emit(event)
+                stop_half_way(event)
+
+            result = await engine.run(settings, emit=emit, stop=stop)
+        done = count(result.summary.counts.touched)
+        if result.exit_code is ExitCode.INTERRUPTED:
+            self._say(f"   stopped in good order: {done} orders touched, the checkpoint knows which.\n")
+        else:
+            self._say(f"   {done} orders touched, before it could be stopped.\n")
+        return result
+
+    async def _resume(self) -> Result:
+        self._say("4. $ refire resume RUN_ID")
+        settings = ResumeSettings(checkpoint=self._checkpoint, connection=self._connection)
+        async with watching(self._output) as watch:
+            result = await engine.resume(settings, emit=watch.emit, stop=engine.StopRequest())
+        summary = result.summary
+        self._say(f"   done: {units(summary.items_per_second)} orders a second over both sittings.\n")
+        return result
+
+    async def _prove(self, stream: Tail) -> Proof:
+        self._say("5. What the stream has told since, read back and counted by order:")
+        tally = Tally((order_id(number) for number in range(self._items)), "order_id", "revision")
+        async for page in stream.new_records():
+            tally.add(page)
+        proof = tally.proof()
+        width = len(count(self._items))
+        self._say(f"   {count(proof.once):>{width}} orders with exactly one event")
+        self._say(f"   {count(proof.missing):>{width}} orders with none")
+        self._say(f"   {count(proof.doubled):>{width}} orders with more than one")
+        self._say(
+            f"   {count(proof.otherwise_changed):>{width}} events in which anything but `revision` changed"
+        )
+        if proof.strangers:
+            self._say(f"   {count(proof.strangers):>{width}} events that nobody can explain")
+        return proof
+
+    def _end(self, result: Result, proof: Proof) -> int:
+        seconds = time.monotonic() - self._began_at
+        if self._output.json:
+            print_result(orjson.dumps(_json(result, proof, seconds)).decode())
+        elif proof.holds:
+            self._say("   Proven: every order's event was fired again, exactly once, across the stop.\n")
+            self._say(describe(result, resume_with=""))
+            self._say(f"\nThat took {duration(seconds)} in all, and nothing of it is left on this machine.")
+            self._say("Now with your own table, reading only: refire run --table NAME --dry-run")
+        else:
+            self._say("   NOT proven: please report this, with the numbers above.\n")
+            self._say(describe(result, resume_with=""))
+        return int(ExitCode.COMPLETE if proof.holds else ExitCode.UNPROVEN)
+
+    def _end_early(self, result: Result) -> int:
+        """The run itself did not go as the story wants: say how it ended."""
+        if self._output.json:
+            print_result(orjson.dumps({"summary": result.summary.to_json()}).decode())
+        else:
+            print_result(describe(result, resume_with="refire demo (it begins anew)"))
+        return int(result.exit_code)
+
+    def _say(self, line: str) -> None:
+        if not self._output.json:
+            print_result(line)
+
+
+def _json(result: Result, proof: Proof, seconds: float) -> dict[str, Any]:
+    return {
+        "proven": proof.holds,
+        **asdict(proof),
+        "seconds": round(seconds, 3),
+        "summary": result.summary.to_json(),
+    }

@@ -1,0 +1,107 @@
+"""The demo's reader of the stream: what is new in it, and how many events each item got."""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+
+from refire_async.wire.streams import StreamReader
+
+# An empty answer may come before the newest record (API reference: GetRecords), so one is not the end.
+_EMPTY_ANSWERS = 3
+_PAUSE_S = 0.2
+
+
+class Tail:
+    """Reads on from where it was, over all shards."""
+
+    def __init__(self, streams: StreamReader, stream_arn: str) -> None:
+        self._streams = streams
+        self._arn = stream_arn
+        self._after: dict[str, str] = {}
+
+    async def new_records(self) -> AsyncIterator[list[dict[str, Any]]]:
+        """What came since the last call, in pages, parents of a shard before it."""
+        for shard in await self._streams.shards(self._arn):
+            empty = 0
+            async with aclosing(
+                self._streams.records(self._arn, shard.id, after=self._after.get(shard.id))
+            ) as pages:
+                async for page in pages:
+                    if page:
+                        empty = 0
+                        self._after[shard.id] = page[-1]["dynamodb"]["SequenceNumber"]
+                        yield page
+                        continue
+                    empty += 1
+                    if empty == _EMPTY_ANSWERS:
+                        break
+                    await anyio.sleep(_PAUSE_S)
+
+    async def count_new(self) -> int:
+        """The number of records that came since the last call."""
+        return sum([len(page) async for page in self.new_records()])
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What the stream says about a re-fire of `items` items.
+
+    `once`, `missing` and `doubled` count items by their events; `otherwise_changed` counts events in which
+    something other than the marker differs, `strangers` those of unknown items or of another kind than MODIFY.
+    """
+
+    items: int
+    events: int
+    once: int
+    missing: int
+    doubled: int
+    otherwise_changed: int
+    strangers: int
+
+    @property
+    def holds(self) -> bool:
+        """Exactly one event per item, and nothing but the marker changed."""
+        return self.once == self.items and self.events == self.items and self.otherwise_changed == 0
+
+
+class Tally:
+    """Counts events per item, page by page."""
+
+    def __init__(self, keys: Iterable[str], key_name: str, marker: str) -> None:
+        self._events = dict.fromkeys(keys, 0)
+        self._key_name = key_name
+        self._marker = marker
+        self._otherwise_changed = 0
+        self._strangers = 0
+
+    def add(self, page: Iterable[dict[str, Any]]) -> None:
+        """Take raw stream records in."""
+        for record in page:
+            change = record["dynamodb"]
+            key = change["Keys"][self._key_name]["S"]
+            if record["eventName"] != "MODIFY" or key not in self._events:
+                self._strangers += 1
+                continue
+            self._events[key] += 1
+            if self._unmarked(change["OldImage"]) != self._unmarked(change["NewImage"]):
+                self._otherwise_changed += 1
+
+    def proof(self) -> Proof:
+        """What was counted so far."""
+        by_events = Counter(self._events.values())
+        return Proof(
+            items=len(self._events),
+            events=sum(self._events.values()) + self._strangers,
+            once=by_events[1],
+            missing=by_events[0],
+            doubled=sum(items for events, items in by_events.items() if events > 1),
+            otherwise_changed=self._otherwise_changed,
+            strangers=self._strangers,
+        )
+
+    def _unmarked(self, image: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in image.items() if name != self._marker}
