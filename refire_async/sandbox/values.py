@@ -153,7 +153,7 @@ def _binary_set(content: Any) -> list[str]:
 
 def _list(content: Any, level: int) -> list[AttributeValue]:
     members = _array(content)
-    _check_nesting(members, level)
+    _require_room(members, level)
     canonical = [_validate(member, level + 1) for member in members]
     for before, after in zip(members, canonical, strict=True):
         if before is not after:
@@ -164,11 +164,24 @@ def _list(content: Any, level: int) -> list[AttributeValue]:
 def _map(content: Any, level: int) -> Item:
     if type(content) is not dict:
         raise _not_a_value(content)
-    _check_nesting(content, level)
+    _require_room(content, level)
     return _validate_members(content, level + 1)
 
 
-def _check_nesting(members: Sized, level: int) -> None:
+def check_nesting(value: AttributeValue, level: int) -> None:
+    """Raise ValidationException when a value that stands at ``level`` of an item reaches below level 32.
+
+    An attribute's own value stands at level 1.
+    """
+    ((type_, content),) = value.items()
+    if type_ not in _DOCUMENT_VALIDATORS:
+        return
+    _require_room(content, level)
+    for member in content.values() if type_ == "M" else content:
+        check_nesting(member, level + 1)
+
+
+def _require_room(members: Sized, level: int) -> None:
     if level >= MAX_NESTING and members:
         raise validation(
             "Nesting Levels have exceeded supported limits: "

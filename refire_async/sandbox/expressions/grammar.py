@@ -1,0 +1,386 @@
+"""Grammar of condition, filter, key-condition, update and projection expressions.
+
+Parsing depends on the text alone, so trees are cached by it. Everything that the service finds before it looks at a
+request's names and values is raised here: syntax, reserved words, unknown or misplaced functions, redundant
+parentheses, size and operator limits (Developer Guide: Condition and filter expressions; Update expressions; Quotas).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, TypeAlias
+
+from refire_async.sandbox.errors import ServiceError, validation
+from refire_async.sandbox.expressions.boolean import parse_boolean
+from refire_async.sandbox.expressions.lexer import Token, syntax_error, tokenize
+from refire_async.sandbox.expressions.nodes import (
+    Arithmetic,
+    Between,
+    Call,
+    Comparison,
+    Condition,
+    Membership,
+    Operand,
+    Path,
+    Substitute,
+)
+from refire_async.sandbox.expressions.reserved import is_reserved
+
+MAX_EXPRESSION_BYTES = 4096
+MAX_OPERATORS = 300
+MAX_IN_OPERANDS = 100
+MAX_LIST_INDEX = 2**31 - 1
+_CACHED_EXPRESSIONS = 1024
+
+COMPARATORS = frozenset({"=", "<>", "<", "<=", ">", ">="})
+CONDITION_FUNCTIONS = frozenset(
+    {"attribute_exists", "attribute_not_exists", "attribute_type", "begins_with", "contains"}
+)
+OPERAND_FUNCTIONS = frozenset({"size"})
+UPDATE_FUNCTIONS = frozenset({"if_not_exists", "list_append"})
+
+
+@dataclass(frozen=True, slots=True)
+class SetAction:
+    """``path = operand``"""
+
+    path: Path
+    operand: Operand
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveAction:
+    """``REMOVE path``"""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class AddAction:
+    """``ADD path :value``"""
+
+    path: Path
+    operand: Operand
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteAction:
+    """``DELETE path :value``"""
+
+    path: Path
+    operand: Operand
+
+
+Action: TypeAlias = SetAction | RemoveAction | AddAction | DeleteAction
+
+
+@lru_cache(maxsize=_CACHED_EXPRESSIONS)
+def parse_condition(text: str, parameter: str) -> Condition:
+    """Tree of a condition; ``parameter`` is the request member that errors name, such as FilterExpression."""
+    parser = _Parser(text, parameter)
+    condition = parse_boolean(parser)
+    parser.finish()
+    return condition
+
+
+@lru_cache(maxsize=_CACHED_EXPRESSIONS)
+def parse_update(text: str) -> tuple[Action, ...]:
+    """Actions of an update expression in the order they are written."""
+    parser = _Parser(text, "UpdateExpression", functions=UPDATE_FUNCTIONS)
+    actions = parser.update()
+    parser.finish()
+    return tuple(actions)
+
+
+@lru_cache(maxsize=_CACHED_EXPRESSIONS)
+def parse_projection(text: str) -> tuple[Path, ...]:
+    """Paths of a projection expression."""
+    parser = _Parser(text, "ProjectionExpression")
+    paths = parser.listed(parser.path)
+    parser.finish()
+    return tuple(paths)
+
+
+class _Parser:
+    """Recursive only in function arguments, which DynamoDB allows to nest but operator limits bound."""
+
+    def __init__(
+        self,
+        text: str,
+        parameter: str,
+        functions: frozenset[str] = CONDITION_FUNCTIONS | OPERAND_FUNCTIONS,
+    ) -> None:
+        self._text = text
+        self._parameter = parameter
+        self._functions = functions
+        if not text:
+            raise self._error("The expression can not be empty;")
+        if len(text.encode("utf-8", "surrogatepass")) > MAX_EXPRESSION_BYTES:
+            raise self._error("Expression size has exceeded the maximum allowed size;")
+        self._tokens = tokenize(text)
+        self._position = 0
+        self._operators = 0
+        # The first complaint that is not about syntax; syntax errors anywhere in the text go first.
+        self._complaint: ServiceError | None = None
+        self.redundant_parentheses = False
+
+    # -- tokens
+
+    @property
+    def _token(self) -> Token:
+        return self._tokens[self._position]
+
+    def _take(self, kind: str, text: str) -> bool:
+        token = self._token
+        if token.kind == kind and token.text == text:
+            self._position += 1
+            return True
+        return False
+
+    def _expect(self, kind: str, text: str) -> None:
+        if not self._take(kind, text):
+            raise self.unexpected()
+
+    def _error(self, message: str) -> ServiceError:
+        return validation(f"Invalid {self._parameter}: {message}")
+
+    def _complain(self, message: str) -> None:
+        if self._complaint is None:
+            self._complaint = self._error(message)
+
+    def _count_operator(self) -> None:
+        self._operators += 1
+        if self._operators > MAX_OPERATORS:
+            raise self._error(
+                f"The expression contains too many operators; operator count: {self._operators}"
+            )
+
+    def unexpected(self) -> ServiceError:
+        return syntax_error(self._parameter, self._text, self._tokens, self._position)
+
+    def finish(self) -> None:
+        """The text must be used up; then raise what is wrong with it apart from syntax."""
+        if self._token.kind != "end":
+            raise self.unexpected()
+        if self.redundant_parentheses:
+            raise self._error("The expression has redundant parentheses;")
+        if self._complaint is not None:
+            raise self._complaint
+
+    # -- boolean level
+
+    def take_not(self) -> bool:
+        found = self._take("keyword", "NOT")
+        if found:
+            self._count_operator()
+        return found
+
+    def take_open(self) -> bool:
+        return self._take("symbol", "(")
+
+    def take_close(self) -> bool:
+        return self._take("symbol", ")")
+
+    def take_joiner(self) -> str | None:
+        for joiner in ("AND", "OR"):
+            if self._take("keyword", joiner):
+                self._count_operator()
+                return joiner
+        return None
+
+    def predicate(self) -> tuple[Any, bool]:
+        return self.predicate_of(self.operand())
+
+    def predicate_of(self, operand: Operand) -> tuple[Any, bool]:
+        token = self._token
+        if token.kind == "symbol" and token.text in COMPARATORS:
+            self._position += 1
+            self._count_operator()
+            return Comparison(token.text, self._plain(operand), self._plain(self.operand())), True
+        if self._take("keyword", "BETWEEN"):
+            self._count_operator()
+            low = self._plain(self.operand())
+            self._expect("keyword", "AND")
+            return Between(self._plain(operand), low, self._plain(self.operand())), True
+        if self._take("keyword", "IN"):
+            self._count_operator()
+            self._expect("symbol", "(")
+            options = [self._plain(option) for option in self.listed(self.operand)]
+            self._expect("symbol", ")")
+            if len(options) > MAX_IN_OPERANDS:
+                self._complain(
+                    f"The IN operator is provided with too many operands; number of operands: {len(options)}"
+                )
+            return Membership(self._plain(operand), tuple(options)), True
+        if isinstance(operand, Call):
+            if operand.function in OPERAND_FUNCTIONS:
+                self._misused(operand)
+            return operand, True
+        return operand, False
+
+    def _plain(self, operand: Operand) -> Operand:
+        if isinstance(operand, Call) and operand.function in CONDITION_FUNCTIONS:
+            self._misused(operand)
+        return operand
+
+    def _misused(self, call: Call) -> None:
+        self._complain(
+            f"The function is not allowed to be used this way in an expression; function: {call.function}"
+        )
+
+    # -- operands
+
+    def listed(self, parse: Any) -> list[Any]:
+        """One or more of what ``parse`` reads, separated by commas."""
+        found = [parse()]
+        while self._take("symbol", ","):
+            found.append(parse())
+        return found
+
+    def operand(self) -> Operand:
+        """A path, value or function, in any number of parentheses (more than one pair is redundant)."""
+        opened = self._opened()
+        if opened > 1:
+            self.redundant_parentheses = True
+        operand = self._atom()
+        for _ in range(opened):
+            self._expect("symbol", ")")
+        return operand
+
+    def _opened(self) -> int:
+        opened = 0
+        while self.take_open():
+            opened += 1
+        return opened
+
+    def _atom(self) -> Operand:
+        token = self._token
+        if token.kind == "value_substitute":
+            self._position += 1
+            return Substitute(token.text)
+        if token.kind == "name":
+            following = self._tokens[self._position + 1]
+            if following.kind == "symbol" and following.text == "(":
+                return self._call()
+        return self.path()
+
+    def _call(self) -> Call:
+        function = self._token.text
+        self._position += 2
+        self._count_operator()
+        self._check_function(function)
+        arguments = self.listed(lambda: self._argument(function))
+        self._expect("symbol", ")")
+        return Call(function, tuple(arguments))
+
+    def _argument(self, function: str) -> Operand:
+        argument = self._plain(self.operand())
+        if function in UPDATE_FUNCTIONS:
+            self._refuse_list_append(argument)
+        return argument
+
+    def _check_function(self, function: str) -> None:
+        if function in self._functions:
+            return
+        if function in CONDITION_FUNCTIONS | OPERAND_FUNCTIONS:
+            self._complain(f"The function is not allowed in an update expression; function: {function}")
+        elif function in UPDATE_FUNCTIONS:
+            self._complain(f"The function is not allowed in a condition expression; function: {function}")
+        else:
+            self._complain(f"Invalid function name; function: {function}")
+
+    def path(self) -> Path:
+        """A document path; reserved words are refused, substitutes for names stay as they are."""
+        elements: list[str | int] = [self._name()]
+        while True:
+            if self._take("symbol", "."):
+                elements.append(self._name())
+            elif self._take("symbol", "["):
+                elements.append(self._index())
+                self._expect("symbol", "]")
+            else:
+                return Path(tuple(elements))
+
+    def _name(self) -> str:
+        token = self._token
+        if token.kind not in {"name", "name_substitute"}:
+            raise self.unexpected()
+        if token.kind == "name" and is_reserved(token.text):
+            self._complain(f"Attribute name is a reserved keyword; reserved keyword: {token.text}")
+        self._position += 1
+        return token.text
+
+    def _index(self) -> int:
+        token = self._token
+        if token.kind != "number":
+            raise self.unexpected()
+        self._position += 1
+        index = int(token.text)
+        if index > MAX_LIST_INDEX:
+            self._complain(f"List index is not within the allowable range; index: [{token.text}]")
+        return index
+
+    # -- update
+
+    def update(self) -> list[Action]:
+        actions: list[Action] = []
+        seen: set[str] = set()
+        sections = {
+            "SET": self._set_action,
+            "REMOVE": lambda: RemoveAction(self.path()),
+            "ADD": lambda: AddAction(self.path(), self._value()),
+            "DELETE": lambda: DeleteAction(self.path(), self._value()),
+        }
+        while True:
+            token = self._token
+            if token.kind != "keyword" or token.text not in sections:
+                raise self.unexpected()
+            self._position += 1
+            if token.text in seen:
+                self._complain(f'The "{token.text}" section can only be used once in an update expression;')
+            seen.add(token.text)
+            actions += self.listed(sections[token.text])
+            if self._token.kind == "end":
+                return actions
+
+    def _value(self) -> Operand:
+        token = self._token
+        if token.kind != "value_substitute":
+            raise self.unexpected()
+        self._position += 1
+        return Substitute(token.text)
+
+    def _set_action(self) -> SetAction:
+        path = self.path()
+        self._expect("symbol", "=")
+        return SetAction(path, self._sum())
+
+    def _sum(self) -> Operand:
+        """One operand, or two joined by + or -, perhaps in parentheses."""
+        opened = self._opened()
+        left = self._atom()
+        around_left = 0
+        while around_left < opened and self.take_close():
+            around_left += 1
+        token = self._token
+        joined = token.kind == "symbol" and token.text in {"+", "-"}
+        if joined:
+            self._position += 1
+            self._count_operator()
+            right = self.operand()
+        around_sum = opened - around_left
+        for _ in range(around_sum):
+            self._expect("symbol", ")")
+        if around_left > 1 or around_sum > 1:
+            self.redundant_parentheses = True
+        if not joined:
+            return left
+        self._refuse_list_append(left)
+        self._refuse_list_append(right)
+        return Arithmetic(token.text, left, right)
+
+    def _refuse_list_append(self, operand: Operand) -> None:
+        # A list is no operand of arithmetic, and list_append does not nest.
+        if isinstance(operand, Call) and operand.function == "list_append":
+            self._misused(operand)
