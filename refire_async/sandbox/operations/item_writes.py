@@ -1,0 +1,142 @@
+"""PutItem, UpdateItem and DeleteItem."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from refire_async.sandbox.database import Session, refuse_legacy
+from refire_async.sandbox.errors import validation
+from refire_async.sandbox.operations.common import (
+    EXPRESSION,
+    NAMES,
+    RETURN_CONSUMED,
+    RETURN_METRICS,
+    RETURN_ON_FAILURE,
+    TABLE_NAME,
+    VALUES,
+    Consumption,
+)
+from refire_async.sandbox.operations.parameters import Expressions
+from refire_async.sandbox.operations.writing import (
+    UPDATE_TOO_LARGE,
+    attempted_size,
+    check_update_size,
+    fail_condition,
+    write,
+)
+from refire_async.sandbox.shapes import check, mapping_of_anything, structure, text
+from refire_async.sandbox.store.changes import Change
+from refire_async.sandbox.store.table import Table
+from refire_async.sandbox.values import Item, item_size, validate_item
+
+_RETURN_VALUES = text(of=("ALL_NEW", "UPDATED_OLD", "ALL_OLD", "NONE", "UPDATED_NEW"))
+_ON_FAILURE = "ReturnValuesOnConditionCheckFailure"
+_COMMON = {
+    "ConditionExpression": EXPRESSION,
+    "ExpressionAttributeNames": NAMES,
+    "ExpressionAttributeValues": VALUES,
+    "ReturnValues": _RETURN_VALUES,
+    "ReturnConsumedCapacity": RETURN_CONSUMED,
+    "ReturnItemCollectionMetrics": RETURN_METRICS,
+    _ON_FAILURE: RETURN_ON_FAILURE,
+}
+_PUT = structure({"TableName": TABLE_NAME, "Item": mapping_of_anything}, **_COMMON)
+_DELETE = structure({"TableName": TABLE_NAME, "Key": mapping_of_anything}, **_COMMON)
+_UPDATE = structure(
+    {"TableName": TABLE_NAME, "Key": mapping_of_anything}, UpdateExpression=EXPRESSION, **_COMMON
+)
+_LEGACY = ("Expected", "ConditionalOperator", "AttributeUpdates")
+
+
+def put_item(session: Session, request: dict[str, Any]) -> dict[str, Any]:
+    """PutItem."""
+    check(_PUT, request)
+    refuse_legacy(request, _LEGACY)
+    _only_old(request)
+    expressions = Expressions(request)
+    condition = expressions.condition("ConditionExpression")
+    expressions.finish()
+    new = validate_item(request["Item"])
+    table = session.database.table(request["TableName"])
+    table.schema.check_item(new)
+    key = table.schema.order_key(new)
+    stored = table.read(key)
+    old = stored[1] if stored else None
+    if condition is not None and not condition.matches(old or {}):
+        raise fail_condition(table, key, stored, item_size(new), request.get(_ON_FAILURE))
+    change = write(session, table, key, stored, new)
+    return _response(request, table, change, old if request.get("ReturnValues") == "ALL_OLD" else None)
+
+
+def delete_item(session: Session, request: dict[str, Any]) -> dict[str, Any]:
+    """DeleteItem."""
+    check(_DELETE, request)
+    refuse_legacy(request, _LEGACY)
+    _only_old(request)
+    expressions = Expressions(request)
+    condition = expressions.condition("ConditionExpression")
+    expressions.finish()
+    table = session.database.table(request["TableName"])
+    key = table.schema.order_key(table.schema.validate_key(request["Key"]))
+    stored = table.read(key)
+    old = stored[1] if stored else None
+    if condition is not None and not condition.matches(old or {}):
+        raise fail_condition(table, key, stored, None, request.get(_ON_FAILURE))
+    change = write(session, table, key, stored, None)
+    return _response(request, table, change, old if request.get("ReturnValues") == "ALL_OLD" else None)
+
+
+def update_item(session: Session, request: dict[str, Any]) -> dict[str, Any]:
+    """UpdateItem: creates the item if there is none and the condition allows it."""
+    check(_UPDATE, request)
+    refuse_legacy(request, _LEGACY)
+    table = session.database.table(request["TableName"])
+    schema = table.schema
+    expressions = Expressions(request)
+    update = expressions.update(schema.names)
+    condition = expressions.condition("ConditionExpression")
+    expressions.finish()
+    key_item = schema.validate_key(request["Key"])
+    key = schema.order_key(key_item)
+    stored = table.read(key)
+    old = stored[1] if stored else None
+    before = key_item if old is None else old
+    if condition is not None and not condition.matches(old or {}):
+        attempted = None
+        if old is not None and update is not None:
+            attempted = attempted_size(lambda: update.apply(before))
+        raise fail_condition(table, key, stored, attempted, request.get(_ON_FAILURE))
+    new = before if update is None else update.apply(before)
+    if update is not None:
+        check_update_size(update, new, schema)
+    change = write(session, table, key, stored, new, size_error=UPDATE_TOO_LARGE)
+    wanted = request.get("ReturnValues")
+    shown: Item | None = None
+    if wanted == "ALL_NEW":
+        shown = new
+    elif wanted == "ALL_OLD":
+        shown = old
+    elif wanted == "UPDATED_NEW" and update is not None:
+        shown = update.changed_new(new)
+    elif wanted == "UPDATED_OLD" and update is not None and old is not None:
+        shown = update.changed_old(old)
+    return _response(request, table, change, shown)
+
+
+def _only_old(request: dict[str, Any]) -> None:
+    if request.get("ReturnValues") not in (None, "NONE", "ALL_OLD"):
+        raise validation("ReturnValues can only be ALL_OLD or NONE")
+
+
+def _response(
+    request: dict[str, Any], table: Table, change: Change, attributes: Item | None
+) -> dict[str, Any]:
+    response: dict[str, Any] = {}
+    if attributes:
+        response["Attributes"] = attributes
+    wanted = request.get("ReturnConsumedCapacity")
+    if wanted is None or wanted == "NONE":
+        return response
+    consumption = Consumption()
+    consumption.add(change.units, change.index_changes)
+    return consumption.add_to(response, table.name, wanted)

@@ -1,0 +1,105 @@
+"""What Scan, Query and PartiQL SELECT share: from rows of a page to a response."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from refire_async.sandbox.capacity.units import query_units, read_units, scan_units
+from refire_async.sandbox.expressions import Condition, Projection
+from refire_async.sandbox.operations.common import Consumption, throttled
+from refire_async.sandbox.store.index import SecondaryIndex
+from refire_async.sandbox.store.pages import Page, sizes_by_partition
+from refire_async.sandbox.store.rows import Row
+from refire_async.sandbox.store.table import Table
+
+
+@dataclass(slots=True)
+class Reading:
+    """What a read is of, and how it is charged."""
+
+    table: Table
+    index: SecondaryIndex | None
+    consistent: bool
+    fetch: bool = False
+    """Read each base item too: an LSI that does not project what is asked for."""
+
+    @property
+    def arm(self) -> str | None:
+        """Whose capacity the page is taken from: a GSI has its own, an LSI is part of the table."""
+        return self.index.name if self.index is not None and self.index.is_global else None
+
+    def check(self, hash64: int) -> None:
+        """Raise the throttling error if the partition of this hash has no capacity left."""
+        throttle = self.table.capacity.check_read(self.arm, hash64)
+        if throttle is not None:
+            raise throttled(throttle)
+
+    def charge_scan(self, page: Page, first: int, last: int) -> Consumption:
+        """Charge a page of a Scan that has passed the hashes from ``first`` to ``last``."""
+        capacity = self.table.capacity
+        sizes = sizes_by_partition(page, capacity.partitions(self.arm), first, last)
+        shares = scan_units([size for _, size in sizes], self.consistent)
+        for (hash64, _), units in zip(sizes, shares, strict=True):
+            capacity.charge_read(self.arm, hash64, units)
+        return self._consumption(page, sum(shares))
+
+    def charge_query(self, page: Page, hash64: int) -> Consumption:
+        """Charge a page of a Query."""
+        units = query_units(page.size, self.consistent)
+        self.table.capacity.charge_read(self.arm, hash64, units)
+        return self._consumption(page, units)
+
+    def _consumption(self, page: Page, units: float) -> Consumption:
+        if self.index is None:
+            return Consumption(units)
+        consumption = Consumption()
+        consumption.add_index(self.index.name, units, is_global=self.index.is_global)
+        if self.fetch:
+            for key, _ in page.rows:
+                base = self.table.rows.get(key[-1])
+                fetched = read_units(base[1] if base else None, self.consistent)
+                self.table.capacity.charge_read(None, key[0] >> 64, fetched)
+                consumption.add(fetched)
+        return consumption
+
+    def rows(self, page: Page) -> list[Row]:
+        """The rows that a page shows: those of the base table if they were fetched."""
+        if not self.fetch:
+            return [row for _, row in page.rows]
+        fetched = [self.table.rows.get(key[-1]) for key, _ in page.rows]
+        return [row for row in fetched if row is not None]
+
+
+def project(row: Row, projection: Projection | None) -> Any:
+    """A row as a response shows it."""
+    if projection is None:
+        return orjson.Fragment(row[0])
+    return projection.apply(orjson.loads(row[0]))
+
+
+def select(rows: Sequence[Row], condition: Condition | None, projection: Projection | None) -> list[Any]:
+    """The rows that the filter lets through, projected."""
+    loads = orjson.loads
+    if condition is None:
+        if projection is None:
+            return [orjson.Fragment(row[0]) for row in rows]
+        apply = projection.apply
+        return [apply(loads(row[0])) for row in rows]
+    matches = condition.matches
+    found = []
+    for row in rows:
+        item = loads(row[0])
+        if matches(item):
+            found.append(orjson.Fragment(row[0]) if projection is None else projection.apply(item))
+    return found
+
+
+def count(rows: Sequence[Row], condition: Condition | None) -> int:
+    """How many rows the filter lets through."""
+    if condition is None:
+        return len(rows)
+    return sum(condition.matches(orjson.loads(row[0])) for row in rows)

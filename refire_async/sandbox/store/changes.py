@@ -1,0 +1,148 @@
+"""One write of one item: what it changes, what it costs, and carrying it out.
+
+``plan`` decides and changes nothing, ``commit`` carries it out and cannot fail; between the two stands the admission
+by the capacity model.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import orjson
+
+from refire_async.sandbox.capacity.units import write_units
+from refire_async.sandbox.errors import validation
+from refire_async.sandbox.store.index import IndexChange, plan_index_change
+from refire_async.sandbox.store.keys import OrderKey
+from refire_async.sandbox.store.rows import Row
+from refire_async.sandbox.store.table import Stored, Table
+from refire_async.sandbox.values import MAX_ITEM_BYTES, Item, item_size, text_size, value_size
+
+
+@dataclass(slots=True)
+class Change:
+    """A write that may be carried out. ``new_row`` is ``old_row`` itself if nothing changes."""
+
+    key: OrderKey
+    old_row: Row | None
+    new_row: Row | None
+    units: int
+    index_changes: list[IndexChange]
+
+    @property
+    def arms(self) -> list[tuple[str, int, float]]:
+        """What GSIs are charged: (index, hash64, units)."""
+        return [
+            (change.index.name, hash64, units)
+            for change in self.index_changes
+            if change.index.is_global
+            for hash64, units in change.arms
+        ]
+
+    @property
+    def table_units(self) -> float:
+        """What the table is charged: its own units and those of its LSIs."""
+        return float(
+            self.units + sum(change.units for change in self.index_changes if not change.index.is_global)
+        )
+
+
+def plan(table: Table, key: OrderKey, stored: Stored | None, new: Item | None, *, size_error: str) -> Change:
+    """What replacing what is stored at ``key`` by ``new`` does; None means no item.
+
+    ``new`` is canonical and may share values with the stored item. Raises ValidationException if the item becomes
+    too large (worded as ``size_error``) or does not fit an index.
+    """
+    old_row, old = stored or (None, None)
+    new_row: Row | None
+    if old is None or old_row is None:
+        if new is None:
+            return Change(key, None, None, 1, [])
+        size = item_size(new)
+        changed = set(new)
+        new_row = (orjson.dumps(new), size)
+    elif new is None:
+        size = 0
+        changed = set(old)
+        new_row = None
+    else:
+        changed, size = _difference(old, new, old_row[1])
+        new_row = (orjson.dumps(new), size) if changed else old_row
+    if size > MAX_ITEM_BYTES:
+        raise validation(size_error)
+    change = Change(key, old_row, new_row, write_units(old_row[1] if old_row else None, size), [])
+    if table.indexes and changed:
+        change.index_changes = _index_changes(table, change, old, new, changed)
+    return change
+
+
+def _difference(old: Item, new: Item, size: int) -> tuple[set[str], int]:
+    """Names of the attributes that differ, and the size of ``new`` from that of ``old``."""
+    changed = set()
+    added = 0
+    for name, value in new.items():
+        before = old.get(name)
+        if before is value:
+            continue
+        if before is None:
+            added += 1
+            changed.add(name)
+            size += text_size(name) + value_size(value)
+        elif before != value:
+            changed.add(name)
+            size += value_size(value) - value_size(before)
+    if len(new) - len(old) != added:
+        for name, value in old.items():
+            if name not in new:
+                changed.add(name)
+                size -= text_size(name) + value_size(value)
+    return changed, size
+
+
+def _index_changes(
+    table: Table, change: Change, old: Item | None, new: Item | None, changed: set[str]
+) -> list[IndexChange]:
+    key, old_row, new_row = change.key, change.old_row, change.new_row
+    changes = []
+    for index in table.indexes.values():
+        if new is not None and not changed.isdisjoint(index.schema.names):
+            index.schema.check_index_values(new, index.name)
+        if not index.is_touched_by(changed):
+            continue
+        index_change = plan_index_change(
+            index,
+            None if old is None or old_row is None else index.entry(old, key, old_row),
+            None if new is None or new_row is None else index.entry(new, key, new_row),
+        )
+        if index_change is not None:
+            changes.append(index_change)
+    return changes
+
+
+def commit(table: Table, change: Change, now: float) -> None:
+    """Carry out a change at Unix time ``now``: rows, sizes, indexes and a stream record."""
+    old, new, key, rows = change.old_row, change.new_row, change.key, table.rows
+    if new is old:
+        return
+    stream = table.stream
+    before = rows.snapshot(key) if stream is not None else None
+    if new is None:
+        rows.remove(key)
+    else:
+        rows.put(key, new)
+    table.size_bytes += (new[1] if new else 0) - (old[1] if old else 0)
+    for index_change in change.index_changes:
+        index_change.apply()
+    if stream is not None:
+        if len(table.capacity.splits) != table.splits_seen:
+            follow_partitions(table, now)
+        stream.append(key[0] >> 64, int(now), before, rows.snapshot(key))
+
+
+def follow_partitions(table: Table, now: float) -> None:
+    """Open and close shards after the capacity model has split partitions."""
+    splits = table.capacity.splits
+    if len(splits) != table.splits_seen:
+        table.splits_seen = len(splits)
+        if table.stream is not None:
+            table.stream.follow(table.capacity.partitions(), now)

@@ -1,0 +1,165 @@
+"""Keys: what a key schema asks of them, and the order that items of a table have.
+
+An *order key* is the tuple that sorts items as DynamoDB does: the position of the hash key in the hash space, then
+the sort key; in an index the order key of the base item follows, because index keys are not unique. The hash
+space has 2**128 positions. DynamoDB does not publish its hash function; this one spreads as well.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from collections.abc import Callable, Mapping
+from hashlib import blake2b
+from typing import Any
+
+from refire_async.sandbox.errors import ServiceError, validation
+from refire_async.sandbox.values import AttributeValue, Item, key_order, validate_value, value_size
+
+OrderKey = tuple[Any, ...]
+
+HASH_SPACE = 1 << 128
+# Sorts after every order key: the upper end of a range of index entries.
+BEYOND: OrderKey = (HASH_SPACE,)
+
+_MAX_HASH_BYTES = 2048
+_MAX_RANGE_BYTES = 1024
+_NOT_VALID = "One or more parameter values are not valid. "
+_EMPTY = "The AttributeValue for a key attribute cannot contain an empty {} value."
+
+
+def hash_position(value: AttributeValue) -> int:
+    """Position of a canonical hash key value in the hash space; values of different types differ."""
+    for type_, content in value.items():
+        data = b64decode(content) if type_ == "B" else content.encode()
+        return int.from_bytes(blake2b(type_.encode() + data, digest_size=16).digest(), "big")
+    raise AssertionError("unreachable: a value has one member")
+
+
+def segment_bounds(segment: int, total: int) -> tuple[int, int]:
+    """First position of a scan segment and first position after it; segments cut the space evenly."""
+    return -(-segment * HASH_SPACE // total), -(-(segment + 1) * HASH_SPACE // total)
+
+
+class KeySchema:
+    """Names and types of the key attributes of a table or index."""
+
+    __slots__ = ("hash_name", "hash_type", "names", "position", "range_name", "range_type")
+
+    def __init__(
+        self,
+        hash_name: str,
+        hash_type: str,
+        range_name: str | None = None,
+        range_type: str | None = None,
+        *,
+        position: Callable[[AttributeValue], int] = hash_position,
+    ) -> None:
+        self.hash_name = hash_name
+        self.hash_type = hash_type
+        self.range_name = range_name
+        self.range_type = range_type
+        self.names = (hash_name,) if range_name is None else (hash_name, range_name)
+        self.position = position
+
+    def order_key(self, item: Mapping[str, AttributeValue]) -> OrderKey:
+        """The order key of an item or key with canonical key attributes."""
+        if self.range_name is None:
+            return (self.position(item[self.hash_name]),)
+        return (self.position(item[self.hash_name]), key_order(item[self.range_name]))
+
+    def covers(self, item: Mapping[str, AttributeValue]) -> bool:
+        """Whether the item has every key attribute in its declared type: whether a sparse index holds it."""
+        value = item.get(self.hash_name)
+        if value is None or self.hash_type not in value:
+            return False
+        if self.range_name is None:
+            return True
+        value = item.get(self.range_name)
+        return value is not None and self.range_type in value
+
+    def key_of(self, item: Mapping[str, AttributeValue]) -> Item:
+        """The key attributes of an item."""
+        return {name: item[name] for name in self.names}
+
+    def validate_key(self, key: Any) -> Item:
+        """The canonical form of a ``Key`` parameter; ValidationException if it does not fit the schema."""
+        if type(key) is not dict:
+            raise validation("The provided key element does not match the schema")
+        canonical = {}
+        for name, value in key.items():
+            canonical[name] = validate_value(value)
+        if len(canonical) != len(self.names):
+            if len(canonical) > len(self.names):
+                raise validation("The number of conditions on the keys is invalid")
+            raise validation("The provided key element does not match the schema")
+        for name, type_ in self._typed_names():
+            found = canonical.get(name)
+            if found is None or type_ not in found:
+                raise validation("The provided key element does not match the schema")
+        self.check_values(canonical)
+        return canonical
+
+    def check_item(self, item: Mapping[str, AttributeValue]) -> None:
+        """ValidationException if a canonical item lacks a key attribute or has it in another type."""
+        for name, type_ in self._typed_names():
+            value = item.get(name)
+            if value is None:
+                raise validation(
+                    f"One or more parameter values were invalid: Missing the key {name} in the item"
+                )
+            if type_ not in value:
+                raise validation(
+                    "One or more parameter values were invalid: "
+                    f"Type mismatch for key {name} expected: {type_} actual: {next(iter(value))}"
+                )
+        self.check_values(item)
+
+    def check_values(self, key: Mapping[str, AttributeValue]) -> None:
+        """ValidationException for empty or oversized key values of a base table."""
+        for name, type_ in self._typed_names():
+            value = key[name]
+            if not value[type_]:
+                raise validation(f"{_NOT_VALID}{_EMPTY.format(_KINDS[type_])} Key: {name}")
+            size = value_size(value) if type_ != "N" else 0
+            if size > _MAX_RANGE_BYTES:
+                self._check_size(name, size)
+
+    def check_index_values(self, item: Mapping[str, AttributeValue], index: str) -> None:
+        """ValidationException if an item may not be stored because of this index's key attributes."""
+        for name, type_ in self._typed_names():
+            value = item.get(name)
+            if value is None:
+                continue
+            if type_ not in value:
+                raise validation(
+                    "One or more parameter values were invalid: Type mismatch for Index Key "
+                    f"{name} Expected: {type_} Actual: {next(iter(value))} IndexName: {index}"
+                )
+            if not value[type_]:
+                raise validation(
+                    f"{_NOT_VALID}A value specified for a secondary index key is not supported. "
+                    f"{_EMPTY.format(_KINDS[type_])} IndexName: {index}, IndexKey: {name}"
+                )
+            size = value_size(value) if type_ != "N" else 0
+            if size > _MAX_RANGE_BYTES:
+                self._check_size(name, size)
+
+    def _check_size(self, name: str, size: int) -> None:
+        if name == self.hash_name and size > _MAX_HASH_BYTES:
+            raise _too_long(f"Size of hashkey has exceeded the maximum size limit of{_MAX_HASH_BYTES} bytes")
+        if name == self.range_name:
+            raise _too_long(
+                f"Aggregated size of all range keys has exceeded the size limit of {_MAX_RANGE_BYTES} bytes"
+            )
+
+    def _typed_names(self) -> tuple[tuple[str, str], ...]:
+        if self.range_name is None or self.range_type is None:
+            return ((self.hash_name, self.hash_type),)
+        return ((self.hash_name, self.hash_type), (self.range_name, self.range_type))
+
+
+_KINDS = {"S": "string", "B": "binary", "N": "number"}
+
+
+def _too_long(what: str) -> ServiceError:
+    return validation(f"One or more parameter values were invalid: {what}")

@@ -1,0 +1,1 @@
+"""DynamoDB Streams: what writes leave behind, cut into shards that follow the table's partitions."""

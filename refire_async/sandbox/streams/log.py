@@ -1,0 +1,169 @@
+"""The stream of one table: shards, records, retention.
+
+Records are kept as columns: snapshots of the row before and of the row after, and the second in which they arose
+only where it changes. Images, keys and sizes are made when somebody reads them. Snapshots share rows with the
+table, so a record costs 16 bytes and the row that it outlives.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
+
+from refire_async.sandbox.store.rows import Row, Rows
+
+RETENTION_S = 24 * 3600
+# Sequence numbers of DynamoDB are decimal strings of 21 to 40 digits that grow within a shard and from parent to child.
+_FIRST_NUMBER = 10**23
+_NUMBERS_OF_SHARD = 10**14
+
+
+class Partition(Protocol):
+    """What a shard needs to know of a partition of the table's hash space."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def low(self) -> int: ...
+    @property
+    def parent(self) -> int | None: ...
+
+
+class Shard:
+    """A run of records in order. ``position`` counts records of this shard from 0, trimmed ones included."""
+
+    __slots__ = ("_new", "_old", "_rows", "_seconds", "_starts", "closed", "first", "id", "parent", "trimmed")
+
+    def __init__(self, shard_id: str, parent: str | None, serial: int, rows: Rows) -> None:
+        self.id = shard_id
+        self.parent = parent
+        self.first = _FIRST_NUMBER + serial * _NUMBERS_OF_SHARD
+        self.closed = False
+        self.trimmed = 0
+        self._rows = rows
+        self._old = rows.new_column()
+        self._new = rows.new_column()
+        # Records from _starts[i] on arose in second _seconds[i].
+        self._starts: list[int] = []
+        self._seconds: list[int] = []
+
+    @property
+    def end(self) -> int:
+        """Position of the next record."""
+        return self.trimmed + len(self._new)
+
+    def append(self, second: int, old: Any, new: Any) -> None:
+        """Add a record of two snapshots; ``second`` is Unix time and never goes back."""
+        if not self._seconds or second > self._seconds[-1]:
+            self._starts.append(self.end)
+            self._seconds.append(second)
+        self._old.append(old)
+        self._new.append(new)
+
+    def records(self, start: int) -> Iterator[tuple[int, int, Row | None, Row | None]]:
+        """(sequence number, second, row before, row after) of each record from position ``start`` on."""
+        run = max(bisect_right(self._starts, start) - 1, 0)
+        restore = self._rows.restore
+        for position in range(start, self.end):
+            while run + 1 < len(self._starts) and self._starts[run + 1] <= position:
+                run += 1
+            index = position - self.trimmed
+            old, new = restore(self._old[index]), restore(self._new[index])
+            yield self.first + position, self._seconds[run], old, new
+
+    def sequence_number(self, position: int) -> str:
+        """Sequence number of the record at a position."""
+        return str(self.first + position)
+
+    def position(self, sequence_number: str) -> int | None:
+        """Position of a sequence number; None if it was never given out in this shard."""
+        if not sequence_number.isdecimal() or len(sequence_number) > 40:
+            return None
+        position = int(sequence_number) - self.first
+        return position if 0 <= position < self.end else None
+
+    def trim(self, oldest_second: int) -> None:
+        """Forget the records that arose before ``oldest_second``."""
+        if not self._seconds or self._seconds[0] >= oldest_second:
+            return
+        run = 0
+        while run < len(self._seconds) and self._seconds[run] < oldest_second:
+            run += 1
+        cut = self._starts[run] if run < len(self._starts) else self.end
+        del self._old[: cut - self.trimmed], self._new[: cut - self.trimmed]
+        del self._starts[:run], self._seconds[:run]
+        self.trimmed = cut
+
+    @property
+    def last_second(self) -> int | None:
+        """When the newest record that is kept arose."""
+        return self._seconds[-1] if self._seconds else None
+
+
+class StreamLog:
+    """All shards of one stream. ``label`` is the last part of its ARN, ``view_type`` fixed for its life."""
+
+    def __init__(
+        self, label: str, view_type: str, created: float, partitions: Sequence[Partition], rows: Rows
+    ) -> None:
+        self._rows = rows
+        self.label = label
+        self.view_type = view_type
+        self.created = created
+        self.enabled = True
+        self.disabled_at: float | None = None
+        self.shards: list[Shard] = []
+        self._by_id: dict[str, Shard] = {}
+        self._by_partition: dict[int, Shard] = {}
+        self._lows: list[int] = []
+        self._open: list[Shard] = []
+        self.follow(partitions, created)
+
+    def follow(self, partitions: Sequence[Partition], now: float) -> None:
+        """Open a child shard for each partition that is new and close the shards of those that are gone."""
+        for partition in partitions:
+            if partition.id not in self._by_partition:
+                parent = None if partition.parent is None else self._by_partition.get(partition.parent)
+                serial = len(self.shards)
+                shard_id = f"shardId-{int(now * 1000):020d}-{serial:08x}"
+                shard = Shard(shard_id, parent.id if parent else None, serial, self._rows)
+                self.shards.append(shard)
+                self._by_id[shard_id] = shard
+                self._by_partition[partition.id] = shard
+        self._lows = [partition.low for partition in partitions]
+        self._open = [self._by_partition[partition.id] for partition in partitions]
+        still_open = {shard.id for shard in self._open}
+        for shard in self.shards:
+            shard.closed = shard.id not in still_open
+
+    def shard(self, shard_id: str) -> Shard | None:
+        """The shard of that id, unless it was trimmed away."""
+        return self._by_id.get(shard_id)
+
+    def append(self, hash64: int, second: int, old: Any, new: Any) -> None:
+        """Add a record of two snapshots to the shard that holds this hash."""
+        shards = self._open
+        shard = shards[0] if len(shards) == 1 else shards[bisect_right(self._lows, hash64) - 1]
+        shard.append(second, old, new)
+
+    def close(self, now: float) -> None:
+        """The stream was disabled: it can be read for another 24 hours."""
+        self.enabled = False
+        self.disabled_at = now
+        for shard in self.shards:
+            shard.closed = True
+
+    def trim(self, now: float) -> None:
+        """Forget records older than 24 hours, and closed shards that have nothing left."""
+        oldest = int(now) - RETENTION_S
+        for shard in self.shards:
+            shard.trim(oldest)
+        gone = [
+            shard
+            for shard in self.shards
+            if shard.closed and shard.trimmed and shard.trimmed == shard.end and len(self.shards) > 1
+        ]
+        for shard in gone:
+            self.shards.remove(shard)
+            del self._by_id[shard.id]
