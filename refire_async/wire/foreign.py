@@ -1,5 +1,7 @@
 """Errors of aiohttp and botocore, translated once, at the boundary."""
 
+import os
+
 import aiohttp
 from botocore.exceptions import (
     BotoCoreError,
@@ -63,7 +65,7 @@ _LOST: tuple[tuple[type[Exception], str, Disposition, str, str], ...] = (
         aiohttp.ClientConnectorError,
         "ConnectError",
         Disposition.RETRY,
-        "cannot connect to {host} ({error.strerror})",
+        "cannot connect to {host} ({why})",
         _CHECK_WAY,
     ),
     (TimeoutError, "Timeout", Disposition.UNKNOWN, "no answer from {host} in time", ""),
@@ -88,8 +90,18 @@ def from_aiohttp(error: Exception, host: str) -> WireError:
     """The WireError for what one request over aiohttp raised."""
     for kind, code, disposition, message, action in _LOST:
         if isinstance(error, kind):
-            return WireError(code, message.format(host=host, error=error), disposition, action=action)
+            return WireError(
+                code, message.format(host=host, error=error, why=_why(error)), disposition, action=action
+            )
     return lost_answer("ConnectionLost", f"the connection to {host} was lost before an answer")
+
+
+def _why(error: Exception) -> str:
+    """The system's words for a failed connection; asyncio puts its own in their place."""
+    number = getattr(error, "errno", None)
+    if isinstance(number, int) and number > 0:
+        return os.strerror(number)
+    return str(getattr(error, "strerror", None) or type(error).__name__)
 
 
 def from_control_plane(error: Exception, operation: str, host: str) -> WireError:

@@ -1,0 +1,432 @@
+"""The transport: one attempt, and the truth about what it may have done.
+
+Every failure below is checked for two things: its disposition, and that the transport works afterwards.
+"""
+
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+from ssl import PROTOCOL_TLS_SERVER, SSLContext
+
+import anyio
+import pytest
+from blockbuster import blockbuster_ctx
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials as BotoCredentials
+
+from refire_async.wire.dataplane import DataPlane
+from refire_async.wire.endpoint import parse_endpoint, tls_context
+from refire_async.wire.errors import Disposition, WireError
+from refire_async.wire.http import AiohttpTransport, Timeouts
+from refire_async.wire.signing import Credentials
+from refire_async.wire.types import Request, Response
+from tests.wire import raw_server
+from tests.wire.raw_server import OK, RawServer, answer, raw, reply
+
+REGION = "eu-west-1"
+TLS = Path(__file__).parent / "tls"
+SCAN = Request("Scan", b'{"TableName":"t"}')
+
+
+class Keys:
+    """A CredentialSource with a list of credentials: each renewal moves on to the next."""
+
+    def __init__(self, *credentials: Credentials) -> None:
+        self.left = list(credentials)
+        self.renewals = 0
+
+    async def get(self) -> Credentials:
+        return self.left[0]
+
+    async def renew(self, stale: Credentials) -> bool:
+        self.renewals += 1
+        if self.left[0] == stale and len(self.left) > 1:
+            del self.left[0]
+        return self.left[0] != stale
+
+
+def keys() -> Keys:
+    return Keys(Credentials("AKIDEXAMPLE", "a secret"))
+
+
+def to(server: RawServer, concurrency: int = 4, **options: object) -> AiohttpTransport:
+    """A transport to the scripted server."""
+    options.setdefault("credentials", keys())
+    return AiohttpTransport(parse_endpoint(server.url), REGION, concurrency=concurrency, **options)  # type: ignore[arg-type]
+
+
+@pytest.fixture(autouse=True)
+async def nothing_blocks(anyio_backend: object) -> AsyncIterator[None]:
+    """A call that blocks the loop fails the test."""
+    with blockbuster_ctx():
+        yield
+
+
+@pytest.fixture
+async def transport(server: RawServer) -> AsyncIterator[AiohttpTransport]:
+    async with to(server) as opened:
+        yield opened
+
+
+async def failure(transport: AiohttpTransport, request: Request = SCAN) -> WireError:
+    """The error that this request meets."""
+    with pytest.raises(WireError) as caught:
+        await transport(request)
+    return caught.value
+
+
+class TestRequest:
+    """What goes out."""
+
+    async def test_is_signed_so_that_botocore_agrees(self, server: RawServer) -> None:
+        """The service recomputes the signature from what it received; here botocore does."""
+        token = Keys(Credentials("AKIDEXAMPLE", "a secret", "a/token+="))
+        async with to(server, credentials=token) as transport:
+            await transport(Request("BatchExecuteStatement", "{é}".encode()))
+        (sent,) = server.received
+        assert sent.line == "POST / HTTP/1.1"
+        assert sent.body == "{é}".encode()
+        assert sent.headers["x-amz-target"] == "DynamoDB_20120810.BatchExecuteStatement"
+        assert sent.headers["content-type"] == "application/x-amz-json-1.0"
+        authorization = sent.headers["authorization"]
+        names = authorization.partition("SignedHeaders=")[2].partition(",")[0].split(";")
+        assert {"host", "x-amz-date", "x-amz-target", "x-amz-security-token"} <= set(names)
+        request = AWSRequest(
+            "POST", server.url, headers={name: sent.headers[name] for name in names}, data=sent.body
+        )
+        request.context["timestamp"] = sent.headers["x-amz-date"]
+        judge = SigV4Auth(BotoCredentials("AKIDEXAMPLE", "a secret", "a/token+="), "dynamodb", REGION)
+        expected = judge.signature(judge.string_to_sign(request, judge.canonical_request(request)), request)
+        assert authorization.endswith(f"Signature={expected}")
+
+    async def test_asks_for_plain_bytes_and_nothing_fancy(
+        self, server: RawServer, transport: AiohttpTransport
+    ) -> None:
+        """No compression (the checksum is of the bytes on the wire), no Expect, no cookies even if one was set."""
+        server.plays(reply(Set_Cookie="a=b"))
+        await transport(SCAN)
+        await transport(SCAN)
+        for sent in server.received:
+            assert sent.headers["accept-encoding"] == "identity"
+            assert sent.headers.keys().isdisjoint({"expect", "cookie", "transfer-encoding"})
+
+    async def test_each_second_has_its_own_date(self, server: RawServer) -> None:
+        """The date of a signature follows the clock."""
+        now = iter([1_700_000_000.9, 1_700_000_001.0, 1_700_000_001.9])
+        async with to(server, clock=lambda: next(now)) as transport:
+            for _ in range(3):
+                await transport(SCAN)
+        dates = [sent.headers["x-amz-date"] for sent in server.received]
+        assert dates == ["20231114T221320Z", "20231114T221321Z", "20231114T221321Z"]
+
+
+class TestAnswer:
+    """What comes back."""
+
+    async def test_any_status_is_an_answer(self, server: RawServer, transport: AiohttpTransport) -> None:
+        """Judging the status is not the transport's work."""
+        server.plays(reply(b"{}", 500, X_Amzn_RequestId="R1"))
+        response = await transport(SCAN)
+        assert (response.status, response.body) == (500, b"{}")
+        assert response.headers["x-amzn-requestid"] == "R1"
+
+    async def test_redirects_are_not_followed(self, server: RawServer, transport: AiohttpTransport) -> None:
+        """A signed write must not end up elsewhere."""
+        server.plays(reply(b"", 307, Location="http://127.0.0.1:9/"))
+        assert (await transport(SCAN)).status == 307
+        assert len(server.received) == 1
+
+    async def test_body_stays_as_it_came(self, server: RawServer, transport: AiohttpTransport) -> None:
+        """Also where a header claims that it is compressed."""
+        server.plays(reply(b"\x1f\x8bnot gzip", Content_Encoding="gzip"))
+        assert (await transport(SCAN)).body == b"\x1f\x8bnot gzip"
+
+    async def test_checksum_is_optional(self, server: RawServer, transport: AiohttpTransport) -> None:
+        """Emulators send none."""
+        server.plays(reply(OK, x_amz_crc32=""))
+        assert (await transport(SCAN)).body == OK
+
+    async def test_chunks_are_put_together(self, server: RawServer, transport: AiohttpTransport) -> None:
+        """Some proxies and emulators answer in chunks."""
+        server.plays(
+            raw(
+                b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{"\r\n3\r\na":\r\n2\r\n1}\r\n0\r\n\r\n'
+            )
+        )
+        assert (await transport(SCAN)).body == b'{"a":1}'
+
+
+LOST = {
+    "reset before reading": (raw_server.reset_before_reading, {"ConnectionLost"}),
+    "reset after reading": (raw_server.reset_after_reading, {"ConnectionLost"}),
+    "closed after reading": (raw_server.close_after_reading, {"ConnectionLost"}),
+    "closed within the head": (
+        raw(b"HTTP/1.1 200 OK\r\nContent-", then="close"),
+        {"ConnectionLost", "GarbledAnswer"},
+    ),
+    "closed within the body": (raw(answer()[:-3], then="close"), {"TruncatedAnswer"}),
+    "reset within the body": (raw(answer()[:-3], then="reset"), {"TruncatedAnswer", "ConnectionLost"}),
+    "closed within a chunk": (
+        raw(b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n{"a', then="close"),
+        {"TruncatedAnswer"},
+    ),
+    "wrong checksum": (reply(OK, x_amz_crc32="1"), {"DamagedAnswer"}),
+    "checksum that is no number": (reply(OK, x_amz_crc32="one"), {"DamagedAnswer"}),
+    "not HTTP": (raw(b"\x15\x03\x01\x00\x02\x02\x50" * 9, then="close"), {"GarbledAnswer"}),
+    "header without end": (raw(b"HTTP/1.1 200 OK\r\nA: " + b"b" * 100_000, then="close"), {"GarbledAnswer"}),
+    "silence": (raw_server.say_nothing, {"Timeout"}),
+    "a byte at a time": (raw_server.drip, {"Timeout", "GarbledAnswer"}),
+}
+
+
+class TestLostAnswers:
+    """After the first byte may have left, everything is possible."""
+
+    @pytest.mark.parametrize("case", LOST)
+    @pytest.mark.parametrize("reused", [False, True], ids=["new connection", "used connection"])
+    async def test_unknown_and_over(self, server: RawServer, case: str, *, reused: bool) -> None:
+        """The write may have been applied; the next request is not affected."""
+        act, codes = LOST[case]
+        if reused:
+            server.plays(reply())
+        server.plays(act)
+        async with to(server, concurrency=1, timeouts=Timeouts(connect_s=0.2, answer_s=0.3)) as transport:
+            if reused:
+                await transport(SCAN)
+            error = await failure(transport)
+            assert error.disposition is Disposition.UNKNOWN
+            assert error.code in codes
+            assert (await transport(SCAN)).body == OK
+
+    async def test_no_second_attempt(self, server: RawServer, transport: AiohttpTransport) -> None:
+        """Whoever calls decides about another one: the service saw exactly one request."""
+        server.plays(reply(), raw_server.reset_after_reading)
+        await transport(SCAN)
+        await failure(transport)
+        assert len(server.received) == 2
+
+
+class TestNotSent:
+    """Before a connection is ready nothing can have been applied."""
+
+    async def test_nobody_listens(self) -> None:
+        """A refused connection is worth another attempt."""
+        with socket.socket() as closed:
+            closed.bind(("127.0.0.1", 0))
+            endpoint = parse_endpoint(f"http://127.0.0.1:{closed.getsockname()[1]}")
+            async with AiohttpTransport(endpoint, REGION, keys(), 1) as transport:
+                error = await failure(transport)
+        assert (error.code, error.disposition) == ("ConnectError", Disposition.RETRY)
+        assert "refused" in error.message
+
+    async def test_name_is_unknown(self) -> None:
+        """DNS may be gone for a moment."""
+        async with AiohttpTransport(
+            parse_endpoint("http://dynamodb.invalid"), REGION, keys(), 1
+        ) as transport:
+            error = await failure(transport)
+        assert error.disposition is Disposition.RETRY
+        assert "dynamodb.invalid" in error.message
+        assert "--region" in error.action
+
+    async def test_nobody_accepts(self) -> None:
+        """A host that drops what it is sent: the time for connecting runs out, not that for the answer."""
+        with socket.socket() as full:
+            full.bind(("127.0.0.1", 0))
+            full.listen(0)
+            port = full.getsockname()[1]
+            fillers = [socket.socket() for _ in range(3)]
+            for filler in fillers:
+                filler.setblocking(False)
+                filler.connect_ex(("127.0.0.1", port))
+            timeouts = Timeouts(connect_s=0.2, answer_s=60)
+            endpoint = parse_endpoint(f"http://127.0.0.1:{port}")
+            async with AiohttpTransport(endpoint, REGION, keys(), 1, timeouts=timeouts) as transport:
+                error = await failure(transport)
+            for filler in fillers:
+                filler.close()
+        assert (error.code, error.disposition) == ("ConnectTimeout", Disposition.RETRY)
+
+
+class TestConnections:
+    """They are kept, bounded, and replaced."""
+
+    async def test_are_reused(self, server: RawServer, transport: AiohttpTransport) -> None:
+        """One after the other needs one connection."""
+        for _ in range(5):
+            await transport(SCAN)
+        assert server.connections == 1
+
+    async def test_are_at_most_as_many_as_said(self, server: RawServer) -> None:
+        """More calls than connections wait for their turn, and all are answered."""
+        async with to(server, concurrency=3) as transport:
+            answers: list[Response] = []
+
+            async def call() -> None:
+                answers.append(await transport(SCAN))
+
+            async with anyio.create_task_group() as tasks:
+                for _ in range(20):
+                    tasks.start_soon(call)
+        assert len(answers) == 20
+        assert server.most_open <= 3
+
+    async def test_closed_between_requests_is_no_error(
+        self, server: RawServer, transport: AiohttpTransport
+    ) -> None:
+        """A service closes idle connections. One that is known to be closed is replaced before anything is sent."""
+        server.plays(raw(answer(), then="close"))
+        await transport(SCAN)
+        await server.gone.wait()
+        await anyio.wait_all_tasks_blocked()
+        assert (await transport(SCAN)).body == OK
+        assert server.connections == 2
+
+    async def test_cancelled_call_gives_its_connection_back(self, server: RawServer) -> None:
+        """Cancelling in the middle of a call leaves room for the next, on another connection."""
+        server.plays(raw_server.say_nothing)
+        async with to(server, concurrency=1) as transport:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(transport, SCAN)
+                await server.silent.wait()
+                tasks.cancel_scope.cancel()
+            assert (await transport(SCAN)).body == OK
+        assert server.connections == 2
+
+
+def serving(name: str) -> SSLContext:
+    """A server side with one of the test certificates."""
+    context = SSLContext(PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(TLS / f"{name}.pem")
+    return context
+
+
+class TestTls:
+    """Verified, always."""
+
+    async def test_trusted(self) -> None:
+        """A certificate of a CA in AWS_CA_BUNDLE for the right host will do."""
+        async with (
+            RawServer(tls=serving("loopback")) as server,
+            to(server, tls=tls_context(str(TLS / "ca.pem"))) as transport,
+        ):
+            assert (await transport(SCAN)).body == OK
+
+    async def test_unknown_authority(self) -> None:
+        """Nothing is sent to a server whose CA is not trusted."""
+        async with (
+            RawServer(tls=serving("loopback")) as server,
+            to(server, tls=tls_context(None)) as transport,
+        ):
+            error = await failure(transport)
+        assert error.disposition is Disposition.FATAL
+        assert "AWS_CA_BUNDLE" in error.action
+        assert not server.received
+
+    async def test_verified_unless_told_how(self) -> None:
+        """Without a context of one's own the default one verifies too."""
+        async with RawServer(tls=serving("loopback")) as server, to(server) as transport:
+            assert (await failure(transport)).code == "UntrustedCertificate"
+
+    async def test_other_host(self) -> None:
+        """Nothing is sent to a server that has a certificate for another name."""
+        async with (
+            RawServer(tls=serving("elsewhere")) as server,
+            to(server, tls=tls_context(str(TLS / "ca.pem"))) as transport,
+        ):
+            error = await failure(transport)
+        assert error.disposition is Disposition.FATAL
+        assert "127.0.0.1" in error.message
+        assert not server.received
+
+
+class TestProxy:
+    """The environment's proxies are used, as by other AWS tools."""
+
+    async def test_is_used(self, server: RawServer, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A proxy gets the whole address; the Host that was signed stays."""
+        monkeypatch.setenv("HTTP_PROXY", server.url)
+        async with AiohttpTransport(
+            parse_endpoint("http://dynamodb.invalid:8000"), REGION, keys(), 1
+        ) as transport:
+            assert (await transport(SCAN)).body == OK
+        (sent,) = server.received
+        assert sent.line == "POST http://dynamodb.invalid:8000/ HTTP/1.1"
+        assert sent.headers["host"] == "dynamodb.invalid:8000"
+
+    async def test_is_left_out_for_hosts_in_no_proxy(
+        self, server: RawServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The endpoint of a local emulator is not behind the company's proxy."""
+        monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        async with to(server) as transport:
+            assert (await transport(SCAN)).body == OK
+
+    async def test_refuses_to_connect(self, server: RawServer, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A proxy that makes no tunnel has sent nothing on."""
+        server.plays(reply(b"", 407))
+        monkeypatch.setenv("HTTPS_PROXY", server.url)
+        async with AiohttpTransport(
+            parse_endpoint("https://dynamodb.invalid"), REGION, keys(), 1
+        ) as transport:
+            error = await failure(transport)
+        assert (error.code, error.disposition) == ("ProxyError", Disposition.RETRY)
+        assert "407" in error.message
+
+
+EXPIRED = reply(b'{"__type":"com.amazon.coral.service#ExpiredTokenException","message":"expired"}', 400)
+
+
+class TestCredentials:
+    """They may be replaced at any moment."""
+
+    async def test_expired_token_brings_new_ones(self, server: RawServer) -> None:
+        """The error says RETRY, and the next attempt is signed with the new credentials."""
+        source = Keys(Credentials("OLD", "s", "t1"), Credentials("NEW", "s", "t2"))
+        server.plays(EXPIRED)
+        async with to(server, credentials=source, clock=lambda: 1_700_000_000.0) as transport:
+            with pytest.raises(WireError) as caught:
+                await DataPlane(transport).call("Scan", b"{}")
+            assert caught.value.disposition is Disposition.RETRY
+            assert await DataPlane(transport).call("Scan", b"{}") == OK
+        assert [sent.headers["x-amz-security-token"] for sent in server.received] == ["t1", "t2"]
+
+    async def test_expired_token_without_others_ends_it(self, server: RawServer) -> None:
+        """Nobody can renew credentials from the environment but the user."""
+        server.plays(EXPIRED)
+        async with to(server) as transport:
+            error = await failure(transport)
+        assert error.disposition is Disposition.FATAL
+        assert "aws sso login" in error.action
+
+
+SKEWED = (
+    b'{"__type":"com.amazon.coral.service#InvalidSignatureException",'
+    b'"message":"Signature expired: 1 is now earlier than 2"}'
+)
+
+
+class TestClock:
+    """A machine whose clock is wrong can still work."""
+
+    async def test_is_corrected_by_the_services(self, server: RawServer) -> None:
+        """The error says RETRY, and the next attempt is signed with the service's time."""
+        server.plays(reply(SKEWED, 400, Date="Tue, 14 Nov 2023 23:13:20 GMT"))
+        async with to(server, clock=lambda: 1_700_000_000.0) as transport:
+            with pytest.raises(WireError) as caught:
+                await DataPlane(transport).call("Scan", b"{}")
+            assert caught.value.disposition is Disposition.RETRY
+            assert await DataPlane(transport).call("Scan", b"{}") == OK
+        dates = [sent.headers["x-amz-date"] for sent in server.received]
+        assert dates == ["20231114T221320Z", "20231114T231320Z"]
+
+    @pytest.mark.parametrize("date", ["Tue, 14 Nov 2023 22:13:21 GMT", "soon", ""])
+    async def test_no_endless_attempts(self, server: RawServer, date: str) -> None:
+        """A service that refuses its own time, or does not tell it, cannot be satisfied."""
+        server.plays(reply(SKEWED, 400, Date=date))
+        async with to(server, clock=lambda: 1_700_000_000.0) as transport:
+            error = await failure(transport)
+        assert error.disposition is Disposition.FATAL
+        assert "clock" in error.action
