@@ -55,8 +55,12 @@ def _validate(value: Any, level: int) -> AttributeValue:
     if len(value) != 1:
         value = _only_member(value)
     ((type_, content),) = value.items()
-    if type_ == "S" and type(content) is str:
-        return value  # type: ignore[no-any-return]
+    if type(content) is str:
+        if type_ == "S":
+            return value  # type: ignore[no-any-return]
+        if type_ == "N":
+            number = canonical_number(content)
+            return value if number is content else {"N": number}
     if type_ not in _KNOWN or content is None:
         value = _only_member(value)
     if type_ in _DOCUMENT_VALIDATORS:

@@ -150,24 +150,25 @@ class Changes:
         self._changes = tuple(changes)
         self.attributes = frozenset(str(change.path[0]) for change in changes)
         """Names of the top-level attributes that are changed, wholly or in part."""
-        self._old = selector([change.path for change in changes])
-        self._new = selector([change.path for change in changes if not change.removes])
-        self.apply: Callable[[Item, Any], Item] = self._apply_to_tree
+        self.apply: Callable[[Item, Any], Item]
         """The changed item, from an item and the statement's parameters; the item itself is left alone."""
         if all(len(change.path) == 1 for change in changes):
             self.apply = _apply_to_attributes(self._changes)
-        self._tree = _tree(self._changes)
-
-    def _apply_to_tree(self, item: Item, parameters: Any) -> Item:
-        return _change_members(item, self._tree, item, parameters)
+        else:
+            self.apply = _apply_to_documents(self._changes)
 
     def old(self, item: Item | None) -> Item:
         """The changed parts as they were: UPDATED_OLD, MODIFIED OLD."""
-        return {} if item is None else self._old(item)
+        return {} if item is None else selector([change.path for change in self._changes])(item)
 
     def new(self, item: Item) -> Item:
         """The changed parts as they are: UPDATED_NEW, MODIFIED NEW. Parts that were removed do not count."""
-        return self._new(item)
+        return selector([change.path for change in self._changes if not change.removes])(item)
+
+
+def _apply_to_documents(changes: Sequence[Change]) -> Callable[[Item, Any], Item]:
+    tree = _tree(changes)
+    return lambda item, parameters: _change_members(item, tree, item, parameters)
 
 
 def _apply_to_attributes(changes: Sequence[Change]) -> Callable[[Item, Any], Item]:

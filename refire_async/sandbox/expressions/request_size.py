@@ -7,6 +7,7 @@ measured on the service by a third party and hold in most regions; PartiQL and t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from refire_async.sandbox.expressions.grammar import Action, DeleteAction, RemoveAction
@@ -14,7 +15,7 @@ from refire_async.sandbox.expressions.nodes import Arithmetic, Call, Path, Subst
 from refire_async.sandbox.expressions.paths import DocumentPath
 from refire_async.sandbox.values import AttributeValue, text_size, value_size
 
-UPDATE_BYTES = 3
+_UPDATE_BYTES = 3
 _WRITE_BYTES = 19
 _REMOVE_BYTES = 1
 _PATH_BYTES = 1
@@ -33,8 +34,14 @@ class Resolver(Protocol):
         """The value behind a node."""
 
 
-def action_bytes(action: Action, path: DocumentPath, resolver: Resolver) -> int:
-    """Bytes charged for one action on ``path``."""
+def update_bytes(actions: Sequence[Action], paths: Sequence[DocumentPath], resolver: Resolver) -> int:
+    """Bytes charged for an update of ``paths``."""
+    return _UPDATE_BYTES + sum(
+        _action_bytes(action, path, resolver) for action, path in zip(actions, paths, strict=True)
+    )
+
+
+def _action_bytes(action: Action, path: DocumentPath, resolver: Resolver) -> int:
     target = _element_bytes(path[0]) + sum(_TARGET_ELEMENT_BYTES + _element_bytes(e) for e in path[1:])
     if isinstance(action, RemoveAction | DeleteAction):
         return _REMOVE_BYTES + target

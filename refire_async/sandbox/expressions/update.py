@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 from refire_async.sandbox.errors import validation
@@ -19,7 +19,7 @@ from refire_async.sandbox.expressions.grammar import (
 from refire_async.sandbox.expressions.nodes import Arithmetic, Call, Substitute
 from refire_async.sandbox.expressions.paths import DocumentPath, clash
 from refire_async.sandbox.expressions.placeholders import Placeholders
-from refire_async.sandbox.expressions.request_size import UPDATE_BYTES, action_bytes
+from refire_async.sandbox.expressions.request_size import update_bytes
 from refire_async.sandbox.values import AttributeValue, Item
 
 _NUMBER = frozenset({"N"})
@@ -41,17 +41,20 @@ _TYPE_NAMES = {
 
 
 class Update:
-    """A compiled update.
+    """A compiled update. ``attributes`` are the names of the top-level attributes that it changes."""
 
-    ``attributes`` are the names of the top-level attributes that it changes. ``request_bytes`` is what the service
-    holds against the item size limit besides the changed item: standalone UpdateItem refuses an update when it is
-    over 409,600, as measured on the service in most regions.
-    """
-
-    def __init__(self, changes_: Changes, request_bytes: int) -> None:
+    def __init__(self, changes_: Changes, request_bytes: Callable[[], int]) -> None:
         self._changes = changes_
+        self._request_bytes = request_bytes
         self.attributes = changes_.attributes
-        self.request_bytes = request_bytes
+
+    @property
+    def request_bytes(self) -> int:
+        """What the service holds against the item size limit besides the changed item.
+
+        Standalone UpdateItem refuses an update for which it is over 409,600, as measured in most regions.
+        """
+        return self._request_bytes()
 
     def apply(self, item: Item) -> Item:
         """The changed item. ``item`` is left alone (an item that does not exist yet is just its key).
@@ -82,10 +85,7 @@ def compile_update(text: str, placeholders: Placeholders, key_attributes: Collec
         raise binder.error(complaint)
     bound = [binder.change(action, path) for action, path in zip(actions, paths, strict=True)]
     refuse_key_attributes(paths, key_attributes)
-    size = UPDATE_BYTES + sum(
-        action_bytes(action, path, binder) for action, path in zip(actions, paths, strict=True)
-    )
-    return Update(Changes(bound), size)
+    return Update(Changes(bound), lambda: update_bytes(actions, paths, binder))
 
 
 def refuse_key_attributes(paths: Collection[DocumentPath], key_attributes: Collection[str]) -> None:
