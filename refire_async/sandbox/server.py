@@ -21,6 +21,7 @@ from refire_async.sandbox.errors import (
 )
 from refire_async.sandbox.http import Handler, Request, Response
 from refire_async.sandbox.operations import OPERATIONS
+from refire_async.sandbox.tables import load_tables
 
 _SCOPE = re.compile(r"Credential=[^/,\s]+/[0-9]{8}/([a-z0-9-]{1,40})/[a-z0-9-]+/aws4_request")
 _MAX_SESSIONS = 64
@@ -88,4 +89,5 @@ def build_handler(config: SandboxConfig) -> Handler:
     if config.split_after is not None:
         settings = dataclasses.replace(settings, split_after=config.split_after)
     database = Database(settings=settings.validate(), partitions=config.partitions)
+    load_tables(database, config.tables)
     return Server(database).handle

@@ -20,6 +20,7 @@ from refire_async.sandbox.operations.small import (
     list_tables,
     update_time_to_live,
 )
+from refire_async.sandbox.operations.statements import batch_execute_statement, execute_statement
 from refire_async.sandbox.operations.stream_reads import (
     describe_stream,
     get_records,
@@ -31,6 +32,7 @@ from refire_async.sandbox.operations.update_table import update_table
 Operation = Callable[[Session, dict[str, Any]], dict[str, Any]]
 
 OPERATIONS: dict[str, Operation] = {
+    "DynamoDB_20120810.BatchExecuteStatement": batch_execute_statement,
     "DynamoDB_20120810.BatchGetItem": batch_get_item,
     "DynamoDB_20120810.BatchWriteItem": batch_write_item,
     "DynamoDB_20120810.CreateTable": create_table,
@@ -41,6 +43,7 @@ OPERATIONS: dict[str, Operation] = {
     "DynamoDB_20120810.DescribeLimits": describe_limits,
     "DynamoDB_20120810.DescribeTable": describe_table,
     "DynamoDB_20120810.DescribeTimeToLive": describe_time_to_live,
+    "DynamoDB_20120810.ExecuteStatement": execute_statement,
     "DynamoDB_20120810.GetItem": get_item,
     "DynamoDB_20120810.ListTables": list_tables,
     "DynamoDB_20120810.PutItem": put_item,

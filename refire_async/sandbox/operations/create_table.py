@@ -43,8 +43,11 @@ def create_table(session: Session, request: dict[str, Any]) -> dict[str, Any]:
     return {"TableDescription": description(table, status="CREATING")}
 
 
-def new_table(database: Database, region: str, request: dict[str, Any]) -> Table:
-    """A table as CreateTable's members describe it, not yet in the database."""
+def new_table(database: Database, region: str, request: dict[str, Any], size_bytes: int = 0) -> Table:
+    """A table as CreateTable's members describe it, not yet in the database.
+
+    ``size_bytes`` is how much it is about to hold, which decides on its partitions.
+    """
     check(_CREATE, request)
     name = table_name(request["TableName"])
     check_name(name)
@@ -73,7 +76,7 @@ def new_table(database: Database, region: str, request: dict[str, Any]) -> Table
     capacity = TableCapacity(
         database.clock,
         table_arn(region, name),
-        settings.arm_spec(throughput, billing, partitions=database.partitions),
+        settings.arm_spec(throughput, billing, size_bytes=size_bytes, partitions=database.partitions),
         indexes=arms,
         settings=database.settings,
     )

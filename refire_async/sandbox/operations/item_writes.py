@@ -104,7 +104,7 @@ def update_item(session: Session, request: dict[str, Any]) -> dict[str, Any]:
     if condition is not None and not condition.matches(old or {}):
         attempted = None
         if old is not None and update is not None:
-            attempted = attempted_size(lambda: update.apply(before))
+            attempted = attempted_size(update.apply, before)
         raise fail_condition(table, key, stored, attempted, request.get(_ON_FAILURE))
     new = before if update is None else update.apply(before)
     if update is not None:

@@ -19,12 +19,11 @@ from refire_async.sandbox.operations.common import (
     Consumption,
 )
 from refire_async.sandbox.operations.parameters import Expressions
-from refire_async.sandbox.operations.ranges import range_bounds
-from refire_async.sandbox.operations.reading import Reading, count, select
+from refire_async.sandbox.operations.reading import Reading, check_projected, count, select
 from refire_async.sandbox.shapes import boolean, check, integer, mapping_of_anything, structure, text
 from refire_async.sandbox.store.index import SecondaryIndex
 from refire_async.sandbox.store.keys import OrderKey, segment_bounds
-from refire_async.sandbox.store.pages import Page, read_page
+from refire_async.sandbox.store.pages import Page
 from refire_async.sandbox.store.table import Table
 from refire_async.sandbox.values import validate_item
 
@@ -59,21 +58,13 @@ def scan(session: Session, request: dict[str, Any]) -> dict[str, Any]:
     expressions.finish()
     reading = _reading(session, request, projection)
     low, high = segment_bounds(segment, total)
-    start: OrderKey = (low,)
-    resumed = request.get("ExclusiveStartKey") is not None
-    if resumed:
-        start = _start_key(request, reading)
-        if not low <= start[0] < high:
-            raise _bad_start(
-                "Invalid ExclusiveStartKey. Please use ExclusiveStartKey with correct Segment. "
-                f"TotalSegments: {total} Segment: {segment}"
-            )
-    first = start[0] >> 64
-    reading.check(first)
-    rows = reading.table.rows if reading.index is None else reading.index.rows
-    page = read_page(rows.between(start, (high,), inclusive=(not resumed, False)), request.get("Limit"))
-    last = page.rows[-1][0][0] if page.more else high - 1
-    consumption = reading.charge_scan(page, first, last >> 64)
+    start = _start_key(request, reading)
+    if start is not None and not low <= start[0] < high:
+        raise _bad_start(
+            "Invalid ExclusiveStartKey. Please use ExclusiveStartKey with correct Segment. "
+            f"TotalSegments: {total} Segment: {segment}"
+        )
+    page, consumption = reading.scan_page(low, high, start, request.get("Limit"))
     return _response(request, reading, page, consumption, condition=condition, projection=projection)
 
 
@@ -92,25 +83,14 @@ def query(session: Session, request: dict[str, Any]) -> dict[str, Any]:
     condition, projection = expressions.condition("FilterExpression"), expressions.projection()
     expressions.finish()
     reading = _reading(session, request, projection)
-    schema = table.schema_of(index)
     if condition is not None:
-        _check_filter(condition, schema.names)
-    low, high = range_bounds(schema, key_condition)
-    reverse = request.get("ScanIndexForward") is False
-    inclusive = (True, False)
-    if request.get("ExclusiveStartKey") is not None:
-        start = _start_key(request, reading)
-        if not low <= start < high:
-            raise _bad_start(
-                "The provided starting key is outside query boundaries based on provided conditions"
-            )
-        low, high = (low, start) if reverse else (start, high)
-        inclusive = (reverse, False)
-    hash64 = low[0] >> 64
-    reading.check(hash64)
-    rows = table.rows if index is None else index.rows
-    page = read_page(rows.between(low, high, inclusive=inclusive, reverse=reverse), request.get("Limit"))
-    consumption = reading.charge_query(page, hash64)
+        _check_filter(condition, reading.schema.names)
+    page, consumption = reading.query_page(
+        key_condition,
+        _start_key(request, reading),
+        request.get("Limit"),
+        reverse=request.get("ScanIndexForward") is False,
+    )
     return _response(request, reading, page, consumption, condition=condition, projection=projection)
 
 
@@ -157,30 +137,25 @@ def _reading(session: Session, request: dict[str, Any], projection: Projection |
         if wanted == "ALL_PROJECTED_ATTRIBUTES":
             raise validation("ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName")
         return Reading(table, None, consistent)
-    if index.is_global and consistent:
-        raise validation("Consistent reads are not supported on global secondary indexes")
-    if index.projected is None:
-        return Reading(table, index, consistent)
-    missing = () if projection is None else sorted(projection.attributes - index.projected)
-    if index.is_global:
-        if wanted == "ALL_ATTRIBUTES":
+    fetch = check_projected(index, projection.attributes if projection else (), consistent=consistent)
+    if wanted == "ALL_ATTRIBUTES" and index.projected is not None:
+        if index.is_global:
             raise validation(
                 "One or more parameter values were invalid: Select type ALL_ATTRIBUTES is not supported for global "
                 f"secondary index {index.name} because its projection type is not ALL"
             )
-        if missing:
-            raise validation(
-                "One or more parameter values were invalid: Global secondary index "
-                f"{index.name} does not project [{', '.join(missing)}]"
-            )
-    return Reading(table, index, consistent, fetch=wanted == "ALL_ATTRIBUTES" or bool(missing))
+        fetch = True
+    return Reading(table, index, consistent, fetch)
 
 
-def _start_key(request: dict[str, Any], reading: Reading) -> OrderKey:
+def _start_key(request: dict[str, Any], reading: Reading) -> OrderKey | None:
     """The order key of ExclusiveStartKey, which holds the keys of the table and of the index."""
+    given = request.get("ExclusiveStartKey")
+    if given is None:
+        return None
     table, index = reading.table, reading.index
     try:
-        key = validate_item(request["ExclusiveStartKey"])
+        key = validate_item(given)
         base = table.schema.validate_key({name: key[name] for name in table.schema.names})
         if index is None:
             table.schema.validate_key(key)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from refire_async.sandbox.capacity.units import query_units, read_units, scan_units
-from refire_async.sandbox.expressions import Condition, Projection
+from refire_async.sandbox.errors import validation
+from refire_async.sandbox.expressions import Condition, KeyCondition, Projection
 from refire_async.sandbox.operations.common import Consumption, throttled
+from refire_async.sandbox.operations.ranges import range_bounds
 from refire_async.sandbox.store.index import SecondaryIndex
-from refire_async.sandbox.store.pages import Page, sizes_by_partition
-from refire_async.sandbox.store.rows import Row
+from refire_async.sandbox.store.keys import KeySchema, OrderKey
+from refire_async.sandbox.store.pages import Page, read_page, sizes_by_partition
+from refire_async.sandbox.store.rows import Row, Rows
 from refire_async.sandbox.store.table import Table
 
 
@@ -32,22 +35,63 @@ class Reading:
         """Whose capacity the page is taken from: a GSI has its own, an LSI is part of the table."""
         return self.index.name if self.index is not None and self.index.is_global else None
 
-    def check(self, hash64: int) -> None:
+    @property
+    def schema(self) -> KeySchema:
+        """Key schema of what is read."""
+        return self.table.schema_of(self.index)
+
+    def scan_page(
+        self, low: int, high: int, start: OrderKey | None, limit: int | None
+    ) -> tuple[Page, Consumption]:
+        """A page of a Scan from position ``low`` of the hash space, or after ``start``, up to ``high``."""
+        first = (low if start is None else start[0]) >> 64
+        self._check(first)
+        pairs = self._rows.between(start or (low,), (high,), inclusive=(start is None, False))
+        page = read_page(pairs, limit)
+        last = page.rows[-1][0][0] if page.more else high - 1
+        return page, self._charge_scan(page, first, last >> 64)
+
+    def query_page(
+        self, condition: KeyCondition, start: OrderKey | None, limit: int | None, *, reverse: bool
+    ) -> tuple[Page, Consumption]:
+        """A page of a Query. ValidationException if ``start`` lies outside of what the condition selects."""
+        low, high = range_bounds(self.schema, condition)
+        hash64 = low[0] >> 64
+        inclusive = True
+        if start is not None:
+            if not low <= start < high:
+                raise validation(
+                    "The provided starting key is outside query boundaries based on provided conditions"
+                )
+            if reverse:
+                high = start
+            else:
+                low, inclusive = start, False
+        self._check(hash64)
+        pairs = self._rows.between(low, high, inclusive=(inclusive, False), reverse=reverse)
+        page = read_page(pairs, limit)
+        return page, self._charge_query(page, hash64)
+
+    @property
+    def _rows(self) -> Rows:
+        return self.table.rows if self.index is None else self.index.rows
+
+    def _check(self, hash64: int) -> None:
         """Raise the throttling error if the partition of this hash has no capacity left."""
         throttle = self.table.capacity.check_read(self.arm, hash64)
         if throttle is not None:
             raise throttled(throttle)
 
-    def charge_scan(self, page: Page, first: int, last: int) -> Consumption:
+    def _charge_scan(self, page: Page, first: int, last: int) -> Consumption:
         """Charge a page of a Scan that has passed the hashes from ``first`` to ``last``."""
         capacity = self.table.capacity
-        sizes = sizes_by_partition(page, capacity.partitions(self.arm), first, last)
+        sizes = sizes_by_partition(page, *self.table.partitions(self.arm), first, last)
         shares = scan_units([size for _, size in sizes], self.consistent)
         for (hash64, _), units in zip(sizes, shares, strict=True):
             capacity.charge_read(self.arm, hash64, units)
         return self._consumption(page, sum(shares))
 
-    def charge_query(self, page: Page, hash64: int) -> Consumption:
+    def _charge_query(self, page: Page, hash64: int) -> Consumption:
         """Charge a page of a Query."""
         units = query_units(page.size, self.consistent)
         self.table.capacity.charge_read(self.arm, hash64, units)
@@ -72,6 +116,22 @@ class Reading:
             return [row for _, row in page.rows]
         fetched = [self.table.rows.get(key[-1]) for key, _ in page.rows]
         return [row for row in fetched if row is not None]
+
+
+def check_projected(index: SecondaryIndex, names: Collection[str], *, consistent: bool) -> bool:
+    """Whether reading these attributes through an index must reach back to the table; no GSI can do so.
+
+    Raises ValidationException for what an index cannot do.
+    """
+    if index.is_global and consistent:
+        raise validation("Consistent reads are not supported on global secondary indexes")
+    missing = [] if index.projected is None else sorted(set(names) - index.projected)
+    if missing and index.is_global:
+        raise validation(
+            "One or more parameter values were invalid: "
+            f"Global secondary index {index.name} does not project [{', '.join(missing)}]"
+        )
+    return bool(missing)
 
 
 def project(row: Row, projection: Projection | None) -> Any:

@@ -205,6 +205,7 @@ def _delete_index(table: Table, name: str) -> None:
         raise _no_index(name)
     del table.indexes[name], table.index_throughput[name]
     table.capacity.drop_index(name)
+    table.forget_partitions(name)
     used = {*table.schema.names, *(n for index in table.indexes.values() for n in index.schema.names)}
     table.attribute_types = {n: type_ for n, type_ in table.attribute_types.items() if n in used}
 

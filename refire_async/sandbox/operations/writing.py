@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from refire_async.sandbox.capacity.units import failed_condition_units
 from refire_async.sandbox.database import Session
@@ -69,9 +70,9 @@ def check_update_size(update: Update, new: Item, schema: KeySchema) -> None:
         raise validation(UPDATE_TOO_LARGE)
 
 
-def attempted_size(apply: Callable[[], Item]) -> int | None:
+def attempted_size(apply: Callable[..., Item], *arguments: Any) -> int | None:
     """Size of the item that a refused update would have made; None if it could not even be computed."""
     try:
-        return item_size(apply())
+        return item_size(apply(*arguments))
     except ServiceError:
         return None

@@ -18,6 +18,9 @@ from refire_async.sandbox.store.rows import Row
 from refire_async.sandbox.store.table import Stored, Table
 from refire_async.sandbox.values import MAX_ITEM_BYTES, Item, item_size, text_size, value_size
 
+# Items that grow by less than this, as those touched by a marker, are not told to the partitions of 10 GB.
+_NOTED_GROWTH = 1024
+
 
 @dataclass(slots=True)
 class Change:
@@ -130,9 +133,15 @@ def commit(table: Table, change: Change, now: float) -> None:
         rows.remove(key)
     else:
         rows.put(key, new)
-    table.size_bytes += (new[1] if new else 0) - (old[1] if old else 0)
+    growth = (new[1] if new else 0) - (old[1] if old else 0)
+    table.size_bytes += growth
+    if old is None or new is None or abs(growth) >= _NOTED_GROWTH:
+        table.capacity.grow(None, key[0] >> 64, growth)
     for index_change in change.index_changes:
         index_change.apply()
+        if index_change.index.is_global:
+            for hash64, growth in index_change.growth():
+                table.capacity.grow(index_change.index.name, hash64, growth)
     if stream is not None:
         if len(table.capacity.splits) != table.splits_seen:
             follow_partitions(table, now)

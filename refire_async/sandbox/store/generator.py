@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import random
 from base64 import b64decode, b64encode
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -154,24 +155,34 @@ class Generator:
         places = range(last, first - 1, -1) if reverse else range(first, last + 1)
         for place in places:
             position = self._position(place)
-            if low[0] < position < high[0]:
-                yield from self._items_of(place, position, reverse=reverse)
-                continue
-            # Only the first and the last hash key can lie partly outside.
-            for found in self._items_of(place, position, reverse=reverse):
-                if _within(found[0], low, high, inclusive):
-                    yield found
+            hash_key = place * self._back % self._keys
+            start, end = self._spread.first(hash_key), self._spread.first(hash_key + 1)
+            numbers = range(start, end)
+            if not low[0] < position < high[0]:
+                # Only the first and the last hash key can lie partly outside.
+                numbers = self._part(numbers, position, low, high, inclusive)
+            if reverse:
+                numbers = numbers[::-1]
+            if self._range is None:
+                for number in numbers:
+                    yield (position,), number, hash_key
+            else:
+                order = self._range.order
+                for number in numbers:
+                    yield (position, order(number - start)), number, hash_key
 
-    def _items_of(self, place: int, position: int, *, reverse: bool) -> Iterator[tuple[OrderKey, int, int]]:
-        hash_key = place * self._back % self._keys
-        first, after = self._spread.first(hash_key), self._spread.first(hash_key + 1)
-        if self._range is None:
-            if after > first:
-                yield (position,), first, hash_key
-            return
-        order = self._range.order
-        for number in range(after - 1, first - 1, -1) if reverse else range(first, after):
-            yield (position, order(number - first)), number, hash_key
+    def _part(
+        self, numbers: range, position: int, low: OrderKey, high: OrderKey, inclusive: tuple[bool, bool]
+    ) -> range:
+        """Those of the items of one hash key that lie in a range of order keys."""
+        order = None if self._range is None else self._range.order
+
+        def key(number: int) -> OrderKey:
+            return (position,) if order is None else (position, order(number - numbers.start))
+
+        first = bisect_left(numbers, low, key=key) if inclusive[0] else bisect_right(numbers, low, key=key)
+        after = bisect_right(numbers, high, key=key) if inclusive[1] else bisect_left(numbers, high, key=key)
+        return numbers[first:after]
 
     # Items
 
@@ -193,10 +204,16 @@ class Generator:
         rounds, rest = divmod(self.count, len(self._sizes))
         return rounds * sum(self._sizes) + sum(self._sizes[:rest])
 
+    @property
     def smallest_size(self) -> int:
-        """Bytes that every item needs for its keys, its attributes and an empty filler."""
+        """Bytes that the largest keys, the attributes and an empty filler take."""
         keys = self._hash.largest(self._keys) + (self._range.largest(self.count) if self._range else 0)
         return self._fixed_size + keys
+
+    @property
+    def smallest_asked(self) -> int:
+        """The least item size that was asked for."""
+        return min(self._sizes)
 
 
 class _KeyForm:
@@ -251,11 +268,6 @@ class _KeyForm:
     @staticmethod
     def _binary(number: int) -> bytes:
         return number.to_bytes(8, "big")
-
-
-def _within(key: OrderKey, low: OrderKey, high: OrderKey, inclusive: tuple[bool, bool]) -> bool:
-    above = low <= key if inclusive[0] else low < key
-    return above and (key <= high if inclusive[1] else key < high)
 
 
 def _coprime(near: int, to: int) -> int:

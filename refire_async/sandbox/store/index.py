@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -91,6 +91,13 @@ class IndexChange:
     new: Entry | None
     units: int
     arms: tuple[tuple[int, float], ...]
+
+    def growth(self) -> Iterator[tuple[int, int]]:
+        """(hash64, bytes) that come or go."""
+        if self.old is not None:
+            yield self.old[0][0] >> 64, -self.old[1][1]
+        if self.new is not None:
+            yield self.new[0][0] >> 64, self.new[1][1]
 
     def apply(self) -> None:
         """Carry it out."""

@@ -43,7 +43,7 @@ def segment_bounds(segment: int, total: int) -> tuple[int, int]:
 class KeySchema:
     """Names and types of the key attributes of a table or index."""
 
-    __slots__ = ("hash_name", "hash_type", "names", "position", "range_name", "range_type")
+    __slots__ = ("_typed", "hash_name", "hash_type", "names", "position", "range_name", "range_type")
 
     def __init__(
         self,
@@ -60,6 +60,9 @@ class KeySchema:
         self.range_type = range_type
         self.names = (hash_name,) if range_name is None else (hash_name, range_name)
         self.position = position
+        self._typed: tuple[tuple[str, str], ...] = ((hash_name, hash_type),)
+        if range_name is not None and range_type is not None:
+            self._typed += ((range_name, range_type),)
 
     def order_key(self, item: Mapping[str, AttributeValue]) -> OrderKey:
         """The order key of an item or key with canonical key attributes."""
@@ -92,16 +95,21 @@ class KeySchema:
             if len(canonical) > len(self.names):
                 raise validation("The number of conditions on the keys is invalid")
             raise validation("The provided key element does not match the schema")
-        for name, type_ in self._typed_names():
-            found = canonical.get(name)
-            if found is None or type_ not in found:
-                raise validation("The provided key element does not match the schema")
-        self.check_values(canonical)
+        if any(name not in canonical for name in self.names):
+            raise validation("The provided key element does not match the schema")
+        self.check_key(canonical)
         return canonical
+
+    def check_key(self, key: Mapping[str, AttributeValue]) -> None:
+        """ValidationException if canonical key values have other types than declared, or are empty or oversized."""
+        for name, type_ in self._typed:
+            if type_ not in key[name]:
+                raise validation("The provided key element does not match the schema")
+        self.check_values(key)
 
     def check_item(self, item: Mapping[str, AttributeValue]) -> None:
         """ValidationException if a canonical item lacks a key attribute or has it in another type."""
-        for name, type_ in self._typed_names():
+        for name, type_ in self._typed:
             value = item.get(name)
             if value is None:
                 raise validation(
@@ -116,7 +124,7 @@ class KeySchema:
 
     def check_values(self, key: Mapping[str, AttributeValue]) -> None:
         """ValidationException for empty or oversized key values of a base table."""
-        for name, type_ in self._typed_names():
+        for name, type_ in self._typed:
             value = key[name]
             if not value[type_]:
                 raise validation(f"{_NOT_VALID}{_EMPTY.format(_KINDS[type_])} Key: {name}")
@@ -126,7 +134,7 @@ class KeySchema:
 
     def check_index_values(self, item: Mapping[str, AttributeValue], index: str) -> None:
         """ValidationException if an item may not be stored because of this index's key attributes."""
-        for name, type_ in self._typed_names():
+        for name, type_ in self._typed:
             value = item.get(name)
             if value is None:
                 continue
@@ -151,11 +159,6 @@ class KeySchema:
             raise _too_long(
                 f"Aggregated size of all range keys has exceeded the size limit of {_MAX_RANGE_BYTES} bytes"
             )
-
-    def _typed_names(self) -> tuple[tuple[str, str], ...]:
-        if self.range_name is None or self.range_type is None:
-            return ((self.hash_name, self.hash_type),)
-        return ((self.hash_name, self.hash_type), (self.range_name, self.range_type))
 
 
 _KINDS = {"S": "string", "B": "binary", "N": "number"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -38,10 +39,10 @@ def read_page(rows: Iterator[tuple[OrderKey, Row]], limit: int | None) -> Page:
 
 
 def sizes_by_partition(
-    page: Page, partitions: Sequence[PartitionInfo], first: int, last: int
+    page: Page, partitions: Sequence[PartitionInfo], lows: Sequence[int], first: int, last: int
 ) -> list[tuple[int, int]]:
     """(some hash64, bytes) for each partition between two hashes that the page has passed, empty ones included."""
-    touched = [partition for partition in partitions if partition.low <= last and partition.high > first]
+    touched = partitions[bisect_right(lows, first) - 1 : bisect_right(lows, last)]
     if len(touched) == 1:
         return [(first, page.size)]
     sizes = []

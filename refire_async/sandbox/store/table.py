@@ -10,6 +10,7 @@ from typing import Literal
 import orjson
 
 from refire_async.sandbox.capacity.model import TableCapacity
+from refire_async.sandbox.capacity.specs import PartitionInfo
 from refire_async.sandbox.store.index import SecondaryIndex
 from refire_async.sandbox.store.keys import KeySchema, OrderKey
 from refire_async.sandbox.store.rows import MemoryRows, Row, Rows
@@ -70,6 +71,9 @@ class Table:
     deletion_protection: bool = False
     splits_seen: int = 0
     billing_changed_at: float | None = None
+    _partitions: dict[str | None, tuple[int, tuple[PartitionInfo, ...], list[int]]] = field(
+        default_factory=dict
+    )
 
     @property
     def arn(self) -> str:
@@ -89,6 +93,20 @@ class Table:
         """What is stored at ``key``."""
         row = self.rows.get(key)
         return None if row is None else (row, orjson.loads(row[0]))
+
+    def partitions(self, index: str | None) -> tuple[tuple[PartitionInfo, ...], list[int]]:
+        """Partitions of the table or a GSI in hash order and their lower ends, kept until one is split."""
+        splits = len(self.capacity.splits)
+        kept = self._partitions.get(index)
+        if kept is None or kept[0] != splits:
+            partitions = self.capacity.partitions(index)
+            kept = len(self.capacity.splits), partitions, [partition.low for partition in partitions]
+            self._partitions[index] = kept
+        return kept[1], kept[2]
+
+    def forget_partitions(self, index: str) -> None:
+        """The index is gone; another one may get its name."""
+        self._partitions.pop(index, None)
 
     def schema_of(self, index: SecondaryIndex | None) -> KeySchema:
         """Key schema of an index, or of the table."""

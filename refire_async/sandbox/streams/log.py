@@ -41,12 +41,16 @@ class Shard:
         self.first = _FIRST_NUMBER + serial * _NUMBERS_OF_SHARD
         self.closed = False
         self.trimmed = 0
-        self._rows = rows
-        self._old = rows.new_column()
-        self._new = rows.new_column()
+        self.use_rows(rows)
         # Records from _starts[i] on arose in second _seconds[i].
         self._starts: list[int] = []
         self._seconds: list[int] = []
+
+    def use_rows(self, rows: Rows) -> None:
+        """Take snapshots from these rows. Only before the first record."""
+        self._rows = rows
+        self._old = rows.new_column()
+        self._new = rows.new_column()
 
     @property
     def end(self) -> int:
@@ -136,6 +140,12 @@ class StreamLog:
         still_open = {shard.id for shard in self._open}
         for shard in self.shards:
             shard.closed = shard.id not in still_open
+
+    def use_rows(self, rows: Rows) -> None:
+        """Take snapshots from these rows. Only before the first record."""
+        self._rows = rows
+        for shard in self.shards:
+            shard.use_rows(rows)
 
     def shard(self, shard_id: str) -> Shard | None:
         """The shard of that id, unless it was trimmed away."""
