@@ -13,6 +13,7 @@ from botocore.exceptions import NoRegionError, ProfileNotFound
 from refire_async.errors import RefireError, RefusedError, UsageError
 from refire_async.settings import Connection
 from refire_async.wire.endpoint import tls_context
+from refire_async.wire.foreign import CREDENTIALS, from_credentials
 
 # An endpoint that nobody answers at is reported after 3 x 1.5 s and two short pauses.
 _CONNECT_S = 1.5
@@ -54,6 +55,9 @@ class AwsSession:
 def bad_configuration(error: Exception) -> RefireError:
     """What to tell the user when a session or client cannot be made."""
     match error:
+        case _ if isinstance(error, CREDENTIALS):
+            wire = from_credentials(error)
+            return RefusedError(wire.message, wire.action)
         case ProfileNotFound():
             return RefusedError(str(error), "choose another --profile (`aws configure list-profiles`)")
         case NoRegionError():

@@ -5,7 +5,7 @@ from typing import Any
 from refire_async.model.keys import KeySchema
 from refire_async.model.table import BillingMode, Index, Stream, Table, Throughput
 from refire_async.wire.errors import WireError
-from refire_async.wire.foreign import FOREIGN, from_control_plane
+from refire_async.wire.foreign import FOREIGN, from_control_plane, not_dynamodb
 
 
 class ControlPlane:
@@ -21,13 +21,13 @@ class ControlPlane:
 
     async def describe_table(self, name: str) -> Table:
         """What DescribeTable says."""
-        answer = await self._ask("DescribeTable", self._client.describe_table, TableName=name)
-        return parse_table(answer["Table"])
+        return parse_table(await self._ask("DescribeTable", self._client.describe_table, name, "Table"))
 
     async def ttl_attribute(self, name: str) -> str | None:
         """The attribute that expires items, or None where time to live is off or being turned off."""
-        answer = await self._ask("DescribeTimeToLive", self._client.describe_time_to_live, TableName=name)
-        described = answer.get("TimeToLiveDescription", {})
+        described = await self._ask(
+            "DescribeTimeToLive", self._client.describe_time_to_live, name, "TimeToLiveDescription"
+        )
         if described.get("TimeToLiveStatus") not in ("ENABLED", "ENABLING"):
             return None
         attribute: str | None = described.get("AttributeName")
@@ -36,10 +36,11 @@ class ControlPlane:
     async def kinesis_destinations(self, name: str) -> tuple[str, ...]:
         """ARNs of the Kinesis data streams that changes of the table go to right now."""
         try:
-            answer = await self._ask(
+            destinations = await self._ask(
                 "DescribeKinesisStreamingDestination",
                 self._client.describe_kinesis_streaming_destination,
-                TableName=name,
+                name,
+                "KinesisDataStreamDestinations",
             )
         except WireError as error:
             if error.name == "UnknownOperation":  # an emulator
@@ -47,16 +48,19 @@ class ControlPlane:
             raise
         return tuple(
             destination["StreamArn"]
-            for destination in answer.get("KinesisDataStreamDestinations", ())
+            for destination in destinations
             if destination.get("DestinationStatus") == "ACTIVE"
         )
 
-    async def _ask(self, operation: str, method: Any, **parameters: Any) -> dict[str, Any]:
+    async def _ask(self, operation: str, method: Any, table: str, member: str) -> Any:
+        """This member of the answer about a table."""
         try:
-            answer: dict[str, Any] = await method(**parameters)
+            answer: dict[str, Any] = await method(TableName=table)
         except FOREIGN as error:
             raise from_control_plane(error, operation, self._host) from error
-        return answer
+        if member not in answer:  # botocore takes any 200 for an answer
+            raise not_dynamodb(self._host)
+        return answer[member]
 
 
 def parse_table(described: dict[str, Any]) -> Table:

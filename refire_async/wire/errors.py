@@ -164,9 +164,9 @@ def error_of(response: Response, operation: str) -> WireError:
 
 def make_error(body: dict[str, Any], status: int, operation: str) -> WireError:
     """The error that a JSON body and a status describe; an empty body means that there was none to read."""
-    code = str(body.get("__type", "")).rpartition("#")[2] or f"HTTP {status}"
+    code = _one_line(body.get("__type")).rpartition("#")[2] or f"HTTP {status}"
     name = code.removesuffix("Exception")
-    said = " ".join(str(body.get("message") or body.get("Message") or "").split())
+    said = _one_line(body.get("message") or body.get("Message"))
     reasons = parse_reasons(body)
     disposition = _disposition(name, status, operation, said, reasons)
     item = body.get("Item")
@@ -185,6 +185,10 @@ def make_error(body: dict[str, Any], status: int, operation: str) -> WireError:
         item=item if isinstance(item, dict) else None,
         detail="" if name in _QUOTES_CREDENTIALS else said[:_DETAIL_LIMIT],
     )
+
+
+def _one_line(text: Any) -> str:
+    return " ".join(text.split()) if isinstance(text, str) else ""
 
 
 def _disposition(

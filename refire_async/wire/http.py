@@ -21,7 +21,7 @@ from refire_async import __version__
 from refire_async.wire.credentials import CredentialSource
 from refire_async.wire.endpoint import Endpoint
 from refire_async.wire.errors import Disposition, WireError, error_of, lost_answer
-from refire_async.wire.foreign import LOG_IN, from_aiohttp
+from refire_async.wire.foreign import LOG_IN, from_http
 from refire_async.wire.signing import Signer, SigningMoment
 from refire_async.wire.types import TABLES_API, Request, Response
 
@@ -104,7 +104,7 @@ class AiohttpTransport:
             ) as answer:
                 body = await answer.read()
         except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
-            raise from_aiohttp(error, self._endpoint.host) from error
+            raise from_http(error, self._endpoint.host) from error
         checksum = answer.headers.get("x-amz-crc32")
         if checksum is not None and checksum != str(crc32(body)):
             raise lost_answer("DamagedAnswer", f"answer to {request.operation} does not match its checksum")

@@ -56,9 +56,14 @@ def parents_first(shards: Iterable[Shard]) -> list[Shard]:
 class StreamReader:
     """Reads DynamoDB Streams."""
 
-    def __init__(self, open_transport: Callable[[], Awaitable[Transport]]) -> None:
+    def __init__(
+        self,
+        open_transport: Callable[[], Awaitable[Transport]],
+        sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
+    ) -> None:
         """`open_transport` is called once, before the first request."""
         self._open_transport = open_transport
+        self._sleep = sleep
         self._calls: DataPlane | None = None
 
     async def shards(self, stream_arn: str) -> list[Shard]:
@@ -124,7 +129,7 @@ class StreamReader:
                 passing = error.disposition in _PASSING and error.name != "ExpiredIterator"
                 if not passing or attempt == _ATTEMPTS:
                     raise
-            await anyio.sleep(random.uniform(0, longest_s))  # noqa: S311 - jitter, not a secret
+            await self._sleep(random.uniform(0, longest_s))  # noqa: S311 - jitter, not a secret
             longest_s = min(2 * longest_s, _LONGEST_WAIT_S)
         raise AssertionError("the last attempt returns or raises")
 

@@ -12,7 +12,11 @@ import zlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Self, TypeAlias
+
+TLS = Path(__file__).parent / "tls"
+"""An authority of our own and certificates by it, one for the loopback interface and one for elsewhere.example."""
 
 OK = b'{"ok":true}'
 
@@ -119,6 +123,38 @@ async def drip(talk: Talk) -> None:
     while not talk.writer.is_closing():
         talk.writer.write(b"H" if talk.writer.transport.get_write_buffer_size() == 0 else b"")
         await asyncio.sleep(0.01)
+
+
+def tunnel_to(target: "RawServer") -> Act:
+    """Be a proxy that takes CONNECT, whatever address it names, to this server."""
+
+    async def act(talk: Talk) -> None:
+        await talk.read()
+        reader, writer = await asyncio.open_connection("127.0.0.1", target.port)
+        talk.writer.write(b"HTTP/1.1 200 Connected\r\n\r\n")
+        back = asyncio.create_task(_pipe(reader, talk.writer))
+        try:
+            await _pipe(talk.reader, writer)
+        finally:
+            back.cancel()
+            await asyncio.gather(back, return_exceptions=True)
+            writer.close()
+
+    return act
+
+
+async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(65536):
+        writer.write(data)
+        await writer.drain()
+    writer.close()
+
+
+def serving(name: str) -> ssl.SSLContext:
+    """The server side of TLS with one of the certificates."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(TLS / f"{name}.pem")
+    return context
 
 
 @dataclass

@@ -5,8 +5,6 @@ Every failure below is checked for two things: its disposition, and that the tra
 
 import socket
 from collections.abc import AsyncIterator
-from pathlib import Path
-from ssl import PROTOCOL_TLS_SERVER, SSLContext
 
 import anyio
 import pytest
@@ -22,10 +20,9 @@ from refire_async.wire.http import AiohttpTransport, Timeouts
 from refire_async.wire.signing import Credentials
 from refire_async.wire.types import Request, Response
 from tests.wire import raw_server
-from tests.wire.raw_server import OK, RawServer, answer, raw, reply
+from tests.wire.raw_server import OK, TLS, RawServer, answer, raw, reply, serving
 
 REGION = "eu-west-1"
-TLS = Path(__file__).parent / "tls"
 SCAN = Request("Scan", b'{"TableName":"t"}')
 
 
@@ -293,13 +290,6 @@ class TestConnections:
                 tasks.cancel_scope.cancel()
             assert (await transport(SCAN)).body == OK
         assert server.connections == 2
-
-
-def serving(name: str) -> SSLContext:
-    """A server side with one of the test certificates."""
-    context = SSLContext(PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(TLS / f"{name}.pem")
-    return context
 
 
 class TestTls:

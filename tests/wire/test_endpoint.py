@@ -1,0 +1,130 @@
+"""Endpoint URLs: the good ones, and one clear line for the others."""
+
+import ssl
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from refire_async.errors import ExitCode, UsageError
+from refire_async.wire.endpoint import Endpoint, parse_endpoint, tls_context
+
+
+@pytest.mark.parametrize(
+    ("text", "url", "host"),
+    [
+        ("https://dynamodb.eu-west-1.amazonaws.com", "https://dynamodb.eu-west-1.amazonaws.com/", None),
+        ("https://DynamoDB.eu-west-1.amazonaws.com:443/", "https://dynamodb.eu-west-1.amazonaws.com/", None),
+        ("http://localhost:8000", "http://localhost:8000/", "localhost:8000"),
+        ("http://127.0.0.1:80", "http://127.0.0.1/", "127.0.0.1"),
+        ("http://127.0.0.1:443", "http://127.0.0.1:443/", "127.0.0.1:443"),
+        ("http://[::1]:8000", "http://[::1]:8000/", "[::1]:8000"),
+    ],
+)
+def test_good(text: str, url: str, host: str | None) -> None:
+    """The Host header has the port where it is not the usual one, as botocore signs it."""
+    assert parse_endpoint(text) == Endpoint(url, host or "dynamodb.eu-west-1.amazonaws.com")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "localhost",
+        "localhost:8000",
+        "ftp://localhost",
+        "http://",
+        "http://:8000",
+        "http://localhost:port",
+        "http://localhost:99999",
+        "http://[::1",
+        "http://a b",
+        "http://localhost/path",
+        "http://localhost?query",
+        "http://localhost#fragment",
+        "http://\u2028",
+        "http://café.example",
+    ],
+)
+def test_malformed(text: str) -> None:
+    """One line that says what is wrong and how it should look."""
+    with pytest.raises(UsageError) as caught:
+        parse_endpoint(text)
+    assert caught.value.exit_code is ExitCode.USAGE
+    assert len(str(caught.value).splitlines()) == 1
+    assert "https://HOST" in caught.value.action
+
+
+def test_password_is_not_shown() -> None:
+    """Somebody will try."""
+    with pytest.raises(UsageError) as caught:
+        parse_endpoint("https://user:PLANTED@host")
+    assert "PLANTED" not in str(caught.value)
+
+
+@given(st.text() | st.text().map("http://{}".format))
+def test_any_text_is_an_endpoint_or_a_usage_error(text: str) -> None:
+    """Nothing else happens, whatever is typed."""
+    said = ""
+    try:
+        endpoint = parse_endpoint(text)
+    except UsageError as error:
+        said = str(error)
+    if said:
+        assert len(said.splitlines()) == 1
+    else:
+        assert parse_endpoint(endpoint.url) == endpoint
+
+
+@pytest.mark.parametrize(
+    ("host", "is_aws"),
+    [
+        ("dynamodb.us-gov-west-1.amazonaws.com", True),
+        ("dynamodb.cn-north-1.amazonaws.com.cn", True),
+        ("dynamodb.eu-west-1.api.aws", True),
+        ("127.0.0.1:8000", False),
+        ("amazonaws.com.example", False),
+        ("notamazonaws.com", False),
+    ],
+)
+def test_whose_it_is(host: str, *, is_aws: bool) -> None:
+    """Amazon's own endpoints, in every partition."""
+    assert Endpoint(f"https://{host}/", host).is_aws is is_aws
+
+
+@pytest.mark.parametrize(
+    ("url", "variables", "proxy"),
+    [
+        ("https://h/", {"HTTPS_PROXY": "http://p:1", "HTTP_PROXY": "http://p:2"}, "http://p:1"),
+        ("http://h/", {"HTTPS_PROXY": "http://p:1", "HTTP_PROXY": "http://p:2"}, "http://p:2"),
+        ("https://h/", {"HTTPS_PROXY": "http://p:1", "NO_PROXY": "h"}, None),
+        ("https://h/", {"HTTP_PROXY": "http://p:1"}, None),
+        ("https://h/", {"ALL_PROXY": "http://p:1"}, "http://p:1"),
+        ("https://h/", {}, None),
+    ],
+)
+def test_proxy(
+    url: str, variables: dict[str, str], proxy: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The variables that everybody knows."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert Endpoint(url, "h").proxy() == proxy
+
+
+def test_tls_verifies() -> None:
+    """Certificates and host names, whatever the bundle."""
+    for bundle in (None, str(Path(__file__).parent / "tls" / "ca.pem")):
+        context = tls_context(bundle)
+        assert context.verify_mode is ssl.CERT_REQUIRED
+        assert context.check_hostname
+
+
+def test_bundle_that_cannot_be_read(tmp_path: Path) -> None:
+    """A missing file, and one without certificates."""
+    (tmp_path / "empty.pem").touch()
+    for name in ("missing.pem", "empty.pem"):
+        with pytest.raises(UsageError, match="AWS_CA_BUNDLE") as caught:
+            tls_context(str(tmp_path / name))
+        assert name in caught.value.message
