@@ -31,6 +31,8 @@ MAX_EXPRESSION_BYTES = 4096
 MAX_OPERATORS = 300
 MAX_IN_OPERANDS = 100
 MAX_LIST_INDEX = 2**31 - 1
+# Calls within calls are read recursively; nothing that makes sense nests deeper than documents do.
+MAX_OPEN_CALLS = 32
 _CACHED_EXPRESSIONS = 1024
 
 COMPARATORS = frozenset({"=", "<>", "<", "<=", ">", ">="})
@@ -103,7 +105,7 @@ def parse_projection(text: str) -> tuple[Path, ...]:
 
 
 class _Parser:
-    """Recursive only in function arguments, which DynamoDB allows to nest but operator limits bound."""
+    """One pass over the tokens, recursive only in the arguments of functions."""
 
     def __init__(
         self,
@@ -121,6 +123,7 @@ class _Parser:
         self._tokens = tokenize(text)
         self._position = 0
         self._operators = 0
+        self._open_calls = 0
         # The first complaint that is not about syntax; syntax errors anywhere in the text go first.
         self._complaint: ServiceError | None = None
         self.redundant_parentheses = False
@@ -270,8 +273,12 @@ class _Parser:
         self._position += 2
         self._count_operator()
         self._check_function(function)
+        self._open_calls += 1
+        if self._open_calls > MAX_OPEN_CALLS:
+            raise self.unexpected()
         arguments = self.listed(lambda: self._argument(function))
         self._expect("symbol", ")")
+        self._open_calls -= 1
         return Call(function, tuple(arguments))
 
     def _argument(self, function: str) -> Operand:

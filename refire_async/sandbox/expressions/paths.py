@@ -43,9 +43,10 @@ def child(value: AttributeValue, element: str | int) -> AttributeValue | None:
 
 def clash(paths: Sequence[DocumentPath]) -> str | None:
     """The service's complaint about the first two paths that cannot be used together, None when all can."""
-    if len(paths) < 2 or _all_apart(paths):
-        return None
+    tree: dict[Any, Any] = {}
     for position, later in enumerate(paths):
+        if _fits(tree, later):
+            continue
         for earlier in paths[:position]:
             kind = _relation(earlier, later)
             if kind is not None:
@@ -56,9 +57,21 @@ def clash(paths: Sequence[DocumentPath]) -> str | None:
     return None
 
 
-def _all_apart(paths: Sequence[DocumentPath]) -> bool:
-    # Nearly always each path starts at an attribute of its own.
-    return len({path[0] for path in paths}) == len(paths)
+def _fits(tree: dict[Any, Any], path: DocumentPath) -> bool:
+    """Add a path to a tree with a None at the end of each; whether it neither overlaps nor conflicts there."""
+    node = tree
+    for element in path[:-1]:
+        if node and isinstance(element, str) is not isinstance(next(iter(node)), str):
+            return False
+        deeper = node.setdefault(element, {})
+        if deeper is None:
+            return False
+        node = deeper
+    last = path[-1]
+    if last in node or (node and isinstance(last, str) is not isinstance(next(iter(node)), str)):
+        return False
+    node[last] = None
+    return True
 
 
 def _relation(one: DocumentPath, two: DocumentPath) -> str | None:

@@ -6,11 +6,17 @@ set_add and set_delete in SET.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from refire_async.sandbox.errors import ServiceError, validation
 from refire_async.sandbox.expressions.boolean import parse_boolean
-from refire_async.sandbox.expressions.grammar import COMPARATORS, MAX_IN_OPERANDS, MAX_OPERATORS
+from refire_async.sandbox.expressions.grammar import (
+    COMPARATORS,
+    MAX_IN_OPERANDS,
+    MAX_OPEN_CALLS,
+    MAX_OPERATORS,
+)
 from refire_async.sandbox.expressions.nodes import (
     Arithmetic,
     Between,
@@ -54,6 +60,7 @@ class ConditionParser(LiteralParser):
         self.parameters = 0
         self.redundant_parentheses = False  # PartiQL does not mind them
         self._operators = 0
+        self._open_calls = 0
 
     # -- boolean level
 
@@ -231,12 +238,18 @@ class ConditionParser(LiteralParser):
         if function not in _CONDITION_FUNCTIONS | _OPERAND_FUNCTIONS:
             raise self.error_at(f"Unrecognized function: {function}", token)
         self._count_operator()
+        return Call(function, self._arguments(self._value_operand))
+
+    def _arguments(self, parse: Callable[[], Operand]) -> tuple[Operand, ...]:
+        """What stands between the parentheses of a call."""
         self.next()
-        arguments: list[Operand] = []
-        if not self.at_symbol(")"):
-            arguments = self.listed(self._value_operand)
+        self._open_calls += 1
+        if self._open_calls > MAX_OPEN_CALLS:
+            raise self.unexpected()
+        arguments = () if self.at_symbol(")") else tuple(self.listed(parse))
         self.expect_symbol(")")
-        return Call(function, tuple(arguments))
+        self._open_calls -= 1
+        return arguments
 
     # -- SET
 
@@ -272,12 +285,7 @@ class ConditionParser(LiteralParser):
             raise validation(f"The function is not allowed in an update expression; function: {function}")
         if function != "list_append":
             raise self.error_at(f"Unrecognized function: {function}", token)
-        self.next()
-        arguments: list[Operand] = []
-        if not self.at_symbol(")"):
-            arguments = self.listed(lambda: self._assigned_operand(depth + 1))
-        self.expect_symbol(")")
-        return Call(function, tuple(arguments))
+        return Call(function, self._arguments(lambda: self._assigned_operand(depth + 1)))
 
 
 def _is_condition(operand: Any) -> bool:
