@@ -53,7 +53,8 @@ def canonical_number(text: str) -> str:
     if not significant:
         return "0"
     scale = exponent - len(fraction) + len(digits) - len(significant)
-    return ("-" if sign == "-" else "") + _plain(significant, scale)
+    canonical = ("-" if sign == "-" else "") + _plain(significant, scale)
+    return text if canonical == text else canonical
 
 
 def _plain(digits: str, scale: int) -> str:
