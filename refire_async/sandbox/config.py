@@ -10,6 +10,9 @@ from typing import Any
 
 import orjson
 
+from refire_async.sandbox.fault_specs import parse_faults
+from refire_async.sandbox.latency import parse_latency
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SandboxConfig:
@@ -18,7 +21,8 @@ class SandboxConfig:
     Every value is plain JSON data; ``faults`` and ``tables`` hold the parsed content of the files of the same
     name (see docs/sandbox.md). ``port`` 0 takes any free port. ``partitions`` and ``split_after`` (seconds
     of sustained heat) are decided by the capacity model where they are None. ``latency`` is written as
-    ``5ms`` or ``lognormal:5ms,0.5``. Call ``validate`` before use.
+    ``5ms`` or ``lognormal:5ms,0.5``. ``gzip`` compresses answers of 1 KB and more for clients that ask for it, as
+    the service does. Call ``validate`` before use.
     """
 
     host: str = "127.0.0.1"
@@ -30,6 +34,7 @@ class SandboxConfig:
     faults: Mapping[str, Any] | None = None
     tables: tuple[Mapping[str, Any], ...] = ()
     seed: int = 0
+    gzip: bool = False
 
     @classmethod
     def from_files(
@@ -52,7 +57,10 @@ class SandboxConfig:
         return cls(**settings).validate()
 
     def validate(self) -> SandboxConfig:
-        """Return self, or raise ``ValueError`` with one line that says which value is wrong and why."""
+        """Return self, or raise ``ValueError`` that says which value is wrong and why, a line for each mistake.
+
+        Tables are looked at when the sandbox makes them.
+        """
         if not self.host:
             raise ValueError("host: must not be empty; 127.0.0.1 is the default")
         if not 0 <= self.port <= 65535:
@@ -63,17 +71,16 @@ class SandboxConfig:
             raise ValueError(f"partitions: {self.partitions} is not between 1 and 100000")
         if self.split_after is not None and not self.split_after > 0:
             raise ValueError(f"split after: {self.split_after} seconds is not more than 0")
+        if self.latency is not None:
+            parse_latency(self.latency)
+        if self.faults is not None:
+            parse_faults(self.faults)
         return self
 
     @property
     def is_loopback(self) -> bool:
         """Whether only programs of this machine can reach ``host``."""
-        if self.host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
+        return is_loopback(self.host)
 
     def to_json(self) -> bytes:
         """One line of JSON, as ``from_json`` reads it."""
@@ -85,6 +92,14 @@ class SandboxConfig:
         values = orjson.loads(text)
         values["tables"] = tuple(values["tables"])
         return cls(**values)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address or host name is this machine's own."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
 
 
 def _read_json(path: str | Path, option: str) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,9 @@ from refire_async.sandbox.store.table import Table, table_name
 
 _NAME = re.compile(r"[a-zA-Z0-9_.-]{3,255}")
 
+MemberFault = Callable[[str, Table], tuple[ServiceError, bool] | None]
+"""From an operation and a table: None, or an error and whether it strikes after the member was carried out."""
+
 
 @dataclass(slots=True)
 class Database:
@@ -24,6 +27,8 @@ class Database:
     settings: CapacitySettings = field(default_factory=CapacitySettings)
     partitions: int | None = None
     tables: dict[str, Table] = field(default_factory=dict)
+    member_fault: MemberFault | None = None
+    """Asked for each member of a batch, where faults of single members are in force."""
 
     def table(self, name_or_arn: str) -> Table:
         """The table for a data operation; ResourceNotFoundException if there is none."""

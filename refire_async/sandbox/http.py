@@ -22,23 +22,25 @@ from zlib import crc32
 
 import httptools
 
+from refire_async.sandbox.config import is_loopback
+
 # DynamoDB takes requests of up to 16 MB (Developer Guide: Quotas); some room for JSON around it.
 MAX_BODY_BYTES = 17 * 1024 * 1024
 MAX_HEAD_BYTES = 64 * 1024
 # Requests of one connection that may wait behind a delayed answer before reading stops.
 _MAX_WAITING = 64
-# Bytes of one write and pause between two, when an answer is to drip.
-_DRIP_BYTES = 16
-_DRIP_PAUSE_S = 0.05
+# Pause between two writes when an answer is to drip.
+_DRIP_PAUSE_S = 0.02
 
 
 class Ending(Enum):
     """What happens to a response on its way."""
 
     WHOLE = "whole"
-    DRIP = "drip"  # a few bytes at a time
-    TRUNCATED = "truncated"  # half of the body, then the connection closes
+    DRIP = "drip"  # ``bytes_per_s``
+    TRUNCATED = "truncated"  # the first ``keep_bytes`` of the body, then the connection closes
     RESET = "reset"  # nothing, and the connection is reset
+    SILENT = "silent"  # nothing, and the connection stays open
 
 
 @dataclass(slots=True)
@@ -49,6 +51,7 @@ class Request:
     target: str
     headers: dict[str, str]
     body: bytes
+    from_loopback: bool = True
 
 
 @dataclass(slots=True)
@@ -60,8 +63,9 @@ class Response:
     content_type: str = "application/x-amz-json-1.0"
     delay_s: float = 0.0
     ending: Ending = Ending.WHOLE
+    keep_bytes: int = 0
+    bytes_per_s: float = 0.0
     wrong_crc: bool = False
-    close: bool = False
     gzip: bool = False
 
 
@@ -103,7 +107,10 @@ class HttpProtocol(asyncio.Protocol):
         self._parser = httptools.HttpRequestParser(self)
         self._reset_message()
         self._waiting: deque[tuple[Request, bool]] = deque()
+        # A late answer is on its way (or, if silent, never comes); its timer.
+        self._busy = False
         self._timer: asyncio.TimerHandle | None = None
+        self._from_loopback = True
         self._writable = True
         self._reading = True
         self._closing = False
@@ -115,6 +122,8 @@ class HttpProtocol(asyncio.Protocol):
         sock = transport.get_extra_info("socket")
         if sock is not None:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        peer = transport.get_extra_info("peername")
+        self._from_loopback = isinstance(peer, tuple) and is_loopback(peer[0])
         self._connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - part of the protocol
@@ -161,7 +170,6 @@ class HttpProtocol(asyncio.Protocol):
         except httptools.HttpParserUpgrade:
             self._refuse(400, "this server speaks HTTP/1.1 only")
         except httptools.HttpParserError:
-            # Raised by httptools for a broken message, and for _TooLarge in one of our callbacks.
             if not self._closing:
                 self._refuse(400, "the request is not HTTP/1.1")
         else:
@@ -195,12 +203,11 @@ class HttpProtocol(asyncio.Protocol):
         if self._closing:
             return
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
-        request = Request(
-            self._parser.get_method().decode("latin-1"), self._url.decode("latin-1"), self._headers, body
-        )
+        method, url = self._parser.get_method().decode("latin-1"), self._url.decode("latin-1")
+        request = Request(method, url, self._headers, body, self._from_loopback)
         keep_alive = self._parser.should_keep_alive()
         self._reset_message()
-        if self._timer is None and self._writable and not self._waiting:
+        if not self._busy and self._writable and not self._waiting:
             self._answer(request, keep_alive)
             return
         self._waiting.append((request, keep_alive))
@@ -219,48 +226,53 @@ class HttpProtocol(asyncio.Protocol):
 
     def _answer(self, request: Request, keep_alive: bool) -> None:  # noqa: FBT001 - called once, per request
         response = self._handler(request)
-        keep_alive = keep_alive and not response.close and response.ending is Ending.WHOLE
-        if response.delay_s > 0 or response.ending is not Ending.WHOLE:
-            self._timer = self._loop.call_later(response.delay_s, self._send_late, response, keep_alive)
+        if response.delay_s <= 0 and response.ending is Ending.WHOLE:
+            self._transport.write(render(response, keep_alive=keep_alive))
+            if not keep_alive:
+                self.close()
             return
-        self._transport.write(render(response, keep_alive=keep_alive))
-        if not keep_alive:
-            self.close()
+        self._busy = True
+        self._timer = self._loop.call_later(response.delay_s, self._send_late, response, keep_alive)
 
     def _answer_waiting(self) -> None:
-        while self._waiting and self._timer is None and self._writable and not self._closing:
+        while self._waiting and not self._busy and self._writable and not self._closing:
             self._answer(*self._waiting.popleft())
         if not self._reading and not self._closing and len(self._waiting) < _MAX_WAITING // 2:
             self._reading = True
             self._transport.resume_reading()
 
     def _send_late(self, response: Response, keep_alive: bool) -> None:  # noqa: FBT001
-        self._timer = None
-        if self._transport.is_closing():
+        if self._transport.is_closing() or response.ending is Ending.SILENT:
             return
-        data = render(response, keep_alive=keep_alive)
         if response.ending is Ending.RESET:
             _reset(self._transport)
             return
+        data = render(response, keep_alive=keep_alive)
         if response.ending is Ending.DRIP:
-            self._drip(memoryview(data))
-            return
-        if response.ending is Ending.TRUNCATED:
-            data = data[: len(data) - (len(response.body) + 1) // 2]
-            keep_alive = False
-        self._transport.write(data)
-        if not keep_alive:
+            step = max(1, int(response.bytes_per_s * _DRIP_PAUSE_S))
+            self._drip(memoryview(data), step, max(_DRIP_PAUSE_S, 1 / response.bytes_per_s), keep_alive)
+        elif response.ending is Ending.TRUNCATED:
+            head_bytes = data.index(b"\r\n\r\n") + 4
+            self._transport.write(data[: head_bytes + response.keep_bytes])
             self.close()
-            return
-        self._answer_waiting()
+        else:
+            self._transport.write(data)
+            self._finish(keep_alive)
 
-    def _drip(self, rest: memoryview) -> None:
-        self._timer = None
+    def _drip(self, rest: memoryview, step: int, pause_s: float, keep_alive: bool) -> None:  # noqa: FBT001
         if self._transport.is_closing():
             return
-        self._transport.write(bytes(rest[:_DRIP_BYTES]))
-        if len(rest) > _DRIP_BYTES:
-            self._timer = self._loop.call_later(_DRIP_PAUSE_S, self._drip, rest[_DRIP_BYTES:])
+        self._transport.write(bytes(rest[:step]))
+        if len(rest) > step:
+            self._timer = self._loop.call_later(pause_s, self._drip, rest[step:], step, pause_s, keep_alive)
+        else:
+            self._finish(keep_alive)
+
+    def _finish(self, keep_alive: bool) -> None:  # noqa: FBT001
+        """A late answer is out: go on with what has come in the meantime."""
+        self._busy = False
+        if keep_alive:
+            self._answer_waiting()
         else:
             self.close()
 

@@ -1,4 +1,4 @@
-"""From HTTP to operations and back: target, authentication header, JSON, errors, admin paths."""
+"""From HTTP to operations and back: target, authentication header, JSON, errors."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ import dataclasses
 import re
 import sys
 import traceback
+from functools import partial
+from typing import Any
 
 import orjson
 
+from refire_async.sandbox.admin import ADMIN_PATH, Admin
 from refire_async.sandbox.capacity.settings import CapacitySettings
+from refire_async.sandbox.chaos import Call, Chaos
 from refire_async.sandbox.config import SandboxConfig
 from refire_async.sandbox.database import Database, Session
 from refire_async.sandbox.errors import (
@@ -19,34 +23,47 @@ from refire_async.sandbox.errors import (
     serialization,
     unknown_operation,
 )
+from refire_async.sandbox.fault_specs import parse_faults
 from refire_async.sandbox.http import Handler, Request, Response
-from refire_async.sandbox.operations import OPERATIONS
+from refire_async.sandbox.latency import parse_latency
+from refire_async.sandbox.operations import OPERATION_NAMES, OPERATIONS, Operation
+from refire_async.sandbox.responses import error_response
 from refire_async.sandbox.tables import load_tables
 
 _SCOPE = re.compile(r"Credential=[^/,\s]+/[0-9]{8}/([a-z0-9-]{1,40})/[a-z0-9-]+/aws4_request")
 _MAX_SESSIONS = 64
+_GZIP_FROM_BYTES = 1024
 
 
 class Server:
     """Answers the requests of one sandbox. Called for one request at a time, so every request is atomic."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, chaos: Chaos, *, gzip: bool = False) -> None:
         self._database = database
+        self._chaos = chaos
+        self._gzip = gzip
+        self._admin = Admin(database, chaos)
         self._sessions: dict[str, Session] = {}
 
     def handle(self, request: Request) -> Response:
         """Answer a request; never raises."""
         try:
-            return Response(200, self._answer(request))
+            if request.target.startswith(ADMIN_PATH):
+                return self._admin.handle(request)
+            response = self._answer(request)
         except ServiceError as error:
-            return _error_response(error)
+            return error_response(error)
         except Exception:  # noqa: BLE001 - a bug of ours must not end the connection without a word
             traceback.print_exc(file=sys.stderr)
-            return _error_response(internal_server_error())
+            return error_response(internal_server_error())
+        if self._gzip and len(response.body) >= _GZIP_FROM_BYTES:
+            response.gzip = "gzip" in request.headers.get("accept-encoding", "")
+        return response
 
-    def _answer(self, request: Request) -> bytes:
+    def _answer(self, request: Request) -> Response:
         headers = request.headers
-        operation = OPERATIONS.get(headers.get("x-amz-target", ""))
+        target = headers.get("x-amz-target", "")
+        operation = OPERATIONS.get(target)
         if request.method != "POST" or operation is None:
             raise unknown_operation()
         session = self._session(headers.get("authorization"))
@@ -54,7 +71,11 @@ class Server:
             parameters = orjson.loads(request.body)
         except orjson.JSONDecodeError:
             raise serialization() from None
-        return orjson.dumps(operation(session, parameters))
+        if self._chaos.is_quiet:
+            return Response(200, orjson.dumps(operation(session, parameters)))
+        self._chaos.catch_up()
+        execute = partial(_execute, operation, session, parameters)
+        return self._chaos.run(Call(target.partition(".")[2], session.region, parameters, execute))
 
     def _session(self, authorization: str | None) -> Session:
         if authorization is None:
@@ -75,19 +96,22 @@ class Server:
         return session
 
 
-def _error_response(error: ServiceError) -> Response:
-    body: dict[str, object] = {"__type": error.qualified_type}
-    if error.message:
-        body["message"] = error.message
-    body.update(error.extra)
-    return Response(error.status, orjson.dumps(body))
+def _execute(operation: Operation, session: Session, parameters: Any) -> bytes:
+    return orjson.dumps(operation(session, parameters))
 
 
 def build_handler(config: SandboxConfig) -> Handler:
-    """The handler of a new sandbox with the tables of ``config``."""
+    """The handler of a new sandbox with the tables, latency and faults of ``config``.
+
+    Raises ``ValueError`` with one line for each thing that is wrong.
+    """
     settings = CapacitySettings(burst_seconds=config.burst_seconds)
     if config.split_after is not None:
         settings = dataclasses.replace(settings, split_after=config.split_after)
     database = Database(settings=settings.validate(), partitions=config.partitions)
     load_tables(database, config.tables)
-    return Server(database).handle
+    latency = None if config.latency is None else parse_latency(config.latency)
+    chaos = Chaos(database, latency=latency, seed=config.seed)
+    if config.faults is not None:
+        chaos.install(parse_faults(config.faults, operations=OPERATION_NAMES, default_seed=config.seed))
+    return Server(database, chaos, gzip=config.gzip).handle

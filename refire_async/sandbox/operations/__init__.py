@@ -57,3 +57,5 @@ OPERATIONS: dict[str, Operation] = {
     "DynamoDBStreams_20120810.GetShardIterator": get_shard_iterator,
     "DynamoDBStreams_20120810.ListStreams": list_streams,
 }
+
+OPERATION_NAMES = frozenset(target.partition(".")[2] for target in OPERATIONS)

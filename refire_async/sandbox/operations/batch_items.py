@@ -14,6 +14,7 @@ from refire_async.sandbox.operations.common import (
     RETURN_CONSUMED,
     RETURN_METRICS,
     Consumption,
+    member_errors,
 )
 from refire_async.sandbox.operations.get_item import read_item
 from refire_async.sandbox.operations.parameters import Expressions
@@ -88,8 +89,13 @@ def batch_write_item(session: Session, request: dict[str, Any]) -> dict[str, Any
     consumed: dict[str, Consumption] = {}
     refusal: ServiceError | None = None
     for one in writes:
+        before, after = member_errors(session.database, "BatchWriteItem", one.table)
         try:
+            if before is not None:
+                raise before
             change = write(session, one.table, one.key, one.table.read(one.key), one.new)
+            if after is not None:
+                raise after
         except ServiceError as error:
             if error.type == "ValidationException":
                 raise
@@ -151,7 +157,10 @@ def batch_get_item(session: Session, request: dict[str, Any]) -> dict[str, Any]:
             if total > _MAX_RESPONSE_BYTES:
                 left.append(given)
                 continue
-            row, units, error = read_item(table, key, consistent=bool(member.get("ConsistentRead")))
+            before, after = member_errors(session.database, "BatchGetItem", table)
+            error = before or after
+            if error is None:
+                row, units, error = read_item(table, key, consistent=bool(member.get("ConsistentRead")))
             if error is not None:
                 refusal = error
                 left.append(given)

@@ -6,9 +6,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from refire_async.sandbox.capacity.reasons import Throttle
+from refire_async.sandbox.database import Database
 from refire_async.sandbox.errors import ServiceError
 from refire_async.sandbox.shapes import map_of, mapping_of_anything, text
 from refire_async.sandbox.store.index import IndexChange
+from refire_async.sandbox.store.table import Table
 
 TABLE_NAME = text(1, 1024)
 INDEX_NAME = text(3, 255, pattern="[a-zA-Z0-9_.-]+")
@@ -69,3 +71,14 @@ class Consumption:
 def throttled(throttle: Throttle) -> ServiceError:
     """The exception for a refusal of the capacity model."""
     return ServiceError(throttle.error, throttle.message, extra=throttle.extra)
+
+
+def member_errors(
+    database: Database, operation: str, table: Table
+) -> tuple[ServiceError | None, ServiceError | None]:
+    """Faults of one member of a batch: the error to raise before it is carried out, and the one to raise after."""
+    struck = None if database.member_fault is None else database.member_fault(operation, table)
+    if struck is None:
+        return None, None
+    error, after = struck
+    return (None, error) if after else (error, None)

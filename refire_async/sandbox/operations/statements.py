@@ -6,7 +6,12 @@ from typing import Any
 
 from refire_async.sandbox.database import Session
 from refire_async.sandbox.errors import ServiceError, validation
-from refire_async.sandbox.operations.common import RETURN_CONSUMED, RETURN_ON_FAILURE, Consumption
+from refire_async.sandbox.operations.common import (
+    RETURN_CONSUMED,
+    RETURN_ON_FAILURE,
+    Consumption,
+    member_errors,
+)
 from refire_async.sandbox.operations.statement_reads import bind_batch_select, select, select_by_key
 from refire_async.sandbox.operations.statement_writes import BoundWrite
 from refire_async.sandbox.partiql import Select, compile_statement
@@ -95,8 +100,13 @@ def batch_execute_statement(session: Session, request: dict[str, Any]) -> dict[s
         consumption = consumed.get(table)
         if consumption is None:
             consumption = consumed[table] = Consumption()
+        before, after = member_errors(session.database, "BatchExecuteStatement", member.table)
         try:
+            if before is not None:
+                raise before
             items = member.execute(session, consumption)
+            if after is not None:
+                raise after
         except ServiceError as error:
             responses.append(_failed(error, table))
             continue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import orjson
@@ -39,6 +39,10 @@ class Throughput:
     increased_at: float | None = None
     decreased_at: float | None = None
     decreases_today: int = 0
+
+    def copy(self) -> Throughput:
+        """The settings as they are now."""
+        return replace(self)
 
 
 @dataclass(slots=True)

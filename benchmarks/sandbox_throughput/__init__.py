@@ -1,0 +1,1 @@
+"""How much one sandbox process can serve: conditional PartiQL batches, UpdateItem, Scan."""
