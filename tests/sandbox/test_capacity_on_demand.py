@@ -42,8 +42,8 @@ def test_serves_twice_the_previous_peak_after_half_an_hour() -> None:
     keys = uniform()
     for served in (4_000, 8_000, 16_000):
         assert table.warm_throughput()[1] == pytest.approx(served, rel=0.01)
-        admitted, _ = hammer(table, clock, 130, keys=keys, rate=served, step=0.5)
-        assert admitted == pytest.approx(served * 130, rel=0.02)
+        admitted, _ = hammer(table, clock, 130, keys=keys, rate=served * 0.15, units=10, step=0.1)
+        assert admitted == pytest.approx(served * 130, rel=0.03)
         clock.advance(1500)
         hammer(table, clock, 1, keys=keys, rate=10)
         assert table.warm_throughput()[1] == pytest.approx(served, rel=0.01)
@@ -118,7 +118,7 @@ def test_switching_keeps_the_highest_provisioning() -> None:
 
 
 @given(
-    st.lists(st.tuples(st.integers(1, 90), st.integers(0, 5000)), max_size=150),
+    st.lists(st.tuples(st.integers(1, 90), st.integers(0, 5000), st.integers(1, 700)), max_size=50),
     st.sampled_from([1, 10, 60]),
     st.integers(1, 600),
 )
@@ -127,13 +127,14 @@ def test_peak_agrees_with_a_naive_model(traffic: list, window: int, delay: int) 
     tracker = PeakTracker(window=window, delay=delay)
     windows: list[list[float]] = []  # [end, units]
     second = 0
-    for gap, units in traffic:
+    for gap, units, later in traffic:
         second += gap
         tracker.add(second, units)
         if not windows or second >= windows[-1][0]:
             windows.append([second + window, 0])
         windows[-1][1] += units
-        now = second + 1
+        second += later
+        now = second
         expected = max((total / window for end, total in windows if end + delay <= now), default=0)
         assert tracker.peak(now) == pytest.approx(expected)
 

@@ -80,12 +80,25 @@ def test_split_does_not_help_one_hot_key() -> None:
     assert table.splits == []
 
 
+def test_split_does_not_help_one_hot_key_among_few_others() -> None:
+    """With 19 of 20 requests on one key a split would change nothing, so there is none."""
+    table, clock = make(writes(10_000), settings=SOON)
+    hammer(table, clock, 60, keys=one_of(*[HOT] * 95, *range(HOT - 3, HOT + 2)), rate=1500, step=0.1)
+    assert table.splits == []
+
+
 def test_split_comes_between_two_hot_keys() -> None:
     """Two hot keys side by side are parted by one split, wherever they lie, and get 2,000 units a second."""
     table, clock = make(writes(10_000), settings=SOON)
     keys = one_of(HOT, HOT + 1)
-    hammer(table, clock, 8, keys=keys, rate=3000)
-    assert [split.boundary for split in table.splits] == [HOT + 1]
+    began = clock.time()
+    admitted, _ = hammer(table, clock, 8, keys=keys, rate=3000)
+    (split,) = table.splits
+    assert split.boundary == HOT + 1
+    alone = split.at - began
+    assert admitted == pytest.approx(
+        1000 * alone + 2000 * (8 - alone), rel=0.02
+    )  # a split grants nothing at once
     admitted, _ = hammer(table, clock, 10, keys=keys, rate=3000)
     assert admitted == pytest.approx(20_000, rel=0.02)
     assert len(table.splits) == 1
@@ -151,13 +164,33 @@ def test_heat_of_reads_splits() -> None:
     assert len(table.splits) == 1
 
 
+def test_throttling_alone_is_heat() -> None:
+    """Where large requests come in lumps, seconds far below the limit are hot too if any was refused."""
+    settings = CapacitySettings(burst_seconds=0, split_after=20)
+    table, clock = make(Provisioned(30_000, 10_000), partitions=10, settings=settings)
+    for _ in range(300):
+        clock.advance(0.1)
+        for key in (HOT, HOT + 99):
+            table.admit_write(key, 400)  # 2 or 3 a second
+    assert len(table.splits) == 1
+    table, clock = make(Provisioned(30_000, 10_000), partitions=10, settings=settings)
+    for _ in range(300):
+        clock.advance(0.1)
+        for key in (HOT, HOT + 99):
+            if table.check_read(None, key) is None:
+                table.charge_read(None, key, 2000)  # 1 or 2 a second
+    assert len(table.splits) == 1
+
+
 def test_short_heat_is_forgotten() -> None:
-    """Three hot seconds in every ten are not sustained heat."""
-    table, clock = make(writes(10_000), settings=SOON)
-    for _ in range(20):
-        hammer(table, clock, 3, keys=one_of(HOT, HOT + 99), rate=2000, step=0.1)
-        clock.advance(7)
-    assert table.splits == []
+    """Three hot seconds in every ten are not sustained heat, whether the others are calm or idle."""
+    for calm_rate in (0, 100):
+        table, clock = make(writes(10_000), settings=SOON)
+        keys = one_of(HOT, HOT + 99)
+        for _ in range(20):
+            hammer(table, clock, 3, keys=keys, rate=2000, step=0.1)
+            hammer(table, clock, 7, keys=keys, rate=calm_rate, step=0.1)
+        assert table.splits == []
 
 
 def test_indexes_split_by_themselves() -> None:
@@ -204,6 +237,16 @@ def test_more_capacity_than_ever_adds_partitions() -> None:
     for rate in (10, 5000):
         table.resize(None, writes(rate))
         assert table.partitions() == partitions
+
+
+def test_a_number_of_partitions_that_was_set_stays() -> None:
+    """One partition asked for on a table of 5,000 WCU stays one until capacity is higher than ever."""
+    table, _ = make(writes(5000), partitions=1)
+    table.resize(None, writes(4000))
+    table.resize(None, writes(5000))
+    assert len(table.partitions()) == 1
+    table.resize(None, writes(5001))
+    assert len(table.partitions()) == 8
 
 
 def test_prewarming_adds_partitions_and_stays() -> None:

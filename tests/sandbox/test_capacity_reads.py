@@ -57,6 +57,17 @@ def test_reads_and_writes_are_independent() -> None:
     assert admitted == pytest.approx(1000, rel=0.02)
 
 
+def test_an_idle_hour_leaves_one_second_of_reads() -> None:
+    """Without burst, unused reads of an hour are worth one second of capacity."""
+    table, clock = make(Provisioned(100, 10))
+    clock.advance(3600)
+    read = 0
+    while table.check_read(None, HOT) is None:
+        table.charge_read(None, HOT, 1)
+        read += 1
+    assert read == 100
+
+
 def test_index_reads_have_their_own_capacity() -> None:
     """Reads of a GSI take from the GSI alone, and never throttle the table."""
     table, clock = make(Provisioned(100, 100), indexes={"i": ArmSpec(Provisioned(10, 10))})

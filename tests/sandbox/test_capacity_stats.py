@@ -109,9 +109,19 @@ def test_statistics_are_json() -> None:
     assert orjson.loads(orjson.dumps(table.stats()))[0]["resource"] == ARN
 
 
+def test_history_of_busy_hours() -> None:
+    """Through hours of busy seconds there are always exactly 600 rows, or as many as there were."""
+    history = History()
+    for second in range(2500):
+        history.add(second, (0, second, 0, 0))
+        rows = history.rows(second)
+        assert len(rows) == min(600, second + 1)
+        assert rows[0][0] == max(0, second - 599)
+
+
 @given(st.lists(st.integers(1, 50), max_size=100), st.integers(0, 700))
 def test_history_keeps_what_is_recent(gaps: list[int], later: int) -> None:
-    """Rows come back in order with exactly the seconds of the last ten minutes, whenever old ones are dropped."""
+    """Rows come back in order with exactly the seconds of the last ten minutes, however far apart they are."""
     history = History()
     seconds = [at * 10 for at in itertools.accumulate(gaps)]
     rng = random.Random(1)

@@ -52,6 +52,19 @@ def test_adaptive_capacity_lends_to_a_busy_partition() -> None:
     assert set(refused) == {Reason.TABLE_WRITE_PROVISIONED}
 
 
+def test_refused_by_a_partition_costs_the_table_nothing() -> None:
+    """While a hot key is refused thousands of times, the other half of the keys gets all that is left."""
+    table, clock = make(writes(2000), partitions=2)
+    clock.advance(1)
+    served = 0
+    for _ in range(1000):
+        clock.advance(0.01)
+        for _ in range(50):
+            table.admit_write(HOT, 1)
+        served += sum(table.admit_write(HASHES - 1, 1) is None for _ in range(9))
+    assert served == 9000
+
+
 def test_burst_is_300_s_of_unused_capacity() -> None:
     """A table of 10 WCU with burst takes 3,000 units at once within its partition's limit, then 10 a second."""
     table, clock = make(writes(10), settings=CapacitySettings(split_after=None))

@@ -252,12 +252,10 @@ class Arm:
         self, now: float, at: float, second: int, now_second: int, totals: Sequence[float]
     ) -> None:
         """Twice the previous peak is served at once (Developer Guide: On-demand capacity mode)."""
-        self._read_peak.add(second, totals[0])
-        self._write_peak.add(second, totals[1])
-        # A full bucket can lift the average of a window above what is served; growth is by two at most.
-        read = 2 * min(self._read_peak.peak(now_second), self.warm_read)
-        write = 2 * min(self._write_peak.peak(now_second), self.warm_write)
-        self.prewarm(now, at, read, write)
+        # A full bucket can lift a second above what is served; growth is by two at most.
+        self._read_peak.add(second, min(totals[0], self.warm_read))
+        self._write_peak.add(second, min(totals[1], self.warm_write))
+        self.prewarm(now, at, 2 * self._read_peak.peak(now_second), 2 * self._write_peak.peak(now_second))
 
 
 def _on_demand_limit(warm: float, maximum: float | None, quota: float) -> tuple[float, Limit]:

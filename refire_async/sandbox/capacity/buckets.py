@@ -47,11 +47,10 @@ class TokenBucket:
         self.balance -= units
 
     def reshape(self, now: float, rate: float, depth: float) -> None:
-        """Another rate and depth from now on; what does not fit any more is lost."""
+        """Another rate and depth from now on; what does not fit any more is lost at the next request."""
         self._flow(now)
         self.rate = rate
         self.depth = depth
-        self.balance = min(self.balance, depth)
 
     def _flow(self, now: float) -> None:
         self.balance = min(self.depth, self.balance + (now - self.at) * self.rate)

@@ -97,7 +97,7 @@ class Partition:
         below = 0
         for hash64, times in sorted(Counter(self.sample).items()):
             larger = max(below, count - below)
-            if below and larger < best_side:
+            if larger < best_side:
                 best, best_side = hash64, larger
             below += times
         return best
@@ -139,7 +139,6 @@ class PartitionMap:
             child = self._make(low, high, parent=partition.id, bytes_=partition.bytes * part)
             for mine, parents in ((child.write, partition.write), (child.read, partition.read)):
                 mine.at, mine.balance = parents.at, parents.balance
-            child.sample.extend(hash64 for hash64 in partition.sample if low <= hash64 < high)
             children.append(child)
         at = bisect_right(self.lows, partition.low) - 1
         self.open[at : at + 1] = children

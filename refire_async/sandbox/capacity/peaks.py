@@ -16,7 +16,7 @@ class PeakTracker:
         self._window = window
         self._delay = delay
         self._peak = 0.0
-        self._waiting: deque[tuple[float, float]] = deque()  # (end, average), averages rising
+        self._waiting: deque[tuple[float, float]] = deque()  # (end, average)
         self._end = float("-inf")
         self._units = 0.0
 
@@ -38,8 +38,5 @@ class PeakTracker:
     def _close(self) -> None:
         if not self._units:
             return
-        average = self._units / self._window
+        self._waiting.append((self._end, self._units / self._window))
         self._units = 0.0
-        # What comes later and is no higher can never raise the peak.
-        if average > (self._waiting[-1][1] if self._waiting else self._peak):
-            self._waiting.append((self._end, average))
