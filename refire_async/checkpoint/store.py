@@ -133,6 +133,8 @@ class Store:
                 ),
             )
             self._db.execute("COMMIT")
+            # Into the file itself, so that its header tells from now on what it is.
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     @classmethod
     def open(cls, path: Path) -> "Store":

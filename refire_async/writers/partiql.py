@@ -26,9 +26,10 @@ LONGEST_STATEMENT = 8192
 def can_quote(*names: str) -> bool:
     """Whether PartiQL can name these: an identifier in double quotes holds anything but a double quote.
 
-    The doubled quote of the SQL standard is not documented for DynamoDB, so it is not used.
+    The doubled quote of the SQL standard is not documented for DynamoDB, so it is not used. DynamoDB Local takes
+    a quoted name that begins with `#` or `:` for a placeholder of an expression.
     """
-    return all('"' not in name and name.isprintable() for name in names)
+    return all('"' not in name and name.isprintable() and name[:1] not in "#:" for name in names)
 
 
 class PartiqlWriter:
