@@ -36,8 +36,8 @@ def command(**given: Any) -> int:
     """
     from refire_async.cli.demo_story import tell  # noqa: PLC0415 - brings the engine, which is slow to import
 
-    # Logs would tell the story a second time; what is wrong is still said.
-    output = options.Output(given["json"], "warning", not given["no_progress"])
+    # Logs would tell the story a second time.
+    output = options.Output(given["json"], "error", not given["no_progress"])
     code = tell(given["items"], output)
     if code in (ExitCode.INTERRUPTED, ExitCode.STOPPED):
         say_error("the demo was stopped; nothing of it is left")

@@ -91,7 +91,7 @@ async def _until_signal(items: int, output: Output, folder: Path) -> int:
                 async with open_session(connection, concurrency=16) as session:
                     code = await _Story(items, output, folder, connection, session).tell()
         except SandboxError as error:
-            raise RefusedError(str(error), "the demo needs a free port of this machine") from None
+            raise RefusedError(f"the sandbox of the demo does not start: {error}") from None
         tasks.cancel_scope.cancel()
     return code
 
@@ -185,8 +185,7 @@ class _Story:
     async def _prove(self, stream: Tail) -> Proof:
         self._say("5. What the stream has told since, read back and counted by order:")
         tally = Tally((order_id(number) for number in range(self._items)), "order_id", "revision")
-        async for page in stream.new_records():
-            tally.add(page)
+        await stream.read_new(tally.add)
         proof = tally.proof()
         width = len(count(self._items))
         self._say(f"   {count(proof.once):>{width}} orders with exactly one event")

@@ -1,7 +1,7 @@
 """The demo's reader of the stream: what is new in it, and how many events each item got."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Callable, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
@@ -16,34 +16,39 @@ _PAUSE_S = 0.2
 
 
 class Tail:
-    """Reads on from where it was, over all shards."""
+    """Reads on from where it was, all shards at the same time: the order of events does not matter for counting."""
 
     def __init__(self, streams: StreamReader, stream_arn: str) -> None:
         self._streams = streams
         self._arn = stream_arn
         self._after: dict[str, str] = {}
 
-    async def new_records(self) -> AsyncIterator[list[dict[str, Any]]]:
-        """What came since the last call, in pages, parents of a shard before it."""
-        for shard in await self._streams.shards(self._arn):
-            empty = 0
-            async with aclosing(
-                self._streams.records(self._arn, shard.id, after=self._after.get(shard.id))
-            ) as pages:
-                async for page in pages:
-                    if page:
-                        empty = 0
-                        self._after[shard.id] = page[-1]["dynamodb"]["SequenceNumber"]
-                        yield page
-                        continue
-                    empty += 1
-                    if empty == _EMPTY_ANSWERS:
-                        break
-                    await anyio.sleep(_PAUSE_S)
+    async def read_new(self, take: Callable[[list[dict[str, Any]]], None]) -> None:
+        """Give `take` what came since the last call, page by page."""
+        async with anyio.create_task_group() as tasks:
+            for shard in await self._streams.shards(self._arn):
+                tasks.start_soon(self._read_shard, shard.id, take)
 
     async def count_new(self) -> int:
         """The number of records that came since the last call."""
-        return sum([len(page) async for page in self.new_records()])
+        sizes: list[int] = []
+        await self.read_new(lambda page: sizes.append(len(page)))
+        return sum(sizes)
+
+    async def _read_shard(self, shard_id: str, take: Callable[[list[dict[str, Any]]], None]) -> None:
+        empty = 0
+        pages = self._streams.records(self._arn, shard_id, after=self._after.get(shard_id))
+        async with aclosing(pages):
+            async for page in pages:
+                if page:
+                    empty = 0
+                    self._after[shard_id] = page[-1]["dynamodb"]["SequenceNumber"]
+                    take(page)
+                    continue
+                empty += 1
+                if empty == _EMPTY_ANSWERS:
+                    return
+                await anyio.sleep(_PAUSE_S)
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,7 +110,8 @@ def check_number(text: str) -> str:
         raise ValueError(f"{quoted(text)} is not a number") from None
     if not number.is_finite():
         raise ValueError(f"{quoted(text)} is not a number")
-    if number and (len(number.normalize().as_tuple().digits) > 38 or not -130 <= number.adjusted() <= 125):
+    digits = "".join(map(str, number.as_tuple().digits)).strip("0")
+    if len(digits) > 38 or (digits and not -130 <= number.adjusted() <= 125):
         raise ValueError(f"{quoted(text)} has more digits than DynamoDB's 38, or is out of its range")
     return str(text)
 

@@ -1,6 +1,7 @@
 """What `--help` shows: one screen for the program, grouped options and two examples per command."""
 
 import difflib
+import itertools
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any
@@ -30,6 +31,7 @@ class Command(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """As click does, but an argument too many names what was probably meant."""
+        self._check_values(ctx, args)
         try:
             rest = super().parse_args(ctx, args)
         except click.UsageError as error:
@@ -39,6 +41,20 @@ class Command(click.Command):
             action = self.unexpected.format(ctx.args[0]) or f"see {ctx.command_path} --help"
             raise UsageError(f"unexpected argument {ctx.args[0]!r}", action)
         return rest
+
+    def _check_values(self, ctx: click.Context, args: list[str]) -> None:
+        """Refuse an option whose value is missing and that would swallow the next option, be it --dry-run."""
+        options = [param for param in self.get_params(ctx) if isinstance(param, click.Option)]
+        names = {name for option in options for name in option.opts}
+        with_value = {name for option in options if not option.is_flag for name in option.opts}
+        for word, following in itertools.pairwise(args):
+            if word == "--":
+                return
+            if word in with_value and following.partition("=")[0] in names:
+                raise UsageError(
+                    f"{word} needs a value, and {following} is an option",
+                    f"write {word}={following} if it is meant as a value",
+                )
 
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """What the command is for, then its examples: the part that most readers came for."""
@@ -53,7 +69,8 @@ class Command(click.Command):
         """Options under the headings of their groups, in the order in which they were declared."""
         groups: dict[str, list[tuple[str, str]]] = {}
         for param in self.get_params(ctx):
-            record = param.get_help_record(ctx)
+            # Arguments are in the usage line and the examples.
+            record = param.get_help_record(ctx) if isinstance(param, click.Option) else None
             if record is not None:
                 # Click's own --help goes with the last group.
                 group = param.group if isinstance(param, Option) else next(reversed(groups), "Options")

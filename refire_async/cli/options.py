@@ -49,7 +49,7 @@ def option(group: str, name: str, kind: "click.ParamType[Any]", text: str, **set
 
 def flag(group: str, name: str, text: str) -> Decorator:
     """An option without a value. Its variable takes 1 or 0."""
-    return option(group, name, Flag(""), text, is_flag=True, default=False)
+    return option(group, name, Flag(), text, is_flag=True, default=False)
 
 
 def _together(options: Sequence[Decorator]) -> Decorator:

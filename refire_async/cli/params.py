@@ -48,7 +48,7 @@ def origin(ctx: click.Context | None, param: click.Parameter | None) -> str:
         ):
             return next((name for name in param.variables if os.environ.get(name)), param.own_variable)
         return str(param.opts[0])
-    return param.human_readable_name
+    return (param.name or "argument").upper()
 
 
 def quoted(value: object) -> str:
@@ -135,6 +135,14 @@ class Word(_Checked):
         return str(value)
 
 
+class RunId(Word):
+    """The id of a run: safe as the name of a file and in a shell."""
+
+    def __init__(self, action: str) -> None:
+        expected = "an id of up to 64 letters, digits, and . _ - after the first"
+        super().__init__("ID", r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", expected, action)
+
+
 class OneOf(_Checked):
     """One of a few words, whatever their case."""
 
@@ -204,7 +212,7 @@ class Endpoint(_Checked):
         return str(value)
 
 
-class Flag(_Checked):
+class Flag(click.types.BoolParamType):
     """On or off, for the value of a variable that stands for a flag."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> bool:
@@ -216,4 +224,4 @@ class Flag(_Checked):
             return True
         if word in ("0", "false", "no", "off"):
             return False
-        raise self.refuse(value, "1 or 0", "or unset it", param, ctx)
+        raise UsageError(f"{origin(ctx, param)} must be 1 or 0, not {quoted(value)}", "or unset it")

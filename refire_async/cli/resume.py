@@ -1,5 +1,6 @@
 """`refire resume`: go on with a run that was stopped."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,14 +9,23 @@ import click
 from refire_async.cli import options
 from refire_async.cli.help import Command
 from refire_async.cli.hints import Hints
-from refire_async.cli.params import ExistingFile
-from refire_async.cli.run import RUN_ID
+from refire_async.cli.params import ExistingFile, RunId
 from refire_async.errors import UsageError
 from refire_async.settings import ResumeSettings
 
-SAVED_CHECKPOINT = options.option(
-    "Run", "--checkpoint", ExistingFile("FILE"), "The run's checkpoint, where it is not in your state folder."
-)
+
+def saved_run(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The argument and the option that name a run which has begun."""
+    checkpoint = options.option(
+        "Run",
+        "--checkpoint",
+        ExistingFile("FILE"),
+        "The run's checkpoint, where it is not in your state folder.",
+    )
+    run_id = click.argument(
+        "run_id", metavar="[RUN_ID]", required=False, type=RunId("refire status lists the runs")
+    )
+    return run_id(checkpoint(function))
 
 
 @click.command(
@@ -30,8 +40,7 @@ SAVED_CHECKPOINT = options.option(
         ),
     ),
 )
-@click.argument("run_id", metavar="[RUN_ID]", required=False, type=RUN_ID)
-@SAVED_CHECKPOINT
+@saved_run
 @options.connection
 @options.max_items
 @options.budget

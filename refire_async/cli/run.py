@@ -8,16 +8,9 @@ from refire_async.cli import options
 from refire_async.cli.choice import make_choice
 from refire_async.cli.help import Command
 from refire_async.cli.hints import Hints
-from refire_async.cli.params import Word
+from refire_async.cli.params import RunId
 from refire_async.errors import UsageError
 from refire_async.settings import RunSettings
-
-RUN_ID = Word(
-    "ID",
-    r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}",
-    "an id (up to 64 of a-z, A-Z, 0-9, . _ -, not beginning with one of the last three)",
-    "for example --run-id fix-2026-01-31",
-)
 
 
 @click.command(
@@ -41,7 +34,12 @@ RUN_ID = Word(
 @options.segments
 @options.workers
 @options.checkpoint
-@options.option("Safety", "--run-id", RUN_ID, "Name of the run; else made from the time.")
+@options.option(
+    "Safety",
+    "--run-id",
+    RunId("for example --run-id fix-2026-01-31"),
+    "Name of the run; else made from the time.",
+)
 @options.flag("Safety", "--dry-run", "Read only: say what would be touched and what it would cost.")
 @options.ignore
 @options.yes

@@ -63,6 +63,7 @@ from refire_async.errors import UsageError
 def command(**given: Any) -> int:
     """Run a DynamoDB with streams and capacity on this machine, for trying things on. Its data is gone at the end."""
     from refire_async.sandbox.config import SandboxConfig  # noqa: PLC0415 - slow to import, not needed for help
+    from refire_async.sandbox.latency import parse_latency  # noqa: PLC0415
     from refire_async.sandbox.process import SandboxError, run  # noqa: PLC0415
 
     chosen = {name: value for name, value in given.items() if value is not None}
@@ -70,6 +71,8 @@ def command(**given: Any) -> int:
         chosen["burst_seconds"] = float(chosen["burst_seconds"])
     files = {"tables_file": chosen.pop("tables", None), "faults_file": chosen.pop("faults", None)}
     try:
+        if "latency" in chosen:
+            parse_latency(chosen["latency"])
         run(SandboxConfig.from_files(**files, **chosen), on_ready=_say_ready)
     except (SandboxError, ValueError) as error:
         raise UsageError(str(error), "see refire sandbox --help") from None

@@ -9,8 +9,7 @@ import click
 from refire_async.cli import options
 from refire_async.cli.boundary import print_result
 from refire_async.cli.help import Command
-from refire_async.cli.resume import SAVED_CHECKPOINT, locate
-from refire_async.cli.run import RUN_ID
+from refire_async.cli.resume import locate, saved_run
 
 if TYPE_CHECKING:
     from refire_async.checkpoint.catalog import RunInfo
@@ -25,8 +24,7 @@ if TYPE_CHECKING:
         ("One run, for a script", "refire status 20260131T120000-3f2a --json"),
     ),
 )
-@click.argument("run_id", metavar="[RUN_ID]", required=False, type=RUN_ID)
-@SAVED_CHECKPOINT
+@saved_run
 @options.json_output
 def command(**given: Any) -> int:
     """List runs, finished and unfinished, the newest first; or tell about one."""

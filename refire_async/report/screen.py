@@ -44,6 +44,9 @@ def render(now: Snapshot, columns: int) -> RenderableType:
 
 def _bar(now: Snapshot, columns: int) -> RenderableType:
     line = Table.grid(padding=(0, 1), expand=False)
+    line.add_column()
+    line.add_column(no_wrap=True)
+    line.add_column(no_wrap=True, overflow="ellipsis")
     text = f"{count(now.done)} of {count(now.expected)}" if now.expected else f"{count(now.done)} items"
     share = "" if now.share is None else percent(now.share)
     bar_columns = max(columns - len(text) - len(share) - 2, 5)

@@ -1,0 +1,76 @@
+"""The command line in this process, with an engine whose course a test decides."""
+
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+
+from refire_async import cli, engine
+from refire_async.errors import ExitCode
+from refire_async.events import Emit
+from refire_async.model.run import Result
+from refire_async.settings import ResumeSettings, RunSettings
+from tests.report.samples import summary
+
+Course: TypeAlias = Callable[[Emit, engine.StopRequest], Awaitable[Result]]
+
+
+@dataclass
+class FakeEngine:
+    """Notes the settings of each sitting and does what `course` says."""
+
+    seen: list[RunSettings | ResumeSettings] = field(default_factory=list)
+    course: Course | None = None
+
+    async def __call__(
+        self, settings: RunSettings | ResumeSettings, *, emit: Emit, stop: engine.StopRequest
+    ) -> Result:
+        self.seen.append(settings)
+        if self.course is not None:
+            return await self.course(emit, stop)
+        return Result(summary(scanned=5, touched=5), ExitCode.COMPLETE)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How the program ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def fake_engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
+    """Takes the place of the engine."""
+    fake = FakeEngine()
+    monkeypatch.setattr(engine, "run", fake)
+    monkeypatch.setattr(engine, "resume", fake)
+    return fake
+
+
+@pytest.fixture
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The user's state folder, empty, and no REFIRE_ variables."""
+    for name in [*os.environ]:
+        if name.startswith("REFIRE_") or name in ("DynamoTable", "HashKeyName", "HashKeyValue"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return tmp_path / "state"
+
+
+@pytest.fixture
+def refire(state: Path, capfd: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
+    """Runs the program with these arguments."""
+
+    def run(*arguments: str) -> Ended:
+        capfd.readouterr()
+        code = cli.invoke(arguments)
+        captured = capfd.readouterr()
+        return Ended(code, captured.out, captured.err)
+
+    return run

@@ -1,0 +1,102 @@
+"""The live panel answers how far, how fast, how much longer and what is in the way, at any width."""
+
+import io
+
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+
+from refire_async.events import (
+    BatchWritten,
+    Event,
+    PageSettled,
+    RateChanged,
+    Retried,
+    RunEnded,
+    Stopping,
+    Throttled,
+    Waiting,
+)
+from refire_async.model.counts import Counts
+from refire_async.report.screen import render
+from refire_async.report.stats import RunStats
+from tests.report.samples import started, summary
+
+
+def screen(*events: Event, columns: int = 80) -> str:
+    """The panel 10 s after the start, half of the events before and half after the first sample."""
+    stats = RunStats(0.0)
+    stats.handle(started(1000))
+    stats.sample(0.0)
+    for event in events:
+        stats.handle(event)
+    console = Console(
+        file=io.StringIO(), width=columns, color_system=None, force_terminal=True, legacy_windows=False
+    )
+    console.print(render(stats.sample(10.0), columns))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+BUSY = (
+    *(BatchWritten(0, 25, 50.0, 0.004) for _ in range(10)),
+    Throttled(0, 1234, "TableWriteKeyRangeThroughputExceeded", "orders", lane_only=True),
+    Throttled(0, 7, "IndexWriteProvisionedThroughputExceeded", "orders", lane_only=True),
+    Retried(0, 3, "ConnectionReset", 1, 0.1),
+    RateChanged(300.0, 800.0, "throttled"),
+    PageSettled(0, Counts(scanned=3, failed=3)),
+)
+
+EXPECTED_80 = """\
+╭─ refire · orders ────────────────────────────────────────────────────────────╮
+│ ━━━━━━━━━━━━━━                                            25.0% 250 of 1,000 │
+│ time        10 s so far · about 30 s to go                                   │
+│ items       25/s                                                             │
+│ writes      50 of 800 WCU/s · held to 300 by throttling                      │
+│ reads       0 of 100 RCU/s                                                   │
+│ throttled   1,241 · table writes: hot key range 1,234 · index writes: provi… │
+│ retries     3 · 3 items failed                                               │
+│ segments    0 of 8 read to the end                                           │
+│ latency     p50 3.9 ms · p99 3.9 ms per batch                                │
+│ state       running                                                          │
+╰────────────────────────────────────────────────────────────────────── run-1 ─╯
+"""
+
+
+def test_at_80_columns() -> None:
+    """The whole screen, as a snapshot."""
+    assert screen(*BUSY) == EXPECTED_80
+
+
+@pytest.mark.parametrize("columns", [24, 40, 80, 120, 200])
+def test_fits_any_width(columns: int) -> None:
+    """No line is wider than the terminal, and the panel stays small on a wide one and short on any."""
+    lines = screen(*BUSY, columns=columns).splitlines()
+    assert len(lines) == 12
+    assert all(cell_len(line) <= min(columns, 100) for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("event", "words"),
+    [
+        (Waiting("no network", 5.0), "waiting · no network"),
+        (Stopping("interrupted"), "draining: finishing what is in flight · interrupted"),
+        (RunEnded(summary()), "100%"),
+    ],
+)
+def test_states(event: Event, words: str) -> None:
+    """The state is told in words, not by colour alone."""
+    assert words in screen(event)
+
+
+def test_before_the_start() -> None:
+    """Nothing is known yet, and that can be drawn."""
+    console = Console(file=io.StringIO(), width=80, force_terminal=True, color_system=None)
+    console.print(render(RunStats(0.0).sample(0.0), 80))
+    assert isinstance(console.file, io.StringIO)
+    assert "starting" in console.file.getvalue()
+
+
+def test_names_are_no_markup() -> None:
+    """Square brackets in a reason are shown as they are."""
+    assert "[red]" in screen(Waiting("[red]odd[/]", 1.0))
