@@ -1,11 +1,13 @@
 """Items, values and numbers for property tests of the sandbox's languages."""
 
 import base64
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
 from hypothesis import strategies as st
 
+from refire_async.sandbox.errors import ServiceError
 from refire_async.sandbox.values import validate_item, validate_value
 
 NAMES = ("a", "b", "c", "d")
@@ -73,3 +75,12 @@ paths = st.tuples(
 def written_path(path: tuple[str | int, ...]) -> str:
     """A document path as expressions and PartiQL write it."""
     return "".join(f"[{e}]" if isinstance(e, int) else f".{e}" for e in path)[1:]
+
+
+def error_type(run: Callable[[], object]) -> str | None:
+    """Type of the service error that ``run`` ends in, None if it ends well; other exceptions pass."""
+    try:
+        run()
+    except ServiceError as error:
+        return error.type
+    return None
