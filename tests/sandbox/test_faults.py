@@ -264,6 +264,18 @@ def test_one_end_per_request() -> None:
     assert [fate.answer and fate.answer.kind for fate in fates] == [None, None, "truncate", None]
 
 
+def test_first_of_the_list_wins() -> None:
+    """Of two faults that would strike in the same place, the earlier one does, and alone is counted."""
+    faults, _ = install({"kind": "unavailable", "count": 2}, {"kind": "reset"})
+    kinds = [
+        decision.before.kind
+        for decision in (faults.decide("Scan", ["T"]) for _ in range(3))
+        if decision.before
+    ]
+    assert kinds == ["unavailable", "unavailable", "reset"]
+    assert [one["struck"] for one in faults.struck()] == [2, 1]
+
+
 def test_members_are_struck_one_by_one() -> None:
     """A fault of scope member leaves requests alone and strikes members of its table."""
     reason = "TableWriteKeyRangeThroughputExceeded"
