@@ -18,6 +18,8 @@ Shape = Callable[[Any, str, list[str]], None]
 
 # The service lists at most this many broken constraints.
 _MAX_FAILURES = 10
+# And this many characters of a value.
+_SHOWN = 256
 _LOWEST, _HIGHEST = -(2**63), 2**63 - 1
 
 
@@ -71,11 +73,18 @@ def text(
             failures.append(_length(value, path, "less", longest))
         if compiled is not None and not compiled.fullmatch(value):
             failures.append(
-                _failure(f"'{value}'", path, "", f"Member must satisfy regular expression pattern: {pattern}")
+                _failure(
+                    f"'{value[:_SHOWN]}'",
+                    path,
+                    "",
+                    f"Member must satisfy regular expression pattern: {pattern}",
+                )
             )
         if allowed and value not in allowed:
             failures.append(
-                _failure(f"'{value}'", path, "", f"Member must satisfy enum value set: [{', '.join(of)}]")
+                _failure(
+                    f"'{value[:_SHOWN]}'", path, "", f"Member must satisfy enum value set: [{', '.join(of)}]"
+                )
             )
 
     return check_text
@@ -163,7 +172,11 @@ def _failure(shown: str, path: str, member: str, constraint: str) -> str:
 
 
 def _length(value: Any, path: str, side: str, bound: int) -> str:
-    shown = f"'{value}'" if isinstance(value, str) else f"'[{len(value)} members]'"
+    if isinstance(value, str):
+        shown = f"'{value[:_SHOWN]}'"
+    else:
+        brackets = "[]" if isinstance(value, list) else "{}"
+        shown = f"'{brackets[0]}{f'{len(value)} members' if value else ''}{brackets[1]}'"
     return _failure(shown, path, "", f"Member must have length {side} than or equal to {bound}")
 
 

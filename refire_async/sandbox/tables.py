@@ -25,7 +25,7 @@ from refire_async.sandbox.shapes import (
     structure,
     text,
 )
-from refire_async.sandbox.store.changes import commit, plan
+from refire_async.sandbox.store.changes import PUT, commit, plan
 from refire_async.sandbox.store.generated import GeneratedRows
 from refire_async.sandbox.store.generator import SIZE_CLASSES, Generator, Spread, hot_key, uniform, zipf
 from refire_async.sandbox.store.keys import BEYOND
@@ -84,7 +84,7 @@ def _make(database: Database, spec: dict[str, Any]) -> Table:
         key = table.schema.order_key(canonical)
         if table.rows.get(key) is not None:
             raise ValueError(f"Items holds the key {table.schema.key_of(canonical)} twice")
-        commit(table, plan(table, key, None, canonical, size_error="an item is larger than 400 KB"), 0.0)
+        commit(table, plan(table, key, None, canonical, PUT), 0.0)
     table.streams = streams
     return table
 

@@ -19,7 +19,7 @@ from refire_async.sandbox.operations.common import (
 from refire_async.sandbox.operations.get_item import read_item
 from refire_async.sandbox.operations.parameters import Expressions
 from refire_async.sandbox.operations.reading import project
-from refire_async.sandbox.operations.writing import PUT_TOO_LARGE, write
+from refire_async.sandbox.operations.writing import write
 from refire_async.sandbox.shapes import (
     boolean,
     check,
@@ -28,6 +28,7 @@ from refire_async.sandbox.shapes import (
     mapping_of_anything,
     structure,
 )
+from refire_async.sandbox.store.changes import PUT
 from refire_async.sandbox.store.keys import OrderKey
 from refire_async.sandbox.store.table import Table
 from refire_async.sandbox.values import MAX_ITEM_BYTES, Item, item_size, validate_item
@@ -128,7 +129,7 @@ def _parse_writes(session: Session, items: dict[str, list[dict[str, Any]]]) -> l
                 for index in table.indexes.values():
                     index.schema.check_index_values(new, index.name)
                 if item_size(new) > MAX_ITEM_BYTES:
-                    raise validation(PUT_TOO_LARGE)
+                    raise validation(PUT.too_large)
                 key = table.schema.order_key(new)
             elif delete is not None:
                 key = table.schema.order_key(table.schema.validate_key(delete["Key"]))

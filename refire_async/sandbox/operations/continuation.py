@@ -27,9 +27,9 @@ def decode_token(token: str | None, statement: str) -> tuple[int, OrderKey | Non
     try:
         checksum, place, parts = orjson.loads(b64decode(token, validate=True))
     except (Base64Error, ValueError, TypeError):
-        raise validation("Given NextToken is invalid") from None
+        raise validation("Invalid NextToken") from None
     if checksum != _checksum(statement, place, parts):
-        raise validation("Given NextToken is invalid")
+        raise validation("Invalid NextToken")
     return place, None if parts is None else _read(parts)
 
 

@@ -18,14 +18,13 @@ from refire_async.sandbox.operations.common import (
 )
 from refire_async.sandbox.operations.parameters import Expressions
 from refire_async.sandbox.operations.writing import (
-    UPDATE_TOO_LARGE,
     attempted_size,
     check_update_size,
     fail_condition,
     write,
 )
 from refire_async.sandbox.shapes import check, mapping_of_anything, structure, text
-from refire_async.sandbox.store.changes import Change
+from refire_async.sandbox.store.changes import UPDATE, Change
 from refire_async.sandbox.store.table import Table
 from refire_async.sandbox.values import Item, item_size, validate_item
 
@@ -109,7 +108,7 @@ def update_item(session: Session, request: dict[str, Any]) -> dict[str, Any]:
     new = before if update is None else update.apply(before)
     if update is not None:
         check_update_size(update, new, schema)
-    change = write(session, table, key, stored, new, size_error=UPDATE_TOO_LARGE)
+    change = write(session, table, key, stored, new, wording=UPDATE)
     wanted = request.get("ReturnValues")
     shown: Item | None = None
     if wanted == "ALL_NEW":

@@ -30,7 +30,7 @@ def bind_batch_select(
     key = None if statement.index is not None else statement.key(values, table.schema.names)
     if key is None:
         raise validation(_BATCH_NEEDS_KEY)
-    table.schema.check_key(key)
+    table.schema.check_pinned(key)
     return table, table.schema.order_key(key)
 
 
@@ -65,7 +65,7 @@ def select(
     if index is None:
         key = statement.key(values, table.schema.names)
         if key is not None:
-            table.schema.check_key(key)
+            table.schema.check_pinned(key)
             consumption = Consumption()
             order_key = table.schema.order_key(key)
             items = select_by_key(table, order_key, statement, values, consumption, consistent=consistent)
@@ -94,7 +94,7 @@ def _select_page(
         page, consumption = reading.scan_page(0, HASH_SPACE, start, limit)
     else:
         if place >= len(conditions):
-            raise validation("Given NextToken is invalid")
+            raise validation("Invalid NextToken")
         conditions[place].check_types(schema.hash_type, schema.range_type)
         page, consumption = reading.query_page(conditions[place], start, limit, reverse=reverse)
     found = (orjson.loads(row[0]) for row in reading.rows(page))

@@ -8,8 +8,9 @@ from refire_async.sandbox.capacity.units import failed_condition_units
 from refire_async.sandbox.database import Session
 from refire_async.sandbox.errors import ServiceError, conditional_check_failed, duplicate_item
 from refire_async.sandbox.operations.common import Consumption, throttled
-from refire_async.sandbox.operations.writing import PUT_TOO_LARGE, UPDATE_TOO_LARGE, attempted_size, write
+from refire_async.sandbox.operations.writing import attempted_size, write
 from refire_async.sandbox.partiql import Delete, Insert, Update
+from refire_async.sandbox.store.changes import UPDATE
 from refire_async.sandbox.store.keys import OrderKey
 from refire_async.sandbox.store.table import Stored, Table
 from refire_async.sandbox.values import AttributeValue, Item, item_size
@@ -37,7 +38,7 @@ class BoundWrite:
             schema.check_item(new)
             return cls(statement, values, table, schema.order_key(new), new)
         key = statement.key(values, schema.names)
-        schema.check_key(key)
+        schema.check_pinned(key)
         return cls(statement, values, table, schema.order_key(key))
 
     def execute(
@@ -53,13 +54,13 @@ class BoundWrite:
                     stored, attempted, consumption, conditional_check_failed(_old(stored, on_failure))
                 )
             new = statement.apply(stored[1], values)
-            change = write(session, table, self.key, stored, new, size_error=UPDATE_TOO_LARGE)
+            change = write(session, table, self.key, stored, new, wording=UPDATE)
             consumption.add(change.units, change.index_changes)
             return statement.returned(stored[1], new) if statement.returning else []
         if isinstance(statement, Insert):
             if stored is not None and self.new is not None:
                 raise self._failed(stored, item_size(self.new), consumption, duplicate_item())
-            change = write(session, table, self.key, None, self.new, size_error=PUT_TOO_LARGE)
+            change = write(session, table, self.key, None, self.new)
             consumption.add(change.units, change.index_changes)
             return []
         before = None if stored is None else stored[1]

@@ -220,7 +220,7 @@ def _update_stream(table: Table, wanted: Mapping[str, Any] | None, now: float) -
     stream = table.stream
     if wanted["StreamEnabled"]:
         if stream is not None:
-            raise resource_in_use(f"Table already has an enabled stream: TableName: {table.name}")
+            raise validation(f"Table already has an enabled stream: TableName: {table.name}")
         settings.open_stream(table, wanted.get("StreamViewType"), now)
         return
     if stream is None:

@@ -10,13 +10,10 @@ from refire_async.sandbox.database import Session
 from refire_async.sandbox.errors import ServiceError, conditional_check_failed, validation
 from refire_async.sandbox.expressions import Update
 from refire_async.sandbox.operations.common import throttled
-from refire_async.sandbox.store.changes import Change, commit, plan
+from refire_async.sandbox.store.changes import PUT, UPDATE, Change, Wording, commit, plan
 from refire_async.sandbox.store.keys import KeySchema, OrderKey
 from refire_async.sandbox.store.table import Stored, Table
 from refire_async.sandbox.values import MAX_ITEM_BYTES, Item, item_size
-
-PUT_TOO_LARGE = "Item size has exceeded the maximum allowed size"
-UPDATE_TOO_LARGE = "Item size to update has exceeded the maximum allowed size"
 
 
 def write(
@@ -26,10 +23,10 @@ def write(
     stored: Stored | None,
     new: Item | None,
     *,
-    size_error: str = PUT_TOO_LARGE,
+    wording: Wording = PUT,
 ) -> Change:
     """Replace what is stored by ``new`` if capacity allows it; raises ServiceError and changes nothing if not."""
-    change = plan(table, key, stored, new, size_error=size_error)
+    change = plan(table, key, stored, new, wording)
     admit(table, key, change)
     commit(table, change, session.database.clock.time())
     return change
@@ -67,7 +64,7 @@ def check_update_size(update: Update, new: Item, schema: KeySchema) -> None:
     """ValidationException if UpdateItem would refuse an item this large, which it does sooner than PartiQL."""
     size = item_size(new) + update.request_bytes
     if size > MAX_ITEM_BYTES and size - item_size(schema.key_of(new)) > MAX_ITEM_BYTES:
-        raise validation(UPDATE_TOO_LARGE)
+        raise validation(UPDATE.too_large)
 
 
 def attempted_size(apply: Callable[..., Item], *arguments: Any) -> int | None:

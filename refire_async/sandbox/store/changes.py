@@ -13,13 +13,25 @@ import orjson
 from refire_async.sandbox.capacity.units import write_units
 from refire_async.sandbox.errors import validation
 from refire_async.sandbox.store.index import IndexChange, plan_index_change
-from refire_async.sandbox.store.keys import OrderKey
+from refire_async.sandbox.store.keys import PUT_INDEX_KEY, UPDATE_INDEX_KEY, OrderKey
 from refire_async.sandbox.store.rows import Row
 from refire_async.sandbox.store.table import Stored, Table
 from refire_async.sandbox.values import MAX_ITEM_BYTES, Item, item_size, text_size, value_size
 
 # Items that grow by less than this, as those touched by a marker, are not told to the partitions of 10 GB.
 _NOTED_GROWTH = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """How an operation says that an item cannot be stored."""
+
+    too_large: str
+    index_key: str
+
+
+PUT = Wording("Item size has exceeded the maximum allowed size", PUT_INDEX_KEY)
+UPDATE = Wording("Item size to update has exceeded the maximum allowed size", UPDATE_INDEX_KEY)
 
 
 @dataclass(slots=True)
@@ -50,11 +62,11 @@ class Change:
         )
 
 
-def plan(table: Table, key: OrderKey, stored: Stored | None, new: Item | None, *, size_error: str) -> Change:
+def plan(table: Table, key: OrderKey, stored: Stored | None, new: Item | None, wording: Wording) -> Change:
     """What replacing what is stored at ``key`` by ``new`` does; None means no item.
 
     ``new`` is canonical and may share values with the stored item. Raises ValidationException if the item becomes
-    too large (worded as ``size_error``) or does not fit an index.
+    too large or does not fit an index, in the words of ``wording``.
     """
     old_row, old = stored or (None, None)
     new_row: Row | None
@@ -72,10 +84,10 @@ def plan(table: Table, key: OrderKey, stored: Stored | None, new: Item | None, *
         changed, size = _difference(old, new, old_row[1])
         new_row = (orjson.dumps(new), size) if changed else old_row
     if size > MAX_ITEM_BYTES:
-        raise validation(size_error)
+        raise validation(wording.too_large)
     change = Change(key, old_row, new_row, write_units(old_row[1] if old_row else None, size), [])
     if table.indexes and changed:
-        change.index_changes = _index_changes(table, change, old, new, changed)
+        change.index_changes = _index_changes(table, change, old, new, changed=changed, wording=wording)
     return change
 
 
@@ -103,13 +115,19 @@ def _difference(old: Item, new: Item, size: int) -> tuple[set[str], int]:
 
 
 def _index_changes(
-    table: Table, change: Change, old: Item | None, new: Item | None, changed: set[str]
+    table: Table,
+    change: Change,
+    old: Item | None,
+    new: Item | None,
+    *,
+    changed: set[str],
+    wording: Wording,
 ) -> list[IndexChange]:
     key, old_row, new_row = change.key, change.old_row, change.new_row
     changes = []
     for index in table.indexes.values():
         if new is not None and not changed.isdisjoint(index.schema.names):
-            index.schema.check_index_values(new, index.name)
+            index.schema.check_index_values(new, index.name, wording.index_key)
         if not index.is_touched_by(changed):
             continue
         index_change = plan_index_change(

@@ -21,6 +21,11 @@ HASH_SPACE = 1 << 128
 # Sorts after every order key: the upper end of a range of index entries.
 BEYOND: OrderKey = (HASH_SPACE,)
 
+PUT_INDEX_KEY = "A value specified for a secondary index key is not supported."
+UPDATE_INDEX_KEY = (
+    "The update expression attempted to update a secondary index key to a value that is not supported."
+)
+
 _MAX_HASH_BYTES = 2048
 _MAX_RANGE_BYTES = 1024
 _NOT_VALID = "One or more parameter values are not valid. "
@@ -88,23 +93,22 @@ class KeySchema:
         """The canonical form of a ``Key`` parameter; ValidationException if it does not fit the schema."""
         if type(key) is not dict:
             raise validation("The provided key element does not match the schema")
-        canonical = {}
-        for name, value in key.items():
-            canonical[name] = validate_value(value)
-        if len(canonical) != len(self.names):
-            if len(canonical) > len(self.names):
-                raise validation("The number of conditions on the keys is invalid")
+        canonical = {name: validate_value(value) for name, value in key.items()}
+        if canonical.keys() != set(self.names):
             raise validation("The provided key element does not match the schema")
-        if any(name not in canonical for name in self.names):
-            raise validation("The provided key element does not match the schema")
-        self.check_key(canonical)
+        for name, type_ in self._typed:
+            if type_ not in canonical[name]:
+                raise validation("The provided key element does not match the schema")
+        self.check_values(canonical)
         return canonical
 
-    def check_key(self, key: Mapping[str, AttributeValue]) -> None:
-        """ValidationException if canonical key values have other types than declared, or are empty or oversized."""
+    def check_pinned(self, key: Mapping[str, AttributeValue]) -> None:
+        """ValidationException if what a statement's WHERE pins has another type than the key, or cannot be a key."""
         for name, type_ in self._typed:
             if type_ not in key[name]:
-                raise validation("The provided key element does not match the schema")
+                raise validation(
+                    f"Key attribute's data type should match its data type in table's schema: Key {name}"
+                )
         self.check_values(key)
 
     def check_item(self, item: Mapping[str, AttributeValue]) -> None:
@@ -132,8 +136,13 @@ class KeySchema:
             if size > _MAX_RANGE_BYTES:
                 self._check_size(name, size)
 
-    def check_index_values(self, item: Mapping[str, AttributeValue], index: str) -> None:
-        """ValidationException if an item may not be stored because of this index's key attributes."""
+    def check_index_values(
+        self, item: Mapping[str, AttributeValue], index: str, refusal: str = PUT_INDEX_KEY
+    ) -> None:
+        """ValidationException if an item may not be stored because of this index's key attributes.
+
+        ``refusal`` is how an empty value is spoken of, which differs between PutItem and updates.
+        """
         for name, type_ in self._typed:
             value = item.get(name)
             if value is None:
@@ -144,10 +153,8 @@ class KeySchema:
                     f"{name} Expected: {type_} Actual: {next(iter(value))} IndexName: {index}"
                 )
             if not value[type_]:
-                raise validation(
-                    f"{_NOT_VALID}A value specified for a secondary index key is not supported. "
-                    f"{_EMPTY.format(_KINDS[type_])} IndexName: {index}, IndexKey: {name}"
-                )
+                where = f" IndexName: {index}, IndexKey: {name}" if refusal is PUT_INDEX_KEY else ""
+                raise validation(f"{_NOT_VALID}{refusal} {_EMPTY.format(_KINDS[type_])}{where}")
             size = value_size(value) if type_ != "N" else 0
             if size > _MAX_RANGE_BYTES:
                 self._check_size(name, size)
