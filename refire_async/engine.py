@@ -18,7 +18,7 @@ from refire_async.checkpoint.journal import Journal
 from refire_async.checkpoint.ledger import Ledger
 from refire_async.checkpoint.lock import locked
 from refire_async.checkpoint.store import SavedRun, Store, spec_from_json, spec_to_json
-from refire_async.errors import CheckpointRefusedError, ExitCode, RefireError
+from refire_async.errors import CheckpointRefusedError, ExitCode, RefireError, RefusedError
 from refire_async.events import Emit, RunEnded, RunStarted
 from refire_async.model.capacity import TABLE
 from refire_async.model.marker import DEFAULT_ATTRIBUTE, Marker
@@ -28,6 +28,7 @@ from refire_async.pacing.capacity import ceilings
 from refire_async.pipeline import StopRequest, run_pipeline
 from refire_async.planner import choose_segments, choose_workers
 from refire_async.settings import Budget, Connection, ResumeSettings, RunSettings, Tuning
+from refire_async.wire.errors import WireError
 from refire_async.wire.session import Session, open_session
 
 __all__ = ["StopRequest", "resume", "run"]
@@ -95,7 +96,7 @@ async def resume(settings: ResumeSettings, *, emit: Emit, stop: StopRequest) -> 
             )
         connection = _merge(saved.connection, settings.connection)
         async with open_session(connection, CONCURRENCY) as session:
-            table = await session.control.describe_table(saved.spec.table)
+            table = await _describe(session, saved.spec.table)
             _check_table(path, saved.spec, table)
             preflight.check_marker(table, saved.spec.marker.attribute)
             kinesis = () if table.stream.enabled else await session.control.kinesis_destinations(table.name)
@@ -112,9 +113,21 @@ async def resume(settings: ResumeSettings, *, emit: Emit, stop: StopRequest) -> 
             return await _sit(session, sitting, store, emit=emit, stop=stop)
 
 
+async def _describe(session: Session, name: str) -> Table:
+    try:
+        return await session.control.describe_table(name)
+    except WireError as error:
+        if not error.code.startswith("ResourceNotFound"):
+            raise
+        raise RefusedError(
+            f"there is no table {name} in {session.region} ({session.endpoint})",
+            "check --table, --region, --profile and --endpoint-url",
+        ) from error
+
+
 async def _specify(session: Session, settings: RunSettings) -> tuple[RunSpec, Table]:
     """What the run is, checked against the table."""
-    table = await session.control.describe_table(settings.table)
+    table = await _describe(session, settings.table)
     attribute = settings.marker_attribute or DEFAULT_ATTRIBUTE[settings.marker]
     preflight.check_marker(table, attribute)
     selection = preflight.select(table, settings.choice)

@@ -80,17 +80,8 @@ def _sitting(settings: RunSettings | ResumeSettings) -> Sitting:
 
 
 def json_line(result: Result) -> str:
-    """The summary as one line of JSON; a dry run adds what it found as `dry_run`."""
-    fields = result.summary.to_json()
-    if result.dry_run is not None:
-        found = result.dry_run
-        fields["dry_run"] = {
-            "items": found.items,
-            "wcu": round(found.wcu, 1),
-            "rcu": round(found.rcu, 1),
-            "more": found.more,
-        }
-    return orjson.dumps(fields).decode()
+    """The summary as one line of JSON. A dry run says with the same fields what would be touched and cost."""
+    return orjson.dumps(result.summary.to_json()).decode()
 
 
 async def _drive(sitting: Sitting, output: Output, hints: Hints) -> tuple[Result, RunSpec | None]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import orjson
 
 from refire_async.model.keys import Item, Key
-from refire_async.wire.dataplane import DataPlane
+from refire_async.wire.dataplane import DataPlane, parse_reply
 
 LARGEST = 100
 """Keys in one BatchGetItem (DynamoDB Developer Guide: Quotas)."""
@@ -47,8 +47,8 @@ class Lookup:
             "RequestItems": {self._table: {**self._request, "Keys": keys}},
             "ReturnConsumedCapacity": "TOTAL",
         }
-        reply = orjson.loads(await self._data.call("BatchGetItem", orjson.dumps(body)))
+        reply = parse_reply(await self._data.call("BatchGetItem", orjson.dumps(body)), "Responses")
         left = reply.get("UnprocessedKeys", {}).get(self._table, {}).get("Keys", [])
         consumed = reply.get("ConsumedCapacity")
         rcu = sum(float(entry.get("CapacityUnits", 0.0)) for entry in consumed) if consumed else None
-        return Found(reply.get("Responses", {}).get(self._table, []), left, rcu)
+        return Found(reply["Responses"].get(self._table, []), left, rcu)

@@ -14,7 +14,7 @@ from refire_async.model.selection import Selection
 from refire_async.model.units import RCU_BYTES
 from refire_async.sources.base import SourcePage
 from refire_async.sources.sort_key import sort_key_condition
-from refire_async.wire.dataplane import DataPlane
+from refire_async.wire.dataplane import DataPlane, parse_reply
 
 FEW = 20
 """Below this many items a page's rounded units say little of an item's size."""
@@ -49,7 +49,7 @@ class TableSource:
             request["TotalSegments"] = self.total_segments
         if cursor is not None:
             request["ExclusiveStartKey"] = cursor
-        reply = orjson.loads(await self._data.call(self._operation, orjson.dumps(request)))
+        reply = parse_reply(await self._data.call(self._operation, orjson.dumps(request)), "Items")
         rcu = float((reply.get("ConsumedCapacity") or {}).get("CapacityUnits", 0.0))
         scanned = reply["ScannedCount"]
         item_bytes = None

@@ -1,6 +1,10 @@
 """The hot calls: bytes in, bytes out, one attempt."""
 
-from refire_async.wire.errors import error_of
+from typing import Any
+
+import orjson
+
+from refire_async.wire.errors import error_of, lost_answer
 from refire_async.wire.types import Request, Transport
 
 
@@ -20,3 +24,18 @@ class DataPlane:
         if response.status != 200:
             raise error_of(response, operation)
         return response.body
+
+
+def parse_reply(body: bytes, member: str | None = None) -> dict[str, Any]:
+    """The JSON object of a 200, which must have `member` where one is given.
+
+    Raises:
+        WireError: it is something else (a gateway's page, say), so what became of the request is not known.
+    """
+    try:
+        reply = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        reply = None
+    if not isinstance(reply, dict) or (member is not None and member not in reply):
+        raise lost_answer("UnreadableAnswer", "the answer is not what DynamoDB sends")
+    return reply

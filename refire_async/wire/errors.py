@@ -74,13 +74,16 @@ _BY_NAME: dict[str, Disposition] = {
             "ExpiredIterator",
             "ReplicatedWriteConflict",
             "ResourceInUse",
-            "ServiceUnavailable",
             "TransactionConflict",
             "TransactionInProgress",
         ),
         Disposition.RETRY,
     ),
-    **dict.fromkeys(("InternalFailure", "InternalServer", "InternalServerError"), Disposition.UNKNOWN),
+    # A 503 can come from a front end that had passed the write on: only the service itself knows.
+    **dict.fromkeys(
+        ("InternalFailure", "InternalServer", "InternalServerError", "ServiceUnavailable"),
+        Disposition.UNKNOWN,
+    ),
     "ConditionalCheckFailed": Disposition.CONDITION,
     **dict.fromkeys(
         ("DuplicateItem", "ItemCollectionSizeLimitExceeded", "Validation", "ValidationError"),

@@ -12,8 +12,8 @@ import orjson
 from refire_async.model.capacity import Consumed, parse_consumed
 from refire_async.model.keys import Item, KeySchema
 from refire_async.model.marker import Marker
-from refire_async.wire.dataplane import DataPlane
-from refire_async.wire.errors import member_disposition
+from refire_async.wire.dataplane import DataPlane, parse_reply
+from refire_async.wire.errors import lost_answer, member_disposition
 from refire_async.writers.base import MemberError, WriteReply
 
 LARGEST = 25
@@ -69,12 +69,17 @@ class PartiqlWriter:
 
     async def write(self, items: Sequence[Item]) -> WriteReply:
         """See `Writer.write`."""
-        return parse_batch(await self._data.call("BatchExecuteStatement", self.encode(items)))
+        return parse_batch(await self._data.call("BatchExecuteStatement", self.encode(items)), len(items))
 
 
-def parse_batch(body: bytes) -> WriteReply:
-    """The reply to one batch, its members looked at only where one of them failed."""
-    reply = orjson.loads(body)
+def parse_batch(body: bytes, size: int) -> WriteReply:
+    """The reply to one batch of `size`, its members looked at only where one of them failed.
+
+    Raises WireError if it is not such a reply.
+    """
+    reply = parse_reply(body, "Responses")
+    if len(reply["Responses"]) != size:
+        raise lost_answer("UnreadableAnswer", "the answer does not have one member per statement")
     consumed = _consumed(reply.get("ConsumedCapacity"))
     if b'"Error"' not in body:
         return WriteReply(consumed)

@@ -11,7 +11,7 @@ import orjson
 from refire_async.model.capacity import parse_consumed
 from refire_async.model.keys import Item, KeySchema
 from refire_async.model.marker import Marker
-from refire_async.wire.dataplane import DataPlane
+from refire_async.wire.dataplane import DataPlane, parse_reply
 from refire_async.wire.errors import Disposition, WireError
 from refire_async.writers.base import MemberError, WriteReply
 
@@ -57,5 +57,5 @@ class UpdateWriter:
                 # A failed condition has its price, but the reply does not tell it.
                 return WriteReply(None, {0: MemberError(error.code, error.disposition, error.detail)})
             raise
-        consumed = orjson.loads(body).get("ConsumedCapacity")
+        consumed = parse_reply(body).get("ConsumedCapacity")
         return WriteReply(parse_consumed(consumed) if consumed else None)
