@@ -7,8 +7,8 @@ from typing import NoReturn
 import click
 
 from refire_async import __version__
-from refire_async.cli.boundary import guarded
-from refire_async.cli.help import LazyGroup
+from refire_async.cli.boundary import guarded, open_streams
+from refire_async.cli.help import LazyGroup, printing_option
 
 COMMANDS = {
     "run": "Fire the stream event of every selected item again.",
@@ -34,7 +34,7 @@ START = (
     options_metavar="",
     epilog="Ctrl-C stops a run in good order. Every command has --help, with examples.",
 )
-@click.version_option(__version__, prog_name="refire", message="%(prog)s %(version)s")
+@printing_option("--version", help="Show the version and exit.", text=lambda _ctx: f"refire {__version__}")
 def program() -> None:
     """Make DynamoDB Streams fire again for items that are already in a table."""
 
@@ -51,4 +51,5 @@ def invoke(arguments: Sequence[str]) -> int:
 
 def main() -> NoReturn:
     """`refire` and `python -m refire_async`."""
+    open_streams()
     sys.exit(invoke(sys.argv[1:]))

@@ -12,6 +12,20 @@ from refire_async.errors import ExitCode, RefireError, UsageError
 from refire_async.report.text import one_line
 
 
+def open_streams() -> None:
+    """Put the null device where the caller closed standard output or error (`>&-`).
+
+    Python has None there then, and the next file to be opened, such as a checkpoint, would get its number.
+    """
+    for name, number in (("stdin", 0), ("stdout", 1), ("stderr", 2)):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            if descriptor != number:
+                os.dup2(descriptor, number)
+                os.close(descriptor)
+            setattr(sys, name, os.fdopen(number, "r" if name == "stdin" else "w", encoding="utf-8"))
+
+
 def guarded(work: Callable[[], int]) -> int:
     """The exit code of `work`, or of the error that ended it, which is told in one line."""
     try:

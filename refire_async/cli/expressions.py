@@ -4,6 +4,7 @@ import json
 import re
 from base64 import b64decode
 from collections.abc import Callable
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -19,10 +20,11 @@ _STRING_TYPES = ("S", "N", "B")
 _SET_TYPES = ("SS", "NS", "BS")
 
 
-class _NumberText(str):
+@dataclass(frozen=True, slots=True)
+class _Number:
     """A JSON number exactly as it was written."""
 
-    __slots__ = ()
+    text: str
 
 
 def parse_names(text: str, where: str) -> Names:
@@ -30,7 +32,7 @@ def parse_names(text: str, where: str) -> Names:
     pairs = []
     for placeholder, name in _object(text, where, '{"#s": "status"}').items():
         _check_placeholder(placeholder, "#", where)
-        if not isinstance(name, str) or isinstance(name, _NumberText) or not name:
+        if not isinstance(name, str) or not name:
             raise UsageError(
                 f"{where}: {placeholder} must stand for the name of an attribute",
                 'for example {"#s": "status"}',
@@ -83,8 +85,8 @@ def check_placeholders(option: str, expression: str | None, names: Names, values
 def to_attribute_value(value: Any) -> AttributeValue:  # noqa: PLR0911 - one return per type
     """A parsed JSON value as DynamoDB JSON. Raises ValueError with a reason."""
     match value:
-        case _NumberText():
-            return {"N": check_number(value)}
+        case _Number(text):
+            return {"N": check_number(text)}
         case bool():
             return {"BOOL": value}
         case str():
@@ -129,8 +131,8 @@ def _object(text: str, where: str, example: str) -> dict[str, Any]:
     try:
         parsed = json.loads(
             text,
-            parse_int=_NumberText,
-            parse_float=_NumberText,
+            parse_int=_Number,
+            parse_float=_Number,
             parse_constant=_no_constant,
             object_pairs_hook=_without_doubles,
         )

@@ -2,16 +2,37 @@
 
 import difflib
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
 import click
 
+from refire_async.cli.boundary import print_result
 from refire_async.cli.params import Option
 from refire_async.errors import UsageError
 
-CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+CONTEXT = {"help_option_names": [], "max_content_width": 100}
+
+
+def printing_option(
+    *names: str,
+    text: Callable[[click.Context], str],
+    help: str,  # noqa: A002 - click's name for it
+) -> Callable[[click.decorators.FC], click.decorators.FC]:
+    """An option that prints `text` as a result and ends the program."""
+
+    def show(ctx: click.Context, _param: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's interface
+        if value and not ctx.resilient_parsing:
+            print_result(text(ctx))
+            ctx.exit()
+
+    return click.option(*names, is_flag=True, is_eager=True, expose_value=False, callback=show, help=help)
+
+
+def _add_help(command: click.Command) -> None:
+    """Click's own help option cannot deal with a reader that has gone away."""
+    printing_option("-h", "--help", text=click.Context.get_help, help="Show this message and exit.")(command)
 
 
 class Command(click.Command):
@@ -28,6 +49,7 @@ class Command(click.Command):
         super().__init__(*args, **settings)
         self.examples = examples
         self.unexpected = unexpected
+        _add_help(self)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """As click does, but an argument too many names what was probably meant."""
@@ -107,6 +129,7 @@ class LazyGroup(click.Group):
         super().__init__(*args, context_settings=CONTEXT, **settings)
         self._lazy = lazy
         self._start = start
+        _add_help(self)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """As click does, but a missing command is a UsageError."""

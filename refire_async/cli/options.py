@@ -159,7 +159,7 @@ selection = _together(
 )
 
 max_items = option(
-    SELECTION,
+    "Safety",
     "--max-items",
     Whole("N", "--max-items 1000", 1, 10**15),
     "Stop after this many items (the run can be resumed).",

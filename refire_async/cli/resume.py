@@ -42,9 +42,9 @@ def saved_run(function: Callable[..., Any]) -> Callable[..., Any]:
 )
 @saved_run
 @options.connection
-@options.max_items
 @options.budget
 @options.workers
+@options.max_items
 @options.ignore
 @options.yes
 @options.output

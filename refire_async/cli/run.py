@@ -28,11 +28,11 @@ from refire_async.settings import RunSettings
 @options.table
 @options.connection
 @options.selection
-@options.max_items
 @options.marker
 @options.budget
 @options.segments
 @options.workers
+@options.max_items
 @options.checkpoint
 @options.option(
     "Safety",

@@ -1,0 +1,159 @@
+"""Whatever happens inside ends as one line and an exit code; a bug leaves a file that only its user can read."""
+
+import asyncio
+import os
+import re
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import anyio
+import pytest
+
+from refire_async.cli import boundary
+from refire_async.errors import (
+    CheckpointRefusedError,
+    ExitCode,
+    RefireError,
+    RefusedError,
+    StoppedError,
+    UsageError,
+)
+from refire_async.model.run import Result
+from tests.cli.conftest import Ended, FakeEngine
+from tests.report.samples import summary
+
+RUN = ("run", "--table", "orders")
+
+
+def failing(fake_engine: FakeEngine, error: BaseException) -> None:
+    """Make the engine raise this."""
+
+    async def course(_emit, _stop):
+        await anyio.lowlevel.checkpoint()
+        raise error
+
+    fake_engine.course = course
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"), [(UsageError, 2), (RefusedError, 10), (CheckpointRefusedError, 11), (StoppedError, 3)]
+)
+def test_error_of_the_engine(
+    refire: Callable[..., Ended], fake_engine: FakeEngine, kind: type[RefireError], code: int
+) -> None:
+    """What the engine raises comes out of all task groups as its line and exit code; --json changes nothing."""
+    failing(fake_engine, kind("it\nis\x1b[31m wrong", "mend it"))
+    for arguments in (RUN, (*RUN, "--json")):
+        ended = refire(*arguments)
+        assert (ended.code, ended.out) == (code, "")
+        assert ended.err == "refire: it is [31m wrong; mend it\n"
+
+
+def test_refusal_after_the_start(refire: Callable[..., Ended], fake_engine: FakeEngine) -> None:
+    """A permission that is missing at the first write: nothing was written, so there is no result."""
+
+    async def course(_emit, _stop):
+        await anyio.lowlevel.checkpoint()
+        return Result(summary("failed"), ExitCode.REFUSED, "no permission; grant it")
+
+    fake_engine.course = course
+    ended = refire(*RUN, "--json")
+    assert (ended.code, ended.out, ended.err) == (10, "", "refire: no permission; grant it\n")
+
+
+def test_several_errors_at_once() -> None:
+    """Of several a bug is told, wherever it stands, because it must not go unseen."""
+    group = ExceptionGroup("", [RefusedError("a"), ExceptionGroup("", [StoppedError("b"), KeyError("c")])])
+    assert isinstance(boundary._single(group), KeyError)
+    assert str(boundary._single(ExceptionGroup("", [RefusedError("a"), StoppedError("b")]))) == "a"
+
+
+def test_bug(refire: Callable[..., Ended], fake_engine: FakeEngine, state: Path) -> None:
+    """Exit code 1; the line names a file with the traceback, without values of variables, mode 0600."""
+    password = "hunter2"
+
+    async def course(_emit, _stop):
+        secret = password
+        await anyio.lowlevel.checkpoint()
+        raise ZeroDivisionError(len(secret))
+
+    fake_engine.course = course
+    ended = refire(*RUN, "--key-value", "ann@example.org")
+    assert (ended.code, ended.out) == (1, "")
+    assert len(ended.err.splitlines()) == 1
+    match = re.fullmatch(r"refire: this is a bug: ZeroDivisionError; please report it with (.+)\n", ended.err)
+    assert match is not None
+    path = Path(match[1])
+    assert path.is_relative_to(state)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    text = path.read_text()
+    assert "ZeroDivisionError: 7" in text
+    assert "test_boundary.py" in text
+    assert password not in text
+    assert "ann@example.org" not in text
+
+
+def test_bug_without_a_state_folder(
+    refire: Callable[..., Ended], fake_engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the state folder cannot be made, the file is made elsewhere."""
+    monkeypatch.setenv("XDG_STATE_HOME", "/dev/null")
+    failing(fake_engine, ZeroDivisionError())
+    ended = refire(*RUN)
+    assert ended.code == 1
+    path = Path(ended.err.strip().rpartition(" ")[2])
+    assert "ZeroDivisionError" in path.read_text()
+    path.unlink()
+    path.parent.rmdir()
+
+
+def test_interrupt_before_the_engine(capfd: pytest.CaptureFixture[str]) -> None:
+    """Ctrl-C while the program still starts."""
+
+    def work() -> int:
+        raise KeyboardInterrupt
+
+    assert boundary.guarded(work) == 130
+    assert capfd.readouterr().err == "refire: interrupted before anything was written\n"
+
+
+def test_cancelled_loop_is_a_bug(capfd: pytest.CaptureFixture[str], state: Path) -> None:
+    """Nothing that is not an ordinary exception is swallowed."""
+
+    def work() -> int:
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        boundary.guarded(work)
+    assert capfd.readouterr().err == ""
+    assert not state.exists()
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("status",), ("status", "--json")])
+def test_reader_of_results_that_has_gone(state: Path, arguments: tuple[str, ...]) -> None:
+    """`refire … | head` ends without a word about pipes, with the exit code of the work."""
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    with os.fdopen(write_end, "wb") as stdout:
+        child = subprocess.run(
+            [sys.executable, "-m", "refire_async", *arguments],
+            stdout=stdout,
+            stderr=subprocess.PIPE,
+            env={"PATH": os.defpath, "XDG_STATE_HOME": str(state), "HOME": str(state)},
+            check=False,
+        )
+    assert (child.returncode, child.stderr) == (0, b"")
+
+
+def test_closed_standard_output(state: Path) -> None:
+    """`refire status >&-` is no bug either."""
+    child = subprocess.run(
+        ["/bin/sh", "-c", 'exec "$0" -m refire_async status >&-', sys.executable],
+        stderr=subprocess.PIPE,
+        env={"PATH": os.defpath, "XDG_STATE_HOME": str(state), "HOME": str(state)},
+        check=False,
+    )
+    assert (child.returncode, child.stderr) == (0, b"")

@@ -1,0 +1,93 @@
+"""Help is short, complete and quick."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+
+import click
+import pytest
+
+from refire_async import preflight
+from refire_async.cli import COMMANDS, program
+from refire_async.cli.help import Command
+from refire_async.cli.options import FINDINGS
+from refire_async.cli.params import Option
+from refire_async.model.keys import KeySchema
+from refire_async.model.table import Stream, Table, Throughput
+from tests.cli.conftest import Ended
+
+
+def command_of(name: str) -> Command:
+    """The command of that name."""
+    command = program.get_command(click.Context(program), name)
+    assert isinstance(command, Command)
+    return command
+
+
+def test_overall_help_fits_a_screen(refire: Callable[..., Ended]) -> None:
+    """24 lines of 80 columns hold it; the commands that a first-time user needs come first."""
+    ended = refire("--help")
+    assert (ended.code, ended.err) == (0, "")
+    lines = ended.out.splitlines()
+    assert len(lines) <= 23
+    assert max(map(len, lines)) <= 80
+    start = ended.out.index("Start here")
+    assert start < ended.out.index("refire demo") < ended.out.index("--dry-run") < ended.out.index("Commands")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_of_a_command(refire: Callable[..., Ended], name: str) -> None:
+    """Two examples that parse, every option, how to set it in the environment, no line over 80 columns."""
+    ended = refire(name, "--help")
+    assert (ended.code, ended.err) == (0, "")
+    assert max(map(len, ended.out.splitlines())) <= 80
+    command = command_of(name)
+    assert len(command.examples) == 2
+    for _, example in command.examples:
+        assert f"  {example}\n" in ended.out
+        program_name, command_name, *_ = example.split()
+        assert (program_name, command_name) == ("refire", name)
+    options = [param for param in command.params if isinstance(param, Option)]
+    assert options
+    for option in options:
+        assert option.opts[0] in ended.out
+        assert option.help
+        assert option.group
+        assert option.own_variable == "REFIRE_" + option.opts[0][2:].replace("-", "_").upper()
+    assert f"{options[0].own_variable} stands for {options[0].opts[0]}" in " ".join(ended.out.split())
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--help",), ("--version",), ("run", "--help"), ("run", "--tabel", "x")]
+)
+def test_nothing_heavy_is_imported(arguments: tuple[str, ...]) -> None:
+    """Help and typos come without the engine, AWS libraries or a terminal library."""
+    code = (
+        "import sys\n"
+        "from refire_async.cli import invoke\n"
+        f"invoke({arguments!r})\n"
+        "heavy = {'aioboto3', 'aiohttp', 'rich', 'structlog', 'anyio', 'orjson', 'refire_async.engine'}\n"
+        "print(sorted(heavy & set(sys.modules)), file=sys.stderr)\n"
+    )
+    child = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert child.stderr.splitlines()[-1] == "[]"
+
+
+def test_every_finding_that_stops_can_be_ignored_by_name() -> None:
+    """The names that --ignore knows are those of preflight, no more and no less."""
+    table = Table(
+        name="orders",
+        arn="arn",
+        table_id="id",
+        status="CREATING",
+        keys=KeySchema("pk", "S"),
+        billing="PAY_PER_REQUEST",
+        throughput=Throughput(),
+        indexes=(),
+        stream=Stream(enabled=False),
+        item_count=0,
+        size_bytes=0,
+        replicas=("eu-west-1",),
+    )
+    stops = {finding.id for finding in preflight.findings(table, ()) if finding.level == "stop"}
+    assert stops == set(FINDINGS)

@@ -1,0 +1,155 @@
+"""From options and environment to the settings that the engine takes."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from refire_async.settings import Budget, Choice, Connection, ResumeSettings, RunSettings, Tuning
+from tests.cli.conftest import Ended, FakeEngine
+
+
+def test_defaults(refire: Callable[..., Ended], fake_engine: FakeEngine) -> None:
+    """A table alone is enough, and every default is the engine's."""
+    assert refire("run", "--table", "orders").code == 0
+    assert fake_engine.seen == [RunSettings(table="orders")]
+
+
+EVERYTHING = RunSettings(
+    table="orders",
+    connection=Connection("eu-west-1", "prod", "http://127.0.0.1:8000"),
+    choice=Choice(
+        index="by-day",
+        key_name="day",
+        key_value="-5",
+        key_type="N",
+        sort_key_condition="between a and b",
+        filter="#s = :open AND size(items) > :n",
+        names=(("#s", "status"),),
+        values=((":open", {"S": "OPEN"}), (":n", {"N": "2"})),
+    ),
+    marker="stamp",
+    marker_attribute="refired by",
+    budget=Budget(wcu_percent=12.5, max_wcu=500.0, max_rcu=1000.0, max_rate=0.5),
+    tuning=Tuning(segments=64, workers=7, writer="update"),
+    max_items=10,
+    run_id="fix-1",
+    dry_run=True,
+    ignore=frozenset(("stream-disabled", "table-status")),
+)
+
+OPTIONS = {
+    "--table": "orders",
+    "--region": "eu-west-1",
+    "--profile": "prod",
+    "--endpoint-url": "http://127.0.0.1:8000",
+    "--index": "by-day",
+    "--key-name": "day",
+    "--key-value": "-5",
+    "--key-type": "n",
+    "--sort-key-condition": "between a and b",
+    "--filter": "#s = :open AND size(items) > :n",
+    "--names": '{"#s": "status"}',
+    "--values": '{":open": "OPEN", ":n": {"N": "2"}}',
+    "--marker": "STAMP",
+    "--marker-attribute": "refired by",
+    "--wcu-percent": "12.5",
+    "--max-wcu": "500",
+    "--max-rcu": "1e3",
+    "--max-rate": "0.5",
+    "--segments": "64",
+    "--workers": "7",
+    "--writer": "update",
+    "--max-items": "10",
+    "--run-id": "fix-1",
+}
+
+
+def test_every_option(refire: Callable[..., Ended], fake_engine: FakeEngine) -> None:
+    """Each option arrives where it belongs; --ignore can be repeated."""
+    arguments = [word for pair in OPTIONS.items() for word in pair]
+    ignored = ("--ignore", "stream-disabled", "--ignore", "table-status")
+    assert refire("run", *arguments, *ignored, "--dry-run", "--yes").code == 0
+    assert fake_engine.seen == [EVERYTHING]
+
+
+def test_every_option_from_the_environment(
+    refire: Callable[..., Ended], fake_engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same settings without a single flag."""
+    for option, value in OPTIONS.items():
+        monkeypatch.setenv("REFIRE_" + option[2:].replace("-", "_").upper(), value)
+    monkeypatch.setenv("REFIRE_IGNORE", "stream-disabled,table-status")
+    monkeypatch.setenv("REFIRE_DRY_RUN", "1")
+    monkeypatch.setenv("REFIRE_JSON", "0")
+    ended = refire("run")
+    assert ended.code == 0, ended.err
+    assert fake_engine.seen == [EVERYTHING]
+    assert not ended.out.startswith("{")
+
+
+def test_environment_of_the_known_script(
+    refire: Callable[..., Ended], fake_engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`DynamoTable`, `HashKeyName` and `HashKeyValue` are understood; our own variables rule over them."""
+    monkeypatch.setenv("DynamoTable", "old-orders")
+    monkeypatch.setenv("HashKeyName", "customer")
+    monkeypatch.setenv("HashKeyValue", "c-42")
+    assert refire("run").code == 0
+    monkeypatch.setenv("REFIRE_TABLE", "orders")
+    assert refire("run").code == 0
+    assert refire("run", "--table", "other", "--key-value", "c-43").code == 0
+    choice = Choice(key_name="customer", key_value="c-42")
+    assert fake_engine.seen == [
+        RunSettings(table="old-orders", choice=choice),
+        RunSettings(table="orders", choice=choice),
+        RunSettings(table="other", choice=Choice(key_name="customer", key_value="c-43")),
+    ]
+
+
+def test_empty_variables_of_the_known_script(
+    refire: Callable[..., Ended], fake_engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The known script took empty ones as not given."""
+    monkeypatch.setenv("HashKeyName", "")
+    monkeypatch.setenv("HashKeyValue", "")
+    assert refire("run", "--table", "orders").code == 0
+    assert fake_engine.seen == [RunSettings(table="orders")]
+
+
+def test_files(refire: Callable[..., Ended], fake_engine: FakeEngine, tmp_path: Path) -> None:
+    """Paths go to the engine as given; the checkpoint's file need not be there yet."""
+    keys = tmp_path / "keys.jsonl"
+    keys.touch()
+    checkpoint = tmp_path / "x.refire"
+    ended = refire("run", "--table", "orders", "--keys-file", str(keys), "--checkpoint", str(checkpoint))
+    assert ended.code == 0, ended.err
+    assert fake_engine.seen == [
+        RunSettings(table="orders", choice=Choice(keys_file=keys), checkpoint=checkpoint)
+    ]
+
+
+def test_table_by_arn(refire: Callable[..., Ended], fake_engine: FakeEngine) -> None:
+    """DynamoDB takes an ARN wherever it takes a table's name."""
+    arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/orders"
+    assert refire("run", "--table", arn).code == 0
+    assert fake_engine.seen == [RunSettings(table=arn)]
+
+
+def test_resume(refire: Callable[..., Ended], fake_engine: FakeEngine, tmp_path: Path) -> None:
+    """A resumed run takes its checkpoint, and the speed that is wanted now."""
+    checkpoint = tmp_path / "x.refire"
+    checkpoint.touch()
+    arguments = ("--checkpoint", str(checkpoint), "--wcu-percent", "40", "--region", "eu-west-1")
+    ended = refire("resume", *arguments, "--workers", "3", "--max-items", "5", "--ignore", "stream-disabled")
+    assert ended.code == 0, ended.err
+    assert fake_engine.seen == [
+        ResumeSettings(
+            checkpoint,
+            connection=Connection("eu-west-1"),
+            budget=Budget(wcu_percent=40),
+            tuning=Tuning(workers=3),
+            max_items=5,
+            ignore=frozenset(("stream-disabled",)),
+        )
+    ]

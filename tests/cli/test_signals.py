@@ -1,0 +1,118 @@
+"""Ctrl-C and SIGTERM: the first drains, the second cuts off, and both leave a run that can be resumed."""
+
+import os
+import signal
+from collections.abc import Callable
+
+import anyio
+import pytest
+
+from refire_async import engine
+from refire_async.errors import ExitCode
+from refire_async.events import Emit, RunEnded, Stopping
+from refire_async.model.run import Result
+from tests.cli.conftest import Ended, FakeEngine
+from tests.report.samples import started, summary
+
+RUN = ("run", "--table", "orders", "--max-wcu", "50")
+CODES = {"interrupted": ExitCode.INTERRUPTED, "terminated": ExitCode.STOPPED}
+
+
+async def until_asked(stop: engine.StopRequest) -> str:
+    """Wait until the engine is asked to stop, as its own parts do; the reason."""
+    asked = anyio.Event()
+    stop.listen(asked.set)
+    await asked.wait()
+    assert stop.reason is not None
+    return stop.reason
+
+
+@pytest.mark.parametrize(
+    ("number", "reason", "code"), [(signal.SIGINT, "interrupted", 130), (signal.SIGTERM, "terminated", 3)]
+)
+def test_first_signal_drains(
+    refire: Callable[..., Ended], fake_engine: FakeEngine, number: signal.Signals, reason: str, code: int
+) -> None:
+    """The engine is asked to stop, with the reason; the result has its exit code and how to go on."""
+
+    async def course(emit: Emit, stop: engine.StopRequest) -> Result:
+        emit(started())
+        os.kill(os.getpid(), number)
+        assert await until_asked(stop) == reason
+        emit(Stopping(reason))
+        emit(RunEnded(summary("stopped", scanned=3, touched=3)))
+        return Result(summary("stopped", scanned=3, touched=3), CODES[reason], reason)
+
+    fake_engine.course = course
+    ended = refire(*RUN)
+    assert ended.code == code
+    assert "a second signal stops at once" in ended.err
+    assert ended.out.endswith("Resume with: refire resume run-1 --max-wcu 50\n")
+
+
+@pytest.mark.parametrize(("second", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 3)])
+def test_second_signal_cuts_off(
+    refire: Callable[..., Ended], fake_engine: FakeEngine, second: signal.Signals, code: int
+) -> None:
+    """An engine that does not come to an end is cancelled; there is no result, but a way to go on."""
+    cancelled = False
+
+    async def course(emit: Emit, stop: engine.StopRequest) -> Result:
+        nonlocal cancelled
+        emit(started())
+        os.kill(os.getpid(), signal.SIGINT)
+        await until_asked(stop)
+        os.kill(os.getpid(), second)
+        try:
+            await anyio.sleep_forever()
+        finally:
+            cancelled = True
+
+    fake_engine.course = course
+    ended = refire(*RUN, "--json")
+    assert ended.code == code
+    assert cancelled
+    assert ended.out == ""
+    assert (
+        ended.err.splitlines()[-1] == "refire: stopped at once; resume with: refire resume run-1 --max-wcu 50"
+    )
+
+
+def test_cut_off_before_the_start(refire: Callable[..., Ended], fake_engine: FakeEngine) -> None:
+    """Before the first write is allowed there is nothing to resume."""
+
+    async def course(_emit: Emit, stop: engine.StopRequest) -> Result:
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGINT)
+            await until_asked(stop)
+        await anyio.sleep_forever()
+
+    fake_engine.course = course
+    ended = refire(*RUN)
+    assert ended.code == 130
+    assert ended.err.splitlines()[-1] == "refire: stopped at once, before anything was written"
+
+
+def test_result_in_spite_of_a_second_signal(refire: Callable[..., Ended], fake_engine: FakeEngine) -> None:
+    """An engine that finishes what it saves keeps its result."""
+
+    async def course(emit: Emit, stop: engine.StopRequest) -> Result:
+        emit(started())
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGINT)
+            await until_asked(stop)
+        with anyio.CancelScope(shield=True):
+            await anyio.wait_all_tasks_blocked()
+        return Result(summary("stopped"), ExitCode.INTERRUPTED, "interrupted")
+
+    fake_engine.course = course
+    ended = refire(*RUN)
+    assert ended.code == 130
+    assert "Resume with" in ended.out
+
+
+def test_handlers_are_put_back(refire: Callable[..., Ended], fake_engine: FakeEngine) -> None:
+    """After a run signals do what they did before."""
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    assert refire(*RUN).code == 0
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
