@@ -7,7 +7,7 @@ import pytest
 
 from refire_async.sandbox.config import SandboxConfig
 from refire_async.sandbox.process import SandboxProcess
-from tests.support.backends import Backend, connected
+from tests.support.backends import Backend, BackendName, connected
 from tests.support.dynamodb_local import DynamoDBLocalUnavailableError, running_dynamodb_local
 from tests.support.tables import Table, create_table
 
@@ -20,7 +20,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def dynamodb_local_url() -> Iterator[str]:
-    """The URL of a DynamoDB Local that lives as long as the test session. Use unique table names."""
+    """The URL of a DynamoDB Local that lives as long as the test session.
+
+    Each access key id has a database of its own there.
+    """
     with contextlib.ExitStack() as stack:
         try:
             url = stack.enter_context(running_dynamodb_local())
@@ -38,10 +41,16 @@ def sandbox_url() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session", params=["dynamodb-local", "sandbox"])
-def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
-    """Something that speaks DynamoDB: each test runs once against every one."""
-    url = request.getfixturevalue(f"{request.param.replace('-', '_')}_url")
-    with connected(request.param, url) as connection:
+def backend_name(request: pytest.FixtureRequest) -> BackendName:
+    """Which DynamoDB to run against: each test that has a backend runs once against every one."""
+    return request.param
+
+
+@pytest.fixture
+def backend(backend_name: BackendName, request: pytest.FixtureRequest) -> Iterator[Backend]:
+    """A running DynamoDB, to this test without any table of another on DynamoDB Local."""
+    url = request.getfixturevalue(f"{backend_name.replace('-', '_')}_url")
+    with connected(backend_name, url) as connection:
         yield connection
 
 

@@ -118,7 +118,13 @@ class TestSnapshot:
 
     @pytest.mark.parametrize(
         ("old", "new"),
-        [(None, "1"), ("7", "8"), ("-1", "0"), ("1.5", "2.5"), ("10000000000", "10000000001")],
+        [
+            (None, "1"),
+            ("7", "8"),
+            ("-1", "0"),
+            ("1.5", "2.5"),
+            ("12345678901234567890123456789012345678", "12345678901234567890123456789012345679"),
+        ],
     )
     def test_counting(self, old: str | None, new: str) -> None:
         """The revision after a touch."""
@@ -173,7 +179,10 @@ class TestProxy:
 
     def test_passes_on_and_records(self, backend: Backend, table: Table) -> None:
         """Answers are the backend's, and every call is known with its number."""
-        with proxy_before(backend.url) as proxy, connected(backend.name, proxy.url) as through:
+        with (
+            proxy_before(backend.url) as proxy,
+            connected(backend.name, proxy.url, backend.access_key) as through,
+        ):
             through.dynamodb.put_item(TableName=table.name, Item={"pk": {"S": "a"}})
             for _ in range(2):
                 item = through.dynamodb.get_item(TableName=table.name, Key={"pk": {"S": "a"}})["Item"]
@@ -189,7 +198,10 @@ class TestProxy:
 
     def test_answers_instead(self, backend: Backend, table: Table) -> None:
         """A denied call does not reach the backend."""
-        with proxy_before(backend.url) as proxy, connected(backend.name, proxy.url) as through:
+        with (
+            proxy_before(backend.url) as proxy,
+            connected(backend.name, proxy.url, backend.access_key) as through,
+        ):
             proxy.instead = lambda _call: Reply.access_denied("PutItem")
             with pytest.raises(backend.dynamodb.exceptions.ClientError, match="not authorized to perform"):
                 through.dynamodb.put_item(TableName=table.name, Item={"pk": {"S": "a"}})
@@ -198,9 +210,8 @@ class TestProxy:
     def test_loses_an_answer(self, backend: Backend, table: Table) -> None:
         """A write whose answer is lost is there, and its client sees the connection close."""
         body = f'{{"TableName": "{table.name}", "Item": {{"pk": {{"S": "a"}}}}}}'
-        signature = (
-            "AWS4-HMAC-SHA256 Credential=a/20260101/x/dynamodb/aws4_request, SignedHeaders=host, Signature=0"
-        )
+        scope = f"{backend.access_key}/20260101/eu-west-1/dynamodb/aws4_request"
+        signature = f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"
         headers = {
             "x-amz-target": "DynamoDB_20120810.PutItem",
             "content-type": "application/x-amz-json-1.0",
@@ -220,7 +231,7 @@ class TestProxy:
         """The held write is done but not answered until it is let go; others pass meanwhile."""
         with (
             proxy_before(backend.url) as proxy,
-            connected(backend.name, proxy.url) as through,
+            connected(backend.name, proxy.url, backend.access_key) as through,
             ThreadPoolExecutor(1) as pool,
         ):
             with Hold(lambda call: call.number == 1) as hold:

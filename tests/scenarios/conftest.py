@@ -20,18 +20,18 @@ def proxy(backend: Backend) -> Iterator[Proxy]:
 @pytest.fixture
 def cli(tmp_path: Path, backend: Backend) -> Iterator[Cli]:
     """The command line, pointed at the backend. Ends with a search for secrets in all that was written."""
-    yield from _cli(tmp_path, backend.url)
+    yield from _cli(tmp_path, backend.url, backend)
 
 
 @pytest.fixture
-def proxied_cli(tmp_path: Path, proxy: Proxy) -> Iterator[Cli]:
+def proxied_cli(tmp_path: Path, proxy: Proxy, backend: Backend) -> Iterator[Cli]:
     """The command line, pointed at the proxy."""
-    yield from _cli(tmp_path, proxy.url)
+    yield from _cli(tmp_path, proxy.url, backend)
 
 
-def _cli(folder: Path, url: str) -> Iterator[Cli]:
+def _cli(folder: Path, url: str, backend: Backend) -> Iterator[Cli]:
     home = folder / "home"
     home.mkdir()
-    commands = Cli(home, url)
+    commands = Cli(home, url, backend.access_key)
     yield commands
     commands.close()

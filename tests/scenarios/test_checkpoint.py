@@ -84,13 +84,28 @@ def test_checkpoint_of_another_table(cli: Cli, make_table: MakeTable) -> None:
     before.assert_untouched()
 
 
-def test_run_id_that_is_taken(cli: Cli, make_table: MakeTable) -> None:
-    """A new run under the id of an old one is refused, saying how to go on with the old one."""
+def test_the_same_run_given_again_goes_on(cli: Cli, make_table: MakeTable) -> None:
+    """The command that was stopped, given again with its run id, goes on like `resume`."""
     table = make_table(("pk", "S"), ("sk", "N"))
-    stopped_run(cli, table)
+    table.fill(composite_rows(200))
+    before = Snapshot.of(table)
+    assert cli.refire(table.name, "--run-id", "the-run", "--max-items", "60").code == 3
+
+    again = cli.refire(table.name, "--run-id", "the-run")
+
+    assert again.code == 0, again.stderr
+    assert_summary(again.json, run_id="the-run", scanned=200, touched=200)
+    before.assert_fired()
+
+
+def test_run_id_of_a_complete_run(cli: Cli, make_table: MakeTable) -> None:
+    """A run id stands for one run: once that is complete, the id is taken."""
+    table = make_table(("pk", "S"), ("sk", "N"))
+    table.fill(composite_rows(20))
+    assert cli.refire(table.name, "--run-id", "the-run").code == 0
     before = Snapshot.of(table)
 
-    assert_refused(cli.refire(table.name, "--run-id", "the-run"), "refire resume")
+    assert_refused(cli.refire(table.name, "--run-id", "the-run"), "the-run", "complete")
 
     before.assert_untouched()
 

@@ -129,19 +129,17 @@ def test_item_at_the_limit_that_has_room(cli: Cli, make_table: MakeTable) -> Non
     ],
     ids=["not JSON", "sort key missing", "wrong type", "no file"],
 )
-def test_bad_keys_file(
-    cli: Cli, make_table: MakeTable, tmp_path: Path, content: str | None, hint: str
-) -> None:
+def test_bad_keys_file(cli: Cli, make_table: MakeTable, content: str | None, hint: str) -> None:
     """A bad line is a usage error that names its number; nothing is written, not even for the good lines."""
     table = make_table(("pk", "S"), ("sk", "N"))
     table.fill([{"pk": {"S": "a"}, "sk": {"N": "1"}}])
     before = Snapshot.of(table)
-    path = tmp_path / "no-such-file"
+    name = "no-such-file"
     if content is not None:
-        path = tmp_path / "keys.jsonl"
-        path.write_text(content)
+        name = "keys.jsonl"
+        (cli.home / name).write_text(content)
 
-    result = cli.refire(table.name, "--keys-file", str(path))
+    result = cli.refire(table.name, "--keys-file", name)
 
     assert result.code == 2
     assert len(result.error_lines) == 1, result.stderr

@@ -106,8 +106,8 @@ def test_impossible_region(cli: Cli, make_table: MakeTable, region: str) -> None
 
 def test_unreachable_endpoint(cli: Cli) -> None:
     """Nobody listens there: refused within seconds, naming the endpoint."""
-    url = f"http://127.0.0.1:{free_port()}"
-    assert_refused(cli.refire("any-table", "--endpoint-url", url), 10, hint=url)
+    where = f"127.0.0.1:{free_port()}"
+    assert_refused(cli.refire("any-table", "--endpoint-url", f"http://{where}"), 10, hint=where)
 
 
 @pytest.mark.parametrize("url", ["127.0.0.1:8000", "ftp://127.0.0.1", "http://", "nonsense"])

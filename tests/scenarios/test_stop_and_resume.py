@@ -212,7 +212,7 @@ def test_answers_lost_after_the_write(
 
 
 def test_resume_of_a_run_that_is_complete(cli: Cli, make_table: MakeTable) -> None:
-    """There is nothing left to do, and nothing is done."""
+    """There is nothing left to go on with: refused, and nothing is done."""
     table = make_table()
     table.fill(hash_rows(30))
     before = Snapshot.of(table)
@@ -220,7 +220,9 @@ def test_resume_of_a_run_that_is_complete(cli: Cli, make_table: MakeTable) -> No
 
     again = cli.resume("the-run")
 
-    assert_completed(again, 30)
+    assert again.code == 11, again.stderr
+    assert len(again.error_lines) == 1, again.stderr
+    assert "complete" in again.stderr
     before.assert_fired(times=1)
 
 

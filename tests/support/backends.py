@@ -1,6 +1,7 @@
 """What the scenarios run against: something that speaks DynamoDB at a URL."""
 
 import contextlib
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -10,35 +11,43 @@ from botocore.config import Config
 
 REGION = "eu-west-1"
 
+_SESSION = boto3.Session()  # reads the service models once; a client costs milliseconds then
+_NUMBERS = itertools.count(1)
+
 BackendName = Literal["dynamodb-local", "sandbox"]
 
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """A running DynamoDB. `dynamodb` and `streams` are boto3 clients for arranging and judging, safe in threads."""
+    """A running DynamoDB. `dynamodb` and `streams` are boto3 clients for arranging and judging, safe in threads.
+
+    DynamoDB Local shows them, and whoever else has `access_key`, a database of their own.
+    """
 
     name: BackendName
     url: str
+    access_key: str
     dynamodb: Any
     streams: Any
 
 
 @contextlib.contextmanager
-def connected(name: BackendName, url: str) -> Iterator[Backend]:
-    """A backend with its clients open for the length of the block."""
+def connected(name: BackendName, url: str, access_key: str | None = None) -> Iterator[Backend]:
+    """A backend with its clients open for the length of the block; under a new access key if none is given."""
+    access_key = access_key or f"SCENARIO{next(_NUMBERS)}"
     with contextlib.ExitStack() as stack:
-        dynamodb, streams = (_client(service, url) for service in ("dynamodb", "dynamodbstreams"))
+        dynamodb, streams = (_client(service, url, access_key) for service in ("dynamodb", "dynamodbstreams"))
         stack.callback(dynamodb.close)
         stack.callback(streams.close)
-        yield Backend(name, url, dynamodb, streams)
+        yield Backend(name, url, access_key, dynamodb, streams)
 
 
-def _client(service: str, url: str) -> Any:
-    return boto3.client(
+def _client(service: str, url: str, access_key: str) -> Any:
+    return _SESSION.client(
         service,
         endpoint_url=url,
         region_name=REGION,
-        aws_access_key_id="scenario",
+        aws_access_key_id=access_key,
         aws_secret_access_key="scenario",
         config=Config(max_pool_connections=16, retries={"max_attempts": 2}),
     )

@@ -124,6 +124,7 @@ class Cli:
 
     home: Path
     endpoint_url: str | None = None
+    access_key: str = "AKIASCENARIO"
     _children: list[Running] = field(default_factory=list)
 
     @property
@@ -138,7 +139,7 @@ class Cli:
             "LANG": "C.UTF-8",
             "HOME": str(self.home),
             "XDG_STATE_HOME": str(self.state),
-            "AWS_ACCESS_KEY_ID": "AKIASCENARIO",
+            "AWS_ACCESS_KEY_ID": self.access_key,
             "AWS_SECRET_ACCESS_KEY": SECRETS[0],
             "AWS_SESSION_TOKEN": SECRETS[1],
             "AWS_REGION": REGION,

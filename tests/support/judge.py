@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any
 
 from tests.support.streams import Change, StreamReader
 from tests.support.tables import Identity, Item, Table
+
+_EXACT = Context(prec=60)
 
 Next = Callable[[Any | None], dict[str, Any]]
 """From an item's old marker (`None`: missing) to the one after a touch."""
@@ -14,7 +16,7 @@ Next = Callable[[Any | None], dict[str, Any]]
 
 def counted_up(old: dict[str, str] | None) -> dict[str, str]:
     """The `revision` marker: one more, from nothing to 1."""
-    return {"N": format(Decimal(old["N"]) + 1, "f") if old else "1"}
+    return {"N": format(_EXACT.add(Decimal(old["N"]), 1), "f") if old else "1"}
 
 
 def stamped(run_id: str) -> Next:

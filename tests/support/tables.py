@@ -138,8 +138,8 @@ def create_table(
 ) -> Table:
     """Make an on-demand table and wait until it is there.
 
-    Its name is `name`, else `prefix` and something unique (all tests share one DynamoDB Local). A stream has
-    both images.
+    Its name is `name`, else `prefix` and something unique (all tests share one sandbox). A stream has both
+    images.
     """
     schema = Schema(hash_key, range_key)
     name = name or f"{prefix}-{uuid.uuid4().hex[:12]}"
