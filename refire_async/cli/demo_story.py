@@ -110,9 +110,7 @@ class _Story:
         self._began_at = time.monotonic()
 
     async def tell(self) -> int:
-        self._say(
-            f"A DynamoDB of this machine's own (the sandbox) listens at {self._connection.endpoint_url}.\n"
-        )
+        self._say(f"A sandbox, a DynamoDB on this machine, listens at {self._connection.endpoint_url}.\n")
         stream = await self._fill()
         await self._change_nothing(stream)
         result = await self._run_half()
@@ -132,7 +130,7 @@ class _Story:
         stream = Tail(self._session.streams, stream_arn)
         events = await stream.count_new()
         self._say(f"   the stream has told {count(events)} events: one INSERT per order")
-        self._say("   Now think that the consumer of these events had a bug. You want them all again.\n")
+        self._say("   Now think that the consumer of these events had a bug: you want them again.\n")
         return stream
 
     async def _change_nothing(self, stream: Tail) -> None:

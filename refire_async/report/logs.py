@@ -101,10 +101,16 @@ class LibraryLog(logging.Handler):
 
 
 class EventLog:
-    """Subscriber that logs what an operator wants to read later."""
+    """Subscriber that logs what an operator wants to read later.
 
-    def __init__(self, logger: Logger, clock: Callable[[], float] = time.monotonic) -> None:
+    `brief` is for a terminal, where the panel and the summary tell the rest: only what is not there is logged.
+    """
+
+    def __init__(
+        self, logger: Logger, clock: Callable[[], float] = time.monotonic, *, brief: bool = False
+    ) -> None:
         self._logger = logger
+        self._brief = brief
         self._clock = clock
         self._repeats: dict[tuple[str, ...], _Repeats] = {}
         self._rate_repeats = _Repeats({})
@@ -173,9 +179,13 @@ class EventLog:
 
     def _run_started(self, event: RunStarted) -> None:
         spec = event.spec
+        name = "run.resumed" if event.resumed else "run.started"
+        if self._brief:
+            self._logger.info(name, table=spec.table, run_id=spec.run_id)
+            return
         self._logger = self._logger.bind(run_id=spec.run_id)
         self._logger.info(
-            "run.resumed" if event.resumed else "run.started",
+            name,
             table=spec.table,
             selection=spec.selection.kind,
             **({"index": spec.selection.index} if spec.selection.index else {}),
@@ -214,6 +224,8 @@ class EventLog:
 
     def _run_ended(self, event: RunEnded) -> None:
         self.flush()
+        if self._brief:
+            return
         fields = event.summary.to_json()
         fields.pop("run_id")
         self._logger.info("run.ended", **fields)

@@ -31,7 +31,7 @@ def render(now: Snapshot, columns: int) -> RenderableType:
     rows.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
     for label, value in _rows(now):
         rows.add_row(label, value)
-    return Panel(
+    panel = Panel(
         Group(_bar(now, inner), rows),
         title=f"refire · {escape(shorten(now.table, inner - 12))}" if now.table else "refire",
         title_align="left",
@@ -40,6 +40,8 @@ def render(now: Snapshot, columns: int) -> RenderableType:
         border_style="yellow" if now.state in ("waiting", "draining") else "cyan",
         width=width,
     )
+    # The cursor rests on a line of its own, where a terminal's echo of Ctrl-C does no harm.
+    return Group(panel, Text())
 
 
 def _bar(now: Snapshot, columns: int) -> RenderableType:

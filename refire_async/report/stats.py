@@ -96,8 +96,7 @@ class RunStats:
         self._stopping: str | None = None
         self._ended = False
         self._latency = LatencyWindow()
-        self._items_rate = RateWindow(RATE_SPAN_S)
-        self._trend = RateWindow(TREND_SPAN_S)
+        self._items_rate, self._trend = RateWindow(RATE_SPAN_S), RateWindow(TREND_SPAN_S)
         self._wcu_rate = RateWindow(RATE_SPAN_S)
         self._rcu_rate = RateWindow(RATE_SPAN_S)
         self._handlers: dict[type, Callable[[Any], None]] = {
@@ -203,6 +202,8 @@ class RunStats:
     def _run_started(self, event: RunStarted) -> None:
         self._start = event
         self._before = event.settled_before.settled
+        # What earlier sittings have done must not look like the speed of this one.
+        self._items_rate, self._trend = RateWindow(RATE_SPAN_S), RateWindow(TREND_SPAN_S)
         self._segments = (0, event.spec.total_segments)
 
     def _page_read(self, event: PageRead) -> None:

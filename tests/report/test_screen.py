@@ -60,6 +60,7 @@ EXPECTED_80 = """\
 │ latency     p50 3.9 ms · p99 3.9 ms per batch                                │
 │ state       running                                                          │
 ╰────────────────────────────────────────────────────────────────────── run-1 ─╯
+
 """
 
 
@@ -70,10 +71,14 @@ def test_at_80_columns() -> None:
 
 @pytest.mark.parametrize("columns", [24, 40, 80, 120, 200])
 def test_fits_any_width(columns: int) -> None:
-    """No line is wider than the terminal, and the panel stays small on a wide one and short on any."""
+    """No line is wider than the terminal, and the panel stays small on a wide one and short on any.
+
+    The last line is empty: it takes a terminal's echo of Ctrl-C.
+    """
     lines = screen(*BUSY, columns=columns).splitlines()
-    assert len(lines) == 12
+    assert len(lines) == 13
     assert all(cell_len(line) <= min(columns, 100) for line in lines)
+    assert lines[-1] == ""
 
 
 @pytest.mark.parametrize(

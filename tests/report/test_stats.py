@@ -93,7 +93,9 @@ def test_batches_and_their_page_are_not_counted_twice() -> None:
 
 def test_resumed_run_begins_where_it_was() -> None:
     """What earlier sittings have done counts for the share, not for the rate."""
-    stats = stats_of(started(1000, before=Counts(scanned=600, touched=590, failed=10)))
+    stats = RunStats(-1.0)
+    stats.sample(-1.0)
+    stats.handle(started(1000, before=Counts(scanned=600, touched=590, failed=10)))
     stats.sample(0.0)
     stats.handle(BatchWritten(0, 100, 100.0, 0.01))
     now = stats.sample(10.0)
