@@ -3,7 +3,7 @@
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from time import monotonic, perf_counter
+from time import perf_counter
 from typing import TypeVar
 
 import anyio
@@ -62,7 +62,7 @@ class Context:
                 return result
 
     async def _wait_after(self, segment: int, attempt: int, error: WireError) -> None:
-        self.patience.failed(error.code, monotonic())
+        self.patience.failed(error.code, anyio.current_time())
         totals = self.journal.totals
         if error.disposition is Disposition.THROTTLED:
             totals.throttled += 1
@@ -88,7 +88,7 @@ class Context:
             wanted.extend(answer.unprocessed)
             if len(answer.unprocessed) == len(part):
                 attempt += 1
-                self.patience.failed("UnprocessedKeys", monotonic())
+                self.patience.failed("UnprocessedKeys", anyio.current_time())
                 await anyio.sleep(throttle_delay(attempt, self.draw))
         return found
 

@@ -1,7 +1,6 @@
 """The lanes as tasks see them: workers wait for a batch, readers for a page to be settled."""
 
 import math
-import time
 from collections.abc import Callable
 
 import anyio
@@ -33,7 +32,7 @@ class WorkQueue:
     @property
     def active_lanes(self) -> tuple[int, int]:
         """Lanes that have work, and those of them that rest."""
-        return len(self._lanes), self._lanes.resting(time.monotonic())
+        return len(self._lanes), self._lanes.resting(anyio.current_time())
 
     def add_page(self, page: OpenPage) -> None:
         """The items of a ledgered page are to be written."""
@@ -42,14 +41,14 @@ class WorkQueue:
 
     def put_back(self, batch: Batch, delay_s: float = 0.0) -> None:
         """A batch (or what is left of one) is to be tried again after a while."""
-        batch.ready_at = time.monotonic() + delay_s
+        batch.ready_at = anyio.current_time() + delay_s
         self._lanes.add_batch(batch)
         self._notify()
 
     def rest(self, segment: int, delay_of: Callable[[int], float]) -> float:
         """The segment was throttled: its lane rests for as long as `delay_of(times in a row)` says."""
         delay = delay_of(self._lanes.strike(segment))
-        self._lanes.rest(segment, time.monotonic() + delay)
+        self._lanes.rest(segment, anyio.current_time() + delay)
         return delay
 
     def went_well(self, segment: int) -> None:
@@ -63,7 +62,7 @@ class WorkQueue:
     async def take(self) -> Batch | None:
         """The next batch; None when there will be no more. `done` must follow for every batch."""
         while not self._stopped:
-            batch = self._lanes.take(time.monotonic(), self._size_of)
+            batch = self._lanes.take(anyio.current_time(), self._size_of)
             if batch is not None:
                 self._handed_out += 1
                 return batch
@@ -71,9 +70,7 @@ class WorkQueue:
                 return None
             changed = self._changed
             wake_at = self._lanes.wake_at()
-            with anyio.CancelScope(deadline=math.inf) as scope:
-                if wake_at is not None:
-                    scope.deadline = anyio.current_time() + max(0.0, wake_at - time.monotonic())
+            with anyio.CancelScope(deadline=math.inf if wake_at is None else wake_at):
                 await changed.wait()
         return None
 

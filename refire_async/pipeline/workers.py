@@ -82,7 +82,7 @@ class Workers:
             return
         latency = elapsed_since(started)
         context.patience.succeeded()
-        wcu = context.write_budget.settle(reservation, reply.consumed, time.monotonic())
+        wcu = context.write_budget.settle(reservation, reply.consumed, anyio.current_time())
         self._totals.wcu += wcu
         touched = len(batch.items) - len(reply.errors)
         batch.page.counts.touched += touched
@@ -209,7 +209,7 @@ class Workers:
                 shared = {TABLE}
         name, resource = (reasons[0].reason, reasons[0].resource) if reasons else (code, "")
         context.emit(Throttled(segment, len(batch.items), name, resource, lane_only=not shared))
-        now = time.monotonic()
+        now = anyio.current_time()
         for index in shared:
             if context.write_budget.throttled(index, now):
                 rate, ceiling = context.write_budget.rates().get(index, (0.0, 0.0))
@@ -222,7 +222,7 @@ class Workers:
         context = self._context
         batch.attempts += 1
         self._totals.retries += 1
-        lonely = context.patience.failing_for(time.monotonic()) < OUTAGE_S
+        lonely = context.patience.failing_for(anyio.current_time()) < OUTAGE_S
         if batch.attempts >= MOST_ATTEMPTS and lonely:
             self._fail(batch.page, batch.items, code, detail or f"no success in {MOST_ATTEMPTS} attempts")
             return
@@ -233,7 +233,7 @@ class Workers:
 
     def _lose_patience(self, code: str) -> None:
         try:
-            self._context.patience.failed(code, time.monotonic())
+            self._context.patience.failed(code, anyio.current_time())
         except StoppedError as error:
             self._context.stop.request("error", error)
 
