@@ -167,9 +167,7 @@ class HttpProtocol(asyncio.Protocol):
             self._head_bytes += len(data)
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._refuse(400, "this server speaks HTTP/1.1 only")
-        except httptools.HttpParserError:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             if not self._closing:
                 self._refuse(400, "the request is not HTTP/1.1")
         else:
@@ -188,6 +186,8 @@ class HttpProtocol(asyncio.Protocol):
         length = self._headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > MAX_BODY_BYTES:
             self._refuse(413, "the request body is too large")
+        elif self._parser.should_upgrade():
+            self._refuse(400, "this server speaks HTTP/1.1 only")
         elif self._headers.get("expect", "").lower() == "100-continue":
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 

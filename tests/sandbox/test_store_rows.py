@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from refire_async.sandbox.store.generated import GeneratedRows
@@ -88,6 +88,7 @@ operations = st.lists(
 
 
 @pytest.mark.parametrize(("make", "hash_type", "range_type"), CASES)
+@settings(max_examples=30)
 @given(changes=operations, bounds=st.tuples(st.integers(0, HASH_SPACE), st.integers(0, HASH_SPACE)))
 def test_rows_behave_like_a_sorted_dictionary(
     make: Callable[[KeySchema], Rows],
