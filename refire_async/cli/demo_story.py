@@ -4,7 +4,7 @@ import os
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -56,19 +56,19 @@ def tell(items: int, output: Output) -> int:
 
 @contextmanager
 def _no_account() -> Iterator[None]:
-    """Dummy credentials and no AWS configuration for the time of the block, whatever the user has."""
-    before = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
-    _set_aws(_NO_ACCOUNT)
+    """Dummy credentials, no AWS configuration and no proxy for the time of the block, whatever the user has."""
+    before = {name: os.environ.pop(name) for name in [*os.environ] if _leads_elsewhere(name)}
+    os.environ.update(_NO_ACCOUNT)
     try:
         yield
     finally:
-        _set_aws(before)
+        for name in _NO_ACCOUNT:
+            del os.environ[name]
+        os.environ.update(before)
 
 
-def _set_aws(variables: Mapping[str, str]) -> None:
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        del os.environ[name]
-    os.environ.update(variables)
+def _leads_elsewhere(variable: str) -> bool:
+    return variable.startswith("AWS_") or variable.lower().endswith("_proxy")
 
 
 async def _until_signal(items: int, output: Output, folder: Path) -> int:

@@ -7,6 +7,7 @@ import anyio
 import orjson
 
 from refire_async.errors import RefusedError
+from refire_async.wire.errors import Disposition, WireError
 from refire_async.wire.session import Session
 
 TABLE = "demo-orders"
@@ -73,8 +74,12 @@ async def _fill(session: Session, batches: Iterator[int], items: int) -> None:
     for first in batches:
         puts = [{"PutRequest": {"Item": make_item(n)}} for n in range(first, min(first + _BATCH, items))]
         while puts:
-            answer = await _call(session, "BatchWriteItem", {"RequestItems": {TABLE: puts}})
-            puts = answer.get("UnprocessedItems", {}).get(TABLE, [])
+            try:
+                answer = await _call(session, "BatchWriteItem", {"RequestItems": {TABLE: puts}})
+                puts = answer.get("UnprocessedItems", {}).get(TABLE, [])
+            except WireError as error:
+                if error.disposition is not Disposition.THROTTLED:
+                    raise
             if puts:
                 await anyio.sleep(0.05)
 
