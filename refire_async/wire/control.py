@@ -2,10 +2,12 @@
 
 from typing import Any
 
+from refire_async.errors import ExitCode
 from refire_async.model.keys import KeySchema
 from refire_async.model.table import BillingMode, Index, Stream, Table, Throughput
 from refire_async.wire.errors import WireError
-from refire_async.wire.foreign import FOREIGN, from_control_plane, not_dynamodb
+from refire_async.wire.failures import failure
+from refire_async.wire.foreign import FOREIGN, from_control_plane
 
 
 class ControlPlane:
@@ -59,7 +61,9 @@ class ControlPlane:
         except FOREIGN as error:
             raise from_control_plane(error, operation, self._host) from error
         if member not in answer:  # botocore takes any 200 for an answer
-            raise not_dynamodb(self._host)
+            nonsense = failure("UnreadableAnswer", self._host)
+            nonsense.exit_code = ExitCode.REFUSED
+            raise nonsense
         return answer[member]
 
 

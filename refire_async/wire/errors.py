@@ -206,8 +206,9 @@ def _disposition(
         return Disposition.FATAL
     if known is not None:
         return known
-    if status >= 500:
-        # Also a 503 that is not DynamoDB's: a proxy sends it when the connection behind it broke.
+    if status >= 500 or status == 408:
+        # Also a 503 that is not DynamoDB's: a proxy sends it when the connection behind it broke. 408 may be about
+        # another moment of the connection.
         return Disposition.UNKNOWN
     return Disposition.THROTTLED if status == 429 else Disposition.FATAL
 

@@ -12,10 +12,13 @@ from refire_async.wire.aws import AwsSession, bad_configuration
 from refire_async.wire.control import ControlPlane
 from refire_async.wire.credentials import AwsCredentials
 from refire_async.wire.dataplane import DataPlane
+from refire_async.wire.direct import DirectExchange
 from refire_async.wire.endpoint import Endpoint, parse_endpoint, tls_context
 from refire_async.wire.errors import WireError
-from refire_async.wire.http import DEFAULT_TIMEOUTS, AiohttpTransport, Timeouts
+from refire_async.wire.exchange import DEFAULT_TIMEOUTS, Exchange, Timeouts
+from refire_async.wire.proxied import ProxiedExchange
 from refire_async.wire.streams import StreamReader
+from refire_async.wire.transport import SignedTransport
 from refire_async.wire.types import STREAMS_API, TABLES_API, Transport
 
 _STREAM_READERS = 8
@@ -69,9 +72,14 @@ async def _open(
         raise RefusedError(error.message, error.action) from error
 
     async def transport(where: Endpoint, limit: int, api: str) -> Transport:
-        return await stack.enter_async_context(
-            AiohttpTransport(where, region, credentials, limit, tls=trust, api=api, timeouts=timeouts)
+        proxy = where.proxy()
+        exchange: Exchange = (
+            DirectExchange(where, limit, trust, timeouts)
+            if proxy is None
+            else ProxiedExchange(where, limit, trust, proxy, timeouts)
         )
+        await stack.enter_async_context(exchange)
+        return SignedTransport(exchange, where.host, region, credentials, api=api)
 
     async def streams_transport() -> Transport:
         async with aws.client("dynamodbstreams") as known:

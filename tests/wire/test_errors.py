@@ -90,6 +90,7 @@ def test_validation_of_a_read_is_fatal(operation: str) -> None:
         (502, b"<html>", UNKNOWN),
         (503, b"upstream connect error", UNKNOWN),
         (504, b"[]", UNKNOWN),
+        (408, b"", UNKNOWN),
         (429, b"", THROTTLED),
         (302, b"", FATAL),
         (404, b"<html>", FATAL),

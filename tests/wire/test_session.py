@@ -8,7 +8,7 @@ import pytest
 from refire_async.errors import ExitCode, RefireError, RefusedError, UsageError
 from refire_async.settings import Connection
 from refire_async.wire.errors import WireError
-from refire_async.wire.http import Timeouts
+from refire_async.wire.exchange import Timeouts
 from refire_async.wire.session import open_session
 from tests.wire.raw_server import TLS, RawServer, raw, reply, say_nothing, serving, tunnel_to
 

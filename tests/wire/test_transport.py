@@ -4,7 +4,10 @@ Every failure below is checked for two things: its disposition, and that the tra
 """
 
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from ssl import SSLContext
+from typing import Any
 
 import anyio
 import pytest
@@ -14,10 +17,13 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as BotoCredentials
 
 from refire_async.wire.dataplane import DataPlane
-from refire_async.wire.endpoint import parse_endpoint, tls_context
+from refire_async.wire.direct import DirectExchange
+from refire_async.wire.endpoint import Endpoint, parse_endpoint, tls_context
 from refire_async.wire.errors import Disposition, WireError
-from refire_async.wire.http import AiohttpTransport, Timeouts
+from refire_async.wire.exchange import DEFAULT_TIMEOUTS, Exchange, Timeouts
+from refire_async.wire.proxied import ProxiedExchange
 from refire_async.wire.signing import Credentials
+from refire_async.wire.transport import SignedTransport
 from refire_async.wire.types import Request, Response
 from tests.wire import raw_server
 from tests.wire.raw_server import OK, TLS, RawServer, answer, raw, reply, serving
@@ -47,10 +53,36 @@ def keys() -> Keys:
     return Keys(Credentials("AKIDEXAMPLE", "a secret"))
 
 
-def to(server: RawServer, concurrency: int = 4, **options: object) -> AiohttpTransport:
-    """A transport to the scripted server."""
-    options.setdefault("credentials", keys())
-    return AiohttpTransport(parse_endpoint(server.url), REGION, concurrency=concurrency, **options)  # type: ignore[arg-type]
+Connect = Callable[..., AbstractAsyncContextManager[SignedTransport]]
+
+
+def direct(endpoint: Endpoint, concurrency: int, tls: SSLContext | None, timeouts: Timeouts) -> Exchange:
+    return DirectExchange(endpoint, concurrency, tls, timeouts)
+
+
+def proxied(endpoint: Endpoint, concurrency: int, tls: SSLContext | None, timeouts: Timeouts) -> Exchange:
+    return ProxiedExchange(endpoint, concurrency, tls, endpoint.proxy(), timeouts)
+
+
+@pytest.fixture(params=[direct, proxied])
+def to(request: pytest.FixtureRequest) -> Connect:
+    """Makes a transport to a URL over each of the exchanges: they must not differ."""
+
+    @asynccontextmanager
+    async def open_transport(
+        url: str,
+        concurrency: int = 4,
+        tls: SSLContext | None = None,
+        timeouts: Timeouts = DEFAULT_TIMEOUTS,
+        **options: Any,
+    ) -> AsyncIterator[SignedTransport]:
+        endpoint = parse_endpoint(url)
+        options.setdefault("credentials", keys())
+        exchange = request.param(endpoint, concurrency, tls, timeouts)
+        async with exchange:
+            yield SignedTransport(exchange, endpoint.host, REGION, **options)
+
+    return open_transport
 
 
 @pytest.fixture(autouse=True)
@@ -61,12 +93,12 @@ async def nothing_blocks(anyio_backend: object) -> AsyncIterator[None]:
 
 
 @pytest.fixture
-async def transport(server: RawServer) -> AsyncIterator[AiohttpTransport]:
-    async with to(server) as opened:
+async def transport(server: RawServer, to: Connect) -> AsyncIterator[SignedTransport]:
+    async with to(server.url) as opened:
         yield opened
 
 
-async def failure(transport: AiohttpTransport, request: Request = SCAN) -> WireError:
+async def failure(transport: SignedTransport, request: Request = SCAN) -> WireError:
     """The error that this request meets."""
     with pytest.raises(WireError) as caught:
         await transport(request)
@@ -76,10 +108,10 @@ async def failure(transport: AiohttpTransport, request: Request = SCAN) -> WireE
 class TestRequest:
     """What goes out."""
 
-    async def test_is_signed_so_that_botocore_agrees(self, server: RawServer) -> None:
+    async def test_is_signed_so_that_botocore_agrees(self, to: Connect, server: RawServer) -> None:
         """The service recomputes the signature from what it received; here botocore does."""
         token = Keys(Credentials("AKIDEXAMPLE", "a secret", "a/token+="))
-        async with to(server, credentials=token) as transport:
+        async with to(server.url, credentials=token) as transport:
             await transport(Request("BatchExecuteStatement", "{é}".encode()))
         (sent,) = server.received
         assert sent.line == "POST / HTTP/1.1"
@@ -98,7 +130,7 @@ class TestRequest:
         assert authorization.endswith(f"Signature={expected}")
 
     async def test_asks_for_plain_bytes_and_nothing_fancy(
-        self, server: RawServer, transport: AiohttpTransport
+        self, server: RawServer, transport: SignedTransport
     ) -> None:
         """No compression (the checksum is of the bytes on the wire), no Expect, no cookies even if one was set."""
         server.plays(reply(Set_Cookie="a=b"))
@@ -108,10 +140,10 @@ class TestRequest:
             assert sent.headers["accept-encoding"] == "identity"
             assert sent.headers.keys().isdisjoint({"expect", "cookie", "transfer-encoding"})
 
-    async def test_each_second_has_its_own_date(self, server: RawServer) -> None:
+    async def test_each_second_has_its_own_date(self, to: Connect, server: RawServer) -> None:
         """The date of a signature follows the clock."""
         now = iter([1_700_000_000.9, 1_700_000_001.0, 1_700_000_001.9])
-        async with to(server, clock=lambda: next(now)) as transport:
+        async with to(server.url, clock=lambda: next(now)) as transport:
             for _ in range(3):
                 await transport(SCAN)
         dates = [sent.headers["x-amz-date"] for sent in server.received]
@@ -121,30 +153,30 @@ class TestRequest:
 class TestAnswer:
     """What comes back."""
 
-    async def test_any_status_is_an_answer(self, server: RawServer, transport: AiohttpTransport) -> None:
+    async def test_any_status_is_an_answer(self, server: RawServer, transport: SignedTransport) -> None:
         """Judging the status is not the transport's work."""
         server.plays(reply(b"{}", 500, X_Amzn_RequestId="R1"))
         response = await transport(SCAN)
         assert (response.status, response.body) == (500, b"{}")
         assert response.headers["x-amzn-requestid"] == "R1"
 
-    async def test_redirects_are_not_followed(self, server: RawServer, transport: AiohttpTransport) -> None:
+    async def test_redirects_are_not_followed(self, server: RawServer, transport: SignedTransport) -> None:
         """A signed write must not end up elsewhere."""
         server.plays(reply(b"", 307, Location="http://127.0.0.1:9/"))
         assert (await transport(SCAN)).status == 307
         assert len(server.received) == 1
 
-    async def test_body_stays_as_it_came(self, server: RawServer, transport: AiohttpTransport) -> None:
+    async def test_body_stays_as_it_came(self, server: RawServer, transport: SignedTransport) -> None:
         """Also where a header claims that it is compressed."""
         server.plays(reply(b"\x1f\x8bnot gzip", Content_Encoding="gzip"))
         assert (await transport(SCAN)).body == b"\x1f\x8bnot gzip"
 
-    async def test_checksum_is_optional(self, server: RawServer, transport: AiohttpTransport) -> None:
+    async def test_checksum_is_optional(self, server: RawServer, transport: SignedTransport) -> None:
         """Emulators send none."""
         server.plays(reply(OK, x_amz_crc32=""))
         assert (await transport(SCAN)).body == OK
 
-    async def test_chunks_are_put_together(self, server: RawServer, transport: AiohttpTransport) -> None:
+    async def test_chunks_are_put_together(self, server: RawServer, transport: SignedTransport) -> None:
         """Some proxies and emulators answer in chunks."""
         server.plays(
             raw(
@@ -153,6 +185,22 @@ class TestAnswer:
         )
         assert (await transport(SCAN)).body == b'{"a":1}'
 
+    async def test_interim_answers_are_not_the_answer(
+        self, server: RawServer, transport: SignedTransport
+    ) -> None:
+        """A proxy may tell that it is still there."""
+        server.plays(raw(b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + answer()))
+        response = await transport(SCAN)
+        assert (response.status, response.body) == (200, OK)
+        assert "link" not in response.headers
+
+    async def test_headers_by_any_case(self, transport: SignedTransport) -> None:
+        """Names of headers mean the same in any case."""
+        headers = (await transport(SCAN)).headers
+        assert headers["content-type"] == headers["Content-Type"] == "application/x-amz-json-1.0"
+        assert {name.lower() for name in headers} == {"content-type", "content-length", "x-amz-crc32"}
+        assert len(headers) == 3
+
 
 LOST = {
     "reset before reading": (raw_server.reset_before_reading, {"ConnectionLost"}),
@@ -160,7 +208,7 @@ LOST = {
     "closed after reading": (raw_server.close_after_reading, {"ConnectionLost"}),
     "closed within the head": (
         raw(b"HTTP/1.1 200 OK\r\nContent-", then="close"),
-        {"ConnectionLost", "GarbledAnswer"},
+        {"ConnectionLost", "GarbledAnswer", "TruncatedAnswer"},
     ),
     "closed within the body": (raw(answer()[:-3], then="close"), {"TruncatedAnswer"}),
     "reset within the body": (raw(answer()[:-3], then="reset"), {"TruncatedAnswer", "ConnectionLost"}),
@@ -182,13 +230,13 @@ class TestLostAnswers:
 
     @pytest.mark.parametrize("case", LOST)
     @pytest.mark.parametrize("reused", [False, True], ids=["new connection", "used connection"])
-    async def test_unknown_and_over(self, server: RawServer, case: str, *, reused: bool) -> None:
+    async def test_unknown_and_over(self, to: Connect, server: RawServer, case: str, *, reused: bool) -> None:
         """The write may have been applied; the next request is not affected."""
         act, codes = LOST[case]
         if reused:
             server.plays(reply())
         server.plays(act)
-        async with to(server, concurrency=1, timeouts=Timeouts(connect_s=0.2, answer_s=0.3)) as transport:
+        async with to(server.url, concurrency=1, timeouts=Timeouts(connect_s=0.2, answer_s=0.3)) as transport:
             if reused:
                 await transport(SCAN)
             error = await failure(transport)
@@ -196,7 +244,7 @@ class TestLostAnswers:
             assert error.code in codes
             assert (await transport(SCAN)).body == OK
 
-    async def test_no_second_attempt(self, server: RawServer, transport: AiohttpTransport) -> None:
+    async def test_no_second_attempt(self, server: RawServer, transport: SignedTransport) -> None:
         """Whoever calls decides about another one: the service saw exactly one request."""
         server.plays(reply(), raw_server.reset_after_reading)
         await transport(SCAN)
@@ -207,27 +255,25 @@ class TestLostAnswers:
 class TestNotSent:
     """Before a connection is ready nothing can have been applied."""
 
-    async def test_nobody_listens(self) -> None:
+    async def test_nobody_listens(self, to: Connect) -> None:
         """A refused connection is worth another attempt."""
         with socket.socket() as closed:
             closed.bind(("127.0.0.1", 0))
-            endpoint = parse_endpoint(f"http://127.0.0.1:{closed.getsockname()[1]}")
-            async with AiohttpTransport(endpoint, REGION, keys(), 1) as transport:
+            url = f"http://127.0.0.1:{closed.getsockname()[1]}"
+            async with to(url) as transport:
                 error = await failure(transport)
         assert (error.code, error.disposition) == ("ConnectError", Disposition.RETRY)
         assert "refused" in error.message
 
-    async def test_name_is_unknown(self) -> None:
+    async def test_name_is_unknown(self, to: Connect) -> None:
         """DNS may be gone for a moment."""
-        async with AiohttpTransport(
-            parse_endpoint("http://dynamodb.invalid"), REGION, keys(), 1
-        ) as transport:
+        async with to("http://dynamodb.invalid") as transport:
             error = await failure(transport)
         assert error.disposition is Disposition.RETRY
         assert "dynamodb.invalid" in error.message
         assert "--region" in error.action
 
-    async def test_nobody_accepts(self) -> None:
+    async def test_nobody_accepts(self, to: Connect) -> None:
         """A host that drops what it is sent: the time for connecting runs out, not that for the answer."""
         with socket.socket() as full:
             full.bind(("127.0.0.1", 0))
@@ -238,8 +284,8 @@ class TestNotSent:
                 filler.setblocking(False)
                 filler.connect_ex(("127.0.0.1", port))
             timeouts = Timeouts(connect_s=0.2, answer_s=60)
-            endpoint = parse_endpoint(f"http://127.0.0.1:{port}")
-            async with AiohttpTransport(endpoint, REGION, keys(), 1, timeouts=timeouts) as transport:
+            url = f"http://127.0.0.1:{port}"
+            async with to(url, timeouts=timeouts) as transport:
                 error = await failure(transport)
             for filler in fillers:
                 filler.close()
@@ -249,15 +295,15 @@ class TestNotSent:
 class TestConnections:
     """They are kept, bounded, and replaced."""
 
-    async def test_are_reused(self, server: RawServer, transport: AiohttpTransport) -> None:
+    async def test_are_reused(self, server: RawServer, transport: SignedTransport) -> None:
         """One after the other needs one connection."""
         for _ in range(5):
             await transport(SCAN)
         assert server.connections == 1
 
-    async def test_are_at_most_as_many_as_said(self, server: RawServer) -> None:
+    async def test_are_at_most_as_many_as_said(self, to: Connect, server: RawServer) -> None:
         """More calls than connections wait for their turn, and all are answered."""
-        async with to(server, concurrency=3) as transport:
+        async with to(server.url, concurrency=3) as transport:
             answers: list[Response] = []
 
             async def call() -> None:
@@ -270,7 +316,7 @@ class TestConnections:
         assert server.most_open <= 3
 
     async def test_closed_between_requests_is_no_error(
-        self, server: RawServer, transport: AiohttpTransport
+        self, server: RawServer, transport: SignedTransport
     ) -> None:
         """A service closes idle connections. One that is known to be closed is replaced before anything is sent."""
         server.plays(raw(answer(), then="close"))
@@ -280,10 +326,37 @@ class TestConnections:
         assert (await transport(SCAN)).body == OK
         assert server.connections == 2
 
-    async def test_cancelled_call_gives_its_connection_back(self, server: RawServer) -> None:
+    async def test_last_answer_of_a_connection(self, server: RawServer, transport: SignedTransport) -> None:
+        """A service that says that it will close is believed."""
+        server.plays(reply(Connection="close"))
+        await transport(SCAN)
+        assert (await transport(SCAN)).body == OK
+        assert server.connections == 2
+
+    async def test_second_answer_to_one_request(self, server: RawServer, transport: SignedTransport) -> None:
+        """It is never taken for that of the next request."""
+        server.plays(raw(answer() + answer(b"stray")))
+        assert (await transport(SCAN)).body == OK
+        assert (await transport(SCAN)).body == OK
+        assert server.connections == 2
+
+    async def test_closing_ends_what_is_under_way(self, to: Connect, server: RawServer) -> None:
+        """Leaving the block does not wait for an answer that may never come."""
+        server.plays(raw_server.say_nothing)
+        errors: list[WireError] = []
+
+        async def call(transport: SignedTransport) -> None:
+            errors.append(await failure(transport))
+
+        async with anyio.create_task_group() as tasks, to(server.url) as transport:
+            tasks.start_soon(call, transport)
+            await server.silent.wait()
+        assert [error.disposition for error in errors] == [Disposition.UNKNOWN]
+
+    async def test_cancelled_call_gives_its_connection_back(self, to: Connect, server: RawServer) -> None:
         """Cancelling in the middle of a call leaves room for the next, on another connection."""
         server.plays(raw_server.say_nothing)
-        async with to(server, concurrency=1) as transport:
+        async with to(server.url, concurrency=1) as transport:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(transport, SCAN)
                 await server.silent.wait()
@@ -295,35 +368,35 @@ class TestConnections:
 class TestTls:
     """Verified, always."""
 
-    async def test_trusted(self) -> None:
+    async def test_trusted(self, to: Connect) -> None:
         """A certificate of a CA in AWS_CA_BUNDLE for the right host will do."""
         async with (
             RawServer(tls=serving("loopback")) as server,
-            to(server, tls=tls_context(str(TLS / "ca.pem"))) as transport,
+            to(server.url, tls=tls_context(str(TLS / "ca.pem"))) as transport,
         ):
             assert (await transport(SCAN)).body == OK
 
-    async def test_unknown_authority(self) -> None:
+    async def test_unknown_authority(self, to: Connect) -> None:
         """Nothing is sent to a server whose CA is not trusted."""
         async with (
             RawServer(tls=serving("loopback")) as server,
-            to(server, tls=tls_context(None)) as transport,
+            to(server.url, tls=tls_context(None)) as transport,
         ):
             error = await failure(transport)
         assert error.disposition is Disposition.FATAL
         assert "AWS_CA_BUNDLE" in error.action
         assert not server.received
 
-    async def test_verified_unless_told_how(self) -> None:
+    async def test_verified_unless_told_how(self, to: Connect) -> None:
         """Without a context of one's own the default one verifies too."""
-        async with RawServer(tls=serving("loopback")) as server, to(server) as transport:
+        async with RawServer(tls=serving("loopback")) as server, to(server.url) as transport:
             assert (await failure(transport)).code == "UntrustedCertificate"
 
-    async def test_other_host(self) -> None:
+    async def test_other_host(self, to: Connect) -> None:
         """Nothing is sent to a server that has a certificate for another name."""
         async with (
             RawServer(tls=serving("elsewhere")) as server,
-            to(server, tls=tls_context(str(TLS / "ca.pem"))) as transport,
+            to(server.url, tls=tls_context(str(TLS / "ca.pem"))) as transport,
         ):
             error = await failure(transport)
         assert error.disposition is Disposition.FATAL
@@ -331,36 +404,35 @@ class TestTls:
         assert not server.received
 
 
+@pytest.mark.parametrize("to", [proxied], indirect=True)
 class TestProxy:
     """The environment's proxies are used, as by other AWS tools."""
 
-    async def test_is_used(self, server: RawServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test_is_used(self, to: Connect, server: RawServer, monkeypatch: pytest.MonkeyPatch) -> None:
         """A proxy gets the whole address; the Host that was signed stays."""
         monkeypatch.setenv("HTTP_PROXY", server.url)
-        async with AiohttpTransport(
-            parse_endpoint("http://dynamodb.invalid:8000"), REGION, keys(), 1
-        ) as transport:
+        async with to("http://dynamodb.invalid:8000") as transport:
             assert (await transport(SCAN)).body == OK
         (sent,) = server.received
         assert sent.line == "POST http://dynamodb.invalid:8000/ HTTP/1.1"
         assert sent.headers["host"] == "dynamodb.invalid:8000"
 
     async def test_is_left_out_for_hosts_in_no_proxy(
-        self, server: RawServer, monkeypatch: pytest.MonkeyPatch
+        self, to: Connect, server: RawServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """The endpoint of a local emulator is not behind the company's proxy."""
         monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-        async with to(server) as transport:
+        async with to(server.url) as transport:
             assert (await transport(SCAN)).body == OK
 
-    async def test_refuses_to_connect(self, server: RawServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test_refuses_to_connect(
+        self, to: Connect, server: RawServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """A proxy that makes no tunnel has sent nothing on."""
         server.plays(reply(b"", 407))
         monkeypatch.setenv("HTTPS_PROXY", server.url)
-        async with AiohttpTransport(
-            parse_endpoint("https://dynamodb.invalid"), REGION, keys(), 1
-        ) as transport:
+        async with to("https://dynamodb.invalid") as transport:
             error = await failure(transport)
         assert (error.code, error.disposition) == ("ProxyError", Disposition.RETRY)
         assert "407" in error.message
@@ -372,21 +444,21 @@ EXPIRED = reply(b'{"__type":"com.amazon.coral.service#ExpiredTokenException","me
 class TestCredentials:
     """They may be replaced at any moment."""
 
-    async def test_expired_token_brings_new_ones(self, server: RawServer) -> None:
+    async def test_expired_token_brings_new_ones(self, to: Connect, server: RawServer) -> None:
         """The error says RETRY, and the next attempt is signed with the new credentials."""
         source = Keys(Credentials("OLD", "s", "t1"), Credentials("NEW", "s", "t2"))
         server.plays(EXPIRED)
-        async with to(server, credentials=source, clock=lambda: 1_700_000_000.0) as transport:
+        async with to(server.url, credentials=source, clock=lambda: 1_700_000_000.0) as transport:
             with pytest.raises(WireError) as caught:
                 await DataPlane(transport).call("Scan", b"{}")
             assert caught.value.disposition is Disposition.RETRY
             assert await DataPlane(transport).call("Scan", b"{}") == OK
         assert [sent.headers["x-amz-security-token"] for sent in server.received] == ["t1", "t2"]
 
-    async def test_expired_token_without_others_ends_it(self, server: RawServer) -> None:
+    async def test_expired_token_without_others_ends_it(self, to: Connect, server: RawServer) -> None:
         """Nobody can renew credentials from the environment but the user."""
         server.plays(EXPIRED)
-        async with to(server) as transport:
+        async with to(server.url) as transport:
             error = await failure(transport)
         assert error.disposition is Disposition.FATAL
         assert "aws sso login" in error.action
@@ -401,10 +473,10 @@ SKEWED = (
 class TestClock:
     """A machine whose clock is wrong can still work."""
 
-    async def test_is_corrected_by_the_services(self, server: RawServer) -> None:
+    async def test_is_corrected_by_the_services(self, to: Connect, server: RawServer) -> None:
         """The error says RETRY, and the next attempt is signed with the service's time."""
         server.plays(reply(SKEWED, 400, Date="Tue, 14 Nov 2023 23:13:20 GMT"))
-        async with to(server, clock=lambda: 1_700_000_000.0) as transport:
+        async with to(server.url, clock=lambda: 1_700_000_000.0) as transport:
             with pytest.raises(WireError) as caught:
                 await DataPlane(transport).call("Scan", b"{}")
             assert caught.value.disposition is Disposition.RETRY
@@ -413,10 +485,10 @@ class TestClock:
         assert dates == ["20231114T221320Z", "20231114T231320Z"]
 
     @pytest.mark.parametrize("date", ["Tue, 14 Nov 2023 22:13:21 GMT", "soon", ""])
-    async def test_no_endless_attempts(self, server: RawServer, date: str) -> None:
+    async def test_no_endless_attempts(self, to: Connect, server: RawServer, date: str) -> None:
         """A service that refuses its own time, or does not tell it, cannot be satisfied."""
         server.plays(reply(SKEWED, 400, Date=date))
-        async with to(server, clock=lambda: 1_700_000_000.0) as transport:
+        async with to(server.url, clock=lambda: 1_700_000_000.0) as transport:
             error = await failure(transport)
         assert error.disposition is Disposition.FATAL
         assert "clock" in error.action

@@ -1,0 +1,136 @@
+"""One HTTP/1.1 connection: one request at a time, its answer parsed as it comes in."""
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from typing import cast
+
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+
+from refire_async.wire.failures import failure
+from refire_async.wire.types import Response
+
+_HEAD_LIMIT = 64 * 1024
+_ANSWER_LIMIT = 64 * 1024 * 1024
+"""Far over the 16 MB that any DynamoDB answer can have; bounds what a server can make us hold."""
+
+
+class Headers(Mapping[str, str]):
+    """Headers of an answer, looked up without regard to case and decoded only then."""
+
+    __slots__ = ("_raw",)
+
+    def __init__(self, raw: dict[bytes, bytes]) -> None:
+        self._raw = raw
+
+    def __getitem__(self, name: str) -> str:
+        return self._raw[name.lower().encode("latin-1")].decode("latin-1")
+
+    def __iter__(self) -> Iterator[str]:
+        return (name.decode("latin-1") for name in self._raw)
+
+    def __len__(self) -> int:
+        return len(self._raw)
+
+
+class Http1Connection(asyncio.Protocol):
+    """A client's end. Once it is not `usable` it never is again: whatever was unclear about an answer ends with the
+    connection, so that no answer can ever be taken for that of another request.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        opened: Callable[["Http1Connection"], None],
+        closed: Callable[["Http1Connection"], None],
+    ) -> None:
+        """`opened` is called when the connection is ready, `closed` when it is gone; each once, if at all."""
+        self._host = host
+        self._opened = opened
+        self._closed = closed
+        self._loop = asyncio.get_running_loop()
+        self._parser = HttpResponseParser(self)
+        self._answer: asyncio.Future[Response] | None = None
+        self._headers: dict[bytes, bytes] = {}
+        self._body: list[bytes] = []
+        self._in_body = False
+        self._received = 0
+        self._usable = False
+        self.deadline_s = 0.0
+        self.idle_since_s = 0.0
+
+    @property
+    def usable(self) -> bool:
+        """Whether the next request may go over it, as far as can be known here."""
+        return self._usable and not self._transport.is_closing()
+
+    def request(self, data: bytes) -> "asyncio.Future[Response]":
+        """Send these bytes; the future gives the answer, or a WireError of disposition UNKNOWN."""
+        self._received = 0
+        self._answer = answer = self._loop.create_future()
+        self._transport.write(data)
+        return answer
+
+    def fail(self, code: str) -> None:
+        """Give the request under way up, if there is one, and the connection with it."""
+        self._usable = False
+        answer, self._answer = self._answer, None
+        if answer is not None and not answer.done():
+            answer.set_exception(failure(code, self._host))
+        self._transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """asyncio: ready."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._usable = True
+        self._opened(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - how it ended tells nothing more
+        """asyncio: gone."""
+        self.fail("TruncatedAnswer" if self._received else "ConnectionLost")
+        self._closed(self)
+
+    def data_received(self, data: bytes) -> None:
+        """asyncio: something came in."""
+        self._received += len(data)
+        try:
+            self._parser.feed_data(data)
+        except (HttpParserError, HttpParserUpgrade):
+            self.fail("GarbledAnswer")
+            return
+        if self._received > (_ANSWER_LIMIT if self._in_body else _HEAD_LIMIT) and self._answer is not None:
+            self.fail("GarbledAnswer")
+
+    def on_message_begin(self) -> None:
+        """Parser: an answer begins. One that nobody asked for makes the connection useless."""
+        self._headers, self._body, self._in_body = {}, [], False
+        if self._answer is None:
+            self.fail("GarbledAnswer")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Parser: a header."""
+        self._headers[name.lower()] = value
+
+    def on_headers_complete(self) -> None:
+        """Parser: the head is whole."""
+        self._in_body = True
+
+    def on_body(self, body: bytes) -> None:
+        """Parser: a part of the body."""
+        self._body.append(body)
+
+    def on_message_complete(self) -> None:
+        """Parser: the answer is whole."""
+        status = self._parser.get_status_code()
+        answer = self._answer
+        if answer is None:
+            return
+        if status < 200:  # an interim answer; the real one follows
+            return
+        self._answer = None
+        # An answer before the whole request was sent, or with "Connection: close", is the last one.
+        keep = self._parser.should_keep_alive() and not self._transport.get_write_buffer_size()
+        if not keep:
+            self._usable = False
+            self._transport.close()
+        if not answer.done():
+            answer.set_result(Response(status, Headers(self._headers), b"".join(self._body)))

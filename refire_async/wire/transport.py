@@ -1,0 +1,98 @@
+"""The transport: what all requests have in common, above the bytes on the wire.
+
+Each is signed with the credentials of the moment, each answer is checked against its checksum, and an answer that
+says that credentials or clock are stale is learnt from, so that the next attempt can go through.
+"""
+
+import time
+from collections.abc import Callable
+from email.utils import parsedate_to_datetime
+from zlib import crc32
+
+from refire_async import __version__
+from refire_async.wire.credentials import CredentialSource
+from refire_async.wire.errors import Disposition, WireError, error_of
+from refire_async.wire.exchange import Exchange
+from refire_async.wire.failures import failure
+from refire_async.wire.foreign import LOG_IN
+from refire_async.wire.signing import Signer, SigningMoment
+from refire_async.wire.types import TABLES_API, Request, Response
+
+_STALE_S = 60.0
+"""A signature that differs by less from the service's clock was not refused for its time (the limit is 5 minutes)."""
+
+# What the service's checksum is about are the bytes on the wire: no compression.
+_FIXED_HEADERS = {"Accept-Encoding": "identity", "User-Agent": f"refire-async/{__version__}"}
+
+
+class SignedTransport:
+    """A Transport over an exchange, which whoever opened it closes."""
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        host: str,
+        region: str,
+        credentials: CredentialSource,
+        *,
+        api: str = TABLES_API,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`host` is the endpoint's Host header, `clock` Unix time."""
+        self._exchange = exchange
+        self._host = host
+        self._signer = Signer(host, region, api)
+        self._credentials = credentials
+        self._clock = clock
+        self._clock_offset_s = 0.0
+        self._moment: SigningMoment | None = None
+
+    async def __call__(self, request: Request) -> Response:
+        """See Transport."""
+        moment = await self._signing_moment()
+        headers = moment.headers(request.operation, request.body)
+        headers |= _FIXED_HEADERS
+        response = await self._exchange.post(headers, request.body)
+        checksum = response.headers.get("x-amz-crc32")
+        if checksum is not None and checksum != str(crc32(response.body)):
+            raise failure("DamagedAnswer", self._host)
+        if response.status != 200:
+            await self._learn_from(error_of(response, request.operation), response, moment)
+        return response
+
+    async def _signing_moment(self) -> SigningMoment:
+        now_s = int(self._clock() + self._clock_offset_s)
+        moment = self._moment
+        if moment is None or moment.epoch_s != now_s:
+            moment = self._moment = self._signer.at(await self._credentials.get(), now_s)
+        return moment
+
+    async def _learn_from(self, error: WireError, response: Response, moment: SigningMoment) -> None:
+        """Before the caller tries again: other credentials or a better clock, where the answer calls for it.
+
+        Raises WireError (FATAL) where there is none to be had.
+        """
+        if error.is_expired_token:
+            self._moment = None
+            if not await self._credentials.renew(moment.credentials):
+                raise WireError(
+                    error.code, "the AWS session token has expired", Disposition.FATAL, action=LOG_IN
+                )
+        elif error.is_clock_skew:
+            service_s = _date_of(response)
+            if service_s is None or abs(service_s - moment.epoch_s) < _STALE_S:
+                raise WireError(
+                    error.code,
+                    "the service refuses the time of the signature",
+                    Disposition.FATAL,
+                    action="set this machine's clock",
+                )
+            self._clock_offset_s = service_s - self._clock()
+
+
+def _date_of(response: Response) -> float | None:
+    """The service's clock (Unix time), None if the answer does not tell."""
+    try:
+        return parsedate_to_datetime(response.headers["Date"]).timestamp()
+    except (KeyError, ValueError, TypeError):
+        return None
