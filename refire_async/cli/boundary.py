@@ -9,7 +9,9 @@ from collections.abc import Callable
 import click
 
 from refire_async.errors import ExitCode, RefireError, UsageError
-from refire_async.report.text import one_line
+from refire_async.report.text import one_line, shorten
+
+_LONGEST_LINE = 1_000
 
 
 def open_streams() -> None:
@@ -58,9 +60,9 @@ def report(error: Exception) -> int:
 
 
 def say_error(text: str) -> None:
-    """`refire: text` as exactly one line on standard error."""
+    """`refire: text` as exactly one line on standard error, and not an endless one."""
     with contextlib.suppress(OSError, ValueError):
-        sys.stderr.write(f"refire: {one_line(text)}\n")
+        sys.stderr.write(f"refire: {shorten(one_line(text), _LONGEST_LINE)}\n")
         sys.stderr.flush()
 
 

@@ -55,11 +55,11 @@ def run_loop(main: Callable[[], Awaitable[T]]) -> T:
 def execute(settings: RunSettings | ResumeSettings, output: Output, hints: Hints) -> int:
     """Run the engine once, print its result and give the exit code. Raises RefireError."""
     result, spec = run_loop(partial(_drive, _sitting(settings), output, hints))
-    if result.exit_code is ExitCode.REFUSED:
-        # Nothing was written: there is nothing to sum up and nothing to resume.
+    summary = result.summary
+    if result.exit_code in (ExitCode.REFUSED, ExitCode.USAGE) and summary.counts.touched == 0:
+        # Bad input or a refusal that showed itself late: nothing was written, so there is nothing to sum up.
         say_error(result.reason or "refused")
         return result.exit_code
-    summary = result.summary
     resume_with = hints.resume(summary.run_id)
     if output.json:
         print_result(json_line(result))

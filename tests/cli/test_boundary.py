@@ -52,16 +52,34 @@ def test_error_of_the_engine(
         assert ended.err == "refire: it is [31m wrong; mend it\n"
 
 
-def test_refusal_after_the_start(refire: Callable[..., Ended], fake_engine: FakeEngine) -> None:
-    """A permission that is missing at the first write: nothing was written, so there is no result."""
+@pytest.mark.parametrize("code", [ExitCode.REFUSED, ExitCode.USAGE])
+def test_refusal_after_the_start(
+    refire: Callable[..., Ended], fake_engine: FakeEngine, code: ExitCode
+) -> None:
+    """A missing permission or a bad line of a keys file may show itself late.
+
+    As long as nothing was written there is no result; after that there is one.
+    """
+    touched = 0
 
     async def course(_emit, _stop):
         await anyio.lowlevel.checkpoint()
-        return Result(summary("failed"), ExitCode.REFUSED, "no permission; grant it")
+        return Result(summary("failed", scanned=touched, touched=touched), code, "no permission; grant it")
 
     fake_engine.course = course
     ended = refire(*RUN, "--json")
-    assert (ended.code, ended.out, ended.err) == (10, "", "refire: no permission; grant it\n")
+    assert (ended.code, ended.out, ended.err) == (code, "", "refire: no permission; grant it\n")
+    touched = 5
+    ended = refire(*RUN, "--json")
+    assert ended.code == code
+    assert '"touched":5' in ended.out
+    assert ended.err == "refire: no permission; grant it; resume with: refire resume run-1\n"
+
+
+def test_endless_error_is_cut(capfd: pytest.CaptureFixture[str]) -> None:
+    """An error that quotes something long is still a line that fits a screen."""
+    boundary.say_error("x" * 100_000)
+    assert len(capfd.readouterr().err) < 1100
 
 
 def test_several_errors_at_once() -> None:
