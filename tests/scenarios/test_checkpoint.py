@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.backends import on_one_backend
 from tests.support.cli import Cli, Result
 from tests.support.judge import Snapshot, assert_summary
 from tests.support.rows import composite_rows
@@ -57,6 +58,7 @@ OTHERS = {
 }
 
 
+@on_one_backend
 @pytest.mark.parametrize("other", OTHERS.values(), ids=OTHERS)
 def test_checkpoint_of_another_run(cli: Cli, make_table: MakeTable, other: tuple[str, ...]) -> None:
     """A checkpoint given to a run with other segments, marker or selection is refused, and stays good."""
@@ -72,6 +74,7 @@ def test_checkpoint_of_another_run(cli: Cli, make_table: MakeTable, other: tuple
     assert_summary(cli.resume("the-run").json, status="complete", scanned=200, touched=200)
 
 
+@on_one_backend
 def test_checkpoint_of_another_table(cli: Cli, make_table: MakeTable) -> None:
     """A checkpoint given to a run of another table is refused before anything is written."""
     checkpoint = stopped_run(cli, make_table(("pk", "S"), ("sk", "N")))
@@ -98,6 +101,7 @@ def test_the_same_run_given_again_goes_on(cli: Cli, make_table: MakeTable) -> No
     before.assert_fired()
 
 
+@on_one_backend
 def test_run_id_of_a_complete_run(cli: Cli, make_table: MakeTable) -> None:
     """A run id stands for one run: once that is complete, the id is taken."""
     table = make_table(("pk", "S"), ("sk", "N"))
@@ -110,6 +114,7 @@ def test_run_id_of_a_complete_run(cli: Cli, make_table: MakeTable) -> None:
     before.assert_untouched()
 
 
+@on_one_backend
 def test_two_processes_on_one_run(cli: Cli, make_table: MakeTable) -> None:
     """While a run is on, a resume of it is refused; the run itself goes on undisturbed."""
     table = make_table(("pk", "S"), ("sk", "N"))
@@ -130,6 +135,7 @@ def test_two_processes_on_one_run(cli: Cli, make_table: MakeTable) -> None:
     before.assert_fired()
 
 
+@on_one_backend
 def test_damaged_and_foreign_files(cli: Cli, make_table: MakeTable, tmp_path: Path) -> None:
     """Files that are no checkpoint, or only the first half of one, are refused and not changed."""
     table = make_table(("pk", "S"), ("sk", "N"))
@@ -145,6 +151,7 @@ def test_damaged_and_foreign_files(cli: Cli, make_table: MakeTable, tmp_path: Pa
     before.assert_untouched()
 
 
+@on_one_backend
 def test_checkpoint_is_private(cli: Cli, make_table: MakeTable) -> None:
     """Keys can be personal data: nobody else on the machine can read what a run leaves behind."""
     stopped_run(cli, make_table(("pk", "S"), ("sk", "N")))
@@ -153,6 +160,7 @@ def test_checkpoint_is_private(cli: Cli, make_table: MakeTable) -> None:
     assert {stat.S_IMODE(path.stat().st_mode) for path in left} == {0o600}
 
 
+@on_one_backend
 def test_status(cli: Cli, make_table: MakeTable) -> None:
     """`refire status --json` lists each run with where it stands, exactly the documented fields."""
     first, second = (make_table(("pk", "S"), ("sk", "N")) for _ in range(2))
@@ -180,12 +188,14 @@ def test_status(cli: Cli, make_table: MakeTable) -> None:
     assert (runs["done"]["status"], runs["done"]["touched"]) == ("complete", 30)
 
 
+@on_one_backend
 def test_status_without_runs(cli: Cli) -> None:
     """Nothing yet is an empty list, not an error."""
     result = cli.run("status", "--json")
     assert (result.code, json.loads(result.stdout)) == (0, {"runs": []})
 
 
+@on_one_backend
 def test_status_of_a_run_that_was_killed(cli: Cli, make_table: MakeTable) -> None:
     """A run whose process died is shown as stopped, while it lives as running."""
     table = make_table(("pk", "S"), ("sk", "N"))

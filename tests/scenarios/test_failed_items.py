@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.backends import on_one_backend
 from tests.support.cli import Cli
 from tests.support.judge import Snapshot, assert_summary
 from tests.support.rows import composite_rows
@@ -119,6 +120,7 @@ def test_item_at_the_limit_that_has_room(cli: Cli, make_table: MakeTable) -> Non
     before.assert_fired()
 
 
+@on_one_backend
 @pytest.mark.parametrize(
     ("content", "hint"),
     [

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.support.backends import on_one_backend
 from tests.support.cli import Cli
 from tests.support.judge import Snapshot, assert_summary, stamped
 from tests.support.proxy import WRITES, Proxy, Reply
@@ -61,6 +62,7 @@ def test_writer(proxied_cli: Cli, proxy: Proxy, make_table: MakeTable, writer: s
     assert proxy.operations & WRITES == {calls[writer]}
 
 
+@on_one_backend
 def test_batches_are_full(proxied_cli: Cli, proxy: Proxy, make_table: MakeTable) -> None:
     """Up to 25 updates travel together: 500 items of one segment take little more than 20 calls."""
     table = make_table(("pk", "S"), ("sk", "N"))
@@ -77,6 +79,7 @@ def test_batches_are_full(proxied_cli: Cli, proxy: Proxy, make_table: MakeTable)
     assert len(sizes) <= 24
 
 
+@on_one_backend
 def test_scan_asks_only_for_what_a_touch_needs(proxied_cli: Cli, proxy: Proxy, make_table: MakeTable) -> None:
     """Keys and marker are projected; a table full of other people's data does not travel."""
     table = make_table(("pk", "S"), ("sk", "N"))
@@ -110,6 +113,7 @@ def test_dry_run(proxied_cli: Cli, proxy: Proxy, make_table: MakeTable) -> None:
     before.assert_untouched()
 
 
+@on_one_backend
 def test_dry_run_of_a_few(proxied_cli: Cli, proxy: Proxy, make_table: MakeTable) -> None:
     """`--max-items` bounds what a dry run reads."""
     table = make_table(("pk", "S"), ("sk", "N"))
@@ -143,6 +147,7 @@ def test_max_items_then_the_rest(cli: Cli, make_table: MakeTable) -> None:
     before.assert_fired()
 
 
+@on_one_backend
 def test_max_items_above_what_there_is(cli: Cli, make_table: MakeTable) -> None:
     """A bound that is not met ends like any run."""
     table = make_table()
@@ -152,6 +157,7 @@ def test_max_items_above_what_there_is(cli: Cli, make_table: MakeTable) -> None:
     assert_summary(result.json, status="complete", touched=30)
 
 
+@on_one_backend
 @pytest.mark.parametrize(
     "limits",
     [
@@ -219,6 +225,7 @@ def test_time_to_live_in_the_future(cli: Cli, make_table: MakeTable) -> None:
     before.assert_fired()
 
 
+@on_one_backend
 def test_options_from_the_environment(cli: Cli, make_table: MakeTable) -> None:
     """Every option is understood as `REFIRE_…`; a flag rules over it."""
     table = make_table()
@@ -240,6 +247,7 @@ def test_options_from_the_environment(cli: Cli, make_table: MakeTable) -> None:
     before.assert_fired(marker="from environment")
 
 
+@on_one_backend
 def test_bad_value_in_the_environment(cli: Cli, make_table: MakeTable) -> None:
     """A bad value in a variable is a usage error that names the option."""
     result = cli.run("run", "--table", make_table().name, env={"REFIRE_SEGMENTS": "many"})

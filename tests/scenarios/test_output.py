@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
+from tests.support.backends import on_one_backend
 from tests.support.cli import SECRETS, Cli
 from tests.support.judge import SUMMARY_FIELDS, assert_summary
 from tests.support.proxy import Proxy, Reply
@@ -46,6 +47,7 @@ def test_summary_as_json(cli: Cli, make_table: MakeTable) -> None:
     assert_summary(summary, run_id="a-run.1", table=table.name, status="complete", failed_keys_file=None)
 
 
+@on_one_backend
 def test_summary_for_people(cli: Cli, make_table: MakeTable) -> None:
     """Without `--json` the summary is text on standard output; logs and progress are not mixed in."""
     table = make_table()
@@ -61,6 +63,7 @@ def test_summary_for_people(cli: Cli, make_table: MakeTable) -> None:
     assert "\x1b" not in result.stdout + result.stderr, "no terminal, no escape codes"
 
 
+@on_one_backend
 def test_run_ids_are_unique(cli: Cli, make_table: MakeTable) -> None:
     """Runs without a given id get one each."""
     table = make_table()
@@ -68,6 +71,7 @@ def test_run_ids_are_unique(cli: Cli, make_table: MakeTable) -> None:
     assert len(ids) == 3
 
 
+@on_one_backend
 @pytest.mark.parametrize("level", ["debug", "error"])
 def test_log_level(cli: Cli, make_table: MakeTable, level: str) -> None:
     """`--log-level` changes standard error, never standard output."""
@@ -81,6 +85,7 @@ def test_log_level(cli: Cli, make_table: MakeTable, level: str) -> None:
     assert (result.stderr == "") is (level == "error")
 
 
+@on_one_backend
 def test_secrets_stay_secret(proxied_cli: Cli, proxy: Proxy, make_table: MakeTable) -> None:
     """A service that echoes what was sent to it, in an error, does not get it into the output or a file.
 
@@ -101,6 +106,7 @@ def test_secrets_stay_secret(proxied_cli: Cli, proxy: Proxy, make_table: MakeTab
     assert_summary(result.json, touched=40)
 
 
+@on_one_backend
 def test_key_values_stay_out_of_the_log(cli: Cli, make_table: MakeTable) -> None:
     """Keys can be personal data: they are in the failed-keys file, not in logs."""
     table = make_table()

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.support.backends import on_one_backend
 from tests.support.cli import Cli
 from tests.support.judge import Snapshot, assert_summary
 from tests.support.rows import composite_rows
@@ -148,6 +149,7 @@ def test_one_hash_key_of_a_local_index(cli: Cli, make_table: MakeTable) -> None:
     before.assert_fired(chosen)
 
 
+@on_one_backend
 @pytest.mark.parametrize(
     ("arguments", "hint"),
     [

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.support.backends import on_one_backend
 from tests.support.cli import Cli, Result
 from tests.support.judge import Snapshot, assert_summary, stamped
 from tests.support.proxy import Call, Hold, Proxy, Reply
@@ -108,6 +109,7 @@ def test_stopped_by_signal(cli: Cli, make_table: MakeTable, number: signal.Signa
     before.assert_fired()
 
 
+@on_one_backend
 def test_second_signal_stops_at_once(proxied_cli: Cli, proxy: Proxy, make_table: MakeTable) -> None:
     """A second Ctrl-C does not wait for an answer that never comes, and the run is still good to resume."""
     table = make_table(("pk", "S"), ("sk", "N"))
@@ -128,6 +130,7 @@ def test_second_signal_stops_at_once(proxied_cli: Cli, proxy: Proxy, make_table:
     before.assert_fired()
 
 
+@on_one_backend
 def test_resumed_with_other_workers(cli: Cli, make_table: MakeTable) -> None:
     """What only says how to work may change from sitting to sitting."""
     table = make_table(("pk", "S"), ("sk", "N"))
@@ -157,14 +160,15 @@ def test_killed_while_stamping(proxied_cli: Cli, proxy: Proxy, make_table: MakeT
 
 
 SELECTIONS = {
-    "index scan": ("--index", "by-day"),
-    "index query": ("--index", "by-day", "--key-name", "day", "--key-value", "d0"),
-    "table query": ("--key-name", "pk", "--key-value", "customer-0"),
+    "table, single updates": ((), "update"),
+    "index scan": (("--index", "by-day"), "partiql"),
+    "index scan, single updates": (("--index", "by-day"), "update"),
+    "index query": (("--index", "by-day", "--key-name", "day", "--key-value", "d0"), "partiql"),
+    "table query": (("--key-name", "pk", "--key-value", "customer-0"), "partiql"),
 }
 
 
-@pytest.mark.parametrize("selection", SELECTIONS.values(), ids=SELECTIONS)
-@pytest.mark.parametrize("writer", ["partiql", "update"])
+@pytest.mark.parametrize(("selection", "writer"), SELECTIONS.values(), ids=SELECTIONS)
 def test_killed_in_other_selections(
     proxied_cli: Cli, proxy: Proxy, make_table: MakeTable, selection: tuple[str, ...], writer: str
 ) -> None:
@@ -191,8 +195,13 @@ LOST = {
 }
 
 
-@pytest.mark.parametrize("reply", LOST.values(), ids=LOST)
-@pytest.mark.parametrize("writer", ["partiql", "update"])
+@pytest.mark.parametrize(
+    ("reply", "writer"),
+    [
+        *(pytest.param(reply, "partiql", id=kind) for kind, reply in LOST.items()),
+        pytest.param(LOST["unavailable"], "update", id="unavailable, single updates"),
+    ],
+)
 def test_answers_lost_after_the_write(
     proxied_cli: Cli, proxy: Proxy, make_table: MakeTable, reply: Reply, writer: str
 ) -> None:
@@ -211,6 +220,7 @@ def test_answers_lost_after_the_write(
     before.assert_fired()
 
 
+@on_one_backend
 def test_resume_of_a_run_that_is_complete(cli: Cli, make_table: MakeTable) -> None:
     """There is nothing left to go on with: refused, and nothing is done."""
     table = make_table()
@@ -226,6 +236,7 @@ def test_resume_of_a_run_that_is_complete(cli: Cli, make_table: MakeTable) -> No
     before.assert_fired(times=1)
 
 
+@on_one_backend
 def test_resume_by_checkpoint(cli: Cli, make_table: MakeTable) -> None:
     """The checkpoint's file alone says which run it is."""
     table = make_table()
@@ -242,6 +253,7 @@ def test_resume_by_checkpoint(cli: Cli, make_table: MakeTable) -> None:
     before.assert_fired()
 
 
+@on_one_backend
 def test_resume_of_nothing(cli: Cli) -> None:
     """An unknown run is a usage error that says where to look."""
     result = cli.resume("no-such-run")

@@ -39,6 +39,18 @@ BAD = {
         ("run", "--table", "orders", "--checkpoint", "/no/such/folder/x"),
         "--checkpoint",
     ),
+    **{
+        f"table {name!r:.12}": (("run", "--table", name), "--table")
+        for name in ("x", "no spaces", "a/b", "t" * 256, "")
+    },
+    **{
+        f"region {name!r:.12}": (("run", "--table", "orders", "--region", name), "--region")
+        for name in ("not a region", "eu_west_1", "x" * 100, "")
+    },
+    **{
+        f"endpoint {url}": (("run", "--table", "orders", "--endpoint-url", url), "--endpoint-url")
+        for url in ("127.0.0.1:8000", "ftp://127.0.0.1", "http://", "nonsense")
+    },
     "resume of nothing": (("resume",), "RUN_ID"),
     "unknown finding to ignore": (("run", "--table", "orders", "--ignore", "everything"), "stream-disabled"),
     "sandbox on no port": (("sandbox", "--port", "70000"), "--port"),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import boto3
+import pytest
 from botocore.config import Config
 
 REGION = "eu-west-1"
@@ -15,6 +16,10 @@ _SESSION = boto3.Session()  # reads the service models once; a client costs mill
 _NUMBERS = itertools.count(1)
 
 BackendName = Literal["dynamodb-local", "sandbox"]
+
+
+on_one_backend = pytest.mark.parametrize("backend_name", ["sandbox"], scope="session")
+"""Marks a scenario in which DynamoDB has no say (files, options, output): one backend is enough."""
 
 
 @dataclass(frozen=True, slots=True)
