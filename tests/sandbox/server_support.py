@@ -180,6 +180,10 @@ class Wire:
         """Send bytes as they are."""
         self.socket.sendall(data)
 
+    def end(self) -> None:
+        """Send nothing more; answers can still be read."""
+        self.socket.shutdown(socket.SHUT_WR)
+
     def answer(self) -> Answer | None:
         """The next response; None if the connection was closed instead."""
         line = self._file.readline()

@@ -64,9 +64,10 @@ def update_table(session: Session, request: dict[str, Any]) -> dict[str, Any]:
         )
     now = session.database.clock.time()
     updates = [
-        (action, content)
+        (action, member[action])
         for member in request.get("GlobalSecondaryIndexUpdates") or ()
-        for action, content in member.items()
+        for action in ("Create", "Update", "Delete")
+        if action in member
     ]
     if sum(action != "Update" for action, _ in updates) > 1:
         raise settings.limit_exceeded(
