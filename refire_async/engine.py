@@ -1,4 +1,4 @@
-"""A run from its first look at the table to its summary: preflight, plan, pipeline, result."""
+"""A run from its first look at the table to its summary: preflight, plan, parts, result."""
 
 import contextlib
 import os
@@ -12,20 +12,21 @@ import orjson
 from anyio import to_thread
 
 from refire_async import preflight
-from refire_async.assembly import make_context, table_rate
 from refire_async.checkpoint import catalog
-from refire_async.checkpoint.journal import Journal
-from refire_async.checkpoint.ledger import Ledger
 from refire_async.checkpoint.lock import locked
+from refire_async.checkpoint.schema import PARTS_PER_SITTING
 from refire_async.checkpoint.store import SavedRun, Store, spec_from_json, spec_to_json
-from refire_async.errors import CheckpointRefusedError, ExitCode, RefireError, RefusedError
+from refire_async.errors import CheckpointRefusedError, ExitCode, RefusedError
 from refire_async.events import Emit, RunEnded, RunStarted
 from refire_async.model.capacity import TABLE
 from refire_async.model.marker import DEFAULT_ATTRIBUTE, Marker
 from refire_async.model.run import DryRun, Result, RunSpec, RunStatus, Summary
 from refire_async.model.table import Table
 from refire_async.pacing.capacity import ceilings
-from refire_async.pipeline import StopRequest, run_pipeline
+from refire_async.parts.parent import Parent
+from refire_async.parts.spec import PartSpec
+from refire_async.parts.work import work
+from refire_async.pipeline import StopRequest
 from refire_async.planner import choose_segments, choose_workers
 from refire_async.settings import Budget, Connection, ResumeSettings, RunSettings, Tuning
 from refire_async.wire.errors import WireError
@@ -43,11 +44,14 @@ class _Sitting:
 
     spec: RunSpec
     table: Table
+    connection: Connection
     budget: Budget
     tuning: Tuning
     max_items: int | None
     dry: bool
-    resumed: bool
+    resumed: bool = False
+    checkpoint: str = ""
+    lock: int = -1
 
 
 async def run(settings: RunSettings, *, emit: Emit, stop: StopRequest) -> Result:
@@ -61,18 +65,19 @@ async def run(settings: RunSettings, *, emit: Emit, stop: StopRequest) -> Result
         sitting = _Sitting(
             spec,
             table,
+            settings.connection,
             settings.budget,
             settings.tuning,
             settings.max_items,
             dry=settings.dry_run,
-            resumed=False,
         )
         if settings.dry_run:
             store = await to_thread.run_sync(Store.in_memory, spec, settings.connection)
             with contextlib.closing(store):
                 return await _sit(session, sitting, store, emit=emit, stop=stop)
         path = settings.checkpoint or catalog.path_of(spec.run_id)
-        with locked(path):
+        with locked(path) as lock:
+            sitting = replace(sitting, checkpoint=str(path), lock=lock)
             if path.exists():
                 with _opened(path) as (store, saved):
                     sitting = replace(sitting, spec=_adopt(path, saved, settings, spec), resumed=True)
@@ -89,7 +94,7 @@ async def resume(settings: ResumeSettings, *, emit: Emit, stop: StopRequest) -> 
         RefireError: the run could not go on. Once it has begun, every end is a Result.
     """
     path = settings.checkpoint
-    with locked(path), _opened(path) as (store, saved):
+    with locked(path) as lock, _opened(path) as (store, saved):
         if saved.status == "complete":
             raise CheckpointRefusedError(
                 f"run {saved.spec.run_id} is complete", "begin a new one with 'refire run'"
@@ -104,11 +109,14 @@ async def resume(settings: ResumeSettings, *, emit: Emit, stop: StopRequest) -> 
             sitting = _Sitting(
                 saved.spec,
                 table,
+                connection,
                 settings.budget,
                 settings.tuning,
                 settings.max_items,
                 dry=False,
                 resumed=True,
+                checkpoint=str(path),
+                lock=lock,
             )
             return await _sit(session, sitting, store, emit=emit, stop=stop)
 
@@ -137,7 +145,7 @@ async def _specify(session: Session, settings: RunSettings) -> tuple[RunSpec, Ta
     run_id = settings.run_id or new_run_id()
     segments = 1
     if selection.kind == "scan":
-        segments = settings.tuning.segments or choose_segments(table, table_rate(limits))
+        segments = settings.tuning.segments or choose_segments(table, limits.scarcest_write)
     spec = RunSpec(
         run_id=run_id,
         table=table.name,
@@ -217,59 +225,80 @@ def _opened(path: Path) -> Iterator[tuple[Store, SavedRun]]:
 
 async def _sit(session: Session, sitting: _Sitting, store: Store, *, emit: Emit, stop: StopRequest) -> Result:
     """Work until the end or a stop, and say how it went."""
-    spec, table = sitting.spec, sitting.table
     saved = await to_thread.run_sync(store.load)
-    ledger = Ledger()
-    ledger.restore(saved.segments, saved.pages, saved.counts)
-    journal = Journal(store, ledger, saved.totals)
-    limits = ceilings(table, spec.marker.attribute, sitting.budget, spec.selection.index)
-    context = make_context(
-        session.data,
-        table,
-        spec,
-        limits=limits,
-        budget=sitting.budget,
-        tuning=sitting.tuning,
-        journal=journal,
-        dry=sitting.dry,
-        emit=emit,
-        stop=stop,
-    )
+    parts = _parts(sitting, saved)
+    limits = parts[0].limits
     emit(
         RunStarted(
-            spec=spec,
+            spec=sitting.spec,
             resumed=sitting.resumed,
-            expected_items=table.item_count if spec.selection.kind == "scan" else None,
+            expected_items=sitting.table.item_count if sitting.spec.selection.kind == "scan" else None,
             max_wcu=limits.write[TABLE],
             max_rcu=limits.read,
             bound_by=limits.bound_by,
             checkpoint=str(store.path),
-            settled_before=ledger.totals(),
+            settled_before=saved.counts,
         )
     )
-    workers = sitting.tuning.workers or choose_workers(sitting.tuning.writer, table_rate(limits))
-    try:
-        status = await run_pipeline(context, workers=workers, max_items=sitting.max_items)
-    except* RefireError as group:
-        # Only the checkpoint can fail here: all else is a reason to stop in order.
-        raise _first(group) from group
-    result = await _result(context.journal, sitting, store, status, stop)
+    await _save_status(store, "running")
+    if len(parts) == 1:
+        results = [await work(parts[0], session.data, store, emit=emit, stop=stop)]
+    else:
+        results = await Parent(parts, emit=emit, stop=stop, keep_open=sitting.lock).run()
+    for ended in results:
+        if ended.stop is not None:
+            stop.request(ended.stop)
+    saved = await to_thread.run_sync(store.load)
+    done = stop.reason is None and not saved.open_pages and all(ended.status == "complete" for ended in results)
+    await _save_status(store, "complete" if done else "stopped")
+    result = await _result(sitting, store, saved, stop, done=done)
     emit(RunEnded(result.summary))
     return result
 
 
-def _first(group: BaseExceptionGroup[RefireError]) -> RefireError:
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    assert isinstance(error, RefireError)  # noqa: S101 - `except*` has sorted out the rest
-    return error
+async def _save_status(store: Store, status: RunStatus) -> None:
+    def save() -> None:
+        with store.transaction():
+            store.save_status(status)
+
+    await to_thread.run_sync(save)
+
+
+def _parts(sitting: _Sitting, saved: SavedRun) -> list[PartSpec]:
+    """What each process of this sitting is to do."""
+    spec, tuning = sitting.spec, sitting.tuning
+    limits = ceilings(sitting.table, spec.marker.attribute, sitting.budget, spec.selection.index)
+    # A limit on items and a look without touching are for small runs, where one process is enough.
+    alone = sitting.dry or sitting.max_items is not None
+    processes = 1 if alone else min(tuning.processes, spec.total_segments)
+    workers = tuning.workers or choose_workers(tuning.writer, limits.scarcest_write / processes)
+    first = saved.next_sitting * PARTS_PER_SITTING
+    return [
+        PartSpec(
+            number=first + index,
+            index=index,
+            parts=processes,
+            spec=spec,
+            table=sitting.table,
+            connection=sitting.connection,
+            checkpoint=sitting.checkpoint,
+            limits=limits,
+            budget=sitting.budget,
+            tuning=tuning,
+            workers=workers,
+            share=1.0 / processes,
+            max_items=sitting.max_items,
+            dry=sitting.dry,
+        )
+        for index in range(processes)
+    ]
 
 
 async def _result(
-    journal: Journal, sitting: _Sitting, store: Store, status: RunStatus, stop: StopRequest
+    sitting: _Sitting, store: Store, saved: SavedRun, stop: StopRequest, *, done: bool
 ) -> Result:
-    counts, totals = journal.ledger.totals(), journal.totals
+    counts, totals = saved.counts, saved.totals
+    status: RunStatus = "complete" if done else "stopped"
     failed_keys = None
     dry_run = None
     code, reason = _exit(status, counts.failed, stop, wrote=counts.touched > 0)

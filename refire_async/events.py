@@ -111,6 +111,13 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
+class ProcessReplaced:
+    """A process of the run died; another one goes on with its segments."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
 class Stopping:
     """The run stops before its end; what is in flight is finished and saved."""
 
@@ -135,6 +142,7 @@ Event: TypeAlias = (
     | ItemFailed
     | RateChanged
     | Waiting
+    | ProcessReplaced
     | Stopping
     | RunEnded
 )

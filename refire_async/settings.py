@@ -49,6 +49,7 @@ class Tuning:
 
     segments: int | None = None
     workers: int | None = None
+    processes: int = 1
     writer: WriterKind = "partiql"
     give_up_after_s: float = 600.0
 

@@ -15,10 +15,10 @@ import anyio
 from anyio import to_thread
 
 from refire_async.checkpoint.ledger import Ledger, OpenPage
-from refire_async.checkpoint.store import Store, Totals
+from refire_async.checkpoint.store import Store
 from refire_async.model.counts import Counts
 from refire_async.model.keys import Cursor, Item
-from refire_async.model.run import RunStatus
+from refire_async.model.totals import Totals
 
 Operation: TypeAlias = Callable[[Store], None]
 
@@ -35,12 +35,14 @@ class _Group:
 
 
 class Journal:
-    """Makes ledger operations durable. `run` is the committing task; it ends after `finish`."""
+    """Makes the ledger operations of one part durable. `run` is the committing task; it ends after `finish`."""
 
-    def __init__(self, store: Store, ledger: Ledger, totals: Totals) -> None:
+    def __init__(self, store: Store, ledger: Ledger, part: int) -> None:
+        """`part` is the number under which counts and totals are saved."""
         self._store = store
+        self._part = part
         self.ledger = ledger
-        self.totals = totals
+        self.totals = Totals()
         self._group = _Group()
         self._wanted = anyio.Event()
         self._finishing = False
@@ -74,11 +76,10 @@ class Journal:
         """The run stops with only `rest` of `page` open."""
         self._add(lambda store: store.shrink_page(page, rest))
 
-    async def finish(self, status: RunStatus) -> None:
-        """Commit what is left, with the run's last status. The committing task ends."""
+    async def finish(self) -> None:
+        """Commit what is left. The committing task ends."""
         self._finishing = True
-        counts = self._closed_counts()
-        await self._durable(lambda store: store.save_totals(counts, self.totals, status))
+        await self._durable(lambda _: None)
 
     async def run(self) -> None:
         """Commit groups until `finish`. Raises StoppedError if the checkpoint cannot be saved."""
@@ -89,10 +90,9 @@ class Journal:
             self._wanted = anyio.Event()
             last = self._finishing
             self._tick()
-            operations = group.operations
-            if not last:
-                save = partial(_save_totals, counts=self._closed_counts(), totals=replace(self.totals))
-                operations = [*operations, save]
+            counts = Counts(**self.ledger.closed.to_json())
+            save = partial(Store.save_part, number=self._part, counts=counts, totals=replace(self.totals))
+            operations: list[Operation] = [*group.operations, save]
             await to_thread.run_sync(self._commit, operations, limiter=self._thread)
             group.committed.set()
             if last and not self._group.operations:
@@ -102,9 +102,6 @@ class Journal:
         now = time.monotonic()
         self.totals.seconds += now - self._clock
         self._clock = now
-
-    def _closed_counts(self) -> Counts:
-        return Counts(**self.ledger.closed.to_json())
 
     def _commit(self, operations: list[Operation]) -> None:
         with self._store.transaction():
@@ -119,10 +116,6 @@ class Journal:
 
     async def _durable(self, operation: Operation) -> None:
         await self._add(operation).committed.wait()
-
-
-def _save_totals(store: Store, counts: Counts, totals: Totals) -> None:
-    store.save_totals(counts, totals, "running")
 
 
 def _open_page(store: Store, page: OpenPage) -> None:

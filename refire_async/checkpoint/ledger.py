@@ -65,27 +65,27 @@ FINISHED = SegmentState(finished=True)
 
 
 class Ledger:
-    """The open pages and cursors of a run, and the totals of the pages that are closed."""
+    """The open pages and cursors of a part of a run, and the counts of the pages that it has closed."""
 
-    def __init__(self) -> None:
+    def __init__(self, first_page: int = 1) -> None:
+        """`first_page` is the first number for a new page; no other part of the run uses it or those after it."""
         self.segments: dict[int, SegmentState] = {}
         self.pages: dict[int, OpenPage] = {}
         self.closed = Counts()
         self._finished = 0
-        self._last_number = 0
+        self._next_number = first_page
 
     def next_number(self) -> int:
-        """A number for the next page, rising over the whole run."""
-        self._last_number += 1
-        return self._last_number
+        """A number for the next page, rising."""
+        number = self._next_number
+        self._next_number += 1
+        return number
 
-    def restore(self, segments: dict[int, SegmentState], pages: list[OpenPage], closed: Counts) -> None:
+    def restore(self, segments: dict[int, SegmentState], pages: list[OpenPage]) -> None:
         """Begin where a checkpoint ended."""
         self.segments = segments
         self.pages = {page.number: page for page in pages}
-        self.closed = closed
         self._finished = sum(state.finished for state in segments.values())
-        self._last_number = max(self.pages, default=0)
 
     @property
     def finished_segments(self) -> int:
@@ -119,15 +119,6 @@ class Ledger:
         """The point of `segment` before which every write is acknowledged."""
         oldest = min((p for p in self.pages.values() if p.segment == segment), key=_number, default=None)
         return self.segment(segment) if oldest is None else SegmentState(oldest.start)
-
-    def totals(self) -> Counts:
-        """Counts of all items with an outcome, in closed and open pages; they add up at any moment."""
-        totals = Counts()
-        totals.add(self.closed)
-        for page in self.pages.values():
-            totals.add(page.counts)
-            totals.scanned -= page.open_items
-        return totals
 
 
 def _number(page: OpenPage) -> int:

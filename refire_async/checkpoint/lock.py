@@ -15,8 +15,10 @@ def lock_path(checkpoint: Path) -> Path:
 
 
 @contextlib.contextmanager
-def locked(checkpoint: Path) -> Iterator[None]:
-    """Hold the checkpoint's lock; the kernel frees it when the process dies.
+def locked(checkpoint: Path) -> Iterator[int]:
+    """Hold the checkpoint's lock and give its file descriptor.
+
+    The kernel frees the lock when the process has died, and every child that was given the descriptor.
 
     Raises CheckpointRefusedError if another process holds it or the file cannot be made.
     """
@@ -35,7 +37,7 @@ def locked(checkpoint: Path) -> Iterator[None]:
             raise CheckpointRefusedError(
                 f"checkpoint {checkpoint} is in use by another process", "wait for it, or stop it first"
             ) from None
-        yield
+        yield descriptor
     finally:
         os.close(descriptor)
 

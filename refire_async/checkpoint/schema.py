@@ -14,7 +14,10 @@ CREATE TABLE run (
   created_at TEXT NOT NULL,
   updated_at TEXT NOT NULL,
   spec TEXT NOT NULL,
-  connection TEXT NOT NULL,
+  connection TEXT NOT NULL
+) STRICT;
+CREATE TABLE part (
+  number INTEGER PRIMARY KEY,
   counts TEXT NOT NULL,
   totals TEXT NOT NULL
 ) STRICT;
@@ -43,3 +46,6 @@ CREATE TABLE seen (
   digest BLOB PRIMARY KEY
 ) STRICT, WITHOUT ROWID;
 """
+
+PARTS_PER_SITTING = 1 << 10
+"""Numbers of parts (processes) of one sitting: part n belongs to sitting n // PARTS_PER_SITTING."""

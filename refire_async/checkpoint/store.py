@@ -6,8 +6,8 @@ A commit is on disk when it returns (WAL with synchronous=FULL). Files are 0600:
 import contextlib
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Container, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,32 +15,22 @@ from typing import Any, TypeVar
 import orjson
 
 from refire_async.checkpoint.ledger import FINISHED, Failure, OpenPage, SegmentState
-from refire_async.checkpoint.schema import APPLICATION_ID, TABLES, VERSION
+from refire_async.checkpoint.schema import APPLICATION_ID, PARTS_PER_SITTING, TABLES, VERSION
 from refire_async.errors import CheckpointRefusedError, RefireError, StoppedError
 from refire_async.model.counts import Counts
 from refire_async.model.keys import Cursor, Item, KeySchema
 from refire_async.model.marker import Marker
 from refire_async.model.run import RunSpec, RunStatus
 from refire_async.model.selection import Selection
+from refire_async.model.totals import Totals
 from refire_async.settings import Connection
 
 T = TypeVar("T")
 
 
-@dataclass(slots=True)
-class Totals:
-    """What a run has consumed and met, over all its sittings."""
-
-    throttled: int = 0
-    retries: int = 0
-    wcu: float = 0.0
-    rcu: float = 0.0
-    seconds: float = 0.0
-
-
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class SavedRun:
-    """All that a checkpoint knows when a run goes on."""
+    """What a checkpoint says of its run. `counts` are of all items that have their outcome."""
 
     spec: RunSpec
     connection: Connection
@@ -49,8 +39,16 @@ class SavedRun:
     updated_at: str
     counts: Counts
     totals: Totals
-    segments: dict[int, SegmentState] = field(default_factory=dict)
-    pages: list[OpenPage] = field(default_factory=list)
+    open_pages: int
+    next_sitting: int
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where segments stand, and the pages in the ledger that are in doubt."""
+
+    segments: dict[int, SegmentState]
+    pages: list[OpenPage]
 
 
 def spec_to_json(spec: RunSpec) -> str:
@@ -120,17 +118,8 @@ class Store:
                 f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; BEGIN; {TABLES}"
             )
             self._db.execute(
-                "INSERT INTO run VALUES (1, ?, ?, 'running', ?, ?, ?, ?, ?, ?)",
-                (
-                    spec.run_id,
-                    spec.table,
-                    now,
-                    now,
-                    spec_to_json(spec),
-                    _dump(asdict(connection)),
-                    _dump(Counts().to_json()),
-                    _dump(asdict(Totals())),
-                ),
+                "INSERT INTO run VALUES (1, ?, ?, 'running', ?, ?, ?, ?)",
+                (spec.run_id, spec.table, now, now, spec_to_json(spec), _dump(asdict(connection))),
             )
             self._db.execute("COMMIT")
             # Into the file itself, so that its header tells from now on what it is.
@@ -157,18 +146,32 @@ class Store:
         """Close the file; what is committed stays."""
         self._db.close()
 
-    def load(self) -> SavedRun:
-        """Everything needed to go on. Raises CheckpointRefusedError if it cannot be read."""
-        return self.guarded(self._load)
+    @classmethod
+    def join(cls, path: Path) -> "Store":
+        """A file that another process of the same run has opened and checked."""
+        return cls(path, _connect(path))
 
-    def _load(self) -> SavedRun:
-        saved = read_header(self._db)
-        for segment, cursor, finished in self._db.execute("SELECT segment, cursor, finished FROM segment"):
-            saved.segments[segment] = FINISHED if finished else SegmentState(_load(cursor))
+    def load(self) -> SavedRun:
+        """What the checkpoint says of its run. Raises CheckpointRefusedError if it cannot be read."""
+        return self.guarded(lambda: read_run(self._db))
+
+    def progress(self, segments: Container[int]) -> Progress:
+        """Where `segments` stand. Raises CheckpointRefusedError if it cannot be read."""
+        return self.guarded(lambda: self._progress(segments))
+
+    def _progress(self, segments: Container[int]) -> Progress:
+        states = {
+            segment: FINISHED if finished else SegmentState(_load(cursor))
+            for segment, cursor, finished in self._db.execute("SELECT segment, cursor, finished FROM segment")
+            if segment in segments
+        }
+        pages = []
         rows = self._db.execute(
             "SELECT number, segment, items, start, finish, item_units, counts, failures FROM page ORDER BY number"
         )
         for number, segment, items, start, finish, units, counts, failures in rows:
+            if segment not in segments:
+                continue
             page = OpenPage(
                 number=number,
                 segment=segment,
@@ -181,8 +184,8 @@ class Store:
                 in_doubt=True,
             )
             page.counts.scanned += len(page.items)
-            saved.pages.append(page)
-        return saved
+            pages.append(page)
+        return Progress(states, pages)
 
     # The operations below belong inside `transaction`.
 
@@ -244,12 +247,17 @@ class Store:
         insert = "INSERT OR IGNORE INTO seen VALUES (?)"
         return [self._db.execute(insert, (digest,)).rowcount == 1 for digest in digests]
 
-    def save_totals(self, counts: Counts, totals: Totals, status: RunStatus) -> None:
-        """Counts of closed pages, what the run has consumed, and where it stands."""
+    def save_part(self, number: int, counts: Counts, totals: Totals) -> None:
+        """What part `number` of the run has done so far: counts of its closed pages, and what it consumed."""
         self._db.execute(
-            "UPDATE run SET counts = ?, totals = ?, status = ?, updated_at = ?",
-            (_dump(counts.to_json()), _dump(asdict(totals)), status, _now()),
+            "INSERT OR REPLACE INTO part VALUES (?, ?, ?)",
+            (number, _dump(counts.to_json()), _dump(asdict(totals))),
         )
+        self._db.execute("UPDATE run SET updated_at = ?", (_now(),))
+
+    def save_status(self, status: RunStatus) -> None:
+        """Where the run stands."""
+        self._db.execute("UPDATE run SET status = ?, updated_at = ?", (status, _now()))
 
     def failures(self) -> Iterator[Failure]:
         """Every item that could not be touched, in the order of finding."""
@@ -274,22 +282,35 @@ class Store:
         return _guard(self.path, read)
 
 
-def read_header(db: sqlite3.Connection) -> SavedRun:
-    """The run's row, without its segments and pages."""
-    row = db.execute(
-        "SELECT spec, connection, status, created_at, updated_at, counts, totals FROM run"
-    ).fetchone()
+def read_run(db: sqlite3.Connection) -> SavedRun:
+    """What the file in `db` says of its run. Raises ValueError, KeyError or TypeError if it is not one."""
+    row = db.execute("SELECT spec, connection, status, created_at, updated_at FROM run").fetchone()
     if row is None:
         raise ValueError("no run in it")
-    spec, connection, status, created_at, updated_at, counts, totals = row
+    spec, connection, status, created_at, updated_at = row
+    counts, totals = Counts(), Totals()
+    seconds: dict[int, float] = {}
+    for number, done, spent in db.execute("SELECT number, counts, totals FROM part"):
+        counts.add(Counts(**orjson.loads(done)))
+        part = Totals(**orjson.loads(spent))
+        totals.add(part)
+        sitting = number // PARTS_PER_SITTING
+        seconds[sitting] = max(seconds.get(sitting, 0.0), part.seconds)
+    # The parts of a sitting work at the same time.
+    totals.seconds = sum(seconds.values())
+    open_pages = db.execute("SELECT counts FROM page").fetchall()
+    for (settled,) in open_pages:
+        counts.add(Counts(**orjson.loads(settled)))
     return SavedRun(
         spec=spec_from_json(spec),
         connection=Connection(**orjson.loads(connection)),
         status=status,
         created_at=created_at,
         updated_at=updated_at,
-        counts=Counts(**orjson.loads(counts)),
-        totals=Totals(**orjson.loads(totals)),
+        counts=counts,
+        totals=totals,
+        open_pages=len(open_pages),
+        next_sitting=max(seconds, default=-1) + 1,
     )
 
 
@@ -300,7 +321,7 @@ def peek(path: Path) -> SavedRun:
     """
     check_file(path)
     with contextlib.closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as db:
-        return _guard(path, lambda: read_header(db))
+        return _guard(path, lambda: read_run(db))
 
 
 def check_file(path: Path) -> None:
@@ -343,6 +364,8 @@ def _connect(path: Path) -> sqlite3.Connection:
     try:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
+        # Other processes of the same run commit too; each commit takes milliseconds.
+        db.execute("PRAGMA busy_timeout = 60000")
     except sqlite3.Error as error:
         db.close()
         raise CheckpointRefusedError(

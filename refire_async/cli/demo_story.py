@@ -25,9 +25,10 @@ from refire_async.cli.demo_table import (
     write_back_unchanged,
 )
 from refire_async.cli.options import Output
-from refire_async.cli.session import run_loop, watching
+from refire_async.cli.session import watching
 from refire_async.errors import ExitCode, RefusedError
 from refire_async.events import BatchWritten, Event
+from refire_async.loop import run_loop
 from refire_async.model.run import Result
 from refire_async.report.summary import describe
 from refire_async.report.text import count, duration, units

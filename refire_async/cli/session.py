@@ -3,15 +3,13 @@
 This module is imported when there is something to run: it brings everything that is slow to import.
 """
 
-import gc
 import logging
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from importlib.util import find_spec
 from typing import Protocol, TypeVar
 
 import anyio
@@ -25,6 +23,7 @@ from refire_async.cli.hints import Hints
 from refire_async.cli.options import Output
 from refire_async.errors import ExitCode, StoppedError
 from refire_async.events import Emit, fan_out
+from refire_async.loop import run_loop
 from refire_async.model.run import Result, RunSpec
 from refire_async.report.logs import EventLog, LibraryLog, Logger, make_logger
 from refire_async.report.progress import is_live, log_lines, show_live
@@ -41,15 +40,6 @@ class Sitting(Protocol):
     """One call of the engine, its settings given."""
 
     def __call__(self, *, emit: Emit, stop: engine.StopRequest) -> Awaitable[Result]: ...
-
-
-def run_loop(main: Callable[[], Awaitable[T]]) -> T:
-    """Run `main` to its end, on uvloop where it is installed."""
-    # Pages come and go by the hundred thousand dicts, none of them in a cycle. With the usual thresholds the
-    # collector looks at them again and again: a quarter of the CPU time per item, measured.
-    gc.freeze()
-    gc.set_threshold(100_000, 50, 1_000)
-    return anyio.run(main, backend_options={"use_uvloop": find_spec("uvloop") is not None})
 
 
 def execute(settings: RunSettings | ResumeSettings, output: Output, hints: Hints) -> int:

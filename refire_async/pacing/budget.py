@@ -49,7 +49,18 @@ class WriteBudget:
 
     def __init__(self, ceilings: Mapping[str, float], max_rate: float | None = None) -> None:
         self._resources = {name: _Resource(ceiling) for name, ceiling in ceilings.items()}
+        self._ceilings = dict(ceilings)
+        self._max_rate = max_rate
         self._items = Limiter(max_rate) if max_rate is not None else None
+
+    def set_share(self, share: float) -> None:
+        """Use only `share` (0 to 1, above 0) of everything: others use the rest."""
+        for name, ceiling in self._ceilings.items():
+            resource = self._resources[name]
+            resource.control.set_ceiling(ceiling * share)
+            resource.limiter.set_rate(resource.control.rate)
+        if self._items is not None and self._max_rate is not None:
+            self._items.set_rate(self._max_rate * share)
 
     @property
     def rate(self) -> Wcu:
@@ -134,6 +145,10 @@ class ReadBudget:
     def __init__(self, ceiling: float) -> None:
         self.ceiling = ceiling
         self._limiter = Limiter(ceiling)
+
+    def set_share(self, share: float) -> None:
+        """Use only `share` (0 to 1, above 0) of the ceiling: others use the rest."""
+        self._limiter.set_rate(self.ceiling * share)
 
     def page_limit(self, item_rcu: float, largest: int) -> int:
         """How many items of `item_rcu` units each a page may hold without breaking the budget's burst."""

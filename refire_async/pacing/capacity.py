@@ -19,6 +19,11 @@ class Ceilings:
     read: float
     bound_by: str
 
+    @property
+    def scarcest_write(self) -> float:
+        """Units per second at which items can be touched: the scarcest resource rules."""
+        return min(self.write.values())
+
 
 def write_capacity(throughput: Throughput, billing: BillingMode) -> float:
     """Write units per second that a table or global index grants."""

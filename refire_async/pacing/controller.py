@@ -20,6 +20,11 @@ class RateController:
         self._last_cut: float | None = None
         self._last_seen: float | None = None
 
+    def set_ceiling(self, ceiling: float) -> None:
+        """Another ceiling from now on; a lowered rate stays the same share of it."""
+        self.rate *= ceiling / self.ceiling
+        self.ceiling = ceiling
+
     def throttled(self, now: float) -> bool:
         """The service refused a write. Returns whether the rate was lowered."""
         if self._last_cut is not None and now - self._last_cut < HOLD_S:

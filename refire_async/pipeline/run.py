@@ -10,7 +10,6 @@ from refire_async.errors import RefireError
 from refire_async.events import Stopping
 from refire_async.model.run import RunStatus
 from refire_async.pipeline.context import Context
-from refire_async.pipeline.order import spread
 from refire_async.pipeline.queue import WorkQueue
 from refire_async.pipeline.quota import Quota
 from refire_async.pipeline.readers import Readers
@@ -19,24 +18,29 @@ from refire_async.pipeline.workers import Workers
 MOST_READERS = 32
 
 
-async def run_pipeline(context: Context, *, workers: int, max_items: int | None) -> RunStatus:
-    """Read and write until the selection is done or `context.stop` is asked for, and save what was reached.
+async def run_pipeline(
+    context: Context, segments: Iterator[int], *, workers: int, max_items: int | None
+) -> RunStatus:
+    """Read `segments` and write until they are done or `context.stop` is asked for, and save what was reached.
 
     Raises:
         StoppedError: the checkpoint cannot be saved; in an exception group.
     """
     async with anyio.create_task_group() as saving:
         saving.start_soon(context.journal.run)
-        status = await _read_and_write(context, workers=workers, max_items=max_items)
-        await context.journal.finish(status)
+        status = await _read_and_write(context, segments, workers=workers, max_items=max_items)
+        await context.journal.finish()
     return status
 
 
-async def _read_and_write(context: Context, *, workers: int, max_items: int | None) -> RunStatus:
+async def _read_and_write(
+    context: Context, segments: Iterator[int], *, workers: int, max_items: int | None
+) -> RunStatus:
     ledger = context.journal.ledger
     budget, largest = context.write_budget, context.writer.largest
+    unfinished = (segment for segment in segments if not ledger.segment(segment).finished)
     queue = WorkQueue(lambda page: budget.batch_limit(page.item_units, largest))
-    readers = Readers(context, queue, Quota(max_items), _unfinished(context))
+    readers = Readers(context, queue, Quota(max_items), unfinished)
     writing = Workers(context, queue, readers)
     in_doubt = iter(list(ledger.pages.values()))
     reading = anyio.CancelScope()
@@ -76,8 +80,3 @@ async def _orderly(context: Context, task: Callable[[], Awaitable[None]]) -> Non
         await task()
     except RefireError as error:
         context.stop.request("error", error)
-
-
-def _unfinished(context: Context) -> Iterator[int]:
-    ledger = context.journal.ledger
-    return (s for s in spread(context.source.total_segments) if not ledger.segment(s).finished)

@@ -1,20 +1,18 @@
-"""Puts a sitting together from its parts: source, writer, budgets, journal."""
+"""Puts together what a part of a run works with: source, writer, budgets."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from refire_async.checkpoint.journal import Journal
 from refire_async.events import Emit
-from refire_async.model.capacity import TABLE
 from refire_async.model.keys import Item
 from refire_async.model.run import RunSpec
 from refire_async.model.table import Table
 from refire_async.model.units import WCU_BYTES
 from refire_async.pacing.budget import ReadBudget, WriteBudget
-from refire_async.pacing.capacity import Ceilings
+from refire_async.parts.spec import PartSpec
 from refire_async.pipeline import Context, Patience, StopRequest
-from refire_async.settings import Budget, Tuning
+from refire_async.settings import Tuning
 from refire_async.sources.base import Source
 from refire_async.sources.keys_file import KeysFileSource
 from refire_async.sources.lookup import Lookup
@@ -70,41 +68,31 @@ def make_writer(data: DataPlane, spec: RunSpec, tuning: Tuning) -> Writer:
 
 
 def make_context(
-    data: DataPlane,
-    table: Table,
-    spec: RunSpec,
-    *,
-    limits: Ceilings,
-    budget: Budget,
-    tuning: Tuning,
-    journal: Journal,
-    dry: bool,
-    emit: Emit,
-    stop: StopRequest,
+    data: DataPlane, part: PartSpec, journal: Journal, *, emit: Emit, stop: StopRequest
 ) -> Context:
-    """Everything that the tasks of one sitting share."""
-    writer: Writer = DryWriter() if dry else make_writer(data, spec, tuning)
-    if dry:
-        limits = replace(limits, write=dict.fromkeys(limits.write, UNBOUNDED))
-        budget = replace(budget, max_rate=None)
+    """Everything that the tasks of one part share."""
+    spec, table, budget = part.spec, part.table, part.budget
+    writer: Writer = make_writer(data, spec, part.tuning)
+    write_limits, max_rate = part.limits.write, budget.max_rate
+    if part.dry:
+        writer, max_rate = DryWriter(), None
+        write_limits = dict.fromkeys(write_limits, UNBOUNDED)
+    write_budget, read_budget = WriteBudget(write_limits, max_rate), ReadBudget(part.limits.read)
+    write_budget.set_share(part.share)
+    read_budget.set_share(part.share)
     return Context(
         spec=spec,
         source=make_source(data, table, spec),
         lookup=Lookup(data, spec.table, _attributes(spec)),
         writer=writer,
         journal=journal,
-        write_budget=WriteBudget(limits.write, budget.max_rate),
-        read_budget=ReadBudget(limits.read),
-        patience=Patience(tuning.give_up_after_s, emit),
+        write_budget=write_budget,
+        read_budget=read_budget,
+        patience=Patience(part.tuning.give_up_after_s, emit),
         emit=emit,
         stop=stop,
         item_bytes=table.size_bytes / table.item_count if table.item_count else float(WCU_BYTES),
     )
-
-
-def table_rate(limits: Ceilings) -> float:
-    """Write units per second at which the table itself can be touched: the scarcest resource rules."""
-    return min(limits.write.get(TABLE, UNBOUNDED), *limits.write.values())
 
 
 def _attributes(spec: RunSpec) -> tuple[str, ...]:

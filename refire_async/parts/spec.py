@@ -1,0 +1,66 @@
+"""What one part of a run is told, and what it tells when it is done. Plain values that can be pickled."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+from refire_async.errors import ExitCode
+from refire_async.model.counts import Counts
+from refire_async.model.run import RunSpec, RunStatus
+from refire_async.model.table import Table
+from refire_async.model.totals import Totals
+from refire_async.pacing.capacity import Ceilings
+from refire_async.pipeline.order import spread
+from refire_async.pipeline.stop import StopReason
+from refire_async.settings import Budget, Connection, Tuning
+
+PAGES_PER_PART = 1 << 40
+"""Page numbers that one part may use before it would meet the next one's."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartSpec:
+    """The segments whose place in the order of visiting is `index` modulo `parts`, and what they may consume.
+
+    `number` is unlike that of any other part of the run, in this sitting or an earlier one; `share` is the part
+    of the ceilings (1: all) that it begins with. `checkpoint` is the file's path.
+    """
+
+    number: int
+    index: int
+    parts: int
+    spec: RunSpec
+    table: Table
+    connection: Connection
+    checkpoint: str
+    limits: Ceilings
+    budget: Budget
+    tuning: Tuning
+    workers: int
+    share: float = 1.0
+    max_items: int | None = None
+    dry: bool = False
+
+    @property
+    def first_page(self) -> int:
+        """The first number that this part gives to a page."""
+        return self.number * PAGES_PER_PART
+
+    def segments(self) -> Iterator[int]:
+        """This part's segments, in the order of visiting."""
+        return islice(spread(self.spec.total_segments), self.index, None, self.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class PartResult:
+    """How a part ended. `counts` and `totals` are what it did itself, in this sitting.
+
+    `error` is one line with what to do, where a failure made it stop.
+    """
+
+    status: RunStatus
+    counts: Counts
+    totals: Totals
+    stop: StopReason | None = None
+    error: str | None = None
+    exit_code: ExitCode = ExitCode.COMPLETE
