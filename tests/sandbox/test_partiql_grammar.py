@@ -309,6 +309,7 @@ REFUSED = [
     ("INSERT INTO t VALUE {'pk': 1, 'l': [1, 1e126]}", f"{OVERFLOW} under root[1]"),
     ("SELECT * FROM t WHERE n = 1e2147483648", MALFORMED),
     (f"SELECT * FROM t WHERE n = 1e{'9' * 5000}", MALFORMED),
+    ("SELECT * FROM t WHERE n = - 0.0", "Negative zero decimal is not supported under key root"),
     ("SELECT * FROM t WHERE n = 0x5", MALFORMED),
     ("SELECT * FROM t WHERE n = 1 # note", MALFORMED),
     ("SELECT * FROM t WHERE n = 1 /* note", MALFORMED),

@@ -1,4 +1,4 @@
-"""Grammar of condition, filter, key-condition, update and projection expressions.
+"""Grammar of condition, filter, key-condition and projection expressions, and what updates share with them.
 
 Parsing depends on the text alone, so trees are cached by it. Everything that the service finds before it looks at a
 request's names and values is raised here: syntax, reserved words, unknown or misplaced functions, redundant
@@ -7,15 +7,13 @@ parentheses, size and operator limits (Developer Guide: Condition and filter exp
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import Any
 
 from refire_async.sandbox.errors import ServiceError, validation
 from refire_async.sandbox.expressions.boolean import parse_boolean
 from refire_async.sandbox.expressions.lexer import Token, syntax_error, tokenize
 from refire_async.sandbox.expressions.nodes import (
-    Arithmetic,
     Between,
     Call,
     Comparison,
@@ -33,7 +31,7 @@ MAX_IN_OPERANDS = 100
 MAX_LIST_INDEX = 2**31 - 1
 # Calls within calls are read recursively; nothing that makes sense nests deeper than documents do.
 MAX_OPEN_CALLS = 32
-_CACHED_EXPRESSIONS = 1024
+CACHED_EXPRESSIONS = 1024
 
 COMPARATORS = frozenset({"=", "<>", "<", "<=", ">", ">="})
 CONDITION_FUNCTIONS = frozenset(
@@ -43,68 +41,25 @@ OPERAND_FUNCTIONS = frozenset({"size"})
 UPDATE_FUNCTIONS = frozenset({"if_not_exists", "list_append"})
 
 
-@dataclass(frozen=True, slots=True)
-class SetAction:
-    """``path = operand``"""
-
-    path: Path
-    operand: Operand
-
-
-@dataclass(frozen=True, slots=True)
-class RemoveAction:
-    """``REMOVE path``"""
-
-    path: Path
-
-
-@dataclass(frozen=True, slots=True)
-class AddAction:
-    """``ADD path :value``"""
-
-    path: Path
-    operand: Operand
-
-
-@dataclass(frozen=True, slots=True)
-class DeleteAction:
-    """``DELETE path :value``"""
-
-    path: Path
-    operand: Operand
-
-
-Action: TypeAlias = SetAction | RemoveAction | AddAction | DeleteAction
-
-
-@lru_cache(maxsize=_CACHED_EXPRESSIONS)
+@lru_cache(maxsize=CACHED_EXPRESSIONS)
 def parse_condition(text: str, parameter: str) -> Condition:
     """Tree of a condition; ``parameter`` is the request member that errors name, such as FilterExpression."""
-    parser = _Parser(text, parameter)
+    parser = ExpressionParser(text, parameter)
     condition = parse_boolean(parser)
     parser.finish()
     return condition
 
 
-@lru_cache(maxsize=_CACHED_EXPRESSIONS)
-def parse_update(text: str) -> tuple[Action, ...]:
-    """Actions of an update expression in the order they are written."""
-    parser = _Parser(text, "UpdateExpression", functions=UPDATE_FUNCTIONS)
-    actions = parser.update()
-    parser.finish()
-    return tuple(actions)
-
-
-@lru_cache(maxsize=_CACHED_EXPRESSIONS)
+@lru_cache(maxsize=CACHED_EXPRESSIONS)
 def parse_projection(text: str) -> tuple[Path, ...]:
     """Paths of a projection expression."""
-    parser = _Parser(text, "ProjectionExpression")
+    parser = ExpressionParser(text, "ProjectionExpression")
     paths = parser.listed(parser.path)
     parser.finish()
     return tuple(paths)
 
 
-class _Parser:
+class ExpressionParser:
     """One pass over the tokens, recursive only in the arguments of functions."""
 
     def __init__(
@@ -284,7 +239,7 @@ class _Parser:
     def _argument(self, function: str) -> Operand:
         argument = self._plain(self.operand())
         if function in UPDATE_FUNCTIONS:
-            self._refuse_list_append(argument)
+            self.refuse_list_append(argument)
         return argument
 
     def _check_function(self, function: str) -> None:
@@ -328,66 +283,8 @@ class _Parser:
             self._complain(f"List index is not within the allowable range; index: [{token.text}]")
         return index
 
-    # -- update
-
-    def update(self) -> list[Action]:
-        actions: list[Action] = []
-        seen: set[str] = set()
-        sections = {
-            "SET": self._set_action,
-            "REMOVE": lambda: RemoveAction(self.path()),
-            "ADD": lambda: AddAction(self.path(), self._value()),
-            "DELETE": lambda: DeleteAction(self.path(), self._value()),
-        }
-        while True:
-            token = self._token
-            if token.kind != "keyword" or token.text not in sections:
-                raise self.unexpected()
-            self._position += 1
-            if token.text in seen:
-                self._complain(f'The "{token.text}" section can only be used once in an update expression;')
-            seen.add(token.text)
-            actions += self.listed(sections[token.text])
-            if self._token.kind == "end":
-                return actions
-
-    def _value(self) -> Operand:
-        token = self._token
-        if token.kind != "value_substitute":
-            raise self.unexpected()
-        self._position += 1
-        return Substitute(token.text)
-
-    def _set_action(self) -> SetAction:
-        path = self.path()
-        self._expect("symbol", "=")
-        return SetAction(path, self._sum())
-
-    def _sum(self) -> Operand:
-        """One operand, or two joined by + or -, perhaps in parentheses."""
-        opened = self._opened()
-        left = self._atom()
-        around_left = 0
-        while around_left < opened and self.take_close():
-            around_left += 1
-        token = self._token
-        joined = token.kind == "symbol" and token.text in {"+", "-"}
-        if joined:
-            self._position += 1
-            self._count_operator()
-            right = self.operand()
-        around_sum = opened - around_left
-        for _ in range(around_sum):
-            self._expect("symbol", ")")
-        if around_left > 1 or around_sum > 1:
-            self.redundant_parentheses = True
-        if not joined:
-            return left
-        self._refuse_list_append(left)
-        self._refuse_list_append(right)
-        return Arithmetic(token.text, left, right)
-
-    def _refuse_list_append(self, operand: Operand) -> None:
+    def refuse_list_append(self, operand: Operand) -> None:
+        """Complain about list_append as an operand of another operation."""
         # A list is no operand of arithmetic, and list_append does not nest.
         if isinstance(operand, Call) and operand.function == "list_append":
             self._misused(operand)

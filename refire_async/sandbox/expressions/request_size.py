@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from refire_async.sandbox.expressions.grammar import Action, DeleteAction, RemoveAction
 from refire_async.sandbox.expressions.nodes import Arithmetic, Call, Path, Substitute
 from refire_async.sandbox.expressions.paths import DocumentPath
+from refire_async.sandbox.expressions.update_grammar import Action, DeleteAction, RemoveAction
 from refire_async.sandbox.values import AttributeValue, text_size, value_size
 
 _UPDATE_BYTES = 3

@@ -9,17 +9,17 @@ from refire_async.sandbox.errors import validation
 from refire_async.sandbox.expressions import changes
 from refire_async.sandbox.expressions.binder import Binder, Bound
 from refire_async.sandbox.expressions.changes import Change, Changes
-from refire_async.sandbox.expressions.grammar import (
+from refire_async.sandbox.expressions.nodes import Arithmetic, Call, Substitute
+from refire_async.sandbox.expressions.paths import DocumentPath, clash
+from refire_async.sandbox.expressions.placeholders import Placeholders
+from refire_async.sandbox.expressions.request_size import update_bytes
+from refire_async.sandbox.expressions.update_grammar import (
     Action,
     AddAction,
     RemoveAction,
     SetAction,
     parse_update,
 )
-from refire_async.sandbox.expressions.nodes import Arithmetic, Call, Substitute
-from refire_async.sandbox.expressions.paths import DocumentPath, clash
-from refire_async.sandbox.expressions.placeholders import Placeholders
-from refire_async.sandbox.expressions.request_size import update_bytes
 from refire_async.sandbox.values import AttributeValue, Item
 
 _NUMBER = frozenset({"N"})

@@ -212,6 +212,9 @@ def _number(text: str, key: str) -> str:
     if exponent is not None and (len(exponent[1]) > 20 or not -(2**31) <= int(exponent[1]) < 2**31):
         raise not_well_formed()
     try:
-        return canonical_number(text)
+        number = canonical_number(text)
     except ServiceError as error:
         raise validation(f"{error.message} under {key}") from None
+    if number == "0" and text[0] == "-" and not text[1:].isdigit():
+        raise validation(f"Negative zero decimal is not supported under key {key}")
+    return number

@@ -183,10 +183,10 @@ class Update(_KeyedWrite):
     def __init__(self, syntax: UpdateSyntax, parameters: int) -> None:
         binder = _UpdateBinder()
         paths = [binder.path(action.path) for action in syntax.actions]
-        bound = [binder.change(action, path) for action, path in zip(syntax.actions, paths, strict=True)]
         complaint = clash(paths)
         if complaint is not None:
             raise binder.error(complaint)
+        bound = [binder.change(action, path) for action, path in zip(syntax.actions, paths, strict=True)]
         super().__init__(syntax, parameters, binder)
         self._paths = paths
         self._changes = Changes(bound)
