@@ -16,16 +16,21 @@ LEAST_SEGMENTS = 32
 PARTITION_WCU = 1_000.0
 """Write units per second of one partition (DynamoDB Developer Guide: Key range throughput exceeded)."""
 
+LANES_PER_PARTITION = 4
+"""Lanes at work that a large table should have for each partition of its capacity."""
+
 CALLS_PER_S = 50.0
 """Calls that one worker makes per second when an answer takes 20 ms."""
 
 
 def choose_segments(table: Table, write_rate: float) -> int:
     """How many Scan segments: enough that lanes cover all partitions, few enough that none is a page or two."""
+    partitions = math.ceil(write_rate / PARTITION_WCU)
     if table.size_bytes < SMALL_TABLE_BYTES:
-        return SMALL_SEGMENTS
+        # A lane per partition, no more: every segment costs a read, however few items it has.
+        return min(max(SMALL_SEGMENTS, partitions), MOST_SEGMENTS)
     by_size = math.ceil(table.size_bytes / SEGMENT_BYTES)
-    by_rate = math.ceil(4 * write_rate / PARTITION_WCU)
+    by_rate = LANES_PER_PARTITION * partitions
     return min(max(LEAST_SEGMENTS, by_size, by_rate), MOST_SEGMENTS)
 
 

@@ -27,6 +27,7 @@ class Hints:
             *_connection(settings.connection),
             *_budget(settings.budget),
             ("--workers", _text(settings.tuning.workers)),
+            ("--processes", None if settings.tuning.processes == 1 else str(settings.tuning.processes)),
             ("--writer", None if settings.tuning.writer == "partiql" else settings.tuning.writer),
             *(("--ignore", finding) for finding in sorted(settings.ignore)),
         ]

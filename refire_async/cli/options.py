@@ -221,6 +221,12 @@ workers = _together(
         ),
         option(
             "Speed",
+            "--processes",
+            Whole("N", "--processes 2", 1, 64),
+            "Processes that share segments and budget; default 1, which can spend 40,000 WCU/s.",
+        ),
+        option(
+            "Speed",
             "--writer",
             OneOf("KIND", "partiql", "update"),
             "partiql: batches of 25 (default); update: item by item.",
@@ -292,9 +298,12 @@ def make_budget(given: dict[str, Any]) -> Budget:
 
 
 def make_tuning(given: dict[str, Any]) -> Tuning:
-    """How many segments and workers, and which writer."""
+    """How many segments, workers and processes, and which writer."""
     return Tuning(
-        segments=given.get("segments"), workers=given["workers"], writer=given["writer"] or "partiql"
+        segments=given.get("segments"),
+        workers=given["workers"],
+        processes=given["processes"] or 1,
+        writer=given["writer"] or "partiql",
     )
 
 

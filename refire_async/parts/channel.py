@@ -53,7 +53,9 @@ class ClosedError(Exception):
 
 
 def write(stream: asyncio.StreamWriter, message: Any) -> None:
-    """Put one value on its way. Messages of several tasks do not mix."""
+    """Put one value on its way. Messages of several tasks do not mix. Raises ClosedError."""
+    if stream.is_closing():  # uvloop raises RuntimeError for this, asyncio nothing
+        raise ClosedError
     data = pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
     stream.write(_LENGTH.pack(len(data)) + data)
 

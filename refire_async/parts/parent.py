@@ -100,6 +100,7 @@ class Parent:
             stdout=asyncio.subprocess.PIPE,
             limit=PIPE_LIMIT,
             pass_fds=(self._keep_open,),
+            start_new_session=True,  # a Ctrl-C at the terminal is for the parent, which tells the children
         )
         assert process.stdin is not None  # noqa: S101 - asked for above
         assert process.stdout is not None  # noqa: S101 - asked for above
@@ -137,7 +138,8 @@ class Parent:
     def _tell_to_stop(self) -> None:
         self._emit(Stopping(self._stop.reason or ""))
         for child in self._children.values():
-            write(child.to, Stop(self._stop.reason or "terminated"))
+            with suppress(ClosedError):
+                write(child.to, Stop(self._stop.reason or "terminated"))
 
     async def _balance(self) -> None:
         """Move shares to where they can be used: first take, and when that is confirmed, give."""

@@ -19,6 +19,7 @@ from refire_async.events import (
     Event,
     ItemFailed,
     PageRead,
+    ProcessReplaced,
     RateChanged,
     Retried,
     RunEnded,
@@ -121,6 +122,7 @@ class EventLog:
             ItemFailed: self._item_failed,
             RateChanged: self._rate_changed,
             Waiting: self._waiting,
+            ProcessReplaced: self._process_replaced,
             Stopping: self._stopping,
             RunEnded: self._run_ended,
         }
@@ -217,6 +219,9 @@ class EventLog:
     def _waiting(self, event: Waiting) -> None:
         if self._due(self._wait_repeats):
             self._logger.warning("run.waiting", reason=event.reason, since_s=round(event.since_s, 1))
+
+    def _process_replaced(self, event: ProcessReplaced) -> None:
+        self._logger.warning("process.replaced", index=event.index, hint="its segments go on in a new process")
 
     def _stopping(self, event: Stopping) -> None:
         self._logger.warning("run.stopping", reason=event.reason)

@@ -14,6 +14,7 @@ from refire_async.events import (
     ItemFailed,
     PageRead,
     PageSettled,
+    ProcessReplaced,
     RateChanged,
     Retried,
     RunEnded,
@@ -110,6 +111,7 @@ class RunStats:
             ItemFailed: self._ignore,
             RateChanged: self._rate_changed,
             Waiting: self._is_waiting,
+            ProcessReplaced: self._ignore,
             Stopping: self._is_stopping,
             RunEnded: self._run_ended,
         }

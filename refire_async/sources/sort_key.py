@@ -35,7 +35,8 @@ def sort_key_condition(text: str, placeholder: str, key_type: str) -> tuple[str,
 
 def typed_value(text: str, key_type: str) -> AttributeValue:
     """`text` as a key value of `key_type` (base64 for B). Raises UsageError if it is not one."""
-    text = text.strip()
+    if key_type != "S":
+        text = text.strip()  # in a string even a blank counts
     if key_type == "N" and not re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", text):
         raise UsageError(f"{text!r} is not a number", "the key is of type N; give a number")
     if key_type == "B" and not re.fullmatch(
