@@ -191,7 +191,7 @@ def check(response: Response) -> None:
         max_size=3,
     ),
 )
-@settings(max_examples=1500)
+@settings(max_examples=1500, deadline=None)
 def test_bent_requests_are_refused_or_answered(operation: str, bends: list[tuple[int, str, Any]]) -> None:
     """Any member replaced, removed or added, anywhere: an answer or a client's error, and the table stays whole."""
     document: Any = EXAMPLES[operation]
@@ -204,7 +204,7 @@ def test_bent_requests_are_refused_or_answered(operation: str, bends: list[tuple
 @given(
     operation=st.sampled_from(sorted(EXAMPLES)), body=st.binary(max_size=60) | json_values.map(orjson.dumps)
 )
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_bodies_of_anything_are_refused_or_answered(operation: str, body: bytes) -> None:
     """Random bytes and random JSON."""
     check(HANDLERS[operation](request_for(operation, body)))

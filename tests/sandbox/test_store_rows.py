@@ -88,7 +88,7 @@ operations = st.lists(
 
 
 @pytest.mark.parametrize(("make", "hash_type", "range_type"), CASES)
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(changes=operations, bounds=st.tuples(st.integers(0, HASH_SPACE), st.integers(0, HASH_SPACE)))
 def test_rows_behave_like_a_sorted_dictionary(
     make: Callable[[KeySchema], Rows],
@@ -156,6 +156,7 @@ def test_generated_rows_have_the_sizes_that_were_asked_for(types: tuple[str, str
         assert case.schema.order_key(item) == key
 
 
+@settings(deadline=None)
 @given(
     count=st.integers(1, 5000),
     keys=st.integers(2, 300),

@@ -226,4 +226,4 @@ def _update_stream(table: Table, wanted: Mapping[str, Any] | None, now: float) -
         return
     if stream is None:
         raise validation(f"Table already has stream disabled: TableName: {table.name}")
-    stream.close(now)
+    stream.close()

@@ -177,5 +177,8 @@ class GeneratedRows:
         number = (snapshot >> _DIFFERENCE_BITS) - 1
         return self._row(number, self._generator.hash_key_of(number), snapshot & _DIFFERENCE_MASK)
 
+    def snapshot_bytes(self, snapshot: int, /) -> int:
+        return len(self._snapshots[snapshot ^ _OTHER][0]) + 117 if snapshot & _OTHER else 0
+
     def new_column(self) -> MutableSequence[Any]:
         return array("Q")

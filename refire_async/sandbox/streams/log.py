@@ -13,7 +13,11 @@ from typing import Any, Protocol
 
 from refire_async.sandbox.store.rows import Row, Rows
 
+# Developer Guide: Streams: records are kept for 24 hours.
 RETENTION_S = 24 * 3600
+# A sandbox keeps less if records would take more memory than this; the oldest are trimmed first.
+MAX_KEPT_BYTES = 1 << 30
+_RECORD_BYTES = 16
 # Sequence numbers of DynamoDB are decimal strings of 21 to 40 digits that grow within a shard and from parent to child.
 _FIRST_NUMBER = 10**23
 _NUMBERS_OF_SHARD = 10**14
@@ -87,22 +91,25 @@ class Shard:
         position = int(sequence_number) - self.first
         return position if 0 <= position < self.end else None
 
-    def trim(self, oldest_second: int) -> None:
-        """Forget the records that arose before ``oldest_second``."""
+    def trim(self, oldest_second: int) -> int:
+        """Forget the records that arose before ``oldest_second``; returns the bytes that this sets free."""
         if not self._seconds or self._seconds[0] >= oldest_second:
-            return
+            return 0
         run = 0
         while run < len(self._seconds) and self._seconds[run] < oldest_second:
             run += 1
         cut = self._starts[run] if run < len(self._starts) else self.end
-        del self._old[: cut - self.trimmed], self._new[: cut - self.trimmed]
+        count = cut - self.trimmed
+        freed = count * _RECORD_BYTES + sum(map(self._rows.snapshot_bytes, self._old[:count]))
+        del self._old[:count], self._new[:count]
         del self._starts[:run], self._seconds[:run]
         self.trimmed = cut
+        return freed
 
     @property
-    def last_second(self) -> int | None:
-        """When the newest record that is kept arose."""
-        return self._seconds[-1] if self._seconds else None
+    def first_second(self) -> int | None:
+        """When the oldest record that is kept arose."""
+        return self._seconds[0] if self._seconds else None
 
 
 class StreamLog:
@@ -116,7 +123,7 @@ class StreamLog:
         self.view_type = view_type
         self.created = created
         self.enabled = True
-        self.disabled_at: float | None = None
+        self.kept_bytes = 0
         self.shards: list[Shard] = []
         self._by_id: dict[str, Shard] = {}
         self._by_partition: dict[int, Shard] = {}
@@ -156,11 +163,13 @@ class StreamLog:
         shards = self._open
         shard = shards[0] if len(shards) == 1 else shards[bisect_right(self._lows, hash64) - 1]
         shard.append(second, old, new)
+        self.kept_bytes += _RECORD_BYTES + self._rows.snapshot_bytes(old)
+        if self.kept_bytes > MAX_KEPT_BYTES:
+            self._shrink()
 
-    def close(self, now: float) -> None:
-        """The stream was disabled: it can be read for another 24 hours."""
+    def close(self) -> None:
+        """The stream was disabled: its records can be read as long as they are kept."""
         self.enabled = False
-        self.disabled_at = now
         for shard in self.shards:
             shard.closed = True
 
@@ -168,7 +177,7 @@ class StreamLog:
         """Forget records older than 24 hours, and closed shards that have nothing left."""
         oldest = int(now) - RETENTION_S
         for shard in self.shards:
-            shard.trim(oldest)
+            self.kept_bytes -= shard.trim(oldest)
         gone = [
             shard
             for shard in self.shards
@@ -177,3 +186,10 @@ class StreamLog:
         for shard in gone:
             self.shards.remove(shard)
             del self._by_id[shard.id]
+
+    def _shrink(self) -> None:
+        """Forget the oldest seconds until a tenth of the memory is free again."""
+        while self.kept_bytes > MAX_KEPT_BYTES * 0.9:
+            oldest = min(second for shard in self.shards if (second := shard.first_second) is not None)
+            for shard in self.shards:
+                self.kept_bytes -= shard.trim(oldest + 1)
