@@ -9,6 +9,7 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 from refire_async.wire.failures import failure
 from refire_async.wire.types import Response
 
+_BUFFER_BYTES = 64 * 1024
 _HEAD_LIMIT = 64 * 1024
 _ANSWER_LIMIT = 64 * 1024 * 1024
 """Far over the 16 MB that any DynamoDB answer can have; bounds what a server can make us hold."""
@@ -32,7 +33,7 @@ class Headers(Mapping[str, str]):
         return len(self._raw)
 
 
-class Http1Connection(asyncio.Protocol):
+class Http1Connection(asyncio.BufferedProtocol):
     """A client's end. Once it is not `usable` it never is again: whatever was unclear about an answer ends with the
     connection, so that no answer can ever be taken for that of another request.
     """
@@ -49,6 +50,8 @@ class Http1Connection(asyncio.Protocol):
         self._closed = closed
         self._loop = asyncio.get_running_loop()
         self._parser = HttpResponseParser(self)
+        # Of our own: asyncio and uvloop otherwise allocate 256 KiB for every read, however little there is.
+        self._buffer = memoryview(bytearray(_BUFFER_BYTES))
         self._answer: asyncio.Future[Response] | None = None
         self._headers: dict[bytes, bytes] = {}
         self._body: list[bytes] = []
@@ -89,11 +92,15 @@ class Http1Connection(asyncio.Protocol):
         self.fail("TruncatedAnswer" if self._received else "ConnectionLost")
         self._closed(self)
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - of the interface
+        """asyncio: where to put what comes in."""
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
         """asyncio: something came in."""
-        self._received += len(data)
+        self._received += nbytes
         try:
-            self._parser.feed_data(data)
+            self._parser.feed_data(self._buffer[:nbytes])
         except (HttpParserError, HttpParserUpgrade):
             self.fail("GarbledAnswer")
             return

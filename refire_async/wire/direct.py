@@ -26,7 +26,10 @@ _ADDRESSES_S = 5.0
 
 
 class DirectExchange:
-    """An Exchange of at most `concurrency` connections; further requests wait for their turn, in order."""
+    """An Exchange of at most `concurrency` connections; further requests wait for their turn, in order.
+
+    Memory: concurrency x (64 KiB + the answer that is coming in, at most 16 MB by the service's rules).
+    """
 
     def __init__(
         self,

@@ -262,7 +262,7 @@ class TestControlPlane:
         """How long to wait for an answer is the caller's choice."""
         server.plays(say_nothing)
         connection = Connection(region="eu-west-1", endpoint_url=server.url)
-        async with open_session(connection, 1, Timeouts(connect_s=0.1, answer_s=0.1)) as session:
+        async with open_session(connection, 1, Timeouts(connect_s=5, answer_s=0.1)) as session:
             with pytest.raises(WireError) as caught:
                 await session.data.call("Scan", b"{}")
         assert caught.value.code == "Timeout"

@@ -236,7 +236,7 @@ class TestLostAnswers:
         if reused:
             server.plays(reply())
         server.plays(act)
-        async with to(server.url, concurrency=1, timeouts=Timeouts(connect_s=0.2, answer_s=0.3)) as transport:
+        async with to(server.url, concurrency=1, timeouts=Timeouts(connect_s=1, answer_s=0.3)) as transport:
             if reused:
                 await transport(SCAN)
             error = await failure(transport)
