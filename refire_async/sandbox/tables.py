@@ -130,7 +130,7 @@ def _generated(
             for index in table.indexes.values():
                 entry = index.entry(item, key, row)
                 if entry is not None:
-                    index.put(entry)
+                    index.replace(*entry)
     return table
 
 

@@ -107,18 +107,15 @@ def test_rows_behave_like_a_sorted_dictionary(
         if range_type is not None:
             item["range"] = key_value(range_type, "r-", range_number)
         key = case.schema.order_key(item)
-        snapshots.append((rows.snapshot(key), model.get(key)))
-        if action == "remove":
-            if key in model:
-                rows.remove(key)
-                del model[key]
-            continue
-        if action == "touch" and key in model:
-            item = orjson.loads(model[key][0])
-        item[f"attribute{value}"] = {"N": str(value)}
-        row = orjson.dumps(item), item_size(item)
-        rows.put(key, row)
-        model[key] = row
+        old, new = model.pop(key, None), None
+        assert rows.get(key) == old
+        if action != "remove":
+            if action == "touch" and old is not None:
+                item = orjson.loads(old[0])
+            item[f"attribute{value}"] = {"N": str(value)}
+            new = model[key] = orjson.dumps(item), item_size(item)
+        before, after = rows.replace(key, old, new)
+        snapshots += [(before, old), (after, new)]
     assert len(rows) == len(model)
     assert {key: rows.get(key) for key in model} == model
     expected = sorted(model.items())
@@ -196,5 +193,5 @@ def test_equal_differences_are_kept_once() -> None:
     rows = generated(schema)
     assert isinstance(rows, GeneratedRows)
     for key, (text, size) in list(rows.between((0,), (HASH_SPACE,))):
-        rows.put(key, (text[:-1] + b',"mark":{"S":"run"}}', size + 7))
+        rows.replace(key, (text, size), (text[:-1] + b',"mark":{"S":"run"}}', size + 7))
     assert len(rows._differences) == 3

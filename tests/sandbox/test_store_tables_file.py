@@ -2,8 +2,10 @@
 
 import itertools
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from refire_async.sandbox.capacity.settings import CapacitySettings
@@ -234,3 +236,11 @@ def test_a_scan_of_a_generated_table_continues_anywhere() -> None:
     pages = list(itertools.islice(db.pages("Scan", TableName="big", Limit=1), 100))
     found = [(item["pk"]["S"], item["sk"]["N"]) for page in pages for item in page["Items"]]
     assert len(set(found)) == len(found) == 60
+
+
+def test_the_example_of_the_documentation_starts() -> None:
+    """Ten million items, as docs/sandbox.md has them, take a moment and little memory."""
+    text = (Path(__file__).parents[2] / "docs" / "sandbox.md").read_text()
+    database = Database()
+    load_tables(database, orjson.loads(text.partition("```json\n")[2].partition("```")[0]))
+    assert len(database.tables["orders"].rows) == 10_000_000

@@ -178,7 +178,7 @@ def _create_index(table: Table, member: Mapping[str, Any], request: Mapping[str,
     for key, row in table.rows.between((0,), BEYOND):
         entry = index.entry(orjson.loads(row[0]), key, row)
         if entry is not None:
-            index.put(entry)
+            index.replace(*entry)
     table.indexes[index.name] = index
     table.index_throughput[index.name] = throughput
     table.capacity.add_index(

@@ -142,15 +142,10 @@ def _index_changes(
 
 def commit(table: Table, change: Change, now: float) -> None:
     """Carry out a change at Unix time ``now``: rows, sizes, indexes and a stream record."""
-    old, new, key, rows = change.old_row, change.new_row, change.key, table.rows
+    old, new, key = change.old_row, change.new_row, change.key
     if new is old:
         return
-    stream = table.stream
-    before = rows.snapshot(key) if stream is not None else None
-    if new is None:
-        rows.remove(key)
-    else:
-        rows.put(key, new)
+    before, after = table.rows.replace(key, old, new)
     growth = (new[1] if new else 0) - (old[1] if old else 0)
     table.size_bytes += growth
     if old is None or new is None or abs(growth) >= _NOTED_GROWTH:
@@ -160,10 +155,11 @@ def commit(table: Table, change: Change, now: float) -> None:
         if index_change.index.is_global:
             for hash64, growth in index_change.growth():
                 table.capacity.grow(index_change.index.name, hash64, growth)
-    if stream is not None:
+    streams = table.streams
+    if streams and streams[-1].enabled:
         if len(table.capacity.splits) != table.splits_seen:
             follow_partitions(table, now)
-        stream.append(key[0] >> 64, int(now), before, rows.snapshot(key))
+        streams[-1].append(key[0] >> 64, int(now), before, after)
 
 
 def follow_partitions(table: Table, now: float) -> None:

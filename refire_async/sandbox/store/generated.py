@@ -70,23 +70,18 @@ class GeneratedRows:
         found = self._generator.find(key)
         return self._others.get(key) if found is None else self._row(*found, self._states[found[0]])
 
-    def put(self, key: OrderKey, row: Row, /) -> None:
+    def replace(self, key: OrderKey, old: Row | None, new: Row | None, /) -> tuple[int, int]:
         found = self._generator.find(key)
         if found is None:
-            self._others.put(key, row)
-            return
+            self._others.replace(key, old, new)
+            return self._snapshot_of(old), self._snapshot_of(new)
         number = found[0]
-        if self._states[number] == _REMOVED:
-            self._removed -= 1
-        self._states[number] = self._difference(self._generator.row(*found)[0], row[0])
-
-    def remove(self, key: OrderKey, /) -> None:
-        found = self._generator.find(key)
-        if found is None:
-            self._others.remove(key)
-            return
-        self._states[found[0]] = _REMOVED
-        self._removed += 1
+        before = self._states[number]
+        after = _REMOVED if new is None else self._difference(self._generator.row(*found)[0], new[0])
+        self._states[number] = after
+        self._removed += (after == _REMOVED) - (before == _REMOVED)
+        place = (number + 1) << _DIFFERENCE_BITS
+        return 0 if before == _REMOVED else place | before, 0 if after == _REMOVED else place | after
 
     def between(
         self,
@@ -158,12 +153,7 @@ class GeneratedRows:
 
     # Snapshots
 
-    def snapshot(self, key: OrderKey, /) -> int:
-        found = self._generator.find(key)
-        if found is not None:
-            number, state = found[0], self._states[found[0]]
-            return 0 if state == _REMOVED else (number + 1) << _DIFFERENCE_BITS | state
-        row = self._others.get(key)
+    def _snapshot_of(self, row: Row | None) -> int:
         if row is None:
             return 0
         self._snapshots.append(row)

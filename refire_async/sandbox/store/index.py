@@ -67,19 +67,11 @@ class SecondaryIndex:
         """Whether a change of these attributes can change an entry at all."""
         return self.projected is None or not self.projected.isdisjoint(changed)
 
-    def put(self, entry: Entry) -> None:
-        """Add or replace an entry."""
-        key, row = entry
-        previous = self.rows.get(key)
-        self.size_bytes += row[1] - (previous[1] if previous else 0)
-        self.rows.put(key, row)
-
-    def remove(self, key: OrderKey) -> None:
-        """Remove an entry, which exists."""
-        previous = self.rows.get(key)
-        if previous is not None:
-            self.size_bytes -= previous[1]
-            self.rows.remove(key)
+    def replace(self, key: OrderKey, new: Row | None) -> None:
+        """Put an entry's row in the place of whatever is at ``key``; None removes it."""
+        old = self.rows.get(key)
+        self.size_bytes += (new[1] if new else 0) - (old[1] if old else 0)
+        self.rows.replace(key, old, new)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +94,9 @@ class IndexChange:
     def apply(self) -> None:
         """Carry it out."""
         if self.old is not None and (self.new is None or self.new[0] != self.old[0]):
-            self.index.remove(self.old[0])
+            self.index.replace(self.old[0], None)
         if self.new is not None:
-            self.index.put(self.new)
+            self.index.replace(*self.new)
 
 
 def plan_index_change(index: SecondaryIndex, old: Entry | None, new: Entry | None) -> IndexChange | None:

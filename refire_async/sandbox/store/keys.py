@@ -35,8 +35,8 @@ _EMPTY = "The AttributeValue for a key attribute cannot contain an empty {} valu
 def hash_position(value: AttributeValue) -> int:
     """Position of a canonical hash key value in the hash space; values of different types differ."""
     for type_, content in value.items():
-        data = b64decode(content) if type_ == "B" else content.encode()
-        return int.from_bytes(blake2b(type_.encode() + data, digest_size=16).digest(), "big")
+        data = b"B" + b64decode(content) if type_ == "B" else (type_ + content).encode()
+        return int.from_bytes(blake2b(data, digest_size=16).digest())
     raise AssertionError("unreachable: a value has one member")
 
 

@@ -25,11 +25,11 @@ class Rows(Protocol):
     def get(self, key: OrderKey, /) -> Row | None:
         """The row at ``key``."""
 
-    def put(self, key: OrderKey, row: Row, /) -> None:
-        """Insert or replace the row at ``key``."""
+    def replace(self, key: OrderKey, old: Row | None, new: Row | None, /) -> tuple[Any, Any]:
+        """Put ``new`` in the place of ``old``, which is what ``get`` returns for ``key``; None means no row.
 
-    def remove(self, key: OrderKey, /) -> None:
-        """Remove the row at ``key``, which exists."""
+        Returns two snapshots for a stream record, of before and of after.
+        """
 
     def between(
         self,
@@ -41,10 +41,7 @@ class Rows(Protocol):
     ) -> Iterator[tuple[OrderKey, Row]]:
         """Rows from ``low`` to ``high`` in order, or backwards. A bound may be the head of an order key."""
 
-    # A stream record keeps snapshots of the row before and after, in columns that fit them.
-
-    def snapshot(self, key: OrderKey, /) -> Any:
-        """Whatever it takes to make the row at ``key`` again once it has been replaced or removed."""
+    # A snapshot is whatever it takes to make a row again once it has been replaced; columns keep many of them.
 
     def restore(self, snapshot: Any, /) -> Row | None:
         """The row of a snapshot, None if there was none."""
@@ -59,25 +56,26 @@ class Rows(Protocol):
 class MemoryRows:
     """Rows in a dictionary and a sorted list of its keys: replacing a row costs one dictionary access."""
 
-    __slots__ = ("_order", "_rows", "get", "snapshot")
+    __slots__ = ("_order", "_rows", "get")
 
     def __init__(self) -> None:
         self._rows: dict[OrderKey, Row] = {}
         self._order: SortedList = SortedList()
         self.get = self._rows.get
-        self.snapshot = self._rows.get
 
     def __len__(self) -> int:
         return len(self._rows)
 
-    def put(self, key: OrderKey, row: Row, /) -> None:
-        if key not in self._rows:
-            self._order.add(key)
-        self._rows[key] = row
-
-    def remove(self, key: OrderKey, /) -> None:
-        del self._rows[key]
-        self._order.remove(key)
+    def replace(self, key: OrderKey, old: Row | None, new: Row | None, /) -> tuple[Any, Any]:
+        if new is None:
+            if old is not None:
+                del self._rows[key]
+                self._order.remove(key)
+        else:
+            if old is None:
+                self._order.add(key)
+            self._rows[key] = new
+        return old, new
 
     def between(
         self,
