@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from typing import Any
 
 from refire_async.sandbox.errors import validation
@@ -12,15 +12,20 @@ from refire_async.sandbox.expressions.changes import Change, Changes
 from refire_async.sandbox.expressions.nodes import Arithmetic, Call, Substitute
 from refire_async.sandbox.expressions.paths import DocumentPath, clash
 from refire_async.sandbox.expressions.placeholders import Placeholders
-from refire_async.sandbox.expressions.request_size import update_bytes
 from refire_async.sandbox.expressions.update_grammar import (
     Action,
     AddAction,
+    DeleteAction,
     RemoveAction,
     SetAction,
     parse_update,
 )
 from refire_async.sandbox.values import AttributeValue, Item
+
+_UPDATE_BYTES = 3
+_WRITE_BYTES = 19
+_ARITHMETIC_BYTES = 50
+_CLEAR_BYTES = 2
 
 _NUMBER = frozenset({"N"})
 _LIST = frozenset({"L"})
@@ -41,20 +46,17 @@ _TYPE_NAMES = {
 
 
 class Update:
-    """A compiled update. ``attributes`` are the names of the top-level attributes that it changes."""
+    """A compiled update.
 
-    def __init__(self, changes_: Changes, request_bytes: Callable[[], int]) -> None:
+    ``attributes`` are the names of the top-level attributes that it changes. ``request_bytes`` is what standalone
+    UpdateItem adds to the changed item without its key when it enforces the item size limit: an item just below
+    the limit may refuse an update that PartiQL would carry out (measured on the service by a third party).
+    """
+
+    def __init__(self, changes_: Changes, request_bytes: int) -> None:
         self._changes = changes_
-        self._request_bytes = request_bytes
         self.attributes = changes_.attributes
-
-    @property
-    def request_bytes(self) -> int:
-        """What the service holds against the item size limit besides the changed item.
-
-        Standalone UpdateItem refuses an update for which it is over 409,600, as measured in most regions.
-        """
-        return self._request_bytes()
+        self.request_bytes = request_bytes
 
     def apply(self, item: Item) -> Item:
         """The changed item. ``item`` is left alone (an item that does not exist yet is just its key).
@@ -85,7 +87,15 @@ def compile_update(text: str, placeholders: Placeholders, key_attributes: Collec
         raise binder.error(complaint)
     bound = [binder.change(action, path) for action, path in zip(actions, paths, strict=True)]
     refuse_key_attributes(paths, key_attributes)
-    return Update(Changes(bound), lambda: update_bytes(actions, paths, binder))
+    return Update(Changes(bound), _UPDATE_BYTES + sum(map(_action_bytes, actions)))
+
+
+def _action_bytes(action: Action) -> int:
+    if isinstance(action, RemoveAction | DeleteAction):
+        return _CLEAR_BYTES
+    if isinstance(action.operand, Arithmetic):
+        return _WRITE_BYTES + _ARITHMETIC_BYTES
+    return _WRITE_BYTES
 
 
 def refuse_key_attributes(paths: Collection[DocumentPath], key_attributes: Collection[str]) -> None:

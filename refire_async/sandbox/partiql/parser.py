@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from refire_async.sandbox.errors import ServiceError, validation
@@ -13,28 +14,28 @@ from refire_async.sandbox.partiql.syntax import (
     Assignment,
     DeleteSyntax,
     InsertSyntax,
-    Parsed,
     Removal,
     SelectSyntax,
     SetFunction,
+    StatementSyntax,
     UpdateSyntax,
 )
 
 _SET_FUNCTIONS = frozenset({"set_add", "set_delete"})
 
 
-def parse(statement: str) -> Parsed:
-    """The syntax tree of one statement. Raises ValidationException."""
+def parse(statement: str) -> tuple[StatementSyntax, int]:
+    """The syntax tree of one statement, and how many ``?`` it has. Raises ValidationException."""
     parser = _StatementParser(statement)
     tree = parser.statement()
     parser.finish()
-    return Parsed(tree, parser.parameters)
+    return tree, parser.parameters
 
 
 class _StatementParser(ConditionParser):
-    def statement(self) -> Any:
+    def statement(self) -> StatementSyntax:
         token = self.token
-        statements = {
+        statements: dict[str, Callable[[], StatementSyntax]] = {
             "SELECT": self._select,
             "INSERT": self._insert,
             "UPDATE": self._update,

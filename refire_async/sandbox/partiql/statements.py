@@ -281,8 +281,7 @@ class _UpdateBinder(Binder):
 
 def compile_uncached(statement: str) -> Select | Insert | Update | Delete:
     """Compile one statement."""
-    parsed = parse(statement)
-    syntax, parameters = parsed.statement, parsed.parameters
+    syntax, parameters = parse(statement)
     if isinstance(syntax, SelectSyntax):
         return Select(syntax, parameters)
     if isinstance(syntax, InsertSyntax):

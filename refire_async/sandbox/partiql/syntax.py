@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from dataclasses import dataclass
+from typing import TypeAlias
 
 from refire_async.sandbox.expressions.nodes import Condition, Literal, Operand, Parameter, Path
 
@@ -73,9 +73,4 @@ class DeleteSyntax:
     returning: str | None = None
 
 
-@dataclass(slots=True)
-class Parsed:
-    """A statement and how many ``?`` it has."""
-
-    statement: Any = None
-    parameters: int = field(default=0)
+StatementSyntax: TypeAlias = SelectSyntax | InsertSyntax | UpdateSyntax | DeleteSyntax
