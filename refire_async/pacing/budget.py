@@ -18,8 +18,9 @@ LEARN = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """Units granted for one batch: the estimate that it came from, and the grant by resource."""
+    """Units granted for a batch of `items`: the estimate that it came from, and the grant by resource."""
 
+    items: int
     estimate: float
     granted: dict[str, float]
 
@@ -68,13 +69,17 @@ class WriteBudget:
         return Wcu(self._resources[TABLE].limiter.rate)
 
     def batch_limit(self, item_units: float, largest: int) -> int:
-        """How many items of `item_units` each fit in a batch without breaking the budget's burst."""
+        """How many items of `item_units` each fit in a batch without breaking the budget's burst.
+
+        A batch is paid for in advance and sent at once, so one of two bursts would add its first half to
+        the window that begins with it: 115% with bucket and credit. One burst keeps the promise of 110%.
+        """
         fits = float(largest)
         for resource in self._resources.values():
             price = max(item_units * resource.ratio, 1e-9)
-            fits = min(fits, resource.limiter.rate * 2 * BURST_S / price)
+            fits = min(fits, resource.limiter.burst / price)
         if self._items is not None:
-            fits = min(fits, self._items.rate * 2 * BURST_S)
+            fits = min(fits, self._items.burst)
         return max(1, int(fits))
 
     async def reserve(self, estimate: float, items: int) -> Reservation:
@@ -86,29 +91,28 @@ class WriteBudget:
             units = estimate * resource.ratio
             await resource.limiter.acquire(units)
             granted[name] = units
-        return Reservation(estimate, granted)
+        return Reservation(items, estimate, granted)
 
-    def settle(self, reservation: Reservation, consumed: Consumed | None, now: float) -> Wcu:
+    def settle(self, reservation: Reservation, consumed: Consumed | None, refused: int = 0) -> Wcu:
         """Correct `reservation` by the reply and return the units of all resources.
 
-        `consumed` is None where the backend reports nothing; the estimate stands then.
+        `refused` members of the batch were throttled: they cost nothing and tell nothing of the price of the
+        others. `consumed` is None where the backend reports nothing; the estimate of the others stands then.
         """
+        share = 1.0 - refused / reservation.items
         if consumed is None:
-            for resource in self._resources.values():
-                self._recover(resource, now)
-            return Wcu(sum(reservation.granted.values()))
+            spent = {name: units * share for name, units in reservation.granted.items()}
+            for name, units in spent.items():
+                self._resources[name].limiter.settle(reservation.granted[name], units)
+            return Wcu(sum(spent.values()))
         # What failed members cost is in the total and in no arm, and local indexes spend the table's units:
         # so the table's part is whatever no global index accounts for.
-        left = consumed.total
-        for name, resource in self._resources.items():
-            if name == TABLE:
-                continue
-            units = consumed.arms.get(name, 0.0)
-            left -= units
-            self._settle_one(resource, reservation, name, units)
-        self._settle_one(self._resources[TABLE], reservation, TABLE, left)
-        for resource in self._resources.values():
-            self._recover(resource, now)
+        actual = {name: consumed.arms.get(name, 0.0) for name in self._resources if name != TABLE}
+        actual[TABLE] = consumed.total - sum(actual.values())
+        for name, units in actual.items():
+            resource = self._resources[name]
+            resource.limiter.settle(reservation.granted[name], units)
+            resource.learn(reservation.estimate * share, units)
         return Wcu(consumed.total)
 
     def release(self, reservation: Reservation) -> None:
@@ -116,27 +120,28 @@ class WriteBudget:
         for name, units in reservation.granted.items():
             self._resources[name].limiter.settle(units, 0.0)
 
-    def throttled(self, resource: str, now: float) -> bool:
-        """The service refused a write for lack of `resource`. Returns whether its rate was lowered."""
-        found = self._resources.get(resource) or self._resources[TABLE]
-        lowered = found.control.throttled(now)
-        if lowered:
-            found.limiter.set_rate(found.control.rate)
-        return lowered
+    def throttled(self, resource: str, now: float) -> str | None:
+        """The service refused a write for lack of `resource`. Returns whose rate was lowered, if one was."""
+        name = resource if resource in self._resources else TABLE
+        found = self._resources[name]
+        if not found.control.throttled(now):
+            return None
+        found.limiter.set_rate(found.control.rate)
+        return name
+
+    def accepted(self, now: float) -> list[str]:
+        """The service took a whole batch. Returns the resources whose rate is back at its ceiling by that."""
+        back = []
+        for name, resource in self._resources.items():
+            if resource.control.accepted(now):
+                resource.limiter.set_rate(resource.control.rate)
+                if resource.control.rate >= resource.control.ceiling:
+                    back.append(name)
+        return back
 
     def rates(self) -> dict[str, tuple[float, float]]:
         """Present rate and ceiling by resource, in units per second."""
         return {name: (r.control.rate, r.control.ceiling) for name, r in self._resources.items()}
-
-    @staticmethod
-    def _settle_one(resource: _Resource, reservation: Reservation, name: str, actual: float) -> None:
-        resource.limiter.settle(reservation.granted[name], actual)
-        resource.learn(reservation.estimate, actual)
-
-    @staticmethod
-    def _recover(resource: _Resource, now: float) -> None:
-        if resource.control.accepted(now):
-            resource.limiter.set_rate(resource.control.rate)
 
 
 class ReadBudget:

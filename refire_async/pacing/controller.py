@@ -22,7 +22,7 @@ class RateController:
 
     def set_ceiling(self, ceiling: float) -> None:
         """Another ceiling from now on; a lowered rate stays the same share of it."""
-        self.rate *= ceiling / self.ceiling
+        self.rate = ceiling * (self.rate / self.ceiling)
         self.ceiling = ceiling
 
     def throttled(self, now: float) -> bool:
@@ -30,8 +30,9 @@ class RateController:
         if self._last_cut is not None and now - self._last_cut < HOLD_S:
             return False
         self._last_cut = self._last_seen = now
-        self.rate = max(self.rate * DECREASE, self.ceiling * FLOOR)
-        return True
+        before = self.rate
+        self.rate = max(before * DECREASE, self.ceiling * FLOOR)
+        return self.rate < before
 
     def accepted(self, now: float) -> bool:
         """The service took a write. Returns whether the rate was raised."""

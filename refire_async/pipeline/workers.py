@@ -82,8 +82,11 @@ class Workers:
             return
         latency = elapsed_since(started)
         context.patience.succeeded()
-        wcu = context.write_budget.settle(reservation, reply.consumed, anyio.current_time())
+        refused = sum(error.disposition is Disposition.THROTTLED for error in reply.errors.values())
+        wcu = context.write_budget.settle(reservation, reply.consumed, refused)
         self._totals.wcu += wcu
+        if not refused:
+            self._speed_up()
         touched = len(batch.items) - len(reply.errors)
         batch.page.counts.touched += touched
         if batch.conflicts:
@@ -210,12 +213,17 @@ class Workers:
         name, resource = (reasons[0].reason, reasons[0].resource) if reasons else (code, "")
         context.emit(Throttled(segment, len(batch.items), name, resource, lane_only=not shared))
         now = anyio.current_time()
-        for index in shared:
-            if context.write_budget.throttled(index, now):
-                rate, ceiling = context.write_budget.rates().get(index, (0.0, 0.0))
-                context.emit(RateChanged(rate, ceiling, name))
+        for scarce in shared:
+            if lowered := context.write_budget.throttled(scarce, now):
+                context.emit(RateChanged(*context.write_budget.rates()[lowered], name))
         self._queue.put_back(batch, delay)
         self._lose_patience(code)
+
+    def _speed_up(self) -> None:
+        """A whole batch was taken: rates that throttling has lowered rise again."""
+        budget = self._context.write_budget
+        for name in budget.accepted(anyio.current_time()):
+            self._context.emit(RateChanged(*budget.rates()[name], "recovered"))
 
     def _again(self, batch: Batch, code: str, detail: str) -> None:
         """Try again later, unless this batch has failed too often while others succeed."""
