@@ -1,0 +1,231 @@
+"""Budgets: reserved before, settled after, per resource, within the promise of 110% in any second."""
+
+import random
+
+import anyio
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from refire_async.model.capacity import TABLE, Consumed
+from refire_async.pacing.budget import ReadBudget, WriteBudget
+from refire_async.pacing.controller import DECREASE, HOLD_S
+from refire_async.pacing.limiter import BURST_S
+from tests.support.virtual_time import VIRTUAL_TIME
+
+
+@pytest.fixture
+def anyio_backend() -> object:
+    return VIRTUAL_TIME
+
+
+def arms(total: float, **by_index: float) -> Consumed:
+    return Consumed(total, {TABLE: total - sum(by_index.values()), **by_index})
+
+
+async def test_every_resource_is_charged_with_its_own_arm():
+    """A batch that costs the index three times the estimate is paid for there, and there alone."""
+    budget = WriteBudget({TABLE: 1_000.0, "g": 100.0})
+    reservation = await budget.reserve(5.0, 5)
+    assert budget.settle(reservation, arms(20.0, g=15.0)) == 20.0
+    before = anyio.current_time()
+    await budget.reserve(0.0, 1)
+    # The index still owes 10 units of its bucket's 5 and pays at 100 a second.
+    assert anyio.current_time() - before == pytest.approx(0.1, abs=0.01)
+
+
+async def test_units_of_local_indexes_and_of_failed_members_are_the_tables():
+    """Failed members are in the total and in no arm; a local index spends the table's units."""
+    budget = WriteBudget({TABLE: 100.0, "g": 100.0})
+    reservation = await budget.reserve(5.0, 5)
+    consumed = Consumed(35.0, {TABLE: 10.0, "g": 5.0, "local": 5.0})  # 15 for failed members
+    assert budget.settle(reservation, consumed) == 35.0
+    before = anyio.current_time()
+    await budget.reserve(0.0, 1)
+    assert anyio.current_time() - before == pytest.approx((30.0 - 5.0) / 100.0, abs=0.01)
+
+
+async def test_the_price_by_resource_is_learned():
+    """From the first reply on what is reserved is what such batches really cost."""
+    budget = WriteBudget({TABLE: 1_000.0, "g": 1_000.0})
+    for _ in range(3):
+        budget.settle(await budget.reserve(10.0, 10), arms(60.0, g=20.0))
+    reservation = await budget.reserve(10.0, 10)
+    assert reservation.granted == pytest.approx({TABLE: 40.0, "g": 20.0})
+
+
+async def test_the_learned_price_follows_slowly():
+    """One odd batch does not make all others cheap or dear."""
+    budget = WriteBudget({TABLE: 10_000.0})
+    budget.settle(await budget.reserve(10.0, 10), arms(10.0))
+    budget.settle(await budget.reserve(10.0, 10), arms(1_000.0))
+    reservation = await budget.reserve(10.0, 10)
+    assert reservation.granted[TABLE] == pytest.approx(10.0 * (1 + 0.1 * 99))
+
+
+async def test_throttled_members_do_not_make_the_others_look_cheap():
+    """They cost nothing, and the price is learned from those that were taken."""
+    budget = WriteBudget({TABLE: 1_000.0})
+    budget.settle(await budget.reserve(25.0, 25), arms(25.0))
+    for _ in range(50):
+        budget.settle(await budget.reserve(25.0, 25), arms(2.0), refused=23)
+    reservation = await budget.reserve(25.0, 25)
+    assert reservation.granted[TABLE] == pytest.approx(25.0)
+
+
+async def test_a_batch_of_which_every_member_was_throttled_costs_nothing():
+    budget = WriteBudget({TABLE: 10.0})
+    reservation = await budget.reserve(0.5, 1)
+    assert budget.settle(reservation, None, refused=1) == 0.0
+    before = anyio.current_time()
+    await budget.reserve(0.5, 1)
+    assert anyio.current_time() - before < 0.001
+
+
+async def test_where_nothing_is_reported_the_estimate_stands():
+    budget = WriteBudget({TABLE: 100.0, "g": 50.0})
+    reservation = await budget.reserve(4.0, 4)
+    assert budget.settle(reservation, None) == 8.0
+    before = anyio.current_time()
+    for _ in range(25):
+        budget.settle(await budget.reserve(4.0, 4), None)
+    assert anyio.current_time() - before == pytest.approx(100.0 / 50.0, rel=0.1)
+
+
+async def test_a_refused_batch_gives_its_units_back():
+    budget = WriteBudget({TABLE: 10.0, "g": 10.0})
+    before = anyio.current_time()
+    for _ in range(100):
+        budget.release(await budget.reserve(0.5, 1))
+    assert anyio.current_time() - before < 0.01
+
+
+async def test_items_a_second_are_limited_for_the_consumers_sake():
+    """Whatever they cost, and whether or not they were taken."""
+    budget = WriteBudget({TABLE: 1_000_000.0}, max_rate=10.0)
+    before = anyio.current_time()
+    for _ in range(50):
+        budget.release(await budget.reserve(1.0, 2))
+    assert anyio.current_time() - before == pytest.approx(10.0, abs=0.2)
+
+
+async def test_the_scarcest_resource_rules():
+    budget = WriteBudget({TABLE: 1_000.0, "g": 50.0})
+    before = anyio.current_time()
+    for _ in range(50):
+        budget.settle(await budget.reserve(2.0, 2), arms(4.0, g=2.0))
+    assert anyio.current_time() - before == pytest.approx(2.0, abs=0.1)
+
+
+async def test_throttling_lowers_the_rate_of_what_is_scarce():
+    budget = WriteBudget({TABLE: 1_000.0, "g": 100.0})
+    now = anyio.current_time()
+    assert budget.throttled("g", now) == "g"
+    assert budget.rates() == {TABLE: (1_000.0, 1_000.0), "g": (100.0 * DECREASE, 100.0)}
+    assert budget.throttled("g", now) is None
+    # An index without a budget of its own (it does not carry the marker): somebody has to slow down.
+    assert budget.throttled("unknown", now) == TABLE
+    assert budget.rate == 1_000.0 * DECREASE
+
+
+async def test_a_resource_is_told_once_to_be_back_at_its_ceiling():
+    budget = WriteBudget({TABLE: 1_000.0, "g": 100.0})
+    now = anyio.current_time()
+    budget.throttled("g", now)
+    told = [name for step in range(200) for name in budget.accepted(now + HOLD_S + step * 0.1)]
+    assert told == ["g"]
+    assert budget.rates()["g"] == (100.0, 100.0)
+
+
+@given(st.floats(0.1, 1e5), st.floats(1.0, 400.0), st.integers(1, 25), st.none() | st.floats(0.1, 1e5))
+def test_a_batch_fits_in_the_burst_or_is_a_single_item(
+    rate: float, item_units: float, largest: int, max_rate: float | None
+):
+    """The promise of 110% in a second stands on it: a batch is sent at once."""
+    budget = WriteBudget({TABLE: rate, "g": rate * 2}, max_rate)
+    items = budget.batch_limit(item_units, largest)
+    assert 1 <= items <= largest
+    fits = items * item_units <= rate * BURST_S and (max_rate is None or items <= max_rate * BURST_S)
+    assert fits or items == 1
+
+
+async def test_a_batch_is_not_smaller_than_it_must_be():
+    budget = WriteBudget({TABLE: 500.0})
+    assert budget.batch_limit(1.0, 25) == 25
+    assert budget.batch_limit(5.0, 25) == 5
+    budget.settle(await budget.reserve(5.0, 5), arms(10.0))  # twice the estimate
+    assert budget.batch_limit(1.0, 25) == 12
+
+
+async def test_a_share_of_the_budget_is_a_share_of_everything():
+    budget = WriteBudget({TABLE: 100.0, "g": 50.0}, max_rate=40.0)
+    budget.throttled("g", anyio.current_time())
+    budget.set_share(0.5)
+    assert budget.rates() == {TABLE: (50.0, 50.0), "g": (pytest.approx(25.0 * DECREASE), 25.0)}
+    before = anyio.current_time()
+    for _ in range(20):
+        budget.release(await budget.reserve(0.001, 2))
+    assert anyio.current_time() - before == pytest.approx(2.0, abs=0.2)
+    budget.set_share(1.0)
+    assert budget.rates()[TABLE] == (100.0, 100.0)
+
+
+@pytest.mark.parametrize("spread", [(1.0, 1.0), (1.0, 8.0), (0.2, 100.0)])
+async def test_no_second_sees_more_than_110_percent(spread: tuple[float, float]):
+    """A simulated table that reports what it takes: 12 workers, items of any size, estimates that learn.
+
+    One item can cost more than a burst; then the bound is that of its own units on top.
+    """
+    rate, draw = 1_000.0, random.Random(5)
+    budget = WriteBudget({TABLE: rate})
+    taken: list[tuple[float, float]] = []
+    warm_at, end = anyio.current_time() + 2.0, anyio.current_time() + 12.0
+
+    def units() -> float:
+        low, high = spread
+        return max(1.0, draw.uniform(low, high) if high <= 8 else draw.lognormvariate(0.5, 1.5))
+
+    async def worker() -> None:
+        while anyio.current_time() < end:
+            mean = (spread[0] + spread[1]) / 2 if spread[1] <= 8 else 4.0
+            items = budget.batch_limit(mean, 25)
+            reservation = await budget.reserve(items * mean, items)
+            cost = sum(units() for _ in range(items))
+            if anyio.current_time() > warm_at:
+                taken.append((anyio.current_time(), cost))
+            await anyio.sleep(draw.uniform(0.003, 0.020))
+            budget.settle(reservation, arms(cost))
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(12):
+            tasks.start_soon(worker)
+    dearest = max(cost for _, cost in taken)
+    for first, (begin, _) in enumerate(taken):
+        window = sum(cost for at, cost in taken[first:] if at < begin + 1.0)
+        assert window <= rate * 1.1 + max(0.0, dearest - rate * BURST_S)
+    assert sum(cost for _, cost in taken) >= rate * 10.0 * 0.95
+
+
+async def test_reads_are_paid_for_by_what_they_consumed():
+    budget = ReadBudget(100.0)
+    before = anyio.current_time()
+    for _ in range(50):
+        await budget.reserve(1.0)
+        assert budget.settle(1.0, 4.0) == 4.0
+    assert anyio.current_time() - before == pytest.approx(2.0, abs=0.15)
+
+
+async def test_reads_use_only_their_share():
+    budget = ReadBudget(100.0)
+    budget.set_share(0.1)
+    before = anyio.current_time()
+    for _ in range(40):
+        await budget.reserve(1.0)
+    assert anyio.current_time() - before == pytest.approx(4.0, abs=0.2)
+
+
+@given(st.floats(0.5, 1e5), st.floats(0.0, 50.0), st.integers(1, 5_000))
+def test_a_page_is_at_least_one_item_and_at_most_what_was_asked(rate: float, item_rcu: float, largest: int):
+    items = ReadBudget(rate).page_limit(item_rcu, largest)
+    assert 1 <= items <= largest
+    assert items == 1 or items * item_rcu <= rate * 2 * BURST_S * 1.000001

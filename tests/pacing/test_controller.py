@@ -1,0 +1,131 @@
+"""The shared rate's answer to throttling: down by a factor, up by steps, back within 10 seconds."""
+
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from refire_async.pacing.backoff import (
+    FAILURE_CEILING_S,
+    THROTTLE_BASE_S,
+    THROTTLE_CEILING_S,
+    failure_delay,
+    throttle_delay,
+)
+from refire_async.pacing.controller import DECREASE, FLOOR, HOLD_S, RateController
+
+ceilings = st.floats(1.0, 100_000.0)
+answers = st.lists(st.tuples(st.booleans(), st.floats(0.0, 3.0)), max_size=60)
+
+
+@settings(deadline=None)
+@given(ceilings, answers)
+def test_the_rate_stays_between_floor_and_ceiling(ceiling: float, sequence: list[tuple[bool, float]]):
+    """Whatever comes; and each answer moves the rate only in its own direction, never unsaid."""
+    control, now = RateController(ceiling), 0.0
+    for good, after_s in sequence:
+        now += after_s
+        before = control.rate
+        changed = control.accepted(now) if good else control.throttled(now)
+        assert changed or control.rate == before
+        assert control.rate >= before if good else control.rate <= before
+        assert ceiling * FLOOR * 0.999 <= control.rate <= ceiling
+
+
+@settings(deadline=None)
+@given(ceilings, st.integers(1, 100), st.sampled_from([5.0, 20.0, 200.0]))
+def test_it_is_back_at_the_ceiling_within_ten_seconds(ceiling: float, cuts: int, batches_a_second: float):
+    """Counted from the last refusal, however far it had fallen, if writes go through."""
+    control, now = RateController(ceiling), 0.0
+    for _ in range(cuts):
+        now += HOLD_S
+        control.throttled(now)
+    end = now + 10.0
+    while now < end:
+        now += 1 / batches_a_second
+        control.accepted(now)
+    assert control.rate == ceiling
+
+
+@settings(deadline=None, max_examples=40)
+@given(ceilings, st.floats(0.05, 0.95))
+def test_it_settles_near_the_true_capacity(ceiling: float, part: float):
+    """For any capacity below the ceiling: it hovers there, without long dips."""
+    control, now, capacity = RateController(ceiling), 0.0, ceiling * part
+    seen = []
+    for _ in range(2_000):
+        now += 0.02
+        if control.rate > capacity:
+            control.throttled(now)
+        else:
+            control.accepted(now)
+        seen.append(control.rate)
+    settled = seen[1_000:]
+    # A cut, and what an increase can add before the hold lets the next cut through.
+    assert max(settled) <= capacity + ceiling * 0.12 * (HOLD_S + 0.04)
+    assert min(settled) >= capacity * DECREASE * DECREASE * 0.99
+    assert sum(settled) / len(settled) >= capacity * 0.7
+
+
+def test_one_burst_of_refusals_is_one_message():
+    control = RateController(100.0)
+    assert control.throttled(1.0)
+    assert not control.throttled(1.0 + HOLD_S * 0.9)
+    assert control.rate == pytest.approx(70.0)
+    assert control.throttled(1.0 + HOLD_S)
+    assert control.rate == pytest.approx(49.0)
+
+
+def test_at_the_floor_a_refusal_changes_nothing_and_says_so():
+    """Else every refusal of a long throttling would be told as news."""
+    control = RateController(100.0)
+    told = [control.throttled(HOLD_S * number) for number in range(1, 40)]
+    assert control.rate == pytest.approx(2.0)
+    assert not any(told[15:])
+
+
+def test_no_rise_while_the_hold_lasts():
+    control = RateController(100.0)
+    control.throttled(1.0)
+    assert not control.accepted(1.0 + HOLD_S * 0.5)
+    assert control.rate == pytest.approx(70.0)
+    assert control.accepted(1.0 + HOLD_S * 1.5)
+    assert control.rate == pytest.approx(70.0 + 12.0 * HOLD_S)
+
+
+@settings(deadline=None)
+@given(ceilings, ceilings, answers)
+def test_another_ceiling_keeps_the_share(old: float, new: float, sequence: list[tuple[bool, float]]):
+    """A part of a run that is given more or less does not forget that its table throttles."""
+    control, now = RateController(old), 0.0
+    for good, after_s in sequence:
+        now += after_s
+        if good:
+            control.accepted(now)
+        else:
+            control.throttled(now)
+    share = control.rate / old
+    control.set_ceiling(new)
+    assert control.rate == pytest.approx(new * share)
+    assert (control.rate == new) == (share == 1.0)
+
+
+@settings(deadline=None)
+@given(st.integers(1, 10_000), st.integers())
+def test_delays_are_below_a_bound_that_doubles_up_to_its_ceiling(attempt: int, seed: int):
+    draw = random.Random(seed)
+    assert (
+        0
+        <= throttle_delay(attempt, draw)
+        <= min(THROTTLE_CEILING_S, THROTTLE_BASE_S * 2.0 ** min(attempt, 20))
+    )
+    assert 0 <= failure_delay(attempt, draw) <= FAILURE_CEILING_S
+
+
+def test_delays_use_the_whole_range():
+    """Full jitter: those who were refused together do not come back together."""
+    draw = random.Random(1)
+    delays = [throttle_delay(10, draw) for _ in range(1_000)]
+    assert min(delays) < THROTTLE_CEILING_S * 0.05
+    assert max(delays) > THROTTLE_CEILING_S * 0.95
