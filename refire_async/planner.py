@@ -10,6 +10,9 @@ SEGMENT_BYTES = 1 << 30
 """About 1 GiB a segment: finer than the 2 GB that DynamoDB Developer Guide: Scan starts from, so that the
 segments at work lie in many partitions."""
 
+LEAST_SEGMENT_BYTES = 4 << 20
+"""However high the rate: a segment should hold some pages."""
+
 SMALL_TABLE_BYTES = 100 << 20
 SMALL_SEGMENTS = 8
 LEAST_SEGMENTS = 32
@@ -30,7 +33,7 @@ def choose_segments(table: Table, write_rate: float) -> int:
         # A lane per partition, no more: every segment costs a read, however few items it has.
         return min(max(SMALL_SEGMENTS, partitions), MOST_SEGMENTS)
     by_size = math.ceil(table.size_bytes / SEGMENT_BYTES)
-    by_rate = LANES_PER_PARTITION * partitions
+    by_rate = min(LANES_PER_PARTITION * partitions, math.ceil(table.size_bytes / LEAST_SEGMENT_BYTES))
     return min(max(LEAST_SEGMENTS, by_size, by_rate), MOST_SEGMENTS)
 
 

@@ -1,6 +1,7 @@
 """The lanes as tasks see them: workers wait for a batch, readers for a page to be settled."""
 
 import math
+from collections import deque
 from collections.abc import Callable
 
 import anyio
@@ -19,7 +20,7 @@ class WorkQueue:
     def __init__(self, size_of: Callable[[OpenPage], int]) -> None:
         self._lanes = Lanes()
         self._size_of = size_of
-        self._changed = anyio.Event()
+        self._waiters: deque[anyio.Event] = deque()
         self._closed = False
         self._stopped = False
         self._handed_out = 0
@@ -37,13 +38,13 @@ class WorkQueue:
     def add_page(self, page: OpenPage) -> None:
         """The items of a ledgered page are to be written."""
         self._lanes.add_page(page)
-        self._notify()
+        self._wake_one()
 
     def put_back(self, batch: Batch, delay_s: float = 0.0) -> None:
         """A batch (or what is left of one) is to be tried again after a while."""
         batch.ready_at = anyio.current_time() + delay_s
         self._lanes.add_batch(batch)
-        self._notify()
+        self._wake_one()
 
     def rest(self, segment: int, delay_of: Callable[[int], float]) -> float:
         """The segment was throttled: its lane rests for as long as `delay_of(times in a row)` says."""
@@ -65,35 +66,51 @@ class WorkQueue:
             batch = self._lanes.take(anyio.current_time(), self._size_of)
             if batch is not None:
                 self._handed_out += 1
+                if len(self._lanes):
+                    self._wake_one()
                 return batch
             if self._closed and not self._handed_out and not len(self._lanes):
                 return None
-            changed = self._changed
-            wake_at = self._lanes.wake_at()
-            with anyio.CancelScope(deadline=math.inf if wake_at is None else wake_at):
-                await changed.wait()
+            await self._wait(self._lanes.wake_at())
         return None
 
     def done(self) -> None:
         """A batch that was handed out is settled or put back."""
         self._handed_out -= 1
-        if not self._handed_out:
-            self._notify()
+        if not self._handed_out and self._closed:
+            self._wake_all()
 
     def close(self) -> None:
         """No more pages will come."""
         self._closed = True
-        self._notify()
+        self._wake_all()
 
     def stop(self) -> None:
         """Hand out nothing more."""
         self._stopped = True
-        self._notify()
+        self._wake_all()
 
     def drain(self) -> dict[int, tuple[OpenPage, list[Item]]]:
         """Take out all that is left, by page number."""
         return self._lanes.drain()
 
-    def _notify(self) -> None:
-        self._changed.set()
-        self._changed = anyio.Event()
+    async def _wait(self, wake_at: float | None) -> None:
+        """Until somebody says that there is work, or a lane's rest is over."""
+        called = anyio.Event()
+        self._waiters.append(called)
+        with anyio.CancelScope(deadline=math.inf if wake_at is None else wake_at):
+            await called.wait()
+        if not called.is_set():
+            self._waiters.remove(called)
+
+    def _wake_one(self) -> None:
+        """One waiter is enough: it takes a batch and, if there is more, wakes the next.
+
+        Waking all for every page costs each worker a trip around the loop to find nothing.
+        """
+        if self._waiters:
+            self._waiters.popleft().set()
+
+    def _wake_all(self) -> None:
+        while self._waiters:
+            self._waiters.popleft().set()
