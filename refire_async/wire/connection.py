@@ -34,8 +34,10 @@ class Headers(Mapping[str, str]):
 
 
 class Http1Connection(asyncio.BufferedProtocol):
-    """A client's end. Once it is not `usable` it never is again: whatever was unclear about an answer ends with the
-    connection, so that no answer can ever be taken for that of another request.
+    """A client's end.
+
+    Once it is not `usable` it never is again: whatever was unclear about an answer ends with the connection, so
+    that no answer can ever be taken for that of another request.
     """
 
     def __init__(
@@ -141,3 +143,4 @@ class Http1Connection(asyncio.BufferedProtocol):
             self._transport.close()
         if not answer.done():
             answer.set_result(Response(status, Headers(self._headers), b"".join(self._body)))
+        self._body = []  # an idle connection must not hold a page

@@ -125,8 +125,8 @@ class DirectExchange:
         return self._addresses
 
     async def _connect_to_any(self, addresses: Sequence[str]) -> Http1Connection:
-        """The first address that works; each has an equal share of the time, so that a dead one is survived."""
-        share_s = self._timeouts.connect_s / len(addresses)
+        """The first address that works. None gets all of the time where there are others: one may be dead."""
+        share_s = self._timeouts.connect_s / min(len(addresses), 2)
         for position, address in enumerate(addresses, 1):
             try:
                 async with asyncio.timeout(share_s):
@@ -142,6 +142,8 @@ class DirectExchange:
                 if position == len(addresses):
                     raise
             else:
+                if not connection.usable:
+                    raise ConnectionResetError("closed as soon as it was open")
                 return connection
         raise OSError("no address")
 

@@ -46,4 +46,4 @@ def reason(error: BaseException) -> str:
         return type(error).__name__
     if error.errno is not None and error.errno > 0 and not isinstance(error, ssl.SSLError):
         return os.strerror(error.errno)
-    return error.strerror or type(error).__name__
+    return error.strerror or str(error) or type(error).__name__

@@ -191,3 +191,29 @@ async def test_name_is_looked_up_again_after_a_failure() -> None:
                 with pytest.raises(WireError):
                     await exchange.post({}, b"")
                 assert exchange._addresses_until_s == 0.0
+
+
+async def test_connection_that_is_lost_at_once_is_not_written_to(
+    server: RawServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing was sent over it, so nothing can have been applied."""
+    made = Http1Connection.connection_made
+
+    def made_and_lost(connection: Http1Connection, transport: asyncio.BaseTransport) -> None:
+        made(connection, transport)
+        connection._transport.abort()
+
+    monkeypatch.setattr(Http1Connection, "connection_made", made_and_lost)
+    async with DirectExchange(parse_endpoint(server.url), 1, None) as exchange:
+        with pytest.raises(WireError) as caught:
+            await exchange.post({}, b"")
+    assert (caught.value.code, caught.value.disposition) == ("ConnectError", Disposition.RETRY)
+    assert not server.received
+
+
+async def test_idle_connection_holds_no_answer() -> None:
+    """Pages of 1 MB on connections in waiting would add up."""
+    connection, future = connected()
+    feed(connection, answer(bytes(200_000)))
+    assert len(future.result().body) == 200_000
+    assert not connection._body

@@ -3,6 +3,7 @@
 Every failure below is checked for two things: its disposition, and that the transport works afterwards.
 """
 
+import random
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -363,6 +364,64 @@ class TestConnections:
                 tasks.cancel_scope.cancel()
             assert (await transport(SCAN)).body == OK
         assert server.connections == 2
+
+
+class TestChaos:
+    """Everything at once."""
+
+    @pytest.mark.parametrize("seed", range(3))
+    async def test_every_call_gets_its_own_answer_or_an_error(
+        self, to: Connect, server: RawServer, seed: int
+    ) -> None:
+        """Whatever happens to connections, no answer goes to another call, and no request is sent twice."""
+        rng = random.Random(seed)
+
+        async def act(talk: raw_server.Talk) -> None:
+            kind = rng.choice(["answer"] * 6 + ["close", "reset", "half", "silent", "unread"])
+            if kind == "unread":
+                await raw_server.reset_before_reading(talk)
+                return
+            whole = answer((await talk.read()).body)
+            await anyio.sleep(rng.choice([0, 0, 0.001]))
+            if kind == "answer":
+                talk.writer.write(whole)
+            elif kind == "half":
+                talk.writer.write(whole[: rng.randrange(len(whole))])
+                talk.writer.close()
+            elif kind == "close":
+                talk.writer.close()
+            elif kind == "reset":
+                talk.reset()
+            else:
+                await talk.reader.read()
+
+        server.plays(*[act] * 400)
+        outcomes: list[bytes | WireError] = []
+        timeouts = Timeouts(connect_s=1, answer_s=0.2)
+
+        async def call(number: int) -> None:
+            body = b"call %d" % number
+            try:
+                response = await transport(Request("Scan", body))
+            except WireError as error:
+                outcomes.append(error)
+            else:
+                assert response.body == body
+                outcomes.append(body)
+
+        async with (
+            to(server.url, concurrency=8, timeouts=timeouts) as transport,
+            anyio.create_task_group() as tasks,
+        ):
+            for number in range(200):
+                tasks.start_soon(call, number)
+        assert len(outcomes) == 200
+        answered = [outcome for outcome in outcomes if isinstance(outcome, bytes)]
+        assert answered
+        lost = [outcome for outcome in outcomes if isinstance(outcome, WireError)]
+        assert {error.disposition for error in lost} <= {Disposition.UNKNOWN, Disposition.RETRY}
+        bodies = [sent.body for sent in server.received]
+        assert len(set(bodies)) == len(bodies)
 
 
 class TestTls:
