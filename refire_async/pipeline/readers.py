@@ -157,11 +157,14 @@ class Readers:
             end=read.cursor,
             item_units=max(1.0, item_bytes / WCU_BYTES),
         )
-        page.counts.scanned = len(read.items) + read.repeated
-        page.counts.already = read.repeated
-        if not context.source.carries_marker and read.items:
-            found = await context.look_up(segment, read.items)
-            page.counts.vanished = len(read.items) - len(found)
+        page.counts.scanned = len(read.items)
+        if context.source.may_repeat:
+            names = context.spec.keys.names
+            page.items = list({identity(names, item): item for item in read.items}.values())
+            page.counts.already = len(read.items) - len(page.items)
+        if not context.source.carries_marker and page.items:
+            found = await context.look_up(segment, page.items)
+            page.counts.vanished = len(page.items) - len(found)
             page.items = list(found.values())
         sort_items(context.spec, page, time.time())
         return page

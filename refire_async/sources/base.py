@@ -11,22 +11,20 @@ class SourcePage:
     """One page. `cursor` is where the next one begins, None at the segment's end.
 
     `rcu` is what reading it consumed. `item_bytes` is the mean size of the table's items in it, None where
-    the read does not tell (an index entry is not the item). `repeated` counts items that the page itself
-    held more than once; they are in `items` once.
+    the read does not tell (an index entry is not the item).
     """
 
     items: list[Item]
     cursor: Cursor | None
     rcu: float
     item_bytes: float | None
-    repeated: int = 0
 
 
 class Source(Protocol):
     """A selection that can be read page by page, in segments that do not overlap.
 
     `carries_marker`: its items hold the marker's present value; else the table has to be asked for it.
-    `may_repeat`: the same item can come twice in a run.
+    `may_repeat`: the same item can come twice in a run, also in one page.
     """
 
     @property

@@ -4,6 +4,7 @@ The failed-keys file that a run leaves is such a file: `{"key": {"pk": {"S": "a"
 The key may also stand alone: `{"pk": {"S": "a"}}` or `{"pk": "a"}` (base64 text for keys of type B).
 """
 
+import base64
 import json
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -12,11 +13,14 @@ from typing import Any
 from anyio import to_thread
 
 from refire_async.errors import UsageError
-from refire_async.model.keys import Cursor, Item, Key, KeySchema, identity
+from refire_async.model.keys import Cursor, Item, Key, KeySchema
 from refire_async.sources.base import SourcePage
 
 LONGEST_LINE = 1 << 20
 """Bytes; a key has at most 3 KB, a failed-keys line a reason beside it."""
+
+MOST_DIGITS, LEAST_EXPONENT, MOST_EXPONENT = 38, -130, 125
+"""Numbers that DynamoDB can hold (DynamoDB Developer Guide: Naming rules and data types)."""
 
 
 class KeysFileSource:
@@ -37,64 +41,97 @@ class KeysFileSource:
 
     def _read(self, cursor: Cursor | None, limit: int) -> SourcePage:
         offset, line_number = (cursor["offset"], cursor["line"]) if cursor else (0, 0)
-        found: dict[tuple[Any, ...], Item] = {}
-        taken = 0
+        items: list[Item] = []
         try:
             with self._path.open("rb") as file:
-                file.seek(offset)
-                while taken < limit and (line := file.readline(LONGEST_LINE)):
+                if offset:
+                    # A page ends at the end of a line. Where that is not so, the file is not what it was.
+                    file.seek(offset - 1)
+                    if file.read(1) != b"\n":
+                        raise UsageError(
+                            f"keys file {self._path} was changed since the run began",
+                            "begin a new run with it",
+                        )
+                while len(items) < limit and (line := file.readline(LONGEST_LINE)):
                     line_number += 1
-                    if not line.strip():
-                        continue
-                    key = parse_key(line, self._keys, f"{self._path.name} line {line_number}")
-                    found[identity(self._keys.names, key)] = key
-                    taken += 1
+                    if line.strip():
+                        items.append(parse_key(line, self._keys, f"{self._path.name} line {line_number}"))
+                offset = file.tell()
                 ended = not file.read(1)
-                position = {"offset": file.tell() - (0 if ended else 1), "line": line_number}
         except OSError as error:
             raise UsageError(
                 f"keys file {self._path} cannot be read: {error.strerror}", "check its name"
             ) from None
-        return SourcePage(list(found.values()), None if ended else position, 0.0, None, taken - len(found))
+        return SourcePage(items, None if ended else {"offset": offset, "line": line_number}, 0.0, None)
 
 
 def parse_key(line: bytes, keys: KeySchema, where: str) -> Key:
-    """The key on one line, its numbers in one canonical form. Raises UsageError naming `where`."""
+    """The key on one line, its values in one canonical form. Raises UsageError naming `where`."""
     try:
         data = json.loads(line, parse_int=Decimal, parse_float=Decimal)
-    except ValueError:
+    except (ValueError, RecursionError, InvalidOperation):  # the last: an exponent beyond Decimal's
         raise UsageError(f"{where} is not JSON", "give one JSON object per line") from None
-    if isinstance(data, dict) and isinstance(data.get("key"), dict) and not set(keys.names) <= set(data):
-        data = data["key"]
     if not isinstance(data, dict):
         raise UsageError(f"{where} is not a JSON object", "give one key per line, by attribute name")
+    inner = data.get("key")
+    if isinstance(inner, dict) and set(keys.names) <= set(inner):
+        data = inner
     types = (keys.hash_type, keys.range_type)
     try:
-        return {name: _value(data[name], kind or "") for name, kind in zip(keys.names, types, strict=False)}
+        key = {name: _value(data[name], kind or "") for name, kind in zip(keys.names, types, strict=False)}
     except KeyError as error:
         raise UsageError(
             f"{where} has no {error}", f"give the key attributes {', '.join(keys.names)}"
         ) from None
     except ValueError as error:
         raise UsageError(f"{where}: {error}", "give the key as the table's key types ask for") from None
+    return key
 
 
-def _value(value: Any, kind: str) -> dict[str, Any]:
+def _value(value: Any, kind: str) -> dict[str, str]:
+    """One key attribute, plain or in DynamoDB JSON. Raises ValueError with what is wrong with it."""
     if isinstance(value, dict):
         if list(value) != [kind] or not isinstance(value[kind], str):
             raise ValueError(f"a key attribute is not of type {kind}")
         value = value[kind]
     if kind == "N":
-        try:
-            return {"N": _canonical(Decimal(value))}
-        except (InvalidOperation, TypeError):
-            raise ValueError("a key attribute is not a number") from None
+        return {"N": _number(value)}
     if not isinstance(value, str):
         raise ValueError(f"a key attribute is not of type {kind}")  # noqa: TRY004 - bad data, not a bad call
-    return {kind: value}
+    text = _base64(value) if kind == "B" else value
+    if not text:
+        raise ValueError("a key attribute is empty")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("a key attribute holds half of a character") from None
+    return {kind: text}
 
 
-def _canonical(number: Decimal) -> str:
+def _base64(text: str) -> str:
+    """`text` as DynamoDB writes it: one text for equal bytes. Raises ValueError."""
+    try:
+        return base64.b64encode(base64.b64decode(text, validate=True)).decode()
+    except ValueError:
+        raise ValueError("a key attribute is not base64") from None
+
+
+def _number(value: Any) -> str:
+    """A number as DynamoDB writes it: one text for equal numbers. Raises ValueError."""
+    if not isinstance(value, str | Decimal):
+        raise ValueError("a key attribute is not a number")  # noqa: TRY004 - bad data, not a bad call
+    try:
+        number = Decimal(value)
+    except InvalidOperation:
+        raise ValueError("a key attribute is not a number") from None
     if not number.is_finite():
         raise ValueError("a key attribute is not a finite number")
-    return "0" if number == 0 else format(number.normalize(), "f")
+    if not number:
+        return "0"
+    # Not `normalize`: it rounds to the 28 digits of the default context.
+    sign, digits, _ = number.as_tuple()
+    significant = "".join(map(str, digits)).strip("0")
+    last = number.adjusted() - len(significant) + 1
+    if len(significant) > MOST_DIGITS or not LEAST_EXPONENT <= number.adjusted() <= MOST_EXPONENT:
+        raise ValueError("a key attribute is a number that DynamoDB cannot hold")
+    return format(Decimal((sign, tuple(map(int, significant)), last)), "f")

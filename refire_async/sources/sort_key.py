@@ -37,7 +37,7 @@ def typed_value(text: str, key_type: str) -> AttributeValue:
     """`text` as a key value of `key_type` (base64 for B). Raises UsageError if it is not one."""
     if key_type != "S":
         text = text.strip()  # in a string even a blank counts
-    if key_type == "N" and not re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", text):
+    if key_type == "N" and not re.fullmatch(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", text):
         raise UsageError(f"{text!r} is not a number", "the key is of type N; give a number")
     if key_type == "B" and not re.fullmatch(
         r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?", text
