@@ -98,8 +98,8 @@ def test_no_window_sees_more_than_its_rate_and_two_bursts(sequence: list[Ask], r
     One burst is the bucket, the other is credit from estimates that were too high.
     """
     seen, _ = run_virtual(play, sequence, rate)
-    for first, (begin, _, oldest) in enumerate(seen.spent):
-        total = 0.0
+    for first, (begin, _, oldest_asked_at) in enumerate(seen.spent):
+        total, oldest = 0.0, oldest_asked_at
         for end, units, asked_at in seen.spent[first:]:
             total += units
             oldest = min(oldest, asked_at)

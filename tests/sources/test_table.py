@@ -1,0 +1,199 @@
+"""Scan, Query and BatchGetItem: what is asked for, and what is made of the answers."""
+
+from typing import Any
+
+import pytest
+
+from refire_async.model.keys import KeySchema
+from refire_async.model.selection import Selection
+from refire_async.sources.lookup import Lookup
+from refire_async.sources.table import query_source, scan_source
+from refire_async.wire.dataplane import DataPlane
+from refire_async.wire.errors import WireError
+from refire_async.wire.types import Request, Response
+from tests.support.fakes import Scripted
+
+ATTRIBUTES = ("pk", "sk", "revision")
+KEYS = KeySchema("pk", "S", "sk", "N")
+ITEM = {"pk": {"S": "a"}, "sk": {"N": "1"}}
+
+
+def reply(items: int = 1, rcu: float = 0.5, cursor: Any = None, scanned: int | None = None) -> dict[str, Any]:
+    answer = {
+        "Items": [ITEM] * items,
+        "Count": items,
+        "ScannedCount": items if scanned is None else scanned,
+        "ConsumedCapacity": {"TableName": "t", "CapacityUnits": rcu},
+    }
+    return answer if cursor is None else {**answer, "LastEvaluatedKey": cursor}
+
+
+async def test_a_scan_asks_for_one_segment_of_all():
+    """Placeholders for every name, so that none can be a reserved word; capacity is asked for."""
+    wire = Scripted(reply())
+    source = scan_source(wire.data, "t", Selection("scan"), ATTRIBUTES, total_segments=7, carries_marker=True)
+    await source.read(3, None, 500)
+    assert wire.asked == [
+        (
+            "Scan",
+            {
+                "TableName": "t",
+                "ProjectionExpression": "#rf0, #rf1, #rf2",
+                "ExpressionAttributeNames": {"#rf0": "pk", "#rf1": "sk", "#rf2": "revision"},
+                "ReturnConsumedCapacity": "TOTAL",
+                "Limit": 500,
+                "Segment": 3,
+                "TotalSegments": 7,
+            },
+        )
+    ]
+
+
+async def test_pages_follow_each_other_by_the_last_key():
+    cursor = {"pk": {"S": "a"}, "sk": {"N": "1"}}
+    wire = Scripted(reply(2, cursor=cursor), reply(0, cursor=cursor), reply(1))
+    source = scan_source(wire.data, "t", Selection("scan"), ATTRIBUTES, total_segments=1, carries_marker=True)
+    first = await source.read(0, None, 10)
+    assert (len(first.items), first.cursor, first.rcu) == (2, cursor, 0.5)
+    second = await source.read(0, first.cursor, 10)
+    assert (second.items, second.cursor) == ([], cursor)
+    assert (await source.read(0, second.cursor, 10)).cursor is None
+    assert [request.get("ExclusiveStartKey") for _, request in wire.asked] == [None, cursor, cursor]
+
+
+async def test_a_filter_brings_its_own_names_and_values():
+    wire = Scripted(reply())
+    selection = Selection(
+        "scan", filter="#s = :s", names=(("#s", "status"),), values=((":s", {"S": "new"}),), index="by-day"
+    )
+    source = scan_source(wire.data, "t", selection, ("pk",), total_segments=1, carries_marker=False)
+    await source.read(0, None, 1)
+    request = wire.asked[0][1]
+    assert request["FilterExpression"] == "#s = :s"
+    assert request["IndexName"] == "by-day"
+    assert request["ExpressionAttributeNames"] == {"#rf0": "pk", "#s": "status"}
+    assert request["ExpressionAttributeValues"] == {":s": {"S": "new"}}
+
+
+async def test_a_query_names_one_hash_key_and_no_segment():
+    wire = Scripted(reply())
+    selection = Selection(
+        "query",
+        key_name="pk",
+        key_value={"S": "a' OR '1'='1"},
+        sort_key_condition="between 1 and 9",
+        filter="size(x) > :n",
+        values=((":n", {"N": "3"}),),
+    )
+    source = query_source(wire.data, "t", selection, ATTRIBUTES, KEYS, carries_marker=True)
+    await source.read(0, None, 20)
+    operation, request = wire.asked[0]
+    assert operation == "Query"
+    assert request["KeyConditionExpression"] == "#hk = :hk AND #sk BETWEEN :sk1 AND :sk2"
+    assert request["ExpressionAttributeNames"] == {
+        "#rf0": "pk",
+        "#rf1": "sk",
+        "#rf2": "revision",
+        "#hk": "pk",
+        "#sk": "sk",
+    }
+    assert request["ExpressionAttributeValues"] == {
+        ":hk": {"S": "a' OR '1'='1"},
+        ":sk1": {"N": "1"},
+        ":sk2": {"N": "9"},
+        ":n": {"N": "3"},
+    }
+    assert not {"Segment", "TotalSegments", "ConsistentRead"} & set(request)
+    assert source.total_segments == 1
+
+
+async def test_a_query_leaves_the_selection_as_it_is():
+    """The selection is part of the checkpoint's identity."""
+    selection = Selection(
+        "query", key_name="pk", key_value={"S": "a"}, values=((":n", {"N": "3"}),), filter="x = :n"
+    )
+    wire = Scripted()
+    query_source(wire.data, "t", selection, ATTRIBUTES, KEYS, carries_marker=True)
+    assert selection.values == ((":n", {"N": "3"}),)
+
+
+@pytest.mark.parametrize(
+    ("items", "scanned", "rcu", "item_bytes"),
+    [
+        (100, 100, 12.5, 1024.0),
+        (1, 100, 12.5, 1024.0),  # a filter leaves out what was paid for
+        (5, 5, 0.5, None),  # too few: the units are rounded
+        (100, 100, 0.0, None),  # the backend does not tell
+    ],
+)
+async def test_the_size_of_items_is_told_by_the_units_of_a_page(
+    items: int, scanned: int, rcu: float, item_bytes: float | None
+):
+    """Eventually consistent: half a unit for 4 KB."""
+    wire = Scripted(reply(items, rcu, scanned=scanned))
+    source = scan_source(wire.data, "t", Selection("scan"), ATTRIBUTES, total_segments=1, carries_marker=True)
+    assert (await source.read(0, None, 100)).item_bytes == item_bytes
+
+
+async def test_an_index_entry_does_not_tell_the_size_of_its_item_and_may_come_again():
+    wire = Scripted(reply(100, 50.0))
+    source = scan_source(
+        wire.data, "t", Selection("scan", index="g"), ATTRIBUTES, total_segments=1, carries_marker=True
+    )
+    assert (await source.read(0, None, 100)).item_bytes is None
+    assert source.may_repeat
+
+
+async def test_a_lookup_reads_consistently_and_tells_what_is_left():
+    other = {"pk": {"S": "b"}, "sk": {"N": "2"}}
+    wire = Scripted(
+        {
+            "Responses": {"t": [{**ITEM, "revision": {"N": "4"}}]},
+            "UnprocessedKeys": {"t": {"Keys": [other]}},
+            "ConsumedCapacity": [{"TableName": "t", "CapacityUnits": 2.0}],
+        }
+    )
+    found = await Lookup(wire.data, "t", ATTRIBUTES).read([ITEM, other])
+    assert found.items == [{**ITEM, "revision": {"N": "4"}}]
+    assert found.unprocessed == [other]
+    assert found.rcu == 2.0
+    assert wire.asked == [
+        (
+            "BatchGetItem",
+            {
+                "RequestItems": {
+                    "t": {
+                        "Keys": [ITEM, other],
+                        "ProjectionExpression": "#rf0, #rf1, #rf2",
+                        "ExpressionAttributeNames": {"#rf0": "pk", "#rf1": "sk", "#rf2": "revision"},
+                        "ConsistentRead": True,
+                    }
+                },
+                "ReturnConsumedCapacity": "TOTAL",
+            },
+        )
+    ]
+
+
+async def test_a_lookup_of_what_is_not_there_finds_nothing():
+    found = await Lookup(
+        Scripted({"Responses": {"t": []}, "UnprocessedKeys": {}}).data, "t", ATTRIBUTES
+    ).read([ITEM])
+    assert (found.items, found.unprocessed, found.rcu) == ([], [], None)
+
+
+async def test_an_error_of_the_service_is_passed_on():
+    """One attempt: whether to try again is not decided here."""
+    attempts = 0
+
+    async def transport(_: Request) -> Response:
+        nonlocal attempts
+        attempts += 1
+        return Response(400, {}, b'{"__type": "com.amazonaws.dynamodb.v20120810#ThrottlingException"}')
+
+    source = scan_source(
+        DataPlane(transport), "t", Selection("scan"), ATTRIBUTES, total_segments=1, carries_marker=True
+    )
+    with pytest.raises(WireError, match="throttled"):
+        await source.read(0, None, 10)
+    assert attempts == 1
