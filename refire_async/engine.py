@@ -1,26 +1,26 @@
 """A run from its first look at the table to its summary: preflight, plan, parts, result."""
 
 import contextlib
-import os
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import orjson
 from anyio import to_thread
 
 from refire_async import preflight
 from refire_async.checkpoint import catalog
 from refire_async.checkpoint.lock import locked
 from refire_async.checkpoint.schema import PARTS_PER_SITTING
-from refire_async.checkpoint.store import SavedRun, Store, spec_from_json, spec_to_json
+from refire_async.checkpoint.store import SavedRun, Store
+from refire_async.ending import conclude
 from refire_async.errors import CheckpointRefusedError, ExitCode, RefusedError
 from refire_async.events import Emit, RunEnded, RunStarted
+from refire_async.identity import adopt, check_table, merge_connections
 from refire_async.model.capacity import TABLE
 from refire_async.model.marker import DEFAULT_ATTRIBUTE, Marker
-from refire_async.model.run import DryRun, Result, RunSpec, RunStatus, Summary
+from refire_async.model.run import Result, RunSpec, RunStatus
 from refire_async.model.table import Table
 from refire_async.pacing.capacity import ceilings
 from refire_async.parts.parent import Parent
@@ -80,11 +80,16 @@ async def run(settings: RunSettings, *, emit: Emit, stop: StopRequest) -> Result
             sitting = replace(sitting, checkpoint=str(path), lock=lock)
             if path.exists():
                 with _opened(path) as (store, saved):
-                    sitting = replace(sitting, spec=_adopt(path, saved, settings, spec), resumed=True)
+                    sitting = replace(sitting, spec=adopt(path, saved, settings, spec), resumed=True)
                     return await _sit(session, sitting, store, emit=emit, stop=stop)
             store = await to_thread.run_sync(Store.create, path, spec, settings.connection)
             with contextlib.closing(store):
-                return await _sit(session, sitting, store, emit=emit, stop=stop)
+                result = await _sit(session, sitting, store, emit=emit, stop=stop)
+            if result.exit_code is ExitCode.REFUSED:
+                # Nothing was written and there is nothing to go on with: the file's name is free again.
+                await to_thread.run_sync(Store.discard, path)
+                result = replace(result, summary=replace(result.summary, checkpoint=None))
+            return result
 
 
 async def resume(settings: ResumeSettings, *, emit: Emit, stop: StopRequest) -> Result:
@@ -99,10 +104,10 @@ async def resume(settings: ResumeSettings, *, emit: Emit, stop: StopRequest) -> 
             raise CheckpointRefusedError(
                 f"run {saved.spec.run_id} is complete", "begin a new one with 'refire run'"
             )
-        connection = _merge(saved.connection, settings.connection)
+        connection = merge_connections(saved.connection, settings.connection)
         async with open_session(connection, CONCURRENCY) as session:
             table = await _describe(session, saved.spec.table)
-            _check_table(path, saved.spec, table)
+            check_table(path, saved.spec, table)
             preflight.check_marker(table, saved.spec.marker.attribute)
             kinesis = () if table.stream.enabled else await session.control.kinesis_destinations(table.name)
             preflight.refuse(preflight.findings(table, kinesis), settings.ignore)
@@ -164,59 +169,6 @@ def new_run_id() -> str:
     return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
 
 
-def _adopt(path: Path, saved: SavedRun, settings: RunSettings, wanted: RunSpec) -> RunSpec:
-    """The saved run, if `wanted` is the same one. Raises CheckpointRefusedError with the difference."""
-    spec = saved.spec
-    if saved.status == "complete":
-        raise CheckpointRefusedError(
-            f"checkpoint {path} holds run {spec.run_id}, which is complete", "name another file for a new run"
-        )
-    run_id = settings.run_id or spec.run_id
-    segments = wanted.total_segments if settings.tuning.segments else spec.total_segments
-    same = replace(
-        wanted,
-        run_id=run_id,
-        marker=replace(wanted.marker, run_id=run_id),
-        total_segments=segments,
-        ttl_attribute=spec.ttl_attribute,
-    )
-    # Through JSON, so that both sides have had the same journey.
-    same = spec_from_json(spec_to_json(same))
-    names = {
-        "run_id": "run id",
-        "table": "table",
-        "table_id": "table (made again under the same name)",
-        "keys": "key schema",
-        "selection": "selection",
-        "marker": "marker",
-        "total_segments": "number of segments",
-    }
-    for field, name in names.items():
-        if getattr(same, field) != getattr(spec, field):
-            raise CheckpointRefusedError(
-                f"checkpoint {path} belongs to another {name}",
-                f"give the options of run {spec.run_id}, or go on with 'refire resume'",
-            )
-    return spec
-
-
-def _check_table(path: Path, spec: RunSpec, table: Table) -> None:
-    if spec.table_id != table.table_id:
-        raise CheckpointRefusedError(
-            f"checkpoint {path} belongs to an earlier table {spec.table} (another TableId)",
-            "begin a new run for the table that is there now",
-        )
-
-
-def _merge(saved: Connection, given: Connection) -> Connection:
-    """The saved connection, where the user does not say otherwise."""
-    return Connection(
-        region=given.region or saved.region,
-        profile=given.profile or saved.profile,
-        endpoint_url=given.endpoint_url or saved.endpoint_url,
-    )
-
-
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[tuple[Store, SavedRun]]:
     with contextlib.closing(Store.open(path)) as store:
@@ -249,9 +201,11 @@ async def _sit(session: Session, sitting: _Sitting, store: Store, *, emit: Emit,
         if ended.stop is not None:
             stop.request(ended.stop)
     saved = await to_thread.run_sync(store.load)
-    done = stop.reason is None and not saved.open_pages and all(ended.status == "complete" for ended in results)
+    done = (
+        stop.reason is None and not saved.open_pages and all(ended.status == "complete" for ended in results)
+    )
     await _save_status(store, "complete" if done else "stopped")
-    result = await _result(sitting, store, saved, stop, done=done)
+    result = await conclude(store, saved, stop, done=done, dry=sitting.dry)
     emit(RunEnded(result.summary))
     return result
 
@@ -292,64 +246,3 @@ def _parts(sitting: _Sitting, saved: SavedRun) -> list[PartSpec]:
         )
         for index in range(processes)
     ]
-
-
-async def _result(
-    sitting: _Sitting, store: Store, saved: SavedRun, stop: StopRequest, *, done: bool
-) -> Result:
-    counts, totals = saved.counts, saved.totals
-    status: RunStatus = "complete" if done else "stopped"
-    failed_keys = None
-    dry_run = None
-    code, reason = _exit(status, counts.failed, stop, wrote=counts.touched > 0)
-    if sitting.dry:
-        dry_run = DryRun(counts.touched, totals.wcu, totals.rcu, more=stop.reason == "limit")
-        if stop.reason in (None, "limit"):
-            status, code, reason = "dry-run", ExitCode.COMPLETE, None
-    elif counts.failed:
-        path = store.path.with_name(store.path.name + ".failed.jsonl")
-        await to_thread.run_sync(_write_failures, path, store)
-        failed_keys = str(path)
-    if code is ExitCode.REFUSED:
-        status = "failed"
-    summary = Summary(
-        run_id=sitting.spec.run_id,
-        table=sitting.spec.table,
-        status=status,
-        counts=counts,
-        throttled=totals.throttled,
-        retries=totals.retries,
-        wcu=totals.wcu,
-        rcu=totals.rcu,
-        seconds=totals.seconds,
-        checkpoint=None if sitting.dry else str(store.path),
-        failed_keys_file=failed_keys,
-    )
-    return Result(summary, code, reason, dry_run)
-
-
-def _exit(status: RunStatus, failed: int, stop: StopRequest, *, wrote: bool) -> tuple[ExitCode, str | None]:
-    if status == "complete":
-        return (ExitCode.SOME_FAILED if failed else ExitCode.COMPLETE), None
-    if stop.error is not None:
-        code = stop.error.exit_code
-        if code is ExitCode.REFUSED and wrote:
-            code = ExitCode.STOPPED  # no longer true that nothing was written
-        return code, str(stop.error)
-    reasons = {
-        "interrupted": (ExitCode.INTERRUPTED, "interrupted"),
-        "terminated": (ExitCode.STOPPED, "terminated"),
-        "limit": (ExitCode.STOPPED, "the limit of --max-items is reached"),
-    }
-    return reasons.get(stop.reason or "", (ExitCode.STOPPED, "stopped"))
-
-
-def _write_failures(path: Path, store: Store) -> None:
-    """The failed-keys file: one JSON object per line, as `--keys-file` takes it. Mode 0600."""
-    new = path.with_name(path.name + ".new")
-    descriptor = os.open(new, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        for failure in store.failures():
-            line = {"key": failure.key, "code": failure.code, "reason": failure.reason}
-            file.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
-    new.replace(path)

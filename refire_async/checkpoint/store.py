@@ -98,8 +98,16 @@ class Store:
                 f"checkpoint {path} cannot be made: {error.strerror}",
                 "choose another place with --checkpoint",
             ) from None
-        store = cls(path, _connect(path))
-        store._begin(spec, connection)
+        try:
+            store = cls(path, _connect(path))
+            try:
+                store._begin(spec, connection)
+            except BaseException:
+                store.close()
+                raise
+        except BaseException:
+            path.unlink()  # nothing in it yet, and a file that is no checkpoint would stand in the way
+            raise
         _sync_folder(path.parent)
         return store
 
@@ -141,6 +149,12 @@ class Store:
         (result,) = self._db.execute("PRAGMA quick_check(1)").fetchone()
         if result != "ok":
             raise sqlite3.DatabaseError(result)
+
+    @staticmethod
+    def discard(path: Path) -> None:
+        """Remove a checkpoint that is closed and of no use."""
+        for end in ("", "-wal", "-shm"):
+            path.with_name(path.name + end).unlink(missing_ok=True)
 
     def close(self) -> None:
         """Close the file; what is committed stays."""
@@ -196,10 +210,10 @@ class Store:
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
+                self._db.execute("COMMIT")
             except BaseException:
-                self._db.execute("ROLLBACK")
+                _roll_back(self._db)
                 raise
-            self._db.execute("COMMIT")
 
     def open_page(self, page: OpenPage) -> None:
         """Put a page in the ledger and move its segment's cursor to the page's end."""
@@ -283,7 +297,15 @@ class Store:
 
 
 def read_run(db: sqlite3.Connection) -> SavedRun:
-    """What the file in `db` says of its run. Raises ValueError, KeyError or TypeError if it is not one."""
+    """What the file in `db` says of its run, at one moment. Raises what `_guard` translates if it is not one."""
+    db.execute("BEGIN")  # else a page that is closed meanwhile counts twice or not at all
+    try:
+        return _read_run(db)
+    finally:
+        _roll_back(db)
+
+
+def _read_run(db: sqlite3.Connection) -> SavedRun:
     row = db.execute("SELECT spec, connection, status, created_at, updated_at FROM run").fetchone()
     if row is None:
         raise ValueError("no run in it")
@@ -320,8 +342,12 @@ def peek(path: Path) -> SavedRun:
     Raises CheckpointRefusedError if it is missing, foreign, newer or damaged.
     """
     check_file(path)
-    with contextlib.closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as db:
-        return _guard(path, lambda: read_run(db))
+
+    def read() -> SavedRun:
+        with contextlib.closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as db:
+            return read_run(db)
+
+    return _guard(path, read)
 
 
 def check_file(path: Path) -> None:
@@ -353,7 +379,7 @@ def _guard(path: Path, read: Callable[[], T]) -> T:
         return read()
     except RefireError:
         raise
-    except (sqlite3.Error, ValueError, TypeError, KeyError) as error:
+    except (sqlite3.Error, ValueError, TypeError, KeyError, AttributeError) as error:
         raise CheckpointRefusedError(
             f"checkpoint {path} is damaged: {error}", "start a new run, or restore the file"
         ) from error
@@ -372,6 +398,12 @@ def _connect(path: Path) -> sqlite3.Connection:
             f"checkpoint {path} cannot be opened: {error}", "check the file, its folder and their permissions"
         ) from error
     return db
+
+
+def _roll_back(db: sqlite3.Connection) -> None:
+    """End the transaction, unless SQLite has done so itself: it does when the disk is full."""
+    if db.in_transaction:
+        db.execute("ROLLBACK")
 
 
 def _sync_folder(folder: Path) -> None:
