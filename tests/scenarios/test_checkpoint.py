@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.backends import on_one_backend
-from tests.support.cli import Cli, Result
+from tests.support.cli import Cli, Result, Running
 from tests.support.judge import Snapshot, assert_summary
+from tests.support.proxy import Call, Hold, Proxy
 from tests.support.rows import composite_rows
 from tests.support.tables import Index, Schema, Table
 
@@ -114,25 +115,35 @@ def test_run_id_of_a_complete_run(cli: Cli, make_table: MakeTable) -> None:
     before.assert_untouched()
 
 
+def stuck_run(cli: Cli, proxy: Proxy, table: Table, hold: Hold) -> Running:
+    """A run in the middle of a table of 500 items, which waits for answers until `hold` lets go."""
+    table.fill(composite_rows(500))
+    proxy.afterwards = hold
+    child = cli.start("run", "--table", table.name, "--json", "--run-id", "the-run")
+    child.wait_until(lambda: hold.reached)
+    return child
+
+
+def fifth_batch(call: Call) -> bool:
+    """Where a run gets stuck."""
+    return call.operation == "BatchExecuteStatement" and call.number == 5
+
+
 @on_one_backend
-def test_two_processes_on_one_run(cli: Cli, make_table: MakeTable) -> None:
+def test_two_processes_on_one_run(proxied_cli: Cli, proxy: Proxy, make_table: MakeTable) -> None:
     """While a run is on, a resume of it is refused; the run itself goes on undisturbed."""
     table = make_table(("pk", "S"), ("sk", "N"))
-    table.fill(composite_rows(1000))
-    before = Snapshot.of(table)
-    reader = table.stream()
-    reader.read()
-    child = cli.start("run", "--table", table.name, "--json", "--run-id", "the-run", "--max-rate", "250")
-    reader.wait_until(lambda: reader.modified >= 25 or child.ended)
+    with Hold(fifth_batch) as hold:
+        child = stuck_run(proxied_cli, proxy, table, hold)
 
-    second = cli.resume("the-run")
+        second = proxied_cli.resume("the-run")
 
-    assert not child.ended, "the run ended before it could be disturbed"
-    assert_refused(second, "in use")
-    result = child.wait()
+        assert_refused(second, "in use")
+        hold.release()
+        result = child.wait()
     assert result.code == 0, result.stderr
-    assert_summary(result.json, status="complete", touched=1000)
-    before.assert_fired()
+    assert_summary(result.json, status="complete", touched=500)
+    assert all(item["revision"] == {"N": "1"} for item in table.items().values())
 
 
 @on_one_backend
@@ -196,17 +207,13 @@ def test_status_without_runs(cli: Cli) -> None:
 
 
 @on_one_backend
-def test_status_of_a_run_that_was_killed(cli: Cli, make_table: MakeTable) -> None:
+def test_status_of_a_run_that_was_killed(proxied_cli: Cli, proxy: Proxy, make_table: MakeTable) -> None:
     """A run whose process died is shown as stopped, while it lives as running."""
-    table = make_table(("pk", "S"), ("sk", "N"))
-    table.fill(composite_rows(500))
-    reader = table.stream()
-    child = cli.start("run", "--table", table.name, "--run-id", "the-run", "--max-rate", "50")
-    reader.wait_until(lambda: reader.modified >= 1 or child.ended)
-
-    while_alive = cli.run("status", "--json").json["runs"][0]
-    child.kill()
-    afterwards = cli.run("status", "--json").json["runs"][0]
+    with Hold(fifth_batch) as hold:
+        child = stuck_run(proxied_cli, proxy, make_table(("pk", "S"), ("sk", "N")), hold)
+        while_alive = proxied_cli.run("status", "--json").json["runs"][0]
+        child.kill()
+    afterwards = proxied_cli.run("status", "--json").json["runs"][0]
 
     assert (while_alive["run_id"], while_alive["status"]) == ("the-run", "running")
     assert (afterwards["run_id"], afterwards["status"]) == ("the-run", "stopped")

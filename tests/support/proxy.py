@@ -82,9 +82,9 @@ class Proxy:
 
 
 class Hold:
-    """A rule that stops one call: `reached` tells that it is there, it goes on when the block ends.
+    """A rule that stops calls: `reached` tells that one is there, they go on with `release` or when the block ends.
 
-    `with Hold(lambda call: call.number == 3) as hold: proxy.afterwards = hold; ...`
+    `with Hold(lambda call: call.number >= 3) as hold: proxy.afterwards = hold; ...`
     """
 
     def __init__(self, which: Callable[[Call], bool]) -> None:
@@ -93,7 +93,7 @@ class Hold:
         self._released = threading.Event()
 
     def __call__(self, call: Call) -> Reply | None:
-        """Stop the call if it is the one; all others pass."""
+        """Stop the call if it is one of those; all others pass."""
         if self._which(call):
             self._reached.set()
             self._released.wait()
@@ -103,11 +103,15 @@ class Hold:
         return self
 
     def __exit__(self, *_exception: object) -> None:
+        self.release()
+
+    def release(self) -> None:
+        """Let the held calls go on, and all that come later."""
         self._released.set()
 
     @property
     def reached(self) -> bool:
-        """Whether the call is being held."""
+        """Whether a call has been stopped."""
         return self._reached.is_set()
 
 
