@@ -85,8 +85,8 @@ async def run(settings: RunSettings, *, emit: Emit, stop: StopRequest) -> Result
             store = await to_thread.run_sync(Store.create, path, spec, settings.connection)
             with contextlib.closing(store):
                 result = await _sit(session, sitting, store, emit=emit, stop=stop)
-            if result.exit_code is ExitCode.REFUSED:
-                # Nothing was written and there is nothing to go on with: the file's name is free again.
+            if result.exit_code is ExitCode.REFUSED and not result.summary.retries:
+                # No write is in doubt and there is nothing to go on with: the file's name is free again.
                 await to_thread.run_sync(Store.discard, path)
                 result = replace(result, summary=replace(result.summary, checkpoint=None))
             return result
