@@ -1,0 +1,65 @@
+"""What a result was measured on: facts that matter for speed, none that identify the machine."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+_PACKAGES = (
+    "refire-async",
+    "aioboto3",
+    "aiodynamo",
+    "aiohttp",
+    "aiolimiter",
+    "anyio",
+    "boto3",
+    "botocore",
+    "httptools",
+    "orjson",
+    "uvloop",
+)
+
+
+def cpu_model(cpuinfo: str) -> str:
+    """The processor's name in the text of /proc/cpuinfo."""
+    found = re.search(r"^model name\s*:\s*(.+)$", cpuinfo, re.MULTILINE)
+    return found[1].strip() if found else platform.machine()
+
+
+def memory_gib(meminfo: str) -> float:
+    """Total memory in the text of /proc/meminfo."""
+    found = re.search(r"^MemTotal:\s+(\d+) kB$", meminfo, re.MULTILINE)
+    return round(int(found[1]) / 2**20, 1) if found else 0.0
+
+
+def machine() -> dict[str, object]:
+    """Processor, cores that may be used, memory, kernel, Python, and how busy it was before."""
+    return {
+        "cpu": cpu_model(_read("/proc/cpuinfo")),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_gib": memory_gib(_read("/proc/meminfo")),
+        "kernel": f"{platform.system()} {platform.release()}",
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "load_before": round(os.getloadavg()[0], 2),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Installed versions of what takes part."""
+    found = {}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text()
+    except OSError:
+        return ""

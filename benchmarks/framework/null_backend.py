@@ -1,0 +1,327 @@
+"""A DynamoDB that answers at once and does nothing: what is left is the client's own cost.
+
+Scan pages are slices of text made beforehand, answers to writes are made once per batch size, requests are looked at
+only as far as needed to answer them. It does not check signatures or conditions. A table's name says what is
+in it: ``hash-present-200000`` has 200,000 items with a hash key and a marker, see `parse_table`.
+
+It counts written items and, when a count is reached that was asked for, notes the CPU clock of the client: so all
+clients are measured by one instrument, from outside, between the same two moments of their work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import math
+import re
+import sys
+import time
+from dataclasses import asdict, dataclass
+from functools import cache
+from typing import Any, cast
+from zlib import crc32
+
+import orjson
+
+from benchmarks.framework.process import tree_cpu_seconds
+
+ITEM_BYTES = 1024
+"""What the items would weigh in a real table: pages end at 1 MB of these, and reads are charged for them."""
+
+_PAGE_ITEMS = (1 << 20) // ITEM_BYTES
+_LENGTH = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
+_OPERATION = re.compile(rb"(?i)\r\nx-amz-target: *DynamoDB_20120810\.(\w+)")
+_TABLE = re.compile(r"(hash|composite)-(present|missing)-(\d+)")
+_DIGITS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class NullTable:
+    """Items of one form. `shape`: "hash" (one key) or "composite" (two); `marker`: "present" or "missing"."""
+
+    shape: str
+    marker: str
+    count: int
+
+    @property
+    def name(self) -> str:
+        """The name that `parse_table` understands."""
+        return f"{self.shape}-{self.marker}-{self.count}"
+
+    def key(self, number: int) -> dict[str, dict[str, str]]:
+        """The key of an item."""
+        key = {"pk": {"S": f"customer-{number:0{_DIGITS}d}"}}
+        if self.shape == "composite":
+            key["sk"] = {"S": f"order-{number:0{_DIGITS}d}"}
+        return key
+
+    def item(self, number: int) -> dict[str, dict[str, str]]:
+        """Key and marker of an item, as Scan gives them."""
+        item = self.key(number)
+        if self.marker == "present":
+            item["revision"] = {"N": "7"}
+        return item
+
+
+def parse_table(name: str) -> NullTable:
+    """The table of that name. Raises ValueError."""
+    found = _TABLE.fullmatch(name)
+    if found is None:
+        raise ValueError(f"table {name}: must be named like hash-present-200000")
+    return NullTable(found[1], found[2], int(found[3]))
+
+
+def segment_range(count: int, segment: int, total: int) -> range:
+    """The numbers of the items of one Scan segment."""
+    return range(segment * count // total, (segment + 1) * count // total)
+
+
+def render(body: bytes) -> bytes:
+    """A whole answer of status 200, with the headers that the service sends."""
+    head = (
+        "HTTP/1.1 200 OK\r\nServer: Server\r\nDate: Mon, 23 Nov 2026 06:00:00 GMT\r\n"
+        f"Content-Type: application/x-amz-json-1.0\r\nContent-Length: {len(body)}\r\nConnection: keep-alive\r\n"
+        "x-amzn-RequestId: 0A1B2C3D4E5F6G7H8I9J0K1L2M3N4O5P6Q7R8S9T0U1V2W3X4Y5Z\r\n"
+        f"x-amz-crc32: {crc32(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+@cache
+def _text(shape: str, marker: str, count: int) -> tuple[bytes, int]:
+    """All items as JSON, each followed by a comma, and the bytes that each takes: all take the same."""
+    table = NullTable(shape, marker, count)
+    parts = [orjson.dumps(table.item(number)) for number in range(count)]
+    return b",".join([*parts, b""]), len(parts[0]) + 1
+
+
+@cache
+def _write_answer(table: str, members: int, detail: str) -> bytes:
+    """The answer to a batch of this size; `detail` as in ReturnConsumedCapacity."""
+    body: dict[str, Any] = {"Responses": [{"TableName": table}] * members}
+    if detail != "NONE":
+        body["ConsumedCapacity"] = [_consumed(table, members, detail)]
+    return render(orjson.dumps(body))
+
+
+@cache
+def _update_answer(table: str, detail: str) -> bytes:
+    return render(orjson.dumps({} if detail == "NONE" else {"ConsumedCapacity": _consumed(table, 1, detail)}))
+
+
+def _consumed(table: str, units: float, detail: str) -> dict[str, Any]:
+    consumed: dict[str, Any] = {"TableName": table, "CapacityUnits": float(units)}
+    if detail == "INDEXES":
+        consumed["Table"] = {"CapacityUnits": float(units)}
+    return consumed
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The moment when `items` had been written: client CPU, own CPU and wall clock, in seconds."""
+
+    items: int
+    client_cpu_s: float
+    server_cpu_s: float
+    wall_s: float
+
+
+class NullBackend:
+    """Answers requests and counts what is written."""
+
+    def __init__(self) -> None:
+        self.written = 0
+        self._pid = 0
+        self._wanted: list[int] = []
+        self._next = sys.maxsize
+        self._marks: list[Mark] = []
+
+    def watch(self, pid: int, counts: list[int]) -> None:
+        """Count from 0 again, and note the clocks of process `pid` when each of `counts` is reached."""
+        self.written = 0
+        self._pid = pid
+        self._wanted = sorted(counts)
+        self._marks = []
+        self._turn()
+
+    def report(self) -> dict[str, Any]:
+        """Items written since `watch`, and its marks."""
+        return {"written": self.written, "marks": [asdict(mark) for mark in self._marks]}
+
+    def _turn(self) -> None:
+        self._next = self._wanted.pop(0) if self._wanted else sys.maxsize
+
+    def _count(self, items: int) -> None:
+        self.written += items
+        if self.written >= self._next:
+            mark = Mark(self.written, tree_cpu_seconds(self._pid), time.process_time(), time.perf_counter())
+            self._marks.append(mark)
+            self._turn()
+
+    def answer(self, operation: bytes, body: bytes) -> bytes:
+        """The bytes of the answer to one DynamoDB request."""
+        if operation == b"BatchExecuteStatement":
+            members = body.count(b'"Statement":')
+            self._count(members)
+            return _write_answer(_table_of_statement(body), members, _detail(body))
+        if operation == b"UpdateItem":
+            self._count(1)
+            return _update_answer(_table_of_request(body), _detail(body))
+        request = orjson.loads(body)
+        if operation == b"Scan":
+            return render(scan_page(request))
+        answer = getattr(self, f"_{operation.decode()}", None)
+        if answer is None:
+            raise ValueError(f"the null backend does not know {operation.decode()}")
+        return render(orjson.dumps(answer(request)))
+
+    def _BatchGetItem(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802 - named as the operation
+        ((name, wanted),) = request["RequestItems"].items()
+        table = parse_table(name)
+        items = [table.item(_number(key)) for key in wanted["Keys"]]
+        consumed = [{"TableName": name, "CapacityUnits": 0.5 * len(items)}]
+        return {"Responses": {name: items}, "UnprocessedKeys": {}, "ConsumedCapacity": consumed}
+
+    def _DescribeTable(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        table = parse_table(request["TableName"])
+        names = list(table.key(0))
+        arn = f"arn:aws:dynamodb:us-east-1:000000000000:table/{table.name}"
+        description = {
+            "TableName": table.name,
+            "TableStatus": "ACTIVE",
+            "TableArn": arn,
+            "TableId": "00000000-0000-4000-8000-000000000000",
+            "CreationDateTime": 1.7e9,
+            "ItemCount": table.count,
+            "TableSizeBytes": table.count * ITEM_BYTES,
+            "AttributeDefinitions": [{"AttributeName": name, "AttributeType": "S"} for name in names],
+            "KeySchema": [
+                {"AttributeName": name, "KeyType": role}
+                for name, role in zip(names, ("HASH", "RANGE"), strict=False)
+            ],
+            "ProvisionedThroughput": {"ReadCapacityUnits": 10_000_000, "WriteCapacityUnits": 10_000_000},
+            "StreamSpecification": {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
+            "LatestStreamLabel": "2026-11-23T06:00:00.000",
+            "LatestStreamArn": f"{arn}/stream/2026-11-23T06:00:00.000",
+        }
+        return {"Table": description}
+
+    def _DescribeTimeToLive(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802, ARG002
+        return {"TimeToLiveDescription": {"TimeToLiveStatus": "DISABLED"}}
+
+    def _DescribeKinesisStreamingDestination(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        return {"TableName": request["TableName"], "KinesisDataStreamDestinations": []}
+
+
+def scan_page(request: dict[str, Any]) -> bytes:
+    """The body of a Scan's answer: a slice of the text of all items, whatever is projected."""
+    table = parse_table(request["TableName"])
+    part = segment_range(table.count, request.get("Segment", 0), request.get("TotalSegments", 1))
+    start_key = request.get("ExclusiveStartKey")
+    start = part.start if start_key is None else _number(start_key) + 1
+    limit = min(request.get("Limit", _PAGE_ITEMS), _PAGE_ITEMS)
+    end = min(start + limit, part.stop)
+    text, step = _text(table.shape, table.marker, table.count)
+    count = end - start
+    units = math.ceil(count * ITEM_BYTES / 4096) / 2 or 0.5
+    tail: dict[str, Any] = {"Count": count, "ScannedCount": count}
+    # A page that its limit has filled has a key even if nothing follows, as the service has it.
+    if end < part.stop or count == limit:
+        tail["LastEvaluatedKey"] = table.key(end - 1)
+    if request.get("ReturnConsumedCapacity", "NONE") != "NONE":
+        tail["ConsumedCapacity"] = {"TableName": table.name, "CapacityUnits": units}
+    items = text[start * step : end * step - 1] if count else b""
+    return b'{"Items":[' + items + b"]," + orjson.dumps(tail)[1:]
+
+
+def _number(key: dict[str, dict[str, str]]) -> int:
+    return int(key["pk"]["S"][-_DIGITS:])
+
+
+@cache
+def _known(name: bytes) -> str:
+    return parse_table(name.decode()).name
+
+
+def _table_of_statement(body: bytes) -> str:
+    start = body.index(b'UPDATE \\"') + 9
+    return _known(body[start : body.index(b"\\", start)])
+
+
+def _table_of_request(body: bytes) -> str:
+    start = body.index(b'"', body.index(b":", body.index(b'"TableName"'))) + 1
+    return _known(body[start : body.index(b'"', start)])
+
+
+def _detail(body: bytes) -> str:
+    """What ReturnConsumedCapacity asks for; it stands near one of the ends in what clients send."""
+    for detail in ("INDEXES", "TOTAL"):
+        if detail.encode() in body:
+            return detail
+    return "NONE"
+
+
+class _Connection(asyncio.Protocol):
+    """Takes requests that are whole and well formed, as the measured clients send them."""
+
+    def __init__(self, backend: NullBackend) -> None:
+        self._backend = backend
+        self._rest = b""
+        self._transport: asyncio.Transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        if self._rest:
+            data = self._rest + data
+        while data:
+            end = data.find(b"\r\n\r\n")
+            if end < 0:
+                break
+            length = _LENGTH.search(data, 0, end + 2)
+            after = end + 4 + (int(length[1]) if length else 0)
+            if len(data) < after:
+                break
+            self._transport.write(self._answer(data, end, after))
+            data = data[after:]
+        self._rest = data
+
+    def _answer(self, data: bytes, end: int, after: int) -> bytes:
+        operation = _OPERATION.search(data, 0, end + 2)
+        body = data[end + 4 : after]
+        if operation is not None:
+            return self._backend.answer(operation[1], body)
+        if data.startswith(b"PUT /watch "):
+            self._backend.watch(**orjson.loads(body))
+            return render(b"{}")
+        return render(orjson.dumps(self._backend.report()))
+
+
+async def _serve() -> None:
+    loop = asyncio.get_running_loop()
+    backend = NullBackend()
+    server = await loop.create_server(lambda: _Connection(backend), "127.0.0.1", 0, backlog=512)
+    port = server.sockets[0].getsockname()[1]
+    sys.stdout.write(f"http://127.0.0.1:{port}\n")
+    sys.stdout.flush()
+    gc.freeze()
+    # Its parent closes standard input when it is no longer needed, or dies.
+    await loop.run_in_executor(None, sys.stdin.buffer.read)
+    server.close()
+
+
+def main() -> None:
+    """Serve until standard input ends; the first line of standard output is the URL."""
+    factory = None
+    with contextlib.suppress(ImportError):
+        import uvloop  # noqa: PLC0415 - optional
+
+        factory = uvloop.new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(_serve())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What an index costs a run that touches an attribute which the index projects."""

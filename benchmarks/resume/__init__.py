@@ -1,0 +1,1 @@
+"""What a stop costs: items read again, items touched twice, time."""

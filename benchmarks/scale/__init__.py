@@ -1,0 +1,1 @@
+"""Whether speed, memory and the checkpoint stay the same when tables grow."""

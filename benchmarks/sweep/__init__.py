@@ -1,0 +1,1 @@
+"""Which settings are fastest, for items and latencies of several sizes."""
