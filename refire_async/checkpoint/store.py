@@ -379,6 +379,7 @@ def _guard(path: Path, read: Callable[[], T]) -> T:
         return read()
     except RefireError:
         raise
+    # Of a damaged file sqlite3 can raise UnicodeDecodeError (a ValueError) when it makes its message.
     except (sqlite3.Error, ValueError, TypeError, KeyError, AttributeError) as error:
         raise CheckpointRefusedError(
             f"checkpoint {path} is damaged: {error}", "start a new run, or restore the file"
@@ -386,14 +387,22 @@ def _guard(path: Path, read: Callable[[], T]) -> T:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    """A connection whose commits are on disk when they return. Raises CheckpointRefusedError."""
+    return _guard(path, lambda: _connect_unguarded(path))
+
+
+def _connect_unguarded(path: Path) -> sqlite3.Connection:
     try:
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = FULL")
-        # Other processes of the same run commit too; each commit takes milliseconds.
-        db.execute("PRAGMA busy_timeout = 60000")
-    except sqlite3.Error as error:
-        db.close()
+        db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA synchronous = FULL")
+            # Other processes of the same run commit too; each commit takes milliseconds.
+            db.execute("PRAGMA busy_timeout = 60000")
+        except BaseException:
+            db.close()
+            raise
+    except sqlite3.OperationalError as error:
         raise CheckpointRefusedError(
             f"checkpoint {path} cannot be opened: {error}", "check the file, its folder and their permissions"
         ) from error
