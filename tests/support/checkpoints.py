@@ -1,6 +1,9 @@
 """Specs, pages and crashed copies of checkpoints, for tests of what is saved."""
 
+import functools
+import os
 import shutil
+import tempfile
 from pathlib import Path
 
 from refire_async.checkpoint.ledger import OpenPage
@@ -25,9 +28,18 @@ SPEC = RunSpec(
 
 def new_store(path: Path, spec: RunSpec = SPEC) -> Store:
     """A new checkpoint that does not wait for the disk: what is tested is order and content, not fsync."""
-    store = Store.create(path, spec, Connection(region="eu-west-1"))
-    store._db.execute("PRAGMA synchronous = OFF")
-    return store
+    with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+        file.write(_fresh(spec))
+    return reopened(path)
+
+
+@functools.cache
+def _fresh(spec: RunSpec) -> bytes:
+    """What `Store.create` writes. It waits for the disk several times, so once must do."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "new.refire"
+        Store.create(path, spec, Connection(region="eu-west-1")).close()
+        return path.read_bytes()
 
 
 def reopened(path: Path) -> Store:
