@@ -12,9 +12,11 @@ import gzip
 import itertools
 import os
 import socket
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from email.utils import formatdate
 from enum import Enum
 from http import HTTPStatus
 from typing import cast
@@ -76,6 +78,26 @@ _request_ids = (f"{number:012d}" for number in itertools.count(1))
 _REQUEST_ID_HEAD = os.urandom(20).hex().upper()
 
 
+class _Date:
+    """The Date header, made once a second; clients compare it with their own clock."""
+
+    __slots__ = ("_second", "_text")
+
+    def __init__(self) -> None:
+        self._second = -1
+        self._text = ""
+
+    def text(self) -> str:
+        """Now, as RFC 9110 wants it."""
+        second = int(time.time())
+        if second != self._second:
+            self._second, self._text = second, formatdate(second, usegmt=True)
+        return self._text
+
+
+_date = _Date()
+
+
 def render(response: Response, *, keep_alive: bool) -> bytes:
     """The bytes of a response, with the headers that DynamoDB sends and clients look at."""
     body = response.body
@@ -87,6 +109,7 @@ def render(response: Response, *, keep_alive: bool) -> bytes:
     head = (
         f"HTTP/1.1 {response.status} {_REASONS.get(response.status, '')}\r\n"
         "Server: Server\r\n"
+        f"Date: {_date.text()}\r\n"
         f"Content-Type: {response.content_type}\r\n"
         f"Content-Length: {len(body)}\r\n"
         f"Connection: {'keep-alive' if keep_alive else 'close'}\r\n"

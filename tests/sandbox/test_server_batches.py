@@ -209,17 +209,18 @@ def test_a_failed_condition_in_a_batch_never_returns_the_item(db: Direct) -> Non
 
 
 def test_a_batch_of_selects_reads_by_key(db: Direct) -> None:
-    """SELECT in a batch needs the whole key; what WHERE refuses is absent, and every read is charged."""
+    """SELECT in a batch pins the key and nothing else; an absent item is absent, and every read is charged."""
     members = [
         {"Statement": "SELECT sk FROM orders WHERE pk = 'k1' AND sk = 1"},
-        {"Statement": "SELECT sk FROM orders WHERE pk = 'k2' AND sk = 2 AND nowhere = 1"},
+        {"Statement": "SELECT sk FROM orders WHERE pk = 'k1' AND sk = 99"},
         {"Statement": "SELECT sk FROM orders WHERE pk = 'k1'"},
+        {"Statement": "SELECT sk FROM orders WHERE pk = 'k2' AND sk = 2 AND note = 'n'"},
     ]
     answer = db("BatchExecuteStatement", Statements=members, ReturnConsumedCapacity="TOTAL")
-    first, second, third = answer["Responses"]
+    first, second, *refused = answer["Responses"]
     assert first == {"TableName": "orders", "Item": {"sk": {"N": "1"}}}
     assert second == {"TableName": "orders"}
-    assert third["Error"]["Code"] == "ValidationError"
+    assert [member["Error"]["Code"] for member in refused] == ["ValidationError"] * 2
     assert answer["ConsumedCapacity"] == [{"TableName": "orders", "CapacityUnits": 1}]
 
 

@@ -287,6 +287,17 @@ def test_a_start_key_that_need_not_exist_continues_after_its_place(db: Direct) -
             "One or more parameter values were invalid: Global secondary index keys does not project [note]",
         ),
         (
+            {
+                "IndexName": "local",
+                "FilterExpression": "note = :n",
+                "ExpressionAttributeValues": {":n": {"S": "n"}},
+            },
+            (
+                "One or more parameter values were invalid: "
+                "Secondary index local does not project one or more filter attributes: [note]"
+            ),
+        ),
+        (
             {"ExclusiveStartKey": {"pk": {"S": "k1"}}},
             "The provided starting key is invalid: The provided key element does not match the schema",
         ),

@@ -56,7 +56,7 @@ def scan(session: Session, request: dict[str, Any]) -> dict[str, Any]:
     expressions = Expressions(request)
     condition, projection = expressions.condition("FilterExpression"), expressions.projection()
     expressions.finish()
-    reading = _reading(session, request, projection)
+    reading = _reading(session, request, projection, condition)
     low, high = segment_bounds(segment, total)
     start = _start_key(request, reading)
     if start is not None and not low <= start[0] < high:
@@ -82,7 +82,7 @@ def query(session: Session, request: dict[str, Any]) -> dict[str, Any]:
     key_condition = expressions.key_condition(table.schema_of(index))
     condition, projection = expressions.condition("FilterExpression"), expressions.projection()
     expressions.finish()
-    reading = _reading(session, request, projection)
+    reading = _reading(session, request, projection, condition)
     if condition is not None:
         _check_filter(condition, reading.schema.names)
     page, consumption = reading.query_page(
@@ -121,8 +121,10 @@ def _index(session: Session, table: Table, request: dict[str, Any]) -> Secondary
     return None if name is None else session.database.index(table, name)
 
 
-def _reading(session: Session, request: dict[str, Any], projection: Projection | None) -> Reading:
-    """Check how Select, projection and index go together."""
+def _reading(
+    session: Session, request: dict[str, Any], projection: Projection | None, condition: Condition | None
+) -> Reading:
+    """Check how Select, projection, filter and index go together."""
     table = session.database.table(request["TableName"])
     index = _index(session, table, request)
     wanted = request.get("Select")
@@ -145,6 +147,13 @@ def _reading(session: Session, request: dict[str, Any], projection: Projection |
                 f"secondary index {index.name} because its projection type is not ALL"
             )
         fetch = True
+    if condition is not None and index.projected is not None:
+        missing = sorted(condition.attributes - index.projected)
+        if missing:
+            raise validation(
+                f"One or more parameter values were invalid: Secondary index {index.name} "
+                f"does not project one or more filter attributes: [{', '.join(missing)}]"
+            )
     return Reading(table, index, consistent, fetch)
 
 

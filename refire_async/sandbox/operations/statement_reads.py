@@ -28,7 +28,7 @@ def bind_batch_select(
     """Table and key of a SELECT in a batch. Raises ServiceError."""
     table = session.database.table(statement.table)
     key = None if statement.index is not None else statement.key(values, table.schema.names)
-    if key is None:
+    if key is None or statement.filter_attributes - set(table.schema.names):
         raise validation(_BATCH_NEEDS_KEY)
     table.schema.check_pinned(key)
     return table, table.schema.order_key(key)
