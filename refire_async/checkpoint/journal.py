@@ -5,7 +5,6 @@ whatever arrived meanwhile. The queue is bounded by the number of readers (each 
 number of open pages.
 """
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -48,7 +47,7 @@ class Journal:
         self._finishing = False
         # One thread: SQLite has one writer, and order of commits is order of calls.
         self._thread = anyio.CapacityLimiter(1)
-        self._clock = time.monotonic()
+        self._clock = anyio.current_time()
 
     async def open(self, page: OpenPage, digests: list[bytes] | None = None) -> None:
         """Return when `page` is durable; only then may its writes be sent.
@@ -99,7 +98,7 @@ class Journal:
                 return
 
     def _tick(self) -> None:
-        now = time.monotonic()
+        now = anyio.current_time()
         self.totals.seconds += now - self._clock
         self._clock = now
 
