@@ -1,0 +1,238 @@
+"""The journal: durable before it says so, many pages in one commit, a failure ends the run."""
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import anyio
+import pytest
+
+from refire_async.checkpoint.journal import IDLE_SAVE_S, Journal
+from refire_async.checkpoint.ledger import FINISHED, Failure, Ledger, SegmentState
+from refire_async.checkpoint.store import Store
+from refire_async.errors import StoppedError
+from refire_async.model.counts import Counts
+from tests.support.checkpoints import crashed_copy, item, new_store, page, reopened
+from tests.support.virtual_time import THREAD_S, VIRTUAL_TIME
+
+
+@pytest.fixture
+def anyio_backend() -> object:
+    return VIRTUAL_TIME
+
+
+class WatchedStore(Store):
+    """Counts its commits and fails when told to."""
+
+    commits = 0
+    fails_at: int | None = None
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        if self.commits == self.fails_at:
+            raise StoppedError("checkpoint cannot be saved: disk full")
+        with super().transaction():
+            yield
+        self.commits += 1
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[WatchedStore]:
+    plain = new_store(tmp_path / "a.refire")
+    watched = WatchedStore(plain.path, plain._db)
+    yield watched
+    watched.close()
+
+
+@asynccontextmanager
+async def at_work(store: Store, ledger: Ledger | None = None) -> AsyncIterator[Journal]:
+    """A journal that commits until the block ends, then finishes."""
+    journal = Journal(store, ledger or Ledger(), part=0)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(journal.run)
+        yield journal
+        await journal.finish()
+
+
+async def test_a_page_is_on_disk_when_open_returns(store: WatchedStore, tmp_path: Path):
+    """Only then may its writes be sent: what a crash leaves at that moment has the page."""
+    async with at_work(store) as journal:
+        await journal.open(page(1, [item("a", 7)], start={"at": 0}, end={"at": 1}))
+        survivor = reopened(crashed_copy(store, tmp_path / "b.refire"))
+        progress = survivor.progress(range(4))
+        survivor.close()
+    assert [(p.items, p.start, p.end) for p in progress.pages] == [([item("a", 7)], {"at": 0}, {"at": 1})]
+    assert progress.segments == {0: SegmentState({"at": 1})}
+
+
+async def test_a_page_is_in_the_ledger_only_once_it_is_on_disk(store: WatchedStore):
+    async with at_work(store) as journal, anyio.create_task_group() as tasks:
+        tasks.start_soon(journal.open, page(1, [item("a")], end={"at": 1}))
+        await anyio.sleep(THREAD_S / 2)
+        assert journal.ledger.pages == {}
+        assert journal.ledger.segment(0) == SegmentState()
+        await anyio.sleep(THREAD_S)
+        assert list(journal.ledger.pages) == [1]
+        assert journal.ledger.segment(0) == SegmentState({"at": 1})
+
+
+async def test_pages_that_arrive_during_a_commit_share_the_next_one(store: WatchedStore):
+    async with at_work(store) as journal:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(journal.open, page(0, [item("first")], segment=0))
+            await anyio.sleep(THREAD_S / 2)
+            for number in range(1, 33):
+                tasks.start_soon(journal.open, page(number, [item(number)], segment=number))
+        assert store.commits == 2
+        assert len(journal.ledger.pages) == 33
+
+
+async def test_what_is_closed_or_read_over_waits_for_nobody(store: WatchedStore):
+    """It goes with the next commit; until then a crash only means that it is looked at again."""
+    async with at_work(store) as journal:
+        done = page(1, [], end={"at": 1})
+        await journal.open(done)
+        before = anyio.current_time()
+        journal.close(done)
+        journal.advance(0, None)
+        assert anyio.current_time() - before < 0.0001
+        assert journal.ledger.finished_segments == 1
+    assert store.progress(range(4)).segments == {0: FINISHED}
+    assert store.load().open_pages == 0
+
+
+async def test_counts_and_closed_pages_are_saved_together(store: WatchedStore, tmp_path: Path):
+    """At no moment does the file count an item twice or not at all."""
+    async with at_work(store) as journal:
+        for number in range(20):
+            one = page(number, [item(number)], end={"at": number + 1})
+            await journal.open(one)
+            one.items.clear()
+            one.counts.touched = 1
+            journal.close(one)
+            survivor = reopened(crashed_copy(store, tmp_path / f"{number}.refire"))
+            saved = survivor.load()
+            in_doubt = sum(len(p.items) for p in survivor.progress(range(4)).pages)
+            survivor.close()
+            assert saved.counts.scanned == saved.counts.touched
+            assert saved.counts.scanned + in_doubt == number + 1
+    assert store.load().counts == Counts(scanned=20, touched=20)
+
+
+async def test_items_that_were_opened_before_are_taken_out(store: WatchedStore):
+    """For sources that can give an item twice: counted as fired already, and not written again."""
+    async with at_work(store) as journal:
+        first = page(1, [item("a"), item("b")])
+        await journal.open(first, [b"a", b"b"])
+        second = page(2, [item("b"), item("c")], segment=1)
+        await journal.open(second, [b"b", b"c"])
+        third = page(3, [item("a")], segment=2)
+        await journal.open(third, [b"a"])
+    assert first.items == [item("a"), item("b")]
+    assert second.items == [item("c")]
+    assert (second.counts.already, second.open_items) == (1, 1)
+    assert third.done
+    assert [p.items for p in store.progress(range(4)).pages] == [[item("a"), item("b")], [item("c")], []]
+
+
+async def test_an_orderly_stop_saves_what_is_left_with_its_failures(store: WatchedStore):
+    async with at_work(store) as journal:
+        one = page(1, [item("a"), item("b"), item("c")])
+        await journal.open(one)
+        one.counts.touched += 1
+        one.counts.failed += 1
+        one.failures.append(Failure({"pk": {"S": "b"}}, "ValidationError", "too large"))
+        journal.shrink(one, [item("c")])
+    (left,) = store.progress(range(4)).pages
+    assert left.items == [item("c")]
+    assert left.counts == Counts(scanned=3, touched=1, failed=1)
+    assert store.load().counts == Counts(scanned=2, touched=1, failed=1)
+    assert [failure.key for failure in store.failures()] == [{"pk": {"S": "b"}}]
+
+
+async def test_totals_are_saved_now_and_then_although_nothing_happens(store: WatchedStore):
+    """So that `refire status` is fresh, also while a run waits for capacity."""
+    async with at_work(store) as journal:
+        journal.totals.wcu += 12.5
+        await anyio.sleep(IDLE_SAVE_S * 2.5)
+        assert store.commits == 2
+        assert store.load().totals.wcu == 12.5
+        assert store.load().totals.seconds == pytest.approx(IDLE_SAVE_S * 2, abs=0.1)
+    assert store.load().totals.seconds == pytest.approx(IDLE_SAVE_S * 2.5, abs=0.1)
+
+
+async def test_finish_saves_what_nobody_waited_for(store: WatchedStore):
+    async with at_work(store) as journal:
+        one = page(1, [])
+        await journal.open(one)
+        journal.close(one)
+        journal.totals.retries += 3
+    assert store.load().open_pages == 0
+    assert store.load().totals.retries == 3
+
+
+async def test_a_commit_that_fails_ends_the_run(store: WatchedStore):
+    """Who waits for it is not told that the page is durable, and the page is not in the ledger."""
+    told: list[int] = []
+    ledger = Ledger()
+
+    async def open_and_tell(journal: Journal, number: int) -> None:
+        await journal.open(page(number, [item(number)], segment=number))
+        told.append(number)
+
+    async def work() -> None:
+        async with at_work(store, ledger) as journal, anyio.create_task_group() as tasks:
+            await open_and_tell(journal, 0)
+            store.fails_at = store.commits
+            for number in (1, 2, 3):
+                tasks.start_soon(open_and_tell, journal, number)
+
+    with pytest.raises(ExceptionGroup) as caught:
+        await work()
+    assert caught.group_contains(StoppedError, match="disk full")
+    assert told == [0]
+    assert list(ledger.pages) == [0]
+    assert [p.number for p in store.progress(range(4)).pages] == [0]
+
+
+async def test_a_page_whose_reader_is_cancelled_is_on_disk_or_not_begun(store: WatchedStore):
+    """A stop comes while the page is on its way: it stays in doubt for the next sitting, with its cursor."""
+    ledger = Ledger()
+    async with at_work(store, ledger) as journal:
+        with anyio.move_on_after(THREAD_S / 2):
+            await journal.open(page(1, [item("a")], end={"at": 1}))
+    assert ledger.pages == {}
+    progress = store.progress(range(4))
+    assert [p.number for p in progress.pages] == [1]
+    assert progress.segments == {0: SegmentState({"at": 1})}
+
+
+def crash_at_once(journal: Journal) -> None:
+    journal.advance(0, {"at": 1})
+
+
+@pytest.mark.parametrize("last_words", [crash_at_once, lambda _: None])
+async def test_cancelling_the_journal_waits_for_the_commit_under_way(
+    store: WatchedStore, last_words: Callable[[Journal], None]
+):
+    """A second Ctrl-C must not tear a transaction: the file is as after the commit or as before it."""
+    journal = Journal(store, Ledger(), part=0)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(journal.run)
+        tasks.start_soon(journal.open, page(1, [item("a")], segment=1))
+        await anyio.sleep(THREAD_S / 2)
+        last_words(journal)
+        tasks.cancel_scope.cancel()
+    assert [p.number for p in store.progress(range(4)).pages] == [1]
+    assert not store._db.in_transaction
+    assert set(store.progress(range(4)).segments) == {1}
+
+
+async def test_a_ledger_refuses_what_cannot_be(store: WatchedStore):
+    """Bugs show themselves where they are made: a page that is not done, a segment that has ended."""
+    ledger = Ledger()
+    with pytest.raises(ValueError, match="1 items without outcome"):
+        ledger.close(page(1, [item("a")]))
+    ledger.advance(0, None)
+    with pytest.raises(ValueError, match="read to its end already"):
+        ledger.advance(0, {"at": 1})
