@@ -16,7 +16,9 @@ def section(title: str) -> str:
 
 
 def tracked_files() -> list[Path]:
-    """Every file under version control."""
+    """Every file under version control; in an unpacked source distribution, every file."""
+    if not (ROOT / ".git").exists():
+        return [path for path in ROOT.rglob("*") if path.is_file() and ".venv" not in path.parts]
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True).stdout
     return [path for name in listed.decode().split("\0") if name and (path := ROOT / name).is_file()]
 

@@ -52,7 +52,6 @@ def test_one_hash_key_from_the_environment_of_the_known_script(cli: Cli, make_ta
         ("S", "a b=c,'\"d", "a b=c,'\"d"),
         ("S", "007", "007"),
         ("N", "100", "1E+2"),
-        ("N", "-7.5", "-7.50"),
         ("B", b"\x00\xff\xfe", base64.b64encode(b"\x00\xff\xfe").decode()),
     ],
 )

@@ -34,7 +34,6 @@ MOMENTS = {
     "first page read": ("afterwards", "Scan", 1),
     "first batch sent": ("instead", "BatchExecuteStatement", 1),
     "first batch written, not answered": ("afterwards", "BatchExecuteStatement", 1),
-    "batch in the middle sent": ("instead", "BatchExecuteStatement", 17),
     "batch in the middle written, not answered": ("afterwards", "BatchExecuteStatement", 17),
     "one of the last batches written, not answered": ("afterwards", "BatchExecuteStatement", 38),
 }
@@ -186,7 +185,6 @@ def test_killed_while_stamping(proxied_cli: Cli, proxy: Proxy, make_table: MakeT
 SELECTIONS = {
     "table, single updates": ((), "update"),
     "index scan": (("--index", "by-day"), "partiql"),
-    "index scan, single updates": (("--index", "by-day"), "update"),
     "index query": (("--index", "by-day", "--key-name", "day", "--key-value", "d0"), "partiql"),
     "table query": (("--key-name", "pk", "--key-value", "customer-0"), "partiql"),
 }
