@@ -1,0 +1,152 @@
+"""Several processes on one run: one budget, one checkpoint, one summary, and each item once, whoever dies."""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support.backends import on_one_backend
+from tests.support.cli import Cli, Running
+from tests.support.judge import Snapshot, assert_summary
+from tests.support.proxy import Call, Hold, Proxy
+from tests.support.rows import composite_rows
+from tests.support.tables import Table
+
+MakeTable = Callable[..., Table]
+
+RUN = ("--run-id", "the-run", "--segments", "16")
+ITEMS = 3000
+
+
+def children_of(process_id: int) -> list[int]:
+    """Processes that this one has started and that still live."""
+    return [int(pid) for pid in Path(f"/proc/{process_id}/task/{process_id}/children").read_text().split()]
+
+
+def writes_from(number: int) -> Callable[[Call], bool]:
+    """Every batch from the n-th on."""
+    return lambda call: call.operation == "BatchExecuteStatement" and call.number >= number
+
+
+@pytest.fixture
+def table(make_table: MakeTable) -> Table:
+    """A table that keeps two processes busy for a while."""
+    table = make_table(("pk", "S"), ("sk", "N"))
+    table.fill(composite_rows(ITEMS))
+    return table
+
+
+def start_and_hold(cli: Cli, proxy: Proxy, table: Table, hold: Hold) -> Running:
+    """Start two processes whose batches are written but not answered from the twentieth on."""
+    proxy.afterwards = hold
+    child = cli.start("run", "--table", table.name, "--json", "--processes", "2", *RUN)
+    child.wait_until(lambda: hold.reached and len(children_of(child.process.pid)) == 2)
+    return child
+
+
+@on_one_backend
+def test_two_processes_are_one_run(cli: Cli, table: Table) -> None:
+    """Every item once; the one summary counts what both did."""
+    before = Snapshot.of(table)
+    result = cli.refire(table.name, "--processes", "2", *RUN)
+    assert result.code == 0, result.stderr
+    assert_summary(result.json, status="complete", scanned=ITEMS, touched=ITEMS)
+    before.assert_fired(times=1)
+
+
+@on_one_backend
+def test_a_process_that_dies_is_replaced(proxied_cli: Cli, proxy: Proxy, table: Table) -> None:
+    """Kill one process with writes on their way: another one takes its segments, nothing fires twice."""
+    before = Snapshot.of(table)
+    with Hold(writes_from(20)) as hold:
+        child = start_and_hold(proxied_cli, proxy, table, hold)
+        victim = children_of(child.process.pid)[0]
+        os.kill(victim, signal.SIGKILL)
+        child.wait_until(lambda: victim not in children_of(child.process.pid))
+        hold.release()
+        result = child.wait()
+    assert result.code == 0, result.stderr
+    assert "process.replaced" in result.stderr
+    assert_summary(result.json, status="complete", scanned=ITEMS)
+    assert result.json["touched"] + result.json["already"] == ITEMS
+    before.assert_fired()
+
+
+@on_one_backend
+def test_the_parent_dies(proxied_cli: Cli, proxy: Proxy, table: Table) -> None:
+    """Kill the parent: its processes stop by themselves, hold the lock till then, and `resume` ends the run."""
+    before = Snapshot.of(table)
+    with Hold(writes_from(20)) as hold:
+        child = start_and_hold(proxied_cli, proxy, table, hold)
+        orphans = children_of(child.process.pid)
+        assert child.kill().code == -signal.SIGKILL
+        refused = proxied_cli.resume("the-run")
+        assert refused.code == 11, refused.stderr
+        assert "in use" in refused.stderr
+        hold.release()
+    wait_until_gone(orphans)
+
+    result = proxied_cli.resume("the-run", "--processes", "3")
+
+    assert result.code == 0, result.stderr
+    assert_summary(result.json, status="complete", scanned=ITEMS)
+    assert result.json["touched"] + result.json["already"] == ITEMS
+    before.assert_fired()
+
+
+@on_one_backend
+def test_everybody_dies(proxied_cli: Cli, proxy: Proxy, table: Table) -> None:
+    """Kill parent and children at once: one process resumes what two began."""
+    before = Snapshot.of(table)
+    with Hold(writes_from(20)) as hold:
+        child = start_and_hold(proxied_cli, proxy, table, hold)
+        orphans = children_of(child.process.pid)
+        assert child.kill().code == -signal.SIGKILL
+        for orphan in orphans:
+            os.kill(orphan, signal.SIGKILL)
+    wait_until_gone(orphans)
+
+    result = proxied_cli.resume("the-run")
+
+    assert result.code == 0, result.stderr
+    assert_summary(result.json, status="complete", scanned=ITEMS)
+    before.assert_fired()
+
+
+@on_one_backend
+def test_interrupted(proxied_cli: Cli, proxy: Proxy, table: Table) -> None:
+    """Ctrl-C reaches the parent, which stops its processes in order: 130, and resumable."""
+    before = Snapshot.of(table)
+    with Hold(writes_from(20)) as hold:
+        child = start_and_hold(proxied_cli, proxy, table, hold)
+        said = child.stderr.stat().st_size
+        child.signal(signal.SIGINT)
+        child.wait_until(lambda: child.stderr.stat().st_size > said)
+        hold.release()
+        stopped = child.wait()
+    assert stopped.code == 130, stopped.stderr
+    assert_summary(stopped.json, status="stopped")
+
+    result = proxied_cli.resume("the-run", "--processes", "2")
+
+    assert result.code == 0, result.stderr
+    assert_summary(result.json, status="complete", scanned=ITEMS)
+    before.assert_fired()
+
+
+def wait_until_gone(process_ids: list[int], timeout_s: float = 30.0) -> None:
+    """Until none of these processes works any more (a zombie that nobody has waited for counts as gone)."""
+
+    def works(pid: int) -> bool:
+        try:
+            return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
+        except OSError:
+            return False
+
+    deadline = time.monotonic() + timeout_s
+    while any(works(pid) for pid in process_ids):
+        assert time.monotonic() < deadline, "processes of a dead parent go on"
+        time.sleep(0.01)
