@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import orjson
-
 from refire_async.sandbox.capacity.units import write_units
 from refire_async.sandbox.errors import validation
 from refire_async.sandbox.store.index import IndexChange, plan_index_change
 from refire_async.sandbox.store.keys import PUT_INDEX_KEY, UPDATE_INDEX_KEY, OrderKey
-from refire_async.sandbox.store.rows import Row
+from refire_async.sandbox.store.rows import Row, row_of
 from refire_async.sandbox.store.table import Stored, Table
 from refire_async.sandbox.values import MAX_ITEM_BYTES, Item, item_size, text_size, value_size
 
@@ -75,14 +73,14 @@ def plan(table: Table, key: OrderKey, stored: Stored | None, new: Item | None, w
             return Change(key, None, None, 1, [])
         size = item_size(new)
         changed = set(new)
-        new_row = (orjson.dumps(new), size)
+        new_row = row_of(new, size)
     elif new is None:
         size = 0
         changed = set(old)
         new_row = None
     else:
         changed, size = _difference(old, new, old_row[1])
-        new_row = (orjson.dumps(new), size) if changed else old_row
+        new_row = row_of(new, size) if changed else old_row
     if size > MAX_ITEM_BYTES:
         raise validation(wording.too_large)
     change = Change(key, old_row, new_row, write_units(old_row[1] if old_row else None, size), [])

@@ -16,7 +16,7 @@ import orjson
 
 from refire_async.sandbox.store.generator import Generator
 from refire_async.sandbox.store.keys import OrderKey
-from refire_async.sandbox.store.rows import MemoryRows, Row
+from refire_async.sandbox.store.rows import MemoryRows, Row, row_of
 from refire_async.sandbox.values import Item, item_size
 
 _UNCHANGED = 0
@@ -48,7 +48,7 @@ class _Difference:
         for name in self.removed:
             del item[name]
         item.update(self.attributes)
-        return orjson.dumps(item), item_size(item)
+        return row_of(item, item_size(item))
 
 
 class GeneratedRows:

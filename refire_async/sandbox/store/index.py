@@ -6,11 +6,9 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-import orjson
-
 from refire_async.sandbox.capacity.units import entry_units, index_write_units
 from refire_async.sandbox.store.keys import KeySchema, OrderKey
-from refire_async.sandbox.store.rows import MemoryRows, Row, Rows
+from refire_async.sandbox.store.rows import MemoryRows, Row, Rows, row_of
 from refire_async.sandbox.values import Item, item_size
 
 Entry = tuple[OrderKey, Row]
@@ -61,7 +59,7 @@ class SecondaryIndex:
             return key, row
         names = self.projected
         projected = {name: value for name, value in item.items() if name in names}
-        return key, (orjson.dumps(projected), item_size(projected))
+        return key, row_of(projected, item_size(projected))
 
     def is_touched_by(self, changed: Collection[str]) -> bool:
         """Whether a change of these attributes can change an entry at all."""

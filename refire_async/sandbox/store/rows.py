@@ -9,11 +9,20 @@ from __future__ import annotations
 from collections.abc import Iterator, MutableSequence
 from typing import Any, Protocol
 
+import orjson
 from sortedcontainers import SortedList
 
 from refire_async.sandbox.store.keys import OrderKey
+from refire_async.sandbox.values import Item
 
 Row = tuple[bytes, int]
+
+
+def row_of(item: Item, size: int) -> Row:
+    """The row of an item of that size."""
+    # orjson hands out its working buffer, cut to length; the rest of it, 4 KB, cannot be used again as long as the
+    # row lives. A copy lets it go.
+    return memoryview(orjson.dumps(item)).tobytes(), size
 
 
 class Rows(Protocol):
