@@ -1,0 +1,190 @@
+"""Lanes: nothing is lost or handed out twice, everybody has a turn, who rests holds nobody up."""
+
+from collections import Counter
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from refire_async.pipeline.lanes import Batch, Lanes
+from tests.support.checkpoints import item, page
+
+SEGMENTS = 4
+
+
+class LanesMachine(RuleBasedStateMachine):
+    """Pages go in, batches come out, are settled or put back, lanes rest; the clock moves on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lanes = Lanes()
+        self.now = 0.0
+        self.numbers = iter(range(10**6))
+        self.waiting: Counter[str] = Counter()
+        self.out: list[Batch] = []
+        self.rests: dict[int, float] = {}
+
+    @initialize(size=st.integers(1, 5))
+    def choose_size(self, size: int) -> None:
+        self.size = size
+
+    @rule(segment=st.integers(0, SEGMENTS - 1), items=st.integers(1, 12))
+    def add_page(self, segment: int, items: int) -> None:
+        number = next(self.numbers)
+        names = [f"{number}-{n}" for n in range(items)]
+        self.lanes.add_page(page(number, [item(name) for name in names], segment=segment))
+        self.waiting.update(names)
+
+    @rule()
+    def take(self) -> None:
+        batch = self.lanes.take(self.now, lambda _: self.size)
+        if batch is None:
+            # Whoever has work may not write yet, and says when.
+            wake_at = self.lanes.wake_at()
+            assert (wake_at is None) == (not self.waiting)
+            assert wake_at is None or wake_at > self.now
+            return
+        assert 1 <= len(batch.items) <= self.size
+        assert self.rests.get(batch.page.segment, 0.0) <= self.now
+        assert batch.ready_at <= self.now
+        for one in batch.items:
+            self.waiting[one["pk"]["S"]] -= 1
+            assert self.waiting[one["pk"]["S"]] == 0
+        self.waiting = +self.waiting
+        self.out.append(batch)
+
+    @precondition(lambda self: self.out)
+    @rule(data=st.data(), keep=st.integers(0, 5), delay=st.sampled_from([0.0, 0.5, 3.0]))
+    def put_back_a_part(self, data: st.DataObject, keep: int, delay: float) -> None:
+        batch = self.out.pop(data.draw(st.integers(0, len(self.out) - 1)))
+        rest = batch.items[:keep]
+        if rest:
+            self.lanes.add_batch(
+                Batch(batch.page, rest, attempts=batch.attempts + 1, ready_at=self.now + delay)
+            )
+            self.waiting.update(one["pk"]["S"] for one in rest)
+        else:
+            self.lanes.went_well(batch.page.segment)
+
+    @precondition(lambda self: self.out)
+    @rule(data=st.data(), seconds=st.sampled_from([0.1, 2.0]))
+    def throttle(self, data: st.DataObject, seconds: float) -> None:
+        batch = self.out.pop(data.draw(st.integers(0, len(self.out) - 1)))
+        segment = batch.page.segment
+        self.lanes.strike(segment)
+        self.lanes.rest(segment, self.now + seconds)
+        self.rests[segment] = max(self.rests.get(segment, 0.0), self.now + seconds)
+        self.lanes.add_batch(Batch(batch.page, batch.items, ready_at=self.now))
+        self.waiting.update(one["pk"]["S"] for one in batch.items)
+
+    @rule(seconds=st.sampled_from([0.05, 1.0, 5.0]))
+    def time_passes(self, seconds: float) -> None:
+        self.now += seconds
+
+    @invariant()
+    def the_share_of_struck_lanes_is_a_share(self) -> None:
+        assert 0.0 <= self.lanes.struck_share() <= 1.0
+        assert self.lanes.resting(self.now) <= len(self.lanes) <= SEGMENTS
+
+    def teardown(self) -> None:
+        """What is left comes out whole, with the page that it is of."""
+        drained = self.lanes.drain()
+        found = Counter(one["pk"]["S"] for _, items in drained.values() for one in items)
+        assert found == self.waiting
+        for number, (of, items) in drained.items():
+            assert of.number == number
+            assert all(one["pk"]["S"].startswith(f"{number}-") for one in items)
+        assert len(self.lanes) == 0
+        assert self.lanes.take(1e9, lambda _: 5) is None
+
+
+TestLanes = LanesMachine.TestCase
+TestLanes.settings = settings(deadline=None, max_examples=80)
+
+
+@given(st.lists(st.integers(1, 40), min_size=2, max_size=8), st.integers(1, 7))
+def test_lanes_with_work_take_turns(sizes: list[int], batch: int):
+    """Between two batches of one lane every other that has work has had one."""
+    lanes = Lanes()
+    for segment, items in enumerate(sizes):
+        lanes.add_page(page(segment, [item(n) for n in range(items)], segment=segment))
+    left = dict(enumerate(sizes))
+    order = []
+    while (taken := lanes.take(0.0, lambda _: batch)) is not None:
+        order.append(taken.page.segment)
+        left[taken.page.segment] -= len(taken.items)
+    assert set(left.values()) == {0}
+    for place, segment in enumerate(order):
+        if segment in order[place + 1 :]:
+            again = order.index(segment, place + 1)
+            still_have_work = set(order[again:])
+            assert still_have_work <= set(order[place:again]) | {segment}
+
+
+def test_a_resting_lane_is_passed_over():
+    """One throttled key range; the others go on at full speed, and it comes back at its time."""
+    lanes = Lanes()
+    for segment in range(3):
+        lanes.add_page(page(segment, [item(n) for n in range(100)], segment=segment))
+    lanes.rest(1, until=10.0)
+    taken = [lanes.take(5.0, lambda _: 10) for _ in range(20)]
+    assert {batch.page.segment for batch in taken if batch is not None} == {0, 2}
+    assert lanes.take(9.99, lambda _: 10) is None
+    assert lanes.wake_at() == 10.0
+    assert lanes.take(10.0, lambda _: 10) is not None
+
+
+def test_a_batch_that_waits_does_not_keep_its_page_from_going_on():
+    lanes = Lanes()
+    one = page(1, [item(n) for n in range(4)])
+    lanes.add_page(one)
+    first = lanes.take(0.0, lambda _: 2)
+    assert first is not None
+    first.ready_at = 100.0
+    lanes.add_batch(first)
+    second = lanes.take(0.0, lambda _: 2)
+    assert second is not None
+    assert second.items == one.items[2:]
+    assert lanes.take(0.0, lambda _: 2) is None
+    assert lanes.take(100.0, lambda _: 2) is first
+
+
+def test_what_failed_comes_before_what_is_new():
+    lanes = Lanes()
+    lanes.add_page(page(1, [item(n) for n in range(4)]))
+    first = lanes.take(0.0, lambda _: 2)
+    assert first is not None
+    lanes.add_batch(first)
+    assert lanes.take(0.0, lambda _: 2) is first
+
+
+def test_batches_of_a_page_in_doubt_are_in_doubt():
+    """What an earlier sitting may have written: a failed condition means that it has fired."""
+    lanes = Lanes()
+    one = page(1, [item("a")])
+    one.in_doubt = True
+    lanes.add_page(one)
+    batch = lanes.take(0.0, lambda _: 25)
+    assert batch is not None
+    assert batch.in_doubt
+
+
+def test_strikes_are_forgotten_after_a_write_that_went_well():
+    lanes = Lanes()
+    for segment in range(4):
+        lanes.add_page(page(segment, [item(n) for n in range(4)], segment=segment))
+    assert [lanes.strike(0), lanes.strike(0), lanes.strike(1)] == [1, 2, 1]
+    assert lanes.struck_share() == 0.5
+    lanes.went_well(0)
+    assert lanes.struck_share() == 0.25
+    assert lanes.strike(0) == 1
+
+
+def test_a_lane_without_work_is_forgotten_when_its_last_write_went_well():
+    """A million segments pass through; none may be left behind, nor count in the share of struck lanes."""
+    lanes = Lanes()
+    for segment in range(100):
+        lanes.add_page(page(segment, [item("a")], segment=segment))
+        assert lanes.take(0.0, lambda _: 25) is not None
+        lanes.went_well(segment)
+    assert lanes._lanes == {}

@@ -1,0 +1,195 @@
+"""The small parts of the pipeline: order of segments, quota, patience, sorting, stop requests."""
+
+import anyio
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from refire_async.checkpoint.ledger import Failure
+from refire_async.errors import StoppedError, UsageError
+from refire_async.events import Event, Waiting
+from refire_async.model.keys import KeySchema
+from refire_async.model.marker import Marker
+from refire_async.model.run import RunSpec
+from refire_async.model.selection import Selection
+from refire_async.pipeline.order import spread
+from refire_async.pipeline.patience import SAY_AFTER_S, SAY_EVERY_S, Patience
+from refire_async.pipeline.quota import Quota
+from refire_async.pipeline.sorting import FIVE_YEARS_S, is_expired, sort_found, sort_items
+from refire_async.pipeline.stop import StopRequest
+from tests.support.checkpoints import item, page
+from tests.support.virtual_time import VIRTUAL_TIME, run_virtual
+
+NOW = 1_800_000_000.0
+
+
+@pytest.fixture
+def anyio_backend() -> object:
+    return VIRTUAL_TIME
+
+
+@given(st.integers(1, 5_000))
+def test_the_order_of_segments_has_each_once(total: int):
+    assert sorted(spread(total)) == list(range(total))
+
+
+@given(st.integers(32, 5_000), st.data())
+def test_segments_at_work_lie_all_over_the_table(total: int, data: st.DataObject):
+    """Any 8 that follow each other reach into every quarter of the hash range: no rolling hot partition."""
+    order = list(spread(total))
+    start = data.draw(st.integers(0, total - 8))
+    assert {segment * 4 // total for segment in order[start : start + 8]} == {0, 1, 2, 3}
+
+
+def test_a_million_segments_are_not_made_before_they_are_needed():
+    order = spread(1_000_000)
+    assert [next(order) for _ in range(4)] == [0, 524_288, 262_144, 786_432]
+
+
+@settings(deadline=None)
+@given(st.integers(0, 40), st.lists(st.tuples(st.integers(1, 9), st.integers(0, 9)), min_size=1, max_size=6))
+def test_a_quota_is_used_up_and_never_exceeded(limit: int, readers: list[tuple[int, int]]):
+    """Readers that find less than they asked for give the rest to others, who wait for it."""
+
+    async def main() -> tuple[int, int]:
+        quota, used, most = Quota(limit), 0, 0
+
+        async def reader(wanted: int, finds: int) -> None:
+            nonlocal used, most
+            while granted := await quota.take(wanted):
+                assert granted <= wanted
+                await anyio.sleep(0.1 * wanted)
+                found = min(granted, max(1, finds))
+                used += found
+                most = max(most, used)
+                quota.settle(granted, found)
+
+        async with anyio.create_task_group() as tasks:
+            for wanted, finds in readers:
+                tasks.start_soon(reader, wanted, finds)
+        return used, most
+
+    assert run_virtual(main) == (limit, limit)
+
+
+async def test_without_a_limit_everybody_gets_what_they_want():
+    quota = Quota(None)
+    assert [await quota.take(500) for _ in range(3)] == [500, 500, 500]
+    quota.settle(500, 0)
+    assert await quota.take(500) == 500
+
+
+def test_patience_says_why_nothing_happens_and_ends():
+    """After 5 s for the first time, then every 30 s; after the limit the run stops and can be resumed."""
+    told: list[Event] = []
+    patience = Patience(100.0, told.append)
+    for second in range(101):
+        patience.failed("NetworkUnreachable", NOW + second)
+    assert told == [
+        Waiting("NetworkUnreachable", since)
+        for since in (SAY_AFTER_S, SAY_AFTER_S + SAY_EVERY_S, SAY_AFTER_S + 2 * SAY_EVERY_S, 95.0)
+    ]
+    with pytest.raises(StoppedError, match=r"nothing went through for 101 s \(NetworkUnreachable\)"):
+        patience.failed("NetworkUnreachable", NOW + 101)
+
+
+def test_one_success_restores_patience():
+    told: list[Event] = []
+    patience = Patience(10.0, told.append)
+    patience.failed("x", NOW)
+    assert patience.failing_for(NOW + 4) == 4
+    patience.succeeded()
+    assert patience.failing_for(NOW + 9) == 0
+    patience.failed("x", NOW + 9)
+    patience.failed("x", NOW + 13)
+    assert told == []
+
+
+def spec(marker: Marker | None = None, ttl: str | None = None) -> RunSpec:
+    marker = marker or Marker("revision", "revision", "run-1")
+    return RunSpec("run-1", "t", "id", KeySchema("pk", "S"), Selection("scan"), marker, 1, ttl)
+
+
+@pytest.mark.parametrize(
+    ("value", "expired"),
+    [
+        (None, False),
+        ({"N": str(NOW)}, True),
+        ({"N": str(NOW - 1)}, True),
+        ({"N": str(NOW + 1)}, False),
+        ({"N": str(NOW - FIVE_YEARS_S + 1)}, True),
+        ({"N": str(NOW - FIVE_YEARS_S)}, False),  # DynamoDB leaves these alone
+        ({"N": "0"}, False),
+        ({"N": "1E+125"}, False),
+        ({"N": "-1"}, False),
+        ({"S": str(NOW)}, False),
+    ],
+)
+def test_what_ttl_may_delete(value: dict[str, str] | None, expired: bool):
+    assert is_expired(value, NOW) is expired
+
+
+def test_items_with_an_outcome_at_a_glance_are_sorted_out():
+    """Expired ones are left to TTL, untouchable ones are failures with a reason, the rest is written."""
+    items = [
+        item("new"),
+        item("old", 7),
+        {**item("expired"), "ttl": {"N": str(NOW - 1)}},
+        {**item("expires later"), "ttl": {"N": str(NOW + 1)}},
+        {**item("text"), "revision": {"S": "7"}},
+        {**item("full"), "revision": {"N": "9" * 38 + "0"}},
+    ]
+    one = page(1, items)
+    sort_items(spec(ttl="ttl"), one, NOW)
+    assert [i["pk"]["S"] for i in one.items] == ["new", "old", "expires later"]
+    assert (one.counts.expired, one.counts.failed, one.open_items) == (1, 2, 3)
+    assert [(f.key, f.code) for f in one.failures] == [
+        ({"pk": {"S": "text"}}, "UntouchableMarker"),
+        ({"pk": {"S": "full"}}, "UntouchableMarker"),
+    ]
+    assert one.failures[0].reason == "marker is of type S, not a number"
+
+
+def test_without_markers_and_ttl_a_page_is_left_as_it_is():
+    one = page(1, [item("a"), item("b")])
+    items = one.items
+    sort_items(spec(), one, NOW)
+    assert one.items is items
+
+
+def test_items_with_this_runs_stamp_have_fired():
+    marker = Marker("stamp", "stamp", "run-1")
+    stamped = [{**item(n), "stamp": {"S": stamp}} for n, stamp in enumerate(("run-1", "run-0", "run-1"))]
+    one = page(1, [*stamped, item("new")])
+    sort_items(spec(marker), one, NOW)
+    assert [i["pk"]["S"] for i in one.items] == ["1", "new"]
+    assert (one.counts.already, one.open_items) == (2, 2)
+
+
+def test_a_page_in_doubt_is_held_against_what_is_there():
+    """Changed: it has fired. The same: it is written, with the condition of then. Gone: vanished."""
+    one = page(1, [item("fired", 1), item("new fired"), item("same", 3), item("new same"), item("gone", 4)])
+    now = [item("fired", 2), item("new fired", 1), item("same", 3), item("new same")]
+    sort_found(spec(), one, {(("S", i["pk"]["S"]),): i for i in now})
+    assert one.items == [item("same", 3), item("new same")]
+    assert (one.counts.already, one.counts.vanished, one.open_items) == (2, 1, 2)
+
+
+def test_the_first_request_to_stop_counts():
+    stop, heard = StopRequest(), []
+    stop.listen(lambda: heard.append("early"))
+    error = UsageError("bad line")
+    stop.request("error", error)
+    stop.request("interrupted")
+    stop.listen(lambda: heard.append("late"))
+    assert (stop.reason, stop.error) == ("error", error)
+    assert heard == ["early", "late"]
+
+
+def test_failures_keep_only_the_key():
+    """The failed-keys file holds what is needed to find the item again."""
+    one = page(1, [{**item("a"), "revision": {"S": "x"}, "ttl": {"N": "1"}}])
+    sort_items(spec(ttl="ttl"), one, NOW)
+    assert one.failures == [
+        Failure({"pk": {"S": "a"}}, "UntouchableMarker", "marker is of type S, not a number")
+    ]
