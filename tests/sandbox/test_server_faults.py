@@ -10,7 +10,9 @@ import orjson
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError, ResponseStreamingError
 
+from refire_async.sandbox.http import Request
 from refire_async.sandbox.process import SandboxProcess
+from refire_async.sandbox.server import build_handler
 from tests.sandbox.server_support import (
     Wire,
     client,
@@ -269,3 +271,11 @@ def test_admin_requests_that_are_wrong(url: str) -> None:
     assert broken is not None
     assert broken.status == 400
     assert broken.json["mistakes"][0].startswith("not valid JSON")
+
+
+def test_admin_paths_answer_this_machine_only() -> None:
+    """A request from elsewhere, possible with --host, is refused."""
+    handler = build_handler(config())
+    for from_loopback, status in ((True, 200), (False, 403)):
+        request = Request("GET", "/_sandbox/stats", {}, b"", from_loopback)
+        assert handler(request).status == status
