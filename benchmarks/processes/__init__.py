@@ -1,0 +1,1 @@
+"""How much faster several processes are than one."""

@@ -1,0 +1,112 @@
+"""processes: items per second of `--processes N`, against a backend that answers at once."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.framework.backends import Null, Window, null_backend
+from benchmarks.framework.null_backend import NullTable
+from benchmarks.framework.refire import Refire, own_place, real_place
+from benchmarks.framework.scenario import Bench, Metrics, RealTable, Scenario
+from benchmarks.framework.statistics import interleave, paired_ratio, spread
+from benchmarks.processes.report import plot, table
+
+UNITS = 10_000_000
+"""Units per second that the engine is given: its budget is at work and never the limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """Each of `counts` processes touches `items` items per process, in each of `rounds` rounds.
+
+    What is measured lies between the shares `warm_up` and `until` of the items.
+    """
+
+    counts: tuple[int, ...] = (1, 2)
+    items: int = 600_000
+    rounds: int = 5
+    segments: int = 64
+    warm_up: float = 0.2
+    until: float = 0.85
+
+
+def run(bench: Bench, parameters: Parameters) -> Metrics:
+    """All counts in turn, round after round. Nothing is pinned: there may be more processes than cores."""
+    if bench.real is not None:
+        return _on_real(bench, parameters, bench.real)
+    names = {str(count): count for count in parameters.counts}
+    measured: dict[str, list[Window]] = {name: [] for name in names}
+    bench.steps.begin(len(names) * parameters.rounds)
+    with null_backend(pinned=False) as backend:
+        for number, order in enumerate(interleave(tuple(names), parameters.rounds), 1):
+            for name in order:
+                bench.steps.step(f"{name} processes, round {number} of {parameters.rounds}")
+                measured[name].append(_measure(bench, backend, parameters, names[name]))
+    return {
+        "cores": len(os.sched_getaffinity(0)),
+        "cases": [_case(names[name], measured, name) for name in names],
+    }
+
+
+def _measure(bench: Bench, backend: Null, parameters: Parameters, count: int) -> Window:
+    target = NullTable("hash", "present", parameters.items * count)
+    marks = [int(target.count * parameters.warm_up), int(target.count * parameters.until)]
+    refire = Refire(bench.folder, own_place(target.name, backend.url, bench.folder), pinned=False)
+    options = ("--max-wcu", str(UNITS), "--max-rcu", str(UNITS), "--segments", str(parameters.segments))
+    with refire.start(*options, "--processes", str(count)) as running:
+        backend.watch(running.child.pid, marks)
+        running.finish((0,))
+    return backend.window()
+
+
+def _case(count: int, measured: dict[str, list[Window]], name: str) -> dict[str, Any]:
+    """One number of processes against the first one.
+
+    `speedup` is by the clock. `speedup_with_cores` is what CPU per item says: how much faster it would be if each
+    process, and the backend, had a core of its own.
+    """
+    first, found = next(iter(measured.values())), measured[name]
+    rates = [window.items_per_s for window in found]
+    cpu = [window.client_us for window in found]
+    ratio = paired_ratio([window.client_us for window in first], cpu)
+    return {
+        "processes": count,
+        "items_per_s": spread(rates).to_json(),
+        "cpu_us_per_item": spread(cpu).to_json(),
+        "server_cpu_us_per_item": spread([window.server_us for window in found]).to_json(),
+        "speedup": paired_ratio(rates, [window.items_per_s for window in first]).to_json(),
+        "speedup_with_cores": spread([count * value for value in ratio.values]).to_json(),
+    }
+
+
+def _on_real(bench: Bench, parameters: Parameters, real: RealTable) -> Metrics:
+    """By the clock of the runs themselves; the table's budget may well be the limit there."""
+    bench.steps.begin(len(parameters.counts))
+    refire = Refire(bench.folder, real_place(real), pinned=False)
+    rates = []
+    for count in parameters.counts:
+        bench.steps.step(f"{count} processes")
+        done = refire.run("--processes", str(count), "--max-items", str(real.max_items), codes=(0, 3))
+        rates.append(float(done.summary["items_per_second"]))
+    cases = [
+        {
+            "processes": count,
+            "items_per_s": spread([rate]).to_json(),
+            "speedup": paired_ratio([rate], rates[:1]).to_json(),
+        }
+        for count, rate in zip(parameters.counts, rates, strict=True)
+    ]
+    return {"cores": len(os.sched_getaffinity(0)), "cases": cases}
+
+
+SCENARIO = Scenario(
+    name="processes",
+    question="How much faster are several processes than one, where the backend is not the limit?",
+    full=Parameters(),
+    quick=Parameters(items=150_000, rounds=2),
+    run=run,
+    table=table,
+    plot=plot,
+)
