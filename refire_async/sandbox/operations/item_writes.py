@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
+
+import orjson
 
 from refire_async.sandbox.database import Session, refuse_legacy
 from refire_async.sandbox.errors import validation
+from refire_async.sandbox.expressions import Condition, Update
 from refire_async.sandbox.operations.common import (
     EXPRESSION,
     NAMES,
@@ -29,6 +33,15 @@ from refire_async.sandbox.store.table import Table
 from refire_async.sandbox.values import Item, item_size, validate_item
 
 _RETURN_VALUES = text(of=("ALL_NEW", "UPDATED_OLD", "ALL_OLD", "NONE", "UPDATED_NEW"))
+_EXPRESSION_MEMBERS = (
+    "UpdateExpression",
+    "ConditionExpression",
+    "ExpressionAttributeNames",
+    "ExpressionAttributeValues",
+)
+# Compiled expressions that are kept, and the longest of them.
+_KEPT = 512
+_MAX_KEPT_BYTES = 4096
 _ON_FAILURE = "ReturnValuesOnConditionCheckFailure"
 _COMMON = {
     "ConditionExpression": EXPRESSION,
@@ -91,10 +104,7 @@ def update_item(session: Session, request: dict[str, Any]) -> dict[str, Any]:
     refuse_legacy(request, _LEGACY)
     table = session.database.table(request["TableName"])
     schema = table.schema
-    expressions = Expressions(request)
-    update = expressions.update(schema.names)
-    condition = expressions.condition("ConditionExpression")
-    expressions.finish()
+    update, condition = _compiled(request, schema.names)
     key_item = schema.validate_key(request["Key"])
     key = schema.order_key(key_item)
     stored = table.read(key)
@@ -120,6 +130,24 @@ def update_item(session: Session, request: dict[str, Any]) -> dict[str, Any]:
     elif wanted == "UPDATED_OLD" and update is not None and old is not None:
         shown = update.changed_old(old)
     return _response(request, table, change, shown)
+
+
+def _compiled(request: dict[str, Any], key_names: tuple[str, ...]) -> tuple[Update | None, Condition | None]:
+    """Update and condition. They are kept: who touches many items sends the same ones again and again."""
+    members = orjson.dumps([request.get(name) for name in _EXPRESSION_MEMBERS])
+    compile_members = _compile_kept if len(members) <= _MAX_KEPT_BYTES else _compile
+    return compile_members(members, key_names)
+
+
+def _compile(members: bytes, key_names: tuple[str, ...]) -> tuple[Update | None, Condition | None]:
+    expressions = Expressions(dict(zip(_EXPRESSION_MEMBERS, orjson.loads(members), strict=True)))
+    update = expressions.update(key_names)
+    condition = expressions.condition("ConditionExpression")
+    expressions.finish()
+    return update, condition
+
+
+_compile_kept = lru_cache(maxsize=_KEPT)(_compile)
 
 
 def _only_old(request: dict[str, Any]) -> None:
