@@ -87,6 +87,7 @@ class Workers:
         self._totals.wcu += wcu
         if not refused:
             self._speed_up()
+            self._queue.went_well(batch.page.segment)
         touched = len(batch.items) - len(reply.errors)
         batch.page.counts.touched += touched
         if batch.conflicts:
@@ -94,8 +95,6 @@ class Workers:
         context.emit(BatchWritten(batch.page.segment, touched, wcu, latency))
         if reply.errors:
             await self._partly(batch, reply)
-        else:
-            self._queue.went_well(batch.page.segment)
 
     async def _reserve(self, batch: Batch) -> Reservation | None:
         """The budget's leave to send, or None if the run stops first."""
@@ -129,7 +128,8 @@ class Workers:
                     self._queue.put_back(self._rest(batch, part))
             case Disposition.ITEM:
                 budget.release(reservation)
-                self._fail(batch.page, batch.items, error.code, error.detail)
+                self._queue.went_well(batch.page.segment)
+                self._fail(batch.page, error.code, [(item, error.detail) for item in batch.items])
             case _:
                 budget.release(reservation)
                 self._queue.put_back(batch)
@@ -138,31 +138,31 @@ class Workers:
     async def _partly(self, batch: Batch, reply: WriteReply) -> None:
         """Some members failed; the others are counted already."""
         page = batch.page
-        by_code: dict[str, tuple[MemberError, list[Item]]] = {}
+        by_code: dict[str, list[tuple[Item, MemberError]]] = {}
         for position, error in reply.errors.items():
-            by_code.setdefault(error.code, (error, []))[1].append(batch.items[position])
-        if not any(error.disposition is Disposition.THROTTLED for error, _ in by_code.values()):
-            self._queue.went_well(page.segment)
+            by_code.setdefault(error.code, []).append((batch.items[position], error))
         conflicted: list[Item] = []
-        for error, items in by_code.values():
+        for code, failed in by_code.items():
+            items = [item for item, _ in failed]
             rest = self._rest(batch, items)
-            match error.disposition:
+            disposition = failed[0][1].disposition
+            match disposition:
                 case Disposition.CONDITION if batch.in_doubt or batch.conflicts >= MOST_CONFLICTS:
                     page.counts.already += len(items)
                 case Disposition.CONDITION:
-                    conflicted = items
+                    conflicted += items
                 case Disposition.THROTTLED:
-                    self._throttled(rest, error.code, ())
+                    self._throttled(rest, code, ())
                 case Disposition.ITEM:
-                    self._fail(page, items, error.code, error.detail)
+                    self._fail(page, code, [(item, error.detail) for item, error in failed])
                 case Disposition.FATAL:
                     self._queue.put_back(rest)
-                    message = f"the service refuses to write to the table: {error.code}"
+                    message = f"the service refuses to write to the table: {code}"
                     action = "check the table and the permission dynamodb:PartiQLUpdate, then try again"
                     self._context.stop.request("error", RefusedError(message, action))
                 case _:
-                    rest.in_doubt = batch.in_doubt or error.disposition is Disposition.UNKNOWN
-                    self._again(rest, error.code, error.detail)
+                    rest.in_doubt = batch.in_doubt or disposition is Disposition.UNKNOWN
+                    self._again(rest, code, "")
         if conflicted:
             rest = self._rest(batch, conflicted)
             try:
@@ -188,7 +188,7 @@ class Workers:
                 try:
                     marker.next(old)
                 except UntouchableError as error:
-                    self._fail(page, [item], "UntouchableMarker", str(error))
+                    self._fail(page, "UntouchableMarker", [(item, str(error))])
                 else:
                     present.append(now)
         if present:
@@ -232,7 +232,8 @@ class Workers:
         self._totals.retries += 1
         lonely = context.patience.failing_for(anyio.current_time()) < OUTAGE_S
         if batch.attempts >= MOST_ATTEMPTS and lonely:
-            self._fail(batch.page, batch.items, code, detail or f"no success in {MOST_ATTEMPTS} attempts")
+            why = detail or f"no success in {MOST_ATTEMPTS} attempts"
+            self._fail(batch.page, code, [(item, why) for item in batch.items])
             return
         delay = failure_delay(batch.attempts, context.draw)
         context.emit(Retried(batch.page.segment, len(batch.items), code, batch.attempts, delay))
@@ -245,11 +246,12 @@ class Workers:
         except StoppedError as error:
             self._context.stop.request("error", error)
 
-    def _fail(self, page: OpenPage, items: list[Item], code: str, detail: str) -> None:
+    def _fail(self, page: OpenPage, code: str, failed: list[tuple[Item, str]]) -> None:
+        """These items cannot be touched, each with the service's words about it."""
         keys = self._context.spec.keys
-        page.failures.extend(Failure(keys.key_of(item), code, detail) for item in items)
-        page.counts.failed += len(items)
-        self._context.emit(ItemFailed(page.segment, len(items), code))
+        page.failures.extend(Failure(keys.key_of(item), code, detail) for item, detail in failed)
+        page.counts.failed += len(failed)
+        self._context.emit(ItemFailed(page.segment, len(failed), code))
 
     @staticmethod
     def _rest(batch: Batch, items: list[Item]) -> Batch:
