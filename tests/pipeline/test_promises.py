@@ -1,0 +1,206 @@
+"""The promises under random schedules: faults of every kind, other writers, stops and crashes at any moment."""
+
+import random
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from refire_async.checkpoint.store import Store
+from refire_async.model.counts import Counts
+from refire_async.pipeline import StopRequest
+from tests.pipeline.world import CALM, STORM, FakeSource, FakeWriter, Sitting, Weather, World, sit
+from tests.support.checkpoints import crashed_copy, new_store, reopened
+from tests.support.virtual_time import run_virtual
+
+LONGEST_S = 24 * 3600.0
+"""Virtual. A run that has not ended by then hangs."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A table and how it behaves. `spoilt` is the share of items that cannot be written."""
+
+    sizes: list[int]
+    seed: int
+    weather: Weather
+    spoilt: float
+    workers: int
+    carries_marker: bool
+    largest: int
+
+    def world(self) -> World:
+        world = World(self.sizes, random.Random(self.seed), self.weather)
+        for name in world.first:
+            if world.chance(self.spoilt):
+                (world.unwritable if world.chance(0.5) else world.poison).add(name)
+        return world
+
+    def sit(self, world: World, store: Store, stop: StopRequest | None = None) -> Sitting:
+        source = FakeSource(world, carries_marker=self.carries_marker)
+        writer = FakeWriter(world, self.largest)
+        return sit(world, store, source=source, writer=writer, workers=self.workers, stop=stop)
+
+
+cases = st.builds(
+    Case,
+    sizes=st.lists(st.sampled_from([0, 1, 2, 19, 20, 57, 130]) | st.integers(0, 80), min_size=1, max_size=5),
+    seed=st.integers(0, 2**32),
+    weather=st.sampled_from(
+        [CALM, STORM, STORM, Weather(late=0.5, lost_answer=0.4), Weather(member_throttled=0.4)]
+    ),
+    spoilt=st.sampled_from([0.0, 0.0, 0.05, 1.0]),
+    workers=st.integers(1, 8),
+    carries_marker=st.booleans(),
+    largest=st.sampled_from([1, 5, 25, 25]),
+)
+
+
+@contextmanager
+def checkpoints() -> Iterator[Path]:
+    """A folder for the checkpoints of one example."""
+    with tempfile.TemporaryDirectory() as name:
+        yield Path(name)
+
+
+async def to_its_end(sitting: Sitting) -> str:
+    with anyio.fail_after(LONGEST_S):
+        return await sitting.run()
+
+
+def check_failures(world: World, store: Store, counts: Counts) -> None:
+    """What failed is what cannot be written, each with its own reason."""
+    failures = list(store.failures())
+    assert {failure.key["pk"]["S"] for failure in failures} == world.unwritable | world.poison
+    assert counts.failed == len(failures)
+    for failure in failures:
+        assert failure.reason in {"spoilt", f"ValidationError {failure.key['pk']['S']}"}
+
+
+@settings(deadline=None, max_examples=60)
+@given(cases)
+def test_every_item_fires_once_whatever_happens_on_the_way(case: Case):
+    """One sitting. It ends by itself, the summary adds up, what failed is what cannot be written."""
+    with checkpoints() as folder:
+        store = new_store(folder / "a.refire")
+
+        async def main() -> World:
+            world = case.world()
+            async with anyio.create_task_group() as world.tasks:
+                assert await to_its_end(case.sit(world, store)) == "complete"
+            return world
+
+        world, saved = run_virtual(main), store.load()
+        world.check_promises(saved.counts)
+        check_failures(world, store, saved.counts)
+        assert saved.counts.conflicts == saved.counts.vanished == 0
+        assert saved.counts.touched + saved.counts.already + saved.counts.failed == len(world.first)
+        assert saved.open_pages == 0
+        store.close()
+
+
+@settings(deadline=None, max_examples=60)
+@given(cases, st.integers(1, 80), st.sampled_from([0.01, 0.1, 1.0]))
+def test_updates_and_deletes_of_others_are_never_lost(case: Case, changes: int, pause_s: float):
+    """While other writers count up the same marker and delete items. No item fires twice, none comes back."""
+    with checkpoints() as folder:
+        store = new_store(folder / "a.refire")
+
+        async def main() -> World:
+            world = case.world()
+            async with anyio.create_task_group() as world.tasks:
+                world.tasks.start_soon(world.others, changes, pause_s)
+                assert await to_its_end(case.sit(world, store)) == "complete"
+            return world
+
+        world = run_virtual(main)
+        world.check_promises(store.load().counts)
+        store.close()
+
+
+interruptions = st.lists(
+    st.tuples(st.sampled_from(["stop", "cancel", "crash"]), st.floats(0.0, 8.0)), min_size=1, max_size=5
+)
+
+
+@settings(deadline=None, max_examples=80)
+@given(cases, interruptions)
+def test_a_run_that_is_stopped_or_killed_goes_on_and_nothing_fires_twice(
+    case: Case, interruptions: list[tuple[str, float]]
+):
+    """Stopped in order, cancelled as by a second Ctrl-C, killed: then a last sitting brings it to its end."""
+    with checkpoints() as folder:
+        store = new_store(folder / "0.refire")
+
+        async def main() -> tuple[World, Store]:
+            world, current = case.world(), store
+            async with anyio.create_task_group() as world.tasks:
+                for number, (how, after_s) in enumerate(interruptions, 1):
+                    copy = folder / f"{number}.refire"
+                    await interrupted(case, world, current, how, after_s, copy)
+                    if how == "crash" and copy.exists():
+                        current.close()
+                        current = reopened(copy)
+                assert await to_its_end(case.sit(world, current)) == "complete"
+            return world, current
+
+        world, last = run_virtual(main)
+        saved = last.load()
+        assert saved.open_pages == 0
+        world.check_promises(saved.counts)
+        check_failures(world, last, saved.counts)
+        last.close()
+
+
+async def interrupted(  # noqa: PLR0917 - one schedule, spelt out
+    case: Case, world: World, store: Store, how: str, after_s: float, copy: Path
+) -> None:
+    """A sitting that is interrupted after a while, unless it has ended before."""
+    stop = StopRequest()
+    with anyio.CancelScope() as scope:
+
+        async def interrupt() -> None:
+            await anyio.sleep(after_s)
+            if how == "stop":
+                stop.request("interrupted")
+            else:
+                crashed_copy(store, copy)
+                scope.cancel()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(interrupt)
+            status = await to_its_end(case.sit(world, store, stop))
+            assert status == "complete" or stop.reason is not None
+            tasks.cancel_scope.cancel()
+
+
+@settings(deadline=None, max_examples=30)
+@given(cases)
+def test_sources_that_repeat_items_fire_them_once(case: Case):
+    """An index can give an item twice, in one page or in another one, also after a resume."""
+    with checkpoints() as folder:
+        store = new_store(folder / "a.refire")
+
+        async def main() -> World:
+            world = case.world()
+            world.unwritable.clear()
+            world.poison.clear()
+            # The last segment holds what the first one held: items that moved within the index.
+            world.segments.append(list(world.segments[0]))
+            async with anyio.create_task_group() as world.tasks:
+                for limit in (20, None):
+                    source = FakeSource(world, carries_marker=case.carries_marker, may_repeat=True)
+                    sitting = sit(world, store, source=source, max_items=limit, workers=case.workers)
+                    await to_its_end(sitting)
+            return world
+
+        world, counts = run_virtual(main), store.load().counts
+        assert all(world.fired[name] == 1 for name in world.first)
+        assert counts.settled == counts.scanned >= len(world.first) + len(world.segments[-1])
+        assert counts.touched + counts.already == counts.scanned
+        store.close()
