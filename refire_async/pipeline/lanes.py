@@ -1,7 +1,7 @@
 """Lanes: one queue per segment, served in turn. Pure; time is an argument.
 
-A segment is a range of the key hash, so a throttled partition stalls its own lane and no other. A lane that
-rests, or a batch that waits for its next attempt, is passed over: it holds no worker.
+A segment is a range of the key hash, so a throttled partition holds back its own lane and no other. A lane whose
+time has not come, or a batch that waits for its next attempt, is passed over: it holds no worker.
 """
 
 from collections import deque
@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 
 from refire_async.checkpoint.ledger import OpenPage
 from refire_async.model.keys import Item
+from refire_async.pacing.lane_rate import LaneRate
+
+FEW_LANES = 3
 
 
 @dataclass(slots=True)
@@ -35,8 +38,7 @@ class Lane:
     segment: int
     pages: deque[tuple[OpenPage, int]] = field(default_factory=deque)
     again: deque[Batch] = field(default_factory=deque)
-    rests_until: float = 0.0
-    strikes: int = 0
+    pace: LaneRate = field(default_factory=LaneRate)
 
     @property
     def empty(self) -> bool:
@@ -45,8 +47,8 @@ class Lane:
     def ready_at(self) -> float:
         """When this lane next has something to write, seen from the past."""
         if self.pages:
-            return self.rests_until
-        return max(self.rests_until, min(batch.ready_at for batch in self.again))
+            return self.pace.next_at
+        return max(self.pace.next_at, min(batch.ready_at for batch in self.again))
 
 
 class Lanes:
@@ -71,40 +73,45 @@ class Lanes:
         """`batch` is to be written, from `batch.ready_at` on."""
         self._lane(batch.page.segment).again.append(batch)
 
-    def rest(self, segment: int, until: float) -> None:
-        """The segment's lane writes nothing until then."""
+    def accepted(self, segment: int, units: float, now: float) -> None:
+        """`units` of the segment were written without being throttled."""
         lane = self._lanes.get(segment)
         if lane is not None:
-            lane.rests_until = max(lane.rests_until, until)
+            lane.pace.accepted(units, now)
+            if lane.empty and lane.pace.limit is None:
+                del self._lanes[segment]
 
-    def strike(self, segment: int) -> int:
-        """The segment was throttled; returns how often in a row."""
-        lane = self._lane_if_any(segment)
-        lane.strikes += 1
-        return lane.strikes
+    def refused(self, segment: int, now: float) -> None:
+        """The segment was throttled: its lane goes at the pace of its key range from now on."""
+        self._lane_if_any(segment).pace.refused(now)
 
-    def went_well(self, segment: int) -> None:
-        """The segment was written to without throttling."""
-        lane = self._lanes.get(segment)
-        if lane is None:
-            return
-        lane.strikes = 0
-        if lane.empty:
-            del self._lanes[segment]
+    def refused_share(self, now: float) -> float:
+        """Share of the lanes that nothing held back which were throttled a moment ago.
 
-    def struck_share(self) -> float:
-        """Share of the known lanes whose last write was throttled."""
-        return sum(lane.strikes > 0 for lane in self._lanes.values()) / max(1, len(self._lanes))
+        Where it is large, it is not their key ranges that are scarce. One lane or two prove nothing.
+        """
+        fresh = sum(lane.pace.fresh(now) for lane in self._lanes.values())
+        if fresh < FEW_LANES:
+            return 0.0
+        free = sum(lane.pace.limit is None for lane in self._lanes.values())
+        return fresh / max(1, fresh + free)
+
+    def lift(self, now: float) -> None:
+        """It was not the key ranges: lanes that were just throttled are not held back for it."""
+        for lane in self._lanes.values():
+            if lane.pace.fresh(now):
+                lane.pace.lift()
 
     def take(self, now: float, size_of: Callable[[OpenPage], int]) -> Batch | None:
         """The next batch whose time has come, or None. `size_of` tells how many items of a page fit in one."""
         for _ in range(len(self._turns)):
             lane = self._turns[0]
             self._turns.rotate(-1)
-            if lane.rests_until > now:
+            if lane.pace.next_at > now:
                 continue
             batch = _first_ready(lane, now) or _cut(lane, size_of)
             if batch is not None:
+                lane.pace.spend(len(batch.items) * batch.page.item_units, now)
                 if lane.empty:
                     self._turns.remove(lane)
                 return batch

@@ -10,6 +10,9 @@ from refire_async.checkpoint.ledger import OpenPage
 from refire_async.model.keys import Item
 from refire_async.pipeline.lanes import Batch, Lanes
 
+SHARED_FROM = 0.5
+"""Share of throttled lanes from which unexplained throttling is taken for the table's."""
+
 
 class WorkQueue:
     """Hands batches to workers until it is closed and everything that was handed out is settled, or stopped.
@@ -46,19 +49,25 @@ class WorkQueue:
         self._lanes.add_batch(batch)
         self._wake_one()
 
-    def rest(self, segment: int, delay_of: Callable[[int], float]) -> float:
-        """The segment was throttled: its lane rests for as long as `delay_of(times in a row)` says."""
-        delay = delay_of(self._lanes.strike(segment))
-        self._lanes.rest(segment, anyio.current_time() + delay)
-        return delay
+    def accepted(self, batch: Batch, items: int) -> None:
+        """`items` of `batch` were not throttled."""
+        units = items * batch.page.item_units
+        self._lanes.accepted(batch.page.segment, units, anyio.current_time())
 
-    def went_well(self, segment: int) -> None:
-        """The segment was written to without throttling."""
-        self._lanes.went_well(segment)
+    def refused(self, batch: Batch) -> None:
+        """`batch` was throttled, for lack of capacity of its key range as far as is known."""
+        self._lanes.refused(batch.page.segment, anyio.current_time())
 
-    def struck_share(self) -> float:
-        """Share of the lanes whose last write was throttled."""
-        return self._lanes.struck_share()
+    def is_shared(self) -> bool:
+        """Whether so many lanes are throttled at once that it cannot be their key ranges.
+
+        Then those lanes are not held back for it.
+        """
+        now = anyio.current_time()
+        if self._lanes.refused_share(now) < SHARED_FROM:
+            return False
+        self._lanes.lift(now)
+        return True
 
     async def take(self) -> Batch | None:
         """The next batch; None when there will be no more. `done` must follow for every batch."""

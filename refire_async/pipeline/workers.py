@@ -34,9 +34,6 @@ With full jitter up to 20 s each this takes some minutes.
 OUTAGE_S = 30.0
 """When nothing has succeeded for this long it is not the batch: the run waits or gives up as a whole."""
 
-SHARED_FROM = 0.5
-"""Share of throttled lanes from which unexplained throttling is taken for the table's."""
-
 MOST_CONFLICTS = 5
 """How often an item that other writers keep changing is looked at again. Its coverage is safe from the first
 conflict on: another writer's change emitted a record."""
@@ -87,7 +84,7 @@ class Workers:
         self._totals.wcu += wcu
         if not refused:
             self._speed_up()
-            self._queue.went_well(batch.page.segment)
+        self._queue.accepted(batch, len(batch.items) - refused)
         touched = len(batch.items) - len(reply.errors)
         batch.page.counts.touched += touched
         if batch.conflicts:
@@ -128,7 +125,7 @@ class Workers:
                     self._queue.put_back(self._rest(batch, part))
             case Disposition.ITEM:
                 budget.release(reservation)
-                self._queue.went_well(batch.page.segment)
+                self._queue.accepted(batch, 0)
                 self._fail(batch.page, error.code, [(item, error.detail) for item in batch.items])
             case _:
                 budget.release(reservation)
@@ -197,19 +194,17 @@ class Workers:
     def _throttled(self, batch: Batch, code: str, reasons: tuple[ThrottlingReason, ...]) -> None:
         """Slow down what is scarce: the lane for a hot key range, the shared rate for all else.
 
-        Members of a batch are refused without a reason. Then the lane rests first; when half of the lanes
-        were refused, it is not their key ranges that are scarce.
+        Members of a batch are refused without a reason. Then the lane is held back first; when half of the
+        lanes are refused, it is not their key ranges that are scarce.
         """
         context, segment = self._context, batch.page.segment
         self._totals.throttled += len(batch.items)
         shared = {reason.index or TABLE for reason in reasons if reason.scope != "key-range"}
-        delay = 0.0
-        if shared:
-            delay = throttle_delay(1, context.draw)
-        else:
-            self._queue.rest(segment, lambda strikes: throttle_delay(strikes, context.draw))
-            if not reasons and self._queue.struck_share() >= SHARED_FROM:
+        if not shared:
+            self._queue.refused(batch)
+            if not reasons and self._queue.is_shared():
                 shared = {TABLE}
+        delay = throttle_delay(1, context.draw)
         name, resource = (reasons[0].reason, reasons[0].resource) if reasons else (code, "")
         context.emit(Throttled(segment, len(batch.items), name, resource, lane_only=not shared))
         now = anyio.current_time()

@@ -1,0 +1,115 @@
+"""The pace of one lane whose key range is throttled: the rate that it was taken at, and a little more. Pure.
+
+A hot partition takes 1,000 WCU/s and refuses the rest (DynamoDB Developer Guide: Key range throughput
+exceeded). Resting ever longer would leave that rate unused; so a lane that is refused is held at what it was
+just taken at, cut a little by every further refusal and raised a little all the time.
+"""
+
+import math
+
+WINDOW_S = 0.5
+"""The accepted rate is measured over this long."""
+
+PARTITION_WCU = 1_000.0
+"""What one partition takes at most. A segment is read in the order of its hashes, so that at any moment its lane
+writes to one partition, or to few."""
+
+CUT = 0.93
+CUT_AGAIN_S = 0.25
+"""Refusals of writes that were on their way together are one message."""
+
+GROWTH_PER_S = 0.08
+EASY_AFTER_S = 2.0
+EASY_GROWTH_PER_S = 0.7
+"""A lane that was not refused for so long grows faster: what held it up may be over."""
+
+FREE_AFTER_S = 15.0
+"""A lane that was not refused for so long is not held any more."""
+
+LEAST = 5.0
+"""Units per second of a lane that nothing was taken from: enough to notice when something is."""
+
+FRESH_S = 1.0
+
+
+class LaneRate:
+    """Units per second at which a lane may write; without a limit until it is refused."""
+
+    __slots__ = (
+        "_cut_at",
+        "_fresh_at",
+        "_grown_at",
+        "_measured",
+        "_since",
+        "_since_cut",
+        "_units",
+        "limit",
+        "next_at",
+    )
+
+    def __init__(self) -> None:
+        self.limit: float | None = None
+        self.next_at = 0.0
+        self._units = 0.0
+        self._since = -math.inf
+        self._measured = 0.0
+        self._since_cut = 0.0
+        self._cut_at = -math.inf
+        self._grown_at = -math.inf
+        self._fresh_at = -math.inf
+
+    def spend(self, units: float, now: float) -> None:
+        """A batch of `units` is handed out: the next one may follow when the limit has made up for it."""
+        if self.limit is not None:
+            self.next_at = max(self.next_at, now) + units / self.limit
+
+    def accepted(self, units: float, now: float) -> None:
+        """`units` were written without refusal."""
+        if now - self._since >= WINDOW_S:
+            lasted = now - self._since
+            self._measured = self._units / lasted if lasted < 2 * WINDOW_S else 0.0
+            self._since, self._units = now, 0.0
+        self._units += units
+        self._since_cut += units
+        if self.limit is None:
+            return
+        quiet = now - self._cut_at
+        if quiet > FREE_AFTER_S:
+            self.limit = None
+            return
+        growth = EASY_GROWTH_PER_S if quiet > EASY_AFTER_S else GROWTH_PER_S
+        since = now - max(self._grown_at, self._cut_at)
+        self.limit += max(self.limit, LEAST) * growth * since
+        self._grown_at = now
+
+    def refused(self, now: float) -> None:
+        """Units were refused for lack of capacity."""
+        if self.limit is None:
+            self._fresh_at = now
+            self.limit = max(min(self.measured(now) or PARTITION_WCU, PARTITION_WCU) * CUT, LEAST)
+        elif now - self._cut_at < CUT_AGAIN_S:
+            return
+        else:
+            # What the partition had saved up is gone: no more than what was taken since the last cut.
+            # Not below half: what was on its way when the last cut was made may have been refused as a whole.
+            taken = self._since_cut / (now - self._cut_at)
+            self.limit = max(min(self.limit, taken) * CUT, self.limit / 2, LEAST)
+        self._cut_at = now
+        self._since_cut = 0.0
+
+    def measured(self, now: float) -> float:
+        """Units per second that were taken lately."""
+        lasted = now - self._since
+        if lasted >= 2 * WINDOW_S:
+            return 0.0
+        return self._units / lasted if lasted >= WINDOW_S / 2 else self._measured
+
+    def fresh(self, now: float) -> bool:
+        """Whether the lane was refused a moment ago while nothing held it."""
+        return now - self._fresh_at < FRESH_S
+
+    def lift(self) -> None:
+        """It was not this lane's key range: hold it no longer."""
+        self.limit = None
+        self.next_at = 0.0
+        self._fresh_at = -math.inf
