@@ -34,6 +34,12 @@ With full jitter up to 20 s each this takes some minutes.
 OUTAGE_S = 30.0
 """When nothing has succeeded for this long it is not the batch: the run waits or gives up as a whole."""
 
+OUTAGE_ATTEMPTS = 8
+"""What an outage counts for, however long it is: else the first failure after it would be a batch's last.
+
+The wait before the next attempt has reached its ceiling by then.
+"""
+
 MOST_CONFLICTS = 5
 """How often an item that other writers keep changing is looked at again. Its coverage is safe from the first
 conflict on: another writer's change emitted a record."""
@@ -225,8 +231,9 @@ class Workers:
         context = self._context
         batch.attempts += 1
         self._totals.retries += 1
-        lonely = context.patience.failing_for(anyio.current_time()) < OUTAGE_S
-        if batch.attempts >= MOST_ATTEMPTS and lonely:
+        if context.patience.failing_for(anyio.current_time()) >= OUTAGE_S:
+            batch.attempts = min(batch.attempts, OUTAGE_ATTEMPTS)
+        if batch.attempts >= MOST_ATTEMPTS:
             why = detail or f"no success in {MOST_ATTEMPTS} attempts"
             self._fail(batch.page, code, [(item, why) for item in batch.items])
             return
