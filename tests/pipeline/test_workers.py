@@ -1,0 +1,346 @@
+"""What becomes of each kind of answer: retried, looked at again, counted, failed, or a reason to stop."""
+
+import random
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+import pytest
+
+from refire_async.checkpoint.store import Store
+from refire_async.errors import ExitCode, RefusedError, StoppedError
+from refire_async.events import ItemFailed, PageSettled, RateChanged, Retried, Throttled, Waiting
+from refire_async.model.capacity import TABLE
+from refire_async.model.counts import Counts
+from refire_async.model.keys import Item
+from refire_async.pipeline import StopRequest
+from refire_async.pipeline.workers import MOST_ATTEMPTS, MOST_CONFLICTS
+from refire_async.wire.errors import Disposition, ThrottlingReason, WireError
+from refire_async.writers.base import MemberError, WriteReply
+from tests.pipeline.world import ARN, FakeSource, FakeWriter, Weather, World, sit
+from tests.support.checkpoints import new_store
+from tests.support.virtual_time import VIRTUAL_TIME
+
+
+@pytest.fixture
+def anyio_backend() -> object:
+    return VIRTUAL_TIME
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = new_store(tmp_path / "a.refire")
+    yield store
+    store.close()
+
+
+@asynccontextmanager
+async def world_of(*sizes: int, weather: Weather | None = None) -> AsyncIterator[World]:
+    world = World(sizes, random.Random(1), weather or Weather())
+    async with anyio.create_task_group() as world.tasks:
+        yield world
+
+
+class Scripted(FakeWriter):
+    """Asks `script` before each write: it raises, replies, or lets the write through by None."""
+
+    def __init__(
+        self, world: World, script: Callable[[Sequence[Item]], WriteReply | None], largest: int = 25
+    ) -> None:
+        super().__init__(world, largest)
+        self._script = script
+        self.batches: list[list[str]] = []
+        self.times: list[float] = []
+
+    async def write(self, items: Sequence[Item]) -> WriteReply:
+        """See `Writer.write`."""
+        self.batches.append([one["pk"]["S"] for one in items])
+        self.times.append(anyio.current_time())
+        await anyio.sleep(0.005)
+        reply = self._script(items)
+        return await super().write(items) if reply is None else reply
+
+
+def named(items: Sequence[Item], name: str) -> bool:
+    return any(one["pk"]["S"] == name for one in items)
+
+
+def refuse(disposition: Disposition, *, reasons: tuple[ThrottlingReason, ...] = ()) -> WireError:
+    return WireError("SomeException", "refused", disposition, reasons=reasons, detail="words")
+
+
+def counts_of(store: Store) -> Counts:
+    return store.load().counts
+
+
+async def test_an_item_that_another_writer_has_changed_is_touched_on_top_of_that(store: Store):
+    """Neither update is lost, and the item has a record that was made after the run read it."""
+    async with world_of(10) as world:
+        world.on_write = lambda: world.items.update({"0-0003": 41})
+        sitting = sit(world, store)
+
+        def change_once() -> None:
+            world.items["0-0003"] = 41
+            world.on_write = None
+
+        world.on_write = change_once
+        assert await sitting.run() == "complete"
+        assert world.items["0-0003"] == 42
+    assert counts_of(store) == Counts(scanned=10, touched=10, conflicts=1)
+
+
+async def test_an_item_that_was_deleted_meanwhile_stays_deleted(store: Store):
+    async with world_of(10) as world:
+        world.on_write = lambda: world.items.pop("0-0003", None)
+        assert await sit(world, store).run() == "complete"
+        assert "0-0003" not in world.items
+    assert counts_of(store) == Counts(scanned=10, touched=9, vanished=1)
+
+
+async def test_an_item_that_others_never_leave_alone_is_given_up_as_fired(store: Store):
+    """Each of their changes has made a record since it was read; a run must end all the same."""
+    async with world_of(3) as world:
+
+        def change() -> None:
+            world.items["0-0001"] = (world.items["0-0001"] or 0) + 1
+
+        world.on_write = change
+        writer = Scripted(world, lambda _: None)
+        assert await sit(world, store, writer=writer).run() == "complete"
+    assert sum("0-0001" in batch for batch in writer.batches) == MOST_CONFLICTS + 1
+    assert counts_of(store) == Counts(scanned=3, touched=2, already=1)
+
+
+async def test_a_marker_that_became_untouchable_is_a_failure_with_its_reason(store: Store):
+    """Another writer made a string of it: found when the item is looked at again."""
+    async with world_of(2) as world:
+        seen = world.seen
+        world.seen = lambda name: (  # type: ignore[method-assign]
+            {**seen(name), "revision": {"S": "x"}} if world.items[name] == 999 else seen(name)
+        )
+        world.on_write = lambda: world.items.update({"0-0001": 999})
+        assert await sit(world, store).run() == "complete"
+    assert counts_of(store) == Counts(scanned=2, touched=1, failed=1)
+    assert [failure.reason for failure in store.failures()] == ["marker is of type S, not a number"]
+
+
+@pytest.mark.parametrize(("applied", "touched", "already"), [(True, 0, 10), (False, 10, 0)])
+async def test_a_lost_answer_is_sent_again_under_the_same_condition(
+    store: Store, applied: bool, touched: int, already: int
+):
+    """If it had been applied the condition fails now, which proves it: nothing fires twice."""
+    async with world_of(10) as world:
+        lost = 0
+
+        def lose_the_first(items: Sequence[Item]) -> WriteReply | None:
+            nonlocal lost
+            lost += 1
+            if lost > 1:
+                return None
+            if applied:
+                for one in items:
+                    world.touch(one)
+            raise refuse(Disposition.UNKNOWN)
+
+        writer = Scripted(world, lose_the_first)
+        sitting = sit(world, store, writer=writer)
+        assert await sitting.run() == "complete"
+        assert set(world.fired.values()) == {1}
+    assert counts_of(store) == Counts(scanned=10, touched=touched, already=already)
+    assert writer.batches[0] == writer.batches[1]
+    assert store.load().totals.retries == len(sitting.of(Retried)) == 1
+
+
+async def test_one_bad_item_in_a_request_does_not_spoil_the_others(store: Store):
+    """Found by halving: some requests, not one for every item."""
+    async with world_of(25) as world:
+        world.poison = {"0-0017"}
+        writer = Scripted(world, lambda _: None)
+        sitting = sit(world, store, writer=writer, rcu=10_000.0)
+        assert await sitting.run() == "complete"
+    assert counts_of(store) == Counts(scanned=25, touched=24, failed=1)
+    assert len(writer.batches) <= 11
+    assert [(f.key, f.code, f.reason) for f in store.failures()] == [
+        ({"pk": {"S": "0-0017"}}, "ValidationException", "spoilt")
+    ]
+    assert sitting.of(ItemFailed) == [ItemFailed(0, 1, "ValidationException")]
+
+
+@pytest.mark.parametrize("disposition", [Disposition.RETRY, Disposition.UNKNOWN])
+async def test_a_batch_that_fails_for_ever_fails_while_others_go_on(store: Store, disposition: Disposition):
+    """After many attempts, with the service's words; it does not stop the run."""
+
+    def stubborn(items: Sequence[Item]) -> None:
+        if named(items, "0-0000"):
+            raise refuse(disposition)
+
+    async with world_of(1, 4_000) as world:
+        writer = Scripted(world, stubborn)
+        sitting = sit(world, store, writer=writer, wcu=20.0)
+        assert await sitting.run() == "complete"
+    assert sum("0-0000" in batch for batch in writer.batches) == MOST_ATTEMPTS
+    assert counts_of(store) == Counts(scanned=4_001, touched=4_000, failed=1)
+    assert [(f.code, f.reason) for f in store.failures()] == [("SomeException", "words")]
+
+
+async def test_when_nothing_goes_through_the_run_stops_and_no_item_fails(store: Store):
+    """An outage is not the items' fault: it is said now and then, and everything can be resumed."""
+
+    def out_of_order(_: Sequence[Item]) -> None:
+        raise refuse(Disposition.UNKNOWN)
+
+    async with world_of(100, 100) as world:
+        stop = StopRequest()
+        sitting = sit(world, store, writer=Scripted(world, out_of_order), stop=stop, give_up_after_s=300.0)
+        before = anyio.current_time()
+        assert await sitting.run() == "stopped"
+        assert 300.0 <= anyio.current_time() - before <= 330.0
+        assert isinstance(stop.error, StoppedError)
+        assert "nothing went through" in str(stop.error)
+        assert len(sitting.of(Waiting)) >= 5
+        assert counts_of(store).failed == 0
+        assert await sit(world, store).run() == "complete"
+        assert set(world.fired.values()) == {1}
+        assert len(world.fired) == 200
+
+
+async def test_an_outage_that_ends_costs_no_item(store: Store):
+    """Attempts that failed while nothing worked for anybody do not count against a batch."""
+    async with world_of(60, 60) as world:
+        begin = anyio.current_time()
+        waiting: set[str] = set()
+        glitches = 0
+
+        def outage(items: Sequence[Item]) -> None:
+            nonlocal glitches
+            first = items[0]["pk"]["S"]
+            if anyio.current_time() < begin + 500.0:
+                waiting.add(first)
+                raise refuse(Disposition.UNKNOWN)
+            if first in waiting and world.fired:
+                waiting.discard(first)
+                glitches += 1
+                raise refuse(Disposition.RETRY)
+
+        assert (
+            await sit(world, store, writer=Scripted(world, outage), give_up_after_s=600.0).run() == "complete"
+        )
+    assert glitches >= 2
+    assert counts_of(store) == Counts(scanned=120, touched=120)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+async def test_a_refusal_for_good_stops_the_run_in_order(store: Store, whole: bool):
+    """No permission any more, the table is gone: nothing is lost, the next sitting goes on."""
+    async with world_of(60, 60) as world:
+        calls = 0
+
+        def forbid(items: Sequence[Item]) -> WriteReply | None:
+            nonlocal calls
+            calls += 1
+            if calls < 3:
+                return None
+            if whole:
+                raise refuse(Disposition.FATAL)
+            denied = MemberError("AccessDenied", Disposition.FATAL, "words")
+            return WriteReply(None, dict.fromkeys(range(len(items)), denied))
+
+        stop = StopRequest()
+        assert await sit(world, store, writer=Scripted(world, forbid), stop=stop).run() == "stopped"
+        assert stop.reason == "error"
+        assert stop.error is not None
+        assert stop.error.exit_code is ExitCode.REFUSED
+        assert whole or isinstance(stop.error, RefusedError)
+        assert await sit(world, store).run() == "complete"
+        assert len(world.fired) == 120
+        assert set(world.fired.values()) == {1}
+    assert counts_of(store).settled == counts_of(store).scanned == 120
+
+
+async def test_throttling_of_the_table_lowers_the_shared_rate_and_it_comes_back(store: Store):
+    """Both are told, with the resource that is scarce."""
+    reason = ThrottlingReason("IndexWriteProvisionedThroughputExceeded", f"{ARN}/index/g")
+    async with world_of(3_000) as world:
+        calls = 0
+
+        def throttle_for_a_while(_: Sequence[Item]) -> None:
+            nonlocal calls
+            calls += 1
+            if calls in range(5, 9):
+                raise refuse(Disposition.THROTTLED, reasons=(reason,))
+
+        writer = Scripted(world, throttle_for_a_while)
+        sitting = sit(world, store, writer=writer, wcu=100.0)
+        assert await sitting.run() == "complete"
+    changes = sitting.of(RateChanged)
+    assert changes[0] == RateChanged(70.0, 100.0, reason.reason)
+    assert changes[-1] == RateChanged(100.0, 100.0, "recovered")
+    throttled = sitting.of(Throttled)
+    assert len(throttled) == 4
+    assert {(event.reason, event.resource, event.lane_only) for event in throttled} == {
+        (reason.reason, reason.resource, False)
+    }
+    assert sitting.context.write_budget.rates() == {TABLE: (100.0, 100.0), "g": (100.0, 100.0)}
+    assert store.load().totals.throttled == sum(event.items for event in throttled)
+
+
+async def test_a_hot_key_range_holds_up_nobody_else(store: Store):
+    """One lane is refused for a minute; the others are done long before, at an unchanged shared rate."""
+    reason = ThrottlingReason("TableWriteKeyRangeThroughputExceeded", ARN)
+    async with world_of(50, 200, 200, 200) as world:
+        begin = anyio.current_time()
+        done_at: dict[str, float] = {}
+
+        def throttle_the_first(items: Sequence[Item]) -> None:
+            if items[0]["pk"]["S"].startswith("0-") and anyio.current_time() < begin + 60.0:
+                raise refuse(Disposition.THROTTLED, reasons=(reason,))
+            for one in items:
+                done_at[one["pk"]["S"]] = anyio.current_time() - begin
+
+        writer = Scripted(world, throttle_the_first)
+        sitting = sit(world, store, writer=writer, workers=2, rcu=10_000.0)
+        assert await sitting.run() == "complete"
+        others = max(at for name, at in done_at.items() if not name.startswith("0-"))
+        assert others < 2.0
+        assert 60.0 <= max(done_at.values()) < 75.0
+    assert sitting.of(RateChanged) == []
+    assert {event.lane_only for event in sitting.of(Throttled)} == {True}
+    assert counts_of(store).touched == 650
+
+
+async def test_consumed_units_are_counted_and_kept_to(store: Store):
+    """From end to end: 50 units a second, no second with more than 55."""
+    async with world_of(300, 300) as world:
+        spent: list[tuple[float, int]] = []
+
+        def note(items: Sequence[Item]) -> None:
+            spent.append((anyio.current_time(), len(items)))
+
+        sitting = sit(world, store, writer=Scripted(world, note), wcu=50.0, rcu=10_000.0)
+        before = anyio.current_time()
+        assert await sitting.run() == "complete"
+        assert anyio.current_time() - before == pytest.approx(12.0, rel=0.1)
+    for first, (begin, _) in enumerate(spent):
+        assert sum(units for at, units in spent[first:] if at < begin + 1.0) <= 55
+    assert store.load().totals.wcu == 600.0
+
+
+async def test_every_page_is_told_when_it_is_settled_and_its_counts_add_up(store: Store):
+    async with world_of(100, 3, 0) as world:
+        world.unwritable = {"0-0005"}
+        sitting = sit(world, store, source=FakeSource(world))
+        assert await sitting.run() == "complete"
+    total = Counts()
+    for settled in sitting.of(PageSettled):
+        assert settled.counts.scanned == settled.counts.settled
+        total.add(settled.counts)
+    assert total == counts_of(store) == Counts(scanned=103, touched=102, failed=1)
+
+
+@pytest.mark.parametrize("workers", [1, 3, 8])
+async def test_no_more_requests_at_once_than_workers(store: Store, workers: int):
+    async with world_of(200, 200, 200) as world:
+        writer = FakeWriter(world, largest=5)
+        assert await sit(world, store, writer=writer, workers=workers, rcu=10_000.0).run() == "complete"
+    assert writer.most_at_once == workers
