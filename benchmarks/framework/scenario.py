@@ -89,6 +89,16 @@ class Scenario(Generic[P]):
         return changed
 
 
+V = TypeVar("V")
+
+
+def choice(options: Mapping[str, V], name: str) -> V:
+    """What a parameter names. Raises BenchmarkError with the names that there are."""
+    if name not in options:
+        raise BenchmarkError(f"there is no {name!r}; there are {', '.join(options)}")
+    return options[name]
+
+
 def _changed(scenario: str, base: Any, name: str, text: str) -> Any:
     fields = [field.name for field in dataclasses.fields(base)]
     if name not in fields:

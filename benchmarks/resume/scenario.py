@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks.framework import capacity
 from benchmarks.framework.backends import Sandbox, sandbox
 from benchmarks.framework.refire import Refire, Run, own_place, real_place
-from benchmarks.framework.scenario import Bench, BenchmarkError, Metrics, RealTable, Scenario
+from benchmarks.framework.scenario import Bench, BenchmarkError, Metrics, RealTable, Scenario, choice
 from benchmarks.framework.stream import judge
 from benchmarks.framework.tables import TABLE, config, table_spec
 from benchmarks.resume.report import plot, table
@@ -79,6 +79,7 @@ def _measure(bench: Bench, parameters: Parameters, stop: tuple[str, float] | Non
             first = _stopped(refire, server, way, int(share * parameters.items))
             wall_s += _wall_s(first)
             case = {"way": way, "share": share, "touched_before": capacity.written(_arm(server))}
+            case["seconds_before"] = wall_s
             last = refire.run(checkpoint=first.checkpoint, resume=True)
         wall_s += _wall_s(last)
         verdict = judge(server.url, TABLE, parameters.items)
@@ -95,7 +96,7 @@ def _measure(bench: Bench, parameters: Parameters, stop: tuple[str, float] | Non
 
 def _stopped(refire: Refire, server: Sandbox, way: str, items: int) -> Run:
     """A sitting that is stopped once `items` are written."""
-    number, code = _SIGNALS[way]
+    number, code = choice(_SIGNALS, way)
     with refire.start() as run:
         run.wait_until(lambda: capacity.written(_arm(server)) >= items)
         run.signal(number)

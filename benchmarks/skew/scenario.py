@@ -8,7 +8,7 @@ from typing import Any
 from benchmarks.framework import capacity
 from benchmarks.framework.backends import sandbox
 from benchmarks.framework.refire import Refire, own_place, real_place
-from benchmarks.framework.scenario import Bench, Metrics, RealTable, Scenario
+from benchmarks.framework.scenario import Bench, Metrics, RealTable, Scenario, choice
 from benchmarks.framework.tables import TABLE, config, table_spec
 from benchmarks.skew.report import plot, table
 
@@ -49,7 +49,7 @@ def _measure(bench: Bench, parameters: Parameters, name: str) -> dict[str, Any]:
         parameters.item_bytes,
         wcu=parameters.capacity,
         hash_keys=parameters.hash_keys,
-        skew=_SKEWS[name],
+        skew=choice(_SKEWS, name),
     )
     budget = parameters.capacity * parameters.percent / 100
     with sandbox(config(spec)) as server:

@@ -1,0 +1,141 @@
+"""The null backend: right enough for every client, and an honest counter."""
+
+import os
+import time
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from benchmarks.framework.backends import null_backend, window
+from benchmarks.framework.null_backend import (
+    Mark,
+    NullBackend,
+    NullTable,
+    items_text,
+    parse_table,
+    scan_page,
+    segment_range,
+)
+from benchmarks.framework.process import choose_cores, cpu_seconds
+
+
+@settings(deadline=None)  # the first example prepares a block
+@given(st.sampled_from(["hash", "composite"]), st.integers(0, 250_000), st.integers(1, 1_000))
+def test_prepared_text_is_the_items(shape: str, start: int, count: int) -> None:
+    """Text that is cut from blocks is what the items are, also across blocks."""
+    table = NullTable(shape, "present", 300_000)
+    items = orjson.loads(b"[" + items_text(table, start, start + count) + b"]")
+    assert items == [table.item(number) for number in range(start, start + count)]
+
+
+@settings(deadline=None)  # the first example prepares a block
+@given(
+    st.integers(1, 3_000), st.integers(1, 40), st.integers(1, 1_500), st.sampled_from(["present", "missing"])
+)
+def test_segments_and_pages_give_every_item_once(count: int, total: int, limit: int, marker: str) -> None:
+    """Following LastEvaluatedKey through all segments meets each item exactly once, in pages within the limit."""
+    table = NullTable("hash", marker, count)
+    seen = []
+    for segment in range(total):
+        request = {"TableName": table.name, "Segment": segment, "TotalSegments": total, "Limit": limit}
+        while True:
+            page = orjson.loads(scan_page(request))
+            assert page["Count"] == len(page["Items"]) <= limit
+            seen += page["Items"]
+            if "LastEvaluatedKey" not in page:
+                break
+            request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+    assert seen == [table.item(number) for number in range(count)]
+
+
+@given(st.integers(1, 10_000), st.integers(1, 100))
+def test_segments_part_the_table(count: int, total: int) -> None:
+    """No gap and no overlap."""
+    parts = [segment_range(count, segment, total) for segment in range(total)]
+    assert [number for part in parts for number in part] == list(range(count))
+
+
+def body_of(answer: bytes) -> object:
+    """The JSON of a rendered answer, whose length must be as it says."""
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert f"Content-Length: {len(body)}".encode() in head
+    return orjson.loads(body)
+
+
+@pytest.mark.parametrize("compact", [True, False])
+def test_a_batch_is_answered_member_by_member_and_counted(*, compact: bool) -> None:
+    """One member for each statement, in the spacing of either JSON writer; capacity as it was asked for."""
+    statement = {"Statement": 'UPDATE "hash-present-100" SET "revision" = ? WHERE "pk" = ?', "Parameters": []}
+    request = {"Statements": [statement] * 7, "ReturnConsumedCapacity": "INDEXES"}
+    body = (
+        orjson.dumps(request) if compact else orjson.dumps(request).replace(b":", b": ").replace(b",", b", ")
+    )
+    backend = NullBackend()
+    answer = body_of(backend.answer(b"BatchExecuteStatement", body))
+    assert answer == {
+        "Responses": [{"TableName": "hash-present-100"}] * 7,
+        "ConsumedCapacity": [
+            {"TableName": "hash-present-100", "CapacityUnits": 7.0, "Table": {"CapacityUnits": 7.0}}
+        ],
+    }
+    assert backend.written == 7
+
+
+def test_a_single_update_is_counted() -> None:
+    """UpdateItem is one item, and says nothing of capacity unless asked."""
+    backend = NullBackend()
+    assert body_of(backend.answer(b"UpdateItem", b'{"TableName": "hash-present-100", "Key": {}}')) == {}
+    assert backend.written == 1
+
+
+def test_marks_note_the_clients_clock() -> None:
+    """The clock that is noted is that of the process that is watched, and grows with what it does."""
+    backend = NullBackend()
+    update = b'{"TableName": "hash-present-100", "Key": {}}'
+    backend.watch(os.getpid(), [2, 4])
+    backend.answer(b"UpdateItem", update)
+    backend.answer(b"UpdateItem", update)
+    until = time.process_time() + 0.05
+    while time.process_time() < until:
+        pass
+    backend.answer(b"UpdateItem", update)
+    backend.answer(b"UpdateItem", update)
+    first, last = (Mark(**mark) for mark in backend.report()["marks"])
+    found = window(first, last)
+    assert (first.items, last.items, found.items) == (2, 4, 2)
+    assert 0.05 <= found.client_cpu_s < 5
+    assert found.client_us == pytest.approx(found.client_cpu_s / 2 * 1e6)
+
+
+def test_the_clock_of_another_process() -> None:
+    """It is the same clock that a process has of itself, and a process that is gone has none."""
+    before = time.process_time()
+    assert before <= cpu_seconds(os.getpid()) <= time.process_time()
+    with pytest.raises(ProcessLookupError):
+        cpu_seconds(2**22 - 1)
+
+
+def test_a_null_backend_in_a_process_of_its_own() -> None:
+    """It answers, and it is gone when its block ends."""
+    with null_backend(pinned=False) as backend:
+        backend.watch(os.getpid(), [1])
+        with pytest.raises(Exception, match="ended before"):
+            backend.window()
+    with pytest.raises(OSError, match="refused"):
+        backend.watch(os.getpid(), [1])
+
+
+def test_table_names() -> None:
+    """A name is what is in the table, and nothing else is a name."""
+    assert parse_table("composite-missing-5") == NullTable("composite", "missing", 5)
+    with pytest.raises(ValueError, match="must be named"):
+        parse_table("orders")
+
+
+def test_cores() -> None:
+    """Client and server never share a core where there are two."""
+    assert choose_cores(frozenset({3})).client is None
+    chosen = choose_cores(frozenset({0, 1, 5}))
+    assert (chosen.client, chosen.server) == (frozenset({5}), frozenset({1}))

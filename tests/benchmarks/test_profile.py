@@ -1,0 +1,35 @@
+"""The sums of a sampled run."""
+
+import pytest
+
+from benchmarks.client_cpu.profile import room_of, sum_up
+from benchmarks.framework.scenario import BenchmarkError
+
+LOOP = "refire_async.cli.session:execute:50;asyncio.runners:run:118"
+
+
+def test_samples_belong_to_the_innermost_room() -> None:
+    """A library is the doing of the room that called it; what no room called is the event loop's."""
+    assert room_of(f"{LOOP};refire_async.writers.partiql:encode:5;json:dumps:1".split(";")) == "writers"
+    assert room_of(LOOP.split(";")) == "event loop"
+    assert room_of(["threading:run:1"]) == "event loop"
+
+
+def test_start_up_is_no_part_of_the_shares() -> None:
+    """Imports are left out, and the shares of the rest add up to one."""
+    found = sum_up(
+        [
+            f"{LOOP} 1",
+            f"{LOOP};refire_async.wire.direct:post:80 3",
+            "refire_async.cli:work:1;importlib._bootstrap:_load:9;x:y:1 50",
+        ]
+    )
+    assert found["samples"] == 4
+    assert found["rooms"] == {"wire": 0.75, "event loop": 0.25}
+    assert found["lines"] == {"refire_async.wire.direct:post:80": 0.75, "asyncio.runners:run:118": 0.25}
+
+
+def test_no_samples_no_profile() -> None:
+    """A run that was too short to be sampled is an error, not an empty chart."""
+    with pytest.raises(BenchmarkError, match="no sample"):
+        sum_up([])

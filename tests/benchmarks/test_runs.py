@@ -1,0 +1,198 @@
+"""The suite as a planner uses it: list, run, refusals. With parameters so small that figures mean nothing."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import boto3
+import orjson
+import pytest
+from click.testing import CliRunner, Result
+
+from benchmarks.framework.backends import CREDENTIALS, REGION, sandbox
+from benchmarks.framework.cli import main
+from benchmarks.framework.registry import NAMES, load
+from benchmarks.framework.result import check
+from benchmarks.framework.scenario import BenchmarkError
+from benchmarks.framework.stream import verdict
+from benchmarks.framework.tables import TABLE, config, table_spec
+
+SMALL = {
+    "budget": ["capacities=[500]", "percents=[100]", "seconds=4"],
+    "index": [
+        "items=2000",
+        "hash_keys=20",
+        "capacity=1000",
+        "index_capacity=500",
+        'cases=["index with the marker"]',
+    ],
+    "processes": ["items=4000", "rounds=1", "counts=[1]"],
+    "sandbox_throughput": ["items=400"],
+    "scale": ["counts=[500]"],
+    "skew": ["items=1000", "hash_keys=20", 'skews=["hot key"]'],
+    "sweep": ["segments=[2]", "workers=[2,4]", "item_bytes=[500]", "latencies_ms=[1]", "items=500"],
+}
+
+
+def invoke(*arguments: str) -> Result:
+    """`python -m benchmarks ARGUMENTS`."""
+    return CliRunner().invoke(main, list(arguments))
+
+
+def run(folder: Path, name: str, *changes: str) -> dict[str, object]:
+    """Run one scenario; gives its result file."""
+    settings = [word for change in changes for word in ("--set", change)]
+    done = invoke("run", name, "--quick", "--out", str(folder), *settings)
+    assert done.exit_code == 0, done.output
+    data: dict[str, object] = orjson.loads((folder / f"{name}.json").read_bytes())
+    assert check(data) is None
+    return data
+
+
+def test_list_names_every_benchmark_and_its_question() -> None:
+    """What there is can be found without reading the code."""
+    output = " ".join(invoke("list").output.split())
+    for name in NAMES:
+        assert name in output
+        assert load(name).question in output
+
+
+@pytest.mark.parametrize("name", sorted(SMALL))
+def test_every_scenario_runs_and_leaves_result_and_plots(name: str, tmp_path: Path) -> None:
+    """Start to end: JSON as documented, a plot that is drawn, a table of as many cells as columns, no path in it."""
+    data = run(tmp_path, name, *SMALL[name])
+    assert (tmp_path / f"{name}.png").stat().st_size > 5_000
+    assert (tmp_path / f"{name}.svg").exists()
+    table = load(name).table(data["parameters"], data["metrics"])  # type: ignore[arg-type] # as JSON has it
+    assert table.rows
+    assert all(len(row) == len(table.columns) for row in table.rows)
+    assert str(tmp_path) not in str(data)
+    assert "/tmp" not in str(data["metrics"])
+
+
+def test_client_cpu_measures_engine_and_contenders(tmp_path: Path) -> None:
+    """Every contender reaches the end of what is measured, through the same window; ratios are those of the two."""
+    batches, singles = (
+        ("engine", "floor", "aioboto3_batch"),
+        ("aiodynamo_update", "aioboto3_update", "boto3_resource"),
+    )
+    items = [*[[name, 6_000] for name in batches], *[[name, 300] for name in singles]]
+    changes = (f"items={orjson.dumps(items).decode()}", "rounds=1", "variants=[]", "profile_items=40000")
+    metrics = run(tmp_path, "client_cpu", *changes)["metrics"]
+    assert isinstance(metrics, dict)
+    cpu = {name: found["cpu_us_per_item"]["median"] for name, found in metrics["contenders"].items()}
+    assert cpu.keys() == {*batches, *singles}
+    assert all(value > 0 for value in cpu.values())
+    ratios = {name: ratio["median"] for name, ratio in metrics["ratios"].items()}
+    assert ratios == pytest.approx(
+        {
+            "plain_to_engine": cpu["aioboto3_update"] / cpu["engine"],
+            "engine_to_floor": cpu["engine"] / cpu["floor"],
+        }
+    )
+    assert sum(metrics["profile"]["rooms"].values()) == pytest.approx(1, abs=0.01)
+
+
+def test_resume_is_judged_by_the_stream(tmp_path: Path) -> None:
+    """A killed run that went on has touched each item once, and some of them were read again."""
+    changes = ("items=1500", "capacity=1000", "shares=[0.4]", 'ways=["kill"]')
+    metrics = run(tmp_path, "resume", *changes)["metrics"]
+    assert isinstance(metrics, dict)
+    (case,) = metrics["cases"]
+    assert (case["touched_twice"], case["missing"]) == (0, 0)
+    assert case["touched"] + case["already"] == 1_500
+    assert 0 < case["read_again"] <= 1_500
+
+
+def test_the_judge_counts_what_fired_twice_and_what_did_not() -> None:
+    """One key with two records, one with one, one of three without."""
+    found = verdict({"a": 2, "b": 1}, 3)
+    assert (found.once, found.twice, found.missing) == (1, 1, 1)
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A command line, and what its one line must say."""
+
+    arguments: tuple[str, ...]
+    says: str
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        Refusal(("run", "nothing"), "there is no benchmark nothing"),
+        Refusal(("run", "budget", "--set", "speed=1"), "budget has no parameter speed; it has capacities"),
+        Refusal(("run", "budget", "--set", "seconds=soon"), "is not like"),
+        Refusal(("run", "budget", "--set", "seconds"), "write --set NAME=VALUE"),
+        Refusal(("run", "all", "--set", "items=1"), "one benchmark at a time"),
+        Refusal(("run", "budget", "--region", "eu-west-1"), "name the real table with --table"),
+        Refusal(("run", "budget", "--table", "orders"), "give --yes to go ahead"),
+        Refusal(("run", "sandbox_throughput", "--table", "orders", "--yes"), "takes no real table"),
+    ],
+    ids=lambda refusal: " ".join(refusal.arguments),
+)
+def test_what_cannot_be_run_is_refused(refusal: Refusal, tmp_path: Path) -> None:
+    """Exit code 2 and the reason, before anything is measured or touched."""
+    done = invoke(*refusal.arguments, *(("--out", str(tmp_path)) if refusal.arguments[0] == "run" else ()))
+    assert done.exit_code == 2
+    assert refusal.says in " ".join(done.output.split())
+    assert not list(tmp_path.iterdir())
+
+
+def test_parameters_keep_their_types() -> None:
+    """Lists become tuples, whole numbers are numbers; what is of another kind is refused."""
+    budget = load("budget")
+    changed = budget.parameters(quick=True, changes={"capacities": "[5, 6]", "seconds": "7"})
+    assert (changed.capacities, changed.seconds) == ((5, 6), 7)
+    with pytest.raises(BenchmarkError, match="not like"):
+        budget.parameters(quick=False, changes={"item_bytes": "true"})
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "sandbox_throughput"])
+def test_a_real_table_is_touched_within_its_limit(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With --table every scenario warns, runs against that table and nothing else, and touches no more than allowed."""
+    for variable, value in CREDENTIALS.items():
+        monkeypatch.setenv(variable, value)
+    few = {
+        "sweep": ("--set", "segments=[2]", "--set", "workers=[4]"),
+        "processes": ("--set", "counts=[1]"),
+        "resume": ("--set", "shares=[0.5]"),
+        "budget": ("--set", "percents=[80]"),
+    }
+    with sandbox(config(table_spec(1_000, 500, wcu=1_000))) as server:
+        place = ("--table", TABLE, "--endpoint-url", server.url, "--max-items", "300", "--yes")
+        done = invoke("run", name, "--quick", "--out", str(tmp_path), *place, *few.get(name, ()))
+        assert done.exit_code == 0, done.output
+        assert "This touches a real table" in done.output
+        written = touched_items(server.url)
+    runs = 2 if name == "resume" else 1
+    assert 300 <= written <= 300 * runs
+    data = orjson.loads((tmp_path / f"{name}.json").read_bytes())
+    assert check(data) is None
+    assert data["parameters"]["target"] == "a real table"
+    assert "--table TABLE --max-items 300" in data["parameters"]["command"]
+    assert server.url not in str(data)
+    assert load(name).table(data["parameters"], data["metrics"]).rows
+
+
+def touched_items(url: str) -> int:
+    """Touches of the table's items: the sum of their revisions."""
+    client = boto3.client(
+        "dynamodb",
+        endpoint_url=url,
+        region_name=REGION,
+        aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+    )
+    pages = client.get_paginator("scan").paginate(TableName=TABLE, ConsistentRead=True)
+    return sum(int(item.get("revision", {"N": "0"})["N"]) for page in pages for item in page["Items"])
+
+
+def test_an_unknown_choice_is_one_line(tmp_path: Path) -> None:
+    """A parameter that names nothing fails its benchmark with the names that there are, and leaves no result."""
+    done = invoke("run", "skew", "--set", 'skews=["odd"]', "--out", str(tmp_path))
+    assert done.exit_code == 1
+    assert "skew failed: there is no 'odd'; there are uniform, zipf, hot key" in done.output
+    assert not list(tmp_path.iterdir())
