@@ -257,8 +257,8 @@ class TestCli:
 
     def test_peak_of_memory(self, python: Cli) -> None:
         """The peak is that of the child, even if it was given back, and not that of the test run."""
-        small = python.run("import time; time.sleep(0.1)").peak_bytes
-        large = python.run("b = b'x' * 200_000_000; del b; import time; time.sleep(0.1)").peak_bytes
+        small = python.run("import time; time.sleep(0.5)").peak_bytes
+        large = python.run("b = b'x' * 200_000_000; del b; import time; time.sleep(0.5)").peak_bytes
         assert 0 < small < 30_000_000
         assert 200_000_000 < large < 230_000_000
 
