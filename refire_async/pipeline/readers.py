@@ -75,7 +75,8 @@ class Readers:
 
         Reading the page again costs an eighth of asking for each 1 KB item, so that comes first where it can
         give most of them; what it does not give is asked for. It may be a moment behind: then the item is
-        written with its old condition, which fails, and counts as fired.
+        written with its old condition, which fails, and counts as fired. A marker that is neither the ledger's
+        nor what this run writes over that may be an older one still, which proves nothing: it is asked for too.
         """
         context, source = self._context, self._context.source
         names = context.spec.keys.names
@@ -85,9 +86,17 @@ class Readers:
             read_again = partial(self._read_once, page.segment, page.start, page.counts.scanned)
             read = await context.read_patiently(page.segment, read_again)
             found = {identity(names, item): item for item in read.items}
-        missing = [item for item in page.items if identity(names, item) not in found]
-        found.update(await context.look_up(page.segment, missing))
+        unclear = [item for item in page.items if not self._is_clear(item, found.get(identity(names, item)))]
+        for item in unclear:
+            found.pop(identity(names, item), None)
+        found.update(await context.look_up(page.segment, unclear))
         return found
+
+    def _is_clear(self, item: Item, seen: Item | None) -> bool:
+        """Whether an eventually consistent read of `item` of the ledger tells what has become of it."""
+        marker = self._context.spec.marker
+        before = item.get(marker.attribute)
+        return seen is not None and seen.get(marker.attribute) in (before, marker.next(before))
 
     async def _read_segment(self, segment: int, slots: anyio.Semaphore) -> bool:
         """Read a segment to its end. Returns False if the user's limit came first."""
