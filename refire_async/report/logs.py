@@ -221,7 +221,9 @@ class EventLog:
             self._logger.warning("run.waiting", reason=event.reason, since_s=round(event.since_s, 1))
 
     def _process_replaced(self, event: ProcessReplaced) -> None:
-        self._logger.warning("process.replaced", index=event.index, hint="its segments go on in a new process")
+        self._logger.warning(
+            "process.replaced", index=event.index, hint="its segments go on in a new process"
+        )
 
     def _stopping(self, event: Stopping) -> None:
         self._logger.warning("run.stopping", reason=event.reason)
