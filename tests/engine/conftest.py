@@ -1,0 +1,66 @@
+"""The engine against a sandbox in the same loop, in virtual time."""
+
+import functools
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pytest
+
+from refire_async import engine
+from refire_async.events import Event
+from refire_async.model.run import Result
+from refire_async.pipeline import StopRequest
+from refire_async.settings import ResumeSettings, RunSettings
+from tests.support.inprocess import InProcess
+from tests.support.virtual_time import VIRTUAL_TIME
+
+Service: TypeAlias = Callable[..., InProcess]
+
+
+@pytest.fixture
+def anyio_backend() -> object:
+    return VIRTUAL_TIME
+
+
+@pytest.fixture
+def service(monkeypatch: pytest.MonkeyPatch) -> Service:
+    """Makes the DynamoDB that the engine finds: tables as `table_spec` gives them."""
+
+    def make(*tables: dict[str, Any], **options: Any) -> InProcess:
+        made = InProcess(*tables, **options)
+        monkeypatch.setattr(engine, "open_session", made.open_session)
+        return made
+
+    return make
+
+
+class Runs:
+    """Runs of the engine with one checkpoint."""
+
+    def __init__(self, checkpoint: Path) -> None:
+        self.checkpoint = checkpoint
+        self.events: list[Event] = []
+
+    async def run(self, stop: StopRequest | None = None, **settings: Any) -> Result:
+        """`refire run` on table `orders`."""
+        asked = RunSettings(**{"table": "orders", "checkpoint": self.checkpoint, **settings})
+        return await self._sit(functools.partial(engine.run, asked), stop)
+
+    async def resume(self, stop: StopRequest | None = None, **settings: Any) -> Result:
+        """`refire resume`."""
+        asked = ResumeSettings(**{"checkpoint": self.checkpoint, **settings})
+        return await self._sit(functools.partial(engine.resume, asked), stop)
+
+    async def _sit(self, sitting: Callable[..., Awaitable[Result]], stop: StopRequest | None) -> Result:
+        self.events = []
+        return await sitting(emit=self.events.append, stop=stop or StopRequest())
+
+    def of(self, kind: type[Any]) -> list[Any]:
+        """Events of the last sitting of this kind."""
+        return [event for event in self.events if isinstance(event, kind)]
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Runs:
+    return Runs(tmp_path / "run.refire")
