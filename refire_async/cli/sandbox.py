@@ -7,7 +7,7 @@ import click
 from refire_async.cli import options
 from refire_async.cli.boundary import print_result
 from refire_async.cli.help import Command
-from refire_async.cli.params import ExistingFile, Number, Whole, Word
+from refire_async.cli.params import ExistingFile, Whole, Word
 from refire_async.errors import UsageError
 
 
@@ -46,8 +46,8 @@ from refire_async.errors import UsageError
 @options.option(
     "Sandbox",
     "--split-after",
-    Number("S", "--split-after 60"),
-    "Seconds of heat after which a partition splits.",
+    Word("S", r"[0-9]+(\.[0-9]+)?|never", "seconds above 0, or never", "for example --split-after 60"),
+    "Seconds of heat after which a partition splits, or never; default 600.",
 )
 @options.option(
     "Sandbox",
@@ -67,8 +67,9 @@ def command(**given: Any) -> int:
     from refire_async.sandbox.process import SandboxError, run  # noqa: PLC0415
 
     chosen = {name: value for name, value in given.items() if value is not None}
-    if "burst_seconds" in chosen:
-        chosen["burst_seconds"] = float(chosen["burst_seconds"])
+    for name in ("burst_seconds", "split_after"):
+        if chosen.get(name, "never") != "never":
+            chosen[name] = float(chosen[name])
     files = {"tables_file": chosen.pop("tables", None), "faults_file": chosen.pop("faults", None)}
     try:
         if "latency" in chosen:

@@ -6,7 +6,7 @@ import dataclasses
 import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 
@@ -20,7 +20,7 @@ class SandboxConfig:
 
     Every value is plain JSON data; ``faults`` and ``tables`` hold the parsed content of the files of the same
     name (see docs/sandbox.md). ``port`` 0 takes any free port. ``partitions`` and ``split_after`` (seconds
-    of sustained heat) are decided by the capacity model where they are None. ``latency`` is written as
+    of sustained heat, or "never") are decided by the capacity model where they are None. ``latency`` is written as
     ``5ms`` or ``lognormal:5ms,0.5``. ``gzip`` compresses answers of 1 KB and more for clients that ask for it, as
     the service does. Call ``validate`` before use.
     """
@@ -29,7 +29,7 @@ class SandboxConfig:
     port: int = 0
     burst_seconds: float = 300.0
     partitions: int | None = None
-    split_after: float | None = None
+    split_after: float | Literal["never"] | None = None
     latency: str | None = None
     faults: Mapping[str, Any] | None = None
     tables: tuple[Mapping[str, Any], ...] = ()
@@ -69,8 +69,10 @@ class SandboxConfig:
             raise ValueError(f"burst seconds: {self.burst_seconds} is not between 0 and 86400")
         if self.partitions is not None and not 1 <= self.partitions <= 100_000:
             raise ValueError(f"partitions: {self.partitions} is not between 1 and 100000")
-        if self.split_after is not None and not self.split_after > 0:
-            raise ValueError(f"split after: {self.split_after} seconds is not more than 0")
+        if not (self.split_after is None or self.split_after == "never" or self.split_after > 0):
+            raise ValueError(
+                f"split after: {self.split_after} seconds is not more than 0; use never to turn it off"
+            )
         if self.latency is not None:
             parse_latency(self.latency)
         if self.faults is not None:

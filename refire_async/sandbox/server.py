@@ -100,15 +100,21 @@ def _execute(operation: Operation, session: Session, parameters: Any) -> bytes:
     return orjson.dumps(operation(session, parameters))
 
 
+def capacity_settings(config: SandboxConfig) -> CapacitySettings:
+    """Settings of the capacity model: its defaults, but for what ``config`` says. Raises ``ValueError``."""
+    settings = CapacitySettings(burst_seconds=config.burst_seconds)
+    if config.split_after is not None:
+        split_after = None if config.split_after == "never" else config.split_after
+        settings = dataclasses.replace(settings, split_after=split_after)
+    return settings.validate()
+
+
 def build_handler(config: SandboxConfig) -> Handler:
     """The handler of a new sandbox with the tables, latency and faults of ``config``.
 
     Raises ``ValueError`` with one line for each thing that is wrong.
     """
-    settings = CapacitySettings(burst_seconds=config.burst_seconds)
-    if config.split_after is not None:
-        settings = dataclasses.replace(settings, split_after=config.split_after)
-    database = Database(settings=settings.validate(), partitions=config.partitions)
+    database = Database(settings=capacity_settings(config), partitions=config.partitions)
     load_tables(database, config.tables)
     latency = None if config.latency is None else parse_latency(config.latency)
     chaos = Chaos(database, latency=latency, seed=config.seed)

@@ -112,6 +112,8 @@ BAD: dict[str, tuple[tuple[str, ...], dict[str, str], str]] = {
     "sandbox on no port": (("sandbox", "--port", "70000"), {}, "--port"),
     "sandbox with odd latency": (("sandbox", "--latency", "slow"), {}, "atency"),
     "sandbox with negative burst": (("sandbox", "--burst-seconds", "-1"), {}, "--burst-seconds"),
+    "sandbox that splits at once": (("sandbox", "--split-after", "0"), {}, "split after: 0.0 seconds"),
+    "sandbox that splits some day": (("sandbox", "--split-after", "often"), {}, "--split-after"),
     "sandbox with odd tables": (("sandbox", "--tables", __file__), {}, "not valid JSON"),
     "demo of no items": (("demo", "--items", "0"), {}, "--items"),
     "demo of an argument": (("demo", "fast"), {}, "see refire demo --help"),

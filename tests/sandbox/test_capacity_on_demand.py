@@ -7,11 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from refire_async.sandbox.capacity.peaks import PeakTracker
-from refire_async.sandbox.capacity.quotas import quota_excess
 from refire_async.sandbox.capacity.reasons import Reason
 from refire_async.sandbox.capacity.settings import CapacitySettings
-from refire_async.sandbox.capacity.specs import ArmSpec, OnDemand, Provisioned
-from tests.sandbox.capacity_support import NO_BURST, hammer, make, uniform, writes
+from refire_async.sandbox.capacity.specs import ArmSpec, OnDemand
+from tests.sandbox.capacity_support import hammer, make, uniform, writes
 
 CALM = CapacitySettings(split_after=None)
 
@@ -137,17 +136,3 @@ def test_peak_agrees_with_a_naive_model(traffic: list, window: int, delay: int) 
         now = second
         expected = max((total / window for end, total in windows if end + delay <= now), default=0)
         assert tracker.peak(now) == pytest.approx(expected)
-
-
-def test_quota_of_provisioning() -> None:
-    """What is above the quota of a table, an index or the account is refused in one line; the rest is not."""
-    settings = CapacitySettings()
-    full = Provisioned(40_000, 40_000)
-    assert quota_excess([full], [full], settings) is None
-    assert quota_excess([Provisioned(1, 40_001)], [], settings) == (
-        "40001 write capacity units are above the quota of 40000 of a table or index"
-    )
-    assert quota_excess([full, Provisioned(1, 1)], [full], settings) == (
-        "80001 read capacity units in all are above the account's quota of 80000"
-    )
-    assert quota_excess([Provisioned(40_001, 1)], [], NO_BURST) is not None

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import anyio
 import anyio.to_thread
@@ -13,6 +14,7 @@ import orjson
 import pytest
 
 from refire_async.sandbox import SandboxConfig, SandboxError, SandboxProcess, start_sandbox
+from refire_async.sandbox.server import capacity_settings
 from tests.sandbox.server_support import client, schema
 
 
@@ -107,13 +109,20 @@ def test_a_host_that_others_can_reach_is_warned_about() -> None:
         assert b"warning: the sandbox listens on 0.0.0.0" in server.stderr.read()
 
 
+@pytest.mark.parametrize(("given", "seconds"), [(None, 600.0), (2.5, 2.5), ("never", None)])
+def test_splitting_for_heat_can_be_turned_off(given: Any, seconds: float | None) -> None:
+    """What is said of splits reaches the capacity model, across the process boundary; unsaid it is ten minutes."""
+    config = SandboxConfig(split_after=given).validate()
+    assert capacity_settings(SandboxConfig.from_json(config.to_json())).split_after == seconds
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
         ({"port": 70_000}, "port: 70000 is not between 0 and 65535"),
         ({"burst_seconds": -1}, "burst seconds: -1 is not between 0 and 86400"),
         ({"partitions": 0}, "partitions: 0 is not between 1 and 100000"),
-        ({"split_after": 0.0}, "split after: 0.0 seconds is not more than 0"),
+        ({"split_after": 0.0}, "split after: 0.0 seconds is not more than 0; use never to turn it off"),
         ({"latency": "soon"}, "latency 'soon': 'soon' is not a time like 5ms"),
         ({"faults": {"faults": [{"kind": "meteor"}]}}, "the list of kinds has no 'meteor'"),
     ],

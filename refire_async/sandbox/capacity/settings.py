@@ -40,9 +40,11 @@ class CapacitySettings:
         Seconds over which traffic is averaged to find its peak (undocumented).
     ``quota_write_units``, ``quota_read_units``
         Per-table quota of a Region, for each table and each index by itself (Developer Guide: Quotas). On-demand
-        traffic above it is throttled with AccountLimitExceeded; provisioning above it is refused.
+        traffic above it is throttled with AccountLimitExceeded; any throughput can be provisioned, as if the quota
+        had been raised.
     ``account_write_units``, ``account_read_units``
-        What all provisioned tables and indexes of an account may add up to (Developer Guide: Quotas).
+        What all provisioned tables and indexes of an account may add up to (Developer Guide: Quotas). DescribeLimits
+        tells it; nothing enforces it.
     ``key_range_error``
         Exception type that carries KeyRangeThroughputExceeded. The Developer Guide's diagnosis page says
         ProvisionedThroughputExceededException, its GSI page and the BatchWriteItem API ThrottlingException.
