@@ -28,8 +28,11 @@ async def conclude(store: Store, saved: SavedRun, stop: StopRequest, *, done: bo
             status, code, reason = "dry-run", ExitCode.COMPLETE, None
     elif counts.failed:
         path = store.path.with_name(store.path.name + ".failed.jsonl")
-        await to_thread.run_sync(_write_failures, path, store)
-        failed_keys = str(path)
+        try:
+            await to_thread.run_sync(_write_failures, path, store)
+            failed_keys = str(path)
+        except OSError as error:  # the run itself went as it went
+            reason = reason or f"the failed keys cannot be written to {path}: {error.strerror}"
     if code is ExitCode.REFUSED:
         status = "failed"
     summary = Summary(

@@ -142,7 +142,8 @@ async def _specify(session: Session, settings: RunSettings) -> tuple[RunSpec, Ta
     """What the run is, checked against the table."""
     table = await _describe(session, settings.table)
     attribute = settings.marker_attribute or DEFAULT_ATTRIBUTE[settings.marker]
-    preflight.check_marker(table, attribute)
+    ttl_attribute = await session.control.ttl_attribute(table.name)
+    preflight.check_marker(table, attribute, ttl_attribute)
     selection = preflight.select(table, settings.choice)
     kinesis = () if table.stream.enabled else await session.control.kinesis_destinations(table.name)
     preflight.refuse(preflight.findings(table, kinesis), settings.ignore)
@@ -159,7 +160,7 @@ async def _specify(session: Session, settings: RunSettings) -> tuple[RunSpec, Ta
         selection=selection,
         marker=Marker(settings.marker, attribute, run_id),
         total_segments=segments,
-        ttl_attribute=await session.control.ttl_attribute(table.name),
+        ttl_attribute=ttl_attribute,
     )
     return spec, table
 

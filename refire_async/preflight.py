@@ -64,8 +64,13 @@ def refuse(found: Iterable[Finding], ignored: frozenset[str]) -> None:
             raise RefusedError(finding.message, finding.action)
 
 
-def check_marker(table: Table, attribute: str) -> None:
+def check_marker(table: Table, attribute: str, ttl_attribute: str | None = None) -> None:
     """Refuse a marker that cannot be changed freely. Raises UsageError."""
+    if attribute == ttl_attribute:
+        raise UsageError(
+            f"marker attribute {attribute} is what table {table.name} expires items by",
+            "name another one with --marker-attribute",
+        )
     if attribute in table.keys.names:
         raise UsageError(
             f"marker attribute {attribute} is a key of table {table.name}",
