@@ -34,6 +34,11 @@ class _Resource:
         self.ratio = 1.0
         self.learned = False
 
+    @property
+    def affordable(self) -> float:
+        """Estimated units per second that it allows."""
+        return self.limiter.rate / max(self.ratio, 1e-9)
+
     def learn(self, estimate: float, actual: float) -> None:
         if estimate <= 0:
             return
@@ -119,6 +124,11 @@ class WriteBudget:
         """Give back a grant of which nothing was consumed (a refused write costs no units)."""
         for name, units in reservation.granted.items():
             self._resources[name].limiter.settle(units, 0.0)
+
+    @property
+    def scarcest(self) -> str:
+        """The resource that bounds the run just now: what is refused without a reason is most likely its."""
+        return min(self._resources, key=lambda name: self._resources[name].affordable)
 
     def throttled(self, resource: str, now: float) -> str | None:
         """The service refused a write for lack of `resource`. Returns whose rate was lowered, if one was."""

@@ -209,7 +209,7 @@ class Workers:
         if not shared:
             self._queue.refused(batch)
             if not reasons and self._queue.is_shared():
-                shared = {TABLE}
+                shared = {context.write_budget.scarcest}
         delay = throttle_delay(1, context.draw)
         name, resource = (reasons[0].reason, reasons[0].resource) if reasons else (code, "")
         context.emit(Throttled(segment, len(batch.items), name, resource, lane_only=not shared))

@@ -229,3 +229,12 @@ def test_a_page_is_at_least_one_item_and_at_most_what_was_asked(rate: float, ite
     items = ReadBudget(rate).page_limit(item_rcu, largest)
     assert 1 <= items <= largest
     assert items == 1 or items * item_rcu <= rate * 2 * BURST_S * 1.000001
+
+
+async def test_the_scarcest_resource_is_the_one_that_bounds_the_run():
+    """By rate and by price: what is refused without a reason is most likely its."""
+    budget = WriteBudget({TABLE: 1_000.0, "g": 400.0})
+    assert budget.scarcest == "g"
+    # The index is touched by every tenth item only.
+    budget.settle(await budget.reserve(10.0, 10), arms(11.0, g=1.0))
+    assert budget.scarcest == TABLE
