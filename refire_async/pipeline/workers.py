@@ -215,7 +215,8 @@ class Workers:
         context.emit(Throttled(segment, len(batch.items), name, resource, lane_only=not shared))
         now = anyio.current_time()
         for scarce in shared:
-            if lowered := context.write_budget.throttled(scarce, now):
+            lowered = context.write_budget.throttled(scarce, now)
+            if lowered is not None:
                 context.emit(RateChanged(*context.write_budget.rates()[lowered], name))
         self._queue.put_back(batch, delay)
         self._lose_patience(code)
