@@ -258,9 +258,18 @@ async def test_a_refusal_for_good_stops_the_run_in_order(store: Store, whole: bo
     assert counts_of(store).settled == counts_of(store).scanned == 120
 
 
-async def test_throttling_of_the_table_lowers_the_shared_rate_and_it_comes_back(store: Store):
-    """Both are told, with the resource that is scarce."""
-    reason = ThrottlingReason("IndexWriteProvisionedThroughputExceeded", f"{ARN}/index/g")
+@pytest.mark.parametrize(
+    "reason",
+    [
+        ThrottlingReason("TableWriteProvisionedThroughputExceeded", ARN),
+        ThrottlingReason("TableWriteAccountLimitExceeded", ARN),
+        ThrottlingReason("TableWriteMaxOnDemandThroughputExceeded", ARN),
+        ThrottlingReason("IndexWriteProvisionedThroughputExceeded", f"{ARN}/index/g"),
+        ThrottlingReason("IndexWriteProvisionedThroughputExceeded", f"{ARN}/index/unknown"),
+    ],
+)
+async def test_throttling_lowers_the_shared_rate_and_it_comes_back(store: Store, reason: ThrottlingReason):
+    """Both are told, with the reason and the resource that is scarce."""
     async with world_of(3_000) as world:
         calls = 0
 
