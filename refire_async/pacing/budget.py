@@ -101,27 +101,26 @@ class WriteBudget:
     def settle(self, reservation: Reservation, consumed: Consumed | None, refused: int = 0) -> Wcu:
         """Correct `reservation` by the reply and return the units of all resources.
 
-        `refused` members of the batch were throttled: they cost nothing and tell nothing of the price of the
-        others. `consumed` is None where the backend reports nothing; the estimate of the others stands then.
+        `refused` members of the batch were throttled. They cost nothing and tell nothing of the price of the
+        others, but their part of the grant is spent all the same: given back it would be sent again at once, so
+        that a table that takes half is asked for twice as much. `consumed` is None where the backend reports
+        nothing; the estimate of the others stands then.
         """
         share = 1.0 - refused / reservation.items
         if consumed is None:
-            spent = {name: units * share for name, units in reservation.granted.items()}
-            for name, units in spent.items():
-                self._resources[name].limiter.settle(reservation.granted[name], units)
-            return Wcu(sum(spent.values()))
+            return Wcu(sum(reservation.granted.values()) * share)
         # What failed members cost is in the total and in no arm, and local indexes spend the table's units:
         # so the table's part is whatever no global index accounts for.
         actual = {name: consumed.arms.get(name, 0.0) for name in self._resources if name != TABLE}
         actual[TABLE] = consumed.total - sum(actual.values())
         for name, units in actual.items():
             resource = self._resources[name]
-            resource.limiter.settle(reservation.granted[name], units)
+            resource.limiter.settle(reservation.granted[name] * share, units)
             resource.learn(reservation.estimate * share, units)
         return Wcu(consumed.total)
 
     def release(self, reservation: Reservation) -> None:
-        """Give back a grant of which nothing was consumed (a refused write costs no units)."""
+        """Give back a grant of which nothing was consumed. Not for throttled writes: see `settle`."""
         for name, units in reservation.granted.items():
             self._resources[name].limiter.settle(units, 0.0)
 

@@ -118,7 +118,6 @@ class Workers:
         budget = self._context.write_budget
         match error.disposition:
             case Disposition.THROTTLED:
-                budget.release(reservation)
                 self._throttled(batch, error.code, error.reasons)
             case Disposition.RETRY | Disposition.UNKNOWN:
                 batch.in_doubt = batch.in_doubt or error.disposition is Disposition.UNKNOWN
