@@ -82,7 +82,7 @@ SCENARIO = Scenario(
     question="Which numbers of segments and workers are fast, whatever the items' size and the latency?",
     full=Parameters(),
     quick=Parameters(
-        segments=(1, 8, 64), workers=(4, 16, 64), item_bytes=(1_000,), latencies_ms=(2, 20), items=8_000
+        segments=(4, 32), workers=(4, 16, 64), item_bytes=(1_000,), latencies_ms=(2, 20), items=8_000
     ),
     run=run,
     table=table,

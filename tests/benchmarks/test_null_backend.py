@@ -1,6 +1,8 @@
 """The null backend: right enough for every client, and an honest counter."""
 
 import os
+import subprocess
+import sys
 import time
 
 import orjson
@@ -18,7 +20,7 @@ from benchmarks.framework.null_backend import (
     scan_page,
     segment_range,
 )
-from benchmarks.framework.process import choose_cores, cpu_seconds
+from benchmarks.framework.process import Child, choose_cores, cpu_seconds, memory, tree
 
 
 @settings(deadline=None)  # the first example prepares a block
@@ -139,3 +141,21 @@ def test_cores() -> None:
     assert choose_cores(frozenset({3})).client is None
     chosen = choose_cores(frozenset({0, 1, 5}))
     assert (chosen.client, chosen.server) == (frozenset({5}), frozenset({1}))
+
+
+def test_a_process_and_its_descendants() -> None:
+    """Children of children are found, so that the work of all processes of a program counts; nobody else's is."""
+    inner = "import sys; sys.stdin.read()"
+    outer = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {inner!r}]); print(); sys.stdin.read()"
+    command = [sys.executable, "-u", "-c", outer]
+    with Child(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.process.stdout is not None
+        child.process.stdout.readline()
+        members = tree(child.pid)
+        assert members[0] == child.pid
+        assert len(members) == 2
+        assert sum(map(memory, members)) > memory(child.pid) > 1 << 20
+        assert os.getpid() not in members
+        assert child.process.stdin is not None
+        child.process.stdin.close()
+        assert child.wait(30).code == 0
