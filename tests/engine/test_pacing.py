@@ -1,0 +1,155 @@
+"""Budgets end to end: the engine against the sandbox's own model of capacity, on one virtual clock.
+
+The sandbox counts what it has accepted and refused by itself; it knows nothing of the engine's budgets.
+"""
+
+from typing import Any
+
+import anyio
+import pytest
+
+from refire_async.errors import ExitCode
+from refire_async.events import RateChanged
+from refire_async.pipeline import StopRequest
+from refire_async.settings import Budget, Tuning
+from tests.engine.conftest import Runs, Service
+from tests.support.inprocess import WRITES, InProcess, table_spec
+
+
+def provisioned(write: int, read: int = 5_000, **more: Any) -> dict[str, Any]:
+    throughput = {"ReadCapacityUnits": read, "WriteCapacityUnits": write}
+    return table_spec(BillingMode="PROVISIONED", ProvisionedThroughput=throughput, **more)
+
+
+def generated(count: int, size: int | None = None) -> dict[str, Any]:
+    spec: dict[str, Any] = {"Count": count, "HashPrefix": "k"}
+    return {"Generate": spec if size is None else {**spec, "ItemBytes": size}}
+
+
+class Meter:
+    """Statements sent by time: what a window of any second has seen."""
+
+    def __init__(self, db: InProcess) -> None:
+        self.sent: list[tuple[float, int]] = []
+        db.watch = self._count
+
+    def _count(self, operation: str, request: dict[str, Any]) -> None:
+        if operation in WRITES:
+            self.sent.append((anyio.current_time(), len(request.get("Statements", [0]))))
+
+    def highest(self) -> int:
+        return max(
+            sum(items for at, items in self.sent[first:] if at < begin + 1.0)
+            for first, (begin, _) in enumerate(self.sent)
+        )
+
+    def seconds(self) -> float:
+        return self.sent[-1][0] - self.sent[0][0]
+
+
+@pytest.mark.parametrize("wcu", [100, 1_000])
+async def test_the_whole_budget_and_no_more(service: Service, runs: Runs, wcu: int):
+    """Capacity equal to the budget, burst off, so that buckets begin empty: 97% used, hardly a throttled attempt."""
+    items = wcu * 12
+    db = service(provisioned(wcu, **generated(items)), burst_seconds=0.0)
+    meter = Meter(db)
+    result = await runs.run(budget=Budget(wcu_percent=100.0))
+    assert (result.exit_code, result.summary.counts.touched) == (ExitCode.COMPLETE, items)
+    assert meter.highest() <= wcu * 1.1
+    assert items / meter.seconds() >= wcu * 0.97
+    assert result.summary.throttled <= items * 0.01
+
+
+async def test_a_share_of_the_capacity_leaves_the_rest_to_others(service: Service, runs: Runs):
+    db = service(provisioned(500, **generated(2_000)), burst_seconds=0.0)
+    meter = Meter(db)
+    result = await runs.run()  # 80%
+    assert meter.highest() <= 440
+    assert 2_000 / meter.seconds() >= 400 * 0.97
+    assert result.summary.throttled <= 10
+
+
+async def test_items_of_many_units_are_paid_for(service: Service, runs: Runs):
+    """8 KB each: nine units with the marker. The price is learned from the first replies on."""
+    db = service(provisioned(900, read=50_000, **generated(1_000, 8_300)), burst_seconds=0.0)
+    meter = Meter(db)
+    result = await runs.run(budget=Budget(wcu_percent=100.0))
+    assert result.summary.wcu == 9_000.0
+    assert meter.highest() * 9 <= 900 * 1.1
+    assert 9_000 / meter.seconds() >= 900 * 0.95
+    assert result.summary.throttled <= 20
+
+
+async def test_the_scarcest_index_rules(service: Service, runs: Runs):
+    """It projects the marker and has a quarter of the table's capacity: the run settles there and says so."""
+    index = {
+        "IndexName": "small",
+        "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+        "Projection": {"ProjectionType": "ALL"},
+        "ProvisionedThroughput": {"ReadCapacityUnits": 10, "WriteCapacityUnits": 250},
+    }
+    db = service(provisioned(1_000, GlobalSecondaryIndexes=[index], **generated(2_000)), burst_seconds=0.0)
+    meter = Meter(db)
+    result = await runs.run(budget=Budget(wcu_percent=100.0))
+    assert runs.events[0].bound_by == "index small"
+    assert result.summary.counts.touched == 2_000
+    assert meter.highest() <= 275
+    assert result.summary.throttled <= 20
+    assert result.summary.wcu == 4_000.0
+
+
+async def test_items_a_second_for_a_slow_consumer(service: Service, runs: Runs):
+    db = service(provisioned(10_000, **generated(400)))
+    meter = Meter(db)
+    await runs.run(budget=Budget(max_rate=50.0))
+    assert meter.highest() <= 55
+    assert 400 / meter.seconds() >= 50 * 0.95
+
+
+async def test_capacity_that_is_taken_away_is_followed_down_without_failing_an_item(
+    service: Service, runs: Runs
+):
+    """Halved by somebody while the run works: slower, throttled for a while, but complete."""
+    db = service(provisioned(1_000, **generated(10_000)), burst_seconds=0.0)
+    meter = Meter(db)
+    async with anyio.create_task_group() as tasks:
+
+        async def halve() -> None:
+            await anyio.sleep(3.0)
+            half = {"ReadCapacityUnits": 5_000, "WriteCapacityUnits": 500}
+            db("UpdateTable", TableName="orders", ProvisionedThroughput=half)
+
+        tasks.start_soon(halve)
+        result = await runs.run(budget=Budget(wcu_percent=100.0))
+    assert (result.exit_code, result.summary.counts.touched) == (ExitCode.COMPLETE, 10_000)
+    assert any(event.wcu < event.ceiling for event in runs.of(RateChanged))
+    # 3 s at 1,000 and the rest at 500, most of that used, with few attempts in vain.
+    assert meter.seconds() <= 3.0 + 7_000 / 500 / 0.85
+    assert result.summary.throttled <= 700
+    assert meter.highest() <= 1_100
+    assert set(db.fired("orders").values()) == {1}
+
+
+async def test_a_read_budget_holds_back_reading(service: Service, runs: Runs):
+    """1,000 items of 1 KB are 125 units: at 25 a second it takes five seconds."""
+    service(provisioned(100_000, **generated(1_000, 1_024)))
+    begin = anyio.current_time()
+    result = await runs.run(budget=Budget(max_rcu=25.0))
+    assert anyio.current_time() - begin == pytest.approx(5.0, rel=0.25)
+    assert result.summary.rcu <= 125 * 1.25
+
+
+async def test_a_stop_is_felt_at_once_however_small_the_budget(service: Service, runs: Runs):
+    service(provisioned(1, **generated(50)), burst_seconds=0.0)
+    stop = StopRequest()
+    async with anyio.create_task_group() as tasks:
+
+        async def ask() -> None:
+            await anyio.sleep(7.0)
+            stop.request("interrupted")
+
+        tasks.start_soon(ask)
+        begin = anyio.current_time()
+        result = await runs.run(stop, tuning=Tuning(workers=8))
+    assert anyio.current_time() - begin < 7.2
+    assert 1 <= result.summary.counts.touched <= 8
