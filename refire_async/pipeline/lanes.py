@@ -14,6 +14,10 @@ from refire_async.pacing.lane_rate import LaneRate
 
 FEW_LANES = 3
 
+MOST_KNOWN = 256
+"""Lanes whose pace is remembered. A lane that is throttled to its end is never told that it has ended; beyond this
+many, those without work are forgotten. Readers have 32 at work at once."""
+
 
 @dataclass(slots=True)
 class Batch:
@@ -134,7 +138,12 @@ class Lanes:
         return rest
 
     def _lane_if_any(self, segment: int) -> Lane:
-        return self._lanes.setdefault(segment, Lane(segment))
+        lane = self._lanes.get(segment)
+        if lane is None:
+            if len(self._lanes) >= MOST_KNOWN:
+                self._lanes = {known.segment: known for known in self._turns}
+            lane = self._lanes[segment] = Lane(segment)
+        return lane
 
     def _lane(self, segment: int) -> Lane:
         lane = self._lane_if_any(segment)

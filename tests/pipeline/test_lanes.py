@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from refire_async.pipeline.lanes import Batch, Lanes
+from refire_async.pipeline.lanes import MOST_KNOWN, Batch, Lanes
 from tests.support.checkpoints import item, page
 
 SEGMENTS = 4
@@ -191,3 +191,23 @@ def test_a_lane_without_work_is_forgotten_when_its_last_write_went_well():
         assert lanes.take(0.0, lambda _: 25) is not None
         lanes.accepted(segment, 1.0, 0.0)
     assert lanes._lanes == {}
+
+
+def test_lanes_that_were_throttled_to_their_end_are_forgotten():
+    """A million segments pass through a run; the memory of their paces must not grow with them."""
+    lanes = Lanes()
+    for segment in range(2_000):
+        now = segment * 0.1
+        lanes.add_page(page(segment, [item("a")], segment=segment))
+        batch = lanes.take(now, lambda _: 25)
+        assert batch is not None
+        lanes.refused(segment, now)
+        lanes.accepted(segment, 1.0, now + 0.05)
+    assert len(lanes._lanes) <= MOST_KNOWN
+
+
+def test_lanes_with_work_are_never_forgotten():
+    lanes = Lanes()
+    for segment in range(2 * MOST_KNOWN):
+        lanes.add_page(page(segment, [item(segment)], segment=segment))
+    assert len(lanes.drain()) == 2 * MOST_KNOWN
