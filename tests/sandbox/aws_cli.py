@@ -44,6 +44,10 @@ def ensure_aws_cli() -> Path:
 def _run(*command: str) -> None:
     try:
         subprocess.run(command, check=True, capture_output=True, timeout=_INSTALL_TIMEOUT_S)
+    except subprocess.TimeoutExpired as error:
+        raise AwsCliUnavailableError(
+            f"AWS CLI {VERSION} was not installed in {_INSTALL_TIMEOUT_S:.0f} s: check the access to PyPI"
+        ) from error
     except subprocess.CalledProcessError as error:
         said = " ".join(error.stderr.decode(errors="replace").split())[-300:]
         raise AwsCliUnavailableError(f"AWS CLI {VERSION} cannot be installed: {said}") from error
