@@ -10,23 +10,28 @@ _BEGINS = re.compile(r"^begins_with\s+(.+)$", re.DOTALL | re.IGNORECASE)
 _BETWEEN = re.compile(r"^between\s+(.+?)\s+and\s+(.+)$", re.DOTALL | re.IGNORECASE)
 
 
-def sort_key_condition(text: str, placeholder: str, key_type: str) -> tuple[str, dict[str, AttributeValue]]:
+def sort_key_condition(
+    text: str, placeholder: str, key_type: str, value_prefix: str = ":sk"
+) -> tuple[str, dict[str, AttributeValue]]:
     """The condition as a part of a KeyConditionExpression on `placeholder`, and the values that it names.
+
+    Placeholders of values are `value_prefix` and a digit.
 
     Raises UsageError if it is none of `= < <= > >= VALUE`, `begins_with VALUE`, `between VALUE and VALUE`.
     """
     text = text.strip()
+    first, second = f"{value_prefix}1", f"{value_prefix}2"
     if match := _BETWEEN.match(text):
         low, high = (typed_value(part, key_type) for part in match.groups())
-        return f"{placeholder} BETWEEN :sk1 AND :sk2", {":sk1": low, ":sk2": high}
+        return f"{placeholder} BETWEEN {first} AND {second}", {first: low, second: high}
     if match := _BEGINS.match(text):
         if key_type == "N":
             raise UsageError(
                 "begins_with does not work on a sort key of type N", "use between or a comparison"
             )
-        return f"begins_with({placeholder}, :sk1)", {":sk1": typed_value(match[1], key_type)}
+        return f"begins_with({placeholder}, {first})", {first: typed_value(match[1], key_type)}
     if match := _COMPARISON.match(text):
-        return f"{placeholder} {match[1]} :sk1", {":sk1": typed_value(match[2], key_type)}
+        return f"{placeholder} {match[1]} {first}", {first: typed_value(match[2], key_type)}
     raise UsageError(
         f"--sort-key-condition {text!r} is not understood",
         "write 'begins_with X', 'between X and Y', or one of = < <= > >= and a value",

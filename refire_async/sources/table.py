@@ -85,16 +85,19 @@ def query_source(
     request = _request(table, selection, attributes)
     names: dict[str, str] = request["ExpressionAttributeNames"]
     values: dict[str, AttributeValue] = dict(request.get("ExpressionAttributeValues", {}))
-    names["#hk"] = keys.hash_name
-    values[":hk"] = selection.key_value or {}
-    condition = "#hk = :hk"
+    own = _own_prefix(selection)
+    names[f"#{own}h"] = keys.hash_name
+    values[f":{own}h"] = selection.key_value or {}
+    condition = f"#{own}h = :{own}h"
     if (
         selection.sort_key_condition is not None
         and keys.range_name is not None
         and keys.range_type is not None
     ):
-        names["#sk"] = keys.range_name
-        part, more = sort_key_condition(selection.sort_key_condition, "#sk", keys.range_type)
+        names[f"#{own}s"] = keys.range_name
+        part, more = sort_key_condition(
+            selection.sort_key_condition, f"#{own}s", keys.range_type, value_prefix=f":{own}"
+        )
         condition += f" AND {part}"
         values.update(more)
     request["KeyConditionExpression"] = condition
@@ -103,8 +106,9 @@ def query_source(
 
 
 def _request(table: str, selection: Selection, attributes: tuple[str, ...]) -> dict[str, Any]:
-    """What Scan and Query have in common. Placeholders of ours cannot meet the user's: see `reserved`."""
-    projected = {f"#rf{n}": name for n, name in enumerate(attributes)}
+    """What Scan and Query have in common."""
+    own = _own_prefix(selection)
+    projected = {f"#{own}{n}": name for n, name in enumerate(attributes)}
     request: dict[str, Any] = {
         "TableName": table,
         "ProjectionExpression": ", ".join(projected),
@@ -118,3 +122,11 @@ def _request(table: str, selection: Selection, attributes: tuple[str, ...]) -> d
         if selection.values:
             request["ExpressionAttributeValues"] = dict(selection.values)
     return request
+
+
+def _own_prefix(selection: Selection) -> str:
+    """What our placeholders begin with and none of the user's does: theirs would silently get another meaning."""
+    prefix = "rf"
+    while any(name[1:].startswith(prefix) for name, _ in (*selection.names, *selection.values)):
+        prefix += "x"
+    return prefix

@@ -89,22 +89,46 @@ async def test_a_query_names_one_hash_key_and_no_segment():
     await source.read(0, None, 20)
     operation, request = wire.asked[0]
     assert operation == "Query"
-    assert request["KeyConditionExpression"] == "#hk = :hk AND #sk BETWEEN :sk1 AND :sk2"
+    assert request["KeyConditionExpression"] == "#rfh = :rfh AND #rfs BETWEEN :rf1 AND :rf2"
     assert request["ExpressionAttributeNames"] == {
         "#rf0": "pk",
         "#rf1": "sk",
         "#rf2": "revision",
-        "#hk": "pk",
-        "#sk": "sk",
+        "#rfh": "pk",
+        "#rfs": "sk",
     }
     assert request["ExpressionAttributeValues"] == {
-        ":hk": {"S": "a' OR '1'='1"},
-        ":sk1": {"N": "1"},
-        ":sk2": {"N": "9"},
+        ":rfh": {"S": "a' OR '1'='1"},
+        ":rf1": {"N": "1"},
+        ":rf2": {"N": "9"},
         ":n": {"N": "3"},
     }
     assert not {"Segment", "TotalSegments", "ConsistentRead"} & set(request)
     assert source.total_segments == 1
+
+
+@pytest.mark.parametrize("theirs", ["rf0", "rfh", "rfs", "rf1", "rfx0", "hk"])
+async def test_placeholders_of_the_user_keep_their_meaning(theirs: str):
+    """Whatever they are called: one that ours took over would select other items without a word."""
+    wire = Scripted(reply())
+    selection = Selection(
+        "query",
+        key_name="pk",
+        key_value={"S": "a"},
+        sort_key_condition="> 5",
+        filter=f"#{theirs} = :{theirs}",
+        names=((f"#{theirs}", "status"),),
+        values=((f":{theirs}", {"S": "new"}),),
+    )
+    await query_source(wire.data, "t", selection, ATTRIBUTES, KEYS, carries_marker=True).read(0, None, 1)
+    request = wire.asked[0][1]
+    names, values = request["ExpressionAttributeNames"], request["ExpressionAttributeValues"]
+    assert (names.pop(f"#{theirs}"), values.pop(f":{theirs}")) == ("status", {"S": "new"})
+    assert sorted(names.values()) == ["pk", "pk", "revision", "sk", "sk"]
+    assert sorted(values.values(), key=str) == [{"N": "5"}, {"S": "a"}]
+    for placeholder in (*names, *values):
+        used = f"{request['KeyConditionExpression']} {request['ProjectionExpression']}"
+        assert placeholder in used
 
 
 async def test_a_query_leaves_the_selection_as_it_is():
