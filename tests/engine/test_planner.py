@@ -1,0 +1,47 @@
+"""What a run chooses for itself."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from refire_async.model.keys import KeySchema
+from refire_async.model.table import Stream, Table, Throughput
+from refire_async.planner import MOST_SEGMENTS, choose_segments, choose_workers
+
+GIB = 1 << 30
+
+
+def table(size_bytes: int) -> Table:
+    keys = KeySchema("pk", "S")
+    return Table(
+        "t", "arn", "id", "ACTIVE", keys, "PROVISIONED", Throughput(), (), Stream(enabled=True), 0, size_bytes
+    )
+
+
+@given(st.integers(0, 10**16), st.floats(0.5, 1e6))
+def test_segments_are_within_what_the_service_takes(size_bytes: int, rate: float):
+    assert 1 <= choose_segments(table(size_bytes), rate) <= MOST_SEGMENTS
+
+
+@given(st.integers(0, 10**13), st.integers(0, 10**13), st.floats(0.5, 1e6), st.floats(0.5, 1e6))
+def test_more_data_or_more_speed_never_means_fewer_segments(one: int, other: int, slow: float, fast: float):
+    small, large = sorted((one, other))
+    slow, fast = sorted((slow, fast))
+    assert choose_segments(table(small), slow) <= choose_segments(table(large), slow)
+    assert choose_segments(table(large), slow) <= choose_segments(table(large), fast)
+
+
+def test_a_large_table_has_a_segment_for_each_gigabyte():
+    assert choose_segments(table(500 * GIB), 1_000.0) == 500
+
+
+def test_a_fast_table_has_lanes_for_all_its_partitions():
+    assert choose_segments(table(GIB), 40_000.0) >= 40
+
+
+@given(st.floats(0.5, 1e6))
+def test_workers_are_enough_for_the_budget_and_bounded(rate: float):
+    """Requests of 20 ms: either the bound is reached or the budget can be used."""
+    for writer, items, most in (("partiql", 25, 64), ("update", 1, 256)):
+        workers = choose_workers(writer, rate)  # type: ignore[arg-type]
+        assert 4 <= workers <= most
+        assert workers == most or workers * items * 50 >= rate

@@ -1,0 +1,167 @@
+"""What a run selects: indexes, one hash key, filters, items that expire. The touch always goes to the table."""
+
+import time
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from refire_async.errors import ExitCode, UsageError
+from refire_async.model.counts import Counts
+from refire_async.settings import Budget, Choice, Tuning
+from tests.engine.conftest import Runs, Service
+from tests.support.inprocess import InProcess, table_spec
+
+
+def index(
+    name: str, *, projection: str = "ALL", include: tuple[str, ...] = (), local: bool = False
+) -> dict[str, Any]:
+    projected: dict[str, Any] = {"ProjectionType": projection}
+    if include:
+        projected["NonKeyAttributes"] = list(include)
+    keys = [("pk", "HASH"), ("day", "RANGE")] if local else [("day", "HASH")]
+    return {
+        "IndexName": name,
+        "KeySchema": [{"AttributeName": key, "KeyType": role} for key, role in keys],
+        "Projection": projected,
+    }
+
+
+def shop(service: Service, **more: Any) -> InProcess:
+    """Two customers of 40 orders each over four days."""
+    types = {"pk": "S", "sk": "N", "day": "S"}
+    spec = table_spec(sort_key=True, **more)
+    spec["AttributeDefinitions"] = [{"AttributeName": n, "AttributeType": t} for n, t in types.items()]
+    if not {"GlobalSecondaryIndexes", "LocalSecondaryIndexes"} & set(more):
+        spec["AttributeDefinitions"].pop()
+    db = service(spec)
+    db.fill(
+        "orders",
+        [
+            {"pk": {"S": customer}, "sk": {"N": str(n)}, "day": {"S": f"d{n % 4}"}, "payload": {"S": "x"}}
+            for customer in ("ann", "bob")
+            for n in range(40)
+        ],
+    )
+    return db
+
+
+def records(*names: str) -> Counter[str]:
+    return Counter(names)
+
+
+@pytest.mark.parametrize(
+    "gsi",
+    [
+        index("by-day"),
+        index("by-day", projection="KEYS_ONLY"),
+        index("by-day", projection="INCLUDE", include=("revision",)),
+        index("by-day", projection="INCLUDE", include=("payload",)),
+    ],
+)
+@pytest.mark.parametrize("whole", [True, False])
+async def test_one_day_or_all_through_an_index(
+    service: Service, runs: Runs, gsi: dict[str, Any], whole: bool
+):
+    """Whatever it projects: just those items fire, once, and a second run counts on from the first."""
+    db = shop(service, GlobalSecondaryIndexes=[gsi])
+    choice = Choice(index="by-day") if whole else Choice(index="by-day", key_value="d2")
+    for number in (1, 2):
+        again = Runs(runs.checkpoint.with_name(f"{number}.refire"))
+        result = await again.run(choice=choice)
+        assert result.exit_code is ExitCode.COMPLETE
+        assert result.summary.counts == Counts(scanned=80 if whole else 20, touched=80 if whole else 20)
+        assert set(db.fired("orders").values()) == {number}
+    touched = [item for item in db.items("orders") if "revision" in item]
+    assert len(touched) == (80 if whole else 20)
+    assert all(whole or item["day"] == {"S": "d2"} for item in touched)
+    assert {item["revision"]["N"] for item in touched} == {"2"}
+
+
+async def test_a_local_index_spends_the_tables_units(service: Service, runs: Runs):
+    db = shop(service, LocalSecondaryIndexes=[index("by-day", local=True)])
+    result = await runs.run(choice=Choice(index="by-day", key_value="ann", sort_key_condition="= d1"))
+    assert result.summary.counts == Counts(scanned=10, touched=10)
+    assert db.fired("orders") == records(*(f"ann/{n}" for n in range(40) if n % 4 == 1))
+    assert result.summary.wcu == 20.0
+
+
+@pytest.mark.parametrize(
+    ("condition", "numbers"),
+    [
+        (None, range(40)),
+        ("between 5 and 9", range(5, 10)),
+        (">= 38", range(38, 40)),
+        ("= 7", range(7, 8)),
+    ],
+)
+async def test_one_hash_key(service: Service, runs: Runs, condition: str | None, numbers: range):
+    db = shop(service)
+    result = await runs.run(choice=Choice(key_name="pk", key_value="bob", sort_key_condition=condition))
+    assert result.summary.counts.touched == len(numbers)
+    assert db.fired("orders") == records(*(f"bob/{n}" for n in numbers))
+
+
+async def test_a_collection_of_many_pages(service: Service, runs: Runs):
+    """A small read budget makes small pages; the query goes on where the last one ended, also after a stop."""
+    db = shop(service)
+    choice = Choice(key_value="ann")
+    await runs.run(choice=choice, budget=Budget(max_rcu=1.0), max_items=17)
+    assert db.fired("orders").total() == 17
+    assert (await runs.run(choice=choice)).exit_code is ExitCode.COMPLETE
+    assert db.fired("orders") == records(*(f"ann/{n}" for n in range(40)))
+
+
+async def test_a_filter_selects_by_what_is_not_read(service: Service, runs: Runs):
+    db = shop(service)
+    choice = Choice(
+        filter="#d = :d AND sk < :n",
+        names=(("#d", "day"),),
+        values=((":d", {"S": "d3"}), (":n", {"N": "20"})),
+    )
+    result = await runs.run(choice=choice, tuning=Tuning(segments=5))
+    assert result.summary.counts == Counts(scanned=10, touched=10)
+    assert db.fired("orders") == records(*(f"{who}/{n}" for who in ("ann", "bob") for n in range(3, 20, 4)))
+
+
+@pytest.mark.parametrize("gsi", [None, index("by-day", projection="KEYS_ONLY")])
+async def test_items_that_have_expired_are_left_to_their_end(
+    service: Service, runs: Runs, gsi: dict[str, Any] | None
+):
+    """Also where the source does not show when an item expires."""
+    db = shop(service, **({} if gsi is None else {"GlobalSecondaryIndexes": [gsi]}))
+    enabled = {"Enabled": True, "AttributeName": "ttl"}
+    db("UpdateTimeToLive", TableName="orders", TimeToLiveSpecification=enabled)
+    gone = {
+        "pk": {"S": "eve"},
+        "sk": {"N": "1"},
+        "day": {"S": "d0"},
+        "ttl": {"N": str(int(time.time()) - 86_400)},
+    }
+    stays = {**gone, "sk": {"N": "2"}, "ttl": {"N": str(int(time.time()) + 86_400)}}
+    db.fill("orders", [gone, stays])
+    result = await runs.run(choice=Choice(index=None if gsi is None else "by-day"))
+    assert result.summary.counts == Counts(scanned=82, touched=81, expired=1)
+    assert gone in db.items("orders")
+    with pytest.raises(UsageError, match="expires items by"):
+        await runs.run(marker_attribute="ttl")
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        (Choice(index="by-week"), "has no index by-week"),
+        (Choice(key_name="sk", key_value="1"), "sk is not the hash key of table orders"),
+        (Choice(key_name="pk"), "named without its value"),
+        (Choice(key_value="ann", key_type="N"), "is of type S, not N"),
+        (Choice(key_value="ann", sort_key_condition="= x"), "'x' is not a number"),
+        (Choice(index="by-day", key_value="d1", sort_key_condition="= x"), "index by-day has no sort key"),
+    ],
+)
+async def test_what_cannot_be_selected_is_told_before_anything_is_done(
+    service: Service, runs: Runs, choice: Choice, message: str
+):
+    shop(service, GlobalSecondaryIndexes=[index("by-day")])
+    with pytest.raises(UsageError, match=message):
+        await runs.run(choice=choice)
+    assert not runs.checkpoint.exists()
