@@ -1,6 +1,6 @@
 """What a run chooses for itself."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from refire_async.model.keys import KeySchema
@@ -17,6 +17,7 @@ def table(size_bytes: int) -> Table:
     )
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10**16), st.floats(0.5, 1e6))
 def test_segments_are_within_what_the_service_takes(size_bytes: int, rate: float):
     assert 1 <= choose_segments(table(size_bytes), rate) <= MOST_SEGMENTS
@@ -26,12 +27,14 @@ large = st.integers(SMALL_TABLE_BYTES, 10**13)
 rates = st.floats(0.5, 1e6)
 
 
+@settings(deadline=None)
 @given(large, large, rates)
 def test_more_data_never_means_fewer_segments(one: int, other: int, rate: float):
     small, big = sorted((one, other))
     assert choose_segments(table(small), rate) <= choose_segments(table(big), rate)
 
 
+@settings(deadline=None)
 @given(large | st.integers(0, SMALL_TABLE_BYTES), rates, rates)
 def test_more_speed_never_means_fewer_segments(size_bytes: int, one: float, other: float):
     slow, fast = sorted((one, other))
@@ -46,6 +49,7 @@ def test_a_fast_table_has_lanes_for_all_its_partitions():
     assert choose_segments(table(GIB), 40_000.0) >= 40
 
 
+@settings(deadline=None)
 @given(st.floats(0.5, 1e6))
 def test_workers_are_enough_for_the_budget_and_bounded(rate: float):
     """Requests of 20 ms: either the bound is reached or the budget can be used."""

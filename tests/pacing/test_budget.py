@@ -4,7 +4,7 @@ import random
 
 import anyio
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from refire_async.model.capacity import TABLE, Consumed
@@ -139,6 +139,7 @@ async def test_a_resource_is_told_once_to_be_back_at_its_ceiling():
     assert budget.rates()["g"] == (100.0, 100.0)
 
 
+@settings(deadline=None)
 @given(st.floats(0.1, 1e5), st.floats(1.0, 400.0), st.integers(1, 25), st.none() | st.floats(0.1, 1e5))
 def test_a_batch_fits_in_the_burst_or_is_a_single_item(
     rate: float, item_units: float, largest: int, max_rate: float | None
@@ -226,6 +227,7 @@ async def test_reads_use_only_their_share():
     assert anyio.current_time() - before == pytest.approx(4.0, abs=0.2)
 
 
+@settings(deadline=None)
 @given(st.floats(0.5, 1e5), st.floats(0.0, 50.0), st.integers(1, 5_000))
 def test_a_page_is_at_least_one_item_and_at_most_what_was_asked(rate: float, item_rcu: float, largest: int):
     items = ReadBudget(rate).page_limit(item_rcu, largest)

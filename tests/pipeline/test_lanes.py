@@ -99,6 +99,7 @@ TestLanes = LanesMachine.TestCase
 TestLanes.settings = settings(deadline=None, max_examples=80)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 40), min_size=2, max_size=8), st.integers(1, 7))
 def test_lanes_with_work_take_turns(sizes: list[int], batch: int):
     """Between two batches of one lane every other that has work has had one."""

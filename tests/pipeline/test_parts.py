@@ -28,11 +28,13 @@ def anyio_backend() -> object:
     return VIRTUAL_TIME
 
 
+@settings(deadline=None)
 @given(st.integers(1, 5_000))
 def test_the_order_of_segments_has_each_once(total: int):
     assert sorted(spread(total)) == list(range(total))
 
 
+@settings(deadline=None)
 @given(st.integers(32, 5_000), st.data())
 def test_segments_at_work_lie_all_over_the_table(total: int, data: st.DataObject):
     """Any 8 that follow each other reach into every quarter of the hash range: no rolling hot partition."""

@@ -160,6 +160,7 @@ def test_names_that_partiql_cannot_quote_are_left_to_update_item(name: str):
     assert not PartiqlWriter.fits("t", KeySchema("pk", "S"), Marker("revision", name, "x"))
 
 
+@settings(deadline=None)
 @given(st.integers(1, 255), st.integers(1, 255), st.integers(1, 65_535))
 def test_a_statement_is_never_longer_than_the_service_takes(
     hash_name: int, range_name: int, marker_name: int
