@@ -27,14 +27,14 @@ from refire_async.parts.parent import Parent
 from refire_async.parts.spec import PartSpec
 from refire_async.parts.work import work
 from refire_async.pipeline import StopRequest
-from refire_async.planner import choose_segments, choose_workers
+from refire_async.planner import choose_readers, choose_segments, choose_workers
 from refire_async.settings import Budget, Connection, ResumeSettings, RunSettings, Tuning
 from refire_async.wire.errors import WireError
 from refire_async.wire.session import Session, open_session
 
 __all__ = ["StopRequest", "resume", "run"]
 
-CONCURRENCY = 320
+CONCURRENCY = 640
 """Connections at most: the most workers and readers, and some to look up."""
 
 
@@ -241,6 +241,7 @@ def _parts(sitting: _Sitting, saved: SavedRun) -> list[PartSpec]:
             budget=sitting.budget,
             tuning=tuning,
             workers=workers,
+            readers=choose_readers(limits.scarcest_write / processes),
             share=1.0 / processes,
             max_items=sitting.max_items,
             dry=sitting.dry,

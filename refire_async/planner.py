@@ -22,8 +22,17 @@ PARTITION_WCU = 1_000.0
 LANES_PER_PARTITION = 4
 """Lanes at work that a large table should have for each partition of its capacity."""
 
-CALLS_PER_S = 50.0
-"""Calls that one worker makes per second when an answer takes 20 ms."""
+LEAST_READERS = 32
+MOST_READERS = 96
+BUFFERED_ITEMS = 32_000
+"""Items that all readers together hold, in two pages each, unless that makes pages small: 1.5 KB an item, 48 MB."""
+
+LEAST_PAGE_ITEMS = 250
+"""Below this a read per page weighs too much on CPU time per item."""
+
+CALLS_PER_S = 20.0
+"""Calls that one worker makes per second when an answer takes 50 ms: long for DynamoDB, so that its slower moments do
+not bound the run. Workers beyond need cost nothing; they wait for the budget."""
 
 
 def choose_segments(table: Table, write_rate: float) -> int:
@@ -41,4 +50,18 @@ def choose_workers(writer: WriterKind, write_rate: float) -> int:
     """How many requests are on their way at once: enough for the budget at an ordinary latency."""
     items_per_call = 25 if writer == "partiql" else 1
     wanted = math.ceil(write_rate / items_per_call / CALLS_PER_S)
-    return max(4, min(wanted, 64 if writer == "partiql" else 256))
+    return max(8, min(wanted, 128 if writer == "partiql" else 512))
+
+
+def choose_readers(write_rate: float) -> int:
+    """How many segments are read, and written to, at once.
+
+    A segment is read in the order of its hashes, so a lane writes to one partition at a time: fewer lanes than
+    partitions could not spend the table's capacity, and with twice as many it is no matter that some coincide.
+    """
+    return max(LEAST_READERS, min(2 * math.ceil(write_rate / PARTITION_WCU), MOST_READERS))
+
+
+def choose_page_items(readers: int) -> int:
+    """Items in a page, so that memory hardly depends on the number of readers (72 MB for items at the most)."""
+    return max(LEAST_PAGE_ITEMS, BUFFERED_ITEMS // 2 // readers)

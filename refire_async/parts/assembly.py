@@ -12,6 +12,7 @@ from refire_async.model.units import WCU_BYTES
 from refire_async.pacing.budget import ReadBudget, WriteBudget
 from refire_async.parts.spec import PartSpec
 from refire_async.pipeline import Context, Patience, StopRequest
+from refire_async.planner import choose_page_items
 from refire_async.settings import Tuning
 from refire_async.sources.base import Source
 from refire_async.sources.keys_file import KeysFileSource
@@ -91,6 +92,8 @@ def make_context(
         patience=Patience(part.tuning.give_up_after_s, emit),
         emit=emit,
         stop=stop,
+        readers=part.readers,
+        page_items=choose_page_items(part.readers),
         item_bytes=table.size_bytes / table.item_count if table.item_count else float(WCU_BYTES),
     )
 

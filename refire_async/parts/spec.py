@@ -37,6 +37,7 @@ class PartSpec:
     budget: Budget
     tuning: Tuning
     workers: int
+    readers: int
     share: float = 1.0
     max_items: int | None = None
     dry: bool = False

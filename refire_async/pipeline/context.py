@@ -39,6 +39,8 @@ class Context:
     emit: Emit
     stop: StopRequest
     item_bytes: float
+    readers: int = 32
+    page_items: int = 500
     draw: random.Random = field(default_factory=random.Random)
 
     async def read_patiently(self, segment: int, attempt_read: Callable[[], Awaitable[T]]) -> T:

@@ -24,7 +24,6 @@ from refire_async.pipeline.sorting import sort_found, sort_items
 from refire_async.sources.base import SourcePage
 
 PAGES_PER_READER = 2
-PAGE_ITEMS = 500
 FILTERED_PAGE_ITEMS = 5000
 """A filter works after reading, so most of a page may be left out."""
 
@@ -130,7 +129,7 @@ class Readers:
 
     def _page_limit(self) -> int:
         filtered = self._context.spec.selection.filter is not None
-        largest = FILTERED_PAGE_ITEMS if filtered else PAGE_ITEMS
+        largest = FILTERED_PAGE_ITEMS if filtered else self._context.page_items
         item_rcu = self._item_bytes / RCU_BYTES / 2
         return self._context.read_budget.page_limit(item_rcu, largest)
 

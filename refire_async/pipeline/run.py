@@ -15,8 +15,6 @@ from refire_async.pipeline.quota import Quota
 from refire_async.pipeline.readers import Readers
 from refire_async.pipeline.workers import Workers
 
-MOST_READERS = 32
-
 
 async def run_pipeline(
     context: Context, segments: Iterator[int], *, workers: int, max_items: int | None
@@ -70,7 +68,7 @@ async def _read_and_write(
 async def _read_all(context: Context, readers: Readers, in_doubt: Iterator[OpenPage]) -> None:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_orderly, context, partial(readers.recover, in_doubt))
-        for _ in range(min(context.source.total_segments, MOST_READERS)):
+        for _ in range(min(context.source.total_segments, context.readers)):
             tasks.start_soon(_orderly, context, readers.read)
 
 

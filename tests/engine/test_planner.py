@@ -5,7 +5,14 @@ from hypothesis import strategies as st
 
 from refire_async.model.keys import KeySchema
 from refire_async.model.table import Stream, Table, Throughput
-from refire_async.planner import MOST_SEGMENTS, SMALL_TABLE_BYTES, choose_segments, choose_workers
+from refire_async.planner import (
+    MOST_SEGMENTS,
+    SMALL_TABLE_BYTES,
+    choose_page_items,
+    choose_readers,
+    choose_segments,
+    choose_workers,
+)
 
 GIB = 1 << 30
 
@@ -51,9 +58,19 @@ def test_a_fast_table_has_lanes_for_all_its_partitions():
 
 @settings(deadline=None)
 @given(st.floats(0.5, 1e6))
+def test_readers_are_enough_for_the_partitions_and_hold_a_bounded_number_of_items(rate: float):
+    """Two lanes per partition up to the bound, and two pages of each in under 50,000 items."""
+    readers = choose_readers(rate)
+    assert 32 <= readers <= 96
+    assert readers == 96 or readers * 500 >= rate
+    assert 2 * readers * choose_page_items(readers) <= 50_000
+
+
+@settings(deadline=None)
+@given(st.floats(0.5, 1e6))
 def test_workers_are_enough_for_the_budget_and_bounded(rate: float):
-    """Requests of 20 ms: either the bound is reached or the budget can be used."""
-    for writer, items, most in (("partiql", 25, 64), ("update", 1, 256)):
+    """Requests of 50 ms: either the bound is reached or the budget can be used."""
+    for writer, items, most in (("partiql", 25, 128), ("update", 1, 512)):
         workers = choose_workers(writer, rate)  # type: ignore[arg-type]
-        assert 4 <= workers <= most
-        assert workers == most or workers * items * 50 >= rate
+        assert 8 <= workers <= most
+        assert workers == most or workers * items * 20 >= rate
