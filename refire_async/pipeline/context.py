@@ -23,6 +23,9 @@ from refire_async.writers.base import Writer
 
 T = TypeVar("T")
 
+FUTILE = (Disposition.FATAL, Disposition.ITEM, Disposition.CONDITION)
+"""Answers to a read that another attempt does not change."""
+
 
 @dataclass(slots=True)
 class Context:
@@ -47,7 +50,7 @@ class Context:
         """Try a read until it goes through; a read can be tried again without harm.
 
         Raises:
-            WireError: trying again is futile.
+            WireError: trying again is futile, or the run stops and does not wait for better times.
             StoppedError: nothing has gone through for too long.
         """
         attempt = 0
@@ -55,7 +58,7 @@ class Context:
             try:
                 result = await attempt_read()
             except WireError as error:
-                if error.disposition in (Disposition.FATAL, Disposition.ITEM, Disposition.CONDITION):
+                if error.disposition in FUTILE or self.stop.reason is not None:
                     raise
                 attempt += 1
                 await self._wait_after(segment, attempt, error)

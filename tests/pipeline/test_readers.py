@@ -136,6 +136,24 @@ async def test_a_stop_does_not_wait_for_the_budget(store: Store):
         assert set(world.fired.values()) == {1}
 
 
+async def test_a_stop_does_not_wait_for_an_outage_to_end(store: Store):
+    """An item that another writer changed cannot be looked at again: it is left for the next sitting."""
+    async with world_of(10) as world:
+
+        def change_and_go_down() -> None:
+            world.items["0-0003"] = 41
+            world.by_others["0-0003"] += 1
+            world.weather = Weather(read_error=1.0)
+
+        world.on_write = change_and_go_down
+        stop = StopRequest()
+        assert await stopped_at(sit(world, store, stop=stop), stop, 10.0) < 30.0
+        assert saved_items(store) == {"0-0003"}
+        world.weather, world.on_write = Weather(), None
+        assert await sit(world, store).run() == "complete"
+    assert store.load().counts == Counts(scanned=10, touched=9, already=1)
+
+
 async def test_a_stop_that_was_asked_for_before_the_beginning_sends_nothing(store: Store):
     async with world_of(10) as world:
         stop = StopRequest()
