@@ -16,8 +16,6 @@ Key: TypeAlias = dict[str, AttributeValue]
 Cursor: TypeAlias = dict[str, Any]
 """Where a source goes on in a segment: a LastEvaluatedKey, or a position in a file. Plain JSON."""
 
-KEY_TYPES = ("S", "N", "B")
-
 
 @dataclass(frozen=True, slots=True)
 class KeySchema:

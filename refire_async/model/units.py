@@ -8,8 +8,5 @@ Wcu = NewType("Wcu", float)
 Rcu = NewType("Rcu", float)
 """Read capacity units: one strongly consistent read of up to 4 KiB; an eventually consistent one costs half."""
 
-ItemBytes = NewType("ItemBytes", float)
-"""Size of an item as DynamoDB counts it: attribute names and values (Developer Guide: Item sizes and formats)."""
-
 WCU_BYTES = 1024
 RCU_BYTES = 4096
