@@ -18,7 +18,7 @@ def full_jitter(attempt: int, base_s: float, ceiling_s: float, draw: random.Rand
 
 
 def throttle_delay(attempt: int, draw: random.Random) -> float:
-    """Seconds that a lane rests after being throttled `attempt` times in a row."""
+    """Seconds before the next attempt of what was throttled `attempt` times in a row."""
     return full_jitter(attempt, THROTTLE_BASE_S, THROTTLE_CEILING_S, draw)
 
 

@@ -18,14 +18,9 @@ from refire_async.pipeline.quota import Quota
 from refire_async.pipeline.sorting import FIVE_YEARS_S, is_expired, sort_found, sort_items
 from refire_async.pipeline.stop import StopRequest
 from tests.support.checkpoints import item, page
-from tests.support.virtual_time import VIRTUAL_TIME, run_virtual
+from tests.support.virtual_time import run_virtual
 
 NOW = 1_800_000_000.0
-
-
-@pytest.fixture
-def anyio_backend() -> object:
-    return VIRTUAL_TIME
 
 
 @settings(deadline=None)

@@ -7,12 +7,7 @@ from hypothesis import strategies as st
 
 from refire_async.pipeline.queue import WorkQueue
 from tests.support.checkpoints import item, page
-from tests.support.virtual_time import VIRTUAL_TIME, run_virtual
-
-
-@pytest.fixture
-def anyio_backend() -> object:
-    return VIRTUAL_TIME
+from tests.support.virtual_time import run_virtual
 
 
 def filled(number: int, items: int, segment: int = 0):

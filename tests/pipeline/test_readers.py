@@ -1,8 +1,5 @@
 """Readers: durable before the first write, bounded, stopped in order, and pages in doubt looked at again."""
 
-import random
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
@@ -17,28 +14,8 @@ from refire_async.pipeline import StopRequest
 from refire_async.pipeline.readers import PAGES_PER_READER
 from refire_async.sources.base import SourcePage
 from refire_async.wire.errors import Disposition, WireError
-from tests.pipeline.world import FakeSource, FakeWriter, Sitting, Weather, World, sit
-from tests.support.checkpoints import crashed_copy, item, new_store, page, reopened
-from tests.support.virtual_time import VIRTUAL_TIME
-
-
-@pytest.fixture
-def anyio_backend() -> object:
-    return VIRTUAL_TIME
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = new_store(tmp_path / "a.refire")
-    yield store
-    store.close()
-
-
-@asynccontextmanager
-async def world_of(*sizes: int, weather: Weather | None = None) -> AsyncIterator[World]:
-    world = World(sizes, random.Random(1), weather or Weather())
-    async with anyio.create_task_group() as world.tasks:
-        yield world
+from tests.pipeline.world import FakeSource, FakeWriter, Sitting, Weather, World, sit, world_of
+from tests.support.checkpoints import crashed_copy, item, page, reopened
 
 
 def saved_items(store: Store) -> set[str]:

@@ -1,9 +1,6 @@
 """What becomes of each kind of answer: retried, looked at again, counted, failed, or a reason to stop."""
 
-import random
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
 import anyio
 import pytest
@@ -18,28 +15,7 @@ from refire_async.pipeline import StopRequest
 from refire_async.pipeline.workers import MOST_ATTEMPTS, MOST_CONFLICTS
 from refire_async.wire.errors import Disposition, ThrottlingReason, WireError
 from refire_async.writers.base import MemberError, WriteReply
-from tests.pipeline.world import ARN, FakeSource, FakeWriter, Weather, World, sit
-from tests.support.checkpoints import new_store
-from tests.support.virtual_time import VIRTUAL_TIME
-
-
-@pytest.fixture
-def anyio_backend() -> object:
-    return VIRTUAL_TIME
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = new_store(tmp_path / "a.refire")
-    yield store
-    store.close()
-
-
-@asynccontextmanager
-async def world_of(*sizes: int, weather: Weather | None = None) -> AsyncIterator[World]:
-    world = World(sizes, random.Random(1), weather or Weather())
-    async with anyio.create_task_group() as world.tasks:
-        yield world
+from tests.pipeline.world import ARN, FakeSource, FakeWriter, World, sit, world_of
 
 
 class Scripted(FakeWriter):

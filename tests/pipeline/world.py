@@ -6,7 +6,8 @@ Other writers count up markers and delete items meanwhile. What has fired is cou
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -335,3 +336,11 @@ def sit(
         draw=random.Random(world.draw.random()),
     )
     return Sitting(context, events, workers, max_items)
+
+
+@asynccontextmanager
+async def world_of(*sizes: int, weather: Weather | None = None) -> AsyncIterator[World]:
+    """A world with segments of these sizes, and a place for its tasks."""
+    world = World(sizes, random.Random(1), weather or Weather())
+    async with anyio.create_task_group() as world.tasks:
+        yield world
