@@ -38,9 +38,14 @@ class AwsSession:
         core.set_default_client_config(_Config())
         return core
 
-    def client(self, service: str) -> Any:
-        """A client of this session, to be used as `async with`."""
-        return self._session.client(service, endpoint_url=self._connection.endpoint_url)
+    def client(self, service: str, *, elsewhere: bool = False) -> Any:
+        """A client of this session, to be used as `async with`.
+
+        `elsewhere`: the endpoint that the user set for the table is not that of this service.
+        """
+        return self._session.client(
+            service, endpoint_url=None if elsewhere else self._connection.endpoint_url
+        )
 
     async def credentials(self) -> Any:
         """The session's credentials, None if there are none; from the second time on those of a new session,

@@ -17,6 +17,7 @@ from refire_async.wire.endpoint import Endpoint, parse_endpoint, tls_context
 from refire_async.wire.errors import WireError
 from refire_async.wire.exchange import DEFAULT_TIMEOUTS, Exchange, Timeouts
 from refire_async.wire.proxied import ProxiedExchange
+from refire_async.wire.services import Services
 from refire_async.wire.streams import StreamReader
 from refire_async.wire.transport import SignedTransport
 from refire_async.wire.types import STREAMS_API, TABLES_API, Transport
@@ -26,11 +27,12 @@ _STREAM_READERS = 8
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Both planes to one endpoint. Lives as long as `open_session`'s block."""
+    """Both planes to one endpoint, and the services beside it. Lives as long as `open_session`'s block."""
 
     data: DataPlane
     control: ControlPlane
     streams: StreamReader
+    services: Services
     region: str
     endpoint: str
 
@@ -92,6 +94,7 @@ async def _open(
         data=DataPlane(await transport(endpoint, concurrency, TABLES_API)),
         control=ControlPlane(client, endpoint.host),
         streams=StreamReader(streams_transport),
+        services=Services(aws, endpoint),
         region=region,
         endpoint=endpoint.url.rstrip("/"),
     )

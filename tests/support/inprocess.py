@@ -25,6 +25,8 @@ from refire_async.sandbox.tables import load_tables
 from refire_async.settings import Connection
 from refire_async.wire.control import ControlPlane
 from refire_async.wire.dataplane import DataPlane
+from refire_async.wire.endpoint import Endpoint
+from refire_async.wire.services import Services, UnansweredError
 from refire_async.wire.session import Session
 from refire_async.wire.types import Request, Response
 from tests.support.virtual_time import START_S
@@ -118,7 +120,14 @@ class InProcess:
         assert concurrency > 0
         self.connections.append(connection)
         control = ControlPlane(_Client(self), "sandbox")
-        yield Session(DataPlane(self._transport), control, None, REGION, "http://sandbox")  # type: ignore[arg-type]
+        yield Session(
+            DataPlane(self._transport),
+            control,
+            None,  # type: ignore[arg-type] # nobody reads streams over this session
+            Services(_Alone(), Endpoint("http://sandbox/", "sandbox")),
+            REGION,
+            "http://sandbox",
+        )
 
     def fill(self, table: str, items: list[Item]) -> None:
         """Put items."""
@@ -152,6 +161,14 @@ class InProcess:
                         ] += 1
                 iterator = page.get("NextShardIterator") if page["Records"] else None
         return found
+
+
+class _Alone:
+    """Stands for an AWS session that knows no other service."""
+
+    def client(self, service: str, *, elsewhere: bool = False) -> Any:
+        """Refuses."""
+        raise UnansweredError(f"{service} was not asked ({elsewhere=})")
 
 
 class _Client:

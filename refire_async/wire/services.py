@@ -1,0 +1,64 @@
+"""The other AWS services that know something about a table and its consumers, over aioboto3.
+
+They are asked for advice, never relied upon: whoever asks gets an answer or an UnansweredError within a bound.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Literal, Protocol, TypeAlias
+
+import anyio
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
+
+from refire_async.wire.endpoint import Endpoint, parse_endpoint
+
+ServiceName: TypeAlias = Literal["application-autoscaling", "cloudwatch", "kinesis", "lambda", "s3"]
+
+PATIENCE_S = 3.0
+"""How long an answer is waited for where nothing else is said, connecting and tries included."""
+
+
+class UnansweredError(Exception):
+    """A service could not be asked or did not answer. The text is one line that says why, without secrets."""
+
+
+class Client(Protocol):
+    """Makes clients of other services: what `Services` needs of an AWS session."""
+
+    def client(self, service: str, *, elsewhere: bool = False) -> Any:
+        """A client, to be used as `async with`; `elsewhere` ignores the endpoint that is set for the table."""
+        ...
+
+
+class Services:
+    """Other services of the table's account and region."""
+
+    def __init__(self, aws: Client, table_endpoint: Endpoint) -> None:
+        self._aws = aws
+        self._table_endpoint = table_endpoint
+
+    @asynccontextmanager
+    async def open(self, service: ServiceName, patience_s: float | None = PATIENCE_S) -> AsyncIterator[Any]:
+        """An aioboto3 client of `service`. What its calls raise, also for time, becomes UnansweredError.
+
+        The whole block has `patience_s` seconds (None: no bound). Beside a table in an emulator (--endpoint-url)
+        no service of the real AWS is asked: its answers would be about something else. Then only a service with
+        an endpoint of its own (AWS_ENDPOINT_URL_LAMBDA and the like, or in the profile) is.
+
+        Raises:
+            UnansweredError: not asked, not reached, not allowed, or no answer in time.
+        """
+        try:
+            with anyio.fail_after(patience_s):
+                async with self._aws.client(service, elsewhere=True) as client:
+                    if not self._table_endpoint.is_aws and parse_endpoint(client.meta.endpoint_url).is_aws:
+                        raise UnansweredError(f"{service} was not asked: --endpoint-url names an emulator")
+                    yield client
+        except TimeoutError:
+            raise UnansweredError(f"{service} did not answer within {patience_s:g} s") from None
+        except ClientError as error:
+            code = error.response.get("Error", {}).get("Code", "an unknown error")
+            raise UnansweredError(f"{service} refused to answer: {code}") from error
+        except (BotoCoreError, ResponseParserError, OSError) as error:
+            raise UnansweredError(f"{service} cannot be asked ({type(error).__name__})") from error

@@ -1,0 +1,56 @@
+"""moto's server: Lambda, CloudWatch, autoscaling and S3 for tests. Never DynamoDB: it is wrong about streams."""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+from tests.support.backends import REGION
+
+SERVICES = ("APPLICATION_AUTO_SCALING", "CLOUDWATCH", "KINESIS", "LAMBDA", "S3")
+"""As botocore names them in AWS_ENDPOINT_URL_…"""
+
+
+@dataclass(frozen=True, slots=True)
+class Moto:
+    """A running moto server."""
+
+    url: str
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What makes a program under test find its services here, but not DynamoDB."""
+        return {f"AWS_ENDPOINT_URL_{service}": self.url for service in SERVICES}
+
+    def client(self, service: str) -> Any:
+        """A boto3 client, for arranging. The caller closes it."""
+        return boto3.client(
+            service,
+            endpoint_url=self.url,
+            region_name=REGION,
+            aws_access_key_id="SCENARIO",
+            aws_secret_access_key="scenario",
+        )
+
+
+@contextlib.contextmanager
+def moto_server() -> Iterator[Moto]:
+    """A server on a free port of the loopback interface, for the length of the block."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        yield Moto(f"http://{host}:{port}")
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def moto() -> Iterator[Moto]:
+    """A moto server of the test's own. Import it into a conftest or test module to use it."""
+    with moto_server() as server:
+        yield server
