@@ -9,7 +9,7 @@ from pathlib import Path
 
 from anyio import to_thread
 
-from refire_async import preflight
+from refire_async import points, preflight
 from refire_async.checkpoint import catalog
 from refire_async.checkpoint.lock import locked
 from refire_async.checkpoint.schema import PARTS_PER_SITTING
@@ -83,6 +83,8 @@ async def run(settings: RunSettings, *, emit: Emit, stop: StopRequest) -> Result
                     sitting = replace(sitting, spec=adopt(path, saved, settings, spec), resumed=True)
                     return await _sit(session, sitting, store, emit=emit, stop=stop)
             store = await to_thread.run_sync(Store.create, path, spec, settings.connection)
+            if points.reached is not None:
+                points.reached("checkpoint-made")
             with contextlib.closing(store):
                 result = await _sit(session, sitting, store, emit=emit, stop=stop)
             if result.exit_code is ExitCode.REFUSED and not result.summary.retries:
@@ -202,10 +204,14 @@ async def _sit(session: Session, sitting: _Sitting, store: Store, *, emit: Emit,
         if ended.stop is not None:
             stop.request(ended.stop)
     saved = await to_thread.run_sync(store.load)
+    if points.reached is not None:
+        points.reached("work-done")
     done = (
         stop.reason is None and not saved.open_pages and all(ended.status == "complete" for ended in results)
     )
     await _save_status(store, "complete" if done else "stopped")
+    if points.reached is not None:
+        points.reached("run-ended")
     result = await conclude(store, saved, stop, done=done, dry=sitting.dry)
     emit(RunEnded(result.summary))
     return result

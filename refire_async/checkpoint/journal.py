@@ -13,6 +13,7 @@ from typing import TypeAlias
 import anyio
 from anyio import to_thread
 
+from refire_async import points
 from refire_async.checkpoint.ledger import Ledger, OpenPage
 from refire_async.checkpoint.store import Store
 from refire_async.model.counts import Counts
@@ -104,8 +105,14 @@ class Journal:
 
     def _commit(self, operations: list[Operation]) -> None:
         with self._store.transaction():
+            if points.reached is not None:
+                points.reached("commit-begun")
             for operation in operations:
                 operation(self._store)
+            if points.reached is not None:
+                points.reached("commit-pending")
+        if points.reached is not None:
+            points.reached("committed")
 
     def _add(self, operation: Operation) -> _Group:
         group = self._group

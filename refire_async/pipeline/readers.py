@@ -13,6 +13,7 @@ from hashlib import blake2b
 import anyio
 import orjson
 
+from refire_async import points
 from refire_async.checkpoint.ledger import OpenPage
 from refire_async.events import PageRead, PageSettled, SegmentFinished
 from refire_async.model.keys import Cursor, Item, identity
@@ -49,6 +50,8 @@ class Readers:
             if not await self._read_segment(segment, slots):
                 self.limited = True
                 return
+            if points.reached is not None:
+                points.reached("segment-read")
             ledger = self._context.journal.ledger
             total = self._context.source.total_segments
             self._context.emit(SegmentFinished(segment, ledger.finished_segments, total))
@@ -58,12 +61,19 @@ class Readers:
         slots = anyio.Semaphore(PAGES_PER_READER, fast_acquire=True)
         for page in pages:
             await slots.acquire()
-            sort_found(self._context.spec, page, await self._find_again(page))
+            found = await self._find_again(page)
+            if points.reached is not None:
+                points.reached("doubt-resolved")
+            sort_found(self._context.spec, page, found)
             self._hand_over(page, slots)
 
     def settled(self, page: OpenPage) -> None:
         """Every item of `page` has its outcome."""
+        if points.reached is not None:
+            points.reached("page-settled")
         self._context.journal.close(page)
+        if points.reached is not None:
+            points.reached("page-closed")
         self._context.emit(PageSettled(page.segment, page.counts))
         slots = self._slots.pop(page.number, None)
         if slots is not None:
@@ -117,6 +127,8 @@ class Readers:
             if context.source.may_repeat:
                 digests = [_digest(context.spec.keys.names, item) for item in page.items]
             await context.journal.open(page, digests)
+            if points.reached is not None:
+                points.reached("page-in-ledger")
             self._hand_over(page, slots)
         return True
 
@@ -137,6 +149,8 @@ class Readers:
         context = self._context
         started = time.perf_counter()
         read = await context.read_patiently(segment, partial(self._read_once, segment, cursor, limit))
+        if points.reached is not None:
+            points.reached("page-read")
         page = await self.take_in(segment, cursor, read)
         context.emit(PageRead(segment, page.counts.scanned, read.rcu, elapsed_since(started)))
         return page

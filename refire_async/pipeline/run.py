@@ -5,6 +5,7 @@ from functools import partial
 
 import anyio
 
+from refire_async import points
 from refire_async.checkpoint.ledger import OpenPage
 from refire_async.errors import RefireError
 from refire_async.events import Stopping
@@ -27,6 +28,8 @@ async def run_pipeline(
     async with anyio.create_task_group() as saving:
         saving.start_soon(context.journal.run)
         status = await _read_and_write(context, segments, workers=workers, max_items=max_items)
+        if points.reached is not None:
+            points.reached("finishing")
         await context.journal.finish()
     return status
 
@@ -48,6 +51,8 @@ async def _read_and_write(
         reading.cancel()
         queue.stop()
         writing.stop_waiting()
+        if points.reached is not None:
+            points.reached("stopping")
 
     async with anyio.create_task_group() as tasks:
         for _ in range(workers):
@@ -59,6 +64,8 @@ async def _read_and_write(
     for page, rest in queue.drain().values():
         if len(rest) == page.open_items:
             context.journal.shrink(page, rest)
+    if context.stop.reason is not None and points.reached is not None:
+        points.reached("rest-known")
     if context.stop.reason is None and readers.limited:
         context.stop.request("limit")
     complete = context.stop.reason is None and not ledger.pages

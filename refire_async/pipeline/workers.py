@@ -10,6 +10,7 @@ import time
 
 import anyio
 
+from refire_async import points
 from refire_async.checkpoint.ledger import Failure, OpenPage
 from refire_async.errors import RefireError, RefusedError, StoppedError
 from refire_async.events import BatchWritten, ItemFailed, RateChanged, Retried, Throttled
@@ -60,6 +61,8 @@ class Workers:
         while (batch := await self._queue.take()) is not None:
             try:
                 await self._write(batch)
+                if points.reached is not None:
+                    points.reached("batch-counted")
             finally:
                 self._queue.done()
             if batch.page.done:
@@ -77,12 +80,16 @@ class Workers:
         if reservation is None:
             self._queue.put_back(batch)
             return
+        if points.reached is not None:
+            points.reached("batch-ready")
         started = time.perf_counter()
         try:
             reply = await context.writer.write(batch.items)
         except WireError as error:
             self._refused(batch, error, reservation)
             return
+        if points.reached is not None:
+            points.reached("batch-answered")
         latency = elapsed_since(started)
         context.patience.succeeded()
         refused = sum(error.disposition is Disposition.THROTTLED for error in reply.errors.values())
@@ -121,6 +128,8 @@ class Workers:
                 self._throttled(batch, error.code, error.reasons)
             case Disposition.RETRY | Disposition.UNKNOWN:
                 batch.in_doubt = batch.in_doubt or error.disposition is Disposition.UNKNOWN
+                if points.reached is not None:
+                    points.reached("outcome-unknown")
                 self._again(batch, error.code, error.detail or error.message)
             case Disposition.ITEM if len(batch.items) > 1:
                 # One bad member can spoil a batch: halves find it without giving up the others.
@@ -177,6 +186,8 @@ class Workers:
         """Another writer changed these items since they were read: see what is there now, and touch that."""
         context, page = self._context, batch.page
         found = await context.look_up(page.segment, batch.items)
+        if points.reached is not None:
+            points.reached("conflict-read")
         names, marker = context.spec.keys.names, context.spec.marker
         present: list[Item] = []
         for item in batch.items:

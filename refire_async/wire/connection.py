@@ -6,6 +6,7 @@ from typing import cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
+from refire_async import points
 from refire_async.wire.failures import failure
 from refire_async.wire.types import Response
 
@@ -73,6 +74,8 @@ class Http1Connection(asyncio.BufferedProtocol):
         self._received = 0
         self._answer = answer = self._loop.create_future()
         self._transport.write(data)
+        if points.reached is not None:
+            points.reached("request-sent")
         return answer
 
     def fail(self, code: str) -> None:
