@@ -111,6 +111,13 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
+class Recovered:
+    """What a `Waiting` was about is over: something went through again, `after_s` after the first failure."""
+
+    after_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class ProcessReplaced:
     """A process of the run died; another one goes on with its segments."""
 
@@ -142,6 +149,7 @@ Event: TypeAlias = (
     | ItemFailed
     | RateChanged
     | Waiting
+    | Recovered
     | ProcessReplaced
     | Stopping
     | RunEnded

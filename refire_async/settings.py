@@ -15,6 +15,7 @@ WriterKind: TypeAlias = Literal["partiql", "update"]
 KeyType: TypeAlias = Literal["S", "N", "B"]
 
 DEFAULT_WCU_PERCENT = 80.0
+DEFAULT_GIVE_UP_AFTER_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +46,14 @@ class Tuning:
     """How a run works inside; `None` lets it choose.
 
     Memory for items in waiting: lanes x 2 pages x page_items x about 1.5 KB (key, marker and bookkeeping).
+    `give_up_after_s`: a run in which nothing has gone through for so long stops, to be resumed.
     """
 
     segments: int | None = None
     workers: int | None = None
     processes: int = 1
     writer: WriterKind = "partiql"
-    give_up_after_s: float = 600.0
+    give_up_after_s: float = DEFAULT_GIVE_UP_AFTER_S
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,14 @@ from pathlib import Path
 from refire_async.model.marker import DEFAULT_ATTRIBUTE
 from refire_async.model.run import RunSpec
 from refire_async.report.summary import command_line
-from refire_async.settings import DEFAULT_WCU_PERCENT, Budget, Connection, ResumeSettings, RunSettings
+from refire_async.settings import (
+    DEFAULT_GIVE_UP_AFTER_S,
+    DEFAULT_WCU_PERCENT,
+    Budget,
+    Connection,
+    ResumeSettings,
+    RunSettings,
+)
 
 Options = list[tuple[str, str | None]]
 
@@ -29,6 +36,7 @@ class Hints:
             ("--workers", _text(settings.tuning.workers)),
             ("--processes", None if settings.tuning.processes == 1 else str(settings.tuning.processes)),
             ("--writer", None if settings.tuning.writer == "partiql" else settings.tuning.writer),
+            ("--give-up-after", _duration(settings.tuning.give_up_after_s)),
             *(("--ignore", finding) for finding in sorted(settings.ignore)),
         ]
         return command_line("resume", run_id, options=options)
@@ -63,6 +71,10 @@ def _budget(budget: Budget) -> Options:
         ("--max-rcu", _text(budget.max_rcu)),
         ("--max-rate", _text(budget.max_rate)),
     ]
+
+
+def _duration(seconds: float) -> str | None:
+    return None if seconds == DEFAULT_GIVE_UP_AFTER_S else f"{seconds:.0f}s"
 
 
 def _text(number: float | None) -> str | None:

@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeAlias
 import click
 
 from refire_async.cli.params import (
+    Duration,
     Endpoint,
     ExistingFile,
     FilePath,
@@ -17,7 +18,13 @@ from refire_async.cli.params import (
     Whole,
     Word,
 )
-from refire_async.settings import DEFAULT_WCU_PERCENT, Budget, Connection, Tuning
+from refire_async.settings import (
+    DEFAULT_GIVE_UP_AFTER_S,
+    DEFAULT_WCU_PERCENT,
+    Budget,
+    Connection,
+    Tuning,
+)
 
 LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
 Decorator: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -241,6 +248,13 @@ checkpoint = option(
     "The file that keeps the run's state; default: one per run in your state folder.",
 )
 
+give_up_after = option(
+    "Safety",
+    "--give-up-after",
+    Duration("--give-up-after 30m"),
+    "Stop (the run can be resumed) after this time without success; default 10m.",
+)
+
 ignore = option(
     "Safety",
     "--ignore",
@@ -304,6 +318,7 @@ def make_tuning(given: dict[str, Any]) -> Tuning:
         workers=given["workers"],
         processes=given["processes"] or 1,
         writer=given["writer"] or "partiql",
+        give_up_after_s=given["give_up_after"] or DEFAULT_GIVE_UP_AFTER_S,
     )
 
 

@@ -120,6 +120,26 @@ class Whole(_Checked):
         return number
 
 
+class Duration(_Checked):
+    """A time in hours, minutes and seconds, such as `90s`, `10m` or `1h30m`; from one second to a year."""
+
+    _PARTS = re.compile(r"(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s)?", re.ASCII)
+
+    def __init__(self, example: str) -> None:
+        super().__init__("TIME")
+        self._example = example
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Seconds. Raises UsageError."""
+        found = self._PARTS.fullmatch(str(value))
+        hours, minutes, seconds = (int(part or 0) for part in found.groups()) if found else (0, 0, 0)
+        total = 3600 * hours + 60 * minutes + seconds
+        if not 1 <= total <= 366 * 86_400:
+            expected = "a time such as 90s, 10m or 1h30m"
+            raise self.refuse(value, expected, f"for example {self._example}", param, ctx)
+        return float(total)
+
+
 class Word(_Checked):
     """Text of a certain form."""
 

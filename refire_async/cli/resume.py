@@ -45,6 +45,7 @@ def saved_run(function: Callable[..., Any]) -> Callable[..., Any]:
 @options.budget
 @options.workers
 @options.max_items
+@options.give_up_after
 @options.ignore
 @options.yes
 @options.output

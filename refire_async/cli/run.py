@@ -33,6 +33,7 @@ from refire_async.settings import RunSettings
 @options.segments
 @options.workers
 @options.max_items
+@options.give_up_after
 @options.checkpoint
 @options.option(
     "Safety",

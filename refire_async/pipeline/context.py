@@ -67,7 +67,7 @@ class Context:
                 return result
 
     async def _wait_after(self, segment: int, attempt: int, error: WireError) -> None:
-        self.patience.failed(error.code, anyio.current_time())
+        self.patience.failed(error.code, anyio.current_time(), error.message)
         totals = self.journal.totals
         if error.disposition is Disposition.THROTTLED:
             totals.throttled += 1

@@ -1,40 +1,54 @@
 """How long a run goes on while nothing succeeds. Pure; time is an argument."""
 
 from refire_async.errors import StoppedError
-from refire_async.events import Emit, Waiting
+from refire_async.events import Emit, Recovered, Waiting
 
 SAY_AFTER_S = 5.0
 SAY_EVERY_S = 30.0
 
 
 class Patience:
-    """Notices when every attempt fails, says so, and gives up after `give_up_after_s` seconds."""
+    """Notices when every attempt fails, says so, and gives up after `give_up_after_s` seconds.
+
+    Times are those of a monotonic clock: what is done to the wall clock neither shortens nor lengthens a wait.
+    """
 
     def __init__(self, give_up_after_s: float, emit: Emit) -> None:
         self._give_up_after_s = give_up_after_s
         self._emit = emit
         self._failing_since: float | None = None
+        self._failing_until = 0.0
         self._say_at = 0.0
+        self._said = False
 
     def succeeded(self) -> None:
         """An attempt went through."""
+        if self._said and self._failing_since is not None:
+            self._emit(Recovered(self._failing_until - self._failing_since))
+            self._said = False
         self._failing_since = None
 
     def failing_for(self, now: float) -> float:
         """Seconds since the first of the failures in a row that are going on."""
         return 0.0 if self._failing_since is None else now - self._failing_since
 
-    def failed(self, reason: str, now: float) -> None:
-        """An attempt failed. Raises StoppedError if none has succeeded for too long."""
+    def failed(self, reason: str, now: float, words: str = "") -> None:
+        """An attempt failed, for `reason` (a code; `words`, if any, are fit for people and for logs).
+
+        Raises StoppedError if none has succeeded for too long.
+        """
         if self._failing_since is None:
             self._failing_since = now
             self._say_at = now + SAY_AFTER_S
+        self._failing_until = now
         since = now - self._failing_since
         if since > self._give_up_after_s:
+            why = f"{words} ({reason})" if words else reason
             raise StoppedError(
-                f"nothing went through for {since:.0f} s ({reason})",
+                f"nothing went through for {since:.0f} s: {why}",
                 "find out why, then go on with 'refire resume'",
             )
         if now >= self._say_at:
             self._say_at = now + SAY_EVERY_S
+            self._said = True
             self._emit(Waiting(reason, since))

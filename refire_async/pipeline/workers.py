@@ -130,7 +130,7 @@ class Workers:
                 batch.in_doubt = batch.in_doubt or error.disposition is Disposition.UNKNOWN
                 if points.reached is not None:
                     points.reached("outcome-unknown")
-                self._again(batch, error.code, error.detail or error.message)
+                self._again(batch, error.code, error.detail or error.message, words=error.message)
             case Disposition.ITEM if len(batch.items) > 1:
                 # One bad member can spoil a batch: halves find it without giving up the others.
                 budget.release(reservation)
@@ -237,8 +237,11 @@ class Workers:
         for name in budget.accepted(anyio.current_time()):
             self._context.emit(RateChanged(*budget.rates()[name], "recovered"))
 
-    def _again(self, batch: Batch, code: str, detail: str) -> None:
-        """Try again later, unless this batch has failed too often while others succeed."""
+    def _again(self, batch: Batch, code: str, detail: str, words: str = "") -> None:
+        """Try again later, unless this batch has failed too often while others succeed.
+
+        `detail` is for the failed-keys file only, `words` are for everybody.
+        """
         context = self._context
         batch.attempts += 1
         self._totals.retries += 1
@@ -251,11 +254,11 @@ class Workers:
         delay = failure_delay(batch.attempts, context.draw)
         context.emit(Retried(batch.page.segment, len(batch.items), code, batch.attempts, delay))
         self._queue.put_back(batch, delay)
-        self._lose_patience(code)
+        self._lose_patience(code, words)
 
-    def _lose_patience(self, code: str) -> None:
+    def _lose_patience(self, code: str, words: str = "") -> None:
         try:
-            self._context.patience.failed(code, anyio.current_time())
+            self._context.patience.failed(code, anyio.current_time(), words)
         except StoppedError as error:
             self._context.stop.request("error", error)
 

@@ -21,6 +21,7 @@ from refire_async.events import (
     PageRead,
     ProcessReplaced,
     RateChanged,
+    Recovered,
     Retried,
     RunEnded,
     RunStarted,
@@ -122,6 +123,7 @@ class EventLog:
             ItemFailed: self._item_failed,
             RateChanged: self._rate_changed,
             Waiting: self._waiting,
+            Recovered: self._recovered,
             ProcessReplaced: self._process_replaced,
             Stopping: self._stopping,
             RunEnded: self._run_ended,
@@ -219,6 +221,9 @@ class EventLog:
     def _waiting(self, event: Waiting) -> None:
         if self._due(self._wait_repeats):
             self._logger.warning("run.waiting", reason=event.reason, since_s=round(event.since_s, 1))
+
+    def _recovered(self, event: Recovered) -> None:
+        self._logger.info("run.recovered", after_s=round(event.after_s, 1))
 
     def _process_replaced(self, event: ProcessReplaced) -> None:
         self._logger.warning(

@@ -66,6 +66,10 @@ def from_control_plane(error: Exception, operation: str, host: str) -> WireError
                 FATAL,
                 action="correct the option or AWS setting that it names",
             )
+    if translated.is_expired_token:
+        translated = expired_token(translated.code)
+    elif translated.is_clock_skew:
+        translated = refused_time(translated.code)
     translated.exit_code = ExitCode.REFUSED
     return translated
 
@@ -103,6 +107,18 @@ def from_credentials(error: Exception) -> WireError:
         f"AWS credentials cannot be had right now ({code})",
         RETRY,
         action="find out why with `aws sts get-caller-identity` and the same --profile",
+    )
+
+
+def expired_token(code: str) -> WireError:
+    """The service calls the session token expired, and there is no other."""
+    return WireError(code, "the AWS session token has expired", FATAL, action=LOG_IN)
+
+
+def refused_time(code: str) -> WireError:
+    """The service finds the signature too old or too new, and its clock is not to be had or no help."""
+    return WireError(
+        code, "the service refuses the time of the signature", FATAL, action="set this machine's clock"
     )
 
 

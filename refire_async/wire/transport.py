@@ -11,10 +11,10 @@ from zlib import crc32
 
 from refire_async import __version__
 from refire_async.wire.credentials import CredentialSource
-from refire_async.wire.errors import Disposition, WireError, error_of
+from refire_async.wire.errors import WireError, error_of
 from refire_async.wire.exchange import Exchange
 from refire_async.wire.failures import failure
-from refire_async.wire.foreign import LOG_IN
+from refire_async.wire.foreign import expired_token, refused_time
 from refire_async.wire.signing import Signer, SigningMoment
 from refire_async.wire.types import TABLES_API, Request, Response
 
@@ -75,18 +75,11 @@ class SignedTransport:
         if error.is_expired_token:
             self._moment = None
             if not await self._credentials.renew(moment.credentials):
-                raise WireError(
-                    error.code, "the AWS session token has expired", Disposition.FATAL, action=LOG_IN
-                )
+                raise expired_token(error.code)
         elif error.is_clock_skew:
             service_s = _date_of(response)
             if service_s is None or abs(service_s - moment.epoch_s) < _STALE_S:
-                raise WireError(
-                    error.code,
-                    "the service refuses the time of the signature",
-                    Disposition.FATAL,
-                    action="set this machine's clock",
-                )
+                raise refused_time(error.code)
             self._clock_offset_s = service_s - self._clock()
 
 

@@ -31,7 +31,7 @@ EVERYTHING = RunSettings(
     marker="stamp",
     marker_attribute="refired by",
     budget=Budget(wcu_percent=12.5, max_wcu=500.0, max_rcu=1000.0, max_rate=0.5),
-    tuning=Tuning(segments=64, workers=7, writer="update"),
+    tuning=Tuning(segments=64, workers=7, writer="update", give_up_after_s=5400),
     max_items=10,
     run_id="fix-1",
     dry_run=True,
@@ -61,6 +61,7 @@ OPTIONS = {
     "--workers": "7",
     "--writer": "update",
     "--max-items": "10",
+    "--give-up-after": "1h30m",
     "--run-id": "fix-1",
 }
 
@@ -141,14 +142,17 @@ def test_resume(refire: Callable[..., Ended], fake_engine: FakeEngine, tmp_path:
     checkpoint = tmp_path / "x.refire"
     checkpoint.touch()
     arguments = ("--checkpoint", str(checkpoint), "--wcu-percent", "40", "--region", "eu-west-1")
-    ended = refire("resume", *arguments, "--workers", "3", "--max-items", "5", "--ignore", "stream-disabled")
+    patient = ("--give-up-after", "90s")
+    ended = refire(
+        "resume", *arguments, "--workers", "3", "--max-items", "5", "--ignore", "stream-disabled", *patient
+    )
     assert ended.code == 0, ended.err
     assert fake_engine.seen == [
         ResumeSettings(
             checkpoint,
             connection=Connection("eu-west-1"),
             budget=Budget(wcu_percent=40),
-            tuning=Tuning(workers=3),
+            tuning=Tuning(workers=3, give_up_after_s=90),
             max_items=5,
             ignore=frozenset(("stream-disabled",)),
         )

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from refire_async.checkpoint.ledger import Failure
 from refire_async.errors import StoppedError, UsageError
-from refire_async.events import Event, Waiting
+from refire_async.events import Event, Recovered, Waiting
 from refire_async.model.keys import KeySchema
 from refire_async.model.marker import Marker
 from refire_async.model.run import RunSpec
@@ -86,8 +86,10 @@ def test_patience_says_why_nothing_happens_and_ends():
         Waiting("NetworkUnreachable", since)
         for since in (SAY_AFTER_S, SAY_AFTER_S + SAY_EVERY_S, SAY_AFTER_S + 2 * SAY_EVERY_S, 95.0)
     ]
-    with pytest.raises(StoppedError, match=r"nothing went through for 101 s \(NetworkUnreachable\)"):
+    with pytest.raises(StoppedError, match="nothing went through for 101 s: NetworkUnreachable; find"):
         patience.failed("NetworkUnreachable", NOW + 101)
+    with pytest.raises(StoppedError, match=r"for 102 s: no way to db \(NetworkUnreachable\); find"):
+        patience.failed("NetworkUnreachable", NOW + 102, "no way to db")
 
 
 def test_one_success_restores_patience():
@@ -100,6 +102,24 @@ def test_one_success_restores_patience():
     patience.failed("x", NOW + 9)
     patience.failed("x", NOW + 13)
     assert told == []
+
+
+def test_the_end_of_a_wait_is_told_once_and_only_if_the_wait_was():
+    """So that a log shows when it was over. Short trouble is not worth a line."""
+    told: list[Event] = []
+    patience = Patience(100.0, told.append)
+    patience.succeeded()
+    patience.failed("x", NOW)
+    patience.succeeded()
+    assert told == []
+    patience.failed("x", NOW)
+    patience.failed("x", NOW + 20)
+    patience.succeeded()
+    patience.succeeded()
+    assert told == [Waiting("x", 20), Recovered(20)]
+    patience.failed("x", NOW + 30)
+    patience.succeeded()
+    assert len(told) == 2
 
 
 def spec(marker: Marker | None = None, ttl: str | None = None) -> RunSpec:

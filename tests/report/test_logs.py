@@ -14,6 +14,7 @@ from refire_async.events import (
     ItemFailed,
     PageRead,
     RateChanged,
+    Recovered,
     Retried,
     RunEnded,
     Stopping,
@@ -141,6 +142,8 @@ def test_waiting_and_rate_changes_are_not_repeated_at_once() -> None:
     recorded.now = 10.0
     recorded.handle([Waiting("no network", 11.0)])
     assert recorded.named("run.waiting")[-1]["since_s"] == 11.0
+    recorded.handle([Recovered(12.34)])
+    assert recorded.named("run.recovered")[-1]["after_s"] == 12.3
 
 
 def test_nothing_per_batch_at_info() -> None:

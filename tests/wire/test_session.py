@@ -214,6 +214,26 @@ class TestControlPlane:
         assert "DynamoDB" in error.message
         assert "--endpoint-url" in error.action
 
+    @pytest.mark.parametrize(
+        ("kind", "said", "action"),
+        [
+            (
+                "ExpiredTokenException",
+                "The security token included in the request is expired",
+                "log in again",
+            ),
+            ("InvalidSignatureException", "Signature expired: 1 is now earlier than 2", "clock"),
+            ("RequestTimeTooSkewed", "too large a difference", "clock"),
+        ],
+    )
+    async def test_what_only_time_explains(
+        self, server: RawServer, kind: str, said: str, action: str
+    ) -> None:
+        """A token that has expired and a clock that is wrong are told apart from credentials that are no good."""
+        answer = f'{{"__type":"com.amazon.coral.service#{kind}","message":"{said}"}}'.encode()
+        server.plays(*[reply(answer, 400)] * 9)
+        assert action in (await self.complaint(server.url)).action
+
     async def test_certificate_for_another_host(self, aws: pytest.MonkeyPatch) -> None:
         """The library below does not compare host names by itself; nothing must be sent."""
         aws.setenv("AWS_CA_BUNDLE", str(TLS / "ca.pem"))
