@@ -28,6 +28,7 @@ from refire_async.parts.spec import PartSpec
 from refire_async.parts.work import work
 from refire_async.pipeline import StopRequest
 from refire_async.planner import choose_readers, choose_segments, choose_workers
+from refire_async.selecting import select
 from refire_async.settings import Budget, Connection, ResumeSettings, RunSettings, Tuning
 from refire_async.wire.errors import WireError
 from refire_async.wire.session import Session, open_session
@@ -146,12 +147,12 @@ async def _specify(session: Session, settings: RunSettings) -> tuple[RunSpec, Ta
     attribute = settings.marker_attribute or DEFAULT_ATTRIBUTE[settings.marker]
     ttl_attribute = await session.control.ttl_attribute(table.name)
     preflight.check_marker(table, attribute, ttl_attribute)
-    selection = preflight.select(table, settings.choice)
+    selection = select(table, settings.choice)
     kinesis = () if table.stream.enabled else await session.control.kinesis_destinations(table.name)
     preflight.refuse(preflight.findings(table, kinesis), settings.ignore)
     limits = ceilings(table, attribute, settings.budget)
     run_id = settings.run_id or new_run_id()
-    segments = 1
+    segments = len(selection.key_values) or 1
     if selection.kind == "scan":
         segments = settings.tuning.segments or choose_segments(table, limits.scarcest_write)
     spec = RunSpec(
@@ -162,7 +163,7 @@ async def _specify(session: Session, settings: RunSettings) -> tuple[RunSpec, Ta
         selection=selection,
         marker=Marker(settings.marker, attribute, run_id),
         total_segments=segments,
-        ttl_attribute=ttl_attribute,
+        ttl_attribute=None if selection.include_expired else ttl_attribute,
     )
     return spec, table
 

@@ -60,18 +60,27 @@ class Tuning:
 class Choice:
     """Which items, as the user wrote it; types of key values may be open until the table is known.
 
-    `key_value` is text (base64 for type B).
+    `key_values` are texts (base64 for type B), `key_value_range` is `FIRST..LAST`; both name hash keys. `sample` is
+    in percent.
     """
 
     index: str | None = None
     key_name: str | None = None
-    key_value: str | None = None
+    key_values: tuple[str, ...] = ()
+    key_value_range: str | None = None
     key_type: KeyType | None = None
     sort_key_condition: str | None = None
     filter: str | None = None
     names: tuple[tuple[str, str], ...] = ()
     values: tuple[tuple[str, AttributeValue], ...] = ()
     keys_file: Path | None = None
+    sample: float | None = None
+    include_expired: bool = False
+
+    @property
+    def names_hash_keys(self) -> bool:
+        """Whether only some hash keys are wanted."""
+        return bool(self.key_values) or self.key_value_range is not None
 
 
 @dataclass(frozen=True, slots=True)

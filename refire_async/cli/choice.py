@@ -14,12 +14,14 @@ from refire_async.cli.expressions import (
 from refire_async.cli.params import origin
 from refire_async.errors import UsageError
 from refire_async.settings import Choice
+from refire_async.sources.key_ranges import expand_range
 from refire_async.sources.sort_key import sort_key_condition, typed_value
 
 _NOT_WITH_KEYS_FILE = (
     "index",
     "key_name",
     "key_value",
+    "key_value_range",
     "key_type",
     "sort_key_condition",
     "filter",
@@ -35,38 +37,59 @@ def make_choice(ctx: click.Context, given: dict[str, Any]) -> Choice:
     values: Values = parse_values(given["values"], _where(ctx, "values")) if given["values"] else ()
     check_placeholders(_where(ctx, "filter"), given["filter"], names, values)
     if given["key_type"] is not None:
-        typed_value(given["key_value"], given["key_type"])
+        for text in given["key_value"]:
+            typed_value(text, given["key_type"])
+    if given["key_value_range"] is not None:
+        _check_range(given["key_value_range"], given["key_type"])
     if given["sort_key_condition"] is not None:
         # Its type is the table's to tell; as text every condition of the right shape passes.
         sort_key_condition(given["sort_key_condition"], "#sk", "S")
     return Choice(
         index=given["index"],
         key_name=given["key_name"],
-        key_value=given["key_value"],
+        key_values=given["key_value"],
+        key_value_range=given["key_value_range"],
         key_type=given["key_type"],
         sort_key_condition=given["sort_key_condition"],
         filter=given["filter"],
         names=names,
         values=values,
         keys_file=given["keys_file"],
+        sample=given["sample"],
+        include_expired=given["include_expired"],
     )
 
 
 def _check_combination(ctx: click.Context, given: dict[str, Any]) -> None:
     if given["keys_file"] is not None:
         for name in _NOT_WITH_KEYS_FILE:
-            if given[name] is not None:
+            if given[name] not in (None, ()):
                 raise UsageError(
                     f"{_where(ctx, 'keys_file')} and {_where(ctx, name)} do not go together",
                     "the file names the items; leave the other one out",
                 )
-    if given["key_value"] is None:
+    if given["include_expired"] and given["exclude_expired"]:
+        raise UsageError(
+            f"{_where(ctx, 'include_expired')} and {_where(ctx, 'exclude_expired')} do not go together",
+            "leave one of them out",
+        )
+    if not given["key_value"] and given["key_value_range"] is None:
         for name in ("key_name", "key_type", "sort_key_condition"):
             if given[name] is not None:
                 raise UsageError(
                     f"{_where(ctx, name)} needs --key-value",
                     "add --key-value VALUE, or leave it out to select the whole table",
                 )
+
+
+def _check_range(text: str, key_type: str | None) -> None:
+    """Refuse what is no range of any type that the key can have; which one it has is the table's to tell."""
+    try:
+        expand_range(text, key_type or "N")
+    except UsageError:
+        if key_type is not None:
+            raise
+        expand_range(text, "S")
 
 
 def _where(ctx: click.Context, name: str) -> str:

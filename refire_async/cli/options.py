@@ -12,9 +12,11 @@ from refire_async.cli.params import (
     ExistingFile,
     FilePath,
     Flag,
+    KeyValues,
     Number,
     OneOf,
     Option,
+    Percent,
     Whole,
     Word,
 )
@@ -122,9 +124,16 @@ selection = _together(
         option(
             SELECTION,
             "--key-value",
-            Word("VALUE", ANY_TEXT, "a value (keys are never empty)", "leave it out for all hash keys"),
-            "Only items with this hash key (base64 if it is binary).",
+            KeyValues("VALUE", ANY_TEXT, "a value (keys are never empty)", "leave it out for all hash keys"),
+            "Only items with this hash key (base64 if it is binary). Can be repeated.",
             also=("HashKeyValue",),
+            multiple=True,
+        ),
+        option(
+            SELECTION,
+            "--key-value-range",
+            Word("A..B", ANY_TEXT, "a range", "for example 2026-11-01..2026-11-20"),
+            "Only items with these hash keys: days, months (2026-01..2026-03) or numbers.",
         ),
         option(
             SELECTION,
@@ -162,6 +171,14 @@ selection = _together(
             ExistingFile("FILE"),
             "Only the keys in this file, such as the failed-keys file of a run.",
         ),
+        option(
+            SELECTION,
+            "--sample",
+            Percent("P%"),
+            "Only this share of the items, by a hash of the key: always the same ones.",
+        ),
+        flag(SELECTION, "--exclude-expired", "Leave out items that TTL is about to delete (default)."),
+        flag(SELECTION, "--include-expired", "Fire items too that have expired and are still there."),
     ]
 )
 

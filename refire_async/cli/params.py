@@ -155,6 +155,31 @@ class Word(_Checked):
         return str(value)
 
 
+class KeyValues(Word):
+    """Text of which several can be given, each with the option; a variable holds one, blanks and all."""
+
+    def split_envvar_value(self, rv: str) -> list[str]:
+        """The variable's value as it is."""
+        return [rv]
+
+
+class Percent(_Checked):
+    """A share in percent, with its sign: above 0 and at most 100."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number before the sign. Raises UsageError."""
+        text = str(value).strip()
+        try:
+            number = float(text.removesuffix("%")) if text.endswith("%") else math.nan
+        except ValueError:
+            number = math.nan
+        if not 0 < number <= 100:
+            raise self.refuse(
+                value, "a share above 0% and at most 100%", "for example --sample 1%", param, ctx
+            )
+        return number
+
+
 class RunId(Word):
     """The id of a run: safe as the name of a file and in a shell."""
 

@@ -12,20 +12,30 @@ SelectionKind: TypeAlias = Literal["scan", "query", "keys"]
 class Selection:
     """One way to name items.
 
-    `scan` reads a whole table or index in segments, `query` one hash key of a table or index, `keys` a file of
-    keys. `key_name`/`key_value` belong to `query`; `keys_file` (an absolute path) to `keys`. `filter`, `names`
+    `scan` reads a whole table or index in segments, `query` the hash keys `key_values` of a table or index, each as a
+    segment of its own, `keys` a file of keys. `keys_file` (an absolute path) belongs to `keys`. `filter`, `names`
     and `values` are a FilterExpression with its placeholders, applied by the service after reading.
+
+    `sample` is the share of all items to take, in percent, chosen by a hash of the key. Items that their TTL
+    attribute says have expired are left out unless `include_expired`.
     """
 
     kind: SelectionKind
     index: str | None = None
     key_name: str | None = None
-    key_value: AttributeValue | None = None
+    key_values: tuple[AttributeValue, ...] = ()
     sort_key_condition: str | None = None
     filter: str | None = None
     names: tuple[tuple[str, str], ...] = ()
     values: tuple[tuple[str, AttributeValue], ...] = ()
     keys_file: str | None = None
+    sample: float | None = None
+    include_expired: bool = False
+
+    @property
+    def thinned(self) -> bool:
+        """Whether a page can hold fewer items than were read for it."""
+        return self.filter is not None or self.sample is not None
 
     def to_json(self) -> dict[str, Any]:
         """A plain dict that `from_json` reads back; equal selections give equal dicts."""
@@ -35,17 +45,24 @@ class Selection:
     def from_json(cls, data: dict[str, Any]) -> "Selection":
         """The selection that `to_json` described. Raises TypeError on unknown fields."""
         pairs = {name: tuple(tuple(pair) for pair in data.get(name, ())) for name in ("names", "values")}
-        return cls(**{**data, **pairs})
+        return cls(**{**data, **pairs, "key_values": tuple(data.get("key_values", ()))})
 
     def describe(self) -> str:
         """A few words for people."""
         where = f"index {self.index}" if self.index else "the table"
         if self.kind == "keys":
-            return f"the keys in {self.keys_file}"
-        text = f"all of {where}"
-        if self.kind == "query":
-            value = next(iter((self.key_value or {}).values()), "?")
-            text = f"{self.key_name} = {value} of {where}"
+            text = f"the keys in {self.keys_file}"
+        elif self.kind == "query":
+            text = f"{self._hash_keys()} of {where}"
             if self.sort_key_condition:
                 text += f", sort key {self.sort_key_condition}"
-        return f"{text}, filtered" if self.filter else text
+        else:
+            text = f"all of {where}"
+        if self.filter:
+            text += ", filtered"
+        return text if self.sample is None else f"{self.sample:g}% of {text}"
+
+    def _hash_keys(self) -> str:
+        if len(self.key_values) != 1:
+            return f"{len(self.key_values):,} values of {self.key_name}"
+        return f"{self.key_name} = {next(iter(self.key_values[0].values()))}"

@@ -17,6 +17,7 @@ from refire_async.settings import Tuning
 from refire_async.sources.base import Source
 from refire_async.sources.keys_file import KeysFileSource
 from refire_async.sources.lookup import Lookup
+from refire_async.sources.sample import Sample, SampledSource
 from refire_async.sources.table import query_source, scan_source
 from refire_async.wire.dataplane import DataPlane
 from refire_async.writers.base import Writer, WriteReply
@@ -40,6 +41,12 @@ class DryWriter:
 
 def make_source(data: DataPlane, table: Table, spec: RunSpec) -> Source:
     """The source that the run's selection names."""
+    source = _whole_source(data, table, spec)
+    percent = spec.selection.sample
+    return source if percent is None else SampledSource(source, Sample(spec.keys, percent))
+
+
+def _whole_source(data: DataPlane, table: Table, spec: RunSpec) -> Source:
     selection = spec.selection
     if selection.keys_file is not None:
         return KeysFileSource(Path(selection.keys_file), spec.keys)

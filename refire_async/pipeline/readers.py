@@ -26,7 +26,7 @@ from refire_async.sources.base import SourcePage
 
 PAGES_PER_READER = 2
 FILTERED_PAGE_ITEMS = 5000
-"""A filter works after reading, so most of a page may be left out."""
+"""A filter and a sample work after reading, so most of a page may be left out."""
 
 SMALLEST_READ_RCU = 0.5
 
@@ -90,7 +90,7 @@ class Readers:
         context, source = self._context, self._context.source
         names = context.spec.keys.names
         found: dict[tuple[object, ...], Item] = {}
-        whole = context.spec.selection.filter is None and 2 * len(page.items) >= page.counts.scanned
+        whole = not context.spec.selection.thinned and 2 * len(page.items) >= page.counts.scanned
         if source.carries_marker and whole and page.items:
             read_again = partial(self._read_once, page.segment, page.start, page.counts.scanned)
             read = await context.read_patiently(page.segment, read_again)
@@ -140,8 +140,8 @@ class Readers:
             self._queue.add_page(page)
 
     def _page_limit(self) -> int:
-        filtered = self._context.spec.selection.filter is not None
-        largest = FILTERED_PAGE_ITEMS if filtered else self._context.page_items
+        thinned = self._context.spec.selection.thinned
+        largest = FILTERED_PAGE_ITEMS if thinned else self._context.page_items
         item_rcu = self._item_bytes / RCU_BYTES / 2
         return self._context.read_budget.page_limit(item_rcu, largest)
 

@@ -4,7 +4,6 @@ The failed-keys file that a run leaves is such a file: `{"key": {"pk": {"S": "a"
 The key may also stand alone: `{"pk": {"S": "a"}}` or `{"pk": "a"}` (base64 text for keys of type B).
 """
 
-import base64
 import json
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -15,12 +14,10 @@ from anyio import to_thread
 from refire_async.errors import UsageError
 from refire_async.model.keys import Cursor, Item, Key, KeySchema
 from refire_async.sources.base import SourcePage
+from refire_async.sources.key_text import canonical_base64, canonical_number
 
 LONGEST_LINE = 1 << 20
 """Bytes; a key has at most 3 KB, a failed-keys line a reason beside it."""
-
-MOST_DIGITS, LEAST_EXPONENT, MOST_EXPONENT = 38, -130, 125
-"""Numbers that DynamoDB can hold (DynamoDB Developer Guide: Naming rules and data types)."""
 
 
 class KeysFileSource:
@@ -95,10 +92,10 @@ def _value(value: Any, kind: str) -> dict[str, str]:
             raise ValueError(f"a key attribute is not of type {kind}")
         value = value[kind]
     if kind == "N":
-        return {"N": _number(value)}
+        return {"N": canonical_number(value)}
     if not isinstance(value, str):
         raise ValueError(f"a key attribute is not of type {kind}")  # noqa: TRY004 - bad data, not a bad call
-    text = _base64(value) if kind == "B" else value
+    text = canonical_base64(value) if kind == "B" else value
     if not text:
         raise ValueError("a key attribute is empty")
     try:
@@ -106,32 +103,3 @@ def _value(value: Any, kind: str) -> dict[str, str]:
     except UnicodeEncodeError:
         raise ValueError("a key attribute holds half of a character") from None
     return {kind: text}
-
-
-def _base64(text: str) -> str:
-    """`text` as DynamoDB writes it: one text for equal bytes. Raises ValueError."""
-    try:
-        return base64.b64encode(base64.b64decode(text, validate=True)).decode()
-    except ValueError:
-        raise ValueError("a key attribute is not base64") from None
-
-
-def _number(value: Any) -> str:
-    """A number as DynamoDB writes it: one text for equal numbers. Raises ValueError."""
-    if not isinstance(value, str | Decimal):
-        raise ValueError("a key attribute is not a number")  # noqa: TRY004 - bad data, not a bad call
-    try:
-        number = Decimal(value)
-    except InvalidOperation:
-        raise ValueError("a key attribute is not a number") from None
-    if not number.is_finite():
-        raise ValueError("a key attribute is not a finite number")
-    if not number:
-        return "0"
-    # Not `normalize`: it rounds to the 28 digits of the default context.
-    sign, digits, _ = number.as_tuple()
-    significant = "".join(map(str, digits)).strip("0")
-    last = number.adjusted() - len(significant) + 1
-    if len(significant) > MOST_DIGITS or not LEAST_EXPONENT <= number.adjusted() <= MOST_EXPONENT:
-        raise ValueError("a key attribute is a number that DynamoDB cannot hold")
-    return format(Decimal((sign, tuple(map(int, significant)), last)), "f")

@@ -1,10 +1,11 @@
-"""Items of a table or an index, by parallel Scan or by Query of one hash key.
+"""Items of a table or an index, by parallel Scan or by Query of given hash keys.
 
 Both read eventually consistent (half the price, and all that an index offers): a marker that is behind makes
 its write's condition fail, and the item is looked at again. Only keys, marker and TTL attribute are asked
 for; the price of a read is that of whole items all the same (DynamoDB Developer Guide: Scan).
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -21,13 +22,17 @@ FEW = 20
 
 
 class TableSource:
-    """A Scan in segments, or a Query, of a table or an index. See `scan_source` and `query_source`."""
+    """A Scan in segments, or a Query per hash key, of a table or an index. See `scan_source` and `query_source`.
+
+    `of_segment` gives the members of a request that are a segment's own.
+    """
 
     def __init__(
         self,
         data: DataPlane,
         operation: str,
         request: dict[str, Any],
+        of_segment: Callable[[int], dict[str, Any]],
         *,
         total_segments: int,
         carries_marker: bool,
@@ -35,6 +40,7 @@ class TableSource:
         self._data = data
         self._operation = operation
         self._request = request
+        self._of_segment = of_segment
         self._of_index = "IndexName" in request
         self.total_segments = total_segments
         self.carries_marker = carries_marker
@@ -43,10 +49,7 @@ class TableSource:
 
     async def read(self, segment: int, cursor: Cursor | None, limit: int) -> SourcePage:
         """See `Source.read`."""
-        request = {**self._request, "Limit": limit}
-        if self._operation == "Scan":
-            request["Segment"] = segment
-            request["TotalSegments"] = self.total_segments
+        request = {**self._request, "Limit": limit, **self._of_segment(segment)}
         if cursor is not None:
             request["ExclusiveStartKey"] = cursor
         reply = parse_reply(await self._data.call(self._operation, orjson.dumps(request)), "Items")
@@ -69,7 +72,13 @@ def scan_source(
 ) -> TableSource:
     """Every item of a table or index, in `total_segments` ranges of the key hash."""
     request = _request(table, selection, attributes)
-    return TableSource(data, "Scan", request, total_segments=total_segments, carries_marker=carries_marker)
+
+    def of_segment(segment: int) -> dict[str, Any]:
+        return {"Segment": segment, "TotalSegments": total_segments}
+
+    return TableSource(
+        data, "Scan", request, of_segment, total_segments=total_segments, carries_marker=carries_marker
+    )
 
 
 def query_source(
@@ -81,13 +90,15 @@ def query_source(
     *,
     carries_marker: bool,
 ) -> TableSource:
-    """The items of one hash key of a table or index whose keys are `keys`, in the order of the sort key."""
+    """The items of each hash key of the selection, of a table or index whose keys are `keys`.
+
+    Every hash key is a segment of its own, read in the order of the sort key.
+    """
     request = _request(table, selection, attributes)
     names: dict[str, str] = request["ExpressionAttributeNames"]
     values: dict[str, AttributeValue] = dict(request.get("ExpressionAttributeValues", {}))
     own = _own_prefix(selection)
     names[f"#{own}h"] = keys.hash_name
-    values[f":{own}h"] = selection.key_value or {}
     condition = f"#{own}h = :{own}h"
     if (
         selection.sort_key_condition is not None
@@ -101,8 +112,14 @@ def query_source(
         condition += f" AND {part}"
         values.update(more)
     request["KeyConditionExpression"] = condition
-    request["ExpressionAttributeValues"] = values
-    return TableSource(data, "Query", request, total_segments=1, carries_marker=carries_marker)
+
+    def of_segment(segment: int) -> dict[str, Any]:
+        return {"ExpressionAttributeValues": {**values, f":{own}h": selection.key_values[segment]}}
+
+    total = len(selection.key_values)
+    return TableSource(
+        data, "Query", request, of_segment, total_segments=total, carries_marker=carries_marker
+    )
 
 
 def _request(table: str, selection: Selection, attributes: tuple[str, ...]) -> dict[str, Any]:

@@ -9,6 +9,26 @@ from refire_async.settings import Budget, Choice, Connection, ResumeSettings, Ru
 from tests.cli.conftest import Ended, FakeEngine
 
 
+def test_several_key_values_and_a_sample(
+    refire: Callable[..., Ended], fake_engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`--key-value` is repeated, a variable holds one value with its blanks, a share stands in percent."""
+    assert (
+        refire("run", "--table", "orders", "--key-value", "a b", "--key-value", "c", "--sample", "2.5%").code
+        == 0
+    )
+    monkeypatch.setenv("HashKeyValue", "x y  z")
+    expired = ("--key-value-range", "2026-01..2026-03", "--include-expired")
+    assert refire("run", "--table", "orders", *expired).code == 0
+    assert fake_engine.seen == [
+        RunSettings(table="orders", choice=Choice(key_values=("a b", "c"), sample=2.5)),
+        RunSettings(
+            table="orders",
+            choice=Choice(key_values=("x y  z",), key_value_range="2026-01..2026-03", include_expired=True),
+        ),
+    ]
+
+
 def test_defaults(refire: Callable[..., Ended], fake_engine: FakeEngine) -> None:
     """A table alone is enough, and every default is the engine's."""
     assert refire("run", "--table", "orders").code == 0
@@ -21,7 +41,7 @@ EVERYTHING = RunSettings(
     choice=Choice(
         index="by-day",
         key_name="day",
-        key_value="-5",
+        key_values=("-5",),
         key_type="N",
         sort_key_condition="between a and b",
         filter="#s = :open AND size(items) > :n",
@@ -100,11 +120,11 @@ def test_environment_of_the_known_script(
     monkeypatch.setenv("REFIRE_TABLE", "orders")
     assert refire("run").code == 0
     assert refire("run", "--table", "other", "--key-value", "c-43").code == 0
-    choice = Choice(key_name="customer", key_value="c-42")
+    choice = Choice(key_name="customer", key_values=("c-42",))
     assert fake_engine.seen == [
         RunSettings(table="old-orders", choice=choice),
         RunSettings(table="orders", choice=choice),
-        RunSettings(table="other", choice=Choice(key_name="customer", key_value="c-43")),
+        RunSettings(table="other", choice=Choice(key_name="customer", key_values=("c-43",))),
     ]
 
 

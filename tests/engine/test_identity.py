@@ -43,7 +43,7 @@ async def half_done(service: Service, runs: Runs, **settings: Any) -> InProcess:
         ({"run_id": "second"}, "another run id"),
         ({"table": "another"}, "another table"),
         ({"choice": Choice(index="by-day")}, "another selection"),
-        ({"choice": Choice(key_value="1")}, "another selection"),
+        ({"choice": Choice(key_values=("1",))}, "another selection"),
         ({"choice": Choice(filter="attribute_exists(pk)")}, "another selection"),
         ({"marker": "stamp"}, "another marker"),
         ({"marker_attribute": "version"}, "another marker"),
@@ -86,7 +86,7 @@ async def test_a_selection_with_values_is_the_same_after_its_journey_through_the
 ):
     choice = Choice(
         index="by-day",
-        key_value="mon",
+        key_values=("mon",),
         filter="#p < :p",
         names=(("#p", "pk"),),
         values=((":p", {"S": "99"}),),

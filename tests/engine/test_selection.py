@@ -2,11 +2,13 @@
 
 import time
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from refire_async.errors import ExitCode, UsageError
+from refire_async.errors import CheckpointRefusedError, ExitCode, UsageError
+from refire_async.events import RunStarted
 from refire_async.model.counts import Counts
 from refire_async.settings import Budget, Choice, Tuning
 from tests.engine.conftest import Runs, Service
@@ -65,7 +67,7 @@ async def test_one_day_or_all_through_an_index(
 ):
     """Whatever it projects: just those items fire, once, and a second run counts on from the first."""
     db = shop(service, GlobalSecondaryIndexes=[gsi])
-    choice = Choice(index="by-day") if whole else Choice(index="by-day", key_value="d2")
+    choice = Choice(index="by-day") if whole else Choice(index="by-day", key_values=("d2",))
     for number in (1, 2):
         again = Runs(runs.checkpoint.with_name(f"{number}.refire"))
         result = await again.run(choice=choice)
@@ -80,7 +82,7 @@ async def test_one_day_or_all_through_an_index(
 
 async def test_a_local_index_spends_the_tables_units(service: Service, runs: Runs):
     db = shop(service, LocalSecondaryIndexes=[index("by-day", local=True)])
-    result = await runs.run(choice=Choice(index="by-day", key_value="ann", sort_key_condition="= d1"))
+    result = await runs.run(choice=Choice(index="by-day", key_values=("ann",), sort_key_condition="= d1"))
     assert result.summary.counts == Counts(scanned=10, touched=10)
     assert db.fired("orders") == records(*(f"ann/{n}" for n in range(40) if n % 4 == 1))
     assert result.summary.wcu == 20.0
@@ -97,7 +99,7 @@ async def test_a_local_index_spends_the_tables_units(service: Service, runs: Run
 )
 async def test_one_hash_key(service: Service, runs: Runs, condition: str | None, numbers: range):
     db = shop(service)
-    result = await runs.run(choice=Choice(key_name="pk", key_value="bob", sort_key_condition=condition))
+    result = await runs.run(choice=Choice(key_name="pk", key_values=("bob",), sort_key_condition=condition))
     assert result.summary.counts.touched == len(numbers)
     assert db.fired("orders") == records(*(f"bob/{n}" for n in numbers))
 
@@ -105,7 +107,7 @@ async def test_one_hash_key(service: Service, runs: Runs, condition: str | None,
 async def test_a_collection_of_many_pages(service: Service, runs: Runs):
     """A small read budget makes small pages; the query goes on where the last one ended, also after a stop."""
     db = shop(service)
-    choice = Choice(key_value="ann")
+    choice = Choice(key_values=("ann",))
     await runs.run(choice=choice, budget=Budget(max_rcu=1.0), max_items=17)
     assert db.fired("orders").total() == 17
     assert (await runs.run(choice=choice)).exit_code is ExitCode.COMPLETE
@@ -147,15 +149,133 @@ async def test_items_that_have_expired_are_left_to_their_end(
         await runs.run(marker_attribute="ttl")
 
 
+@pytest.mark.parametrize("gsi", [index("by-day", projection="KEYS_ONLY"), index("by-day")])
+async def test_several_days_through_an_index(service: Service, runs: Runs, gsi: dict[str, Any]):
+    """Each is a segment of its own; a value that is given twice is read once, one that nothing has is no error."""
+    db = shop(service, GlobalSecondaryIndexes=[gsi])
+    result = await runs.run(choice=Choice(index="by-day", key_values=("d1", "d3", "d1", "d9")))
+    assert result.summary.counts == Counts(scanned=40, touched=40)
+    assert db.fired("orders") == records(*(f"{w}/{n}" for w in ("ann", "bob") for n in range(1, 40, 2)))
+    assert runs.of(RunStarted)[0].spec.total_segments == 3
+
+
+async def test_a_range_of_days_and_one_more_stop_and_go_on(service: Service, runs: Runs):
+    """The same selection given twice is one run, whatever the number of hash keys."""
+    db = shop(service, GlobalSecondaryIndexes=[index("by-day")])
+    choice = Choice(index="by-day", key_value_range="d1..d2", key_values=("d0",))
+    first = await runs.run(choice=choice, max_items=25)
+    assert first.exit_code is ExitCode.STOPPED
+    result = await runs.run(choice=choice)
+    assert result.exit_code is ExitCode.COMPLETE
+    assert db.fired("orders") == records(
+        *(f"{w}/{n}" for w in ("ann", "bob") for n in range(40) if n % 4 < 3)
+    )
+
+
+async def test_an_item_that_moves_between_the_days_of_an_index_fires_once(service: Service, runs: Runs):
+    """It is met under its old day and under its new one."""
+    db = shop(service, GlobalSecondaryIndexes=[index("by-day", projection="KEYS_ONLY")])
+    moved = []
+
+    def move(operation: str, request: dict[str, Any]) -> None:
+        # The last page to be asked for is that of d3: by then the item was read under d0.
+        if (
+            operation == "Query"
+            and {"S": "d3"} in request["ExpressionAttributeValues"].values()
+            and not moved
+        ):
+            moved.append(True)
+            key = {"pk": {"S": "ann"}, "sk": {"N": "0"}}
+            db(
+                "UpdateItem",
+                TableName="orders",
+                Key=key,
+                UpdateExpression="SET #d = :d",
+                ExpressionAttributeNames={"#d": "day"},
+                ExpressionAttributeValues={":d": {"S": "d3"}},
+            )
+
+    choice = Choice(index="by-day", key_values=("d0", "d3"))
+    assert (await runs.run(choice=choice, max_items=20)).exit_code is ExitCode.STOPPED
+    db.watch = move
+    result = await runs.run(choice=choice)
+    assert result.exit_code is ExitCode.COMPLETE
+    assert moved
+    revisions = {
+        (item["pk"]["S"], item["sk"]["N"]): item["revision"]["N"]
+        for item in db.items("orders")
+        if "revision" in item
+    }
+    assert set(revisions.values()) == {"1"}
+    assert len(revisions) == 40
+
+
+async def test_numbers_given_in_two_notations_are_one_hash_key(service: Service, runs: Runs):
+    """Read twice it would fire twice."""
+    spec = table_spec()
+    spec["AttributeDefinitions"][0]["AttributeType"] = "N"
+    db = service(spec)
+    db.fill("orders", [{"pk": {"N": str(n)}} for n in range(-5, 200)])
+    choice = Choice(key_values=("1", "1.0", "10E-1", "+150"), key_value_range="-2..2")
+    result = await runs.run(choice=choice)
+    assert result.summary.counts == Counts(scanned=6, touched=6)
+    assert db.fired("orders") == records("-2", "-1", "0", "1", "2", "150")
+
+
+async def test_a_sample_is_the_same_through_every_source_and_in_every_run(
+    service: Service, runs: Runs, tmp_path: Path
+):
+    """A table scan, an index and a query agree on who belongs to it; the summary counts nobody else."""
+    db = shop(service, GlobalSecondaryIndexes=[index("by-day")])
+    result = await runs.run(choice=Choice(sample=30.0))
+    chosen = db.fired("orders")
+    assert set(chosen.values()) == {1}
+    assert 8 <= len(chosen) <= 40
+    assert result.summary.counts == Counts(scanned=len(chosen), touched=len(chosen))
+    for number, choice in enumerate(
+        (Choice(index="by-day", sample=30.0), Choice(key_values=("ann", "bob"), sample=30.0))
+    ):
+        await Runs(tmp_path / f"{number}.refire").run(choice=choice)
+    assert db.fired("orders") == records(*chosen, *chosen, *chosen)
+    await Runs(tmp_path / "more.refire").run(choice=Choice(sample=60.0))
+    assert set(chosen) < {name for name, times in db.fired("orders").items() if times > 0}
+    assert all(db.fired("orders")[name] == 4 for name in chosen)
+
+
+async def test_expired_items_are_fired_where_the_user_wants_it(service: Service, runs: Runs):
+    """And that is another selection: a checkpoint of the one is not gone on with as the other."""
+    db = shop(service)
+    enabled = {"Enabled": True, "AttributeName": "ttl"}
+    db("UpdateTimeToLive", TableName="orders", TimeToLiveSpecification=enabled)
+    gone = {"pk": {"S": "eve"}, "sk": {"N": "1"}, "ttl": {"N": str(int(time.time()) - 86_400)}}
+    db.fill("orders", [gone])
+    assert (await runs.run(choice=Choice(include_expired=True), max_items=5)).exit_code is ExitCode.STOPPED
+    with pytest.raises(CheckpointRefusedError, match="another selection"):
+        await runs.run()
+    result = await runs.run(choice=Choice(include_expired=True))
+    assert result.summary.counts == Counts(scanned=81, touched=81)
+    assert db.fired("orders")["eve/1"] == 1
+
+
 @pytest.mark.parametrize(
     ("choice", "message"),
     [
         (Choice(index="by-week"), "has no index by-week"),
-        (Choice(key_name="sk", key_value="1"), "sk is not the hash key of table orders"),
+        (Choice(key_name="sk", key_values=("1",)), "sk is not the hash key of table orders"),
         (Choice(key_name="pk"), "named without its value"),
-        (Choice(key_value="ann", key_type="N"), "is of type S, not N"),
-        (Choice(key_value="ann", sort_key_condition="= x"), "'x' is not a number"),
-        (Choice(index="by-day", key_value="d1", sort_key_condition="= x"), "index by-day has no sort key"),
+        (Choice(key_values=("ann",), key_type="N"), "is of type S, not N"),
+        (Choice(key_value_range="a1..b2"), "is no range of days, months or numbers"),
+        (
+            Choice(
+                key_values=("ann",), filter="#s < :s", names=(("#s", "sk"),), values=((":s", {"N": "1"}),)
+            ),
+            "a filter cannot name sk",
+        ),
+        (Choice(key_values=("ann",), sort_key_condition="= x"), "'x' is not a number"),
+        (
+            Choice(index="by-day", key_values=("d1",), sort_key_condition="= x"),
+            "index by-day has no sort key",
+        ),
     ],
 )
 async def test_what_cannot_be_selected_is_told_before_anything_is_done(

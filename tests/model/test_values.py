@@ -30,12 +30,14 @@ selections = st.builds(
     kind=st.sampled_from(["scan", "query", "keys"]),
     index=st.none() | names,
     key_name=st.none() | names,
-    key_value=st.none() | attribute_values,
+    key_values=st.lists(attribute_values, max_size=3).map(tuple),
     sort_key_condition=st.none() | names,
     filter=st.none() | names,
     names=pairs_of_names,
     values=pairs_of_values,
     keys_file=st.none() | names,
+    sample=st.none() | st.floats(0.001, 100),
+    include_expired=st.booleans(),
 )
 schemas = st.builds(KeySchema, names, st.sampled_from("SNB")) | st.builds(
     KeySchema, names, st.sampled_from("SNB"), names, st.sampled_from("SNB")
@@ -69,7 +71,7 @@ def test_a_selection_comes_back_from_json_as_it_was(selection: Selection):
 def test_a_selection_with_an_unknown_field_is_refused():
     """It was written by a version that knows more."""
     with pytest.raises(TypeError):
-        Selection.from_json({"kind": "scan", "sample": 0.1})
+        Selection.from_json({"kind": "scan", "samples": 0.1})
 
 
 @pytest.mark.parametrize(
@@ -77,9 +79,9 @@ def test_a_selection_with_an_unknown_field_is_refused():
     [
         (Selection("scan"), "all of the table"),
         (Selection("scan", index="by-day", filter="a = :b"), "all of index by-day, filtered"),
-        (Selection("query", key_name="pk", key_value={"S": "a"}), "pk = a of the table"),
+        (Selection("query", key_name="pk", key_values=({"S": "a"},)), "pk = a of the table"),
         (
-            Selection("query", key_name="pk", key_value={"N": "1"}, sort_key_condition="> 5"),
+            Selection("query", key_name="pk", key_values=({"N": "1"},), sort_key_condition="> 5"),
             "pk = 1 of the table, sort key > 5",
         ),
         (Selection("keys", keys_file="/tmp/keys"), "the keys in /tmp/keys"),

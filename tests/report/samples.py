@@ -12,7 +12,7 @@ SPEC = RunSpec(
     table="orders",
     table_id="id",
     keys=KeySchema("pk", "S"),
-    selection=Selection("query", key_name="pk", key_value={"S": "ann@example.org"}),
+    selection=Selection("query", key_name="pk", key_values=({"S": "ann@example.org"},)),
     marker=Marker("revision", "revision", "run-1"),
     total_segments=8,
 )

@@ -80,7 +80,7 @@ async def test_a_query_names_one_hash_key_and_no_segment():
     selection = Selection(
         "query",
         key_name="pk",
-        key_value={"S": "a' OR '1'='1"},
+        key_values=({"S": "a' OR '1'='1"},),
         sort_key_condition="between 1 and 9",
         filter="size(x) > :n",
         values=((":n", {"N": "3"}),),
@@ -114,7 +114,7 @@ async def test_placeholders_of_the_user_keep_their_meaning(theirs: str):
     selection = Selection(
         "query",
         key_name="pk",
-        key_value={"S": "a"},
+        key_values=({"S": "a"},),
         sort_key_condition="> 5",
         filter=f"#{theirs} = :{theirs}",
         names=((f"#{theirs}", "status"),),
@@ -134,7 +134,7 @@ async def test_placeholders_of_the_user_keep_their_meaning(theirs: str):
 async def test_a_query_leaves_the_selection_as_it_is():
     """The selection is part of the checkpoint's identity."""
     selection = Selection(
-        "query", key_name="pk", key_value={"S": "a"}, values=((":n", {"N": "3"}),), filter="x = :n"
+        "query", key_name="pk", key_values=({"S": "a"},), values=((":n", {"N": "3"}),), filter="x = :n"
     )
     wire = Scripted()
     query_source(wire.data, "t", selection, ATTRIBUTES, KEYS, carries_marker=True)

@@ -1,0 +1,98 @@
+"""Ranges of hash key values: days, months or whole numbers, in the form in which they are written. Pure."""
+
+import re
+from collections.abc import Iterator
+from datetime import date, timedelta
+
+from refire_async.errors import UsageError
+
+MOST_KEY_VALUES = 10_000
+"""Hash keys of one run: each is a segment with a cursor of its own, and stands in the checkpoint."""
+
+_DAY = re.compile(r"(?s)(.*?)([0-9]{4}-[0-9]{2}-[0-9]{2})")
+_MONTH = re.compile(r"(?s)(.*?)([0-9]{4}-[0-9]{2})")
+_NUMBER = re.compile(r"(?s)(.*?)([0-9]+)")
+_WHOLE = re.compile(r"\s*([+-]?[0-9]{1,38})\s*")
+
+_HOW = "for example 2026-11-01..2026-11-20, 2026-01..2026-03 or 1..100"
+
+
+def expand_range(text: str, key_type: str) -> list[str]:
+    """Every value of the range `FIRST..LAST`, both included.
+
+    Of a key of type S both ends may begin with the same text (`DAY#2026-11-01..DAY#2026-11-20`), and numbers keep
+    their leading zeros (`007..120`).
+
+    Raises UsageError if it is no range, runs backwards or holds more than `MOST_KEY_VALUES` values.
+    """
+    first, dots, last = text.partition("..")
+    if not dots:
+        raise UsageError(f"--key-value-range {_short(text)} is no range", _HOW)
+    if key_type == "B":
+        raise UsageError("--key-value-range cannot count a key of type B", "give each --key-value")
+    if key_type == "N":
+        ends = _WHOLE.fullmatch(first), _WHOLE.fullmatch(last)
+        if ends[0] is None or ends[1] is None:
+            raise UsageError(
+                f"--key-value-range {_short(text)} is no range of whole numbers", "for example 1..100"
+            )
+        return _numbers(text, "", ends[0][1], ends[1][1])
+    return _texts(text, first, last)
+
+
+def _texts(text: str, first: str, last: str) -> list[str]:
+    for form in (_DAY, _MONTH, _NUMBER):
+        ends = form.fullmatch(first), form.fullmatch(last)
+        if ends[0] is None or ends[1] is None or ends[0][1] != ends[1][1]:
+            continue
+        prefix, low, high = ends[0][1], ends[0][2], ends[1][2]
+        if form is _NUMBER:
+            return _numbers(text, prefix, low, high)
+        try:
+            return _dates(text, prefix, low, high)
+        except ValueError:
+            raise UsageError(f"--key-value-range {_short(text)} names a day that is none", _HOW) from None
+    raise UsageError(f"--key-value-range {_short(text)} is no range of days, months or numbers", _HOW)
+
+
+def _numbers(text: str, prefix: str, low: str, high: str) -> list[str]:
+    width = len(low) if low.startswith("0") else 0
+    if prefix or width:
+        padded = low.startswith("0") or high.startswith("0")
+        if padded and len(low) != len(high):
+            raise UsageError(
+                f"--key-value-range {_short(text)} has ends of different width",
+                "write both with leading zeros",
+            )
+    _check_size(text, int(high) - int(low) + 1)
+    return [f"{prefix}{number:0{width}d}" for number in range(int(low), int(high) + 1)]
+
+
+def _dates(text: str, prefix: str, low: str, high: str) -> list[str]:
+    whole_months = len(low) == len("2026-01")
+    first, last = (date.fromisoformat(f"{end}-01" if whole_months else end) for end in (low, high))
+    if whole_months:
+        _check_size(text, (last.year - first.year) * 12 + last.month - first.month + 1)
+        return [f"{prefix}{month:%Y-%m}" for month in _months(first, last)]
+    _check_size(text, (last - first).days + 1)
+    return [f"{prefix}{first + timedelta(days=n):%Y-%m-%d}" for n in range((last - first).days + 1)]
+
+
+def _months(first: date, last: date) -> Iterator[date]:
+    while first <= last:
+        yield first
+        first = date(first.year + first.month // 12, first.month % 12 + 1, 1)
+
+
+def _check_size(text: str, size: int) -> None:
+    if size < 1:
+        raise UsageError(f"--key-value-range {_short(text)} runs backwards", "put the earlier end first")
+    if size > MOST_KEY_VALUES:
+        raise UsageError(
+            f"--key-value-range {_short(text)} holds {size:,} values, more than {MOST_KEY_VALUES:,}",
+            "split it into several runs",
+        )
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 60 else f"{text[:50]}…")

@@ -1,0 +1,73 @@
+"""Ranges of hash keys: every value between the ends, in the form in which the ends are written."""
+
+from datetime import date, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from refire_async.errors import UsageError
+from refire_async.sources.key_ranges import MOST_KEY_VALUES, expand_range
+
+days = st.dates(date(1900, 1, 1), date(2400, 1, 1))
+prefixes = st.sampled_from(["", "DAY#", "a-b_", "2026#", "é "])
+
+
+@given(days, st.integers(0, 400), prefixes)
+def test_every_day_between_the_ends(first: date, more: int, prefix: str):
+    """Leap days and turns of years included, each once and in order."""
+    last = first + timedelta(days=more)
+    found = expand_range(f"{prefix}{first}..{prefix}{last}", "S")
+    assert found == [f"{prefix}{first + timedelta(days=n)}" for n in range(more + 1)]
+
+
+@given(days, st.integers(0, 1200), prefixes)
+def test_every_month_between_the_ends(first: date, more: int, prefix: str):
+    month = first.year * 12 + first.month - 1
+    names = [f"{prefix}{(month + n) // 12:04d}-{(month + n) % 12 + 1:02d}" for n in range(more + 1)]
+    assert expand_range(f"{names[0]}..{names[-1]}", "S") == names
+
+
+@given(st.integers(-(10**9), 10**9), st.integers(0, 300))
+def test_every_number_between_the_ends(first: int, more: int):
+    """Of a key of type N also below zero; of one of type S from zero on."""
+    expected = [str(n) for n in range(first, first + more + 1)]
+    assert expand_range(f"{first}..{first + more}", "N") == expected
+    if first >= 0:
+        assert expand_range(f"{first}..{first + more}", "S") == expected
+        padded = [f"shard-{n:012d}" for n in range(first, first + more + 1)]
+        assert expand_range(f"{padded[0]}..{padded[-1]}", "S") == padded
+
+
+@pytest.mark.parametrize(
+    ("text", "key_type", "what"),
+    [
+        ("1", "N", "is no range"),
+        ("1...5", "N", "is no range of whole numbers"),
+        ("1.5..2.5", "N", "is no range of whole numbers"),
+        ("2026-11-01..2026-11-02", "N", "is no range of whole numbers"),
+        ("a..b", "S", "is no range of days, months or numbers"),
+        ("2026-11-01..2026-12", "S", "is no range of days, months or numbers"),
+        ("A#1..B#2", "S", "is no range of days, months or numbers"),
+        ("2026-02-30..2026-03-01", "S", "names a day that is none"),
+        ("2026-13..2027-01", "S", "names a day that is none"),
+        ("5..1", "N", "runs backwards"),
+        ("2026-11-02..2026-11-01", "S", "runs backwards"),
+        ("007..1200", "S", "ends of different width"),
+        ("x7..x0012", "S", "ends of different width"),
+        (f"1..{MOST_KEY_VALUES + 1}", "N", "holds 10,001 values, more than 10,000"),
+        ("1900-01-01..2900-01-01", "S", "more than 10,000"),
+        ("1.." + "9" * 38, "N", "more than 10,000"),
+        ("AQ==..AR==", "B", "cannot count a key of type B"),
+        ("x" * 5000 + "..y", "S", "is no range"),
+    ],
+)
+def test_what_is_no_range_is_told(text: str, key_type: str, what: str):
+    """In one line that is not as long as what was given."""
+    with pytest.raises(UsageError, match=what) as caught:
+        expand_range(text, key_type)
+    assert len(str(caught.value)) < 300
+
+
+def test_the_largest_range_is_taken():
+    assert len(expand_range(f"1..{MOST_KEY_VALUES}", "N")) == MOST_KEY_VALUES
