@@ -32,13 +32,15 @@ class Budget:
     """How fast a run may be.
 
     `max_wcu`/`max_rcu` are units per second and rule over `wcu_percent`, the share of the table's capacity.
-    `max_rate` is items per second, for consumers that are slower than the table.
+    `max_rate` is items per second, for consumers that are slower than the table. `set_by` says who set it where
+    it was not the options.
     """
 
     wcu_percent: float = DEFAULT_WCU_PERCENT
     max_wcu: float | None = None
     max_rcu: float | None = None
     max_rate: float | None = None
+    set_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,8 @@ def _bound_by(table: Table, budget: Budget, write: dict[str, float]) -> str:
     scarcest = min(write, key=lambda name: write[name])
     if scarcest != TABLE:
         return f"index {scarcest}"
+    set_by = f" ({budget.set_by})" if budget.set_by else ""
     if budget.max_wcu is not None:
-        return "--max-wcu"
+        return f"{budget.max_wcu:g} WCU/s{set_by}" if set_by else "--max-wcu"
     mode = "provisioned" if table.billing == "PROVISIONED" else "on-demand"
-    return f"{budget.wcu_percent:g}% of the table's {mode} capacity"
+    return f"{budget.wcu_percent:g}% of the table's {mode} capacity{set_by}"

@@ -74,6 +74,17 @@ def test_what_the_user_sets_rules_over_the_share():
     assert limits.bound_by == "--max-wcu"
 
 
+@pytest.mark.parametrize(
+    ("budget", "bound_by"),
+    [
+        (Budget(max_wcu=5.5, set_by="refire rate"), "5.5 WCU/s (refire rate)"),
+        (Budget(wcu_percent=50.0, set_by="x"), "50% of the table's provisioned capacity (x)"),
+    ],
+)
+def test_who_set_a_budget_is_said_where_it_was_not_the_options(budget: Budget, bound_by: str):
+    assert ceilings(table(), "revision", budget).bound_by == bound_by
+
+
 def test_an_index_cannot_give_more_than_it_has_whatever_the_user_sets():
     limits = ceilings(
         table(PROVISIONED, "PROVISIONED", index("g", 30.0), index("h", 900.0)),

@@ -1,0 +1,209 @@
+"""Rates by the time of the week: `08:00,20% 20:00,90% Sat-Sun,100%`. Pure.
+
+Entries are separated by spaces; each is WHEN,RATE, and WHEN is a time (every day), days, or days and a time:
+
+    08:00,20%          from 8 o'clock on, every day, until the next time that is named
+    Mon-Fri-08:00,20%  the same on these days
+    Sat-Sun,100%       on these days from midnight to midnight, over all times without a day
+    50%                always
+
+What is more special rules: a time with days over whole days, whole days over a time without days. After a whole
+day, what the times had said by then rules again; if there are no times, nothing does. Times are wall clock times
+of the zone. One that is skipped when clocks go forward begins when they do; one that comes twice when clocks go
+back begins the first time.
+"""
+
+import re
+from bisect import bisect_right
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from refire_async.errors import UsageError
+from refire_async.pacing.rate import Rate, parse_rate
+
+DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+EVERY_DAY = frozenset(range(7))
+
+_DAYS = r"(?P<first>[a-z]{3})(?:-(?P<last>[a-z]{3}))?"
+_TIME = r"(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})"
+_WHEN = re.compile(rf"(?:{_DAYS}|(?:{_DAYS.replace('first', 'from').replace('last', 'to')}-)?{_TIME})")
+_ACTION = "write entries like 08:00,20% or Sat-Sun,100% or Mon-Fri-08:00,3000 with spaces between them"
+_MIDNIGHT = time(0, 0)
+_MOST_ENTRIES = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """`rate` on `days` (0 is Monday; None: every day, without naming one) from `at` on (None: the whole day)."""
+
+    rate: Rate
+    days: frozenset[int] | None = None
+    at: time | None = None
+
+    def covers(self, weekday: int) -> bool:
+        """Whether the entry has a say on this day of the week."""
+        return self.days is None or weekday in self.days
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """What a timetable says: `rate` (None: nothing) until the instant `until` (None: for ever).
+
+    `said` is for people: `20% until 20:00 CET`.
+    """
+
+    rate: Rate | None
+    until: float | None
+    said: str
+
+
+class Timetable:
+    """Entries in a time zone; `zone` None is the zone of this machine. Instants are seconds since 1970."""
+
+    def __init__(self, entries: tuple[Entry, ...], zone: ZoneInfo | None) -> None:
+        self._entries = entries
+        self._zone = zone
+
+    def at(self, instant: float) -> Ruling:
+        """What rules at `instant`, and until when."""
+        today = self._local(instant).date()
+        # Nine days on, the weekday is one that was seen, with another one before it that was seen too.
+        marks = [
+            (self._instant(day, at), self._rate(day, at))
+            for day in (today + timedelta(days=n) for n in range(-1, 9))
+            for at in self._times(day)
+        ]
+        now = bisect_right(marks, instant, key=lambda mark: mark[0]) - 1
+        rate = marks[now][1]
+        until = next((start for start, other in marks[now + 1 :] if other != rate), None)
+        return Ruling(rate, until, self._say(rate, instant, until))
+
+    def _times(self, day: date) -> list[time]:
+        """When the rate may change on that day."""
+        named = {e.at for e in self._entries if e.at is not None and e.covers(day.weekday())}
+        return sorted({_MIDNIGHT, *named})
+
+    def _rate(self, day: date, at: time) -> Rate | None:
+        """What rules at that time on the wall clock."""
+        whole = self._whole(day)
+        today = [e for e in self._timed(day, at) if whole is None or e.days is not None]
+        if today:
+            return today[-1].rate
+        if whole is not None:
+            return whole.rate
+        for back in range(1, 8):
+            before = self._timed(day - timedelta(days=back), time.max)
+            if before:
+                return before[-1].rate
+        return None
+
+    def _whole(self, day: date) -> Entry | None:
+        return next((e for e in self._entries if e.at is None and e.covers(day.weekday())), None)
+
+    def _timed(self, day: date, until: time) -> list[Entry]:
+        """Entries with a time on that day, up to `until`; the one that rules is the last."""
+        found = [
+            (e.at, e.days is not None, e)
+            for e in self._entries
+            if e.at is not None and e.at <= until and e.covers(day.weekday())
+        ]
+        return [e for *_, e in sorted(found, key=lambda entry: entry[:2])]
+
+    def _local(self, instant: float) -> datetime:
+        return datetime.fromtimestamp(instant, self._zone)  # None: the zone of the machine
+
+    def _instant(self, day: date, at: time) -> float:
+        """The first instant at which the wall clock shows this time or a later one."""
+        wall = datetime.combine(day, at, self._zone)
+        early, late = wall.timestamp(), wall.replace(fold=1).timestamp()
+        if early <= late:
+            return early
+        # The clocks skip this time (PEP 495: then fold 0 is the later instant). They go forward in between.
+        low, high = int(late), int(early)
+        while low < high:
+            middle = (low + high) // 2
+            if self._local(middle).replace(tzinfo=None) >= wall.replace(tzinfo=None):
+                high = middle
+            else:
+                low = middle + 1
+        return float(low)
+
+    def _say(self, rate: Rate | None, instant: float, until: float | None) -> str:
+        said = "the budget of the options" if rate is None else str(rate)
+        if until is None:
+            return said
+        end = self._local(until)
+        if end.tzinfo is None:
+            end = end.astimezone()
+        near = until - instant < timedelta(hours=24).total_seconds()
+        day = "" if near else f"{DAYS[end.weekday()]} "
+        name = end.tzname() or ""
+        return f"{said} until {day}{end:%H:%M} {f'UTC{name}' if name[:1] in '+-' else name}".rstrip()
+
+
+def find_zone(name: str | None) -> ZoneInfo | None:
+    """The zone of that name; None is the zone of this machine. Raises UsageError."""
+    if name is None:
+        return None
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise UsageError(f"there is no time zone {name[:40]!r}", "for example Europe/Berlin or UTC") from None
+
+
+def parse_timetable(text: str, zone: ZoneInfo | None) -> Timetable:
+    """The timetable that `text` describes. Raises UsageError, whose message names the entry that is wrong."""
+    words = text.split()
+    if not words:
+        raise UsageError("the timetable is empty", _ACTION)
+    if len(words) > _MOST_ENTRIES:
+        raise UsageError(f"the timetable has more than {_MOST_ENTRIES} entries", _ACTION)
+    if len(words) == 1 and "," not in text:
+        return Timetable((Entry(parse_rate(words[0]), EVERY_DAY),), zone)
+    entries: list[Entry] = []
+    for word in words:
+        entry = _parse_entry(word)
+        if any(_clash(entry, other) for other in entries):
+            raise UsageError(f"entry {word!r}: another entry is for the same time", "leave one of them out")
+        entries.append(entry)
+    return Timetable(tuple(entries), zone)
+
+
+def _parse_entry(word: str) -> Entry:
+    shown = repr(word if len(word) <= 40 else f"{word[:39]}…")
+    when, comma, value = word.partition(",")
+    if not comma:
+        raise UsageError(f"entry {shown} has no comma between time and rate", _ACTION)
+    found = _WHEN.fullmatch(when.lower())
+    if found is None:
+        raise UsageError(f"entry {shown} does not begin with a time or days", _ACTION)
+    first, last = found["first"] or found["from"], found["last"] or found["to"]
+    days = None if first is None else _parse_days(shown, first, last or first)
+    at = None
+    if found["hour"] is not None:
+        hour, minute = int(found["hour"]), int(found["minute"])
+        if hour > 23 or minute > 59:
+            raise UsageError(f"entry {shown} has no time between 00:00 and 23:59", _ACTION)
+        at = time(hour, minute)
+    try:
+        rate = parse_rate(value)
+    except UsageError as error:
+        raise UsageError(f"entry {shown}: {error.message}", error.action) from None
+    return Entry(rate, days, at)
+
+
+def _parse_days(shown: str, first: str, last: str) -> frozenset[int]:
+    names = [name.lower() for name in DAYS]
+    for name in (first, last):
+        if name not in names:
+            raise UsageError(f"entry {shown}: {name!r} is no day", f"days are {' '.join(DAYS)}")
+    begin, end = names.index(first), names.index(last)
+    return frozenset((begin + n) % 7 for n in range((end - begin) % 7 + 1))
+
+
+def _clash(one: Entry, other: Entry) -> bool:
+    """Whether neither of two entries is more special than the other on some day."""
+    if one.at != other.at or (one.days is None) != (other.days is None):
+        return False
+    return one.days is None or other.days is None or bool(one.days & other.days)

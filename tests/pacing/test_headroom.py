@@ -1,0 +1,148 @@
+"""What is left beside the live application: what was live is found out, and left alone."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from refire_async.pacing.headroom import (
+    BLIND_SHARE,
+    KEPT_S,
+    LATE_S,
+    OwnUse,
+    leave,
+    live_rate,
+    minute_of,
+)
+
+NOW = 1_800_000_000.0
+"""The first second of a minute."""
+
+
+def minutes(*units: float | None, newest: int = 1) -> dict[int, float]:
+    """Units by minute, the newest first; that one ended `newest - 1` minutes ago. None: not there."""
+    return {int(NOW) - 60 * n: value for n, value in enumerate(units, newest) if value is not None}
+
+
+def test_what_the_run_consumed_itself_is_not_live_traffic() -> None:
+    assert live_rate(minutes(None, 9_000, 9_000, 9_000), minutes(6_000, 6_000, 3_000, 6_000), NOW) == 100.0
+
+
+def test_the_busiest_of_three_minutes_counts() -> None:
+    """Traffic that falls is believed after three minutes."""
+    assert live_rate(minutes(None, 60, 600, 6_000, 60_000), {}, NOW) == 100.0
+
+
+def test_a_young_figure_counts_only_if_it_is_high_already() -> None:
+    """It may still grow."""
+    assert live_rate(minutes(60, 600, 600, 600), {}, NOW) == 10.0
+    assert live_rate(minutes(6_000, 600, 600, 600), {}, NOW) == 100.0
+
+
+def test_a_table_without_traffic_has_no_figures() -> None:
+    assert live_rate({}, {}, NOW) == 0.0
+
+
+def test_late_figures_are_waited_for() -> None:
+    """The last four minutes are not there yet: what was known before them holds."""
+    own = minutes(6_000, 6_000, 6_000, 6_000, 6_000)
+    assert live_rate(minutes(None, None, None, 7_200), own, NOW) == 20.0
+
+
+def test_figures_that_never_come_tell_nothing() -> None:
+    """The run itself consumed something, which does not show: these are not the figures of this table."""
+    assert live_rate({}, minutes(600, 600, 600, 600, 600, 600), NOW) is None
+
+
+def test_own_use_is_kept_by_minute_and_forgotten() -> None:
+    own = OwnUse()
+    own.add({"": 5.0, "by-day": 2.0}, NOW)
+    own.add({"": 6.0}, NOW + 59.9)
+    own.add({"": 7.0}, NOW + 60)
+    assert own.of("") == {int(NOW): 11.0, int(NOW) + 60: 7.0}
+    assert own.of("by-day") == {int(NOW): 2.0}
+    assert own.of("other") == {}
+    for n in range(1_000):
+        own.add({"": 1.0}, NOW + 60 * n)
+    assert len(own.of("")) <= KEPT_S / 60 + 1
+
+
+@given(
+    st.floats(0, 40_000),
+    st.floats(0, 40_000),
+    st.integers(0, LATE_S // 60),
+    st.integers(0, 59),
+    st.booleans(),
+)
+def test_steady_traffic_is_found_out(live: float, ours: float, late: int, second: int, silent: bool) -> None:
+    """Whatever the run consumes, however late the figures come; also where no traffic means no figures."""
+    now = NOW + second
+    newest = minute_of(now) - 60 * (1 + late)
+    shown = live * 60 + ours * 60
+    consumed = {newest - 60 * n: shown for n in range(12) if shown > 0 or not silent}
+    own = {minute_of(now) - 60 * n: ours * 60 for n in range(15)}
+    found = live_rate(consumed, own, now)
+    assert found == pytest.approx(live, abs=1e-6)
+
+
+@given(st.lists(st.floats(0, 1e6), min_size=4, max_size=12), st.floats(0, 1e6))
+def test_more_traffic_is_never_taken_for_less(units: list[float], more: float) -> None:
+    """The newest settled figure is a lower bound, and a higher one never lowers what is found."""
+    figures = minutes(*units, newest=2)
+    found = live_rate(figures, {}, NOW)
+    assert found is not None
+    assert found >= units[0] / 60
+    higher = live_rate({minute: value + more for minute, value in figures.items()}, {}, NOW)
+    assert higher is not None
+    assert higher >= found
+
+
+resources = st.dictionaries(
+    st.sampled_from(["", "by-day", "by-name"]),
+    st.tuples(st.floats(1, 1e5), st.floats(0.01, 1.0), st.one_of(st.none(), st.floats(0, 1e5))),
+    min_size=1,
+)
+
+
+@given(resources, st.floats(0, 0.95))
+def test_live_traffic_and_headroom_are_left_alone(
+    found: dict[str, tuple[float, float, float | None]], headroom: float
+) -> None:
+    """Everywhere: what the run takes and what is live leave the headroom; or the run takes nothing."""
+    capacity = {name: has for name, (has, _, _) in found.items()}
+    ceilings = {name: has * share for name, (has, share, _) in found.items()}
+    live = {name: lives for name, (_, _, lives) in found.items()}
+    given_leave = leave(capacity, ceilings, live, headroom)
+    assert 0.0 <= given_leave.share <= 1.0
+    for name, ceiling in ceilings.items():
+        taken = ceiling * given_leave.share
+        seen = live[name]
+        if seen is None:
+            assert taken <= capacity[name] * (1 - headroom) * BLIND_SHARE * (1 + 1e-9)
+        elif taken > 0:
+            assert taken + seen <= capacity[name] * (1 - headroom) * (1 + 1e-9)
+
+
+@given(resources, st.floats(0, 0.9), st.floats(0, 1e5))
+def test_more_traffic_never_gives_more_leave(
+    found: dict[str, tuple[float, float, float | None]], headroom: float, more: float
+) -> None:
+    capacity = {name: has for name, (has, _, _) in found.items()}
+    ceilings = {name: has * share for name, (has, share, _) in found.items()}
+    live = {name: lives or 0.0 for name, (_, _, lives) in found.items()}
+    busier = {name: lives + more for name, lives in live.items()}
+    assert (
+        leave(capacity, ceilings, busier, headroom).share <= leave(capacity, ceilings, live, headroom).share
+    )
+
+
+def test_with_room_for_all_nothing_is_held_back() -> None:
+    assert leave({"": 1_000.0}, {"": 500.0}, {"": 200.0}, 0.2).share == 1.0
+
+
+def test_the_scarcest_resource_rules_and_is_named() -> None:
+    given_leave = leave({"": 1_000.0, "i": 100.0}, {"": 800.0, "i": 80.0}, {"": 0.0, "i": 40.0}, 0.2)
+    assert (given_leave.share, given_leave.resource, given_leave.live) == (0.5, "i", 40.0)
+
+
+def test_next_to_nothing_is_a_pause() -> None:
+    assert leave({"": 1_000.0}, {"": 800.0}, {"": 795.0}, 0.2).share == 0.0
