@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from anyio import to_thread
@@ -23,13 +24,16 @@ from refire_async.model.marker import DEFAULT_ATTRIBUTE, Marker
 from refire_async.model.run import Result, RunSpec, RunStatus
 from refire_async.model.table import Table
 from refire_async.pacing.capacity import ceilings
+from refire_async.pacing.steering import Steering, Target
 from refire_async.parts.parent import Parent
-from refire_async.parts.spec import PartSpec
+from refire_async.parts.spec import PartResult, PartSpec
 from refire_async.parts.work import work
-from refire_async.pipeline import StopRequest
+from refire_async.pipeline import Context, StopRequest
 from refire_async.planner import choose_readers, choose_segments, choose_workers
 from refire_async.selecting import select
 from refire_async.settings import Budget, Connection, ResumeSettings, RunSettings, Tuning
+from refire_async.watch.announce import Announcer
+from refire_async.watch.beside import Watcher, beside
 from refire_async.wire.errors import WireError
 from refire_async.wire.session import Session, open_session
 
@@ -182,13 +186,15 @@ def _opened(path: Path) -> Iterator[tuple[Store, SavedRun]]:
 async def _sit(session: Session, sitting: _Sitting, store: Store, *, emit: Emit, stop: StopRequest) -> Result:
     """Work until the end or a stop, and say how it went."""
     saved = await to_thread.run_sync(store.load)
-    parts = _parts(sitting, saved)
-    limits = parts[0].limits
+    spec = sitting.spec
+    steering = Steering(sitting.table, spec.marker.attribute, sitting.budget, spec.selection.index)
+    parts = _parts(sitting, saved, steering.target)
+    limits = steering.target.ceilings
     emit(
         RunStarted(
-            spec=sitting.spec,
+            spec=spec,
             resumed=sitting.resumed,
-            expected_items=sitting.table.item_count if sitting.spec.selection.kind == "scan" else None,
+            expected_items=sitting.table.item_count if spec.selection.kind == "scan" else None,
             max_wcu=limits.write[TABLE],
             max_rcu=limits.read,
             bound_by=limits.bound_by,
@@ -196,11 +202,17 @@ async def _sit(session: Session, sitting: _Sitting, store: Store, *, emit: Emit,
             settled_before=saved.counts,
         )
     )
+    steering.listen(Announcer(steering.target, emit).told)
+    watchers: list[Watcher] = []
     await _save_status(store, "running")
-    if len(parts) == 1:
-        results = [await work(parts[0], session.data, store, emit=emit, stop=stop)]
-    else:
-        results = await Parent(parts, emit=emit, stop=stop, keep_open=sitting.lock).run()
+
+    async def work_on() -> list[PartResult]:
+        if len(parts) > 1:
+            return await Parent(parts, steering, emit=emit, stop=stop, keep_open=sitting.lock).run()
+        steer = partial(_steer, steering)
+        return [await work(parts[0], session.data, store, emit=emit, stop=stop, steer=steer)]
+
+    results = await beside(watchers, work_on)
     for ended in results:
         if ended.stop is not None:
             stop.request(ended.stop)
@@ -218,6 +230,12 @@ async def _sit(session: Session, sitting: _Sitting, store: Store, *, emit: Emit,
     return result
 
 
+def _steer(steering: Steering, context: Context) -> None:
+    """From now on the only part of this sitting consumes what `steering` allows."""
+    context.follow(steering.target)
+    steering.listen(context.follow)
+
+
 async def _save_status(store: Store, status: RunStatus) -> None:
     def save() -> None:
         with store.transaction():
@@ -226,10 +244,9 @@ async def _save_status(store: Store, status: RunStatus) -> None:
     await to_thread.run_sync(save)
 
 
-def _parts(sitting: _Sitting, saved: SavedRun) -> list[PartSpec]:
+def _parts(sitting: _Sitting, saved: SavedRun, target: Target) -> list[PartSpec]:
     """What each process of this sitting is to do."""
-    spec, tuning = sitting.spec, sitting.tuning
-    limits = ceilings(sitting.table, spec.marker.attribute, sitting.budget, spec.selection.index)
+    spec, tuning, limits = sitting.spec, sitting.tuning, target.ceilings
     # A limit on items and a look without touching are for small runs, where one process is enough.
     alone = sitting.dry or sitting.max_items is not None
     processes = 1 if alone else min(tuning.processes, spec.total_segments)
@@ -244,8 +261,7 @@ def _parts(sitting: _Sitting, saved: SavedRun) -> list[PartSpec]:
             table=sitting.table,
             connection=sitting.connection,
             checkpoint=sitting.checkpoint,
-            limits=limits,
-            budget=sitting.budget,
+            target=target,
             tuning=tuning,
             workers=workers,
             readers=choose_readers(limits.scarcest_write / processes),

@@ -103,6 +103,29 @@ class RateChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class BudgetChanged:
+    """The run may consume more or less than before: units per second at most, and what bounds them."""
+
+    wcu: float
+    rcu: float
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """Nothing is read or written until the run is resumed; what is in flight is finished."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """A pause is over; `why` is what bounds the run now."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Waiting:
     """Nothing can be done right now (no network, no capacity): the run waits and says so."""
 
@@ -148,6 +171,9 @@ Event: TypeAlias = (
     | SegmentFinished
     | ItemFailed
     | RateChanged
+    | BudgetChanged
+    | Paused
+    | Resumed
     | Waiting
     | Recovered
     | ProcessReplaced

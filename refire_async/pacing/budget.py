@@ -4,13 +4,14 @@ One budget per resource: the table, and each global index that the marker's chan
 local indexes come from the table (DynamoDB Developer Guide: Local secondary indexes).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from refire_async.model.capacity import TABLE, Consumed
 from refire_async.model.units import Rcu, Wcu
 from refire_async.pacing.controller import RateController
 from refire_async.pacing.limiter import BURST_S, Limiter
+from refire_async.pacing.steering import Target
 
 LEARN = 0.1
 """Weight of the newest batch in the learned ratio of consumed to estimated units."""
@@ -58,15 +59,61 @@ class WriteBudget:
         self._ceilings = dict(ceilings)
         self._max_rate = max_rate
         self._items = Limiter(max_rate) if max_rate is not None else None
+        self._share = 1.0
 
     def set_share(self, share: float) -> None:
         """Use only `share` (0 to 1, above 0) of everything: others use the rest."""
+        self._share = share
         for name, ceiling in self._ceilings.items():
             resource = self._resources[name]
             resource.control.set_ceiling(ceiling * share)
             resource.limiter.set_rate(resource.control.rate)
         if self._items is not None and self._max_rate is not None:
             self._items.set_rate(self._max_rate * share)
+
+    def follow(self, target: Target) -> None:
+        """Spend what `target` allows from now on. What is owed for earlier writes stays owed.
+
+        While it is paused `reserve` does not return.
+        """
+        if not target.paused:
+            self._follow_ceilings(target)
+        self._follow_max_rate(target.max_rate)
+        for limiter in self._limiters():
+            if target.paused:
+                limiter.pause()
+            else:
+                limiter.resume()
+
+    def _follow_ceilings(self, target: Target) -> None:
+        """Indexes come and go with the description; what is gone has no budget any more."""
+        self._ceilings = {name: ceiling * target.share for name, ceiling in target.ceilings.write.items()}
+        for name in self._resources.keys() - self._ceilings.keys():
+            self._resources.pop(name).limiter.resume()  # whoever waits for it waits no longer
+        for name, ceiling in self._ceilings.items():
+            if name not in self._resources:
+                self._resources[name] = _Resource(ceiling * self._share)
+                continue
+            resource = self._resources[name]
+            resource.control.follow(ceiling * self._share)
+            resource.limiter.set_rate(resource.control.rate)
+
+    def _follow_max_rate(self, max_rate: float | None) -> None:
+        self._max_rate = max_rate
+        if max_rate is None:
+            if self._items is not None:
+                self._items.resume()
+            self._items = None
+        elif self._items is None:
+            self._items = Limiter(max_rate * self._share)
+        else:
+            self._items.set_rate(max_rate * self._share)
+
+    def _limiters(self) -> Iterator[Limiter]:
+        if self._items is not None:
+            yield self._items
+        for resource in self._resources.values():
+            yield resource.limiter
 
     @property
     def rate(self) -> Wcu:
@@ -92,7 +139,7 @@ class WriteBudget:
         if self._items is not None:
             await self._items.acquire(items)
         granted = {}
-        for name, resource in self._resources.items():
+        for name, resource in tuple(self._resources.items()):
             units = estimate * resource.ratio
             await resource.limiter.acquire(units)
             granted[name] = units
@@ -115,14 +162,16 @@ class WriteBudget:
         actual[TABLE] = consumed.total - sum(actual.values())
         for name, units in actual.items():
             resource = self._resources[name]
-            resource.limiter.settle(reservation.granted[name] * share, units)
+            # An index that is new since the reservation was not charged with it.
+            resource.limiter.settle(reservation.granted.get(name, 0.0) * share, units)
             resource.learn(reservation.estimate * share, units)
         return Wcu(consumed.total)
 
     def release(self, reservation: Reservation) -> None:
         """Give back a grant of which nothing was consumed. Not for throttled writes: see `settle`."""
         for name, units in reservation.granted.items():
-            self._resources[name].limiter.settle(units, 0.0)
+            if name in self._resources:
+                self._resources[name].limiter.settle(units, 0.0)
 
     @property
     def scarcest(self) -> str:
@@ -158,20 +207,37 @@ class ReadBudget:
 
     def __init__(self, ceiling: float) -> None:
         self.ceiling = ceiling
+        self._share = 1.0
         self._limiter = Limiter(ceiling)
 
     def set_share(self, share: float) -> None:
         """Use only `share` (0 to 1, above 0) of the ceiling: others use the rest."""
+        self._share = share
         self._limiter.set_rate(self.ceiling * share)
+
+    def follow(self, target: Target) -> None:
+        """Spend what `target` allows from now on; while it is paused `reserve` does not return."""
+        if target.paused:
+            self._limiter.pause()
+            return
+        self.ceiling = target.rcu
+        self._limiter.set_rate(self.ceiling * self._share)
+        self._limiter.resume()
 
     def page_limit(self, item_rcu: float, largest: int) -> int:
         """How many items of `item_rcu` units each a page may hold without breaking the budget's burst."""
         fits = self._limiter.rate * 2 * BURST_S / max(item_rcu, 1e-9)
         return max(1, min(largest, int(fits)))
 
-    async def reserve(self, estimate: float) -> None:
-        """Wait until a read that should cost `estimate` units may be sent."""
+    @property
+    def paused(self) -> bool:
+        """Whether `reserve` waits for the end of a pause."""
+        return self._limiter.paused
+
+    async def reserve(self, estimate: float) -> bool:
+        """Wait until a read that should cost `estimate` units may be sent. Always True: it may."""
         await self._limiter.acquire(estimate)
+        return True
 
     def settle(self, estimate: float, consumed: float) -> Rcu:
         """Correct the grant by what the read consumed."""

@@ -25,31 +25,42 @@ class Ceilings:
         return min(self.write.values())
 
 
-def write_capacity(throughput: Throughput, billing: BillingMode) -> float:
-    """Write units per second that a table or global index grants."""
+def write_capacity(throughput: Throughput, billing: BillingMode, growth: float = 1.0) -> float:
+    """Write units per second that a table or global index grants.
+
+    `growth` is how many times what is new on-demand capacity is served by now, where nothing tells.
+    """
     if billing == "PROVISIONED":
         return throughput.provisioned_write or 1.0
-    return throughput.maximum_write or throughput.warm_write or NEW_ON_DEMAND_WRITE
+    return throughput.maximum_write or throughput.warm_write or NEW_ON_DEMAND_WRITE * growth
 
 
-def read_capacity(throughput: Throughput, billing: BillingMode) -> float:
-    """Read units per second that a table or global index grants."""
+def read_capacity(throughput: Throughput, billing: BillingMode, growth: float = 1.0) -> float:
+    """Read units per second that a table or global index grants; `growth` as in `write_capacity`."""
     if billing == "PROVISIONED":
         return throughput.provisioned_read or 1.0
-    return throughput.maximum_read or throughput.warm_read or NEW_ON_DEMAND_READ
+    return throughput.maximum_read or throughput.warm_read or NEW_ON_DEMAND_READ * growth
 
 
-def ceilings(table: Table, marker_attribute: str, budget: Budget, read_index: str | None = None) -> Ceilings:
+def ceilings(
+    table: Table,
+    marker_attribute: str,
+    budget: Budget,
+    read_index: str | None = None,
+    *,
+    growth: float = 1.0,
+) -> Ceilings:
     """The most that a run may consume. What the user set rules; else it is a share of what is there.
 
     Writes are bounded by the table and by every global index that projects the marker, each with its own
-    capacity; reads by whatever `read_index` (None: the table) has, since that is what the run reads.
+    capacity; reads by whatever `read_index` (None: the table) has, since that is what the run reads. `growth`
+    as in `write_capacity`.
     """
     share = budget.wcu_percent / 100.0
-    capacities = {TABLE: write_capacity(table.throughput, table.billing)}
+    capacities = {TABLE: write_capacity(table.throughput, table.billing, growth)}
     for index in table.indexes:
         if index.scope == "global" and index.projects(marker_attribute, table.keys):
-            capacities[index.name] = write_capacity(index.throughput, table.billing)
+            capacities[index.name] = write_capacity(index.throughput, table.billing, growth)
     if budget.max_wcu is None:
         write = {name: capacity * share for name, capacity in capacities.items()}
     else:
@@ -59,7 +70,7 @@ def ceilings(table: Table, marker_attribute: str, budget: Budget, read_index: st
     source = table.index(read_index) if read_index else None
     of_index = source is not None and source.scope == "global"
     throughput = source.throughput if source is not None and of_index else table.throughput
-    read = budget.max_rcu or read_capacity(throughput, table.billing) * share
+    read = budget.max_rcu or read_capacity(throughput, table.billing, growth) * share
     return Ceilings(write, read, _bound_by(table, budget, write))
 
 

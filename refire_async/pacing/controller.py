@@ -21,9 +21,20 @@ class RateController:
         self._last_seen: float | None = None
 
     def set_ceiling(self, ceiling: float) -> None:
-        """Another ceiling from now on; a lowered rate stays the same share of it."""
+        """Others use more or less of the same resource; a lowered rate stays the same share of the ceiling."""
         self.rate = ceiling * (self.rate / self.ceiling)
         self.ceiling = ceiling
+
+    def follow(self, ceiling: float) -> None:
+        """The resource itself has another capacity now.
+
+        One that fell is what a lowered rate was lowered for: the rate is not lowered by as much again.
+        """
+        if ceiling >= self.ceiling:
+            self.set_ceiling(ceiling)
+        else:
+            self.rate = min(self.rate, ceiling)
+            self.ceiling = ceiling
 
     def throttled(self, now: float) -> bool:
         """The service refused a write. Returns whether the rate was lowered."""

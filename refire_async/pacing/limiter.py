@@ -9,6 +9,7 @@ It stands on aiolimiter's leaky bucket and turns around what that one does not d
 * It refuses amounts above the bucket's size. A large amount is paid in instalments here.
 * Nothing can be given back to it. What a write cost beyond its estimate is added to the next amount; what
   it cost less is taken off.
+* It cannot be closed. Here nothing is granted while the limiter is paused, and what is owed stays owed.
 """
 
 import anyio
@@ -33,6 +34,7 @@ class Limiter:
         # `fast_acquire`: an uncontended lock must not cost a trip around the loop per batch.
         self._turn = anyio.Lock(fast_acquire=True)
         self._owed = 0.0
+        self._opened: anyio.Event | None = None
 
     @property
     def owed(self) -> float:
@@ -53,10 +55,17 @@ class Limiter:
             due = amount + self._owed
             self._owed = 0.0
             try:
-                while due > 0:
+                while due > 0 or self._opened is not None:
+                    if self._opened is not None:
+                        await self._opened.wait()
+                        continue
+                    rate = self.rate
                     part = min(due, self.burst)
-                    await self._bucket.acquire(min(part / self.rate, BURST_S))
-                    due -= part
+                    seconds = min(part / rate, BURST_S)
+                    await self._bucket.acquire(seconds)
+                    # Time that was paid for while the rate fell, or a pause began, buys what it is worth now.
+                    if self._opened is None:
+                        due -= part if self.rate >= rate else seconds * self.rate
             finally:
                 # Left over: credit after a free ride, or the rest of a wait that was cancelled.
                 self._owed += due if due < 0 else max(0.0, due - amount)
@@ -64,6 +73,23 @@ class Limiter:
     def settle(self, reserved: float, actual: float) -> None:
         """Correct an earlier grant of `reserved` units by what was consumed in fact."""
         self._owed = max(self._owed + actual - reserved, -self.burst)
+
+    @property
+    def paused(self) -> bool:
+        """Whether nothing is granted until it is resumed."""
+        return self._opened is not None
+
+    def pause(self) -> None:
+        """Grant nothing until `resume`."""
+        if self._opened is None:
+            self._opened = anyio.Event()
+            self._owed = max(self._owed, 0.0)  # credit is for the second in which it was left over
+
+    def resume(self) -> None:
+        """Grant again."""
+        if self._opened is not None:
+            self._opened.set()
+            self._opened = None
 
     def set_rate(self, rate: float) -> None:
         """Grant `rate` units per second from now on."""

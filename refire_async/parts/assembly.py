@@ -1,15 +1,18 @@
 """Puts together what a part of a run works with: source, writer, budgets."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from refire_async.checkpoint.journal import Journal
 from refire_async.events import Emit
+from refire_async.model.capacity import TABLE
 from refire_async.model.keys import Item
 from refire_async.model.run import RunSpec
 from refire_async.model.table import Table
 from refire_async.model.units import WCU_BYTES
 from refire_async.pacing.budget import ReadBudget, WriteBudget
+from refire_async.pacing.steering import Target
 from refire_async.parts.spec import PartSpec
 from refire_async.pipeline import Context, Patience, StopRequest
 from refire_async.planner import choose_page_items
@@ -25,7 +28,7 @@ from refire_async.writers.partiql import LARGEST, PartiqlWriter
 from refire_async.writers.update import UpdateWriter
 
 UNBOUNDED = 1e9
-"""Units per second that no table has: a dry run writes nothing and need not wait for a write budget."""
+"""Units per second that no table has."""
 
 
 class DryWriter:
@@ -37,6 +40,15 @@ class DryWriter:
         """See `Writer.write`."""
         del items
         return WriteReply(None)
+
+
+class DryBudget(WriteBudget):
+    """Holds nothing back: a dry run writes nothing and need not wait for a write budget, except for a pause."""
+
+    def follow(self, target: Target) -> None:
+        """See `WriteBudget.follow`."""
+        unbounded = replace(target.ceilings, write={TABLE: UNBOUNDED})
+        super().follow(replace(target, ceilings=unbounded, max_rate=None))
 
 
 def make_source(data: DataPlane, table: Table, spec: RunSpec) -> Source:
@@ -79,15 +91,13 @@ def make_context(
     data: DataPlane, part: PartSpec, journal: Journal, *, emit: Emit, stop: StopRequest
 ) -> Context:
     """Everything that the tasks of one part share."""
-    spec, table, budget = part.spec, part.table, part.budget
-    writer: Writer = make_writer(data, spec, part.tuning)
-    write_limits, max_rate = part.limits.write, budget.max_rate
-    if part.dry:
-        writer, max_rate = DryWriter(), None
-        write_limits = dict.fromkeys(write_limits, UNBOUNDED)
-    write_budget, read_budget = WriteBudget(write_limits, max_rate), ReadBudget(part.limits.read)
-    write_budget.set_share(part.share)
-    read_budget.set_share(part.share)
+    spec, table, target = part.spec, part.table, part.target
+    writer: Writer = DryWriter() if part.dry else make_writer(data, spec, part.tuning)
+    budget_of = DryBudget if part.dry else WriteBudget
+    write_budget, read_budget = budget_of(target.ceilings.write), ReadBudget(target.ceilings.read)
+    for spent in (write_budget, read_budget):
+        spent.follow(target)
+        spent.set_share(part.share)
     return Context(
         spec=spec,
         source=make_source(data, table, spec),

@@ -12,6 +12,7 @@ from typing import Any
 
 from refire_async.errors import ExitCode
 from refire_async.events import Event
+from refire_async.pacing.steering import Target
 from refire_async.pipeline.stop import StopReason
 
 _LENGTH = struct.Struct(">I")
@@ -22,6 +23,13 @@ class Share:
     """To a child: use this share of the budget. Back from it: done."""
 
     share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Follow:
+    """To a child: this is what the run may consume from now on; the child's share of it stays."""
+
+    target: Target
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,8 @@ from refire_async.checkpoint.store import Store
 from refire_async.errors import RefireError
 from refire_async.events import Event
 from refire_async.loop import run_loop
-from refire_async.parts.channel import ClosedError, Failed, Share, Stop, Told, receive, send
+from refire_async.pacing.steering import Target
+from refire_async.parts.channel import ClosedError, Failed, Follow, Share, Stop, Told, receive, send
 from refire_async.parts.spec import PartResult, PartSpec
 from refire_async.parts.work import work
 from refire_async.pipeline import Context, StopRequest
@@ -69,6 +70,7 @@ class _Child:
         self._stop = StopRequest()
         self._events: list[Event] = []
         self._context: Context | None = None
+        self._target: Target | None = None
 
     async def work(self, part: PartSpec) -> PartResult:
         """Do the part. Raises RefireError as `work` does."""
@@ -98,6 +100,8 @@ class _Child:
 
     def _steer(self, context: Context) -> None:
         self._context = context
+        if self._target is not None:
+            context.follow(self._target)
 
     async def _tell_now_and_then(self) -> None:
         with suppress(ClosedError):  # `_listen` notices too, and stops
@@ -112,6 +116,10 @@ class _Child:
                 message = await receive(self._reader)
                 if isinstance(message, Stop):
                     self._stop.request(message.reason)
+                elif isinstance(message, Follow):
+                    self._target = message.target
+                    if self._context is not None:
+                        self._context.follow(message.target)
                 elif isinstance(message, Share) and self._context is not None:
                     self._context.write_budget.set_share(message.share)
                     self._context.read_budget.set_share(message.share)

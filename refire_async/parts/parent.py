@@ -15,8 +15,9 @@ import anyio
 from refire_async.checkpoint.schema import PARTS_PER_SITTING
 from refire_async.errors import StoppedError
 from refire_async.events import Emit, ProcessReplaced, SegmentFinished, Stopping
-from refire_async.parts.channel import ClosedError, Failed, Share, Stop, Told, receive, send, write
-from refire_async.parts.shares import rebalance
+from refire_async.pacing.steering import Steering, Target
+from refire_async.parts.channel import ClosedError, Failed, Follow, Share, Stop, Told, receive, send, write
+from refire_async.parts.shares import LEAST, rebalance
 from refire_async.parts.spec import PartResult, PartSpec
 from refire_async.pipeline import StopRequest
 
@@ -42,9 +43,18 @@ class _Child:
 class Parent:
     """Children of one sitting."""
 
-    def __init__(self, parts: Sequence[PartSpec], *, emit: Emit, stop: StopRequest, keep_open: int) -> None:
+    def __init__(
+        self,
+        parts: Sequence[PartSpec],
+        steering: Steering,
+        *,
+        emit: Emit,
+        stop: StopRequest,
+        keep_open: int,
+    ) -> None:
         """`keep_open` is the file descriptor of the checkpoint's lock: children hold it as long as they live."""
         self._parts = parts
+        self._steering = steering
         self._emit = emit
         self._stop = stop
         self._keep_open = keep_open
@@ -57,6 +67,7 @@ class Parent:
     async def run(self) -> list[PartResult]:
         """Run all parts to their end. Raises StoppedError if children keep dying."""
         self._stop.listen(self._tell_to_stop)
+        self._steering.listen(self._tell_target)
         async with anyio.create_task_group() as helpers:
             helpers.start_soon(self._balance)
             async with anyio.create_task_group() as tasks:
@@ -88,7 +99,8 @@ class Parent:
                 self._stop.request("error", error)
                 return
             self._emit(ProcessReplaced(part.index))
-            part = replace(part, number=number)
+            # Its share went to the others when it died; it is given one again as soon as it uses this one.
+            part = replace(part, number=number, share=LEAST)
 
     async def _run_child(self, part: PartSpec) -> PartResult | Failed | None:
         """Run one process for `part`. None if it died without a result."""
@@ -107,7 +119,7 @@ class Parent:
         child = self._children[part.index] = _Child(process, process.stdin, part.share)
         try:
             with suppress(ClosedError):
-                await send(child.to, part)
+                await send(child.to, replace(part, target=self._steering.target))
                 if self._stop.reason is not None:
                     await send(child.to, Stop(self._stop.reason))
                 return await self._follow(child, process.stdout)
@@ -141,11 +153,18 @@ class Parent:
             with suppress(ClosedError):
                 write(child.to, Stop(self._stop.reason or "terminated"))
 
+    def _tell_target(self, target: Target) -> None:
+        for child in self._children.values():
+            with suppress(ClosedError):
+                write(child.to, Follow(target))
+
     async def _balance(self) -> None:
         """Move shares to where they can be used: first take, and when that is confirmed, give."""
-        ceiling = self._parts[0].limits.scarcest_write
         while True:
             await anyio.sleep(REBALANCE_S)
+            ceiling = self._steering.target.scarcest_write
+            if not ceiling:
+                continue  # paused: nobody's use tells what it could use
             used = {}
             for index, child in self._children.items():
                 used[index] = (child.wcu - child.wcu_before) / REBALANCE_S / ceiling

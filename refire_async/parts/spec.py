@@ -9,10 +9,10 @@ from refire_async.model.counts import Counts
 from refire_async.model.run import RunSpec, RunStatus
 from refire_async.model.table import Table
 from refire_async.model.totals import Totals
-from refire_async.pacing.capacity import Ceilings
+from refire_async.pacing.steering import Target
 from refire_async.pipeline.order import spread
 from refire_async.pipeline.stop import StopReason
-from refire_async.settings import Budget, Connection, Tuning
+from refire_async.settings import Connection, Tuning
 
 PAGES_PER_PART = 1 << 40
 """Page numbers that one part may use before it would meet the next one's."""
@@ -23,7 +23,7 @@ class PartSpec:
     """The segments whose place in the order of visiting is `index` modulo `parts`, and what they may consume.
 
     `number` is unlike that of any other part of the run, in this sitting or an earlier one; `share` is the part
-    of the ceilings (1: all) that it begins with. `checkpoint` is the file's path.
+    of `target` (1: all) that it begins with. `checkpoint` is the file's path.
     """
 
     number: int
@@ -33,8 +33,7 @@ class PartSpec:
     table: Table
     connection: Connection
     checkpoint: str
-    limits: Ceilings
-    budget: Budget
+    target: Target
     tuning: Tuning
     workers: int
     readers: int

@@ -9,11 +9,13 @@ from typing import TypeVar
 import anyio
 
 from refire_async.checkpoint.journal import Journal
+from refire_async.errors import StoppedError
 from refire_async.events import Emit, Retried, Throttled
 from refire_async.model.keys import Item, Key, identity
 from refire_async.model.run import RunSpec
 from refire_async.pacing.backoff import failure_delay, throttle_delay
 from refire_async.pacing.budget import ReadBudget, WriteBudget
+from refire_async.pacing.steering import Target
 from refire_async.pipeline.patience import Patience
 from refire_async.pipeline.stop import StopRequest
 from refire_async.sources.base import Source
@@ -45,6 +47,29 @@ class Context:
     readers: int = 32
     page_items: int = 500
     draw: random.Random = field(default_factory=random.Random)
+    _waits: set[anyio.CancelScope] = field(default_factory=set)
+
+    def follow(self, target: Target) -> None:
+        """Consume what `target` allows from now on."""
+        if target.paused or self.read_budget.paused:
+            self.patience.restart()
+        self.write_budget.follow(target)
+        self.read_budget.follow(target)
+
+    async def unless_stopped(self, grant: Awaitable[T]) -> T | None:
+        """What a budget grants, or None if a stop comes first: then nothing new is begun."""
+        with anyio.CancelScope() as scope:
+            self._waits.add(scope)
+            try:
+                return await grant
+            finally:
+                self._waits.discard(scope)
+        return None
+
+    def stop_waiting(self) -> None:
+        """The run stops: whoever waits for a budget waits no longer."""
+        for scope in self._waits:
+            scope.cancel()
 
     async def read_patiently(self, segment: int, attempt_read: Callable[[], Awaitable[T]]) -> T:
         """Try a read until it goes through; a read can be tried again without harm.
@@ -80,7 +105,11 @@ class Context:
         await anyio.sleep(delay)
 
     async def look_up(self, segment: int, items: list[Item]) -> dict[tuple[object, ...], Item]:
-        """What is in the table now for each of `items`, by key identity; items that are gone are left out."""
+        """What is in the table now for each of `items`, by key identity; items that are gone are left out.
+
+        Raises:
+            WireError, StoppedError: as `read_patiently`; the latter also if a stop comes before the budget's leave.
+        """
         keys = self.spec.keys
         wanted: list[Key] = [keys.key_of(item) for item in items]
         found: dict[tuple[object, ...], Item] = {}
@@ -99,7 +128,10 @@ class Context:
 
     async def _look_up_once(self, part: list[Key]) -> Found:
         estimate = len(part) * ITEM_RCU
-        await self.read_budget.reserve(estimate)
+        if (self.stop.reason is not None and self.read_budget.paused) or not await self.unless_stopped(
+            self.read_budget.reserve(estimate)
+        ):
+            raise StoppedError("stopped before everything was looked up", "go on with 'refire resume'")
         answer = await self.lookup.read(part)
         consumed = estimate if answer.rcu is None else answer.rcu
         self.journal.totals.rcu += self.read_budget.settle(estimate, consumed)

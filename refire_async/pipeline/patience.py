@@ -28,6 +28,11 @@ class Patience:
             self._said = False
         self._failing_since = None
 
+    def restart(self) -> None:
+        """Time in which nothing was tried is over, or begins: it says nothing about the service."""
+        self._failing_since = None
+        self._said = False
+
     def failing_for(self, now: float) -> float:
         """Seconds since the first of the failures in a row that are going on."""
         return 0.0 if self._failing_since is None else now - self._failing_since

@@ -50,7 +50,7 @@ async def _read_and_write(
         context.emit(Stopping(context.stop.reason or ""))
         reading.cancel()
         queue.stop()
-        writing.stop_waiting()
+        context.stop_waiting()
         if points.reached is not None:
             points.reached("stopping")
 

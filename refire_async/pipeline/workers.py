@@ -54,7 +54,6 @@ class Workers:
         self._queue = queue
         self._readers = readers
         self._totals = context.journal.totals
-        self._waiting: set[anyio.CancelScope] = set()
 
     async def work(self) -> None:
         """Write batches until there are no more or the run stops."""
@@ -67,11 +66,6 @@ class Workers:
                 self._queue.done()
             if batch.page.done:
                 self._readers.settled(batch.page)
-
-    def stop_waiting(self) -> None:
-        """The run stops: batches that wait for their turn are not sent."""
-        for scope in self._waiting:
-            scope.cancel()
 
     async def _write(self, batch: Batch) -> None:
         """One attempt. Afterwards every item of `batch` is settled or back in its lane."""
@@ -108,17 +102,13 @@ class Workers:
 
     async def _reserve(self, batch: Batch) -> Reservation | None:
         """The budget's leave to send, or None if the run stops first."""
-        with anyio.CancelScope() as scope:
-            self._waiting.add(scope)
-            try:
-                estimate = len(batch.items) * batch.page.item_units
-                reservation = await self._context.write_budget.reserve(estimate, len(batch.items))
-                if not self._queue.stopped:
-                    return reservation
-                self._context.write_budget.release(reservation)
-            finally:
-                self._waiting.discard(scope)
-        return None
+        budget = self._context.write_budget
+        estimate = len(batch.items) * batch.page.item_units
+        reservation = await self._context.unless_stopped(budget.reserve(estimate, len(batch.items)))
+        if reservation is not None and self._queue.stopped:
+            budget.release(reservation)
+            return None
+        return reservation
 
     def _refused(self, batch: Batch, error: WireError, reservation: Reservation) -> None:
         """The batch failed as a whole."""

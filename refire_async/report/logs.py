@@ -16,12 +16,15 @@ import orjson
 import structlog
 
 from refire_async.events import (
+    BudgetChanged,
     Event,
     ItemFailed,
     PageRead,
+    Paused,
     ProcessReplaced,
     RateChanged,
     Recovered,
+    Resumed,
     Retried,
     RunEnded,
     RunStarted,
@@ -116,12 +119,17 @@ class EventLog:
         self._repeats: dict[tuple[str, ...], _Repeats] = {}
         self._rate_repeats = _Repeats({})
         self._wait_repeats = _Repeats({})
+        self._budget_repeats = _Repeats({})
+        self._budget_why = ""
         self._handlers: dict[type, Callable[[Any], None]] = {
             RunStarted: self._run_started,
             Throttled: self._throttled,
             Retried: self._retried,
             ItemFailed: self._item_failed,
             RateChanged: self._rate_changed,
+            BudgetChanged: self._budget_changed,
+            Paused: self._paused,
+            Resumed: self._resumed,
             Waiting: self._waiting,
             Recovered: self._recovered,
             ProcessReplaced: self._process_replaced,
@@ -217,6 +225,20 @@ class EventLog:
             self._logger.info(
                 "rate.changed", wcu=round(event.wcu, 1), ceiling=round(event.ceiling, 1), reason=event.reason
             )
+
+    def _budget_changed(self, event: BudgetChanged) -> None:
+        if not self._due(self._budget_repeats) and event.why == self._budget_why:
+            return
+        self._budget_why = event.why
+        self._logger.info(
+            "budget.changed", max_wcu=round(event.wcu, 1), max_rcu=round(event.rcu, 1), why=event.why
+        )
+
+    def _paused(self, event: Paused) -> None:
+        self._logger.info("run.paused", why=event.why)
+
+    def _resumed(self, event: Resumed) -> None:
+        self._logger.info("run.unpaused", why=event.why)
 
     def _waiting(self, event: Waiting) -> None:
         if self._due(self._wait_repeats):

@@ -17,6 +17,7 @@ _STATES = {
     "starting": ("starting", "cyan"),
     "running": ("running", "green"),
     "waiting": ("waiting", "yellow"),
+    "paused": ("paused", "yellow"),
     "draining": ("draining: finishing what is in flight", "yellow"),
     "ended": ("ended", "green"),
 }
@@ -37,7 +38,7 @@ def render(now: Snapshot, columns: int) -> RenderableType:
         title_align="left",
         subtitle=escape(now.run_id) or None,
         subtitle_align="right",
-        border_style="yellow" if now.state in ("waiting", "draining") else "cyan",
+        border_style="yellow" if now.state in ("waiting", "paused", "draining") else "cyan",
         width=width,
     )
     # The cursor rests on a line of its own, where a terminal's echo of Ctrl-C does no harm.

@@ -10,12 +10,15 @@ from typing import Any, Literal, TypeAlias
 
 from refire_async.events import (
     BatchWritten,
+    BudgetChanged,
     Event,
     ItemFailed,
     PageRead,
     PageSettled,
+    Paused,
     ProcessReplaced,
     RateChanged,
+    Resumed,
     Retried,
     RunEnded,
     RunStarted,
@@ -27,7 +30,7 @@ from refire_async.events import (
 from refire_async.model.counts import Counts
 from refire_async.report.windows import LatencyWindow, RateWindow
 
-State: TypeAlias = Literal["starting", "running", "waiting", "draining", "ended"]
+State: TypeAlias = Literal["starting", "running", "waiting", "paused", "draining", "ended"]
 
 RATE_SPAN_S = 10.0
 TREND_SPAN_S = 60.0
@@ -94,6 +97,8 @@ class RunStats:
         self._segments = (0, 0)
         self._held_to: float | None = None
         self._waiting: tuple[str, int] | None = None
+        self._paused: str | None = None
+        self._budget = (0.0, 0.0, "")
         self._stopping: str | None = None
         self._ended = False
         self._latency = LatencyWindow()
@@ -110,6 +115,9 @@ class RunStats:
             SegmentFinished: self._segment_finished,
             ItemFailed: self._ignore,
             RateChanged: self._rate_changed,
+            BudgetChanged: self._budget_changed,
+            Paused: self._is_paused,
+            Resumed: self._is_resumed,
             Waiting: self._is_waiting,
             ProcessReplaced: self._ignore,
             Stopping: self._is_stopping,
@@ -138,6 +146,7 @@ class RunStats:
         start = self._start
         share = self._share(done)
         state, detail = self._state()
+        max_wcu, max_rcu, bound_by = self._budget
         return Snapshot(
             state=state,
             detail=detail,
@@ -153,9 +162,9 @@ class RunStats:
             items_rate=self._items_rate.per_second,
             wcu_rate=self._wcu_rate.per_second,
             rcu_rate=self._rcu_rate.per_second,
-            max_wcu=start.max_wcu if start else 0.0,
-            max_rcu=start.max_rcu if start else 0.0,
-            bound_by=start.bound_by if start else "",
+            max_wcu=max_wcu,
+            max_rcu=max_rcu,
+            bound_by=bound_by,
             held_to_wcu=self._held_to,
             wcu=self._wcu,
             rcu=self._rcu,
@@ -192,6 +201,8 @@ class RunStats:
             return "ended", ""
         if self._stopping is not None:
             return "draining", self._stopping
+        if self._paused is not None:
+            return "paused", self._paused
         if self._waiting is not None and self._waiting[1] == self._progress_mark:
             return "waiting", self._waiting[0]
         return ("running", "") if self._start else ("starting", "")
@@ -203,6 +214,7 @@ class RunStats:
 
     def _run_started(self, event: RunStarted) -> None:
         self._start = event
+        self._budget = (event.max_wcu, event.max_rcu, event.bound_by)
         self._before = event.settled_before.settled
         # What earlier sittings have done must not look like the speed of this one.
         self._items_rate, self._trend = RateWindow(RATE_SPAN_S), RateWindow(TREND_SPAN_S)
@@ -234,6 +246,15 @@ class RunStats:
 
     def _rate_changed(self, event: RateChanged) -> None:
         self._held_to = event.wcu if event.wcu < event.ceiling else None
+
+    def _budget_changed(self, event: BudgetChanged) -> None:
+        self._budget = (event.wcu, event.rcu, event.why)
+
+    def _is_paused(self, event: Paused) -> None:
+        self._paused = event.why
+
+    def _is_resumed(self, _event: Resumed) -> None:
+        self._paused = None
 
     def _is_waiting(self, event: Waiting) -> None:
         self._waiting = (event.reason, self._progress_mark)

@@ -10,11 +10,14 @@ import pytest
 
 from refire_async.events import (
     BatchWritten,
+    BudgetChanged,
     Event,
     ItemFailed,
     PageRead,
+    Paused,
     RateChanged,
     Recovered,
+    Resumed,
     Retried,
     RunEnded,
     Stopping,
@@ -216,3 +219,19 @@ def test_log_that_cannot_be_written_ends_nothing() -> None:
     closed = io.StringIO()
     closed.close()
     EventLog(make_logger("info", human=False, stream=closed)).handle(started())
+
+
+def test_a_budget_that_creeps_is_logged_now_and_then_but_every_new_reason_at_once() -> None:
+    """A timetable, a pause or the console of the table is an operator's business; each step of a growth is not."""
+    recorded = Recorded()
+    for step in range(100):
+        recorded.now = step / 10
+        recorded.handle([BudgetChanged(100.0 + step, 10.0, "growing")])
+    recorded.handle([BudgetChanged(50.0, 10.0, "live traffic"), Paused("asked to"), Resumed("live traffic")])
+    assert [(line["event"], line["why"]) for line in recorded.lines] == [
+        ("budget.changed", "growing"),
+        ("budget.changed", "live traffic"),
+        ("run.paused", "asked to"),
+        ("run.unpaused", "live traffic"),
+    ]
+    assert recorded.lines[1]["max_wcu"] == 50.0

@@ -6,11 +6,14 @@ from hypothesis import strategies as st
 
 from refire_async.events import (
     BatchWritten,
+    BudgetChanged,
     Event,
     ItemFailed,
     PageRead,
     PageSettled,
+    Paused,
     RateChanged,
+    Resumed,
     Retried,
     RunEnded,
     SegmentFinished,
@@ -159,6 +162,21 @@ def test_reasons_are_bounded() -> None:
     assert len(now.throttled) <= 25
     assert now.throttled_total == 1000
     assert now.throttled[0][0] == "other"
+
+
+def test_a_budget_that_changes_is_shown_with_its_reason() -> None:
+    """From the change on, not the one that the run began with."""
+    now = stats_of(started(), BudgetChanged(400.0, 50.0, "live traffic")).sample(1.0)
+    assert (now.max_wcu, now.max_rcu, now.bound_by) == (400.0, 50.0, "live traffic")
+
+
+def test_a_pause_is_a_state_until_it_ends() -> None:
+    """It is shown with its reason; an end of the run that comes first is shown instead."""
+    stats = stats_of(started(), Paused("asked to"))
+    assert (stats.sample(1.0).state, stats.sample(1.0).detail) == ("paused", "asked to")
+    stats.handle(Resumed("the table"))
+    assert stats.sample(2.0).state == "running"
+    assert stats_of(started(), Paused("asked to"), Stopping("interrupted")).sample(1.0).state == "draining"
 
 
 def test_rate_that_is_held_down() -> None:

@@ -1,0 +1,136 @@
+"""What a sitting may consume just now, while the table, the user and others change their minds. Pure.
+
+The table's capacity is read again, the user sets another budget by a timetable or while the run is on, and
+several voices (live traffic, the consumer, a request to pause) hold it back for their own reasons. All of them
+tell one `Steering`; whoever spends listens to its `Target`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from refire_async.model.capacity import TABLE
+from refire_async.model.table import Table
+from refire_async.pacing.capacity import Ceilings, ceilings
+from refire_async.settings import Budget
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What may be consumed: `share` (0 to 1; 0: paused) of `ceilings`, and `max_rate` items per second at most.
+
+    `share` does not apply to `max_rate`, which is there for the consumer's sake. `why` says in a few words what
+    rules: the voice that holds the run back, else what bounds its ceilings.
+    """
+
+    ceilings: Ceilings
+    share: float = 1.0
+    max_rate: float | None = None
+    why: str = ""
+
+    @property
+    def paused(self) -> bool:
+        """Whether nothing may be consumed at all."""
+        return self.share <= 0.0
+
+    @property
+    def scarcest_write(self) -> float:
+        """Write units per second of the scarcest resource."""
+        return self.ceilings.scarcest_write * self.share
+
+    @property
+    def wcu(self) -> float:
+        """Write units per second of the table itself."""
+        return self.ceilings.write[TABLE] * self.share
+
+    @property
+    def rcu(self) -> float:
+        """Read units per second."""
+        return self.ceilings.read * self.share
+
+
+class Steering:
+    """What the table has, what the user set, and the limits of several voices; the lowest limit rules.
+
+    `read_index` is the index that the run reads (None: the table), as for `ceilings`.
+    """
+
+    def __init__(
+        self, table: Table, marker_attribute: str, budget: Budget, read_index: str | None = None
+    ) -> None:
+        self._table = table
+        self._attribute = marker_attribute
+        self._budget = budget
+        self._read_index = read_index
+        self._growth = 1.0
+        self._limits: dict[str, tuple[float, str]] = {}
+        self._listeners: list[Callable[[Target], None]] = []
+        self._target = self._work_out()
+
+    @property
+    def target(self) -> Target:
+        """What may be consumed just now."""
+        return self._target
+
+    @property
+    def table(self) -> Table:
+        """The table as it was last described."""
+        return self._table
+
+    @property
+    def budget(self) -> Budget:
+        """What the user set last."""
+        return self._budget
+
+    def follow(self, table: Table) -> None:
+        """The table was described again: its capacity, or its indexes, may be others now."""
+        self._table = table
+        self._change()
+
+    def set_budget(self, budget: Budget) -> None:
+        """The user wants another budget from now on."""
+        self._budget = budget
+        self._change()
+
+    def grow(self, growth: float) -> None:
+        """What nobody knows the capacity of serves `growth` times what it served at first (1 or more)."""
+        if growth < 1.0:
+            raise ValueError("a table never serves less than a new one")
+        self._growth = growth
+        self._change()
+
+    def limit(self, voice: str, *, share: float | None = None, why: str = "") -> None:
+        """`voice` wants no more than `share` (0 to 1) of the ceilings used; 0 pauses, None lifts its limit.
+
+        Raises:
+            ValueError: `share` is not between 0 and 1.
+        """
+        if share is None:
+            self._limits.pop(voice, None)
+        elif 0.0 <= share <= 1.0:
+            self._limits[voice] = (share, why or voice)
+        else:
+            raise ValueError(f"a share of {share:g} is not between 0 and 1")
+        self._change()
+
+    def listen(self, told: Callable[[Target], None]) -> None:
+        """Call `told` at each change of the target, in the order of listening. It must return at once."""
+        self._listeners.append(told)
+
+    def unlisten(self, told: Callable[[Target], None]) -> None:
+        """`told` is not to be called any more."""
+        self._listeners.remove(told)
+
+    def _change(self) -> None:
+        target = self._work_out()
+        if target == self._target:
+            return
+        self._target = target
+        for told in tuple(self._listeners):
+            told(target)
+
+    def _work_out(self) -> Target:
+        limits = ceilings(self._table, self._attribute, self._budget, self._read_index, growth=self._growth)
+        share, why = min(self._limits.values(), key=lambda limit: limit[0], default=(1.0, ""))
+        if share >= 1.0:
+            share, why = 1.0, limits.bound_by
+        return Target(limits, share, self._budget.max_rate, why)

@@ -1,0 +1,1 @@
+"""What runs beside the work of a sitting and steers it: one module per watcher."""

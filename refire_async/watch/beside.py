@@ -1,0 +1,27 @@
+"""Runs watchers beside the work, for as long as the work lasts."""
+
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, TypeAlias, TypeVar
+
+import anyio
+
+from refire_async.errors import RefireError
+
+T = TypeVar("T")
+
+Watcher: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
+"""Watches something until it is cancelled, and tells the Steering. What it cannot find out must not end the run."""
+
+
+async def beside(watchers: Sequence[Watcher], work: Callable[[], Awaitable[T]]) -> T:
+    """The result of `work`; `watchers` are cancelled when it is there. Raises what `work` raises."""
+    async with anyio.create_task_group() as tasks:
+        for watcher in watchers:
+            tasks.start_soon(watcher)
+        try:
+            return await work()
+        except RefireError as failure:
+            error = failure  # raised outside of the group, which would wrap it
+        finally:
+            tasks.cancel_scope.cancel()
+    raise error

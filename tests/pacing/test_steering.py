@@ -1,0 +1,124 @@
+"""What a sitting may consume: the table's capacity, the user's budget and the limits of several voices."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from refire_async.model.capacity import TABLE
+from refire_async.model.keys import KeySchema
+from refire_async.model.table import Stream, Table, Throughput
+from refire_async.pacing.capacity import NEW_ON_DEMAND_WRITE
+from refire_async.pacing.steering import Steering, Target
+from refire_async.settings import Budget
+
+PLAIN = Table(
+    "t",
+    "arn",
+    "id",
+    "ACTIVE",
+    KeySchema("pk", "S"),
+    "PROVISIONED",
+    Throughput(provisioned_read=400.0, provisioned_write=1_000.0),
+    (),
+    Stream(enabled=True),
+    0,
+    0,
+)
+
+
+def capacity(write: float) -> Table:
+    return replace(PLAIN, throughput=Throughput(provisioned_read=400.0, provisioned_write=write))
+
+
+def steering(budget: Budget | None = None) -> tuple[Steering, list[Target]]:
+    told: list[Target] = []
+    made = Steering(PLAIN, "revision", budget or Budget(), None)
+    made.listen(told.append)
+    return made, told
+
+
+def test_at_first_it_is_what_the_table_and_the_user_say():
+    target = steering(Budget(max_rate=7.0))[0].target
+    assert (target.wcu, target.scarcest_write, target.rcu, target.max_rate) == (800.0, 800.0, 320.0, 7.0)
+    assert target.why == "80% of the table's provisioned capacity"
+    assert not target.paused
+
+
+def test_capacity_and_budget_are_followed():
+    made, told = steering()
+    made.follow(capacity(500.0))
+    made.set_budget(Budget(max_wcu=123.0))
+    assert [target.ceilings.write for target in told] == [{TABLE: 400.0}, {TABLE: 123.0}]
+    assert told[-1] == made.target
+    assert made.target.why == "--max-wcu"
+
+
+def test_what_changes_nothing_is_not_told():
+    made, told = steering()
+    made.follow(replace(PLAIN, item_count=5))
+    made.limit("headroom", share=1.0, why="there is room")
+    made.limit("nobody")
+    assert told == []
+    assert made.table.item_count == 5
+
+
+def test_the_lowest_voice_rules_and_says_why():
+    made, told = steering()
+    made.limit("headroom", share=0.5, why="live traffic")
+    made.limit("consumer", share=0.25, why="Lambda lags")
+    made.limit("headroom", share=0.75, why="live traffic")  # not the lowest: nothing changes
+    made.limit("consumer")
+    made.limit("headroom")
+    assert [(t.share, t.why) for t in told] == [
+        (0.5, "live traffic"),
+        (0.25, "Lambda lags"),
+        (0.75, "live traffic"),
+        (1.0, "80% of the table's provisioned capacity"),
+    ]
+    assert told[1].wcu == 200.0
+
+
+def test_a_share_of_nothing_is_a_pause_and_a_voice_without_words_is_named():
+    made, told = steering()
+    made.limit("control", share=0.0)
+    assert told[0].paused
+    assert told[0].why == "control"
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.1, float("nan")])
+def test_a_share_is_a_share(share: float):
+    with pytest.raises(ValueError, match="not between 0 and 1"):
+        steering()[0].limit("control", share=share)
+
+
+def test_only_unknown_capacity_grows():
+    made, told = steering()
+    made.grow(2.0)
+    assert told == []
+    on_demand = replace(PLAIN, billing="PAY_PER_REQUEST", throughput=Throughput())
+    made.follow(on_demand)
+    assert made.target.wcu == NEW_ON_DEMAND_WRITE * 2 * 0.8
+    made.follow(replace(on_demand, throughput=Throughput(warm_write=6_000.0)))
+    assert made.target.wcu == 6_000.0 * 0.8
+
+
+def test_nobody_is_told_who_does_not_want_to_be():
+    made, told = steering()
+    made.unlisten(told.append)
+    made.limit("control", share=0.0)
+    assert told == []
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.none() | st.floats(0.0, 1.0)), max_size=20))
+def test_no_sequence_of_voices_allows_more_than_the_lowest_of_them(words: list[tuple[str, float | None]]):
+    made, told = steering()
+    wanted: dict[str, float] = {}
+    for voice, share in words:
+        made.limit(voice, share=share)
+        wanted.pop(voice, None)
+        if share is not None:
+            wanted[voice] = share
+        assert made.target.share == min(wanted.values(), default=1.0)
+    assert len(told) <= len(words)

@@ -1,0 +1,118 @@
+"""A sitting that is told to pause, to go on, and to spend another budget while it works."""
+
+import anyio
+import pytest
+
+from refire_async.checkpoint.store import Store
+from refire_async.events import BatchWritten, PageRead, Waiting
+from refire_async.model.capacity import TABLE
+from refire_async.pacing.capacity import Ceilings
+from refire_async.pacing.steering import Target
+from refire_async.pipeline import StopRequest
+from tests.pipeline.world import Sitting, Weather, sit, world_of
+
+HOURS = 7_200.0
+
+
+def target(wcu: float, share: float = 1.0, max_rate: float | None = None, rcu: float = 24.0) -> Target:
+    return Target(Ceilings({TABLE: wcu, "g": wcu}, rcu, "a test"), share, max_rate)
+
+
+def progress(sitting: Sitting) -> int:
+    return len(sitting.of(BatchWritten)) + len(sitting.of(PageRead))
+
+
+@pytest.mark.parametrize("weather", [Weather(), Weather(throttled=0.2, retry=0.2, read_error=0.2)])
+async def test_a_pause_of_hours_is_no_outage(store: Store, weather: Weather):
+    """Nothing is read or written meanwhile; failures before and after it are not one long failure."""
+    async with world_of(400, 400, weather=weather) as world, anyio.create_task_group() as tasks:
+        sitting = sit(world, store, wcu=200.0)
+        tasks.start_soon(sitting.run)
+        await anyio.sleep(1.0)
+        sitting.context.follow(target(200.0, share=0.0))
+        await anyio.sleep(5.0)  # what was in flight is over
+        before = progress(sitting)
+        await anyio.sleep(HOURS)
+        assert progress(sitting) == before > 0
+        sitting.context.follow(target(200.0))
+    counts = store.load().counts
+    assert counts.scanned == counts.settled == 800
+    world.check_promises(counts)
+    assert sitting.of(Waiting) == []
+    assert sitting.context.stop.error is None
+
+
+async def test_a_stop_ends_a_pause_at_once_whatever_is_waited_for(store: Store):
+    """Writes, reads and look-ups (all items are changed by others while they are in flight) wait for its end."""
+    stop = StopRequest()
+    async with world_of(400, 400) as world:
+        sitting = sit(world, store, wcu=200.0, stop=stop)
+
+        def pause_and_change() -> None:
+            sitting.context.follow(target(200.0, share=0.0))
+            world.items.update(dict.fromkeys(world.items, 8))
+
+        async def stop_later() -> None:
+            await anyio.sleep(HOURS)
+            stop.request("interrupted")
+
+        world.on_write = pause_and_change
+        begun = anyio.current_time()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(stop_later)
+            assert await sitting.run() == "stopped"
+        assert anyio.current_time() - begun == pytest.approx(HOURS, abs=0.1)
+    assert sitting.of(PageRead)
+    assert not world.fired
+    assert stop.error is None
+    assert store.load().open_pages
+
+
+async def test_another_budget_is_spent_from_then_on(store: Store):
+    async with world_of(1_000) as world:
+        sitting = sit(world, store, wcu=50.0, rcu=1_000.0)
+        begun = anyio.current_time()
+
+        async def faster() -> None:
+            await anyio.sleep(10.0)
+            sitting.context.follow(target(500.0, rcu=1_000.0))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(faster)
+            assert await sitting.run() == "complete"
+        # 500 items in 10 s, 500 in one.
+        assert anyio.current_time() - begun == pytest.approx(11.0, abs=0.3)
+
+
+async def test_a_rate_of_items_can_be_set_and_lifted(store: Store):
+    async with world_of(400) as world:
+        sitting = sit(world, store, wcu=10_000.0, rcu=1_000.0)
+        sitting.context.follow(target(10_000.0, max_rate=10.0, rcu=1_000.0))
+        begun = anyio.current_time()
+
+        async def lift() -> None:
+            await anyio.sleep(20.0)
+            sitting.context.follow(target(10_000.0, rcu=1_000.0))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(lift)
+            assert await sitting.run() == "complete"
+        assert 20.0 <= anyio.current_time() - begun <= 21.0
+
+
+async def test_an_index_that_comes_is_paid_for_and_one_that_goes_holds_nobody_up(store: Store):
+    """Reservations that were made before the change are settled after it."""
+    async with world_of(600) as world:
+        sitting = sit(world, store, wcu=10_000.0, rcu=1_000.0)
+        sitting.context.follow(Target(Ceilings({TABLE: 10_000.0, "slow": 1.0}, 1_000.0, "index slow")))
+        begun = anyio.current_time()
+
+        async def change() -> None:
+            await anyio.sleep(60.0)
+            sitting.context.follow(Target(Ceilings({TABLE: 10_000.0, "new": 100.0}, 1_000.0, "a test")))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(change)
+            assert await sitting.run() == "complete"
+        assert anyio.current_time() - begun == pytest.approx(60.0, abs=7.0)
+    assert sitting.context.write_budget.rates().keys() == {TABLE, "new"}
