@@ -22,7 +22,7 @@ from refire_async.identity import adopt, check_table, merge_connections
 from refire_async.model.capacity import TABLE
 from refire_async.model.marker import DEFAULT_ATTRIBUTE, Marker
 from refire_async.model.run import Result, RunSpec, RunStatus
-from refire_async.model.table import Table
+from refire_async.model.table import Stream, Table
 from refire_async.pacing.capacity import ceilings
 from refire_async.pacing.steering import Steering, Target
 from refire_async.parts.parent import Parent
@@ -204,7 +204,7 @@ async def _sit(session: Session, sitting: _Sitting, store: Store, *, emit: Emit,
     )
     steering.listen(Announcer(steering.target, emit).told)
     watchers: list[Watcher] = []
-    await _save_status(store, "running")
+    await _save_begin(store, sitting.table.stream)
 
     async def work_on() -> list[PartResult]:
         if len(parts) > 1:
@@ -234,6 +234,18 @@ def _steer(steering: Steering, context: Context) -> None:
     """From now on the only part of this sitting consumes what `steering` allows."""
     context.follow(steering.target)
     steering.listen(context.follow)
+
+
+async def _save_begin(store: Store, stream: Stream) -> None:
+    """The run works, and this is the stream that its events go to."""
+
+    def save() -> None:
+        with store.transaction():
+            store.save_status("running")
+            if stream.enabled and stream.arn is not None:
+                store.save_stream(stream.arn, stream.view_type or "")
+
+    await to_thread.run_sync(save)
 
 
 async def _save_status(store: Store, status: RunStatus) -> None:

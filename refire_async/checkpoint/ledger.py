@@ -10,6 +10,7 @@ So a segment's resume point, its *watermark*, is the start of its oldest open pa
 
 from dataclasses import dataclass, field
 
+from refire_async.checkpoint.settled import Note
 from refire_async.model.counts import Counts
 from refire_async.model.keys import Cursor, Item, Key
 
@@ -28,7 +29,8 @@ class OpenPage:
     """A page in the ledger. `items` still need their outcome when the page is opened.
 
     `counts.scanned` counts every item that the source gave for this page; items that were settled by looking
-    at them (expired, already fired, untouchable, vanished) are in the other counts from the start.
+    at them (expired, already fired, untouchable, vanished) are in the other counts from the start. `notes` are on
+    those of the ledger that end in another way than touched from the marker that it has.
     """
 
     number: int
@@ -39,6 +41,7 @@ class OpenPage:
     item_units: float
     counts: Counts = field(default_factory=Counts)
     failures: list[Failure] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
     in_doubt: bool = False
 
     @property

@@ -3,7 +3,7 @@
 APPLICATION_ID = 0x52464952
 """`RFIR`: tells our files from other SQLite files."""
 
-VERSION = 1
+VERSION = 2
 
 TABLES = """
 CREATE TABLE run (
@@ -31,10 +31,21 @@ CREATE TABLE page (
   segment INTEGER NOT NULL,
   start TEXT,
   finish TEXT,
+  opened REAL NOT NULL,
   item_units REAL NOT NULL,
   items BLOB NOT NULL,
   counts TEXT NOT NULL,
   failures TEXT NOT NULL
+) STRICT;
+CREATE TABLE settled (
+  number INTEGER PRIMARY KEY,
+  opened REAL NOT NULL,
+  items BLOB NOT NULL,
+  notes TEXT
+) STRICT;
+CREATE TABLE stream (
+  arn TEXT PRIMARY KEY,
+  view_type TEXT NOT NULL
 ) STRICT;
 CREATE TABLE failed (
   number INTEGER PRIMARY KEY,

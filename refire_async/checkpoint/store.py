@@ -6,6 +6,7 @@ A commit is on disk when it returns (WAL with synchronous=FULL). Files are 0600:
 import contextlib
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -16,9 +17,10 @@ import orjson
 
 from refire_async.checkpoint.ledger import FINISHED, Failure, OpenPage, SegmentState
 from refire_async.checkpoint.schema import APPLICATION_ID, PARTS_PER_SITTING, TABLES, VERSION
+from refire_async.checkpoint.settled import EMPTY, pack, unpack
 from refire_async.errors import CheckpointRefusedError, RefireError, StoppedError
 from refire_async.model.counts import Counts
-from refire_async.model.keys import Cursor, Item, KeySchema
+from refire_async.model.keys import Cursor, Item, KeySchema, identity
 from refire_async.model.marker import Marker
 from refire_async.model.run import RunSpec, RunStatus
 from refire_async.model.selection import Selection
@@ -80,9 +82,11 @@ def _now() -> str:
 class Store:
     """One checkpoint file, open for writing. Make it with `create` or `open`."""
 
-    def __init__(self, path: Path, db: sqlite3.Connection) -> None:
+    def __init__(self, path: Path, db: sqlite3.Connection, *, keeps: bool = True) -> None:
+        """`keeps`: whether settled pages are kept, for a proof."""
         self.path = path
         self._db = db
+        self._keeps = keeps
 
     @classmethod
     def create(cls, path: Path, spec: RunSpec, connection: Connection) -> "Store":
@@ -115,7 +119,7 @@ class Store:
     def in_memory(cls, spec: RunSpec, connection: Connection) -> "Store":
         """A store that is gone when it is closed, for a run that changes nothing."""
         db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-        store = cls(Path(":memory:"), db)
+        store = cls(Path(":memory:"), db, keeps=False)
         store._begin(spec, connection)
         return store
 
@@ -189,7 +193,7 @@ class Store:
             page = OpenPage(
                 number=number,
                 segment=segment,
-                items=orjson.loads(items),
+                items=unpack(items),
                 start=_load(start),
                 end=_load(finish),
                 item_units=units,
@@ -217,29 +221,47 @@ class Store:
 
     def open_page(self, page: OpenPage) -> None:
         """Put a page in the ledger and move its segment's cursor to the page's end."""
-        self._put_page(page, page.items)
-        self.move_cursor(page.segment, page.end)
-
-    def shrink_page(self, page: OpenPage, rest: Sequence[Item]) -> None:
-        """Keep only `rest` of an open page's items open (an orderly stop knows which)."""
-        self._put_page(page, rest)
-
-    def _put_page(self, page: OpenPage, items: Sequence[Item]) -> None:
-        counts = Counts(**page.counts.to_json())
-        counts.scanned -= page.open_items
         self._db.execute(
-            "INSERT OR REPLACE INTO page VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO page VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 page.number,
                 page.segment,
                 None if page.start is None else _dump(page.start),
                 None if page.end is None else _dump(page.end),
+                time.time(),
                 page.item_units,
-                orjson.dumps(items),
-                _dump(counts.to_json()),
-                _dump([asdict(failure) for failure in page.failures]),
+                pack(page.items),
+                *_outcomes(page),
             ),
         )
+        self.move_cursor(page.segment, page.end)
+
+    def shrink_page(self, page: OpenPage, rest: Sequence[Item]) -> None:
+        """Keep only `rest` of an open page's items open (an orderly stop knows which); the others are settled."""
+        where = (page.number,)
+        opened, packed = self._db.execute("SELECT opened, items FROM page WHERE number = ?", where).fetchone()
+        names = self._key_names()
+        left = {identity(names, item): item for item in rest}
+        notes, settled = list(page.notes), []
+        for item in unpack(packed):
+            still = left.get(identity(names, item))
+            if still is None:
+                settled.append(item)
+            elif still != item:  # another writer came between; what was there first would be forgotten
+                notes.append(("read", item))
+        if self._keeps and (settled or notes):
+            self._db.execute(
+                "INSERT INTO settled (opened, items, notes) VALUES (?, ?, ?)",
+                (opened, pack(settled), _dump(notes) if notes else None),
+            )
+        self._db.execute(
+            "UPDATE page SET items = ?, counts = ?, failures = ? WHERE number = ?",
+            (pack(rest), *_outcomes(page), page.number),
+        )
+
+    def _key_names(self) -> tuple[str, ...]:
+        (spec,) = self._db.execute("SELECT spec FROM run").fetchone()
+        return spec_from_json(spec).keys.names
 
     def move_cursor(self, segment: int, cursor: Cursor | None) -> None:
         """The segment is read up to `cursor`; None: to its end."""
@@ -250,6 +272,12 @@ class Store:
 
     def close_page(self, page: OpenPage) -> None:
         """Take a page whose items all have their outcome out of the ledger."""
+        if self._keeps:
+            self._db.execute(
+                "INSERT INTO settled (opened, items, notes)"
+                " SELECT opened, items, ? FROM page WHERE number = ? AND items <> ?",
+                (_dump(page.notes) if page.notes else None, page.number, EMPTY),
+            )
         self._db.execute("DELETE FROM page WHERE number = ?", (page.number,))
         self._db.executemany(
             "INSERT INTO failed (key, code, reason) VALUES (?, ?, ?)",
@@ -268,6 +296,10 @@ class Store:
             (number, _dump(counts.to_json()), _dump(asdict(totals))),
         )
         self._db.execute("UPDATE run SET updated_at = ?", (_now(),))
+
+    def save_stream(self, arn: str, view_type: str) -> None:
+        """The stream that takes the table's changes right now."""
+        self._db.execute("INSERT OR IGNORE INTO stream VALUES (?, ?)", (arn, view_type))
 
     def save_status(self, status: RunStatus) -> None:
         """Where the run stands."""
@@ -293,11 +325,18 @@ class Store:
 
     def guarded(self, read: Callable[[], T]) -> T:
         """Run `read`, translating what a damaged file does into CheckpointRefusedError."""
-        return _guard(self.path, read)
+        return guard(self.path, read)
+
+
+def _outcomes(page: OpenPage) -> tuple[str, str]:
+    """What is known of a page's items: counts (of those with an outcome only) and failures."""
+    counts = Counts(**page.counts.to_json())
+    counts.scanned -= page.open_items
+    return _dump(counts.to_json()), _dump([asdict(failure) for failure in page.failures])
 
 
 def read_run(db: sqlite3.Connection) -> SavedRun:
-    """What the file in `db` says of its run, at one moment. Raises what `_guard` translates if it is not one."""
+    """What the file in `db` says of its run, at one moment. Raises what `guard` translates if it is not one."""
     db.execute("BEGIN")  # else a page that is closed meanwhile counts twice or not at all
     try:
         return _read_run(db)
@@ -347,7 +386,7 @@ def peek(path: Path) -> SavedRun:
         with contextlib.closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as db:
             return read_run(db)
 
-    return _guard(path, read)
+    return guard(path, read)
 
 
 def check_file(path: Path) -> None:
@@ -374,7 +413,8 @@ def check_file(path: Path) -> None:
         )
 
 
-def _guard(path: Path, read: Callable[[], T]) -> T:
+def guard(path: Path, read: Callable[[], T]) -> T:
+    """Run `read`, translating what a damaged file does into CheckpointRefusedError."""
     try:
         return read()
     except RefireError:
@@ -388,7 +428,7 @@ def _guard(path: Path, read: Callable[[], T]) -> T:
 
 def _connect(path: Path) -> sqlite3.Connection:
     """A connection whose commits are on disk when they return. Raises CheckpointRefusedError."""
-    return _guard(path, lambda: _connect_unguarded(path))
+    return guard(path, lambda: _connect_unguarded(path))
 
 
 def _connect_unguarded(path: Path) -> sqlite3.Connection:

@@ -57,8 +57,10 @@ def sort_found(spec: RunSpec, page: OpenPage, found: dict[tuple[object, ...], It
         present = found.get(identity(names, item))
         if present is None:
             counts.vanished += 1
+            page.notes.append(("none", item))
         elif present.get(attribute) != item.get(attribute):
             counts.already += 1
+            page.notes.append(("already", item))
         else:
             open_items.append(item)
     page.items = open_items

@@ -96,6 +96,8 @@ class Workers:
         batch.page.counts.touched += touched
         if batch.conflicts:
             batch.page.counts.conflicts += touched
+            took = (item for place, item in enumerate(batch.items) if place not in reply.errors)
+            batch.page.notes.extend(("conflict", item) for item in took)
         context.emit(BatchWritten(batch.page.segment, touched, wcu, latency))
         if reply.errors:
             await self._partly(batch, reply)
@@ -150,6 +152,7 @@ class Workers:
             match disposition:
                 case Disposition.CONDITION if batch.in_doubt or batch.conflicts >= MOST_CONFLICTS:
                     page.counts.already += len(items)
+                    page.notes.extend(("already", item) for item in items)
                 case Disposition.CONDITION:
                     conflicted += items
                 case Disposition.THROTTLED:
@@ -185,8 +188,10 @@ class Workers:
             old = None if now is None else now.get(marker.attribute)
             if now is None:
                 page.counts.vanished += 1
+                page.notes.append(("none", item))
             elif marker.fired(old):
                 page.counts.already += 1
+                page.notes.append(("already", item))
             else:
                 try:
                     marker.next(old)
@@ -256,6 +261,7 @@ class Workers:
         """These items cannot be touched, each with the service's words about it."""
         keys = self._context.spec.keys
         page.failures.extend(Failure(keys.key_of(item), code, detail) for item, detail in failed)
+        page.notes.extend(("none", item) for item, _ in failed)
         page.counts.failed += len(failed)
         self._context.emit(ItemFailed(page.segment, len(failed), code))
 

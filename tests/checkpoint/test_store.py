@@ -1,6 +1,7 @@
 """The checkpoint file: what is saved comes back, and nobody else can read it."""
 
 import os
+import random
 import sqlite3
 import stat
 from pathlib import Path
@@ -202,7 +203,9 @@ def test_a_full_disk_stops_the_run_and_keeps_what_was_saved(tmp_path: Path):
         nonlocal saved
         for number in range(100):
             with store.transaction():
-                store.open_page(page(number, [item("x" * 2_000)], end={"at": number}))
+                store.open_page(
+                    page(number, [item(random.Random(number).randbytes(1_000).hex())], end={"at": number})
+                )
             saved += 1
 
     with pytest.raises(StoppedError, match=r"cannot be saved: database or disk is full; make room"):

@@ -11,11 +11,15 @@ import anyio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from refire_async.checkpoint.history import History
+from refire_async.checkpoint.settled import SettledPage
 from refire_async.checkpoint.store import Store
 from refire_async.model.counts import Counts
 from refire_async.pipeline import StopRequest
+from refire_async.verify.claims import Claims
+from refire_async.verify.rows import READ, TOUCHED, digest
 from tests.pipeline.world import CALM, STORM, FakeSource, FakeWriter, Sitting, Weather, World, sit
-from tests.support.checkpoints import crashed_copy, new_store, reopened
+from tests.support.checkpoints import SPEC, crashed_copy, item, new_store, reopened
 from tests.support.virtual_time import run_virtual
 
 LONGEST_S = 24 * 3600.0
@@ -73,6 +77,30 @@ async def to_its_end(sitting: Sitting) -> str:
         return await sitting.run()
 
 
+def check_history(world: World, store: Store, counts: Counts) -> None:
+    """What is kept for a proof says of each item what became of it, and which change of its marker was the run's."""
+    claims = Claims(SPEC)
+    with History(store.path) as history:
+        pages = list(history.pages(upto=history.last()))
+    said = {claim[0]: claim for page in pages for claim in claims.of(page) if claim[4] != READ}
+    assert len(said) == claims.count == sum(len(page.items) for page in pages) - noted(pages, "none")
+    touched = {claim[0] for claim in said.values() if claim[4] == TOUCHED}
+    assert (len(touched), noted(pages, "conflict")) == (counts.touched, counts.conflicts)
+    assert len(said) - len(touched) == noted(pages, "already") == counts.already
+    # What was gone when its marker was looked up is in no ledger.
+    assert counts.failed <= noted(pages, "none") <= counts.vanished + counts.failed
+    for name in world.first:
+        claim = said.get(digest(("pk",), item(name)))
+        if claim is None:
+            assert not world.fired[name] or name in world.deleted
+        elif claim[4] == TOUCHED:
+            assert world.wrote[name] == claim[2]
+
+
+def noted(pages: list[SettledPage], kind: str) -> int:
+    return sum(note[0] == kind for page in pages for note in page.notes)
+
+
 def check_failures(world: World, store: Store, counts: Counts) -> None:
     """What failed is what cannot be written, each with its own reason."""
     failures = list(store.failures())
@@ -97,6 +125,7 @@ def test_every_item_fires_once_whatever_happens_on_the_way(case: Case):
 
         world, saved = run_virtual(main), store.load()
         world.check_promises(saved.counts)
+        check_history(world, store, saved.counts)
         check_failures(world, store, saved.counts)
         assert saved.counts.conflicts == saved.counts.vanished == 0
         assert saved.counts.touched + saved.counts.already + saved.counts.failed == len(world.first)
@@ -120,6 +149,7 @@ def test_updates_and_deletes_of_others_are_never_lost(case: Case, changes: int, 
 
         world = run_virtual(main)
         world.check_promises(store.load().counts)
+        check_history(world, store, store.load().counts)
         store.close()
 
 
@@ -153,6 +183,7 @@ def test_a_run_that_is_stopped_or_killed_goes_on_and_nothing_fires_twice(
         saved = last.load()
         assert saved.open_pages == 0
         world.check_promises(saved.counts)
+        check_history(world, last, saved.counts)
         check_failures(world, last, saved.counts)
         last.close()
 

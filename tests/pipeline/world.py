@@ -74,6 +74,8 @@ class World:
         self.before: dict[str, int | None] = {}
         """What a replica that is behind still shows."""
         self.fired: Counter[str] = Counter()
+        self.wrote: dict[str, int] = {}
+        """The marker that the run wrote."""
         self.by_others: Counter[str] = Counter()
         self.deleted: set[str] = set()
         self.unwritable: set[str] = set()
@@ -93,6 +95,7 @@ class World:
             return False
         self.items[name] = (read or 0) + 1
         self.fired[name] += 1
+        self.wrote[name] = (read or 0) + 1
         return True
 
     async def others(self, changes: int, pause_s: float) -> None:

@@ -1,0 +1,79 @@
+"""What a run has settled, read back for a proof. Read-only: a run may be at work on the file."""
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import orjson
+
+from refire_async.checkpoint.settled import SettledPage, unpack
+from refire_async.checkpoint.store import SavedRun, check_file, guard, read_run
+
+_PAGES_AT_ONCE = 64
+"""Rows of one query: no lock is held for longer, and no more than these are in memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableStream:
+    """A stream that took the table's changes during a run."""
+
+    arn: str
+    view_type: str
+
+
+class History:
+    """The settled pages of a run, in the order of settling. Use it in a `with` block, from one thread at a time."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises CheckpointRefusedError if it is missing, foreign, newer or damaged."""
+        check_file(path)
+        self.path = path
+        self._db = guard(path, self._connect)
+
+    def _connect(self) -> sqlite3.Connection:
+        uri = f"{self.path.resolve().as_uri()}?mode=ro"
+        return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._db.close()
+
+    def run(self) -> SavedRun:
+        """What the checkpoint says of its run by now."""
+        return guard(self.path, lambda: read_run(self._db))
+
+    def streams(self) -> list[TableStream]:
+        """The streams of the table in all sittings, the first one first."""
+        rows = "SELECT arn, view_type FROM stream ORDER BY rowid"
+        return guard(self.path, lambda: [TableStream(*row) for row in self._db.execute(rows)])
+
+    def last(self) -> int:
+        """The number of the page that was settled last; 0 if there is none."""
+        (number,) = guard(
+            self.path, lambda: self._db.execute("SELECT COALESCE(MAX(number), 0) FROM settled").fetchone()
+        )
+        return int(number)
+
+    def pages(self, *, after: int = 0, upto: int) -> Iterator[SettledPage]:
+        """Settled pages with numbers above `after`, up to `upto`."""
+        while after < upto:
+            some = guard(self.path, lambda after=after: self._some(after, upto))  # type: ignore[misc]
+            if not some:
+                return
+            yield from some
+            after = some[-1].number
+
+    def _some(self, after: int, upto: int) -> list[SettledPage]:
+        rows = self._db.execute(
+            "SELECT number, opened, items, notes FROM settled WHERE number > ? AND number <= ?"
+            " ORDER BY number LIMIT ?",
+            (after, upto, _PAGES_AT_ONCE),
+        )
+        return [
+            SettledPage(number, opened, unpack(items), [] if notes is None else orjson.loads(notes))
+            for number, opened, items, notes in rows
+        ]
