@@ -240,10 +240,9 @@ class TestCli:
     """The child's environment is clean, its end is told truly, and secrets are looked for."""
 
     @pytest.fixture
-    def python(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    def python(self, tmp_path: Path) -> Cli:
         """A command line whose `refire` is any Python code, given as the first argument."""
-        monkeypatch.setattr("tests.support.cli.PROGRAM", [sys.executable, "-c"])
-        return Cli(tmp_path)
+        return Cli(tmp_path, program=[sys.executable, "-c"])
 
     def test_result(self, python: Cli) -> None:
         """Exit code, both streams, the last line as JSON and the peak of memory are the child's."""

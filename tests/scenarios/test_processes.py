@@ -2,15 +2,14 @@
 
 import os
 import signal
-import time
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from tests.support.backends import on_one_backend
 from tests.support.cli import Cli, Running
 from tests.support.judge import Snapshot, assert_summary
+from tests.support.processes import children_of, wait_until_gone
 from tests.support.proxy import Call, Hold, Proxy
 from tests.support.rows import composite_rows
 from tests.support.tables import Table
@@ -19,11 +18,6 @@ MakeTable = Callable[..., Table]
 
 RUN = ("--run-id", "the-run", "--segments", "16")
 ITEMS = 3000
-
-
-def children_of(process_id: int) -> list[int]:
-    """Processes that this one has started and that still live."""
-    return [int(pid) for pid in Path(f"/proc/{process_id}/task/{process_id}/children").read_text().split()]
 
 
 def writes_from(number: int) -> Callable[[Call], bool]:
@@ -135,18 +129,3 @@ def test_interrupted(proxied_cli: Cli, proxy: Proxy, table: Table) -> None:
     assert result.code == 0, result.stderr
     assert_summary(result.json, status="complete", scanned=ITEMS)
     before.assert_fired()
-
-
-def wait_until_gone(process_ids: list[int], timeout_s: float = 30.0) -> None:
-    """Until none of these processes works any more (a zombie that nobody has waited for counts as gone)."""
-
-    def works(pid: int) -> bool:
-        try:
-            return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
-        except OSError:
-            return False
-
-    deadline = time.monotonic() + timeout_s
-    while any(works(pid) for pid in process_ids):
-        assert time.monotonic() < deadline, "processes of a dead parent go on"
-        time.sleep(0.01)

@@ -7,11 +7,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import refire_async
 from tests.support.backends import REGION
 from tests.support.processes import spawn, stop
 
@@ -19,6 +20,9 @@ SECRETS = ("planted-secret-access-key/0aF+", "planted-session-token//9zQ=")
 """Given to every child as credentials. They must never show up in anything that it writes."""
 
 PROGRAM = [sys.executable, "-m", "refire_async"]
+
+CODE = Path(refire_async.__file__).parent.parent
+"""Where children find the package: what this test run imports, not what happens to be installed."""
 
 _POLL_S = 0.005
 
@@ -62,6 +66,7 @@ class Running:
     stdout: Path
     stderr: Path
     peak_bytes: int = 0
+    started: float = field(default_factory=time.monotonic)
 
     @property
     def ended(self) -> bool:
@@ -125,6 +130,8 @@ class Cli:
     home: Path
     endpoint_url: str | None = None
     access_key: str = "AKIASCENARIO"
+    program: Sequence[str] = tuple(PROGRAM)
+    """What is run; anything but `refire` itself is there to see a check fail."""
     _children: list[Running] = field(default_factory=list)
 
     @property
@@ -136,6 +143,7 @@ class Cli:
         """What a child sees of the world."""
         return {
             "PATH": os.defpath,
+            "PYTHONPATH": str(CODE),
             "LANG": "C.UTF-8",
             "HOME": str(self.home),
             "XDG_STATE_HOME": str(self.state),
@@ -165,7 +173,7 @@ class Cli:
         stdout, stderr = (self.home / f"{number}.{stream}" for stream in ("out", "err"))
         with stdout.open("wb") as out, stderr.open("wb") as err:
             process = spawn(
-                [*PROGRAM, *arguments],
+                [*self.program, *arguments],
                 stdout=out,
                 stderr=err,
                 env=environment,

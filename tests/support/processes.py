@@ -5,7 +5,9 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 _PR_SET_PDEATHSIG = 1
@@ -36,6 +38,31 @@ def free_port() -> int:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def children_of(process_id: int) -> list[int]:
+    """Processes that this one has started and that still live; none if it is gone itself."""
+    try:
+        return [
+            int(pid) for pid in Path(f"/proc/{process_id}/task/{process_id}/children").read_text().split()
+        ]
+    except OSError:
+        return []
+
+
+def wait_until_gone(process_ids: Sequence[int], timeout_s: float = 60.0) -> None:
+    """Until none of these processes works any more (a zombie that nobody has waited for counts as gone)."""
+
+    def works(pid: int) -> bool:
+        try:
+            return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
+        except OSError:
+            return False
+
+    deadline = time.monotonic() + timeout_s
+    while any(works(pid) for pid in process_ids):
+        assert time.monotonic() < deadline, "processes of a dead parent go on"
+        time.sleep(0.01)
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:

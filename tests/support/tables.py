@@ -135,8 +135,9 @@ def create_table(
     prefix: str = "t",
     stream: bool = True,
     indexes: tuple[Index, ...] = (),
+    capacity: int | None = None,
 ) -> Table:
-    """Make an on-demand table and wait until it is there.
+    """Make a table, on demand or with `capacity` units (its indexes too), and wait until it is there.
 
     Its name is `name`, else `prefix` and something unique (all tests share one sandbox). A stream has both
     images.
@@ -157,6 +158,11 @@ def create_table(
     for member, local in (("GlobalSecondaryIndexes", False), ("LocalSecondaryIndexes", True)):
         if entries := [index.to_parameter() for index in indexes if index.local is local]:
             parameters[member] = entries
+    if capacity is not None:
+        units = {"ReadCapacityUnits": capacity, "WriteCapacityUnits": capacity}
+        parameters |= {"BillingMode": "PROVISIONED", "ProvisionedThroughput": units}
+        for entry in parameters.get("GlobalSecondaryIndexes", ()):
+            entry["ProvisionedThroughput"] = units
     if stream:
         parameters["StreamSpecification"] = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
     backend.dynamodb.create_table(**parameters)
