@@ -94,7 +94,7 @@ async def run(settings: RunSettings, *, emit: Emit, stop: StopRequest) -> Result
                 result = await _sit(session, sitting, store, emit=emit, stop=stop)
             if result.exit_code is ExitCode.REFUSED and not result.summary.retries:
                 # No write is in doubt and there is nothing to go on with: the file's name is free again.
-                await to_thread.run_sync(Store.discard, path)
+                await to_thread.run_sync(catalog.discard, path)
                 result = replace(result, summary=replace(result.summary, checkpoint=None))
             return result
 

@@ -1,11 +1,12 @@
 """Where checkpoints live, and which there are."""
 
+import glob
 from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
 
-from refire_async.checkpoint.lock import is_locked
+from refire_async.checkpoint.lock import is_locked, lock_path
 from refire_async.checkpoint.store import peek
 from refire_async.errors import CheckpointRefusedError, UsageError
 from refire_async.model.run import RunStatus
@@ -15,7 +16,11 @@ SUFFIX = ".refire"
 
 @dataclass(frozen=True, slots=True)
 class RunInfo:
-    """One line of `refire status`. `updated_at` is ISO 8601 in UTC."""
+    """One line of `refire status`. `updated_at` is ISO 8601 in UTC.
+
+    `share` of the selection that is read to its end, by segments; None where there is only one. `kept_files`
+    are lists of keys that the run left for a later one.
+    """
 
     run_id: str
     table: str
@@ -23,6 +28,17 @@ class RunInfo:
     touched: int
     updated_at: str
     checkpoint: Path
+    share: float | None = None
+    items_per_second: float = 0.0
+    kept_files: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The runs of a folder, newest first, and why some of its files could not be read (one line each)."""
+
+    runs: list[RunInfo]
+    unreadable: list[str]
 
 
 def default_folder() -> Path:
@@ -58,15 +74,43 @@ def describe(path: Path) -> RunInfo:
     status = saved.status
     if status == "running" and not is_locked(path):
         status = "stopped"  # its process died before it could say so
-    return RunInfo(saved.spec.run_id, saved.spec.table, status, saved.counts.touched, saved.updated_at, path)
+    share = saved.finished_segments / saved.spec.total_segments if saved.spec.total_segments > 1 else None
+    seconds = saved.totals.seconds
+    return RunInfo(
+        run_id=saved.spec.run_id,
+        table=saved.spec.table,
+        status=status,
+        touched=saved.counts.touched,
+        updated_at=saved.updated_at,
+        checkpoint=path,
+        share=1.0 if status == "complete" else share,
+        items_per_second=saved.counts.settled / seconds if seconds > 0 else 0.0,
+        kept_files=tuple(sorted(path.parent.glob(f"{glob.escape(path.name)}.*.jsonl"))),
+    )
 
 
 def list_runs(folder: Path | None = None) -> list[RunInfo]:
     """The runs in `folder` (default: the user's), newest first. Files that are no checkpoints are left out."""
-    runs = []
+    return survey(folder).runs
+
+
+def survey(folder: Path | None = None) -> Listing:
+    """The runs in `folder` (default: the user's), and what is there but cannot be read."""
+    runs, unreadable = [], []
     for path in (folder or default_folder()).glob(f"*{SUFFIX}"):
         try:
             runs.append(describe(path))
-        except CheckpointRefusedError:
-            continue
-    return sorted(runs, key=lambda run: run.updated_at, reverse=True)
+        except CheckpointRefusedError as error:
+            unreadable.append(str(error))
+    return Listing(sorted(runs, key=lambda run: run.updated_at, reverse=True), sorted(unreadable))
+
+
+def discard(path: Path) -> None:
+    """Remove a checkpoint with all that belongs to it but the lists of keys. Hold its lock.
+
+    The lock goes last: whoever is waiting for it finds no half of a checkpoint.
+    """
+    real = path.resolve()
+    for end in ("", "-wal", "-shm"):
+        real.with_name(real.name + end).unlink(missing_ok=True)
+    lock_path(real).unlink(missing_ok=True)

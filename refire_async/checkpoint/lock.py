@@ -10,8 +10,9 @@ from refire_async.errors import CheckpointRefusedError
 
 
 def lock_path(checkpoint: Path) -> Path:
-    """The lock's file. It stays when the run is over: removing it would race with the next locker."""
-    return checkpoint.with_name(checkpoint.name + ".lock")
+    """The lock's file. It stays when the run is over, unless the checkpoint is removed with it."""
+    real = checkpoint.resolve()  # a link to a checkpoint is that checkpoint
+    return real.with_name(real.name + ".lock")
 
 
 @contextlib.contextmanager
@@ -23,23 +24,41 @@ def locked(checkpoint: Path) -> Iterator[int]:
     Raises CheckpointRefusedError if another process holds it or the file cannot be made.
     """
     path = lock_path(checkpoint)
+    descriptor = _take(checkpoint, path)
     try:
-        descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
-    except OSError as error:
-        raise CheckpointRefusedError(
-            f"checkpoint {checkpoint} cannot be locked: {error.strerror}",
-            "choose a writable place with --checkpoint",
-        ) from None
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise CheckpointRefusedError(
-                f"checkpoint {checkpoint} is in use by another process", "wait for it, or stop it first"
-            ) from None
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _take(checkpoint: Path, path: Path) -> int:
+    while True:
+        try:
+            descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600)
+        except OSError as error:
+            raise CheckpointRefusedError(
+                f"checkpoint {checkpoint} cannot be locked: {error.strerror}",
+                "choose a writable place with --checkpoint",
+            ) from None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is_at(path, descriptor):
+                return descriptor
+        except BlockingIOError:
+            os.close(descriptor)
+            raise CheckpointRefusedError(
+                f"checkpoint {checkpoint} is in use by another process", "wait for it, or stop it first"
+            ) from None
+        # Its last holder has removed it between our two calls: another one counts now.
+        os.close(descriptor)
+
+
+def _is_at(path: Path, descriptor: int) -> bool:
+    """Whether the open file is still what `path` names: a lock on a file that was removed keeps nobody away."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
 
 
 def is_locked(checkpoint: Path) -> bool:

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import orjson
 
+from refire_async.checkpoint import invariants
 from refire_async.checkpoint.ledger import FINISHED, Failure, OpenPage, SegmentState
 from refire_async.checkpoint.schema import APPLICATION_ID, PARTS_PER_SITTING, TABLES, VERSION
 from refire_async.checkpoint.settled import EMPTY, pack, unpack
@@ -42,6 +43,7 @@ class SavedRun:
     counts: Counts
     totals: Totals
     open_pages: int
+    finished_segments: int
     next_sitting: int
 
 
@@ -139,7 +141,7 @@ class Store:
 
     @classmethod
     def open(cls, path: Path) -> "Store":
-        """An existing file. Raises CheckpointRefusedError if it is missing, foreign, newer or damaged."""
+        """An existing file. Raises CheckpointRefusedError if it is missing, foreign, newer, damaged or read-only."""
         check_file(path)
         store = cls(path, _connect(path))
         try:
@@ -153,12 +155,18 @@ class Store:
         (result,) = self._db.execute("PRAGMA quick_check(1)").fetchone()
         if result != "ok":
             raise sqlite3.DatabaseError(result)
-
-    @staticmethod
-    def discard(path: Path) -> None:
-        """Remove a checkpoint that is closed and of no use."""
-        for end in ("", "-wal", "-shm"):
-            path.with_name(path.name + end).unlink(missing_ok=True)
+        saved, (states, pages) = read_run(self._db), self._read_progress(None)
+        run_id, table = self._db.execute("SELECT run_id, table_name FROM run").fetchone()
+        (failed,) = self._db.execute("SELECT COUNT(*) FROM failed").fetchone()
+        parts = [Counts(**orjson.loads(text)) for (text,) in self._db.execute("SELECT counts FROM part")]
+        wrong = (
+            invariants.broken_run(run_id, table, saved.status, saved.spec)
+            or invariants.broken_counts(parts, failed)
+            or invariants.broken_progress(saved.spec, states, pages)
+            or invariants.broken_end(saved.spec, saved.status, saved.finished_segments, saved.open_pages)
+        )
+        if wrong is not None:
+            raise ValueError(wrong)
 
     def close(self) -> None:
         """Close the file; what is committed stays."""
@@ -175,20 +183,23 @@ class Store:
 
     def progress(self, segments: Container[int]) -> Progress:
         """Where `segments` stand. Raises CheckpointRefusedError if it cannot be read."""
-        return self.guarded(lambda: self._progress(segments))
+        return Progress(*self.guarded(lambda: self._read_progress(segments)))
 
-    def _progress(self, segments: Container[int]) -> Progress:
+    def _read_progress(
+        self, segments: Container[int] | None
+    ) -> tuple[dict[int, SegmentState], list[OpenPage]]:
+        """States and open pages of `segments`; None: of all."""
         states = {
             segment: FINISHED if finished else SegmentState(_load(cursor))
             for segment, cursor, finished in self._db.execute("SELECT segment, cursor, finished FROM segment")
-            if segment in segments
+            if segments is None or segment in segments
         }
         pages = []
         rows = self._db.execute(
             "SELECT number, segment, items, start, finish, item_units, counts, failures FROM page ORDER BY number"
         )
         for number, segment, items, start, finish, units, counts, failures in rows:
-            if segment not in segments:
+            if segments is not None and segment not in segments:
                 continue
             page = OpenPage(
                 number=number,
@@ -203,7 +214,7 @@ class Store:
             )
             page.counts.scanned += len(page.items)
             pages.append(page)
-        return Progress(states, pages)
+        return states, pages
 
     # The operations below belong inside `transaction`.
 
@@ -360,6 +371,7 @@ def _read_run(db: sqlite3.Connection) -> SavedRun:
     # The parts of a sitting work at the same time.
     totals.seconds = sum(seconds.values())
     open_pages = db.execute("SELECT counts FROM page").fetchall()
+    (finished,) = db.execute("SELECT COUNT(*) FROM segment WHERE finished").fetchone()
     for (settled,) in open_pages:
         counts.add(Counts(**orjson.loads(settled)))
     return SavedRun(
@@ -371,6 +383,7 @@ def _read_run(db: sqlite3.Connection) -> SavedRun:
         counts=counts,
         totals=totals,
         open_pages=len(open_pages),
+        finished_segments=finished,
         next_sitting=max(seconds, default=-1) + 1,
     )
 
@@ -382,8 +395,13 @@ def peek(path: Path) -> SavedRun:
     """
     check_file(path)
 
+    real = path.resolve()
+
     def read() -> SavedRun:
-        with contextlib.closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as db:
+        # Without a log nobody has it open: it is whole, and read as it is it needs no files beside it.
+        alone = not real.with_name(real.name + "-wal").exists()
+        how = "mode=ro&immutable=1" if alone else "mode=ro"
+        with contextlib.closing(sqlite3.connect(f"{real.as_uri()}?{how}", uri=True)) as db:
             return read_run(db)
 
     return guard(path, read)
@@ -439,6 +457,8 @@ def _connect_unguarded(path: Path) -> sqlite3.Connection:
             db.execute("PRAGMA synchronous = FULL")
             # Other processes of the same run commit too; each commit takes milliseconds.
             db.execute("PRAGMA busy_timeout = 60000")
+            # SQLite opens for reading what it may not write, and would say so at the first commit only.
+            db.executescript(f"BEGIN IMMEDIATE; PRAGMA user_version = {VERSION}; ROLLBACK")
         except BaseException:
             db.close()
             raise

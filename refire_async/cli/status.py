@@ -1,4 +1,4 @@
-"""`refire status`: which runs there are."""
+"""`refire status`: which runs there are, where they stand, and an end to those that are finished."""
 
 import sys
 from collections.abc import Sequence
@@ -7,12 +7,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from refire_async.cli import options
-from refire_async.cli.boundary import print_result
+from refire_async.cli.boundary import print_result, say_error
 from refire_async.cli.help import Command
 from refire_async.cli.resume import locate, saved_run
+from refire_async.errors import UsageError
 
 if TYPE_CHECKING:
     from refire_async.checkpoint.catalog import RunInfo
+    from refire_async.checkpoint.cleaning import Kept
+
+MOST_HINTS = 5
+"""Stopped runs whose command to go on is shown; of more, the form of it."""
 
 
 @click.command(
@@ -21,21 +26,83 @@ if TYPE_CHECKING:
     unexpected="one run at a time, or none for all of them",
     examples=(
         ("All runs, the newest first", "refire status"),
-        ("One run, for a script", "refire status 20260131T120000-3f2a --json"),
+        ("Remove the checkpoints of runs that are complete", "refire status --clean"),
     ),
 )
 @saved_run
+@options.flag("Run", "--clean", "Remove finished runs; never one that can be resumed or left failed keys.")
+@options.yes
 @options.json_output
 def command(**given: Any) -> int:
-    """List runs, finished and unfinished, the newest first; or tell about one."""
+    """List runs, finished and unfinished, the newest first; or tell about one. Or remove what is finished."""
     from refire_async.checkpoint import catalog  # noqa: PLC0415 - brings SQLite
 
     if given["run_id"] is None and given["checkpoint"] is None:
-        runs: Sequence[RunInfo] = catalog.list_runs()
+        found = catalog.survey()
+        runs: Sequence[RunInfo] = found.runs
+        for line in found.unreadable:
+            say_error(line)
     else:
         runs = [catalog.describe(locate(given["run_id"], given["checkpoint"]))]
+    if given["clean"]:
+        return _clean(runs, sure=given["yes"], as_json=given["json"])
     print_result(_json(runs) if given["json"] else _text(runs))
     return 0
+
+
+def _clean(runs: Sequence["RunInfo"], *, sure: bool, as_json: bool) -> int:
+    """Remove what is finished, once the user has agreed."""
+    from refire_async.checkpoint import cleaning  # noqa: PLC0415 - brings SQLite
+
+    removable, kept = cleaning.sort_out(runs)
+    removed: list[RunInfo] = []
+    if removable and not sure and not _agreed(removable):
+        kept += [cleaning.Kept(run, "you said no") for run in removable]
+        removable = []
+    for run in removable:
+        refused = cleaning.remove(run)
+        if refused is None:
+            removed.append(run)
+        else:
+            kept.append(refused)
+    print_result(_cleaned_json(removed, kept) if as_json else _cleaned_text(removed, kept))
+    return 0
+
+
+def _agreed(runs: Sequence["RunInfo"]) -> bool:
+    """Ask on the terminal. Raises UsageError where there is none."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise UsageError(
+            f"{_runs(len(runs))} would be removed, and there is no terminal to ask at",
+            "give --yes to remove without asking",
+        )
+    for run in runs:
+        click.echo(f"  {run.run_id}  {run.table}  complete  {run.updated_at}", err=True)
+    try:
+        return click.confirm(f"Remove the checkpoints of {_runs(len(runs))}?", err=True)
+    except click.Abort:  # Ctrl-C, or the end of input
+        return False
+
+
+def _runs(number: int) -> str:
+    return f"{number} finished run{'' if number == 1 else 's'}"
+
+
+def _cleaned_json(removed: Sequence["RunInfo"], kept: Sequence["Kept"]) -> str:
+    import orjson  # noqa: PLC0415 - not needed to show help
+
+    return orjson.dumps(
+        {
+            "removed": [run.run_id for run in removed],
+            "kept": [{"run_id": entry.run.run_id, "reason": entry.reason} for entry in kept],
+        }
+    ).decode()
+
+
+def _cleaned_text(removed: Sequence["RunInfo"], kept: Sequence["Kept"]) -> str:
+    lines = [f"Removed {run.run_id} ({run.table})" for run in removed]
+    lines += [f"Kept {entry.run.run_id} ({entry.run.table}): {entry.reason}" for entry in kept]
+    return "\n".join(lines or ["No runs, so nothing to remove."])
 
 
 def _json(runs: Sequence["RunInfo"]) -> str:
@@ -52,15 +119,24 @@ def _text(runs: Sequence["RunInfo"]) -> str:
     from rich.console import Console  # noqa: PLC0415 - slow to import, not needed to show help
     from rich.table import Table  # noqa: PLC0415
 
-    from refire_async.report.text import count  # noqa: PLC0415
+    from refire_async.report.text import count, percent, units  # noqa: PLC0415
 
     if not runs:
         return "No runs yet. Start one with: refire run --table NAME"
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("run", "table", "status", "touched", "updated"):
-        table.add_column(heading, justify="right" if heading == "touched" else "left", overflow="fold")
+    for heading in ("run", "table", "status", "read", "touched", "items/s", "updated"):
+        justify = "right" if heading in ("read", "touched", "items/s") else "left"
+        table.add_column(heading, justify=justify, overflow="fold")  # type: ignore[arg-type] # one of two words
     for run in runs:
-        table.add_row(run.run_id, run.table, _STYLES[run.status], count(run.touched), run.updated_at)
+        table.add_row(
+            run.run_id,
+            run.table,
+            _STYLES[run.status],
+            "-" if run.share is None else percent(run.share),
+            count(run.touched),
+            units(run.items_per_second),
+            run.updated_at,
+        )
     # A pipe has no width: nothing is folded there.
     console = Console(width=None if sys.stdout.isatty() else 500)
     with console.capture() as captured:
@@ -72,9 +148,22 @@ def _text(runs: Sequence["RunInfo"]) -> str:
         if len(runs) > 1
         else f"Checkpoint: {runs[0].checkpoint}",
     ]
-    if any(run.status == "stopped" for run in runs):
-        lines.append("Go on with a stopped run: refire resume RUN_ID")
-    return "\n".join(lines)
+    return "\n".join([*lines, *_how_to_go_on(runs)])
+
+
+def _how_to_go_on(runs: Sequence["RunInfo"]) -> list[str]:
+    from refire_async.checkpoint import catalog  # noqa: PLC0415 - brings SQLite
+    from refire_async.report.summary import command_line  # noqa: PLC0415
+
+    stopped = [run for run in runs if run.status == "stopped"]
+    if len(stopped) > MOST_HINTS:
+        return ["Go on with a stopped run: refire resume RUN_ID"]
+    lines = []
+    for run in stopped:
+        at_home = run.checkpoint == catalog.path_of(run.run_id)
+        elsewhere = [] if at_home else [("--checkpoint", str(run.checkpoint))]
+        lines.append(f"Go on with: {command_line('resume', run.run_id, options=elsewhere)}")
+    return lines
 
 
 _STYLES = {

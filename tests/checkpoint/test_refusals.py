@@ -36,7 +36,8 @@ def fill(path: Path) -> None:
     store = new_store(path)
     with store.transaction():
         for number in range(12):
-            store.open_page(page(number, [item(f"{number}-{n}") for n in range(30)], end={"at": number}))
+            items = [item(f"{number}-{n}") for n in range(30)]
+            store.open_page(page(number, items, start={"at": number - 1}, end={"at": number}))
         store.unseen([bytes([n]) * 16 for n in range(50)])
     store.close()
 
@@ -157,13 +158,13 @@ def test_a_folder_that_is_not_there_is_told(tmp_path: Path):
 
 
 @contextmanager
-def read_only_folder() -> Iterator[Path]:
-    """A folder that this process may not write to, also where the tests run as root."""
+def read_only_folder(mode: int = 0o555) -> Iterator[Path]:
+    """A folder with a file in it that this process may not write to, also where the tests run as root."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         fill(folder / "a.refire")
         (folder / "a.refire").chmod(0o444)
-        folder.chmod(0o555)
+        folder.chmod(mode)
         root = os.geteuid() == 0
         if root:
             os.seteuid(65_534)
@@ -186,6 +187,53 @@ def test_a_folder_that_cannot_be_written_to_is_told():
             pass
         with pytest.raises(CheckpointRefusedError, match="cannot be opened"):
             Store.open(folder / "a.refire")
+
+
+def test_a_file_that_cannot_be_written_to_is_told_before_anything_is_done():
+    """SQLite opens it for reading without a word, and the first page would end the run."""
+    with read_only_folder(0o777) as folder:
+        with pytest.raises(CheckpointRefusedError, match="cannot be opened: attempt to write a readonly"):
+            Store.open(folder / "a.refire")
+        assert peek(folder / "a.refire").spec == SPEC
+
+
+def test_a_look_needs_no_writable_folder_and_leaves_nothing_behind():
+    """Such as a checkpoint in a backup."""
+    with read_only_folder() as folder:
+        before = sorted(path.name for path in folder.iterdir())
+        assert peek(folder / "a.refire").open_pages == 12
+        assert sorted(path.name for path in folder.iterdir()) == before
+
+
+@pytest.mark.parametrize("name", ["link.refire", "../link.refire"])
+def test_a_link_to_a_checkpoint_is_that_checkpoint(checkpoint: Path, name: str):
+    """Two names of one file would else be two locks."""
+    link = checkpoint.parent / name
+    link.symlink_to(checkpoint)
+    with locked(checkpoint), pytest.raises(CheckpointRefusedError, match="is in use"), locked(link):
+        pass
+    link.unlink()
+
+
+def test_a_lock_that_was_removed_with_its_checkpoint_keeps_nobody_away(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Who opens the lock's file just before it goes must not believe to hold the lock of the next one."""
+    with locked(checkpoint):
+        descriptors = []
+        really = os.open
+
+        def open_just_before(path: Path, *arguments: int) -> int:
+            descriptors.append(really(path, *arguments))
+            if len(descriptors) == 1:
+                catalog.discard(checkpoint)
+            return descriptors[-1]
+
+        monkeypatch.setattr(os, "open", open_just_before)
+        monkeypatch.setattr(fcntl, "flock", lambda *_: None)
+        with locked(checkpoint) as descriptor:
+            assert len(descriptors) == 2
+            assert os.path.samestat(os.fstat(descriptor), lock_path(checkpoint).stat())
 
 
 def test_one_at_a_time(checkpoint: Path):

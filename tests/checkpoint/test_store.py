@@ -4,6 +4,7 @@ import os
 import random
 import sqlite3
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,9 @@ pages = st.builds(
     OpenPage,
     number=st.integers(0, 2**62),
     segment=st.integers(0, 999_999),
-    items=st.lists(st.builds(lambda text: {"pk": {"S": text}, "r": {"N": "1"}}, texts), max_size=3),
+    items=st.lists(
+        st.builds(lambda text: {"pk": {"S": text}, "r": {"N": "1"}}, texts), min_size=1, max_size=3
+    ),
     start=cursors,
     end=cursors,
     item_units=st.floats(1, 400),
@@ -71,10 +74,11 @@ def test_a_file_that_is_there_is_never_overwritten(tmp_path: Path):
 
 
 @settings(deadline=None)
-@given(st.lists(pages, max_size=4, unique_by=lambda page: page.number))
+@given(st.lists(pages, max_size=4, unique_by=(lambda page: page.number, lambda page: page.segment)))
 def test_pages_come_back_as_they_were(tmp_path_factory: pytest.TempPathFactory, opened: list[OpenPage]):
     """In the order of their numbers, in doubt, their open items counted once."""
-    store = new_store(tmp_path_factory.mktemp("store") / "a.refire")
+    spec = replace(SPEC, total_segments=1_000_000)
+    store = new_store(tmp_path_factory.mktemp("store") / "a.refire", spec)
     for one in opened:
         one.counts.scanned = one.counts.settled + len(one.items)
         with store.transaction():
@@ -204,7 +208,12 @@ def test_a_full_disk_stops_the_run_and_keeps_what_was_saved(tmp_path: Path):
         for number in range(100):
             with store.transaction():
                 store.open_page(
-                    page(number, [item(random.Random(number).randbytes(1_000).hex())], end={"at": number})
+                    page(
+                        number,
+                        [item(random.Random(number).randbytes(1_000).hex())],
+                        start={"at": number - 1},
+                        end={"at": number},
+                    )
                 )
             saved += 1
 

@@ -51,9 +51,32 @@ def test_one(refire: Callable[..., Ended], checkpoint: Path, which: str) -> None
 def test_for_people(refire: Callable[..., Ended], checkpoint: Path) -> None:
     """A table, and what to do with a run that was stopped."""
     out = refire("status").out
-    assert re.search(r"run +table +status +touched +updated\nrun-1 +orders +stopped +0 ", out)
+    assert re.search(
+        r"run +table +status +read +touched +items/s +updated\nrun-1 +orders +stopped +0.0% +0 +0 ", out
+    )
     assert str(checkpoint) in out
-    assert "refire resume RUN_ID" in out
+    assert "Go on with: refire resume run-1\n" in out
+
+
+def test_how_to_go_on_elsewhere(refire: Callable[..., Ended], checkpoint: Path, tmp_path: Path) -> None:
+    """A checkpoint that is not in the state folder is named; of many runs only the form is told."""
+    moved = checkpoint.rename(tmp_path / "moved.refire")
+    out = refire("status", "--checkpoint", str(moved)).out
+    assert f"Go on with: refire resume run-1 --checkpoint {moved}\n" in out
+    runs = [catalog.RunInfo(f"r{n}", "t", "stopped", 5, "2026", Path("/x")) for n in range(6)]
+    assert "refire resume RUN_ID" in _text(runs)
+    assert "refire resume r1" not in _text(runs)
+
+
+def test_what_cannot_be_read_is_told(refire: Callable[..., Ended], checkpoint: Path) -> None:
+    """A damaged checkpoint does not hide the others, and is not hidden itself."""
+    damaged = checkpoint.with_name("damaged.refire")
+    damaged.write_bytes(checkpoint.read_bytes()[:5_000])
+    ended = refire("status", "--json")
+    assert ended.code == 0
+    assert [run["run_id"] for run in orjson.loads(ended.out)["runs"]] == ["run-1"]
+    assert len(ended.err.splitlines()) == 1
+    assert f"checkpoint {damaged} is damaged" in ended.err
 
 
 def test_wide_names_are_not_folded_in_a_pipe() -> None:

@@ -1,0 +1,77 @@
+"""What must be true of every checkpoint, whatever moment it was saved at. Pure.
+
+SQLite's own check finds broken structure. This one finds values that are well formed and cannot be: a file
+that was edited, mended with other tools, or put together from two.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from refire_async.checkpoint.ledger import OpenPage, SegmentState
+from refire_async.model.counts import COUNT_NAMES, Counts
+from refire_async.model.run import RunSpec, RunStatus
+
+STATUSES: tuple[RunStatus, ...] = ("running", "stopped", "complete")
+
+
+def broken_run(run_id: str, table: str, status: str, spec: RunSpec) -> str | None:
+    """What is wrong with the row of the run, or None."""
+    if status not in STATUSES:
+        return "its run has no known status"
+    if (run_id, table) != (spec.run_id, spec.table) or spec.marker.run_id != run_id:
+        return "it names two runs"
+    return None
+
+
+def broken_counts(parts: Iterable[Counts], failed: int) -> str | None:
+    """What is wrong with the counts of closed pages, or None. `failed` is the number of failed keys."""
+    total = Counts()
+    for counts in parts:
+        if not _adds_up(counts):
+            return "its counts do not add up"
+        total.add(counts)
+    return None if total.failed == failed else "its failed keys are not as many as its counts say"
+
+
+def broken_progress(
+    spec: RunSpec, states: Mapping[int, SegmentState], pages: Iterable[OpenPage]
+) -> str | None:
+    """What is wrong with cursors and open pages, or None."""
+    if not all(0 <= segment < spec.total_segments for segment in states):
+        return "it has a segment that the run does not have"
+    starts: set[tuple[int, str]] = set()
+    for page in pages:
+        start = (page.segment, repr(page.start))
+        wrong = _broken_page(spec, states.get(page.segment), page)
+        if wrong is None and start in starts:
+            wrong = "is there twice"
+        if wrong is not None:
+            return f"page {page.number} {wrong}"
+        starts.add(start)
+    return None
+
+
+def _broken_page(spec: RunSpec, state: SegmentState | None, page: OpenPage) -> str | None:
+    if state is None or (page.end is None and not state.finished):
+        return "lies beyond the cursor of its segment"
+    if page.open_items != len(page.items) or not _adds_up(page.counts, open_items=page.open_items):
+        return "has counts that do not add up"
+    if not page.counts.scanned:
+        return "is empty"
+    if not all(set(spec.keys.names) <= item.keys() for item in page.items):
+        return "has an item without key"
+    return None
+
+
+def broken_end(spec: RunSpec, status: str, finished: int, pages: int) -> str | None:
+    """Whether a run that says that it is complete is not, or None."""
+    if status == "complete" and (pages or finished != spec.total_segments):
+        return "it is called complete but is not"
+    return None
+
+
+def _adds_up(counts: Counts, open_items: int = 0) -> bool:
+    return (
+        all(getattr(counts, name) >= 0 for name in COUNT_NAMES)
+        and counts.scanned == counts.settled + open_items
+        and counts.conflicts <= counts.touched
+    )

@@ -1,0 +1,122 @@
+"""Values that are well formed but cannot be: found when a checkpoint is opened, before anything is done."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from refire_async.checkpoint.ledger import Failure
+from refire_async.checkpoint.settled import pack
+from refire_async.checkpoint.store import Store
+from refire_async.errors import CheckpointRefusedError
+from refire_async.model.counts import Counts
+from refire_async.model.totals import Totals
+from tests.support.checkpoints import item, new_store, page
+
+DONE = '{"scanned":2,"touched":1,"already":0,"conflicts":0,"vanished":0,"expired":0,"failed":1}'
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    """A run in the middle: a segment that is read, one that is begun with two open pages, a failed item."""
+    store = new_store(tmp_path / "a.refire")
+    with store.transaction():
+        first = page(1, [item("a")], segment=0)
+        store.open_page(first)
+        store.open_page(page(2, [item("b")], segment=1, end={"pk": {"S": "b"}}))
+        store.open_page(page(3, [item("c")], segment=1, start={"pk": {"S": "b"}}, end={"pk": {"S": "c"}}))
+        closed = page(4, [item("d"), item("e")], segment=2)
+        store.open_page(closed)
+        closed.failures = [Failure({"pk": {"S": "e"}}, "Why", "because")]
+        store.close_page(closed)
+        store.save_part(0, Counts(scanned=2, touched=1, failed=1), Totals())
+    store.close()
+    return store.path
+
+
+def change(path: Path, sql: str) -> None:
+    db = sqlite3.connect(path)
+    for name, items in {"NOTHING": [], "KEYLESS": [{"x": {"S": "a"}}]}.items():
+        sql = sql.replace(name, f"x'{pack(items).hex()}'")
+    assert db.execute(sql).rowcount > 0
+    db.commit()
+    db.close()
+
+
+def test_what_a_run_saves_is_sound(checkpoint: Path) -> None:
+    """Else the test below would prove nothing."""
+    Store.open(checkpoint).close()
+
+
+@pytest.mark.parametrize(
+    ("sql", "message"),
+    [
+        ("UPDATE run SET status = 'asleep'", "no known status"),
+        ("UPDATE run SET status = 'complete'", "called complete but is not"),
+        ("UPDATE run SET run_id = 'run-2'", "names two runs"),
+        ("UPDATE run SET table_name = 'other'", "names two runs"),
+        (
+            """UPDATE run SET spec = replace(spec, '"run_id":"run-1"}', '"run_id":"run-2"}')""",
+            "names two runs",
+        ),
+        (
+            "UPDATE run SET spec = replace(spec, '\"total_segments\":4', '\"total_segments\":2')",
+            "a segment that",
+        ),
+        ("UPDATE segment SET segment = -1 WHERE segment = 2", "a segment that"),
+        ("DELETE FROM segment WHERE segment = 1", "page 2 lies beyond the cursor"),
+        (
+            """UPDATE segment SET finished = 0, cursor = '{"pk":{"S":"a"}}' WHERE segment = 0""",
+            "page 1 lies beyond the cursor",
+        ),
+        ("UPDATE page SET start = NULL WHERE number = 3", "page 3 is there twice"),
+        (
+            "INSERT INTO page SELECT 9, segment, start, finish, 1, 1, items, counts, failures FROM page LIMIT 1",
+            "there twice",
+        ),
+        ("UPDATE page SET items = NOTHING WHERE number = 1", "page 1 is empty"),
+        (
+            "UPDATE page SET items = KEYLESS WHERE number = 1",
+            "an item without key",
+        ),
+        (
+            """UPDATE page SET counts = replace(counts, '"touched":0', '"touched":1')""",
+            "page 1 has counts that do not",
+        ),
+        (
+            """UPDATE page SET counts = replace(counts, '"failed":0', '"failed":-1')""",
+            "page 1 has counts that do not",
+        ),
+        (
+            """UPDATE part SET counts = replace(counts, '"touched":1', '"touched":2')""",
+            "counts do not add up",
+        ),
+        ("""UPDATE part SET counts = replace(counts, '"conflicts":0', '"conflicts":9')""", "do not add up"),
+        ("DELETE FROM failed", "failed keys are not as many"),
+        (
+            "INSERT INTO failed (key, code, reason) SELECT key, code, reason FROM failed",
+            "failed keys are not",
+        ),
+        ("DELETE FROM part", "failed keys are not as many"),
+    ],
+)
+def test_what_cannot_be_is_refused(checkpoint: Path, sql: str, message: str) -> None:
+    """By name, in one line, and the file stays as it is."""
+    change(checkpoint, sql)
+    before = checkpoint.read_bytes()
+    with pytest.raises(CheckpointRefusedError, match=message) as caught:
+        Store.open(checkpoint)
+    assert "\n" not in str(caught.value)
+    assert checkpoint.read_bytes() == before
+
+
+def test_a_shrunk_page_is_sound(checkpoint: Path) -> None:
+    """What an orderly stop leaves: some items of a page settled, the rest open."""
+    store = Store.open(checkpoint)
+    left = page(5, [item("f"), item("g")], segment=3)
+    with store.transaction():
+        store.open_page(left)
+        left.counts.touched = 1
+        store.shrink_page(left, [item("g")])
+    store.close()
+    Store.open(checkpoint).close()

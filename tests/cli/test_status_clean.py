@@ -1,0 +1,155 @@
+"""`refire status --clean` removes what is finished and nothing else, and only when the user says so."""
+
+import os
+import pty
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from refire_async.checkpoint import catalog, cleaning
+from refire_async.checkpoint.lock import locked
+from refire_async.checkpoint.store import Store
+from refire_async.model.run import RunStatus
+from refire_async.settings import Connection
+from tests.cli.conftest import Ended
+from tests.report.samples import SPEC
+
+Refire = Callable[..., Ended]
+
+
+def save(run_id: str, status: RunStatus) -> Path:
+    """A checkpoint in the state folder whose run stands at `status`."""
+    path = catalog.path_of(run_id)
+    marker = replace(SPEC.marker, run_id=run_id)
+    store = Store.create(path, replace(SPEC, run_id=run_id, marker=marker), Connection())
+    with store.transaction():
+        for segment in range(SPEC.total_segments if status == "complete" else 0):
+            store.move_cursor(segment, None)
+        store.save_status(status)
+    store.close()
+    path.with_name(path.name + ".lock").touch()
+    return path
+
+
+@pytest.fixture
+def runs(state: Path) -> Path:
+    """One run of each kind: finished, finished with failed keys, stopped, killed. The folder they are in."""
+    save("done", "complete")
+    failed = save("some-failed", "complete")
+    failed.with_name(failed.name + ".failed.jsonl").write_text("{}\n")
+    save("stopped", "stopped")
+    save("killed", "running")
+    return failed.parent
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def test_only_what_is_finished_goes(refire: Refire, runs: Path) -> None:
+    """Checkpoint and lock of a finished run are gone; whatever can be resumed or left failed keys is untouched."""
+    before = names(runs)
+    ended = refire("status", "--clean", "--yes", "--json")
+    assert (ended.code, ended.err) == (0, "")
+    result = orjson.loads(ended.out)
+    assert result["removed"] == ["done"]
+    kept = {entry["run_id"]: entry["reason"] for entry in result["kept"]}
+    assert kept.keys() == {"some-failed", "stopped", "killed"}
+    assert kept["stopped"] == kept["killed"] == "it can be resumed"
+    assert "some-failed.refire.failed.jsonl" in kept["some-failed"]
+    assert before - names(runs) == {"done.refire", "done.refire.lock"}
+    assert names(runs) <= before
+    assert refire("resume", "done").code == 2
+
+
+def test_once_its_keys_are_dealt_with_a_run_can_go(refire: Refire, runs: Path) -> None:
+    """The user removes the list of failed keys when nothing is left to do with it."""
+    (runs / "some-failed.refire.failed.jsonl").unlink()
+    ended = refire("status", "some-failed", "--clean", "--yes")
+    assert ended.out == "Removed some-failed (orders)\n"
+    assert "some-failed.refire" not in names(runs)
+    assert "done.refire" in names(runs)
+
+
+def test_without_a_terminal_it_wants_to_be_told(refire: Refire, runs: Path) -> None:
+    """A script that forgot --yes removes nothing."""
+    before = names(runs)
+    ended = refire("status", "--clean")
+    assert (ended.code, ended.out) == (2, "")
+    assert "1 finished run would be removed" in ended.err
+    assert "--yes" in ended.err
+    assert names(runs) == before
+
+
+@contextmanager
+def terminal(monkeypatch: pytest.MonkeyPatch, typed: str) -> Iterator[None]:
+    """Standard input and error are a terminal, on which the user has typed something."""
+    ours, theirs = pty.openpty()
+    with os.fdopen(theirs, "r", closefd=False) as stdin, os.fdopen(theirs, "w") as stderr:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        monkeypatch.setattr(sys, "stderr", stderr)
+        os.write(ours, typed.encode())
+        yield
+    os.close(ours)
+
+
+@pytest.mark.parametrize(("answer", "gone"), [("y\n", True), ("n\n", False), ("\n", False), ("\x04", False)])
+def test_on_a_terminal_it_asks(
+    refire: Refire, runs: Path, monkeypatch: pytest.MonkeyPatch, answer: str, *, gone: bool
+) -> None:
+    """No is the default."""
+    with terminal(monkeypatch, answer):
+        assert refire("status", "--clean").code == 0
+    assert ("done.refire" not in names(runs)) == gone
+
+
+def test_nothing_to_remove_asks_nothing(refire: Refire, state: Path) -> None:
+    assert refire("status", "--clean").out == "No runs, so nothing to remove.\n"
+    save("stopped", "stopped")
+    assert refire("status", "--clean").out == "Kept stopped (orders): it can be resumed\n"
+
+
+def test_a_run_that_somebody_works_on_stays(state: Path) -> None:
+    """Even if it was finished when it was looked at: the lock decides."""
+    path = save("done", "complete")
+    run = catalog.describe(path)
+    with locked(path):
+        kept = cleaning.remove(run)
+    assert kept is not None
+    assert "in use" in kept.reason
+    assert path.exists()
+
+
+def test_a_run_that_has_changed_meanwhile_stays(state: Path) -> None:
+    """The decision is made again under the lock."""
+    path = save("done", "complete")
+    run = catalog.describe(path)
+    path.with_name(path.name + ".failed.jsonl").touch()
+    kept = cleaning.remove(run)
+    assert kept is not None
+    assert "failed.jsonl" in kept.reason
+    assert path.exists()
+
+
+@given(
+    st.builds(
+        catalog.RunInfo,
+        run_id=st.just("r"),
+        table=st.just("t"),
+        status=st.sampled_from(["running", "stopped", "complete", "failed"]),
+        touched=st.integers(0, 9),
+        updated_at=st.just("2026"),
+        checkpoint=st.just(Path("x")),
+        kept_files=st.sampled_from([(), (Path("x.failed.jsonl"),)]),
+    )
+)
+def test_what_may_go(run: catalog.RunInfo) -> None:
+    """Complete, and nothing left to do: no other combination."""
+    assert (cleaning.why_kept(run) is None) == (run.status == "complete" and not run.kept_files)
