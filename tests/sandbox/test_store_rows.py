@@ -37,8 +37,8 @@ def generated(schema: KeySchema) -> Rows:
     generator = Generator(
         schema,
         spread,
-        hash_prefix="h\u00e9-",
-        range_prefix="r-",
+        hash_prefix="h\u00e9%d-",
+        range_prefix="r%s-",
         attributes=attributes,
         filler='fi"ller',
         sizes=[80, 100, 333],
@@ -103,9 +103,9 @@ def test_rows_behave_like_a_sorted_dictionary(
     model: dict[OrderKey, Row] = dict(rows.between((0,), (HASH_SPACE,)))
     snapshots: list[tuple[Any, Row | None]] = []
     for action, hash_number, range_number, value in changes:
-        item = {"hash": key_value(hash_type, "h\u00e9-", hash_number)}
+        item = {"hash": key_value(hash_type, "h\u00e9%d-", hash_number)}
         if range_type is not None:
-            item["range"] = key_value(range_type, "r-", range_number)
+            item["range"] = key_value(range_type, "r%s-", range_number)
         key = case.schema.order_key(item)
         old, new = model.pop(key, None), None
         assert rows.get(key) == old

@@ -20,7 +20,7 @@ def write_units(before_bytes: int | None, after_bytes: int | None) -> int:
     None: 1 unit) and a write that changes nothing (Developer Guide: Read and write operations). LSI units
     come on top, see ``index_write_units``.
     """
-    return _write_blocks(max(before_bytes or 0, after_bytes or 0))
+    return -(-max(before_bytes or 0, after_bytes or 0) // WRITE_UNIT_BYTES) or 1
 
 
 def failed_condition_units(stored_bytes: int | None, attempted_bytes: int | None) -> int:

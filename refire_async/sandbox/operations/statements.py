@@ -95,7 +95,9 @@ def batch_execute_statement(session: Session, request: dict[str, Any]) -> dict[s
         check(_BATCH, request)
     members = _bind(session, request["Statements"])
     consumed: dict[str, Consumption] = {}
-    responses = []
+    responses: list[dict[str, Any]] = []
+    database = session.database
+    before = after = None
     for member in members:
         if isinstance(member, ServiceError):
             responses.append(_failed(member))
@@ -104,7 +106,8 @@ def batch_execute_statement(session: Session, request: dict[str, Any]) -> dict[s
         consumption = consumed.get(table)
         if consumption is None:
             consumption = consumed[table] = Consumption()
-        before, after = member_errors(session.database, "BatchExecuteStatement", member.table)
+        if database.member_fault is not None:
+            before, after = member_errors(database, "BatchExecuteStatement", member.table)
         try:
             if before is not None:
                 raise before
@@ -148,6 +151,7 @@ def _bind(session: Session, statements: list[dict[str, Any]]) -> list[_Member]:
     """Check all members before the first is carried out."""
     members: list[_Member] = []
     seen = set()
+    bound = 0
     reads = writes = False
     for given in statements:
         try:
@@ -165,10 +169,11 @@ def _bind(session: Session, statements: list[dict[str, Any]]) -> list[_Member]:
             members.append(error)
             continue
         seen.add((member.table.name, member.key))
+        bound += 1
         members.append(member)
     if reads and writes:
         raise validation("Read and write requests together in the same batch is not supported.")
-    if len(seen) != sum(not isinstance(member, ServiceError) for member in members):
+    if len(seen) != bound:
         raise validation("Provided list of item keys contains duplicates")
     return members
 

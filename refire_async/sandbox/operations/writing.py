@@ -27,7 +27,10 @@ def write(
 ) -> Change:
     """Replace what is stored by ``new`` if capacity allows it; raises ServiceError and changes nothing if not."""
     change = plan(table, key, stored, new, wording)
-    admit(table, key, change)
+    if change.index_changes:
+        admit(table, key, change)
+    elif (throttle := table.capacity.admit_write(key[0] >> 64, change.units)) is not None:
+        raise throttled(throttle)
     commit(table, change, session.database.clock.time())
     return change
 

@@ -29,7 +29,7 @@ from refire_async.sandbox.partiql.syntax import (
     SelectSyntax,
     UpdateSyntax,
 )
-from refire_async.sandbox.values import AttributeValue, Item, validate_value
+from refire_async.sandbox.values import AttributeValue, Item, validate_values
 
 Parameters: TypeAlias = Sequence[AttributeValue]
 
@@ -60,7 +60,7 @@ class Statement:
             raise serialization("Unexpected field type")
         if len(parameters) != self.parameters:
             raise validation("Number of parameters in request and statement don't match.")
-        values = [validate_value(parameter) for parameter in parameters]
+        values = validate_values(parameters)
         for check in self._checks:
             check(values)
         return values

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import orjson
+
 from refire_async.sandbox.capacity.units import write_units
 from refire_async.sandbox.errors import validation
 from refire_async.sandbox.store.index import IndexChange, plan_index_change
@@ -79,8 +81,14 @@ def plan(table: Table, key: OrderKey, stored: Stored | None, new: Item | None, w
         changed = set(old)
         new_row = None
     else:
-        changed, size = _difference(old, new, old_row[1])
-        new_row = row_of(new, size) if changed else old_row
+        changed, added, size = _difference(old, new, old_row[1])
+        if not changed:
+            new_row = old_row
+        elif len(added) == len(changed):
+            # Nothing was changed or removed: the text is the old one and the new attributes.
+            new_row = old_row[0][:-1] + b"," + orjson.dumps(added)[1:], size
+        else:
+            new_row = row_of(new, size)
     if size > MAX_ITEM_BYTES:
         raise validation(wording.too_large)
     change = Change(key, old_row, new_row, write_units(old_row[1] if old_row else None, size), [])
@@ -89,27 +97,27 @@ def plan(table: Table, key: OrderKey, stored: Stored | None, new: Item | None, w
     return change
 
 
-def _difference(old: Item, new: Item, size: int) -> tuple[set[str], int]:
-    """Names of the attributes that differ, and the size of ``new`` from that of ``old``."""
+def _difference(old: Item, new: Item, size: int) -> tuple[set[str], Item, int]:
+    """Names of the attributes that differ, those of them that are new, and the size of ``new`` from that of ``old``."""
     changed = set()
-    added = 0
+    added: Item = {}
     for name, value in new.items():
         before = old.get(name)
         if before is value:
             continue
         if before is None:
-            added += 1
+            added[name] = value
             changed.add(name)
             size += text_size(name) + value_size(value)
         elif before != value:
             changed.add(name)
             size += value_size(value) - value_size(before)
-    if len(new) - len(old) != added:
+    if len(new) - len(old) != len(added):
         for name, value in old.items():
             if name not in new:
                 changed.add(name)
                 size -= text_size(name) + value_size(value)
-    return changed, size
+    return changed, added, size
 
 
 def _index_changes(

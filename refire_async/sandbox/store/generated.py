@@ -62,22 +62,35 @@ class GeneratedRows:
         self._numbers: dict[bytes, int] = {}
         self._others = MemoryRows()
         self._snapshots: list[Row] = []
+        # What ``get`` found last, for the ``replace`` that follows: an order key, its item's place, its generated text.
+        self._latest: tuple[OrderKey, tuple[int, int], bytes] = ((), (0, 0), b"")
 
     def __len__(self) -> int:
         return self._generator.count - self._removed + len(self._others)
 
     def get(self, key: OrderKey, /) -> Row | None:
         found = self._generator.find(key)
-        return self._others.get(key) if found is None else self._row(*found, self._states[found[0]])
+        if found is None:
+            return self._others.get(key)
+        row = self._generator.row(*found)
+        self._latest = key, found, row[0]
+        state = self._states[found[0]]
+        if state == _UNCHANGED:
+            return row
+        difference = self._differences[state]
+        return None if difference is None else difference.apply(row)
 
     def replace(self, key: OrderKey, old: Row | None, new: Row | None, /) -> tuple[int, int]:
-        found = self._generator.find(key)
-        if found is None:
-            self._others.replace(key, old, new)
-            return self._snapshot_of(old), self._snapshot_of(new)
-        number = found[0]
+        if key is self._latest[0]:
+            _, (number, _), base = self._latest
+        else:
+            found = self._generator.find(key)
+            if found is None:
+                self._others.replace(key, old, new)
+                return self._snapshot_of(old), self._snapshot_of(new)
+            number, base = found[0], self._generator.row(*found)[0]
         before = self._states[number]
-        after = _REMOVED if new is None else self._difference(self._generator.row(*found)[0], new[0])
+        after = _REMOVED if new is None else self._difference(base, new[0])
         self._states[number] = after
         self._removed += (after == _REMOVED) - (before == _REMOVED)
         place = (number + 1) << _DIFFERENCE_BITS

@@ -23,6 +23,7 @@ from refire_async.sandbox.values import AttributeValue, Item, item_size, text_si
 # Items of one table cycle through this many sizes, which stand for the distribution.
 SIZE_CLASSES = 1024
 _TEXT = 409_600
+_HASH_BITS = HASH_SPACE.bit_length() - 1
 
 
 class Spread:
@@ -78,7 +79,7 @@ def zipf(count: int, keys: int, exponent: float) -> Spread:
 
 
 class Generator:
-    """The items of one generated table.
+    """The items of one generated table. Without a sort key, item k is the one of hash key k.
 
     ``sizes`` holds the item sizes in bytes, up to ``SIZE_CLASSES`` of them, that items cycle through; each must
     leave room for keys, ``attributes`` and the filler's name. The filler attribute makes up the rest.
@@ -110,6 +111,17 @@ class Generator:
         self._middle = (b"," + middle if middle else b"") + b"," + orjson.dumps(filler) + b':{"S":"'
         self._hash_head = b"{" + orjson.dumps(schema.hash_name) + b":"
         self._range_head = b"," + orjson.dumps(schema.range_name) + b":" if schema.range_name else b""
+        # Where keys are strings only numbers and filler differ from row to row, so that one template does.
+        self._template = b""
+        self._fillers: list[int] = []
+        if schema.hash_type == "S" and schema.range_type in (None, "S"):
+            template = _literal(self._hash_head) + self._hash.template
+            used = self._fixed_size + self._hash.largest(self._keys)
+            if self._range is not None:
+                template += _literal(self._range_head) + self._range.template
+                used += self._range.largest(self.count)
+            self._template = template + _literal(self._middle) + b'%b"}}'
+            self._fillers = [size - used for size in sizes]
         letters = random.Random(seed)  # noqa: S311 - filler, not secrets
         self._text = bytes(letters.choices(b"abcdefghijklmnopqrstuvwxyz0123456789", k=2 * _TEXT))
         # Keys stand in the hash order at step * key mod keys; a step near the golden ratio spreads neighbours.
@@ -128,16 +140,19 @@ class Generator:
         )
 
     def _position(self, place: int) -> int:
-        return place * HASH_SPACE // self._keys
+        return (place << _HASH_BITS) // self._keys
 
     def find(self, key: OrderKey) -> tuple[int, int] | None:
         """(number, hash key) of the item at an order key; None if there was never one generated there."""
-        place = -(-key[0] * self._keys // HASH_SPACE)
-        if place >= self._keys or self._position(place) != key[0]:
+        position, keys = key[0], self._keys
+        place = (position * keys + HASH_SPACE - 1) >> _HASH_BITS
+        if place >= keys or (place << _HASH_BITS) // keys != position:
             return None
-        hash_key = place * self._back % self._keys
+        hash_key = place * self._back % keys
+        if self._range is None:
+            return hash_key, hash_key
         first, after = self._spread.first(hash_key), self._spread.first(hash_key + 1)
-        within = 0 if self._range is None else self._range.parse_order(key[1])
+        within = self._range.parse_order(key[1])
         if within is None or within >= after - first:
             return None
         return first + within, hash_key
@@ -153,6 +168,10 @@ class Generator:
         first = max(-(-low[0] * self._keys // HASH_SPACE), 0)
         last = min(high[0] * self._keys // HASH_SPACE + 1, self._keys - 1)
         places = range(last, first - 1, -1) if reverse else range(first, last + 1)
+        if self._range is None:
+            yield from self._singles(places, low, high, inclusive)
+            return
+        order = self._range.order
         for place in places:
             position = self._position(place)
             hash_key = place * self._back % self._keys
@@ -160,35 +179,37 @@ class Generator:
             numbers = range(start, end)
             if not low[0] < position < high[0]:
                 # Only the first and the last hash key can lie partly outside.
-                numbers = self._part(numbers, position, low, high, inclusive)
+                numbers = _part(numbers, order, (position, low, high), inclusive)
             if reverse:
                 numbers = numbers[::-1]
-            if self._range is None:
-                for number in numbers:
-                    yield (position,), number, hash_key
-            else:
-                order = self._range.order
-                for number in numbers:
-                    yield (position, order(number - start)), number, hash_key
+            for number in numbers:
+                yield (position, order(number - start)), number, hash_key
 
-    def _part(
-        self, numbers: range, position: int, low: OrderKey, high: OrderKey, inclusive: tuple[bool, bool]
-    ) -> range:
-        """Those of the items of one hash key that lie in a range of order keys."""
-        order = None if self._range is None else self._range.order
-
-        def key(number: int) -> OrderKey:
-            return (position,) if order is None else (position, order(number - numbers.start))
-
-        first = bisect_left(numbers, low, key=key) if inclusive[0] else bisect_right(numbers, low, key=key)
-        after = bisect_right(numbers, high, key=key) if inclusive[1] else bisect_left(numbers, high, key=key)
-        return numbers[first:after]
+    def _singles(
+        self, places: range, low: OrderKey, high: OrderKey, inclusive: tuple[bool, bool]
+    ) -> Iterator[tuple[OrderKey, int, int]]:
+        """``between`` for a table without a sort key."""
+        keys, back = self._keys, self._back
+        for place in places:
+            key = ((place << _HASH_BITS) // keys,)
+            if (low < key or (inclusive[0] and key == low)) and (
+                key < high or (inclusive[1] and key == high)
+            ):
+                hash_key = place * back % keys
+                yield key, hash_key, hash_key
 
     # Items
 
     def row(self, number: int, hash_key: int) -> Row:
         """The row of an item that belongs to a hash key."""
-        size = self._sizes[number % len(self._sizes)]
+        at, start = number % len(self._sizes), number * 7919 % _TEXT
+        size = self._sizes[at]
+        if self._template:
+            filler_text = self._text[start : start + self._fillers[at]]
+            if self._range is None:
+                return self._template % (hash_key, filler_text), size
+            within = number - self._spread.first(hash_key)
+            return self._template % (hash_key, within, filler_text), size
         hash_json, used = self._hash.json(hash_key)
         text = self._hash_head + hash_json
         if self._range is not None:
@@ -196,7 +217,6 @@ class Generator:
             text += self._range_head + range_json
             used += range_used
         filler = size - self._fixed_size - used
-        start = number * 7919 % _TEXT
         return text + self._middle + self._text[start : start + filler] + b'"}}', size
 
     def total_bytes(self) -> int:
@@ -223,6 +243,8 @@ class _KeyForm:
         self._type = type_
         self._prefix = prefix
         self._head = b'{"S":"' + orjson.dumps(prefix)[1:-1]
+        self.template = _literal(self._head) + b'%010d"}'
+        """Of values of type S."""
         self._prefix_size = text_size(prefix)
         orders: dict[str, Callable[[int], Any]] = {"S": self._string, "N": int, "B": self._binary}
         self.order = orders[type_]
@@ -268,6 +290,28 @@ class _KeyForm:
     @staticmethod
     def _binary(number: int) -> bytes:
         return number.to_bytes(8, "big")
+
+
+def _literal(text: bytes) -> bytes:
+    """``text`` as a part of a template for ``%``."""
+    return text.replace(b"%", b"%%")
+
+
+def _part(
+    numbers: range,
+    order: Callable[[int], Any],
+    bounds: tuple[int, OrderKey, OrderKey],
+    inclusive: tuple[bool, bool],
+) -> range:
+    """Those of the items of one hash key, at a position, that lie between two order keys."""
+    position, low, high = bounds
+
+    def key(number: int) -> OrderKey:
+        return position, order(number - numbers.start)
+
+    first = bisect_left(numbers, low, key=key) if inclusive[0] else bisect_right(numbers, low, key=key)
+    after = bisect_right(numbers, high, key=key) if inclusive[1] else bisect_left(numbers, high, key=key)
+    return numbers[first:after]
 
 
 def _coprime(near: int, to: int) -> int:

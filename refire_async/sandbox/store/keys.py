@@ -28,6 +28,8 @@ UPDATE_INDEX_KEY = (
 
 _MAX_HASH_BYTES = 2048
 _MAX_RANGE_BYTES = 1024
+# A character has four bytes at most, so the size of a shorter key need not be computed.
+_SURELY_FITS = _MAX_RANGE_BYTES // 4
 _NOT_VALID = "One or more parameter values are not valid. "
 _EMPTY = "The AttributeValue for a key attribute cannot contain an empty {} value."
 
@@ -130,11 +132,11 @@ class KeySchema:
         """ValidationException for empty or oversized key values of a base table."""
         for name, type_ in self._typed:
             value = key[name]
-            if not value[type_]:
+            content = value[type_]
+            if not content:
                 raise validation(f"{_NOT_VALID}{_EMPTY.format(_KINDS[type_])} Key: {name}")
-            size = value_size(value) if type_ != "N" else 0
-            if size > _MAX_RANGE_BYTES:
-                self._check_size(name, size)
+            if len(content) > _SURELY_FITS and type_ != "N":
+                self._check_size(name, value_size(value))
 
     def check_index_values(
         self, item: Mapping[str, AttributeValue], index: str, refusal: str = PUT_INDEX_KEY
@@ -155,14 +157,13 @@ class KeySchema:
             if not value[type_]:
                 where = f" IndexName: {index}, IndexKey: {name}" if refusal is PUT_INDEX_KEY else ""
                 raise validation(f"{_NOT_VALID}{refusal} {_EMPTY.format(_KINDS[type_])}{where}")
-            size = value_size(value) if type_ != "N" else 0
-            if size > _MAX_RANGE_BYTES:
-                self._check_size(name, size)
+            if len(value[type_]) > _SURELY_FITS and type_ != "N":
+                self._check_size(name, value_size(value))
 
     def _check_size(self, name: str, size: int) -> None:
         if name == self.hash_name and size > _MAX_HASH_BYTES:
             raise _too_long(f"Size of hashkey has exceeded the maximum size limit of{_MAX_HASH_BYTES} bytes")
-        if name == self.range_name:
+        if name == self.range_name and size > _MAX_RANGE_BYTES:
             raise _too_long(
                 f"Aggregated size of all range keys has exceeded the size limit of {_MAX_RANGE_BYTES} bytes"
             )

@@ -37,7 +37,19 @@ class Partition(Protocol):
 class Shard:
     """A run of records in order. ``position`` counts records of this shard from 0, trimmed ones included."""
 
-    __slots__ = ("_new", "_old", "_rows", "_seconds", "_starts", "closed", "first", "id", "parent", "trimmed")
+    __slots__ = (
+        "_latest",
+        "_new",
+        "_old",
+        "_rows",
+        "_seconds",
+        "_starts",
+        "closed",
+        "first",
+        "id",
+        "parent",
+        "trimmed",
+    )
 
     def __init__(self, shard_id: str, parent: str | None, serial: int, rows: Rows) -> None:
         self.id = shard_id
@@ -49,6 +61,7 @@ class Shard:
         # Records from _starts[i] on arose in second _seconds[i].
         self._starts: list[int] = []
         self._seconds: list[int] = []
+        self._latest = -1
 
     def use_rows(self, rows: Rows) -> None:
         """Take snapshots from these rows. Only before the first record."""
@@ -63,7 +76,8 @@ class Shard:
 
     def append(self, second: int, old: Any, new: Any) -> None:
         """Add a record of two snapshots; ``second`` is Unix time and never goes back."""
-        if not self._seconds or second > self._seconds[-1]:
+        if second > self._latest:
+            self._latest = second
             self._starts.append(self.end)
             self._seconds.append(second)
         self._old.append(old)
@@ -103,6 +117,8 @@ class Shard:
         freed = count * _RECORD_BYTES + sum(map(self._rows.snapshot_bytes, self._old[:count]))
         del self._old[:count], self._new[:count]
         del self._starts[:run], self._seconds[:run]
+        if not self._seconds:
+            self._latest = -1
         self.trimmed = cut
         return freed
 
@@ -160,9 +176,7 @@ class StreamLog:
 
     def append(self, hash64: int, second: int, old: Any, new: Any) -> None:
         """Add a record of two snapshots to the shard that holds this hash."""
-        shards = self._open
-        shard = shards[0] if len(shards) == 1 else shards[bisect_right(self._lows, hash64) - 1]
-        shard.append(second, old, new)
+        self._open[bisect_right(self._lows, hash64) - 1].append(second, old, new)
         self.kept_bytes += _RECORD_BYTES + self._rows.snapshot_bytes(old)
         if self.kept_bytes > MAX_KEPT_BYTES:
             self._shrink()
