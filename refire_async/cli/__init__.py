@@ -14,6 +14,7 @@ COMMANDS = {
     "run": "Fire the stream event of every selected item again.",
     "resume": "Go on with a run that was stopped.",
     "status": "List runs, finished and unfinished.",
+    "iam-policy": "Print the AWS permissions that a command needs.",
     "sandbox": "Run a DynamoDB on this machine to try things on.",
     "demo": "Show how it works, in a sandbox.",
 }

@@ -146,7 +146,7 @@ class LazyGroup(click.Group):
         """The command of that name, imported now."""
         if cmd_name not in self._lazy:
             return None
-        command: click.Command = import_module(f"refire_async.cli.{cmd_name}").command
+        command: click.Command = import_module(f"refire_async.cli.{cmd_name.replace('-', '_')}").command
         return command
 
     def resolve_command(

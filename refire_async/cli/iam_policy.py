@@ -1,0 +1,100 @@
+"""`refire iam-policy`: the permissions that a command needs, no more."""
+
+from typing import Any
+
+import click
+
+from refire_async.cli import options
+from refire_async.cli.boundary import print_result
+from refire_async.cli.help import Command
+from refire_async.cli.params import OneOf, Word
+from refire_async.errors import UsageError
+from refire_async.permissions import COMMANDS, Use, parse_arn, policy
+
+_ARN = "arn:aws:dynamodb:eu-west-1:123456789012:table/job"
+
+
+class Commands(OneOf):
+    """One command, or several with commas between them."""
+
+    def __init__(self) -> None:
+        super().__init__("COMMAND", *COMMANDS)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The commands as a tuple. Raises UsageError."""
+        if isinstance(value, tuple):
+            return value
+        return tuple(OneOf.convert(self, word.strip(), param, ctx) for word in value.split(","))
+
+
+@click.command(
+    "iam-policy",
+    cls=Command,
+    unexpected="name the table's ARN with --table {0}",
+    examples=(
+        ("What a run of the whole table needs", f"refire iam-policy --table {_ARN}"),
+        (
+            "The same and a proof of it, with the ARN in REFIRE_TABLE",
+            "refire iam-policy --command run,verify",
+        ),
+    ),
+)
+@options.option(
+    "Permissions",
+    "--table",
+    Word("ARN", options.ANY_TEXT, "the ARN of a table", f"for example --table {_ARN}"),
+    "The table's ARN.",
+)
+@options.option(
+    "Permissions",
+    "--command",
+    Commands(),
+    "run (default), resume, check, plan or verify; several with commas.",
+    default=("run",),
+)
+@options.flag("Permissions", "--dry-run", "For run --dry-run: without the permission to write.")
+@options.option(
+    "Selection",
+    "--index",
+    Word("NAME", r"[a-zA-Z0-9_.-]{3,255}", "the name of an index", "for example --index by-day"),
+    "For items that are found through this index.",
+)
+@options.flag("Selection", "--by-key", "For runs with --key-value: Query instead of Scan.")
+@options.option(
+    "Selection",
+    "--keys-file",
+    Word("FILE", options.ANY_TEXT, "a path or s3://bucket/key", "for example --keys-file failed.jsonl"),
+    "For runs with this keys file: neither Scan nor Query; s3://bucket/key adds S3.",
+)
+@options.option("Speed", "--writer", OneOf("KIND", "partiql", "update"), "partiql (default) or update.")
+@options.json_output
+def command(**given: Any) -> int:
+    """Print the IAM policy that allows a command what it does, and nothing else. Asks AWS nothing."""
+    if given["table"] is None:
+        raise UsageError("no table given", f"name its ARN, for example --table {_ARN}")
+    use = Use(
+        table=parse_arn(given["table"]),
+        commands=given["command"],
+        index=given["index"],
+        by_key=given["by_key"],
+        keys_file=_keys_file(given["keys_file"]),
+        writer=given["writer"] or "partiql",
+        dry_run=given["dry_run"],
+    )
+
+    import orjson  # noqa: PLC0415 - not needed to show help
+
+    print_result(orjson.dumps(policy(use), option=0 if given["json"] else orjson.OPT_INDENT_2).decode())
+    return 0
+
+
+def _keys_file(name: str | None) -> str | None:
+    """As given. Raises UsageError if it names S3 without an object: wildcards there would allow too much."""
+    if name is None or not name.startswith("s3://"):
+        return name
+    bucket, _, key = name.removeprefix("s3://").partition("/")
+    if not bucket or not key or set(bucket + key) & set("*?$"):
+        raise UsageError(
+            f"--keys-file {name!r} names no object", "give it as s3://bucket/key, without wildcards"
+        )
+    return name

@@ -1,0 +1,73 @@
+"""Commands under the policies that `refire iam-policy` prints for them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from refire_async.permissions import Use, parse_arn, policy
+from tests.support.backends import on_one_backend
+from tests.support.cli import Cli
+from tests.support.iam import allows, needed
+from tests.support.proxy import Call, Proxy, Reply
+from tests.support.rows import composite_rows
+from tests.support.tables import Index, Schema, Table
+
+MakeTable = Callable[..., Table]
+
+SELECTIONS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
+    "whole table": ({}, ()),
+    "one key of an index, item by item": (
+        {"index": "by-day", "by_key": True, "writer": "update"},
+        ("--writer", "update", "--index", "by-day", "--key-value", "d0"),
+    ),
+    "keys file": ({"keys_file": "keys.jsonl"}, ("--keys-file", "keys.jsonl")),
+    "dry run": ({"dry_run": True}, ("--dry-run",)),
+}
+
+
+@on_one_backend
+@pytest.mark.parametrize("kind", SELECTIONS)
+def test_a_run_under_its_policy(proxied_cli: Cli, proxy: Proxy, make_table: MakeTable, kind: str) -> None:
+    """A service that allows what the policy says, and nothing else: the run ends well, a stop and resume included."""
+    given, options = SELECTIONS[kind]
+    table = make_table(("pk", "S"), ("sk", "N"), indexes=(Index("by-day", Schema(("day", "S"))),))
+    table.fill({**row, "day": {"S": f"d{n % 3}"}} for n, row in enumerate(composite_rows(60, collections=3)))
+    keys = "".join(f'{{"pk":"customer-{n % 3}","sk":{n}}}\n' for n in range(60))
+    (proxied_cli.home / "keys.jsonl").write_text(keys)
+    arn = f"arn:aws:dynamodb:eu-west-1:123456789012:table/{table.name}"
+    document = policy(Use(parse_arn(arn), commands=("run", "resume"), **given))
+
+    def judge(call: Call) -> Reply | None:
+        action, resource = needed(call, arn)
+        return None if allows(document, action, resource) else Reply.access_denied(action.partition(":")[2])
+
+    proxy.instead = judge
+    # Another writer's change makes the run look an item up again.
+    proxy.afterwards = lambda call: _interfere(call, table)
+
+    if "--dry-run" in options:
+        result = proxied_cli.refire(table.name, *options)
+    else:
+        first = proxied_cli.refire(table.name, *options, "--run-id", "r", "--max-items", "7")
+        assert first.code == 3, first.stderr
+        result = proxied_cli.resume("r", *options[:2] if "--writer" in options else ())
+
+    assert result.code == 0, result.stderr
+    assert result.json["failed"] == 0
+    seen = {needed(call, arn) for call in proxy.calls}
+    assert all(allows(document, *pair) for pair in seen)
+    # Nothing of this table that has to do with items is allowed in vain.
+    reads = {action for action, _ in seen} & {"dynamodb:Scan", "dynamodb:Query"}
+    allowed = {action for statement in document["Statement"] for action in statement["Action"]}
+    assert reads == allowed & {"dynamodb:Scan", "dynamodb:Query"}
+
+
+def _interfere(call: Call, table: Table) -> None:
+    if call.operation in ("Scan", "Query") and call.number == 1:
+        table.backend.dynamodb.update_item(
+            TableName=table.name,
+            Key={"pk": {"S": "customer-1"}, "sk": {"N": "1"}},
+            UpdateExpression="SET revision = :one",
+            ExpressionAttributeValues={":one": {"N": "1"}},
+        )

@@ -1,0 +1,155 @@
+"""The policy that `refire iam-policy` prints allows all that a command sends, and nothing else."""
+
+import ast
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import botocore.session
+import pytest
+from botocore import xform_name
+from hypothesis import given
+from hypothesis import strategies as st
+
+import refire_async
+from refire_async.errors import UsageError
+from refire_async.permissions import COMMANDS, NEEDS, Use, parse_arn, policy
+from tests.support.iam import allows
+
+ARN = "arn:aws:dynamodb:eu-west-1:123456789012:table/orders"
+SERVICES = ("dynamodb", "dynamodbstreams", "lambda", "cloudwatch", "application-autoscaling", "kinesis", "s3")
+
+uses = st.builds(
+    Use,
+    table=st.just(parse_arn(ARN)),
+    commands=st.lists(st.sampled_from(COMMANDS), min_size=1, unique=True).map(tuple),
+    index=st.none() | st.just("by-day"),
+    by_key=st.booleans(),
+    keys_file=st.sampled_from([None, "failed.jsonl", "s3://bucket/a/b.jsonl"]),
+    writer=st.sampled_from(["partiql", "update"]),
+    dry_run=st.booleans(),
+)
+
+
+@given(uses)
+def test_a_policy_is_well_formed_and_of_this_table_only(use: Use) -> None:
+    """No wildcards in actions; `*` as a resource only for services that know no other; Sids differ."""
+    document = policy(use)
+    assert document["Version"] == "2012-10-17"
+    sids = [statement["Sid"] for statement in document["Statement"]]
+    assert len(set(sids)) == len(sids)
+    for statement in document["Statement"]:
+        assert statement["Effect"] == "Allow"
+        assert statement["Sid"].isalnum()
+        assert statement["Action"]
+        assert not any("*" in action for action in statement["Action"])
+        services = {action.partition(":")[0] for action in statement["Action"]}
+        resources = statement["Resource"]
+        for resource in resources if isinstance(resources, list) else [resources]:
+            if resource == "*":
+                assert services <= {"lambda", "cloudwatch", "application-autoscaling"}
+            elif services == {"dynamodb"}:
+                assert re.fullmatch(re.escape(ARN) + r"(/stream/\*|/index/by-day)?", resource)
+    assert len(json.dumps(document, separators=(",", ":"))) < 6_144  # a managed policy's limit (IAM quotas)
+
+
+@given(uses)
+def test_only_what_writes_may_write(use: Use) -> None:
+    """The permission to touch is there for run, resume and check (which tries it), in one form; never to create."""
+    actions = {action for statement in policy(use)["Statement"] for action in statement["Action"]}
+    writes = {action for action in actions if re.search("PartiQL|Update|Put|Delete|Create|Write", action)}
+    may_write = "check" in use.commands or (set(use.commands) & {"run", "resume"} and not use.dry_run)
+    wanted = {"dynamodb:PartiQLUpdate" if use.writer == "partiql" else "dynamodb:UpdateItem"}
+    assert writes == (wanted if may_write else set())
+
+
+@given(uses, uses)
+def test_more_commands_never_allow_less(one: Use, other: Use) -> None:
+    both = Use(
+        one.table,
+        tuple(dict.fromkeys((*one.commands, *other.commands))),
+        one.index,
+        one.by_key,
+        one.keys_file,
+        one.writer,
+        one.dry_run,
+    )
+    assert set(one.operations()) <= set(both.operations())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "orders",
+        ARN + "/index/x",
+        ARN + "\n",
+        "arn:aws:s3:::b",
+        ARN.replace("aws", "*", 1),
+        ARN[:-6] + "*",
+    ],
+)
+def test_what_is_no_table_arn_is_refused(text: str) -> None:
+    """Above all wildcards, which would allow more than was asked for."""
+    with pytest.raises(UsageError, match="must be the ARN of a table"):
+        parse_arn(text)
+
+
+@pytest.mark.parametrize("partition", ["aws", "aws-cn", "aws-us-gov"])
+def test_other_partitions(partition: str) -> None:
+    """All resources are in the table's partition."""
+    arn = ARN.replace("arn:aws:", f"arn:{partition}:")
+    assert str(parse_arn(arn)) == arn
+    document = policy(Use(parse_arn(arn), keys_file="s3://b/k"))
+    assert allows(document, "s3:GetObject", f"arn:{partition}:s3:::b/k")
+    assert allows(document, "dynamodb:DescribeStream", f"{arn}/stream/2026-01-01T00:00:00.000")
+
+
+# What the program can send: every operation that its source names.
+
+
+_OWN_METHODS = ("scan", "query", "invoke")
+"""Methods of our own and of click that are called like operations; hot calls go by their names anyway."""
+
+
+def operations_of(service: str) -> set[str]:
+    model = botocore.session.Session().get_service_model(service)
+    return set(model.operation_names)
+
+
+def named_in_source() -> Iterator[tuple[str, str, str]]:
+    """(module, service, operation) for every method of an AWS client and every name of a hot call."""
+    package = Path(refire_async.__file__).parent
+    by_service = {service: operations_of(service) for service in SERVICES}
+    methods = {
+        xform_name(name): (service, name) for service, names in by_service.items() for name in sorted(names)
+    }
+    hot = by_service["dynamodb"] | by_service["dynamodbstreams"]
+    for path in sorted(package.rglob("*.py")):
+        module = path.relative_to(package).as_posix()
+        # The sandbox serves operations; the demo has a sandbox of its own; tables of names are not calls.
+        if module.startswith(("sandbox/", "cli/demo")) or module in ("permissions.py", "wire/advice.py"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if (
+                isinstance(node, ast.Attribute)
+                and node.attr in methods
+                and node.attr not in ("scan", "query")
+            ):
+                yield (module, *methods[node.attr])
+            elif isinstance(node, ast.Constant) and node.value in hot:
+                service = "dynamodb" if node.value in by_service["dynamodb"] else "dynamodbstreams"
+                yield (module, service, node.value)
+
+
+def test_every_operation_that_the_source_names_is_in_the_table() -> None:
+    """Whoever adds a call says here what permission it takes, and which command makes it."""
+    named = list(named_in_source())
+    missing = {(service, name, module) for module, service, name in named if (service, name) not in NEEDS}
+    assert not missing, "add them to refire_async/permissions.py"
+    # The table holds nothing that the service does not have.
+    for service, name in NEEDS:
+        assert name in operations_of(service)
+    hot = {"Scan", "Query", "BatchGetItem", "BatchExecuteStatement", "UpdateItem", "GetRecords"}
+    assert hot <= {name for _, _, name in named}
