@@ -132,11 +132,7 @@ def named_in_source() -> Iterator[tuple[str, str, str]]:
         if module.startswith(("sandbox/", "cli/demo")) or module in ("permissions.py", "wire/advice.py"):
             continue
         for node in ast.walk(ast.parse(path.read_text())):
-            if (
-                isinstance(node, ast.Attribute)
-                and node.attr in methods
-                and node.attr not in ("scan", "query")
-            ):
+            if isinstance(node, ast.Attribute) and node.attr in methods and node.attr not in _OWN_METHODS:
                 yield (module, *methods[node.attr])
             elif isinstance(node, ast.Constant) and node.value in hot:
                 service = "dynamodb" if node.value in by_service["dynamodb"] else "dynamodbstreams"
