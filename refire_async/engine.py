@@ -25,6 +25,7 @@ from refire_async.model.run import Result, RunSpec, RunStatus
 from refire_async.model.table import Stream, Table
 from refire_async.pacing.capacity import ceilings
 from refire_async.pacing.steering import Steering, Target
+from refire_async.pacing.timetable import Timetable
 from refire_async.parts.parent import Parent
 from refire_async.parts.spec import PartResult, PartSpec
 from refire_async.parts.work import work
@@ -33,7 +34,8 @@ from refire_async.planner import choose_readers, choose_segments, choose_workers
 from refire_async.selecting import select
 from refire_async.settings import Budget, Connection, ResumeSettings, RunSettings, Tuning
 from refire_async.watch.announce import Announcer
-from refire_async.watch.beside import Watcher, beside
+from refire_async.watch.beside import beside
+from refire_async.watch.pace import begin_orders, read_timetable, watch_headroom, watch_orders
 from refire_async.wire.errors import WireError
 from refire_async.wire.session import Session, open_session
 
@@ -51,6 +53,8 @@ class _Sitting:
     table: Table
     connection: Connection
     budget: Budget
+    timetable: Timetable | None
+    headroom_percent: float | None
     tuning: Tuning
     max_items: int | None
     dry: bool
@@ -65,6 +69,7 @@ async def run(settings: RunSettings, *, emit: Emit, stop: StopRequest) -> Result
     Raises:
         RefireError: the run could not begin. Once it has begun, every end is a Result.
     """
+    timetable = read_timetable(settings.pace)
     async with open_session(settings.connection, CONCURRENCY) as session:
         spec, table = await _specify(session, settings)
         sitting = _Sitting(
@@ -72,6 +77,8 @@ async def run(settings: RunSettings, *, emit: Emit, stop: StopRequest) -> Result
             table,
             settings.connection,
             settings.budget,
+            timetable,
+            settings.pace.headroom_percent,
             settings.tuning,
             settings.max_items,
             dry=settings.dry_run,
@@ -106,6 +113,7 @@ async def resume(settings: ResumeSettings, *, emit: Emit, stop: StopRequest) -> 
         RefireError: the run could not go on. Once it has begun, every end is a Result.
     """
     path = settings.checkpoint
+    timetable = read_timetable(settings.pace)
     with locked(path) as lock, _opened(path) as (store, saved):
         if saved.status == "complete":
             raise CheckpointRefusedError(
@@ -123,6 +131,8 @@ async def resume(settings: ResumeSettings, *, emit: Emit, stop: StopRequest) -> 
                 table,
                 connection,
                 settings.budget,
+                timetable,
+                settings.pace.headroom_percent,
                 settings.tuning,
                 settings.max_items,
                 dry=False,
@@ -188,6 +198,17 @@ async def _sit(session: Session, sitting: _Sitting, store: Store, *, emit: Emit,
     saved = await to_thread.run_sync(store.load)
     spec = sitting.spec
     steering = Steering(sitting.table, spec.marker.attribute, sitting.budget, spec.selection.index)
+    orders = begin_orders(steering, sitting.timetable)
+    headroom = None if sitting.dry else sitting.headroom_percent
+    emit, watchers = watch_headroom(headroom, steering, session.services, emit)
+    watchers += watch_orders(
+        orders,
+        sitting.timetable,
+        steering,
+        run_id=spec.run_id,
+        checkpoint=sitting.checkpoint,
+        emit=emit,
+    )
     parts = _parts(sitting, saved, steering.target)
     limits = steering.target.ceilings
     emit(
@@ -203,7 +224,6 @@ async def _sit(session: Session, sitting: _Sitting, store: Store, *, emit: Emit,
         )
     )
     steering.listen(Announcer(steering.target, emit).told)
-    watchers: list[Watcher] = []
     await _save_begin(store, sitting.table.stream)
 
     async def work_on() -> list[PartResult]:
@@ -258,11 +278,13 @@ async def _save_status(store: Store, status: RunStatus) -> None:
 
 def _parts(sitting: _Sitting, saved: SavedRun, target: Target) -> list[PartSpec]:
     """What each process of this sitting is to do."""
-    spec, tuning, limits = sitting.spec, sitting.tuning, target.ceilings
+    spec, tuning = sitting.spec, sitting.tuning
+    # The budget may rise while they work; what waits for it costs nothing.
+    most = max(target.ceilings.scarcest_write, min(target.ceilings.capacity.values()))
     # A limit on items and a look without touching are for small runs, where one process is enough.
     alone = sitting.dry or sitting.max_items is not None
     processes = 1 if alone else min(tuning.processes, spec.total_segments)
-    workers = tuning.workers or choose_workers(tuning.writer, limits.scarcest_write / processes)
+    workers = tuning.workers or choose_workers(tuning.writer, most / processes)
     first = saved.next_sitting * PARTS_PER_SITTING
     return [
         PartSpec(
@@ -276,7 +298,7 @@ def _parts(sitting: _Sitting, saved: SavedRun, target: Target) -> list[PartSpec]
             target=target,
             tuning=tuning,
             workers=workers,
-            readers=choose_readers(limits.scarcest_write / processes),
+            readers=choose_readers(most / processes),
             share=1.0 / processes,
             max_items=sitting.max_items,
             dry=sitting.dry,

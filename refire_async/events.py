@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from refire_async.model.capacity import Consumed
 from refire_async.model.counts import Counts
 from refire_async.model.run import RunSpec, Summary
 
@@ -37,12 +38,16 @@ class PageRead:
 
 @dataclass(frozen=True, slots=True)
 class BatchWritten:
-    """A batch was answered; `items` of it are settled by the answer. `wcu` includes what refused members cost."""
+    """A batch was answered; `items` of it are settled by the answer. `wcu` includes what refused members cost.
+
+    `consumed` is what the answer told of it, None where it told nothing and `wcu` is an estimate.
+    """
 
     segment: int
     items: int
     wcu: float
     latency_s: float
+    consumed: Consumed | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +146,22 @@ class Recovered:
 
 
 @dataclass(frozen=True, slots=True)
+class AdviceMissing:
+    """Something that `topic` relies on cannot be found out; `instead` says what the run does meanwhile."""
+
+    topic: str
+    why: str
+    instead: str
+
+
+@dataclass(frozen=True, slots=True)
+class AdviceBack:
+    """What `topic` relies on is known again."""
+
+    topic: str
+
+
+@dataclass(frozen=True, slots=True)
 class ProcessReplaced:
     """A process of the run died; another one goes on with its segments."""
 
@@ -176,6 +197,8 @@ Event: TypeAlias = (
     | Resumed
     | Waiting
     | Recovered
+    | AdviceMissing
+    | AdviceBack
     | ProcessReplaced
     | Stopping
     | RunEnded

@@ -44,6 +44,20 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True)
+class Pace:
+    """How the budget goes with time and with live traffic.
+
+    `rate` is a timetable as the user wrote it (pacing/timetable.py has its grammar), in `timezone` (None: that of
+    this machine). `headroom_percent` of the table's write capacity stays free beside live traffic; None: nobody
+    looks.
+    """
+
+    rate: str | None = None
+    timezone: str | None = None
+    headroom_percent: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Tuning:
     """How a run works inside; `None` lets it choose.
 
@@ -95,6 +109,7 @@ class RunSettings:
     marker: MarkerKind = "revision"
     marker_attribute: str | None = None
     budget: Budget = field(default_factory=Budget)
+    pace: Pace = field(default_factory=Pace)
     tuning: Tuning = field(default_factory=Tuning)
     max_items: int | None = None
     checkpoint: Path | None = None
@@ -110,6 +125,7 @@ class ResumeSettings:
     checkpoint: Path
     connection: Connection = field(default_factory=Connection)
     budget: Budget = field(default_factory=Budget)
+    pace: Pace = field(default_factory=Pace)
     tuning: Tuning = field(default_factory=Tuning)
     max_items: int | None = None
     ignore: frozenset[str] = frozenset()

@@ -13,6 +13,7 @@ from refire_async.cli.help import LazyGroup, printing_option
 COMMANDS = {
     "run": "Fire the stream event of every selected item again.",
     "resume": "Go on with a run that was stopped.",
+    "rate": "See or change how fast a run is while it works.",
     "status": "List runs, finished and unfinished.",
     "iam-policy": "Print the AWS permissions that a command needs.",
     "sandbox": "Run a DynamoDB on this machine to try things on.",

@@ -154,7 +154,7 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """As click does, but an unknown command names the nearest."""
         if args[0] not in self._lazy:
-            near = difflib.get_close_matches(args[0], self._lazy, n=1, cutoff=0.5)
+            near = difflib.get_close_matches(args[0], self._lazy, n=1, cutoff=0.6)
             action = f"did you mean refire {near[0]}?" if near else "see refire --help"
             raise UsageError(f"unknown command {args[0]!r}", action)
         return super().resolve_command(ctx, args)

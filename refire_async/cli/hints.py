@@ -11,6 +11,7 @@ from refire_async.settings import (
     DEFAULT_WCU_PERCENT,
     Budget,
     Connection,
+    Pace,
     ResumeSettings,
     RunSettings,
 )
@@ -33,6 +34,7 @@ class Hints:
             ("--checkpoint", str(self.checkpoint) if self.checkpoint else None),
             *_connection(settings.connection),
             *_budget(settings.budget),
+            *_pace(settings.pace),
             ("--workers", _text(settings.tuning.workers)),
             ("--processes", None if settings.tuning.processes == 1 else str(settings.tuning.processes)),
             ("--writer", None if settings.tuning.writer == "partiql" else settings.tuning.writer),
@@ -71,6 +73,11 @@ def _budget(budget: Budget) -> Options:
         ("--max-rcu", _text(budget.max_rcu)),
         ("--max-rate", _text(budget.max_rate)),
     ]
+
+
+def _pace(pace: Pace) -> Options:
+    headroom = None if pace.headroom_percent is None else f"{pace.headroom_percent:.12g}%"
+    return [("--rate", pace.rate), ("--rate-timezone", pace.timezone), ("--headroom", headroom)]
 
 
 def _duration(seconds: float) -> str | None:

@@ -17,14 +17,18 @@ from refire_async.cli.params import (
     OneOf,
     Option,
     Percent,
+    Rates,
     Whole,
     Word,
+    Zone,
 )
+from refire_async.errors import UsageError
 from refire_async.settings import (
     DEFAULT_GIVE_UP_AFTER_S,
     DEFAULT_WCU_PERCENT,
     Budget,
     Connection,
+    Pace,
     Tuning,
 )
 
@@ -174,7 +178,7 @@ selection = _together(
         option(
             SELECTION,
             "--sample",
-            Percent("P%"),
+            Percent("P%", "--sample 1%"),
             "Only this share of the items, by a hash of the key: always the same ones.",
         ),
         flag(SELECTION, "--exclude-expired", "Leave out items that TTL is about to delete (default)."),
@@ -227,6 +231,29 @@ budget = _together(
             "--max-rate",
             Number("N", "--max-rate 100"),
             "Most items a second, for consumers that are slower than the table.",
+        ),
+    ]
+)
+
+pace = _together(
+    [
+        option(
+            "Speed",
+            "--rate",
+            Rates("TIMES"),
+            "Rate by the time of day: '08:00,20% 20:00,90% Sat-Sun,100%'; or one rate.",
+        ),
+        option(
+            "Speed",
+            "--rate-timezone",
+            Zone("ZONE"),
+            "Zone of these times, such as Europe/Berlin; default: this machine's.",
+        ),
+        option(
+            "Speed",
+            "--headroom",
+            Percent("P%", "--headroom 20%", 95.0),
+            "Give way to live writes and keep this share of the capacity free.",
         ),
     ]
 )
@@ -326,6 +353,13 @@ def make_budget(given: dict[str, Any]) -> Budget:
         max_rcu=given["max_rcu"],
         max_rate=given["max_rate"],
     )
+
+
+def make_pace(given: dict[str, Any]) -> Pace:
+    """How the budget goes with time and with live traffic. Raises UsageError."""
+    if given["rate_timezone"] is not None and given["rate"] is None:
+        raise UsageError("--rate-timezone needs --rate", "add --rate, or leave it out")
+    return Pace(given["rate"], given["rate_timezone"], given["headroom"])
 
 
 def make_tuning(given: dict[str, Any]) -> Tuning:

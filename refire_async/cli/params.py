@@ -11,6 +11,7 @@ import click
 from click.core import ParameterSource
 
 from refire_async.errors import UsageError
+from refire_async.pacing.timetable import find_zone, parse_timetable
 
 
 class Option(click.Option):
@@ -164,7 +165,11 @@ class KeyValues(Word):
 
 
 class Percent(_Checked):
-    """A share in percent, with its sign: above 0 and at most 100."""
+    """A share in percent, with its sign: above 0 and at most `most`."""
+
+    def __init__(self, metavar: str, example: str, most: float = 100.0) -> None:
+        super().__init__(metavar)
+        self._example, self._most = example, most
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """The number before the sign. Raises UsageError."""
@@ -173,11 +178,34 @@ class Percent(_Checked):
             number = float(text.removesuffix("%")) if text.endswith("%") else math.nan
         except ValueError:
             number = math.nan
-        if not 0 < number <= 100:
-            raise self.refuse(
-                value, "a share above 0% and at most 100%", "for example --sample 1%", param, ctx
-            )
+        if not 0 < number <= self._most:
+            expected = f"a share above 0% and at most {self._most:g}%"
+            raise self.refuse(value, expected, f"for example {self._example}", param, ctx)
         return number
+
+
+class Rates(_Checked):
+    """A timetable of rates, or one rate. The text stays as it is: the run reads it again, and so does a resume."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The text. Raises UsageError that names the entry that is wrong."""
+        try:
+            parse_timetable(str(value), None)
+        except UsageError as error:
+            raise UsageError(f"{origin(ctx, param)}: {error.message}", error.action) from None
+        return str(value)
+
+
+class Zone(_Checked):
+    """The name of a time zone."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The name. Raises UsageError."""
+        try:
+            find_zone(str(value))
+        except UsageError as error:
+            raise UsageError(f"{origin(ctx, param)}: {error.message}", error.action) from None
+        return str(value)
 
 
 class RunId(Word):

@@ -43,6 +43,7 @@ def saved_run(function: Callable[..., Any]) -> Callable[..., Any]:
 @saved_run
 @options.connection
 @options.budget
+@options.pace
 @options.workers
 @options.max_items
 @options.give_up_after
@@ -61,6 +62,7 @@ def command(**given: Any) -> int:
         checkpoint=locate(given["run_id"], given["checkpoint"]),
         connection=options.make_connection(given),
         budget=options.make_budget(given),
+        pace=options.make_pace(given),
         tuning=options.make_tuning(given),
         max_items=given["max_items"],
         ignore=options.make_ignore(given),

@@ -30,6 +30,7 @@ from refire_async.settings import RunSettings
 @options.selection
 @options.marker
 @options.budget
+@options.pace
 @options.segments
 @options.workers
 @options.max_items
@@ -71,6 +72,7 @@ def make_settings(ctx: click.Context, given: dict[str, Any]) -> RunSettings:
         marker=given["marker"],
         marker_attribute=given["marker_attribute"],
         budget=options.make_budget(given),
+        pace=options.make_pace(given),
         tuning=options.make_tuning(given),
         max_items=given["max_items"],
         checkpoint=given["checkpoint"],

@@ -5,6 +5,7 @@ a socket or cannot be made, in the folder for temporary files. Sockets cannot be
 of one has 107 bytes at most (`man 7 unix`), and a checkpoint may be on a file system that has none.
 """
 
+import contextlib
 import hashlib
 import os
 import stat
@@ -50,9 +51,11 @@ def make_private(folder: Path) -> bool:
 
 
 def remove(path: Path) -> None:
-    """Remove a socket that nobody serves any more. For whoever holds the lock of its checkpoint."""
-    try:
+    """Remove a socket that nobody serves any more, and its folder if that is empty then.
+
+    For whoever holds the lock of its checkpoint.
+    """
+    with contextlib.suppress(OSError):
         if stat.S_ISSOCK(path.lstat().st_mode):
             path.unlink()
-    except OSError:
-        return
+            path.parent.rmdir()

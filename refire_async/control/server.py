@@ -26,6 +26,7 @@ from refire_async.control.protocol import (
 PATIENCE_S = 2.0
 MOST_CLIENTS = 8
 _PAUSE_S = 0.5
+_TRIES = 3
 _CREDENTIALS = struct.Struct("3i")  # struct ucred: pid, uid, gid (man 7 unix)
 
 Verb: TypeAlias = Callable[[Mapping[str, Any]], Mapping[str, Any]]
@@ -38,13 +39,17 @@ async def listen(checkpoint: Path) -> tuple[SocketListener, Path] | None:
     Only for whoever holds the checkpoint's lock: a socket that is there already is of a process that died.
     """
     for path in addresses(checkpoint):
-        if not make_private(path.parent):
-            continue
         remove(path)
-        try:
-            return await anyio.create_unix_listener(path, mode=0o600, backlog=MOST_CLIENTS), path
-        except OSError:
-            continue
+        for _ in range(_TRIES):
+            if not make_private(path.parent):
+                break
+            try:
+                with anyio.CancelScope(shield=True):  # half-made, it would stay behind
+                    return await anyio.create_unix_listener(path, mode=0o600, backlog=MOST_CLIENTS), path
+            except FileNotFoundError:
+                continue  # another run, which was the last, has just removed the folder
+            except OSError:
+                break
     return None
 
 

@@ -1,5 +1,6 @@
 """What a call consumed, by resource."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +14,16 @@ class Consumed:
 
     total: float
     arms: dict[str, float] = field(default_factory=dict)
+
+    def by_resource(self, indexes: Iterable[str]) -> dict[str, float]:
+        """Units of the table (`TABLE`) and of each of `indexes`, global ones with a capacity of their own.
+
+        What failed members cost is in the total and in no arm, and local indexes spend the table's units: so the
+        table's part is whatever no global index accounts for.
+        """
+        found = {name: self.arms.get(name, 0.0) for name in indexes}
+        found[TABLE] = self.total - sum(found.values())
+        return found
 
 
 def parse_consumed(entry: dict[str, Any]) -> Consumed:

@@ -156,10 +156,7 @@ class WriteBudget:
         share = 1.0 - refused / reservation.items
         if consumed is None:
             return Wcu(sum(reservation.granted.values()) * share)
-        # What failed members cost is in the total and in no arm, and local indexes spend the table's units:
-        # so the table's part is whatever no global index accounts for.
-        actual = {name: consumed.arms.get(name, 0.0) for name in self._resources if name != TABLE}
-        actual[TABLE] = consumed.total - sum(actual.values())
+        actual = consumed.by_resource(name for name in self._resources if name != TABLE)
         for name, units in actual.items():
             resource = self._resources[name]
             # An index that is new since the reservation was not charged with it.

@@ -1,6 +1,6 @@
 """What a table can take, from its description: the ceilings of the budgets. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from refire_async.model.capacity import TABLE
 from refire_async.model.table import BillingMode, Table, Throughput
@@ -13,11 +13,15 @@ NEW_ON_DEMAND_READ = 12_000.0
 
 @dataclass(frozen=True, slots=True)
 class Ceilings:
-    """Units per second by resource for writes (`TABLE` and global index names), for reads, and why."""
+    """Units per second by resource for writes (`TABLE` and global index names), for reads, and why.
+
+    `capacity` is what the same resources have in all, of which `write` is the run's part.
+    """
 
     write: dict[str, float]
     read: float
     bound_by: str
+    capacity: dict[str, float] = field(default_factory=dict)
 
     @property
     def scarcest_write(self) -> float:
@@ -71,7 +75,7 @@ def ceilings(
     of_index = source is not None and source.scope == "global"
     throughput = source.throughput if source is not None and of_index else table.throughput
     read = budget.max_rcu or read_capacity(throughput, table.billing, growth) * share
-    return Ceilings(write, read, _bound_by(table, budget, write))
+    return Ceilings(write, read, _bound_by(table, budget, write), capacities)
 
 
 def _bound_by(table: Table, budget: Budget, write: dict[str, float]) -> str:

@@ -126,6 +126,8 @@ class Steering:
             return
         self._target = target
         for told in tuple(self._listeners):
+            if self._target is not target:
+                return  # a listener changed it again, and all were told of that one
             told(target)
 
     def _work_out(self) -> Target:

@@ -50,12 +50,12 @@ class Entry:
 class Ruling:
     """What a timetable says: `rate` (None: nothing) until the instant `until` (None: for ever).
 
-    `said` is for people: `20% until 20:00 CET`.
+    `ends` is for people: `until 20:00 CET`, or nothing.
     """
 
     rate: Rate | None
     until: float | None
-    said: str
+    ends: str
 
 
 class Timetable:
@@ -77,7 +77,7 @@ class Timetable:
         now = bisect_right(marks, instant, key=lambda mark: mark[0]) - 1
         rate = marks[now][1]
         until = next((start for start, other in marks[now + 1 :] if other != rate), None)
-        return Ruling(rate, until, self._say(rate, instant, until))
+        return Ruling(rate, until, self._say(instant, until))
 
     def _times(self, day: date) -> list[time]:
         """When the rate may change on that day."""
@@ -129,17 +129,16 @@ class Timetable:
                 low = middle + 1
         return float(low)
 
-    def _say(self, rate: Rate | None, instant: float, until: float | None) -> str:
-        said = "the budget of the options" if rate is None else str(rate)
+    def _say(self, instant: float, until: float | None) -> str:
         if until is None:
-            return said
+            return ""
         end = self._local(until)
         if end.tzinfo is None:
             end = end.astimezone()
         near = until - instant < timedelta(hours=24).total_seconds()
         day = "" if near else f"{DAYS[end.weekday()]} "
         name = end.tzname() or ""
-        return f"{said} until {day}{end:%H:%M} {f'UTC{name}' if name[:1] in '+-' else name}".rstrip()
+        return f"until {day}{end:%H:%M} {f'UTC{name}' if name[:1] in '+-' else name}".rstrip()
 
 
 def find_zone(name: str | None) -> ZoneInfo | None:

@@ -98,7 +98,7 @@ class Workers:
             batch.page.counts.conflicts += touched
             took = (item for place, item in enumerate(batch.items) if place not in reply.errors)
             batch.page.notes.extend(("conflict", item) for item in took)
-        context.emit(BatchWritten(batch.page.segment, touched, wcu, latency))
+        context.emit(BatchWritten(batch.page.segment, touched, wcu, latency, reply.consumed))
         if reply.errors:
             await self._partly(batch, reply)
 

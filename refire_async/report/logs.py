@@ -16,6 +16,8 @@ import orjson
 import structlog
 
 from refire_async.events import (
+    AdviceBack,
+    AdviceMissing,
     BudgetChanged,
     Event,
     ItemFailed,
@@ -132,6 +134,8 @@ class EventLog:
             Resumed: self._resumed,
             Waiting: self._waiting,
             Recovered: self._recovered,
+            AdviceMissing: self._advice_missing,
+            AdviceBack: self._advice_back,
             ProcessReplaced: self._process_replaced,
             Stopping: self._stopping,
             RunEnded: self._run_ended,
@@ -246,6 +250,12 @@ class EventLog:
 
     def _recovered(self, event: Recovered) -> None:
         self._logger.info("run.recovered", after_s=round(event.after_s, 1))
+
+    def _advice_missing(self, event: AdviceMissing) -> None:
+        self._logger.warning("advice.missing", topic=event.topic, why=event.why, hint=event.instead)
+
+    def _advice_back(self, event: AdviceBack) -> None:
+        self._logger.info("advice.back", topic=event.topic)
 
     def _process_replaced(self, event: ProcessReplaced) -> None:
         self._logger.warning(

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from refire_async.events import (
+    AdviceBack,
+    AdviceMissing,
     BatchWritten,
     BudgetChanged,
     Event,
@@ -119,6 +121,8 @@ class RunStats:
             Paused: self._is_paused,
             Resumed: self._is_resumed,
             Waiting: self._is_waiting,
+            AdviceMissing: self._ignore,
+            AdviceBack: self._ignore,
             ProcessReplaced: self._ignore,
             Stopping: self._is_stopping,
             RunEnded: self._run_ended,

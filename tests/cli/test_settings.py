@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from refire_async.settings import Budget, Choice, Connection, ResumeSettings, RunSettings, Tuning
+from refire_async.settings import Budget, Choice, Connection, Pace, ResumeSettings, RunSettings, Tuning
 from tests.cli.conftest import Ended, FakeEngine
 
 
@@ -51,6 +51,7 @@ EVERYTHING = RunSettings(
     marker="stamp",
     marker_attribute="refired by",
     budget=Budget(wcu_percent=12.5, max_wcu=500.0, max_rcu=1000.0, max_rate=0.5),
+    pace=Pace("08:00,20% Sat-Sun,pause", "Europe/Berlin", 12.5),
     tuning=Tuning(segments=64, workers=7, writer="update", give_up_after_s=5400),
     max_items=10,
     run_id="fix-1",
@@ -77,6 +78,9 @@ OPTIONS = {
     "--max-wcu": "500",
     "--max-rcu": "1e3",
     "--max-rate": "0.5",
+    "--rate": "08:00,20% Sat-Sun,pause",
+    "--rate-timezone": "Europe/Berlin",
+    "--headroom": "12.5%",
     "--segments": "64",
     "--workers": "7",
     "--writer": "update",
@@ -162,7 +166,7 @@ def test_resume(refire: Callable[..., Ended], fake_engine: FakeEngine, tmp_path:
     checkpoint = tmp_path / "x.refire"
     checkpoint.touch()
     arguments = ("--checkpoint", str(checkpoint), "--wcu-percent", "40", "--region", "eu-west-1")
-    patient = ("--give-up-after", "90s")
+    patient = ("--give-up-after", "90s", "--rate", "3000")
     ended = refire(
         "resume", *arguments, "--workers", "3", "--max-items", "5", "--ignore", "stream-disabled", *patient
     )
@@ -172,6 +176,7 @@ def test_resume(refire: Callable[..., Ended], fake_engine: FakeEngine, tmp_path:
             checkpoint,
             connection=Connection("eu-west-1"),
             budget=Budget(wcu_percent=40),
+            pace=Pace("3000"),
             tuning=Tuning(workers=3, give_up_after_s=90),
             max_items=5,
             ignore=frozenset(("stream-disabled",)),

@@ -62,5 +62,6 @@ class Runs:
 
 
 @pytest.fixture
-def runs(tmp_path: Path) -> Runs:
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runs:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     return Runs(tmp_path / "run.refire")

@@ -1,0 +1,119 @@
+"""`refire rate`: see or change how fast a run is while it works."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from refire_async.cli import options
+from refire_async.cli.boundary import print_result
+from refire_async.cli.help import Command
+from refire_async.cli.params import ExistingFile, RunId, Word
+from refire_async.cli.resume import locate
+from refire_async.errors import UsageError
+
+_VALUES = "3000 (write units a second), 50%, pause, resume or auto (as the options say)"
+_RUN_ID = RunId("refire status lists the runs")
+
+
+@click.command(
+    "rate",
+    cls=Command,
+    unexpected="give one run and one rate",
+    examples=(
+        ("Half of the table's capacity, from now on", "refire rate 20260131T120000-3f2a 50%"),
+        (
+            "Hold a run for a moment (and go on with resume)",
+            "refire rate 20260131T120000-3f2a pause",
+        ),
+    ),
+)
+@click.argument(
+    "run_id",
+    metavar="[RUN_ID]",
+    required=False,
+    type=Word("ID", r"\S+", "the id of a run", "see refire status"),
+)
+@click.argument("value", metavar="[VALUE]", required=False)
+@options.option(
+    "Run",
+    "--checkpoint",
+    ExistingFile("FILE"),
+    "The run's checkpoint instead of RUN_ID: refire rate --checkpoint FILE 50%.",
+)
+@options.json_output
+@click.pass_context
+def command(ctx: click.Context, /, **given: Any) -> int:
+    """See or change how fast a run is while it works.
+
+    VALUE is 3000 (write units a second), 50% (of the table's capacity), pause, resume, or auto: back to what the
+    options and the timetable of the run say. Without VALUE it tells what holds.
+    """
+    run_id, value, checkpoint = given["run_id"], given["value"], given["checkpoint"]
+    if checkpoint is not None and value is None:
+        run_id, value = None, run_id  # with a checkpoint, one word is the rate
+    if run_id is None and checkpoint is None:
+        raise UsageError("no run given", "give its RUN_ID or its --checkpoint; refire status lists runs")
+    if run_id is not None:
+        run_id = _RUN_ID.convert(run_id, next(p for p in ctx.command.params if p.name == "run_id"), ctx)
+    if value is not None:
+        _check(value)
+
+    import orjson  # noqa: PLC0415 - not needed to show help
+
+    answer = _ask(locate(run_id, checkpoint), run_id, value)
+    print_result(orjson.dumps(answer).decode() if given["json"] else _text(answer))
+    return 0
+
+
+def _check(value: str) -> None:
+    """Refuse what the run would refuse. Raises UsageError."""
+    from refire_async.pacing.rate import parse_rate  # noqa: PLC0415 - not needed to show help
+
+    if value.lower() in ("resume", "auto"):
+        return
+    try:
+        parse_rate(value)
+    except UsageError as error:
+        raise UsageError(f"VALUE {error.message}", f"give {_VALUES}") from None
+
+
+def _ask(checkpoint: Path, run_id: str | None, value: str | None) -> dict[str, Any]:
+    """What the run answers. Raises UsageError where none is at work, or it does not answer."""
+    from refire_async.checkpoint import catalog  # noqa: PLC0415 - brings SQLite
+    from refire_async.checkpoint.lock import locked  # noqa: PLC0415
+    from refire_async.control import address, client, protocol  # noqa: PLC0415 - bring orjson
+    from refire_async.errors import CheckpointRefusedError  # noqa: PLC0415
+
+    name = run_id or catalog.describe(checkpoint).run_id
+    try:
+        return client.ask(checkpoint, "rate", {} if value is None else {"value": value})
+    except protocol.RefusedVerbError as error:
+        raise UsageError(f"run {name} refuses: {error}", f"give {_VALUES}") from None
+    except protocol.ProtocolError as error:
+        raise UsageError(
+            f"run {name} does not understand: {error}", "use the refire that it was started with"
+        ) from None
+    except client.UnreachedError as error:
+        why = str(error)
+    try:
+        with locked(checkpoint):
+            for path in address.addresses(checkpoint):
+                address.remove(path)  # of a process that died
+    except CheckpointRefusedError:
+        raise UsageError(f"run {name} is at work but cannot be reached: {why}", "try again") from None
+    if catalog.describe(checkpoint).status == "complete":
+        raise UsageError(f"run {name} is complete", "begin a new one with refire run")
+    raise UsageError(f"run {name} is not at work", f"go on with it: refire resume {name}")
+
+
+def _text(answer: dict[str, Any]) -> str:
+    from refire_async.report.text import units  # noqa: PLC0415
+
+    if answer["paused"]:
+        return f"Run {answer['run_id']} is paused: {answer['why']}"
+    items = "" if answer["max_rate"] is None else f", {units(answer['max_rate'])} items/s at most"
+    return (
+        f"Run {answer['run_id']}: {units(answer['wcu'])} WCU/s, {units(answer['rcu'])} RCU/s{items}: "
+        f"{answer['why']}"
+    )

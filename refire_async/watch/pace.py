@@ -1,0 +1,57 @@
+"""Puts together who says how fast a sitting may be, beside its table: timetable, operator, live traffic."""
+
+import time
+from functools import partial
+from pathlib import Path
+
+from refire_async.events import Emit, fan_out
+from refire_async.pacing.orders import Orders, obey
+from refire_async.pacing.steering import Steering
+from refire_async.pacing.timetable import Timetable, find_zone, parse_timetable
+from refire_async.settings import Pace
+from refire_async.watch.beside import Watcher
+from refire_async.watch.headroom import Headroom
+from refire_async.watch.orders import answer_operator, follow_timetable, rate_verb
+from refire_async.wire.services import Services
+
+
+def read_timetable(pace: Pace) -> Timetable | None:
+    """The timetable that the user wrote, if there is one. Raises UsageError."""
+    return None if pace.rate is None else parse_timetable(pace.rate, find_zone(pace.timezone))
+
+
+def begin_orders(steering: Steering, timetable: Timetable | None) -> Orders:
+    """Orders that `steering` obeys: the timetable's as of now, else the budget that it was made with."""
+    orders = Orders(steering.budget, obey(steering))
+    if timetable is not None:
+        orders.timetable(timetable.at(time.time()))
+    return orders
+
+
+def watch_orders(
+    orders: Orders,
+    timetable: Timetable | None,
+    steering: Steering,
+    *,
+    run_id: str,
+    checkpoint: str,
+    emit: Emit,
+) -> list[Watcher]:
+    """Those who bring orders. A dry run has no `checkpoint` (""), and nobody could find it."""
+    watchers: list[Watcher] = []
+    if timetable is not None:
+        watchers.append(partial(follow_timetable, timetable, orders))
+    if checkpoint:
+        verbs = {"rate": rate_verb(run_id, orders, steering)}
+        watchers.append(partial(answer_operator, Path(checkpoint), verbs, emit))
+    return watchers
+
+
+def watch_headroom(
+    percent: float | None, steering: Steering, services: Services, emit: Emit
+) -> tuple[Emit, list[Watcher]]:
+    """Who gives way to live traffic, if somebody is to, and the emit that tells it what the run consumes."""
+    if percent is None:
+        return emit, []
+    headroom = Headroom(percent / 100.0, steering, services, emit)
+    return fan_out(emit, headroom.handle), [headroom.watch]
