@@ -43,7 +43,7 @@ def http(operation: str, body: object) -> bytes:
     """A whole request."""
     content = orjson.dumps(body)
     head = (
-        "POST / HTTP/1.1\r\nHost: sandbox\r\nContent-Type: application/x-amz-json-1.0\r\n"
+        "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-amz-json-1.0\r\n"
         f"X-Amz-Target: DynamoDB_20120810.{operation}\r\nX-Amz-Date: 20260101T000000Z\r\n"
         "Authorization: AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20260101/us-east-1/dynamodb/aws4_request, "
         f"SignedHeaders=host;x-amz-date;x-amz-target, Signature={'0' * 64}\r\nContent-Length: {len(content)}\r\n\r\n"

@@ -14,7 +14,7 @@ import orjson
 from refire_async.sandbox.admin import ADMIN_PATH, Admin
 from refire_async.sandbox.capacity.settings import CapacitySettings
 from refire_async.sandbox.chaos import Call, Chaos
-from refire_async.sandbox.config import SandboxConfig
+from refire_async.sandbox.config import SandboxConfig, is_loopback
 from refire_async.sandbox.database import Database, Session
 from refire_async.sandbox.errors import (
     ServiceError,
@@ -29,6 +29,7 @@ from refire_async.sandbox.latency import parse_latency
 from refire_async.sandbox.operations import OPERATION_NAMES, OPERATIONS, Operation
 from refire_async.sandbox.responses import error_response
 from refire_async.sandbox.tables import load_tables
+from refire_async.sandbox.visitors import Visitors
 
 _SCOPE = re.compile(r"Credential=[^/,\s]+/[0-9]{8}/([a-z0-9-]{1,40})/[a-z0-9-]+/aws4_request")
 _MAX_SESSIONS = 64
@@ -38,7 +39,12 @@ _GZIP_FROM_BYTES = 1024
 class Server:
     """Answers the requests of one sandbox. Called for one request at a time, so every request is atomic."""
 
-    def __init__(self, database: Database, chaos: Chaos, *, gzip: bool = False) -> None:
+    def __init__(
+        self, database: Database, chaos: Chaos, *, gzip: bool = False, host: str = "127.0.0.1"
+    ) -> None:
+        """`host` is where it listens: on this machine alone only requests that are meant for it are answered."""
+        self._visitors = Visitors(host)
+        self._guards_all = is_loopback(host)
         self._database = database
         self._chaos = chaos
         self._gzip = gzip
@@ -48,7 +54,11 @@ class Server:
     def handle(self, request: Request) -> Response:
         """Answer a request; never raises."""
         try:
-            if request.target.startswith(ADMIN_PATH):
+            is_admin = request.target.startswith(ADMIN_PATH)
+            host = request.headers.get("host")
+            if (self._guards_all or is_admin) and not self._visitors.may_enter(host):
+                return _not_here(host)
+            if is_admin:
                 return self._admin.handle(request)
             response = self._answer(request)
         except ServiceError as error:
@@ -96,6 +106,11 @@ class Server:
         return session
 
 
+def _not_here(host: str | None) -> Response:
+    said = f"This sandbox answers requests for 127.0.0.1 and localhost, not for {host}."
+    return Response(403, orjson.dumps({"__type": "com.refire.sandbox#ForeignHost", "message": said}))
+
+
 def _execute(operation: Operation, session: Session, parameters: Any) -> bytes:
     return orjson.dumps(operation(session, parameters))
 
@@ -120,4 +135,4 @@ def build_handler(config: SandboxConfig) -> Handler:
     chaos = Chaos(database, latency=latency, seed=config.seed)
     if config.faults is not None:
         chaos.install(parse_faults(config.faults, operations=OPERATION_NAMES, default_seed=config.seed))
-    return Server(database, chaos, gzip=config.gzip).handle
+    return Server(database, chaos, gzip=config.gzip, host=config.host).handle

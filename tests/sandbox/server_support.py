@@ -143,7 +143,7 @@ def direct(*tables: dict[str, Any], **database: Any) -> Direct:
 def request_bytes(operation: str, body: bytes, *, headers: str = "", service: str = "DynamoDB") -> bytes:
     """A whole HTTP request as a client would send it."""
     head = (
-        f"POST / HTTP/1.1\r\nHost: sandbox\r\nX-Amz-Target: {service}_20120810.{operation}\r\n"
+        f"POST / HTTP/1.1\r\nHost: localhost\r\nX-Amz-Target: {service}_20120810.{operation}\r\n"
         f"Authorization: {AUTHORIZATION}\r\nContent-Length: {len(body)}\r\n{headers}\r\n"
     )
     return head.encode() + body

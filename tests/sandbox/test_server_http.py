@@ -74,7 +74,7 @@ def test_expect_continue(sandbox_url: str) -> None:
 def test_chunked_bodies_and_connection_close(sandbox_url: str) -> None:
     """A body without a length is read; Connection: close is honoured."""
     head = (
-        "POST / HTTP/1.1\r\nHost: x\r\nX-Amz-Target: DynamoDB_20120810.ListTables\r\nConnection: close\r\n"
+        "POST / HTTP/1.1\r\nHost: localhost\r\nX-Amz-Target: DynamoDB_20120810.ListTables\r\nConnection: close\r\n"
         f"Authorization: {AUTHORIZATION}\r\nTransfer-Encoding: chunked\r\n\r\n"
     )
     with Wire(sandbox_url) as wire:
