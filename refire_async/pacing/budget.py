@@ -17,6 +17,14 @@ LEARN = 0.1
 """Weight of the newest batch in the learned ratio of consumed to estimated units."""
 
 
+START_DEBT_S = 0.15
+"""Seconds of budget that a part owes when it begins.
+
+A table whose capacity is no more than the budget, and that has saved up nothing, refuses the first burst of a full
+bucket and every jitter of the network after it. So much of its capacity left unused once is slack for both.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Reservation:
     """Units granted for a batch of `items`: the estimate that it came from, and the grant by resource."""
@@ -60,6 +68,11 @@ class WriteBudget:
         self._max_rate = max_rate
         self._items = Limiter(max_rate) if max_rate is not None else None
         self._share = 1.0
+
+    def start(self) -> None:
+        """The first reservations wait a moment, so that the first second sees no burst on top of the rate."""
+        for resource in self._resources.values():
+            resource.limiter.settle(0.0, resource.limiter.rate * START_DEBT_S)
 
     def set_share(self, share: float) -> None:
         """Use only `share` (0 to 1, above 0) of everything: others use the rest."""

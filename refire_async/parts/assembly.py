@@ -98,6 +98,7 @@ def make_context(
     for spent in (write_budget, read_budget):
         spent.follow(target)
         spent.set_share(part.share)
+    write_budget.start()
     return Context(
         spec=spec,
         source=make_source(data, table, spec),

@@ -54,12 +54,19 @@ class Workers:
         self._queue = queue
         self._readers = readers
         self._totals = context.journal.totals
+        # `fast_acquire`: an uncontended lock must not cost a trip around the loop per batch.
+        self._gate = anyio.Lock(fast_acquire=True)
 
     async def work(self) -> None:
         """Write batches until there are no more or the run stops."""
-        while (batch := await self._queue.take()) is not None:
+        while True:
+            async with self._gate:
+                taken = await self._take()
+            if taken is None:
+                return
+            batch, reservation = taken
             try:
-                await self._write(batch)
+                await self._write(batch, reservation)
                 if points.reached is not None:
                     points.reached("batch-counted")
             finally:
@@ -67,15 +74,31 @@ class Workers:
             if batch.page.done:
                 self._readers.settled(batch.page)
 
-    async def _write(self, batch: Batch) -> None:
+    async def _take(self) -> tuple[Batch, Reservation] | None:
+        """The next batch, and the budget's leave to send it; None if there is no more to do, or the run stops first.
+
+        One worker at a time waits here, so that lanes are served in turn, and a lane's pace is kept, at the moment
+        of sending: batches that wait for the budget in the hands of many workers would be one FIFO again.
+        """
+        batch = await self._queue.take()
+        if batch is None:
+            return None
+        budget = self._context.write_budget
+        estimate = len(batch.items) * batch.page.item_units
+        reservation = await self._context.unless_stopped(budget.reserve(estimate, len(batch.items)))
+        if reservation is not None and not self._queue.stopped:
+            if points.reached is not None:
+                points.reached("batch-ready")
+            return batch, reservation
+        if reservation is not None:
+            budget.release(reservation)
+        self._queue.put_back(batch)
+        self._queue.done()
+        return None
+
+    async def _write(self, batch: Batch, reservation: Reservation) -> None:
         """One attempt. Afterwards every item of `batch` is settled or back in its lane."""
         context = self._context
-        reservation = await self._reserve(batch)
-        if reservation is None:
-            self._queue.put_back(batch)
-            return
-        if points.reached is not None:
-            points.reached("batch-ready")
         started = time.perf_counter()
         try:
             reply = await context.writer.write(batch.items)
@@ -101,16 +124,6 @@ class Workers:
         context.emit(BatchWritten(batch.page.segment, touched, wcu, latency, reply.consumed))
         if reply.errors:
             await self._partly(batch, reply)
-
-    async def _reserve(self, batch: Batch) -> Reservation | None:
-        """The budget's leave to send, or None if the run stops first."""
-        budget = self._context.write_budget
-        estimate = len(batch.items) * batch.page.item_units
-        reservation = await self._context.unless_stopped(budget.reserve(estimate, len(batch.items)))
-        if reservation is not None and self._queue.stopped:
-            budget.release(reservation)
-            return None
-        return reservation
 
     def _refused(self, batch: Batch, error: WireError, reservation: Reservation) -> None:
         """The batch failed as a whole."""

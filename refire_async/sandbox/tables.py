@@ -27,7 +27,7 @@ from refire_async.sandbox.shapes import (
 )
 from refire_async.sandbox.store.changes import PUT, commit, plan
 from refire_async.sandbox.store.generated import GeneratedRows
-from refire_async.sandbox.store.generator import SIZE_CLASSES, Generator, Spread, hot_key, uniform, zipf
+from refire_async.sandbox.store.generator import SIZE_CLASSES, Generator, Spread, hot_keys, uniform, zipf
 from refire_async.sandbox.store.keys import BEYOND
 from refire_async.sandbox.store.table import Table
 from refire_async.sandbox.values import MAX_ITEM_BYTES, validate_item
@@ -148,11 +148,12 @@ def _spread(generate: Mapping[str, Any], count: int, *, composite: bool) -> Spre
     kind, value = _single_member(skew, "Skew", '"uniform", {"Zipf": 1.1} or {"HotKey": 0.3}')
     if kind == "Zipf" and _is_number(value) and 0 < value <= 5:
         return zipf(count, keys, float(value))
-    if kind == "HotKey" and _is_number(value) and 0 < value < 1 and keys > 1:
-        return hot_key(count, keys, float(value))
+    shares = value if kind == "HotKey" and isinstance(value, list) else [value]
+    if kind == "HotKey" and len(shares) < keys and _are_shares(shares):
+        return hot_keys(count, keys, [float(share) for share in shares])
     raise ValueError(
-        "Generate.Skew: Zipf takes an exponent above 0 and up to 5, HotKey a share between 0 and 1 "
-        "and at least two hash keys"
+        "Generate.Skew: Zipf takes an exponent above 0 and up to 5, HotKey a share or a list of shares that are "
+        "together between 0 and 1, and more hash keys than shares"
     )
 
 
@@ -185,6 +186,11 @@ def _single_member(value: Any, member: str, forms: str) -> tuple[str, Any]:
     if not isinstance(value, dict) or len(value) != 1:
         raise ValueError(f"Generate.{member} is not understood; write {forms}")
     return next(iter(value.items()))
+
+
+def _are_shares(values: list[Any]) -> bool:
+    numbers = values and all(_is_number(value) and value > 0 for value in values)
+    return bool(numbers) and sum(values) < 1
 
 
 def _is_number(value: Any) -> bool:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from refire_async.sandbox.store.generated import GeneratedRows
-from refire_async.sandbox.store.generator import Generator, hot_key, uniform, zipf
+from refire_async.sandbox.store.generator import Generator, hot_keys, uniform, zipf
 from refire_async.sandbox.store.keys import HASH_SPACE, KeySchema, OrderKey
 from refire_async.sandbox.store.rows import MemoryRows, Row, Rows
 from refire_async.sandbox.values import item_size
@@ -162,7 +162,7 @@ def test_generated_rows_have_the_sizes_that_were_asked_for(types: tuple[str, str
 )
 def test_spreads_give_every_item_to_one_key(count: int, keys: int, share: float, exponent: float) -> None:
     """Whatever the skew, the keys' items are consecutive, cover all numbers, and `key_of` finds them again."""
-    for spread in (uniform(count, keys), hot_key(count, keys, share), zipf(count, keys, exponent)):
+    for spread in (uniform(count, keys), hot_keys(count, keys, [share]), zipf(count, keys, exponent)):
         firsts = [spread.first(key) for key in range(keys + 1)]
         assert firsts[0] == 0
         assert firsts[-1] == count
@@ -174,9 +174,17 @@ def test_spreads_give_every_item_to_one_key(count: int, keys: int, share: float,
 
 def test_a_hot_key_has_its_share() -> None:
     """`HotKey: 0.3` puts 30% of the items on one hash key, and the others have equal parts."""
-    spread = hot_key(100_000, 1001, 0.3)
+    spread = hot_keys(100_000, 1001, [0.3])
     assert spread.first(1) == 30_000
     assert {spread.first(key + 1) - spread.first(key) for key in range(1, 1001)} == {70}
+
+
+def test_several_hot_keys_have_their_shares() -> None:
+    """Each of the first keys has its own share; the others have equal parts of the rest."""
+    spread = hot_keys(100_000, 1003, [0.2, 0.1, 0.4])
+    sizes = [spread.first(key + 1) - spread.first(key) for key in range(1003)]
+    assert sizes[:3] == [20_000, 10_000, 40_000]
+    assert set(sizes[3:]) == {30}
 
 
 def test_zipf_follows_its_law() -> None:

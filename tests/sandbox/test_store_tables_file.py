@@ -118,6 +118,7 @@ def test_skew_spreads_items_over_hash_keys() -> None:
     hot, *others = counts(Skew={"HotKey": 0.3})
     assert hot == 900
     assert set(others) == {72, 73}
+    assert counts(Skew={"HotKey": [0.3, 0.1]})[:2] == [900, 300]
     ranked = counts(Skew={"Zipf": 1.0})
     assert sum(ranked) == 3000
     assert ranked[0] / ranked[9] == pytest.approx(7.6, rel=0.15)
@@ -203,6 +204,14 @@ BASE: dict[str, Any] = {"TableName": "orders", **COMPOSITE, "BillingMode": "PAY_
         ),
         (
             {**BASE, "Generate": {"Count": 5, "Skew": {"HotKey": 2}}},
+            "table orders: Generate.Skew: Zipf takes",
+        ),
+        (
+            {**BASE, "Generate": {"Count": 5, "Skew": {"HotKey": [0.5, 0.5]}}},
+            "table orders: Generate.Skew: Zipf takes",
+        ),
+        (
+            {**BASE, "Generate": {"Count": 5, "HashKeys": 2, "Skew": {"HotKey": [0.1, 0.1]}}},
             "table orders: Generate.Skew: Zipf takes",
         ),
         (

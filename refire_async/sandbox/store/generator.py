@@ -11,6 +11,7 @@ import random
 from base64 import b64decode, b64encode
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate
 from typing import Any
 
 import orjson
@@ -51,13 +52,17 @@ def uniform(count: int, keys: int) -> Spread:
     return Spread(count, keys, lambda key: key * count // keys)
 
 
-def hot_key(count: int, keys: int, share: float) -> Spread:
-    """The first hash key has this share of all items, the others share the rest evenly."""
-    hot = round(count * share)
-    rest = count - hot
+def hot_keys(count: int, keys: int, shares: Sequence[float]) -> Spread:
+    """The first hash keys have these shares of all items, the others share the rest evenly.
+
+    Neighbours among the first ones stand far apart in the hash space (see Generator): in different partitions.
+    """
+    starts = [0, *(round(count * part) for part in accumulate(shares))]
+    hot, others = len(shares), keys - len(shares)
+    rest = count - starts[-1]
 
     def first(key: int) -> int:
-        return 0 if key == 0 else hot + (key - 1) * rest // (keys - 1)
+        return starts[key] if key < hot else starts[-1] + (key - hot) * rest // others
 
     return Spread(count, keys, first)
 
