@@ -1,0 +1,115 @@
+"""`python -m tests.evidence [--minutes 20] [--seed N] [--json FILE]`: evidence that the promises hold, in figures.
+
+Cases are drawn one after the other, from seed N on: a table, a selection, a marker, a writer; kills at named points
+and at random moments; faults; an application that writes to the same table. Each is run with the real command line
+until it is complete, then its whole stream is replayed. Exit code 1 if a promise was broken: the seed is named, and
+the case's checkpoint, logs and stream are kept. `--seed N --cases 1` does one case again (the same plan; moments
+differ).
+"""
+
+import argparse
+import contextlib
+import json
+import random
+import sys
+import tempfile
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from refire_async.sandbox.config import SandboxConfig
+from refire_async.sandbox.process import SandboxProcess
+from tests.evidence.arena import carry_out
+from tests.evidence.case import draw_case
+from tests.evidence.figures import MUST_BE_ZERO, Figures, try_bad_inputs
+from tests.support.backends import connected
+
+
+class Gathering:
+    """Cases from a seed on, a few at a time, each job with a sandbox of its own."""
+
+    def __init__(self, seed: int, folder: Path, *, seconds: float, cases: int | None, loud: bool) -> None:
+        self.figures = Figures()
+        self._next = seed
+        self._folder = folder
+        self._deadline = time.monotonic() + seconds
+        self._started = time.monotonic()
+        self._cases = cases
+        self._loud = loud
+        self._lock = threading.Lock()
+
+    def run(self, jobs: int) -> Figures:
+        """Gather until the time is over or the cases are done."""
+        with ThreadPoolExecutor(jobs) as pool:
+            for ended in [pool.submit(self._work) for _ in range(jobs)]:
+                ended.result()
+        return self.figures
+
+    def _take(self) -> int | None:
+        with self._lock:
+            if time.monotonic() > self._deadline or self._cases == 0:
+                return None
+            if self._cases is not None:
+                self._cases -= 1
+            self._next += 1
+            return self._next - 1
+
+    def _work(self) -> None:
+        with SandboxProcess(SandboxConfig()) as sandbox, connected("sandbox", sandbox.url) as backend:
+            while (seed := self._take()) is not None:
+                report = carry_out(backend, self._folder, draw_case(seed), keep=True)
+                with self._lock:
+                    self.figures.add(report)
+                    self._tell(report.passed, seed)
+
+    def _tell(self, passed: bool, seed: int) -> None:
+        if not self._loud:
+            return
+        minutes, seconds = divmod(int(time.monotonic() - self._started), 60)
+        end = "\r" if sys.stderr.isatty() and passed else "\n"
+        sys.stderr.write(f"{minutes:02}:{seconds:02}  {self.figures.line()}{end}")
+        if not passed:
+            sys.stderr.write(f"seed {seed} broke a promise; see {self._folder / f'case-{seed}'}\n")
+        sys.stderr.flush()
+
+
+def gather(
+    *, minutes: float, seed: int, folder: Path, jobs: int, cases: int | None = None, loud: bool = False
+) -> Figures:
+    """Cases for some minutes (or this many), `jobs` at a time. What failed stays in `folder`."""
+    return Gathering(seed, folder, seconds=minutes * 60, cases=cases, loud=loud).run(jobs)
+
+
+def main() -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(prog="python -m tests.evidence", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=20.0, help="how long (default 20)")
+    parser.add_argument("--seed", type=int, default=None, help="the first case; drawn if left out")
+    parser.add_argument("--cases", type=int, default=None, help="end after this many cases")
+    parser.add_argument("--jobs", type=int, default=2, help="cases at a time (default 2)")
+    parser.add_argument("--json", type=Path, default=None, metavar="FILE", help="write the figures there too")
+    parser.add_argument("--keep", type=Path, default=None, metavar="DIR", help="where failing cases are kept")
+    given = parser.parse_args()
+    seed = random.SystemRandom().randrange(10**9) if given.seed is None else given.seed
+    folder = given.keep or Path(tempfile.mkdtemp(prefix="refire-evidence-"))
+    sys.stderr.write(f"from seed {seed}\n")
+    figures = gather(
+        minutes=given.minutes, seed=seed, folder=folder, jobs=given.jobs, cases=given.cases, loud=True
+    )
+    try_bad_inputs(figures)
+    told = {"seed": seed, "minutes": given.minutes, **figures.to_json()}
+    sys.stdout.write(json.dumps(told, indent=1) + "\n")
+    if given.json is not None:
+        given.json.write_text(json.dumps(told, indent=1) + "\n")
+    for violation in figures.violations[:50]:
+        sys.stderr.write(f"{violation}\n")
+    failed = any(figures.broken[name] for name in MUST_BE_ZERO) or not figures.cases
+    if not failed:
+        with contextlib.suppress(OSError):
+            folder.rmdir()  # empty: nothing was kept
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,108 @@
+"""What was tried and what came of it, summed up over cases: the figures that the README quotes."""
+
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.cli.test_bad_input import BAD
+from tests.evidence.arena import Report
+from tests.support.cli import CODE
+
+MUST_BE_ZERO = ("missing", "doubled", "lost_updates", "brought_back", "other_violations")
+
+
+@dataclass(slots=True)
+class Figures:
+    """Sums. `violations` names each broken promise with the seed of its case."""
+
+    cases: int = 0
+    sittings: int = 0
+    kills: Counter[str] = field(default_factory=Counter)
+    faults: Counter[str] = field(default_factory=Counter)
+    writes: Counter[str] = field(default_factory=Counter)
+    bad_inputs: int = 0
+    items: int = 0
+    records: int = 0
+    touches: int = 0
+    taken_back: int = 0
+    broken: Counter[str] = field(default_factory=Counter)
+    violations: list[str] = field(default_factory=list)
+
+    def add(self, report: Report) -> None:
+        """One more case."""
+        verdict = report.verdict
+        self.cases += 1
+        self.sittings += report.sittings
+        self.kills.update(_kind_of_kill(kill) for kill in report.kills)
+        self.faults.update(report.faults)
+        self.writes.update(report.writes)
+        self.items += verdict.items
+        self.records += verdict.records
+        self.touches += verdict.touches
+        self.taken_back += verdict.taken_back
+        found = (verdict.missing, verdict.doubled, verdict.lost, verdict.revived, verdict.other)
+        self.broken.update({name: len(texts) for name, texts in zip(MUST_BE_ZERO, found, strict=True)})
+        self.violations += [f"seed {report.case.seed}: {text}" for text in verdict.violations]
+
+    def line(self) -> str:
+        """One line of progress."""
+        return (
+            f"cases {self.cases:,}  kills {self.kills.total():,}  faults {self.faults.total():,}  "
+            f"other writes {self.writes.total():,}  items {self.items:,}  violations {len(self.violations):,}"
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """All figures as plain values."""
+        return {
+            "cases": self.cases,
+            "sittings": self.sittings,
+            "kills_tried": self.kills.total(),
+            "faults_injected": self.faults.total(),
+            "writes_by_others": self.writes.total(),
+            "bad_inputs_tried": self.bad_inputs,
+            "items_checked": self.items,
+            "stream_records_checked": self.records,
+            "touches": self.touches,
+            **{name: self.broken[name] for name in MUST_BE_ZERO},
+            "second_touches_of_markers_taken_back": self.taken_back,
+            "kills": dict(sorted(self.kills.items())),
+            "faults": dict(sorted(self.faults.items())),
+            "writes": dict(sorted(self.writes.items())),
+        }
+
+
+def _kind_of_kill(kill: str) -> str:
+    return "at a random moment" if " after " in kill else kill.partition(":")[0]
+
+
+def try_bad_inputs(figures: Figures) -> None:
+    """Give the real program every bad input of the tests' table: one line, exit code 2, nothing else."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, (arguments, variables, _hint) in BAD.items():
+            environment = {
+                "PATH": "/usr/bin:/bin",
+                "HOME": folder,
+                "XDG_STATE_HOME": folder,
+                "PYTHONPATH": str(CODE),
+                "AWS_EC2_METADATA_DISABLED": "true",
+                **variables,
+            }
+            command = [sys.executable, "-m", "refire_async", *arguments]
+            ended = subprocess.run(
+                command,
+                env=environment,
+                cwd=Path(folder),
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+            figures.bad_inputs += 1
+            if ended.returncode != 2 or ended.stdout or len(ended.stderr.splitlines()) != 1:
+                figures.broken["other_violations"] += 1
+                figures.violations.append(f"bad input '{name}': {ended.returncode} {ended.stderr[:500]}")

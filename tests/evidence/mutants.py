@@ -1,0 +1,123 @@
+"""Programs that break one promise each, to see that the judge notices: `python mutants.py NAME refire-arguments…`.
+
+Each is `refire` with one thing taken out of it, but for `naive`, which is the usual script: read all, put all back.
+"""
+
+import json
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+Mutation = Callable[[], None]
+
+PAUSE_S = 0.008
+"""How long the naive script takes over an item, as if it did some work: others write meanwhile."""
+
+
+def forgetful() -> None:
+    """A resume that does not look into the ledger: what was open at a crash is never written."""
+    from refire_async.checkpoint.store import Store
+
+    whole = Store.progress
+    Store.progress = lambda self, segments: replace(whole(self, segments), pages=[])  # type: ignore[method-assign]
+
+
+def careless() -> None:
+    """A resume that writes what is in the ledger whatever has become of it."""
+    from refire_async.pipeline import readers
+
+    def take_all(spec: Any, page: Any, found: dict[tuple[object, ...], Any]) -> None:
+        page.counts.vanished += len(page.items) - len(found)
+        page.items = list(found.values())
+
+    readers.sort_found = take_all
+
+
+def overconfident() -> None:
+    """Takes a lost answer for a write that was not applied, and a failed condition after it for another writer's."""
+    from refire_async.wire import errors, failures
+
+    for name, disposition in errors._BY_NAME.items():
+        if disposition is errors.Disposition.UNKNOWN:
+            errors._BY_NAME[name] = errors.Disposition.RETRY
+    for code, (disposition, *words) in failures._FAILURES.items():
+        if disposition is errors.Disposition.UNKNOWN:
+            failures._FAILURES[code] = (errors.Disposition.RETRY, *words)  # type: ignore[assignment]
+
+
+def hasty() -> None:
+    """Sends the writes of a page before the page is on disk."""
+    from refire_async.checkpoint.journal import Journal
+
+    async def open_at_once(self: Journal, page: Any, digests: Any = None) -> None:
+        self.ledger.open(page)
+
+    Journal.open = open_at_once  # type: ignore[method-assign]
+
+
+MUTATIONS: dict[str, Mutation] = {
+    function.__name__: function for function in (forgetful, careless, overconfident, hasty)
+}
+
+
+def option(arguments: list[str], name: str) -> str:
+    """The value of an option."""
+    return arguments[arguments.index(name) + 1]
+
+
+def put_all_back(arguments: list[str]) -> int:
+    """The usual script: scan all, then put each item back with `revision` one more. Prints a summary that adds up."""
+    url, table = option(arguments, "--endpoint-url"), option(arguments, "--table")
+
+    def ask(operation: str, **request: Any) -> dict[str, Any]:
+        scope = "AKIA/20260101/eu-west-1/dynamodb/aws4_request"
+        headers = {
+            "x-amz-target": f"DynamoDB_20120810.{operation}",
+            "authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0",
+        }
+        body = json.dumps({"TableName": table, **request}).encode()
+        with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=30) as answer:
+            reply = json.load(answer)
+        assert isinstance(reply, dict)
+        return reply
+
+    def pages() -> Iterator[dict[str, Any]]:
+        more: dict[str, Any] = {}
+        while True:
+            page = ask("Scan", **more)
+            yield from page["Items"]
+            if "LastEvaluatedKey" not in page:
+                return
+            more = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+
+    items = list(pages())
+    for item in items:
+        item["revision"] = {"N": str(int(item.get("revision", {"N": "0"})["N"]) + 1)}
+        ask("PutItem", Item=item)
+        time.sleep(PAUSE_S)
+    summary = {"run_id": "the-run", "table": table, "status": "complete", "scanned": len(items)}
+    counts = dict.fromkeys(
+        ("already", "conflicts", "vanished", "expired", "failed", "throttled", "retries"), 0
+    )
+    rest = {"wcu": 0.0, "rcu": 0.0, "seconds": 1.0, "items_per_second": 1.0}
+    told = {**summary, "touched": len(items), **counts, **rest, "checkpoint": None, "failed_keys_file": None}
+    sys.stdout.write(json.dumps(told) + "\n")
+    return 0
+
+
+def main() -> int:
+    """Run the mutant that the first argument names."""
+    name, *arguments = sys.argv[1:]
+    if name == "naive":
+        return put_all_back(arguments)
+    from refire_async import cli
+
+    MUTATIONS[name]()
+    return cli.invoke(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,82 @@
+"""The table that evidence is gathered on, its items, and every way to select some of them."""
+
+import json
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.evidence.judge import BY, COUNT
+from tests.support.tables import Index, Item, Schema
+
+KEYS: tuple[tuple[str, str], ...] = (("pk", "S"), ("sk", "N"))
+INDEXES = (
+    Index("by-day", Schema(("day", "S"))),
+    Index("by-kind", Schema(("kind", "S"), ("sk", "N")), projected=()),
+)
+"""One that does not project the marker, and one that does."""
+
+
+def row(number: int, draw: random.Random) -> Item:
+    """An item. A third have a revision already; half are of kind `a`, half of one customer."""
+    revision: Item = {"revision": {"N": str(draw.randrange(1, 9))}} if draw.random() < 0.33 else {}
+    return {
+        "pk": {"S": "customer-0" if number % 2 else f"customer-{number % 29}"},
+        "sk": {"N": str(number)},
+        "kind": {"S": "a" if number % 4 < 2 else "b"},
+        "day": {"S": f"day-{number % 3}"},
+        "note": {"S": "x" * draw.randrange(200)},
+        "tags": {"SS": ["red", "green"]},
+        COUNT: {"N": "0"},
+        BY: {"S": "start"},
+        **revision,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A selection: the options that ask for it, given all items and a folder, and which items those are.
+
+    Only what is `segmented` can be cut into segments, and so be shared by processes.
+    """
+
+    arguments: Callable[[list[Item], Path], tuple[str, ...]]
+    selects: Callable[[Item], bool]
+    segmented: bool = False
+
+
+def _always(*arguments: str) -> Callable[[list[Item], Path], tuple[str, ...]]:
+    return lambda _rows, _folder: arguments
+
+
+def _is_kind_a(item: Item) -> bool:
+    return item["kind"] == {"S": "a"}
+
+
+def _keys_of_kind_a(rows: list[Item], folder: Path) -> tuple[str, ...]:
+    """A keys file, some of its keys twice."""
+    path = folder / "keys.jsonl"
+    keys = [{name: row[name] for name, _ in KEYS} for row in rows if _is_kind_a(row)]
+    path.write_text("".join(json.dumps(key) + "\n" for key in [*keys, *keys[::7]]))
+    return ("--keys-file", str(path))
+
+
+SELECTIONS: dict[str, Chosen] = {
+    "scan": Chosen(_always(), lambda _item: True, segmented=True),
+    "filtered scan": Chosen(
+        _always("--filter", "#k = :a", "--names", '{"#k": "kind"}', "--values", '{":a": "a"}'),
+        _is_kind_a,
+        segmented=True,
+    ),
+    "query": Chosen(
+        _always("--key-name", "pk", "--key-value", "customer-0"),
+        lambda item: item["pk"] == {"S": "customer-0"},
+    ),
+    "index scan, keys only": Chosen(_always("--index", "by-day"), lambda _item: True, segmented=True),
+    "index scan": Chosen(_always("--index", "by-kind"), lambda _item: True, segmented=True),
+    "index query": Chosen(
+        _always("--index", "by-kind", "--key-name", "kind", "--key-value", "a"), _is_kind_a
+    ),
+    "keys file": Chosen(_keys_of_kind_a, _is_kind_a),
+}
+"""Every way to say what fires again. A new source gets its line here and is killed and raced like the others."""

@@ -1,0 +1,188 @@
+"""An application that works on a table while a run is on, in every way that could go wrong between them.
+
+It increments, counts up the marker itself, replaces whole items (with a marker of its own, without one, or from the
+copy that it took before the run), deletes, puts again what it deleted, and inserts. Every write carries a token;
+what was acknowledged is remembered for the judge.
+"""
+
+import contextlib
+import http.client
+import itertools
+import json
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import Any
+from urllib.parse import urlsplit
+
+from tests.evidence.judge import BY, COUNT, Write
+from tests.support.backends import REGION
+from tests.support.tables import Item, Table
+
+THREADS = 2
+ANSWER_S = 5.0
+NOT_APPLIED = (
+    "ConditionalCheckFailedException",
+    "ProvisionedThroughputExceededException",
+    "ThrottlingException",
+)
+
+MIX = {
+    "increment": 10,
+    "revise": 4,
+    "replace, own marker": 2,
+    "replace, no marker": 1,
+    "replace, old copy": 1,
+    "delete": 2,
+    "put again": 1,
+    "insert": 1,
+}
+"""How often each is done, in proportion."""
+
+
+@dataclass(slots=True)
+class Writers:
+    """Writers at `rate` writes a second in all. `writes` is what they have done so far."""
+
+    table: Table
+    items: Sequence[Item]
+    marker: str
+    rate: float
+    seed: int
+    mix: dict[str, int] = field(default_factory=MIX.copy)
+    writes: list[Write] = field(default_factory=list)
+    done: Counter[str] = field(default_factory=Counter)
+    _deleted: list[Item] = field(default_factory=list)
+    _tokens: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    _stop: threading.Event = field(default_factory=threading.Event)
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """Write for the length of the block. Raises what a writer met."""
+        with ThreadPoolExecutor(THREADS) as pool:
+            tasks = [pool.submit(self._work, random.Random(f"{self.seed}/{n}")) for n in range(THREADS)]
+            try:
+                yield
+            finally:
+                self._stop.set()
+            for task in tasks:
+                task.result()
+
+    def _work(self, draw: random.Random) -> None:
+        client = _Client(self.table)
+        pause_s = THREADS / self.rate
+        due = time.monotonic()
+        with contextlib.closing(client):
+            while not self._stop.is_set():
+                action = draw.choices(list(self.mix), list(self.mix.values()))[0]
+                self._do(client, action, draw)
+                due = max(due + pause_s, time.monotonic() - pause_s)
+                self._stop.wait(max(0.0, due - time.monotonic()))
+
+    def _do(self, client: "_Client", action: str, draw: random.Random) -> None:
+        item = draw.choice(self.items)
+        token = f"{action} {next(self._tokens)}"
+        match action:
+            case "increment" | "revise":
+                attribute = COUNT if action == "increment" else self.marker
+                outcome = client.add(item, attribute, token)
+                write = Write("increment" if action == "increment" else "revise", self._id(item), token)
+            case "delete":
+                outcome = client.delete(item)
+                write = Write("delete", self._id(item), token)
+                if outcome:
+                    self._deleted.append(item)
+            case "put again" if not self._deleted:
+                return
+            case _:
+                condition = (
+                    "attribute_exists(pk)" if action.startswith("replace") else "attribute_not_exists(pk)"
+                )
+                put = self._whole(action, item, token, draw)
+                outcome = client.put(put, condition)
+                write = Write("put", self._id(put), token, put)
+        if outcome is not False:
+            self.writes.append(replace(write, sure=outcome is True))
+            self.done[action] += 1
+
+    def _whole(self, action: str, item: Item, token: str, draw: random.Random) -> Item:
+        """The whole item to put."""
+        put = {**item, BY: {"S": token}, COUNT: {"N": str(draw.randrange(1000, 2000))}}
+        match action:
+            case "insert":
+                put["sk"] = {"N": str(10**6 + draw.randrange(10**9))}
+                put.pop(self.marker, None)
+            case "put again":
+                put = {**self._deleted[-1], BY: {"S": token}}
+                with contextlib.suppress(IndexError):  # the other thread was faster
+                    self._deleted.pop()
+                if draw.random() < 0.5:
+                    put.pop(self.marker, None)
+            case "replace, no marker":
+                put.pop(self.marker, None)
+            case "replace, own marker":
+                number = str(10**4 + draw.randrange(10**9))
+                put[self.marker] = {"N": number} if self.marker == "revision" else {"S": number}
+        return put
+
+    def _id(self, item: Item) -> Any:
+        return self.table.identity(item)
+
+
+class _Client:
+    """One connection. Calls give True (done), False (certainly not done) or None (nobody knows)."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self._connection = http.client.HTTPConnection(urlsplit(table.backend.url).netloc, timeout=ANSWER_S)
+        scope = f"{table.backend.access_key}/20260101/{REGION}/dynamodb/aws4_request"
+        self._headers = {
+            "content-type": "application/x-amz-json-1.0",
+            "authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0",
+        }
+
+    def add(self, item: Item, attribute: str, token: str) -> bool | None:
+        """Count an attribute of an item that is there up."""
+        return self._call(
+            "UpdateItem",
+            Key=self._table.key(item),
+            UpdateExpression="SET #by = :token ADD #attribute :one",
+            ConditionExpression="attribute_exists(pk)",
+            ExpressionAttributeNames={"#attribute": attribute, "#by": BY},
+            ExpressionAttributeValues={":one": {"N": "1"}, ":token": {"S": token}},
+        )
+
+    def put(self, item: Item, condition: str) -> bool | None:
+        """Put a whole item."""
+        return self._call("PutItem", Item=item, ConditionExpression=condition)
+
+    def delete(self, item: Item) -> bool | None:
+        """Delete an item that is there."""
+        return self._call("DeleteItem", Key=self._table.key(item), ConditionExpression="attribute_exists(pk)")
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def _call(self, operation: str, **request: Any) -> bool | None:
+        body = json.dumps({"TableName": self._table.name, **request})
+        headers = {**self._headers, "x-amz-target": f"DynamoDB_20120810.{operation}"}
+        try:
+            self._connection.request("POST", "/", body, headers)
+            answer = self._connection.getresponse()
+            status, content = answer.status, answer.read()
+        except (OSError, http.client.HTTPException):
+            self._connection.close()  # the next request opens it again
+            return None
+        if status == 200:
+            return True
+        if status >= 500:
+            return None
+        kind = json.loads(content)["__type"].rpartition("#")[2]
+        if kind not in NOT_APPLIED:
+            raise AssertionError(f"{operation}: {content.decode()}")
+        return False
