@@ -131,7 +131,8 @@ class Arena:
     def _pace(self) -> tuple[str, ...]:
         """How this sitting works; may differ from sitting to sitting. Slow enough for all kills to find work."""
         case = self._case
-        rate = max(20.0, self._selected / (1.0 + KILL_WITHIN_S * len(case.kills)))
+        by_time = sum(kill.after_s > 0 for kill in case.kills)
+        rate = max(20.0, self._selected / (0.5 + KILL_WITHIN_S * by_time + bool(case.live)))
         return (
             *("--json", "--max-rate", f"{rate:g}", "--writer", case.writer),
             *(("--max-rcu", str(case.max_rcu)) if case.max_rcu else ()),
@@ -169,8 +170,12 @@ class Arena:
         variables = {VARIABLE: f"{kill.point}:{kill.count}"} if kill is not None and kill.point else {}
         known = self._checkpoint.exists()
         child = self._cli.start(*arguments, *self._pace(), env=variables)
-        if kill is not None and not kill.point:
-            self._kill_at_random(child, kill, known=known)
+        if kill is not None and (kill.interrupt or not kill.point):
+            self._wait_for_the_moment(child, kill, known=known)
+            if kill.interrupt and not child.ended:
+                child.signal(signal.SIGINT)
+            if not kill.point:
+                self._kill(child, kill)
         family: set[int] = set()
         while not child.ended:
             family.update(children_of(child.process.pid))
@@ -184,13 +189,15 @@ class Arena:
             self._report.kills += [str(kill)] * deaths
         return result
 
-    def _kill_at_random(self, child: Running, kill: Kill, *, known: bool) -> None:
-        """Kill some time after the work began; one that has ended by then has been too quick."""
+    def _wait_for_the_moment(self, child: Running, kill: Kill, *, known: bool) -> None:
+        """Until some time after the work began; a sitting that has ended by then has been too quick."""
         while not (child.ended or self._has_begun(known=known, child=child)):
             time.sleep(POLL_S)
         until = time.monotonic() + kill.after_s
         while not child.ended and time.monotonic() < until:
             time.sleep(POLL_S)
+
+    def _kill(self, child: Running, kill: Kill) -> None:
         parent, children = child.process.pid, sorted(children_of(child.process.pid))
         victims = children[:1] if kill.victim == "child" and children else [parent]
         if kill.victim == "both":

@@ -58,6 +58,8 @@ class Kill:
     count: int = 1
     after_s: float = 0.0
     victim: Victim = "parent"
+    interrupt: bool = False
+    """Whether it is asked to stop in order before, so that it is killed while it does so."""
 
     def __str__(self) -> str:
         return f"{self.point}:{self.count}" if self.point else f"{self.victim} after {self.after_s:.2f} s"
@@ -143,7 +145,7 @@ def draw_case(seed: int) -> Case:
         writer=draw.choice(["partiql", "partiql", "update"]),
         segments=segments,
         processes=processes,
-        max_rcu=draw.choice([None, 8, 24]),
+        max_rcu=None if SELECTIONS[selection].looked_up else draw.choice([None, 8, 24]),
         items=draw.randrange(100, 700),
         live=draw.choice([0.0, round(draw.uniform(0.05, 0.5), 2)]),
         faults=faults,
@@ -153,6 +155,9 @@ def draw_case(seed: int) -> Case:
 
 def _draw_kill(draw: random.Random) -> Kill:
     victim: Victim = draw.choice(["parent", "child", "both"])
+    if draw.random() < 0.1:
+        point = draw.choice(["stopping", "rest-known", "finishing", "committed"])
+        return Kill(point, after_s=draw.uniform(0.0, KILL_WITHIN_S), interrupt=True)
     if draw.random() < 0.4:
         point = draw.choice(COMMON)
         count = 1 if point in ONCE else draw.randrange(1, 9 if point in OF_BATCHES else 4)

@@ -24,7 +24,7 @@ def row(number: int, draw: random.Random) -> Item:
         "pk": {"S": "customer-0" if number % 2 else f"customer-{number % 29}"},
         "sk": {"N": str(number)},
         "kind": {"S": "a" if number % 4 < 2 else "b"},
-        "day": {"S": f"day-{number % 3}"},
+        "day": {"S": f"2026-01-0{1 + number % 3}"},
         "note": {"S": "x" * draw.randrange(200)},
         "tags": {"SS": ["red", "green"]},
         COUNT: {"N": "0"},
@@ -37,12 +37,14 @@ def row(number: int, draw: random.Random) -> Item:
 class Chosen:
     """A selection: the options that ask for it, given all items and a folder, and which items those are.
 
-    Only what is `segmented` can be cut into segments, and so be shared by processes.
+    Only what is `segmented` can be cut into segments, and so be shared by processes. Where the source does not show
+    the marker every item is `looked_up`, for a read unit each.
     """
 
     arguments: Callable[[list[Item], Path], tuple[str, ...]]
     selects: Callable[[Item], bool]
     segmented: bool = False
+    looked_up: bool = False
 
 
 def _always(*arguments: str) -> Callable[[list[Item], Path], tuple[str, ...]]:
@@ -72,11 +74,22 @@ SELECTIONS: dict[str, Chosen] = {
         _always("--key-name", "pk", "--key-value", "customer-0"),
         lambda item: item["pk"] == {"S": "customer-0"},
     ),
-    "index scan, keys only": Chosen(_always("--index", "by-day"), lambda _item: True, segmented=True),
+    "index scan, keys only": Chosen(
+        _always("--index", "by-day"), lambda _item: True, segmented=True, looked_up=True
+    ),
     "index scan": Chosen(_always("--index", "by-kind"), lambda _item: True, segmented=True),
     "index query": Chosen(
         _always("--index", "by-kind", "--key-name", "kind", "--key-value", "a"), _is_kind_a
     ),
-    "keys file": Chosen(_keys_of_kind_a, _is_kind_a),
+    "several hash keys": Chosen(
+        _always(*("--key-value", "customer-0", "--key-value", "customer-2", "--key-value", "nobody")),
+        lambda item: item["pk"]["S"] in ("customer-0", "customer-2"),
+    ),
+    "range of days of an index": Chosen(
+        _always("--index", "by-day", "--key-value-range", "2026-01-02..2026-01-31"),
+        lambda item: item["day"]["S"] >= "2026-01-02",
+        looked_up=True,
+    ),
+    "keys file": Chosen(_keys_of_kind_a, _is_kind_a, looked_up=True),
 }
 """Every way to say what fires again. A new source gets its line here and is killed and raced like the others."""

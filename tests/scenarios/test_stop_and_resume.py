@@ -190,11 +190,15 @@ SELECTIONS = {
 }
 
 
+@pytest.mark.parametrize("backend_name", ["dynamodb-local"], scope="session")
 @pytest.mark.parametrize(("selection", "writer"), SELECTIONS.values(), ids=SELECTIONS)
 def test_killed_in_other_selections(
     proxied_cli: Cli, proxy: Proxy, make_table: MakeTable, selection: tuple[str, ...], writer: str
 ) -> None:
-    """Index scans, queries and single updates are as safe to kill as a table scan in batches."""
+    """Index scans, queries and single updates are as safe to kill as a table scan in batches.
+
+    On the sandbox every selection is killed among live writers: tests/evidence/test_kills.py.
+    """
     table = make_table(("pk", "S"), ("sk", "N"), indexes=(Index("by-day", Schema(("day", "S"))),))
     table.fill({**row, "day": {"S": "d0"}} for row in composite_rows(300, collections=1))
     before = Snapshot.of(table)
