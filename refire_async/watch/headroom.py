@@ -22,7 +22,8 @@ STALE_S = 300.0
 class Headroom:
     """Keeps `share` (0 to 1) of the write capacity free beside live traffic. Give its `handle` the run's events.
 
-    Where nothing is known of live traffic, the run takes a quarter of what the headroom leaves, and says so once.
+    The run waits for the first look. Where nothing is known of live traffic then, it takes a quarter of what the
+    headroom leaves, and says so once.
     """
 
     def __init__(
@@ -41,9 +42,10 @@ class Headroom:
         self._own = OwnUse()
         self._answer: Mapping[str, Mapping[int, float]] = {}
         self._asked_at = -math.inf
+        self._looked = False
         self._missing = False
         self._ceilings = steering.target.ceilings
-        self._give_way()
+        steering.limit(VOICE, share=0.0, why="headroom: live writes are asked for")
         steering.listen(self._told)
 
     def handle(self, event: Event) -> None:
@@ -72,6 +74,7 @@ class Headroom:
             self._asked_at = now
         except UnansweredError as error:
             why = str(error)
+        self._looked = True
         self._give_way()
         self._tell(missing=None in self._live().values(), why=why)
 
@@ -99,7 +102,8 @@ class Headroom:
         """Another budget leaves the same to live traffic."""
         if target.ceilings != self._ceilings:
             self._ceilings = target.ceilings
-            self._give_way()
+            if self._looked:
+                self._give_way()
 
     def _give_way(self) -> None:
         limits = self._ceilings

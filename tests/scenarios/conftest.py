@@ -20,16 +20,17 @@ def proxy(backend: Backend) -> Iterator[Proxy]:
 @pytest.fixture
 def cli(tmp_path: Path, backend: Backend) -> Iterator[Cli]:
     """The command line, pointed at the backend. Ends with a search for secrets in all that was written."""
-    yield from _cli(tmp_path, backend.url, backend)
+    yield from pointed_at(tmp_path, backend.url, backend)
 
 
 @pytest.fixture
 def proxied_cli(tmp_path: Path, proxy: Proxy, backend: Backend) -> Iterator[Cli]:
     """The command line, pointed at the proxy."""
-    yield from _cli(tmp_path, proxy.url, backend)
+    yield from pointed_at(tmp_path, proxy.url, backend)
 
 
-def _cli(folder: Path, url: str, backend: Backend) -> Iterator[Cli]:
+def pointed_at(folder: Path, url: str, backend: Backend) -> Iterator[Cli]:
+    """A command line with its home in `folder`."""
     home = folder / "home"
     home.mkdir()
     commands = Cli(home, url, backend.access_key)

@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.request import Request, urlopen
 
 import boto3
 import pytest
@@ -44,7 +45,10 @@ def moto_server() -> Iterator[Moto]:
     server.start()
     try:
         host, port = server.get_host_and_port()
-        yield Moto(f"http://{host}:{port}")
+        url = f"http://{host}:{port}"
+        # Its state belongs to the process, not to the server.
+        with urlopen(Request(f"{url}/moto-api/reset", method="POST")):
+            yield Moto(url)
     finally:
         server.stop()
 
