@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from anyio import to_thread
 
@@ -18,6 +19,7 @@ from refire_async.checkpoint.store import SavedRun, Store
 from refire_async.ending import conclude
 from refire_async.errors import CheckpointRefusedError, ExitCode, RefusedError
 from refire_async.events import Emit, RunEnded, RunStarted
+from refire_async.gathering import Gathering, gather, recognise
 from refire_async.identity import adopt, check_table, merge_connections
 from refire_async.model.capacity import TABLE
 from refire_async.model.marker import DEFAULT_ATTRIBUTE, Marker
@@ -33,6 +35,7 @@ from refire_async.pipeline import Context, StopRequest
 from refire_async.planner import choose_readers, choose_segments, choose_workers
 from refire_async.selecting import select
 from refire_async.settings import Budget, Connection, ResumeSettings, RunSettings, Tuning
+from refire_async.sources.key_list import list_path, open_list
 from refire_async.watch.announce import Announcer
 from refire_async.watch.beside import beside
 from refire_async.watch.pace import begin_orders, read_timetable, watch_headroom, watch_orders
@@ -60,6 +63,7 @@ class _Sitting:
     dry: bool
     resumed: bool = False
     checkpoint: str = ""
+    keys: str = ""
     lock: int = -1
 
 
@@ -83,17 +87,26 @@ async def run(settings: RunSettings, *, emit: Emit, stop: StopRequest) -> Result
             settings.max_items,
             dry=settings.dry_run,
         )
+        world = Gathering(session.services, emit, stop, settings.ignore)
+        listed = spec.selection.kind == "keys"
         if settings.dry_run:
-            store = await to_thread.run_sync(Store.in_memory, spec, settings.connection)
-            with contextlib.closing(store):
-                return await _sit(session, sitting, store, emit=emit, stop=stop)
+            if listed:
+                with TemporaryDirectory(prefix="refire-") as folder:
+                    keys = Path(folder) / "list"
+                    sitting = replace(sitting, spec=await gather(spec, keys, world), keys=str(keys))
+                    return await _look(session, sitting, emit=emit, stop=stop)
+            return await _look(session, sitting, emit=emit, stop=stop)
         path = settings.checkpoint or catalog.path_of(spec.run_id)
         with locked(path) as lock:
-            sitting = replace(sitting, checkpoint=str(path), lock=lock)
+            sitting = replace(sitting, checkpoint=str(path), keys=str(list_path(path)), lock=lock)
             if path.exists():
                 with _opened(path) as (store, saved):
+                    spec = await recognise(spec, world) if listed else spec
                     sitting = replace(sitting, spec=adopt(path, saved, settings, spec), resumed=True)
                     return await _sit(session, sitting, store, emit=emit, stop=stop)
+            if listed:
+                spec = await gather(spec, list_path(path), world)
+                sitting = replace(sitting, spec=spec)
             store = await to_thread.run_sync(Store.create, path, spec, settings.connection)
             if points.reached is not None:
                 points.reached("checkpoint-made")
@@ -102,6 +115,7 @@ async def run(settings: RunSettings, *, emit: Emit, stop: StopRequest) -> Result
             if result.exit_code is ExitCode.REFUSED and not result.summary.retries:
                 # No write is in doubt and there is nothing to go on with: the file's name is free again.
                 await to_thread.run_sync(catalog.discard, path)
+                list_path(path).unlink(missing_ok=True)
                 result = replace(result, summary=replace(result.summary, checkpoint=None))
             return result
 
@@ -138,9 +152,17 @@ async def resume(settings: ResumeSettings, *, emit: Emit, stop: StopRequest) -> 
                 dry=False,
                 resumed=True,
                 checkpoint=str(path),
+                keys=str(list_path(path)),
                 lock=lock,
             )
             return await _sit(session, sitting, store, emit=emit, stop=stop)
+
+
+async def _look(session: Session, sitting: _Sitting, *, emit: Emit, stop: StopRequest) -> Result:
+    """A sitting that writes nothing, neither to the table nor to a checkpoint."""
+    store = await to_thread.run_sync(Store.in_memory, sitting.spec, sitting.connection)
+    with contextlib.closing(store):
+        return await _sit(session, sitting, store, emit=emit, stop=stop)
 
 
 async def _describe(session: Session, name: str) -> Table:
@@ -215,7 +237,7 @@ async def _sit(session: Session, sitting: _Sitting, store: Store, *, emit: Emit,
         RunStarted(
             spec=spec,
             resumed=sitting.resumed,
-            expected_items=sitting.table.item_count if spec.selection.kind == "scan" else None,
+            expected_items=await to_thread.run_sync(_expected_items, sitting),
             max_wcu=limits.write[TABLE],
             max_rcu=limits.read,
             bound_by=limits.bound_by,
@@ -268,6 +290,18 @@ async def _save_begin(store: Store, stream: Stream) -> None:
     await to_thread.run_sync(save)
 
 
+def _expected_items(sitting: _Sitting) -> int | None:
+    """How many items the selection has, as far as that is known before they are read."""
+    selection = sitting.spec.selection
+    match selection.kind:
+        case "scan":
+            return round(sitting.table.item_count * (selection.sample or 100.0) / 100.0)
+        case "keys":
+            return open_list(Path(sitting.keys)).items
+        case _:
+            return None
+
+
 async def _save_status(store: Store, status: RunStatus) -> None:
     def save() -> None:
         with store.transaction():
@@ -295,6 +329,7 @@ def _parts(sitting: _Sitting, saved: SavedRun, target: Target) -> list[PartSpec]
             table=sitting.table,
             connection=sitting.connection,
             checkpoint=sitting.checkpoint,
+            keys=sitting.keys,
             target=target,
             tuning=tuning,
             workers=workers,

@@ -27,6 +27,18 @@ class RunStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class KeysRead:
+    """A list of keys is being made, before the run begins: `taken` keys so far.
+
+    At its end `items` are those that differ, and `left_out` counts lines that name no key.
+    """
+
+    taken: int
+    items: int | None = None
+    left_out: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class PageRead:
     """A page came from the source. `latency_s` is that of its last request."""
 
@@ -183,7 +195,8 @@ class RunEnded:
 
 
 Event: TypeAlias = (
-    RunStarted
+    KeysRead
+    | RunStarted
     | PageRead
     | BatchWritten
     | PageSettled

@@ -18,7 +18,8 @@ def adopt(path: Path, saved: SavedRun, settings: RunSettings, wanted: RunSpec) -
             f"checkpoint {path} holds run {spec.run_id}, which is complete", "name another file for a new run"
         )
     run_id = settings.run_id or spec.run_id
-    segments = wanted.total_segments if settings.tuning.segments else spec.total_segments
+    chosen = settings.tuning.segments and spec.selection.kind != "keys"
+    segments = wanted.total_segments if chosen else spec.total_segments
     same = replace(
         wanted,
         run_id=run_id,
@@ -28,6 +29,12 @@ def adopt(path: Path, saved: SavedRun, settings: RunSettings, wanted: RunSpec) -
     )
     # Through JSON, so that both sides have had the same journey.
     same = spec_from_json(spec_to_json(same))
+    as_before = replace(same.selection, fingerprint=spec.selection.fingerprint)
+    if same.selection != spec.selection and as_before == spec.selection:
+        raise CheckpointRefusedError(
+            f"{spec.selection.origin} was changed since run {spec.run_id} began",
+            "begin a new run with it, or go on with what it was by 'refire resume'",
+        )
     names = {
         "run_id": "run id",
         "table": "table",

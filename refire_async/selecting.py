@@ -1,5 +1,6 @@
 """From what the user wrote to the selection that a table allows: key names and types, values of ranges. Pure."""
 
+from pathlib import Path
 from typing import Any
 
 from refire_async.errors import RefusedError, UsageError
@@ -16,7 +17,9 @@ def select(table: Table, choice: Choice) -> Selection:
     """The user's choice with what only the table knows. Raises UsageError, or RefusedError for an index at work."""
     common: dict[str, Any] = {"sample": choice.sample, "include_expired": choice.include_expired}
     if choice.keys_file is not None:
-        return Selection(kind="keys", keys_file=str(choice.keys_file.resolve()), **common)
+        name = choice.keys_file
+        where = name if name == "-" or name.startswith("s3://") else str(Path(name).resolve())
+        return Selection(kind="keys", keys_file=where, **common)
     keys = table.keys
     if choice.index is not None:
         keys = _index(table, choice.index).keys

@@ -77,7 +77,7 @@ class Choice:
     """Which items, as the user wrote it; types of key values may be open until the table is known.
 
     `key_values` are texts (base64 for type B), `key_value_range` is `FIRST..LAST`; both name hash keys. `sample` is
-    in percent.
+    in percent. `keys_file` is a path, `-` for standard input, or `s3://bucket/key`.
     """
 
     index: str | None = None
@@ -89,7 +89,7 @@ class Choice:
     filter: str | None = None
     names: tuple[tuple[str, str], ...] = ()
     values: tuple[tuple[str, AttributeValue], ...] = ()
-    keys_file: Path | None = None
+    keys_file: str | None = None
     sample: float | None = None
     include_expired: bool = False
 

@@ -9,7 +9,6 @@ import click
 from refire_async.cli.params import (
     Duration,
     Endpoint,
-    ExistingFile,
     FilePath,
     Flag,
     KeyValues,
@@ -18,6 +17,7 @@ from refire_async.cli.params import (
     Option,
     Percent,
     Rates,
+    Readable,
     Whole,
     Word,
     Zone,
@@ -36,7 +36,7 @@ LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
 Decorator: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 LOG_LEVELS: tuple[LogLevel, ...] = ("debug", "info", "warning", "error")
-FINDINGS = ("stream-disabled", "table-status")
+FINDINGS = ("stream-disabled", "table-status", "bad-lines")
 """What stops a run and can be ignored (preflight.py tells what each means)."""
 
 ANY_TEXT = r"(?s).+"
@@ -172,8 +172,8 @@ selection = _together(
         option(
             SELECTION,
             "--keys-file",
-            ExistingFile("FILE"),
-            "Only the keys in this file, such as the failed-keys file of a run.",
+            Readable("FILE"),
+            "Only the keys in this file (JSON lines or CSV, also gzip), - or s3://bucket/key.",
         ),
         option(
             SELECTION,

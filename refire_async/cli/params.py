@@ -253,6 +253,22 @@ class ExistingFile(_Checked):
         return path
 
 
+class Readable(ExistingFile):
+    """A file that is there, `-` for standard input, or an object in S3."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The text as given. Raises UsageError."""
+        if value == "-":
+            return value
+        if value.startswith("s3://"):
+            if not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/.+", value, re.DOTALL):
+                raise self.refuse(
+                    value, "an object in S3", "for example s3://bucket/folder/keys.jsonl", param, ctx
+                )
+            return value
+        return str(super().convert(value, param, ctx))
+
+
 class FilePath(_Checked):
     """Where a file is or will be: its folder must be there."""
 

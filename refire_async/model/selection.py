@@ -13,8 +13,9 @@ class Selection:
     """One way to name items.
 
     `scan` reads a whole table or index in segments, `query` the hash keys `key_values` of a table or index, each as a
-    segment of its own, `keys` a file of keys. `keys_file` (an absolute path) belongs to `keys`. `filter`, `names`
-    and `values` are a FilterExpression with its placeholders, applied by the service after reading.
+    segment of its own, `keys` a list of keys. `keys_file` (an absolute path, `-` for standard input, or `s3://…`)
+    belongs to `keys`, and `fingerprint` is that of its content. `filter`, `names` and `values` are a FilterExpression
+    with its placeholders, applied by the service after reading.
 
     `sample` is the share of all items to take, in percent, chosen by a hash of the key. Items that their TTL
     attribute says have expired are left out unless `include_expired`.
@@ -29,13 +30,19 @@ class Selection:
     names: tuple[tuple[str, str], ...] = ()
     values: tuple[tuple[str, AttributeValue], ...] = ()
     keys_file: str | None = None
+    fingerprint: str | None = None
     sample: float | None = None
     include_expired: bool = False
 
     @property
     def thinned(self) -> bool:
-        """Whether a page can hold fewer items than were read for it."""
-        return self.filter is not None or self.sample is not None
+        """Whether a page can hold fewer items than were read for it. A list is thinned when it is made."""
+        return self.kind != "keys" and (self.filter is not None or self.sample is not None)
+
+    @property
+    def origin(self) -> str:
+        """Where the keys of a list come from."""
+        return "standard input" if self.keys_file == "-" else f"keys file {self.keys_file}"
 
     def to_json(self) -> dict[str, Any]:
         """A plain dict that `from_json` reads back; equal selections give equal dicts."""
@@ -51,7 +58,7 @@ class Selection:
         """A few words for people."""
         where = f"index {self.index}" if self.index else "the table"
         if self.kind == "keys":
-            text = f"the keys in {self.keys_file}"
+            text = f"the keys in {self.origin.removeprefix('keys file ')}"
         elif self.kind == "query":
             text = f"{self._hash_keys()} of {where}"
             if self.sort_key_condition:

@@ -18,7 +18,7 @@ from refire_async.pipeline import Context, Patience, StopRequest
 from refire_async.planner import choose_page_items
 from refire_async.settings import Tuning
 from refire_async.sources.base import Source
-from refire_async.sources.keys_file import KeysFileSource
+from refire_async.sources.key_list import KeyListSource
 from refire_async.sources.lookup import Lookup
 from refire_async.sources.sample import Sample, SampledSource
 from refire_async.sources.table import query_source, scan_source
@@ -51,8 +51,10 @@ class DryBudget(WriteBudget):
         super().follow(replace(target, ceilings=unbounded, max_rate=None))
 
 
-def make_source(data: DataPlane, table: Table, spec: RunSpec) -> Source:
-    """The source that the run's selection names."""
+def make_source(data: DataPlane, table: Table, spec: RunSpec, keys: str) -> Source:
+    """The source that the run's selection names. `keys` is the path of the run's list, where it is one."""
+    if spec.selection.kind == "keys":
+        return KeyListSource(Path(keys), spec.total_segments, carries_marker=False)
     source = _whole_source(data, table, spec)
     percent = spec.selection.sample
     return source if percent is None else SampledSource(source, Sample(spec.keys, percent))
@@ -60,8 +62,6 @@ def make_source(data: DataPlane, table: Table, spec: RunSpec) -> Source:
 
 def _whole_source(data: DataPlane, table: Table, spec: RunSpec) -> Source:
     selection = spec.selection
-    if selection.keys_file is not None:
-        return KeysFileSource(Path(selection.keys_file), spec.keys)
     attributes = _attributes(spec)
     index = table.index(selection.index) if selection.index else None
     carries_marker = index is None or all(index.projects(name, spec.keys) for name in attributes)
@@ -101,7 +101,7 @@ def make_context(
     write_budget.start()
     return Context(
         spec=spec,
-        source=make_source(data, table, spec),
+        source=make_source(data, table, spec, part.keys),
         lookup=Lookup(data, spec.table, _attributes(spec)),
         writer=writer,
         journal=journal,

@@ -23,7 +23,8 @@ class PartSpec:
     """The segments whose place in the order of visiting is `index` modulo `parts`, and what they may consume.
 
     `number` is unlike that of any other part of the run, in this sitting or an earlier one; `share` is the part
-    of `target` (1: all) that it begins with. `checkpoint` is the file's path.
+    of `target` (1: all) that it begins with. `checkpoint` is the file's path, `keys` that of the
+    run's list of keys where its selection is one.
     """
 
     number: int
@@ -33,6 +34,7 @@ class PartSpec:
     table: Table
     connection: Connection
     checkpoint: str
+    keys: str
     target: Target
     tuning: Tuning
     workers: int

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from time import perf_counter
 from typing import TypeVar
 
@@ -47,6 +48,8 @@ class Context:
     readers: int = 32
     page_items: int = 500
     draw: random.Random = field(default_factory=random.Random)
+    _lookup_rcu: float = ITEM_RCU
+    """What one consistent look-up has cost lately."""
     _waits: set[anyio.CancelScope] = field(default_factory=set)
 
     def follow(self, target: Target) -> None:
@@ -104,7 +107,22 @@ class Context:
             self.emit(Retried(segment, 1, error.code, attempt, delay))
         await anyio.sleep(delay)
 
-    async def look_up(self, segment: int, items: list[Item]) -> dict[tuple[object, ...], Item]:
+    async def look_up_first(self, segment: int, items: list[Item]) -> dict[tuple[object, ...], Item]:
+        """As `look_up`, for items of a source that does not carry the marker.
+
+        Eventually consistent, as any source is, for half the price: a marker that is behind makes its write's
+        condition fail. Only what is not found is asked for again, so that no item is taken for gone that is not.
+        """
+        names = self.spec.keys.names
+        found = await self.look_up(segment, items, consistent=False)
+        if len(found) < len(items):
+            missing = [item for item in items if identity(names, item) not in found]
+            found.update(await self.look_up(segment, missing))
+        return found
+
+    async def look_up(
+        self, segment: int, items: list[Item], *, consistent: bool = True
+    ) -> dict[tuple[object, ...], Item]:
         """What is in the table now for each of `items`, by key identity; items that are gone are left out.
 
         Raises:
@@ -115,8 +133,10 @@ class Context:
         found: dict[tuple[object, ...], Item] = {}
         attempt = 0
         while wanted:
-            part, wanted = wanted[:LARGEST], wanted[LARGEST:]
-            answer = await self.read_patiently(segment, lambda part=part: self._look_up_once(part))  # type: ignore[misc]
+            price = self._lookup_rcu if consistent else self._lookup_rcu / 2
+            size = self.read_budget.page_limit(price, LARGEST)
+            part, wanted = wanted[:size], wanted[size:]
+            answer = await self.read_patiently(segment, partial(self._look_up_once, part, consistent))
             for item in answer.items:
                 found[identity(keys.names, item)] = item
             wanted.extend(answer.unprocessed)
@@ -126,14 +146,18 @@ class Context:
                 await anyio.sleep(throttle_delay(attempt, self.draw))
         return found
 
-    async def _look_up_once(self, part: list[Key]) -> Found:
-        estimate = len(part) * ITEM_RCU
+    async def _look_up_once(self, part: list[Key], consistent: bool) -> Found:  # noqa: FBT001 - through `partial`
+        times = len(part) if consistent else len(part) / 2
+        estimate = times * self._lookup_rcu
         if (self.stop.reason is not None and self.read_budget.paused) or not await self.unless_stopped(
             self.read_budget.reserve(estimate)
         ):
             raise StoppedError("stopped before everything was looked up", "go on with 'refire resume'")
-        answer = await self.lookup.read(part)
-        consumed = estimate if answer.rcu is None else answer.rcu
+        answer = await self.lookup.read(part, consistent=consistent)
+        consumed = estimate
+        if answer.rcu is not None:
+            consumed = answer.rcu
+            self._lookup_rcu += 0.2 * (max(ITEM_RCU, consumed / times) - self._lookup_rcu)
         self.journal.totals.rcu += self.read_budget.settle(estimate, consumed)
         return answer
 

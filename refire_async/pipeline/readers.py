@@ -185,7 +185,7 @@ class Readers:
             page.items = list({identity(names, item): item for item in read.items}.values())
             page.counts.already = len(read.items) - len(page.items)
         if not context.source.carries_marker and page.items:
-            found = await context.look_up(segment, page.items)
+            found = await context.look_up_first(segment, page.items)
             page.counts.vanished = len(page.items) - len(found)
             page.items = list(found.values())
         sort_items(context.spec, page, time.time())

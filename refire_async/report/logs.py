@@ -21,6 +21,7 @@ from refire_async.events import (
     BudgetChanged,
     Event,
     ItemFailed,
+    KeysRead,
     PageRead,
     Paused,
     ProcessReplaced,
@@ -123,7 +124,9 @@ class EventLog:
         self._wait_repeats = _Repeats({})
         self._budget_repeats = _Repeats({})
         self._budget_why = ""
+        self._keys_repeats = _Repeats({})
         self._handlers: dict[type, Callable[[Any], None]] = {
+            KeysRead: self._keys_read,
             RunStarted: self._run_started,
             Throttled: self._throttled,
             Retried: self._retried,
@@ -213,6 +216,17 @@ class EventLog:
             bound_by=event.bound_by,
             checkpoint=event.checkpoint,
         )
+
+    def _keys_read(self, event: KeysRead) -> None:
+        if event.items is not None:
+            self._logger.info(
+                "keys.read",
+                items=event.items,
+                duplicates=event.taken - event.items,
+                bad_lines=event.left_out,
+            )
+        elif self._due(self._keys_repeats):
+            self._logger.info("keys.reading", keys=event.taken)
 
     def _throttled(self, event: Throttled) -> None:
         name = "read.throttled" if "Read" in event.reason else "write.throttled"

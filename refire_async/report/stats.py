@@ -15,6 +15,7 @@ from refire_async.events import (
     BudgetChanged,
     Event,
     ItemFailed,
+    KeysRead,
     PageRead,
     PageSettled,
     Paused,
@@ -108,6 +109,7 @@ class RunStats:
         self._wcu_rate = RateWindow(RATE_SPAN_S)
         self._rcu_rate = RateWindow(RATE_SPAN_S)
         self._handlers: dict[type, Callable[[Any], None]] = {
+            KeysRead: self._ignore,
             RunStarted: self._run_started,
             PageRead: self._page_read,
             BatchWritten: self._batch_written,

@@ -16,7 +16,8 @@ LARGEST = 100
 """Keys in one BatchGetItem (DynamoDB Developer Guide: Quotas)."""
 
 ITEM_RCU = 1.0
-"""Estimate for one consistent read of an item of up to 4 KB, present or not."""
+"""One consistent read of an item of up to 4 KB, present or not; an eventually consistent one is half of it (DynamoDB
+Developer Guide: Read consistency)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class Found:
 
 
 class Lookup:
-    """Reads `attributes` of items of `table`, strongly consistent."""
+    """Reads `attributes` of items of `table`."""
 
     def __init__(self, data: DataPlane, table: str, attributes: tuple[str, ...]) -> None:
         self._data = data
@@ -38,13 +39,12 @@ class Lookup:
         self._request = {
             "ProjectionExpression": ", ".join(names),
             "ExpressionAttributeNames": names,
-            "ConsistentRead": True,
         }
 
-    async def read(self, keys: Sequence[Key]) -> Found:
+    async def read(self, keys: Sequence[Key], *, consistent: bool = True) -> Found:
         """One attempt for at most `LARGEST` different keys. Raises WireError."""
         body = {
-            "RequestItems": {self._table: {**self._request, "Keys": keys}},
+            "RequestItems": {self._table: {**self._request, "ConsistentRead": consistent, "Keys": keys}},
             "ReturnConsumedCapacity": "TOTAL",
         }
         reply = parse_reply(await self._data.call("BatchGetItem", orjson.dumps(body)), "Responses")

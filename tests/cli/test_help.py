@@ -12,6 +12,7 @@ from refire_async.cli import COMMANDS, program
 from refire_async.cli.help import Command
 from refire_async.cli.options import FINDINGS
 from refire_async.cli.params import Option
+from refire_async.gathering import BAD_LINES
 from refire_async.model.keys import KeySchema
 from refire_async.model.table import Stream, Table, Throughput
 from tests.cli.conftest import Ended
@@ -74,7 +75,7 @@ def test_nothing_heavy_is_imported(arguments: tuple[str, ...]) -> None:
 
 
 def test_every_finding_that_stops_can_be_ignored_by_name() -> None:
-    """The names that --ignore knows are those of preflight, no more and no less."""
+    """The names that --ignore knows are those of preflight and of the reading of lists, no more and no less."""
     table = Table(
         name="orders",
         arn="arn",
@@ -90,4 +91,4 @@ def test_every_finding_that_stops_can_be_ignored_by_name() -> None:
         replicas=("eu-west-1",),
     )
     stops = {finding.id for finding in preflight.findings(table, ()) if finding.level == "stop"}
-    assert stops == set(FINDINGS)
+    assert {*stops, BAD_LINES} == set(FINDINGS)

@@ -150,7 +150,7 @@ def test_files(refire: Callable[..., Ended], fake_engine: FakeEngine, tmp_path: 
     ended = refire("run", "--table", "orders", "--keys-file", str(keys), "--checkpoint", str(checkpoint))
     assert ended.code == 0, ended.err
     assert fake_engine.seen == [
-        RunSettings(table="orders", choice=Choice(keys_file=keys), checkpoint=checkpoint)
+        RunSettings(table="orders", choice=Choice(keys_file=str(keys)), checkpoint=checkpoint)
     ]
 
 

@@ -171,12 +171,12 @@ class FakeSource:
 
 
 class FakeLookup:
-    """Strongly consistent reads of given keys."""
+    """Reads of given keys; one that is not consistent may show what was there before, or miss what is new."""
 
     def __init__(self, world: World) -> None:
         self._world = world
 
-    async def read(self, keys: Sequence[Key]) -> Found:
+    async def read(self, keys: Sequence[Key], *, consistent: bool = True) -> Found:
         """See `Lookup.read`. Refuses duplicates, as the service does."""
         world = self._world
         names = [key["pk"]["S"] for key in keys]
@@ -184,7 +184,14 @@ class FakeLookup:
         await anyio.sleep(world.draw.uniform(0.001, 0.030))
         _maybe_fail(world)
         left = [key for key in keys if world.chance(world.weather.unprocessed)]
-        found = [world.seen(n) for n in names if n in world.items and {"pk": {"S": n}} not in left]
+        found = []
+        for name in names:
+            if name in world.items and {"pk": {"S": name}} not in left:
+                behind = not consistent and world.chance(world.weather.stale_read)
+                if behind and name in world.before:
+                    found.append(item(name, world.before[name]))
+                elif not behind:
+                    found.append(world.seen(name))
         return Found(found, left, float(len(keys)))
 
 

@@ -1,39 +1,22 @@
-"""Keys from a file: all forms, bad lines by number, positions, numbers of any size."""
+"""One line of a list: all forms of a key, what is wrong with bad ones, numbers of any size."""
 
 import base64
 import json
-from collections.abc import Callable
 from decimal import Decimal
-from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from refire_async.errors import UsageError
 from refire_async.model.keys import Item, KeySchema
-from refire_async.sources.keys_file import LONGEST_LINE, KeysFileSource, parse_key
-from tests.support.virtual_time import run_virtual
+from refire_async.sources.key_lines import BadLineError, parse_json_line
 
 HASH = KeySchema("pk", "S")
 BOTH = KeySchema("pk", "S", "sk", "N")
 
 
 def parse(line: str | bytes, keys: KeySchema = BOTH) -> Item:
-    return parse_key(line.encode() if isinstance(line, str) else line, keys, "keys.jsonl line 7")
-
-
-async def read_all(path: Path, limit: int, keys: KeySchema = HASH) -> list[list[Item]]:
-    """Every page of the file, each read by a source of its own, as after a resume."""
-    pages, cursor = [], None
-    while True:
-        page = await KeysFileSource(path, keys).read(0, cursor, limit)
-        pages.append(page.items)
-        cursor = page.cursor
-        if cursor is None:
-            return pages
-        assert json.loads(json.dumps(cursor)) == cursor
+    return parse_json_line(line.encode() if isinstance(line, str) else line, keys)
 
 
 @pytest.mark.parametrize(
@@ -156,84 +139,15 @@ def test_base64_has_one_text_for_equal_bytes():
         (f'{{"pk": "a", "sk": {"1" * 39}}}', "DynamoDB cannot hold"),
     ],
 )
-def test_a_bad_line_is_told_by_its_number(line: str | bytes, what: str):
-    """One line that says where and what, whatever is in the file."""
-    with pytest.raises(UsageError) as caught:
+def test_what_is_wrong_with_a_bad_line_is_told(line: str | bytes, what: str):
+    """In one line that says what, whatever is in the file."""
+    with pytest.raises(BadLineError) as caught:
         parse(line)
-    assert str(caught.value).startswith("keys.jsonl line 7")
     assert what in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("text", ["a", "YQ", "Y Q==", "ä"])
 def test_what_is_no_base64_is_told(text: str):
-    with pytest.raises(UsageError, match="is not base64"):
+    with pytest.raises(BadLineError, match="is not base64"):
         parse(json.dumps({"pk": text}), KeySchema("pk", "B"))
-
-
-lines = st.lists(
-    st.sampled_from(["a", "b", "c", ""]).map(lambda name: json.dumps({"pk": name}) if name else ""),
-    max_size=12,
-)
-
-
-@settings(deadline=None)
-@given(lines, st.integers(1, 5), st.sampled_from(["\n", "\r\n"]), st.booleans())
-def test_pages_resume_where_the_last_one_ended(
-    tmp_path_factory: pytest.TempPathFactory, lines: list[str], limit: int, newline: str, last_ends: bool
-):
-    """Every key comes once per line, in order, whatever the size of pages and the ends of lines."""
-    path = tmp_path_factory.mktemp("keys") / "keys.jsonl"
-    path.write_bytes((newline.join(lines) + (newline if last_ends else "")).encode())
-    pages = run_virtual(read_all, path, limit)
-    assert [item["pk"]["S"] for page in pages for item in page] == [
-        json.loads(line)["pk"] for line in lines if line
-    ]
-    assert all(len(page) <= limit for page in pages)
-
-
-async def test_an_empty_file_is_one_empty_page(tmp_path: Path):
-    path = tmp_path / "keys.jsonl"
-    path.touch()
-    assert await read_all(path, 10) == [[]]
-
-
-async def test_lines_are_counted_over_pages_and_blank_lines(tmp_path: Path):
-    """The number that is told is that of an editor."""
-    path = tmp_path / "keys.jsonl"
-    path.write_text('{"pk": "a"}\n\n{"pk": "b"}\n\n\noops\n')
-    with pytest.raises(UsageError, match=r"keys.jsonl line 6 is not JSON"):
-        await read_all(path, 1)
-
-
-async def test_a_line_without_end_is_not_read_into_memory(tmp_path: Path):
-    path = tmp_path / "keys.jsonl"
-    path.write_bytes(b"x" * (3 * LONGEST_LINE))
-    with pytest.raises(UsageError, match="line 1 is not JSON"):
-        await read_all(path, 10)
-
-
-def appended(text: str) -> str:
-    return '{"pk": "zz"}\n' + text
-
-
-@pytest.mark.parametrize(
-    "change",
-    [appended, lambda text: text[:5], lambda _: "", lambda text: text.replace("\n", " " * 40 + "\n")],
-)
-async def test_a_file_that_was_changed_meanwhile_is_refused(tmp_path: Path, change: Callable[[str], str]):
-    """The saved position means nothing in another file: items would be left out in silence."""
-    path = tmp_path / "keys.jsonl"
-    path.write_text('{"pk": "a"}\n{"pk": "b"}\n')
-    page = await KeysFileSource(path, HASH).read(0, None, 1)
-    path.write_text(change(path.read_text()))
-    with pytest.raises(UsageError, match="was changed since the run began"):
-        await KeysFileSource(path, HASH).read(0, page.cursor, 1)
-
-
-@pytest.mark.parametrize("make", [lambda _: None, Path.mkdir])
-async def test_a_file_that_cannot_be_read_is_told(tmp_path: Path, make: Callable[[Path], Any]):
-    path = tmp_path / "keys.jsonl"
-    make(path)
-    with pytest.raises(UsageError, match="cannot be read"):
-        await KeysFileSource(path, HASH).read(0, None, 10)

@@ -1,0 +1,190 @@
+"""Runs over a list of keys: each fires once, wherever the list comes from and however often the run is cut."""
+
+import gzip
+import io
+import json
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from refire_async.errors import CheckpointRefusedError, ExitCode, StoppedError, UsageError
+from refire_async.events import KeysRead, RunStarted
+from refire_async.model.counts import Counts
+from refire_async.pipeline import StopRequest
+from refire_async.settings import Budget, Choice
+from refire_async.sources.key_list import list_path
+from tests.engine.conftest import Runs, Service
+from tests.support.inprocess import WRITES, InProcess, table_spec
+
+
+def shop(service: Service, count: int = 60, **options: Any) -> InProcess:
+    db = service(table_spec(), **options)
+    db.fill("orders", [{"pk": {"S": f"o-{n:03}"}, "other": {"S": "x"}} for n in range(count)])
+    return db
+
+
+def write(path: Path, names: list[str]) -> Choice:
+    path.write_text("".join(json.dumps({"pk": name}) + "\n" for name in names))
+    return Choice(keys_file=str(path))
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+async def test_duplicates_and_what_is_not_there(service: Service, runs: Runs, tmp_path: Path):
+    """Only listed items fire, each once; the log tells how many lines were left out, the summary adds up."""
+    db = shop(service)
+    choice = write(tmp_path / "k", ["o-001", "o-003", "o-001", "nobody", "o-003", "o-005"])
+    result = await runs.run(choice=choice)
+    assert result.summary.counts == Counts(scanned=4, touched=3, vanished=1)
+    assert db.fired("orders") == Counter(["o-001", "o-003", "o-005"])
+    assert runs.of(KeysRead)[-1] == KeysRead(6, 4, 0)
+    assert runs.of(RunStarted)[0].expected_items == 4
+
+
+async def test_looking_up_costs_half_a_unit_each_and_is_counted(service: Service, runs: Runs, tmp_path: Path):
+    """Eventually consistent; only what is not found is asked for again, for what a consistent read costs."""
+    shop(service)
+    result = await runs.run(choice=write(tmp_path / "k", [f"o-{n:03}" for n in range(40)] + ["no", "nor"]))
+    assert result.summary.rcu == 42 * 0.5 + 2 * 1.0
+    assert result.summary.counts == Counts(scanned=42, touched=40, vanished=2)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+async def test_a_stopped_run_goes_on_without_the_file(
+    service: Service, runs: Runs, tmp_path: Path, packed: bool
+):
+    """The run has a list of its own: the file may be changed, moved or gone, or have been a pipe."""
+    db = shop(service)
+    choice = write(tmp_path / "k", [f"o-{n:03}" for n in range(50)])
+    file = tmp_path / "k"
+    if packed:
+        file.write_bytes(gzip.compress(file.read_bytes()))
+    first = await runs.run(choice=choice, max_items=20)
+    assert first.exit_code is ExitCode.STOPPED
+    file.unlink()
+    result = await runs.resume()
+    assert result.exit_code is ExitCode.COMPLETE
+    assert result.summary.counts == Counts(scanned=50, touched=50)
+    assert db.fired("orders") == Counter(f"o-{n:03}" for n in range(50))
+
+
+async def test_the_same_file_given_twice_is_one_run_and_another_is_refused(
+    service: Service, runs: Runs, tmp_path: Path
+):
+    db = shop(service)
+    names = [f"o-{n:03}" for n in range(50)]
+    choice = write(tmp_path / "k", names)
+    await runs.run(choice=choice, max_items=20)
+    write(tmp_path / "k", names[1:])
+    with pytest.raises(CheckpointRefusedError, match=r"was changed since run .* began"):
+        await runs.run(choice=choice)
+    write(tmp_path / "other", names)
+    with pytest.raises(CheckpointRefusedError, match="belongs to another selection"):
+        await runs.run(choice=Choice(keys_file=str(tmp_path / "other")))
+    write(tmp_path / "k", names)
+    result = await runs.run(choice=choice)
+    assert result.exit_code is ExitCode.COMPLETE
+    assert db.fired("orders") == Counter(names)
+
+
+async def test_standard_input_is_read_once(service: Service, runs: Runs, monkeypatch: pytest.MonkeyPatch):
+    """A pipe cannot be read again: what came through it is in the run's list."""
+    db = shop(service)
+    data = b"pk\n" + b"".join(b"o-%03d\n" % n for n in range(50))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(data))))
+    first = await runs.run(choice=Choice(keys_file="-"), max_items=20)
+    assert first.exit_code is ExitCode.STOPPED
+    assert (await runs.resume()).exit_code is ExitCode.COMPLETE
+    assert db.fired("orders") == Counter(f"o-{n:03}" for n in range(50))
+
+
+async def test_bad_lines_refuse_the_run_unless_they_are_ignored(service: Service, runs: Runs, tmp_path: Path):
+    """Before anything is written; then they are left out, and the log says how many."""
+    db = shop(service)
+    path = tmp_path / "keys.jsonl"
+    path.write_text('{"pk": "o-001"}\nnonsense\n{"pk": 5}\n{"pk": "o-002"}\n')
+    choice = Choice(keys_file=str(path))
+    told = r"keys.jsonl line 2 is not JSON; 2 bad lines in all: 2, 3; .*--ignore bad-lines"
+    with pytest.raises(UsageError, match=told) as caught:
+        await runs.run(choice=choice)
+    assert caught.value.exit_code is ExitCode.USAGE
+    assert not any(db.calls[operation] for operation in WRITES)
+    result = await runs.run(choice=choice, ignore=frozenset(["bad-lines"]))
+    assert result.summary.counts == Counts(scanned=2, touched=2)
+    assert runs.of(KeysRead)[-1] == KeysRead(2, 2, 2)
+
+
+async def test_a_sample_of_a_list_is_that_of_the_table(service: Service, runs: Runs, tmp_path: Path):
+    db = shop(service)
+    await runs.run(choice=Choice(sample=40.0))
+    chosen = set(db.fired("orders"))
+    assert 10 < len(chosen) < 40
+    again = Runs(tmp_path / "again.refire")
+    names = [f"o-{n:03}" for n in range(0, 60, 2)]
+    result = await again.run(choice=Choice(keys_file=write(tmp_path / "k", names).keys_file, sample=40.0))
+    assert result.summary.counts.scanned == result.summary.counts.touched == len(chosen & set(names))
+    assert {name for name, times in db.fired("orders").items() if times == 2} == chosen & set(names)
+
+
+async def test_a_dry_run_of_a_list_leaves_nothing(service: Service, runs: Runs, tmp_path: Path):
+    db = shop(service)
+    choice = write(tmp_path / "k", ["o-001", "o-002", "nobody"])
+    result = await runs.run(choice=choice, dry_run=True)
+    assert result.dry_run is not None
+    assert result.dry_run.items == 2
+    assert names_in(tmp_path) == ["k"]
+    assert not any(db.calls[operation] for operation in WRITES)
+
+
+async def test_an_empty_list_is_a_complete_run(service: Service, runs: Runs, tmp_path: Path):
+    shop(service)
+    result = await runs.run(choice=write(tmp_path / "k", []))
+    assert (result.exit_code, result.summary.counts) == (ExitCode.COMPLETE, Counts())
+
+
+async def test_a_list_that_is_gone_cannot_be_gone_on_with(service: Service, runs: Runs, tmp_path: Path):
+    shop(service)
+    await runs.run(choice=write(tmp_path / "k", [f"o-{n:03}" for n in range(50)]), max_items=20)
+    list_path(runs.checkpoint).unlink()
+    with pytest.raises(CheckpointRefusedError, match=r"list of keys .* cannot be read"):
+        await runs.resume()
+
+
+@pytest.mark.parametrize(("reason", "code"), [("interrupted", 130), ("terminated", 3)])
+async def test_a_stop_while_the_list_is_made_leaves_nothing(
+    service: Service, runs: Runs, tmp_path: Path, reason: Any, code: int
+):
+    """Nothing was begun, so there is nothing to go on with."""
+    db = shop(service)
+    stop = StopRequest()
+    stop.request(reason)
+    with pytest.raises(StoppedError, match="nothing was written") as caught:
+        await runs.run(stop, choice=write(tmp_path / "k", ["o-001"]))
+    assert caught.value.exit_code == code
+    assert names_in(tmp_path) == ["k", "run.refire.lock"]
+    assert not any(db.calls[operation] for operation in WRITES)
+
+
+async def test_a_small_read_budget_is_kept_by_look_ups(service: Service, runs: Runs, tmp_path: Path):
+    """A BatchGetItem takes no more than the budget's burst, however many keys it could hold."""
+    db = shop(service)
+    sizes = []
+
+    def note(operation: str, request: dict[str, Any]) -> None:
+        if operation == "BatchGetItem":
+            sizes.append(len(request["RequestItems"]["orders"]["Keys"]))
+
+    db.watch = note
+    started = anyio.current_time()
+    await runs.run(
+        choice=write(tmp_path / "k", [f"o-{n:03}" for n in range(60)]), budget=Budget(max_rcu=10.0)
+    )
+    assert sum(sizes) == 60
+    assert max(sizes) <= 2
+    assert anyio.current_time() - started > 2.5

@@ -1,0 +1,138 @@
+"""The run's own list: each key once, in segments that do not overlap, whatever was put in and in which order."""
+
+import stat
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from refire_async.errors import CheckpointRefusedError
+from refire_async.model.keys import Item, KeySchema, identity
+from refire_async.sources import key_list
+from refire_async.sources.key_list import KeyListSource, KeyListWriter, list_path, open_list
+from tests.support.virtual_time import run_virtual
+
+KEYS = KeySchema("pk", "S", "sk", "N")
+
+
+def item(number: int, sort: int = 0) -> Item:
+    return {"pk": {"S": f"k\t{number}\n\u2028"}, "sk": {"N": str(sort)}}
+
+
+def make(path: Path, items: list[Item], more: Item | None = None) -> key_list.KeyList:
+    with KeyListWriter(path, KEYS) as writer:
+        for one in items:
+            writer.add(one, more)
+        return writer.finish()
+
+
+async def read_all(path: Path, segments: int, limit: int) -> list[list[Item]]:
+    """The items of each segment, every page read by a source of its own, as after a resume."""
+    found = []
+    for segment in range(segments):
+        items: list[Item] = []
+        cursor = None
+        while True:
+            page = await KeyListSource(path, segments, carries_marker=False).read(segment, cursor, limit)
+            assert len(page.items) <= limit
+            items += page.items
+            cursor = page.cursor
+            if cursor is None:
+                break
+        found.append(items)
+    return found
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(st.tuples(st.integers(0, 30), st.integers(0, 3)), max_size=60),
+    st.integers(1, 20),
+    st.integers(1, 9),
+)
+def test_every_key_comes_once_whatever_the_segments_and_pages(
+    tmp_path_factory: pytest.TempPathFactory, numbers: list[tuple[int, int]], segments: int, limit: int
+):
+    """Also with more segments than lines, and of an empty list."""
+    path = tmp_path_factory.mktemp("list") / "x.keys"
+    made = make(path, [item(*number) for number in numbers])
+    found = [one for items in run_virtual(read_all, path, segments, limit) for one in items]
+    assert made.items == len(found) == len(set(numbers))
+    assert {identity(KEYS.names, one) for one in found} == {
+        identity(KEYS.names, item(*number)) for number in numbers
+    }
+
+
+@pytest.mark.parametrize("at_once", [1 << 24, 3_000])
+async def test_duplicates_meet_however_far_apart_and_however_little_memory_there_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int
+):
+    """Small buffers make many extents per bucket; one hash key with many sort keys makes a bucket of many passes."""
+    monkeypatch.setattr(key_list, "BUFFER", 200)
+    monkeypatch.setattr(key_list, "SORTED_AT_ONCE", at_once)
+    collection = [item(7, sort) for sort in range(800)]
+    others = [item(number) for number in range(400)]
+    made = make(tmp_path / "x.keys", [*collection, *others, *reversed(collection), *others])
+    assert made.items == 1200 - (item(7, 0) in others)
+    parts = await read_all(tmp_path / "x.keys", 16, 100)
+    assert sum(map(len, parts)) == made.items
+    # A hot hash key stays together, so that it holds back few lanes.
+    with_collection = [part for part in parts if any(one["pk"] == collection[0]["pk"] for one in part)]
+    assert len(with_collection) <= 12
+
+
+async def test_what_else_is_known_of_an_item_travels_with_it(tmp_path: Path):
+    """The first that was said of an item stands; an item of which nothing else is known has just its key."""
+    path = tmp_path / "x.keys"
+    with KeyListWriter(path, KEYS) as writer:
+        writer.add(item(1), {"revision": {"N": "5"}})
+        writer.add(item(2), {})
+        writer.add(item(1), {"revision": {"N": "6"}})
+        writer.finish()
+    (items,) = await read_all(path, 1, 10)
+    by_key = {one["pk"]["S"]: one for one in items}
+    assert by_key[item(1)["pk"]["S"]] == {**item(1), "revision": {"N": "5"}}
+    assert by_key[item(2)["pk"]["S"]] == item(2)
+
+
+def test_only_its_owner_may_read_it_and_nothing_else_is_left(tmp_path: Path):
+    """Keys are personal data, also those of a list that was never finished."""
+    path = list_path(tmp_path / "run.refire")
+    make(path, [item(1)])
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert [one.name for one in tmp_path.iterdir()] == ["run.refire.keys"]
+    with KeyListWriter(tmp_path / "other.keys", KEYS) as writer:
+        writer.add(item(2))
+    assert [one.name for one in tmp_path.iterdir()] == ["run.refire.keys"]
+
+
+def test_the_number_of_segments_follows_the_number_of_items(tmp_path: Path):
+    """A short list is one segment, the longest have as many as there can be lanes at work, and some more."""
+    sizes = {items: key_list.KeyList(tmp_path, items, 0).segments for items in (0, 1, 4_000, 10**6, 10**8)}
+    assert sizes == {0: 1, 1: 1, 4_000: 2, 10**6: 256, 10**8: 256}
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: data[:-1],
+        lambda data: data + b"{}\n",
+        lambda _: b"",
+        lambda data: b"nonsense" + data[8:],
+        lambda data: b"[1]".ljust(len(data)),
+    ],
+)
+async def test_a_list_that_is_not_what_it_was_is_refused(tmp_path: Path, damage):  # type: ignore[no-untyped-def]
+    """A position in it would mean nothing: items would be left out in silence."""
+    path = tmp_path / "x.keys"
+    make(path, [item(number) for number in range(9)])
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(CheckpointRefusedError, match="is damaged"):
+        open_list(path)
+    with pytest.raises(CheckpointRefusedError, match="is damaged"):
+        await KeyListSource(path, 1, carries_marker=False).read(0, None, 5)
+
+
+async def test_a_list_that_is_gone_is_told(tmp_path: Path):
+    with pytest.raises(CheckpointRefusedError, match="cannot be read: No such file"):
+        await KeyListSource(tmp_path / "x.keys", 1, carries_marker=False).read(0, None, 5)
