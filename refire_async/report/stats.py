@@ -21,6 +21,7 @@ from refire_async.events import (
     Paused,
     ProcessReplaced,
     RateChanged,
+    Recovered,
     Resumed,
     Retried,
     RunEnded,
@@ -123,6 +124,7 @@ class RunStats:
             Paused: self._is_paused,
             Resumed: self._is_resumed,
             Waiting: self._is_waiting,
+            Recovered: self._has_recovered,
             AdviceMissing: self._ignore,
             AdviceBack: self._ignore,
             ProcessReplaced: self._ignore,
@@ -264,6 +266,9 @@ class RunStats:
 
     def _is_waiting(self, event: Waiting) -> None:
         self._waiting = (event.reason, self._progress_mark)
+
+    def _has_recovered(self, _event: Recovered) -> None:
+        self._waiting = None
 
     def _is_stopping(self, event: Stopping) -> None:
         self._stopping = event.reason

@@ -1,5 +1,7 @@
 """What a run's events add up to."""
 
+from typing import get_args
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +15,7 @@ from refire_async.events import (
     PageSettled,
     Paused,
     RateChanged,
+    Recovered,
     Resumed,
     Retried,
     RunEnded,
@@ -194,6 +197,16 @@ def test_waiting_ends_with_the_next_answer(progress: Event) -> None:
     assert (stats.sample(1.0).state, stats.sample(1.0).detail) == ("waiting", "no network")
     stats.handle(progress)
     assert stats.sample(2.0).state == "running"
+
+
+def test_the_end_of_a_wait_ends_it() -> None:
+    stats = stats_of(started(), Waiting("no network", 3.0), Recovered(4.0))
+    assert stats.sample(1.0).state == "running"
+
+
+def test_every_kind_of_event_is_known() -> None:
+    """One that nobody thought of would end the run that emits it."""
+    assert set(RunStats(0.0)._handlers) == set(get_args(Event))
 
 
 EVENTS = st.one_of(

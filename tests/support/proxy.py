@@ -22,11 +22,12 @@ WRITES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request: the operation, how many of this operation there were up to it (from 1), and its body."""
+    """One request: the operation, how many of this operation there were up to it (from 1), its body, who signed."""
 
     operation: str
     number: int
     body: dict[str, Any]
+    access_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +73,11 @@ class Proxy:
         """The operations that were asked for so far."""
         return {call.operation for call in self.calls}
 
-    def note(self, operation: str, body: bytes) -> Call:
+    def note(self, operation: str, body: bytes, access_key: str = "") -> Call:
         """Count and keep a request."""
         with self._lock:
             self._counts[operation] += 1
-            call = Call(operation, self._counts[operation], json.loads(body) if body else {})
+            call = Call(operation, self._counts[operation], json.loads(body) if body else {}, access_key)
             self.calls.append(call)
             return call
 
@@ -137,7 +138,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
         operation = (self.headers.get("x-amz-target") or "").rpartition(".")[2]
-        call = self.proxy.note(operation, body)
+        signed = self.headers.get("authorization") or ""
+        call = self.proxy.note(operation, body, signed.partition("Credential=")[2].partition("/")[0])
         reply = self.proxy.instead(call)
         if reply is None:
             self._backend.request("POST", self.path, body, dict(self.headers.items()))
