@@ -17,7 +17,7 @@ from refire_async.model.run import RunSpec
 from refire_async.pacing.backoff import failure_delay, throttle_delay
 from refire_async.pacing.budget import ReadBudget, WriteBudget
 from refire_async.pacing.steering import Target
-from refire_async.pipeline.patience import Patience
+from refire_async.pipeline.patience import MOST_ATTEMPTS, Patience
 from refire_async.pipeline.stop import StopRequest
 from refire_async.sources.base import Source
 from refire_async.sources.lookup import ITEM_RCU, LARGEST, Found, Lookup
@@ -79,9 +79,9 @@ class Context:
 
         Raises:
             WireError: trying again is futile, or the run stops and does not wait for better times.
-            StoppedError: nothing has gone through for too long.
+            StoppedError: nothing has gone through for too long, or this read alone has failed too often.
         """
-        attempt = 0
+        attempt = failures = 0
         while True:
             try:
                 result = await attempt_read()
@@ -89,6 +89,13 @@ class Context:
                 if error.disposition in FUTILE or self.stop.reason is not None:
                     raise
                 attempt += 1
+                if error.disposition is not Disposition.THROTTLED:
+                    failures = self.patience.attempts(failures + 1, anyio.current_time())
+                    if failures >= MOST_ATTEMPTS:
+                        raise StoppedError(
+                            f"a read of segment {segment} failed {MOST_ATTEMPTS} times in a row: {error.message}",
+                            "find out why, then go on with 'refire resume'",
+                        ) from error
                 await self._wait_after(segment, attempt, error)
             else:
                 self.patience.succeeded()
@@ -131,7 +138,6 @@ class Context:
         keys = self.spec.keys
         wanted: list[Key] = [keys.key_of(item) for item in items]
         found: dict[tuple[object, ...], Item] = {}
-        attempt = 0
         while wanted:
             price = self._lookup_rcu if consistent else self._lookup_rcu / 2
             size = self.read_budget.page_limit(price, LARGEST)
@@ -140,10 +146,6 @@ class Context:
             for item in answer.items:
                 found[identity(keys.names, item)] = item
             wanted.extend(answer.unprocessed)
-            if len(answer.unprocessed) == len(part):
-                attempt += 1
-                self.patience.failed("UnprocessedKeys", anyio.current_time())
-                await anyio.sleep(throttle_delay(attempt, self.draw))
         return found
 
     async def _look_up_once(self, part: list[Key], consistent: bool) -> Found:  # noqa: FBT001 - through `partial`
@@ -159,6 +161,9 @@ class Context:
             consumed = answer.rcu
             self._lookup_rcu += 0.2 * (max(ITEM_RCU, consumed / times) - self._lookup_rcu)
         self.journal.totals.rcu += self.read_budget.settle(estimate, consumed)
+        if len(answer.unprocessed) == len(part):
+            # As good as refused: the next attempt waits, and it does not count as a success.
+            raise WireError("UnprocessedKeys", "BatchGetItem left every key out", Disposition.THROTTLED)
         return answer
 
 

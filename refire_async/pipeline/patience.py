@@ -6,6 +6,22 @@ from refire_async.events import Emit, Recovered, Waiting
 SAY_AFTER_S = 5.0
 SAY_EVERY_S = 30.0
 
+MOST_ATTEMPTS = 30
+"""Failures in a row, other than throttling, after which one request is given up while others succeed.
+
+With full jitter up to 20 s each this takes some minutes. Throttling has no such bound: it says that the request is good
+and the time is not. Whatever fails, when nothing at all succeeds `give_up_after_s` is the bound.
+"""
+
+OUTAGE_S = 30.0
+"""When nothing has succeeded for this long it is not the request: the run waits or gives up as a whole."""
+
+OUTAGE_ATTEMPTS = 8
+"""What an outage counts for, however long it is: else the first failure after it would be a request's last.
+
+The wait before the next attempt has reached its ceiling by then.
+"""
+
 
 class Patience:
     """Notices when every attempt fails, says so, and gives up after `give_up_after_s` seconds.
@@ -36,6 +52,10 @@ class Patience:
     def failing_for(self, now: float) -> float:
         """Seconds since the first of the failures in a row that are going on."""
         return 0.0 if self._failing_since is None else now - self._failing_since
+
+    def attempts(self, failures: int, now: float) -> int:
+        """What `failures` in a row of one request count for, given how it goes with the others."""
+        return min(failures, OUTAGE_ATTEMPTS) if self.failing_for(now) >= OUTAGE_S else failures
 
     def failed(self, reason: str, now: float, words: str = "") -> None:
         """An attempt failed, for `reason` (a code; `words`, if any, are fit for people and for logs).

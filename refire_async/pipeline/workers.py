@@ -21,25 +21,14 @@ from refire_async.pacing.backoff import failure_delay, throttle_delay
 from refire_async.pacing.budget import Reservation
 from refire_async.pipeline.context import Context, elapsed_since
 from refire_async.pipeline.lanes import Batch
+from refire_async.pipeline.patience import MOST_ATTEMPTS
 from refire_async.pipeline.queue import WorkQueue
 from refire_async.pipeline.readers import Readers
 from refire_async.wire.errors import Disposition, ThrottlingReason, WireError
 from refire_async.writers.base import MemberError, WriteReply
 
-MOST_ATTEMPTS = 30
-"""Failures in a row, other than throttling, after which a batch is given up while others succeed.
-
-With full jitter up to 20 s each this takes some minutes.
-"""
-
-OUTAGE_S = 30.0
-"""When nothing has succeeded for this long it is not the batch: the run waits or gives up as a whole."""
-
-OUTAGE_ATTEMPTS = 8
-"""What an outage counts for, however long it is: else the first failure after it would be a batch's last.
-
-The wait before the next attempt has reached its ceiling by then.
-"""
+AGAIN = (Disposition.THROTTLED, Disposition.RETRY, Disposition.UNKNOWN)
+"""What a member of a batch can meet that gets it nowhere."""
 
 MOST_CONFLICTS = 5
 """How often an item that other writers keep changing is looked at again. Its coverage is safe from the first
@@ -108,7 +97,8 @@ class Workers:
         if points.reached is not None:
             points.reached("batch-answered")
         latency = elapsed_since(started)
-        context.patience.succeeded()
+        if sum(error.disposition in AGAIN for error in reply.errors.values()) < len(batch.items):
+            context.patience.succeeded()
         refused = sum(error.disposition is Disposition.THROTTLED for error in reply.errors.values())
         wcu = context.write_budget.settle(reservation, reply.consumed, refused)
         self._totals.wcu += wcu
@@ -251,10 +241,8 @@ class Workers:
         `detail` is for the failed-keys file only, `words` are for everybody.
         """
         context = self._context
-        batch.attempts += 1
+        batch.attempts = context.patience.attempts(batch.attempts + 1, anyio.current_time())
         self._totals.retries += 1
-        if context.patience.failing_for(anyio.current_time()) >= OUTAGE_S:
-            batch.attempts = min(batch.attempts, OUTAGE_ATTEMPTS)
         if batch.attempts >= MOST_ATTEMPTS:
             why = detail or f"no success in {MOST_ATTEMPTS} attempts"
             self._fail(batch.page, code, [(item, why) for item in batch.items])

@@ -53,7 +53,11 @@ class Case:
 
 cases = st.builds(
     Case,
-    sizes=st.lists(st.sampled_from([0, 1, 2, 19, 20, 57, 130]) | st.integers(0, 80), min_size=1, max_size=5),
+    sizes=st.lists(
+        st.sampled_from([0, 1, 2, 19, 20, 57, 130]) | st.integers(0, 80),
+        min_size=1,
+        max_size=SPEC.total_segments,
+    ),
     seed=st.integers(0, 2**32),
     weather=st.sampled_from(
         [CALM, STORM, STORM, Weather(late=0.5, lost_answer=0.4), Weather(member_throttled=0.4)]

@@ -11,6 +11,7 @@ from refire_async.events import PageRead, SegmentFinished, Stopping
 from refire_async.model.counts import Counts
 from refire_async.model.keys import Cursor
 from refire_async.pipeline import StopRequest
+from refire_async.pipeline.patience import MOST_ATTEMPTS
 from refire_async.pipeline.readers import PAGES_PER_READER
 from refire_async.sources.base import SourcePage
 from refire_async.wire.errors import Disposition, WireError
@@ -180,6 +181,40 @@ async def test_reads_that_never_go_through_end_the_run(store: Store):
         assert await sit(world, store, stop=stop, give_up_after_s=120.0).run() == "stopped"
         assert isinstance(stop.error, StoppedError)
         assert 120.0 <= anyio.current_time() - before < 180.0
+
+
+async def test_a_page_that_can_never_be_read_ends_the_run_while_others_are(store: Store):
+    """No read is tried for ever: after MOST_ATTEMPTS the run stops, and what was done is saved."""
+    tries = 0
+
+    class Unreadable(FakeSource):
+        async def read(self, segment: int, cursor: Cursor | None, limit: int) -> SourcePage:
+            nonlocal tries
+            if segment == 0:
+                tries += 1
+                raise WireError("InternalServerError", "out of order", Disposition.UNKNOWN)
+            return await super().read(segment, cursor, limit)
+
+    async with world_of(40, 6_000) as world:
+        stop = StopRequest()
+        source = Unreadable(world)
+        sitting = sit(world, store, source=source, stop=stop, wcu=20.0, give_up_after_s=10_000.0)
+        assert await sitting.run() == "stopped"
+        assert tries == MOST_ATTEMPTS
+        assert "segment 0 failed" in str(stop.error)
+        assert await sit(world, store).run() == "complete"
+        assert set(world.fired.values()) == {1}
+        assert len(world.fired) == 6_040
+
+
+async def test_look_ups_that_leave_every_key_out_end_the_run(store: Store):
+    """A table that gives nothing is not asked for ever, though each of its answers is a 200."""
+    async with world_of(40, weather=Weather(unprocessed=1.0)) as world:
+        stop, before = StopRequest(), anyio.current_time()
+        source = FakeSource(world, carries_marker=False)
+        assert await sit(world, store, source=source, stop=stop, give_up_after_s=120.0).run() == "stopped"
+        assert isinstance(stop.error, StoppedError)
+        assert 120.0 <= anyio.current_time() - before < 140.0
 
 
 async def test_a_read_that_is_refused_for_good_ends_the_run_at_once(store: Store):

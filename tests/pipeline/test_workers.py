@@ -12,8 +12,9 @@ from refire_async.model.capacity import TABLE
 from refire_async.model.counts import Counts
 from refire_async.model.keys import Item
 from refire_async.pipeline import StopRequest
-from refire_async.pipeline.workers import MOST_ATTEMPTS, MOST_CONFLICTS
-from refire_async.wire.errors import Disposition, ThrottlingReason, WireError
+from refire_async.pipeline.patience import MOST_ATTEMPTS
+from refire_async.pipeline.workers import MOST_CONFLICTS
+from refire_async.wire.errors import Disposition, ThrottlingReason, WireError, member_disposition
 from refire_async.writers.base import MemberError, WriteReply
 from tests.pipeline.world import ARN, FakeSource, FakeWriter, World, sit, world_of
 
@@ -179,6 +180,27 @@ async def test_when_nothing_goes_through_the_run_stops_and_no_item_fails(store: 
         assert await sit(world, store).run() == "complete"
         assert set(world.fired.values()) == {1}
         assert len(world.fired) == 200
+
+
+@pytest.mark.parametrize("code", ["ThrottlingError", "InternalServerError"])
+async def test_members_that_never_go_through_end_the_run_too(store: Store, code: str):
+    """Answers come, but every member of every batch is refused in them: that is no success, and no end in sight."""
+
+    class Refusing(FakeWriter):
+        async def write(self, items: Sequence[Item]) -> WriteReply:
+            await anyio.sleep(0.01)
+            error = MemberError(code, member_disposition(code), "words")
+            return WriteReply(None, dict.fromkeys(range(len(items)), error))
+
+    async with world_of(100, 100) as world:
+        stop, before = StopRequest(), anyio.current_time()
+        sitting = sit(world, store, writer=Refusing(world), stop=stop, give_up_after_s=300.0)
+        assert await sitting.run() == "stopped"
+        assert 300.0 <= anyio.current_time() - before <= 330.0
+        assert isinstance(stop.error, StoppedError)
+        assert counts_of(store).failed == 0
+        assert await sit(world, store).run() == "complete"
+        assert set(world.fired.values()) == {1}
 
 
 async def test_an_outage_that_ends_costs_no_item(store: Store):
