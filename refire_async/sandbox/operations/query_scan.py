@@ -138,7 +138,10 @@ def _reading(
     if index is None:
         if wanted == "ALL_PROJECTED_ATTRIBUTES":
             raise validation("ALL_PROJECTED_ATTRIBUTES can be used only when Querying using an IndexName")
-        return Reading(table, None, consistent)
+        names = None
+        if projection is not None:
+            names = projection.attributes | (condition.attributes if condition is not None else frozenset())
+        return Reading(table, None, consistent, names=names)
     fetch = check_projected(index, projection.attributes if projection else (), consistent=consistent)
     if wanted == "ALL_ATTRIBUTES" and index.projected is not None:
         if index.is_global:

@@ -29,6 +29,8 @@ class Reading:
     consistent: bool
     fetch: bool = False
     """Read each base item too: an LSI that does not project what is asked for."""
+    names: frozenset[str] | None = None
+    """The attributes besides the key that are looked at; None is all."""
 
     @property
     def arm(self) -> str | None:
@@ -46,7 +48,9 @@ class Reading:
         """A page of a Scan from position ``low`` of the hash space, or after ``start``, up to ``high``."""
         first = (low if start is None else start[0]) >> 64
         self._check(first)
-        pairs = self._rows.between(start or (low,), (high,), inclusive=(start is None, False))
+        pairs = self._rows.between(
+            start or (low,), (high,), inclusive=(start is None, False), names=self.names
+        )
         page = read_page(pairs, limit)
         last = page.rows[-1][0][0] if page.more else high - 1
         return page, self._charge_scan(page, first, last >> 64)
@@ -68,7 +72,7 @@ class Reading:
             else:
                 low, inclusive = start, False
         self._check(hash64)
-        pairs = self._rows.between(low, high, inclusive=(inclusive, False), reverse=reverse)
+        pairs = self._rows.between(low, high, inclusive=(inclusive, False), reverse=reverse, names=self.names)
         page = read_page(pairs, limit)
         return page, self._charge_query(page, hash64)
 

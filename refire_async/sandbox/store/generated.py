@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 from array import array
-from collections.abc import Iterator, MutableSequence
+from collections.abc import Callable, Collection, Iterator, MutableSequence
 from typing import Any
 
 import orjson
@@ -103,29 +103,30 @@ class GeneratedRows:
         *,
         inclusive: tuple[bool, bool] = (True, True),
         reverse: bool = False,
+        names: Collection[str] | None = None,
     ) -> Iterator[tuple[OrderKey, Row]]:
-        generated = self._generated_between(low, high, inclusive, reverse)
+        places = self._generator.between(low, high, inclusive=inclusive, reverse=reverse)
+        brief = names is not None and self._generator.filler not in names
+        generated = self._generated(places, self._generator.brief_row if brief else self._generator.row)
         if not len(self._others):
             return generated
         others = self._others.between(low, high, inclusive=inclusive, reverse=reverse)
         return heapq.merge(generated, others, key=lambda pair: pair[0], reverse=reverse)
 
-    def _generated_between(
-        self,
-        low: OrderKey,
-        high: OrderKey,
-        inclusive: tuple[bool, bool],
-        reverse: bool,  # noqa: FBT001
+    def _generated(
+        self, places: Iterator[tuple[OrderKey, int, int]], make: Callable[[int, int], Row]
     ) -> Iterator[tuple[OrderKey, Row]]:
-        states, differences, make = self._states, self._differences, self._generator.row
-        for key, number, hash_key in self._generator.between(low, high, inclusive=inclusive, reverse=reverse):
+        """The rows at places of the generator, those that were removed left out."""
+        states, differences = self._states, self._differences
+        for key, number, hash_key in places:
             state = states[number]
             if state == _UNCHANGED:
                 yield key, make(number, hash_key)
             elif state != _REMOVED:
                 difference = differences[state]
                 assert difference is not None  # noqa: S101 - only the two states above have none
-                yield key, difference.apply(make(number, hash_key))
+                row = self._generator.row if difference.tail is None else make
+                yield key, difference.apply(row(number, hash_key))
 
     # Differences
 

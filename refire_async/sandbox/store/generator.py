@@ -108,7 +108,7 @@ class Generator:
         self._hash = _KeyForm(schema.hash_type, hash_prefix)
         self._range = None if schema.range_type is None else _KeyForm(schema.range_type, range_prefix)
         self._schema = schema
-        self._filler = filler
+        self.filler = filler
         self._sizes = sizes
         self._fixed_size = item_size(attributes) + text_size(filler)
         self._fixed_size += sum(map(text_size, schema.names))
@@ -117,7 +117,7 @@ class Generator:
         self._hash_head = b"{" + orjson.dumps(schema.hash_name) + b":"
         self._range_head = b"," + orjson.dumps(schema.range_name) + b":" if schema.range_name else b""
         # Where keys are strings only numbers and filler differ from row to row, so that one template does.
-        self._template = b""
+        self._template = self._brief = b""
         self._fillers: list[int] = []
         if schema.hash_type == "S" and schema.range_type in (None, "S"):
             template = _literal(self._hash_head) + self._hash.template
@@ -126,6 +126,7 @@ class Generator:
                 template += _literal(self._range_head) + self._range.template
                 used += self._range.largest(self.count)
             self._template = template + _literal(self._middle) + b'%b"}}'
+            self._brief = template + _literal(b"," + middle if middle else b"") + b"}"
             self._fillers = [size - used for size in sizes]
         letters = random.Random(seed)  # noqa: S311 - filler, not secrets
         self._text = bytes(letters.choices(b"abcdefghijklmnopqrstuvwxyz0123456789", k=2 * _TEXT))
@@ -223,6 +224,15 @@ class Generator:
             used += range_used
         filler = size - self._fixed_size - used
         return text + self._middle + self._text[start : start + filler] + b'"}}', size
+
+    def brief_row(self, number: int, hash_key: int) -> Row:
+        """The row of an item, its filler left out if that is less work; the size is that of the whole item."""
+        if not self._brief:
+            return self.row(number, hash_key)
+        size = self._sizes[number % len(self._sizes)]
+        if self._range is None:
+            return self._brief % hash_key, size
+        return self._brief % (hash_key, number - self._spread.first(hash_key)), size
 
     def total_bytes(self) -> int:
         """Sum of all item sizes."""

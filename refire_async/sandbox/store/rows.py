@@ -6,7 +6,7 @@ dictionaries, is no work for the garbage collector, and goes into responses and 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, MutableSequence
+from collections.abc import Collection, Iterator, MutableSequence
 from typing import Any, Protocol
 
 import orjson
@@ -47,8 +47,13 @@ class Rows(Protocol):
         *,
         inclusive: tuple[bool, bool] = (True, True),
         reverse: bool = False,
+        names: Collection[str] | None = None,
     ) -> Iterator[tuple[OrderKey, Row]]:
-        """Rows from ``low`` to ``high`` in order, or backwards. A bound may be the head of an order key."""
+        """Rows from ``low`` to ``high`` in order, or backwards. A bound may be the head of an order key.
+
+        ``names`` are the attributes besides the key that will be looked at: others may be left out of a row's text.
+        Its size is that of the whole item all the same.
+        """
 
     # A snapshot is whatever it takes to make a row again once it has been replaced; columns keep many of them.
 
@@ -93,6 +98,7 @@ class MemoryRows:
         *,
         inclusive: tuple[bool, bool] = (True, True),
         reverse: bool = False,
+        names: Collection[str] | None = None,  # noqa: ARG002 - all is there, so all is shown
     ) -> Iterator[tuple[OrderKey, Row]]:
         rows = self._rows
         for key in self._order.irange(low, high, inclusive, reverse):
