@@ -1,4 +1,8 @@
-"""The pace of one lane whose key range is throttled: the rate that it was taken at, and a little more. Pure.
+"""The pace of one lane: its share while all is well, what its key range takes when it is throttled. Pure.
+
+Until it is refused, a lane may write as fast as a partition can take, or as its equal share of the budget if that is
+more. So the first lanes that have work do not use up at once what their partitions have saved, while the others
+are still being read: refused together they would look like a table without capacity.
 
 A hot partition takes 1,000 WCU/s and refuses the rest (DynamoDB Developer Guide: Key range throughput
 exceeded). Resting ever longer would leave that rate unused; so a lane that is refused is held at what it was
@@ -31,6 +35,21 @@ LEAST = 5.0
 
 FRESH_S = 1.0
 
+SHARE_SLACK = 1.1
+"""A lane may do so much more than its share, to make up for moments without work."""
+
+SHARE_AHEAD_S = 0.5
+"""And so much of its share at once. A partition that was idle has saved a second's worth."""
+
+
+def lane_share(write_rate: float, lanes: int) -> float:
+    """Units per second for a lane of a table scan that nothing has refused, of `lanes` that share `write_rate`.
+
+    It costs no speed: a lane writes to one partition at a time, so that more than a partition takes is refused,
+    and where the lanes are fewer their shares are larger.
+    """
+    return max(PARTITION_WCU, write_rate / max(1, lanes)) * SHARE_SLACK
+
 
 class LaneRate:
     """Units per second at which a lane may write; without a limit until it is refused."""
@@ -49,7 +68,7 @@ class LaneRate:
 
     def __init__(self) -> None:
         self.limit: float | None = None
-        self.next_at = 0.0
+        self.next_at = -math.inf
         self._units = 0.0
         self._since = -math.inf
         self._measured = 0.0
@@ -58,10 +77,15 @@ class LaneRate:
         self._grown_at = -math.inf
         self._fresh_at = -math.inf
 
-    def spend(self, units: float, now: float) -> None:
-        """A batch of `units` is handed out: the next one may follow when the limit has made up for it."""
+    def spend(self, units: float, now: float, share: float = math.inf) -> None:
+        """A batch of `units` is handed out: the next one may follow when the limit has made up for it.
+
+        `share` is the limit of a lane that was not refused.
+        """
         if self.limit is not None:
             self.next_at = max(self.next_at, now) + units / self.limit
+        else:
+            self.next_at = max(self.next_at, now - SHARE_AHEAD_S) + units / share
 
     def accepted(self, units: float, now: float) -> None:
         """`units` were written without refusal."""
@@ -108,8 +132,12 @@ class LaneRate:
         """Whether the lane was refused a moment ago while nothing held it."""
         return now - self._fresh_at < FRESH_S
 
+    def rested(self, now: float) -> bool:
+        """Whether nothing holds the lane, so that a new one would be like it."""
+        return self.limit is None and self.next_at <= now - SHARE_AHEAD_S
+
     def lift(self) -> None:
         """It was not this lane's key range: hold it no longer."""
         self.limit = None
-        self.next_at = 0.0
+        self.next_at = -math.inf
         self._fresh_at = -math.inf

@@ -4,6 +4,7 @@ A segment is a range of the key hash, so a throttled partition holds back its ow
 time has not come, or a batch that waits for its next attempt, is passed over: it holds no worker.
 """
 
+import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -56,9 +57,13 @@ class Lane:
 
 
 class Lanes:
-    """All lanes that have work, visited round robin."""
+    """All lanes that have work, visited round robin.
 
-    def __init__(self) -> None:
+    `share` tells how many units per second a lane may write until it is refused.
+    """
+
+    def __init__(self, share: Callable[[], float] = lambda: math.inf) -> None:
+        self._share = share
         self._lanes: dict[int, Lane] = {}
         self._turns: deque[Lane] = deque()
 
@@ -82,7 +87,7 @@ class Lanes:
         lane = self._lanes.get(segment)
         if lane is not None:
             lane.pace.accepted(units, now)
-            if lane.empty and lane.pace.limit is None:
+            if lane.empty and lane.pace.rested(now):
                 del self._lanes[segment]
 
     def refused(self, segment: int, now: float) -> None:
@@ -97,7 +102,10 @@ class Lanes:
         fresh = sum(lane.pace.fresh(now) for lane in self._lanes.values())
         if fresh < FEW_LANES:
             return 0.0
-        free = sum(lane.pace.limit is None for lane in self._lanes.values())
+        free = sum(
+            lane.pace.limit is None and not (lane.empty and lane.pace.rested(now))
+            for lane in self._lanes.values()
+        )
         return fresh / max(1, fresh + free)
 
     def lift(self, now: float) -> None:
@@ -115,7 +123,7 @@ class Lanes:
                 continue
             batch = _first_ready(lane, now) or _cut(lane, size_of)
             if batch is not None:
-                lane.pace.spend(len(batch.items) * batch.page.item_units, now)
+                lane.pace.spend(len(batch.items) * batch.page.item_units, now, self._share())
                 if lane.empty:
                     self._turns.remove(lane)
                 return batch

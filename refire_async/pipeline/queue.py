@@ -20,8 +20,10 @@ class WorkQueue:
     Bounded by its readers: each puts in no page before one of its earlier ones is settled.
     """
 
-    def __init__(self, size_of: Callable[[OpenPage], int]) -> None:
-        self._lanes = Lanes()
+    def __init__(
+        self, size_of: Callable[[OpenPage], int], lane_share: Callable[[], float] = lambda: math.inf
+    ) -> None:
+        self._lanes = Lanes(lane_share)
         self._size_of = size_of
         self._waiters: deque[anyio.Event] = deque()
         self._closed = False

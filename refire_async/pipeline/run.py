@@ -1,5 +1,6 @@
 """One sitting: readers, lanes and workers in one task group, until the end or a stop."""
 
+import math
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 
@@ -10,6 +11,7 @@ from refire_async.checkpoint.ledger import OpenPage
 from refire_async.errors import RefireError
 from refire_async.events import Stopping
 from refire_async.model.run import RunStatus
+from refire_async.pacing.lane_rate import lane_share
 from refire_async.pipeline.context import Context
 from refire_async.pipeline.queue import WorkQueue
 from refire_async.pipeline.quota import Quota
@@ -40,7 +42,7 @@ async def _read_and_write(
     ledger = context.journal.ledger
     budget, largest = context.write_budget, context.writer.largest
     unfinished = (segment for segment in segments if not ledger.segment(segment).finished)
-    queue = WorkQueue(lambda page: budget.batch_limit(page.item_units, largest))
+    queue = WorkQueue(lambda page: budget.batch_limit(page.item_units, largest), _lane_share(context))
     readers = Readers(context, queue, Quota(max_items), unfinished)
     writing = Workers(context, queue, readers)
     in_doubt = iter(list(ledger.pages.values()))
@@ -70,6 +72,15 @@ async def _read_and_write(
         context.stop.request("limit")
     complete = context.stop.reason is None and not ledger.pages
     return "complete" if complete else "stopped"
+
+
+def _lane_share(context: Context) -> Callable[[], float]:
+    """What a lane may write until it is refused. Only the segments of a table's own scan are ranges of partitions."""
+    selection, budget = context.spec.selection, context.write_budget
+    if selection.kind != "scan" or selection.index is not None:
+        return lambda: math.inf
+    lanes = min(context.source.total_segments, context.readers)
+    return lambda: lane_share(budget.rate, lanes)
 
 
 async def _read_all(context: Context, readers: Readers, in_doubt: Iterator[OpenPage]) -> None:

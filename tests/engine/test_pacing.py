@@ -6,12 +6,14 @@ The sandbox counts what it has accepted and refused by itself; it knows nothing 
 from typing import Any
 
 import anyio
+import orjson
 import pytest
 
 from refire_async.errors import ExitCode
 from refire_async.events import RateChanged
 from refire_async.pipeline import StopRequest
 from refire_async.settings import Budget, Tuning
+from refire_async.wire.types import Request, Response
 from tests.engine.conftest import Runs, Service
 from tests.support.inprocess import WRITES, InProcess, table_spec
 
@@ -153,3 +155,27 @@ async def test_a_stop_is_felt_at_once_however_small_the_budget(service: Service,
         result = await runs.run(stop, tuning=Tuning(workers=8))
     assert anyio.current_time() - begin < 7.2
     assert 1 <= result.summary.counts.touched <= 8
+
+
+async def test_lanes_that_are_read_first_leave_their_partitions_in_peace(
+    service: Service, runs: Runs, monkeypatch: pytest.MonkeyPatch
+):
+    """Segment after segment gives its first page late. The lanes that come first would get the whole budget and run
+    into their partitions' limits, which looked like a table without capacity. Nothing is refused, no time is lost."""
+    db = service(provisioned(8_000, read=20_000, **generated(16_000, 1_000)), burst_seconds=0.0)
+    transport, seen = db._transport, set[int]()
+
+    async def late(request: Request) -> Response:
+        if request.operation == "Scan" and (segment := orjson.loads(request.body)["Segment"]) not in seen:
+            seen.add(segment)
+            await anyio.sleep(0.1 * len(seen))
+        return await transport(request)
+
+    monkeypatch.setattr(db, "_transport", late)
+    meter = Meter(db)
+    await anyio.sleep(1.5)  # the buckets fill
+    result = await runs.run(budget=Budget(wcu_percent=100.0))
+    assert result.summary.counts.touched == 16_000
+    assert result.summary.throttled == 0
+    assert runs.of(RateChanged) == []
+    assert meter.seconds() <= 2.3

@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refire_async.pacing.lane_rate import FREE_AFTER_S, LEAST, LaneRate
+from refire_async.pacing.lane_rate import (
+    FREE_AFTER_S,
+    LEAST,
+    PARTITION_WCU,
+    SHARE_AHEAD_S,
+    LaneRate,
+    lane_share,
+)
 
 BATCH = 25.0
 
@@ -46,7 +53,26 @@ def test_a_lane_that_is_never_refused_has_no_limit() -> None:
     pace = LaneRate()
     drive(pace, 1e9, 1.0)
     assert pace.limit is None
-    assert pace.next_at == 0.0
+    assert pace.next_at < 1.0
+
+
+@given(st.floats(1_000.0, 40_000.0), st.integers(1, 80))
+def test_a_lane_that_nothing_refuses_keeps_to_its_share(write_rate: float, lanes: int) -> None:
+    """At most half a second of it at once and a tenth more in the long run; all lanes together have the budget."""
+    share = lane_share(write_rate, lanes)
+    assert share >= PARTITION_WCU
+    assert share * lanes >= write_rate
+    pace, now, spent = LaneRate(), 100.0, 0.0
+    while now < 104.0:
+        if pace.next_at <= now:
+            pace.spend(BATCH, now, share)
+            pace.accepted(BATCH, now)
+            spent += BATCH
+        now += 0.001
+        assert spent <= share * (now - 100.0 + SHARE_AHEAD_S) + BATCH
+    assert spent >= min(share, BATCH / 0.001) * 4.0 * 0.99
+    assert not pace.rested(now)
+    assert pace.rested(now + 2 * SHARE_AHEAD_S)
 
 
 def test_a_lane_is_free_again_when_the_cause_is_gone() -> None:
