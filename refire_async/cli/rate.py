@@ -113,7 +113,10 @@ def _text(answer: dict[str, Any]) -> str:
     if answer["paused"]:
         return f"Run {answer['run_id']} is paused: {answer['why']}"
     items = "" if answer["max_rate"] is None else f", {units(answer['max_rate'])} items/s at most"
+    more = ""
+    if answer["wcu"] > answer["capacity"]:
+        more = f". The table has no more than {units(answer['capacity'])}: expect throttling, also of others"
     return (
         f"Run {answer['run_id']}: {units(answer['wcu'])} WCU/s, {units(answer['rcu'])} RCU/s{items}: "
-        f"{answer['why']}"
+        f"{answer['why']}{more}"
     )

@@ -11,6 +11,7 @@ from refire_async.control.protocol import RefusedVerbError
 from refire_async.control.server import Verb, listen, serve
 from refire_async.errors import UsageError
 from refire_async.events import AdviceMissing, Emit
+from refire_async.model.capacity import TABLE
 from refire_async.pacing.orders import Orders
 from refire_async.pacing.rate import parse_rate
 from refire_async.pacing.steering import Steering
@@ -76,7 +77,10 @@ def _give(orders: Orders, value: str) -> None:
 
 
 def describe(run_id: str, orders: Orders, steering: Steering) -> dict[str, Any]:
-    """What holds: `by` options, timetable or refire rate; `why` is what rules among all that hold the run back."""
+    """What holds: `by` options, timetable or refire rate; `why` is what rules among all that hold the run back.
+
+    `capacity` is what the table has, in write units per second.
+    """
     target = steering.target
     return {
         "run_id": run_id,
@@ -86,5 +90,6 @@ def describe(run_id: str, orders: Orders, steering: Steering) -> dict[str, Any]:
         "wcu": round(target.wcu, 2),
         "rcu": round(target.rcu, 2),
         "max_rate": target.max_rate,
+        "capacity": round(target.ceilings.capacity[TABLE], 2),
         "why": target.why,
     }

@@ -16,11 +16,13 @@ from refire_async.control import address, server
 from refire_async.control.client import UnreachedError, ask
 from refire_async.control.protocol import LONGEST, ProtocolError, RefusedVerbError
 from refire_async.control.server import MOST_CLIENTS, listen, may_ask, serve
+from tests.wire.conftest import LOOPS
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
+@pytest.fixture(params=LOOPS)
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
+    """Sockets are handled by the loop: asyncio's own and uvloop."""
+    return "asyncio", {"use_uvloop": LOOPS[request.param]}
 
 
 @pytest.fixture(autouse=True)

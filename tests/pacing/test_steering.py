@@ -64,6 +64,18 @@ def test_what_changes_nothing_is_not_told():
     assert made.table.item_count == 5
 
 
+def test_a_listener_may_speak_up_itself():
+    """Whoever answers a change with a limit of its own: the last that everybody hears is what holds."""
+    made, before = steering()
+    made.listen(lambda target: made.limit("voice", share=min(1.0, 100.0 / target.ceilings.scarcest_write)))
+    after: list[Target] = []
+    made.listen(after.append)
+    made.set_budget(Budget(max_wcu=400.0))
+    assert before[-1] == after[-1] == made.target
+    assert made.target.wcu == 100.0
+    assert [target.wcu for target in after] == [100.0]
+
+
 def test_the_lowest_voice_rules_and_says_why():
     made, told = steering()
     made.limit("headroom", share=0.5, why="live traffic")

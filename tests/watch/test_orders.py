@@ -92,6 +92,7 @@ def test_what_the_operator_is_answered(steering: Steering) -> None:
         "wcu": 800.0,
         "rcu": 400.0,
         "max_rate": None,
+        "capacity": 1_000.0,
         "why": "80% of the table's provisioned capacity",
     }
     assert verb({"value": "300"})["wcu"] == 300.0
