@@ -11,17 +11,18 @@ from tempfile import TemporaryDirectory
 
 from anyio import to_thread
 
-from refire_async import points, preflight
+from refire_async import points
 from refire_async.checkpoint import catalog
 from refire_async.checkpoint.lock import locked
 from refire_async.checkpoint.schema import PARTS_PER_SITTING
 from refire_async.checkpoint.store import SavedRun, Store
 from refire_async.ending import conclude
-from refire_async.errors import CheckpointRefusedError, ExitCode, RefusedError
-from refire_async.events import Emit, RunEnded, RunStarted
+from refire_async.errors import CheckpointRefusedError, ExitCode
+from refire_async.events import Emit, Noticed, RunEnded, RunStarted
 from refire_async.gathering import Gathering, gather, recognise
 from refire_async.identity import adopt, check_table, merge_connections
 from refire_async.model.capacity import TABLE
+from refire_async.model.finding import Finding
 from refire_async.model.marker import DEFAULT_ATTRIBUTE, Marker
 from refire_async.model.run import Result, RunSpec, RunStatus
 from refire_async.model.table import Stream, Table
@@ -33,19 +34,26 @@ from refire_async.parts.spec import PartResult, PartSpec
 from refire_async.parts.work import work
 from refire_async.pipeline import Context, StopRequest
 from refire_async.planner import choose_readers, choose_segments, choose_workers
+from refire_async.preflight.check import about_run, before_resume, before_run
+from refire_async.preflight.check import check as check_table_and_consumers
+from refire_async.preflight.gather import describe
+from refire_async.preflight.judge import refuse
+from refire_async.preflight.marker import check_marker
 from refire_async.selecting import select
 from refire_async.settings import Budget, Connection, ResumeSettings, RunSettings, Tuning
 from refire_async.sources.key_list import list_path, open_list
 from refire_async.watch.announce import Announcer
 from refire_async.watch.beside import beside
 from refire_async.watch.pace import begin_orders, read_timetable, watch_headroom, watch_orders
-from refire_async.wire.errors import WireError
 from refire_async.wire.session import Session, open_session
 
-__all__ = ["StopRequest", "resume", "run"]
+__all__ = ["StopRequest", "check", "resume", "run"]
 
 CONCURRENCY = 640
 """Connections at most: the most workers and readers, and some to look up."""
+
+FEW = 8
+"""Connections of a check."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +83,7 @@ async def run(settings: RunSettings, *, emit: Emit, stop: StopRequest) -> Result
     """
     timetable = read_timetable(settings.pace)
     async with open_session(settings.connection, CONCURRENCY) as session:
-        spec, table = await _specify(session, settings)
+        spec, table = await _specify(session, settings, emit)
         sitting = _Sitting(
             spec,
             table,
@@ -120,6 +128,16 @@ async def run(settings: RunSettings, *, emit: Emit, stop: StopRequest) -> Result
             return result
 
 
+async def check(settings: RunSettings) -> list[Finding]:
+    """What there is to know before a run with these settings. Writes nothing.
+
+    Raises:
+        RefireError: the table cannot be looked at, or the settings do not fit it.
+    """
+    async with open_session(settings.connection, FEW) as session:
+        return await check_table_and_consumers(session, settings)
+
+
 async def resume(settings: ResumeSettings, *, emit: Emit, stop: StopRequest) -> Result:
     """Go on with the run in a checkpoint.
 
@@ -135,11 +153,10 @@ async def resume(settings: ResumeSettings, *, emit: Emit, stop: StopRequest) -> 
             )
         connection = merge_connections(saved.connection, settings.connection)
         async with open_session(connection, CONCURRENCY) as session:
-            table = await _describe(session, saved.spec.table)
+            table = await describe(session, saved.spec.table)
             check_table(path, saved.spec, table)
-            preflight.check_marker(table, saved.spec.marker.attribute)
-            kinesis = () if table.stream.enabled else await session.control.kinesis_destinations(table.name)
-            preflight.refuse(preflight.findings(table, kinesis), settings.ignore)
+            check_marker(table, saved.spec.marker.attribute)
+            _tell(await before_resume(session, settings, saved.spec, table), settings.ignore, emit)
             sitting = _Sitting(
                 saved.spec,
                 table,
@@ -165,27 +182,23 @@ async def _look(session: Session, sitting: _Sitting, *, emit: Emit, stop: StopRe
         return await _sit(session, sitting, store, emit=emit, stop=stop)
 
 
-async def _describe(session: Session, name: str) -> Table:
-    try:
-        return await session.control.describe_table(name)
-    except WireError as error:
-        if not error.code.startswith("ResourceNotFound"):
-            raise
-        raise RefusedError(
-            f"there is no table {name} in {session.region} ({session.endpoint})",
-            "check --table, --region, --profile and --endpoint-url",
-        ) from error
+def _tell(found: list[Finding], ignored: frozenset[str], emit: Emit) -> None:
+    """Tell what deserves attention. Raises RefusedError for what stops the run."""
+    for finding in found:
+        if finding.level == "warn" or finding.id in ignored:
+            emit(Noticed(finding))
+    refuse(found, ignored)
 
 
-async def _specify(session: Session, settings: RunSettings) -> tuple[RunSpec, Table]:
+async def _specify(session: Session, settings: RunSettings, emit: Emit) -> tuple[RunSpec, Table]:
     """What the run is, checked against the table."""
-    table = await _describe(session, settings.table)
+    table = await describe(session, settings.table)
     attribute = settings.marker_attribute or DEFAULT_ATTRIBUTE[settings.marker]
     ttl_attribute = await session.control.ttl_attribute(table.name)
-    preflight.check_marker(table, attribute, ttl_attribute)
+    check_marker(table, attribute, ttl_attribute)
     selection = select(table, settings.choice)
-    kinesis = () if table.stream.enabled else await session.control.kinesis_destinations(table.name)
-    preflight.refuse(preflight.findings(table, kinesis), settings.ignore)
+    asked = about_run(session, settings, table, selection, ttl_attribute)
+    _tell(await before_run(session, asked), settings.ignore, emit)
     limits = ceilings(table, attribute, settings.budget)
     run_id = settings.run_id or new_run_id()
     segments = len(selection.key_values) or 1

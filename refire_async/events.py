@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from refire_async.model.capacity import Consumed
 from refire_async.model.counts import Counts
+from refire_async.model.finding import Finding
 from refire_async.model.run import RunSpec, Summary
 
 
@@ -36,6 +37,10 @@ class KeysRead:
     taken: int
     items: int | None = None
     left_out: int = 0
+class Noticed:
+    """Something to know about the table or its consumers, found before the first write; it does not end the run."""
+
+    finding: Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +202,8 @@ class RunEnded:
 Event: TypeAlias = (
     KeysRead
     | RunStarted
+    RunStarted
+    | Noticed
     | PageRead
     | BatchWritten
     | PageSettled

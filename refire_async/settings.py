@@ -116,6 +116,7 @@ class RunSettings:
     run_id: str | None = None
     dry_run: bool = False
     ignore: frozenset[str] = frozenset()
+    stream_arn: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

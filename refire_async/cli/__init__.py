@@ -14,6 +14,7 @@ COMMANDS = {
     "run": "Fire the stream event of every selected item again.",
     "resume": "Go on with a run that was stopped.",
     "rate": "See or change how fast a run is while it works.",
+    "check": "Say what stands against a run: table, stream, consumers.",
     "status": "List runs, finished and unfinished.",
     "iam-policy": "Print the AWS permissions that a command needs.",
     "sandbox": "Run a DynamoDB on this machine to try things on.",
@@ -22,6 +23,7 @@ COMMANDS = {
 
 START = (
     ("refire demo", "See it work, without an AWS account."),
+    ("refire check --table NAME", "What stands against it?"),
     ("refire run --table NAME --dry-run", "What would be touched, at what cost."),
     ("refire run --table NAME", "Fire every item's event again, once."),
 )

@@ -23,6 +23,7 @@ from refire_async.cli.params import (
     Zone,
 )
 from refire_async.errors import UsageError
+from refire_async.preflight.registry import IGNORABLE
 from refire_async.settings import (
     DEFAULT_GIVE_UP_AFTER_S,
     DEFAULT_WCU_PERCENT,
@@ -36,9 +37,6 @@ LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
 Decorator: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 LOG_LEVELS: tuple[LogLevel, ...] = ("debug", "info", "warning", "error")
-FINDINGS = ("stream-disabled", "table-status", "bad-lines")
-"""What stops a run and can be ignored (preflight.py tells what each means)."""
-
 ANY_TEXT = r"(?s).+"
 SELECTION = "Selection (default: the whole table)"
 
@@ -47,7 +45,7 @@ class Findings(OneOf):
     """One finding, or several with commas between them."""
 
     def __init__(self) -> None:
-        super().__init__("ID", *FINDINGS)
+        super().__init__("ID", *IGNORABLE)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The findings as a tuple. Raises UsageError."""
@@ -265,6 +263,13 @@ segments = option(
     "Parts that the table is scanned in; else chosen from its size.",
 )
 
+writer = option(
+    "Speed",
+    "--writer",
+    OneOf("KIND", "partiql", "update"),
+    "partiql: batches of 25 (default); update: item by item.",
+)
+
 workers = _together(
     [
         option(
@@ -276,12 +281,7 @@ workers = _together(
             Whole("N", "--processes 2", 1, 64),
             "Processes that share segments and budget; default 1, which can spend 40,000 WCU/s.",
         ),
-        option(
-            "Speed",
-            "--writer",
-            OneOf("KIND", "partiql", "update"),
-            "partiql: batches of 25 (default); update: item by item.",
-        ),
+        writer,
     ]
 )
 
@@ -305,6 +305,18 @@ ignore = option(
     Findings(),
     "Go on in spite of this finding, such as stream-disabled. Can be repeated.",
     multiple=True,
+)
+
+stream_arn = option(
+    "Safety",
+    "--stream-arn",
+    Word(
+        "ARN",
+        r"arn:[^\s]+/stream/\S+",
+        "the ARN of a DynamoDB stream",
+        "aws dynamodbstreams list-streams shows it",
+    ),
+    "The stream that consumers read; a table with another one is refused.",
 )
 
 yes = flag("Safety", "--yes", "Do not ask, go ahead.")

@@ -43,6 +43,7 @@ from refire_async.settings import RunSettings
     "Name of the run; else made from the time.",
 )
 @options.flag("Safety", "--dry-run", "Read only: say what would be touched and what it would cost.")
+@options.stream_arn
 @options.ignore
 @options.yes
 @options.output
@@ -79,4 +80,5 @@ def make_settings(ctx: click.Context, given: dict[str, Any]) -> RunSettings:
         run_id=given["run_id"],
         dry_run=given["dry_run"],
         ignore=options.make_ignore(given),
+        stream_arn=given["stream_arn"],
     )

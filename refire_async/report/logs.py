@@ -22,6 +22,7 @@ from refire_async.events import (
     Event,
     ItemFailed,
     KeysRead,
+    Noticed,
     PageRead,
     Paused,
     ProcessReplaced,
@@ -128,6 +129,7 @@ class EventLog:
         self._handlers: dict[type, Callable[[Any], None]] = {
             KeysRead: self._keys_read,
             RunStarted: self._run_started,
+            Noticed: self._noticed,
             Throttled: self._throttled,
             Retried: self._retried,
             ItemFailed: self._item_failed,
@@ -227,6 +229,11 @@ class EventLog:
             )
         elif self._due(self._keys_repeats):
             self._logger.info("keys.reading", keys=event.taken)
+
+    def _noticed(self, event: Noticed) -> None:
+        found = event.finding
+        log = self._logger.info if found.level == "info" else self._logger.warning
+        log(f"check.{found.id}", meaning=found.message, action=found.action)
 
     def _throttled(self, event: Throttled) -> None:
         name = "read.throttled" if "Read" in event.reason else "write.throttled"

@@ -16,6 +16,7 @@ from refire_async.events import (
     Event,
     ItemFailed,
     KeysRead,
+    Noticed,
     PageRead,
     PageSettled,
     Paused,
@@ -112,6 +113,7 @@ class RunStats:
         self._handlers: dict[type, Callable[[Any], None]] = {
             KeysRead: self._ignore,
             RunStarted: self._run_started,
+            Noticed: self._ignore,
             PageRead: self._page_read,
             BatchWritten: self._batch_written,
             PageSettled: self._page_settled,

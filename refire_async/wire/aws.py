@@ -8,6 +8,7 @@ import aiohttp
 from aiobotocore.config import AioConfig
 from aiobotocore.httpsession import AIOHTTPSession
 from aiobotocore.session import AioSession
+from botocore.configprovider import ConfiguredEndpointProvider
 from botocore.exceptions import NoRegionError, ProfileNotFound
 
 from refire_async.errors import RefireError, RefusedError, UsageError
@@ -46,6 +47,13 @@ class AwsSession:
         return self._session.client(
             service, endpoint_url=None if elsewhere else self._connection.endpoint_url
         )
+
+    def configured_endpoint(self, service: str) -> str | None:
+        """The endpoint that the environment (AWS_ENDPOINT_URL_…) or the profile sets for this service, or None."""
+        core = self._core()
+        provider = ConfiguredEndpointProvider(core.full_config, core.get_scoped_config(), service)
+        where: str | None = provider.provide()
+        return where
 
     async def credentials(self) -> Any:
         """The session's credentials, None if there are none; from the second time on those of a new session,

@@ -54,6 +54,17 @@ class ControlPlane:
             if destination.get("DestinationStatus") == "ACTIVE"
         )
 
+    async def point_in_time_recovery(self, name: str) -> bool:
+        """Whether the table can be taken back to a moment before now."""
+        described: dict[str, Any] = await self._ask(
+            "DescribeContinuousBackups",
+            self._client.describe_continuous_backups,
+            name,
+            "ContinuousBackupsDescription",
+        )
+        recovery = described.get("PointInTimeRecoveryDescription", {})
+        return bool(recovery.get("PointInTimeRecoveryStatus") == "ENABLED")
+
     async def _ask(self, operation: str, method: Any, table: str, member: str) -> Any:
         """This member of the answer about a table."""
         try:

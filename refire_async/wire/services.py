@@ -30,6 +30,10 @@ class Client(Protocol):
         """A client, to be used as `async with`; `elsewhere` ignores the endpoint that is set for the table."""
         ...
 
+    def configured_endpoint(self, service: str) -> str | None:
+        """The endpoint that environment or profile set for this service. Quick: no client is made."""
+        ...
+
 
 class Services:
     """Other services of the table's account and region."""
@@ -49,11 +53,13 @@ class Services:
         Raises:
             UnansweredError: not asked, not reached, not allowed, or no answer in time.
         """
+        if not self._table_endpoint.is_aws:
+            where = self._aws.configured_endpoint(service)
+            if where is None or parse_endpoint(where).is_aws:
+                raise UnansweredError(f"{service} was not asked: --endpoint-url names an emulator")
         try:
             with anyio.fail_after(patience_s):
                 async with self._aws.client(service, elsewhere=True) as client:
-                    if not self._table_endpoint.is_aws and parse_endpoint(client.meta.endpoint_url).is_aws:
-                        raise UnansweredError(f"{service} was not asked: --endpoint-url names an emulator")
                     yield client
         except TimeoutError:
             raise UnansweredError(f"{service} did not answer within {patience_s:g} s") from None

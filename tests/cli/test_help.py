@@ -7,14 +7,11 @@ from collections.abc import Callable
 import click
 import pytest
 
-from refire_async import preflight
-from refire_async.cli import COMMANDS, program
+from refire_async.cli import COMMANDS, options, program
 from refire_async.cli.help import Command
-from refire_async.cli.options import FINDINGS
 from refire_async.cli.params import Option
-from refire_async.gathering import BAD_LINES
-from refire_async.model.keys import KeySchema
-from refire_async.model.table import Stream, Table, Throughput
+from refire_async.errors import UsageError
+from refire_async.preflight.registry import KINDS
 from tests.cli.conftest import Ended
 
 
@@ -74,21 +71,13 @@ def test_nothing_heavy_is_imported(arguments: tuple[str, ...]) -> None:
     assert child.stderr.splitlines()[-1] == "[]"
 
 
-def test_every_finding_that_stops_can_be_ignored_by_name() -> None:
-    """The names that --ignore knows are those of preflight and of the reading of lists, no more and no less."""
-    table = Table(
-        name="orders",
-        arn="arn",
-        table_id="id",
-        status="CREATING",
-        keys=KeySchema("pk", "S"),
-        billing="PAY_PER_REQUEST",
-        throughput=Throughput(),
-        indexes=(),
-        stream=Stream(enabled=False),
-        item_count=0,
-        size_bytes=0,
-        replicas=("eu-west-1",),
-    )
-    stops = {finding.id for finding in preflight.findings(table, ()) if finding.level == "stop"}
-    assert {*stops, BAD_LINES} == set(FINDINGS)
+def test_what_ignore_takes_is_what_can_be_found() -> None:
+    """Every finding's id, but for markers that cannot be one: those are refused whatever is ignored."""
+    kind = options.Findings()
+    refused = {"marker-key", "marker-index-key", "marker-ttl"}
+    for finding in KINDS:
+        if finding.id in refused:
+            with pytest.raises(UsageError):
+                kind.convert(finding.id, None, None)
+        else:
+            assert kind.convert(f"{finding.id}, table-status", None, None) == (finding.id, "table-status")

@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from refire_async.errors import ExitCode
-from refire_async.events import RateChanged
+from refire_async.events import RateChanged, RunStarted
 from refire_async.pipeline import StopRequest
 from refire_async.settings import Budget, Tuning
 from refire_async.wire.types import Request, Response
@@ -93,7 +93,7 @@ async def test_the_scarcest_index_rules(service: Service, runs: Runs):
     db = service(provisioned(1_000, GlobalSecondaryIndexes=[index], **generated(2_000)), burst_seconds=0.0)
     meter = Meter(db)
     result = await runs.run(budget=Budget(wcu_percent=100.0))
-    assert runs.events[0].bound_by == "index small"
+    assert runs.of(RunStarted)[0].bound_by == "index small"
     assert result.summary.counts.touched == 2_000
     assert meter.highest() <= 275
     assert result.summary.throttled <= 20

@@ -28,7 +28,8 @@ from refire_async.wire.dataplane import DataPlane
 from refire_async.wire.endpoint import Endpoint
 from refire_async.wire.services import Services, UnansweredError
 from refire_async.wire.session import Session
-from refire_async.wire.types import Request, Response
+from refire_async.wire.streams import StreamReader
+from refire_async.wire.types import Request, Response, Transport
 from tests.support.virtual_time import START_S
 
 REGION = "eu-west-1"
@@ -89,6 +90,7 @@ class InProcess:
         self.watch: Watch | None = None
         self.calls: Counter[str] = Counter()
         self.connections: list[Connection] = []
+        self.services: Services | None = None
 
     def __call__(self, operation: str, **request: Any) -> Any:
         """Carry out an operation at once. Raises ServiceError."""
@@ -114,6 +116,9 @@ class InProcess:
         await anyio.sleep(self._draw.uniform(*self.latency_s) / 2)
         return answer
 
+    async def _streams_transport(self) -> Transport:
+        return self._transport
+
     @asynccontextmanager
     async def open_session(self, connection: Connection, concurrency: int) -> AsyncIterator[Session]:
         """In place of the engine's `open_session`."""
@@ -123,8 +128,8 @@ class InProcess:
         yield Session(
             DataPlane(self._transport),
             control,
-            None,  # type: ignore[arg-type] # nobody reads streams over this session
-            Services(_Alone(), Endpoint("http://sandbox/", "sandbox")),
+            StreamReader(self._streams_transport),
+            self.services or Services(_Alone(), Endpoint("http://sandbox/", "sandbox")),
             REGION,
             "http://sandbox",
         )
@@ -169,6 +174,9 @@ class _Alone:
     def client(self, service: str, *, elsewhere: bool = False) -> Any:
         """Refuses."""
         raise UnansweredError(f"{service} was not asked ({elsewhere=})")
+
+    def configured_endpoint(self, service: str) -> str | None:
+        """None is set."""
 
 
 class _Client:

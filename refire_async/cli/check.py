@@ -1,0 +1,74 @@
+"""`refire check`: what a run would do to the table and its consumers, before it does."""
+
+import sys
+from functools import partial
+from typing import Any
+
+import click
+
+from refire_async.cli import options
+from refire_async.cli.boundary import print_result
+from refire_async.cli.choice import make_choice
+from refire_async.cli.help import Command
+from refire_async.errors import ExitCode, UsageError
+from refire_async.settings import RunSettings, Tuning
+
+
+@click.command(
+    "check",
+    cls=Command,
+    unexpected="name the table with --table {0}",
+    examples=(
+        ("Is this table, and who listens to it, ready?", "refire check --table orders"),
+        (
+            "The same for a script: exit code 10 if a run would not begin",
+            "refire check --table orders --max-wcu 500 --json",
+        ),
+    ),
+)
+@options.table
+@options.connection
+@options.selection
+@options.max_items
+@options.marker
+@options.budget
+@options.writer
+@options.stream_arn
+@options.json_output
+@click.pass_context
+def command(ctx: click.Context, /, **given: Any) -> int:
+    """Look at table, stream, indexes, items and consumers, and say what stands against a run.
+
+    Writes nothing. It samples up to 1,000 items within the read budget, and tries the permission to write on a key
+    that does not exist, which costs 1 WCU. docs/findings.md explains every finding. A run does the same first.
+    """
+    settings = make_settings(ctx, given)
+
+    from refire_async import engine  # noqa: PLC0415 - slow to import, not needed to show help
+    from refire_async.loop import run_loop  # noqa: PLC0415
+    from refire_async.report.findings import findings_json, findings_text  # noqa: PLC0415
+
+    found = run_loop(partial(engine.check, settings))
+    if given["json"]:
+        print_result(findings_json(settings.table, found))
+    else:
+        print_result(findings_text(settings.table, found, colors=sys.stdout.isatty()))
+    stops = any(finding.level == "stop" for finding in found)
+    return ExitCode.REFUSED if stops else ExitCode.COMPLETE
+
+
+def make_settings(ctx: click.Context, given: dict[str, Any]) -> RunSettings:
+    """The run that is thought of. Raises UsageError."""
+    if given["table"] is None:
+        raise UsageError("no table given", "name it with --table NAME, or in REFIRE_TABLE or DynamoTable")
+    return RunSettings(
+        table=given["table"],
+        connection=options.make_connection(given),
+        choice=make_choice(ctx, given),
+        marker=given["marker"],
+        marker_attribute=given["marker_attribute"],
+        budget=options.make_budget(given),
+        tuning=Tuning(writer=given["writer"] or "partiql"),
+        max_items=given["max_items"],
+        stream_arn=given["stream_arn"],
+    )

@@ -1,0 +1,88 @@
+"""Gathering and judging put together: for `refire check`, and for the first look of a run or its resumption."""
+
+from dataclasses import replace
+
+from refire_async.model.finding import Finding
+from refire_async.model.marker import DEFAULT_ATTRIBUTE
+from refire_async.model.run import RunSpec
+from refire_async.model.selection import Selection
+from refire_async.model.table import Table
+from refire_async.pacing.capacity import ceilings
+from refire_async.preflight.facts import Asked, Denied, Depth
+from refire_async.preflight.gather import describe, gather
+from refire_async.preflight.judge import judge
+from refire_async.selecting import select
+from refire_async.settings import ResumeSettings, RunSettings
+from refire_async.wire.errors import WireError
+from refire_async.wire.services import PATIENCE_S
+from refire_async.wire.session import Session
+
+START_S = 0.5
+"""For the sample of a run: time enough for all of it, unless the read budget is small, which the run itself needs."""
+
+
+async def check(session: Session, settings: RunSettings) -> list[Finding]:
+    """All that can be found without touching an item, the permission to write included.
+
+    Raises:
+        UsageError: the selection does not fit the table.
+        RefusedError, WireError: the table cannot be described.
+    """
+    table = await describe(session, settings.table)
+    selection = select(table, settings.choice)
+    denied: tuple[Denied, ...] = ()
+    ttl_attribute = None
+    try:
+        ttl_attribute = await session.control.ttl_attribute(table.name)
+    except WireError as error:
+        if error.name != "AccessDenied":
+            raise
+        denied = (Denied(error.message, error.action),)
+    asked = about_run(session, settings, table, selection, ttl_attribute)
+    facts = await gather(session, asked, Depth(sample_s=PATIENCE_S, write_as=settings.tuning.writer))
+    return judge(replace(facts, denied=(*denied, *facts.denied)))
+
+
+async def before_run(session: Session, asked: Asked) -> list[Finding]:
+    """What is to be known before the first write of a run. The permission to write shows itself with that."""
+    return judge(await gather(session, asked, Depth(sample_s=START_S)))
+
+
+async def before_resume(
+    session: Session, settings: ResumeSettings, spec: RunSpec, table: Table
+) -> list[Finding]:
+    """As `before_run`. Items are not sampled again: the run's own marker is in them."""
+    limits = ceilings(table, spec.marker.attribute, settings.budget, spec.selection.index)
+    asked = Asked(
+        table,
+        session.region,
+        spec.selection,
+        spec.marker.kind,
+        spec.marker.attribute,
+        limits,
+        max_rate=settings.budget.max_rate,
+        max_items=settings.max_items,
+        ttl_attribute=spec.ttl_attribute,
+        run_id=spec.run_id,
+    )
+    return judge(await gather(session, asked, Depth()))
+
+
+def about_run(
+    session: Session, settings: RunSettings, table: Table, selection: Selection, ttl_attribute: str | None
+) -> Asked:
+    """The run that these settings ask for."""
+    attribute = settings.marker_attribute or DEFAULT_ATTRIBUTE[settings.marker]
+    return Asked(
+        table,
+        session.region,
+        selection,
+        settings.marker,
+        attribute,
+        ceilings(table, attribute, settings.budget, selection.index),
+        max_rate=settings.budget.max_rate,
+        max_items=settings.max_items,
+        ttl_attribute=ttl_attribute,
+        expected_stream=settings.stream_arn,
+        run_id=settings.run_id,
+    )

@@ -1,0 +1,218 @@
+"""Who listens, what they let through, and whether they can follow. Pure."""
+
+from refire_async.model.finding import Finding
+from refire_async.preflight import registry
+from refire_async.preflight.facts import Facts, Mapping
+from refire_async.preflight.filters import FilterError, Match, mentions, parse
+from refire_async.preflight.load import Load, load_of
+from refire_async.preflight.record import any_event, passes, refired
+
+BATCHES_PER_S = 4.0
+"""Batches a second of one invocation at a time, if each takes 250 ms: how often Lambda polls an idle shard (Lambda
+Developer Guide: Using Lambda with DynamoDB), and a usual time for a batch."""
+
+SHARD_RECORDS_PER_S = 1_000.0
+"""Of a Kinesis shard (Kinesis Data Streams Developer Guide: Quotas and limits)."""
+
+BEHIND_S = 60.0
+STREAM_KEEPS_S = 86_400
+
+
+def judge(facts: Facts) -> list[Finding]:
+    """Everything about Lambda mappings and Kinesis destinations."""
+    load = load_of(facts)
+    found = _kinesis(facts, load)
+    mappings = facts.mappings
+    if facts.asked.table.stream.enabled and mappings is not None:
+        heard = [_heard(mapping, facts) for mapping in mappings]
+        if not mappings and not facts.kinesis:
+            found.append(
+                registry.NO_CONSUMER.found(
+                    "no Lambda function is mapped to the stream, nor is there another known reader"
+                )
+            )
+        if mappings and not facts.kinesis and not any(heard):
+            found.append(
+                registry.NO_LISTENER.found(
+                    f"none of the {len(mappings)} event source mappings of the stream would pass a re-fired event on"
+                )
+            )
+        for mapping in mappings:
+            found += _mapping(mapping, facts)
+            if mapping.enabled:
+                found += _pace(mapping, facts, load)
+    found += _health(facts)
+    if facts.asked.table.stream.enabled or facts.kinesis:
+        name = facts.asked.marker_attribute
+        found.append(
+            registry.CONSUMER_EFFECTS.found(
+                f"re-fired events are MODIFY and change {name} only: totals count twice, mails go out again, "
+                "what compares images sees no other change, what waits for INSERT does nothing"
+            )
+        )
+    return found
+
+
+def verdict(mapping: Mapping, facts: Facts) -> tuple[Match, Match]:
+    """Whether re-fired events pass the mapping's filters, and whether any event of theirs would."""
+    if mapping.filters is None:
+        return Match.MAY, Match.MAY
+    if not mapping.filters:
+        return Match.ALWAYS, Match.ALWAYS
+    asked = facts.asked
+    result = []
+    for record in (refired(asked), any_event(asked)):
+        try:
+            result.append(max(passes(parse(text), asked, record) for text in mapping.filters))
+        except FilterError:
+            # Lambda took it, so it means something to Lambda.
+            result.append(Match.MAY)
+    return result[0], result[1]
+
+
+def _heard(mapping: Mapping, facts: Facts) -> bool:
+    return mapping.enabled and verdict(mapping, facts)[0] is not Match.NEVER
+
+
+def _mapping(mapping: Mapping, facts: Facts) -> list[Finding]:
+    """What its state and its filters say."""
+    name = mapping.function
+    found = []
+    if not mapping.enabled:
+        found.append(registry.MAPPING_DISABLED.found(f"the event source mapping of {name} is disabled"))
+    touch, any_kind = verdict(mapping, facts)
+    if touch is Match.NEVER and any_kind is not Match.NEVER:
+        found.append(
+            registry.FILTER_NO_MODIFY.found(
+                f"the filters of {name} take no MODIFY, which re-fired events are"
+            )
+        )
+    elif touch is Match.NEVER:
+        found.append(registry.FILTER_NO_MATCH.found(f"the filters of {name} can match no re-fired event"))
+    elif mapping.filters:
+        found += _partial(mapping, touch)
+    elif mapping.filters is None:
+        found.append(
+            registry.NOT_ASKED.found(
+                f"the filters of {name} are encrypted and cannot be read with these credentials"
+            )
+        )
+    return found
+
+
+def _partial(mapping: Mapping, touch: Match) -> list[Finding]:
+    name, filters = mapping.function, mapping.filters or ()
+    found = []
+    patterns = []
+    for text in filters:
+        try:
+            patterns.append(parse(text))
+        except FilterError:
+            continue
+    if touch is Match.MAY:
+        if any(mentions(pattern, "OldImage") for pattern in patterns):
+            found.append(
+                registry.FILTER_OLD_IMAGE.found(
+                    f"the filters of {name} look at OldImage, in which re-fired events have what NewImage has"
+                )
+            )
+        else:
+            found.append(
+                registry.FILTER_SOME.found(
+                    f"the filters of {name} let only some items through, which is not known"
+                )
+            )
+    if any(mentions(pattern, "INSERT") for pattern in patterns):
+        found.append(
+            registry.FILTER_INSERT.found(
+                f"the filters of {name} name INSERT: it may treat a MODIFY differently"
+            )
+        )
+    return found
+
+
+def _pace(mapping: Mapping, facts: Facts, load: Load) -> list[Finding]:
+    """Whether it can follow, and what happens to records that wait."""
+    name, rate = mapping.function, load.records_per_s
+    found = []
+    seconds = load.seconds
+    if facts.open_shards:
+        at_once = facts.open_shards * mapping.parallelization
+        takes = at_once * mapping.batch_size * BATCHES_PER_S
+        each = f"{facts.open_shards:,} shards x {mapping.parallelization}, batches of {mapping.batch_size:,}"
+        if rate > takes:
+            backlog = ""
+            if load.items is not None:
+                backlog = f"; {round(load.items * (1 - takes / rate)):,} records would wait at the end"
+            found.append(
+                registry.CONSUMER_SLOW.found(
+                    f"{name} ({each}) takes {_number(takes)} records/s if a batch needs 250 ms, "
+                    f"and the run emits up to {_number(rate)}{backlog}"
+                )
+            )
+        else:
+            found.append(
+                registry.CONSUMER_LOAD.found(
+                    f"{name} ({each}) gets up to {_number(rate)} records/s, "
+                    f"{_number(rate / at_once)} in each of {at_once:,} invocations at once"
+                )
+            )
+    limit_s = mapping.max_age_s
+    if (
+        limit_s is not None
+        and limit_s >= 0
+        and seconds is not None
+        and limit_s < min(seconds, STREAM_KEEPS_S)
+    ):
+        lost = "sends on to its destination" if mapping.has_failure_destination else "drops"
+        found.append(
+            registry.RECORDS_EXPIRE.found(
+                f"{name} {lost} records older than {limit_s:,} s, and the run takes {round(seconds):,} s"
+            )
+        )
+    endless = mapping.max_retries in (None, -1) and (limit_s is None or limit_s < 0)
+    if endless and not mapping.bisects:
+        found.append(
+            registry.CONSUMER_BLOCKS.found(
+                f"{name} tries a failing batch again for up to 24 hours, its shard waiting"
+            )
+        )
+    return found
+
+
+def _health(facts: Facts) -> list[Finding]:
+    found = []
+    for health in facts.health:
+        if health.iterator_age_s is not None and health.iterator_age_s > BEHIND_S:
+            found.append(
+                registry.CONSUMER_BEHIND.found(
+                    f"{health.function} is up to {_number(health.iterator_age_s)} s behind its stream already"
+                )
+            )
+        if health.errors or health.throttles:
+            found.append(
+                registry.CONSUMER_FAILING.found(
+                    f"{health.function} had {_number(health.errors or 0)} errors and was throttled "
+                    f"{_number(health.throttles or 0)} times in the last 15 minutes"
+                )
+            )
+    return found
+
+
+def _kinesis(facts: Facts, load: Load) -> list[Finding]:
+    found = []
+    for stream in facts.kinesis:
+        name = stream.arn.rpartition("/")[2]
+        found.append(registry.KINESIS_DESTINATION.found(f"changes go to Kinesis data stream {name} too"))
+        if stream.shards is not None and stream.shards * SHARD_RECORDS_PER_S < load.records_per_s:
+            found.append(
+                registry.KINESIS_SLOW.found(
+                    f"Kinesis data stream {name} takes {_number(stream.shards * SHARD_RECORDS_PER_S)} records/s, "
+                    f"and the run emits up to {_number(load.records_per_s)}"
+                )
+            )
+    return found
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 10 else f"{value:,.3g}"

@@ -1,0 +1,127 @@
+"""What a check asks for, and what it was answered: frozen values, gathered first and judged afterwards."""
+
+from dataclasses import dataclass
+
+from refire_async.model.keys import AttributeValue
+from refire_async.model.marker import MarkerKind
+from refire_async.model.selection import Selection
+from refire_async.model.table import Table
+from refire_async.pacing.capacity import Ceilings
+from refire_async.settings import WriterKind
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The run that is thought of. `items` is at most how many it touches, None if nobody knows."""
+
+    table: Table
+    region: str
+    selection: Selection
+    marker_kind: MarkerKind
+    marker_attribute: str
+    limits: Ceilings
+    max_rate: float | None = None
+    max_items: int | None = None
+    ttl_attribute: str | None = None
+    expected_stream: str | None = None
+    run_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """How far to look: seconds for the sample (None: take none, try no permissions). `write_as` tries the permission
+    to write with this writer, on a key that does not exist.
+    """
+
+    sample_s: float | None = None
+    write_as: WriterKind | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """An event source mapping of the stream (Lambda API reference: EventSourceMappingConfiguration).
+
+    `filters` are patterns as text; None if they are encrypted with a key that the caller may not use. Ages are in
+    seconds; None and -1 stand for no limit.
+    """
+
+    function: str
+    enabled: bool
+    filters: tuple[str, ...] | None = ()
+    batch_size: int = 100
+    parallelization: int = 1
+    max_age_s: int | None = None
+    max_retries: int | None = None
+    bisects: bool = False
+    has_failure_destination: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionHealth:
+    """A function's last 15 minutes (CloudWatch, AWS/Lambda). None where there are no data points."""
+
+    function: str
+    iterator_age_s: float | None = None
+    errors: float | None = None
+    throttles: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KinesisStream:
+    """A Kinesis destination. `shards` is None for an on-demand stream, or if nobody answered."""
+
+    arn: str
+    shards: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Scaling:
+    """A scalable target of write capacity: `resource` such as `table/orders` or `table/orders/index/by-day`."""
+
+    resource: str
+    least: int
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What some items spread over the table showed. Marker values are judged, never shown."""
+
+    markers: tuple[AttributeValue | None, ...]
+    """One for each item; None where it has none."""
+    mean_write_units: float
+    near_limit: int
+    expired: int
+    rcu: float
+
+    @property
+    def items(self) -> int:
+        """How many were looked at."""
+        return len(self.markers)
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """A permission that is missing: the service's words about it, without item data."""
+
+    message: str
+    action: str
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything that is judged. None stands for not known; `unanswered` says why, a line each."""
+
+    asked: Asked
+    kinesis: tuple[KinesisStream, ...] = ()
+    pitr: bool | None = None
+    mappings: tuple[Mapping, ...] | None = None
+    open_shards: int | None = None
+    health: tuple[FunctionHealth, ...] = ()
+    live_wcu: float | None = None
+    """The highest minute of the table's consumed write units in the last hour, per second."""
+    scaling: tuple[Scaling, ...] = ()
+    sample: Sample | None = None
+    not_sampled: str | None = None
+    denied: tuple[Denied, ...] = ()
+    unanswered: tuple[str, ...] = ()

@@ -1,0 +1,245 @@
+"""Everything that a check asks, all at once and within `PATIENCE_S`. What is not answered is a fact too."""
+
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+import orjson
+
+from refire_async.errors import RefusedError
+from refire_async.model.keys import Key, KeySchema
+from refire_async.model.marker import Marker
+from refire_async.model.table import Table
+from refire_async.preflight import services
+from refire_async.preflight.facts import (
+    Asked,
+    Denied,
+    Depth,
+    Facts,
+    FunctionHealth,
+    KinesisStream,
+    Mapping,
+    Sample,
+    Scaling,
+)
+from refire_async.preflight.sampling import sample
+from refire_async.sources.lookup import Lookup
+from refire_async.wire.errors import WireError
+from refire_async.wire.services import PATIENCE_S, UnansweredError
+from refire_async.wire.session import Session
+from refire_async.writers.base import Writer
+from refire_async.writers.partiql import PartiqlWriter
+from refire_async.writers.update import UpdateWriter
+
+
+async def describe(session: Session, name: str) -> Table:
+    """The table. Raises RefusedError where there is none, WireError where it cannot be asked about."""
+    try:
+        return await session.control.describe_table(name)
+    except WireError as error:
+        if not error.code.startswith("ResourceNotFound"):
+            raise
+        raise RefusedError(
+            f"there is no table {name} in {session.region} ({session.endpoint})",
+            "check --table, --region, --profile and --endpoint-url",
+        ) from error
+
+
+async def gather(session: Session, asked: Asked, depth: Depth) -> Facts:
+    """Ask DynamoDB and the services beside it. Takes `PATIENCE_S` seconds at most and raises nothing."""
+    answers = _Answers(session, asked, anyio.current_time() + PATIENCE_S)
+    questions: dict[str, Callable[[], Awaitable[None]]] = {
+        "consumers": answers.ask_consumers,
+        "Kinesis destinations": answers.ask_kinesis,
+        "backups": answers.ask_backups,
+    }
+    if asked.table.billing == "PROVISIONED":
+        questions["autoscaling"] = answers.ask_scaling
+    if (sample_s := depth.sample_s) is not None:
+        questions["the sample"] = lambda: answers.ask_sample(sample_s)
+        questions["permissions to read"] = answers.try_reading
+    if (kind := depth.write_as) is not None:
+        questions["the permission to write"] = lambda: answers.try_writing(
+            UpdateWriter if kind == "update" else PartiqlWriter
+        )
+    async with anyio.create_task_group() as tasks:
+        for what, ask in questions.items():
+            tasks.start_soon(answers.put, what, ask)
+    return answers.facts()
+
+
+@dataclass(slots=True)
+class _Answers:
+    """Filled by questions that run at the same time."""
+
+    session: Session
+    asked: Asked
+    until: float
+    kinesis: tuple[KinesisStream, ...] = ()
+    pitr: bool | None = None
+    mappings: tuple[Mapping, ...] | None = None
+    open_shards: int | None = None
+    health: tuple[FunctionHealth, ...] = ()
+    live_wcu: float | None = None
+    scaling: tuple[Scaling, ...] = ()
+    sample: Sample | None = None
+    not_sampled: str | None = None
+    denied: list[Denied] = field(default_factory=list)
+    unanswered: list[str] = field(default_factory=list)
+
+    def facts(self) -> Facts:
+        """What is known now."""
+        return Facts(
+            self.asked,
+            kinesis=self.kinesis,
+            pitr=self.pitr,
+            mappings=self.mappings,
+            open_shards=self.open_shards,
+            health=self.health,
+            live_wcu=self.live_wcu,
+            scaling=self.scaling,
+            sample=self.sample,
+            not_sampled=self.not_sampled,
+            # The same permission can be missed in two places.
+            denied=tuple(dict.fromkeys(self.denied)),
+            unanswered=tuple(dict.fromkeys(self.unanswered)),
+        )
+
+    async def put(self, what: str, ask: Callable[[], Awaitable[None]]) -> None:
+        """One question. Neither its failure nor its silence is anybody else's."""
+        try:
+            with anyio.CancelScope(deadline=self.until) as scope:
+                await ask()
+        except UnansweredError as error:
+            self.unanswered.append(str(error))
+        except WireError as error:
+            self._failed(what, error)
+        if scope.cancelled_caught:
+            self.unanswered.append(f"{what}: no answer within {PATIENCE_S:g} s")
+
+    def _failed(self, what: str, error: WireError) -> None:
+        """An emulator that does not know an operation says nothing about the table."""
+        if error.name != "UnknownOperation":
+            self.unanswered.append(f"{what}: {error.message}")
+
+    async def ask_consumers(self) -> None:
+        """Mappings of the stream, then how well their functions do and how many shards feed them."""
+        functions: list[str] = []
+        stream = self.asked.table.stream
+        if stream.enabled and stream.arn is not None:
+            try:
+                self.mappings = await services.ask_mappings(self.session.services, stream.arn)
+            except UnansweredError as error:
+                self.unanswered.append(str(error))
+            else:
+                functions = [mapping.function for mapping in self.mappings if mapping.enabled]
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self.put, "CloudWatch", lambda: self._ask_metrics(functions))
+            if functions and stream.arn is not None:
+                arn = stream.arn
+                tasks.start_soon(self.put, "the stream's shards", lambda: self._ask_shards(arn))
+
+    async def _ask_metrics(self, functions: list[str]) -> None:
+        self.health, self.live_wcu = await services.ask_metrics(
+            self.session.services, functions, self.asked.table.name
+        )
+
+    async def _ask_shards(self, stream_arn: str) -> None:
+        shards = await self.session.streams.shards(stream_arn)
+        self.open_shards = sum(shard.is_open for shard in shards)
+
+    async def ask_kinesis(self) -> None:
+        """Active Kinesis destinations, and the shards of each."""
+        arns = await self.session.control.kinesis_destinations(self.asked.table.name)
+        self.kinesis = tuple(KinesisStream(arn, None) for arn in arns)
+        if arns:
+            self.kinesis = tuple([await services.ask_kinesis(self.session.services, arn) for arn in arns])
+
+    async def ask_backups(self) -> None:
+        """Whether the table can be taken back to a moment."""
+        self.pitr = await self.session.control.point_in_time_recovery(self.asked.table.name)
+
+    async def ask_scaling(self) -> None:
+        """What scales the capacity."""
+        self.scaling = await services.ask_scaling(self.session.services, self.asked.table)
+
+    async def ask_sample(self, seconds: float) -> None:
+        """Some items; the permission to read them is the run's own where it scans or queries the table."""
+        try:
+            self.sample = await sample(self.session.data, self.asked, anyio.current_time() + seconds)
+            if self.sample is None:
+                self.not_sampled = f"no answer within {seconds:g} s"
+        except WireError as error:
+            selection = self.asked.selection
+            if error.name == "AccessDenied" and selection.index is None and selection.kind != "keys":
+                self.denied.append(Denied(error.message, error.action))
+            else:
+                self.not_sampled = error.message
+
+    async def try_reading(self) -> None:
+        """The reads that a run makes besides: of its index, and of single items."""
+        table, selection = self.asked.table, self.asked.selection
+        keys = table.keys
+        if selection.index is not None:
+            await self._try("Scan" if selection.kind == "scan" else "Query", self._read_index())
+        lookup = Lookup(self.session.data, table.name, (*keys.names, self.asked.marker_attribute))
+        await self._try("BatchGetItem", lookup.read([absent_key(keys)]))
+
+    async def _read_index(self) -> None:
+        selection, table = self.asked.selection, self.asked.table
+        request: dict[str, Any] = {"TableName": table.name, "IndexName": selection.index, "Limit": 1}
+        operation = "Scan"
+        if selection.kind == "query":
+            operation = "Query"
+            request |= {
+                "KeyConditionExpression": "#h = :h",
+                "ExpressionAttributeNames": {"#h": selection.key_name},
+                "ExpressionAttributeValues": {":h": selection.key_values[0]},
+            }
+        await self.session.data.call(operation, orjson.dumps(request))
+
+    async def try_writing(self, make: type[PartiqlWriter] | type[UpdateWriter]) -> None:
+        """The very write of a touch, for a key that does not exist: its condition fails, at the price of 1 WCU.
+
+        Nothing is written: PartiQL's UPDATE never creates an item, and UpdateItem is asked to find it there.
+        """
+        asked = self.asked
+        marker = Marker(asked.marker_kind, asked.marker_attribute, asked.run_id or "check")
+        keys = asked.table.keys
+        if make is PartiqlWriter and not PartiqlWriter.fits(asked.table.name, keys, marker):
+            make = UpdateWriter
+        writer: Writer = make(self.session.data, asked.table.name, keys, marker)
+        await self._try("the write", self._write(writer, absent_key(keys)))
+
+    async def _write(self, writer: Writer, key: Key) -> None:
+        reply = await writer.write([key])
+        for error in reply.errors.values():
+            if error.code.startswith("AccessDenied"):
+                raise RefusedError(
+                    "these credentials may not perform dynamodb:PartiQLUpdate",
+                    "allow dynamodb:PartiQLUpdate in its IAM policy, or choose another --profile",
+                )
+
+    async def _try(self, what: str, call: Awaitable[object]) -> None:
+        try:
+            await call
+        except RefusedError as error:
+            self.denied.append(Denied(error.message, error.action))
+        except WireError as error:
+            if error.name == "AccessDenied":
+                self.denied.append(Denied(error.message, error.action))
+            else:
+                self._failed(f"permission for {what}", error)
+
+
+def absent_key(keys: KeySchema) -> Key:
+    """A key that no item has: 32 random bytes, as text, or 38 random digits."""
+    values: dict[str, Any] = {
+        "S": {"S": f"refire-check-{secrets.token_hex(32)}"},
+        "B": {"B": "cmVmaXJl" + secrets.token_hex(32)},
+        "N": {"N": str(10**37 + secrets.randbelow(9 * 10**37))},
+    }
+    types = (keys.hash_type, keys.range_type)
+    return {name: values[kind] for name, kind in zip(keys.names, types, strict=False) if kind is not None}

@@ -1,0 +1,135 @@
+"""Whether the marker attribute is free to be changed. Pure."""
+
+import re
+from decimal import Decimal
+
+from refire_async.errors import UsageError
+from refire_async.model.finding import Finding
+from refire_async.model.keys import AttributeValue
+from refire_async.model.marker import DEFAULT_ATTRIBUTE, Marker, UntouchableError
+from refire_async.model.table import Table
+from refire_async.preflight import registry
+from refire_async.preflight.facts import Facts
+
+LOCK_NAMES = frozenset(
+    (
+        "version",
+        "_version",
+        "__version",
+        "ver",
+        "lockversion",
+        "versionnumber",
+        "etag",
+        "__v",
+        "optlock",
+        "rvn",
+    )
+)
+"""Names that mappers and frameworks give optimistic locks, in lower case, without inner underscores and dashes."""
+
+WIDEST_SPREAD = 8
+"""Runs of refire count all items up together; values further apart than this come from something else."""
+
+HIGHEST_COUNT = 1_000
+"""More runs than anybody makes."""
+
+_MADE_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}")
+
+
+def on_table(table: Table, attribute: str, ttl_attribute: str | None = None) -> list[Finding]:
+    """What keys, indexes and time to live have against the attribute."""
+    found = []
+    if attribute == ttl_attribute:
+        found.append(
+            registry.MARKER_TTL.found(
+                f"marker attribute {attribute} is what table {table.name} expires items by"
+            )
+        )
+    if attribute in table.keys.names:
+        found.append(
+            registry.MARKER_KEY.found(f"marker attribute {attribute} is a key of table {table.name}")
+        )
+    found.extend(
+        registry.MARKER_INDEX_KEY.found(
+            f"marker attribute {attribute} is a key of index {index.name}, so that a touch would move items"
+        )
+        for index in table.indexes
+        if attribute in index.keys.names and attribute not in table.keys.names
+    )
+    return found
+
+
+def check_marker(table: Table, attribute: str, ttl_attribute: str | None = None) -> None:
+    """Refuse a marker that cannot be changed freely. Raises UsageError."""
+    for finding in on_table(table, attribute, ttl_attribute):
+        raise UsageError(finding.message, finding.action)
+
+
+def judge(facts: Facts) -> list[Finding]:
+    """What the attribute holds already, in the items that were sampled."""
+    sample, asked = facts.sample, facts.asked
+    found = on_table(asked.table, asked.marker_attribute, asked.ttl_attribute)
+    if sample is None or not sample.items or found:
+        return found
+    present = [value for value in sample.markers if value is not None]
+    if asked.marker_kind == "stamp":
+        return _stamps(facts, present)
+    marker = Marker("revision", asked.marker_attribute, "")
+    foreign = sum(not _countable(marker, value) for value in present)
+    name, of = asked.marker_attribute, f"of {sample.items:,} sampled items"
+    if foreign:
+        kind = registry.MARKER_TYPE if 2 * foreign >= sample.items else registry.MARKER_TYPE_SOME
+        return [kind.found(f"{name} holds something that cannot be counted up in {foreign:,} {of}")]
+    why = _own_number(name, [Decimal(value["N"]) for value in present], sample.items)
+    if why:
+        return [registry.MARKER_LOCK.found(f"{name} looks like the application's own number: {why}")]
+    return []
+
+
+def _countable(marker: Marker, value: AttributeValue) -> bool:
+    try:
+        marker.next(value)
+    except UntouchableError:
+        return False
+    return True
+
+
+def _own_number(name: str, values: list[Decimal], items: int) -> str | None:
+    """Why the numbers are not those of earlier runs, or None.
+
+    Earlier runs leave small whole numbers that lie close together, since each adds 1 to all that it selects.
+    """
+    if not values:
+        return None
+    plain = name.lower()
+    plain = plain[:2].rstrip("-") + plain[2:].replace("_", "").replace("-", "")
+    if plain in LOCK_NAMES and 2 * len(values) >= items:
+        return "so it is called, and most items have it"
+    if any(value != value.to_integral_value() for value in values):
+        return "it has fractions"
+    lowest, highest = min(values), max(values)
+    if lowest < 0 or highest > HIGHEST_COUNT:
+        return "its values are not those of a count of runs"
+    if highest - lowest > WIDEST_SPREAD:
+        return f"its values lie {highest - lowest:f} apart, and runs count all items up together"
+    return None
+
+
+def _stamps(facts: Facts, present: list[AttributeValue]) -> list[Finding]:
+    asked = facts.asked
+    own = asked.marker_attribute == DEFAULT_ATTRIBUTE["stamp"]
+    foreign = sum(not _is_stamp(value, asked.run_id, own=own) for value in present)
+    if not foreign:
+        return []
+    return [
+        registry.MARKER_OVERWRITES.found(
+            f"{asked.marker_attribute} holds values that are no run's id in {foreign:,} of {len(present):,} "
+            "sampled items that have it; the stamp would overwrite them"
+        )
+    ]
+
+
+def _is_stamp(value: AttributeValue, run_id: str | None, *, own: bool) -> bool:
+    """Whether a run may have written this. Users name runs as they like: `own` is an attribute of refire alone."""
+    text = value.get("S")
+    return text is not None and (text == run_id or _MADE_ID.fullmatch(text) is not None or own)

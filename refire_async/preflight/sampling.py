@@ -1,0 +1,132 @@
+"""A look at some items, spread over the table, for little capacity and in little time."""
+
+import math
+import time
+from collections import deque
+from typing import Any
+
+import anyio
+import orjson
+
+from refire_async.model.item_size import LARGEST_ITEM_BYTES, item_bytes
+from refire_async.model.keys import AttributeValue, Item
+from refire_async.model.units import RCU_BYTES, WCU_BYTES
+from refire_async.preflight.facts import Asked, Sample
+from refire_async.wire.dataplane import DataPlane, parse_reply
+from refire_async.wire.errors import WireError
+
+MOST_ITEMS = 1_000
+SEGMENTS = 16
+PAGE_ITEMS = 64
+"""Items asked for at once: 16 pages of them are 1,000 items, and memory is bounded by the page's 1 MB."""
+
+MOST_RCU = 500.0
+"""Where items are large, fewer are looked at: 4 MB at the most."""
+
+SMALL_TABLE_BYTES = 1 << 20
+NEAR_BYTES = 8 * 1024
+_SHARE_OF_A_SECOND = 0.1
+_FIRST_ITEM_BYTES = 4_096.0
+
+
+class Sampler:
+    """Collects what pages of items show. Items themselves are not kept."""
+
+    def __init__(self, asked: Asked, now_s: float) -> None:
+        self._attribute = asked.marker_attribute
+        self._ttl = asked.ttl_attribute
+        self._now_s = now_s
+        self._markers: list[AttributeValue | None] = []
+        self._units = 0
+        self._near = 0
+        self._expired = 0
+        self.pages = 0
+        self.rcu = 0.0
+        self.item_bytes = _FIRST_ITEM_BYTES
+
+    @property
+    def items(self) -> int:
+        """How many were looked at."""
+        return len(self._markers)
+
+    def add(self, items: list[Item], rcu: float) -> None:
+        """Look at one page."""
+        self.pages += 1
+        self.rcu += rcu
+        total = 0
+        for item in items:
+            size = item_bytes(item)
+            total += size
+            self._units += math.ceil(size / WCU_BYTES)
+            self._near += size > LARGEST_ITEM_BYTES - NEAR_BYTES
+            self._expired += self._has_expired(item)
+            self._markers.append(item.get(self._attribute))
+        if items:
+            # The larger of before and now: the next page may be like either.
+            self.item_bytes = max(total / len(items), self.item_bytes / 2)
+
+    def sample(self) -> Sample:
+        """What was seen so far."""
+        items = len(self._markers)
+        mean = self._units / items if items else 1.0
+        return Sample(tuple(self._markers), mean, self._near, self._expired, self.rcu)
+
+    def _has_expired(self, item: Item) -> bool:
+        if self._ttl is None:
+            return False
+        expires = item.get(self._ttl, {}).get("N")
+        return expires is not None and float(expires) < self._now_s
+
+
+async def sample(data: DataPlane, asked: Asked, until: float) -> Sample | None:
+    """Look at up to `MOST_ITEMS` items: some from each of 16 stretches of the key hash, or of 16 hash keys.
+
+    Eventually consistent, a page at a time, each of a tenth of the read budget's second at most, and no faster than
+    the budget. Ends at `until` (of the loop's clock), or when something fails, with what it has (None: no answer).
+
+    Raises:
+        WireError: not even the first page could be read.
+    """
+    sampler = Sampler(asked, time.time())
+    rate = max(asked.limits.read, 0.1)
+    stretches = deque(_stretches(asked))
+    due = anyio.current_time()
+    with anyio.CancelScope(deadline=until):
+        while stretches and sampler.items < MOST_ITEMS and sampler.rcu < MOST_RCU:
+            await anyio.sleep(max(0.0, due - anyio.current_time()))
+            request = stretches.popleft()
+            allowed = int(rate * _SHARE_OF_A_SECOND * 2 * RCU_BYTES / sampler.item_bytes)
+            request["Limit"] = max(1, min(PAGE_ITEMS, MOST_ITEMS - sampler.items, allowed))
+            try:
+                reply = await _read(data, request)
+            except WireError:
+                if not sampler.pages:
+                    raise
+                break
+            rcu = float((reply.get("ConsumedCapacity") or {}).get("CapacityUnits", 0.0))
+            sampler.add(reply["Items"], rcu)
+            due = anyio.current_time() + rcu / rate
+            if "LastEvaluatedKey" in reply:
+                stretches.append({**request, "ExclusiveStartKey": reply["LastEvaluatedKey"]})
+    return sampler.sample() if sampler.pages else None
+
+
+async def _read(data: DataPlane, request: dict[str, Any]) -> dict[str, Any]:
+    operation = "Query" if "KeyConditionExpression" in request else "Scan"
+    return parse_reply(await data.call(operation, orjson.dumps(request)), "Items")
+
+
+def _stretches(asked: Asked) -> list[dict[str, Any]]:
+    """Requests for where to look."""
+    table, selection = asked.table, asked.selection
+    common: dict[str, Any] = {"TableName": table.name, "ReturnConsumedCapacity": "TOTAL"}
+    if selection.kind == "query" and selection.index is None:
+        common["KeyConditionExpression"] = "#h = :h"
+        common["ExpressionAttributeNames"] = {"#h": table.keys.hash_name}
+        step = math.ceil(len(selection.key_values) / SEGMENTS)
+        return [
+            {**common, "ExpressionAttributeValues": {":h": value}} for value in selection.key_values[::step]
+        ]
+    # Every segment costs a read, however few items it has.
+    segments = SEGMENTS if table.size_bytes > SMALL_TABLE_BYTES else 1
+    return [{**common, "Segment": n, "TotalSegments": segments} for n in range(segments)]

@@ -1,0 +1,142 @@
+"""The table, its stream, its indexes and its items. Pure."""
+
+from refire_async.model.capacity import TABLE
+from refire_async.model.finding import Finding
+from refire_async.model.table import Table
+from refire_async.pacing.capacity import write_capacity
+from refire_async.preflight import registry
+from refire_async.preflight.facts import Facts
+
+WRITABLE = ("ACTIVE", "UPDATING")
+
+
+def judge_table(facts: Facts) -> list[Finding]:
+    """Status, replicas, backups, time to live."""
+    table = facts.asked.table
+    found = []
+    if table.status not in WRITABLE:
+        found.append(registry.TABLE_STATUS.found(f"table {table.name} is {table.status}"))
+    if table.replicas:
+        regions = ", ".join(table.replicas)
+        found.append(
+            registry.GLOBAL_TABLE.found(
+                f"table {table.name} is replicated: events fire and writes cost in {regions} too"
+            )
+        )
+    if facts.pitr is False:
+        found.append(registry.PITR_OFF.found(f"point-in-time recovery of table {table.name} is off"))
+    if facts.sample is not None and facts.sample.expired:
+        found.append(
+            registry.TTL_EXPIRED.found(
+                f"{facts.sample.expired:,} of {facts.sample.items:,} sampled items have expired; the run "
+                + ("touches them too" if facts.asked.selection.include_expired else "leaves them alone")
+            )
+        )
+    return found
+
+
+def judge_stream(facts: Facts) -> list[Finding]:
+    """Whether there is a stream, the right one, and what it carries."""
+    table, expected = facts.asked.table, facts.asked.expected_stream
+    stream = table.stream
+    found = []
+    if not stream.enabled and not facts.kinesis:
+        found.append(
+            registry.STREAM_DISABLED.found(
+                f"table {table.name} has neither a stream nor a Kinesis destination, so nothing would fire"
+            )
+        )
+    if expected is not None and (not stream.enabled or stream.arn != expected):
+        there = stream.arn if stream.enabled else "none"
+        found.append(
+            registry.STREAM_OTHER.found(f"the stream of table {table.name} is {there}, not {expected}")
+        )
+    if stream.enabled and stream.view_type in ("KEYS_ONLY", "OLD_IMAGE"):
+        carried = "keys only" if stream.view_type == "KEYS_ONLY" else "the image before the touch only"
+        found.append(
+            registry.VIEW_TYPE.found(f"the stream is {stream.view_type}: its records carry {carried}")
+        )
+    return found
+
+
+def judge_capacity(facts: Facts) -> list[Finding]:
+    """What the budget takes of the table and of the indexes that carry the marker."""
+    asked = facts.asked
+    table, limits = asked.table, asked.limits.write
+    own = write_capacity(table.throughput, table.billing)
+    found = []
+    if limits[TABLE] > own:
+        found.append(
+            registry.OVER_CAPACITY.found(
+                f"the budget of {limits[TABLE]:,.0f} WCU/s is more than the {own:,.0f} that table {table.name} "
+                + ("serves at once" if table.billing == "PAY_PER_REQUEST" else "has")
+            )
+        )
+    elif facts.live_wcu and facts.live_wcu + limits[TABLE] > own:
+        found.append(
+            registry.LIVE_WRITES.found(
+                f"the application wrote up to {facts.live_wcu:,.0f} WCU/s in the last hour; with the budget of "
+                f"{limits[TABLE]:,.0f} that is more than the {own:,.0f} of table {table.name}"
+            )
+        )
+    if (maximum := table.throughput.maximum_write) is not None and table.billing == "PAY_PER_REQUEST":
+        found.append(
+            registry.ON_DEMAND_MAXIMUM.found(
+                f"table {table.name} has an on-demand maximum of {maximum:,.0f} write units/s; the run takes up to "
+                f"{min(limits[TABLE], maximum):,.0f} of it"
+            )
+        )
+    found += _indexes(table, asked.marker_attribute, own)
+    found.extend(
+        registry.AUTOSCALING.found(
+            f"write capacity of {scaling.resource} scales from {scaling.least:,} to {scaling.most:,} WCU"
+        )
+        for scaling in facts.scaling
+    )
+    return found
+
+
+def _indexes(table: Table, marker: str, own: float) -> list[Finding]:
+    found = []
+    for index in table.indexes:
+        if index.status != "ACTIVE":
+            found.append(registry.INDEX_STATUS.found(f"index {index.name} is {index.status}"))
+        if not index.projects(marker, table.keys):
+            continue
+        if index.scope == "local":
+            found.append(
+                registry.INDEX_COST.found(
+                    f"local index {index.name} carries {marker}: a touch costs the table's units for both"
+                )
+            )
+            continue
+        capacity = write_capacity(index.throughput, table.billing)
+        # What an on-demand index serves at once (warm throughput) follows its own past, unless it has a maximum.
+        set_by_hand = table.billing == "PROVISIONED" or index.throughput.maximum_write is not None
+        if set_by_hand and capacity < own:
+            found.append(
+                registry.INDEX_SCARCE.found(
+                    f"index {index.name} carries {marker} and has {capacity:,.0f} WCU/s, the table {own:,.0f}"
+                )
+            )
+        else:
+            found.append(
+                registry.INDEX_COST.found(
+                    f"index {index.name} carries {marker}: a touch costs its units too (it has {capacity:,.0f} WCU/s)"
+                )
+            )
+    return found
+
+
+def judge_items(facts: Facts) -> list[Finding]:
+    """What the sample showed besides markers, or why there is none."""
+    sample = facts.sample
+    if facts.not_sampled is not None:
+        return [registry.NOT_SAMPLED.found(f"no items were sampled: {facts.not_sampled}")]
+    if sample is None or not sample.near_limit:
+        return []
+    return [
+        registry.ITEM_NEAR_LIMIT.found(
+            f"{sample.near_limit:,} of {sample.items:,} sampled items are within 8 KB of the largest item, 400 KB"
+        )
+    ]
