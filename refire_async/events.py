@@ -37,6 +37,8 @@ class KeysRead:
     taken: int
     items: int | None = None
     left_out: int = 0
+
+
 class Noticed:
     """Something to know about the table or its consumers, found before the first write; it does not end the run."""
 
@@ -202,7 +204,6 @@ class RunEnded:
 Event: TypeAlias = (
     KeysRead
     | RunStarted
-    RunStarted
     | Noticed
     | PageRead
     | BatchWritten

@@ -39,7 +39,9 @@ async def check(session: Session, settings: RunSettings) -> list[Finding]:
             raise
         denied = (Denied(error.message, error.action),)
     asked = about_run(session, settings, table, selection, ttl_attribute)
-    facts = await gather(session, asked, Depth(sample_s=PATIENCE_S, write_as=settings.tuning.writer))
+    facts = await gather(
+        session, asked, Depth(sample_s=PATIENCE_S, whole_items=True, write_as=settings.tuning.writer)
+    )
     return judge(replace(facts, denied=(*denied, *facts.denied)))
 
 

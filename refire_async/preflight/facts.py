@@ -29,11 +29,15 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Depth:
-    """How far to look: seconds for the sample (None: take none, try no permissions). `write_as` tries the permission
-    to write with this writer, on a key that does not exist.
+    """How far to look.
+
+    `sample_s`: seconds for the sample; None takes none and tries no permissions. `whole_items`: to know how large each
+    is; else only keys, marker and TTL attribute travel. `write_as` tries the permission to write with this writer, on
+    a key that does not exist.
     """
 
     sample_s: float | None = None
+    whole_items: bool = False
     write_as: WriterKind | None = None
 
 

@@ -58,7 +58,7 @@ async def gather(session: Session, asked: Asked, depth: Depth) -> Facts:
     if asked.table.billing == "PROVISIONED":
         questions["autoscaling"] = answers.ask_scaling
     if (sample_s := depth.sample_s) is not None:
-        questions["the sample"] = lambda: answers.ask_sample(sample_s)
+        questions["the sample"] = lambda: answers.ask_sample(sample_s, whole_items=depth.whole_items)
         questions["permissions to read"] = answers.try_reading
     if (kind := depth.write_as) is not None:
         questions["the permission to write"] = lambda: answers.try_writing(
@@ -165,10 +165,12 @@ class _Answers:
         """What scales the capacity."""
         self.scaling = await services.ask_scaling(self.session.services, self.asked.table)
 
-    async def ask_sample(self, seconds: float) -> None:
+    async def ask_sample(self, seconds: float, *, whole_items: bool) -> None:
         """Some items; the permission to read them is the run's own where it scans or queries the table."""
         try:
-            self.sample = await sample(self.session.data, self.asked, anyio.current_time() + seconds)
+            self.sample = await sample(
+                self.session.data, self.asked, anyio.current_time() + seconds, whole_items=whole_items
+            )
             if self.sample is None:
                 self.not_sampled = f"no answer within {seconds:g} s"
         except WireError as error:

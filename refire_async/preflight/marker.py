@@ -78,8 +78,11 @@ def judge(facts: Facts) -> list[Finding]:
     foreign = sum(not _countable(marker, value) for value in present)
     name, of = asked.marker_attribute, f"of {sample.items:,} sampled items"
     if foreign:
-        kind = registry.MARKER_TYPE if 2 * foreign >= sample.items else registry.MARKER_TYPE_SOME
-        return [kind.found(f"{name} holds something that cannot be counted up in {foreign:,} {of}")]
+        return [
+            registry.MARKER_TYPE.found(
+                f"{name} holds something that cannot be counted up in {foreign:,} {of}"
+            )
+        ]
     why = _own_number(name, [Decimal(value["N"]) for value in present], sample.items)
     if why:
         return [registry.MARKER_LOCK.found(f"{name} looks like the application's own number: {why}")]
@@ -117,8 +120,10 @@ def _own_number(name: str, values: list[Decimal], items: int) -> str | None:
 
 def _stamps(facts: Facts, present: list[AttributeValue]) -> list[Finding]:
     asked = facts.asked
-    own = asked.marker_attribute == DEFAULT_ATTRIBUTE["stamp"]
-    foreign = sum(not _is_stamp(value, asked.run_id, own=own) for value in present)
+    if asked.marker_attribute == DEFAULT_ATTRIBUTE["stamp"]:
+        # An attribute of this name is there to be overwritten, and users name runs as they like.
+        return []
+    foreign = sum(not _is_stamp(value, asked.run_id) for value in present)
     if not foreign:
         return []
     return [
@@ -129,7 +134,6 @@ def _stamps(facts: Facts, present: list[AttributeValue]) -> list[Finding]:
     ]
 
 
-def _is_stamp(value: AttributeValue, run_id: str | None, *, own: bool) -> bool:
-    """Whether a run may have written this. Users name runs as they like: `own` is an attribute of refire alone."""
+def _is_stamp(value: AttributeValue, run_id: str | None) -> bool:
     text = value.get("S")
-    return text is not None and (text == run_id or _MADE_ID.fullmatch(text) is not None or own)
+    return text is not None and (text == run_id or _MADE_ID.fullmatch(text) is not None)

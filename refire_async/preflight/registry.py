@@ -70,17 +70,10 @@ MARKER_TTL = Kind(
     "name another one with --marker-attribute",
     ignorable=False,
 )
-MARKER_TYPE = Kind(
-    "marker-type",
-    "stop",
-    "At least half of the sampled items hold something in the marker attribute that cannot be counted up: it is "
-    "the application's own, and those items would fail.",
-    "name another one with --marker-attribute",
-)
 MARKER_OVERWRITES = Kind(
     "marker-overwrites",
     "stop",
-    "The stamp marker would overwrite values that no run of refire has written.",
+    "The stamp marker would overwrite values of the application: they are no ids of runs.",
     "name another one with --marker-attribute",
 )
 PERMISSION_MISSING = Kind(
@@ -190,11 +183,12 @@ KINESIS_SLOW = Kind(
     "The run emits more records a second than the Kinesis stream's shards take (1,000 each).",
     "add shards, or bound the run with --max-rate",
 )
-MARKER_TYPE_SOME = Kind(
-    "marker-type-some",
+MARKER_TYPE = Kind(
+    "marker-type",
     "warn",
-    "Some sampled items hold something in the marker attribute that cannot be counted up; those would fail.",
-    "name another one with --marker-attribute if they are to fire",
+    "Sampled items hold something in the marker attribute that cannot be counted up: it is the application's own, and "
+    "such items would fail and be listed.",
+    "name another one with --marker-attribute",
 )
 MARKER_LOCK = Kind(
     "marker-lock",

@@ -32,12 +32,14 @@ _FIRST_ITEM_BYTES = 4_096.0
 class Sampler:
     """Collects what pages of items show. Items themselves are not kept."""
 
-    def __init__(self, asked: Asked, now_s: float) -> None:
+    def __init__(self, asked: Asked, now_s: float, *, whole_items: bool) -> None:
+        """`whole_items`: the pages hold all attributes, so that each item's size is known."""
         self._attribute = asked.marker_attribute
         self._ttl = asked.ttl_attribute
         self._now_s = now_s
+        self._whole_items = whole_items
         self._markers: list[AttributeValue | None] = []
-        self._units = 0
+        self._units = 0.0
         self._near = 0
         self._expired = 0
         self.pages = 0
@@ -50,20 +52,21 @@ class Sampler:
         return len(self._markers)
 
     def add(self, items: list[Item], rcu: float) -> None:
-        """Look at one page."""
+        """Look at one page, whose eventually consistent read consumed `rcu`."""
         self.pages += 1
         self.rcu += rcu
-        total = 0
-        for item in items:
-            size = item_bytes(item)
-            total += size
-            self._units += math.ceil(size / WCU_BYTES)
-            self._near += size > LARGEST_ITEM_BYTES - NEAR_BYTES
-            self._expired += self._has_expired(item)
-            self._markers.append(item.get(self._attribute))
-        if items:
-            # The larger of before and now: the next page may be like either.
-            self.item_bytes = max(total / len(items), self.item_bytes / 2)
+        self._markers += [item.get(self._attribute) for item in items]
+        self._expired += sum(map(self._has_expired, items))
+        if not items:
+            return
+        if self._whole_items:
+            sizes = [float(item_bytes(item)) for item in items]
+        else:
+            sizes = [rcu * 2 * RCU_BYTES / len(items)] * len(items)
+        self._units += sum(max(1, math.ceil(size / WCU_BYTES)) for size in sizes)
+        self._near += self._whole_items and sum(size > LARGEST_ITEM_BYTES - NEAR_BYTES for size in sizes)
+        # The larger of before and now: the next page may be like either.
+        self.item_bytes = max(sum(sizes) / len(items), self.item_bytes / 2)
 
     def sample(self) -> Sample:
         """What was seen so far."""
@@ -78,7 +81,7 @@ class Sampler:
         return expires is not None and float(expires) < self._now_s
 
 
-async def sample(data: DataPlane, asked: Asked, until: float) -> Sample | None:
+async def sample(data: DataPlane, asked: Asked, until: float, *, whole_items: bool = False) -> Sample | None:
     """Look at up to `MOST_ITEMS` items: some from each of 16 stretches of the key hash, or of 16 hash keys.
 
     Eventually consistent, a page at a time, each of a tenth of the read budget's second at most, and no faster than
@@ -87,9 +90,9 @@ async def sample(data: DataPlane, asked: Asked, until: float) -> Sample | None:
     Raises:
         WireError: not even the first page could be read.
     """
-    sampler = Sampler(asked, time.time())
+    sampler = Sampler(asked, time.time(), whole_items=whole_items)
     rate = max(asked.limits.read, 0.1)
-    stretches = deque(_stretches(asked))
+    stretches = deque(_stretches(asked, whole_items=whole_items))
     due = anyio.current_time()
     with anyio.CancelScope(deadline=until):
         while stretches and sampler.items < MOST_ITEMS and sampler.rcu < MOST_RCU:
@@ -116,13 +119,17 @@ async def _read(data: DataPlane, request: dict[str, Any]) -> dict[str, Any]:
     return parse_reply(await data.call(operation, orjson.dumps(request)), "Items")
 
 
-def _stretches(asked: Asked) -> list[dict[str, Any]]:
+def _stretches(asked: Asked, *, whole_items: bool) -> list[dict[str, Any]]:
     """Requests for where to look."""
     table, selection = asked.table, asked.selection
+    attributes = dict.fromkeys((*table.keys.names, asked.marker_attribute, asked.ttl_attribute))
+    names = {f"#a{n}": name for n, name in enumerate(attributes) if name is not None}
     common: dict[str, Any] = {"TableName": table.name, "ReturnConsumedCapacity": "TOTAL"}
+    if not whole_items:
+        common |= {"ProjectionExpression": ", ".join(names), "ExpressionAttributeNames": names}
     if selection.kind == "query" and selection.index is None:
-        common["KeyConditionExpression"] = "#h = :h"
-        common["ExpressionAttributeNames"] = {"#h": table.keys.hash_name}
+        common["KeyConditionExpression"] = "#a0 = :h"
+        common["ExpressionAttributeNames"] = names if not whole_items else {"#a0": table.keys.hash_name}
         step = math.ceil(len(selection.key_values) / SEGMENTS)
         return [
             {**common, "ExpressionAttributeValues": {":h": value}} for value in selection.key_values[::step]
