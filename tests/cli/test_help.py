@@ -23,11 +23,11 @@ def command_of(name: str) -> Command:
 
 
 def test_overall_help_fits_a_screen(refire: Callable[..., Ended]) -> None:
-    """24 lines of 80 columns hold it; the commands that a first-time user needs come first."""
+    """30 lines of 80 columns hold it; the commands that a first-time user needs come first."""
     ended = refire("--help")
     assert (ended.code, ended.err) == (0, "")
     lines = ended.out.splitlines()
-    assert len(lines) <= 23
+    assert len(lines) <= 29
     assert max(map(len, lines)) <= 80
     start = ended.out.index("Start here")
     assert start < ended.out.index("refire demo") < ended.out.index("--dry-run") < ended.out.index("Commands")
