@@ -39,6 +39,7 @@ class KeysRead:
     left_out: int = 0
 
 
+@dataclass(frozen=True, slots=True)
 class Noticed:
     """Something to know about the table or its consumers, found before the first write; it does not end the run."""
 

@@ -42,7 +42,7 @@ async def check(session: Session, settings: RunSettings) -> list[Finding]:
     facts = await gather(
         session,
         asked,
-        Depth(sample_s=PATIENCE_S, reads=True, whole_items=True, write_as=settings.tuning.writer),
+        Depth(sample_s=PATIENCE_S, whole_items=True, write_as=settings.tuning.writer),
     )
     return judge(replace(facts, denied=(*denied, *facts.denied)))
 
@@ -50,10 +50,11 @@ async def check(session: Session, settings: RunSettings) -> list[Finding]:
 async def before_run(session: Session, asked: Asked) -> list[Finding]:
     """What is to be known before the first write of a run. The permission to write shows itself with that.
 
-    A run that finds its items elsewhere than in the table may have no permission to scan it: no sample then.
+    A run that finds its items elsewhere than in the table may have no permission to scan it: no sample then. Its own
+    permissions to read show themselves with its first page.
     """
     reads_table = asked.selection.kind != "keys" and asked.selection.index is None
-    return judge(await gather(session, asked, Depth(sample_s=START_S if reads_table else None, reads=True)))
+    return judge(await gather(session, asked, Depth(sample_s=START_S if reads_table else None)))
 
 
 async def before_resume(

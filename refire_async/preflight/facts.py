@@ -31,13 +31,12 @@ class Asked:
 class Depth:
     """How far to look.
 
-    `sample_s`: seconds for the sample; None takes none. `whole_items`: to know how large each is; else only keys, marker
-    and TTL attribute travel. `reads` tries the permissions to read, `write_as` that to write with this writer, on a key
-    that does not exist.
+    `sample_s`: seconds for the sample; None takes none and tries no permissions to read. `whole_items`: to know how
+    large each is; else only keys, marker and TTL attribute travel. `write_as` tries the permission to write with this
+    writer, on a key that does not exist.
     """
 
     sample_s: float | None = None
-    reads: bool = False
     whole_items: bool = False
     write_as: WriterKind | None = None
 

@@ -59,7 +59,6 @@ async def gather(session: Session, asked: Asked, depth: Depth) -> Facts:
         questions["autoscaling"] = answers.ask_scaling
     if (sample_s := depth.sample_s) is not None:
         questions["the sample"] = lambda: answers.ask_sample(sample_s, whole_items=depth.whole_items)
-    if depth.reads:
         questions["permissions to read"] = answers.try_reading
     if (kind := depth.write_as) is not None:
         questions["the permission to write"] = lambda: answers.try_writing(
