@@ -117,6 +117,15 @@ class RunSettings:
     dry_run: bool = False
     ignore: frozenset[str] = frozenset()
     stream_arn: str | None = None
+    verify: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class VerifySettings:
+    """A run to prove from its table's stream."""
+
+    checkpoint: Path
+    connection: Connection = field(default_factory=Connection)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,3 +139,4 @@ class ResumeSettings:
     tuning: Tuning = field(default_factory=Tuning)
     max_items: int | None = None
     ignore: frozenset[str] = frozenset()
+    verify: bool = False

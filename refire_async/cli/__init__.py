@@ -15,6 +15,7 @@ COMMANDS = {
     "resume": "Go on with a run that was stopped.",
     "rate": "See or change how fast a run is while it works.",
     "check": "Say what stands against a run: table, stream, consumers.",
+    "verify": "Prove from the stream that a run's events fired, once.",
     "status": "List runs, finished and unfinished.",
     "iam-policy": "Print the AWS permissions that a command needs.",
     "sandbox": "Run a DynamoDB on this machine to try things on.",
@@ -36,7 +37,7 @@ START = (
     no_args_is_help=False,
     subcommand_metavar="COMMAND ...",
     options_metavar="",
-    epilog="Ctrl-C stops a run in good order. Every command has --help, with examples.",
+    epilog="Every command has --help, with examples; refire --version tells the version.",
 )
 @printing_option("--version", help="Show the version and exit.", text=lambda _ctx: f"refire {__version__}")
 def program() -> None:

@@ -159,11 +159,9 @@ class LazyGroup(click.Group):
             raise UsageError(f"unknown command {args[0]!r}", action)
         return super().resolve_command(ctx, args)
 
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """What a first-time user needs first, then all commands."""
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """What a first-time user needs first, then all commands. --help and --version are in the epilog: one screen."""
         with formatter.section("Start here"):
             formatter.write_dl(self._start, col_max=40)
         with formatter.section("Commands"):
             formatter.write_dl(list(self._lazy.items()))
-        with formatter.section("Options"):
-            formatter.write_dl([r for p in self.get_params(ctx) if (r := p.get_help_record(ctx)) is not None])

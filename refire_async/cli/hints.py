@@ -45,16 +45,21 @@ class Hints:
 
     def rerun_failed(self, spec: RunSpec, keys_file: str) -> str:
         """How to touch what failed, once the reasons are gone."""
-        marker = spec.marker
-        default = marker.attribute == DEFAULT_ATTRIBUTE[marker.kind]
-        options: Options = [
-            ("--table", spec.table),
-            ("--keys-file", keys_file),
-            *_connection(self.settings.connection),
-            ("--marker", None if marker.kind == "revision" else marker.kind),
-            ("--marker-attribute", None if default else marker.attribute),
-        ]
-        return command_line("run", options=options)
+        return rerun(spec, keys_file, self.settings.connection)
+
+
+def rerun(spec: RunSpec, keys_file: str, connection: Connection) -> str:
+    """A new run for keys that an earlier one has listed in a file."""
+    marker = spec.marker
+    default = marker.attribute == DEFAULT_ATTRIBUTE[marker.kind]
+    options: Options = [
+        ("--table", spec.table),
+        ("--keys-file", keys_file),
+        *_connection(connection),
+        ("--marker", None if marker.kind == "revision" else marker.kind),
+        ("--marker-attribute", None if default else marker.attribute),
+    ]
+    return command_line("run", options=options)
 
 
 def _connection(connection: Connection) -> Options:

@@ -17,7 +17,7 @@ _SETS = ("SS", "NS", "BS")
 
 
 def reader(spec: RunSpec) -> Read:
-    """A function that makes a change of a record of the run's table."""
+    """A function that makes a change of a record of the run's table. It takes the marker out of the record's images."""
     names, marker = spec.keys.names, spec.marker
     attribute = marker.attribute
 

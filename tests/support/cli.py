@@ -186,7 +186,7 @@ class Cli:
     def _wants_endpoint(self, arguments: tuple[str, ...], environment: Mapping[str, str]) -> bool:
         return (
             self.endpoint_url is not None
-            and arguments[:1] in {("run",), ("resume",), ("check",)}
+            and arguments[:1] in {("run",), ("resume",), ("check",), ("verify",)}
             and "--endpoint-url" not in arguments
             and "REFIRE_ENDPOINT_URL" not in environment
         )
@@ -204,6 +204,10 @@ class Cli:
     def resume(self, run_id: str, *arguments: str) -> Result:
         """`refire resume RUN_ID --json` with more arguments."""
         return self.run("resume", run_id, "--json", *arguments)
+
+    def verify(self, run_id: str, *arguments: str) -> Result:
+        """`refire verify RUN_ID --json` with more arguments."""
+        return self.run("verify", run_id, "--json", *arguments)
 
     def close(self) -> None:
         """Stop what still runs and look for secrets in everything that the children have written."""

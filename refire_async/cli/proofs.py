@@ -1,0 +1,102 @@
+"""Running a proof from a terminal: progress beside it, its result after it."""
+
+import sys
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any
+
+import anyio
+import orjson
+from rich.console import Console
+from rich.live import Live
+
+from refire_async.checkpoint.store import peek
+from refire_async.cli.boundary import print_result, say_error
+from refire_async.cli.hints import rerun
+from refire_async.cli.options import Output
+from refire_async.identity import merge_connections
+from refire_async.loop import run_loop
+from refire_async.model.proof import Proof
+from refire_async.report.logs import make_logger
+from refire_async.report.progress import FRAME_S, LINE_S, is_live
+from refire_async.report.proof import bar, describe_proof
+from refire_async.settings import VerifySettings
+from refire_async.verify.command import verify
+from refire_async.verify.proving import Progress, Proving
+
+READERS = "the proof takes one of the two reader places of each of the stream's shards while it reads"
+
+
+def execute(settings: VerifySettings, output: Output) -> int:
+    """Prove a run, print the result and give the exit code. Raises RefireError."""
+    proof = run_loop(partial(_drive, settings, output))
+    if output.json:
+        print_result(json_line(proof))
+        return proof.exit_code
+    again = None
+    if proof.missing_keys_file is not None:
+        saved = peek(settings.checkpoint)
+        connection = merge_connections(saved.connection, settings.connection)
+        again = rerun(saved.spec, proof.missing_keys_file, connection)
+    print_result(describe_proof(proof, rerun_with=again))
+    return proof.exit_code
+
+
+def json_line(proof: Proof) -> str:
+    """The proof as one line of JSON."""
+    return orjson.dumps(proof.to_json()).decode()
+
+
+async def _drive(settings: VerifySettings, output: Output) -> Proof:
+    looks = _Looks()
+    console = Console(stderr=True)
+    terminal = sys.stderr.isatty()
+    logger = make_logger(output.log_level, human=terminal, colors=terminal and not console.no_color)
+    if terminal:
+        say_error(READERS)
+    else:
+        logger.info("verify.started", hint=READERS)
+    show: Callable[[], Coroutine[Any, Any, None]] | None = None
+    if output.progress and is_live(console):
+        show = partial(_show_live, looks, console)
+    elif output.progress:
+        show = partial(_log_lines, looks, logger.info)
+    async with anyio.create_task_group() as tasks:
+        if show is not None:
+            tasks.start_soon(show)
+        proof = await verify(settings, watch=looks.at)
+        tasks.cancel_scope.cancel()
+    return proof
+
+
+class _Looks:
+    """Looks at a proof as soon as there is one."""
+
+    def __init__(self) -> None:
+        self._proving: Proving | None = None
+
+    def at(self, proving: Proving) -> None:
+        self._proving = proving
+
+    @property
+    def progress(self) -> Progress:
+        return Progress() if self._proving is None else self._proving.progress
+
+
+async def _show_live(looks: _Looks, console: Console) -> None:
+    """A bar, four times a second; it disappears at the end. Showing it never ends the proof."""
+    try:
+        with Live(console=console, auto_refresh=False, transient=True, redirect_stdout=False) as live:
+            while True:
+                now = looks.progress
+                live.update(bar(now.doing, now.done, now.total, console.width), refresh=True)
+                await anyio.sleep(FRAME_S)
+    except Exception:  # noqa: BLE001, S110 - cancellation is no Exception
+        pass
+
+
+async def _log_lines(looks: _Looks, say: Callable[..., object]) -> None:
+    while True:
+        await anyio.sleep(LINE_S)
+        now = looks.progress
+        say("verify.progress", doing=now.doing, done=now.done, total=now.total or None)

@@ -1,0 +1,41 @@
+"""`refire verify`: prove from the stream that every touched item has fired, once."""
+
+from typing import Any
+
+import click
+
+from refire_async.cli import options
+from refire_async.cli.help import Command
+from refire_async.cli.resume import locate, saved_run
+from refire_async.errors import UsageError
+from refire_async.settings import VerifySettings
+
+
+@click.command(
+    "verify",
+    cls=Command,
+    unexpected="one run at a time",
+    examples=(
+        ("Has every event of this run fired, once?", "refire verify 20260131T120000-3f2a"),
+        ("The same for a script; exit code 5 if not", "refire verify --checkpoint ./orders.refire --json"),
+    ),
+)
+@saved_run
+@options.connection
+@options.output
+def command(**given: Any) -> int:
+    """Prove from the stream that every item that a run touched has fired, exactly once.
+
+    Reads the table's stream from the run's start and holds it against the checkpoint. Nothing is written but a
+    file of missing keys. A stream keeps 24 hours: verify before they are over.
+    """
+    if given["run_id"] is None and given["checkpoint"] is None:
+        raise UsageError("no run given", "give its RUN_ID or its --checkpoint; refire status lists runs")
+    output = options.make_output(given)
+    settings = VerifySettings(
+        checkpoint=locate(given["run_id"], given["checkpoint"]), connection=options.make_connection(given)
+    )
+
+    from refire_async.cli import proofs  # noqa: PLC0415 - brings the engine, which is slow to import
+
+    return proofs.execute(settings, output)

@@ -1,0 +1,71 @@
+"""What a proof found: how the events of a run stand in the table's stream."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from refire_async.errors import ExitCode
+
+
+@dataclass(slots=True)
+class Tally:
+    """Items by what the stream shows of them: expected = once + missing + doubled + by_others + unproven.
+
+    `by_others`: the run found them changed, and it was another writer's change that fired. `unproven`: the stream no
+    longer reaches back to when they could have fired first, and shows nothing of them. `repeats`: those of `once`
+    that have more records, of which the stream's view type does not tell whose they are.
+    """
+
+    expected: int = 0
+    once: int = 0
+    missing: int = 0
+    doubled: int = 0
+    by_others: int = 0
+    unproven: int = 0
+    repeats: int = 0
+
+    def add(self, other: "Tally") -> None:
+        """Add every figure of `other` to this one."""
+        for name in self.__slots__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+    @property
+    def clean(self) -> bool:
+        """Whether every expected item is proved to have fired, and not twice."""
+        return not (self.missing or self.doubled or self.unproven)
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """The result of holding a run's checkpoint against the stream.
+
+    `reaches_back_to` (seconds since the epoch) is set where the stream no longer reaches back to the run's start.
+    Of what an `unfinished` run has not settled yet nothing is said. `view_type` is that of the stream.
+    """
+
+    run_id: str
+    tally: Tally
+    records: int
+    shards: int
+    view_type: str
+    seconds: float
+    unfinished: bool = False
+    reaches_back_to: float | None = None
+    missing_keys_file: str | None = None
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """The exit code of `refire verify`."""
+        return ExitCode.COMPLETE if self.tally.clean else ExitCode.UNPROVEN
+
+    def to_json(self) -> dict[str, Any]:
+        """One flat object, documented in docs/design.md, section 5."""
+        tally = self.tally
+        return {
+            "run_id": self.run_id,
+            "expected": tally.expected,
+            "once": tally.once,
+            "missing": tally.missing,
+            "doubled": tally.doubled,
+            "by_others": tally.by_others,
+            "missing_keys_file": self.missing_keys_file,
+        }

@@ -1,0 +1,75 @@
+"""A proof in words."""
+
+from datetime import UTC, datetime
+
+from rich.console import RenderableType
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+
+from refire_async.model.proof import Proof
+from refire_async.report.text import count, duration, percent
+
+_MEANINGS = (
+    ("once", "fired, exactly once by this run"),
+    ("by_others", "fired, by another writer's change that came first"),
+    ("missing", "no event of this run in the stream"),
+    ("doubled", "more than one event that nothing but a run causes"),
+    ("unproven", "older than what is left of the stream"),
+)
+
+_LESS = {
+    "KEYS_ONLY": "records have no images, so events of this run cannot be told from those of others",
+    "NEW_IMAGE": "records have no old image, so a change of others that raises the marker by one passes for a touch",
+    "OLD_IMAGE": "records have no new image, so a change of others that raises the marker by one passes for a touch",
+}
+
+
+def describe_proof(proof: Proof, *, rerun_with: str | None) -> str:
+    """What people read at the end of a verification. `rerun_with` fires what is missing."""
+    tally = proof.tally
+    verdict = "proved" if tally.clean else "not proved"
+    lines = [f"Run {proof.run_id}: {verdict} from the stream", ""]
+    numbers = {name: count(getattr(tally, name)) for name in ("expected", *(name for name, _ in _MEANINGS))}
+    width = max(map(len, numbers.values()))
+    lines.append(
+        f"  {'expected':<9} {numbers['expected']:>{width}}  items that the run touched or found changed"
+    )
+    for name, meaning in _MEANINGS:
+        if name in ("once", "missing", "doubled") or getattr(tally, name):
+            label = name.replace("_", " ")
+            lines.append(f"  {label:<9} {numbers[name]:>{width}}  {meaning}")
+    lines += [
+        "",
+        f"  {count(proof.records)} records of {count(proof.shards)} shards, {duration(proof.seconds)}",
+    ]
+    less = _LESS.get(proof.view_type)
+    if less is not None:
+        lines.append(f"  The stream is {proof.view_type}: {less}")
+    if tally.repeats:
+        lines.append(f"  {count(tally.repeats)} items have more than one record; it is not known whose")
+    if proof.unfinished:
+        lines.append("  The run has not ended: nothing is said of what it has not settled yet")
+    if proof.reaches_back_to is not None:
+        lines.append(f"  The stream reaches back to {moment(proof.reaches_back_to)}, not to the run's start")
+    if proof.missing_keys_file is not None:
+        lines += ["", f"The keys of missing items: {proof.missing_keys_file}"]
+        if rerun_with is not None:
+            lines.append(f"Fire them again: {rerun_with}")
+    return "\n".join(lines)
+
+
+def moment(seconds: float) -> str:
+    """A moment for people, in UTC."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def bar(doing: str, done: int, total: int, columns: int) -> RenderableType:
+    """How far a proof is, on one line. More records than the run's own may be in the stream."""
+    share = min(done / total, 1.0) if total else 0.0
+    text = f"{doing}: {count(done)} of {count(total)}" if total else f"{doing}: {count(done)}"
+    line = Table.grid(padding=(0, 1))
+    width = max(min(columns, 100) - len(text) - 8, 5)
+    line.add_row(
+        ProgressBar(total=1.0 if total else None, completed=share, width=width), percent(share), text
+    )
+    return line

@@ -1,0 +1,273 @@
+"""A run's checkpoint held against the table's streams, from the first record to the file of what is missing.
+
+Reading can begin while the run is still at work. What is read goes to disk by partition (see `spill`); when the run
+has ended and the streams are read up to then, the checkpoint's claims are added and each partition is judged. If
+something is missing then, reading goes on for a while: records may be late.
+"""
+
+import os
+import time
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any, TypeVar
+
+import anyio
+import anyio.abc
+import orjson
+from anyio import to_thread
+
+from refire_async.checkpoint.history import History, TableStream
+from refire_async.checkpoint.store import SavedRun
+from refire_async.errors import RefireError, RefusedError, StoppedError
+from refire_async.model.proof import Proof, Tally
+from refire_async.model.run import RunSpec
+from refire_async.verify.changes import reader
+from refire_async.verify.claims import Claims
+from refire_async.verify.following import Follower, lost_before
+from refire_async.verify.judge import CLOCKS_S, judge
+from refire_async.verify.moments import seconds_of
+from refire_async.verify.spill import Spill
+from refire_async.wire.streams import StreamReader
+
+T = TypeVar("T")
+
+PATIENCE_S = 10.0
+"""When something is missing, reading goes on until so long after the run's end. Records usually come in a second."""
+
+_LAG_S = 5.0
+"""A record from this long after the run's end shows that its own are behind it. Where clocks disagree by more,
+something seems to be missing, and patience helps."""
+
+_AGAIN_S = 2.0
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a proof is, for those who look on. `total` is 0 where it is not known."""
+
+    doing: str = "reading the stream"
+    done: int = 0
+    total: int = 0
+
+
+class Proving:
+    """One proof. `follow` reads the streams, beside `conclude`, which says what they show."""
+
+    def __init__(
+        self, path: Path, spec: RunSpec, spill: Spill, since: float, *, patience_s: float = PATIENCE_S
+    ) -> None:
+        """`path` is the run's checkpoint, `since` its start in seconds since the epoch."""
+        self._path = path
+        self._spec = spec
+        self._spill = spill
+        self._since = since
+        self._patience_s = patience_s
+        self._read = reader(spec)
+        self._followers: list[Follower] = []
+        self._thread = anyio.CapacityLimiter(1)  # the spill is for one thread at a time
+        self._began = perf_counter()
+        self._records = 0
+        self.progress = Progress()
+
+    async def follow(
+        self, reader: StreamReader, streams: Iterable[TableStream], *, task_status: anyio.abc.TaskStatus[None]
+    ) -> None:
+        """Read the streams from the run's start on, until cancelled. Raises WireError, StoppedError."""
+        async with anyio.create_task_group() as tasks:
+            for stream in streams:
+                follower = Follower(reader, stream.arn, since=self._since - CLOCKS_S, take=self._take)
+                self._followers.append(follower)
+                tasks.start_soon(follower.run)
+            task_status.started()
+
+    async def conclude(self, others: Sequence[Path] = ()) -> Proof:
+        """What the streams show of everything that the run has settled by now.
+
+        `others` are checkpoints of other runs: what they claim is not this run's.
+
+        Raises:
+            RefireError: a checkpoint cannot be read, or a file cannot be written.
+        """
+        with await self._apart(History, self._path) as history:
+            saved, upto = await self._apart(history.run), await self._apart(history.last)
+            streams = await self._apart(history.streams)
+            self.progress.total = saved.counts.touched + saved.counts.already
+            ended = None if saved.status == "running" else seconds_of(saved.updated_at) + 1.0
+            await self._catch_up((time.time() if ended is None else ended) + _LAG_S)
+            expected = await self._apart(self._claim, history, upto, others)
+            tally, gone = await self._judge_patiently(expected, ended)
+            lost = lost_before(self._followers)
+            file = await self._apart(self._write_missing, history, upto, gone, lost, tally)
+        return Proof(
+            run_id=self._spec.run_id,
+            tally=tally,
+            records=self._records,
+            shards=sum(follower.shards_read for follower in self._followers),
+            view_type=streams[-1].view_type if streams else "",
+            seconds=perf_counter() - self._began,
+            unfinished=saved.status != "complete",
+            reaches_back_to=lost if lost > self._since else None,
+            missing_keys_file=file,
+        )
+
+    async def _apart(self, work: Callable[..., T], *arguments: Any) -> T:
+        """Do what takes a while in the thread that has the spill."""
+        return await to_thread.run_sync(work, *arguments, limiter=self._thread)
+
+    async def _take(self, records: list[dict[str, Any]]) -> None:
+        await self._apart(self._add, records)
+        self._records += len(records)
+        self.progress.done = self._records
+
+    def _add(self, records: list[dict[str, Any]]) -> None:
+        since = self._since - CLOCKS_S
+        self._spill.add_changes(change for change in map(self._read, records) if change[3] >= since)
+
+    async def _catch_up(self, until: float) -> None:
+        async with anyio.create_task_group() as tasks:
+            for follower in self._followers:
+                tasks.start_soon(follower.caught_up, until)
+
+    def _claim(self, history: History, upto: int, others: Sequence[Path]) -> int:
+        """Add what this run claims, and what others do. Returns how many events there should be."""
+        claims = Claims(self._spec)
+        for page in history.pages(upto=upto):
+            self._spill.add_claims(claims.of(page))
+        for path in others:
+            with History(path) as other:
+                elsewhere = Claims(other.run().spec)
+                for page in other.pages(upto=other.last()):
+                    self._spill.add_claims(elsewhere.foreign(page))
+        return claims.count
+
+    async def _judge_patiently(self, expected: int, ended: float | None) -> tuple[Tally, bytearray]:
+        until = (time.time() if ended is None else ended) + self._patience_s
+        while True:
+            gone = bytearray((expected + 7) // 8)
+            tally = await self._apart(self._judge, gone, ended)
+            if not tally.missing or time.time() >= until:
+                return tally, gone
+            self.progress.doing = "waiting for late records"
+            await anyio.sleep(_AGAIN_S)
+
+    def _judge(self, gone: bytearray, ended: float | None) -> Tally:
+        """Judge partition by partition; sets a bit of `gone` for each claim that nothing bears out."""
+
+        def missing(number: int) -> None:
+            gone[number >> 3] |= 1 << (number & 7)
+
+        tally, spill = Tally(), self._spill
+        for partition in range(spill.partitions):
+            self.progress = Progress("comparing", partition, spill.partitions)
+            claims, changes = spill.claims(partition), spill.changes(partition)
+            tally.add(judge(claims, changes, ended=ended, missing=missing))
+        return tally
+
+    def _write_missing(
+        self, history: History, upto: int, gone: bytearray, lost: float, tally: Tally
+    ) -> str | None:
+        """The missing keys file, as `--keys-file` takes it, where there is something to list. Mode 0600.
+
+        What may have fired before the stream's oldest record is not listed: it is not known to be missing.
+        """
+        path = self._path.with_name(self._path.name + ".missing.jsonl")
+        if not tally.missing:
+            path.unlink(missing_ok=True)
+            return None
+        new = path.with_name(path.name + ".new")
+        claims = Claims(self._spec)
+        try:
+            with os.fdopen(os.open(new, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "wb") as file:
+                for page in history.pages(upto=upto):
+                    for number, key in enumerate(claims.keys(page), claims.count):
+                        if not gone[number >> 3] >> (number & 7) & 1:
+                            continue
+                        if page.opened < lost:
+                            tally.missing -= 1
+                            tally.unproven += 1
+                        else:
+                            file.write(orjson.dumps({"key": key}, option=orjson.OPT_APPEND_NEWLINE))
+            if tally.missing:
+                new.replace(path)
+                return str(path)
+            new.unlink()
+        except OSError as error:
+            raise StoppedError(
+                f"the missing keys cannot be written to {path}: {error.strerror}", "make room, then try again"
+            ) from error
+        return None
+
+
+async def prove(
+    path: Path,
+    reader: StreamReader,
+    *,
+    expected: int,
+    now: TableStream | None,
+    others: Sequence[Path] = (),
+    ended: Callable[[], Awaitable[object]] | None = None,
+    watch: Callable[[Proving], None] | None = None,
+    patience_s: float = PATIENCE_S,
+) -> Proof:
+    """Prove the run in the checkpoint at `path`; with `ended`, follow it until that returns.
+
+    `expected` is a guess of its items, `now` the stream that takes the table's changes at present, `others` are
+    checkpoints of other runs on the table. `watch` is given the proof at work.
+
+    Raises:
+        RefusedError: the table had no stream.
+        WireError: the stream cannot be read.
+        RefireError: the checkpoint cannot be read, or there is no room for files beside it.
+    """
+    path = await to_thread.run_sync(path.resolve)
+    saved, streams = await to_thread.run_sync(_look, path)
+    if now is not None and all(stream.arn != now.arn for stream in streams):
+        streams.append(now)
+    if not streams:
+        raise RefusedError(
+            f"table {saved.spec.table} had no stream while run {saved.spec.run_id} worked",
+            "there is nothing to verify against",
+        )
+    since = seconds_of(saved.created_at)
+    guess = max(expected, saved.counts.settled)
+    with await to_thread.run_sync(Spill, path.parent, guess) as spill:
+        proving = Proving(path, saved.spec, spill, since, patience_s=patience_s)
+        proving.progress.total = saved.counts.touched + saved.counts.already
+        if watch is not None:
+            watch(proving)
+        failures: list[RefireError] = []
+        concluding = anyio.CancelScope()
+
+        async def follow(*, task_status: anyio.abc.TaskStatus[None]) -> None:
+            """What fails here is told when the run beside it has come to its end in peace."""
+            try:
+                await proving.follow(reader, streams, task_status=task_status)
+            except* RefireError as group:
+                failures.append(_first(group))
+                concluding.cancel()
+
+        async with anyio.create_task_group() as tasks:
+            await tasks.start(follow)
+            if ended is not None:
+                await ended()
+            with concluding:
+                proof = await proving.conclude(others)
+            tasks.cancel_scope.cancel()
+        if failures:
+            raise failures[0]
+    return proof
+
+
+def _first(group: BaseExceptionGroup[RefireError]) -> RefireError:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, RefireError)  # noqa: S101 - `except*` has sorted out the rest
+    return error
+
+
+def _look(path: Path) -> tuple[SavedRun, list[TableStream]]:
+    with History(path) as history:
+        return history.run(), history.streams()
