@@ -62,7 +62,9 @@ class Kill:
     """Whether it is asked to stop in order before, so that it is killed while it does so."""
 
     def __str__(self) -> str:
-        return f"{self.point}:{self.count}" if self.point else f"{self.victim} after {self.after_s:.2f} s"
+        if not self.point:
+            return f"{self.victim} after {self.after_s:.2f} s"
+        return f"{self.point}:{self.count}" + (" of an orderly stop" if self.interrupt else "")
 
 
 @dataclass(frozen=True, slots=True)

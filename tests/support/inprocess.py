@@ -9,6 +9,7 @@ import random
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, TypeAlias
 
 import anyio
@@ -16,9 +17,13 @@ import orjson
 from botocore.exceptions import ClientError
 
 from refire_async.sandbox.capacity.settings import CapacitySettings
+from refire_async.sandbox.chaos import Call, Chaos
 from refire_async.sandbox.database import Database
 from refire_async.sandbox.database import Session as Caller
 from refire_async.sandbox.errors import ServiceError
+from refire_async.sandbox.fault_specs import parse_faults
+from refire_async.sandbox.http import Ending
+from refire_async.sandbox.http import Response as Answer
 from refire_async.sandbox.operations import OPERATIONS
 from refire_async.sandbox.responses import error_response
 from refire_async.sandbox.tables import load_tables
@@ -26,6 +31,8 @@ from refire_async.settings import Connection
 from refire_async.wire.control import ControlPlane
 from refire_async.wire.dataplane import DataPlane
 from refire_async.wire.endpoint import Endpoint
+from refire_async.wire.exchange import DEFAULT_TIMEOUTS
+from refire_async.wire.failures import failure
 from refire_async.wire.services import Services, UnansweredError
 from refire_async.wire.session import Session
 from refire_async.wire.streams import StreamReader
@@ -85,6 +92,7 @@ class InProcess:
             clock=LoopClock(), settings=CapacitySettings(burst_seconds=burst_seconds), partitions=partitions
         )
         load_tables(self._database, tables)
+        self._chaos = Chaos(self._database, latency=None, seed=0)
         self._draw = random.Random(3)
         self.latency_s = (0.002, 0.010)
         self.watch: Watch | None = None
@@ -107,14 +115,41 @@ class InProcess:
         try:
             if self.watch is not None:
                 self.watch(request.operation, parsed)
-            reply = self._handler(request.operation)(Caller(self._database, REGION), parsed)
+            answer = self._chaos.run(
+                Call(request.operation, REGION, parsed, partial(self._execute, request, parsed))
+            )
         except ServiceError as error:
-            refusal = error_response(error)
-            answer = Response(refusal.status, {}, refusal.body)
-        else:
-            answer = Response(200, {}, orjson.dumps(reply))
+            answer = error_response(error)
+        await self._arrival(answer)
         await anyio.sleep(self._draw.uniform(*self.latency_s) / 2)
-        return answer
+        return Response(answer.status, {}, answer.body)
+
+    def _execute(self, request: Request, parsed: Any) -> bytes:
+        return orjson.dumps(self._handler(request.operation)(Caller(self._database, REGION), parsed))
+
+    @staticmethod
+    async def _arrival(answer: Answer) -> None:
+        """Wait as long as the answer takes. Raises what the wire client makes of one that does not come whole."""
+        dripping_s = len(answer.body) / answer.bytes_per_s if answer.ending is Ending.DRIP else 0.0
+        if answer.ending is Ending.SILENT or dripping_s > DEFAULT_TIMEOUTS.answer_s:
+            await anyio.sleep(DEFAULT_TIMEOUTS.answer_s)
+            raise failure("Timeout", "sandbox")
+        await anyio.sleep(answer.delay_s + dripping_s)
+        if answer.ending is Ending.RESET:
+            raise failure("ConnectionLost", "sandbox")
+        if answer.ending is Ending.TRUNCATED:
+            raise failure("TruncatedAnswer", "sandbox")
+        if answer.wrong_crc:
+            raise failure("DamagedAnswer", "sandbox")
+
+    def break_down(self, document: dict[str, Any]) -> None:
+        """Put the faults of a fault file in force."""
+        self._chaos.install(parse_faults(document))
+
+    @property
+    def struck(self) -> int:
+        """How many requests and members a fault has struck."""
+        return sum(fault["struck"] for fault in self._chaos.struck())
 
     async def _streams_transport(self) -> Transport:
         return self._transport
