@@ -79,10 +79,19 @@ class Run:
     @property
     def budget_wcu(self) -> float:
         """Write units per second of the table that the run allowed itself, as its log says at the start."""
+        entry = self._begun()
+        if entry is None:
+            raise BenchmarkError("the run's log does not say how it started")
+        return float(entry["max_wcu"])
+
+    def _begun(self) -> dict[str, Any] | None:
+        """What the log says of the start of the work; None if it has not begun."""
         for line in self.errors.read_text().splitlines():
-            if line.startswith("{") and (entry := orjson.loads(line))["event"] == "run.started":
-                return float(entry["max_wcu"])
-        raise BenchmarkError("the run's log does not say how it started")
+            if line.startswith("{") and line.endswith("}"):
+                entry: dict[str, Any] = orjson.loads(line)
+                if entry["event"] == "run.started":
+                    return entry
+        return None
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the program, which must still run. Raises BenchmarkError if it does not."""
@@ -97,6 +106,16 @@ class Run:
                 return
         raise BenchmarkError(f"the run ended before it could be stopped: {self._last_words()}")
 
+    def stop_after(self, seconds: float) -> None:
+        """Let it work for so long at most, and then stop it in order: its summary tells how fast it was until then."""
+        began_s: float | None = None
+        for elapsed_s in self._watch(_EVERY_S):
+            if began_s is None:
+                began_s = elapsed_s if self._begun() is not None else None
+            elif elapsed_s - began_s >= seconds:
+                self.child.process.send_signal(signal.SIGTERM)
+                return
+
     def finish(self, codes: Iterable[int]) -> None:
         """Wait for the end, which must have one of these exit codes. Raises BenchmarkError."""
         for _ in self._watch(_EVERY_S):
@@ -109,13 +128,13 @@ class Run:
             summary = orjson.loads(lines[-1])
             self.summary = {name: value for name, value in summary.items() if name not in _PRIVATE}
 
-    def _watch(self, every_s: float) -> Iterator[None]:
+    def _watch(self, every_s: float) -> Iterator[float]:
         for elapsed_s in self.child.watch(_TIMEOUT_S, every_s):
             members = tree(self.child.pid)
             self.peak_bytes = max(self.peak_bytes, sum(memory(pid) for pid in members))
             self.memory.append(Memory(round(elapsed_s, 3), sum(memory(pid, "VmRSS") for pid in members)))
             self.checkpoint_bytes = max(self.checkpoint_bytes, size_on_disk(self.checkpoint))
-            yield
+            yield elapsed_s
 
     def _last_words(self) -> str:
         """The last line on standard error that is for people, or else the last one."""

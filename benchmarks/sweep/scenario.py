@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,24 +10,30 @@ from benchmarks.framework.backends import sandbox
 from benchmarks.framework.refire import Refire, own_place, real_place
 from benchmarks.framework.scenario import Bench, Metrics, RealTable, Scenario
 from benchmarks.framework.tables import TABLE, config, table_spec
-from benchmarks.sweep.recommend import Cell, recommend
+from benchmarks.sweep.recommend import Cell, recommend, shares
 from benchmarks.sweep.report import plot, table
+
+WCU_BYTES = 1024
+MARKER_BYTES = 12
+"""Of the attribute `revision` that a run adds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """Every combination is run once over `items` items, in a table at its default quota of `capacity` WCU.
+    """Every combination is run once, in a table at its default quota of `capacity` WCU.
 
+    The table holds what this capacity can touch in `ideal_s`; a run that takes longer than `most_s` is stopped then.
     `share` of the fastest is good enough for a setting to be recommended.
     """
 
-    segments: tuple[int, ...] = (1, 4, 16, 64, 256)
-    workers: tuple[int, ...] = (4, 16, 32, 64, 128)
+    segments: tuple[int, ...] = (4, 16, 40, 160)
+    workers: tuple[int, ...] = (8, 32, 80)
     item_bytes: tuple[int, ...] = (200, 1_000, 4_000)
-    latencies_ms: tuple[int, ...] = (2, 8, 25)
-    items: int = 50_000
+    latencies_ms: tuple[int, ...] = (2, 10, 40)
+    ideal_s: float = 2.5
+    most_s: float = 4.0
     capacity: int = 40_000
-    share: float = 0.95
+    share: float = 0.9
 
 
 def run(bench: Bench, parameters: Parameters) -> Metrics:
@@ -38,14 +45,23 @@ def run(bench: Bench, parameters: Parameters) -> Metrics:
     bench.steps.begin(len(settings) * len(places))
     cells = []
     for size, latency in places:
-        spec = table_spec(parameters.items, size, wcu=parameters.capacity)
+        spec = table_spec(items_in(parameters, size), size, wcu=parameters.capacity)
         with sandbox(config(spec, latency=f"{latency}ms")) as server:
             refire = Refire(bench.folder, own_place(TABLE, server.url, bench.folder))
             for segments, workers in settings:
                 bench.steps.step(f"{size} B, {latency} ms: {segments} segments, {workers} workers")
-                done = refire.run(*_options(segments, workers), "--max-wcu", str(parameters.capacity))
-                cells.append(Cell(segments, workers, size, latency, float(done.summary["items_per_second"])))
+                options = (*_options(segments, workers), "--max-wcu", str(parameters.capacity))
+                with refire.start(*options) as run:
+                    run.stop_after(parameters.most_s)
+                    run.finish((0, 3))
+                cells.append(Cell(segments, workers, size, latency, float(run.summary["items_per_second"])))
     return _metrics(cells, parameters)
+
+
+def items_in(parameters: Parameters, item_bytes: int) -> int:
+    """Items of this size that the capacity can touch in `ideal_s`, by 1 KB of the item and its marker each."""
+    units = math.ceil((item_bytes + MARKER_BYTES) / WCU_BYTES)
+    return int(parameters.capacity * parameters.ideal_s / units)
 
 
 def _options(segments: int, workers: int) -> tuple[str, ...]:
@@ -68,13 +84,19 @@ def _on_real(bench: Bench, parameters: Parameters, real: RealTable) -> Metrics:
 
 def _metrics(cells: list[Cell], parameters: Parameters) -> Metrics:
     best = recommend(cells, parameters.share)
+    worst = shares(cells)
     advice: dict[str, Any] = {
         "segments": best.segments,
         "workers": best.workers,
         "worst_share": best.worst_share,
         "everywhere": best.worst_share >= parameters.share,
     }
-    return {"cells": [cell.to_json() for cell in cells], "recommended": advice}
+    good = [
+        {"segments": segments, "workers": workers, "worst_share": share}
+        for (segments, workers), share in worst.items()
+        if share >= parameters.share
+    ]
+    return {"cells": [cell.to_json() for cell in cells], "good_enough": good, "recommended": advice}
 
 
 SCENARIO = Scenario(
@@ -82,7 +104,7 @@ SCENARIO = Scenario(
     question="Which numbers of segments and workers are fast, whatever the items' size and the latency?",
     full=Parameters(),
     quick=Parameters(
-        segments=(4, 32), workers=(4, 16, 64), item_bytes=(1_000,), latencies_ms=(2, 20), items=8_000
+        segments=(4, 40), workers=(8, 80), item_bytes=(1_000,), latencies_ms=(2, 20), ideal_s=1.0, most_s=2.0
     ),
     run=run,
     table=table,

@@ -29,7 +29,14 @@ SMALL = {
     "sandbox_throughput": ["items=400"],
     "scale": ["counts=[500]"],
     "skew": ["items=1000", "hash_keys=20", 'skews=["hot key"]'],
-    "sweep": ["segments=[2]", "workers=[2,4]", "item_bytes=[500]", "latencies_ms=[1]", "items=500"],
+    "sweep": [
+        "segments=[2]",
+        "workers=[2,4]",
+        "item_bytes=[500]",
+        "latencies_ms=[1]",
+        "capacity=10000",
+        "ideal_s=0.05",
+    ],
 }
 
 
@@ -157,24 +164,39 @@ def test_a_real_table_is_touched_within_its_limit(
         monkeypatch.setenv(variable, value)
     few = {
         "sweep": ("--set", "segments=[2]", "--set", "workers=[4]"),
-        "processes": ("--set", "counts=[1]"),
+        "processes": ("--set", "counts=[2]", "--max-items", "1000"),
         "resume": ("--set", "shares=[0.5]"),
         "budget": ("--set", "percents=[80]"),
     }
     with sandbox(config(table_spec(1_000, 500, wcu=1_000))) as server:
         place = ("--table", TABLE, "--endpoint-url", server.url, "--max-items", "300", "--yes")
+        limit = 1_000 if name == "processes" else 300
         done = invoke("run", name, "--quick", "--out", str(tmp_path), *place, *few.get(name, ()))
         assert done.exit_code == 0, done.output
         assert "This touches a real table" in done.output
         written = touched_items(server.url)
     runs = 2 if name == "resume" else 1
-    assert 300 <= written <= 300 * runs
+    assert limit <= written <= limit * runs
     data = orjson.loads((tmp_path / f"{name}.json").read_bytes())
     assert check(data) is None
     assert data["parameters"]["target"] == "a real table"
-    assert "--table TABLE --max-items 300" in data["parameters"]["command"]
+    assert f"--table TABLE --max-items {limit}" in data["parameters"]["command"]
     assert server.url not in str(data)
     assert load(name).table(data["parameters"], data["metrics"]).rows
+
+
+def test_several_processes_are_not_let_loose_on_more_than_the_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They share a whole table; one that is larger than --max-items is refused and stays as it is."""
+    for variable, value in CREDENTIALS.items():
+        monkeypatch.setenv(variable, value)
+    with sandbox(config(table_spec(1_000, 500, wcu=1_000))) as server:
+        place = ("--table", TABLE, "--endpoint-url", server.url, "--max-items", "300", "--yes")
+        done = invoke("run", "processes", "--quick", "--out", str(tmp_path), *place)
+        assert done.exit_code == 1
+        assert "give --max-items 1000" in " ".join(done.output.split())
+        assert touched_items(server.url) == 0
 
 
 def touched_items(url: str) -> int:
