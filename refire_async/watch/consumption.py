@@ -1,5 +1,6 @@
 """What a table and its indexes have consumed by all who write to them, as CloudWatch tells."""
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -54,12 +55,18 @@ def _question(table: str, resources: Sequence[str], now: float) -> dict[str, Any
 
 def _read(answer: Mapping[str, Any], resources: Sequence[str]) -> dict[str, dict[int, float]]:
     found: dict[str, dict[int, float]] = {}
-    for result in answer.get("MetricDataResults", []):
-        # PartialData means more pages; a quarter of an hour is one page (CloudWatch API: GetMetricData).
-        if result.get("StatusCode", "Complete") != "Complete":
-            raise UnansweredError(f"cloudwatch answered with {result['StatusCode']}")
-        moments = [minute_of(moment.timestamp()) for moment in result["Timestamps"]]
-        found[resources[int(result["Id"][1:])]] = dict(zip(moments, result["Values"], strict=True))
+    try:
+        for result in answer["MetricDataResults"]:
+            # PartialData means more pages; a quarter of an hour is one page (CloudWatch API: GetMetricData).
+            if result.get("StatusCode", "Complete") != "Complete":
+                raise UnansweredError(f"cloudwatch answered with {result['StatusCode']}")
+            minutes = [minute_of(moment.timestamp()) for moment in result["Timestamps"]]
+            units = [float(value) for value in result["Values"]]
+            if not all(math.isfinite(value) and value >= 0 for value in units):
+                raise UnansweredError("cloudwatch answered with a figure that cannot be")
+            found[resources[int(result["Id"][1:])]] = dict(zip(minutes, units, strict=True))
+    except (LookupError, ValueError, TypeError, AttributeError):
+        raise UnansweredError("cloudwatch answered something else than was asked for") from None
     if len(found) < len(resources):
         raise UnansweredError("cloudwatch left a metric out of its answer")
     return found

@@ -8,7 +8,7 @@ import pytest
 
 from refire_async.model.capacity import TABLE
 from refire_async.settings import Connection
-from refire_async.watch.consumption import consumed_writes
+from refire_async.watch.consumption import _read, consumed_writes
 from refire_async.wire.services import UnansweredError
 from refire_async.wire.session import open_session
 from tests.support.moto import Moto, moto  # noqa: F401 - a fixture
@@ -81,6 +81,33 @@ async def test_sums_by_resource_and_minute(cloudwatch: Any) -> None:
 async def test_no_figures_are_an_answer(cloudwatch: Any) -> None:
     """A table that nobody writes to has none."""
     assert await asked(TABLE, "by-day") == {TABLE: {}, "by-day": {}}
+
+
+GOOD = {"Id": "r0", "Timestamps": [datetime.fromtimestamp(NOW, UTC)], "Values": [5.0]}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {},
+        {"MetricDataResults": []},
+        {"MetricDataResults": None},
+        {"MetricDataResults": ["r0"]},
+        {"MetricDataResults": [{**GOOD, "Id": "r7"}]},
+        {"MetricDataResults": [{**GOOD, "Id": "x"}]},
+        {"MetricDataResults": [{**GOOD, "Values": []}]},
+        {"MetricDataResults": [{**GOOD, "Values": [float("nan")]}]},
+        {"MetricDataResults": [{**GOOD, "Values": [-1.0]}]},
+        {"MetricDataResults": [{**GOOD, "Values": ["many"]}]},
+        {"MetricDataResults": [{**GOOD, "Timestamps": ["now"]}]},
+        {"MetricDataResults": [{**GOOD, "StatusCode": "PartialData"}]},
+    ],
+)
+def test_an_answer_that_makes_no_sense_is_none(answer: dict[str, Any]) -> None:
+    """Whatever an endpoint of somebody else's says: it is not taken for traffic, and does not end the run."""
+    assert _read({"MetricDataResults": [GOOD]}, [TABLE])[TABLE]
+    with pytest.raises(UnansweredError, match="cloudwatch"):
+        _read(answer, [TABLE])
 
 
 async def test_nobody_there(cloudwatch: Any, monkeypatch: pytest.MonkeyPatch) -> None:
