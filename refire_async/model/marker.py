@@ -6,6 +6,7 @@
 
 from dataclasses import dataclass
 from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow
+from functools import lru_cache
 from typing import Literal, TypeAlias
 
 from refire_async.model.keys import AttributeValue
@@ -25,6 +26,7 @@ class UntouchableError(ValueError):
     """The item's marker holds something that cannot be counted up; the message is the reason."""
 
 
+@lru_cache(maxsize=1024)  # items of a table have few different revisions
 def next_number(text: str) -> str:
     """The number after `text` as DynamoDB writes it. Raises UntouchableError if adding 1 loses digits."""
     if len(text) < 38 and text.isdecimal():

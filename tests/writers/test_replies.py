@@ -96,6 +96,21 @@ async def test_a_batch_is_one_call():
     assert [operation for operation, _ in wire.asked] == ["BatchExecuteStatement"]
 
 
+async def test_replies_are_told_apart_however_alike_they_are():
+    """A reply that is the same to the byte as an earlier one means the same for a batch of that size, and no other."""
+    good = {"Responses": [TAKEN, TAKEN, TAKEN], "ConsumedCapacity": [CAPACITY]}
+    cheaper = {**good, "ConsumedCapacity": [{**CAPACITY, "CapacityUnits": 4.0}]}
+    partly = {**good, "Responses": [TAKEN, failed("ThrottlingError"), TAKEN]}
+    wire = Scripted(good, partly, partly, good, cheaper, good, good)
+    writer = PartiqlWriter(wire.data, "t", KEYS, MARKER)
+    replies = [await writer.write(ITEMS) for _ in range(6)]
+    assert [list(reply.errors) for reply in replies] == [[], [1], [1], [], [], []]
+    totals = [reply.consumed.total for reply in replies if reply.consumed is not None]
+    assert totals == [5.0, 5.0, 5.0, 5.0, 4.0, 5.0]
+    with pytest.raises(WireError):
+        await writer.write(ITEMS[:2])
+
+
 async def test_an_update_item_is_one_call_and_tells_what_it_consumed():
     wire = Scripted({"ConsumedCapacity": CAPACITY})
     reply = await UpdateWriter(wire.data, "t", KEYS, MARKER).write(ITEMS[:1])
