@@ -15,6 +15,9 @@ SHARD_RECORDS_PER_S = 1_000.0
 """Of a Kinesis shard (Kinesis Data Streams Developer Guide: Quotas and limits)."""
 
 BEHIND_S = 60.0
+CATCH_UP_S = 60.0
+"""A backlog that is gone within a minute after the run does not matter."""
+
 STREAM_KEEPS_S = 86_400
 
 
@@ -140,14 +143,12 @@ def _pace(mapping: Mapping, facts: Facts, load: Load) -> list[Finding]:
         at_once = facts.open_shards * mapping.parallelization
         takes = at_once * mapping.batch_size * BATCHES_PER_S
         each = f"{facts.open_shards:,} shards x {mapping.parallelization}, batches of {mapping.batch_size:,}"
-        if rate > takes:
-            backlog = ""
-            if load.items is not None:
-                backlog = f"; {round(load.items * (1 - takes / rate)):,} records would wait at the end"
+        backlog = (load.items or 0) * max(0.0, 1 - takes / rate)
+        if backlog / takes > CATCH_UP_S:
             found.append(
                 registry.CONSUMER_SLOW.found(
                     f"{name} ({each}) takes {_number(takes)} records/s if a batch needs 250 ms, "
-                    f"and the run emits up to {_number(rate)}{backlog}"
+                    f"and the run emits up to {_number(rate)}: {round(backlog):,} would wait at its end"
                 )
             )
         else:

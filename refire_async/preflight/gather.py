@@ -210,6 +210,8 @@ class _Answers:
         asked = self.asked
         marker = Marker(asked.marker_kind, asked.marker_attribute, asked.run_id or "check")
         keys = asked.table.keys
+        if marker.attribute in keys.names:  # nobody could write that
+            return
         if make is PartiqlWriter and not PartiqlWriter.fits(asked.table.name, keys, marker):
             make = UpdateWriter
         writer: Writer = make(self.session.data, asked.table.name, keys, marker)

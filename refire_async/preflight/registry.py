@@ -162,7 +162,8 @@ RECORDS_EXPIRE = Kind(
 CONSUMER_SLOW = Kind(
     "consumer-slow",
     "warn",
-    "The run emits more records a second than a mapping takes in if a batch needs 250 ms: a backlog builds up.",
+    "The run emits more records a second than a mapping takes in if a batch needs 250 ms: at its end the backlog "
+    "would last more than a minute.",
     "raise BatchSize or ParallelizationFactor, or bound the run with --max-rate",
 )
 CONSUMER_BEHIND = Kind(

@@ -50,7 +50,5 @@ def _sum(table: str, found: Sequence[Finding]) -> str:
     levels = Counter(finding.level for finding in found)
     parts = [f"{n} {_NAMES[level][n > 1]}" for level in _NAMES if (n := levels[level])]
     stops = [finding.id for finding in found if finding.level == "stop"]
-    end = (
-        "A run would begin." if not stops else "A run would end here; --ignore ID goes on in spite of a stop."
-    )
-    return f"{table}: {', '.join(parts)}. {end}"
+    end = "A run would begin." if not stops else "A run would end here, unless --ignore ID is given."
+    return f"{table}: {', '.join(parts)}.\n{end}"

@@ -1,0 +1,185 @@
+"""A table in a sandbox and its consumers in moto, with something planted in them."""
+
+import io
+import itertools
+import time
+import zipfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from moto.awslambda.models import lambda_backends
+
+from refire_async.model.finding import Finding
+from refire_async.preflight.check import check
+from refire_async.sandbox.errors import ServiceError
+from refire_async.settings import Connection, RunSettings
+from refire_async.wire.aws import AwsSession
+from refire_async.wire.endpoint import Endpoint
+from refire_async.wire.services import Services
+from tests.support.backends import REGION
+from tests.support.inprocess import InProcess, table_spec
+from tests.support.moto import Moto
+
+ACCOUNT = "123456789012"
+_NUMBERS = itertools.count()
+
+
+class Consumers:
+    """Lambda, CloudWatch, autoscaling and Kinesis of moto, for many tables one after the other."""
+
+    def __init__(self, moto: Moto, stack: ExitStack) -> None:
+        def client(service: str) -> Any:
+            made = moto.client(service)
+            stack.callback(made.close)
+            return made
+
+        self.functions, self.metrics, self.kinesis = (client(s) for s in ("lambda", "cloudwatch", "kinesis"))
+        self.scaling = client("application-autoscaling")
+        self.services = Services(
+            AwsSession(Connection(region=REGION)), Endpoint("http://sandbox/", "sandbox")
+        )
+        # moto loads a service when it is first asked, which takes longer than a check waits.
+        self.metrics.list_metrics()
+        self.kinesis.list_streams()
+        self.scaling.describe_scalable_targets(ServiceNamespace="dynamodb")
+        trust = client("iam").create_role(RoleName="any", AssumeRolePolicyDocument="{}")
+        self.role = trust["Role"]["Arn"]
+        # moto wants a stream that it knows. The mapping is then pointed at the sandbox's.
+        table = table_spec("known-to-moto")
+        self.known_stream = client("dynamodb").create_table(**table)["TableDescription"]["LatestStreamArn"]
+        archive = io.BytesIO()
+        with zipfile.ZipFile(archive, "w") as code:
+            code.writestr("f.py", "")
+        self.code = archive.getvalue()
+
+    def make_function(self) -> str:
+        """A function of a name that no other has."""
+        name = f"consumer-{next(_NUMBERS)}"
+        self.functions.create_function(
+            FunctionName=name,
+            Runtime="python3.11",
+            Role=self.role,
+            Handler="f.g",
+            Code={"ZipFile": self.code},
+        )
+        return name
+
+    def map(self, function: str, stream_arn: str, **settings: Any) -> None:
+        """An event source mapping."""
+        made = self.functions.create_event_source_mapping(
+            FunctionName=function, EventSourceArn=self.known_stream, StartingPosition="LATEST", **settings
+        )
+        backend = lambda_backends[ACCOUNT][REGION]
+        backend.get_event_source_mapping(made["UUID"]).event_source_arn = stream_arn
+
+
+class World:
+    """One table, healthy until something is planted: 30 items, a stream, backups, and no consumer yet."""
+
+    def __init__(self, consumers: Consumers | None, **spec: Any) -> None:
+        """Without `consumers` no other service is asked."""
+        self.name = f"orders-{next(_NUMBERS)}"
+        sort_key = spec.pop("sort_key", False)
+        view_type = spec.pop("view_type", "NEW_AND_OLD_IMAGES")
+        stream = {"StreamEnabled": True, "StreamViewType": view_type}
+        self.db = InProcess(
+            table_spec(self.name, sort_key=sort_key, **{"StreamSpecification": stream, **spec})
+        )
+        if consumers is not None:
+            self.db.services = consumers.services
+            self.consumers = consumers
+        self.settings: dict[str, Any] = {}
+        recovery = {"PointInTimeRecoveryDescription": {"PointInTimeRecoveryStatus": "ENABLED"}}
+        self.db.answers["DescribeContinuousBackups"] = lambda _: {"ContinuousBackupsDescription": recovery}
+
+    @property
+    def stream_arn(self) -> str:
+        """The table's stream."""
+        arn: str = self.db("DescribeTable", TableName=self.name)["Table"]["LatestStreamArn"]
+        return arn
+
+    def fill(self, items: int = 30, **attributes: Any) -> None:
+        """Put items; a callable attribute gets the item's number, and may give None to leave the attribute out."""
+        for n in range(items):
+            values = {a: v(n) if callable(v) else v for a, v in attributes.items()}
+            present = {a: v for a, v in values.items() if v is not None}
+            self.db.fill(self.name, [{"pk": {"S": f"o-{n}"}, **present}])
+
+    def describe_as(self, **members: Any) -> None:
+        """DescribeTable says this, whatever is so."""
+        self.db.answers["DescribeTable"] = lambda answer: {"Table": {**answer["Table"], **members}}
+
+    def deny(self, operation: str) -> None:
+        """The caller may not do this."""
+
+        def refuse(asked: str, _request: dict[str, Any]) -> None:
+            if asked == operation:
+                raise denied(operation)
+
+        def refuse_control(_answer: Any) -> Any:
+            raise denied(operation)
+
+        self.db.watch = refuse
+        self.db.answers[operation] = refuse_control
+
+    def consumer(self, *filters: str, **settings: Any) -> str:
+        """A function that is mapped to the stream; gives its name."""
+        name = self.consumers.make_function()
+        if filters:
+            settings["FilterCriteria"] = {"Filters": [{"Pattern": pattern} for pattern in filters]}
+        self.consumers.map(name, self.stream_arn, **settings)
+        return name
+
+    def measured(self, namespace: str, metric: str, dimension: str, name: str, value: float) -> None:
+        """A data point of a minute ago."""
+        self.consumers.metrics.put_metric_data(
+            Namespace=namespace,
+            MetricData=[
+                {
+                    "MetricName": metric,
+                    "Dimensions": [{"Name": dimension, "Value": name}],
+                    "Timestamp": datetime.fromtimestamp(time.time() - 60, UTC),
+                    "Value": value,
+                }
+            ],
+        )
+
+    def kinesis(self, shards: int) -> None:
+        """An active Kinesis destination."""
+        self.consumers.kinesis.create_stream(StreamName=self.name, ShardCount=shards)
+        arn = f"arn:aws:kinesis:{REGION}:{ACCOUNT}:stream/{self.name}"
+        destination = {"StreamArn": arn, "DestinationStatus": "ACTIVE"}
+        self.db.answers["DescribeKinesisStreamingDestination"] = lambda _: {
+            "KinesisDataStreamDestinations": [destination]
+        }
+
+    def scale(self, least: int, most: int) -> None:
+        """The table's write capacity is scaled."""
+        self.consumers.scaling.register_scalable_target(
+            ServiceNamespace="dynamodb",
+            ResourceId=f"table/{self.name}",
+            ScalableDimension="dynamodb:table:WriteCapacityUnits",
+            MinCapacity=least,
+            MaxCapacity=most,
+        )
+
+    async def check(self) -> list[Finding]:
+        """What `refire check` finds."""
+        settings = RunSettings(**{"table": self.name, **self.settings})
+        async with self.db.open_session(settings.connection, 8) as session:
+            return await check(session, settings)
+
+
+def denied(operation: str) -> ServiceError:
+    """What the service says to those who may not."""
+    said = f"User: arn:aws:iam::{ACCOUNT}:user/ann is not authorized to perform: dynamodb:{operation}"
+    return ServiceError("AccessDeniedException", said)
+
+
+@contextmanager
+def consumers_of(moto: Moto) -> Iterator[Consumers]:
+    """Clients that are closed in the end."""
+    with ExitStack() as stack:
+        yield Consumers(moto, stack)
