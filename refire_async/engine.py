@@ -96,12 +96,12 @@ async def run(settings: RunSettings, *, emit: Emit, stop: StopRequest) -> Result
             dry=settings.dry_run,
         )
         world = Gathering(session.services, emit, stop, settings.ignore)
-        listed = spec.selection.kind == "keys"
+        listed = spec.selection.listed
         if settings.dry_run:
             if listed:
                 with TemporaryDirectory(prefix="refire-") as folder:
                     keys = Path(folder) / "list"
-                    sitting = replace(sitting, spec=await gather(spec, keys, world), keys=str(keys))
+                    sitting = replace(sitting, spec=await gather(spec, table, keys, world), keys=str(keys))
                     return await _look(session, sitting, emit=emit, stop=stop)
             return await _look(session, sitting, emit=emit, stop=stop)
         path = settings.checkpoint or catalog.path_of(spec.run_id)
@@ -109,11 +109,11 @@ async def run(settings: RunSettings, *, emit: Emit, stop: StopRequest) -> Result
             sitting = replace(sitting, checkpoint=str(path), keys=str(list_path(path)), lock=lock)
             if path.exists():
                 with _opened(path) as (store, saved):
-                    spec = await recognise(spec, world) if listed else spec
+                    spec = await recognise(spec, table, world) if listed else spec
                     sitting = replace(sitting, spec=adopt(path, saved, settings, spec), resumed=True)
                     return await _sit(session, sitting, store, emit=emit, stop=stop)
             if listed:
-                spec = await gather(spec, list_path(path), world)
+                spec = await gather(spec, table, list_path(path), world)
                 sitting = replace(sitting, spec=spec)
             store = await to_thread.run_sync(Store.create, path, spec, settings.connection)
             if points.reached is not None:
@@ -309,7 +309,7 @@ def _expected_items(sitting: _Sitting) -> int | None:
     match selection.kind:
         case "scan":
             return round(sitting.table.item_count * (selection.sample or 100.0) / 100.0)
-        case "keys":
+        case "keys" | "export":
             return open_list(Path(sitting.keys)).items
         case _:
             return None

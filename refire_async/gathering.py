@@ -15,10 +15,21 @@ from anyio import to_thread
 
 from refire_async.errors import ExitCode, RefusedError, StoppedError, UsageError
 from refire_async.events import Emit, KeysRead
-from refire_async.model.keys import Key
+from refire_async.model.keys import Item, Key
 from refire_async.model.run import RunSpec
-from refire_async.model.selection import Selection
+from refire_async.model.table import Table
 from refire_async.pipeline import StopRequest
+from refire_async.sources.export import (
+    CHECKSUM_ENDS,
+    FILES,
+    LARGEST_MANIFEST,
+    SUMMARY,
+    DataFile,
+    ExportDecoder,
+    check_manifest,
+    check_summary,
+    parse_files,
+)
 from refire_async.sources.key_decoder import KeyDecoder
 from refire_async.sources.key_list import KeyListWriter
 from refire_async.sources.pieces import STANDARD_INPUT, pieces
@@ -39,79 +50,160 @@ class Gathering:
     ignored: frozenset[str]
 
 
-async def recognise(spec: RunSpec, world: Gathering) -> RunSpec:
+async def recognise(spec: RunSpec, table: Table, world: Gathering) -> RunSpec:
     """The spec with the fingerprint of the input as it is now. Raises UsageError or RefusedError."""
-    digest = blake2b(digest_size=16)
-    async with _opened(spec.selection, world) as found:
-        async for piece in found:
-            _heed(world.stop)
-            digest.update(piece)
-    return replace(spec, selection=replace(spec.selection, fingerprint=digest.hexdigest()))
+    async with _reading(spec, table, world) as reading:
+        return await reading.recognise()
 
 
-async def gather(spec: RunSpec, path: Path, world: Gathering) -> RunSpec:
+async def gather(spec: RunSpec, table: Table, path: Path, world: Gathering) -> RunSpec:
     """Make the list of the run at `path`. Gives the spec with the input's fingerprint and the list's segments.
 
     Raises:
         UsageError: the input is not there, is no list of keys, or has bad lines that are not ignored.
-        RefusedError: no permission to read it.
+        RefusedError: no permission to read it; an export that is damaged or of another table.
         StoppedError: no room for the list, or the user wants to stop.
     """
-    selection = spec.selection
-    name = _name(selection)
-    decoder = KeyDecoder(name, spec.keys)
-    sample = None if selection.sample is None else Sample(spec.keys, selection.sample)
-    digest = blake2b(digest_size=16)
-    with KeyListWriter(path, spec.keys) as writer:
-
-        def take(keys: Iterator[Key]) -> None:
-            for key in keys:
-                if sample is None or sample.takes(key):
-                    writer.add(key)
-
-        async with _opened(selection, world) as found:
-            async for piece in found:
-                _heed(world.stop)
-                digest.update(piece)
-                await to_thread.run_sync(take, decoder.feed(piece))
-                world.emit(KeysRead(writer.taken))
-        await to_thread.run_sync(take, decoder.finish())
-        if decoder.bad.count and BAD_LINES not in world.ignored:
-            raise UsageError(
-                decoder.bad.describe(name), f"mend it, or leave such lines out with --ignore {BAD_LINES}"
-            )
-        made = await to_thread.run_sync(writer.finish)
-    world.emit(KeysRead(writer.taken, made.items, decoder.bad.count))
-    return replace(
-        spec,
-        selection=replace(selection, fingerprint=digest.hexdigest()),
-        total_segments=made.segments,
-    )
-
-
-def _name(selection: Selection) -> str:
-    """What errors call the input."""
-    given = selection.keys_file or ""
-    return "standard input" if given == STANDARD_INPUT else given.rsplit("/", 1)[-1]
+    async with _reading(spec, table, world) as reading:
+        with KeyListWriter(path, spec.keys) as writer:
+            return await reading.gather(writer)
 
 
 @asynccontextmanager
-async def _opened(selection: Selection, world: Gathering) -> AsyncIterator[AsyncIterator[bytes]]:
-    given = selection.keys_file or ""
+async def _reading(spec: RunSpec, table: Table, world: Gathering) -> AsyncIterator["_Reading"]:
+    """The input, open for the length of the block."""
+    given = spec.selection.given
     try:
         async with AsyncExitStack() as stack:
             client: Any = None
             if given.startswith("s3://"):
                 client = await stack.enter_async_context(world.services.open("s3", None))
-            yield pieces(given, client)
+            kind = _ReadingExport if spec.selection.kind == "export" else _ReadingKeys
+            yield kind(spec, table, world, client)
     except UnansweredError as error:
         raise RefusedError(f"{given} cannot be read: {error}", "check credentials and network") from error
 
 
-def _heed(stop: StopRequest) -> None:
-    """Raise StoppedError if the user wants to stop: there is nothing to save yet."""
-    if stop.reason is not None:
-        error = StoppedError("stopped while the keys were read; nothing was written")
-        if stop.reason == "interrupted":
-            error.exit_code = ExitCode.INTERRUPTED
-        raise error
+class _Reading:
+    """One look at the input."""
+
+    def __init__(self, spec: RunSpec, table: Table, world: Gathering, client: Any) -> None:
+        self._spec = spec
+        self._table = table
+        self._world = world
+        self._client = client
+        self._digest = blake2b(digest_size=16)
+        percent = spec.selection.sample
+        self._sample = None if percent is None else Sample(spec.keys, percent)
+
+    async def recognise(self) -> RunSpec:
+        raise NotImplementedError
+
+    async def gather(self, writer: KeyListWriter) -> RunSpec:
+        raise NotImplementedError
+
+    def _recognised(self) -> RunSpec:
+        selection = replace(self._spec.selection, fingerprint=self._digest.hexdigest())
+        return replace(self._spec, selection=selection)
+
+    async def _pieces(self, name: str) -> AsyncIterator[bytes]:
+        """The bytes of `name`, as long as the user does not want to stop: there is nothing to save yet."""
+        stop = self._world.stop
+        async for piece in pieces(name, self._client):
+            if stop.reason is not None:
+                error = StoppedError("stopped while the keys were read; nothing was written")
+                if stop.reason == "interrupted":
+                    error.exit_code = ExitCode.INTERRUPTED
+                raise error
+            yield piece
+
+    async def _take(self, writer: KeyListWriter, found: Iterator[tuple[Key, Item | None]]) -> None:
+        """Put what is found in the list, in a worker thread."""
+        sample = self._sample
+
+        def take() -> None:
+            for key, more in found:
+                if sample is None or sample.takes(key):
+                    writer.add(key, more)
+
+        await to_thread.run_sync(take)
+        self._world.emit(KeysRead(writer.taken))
+
+    async def _finish(self, writer: KeyListWriter, left_out: int = 0) -> RunSpec:
+        made = await to_thread.run_sync(writer.finish)
+        self._world.emit(KeysRead(writer.taken, made.items, left_out))
+        return replace(self._recognised(), total_segments=made.segments)
+
+
+class _ReadingKeys(_Reading):
+    """A keys file, wherever it is."""
+
+    async def recognise(self) -> RunSpec:
+        async for piece in self._pieces(self._spec.selection.given):
+            self._digest.update(piece)
+        return self._recognised()
+
+    async def gather(self, writer: KeyListWriter) -> RunSpec:
+        given = self._spec.selection.given
+        name = "standard input" if given == STANDARD_INPUT else given.rsplit("/", 1)[-1]
+        decoder = KeyDecoder(name, self._spec.keys)
+        async for piece in self._pieces(given):
+            self._digest.update(piece)
+            await self._take(writer, ((key, None) for key in decoder.feed(piece)))
+        await self._take(writer, ((key, None) for key in decoder.finish()))
+        if decoder.bad.count and BAD_LINES not in self._world.ignored:
+            raise UsageError(
+                decoder.bad.describe(name), f"mend it, or leave such lines out with --ignore {BAD_LINES}"
+            )
+        return await self._finish(writer, decoder.bad.count)
+
+
+class _ReadingExport(_Reading):
+    """An export, in S3 or in a folder. It does not change, so its manifests are fingerprint enough."""
+
+    async def recognise(self) -> RunSpec:
+        await self._files()
+        return self._recognised()
+
+    async def gather(self, writer: KeyListWriter) -> RunSpec:
+        spec = self._spec
+        attributes = [spec.marker.attribute]
+        if spec.ttl_attribute is not None:
+            attributes.append(spec.ttl_attribute)
+        for file in await self._files():
+            decoder = ExportDecoder(file, spec.keys, attributes)
+            async for piece in self._pieces(self._path(file.name)):
+                await self._take(writer, decoder.feed(piece))
+            await self._take(writer, decoder.finish())
+        return await self._finish(writer)
+
+    async def _files(self) -> list[DataFile]:
+        """The data files, manifests checked."""
+        export_id = check_summary(await self._manifest(SUMMARY), self._table)
+        return parse_files(await self._manifest(FILES), export_id)
+
+    async def _manifest(self, name: str) -> bytes:
+        data = await self._read(f"{name}.json")
+        try:
+            checksum = await self._read(name + CHECKSUM_ENDS[0])
+        except UsageError:
+            checksum = await self._read(name + CHECKSUM_ENDS[1])
+        check_manifest(data, checksum, f"{name}.json")
+        self._digest.update(data)
+        return data
+
+    async def _read(self, name: str) -> bytes:
+        data = bytearray()
+        async for piece in self._pieces(self._path(name)):
+            data += piece
+            if len(data) > LARGEST_MANIFEST:
+                raise RefusedError(
+                    f"{name} of the export is larger than 64 MB", "give the folder of an export"
+                )
+        return bytes(data)
+
+    def _path(self, name: str) -> str:
+        folder = self._spec.selection.given
+        while name.startswith("../"):
+            folder, name = folder.rpartition("/")[0], name.removeprefix("../")
+        return f"{folder}/{name}"

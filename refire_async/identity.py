@@ -18,7 +18,7 @@ def adopt(path: Path, saved: SavedRun, settings: RunSettings, wanted: RunSpec) -
             f"checkpoint {path} holds run {spec.run_id}, which is complete", "name another file for a new run"
         )
     run_id = settings.run_id or spec.run_id
-    chosen = settings.tuning.segments and spec.selection.kind != "keys"
+    chosen = settings.tuning.segments and not spec.selection.listed
     segments = wanted.total_segments if chosen else spec.total_segments
     same = replace(
         wanted,

@@ -17,9 +17,10 @@ def select(table: Table, choice: Choice) -> Selection:
     """The user's choice with what only the table knows. Raises UsageError, or RefusedError for an index at work."""
     common: dict[str, Any] = {"sample": choice.sample, "include_expired": choice.include_expired}
     if choice.keys_file is not None:
-        name = choice.keys_file
-        where = name if name == "-" or name.startswith("s3://") else str(Path(name).resolve())
-        return Selection(kind="keys", keys_file=where, **common)
+        return Selection(kind="keys", keys_file=_absolute(choice.keys_file), **common)
+    if choice.export is not None:
+        folder = choice.export.removesuffix("manifest-summary.json").rstrip("/")
+        return Selection(kind="export", export=_absolute(folder), **common)
     keys = table.keys
     if choice.index is not None:
         keys = _index(table, choice.index).keys
@@ -53,6 +54,11 @@ def select(table: Table, choice: Choice) -> Selection:
         sort_key_condition=choice.sort_key_condition,
         **common,
     )
+
+
+def _absolute(name: str) -> str:
+    """A name that means the same from any folder."""
+    return name if name == "-" or name.startswith("s3://") else str(Path(name).resolve())
 
 
 def _key_values(choice: Choice, key_type: str) -> tuple[AttributeValue, ...]:

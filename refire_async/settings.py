@@ -77,7 +77,8 @@ class Choice:
     """Which items, as the user wrote it; types of key values may be open until the table is known.
 
     `key_values` are texts (base64 for type B), `key_value_range` is `FIRST..LAST`; both name hash keys. `sample` is
-    in percent. `keys_file` is a path, `-` for standard input, or `s3://bucket/key`.
+    in percent. `keys_file` is a path, `-` for standard input, or `s3://bucket/key`,
+    `export` a folder or `s3://…`.
     """
 
     index: str | None = None
@@ -90,6 +91,7 @@ class Choice:
     names: tuple[tuple[str, str], ...] = ()
     values: tuple[tuple[str, AttributeValue], ...] = ()
     keys_file: str | None = None
+    export: str | None = None
     sample: float | None = None
     include_expired: bool = False
 

@@ -17,7 +17,7 @@ from refire_async.settings import Choice
 from refire_async.sources.key_ranges import expand_range
 from refire_async.sources.sort_key import sort_key_condition, typed_value
 
-_NOT_WITH_KEYS_FILE = (
+_NOT_WITH_A_LIST = (
     "index",
     "key_name",
     "key_value",
@@ -55,18 +55,21 @@ def make_choice(ctx: click.Context, given: dict[str, Any]) -> Choice:
         names=names,
         values=values,
         keys_file=given["keys_file"],
+        export=given["export"],
         sample=given["sample"],
         include_expired=given["include_expired"],
     )
 
 
 def _check_combination(ctx: click.Context, given: dict[str, Any]) -> None:
-    if given["keys_file"] is not None:
-        for name in _NOT_WITH_KEYS_FILE:
+    for given_list in ("keys_file", "export"):
+        if given[given_list] is None:
+            continue
+        for name in (*_NOT_WITH_A_LIST, *(("export",) if given_list == "keys_file" else ())):
             if given[name] not in (None, ()):
                 raise UsageError(
-                    f"{_where(ctx, 'keys_file')} and {_where(ctx, name)} do not go together",
-                    "the file names the items; leave the other one out",
+                    f"{_where(ctx, given_list)} and {_where(ctx, name)} do not go together",
+                    "the list names the items; leave the other one out",
                 )
     if given["include_expired"] and given["exclude_expired"]:
         raise UsageError(

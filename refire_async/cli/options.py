@@ -9,6 +9,7 @@ import click
 from refire_async.cli.params import (
     Duration,
     Endpoint,
+    ExportFolder,
     FilePath,
     Flag,
     KeyValues,
@@ -172,6 +173,12 @@ selection = _together(
             "--keys-file",
             Readable("FILE"),
             "Only the keys in this file (JSON lines or CSV, also gzip), - or s3://bucket/key.",
+        ),
+        option(
+            SELECTION,
+            "--export",
+            ExportFolder("FOLDER"),
+            "Only the items of this DynamoDB export (s3://… or a folder); the table is not read.",
         ),
         option(
             SELECTION,

@@ -269,6 +269,20 @@ class Readable(ExistingFile):
         return str(super().convert(value, param, ctx))
 
 
+class ExportFolder(_Checked):
+    """The folder of an export, here or in S3."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The text as given. Raises UsageError."""
+        example = "for example s3://bucket/prefix/AWSDynamoDB/01693685827463-2d8752fd"
+        if value.startswith("s3://"):
+            if not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/.+", value, re.DOTALL):
+                raise self.refuse(value, "the folder of an export", example, param, ctx)
+        elif not value or not (Path(value) / "manifest-summary.json").is_file():
+            raise self.refuse(value, "a folder with a manifest-summary.json", example, param, ctx)
+        return str(value)
+
+
 class FilePath(_Checked):
     """Where a file is or will be: its folder must be there."""
 

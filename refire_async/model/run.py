@@ -25,6 +25,15 @@ class RunSpec:
     total_segments: int
     ttl_attribute: str | None = None
 
+    @property
+    def proves_by_stamp(self) -> bool:
+        """Whether only the run's own stamp proves that it has touched an item.
+
+        The markers of an export are older than the run: that one is another now does not mean that it has changed
+        since the run began. A stamp can tell, and does; a revision cannot.
+        """
+        return self.selection.kind == "export" and self.marker.kind == "stamp"
+
 
 @dataclass(frozen=True, slots=True)
 class Summary:

@@ -5,7 +5,7 @@ from typing import Any, Literal, TypeAlias
 
 from refire_async.model.keys import AttributeValue
 
-SelectionKind: TypeAlias = Literal["scan", "query", "keys"]
+SelectionKind: TypeAlias = Literal["scan", "query", "keys", "export"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,9 +13,10 @@ class Selection:
     """One way to name items.
 
     `scan` reads a whole table or index in segments, `query` the hash keys `key_values` of a table or index, each as a
-    segment of its own, `keys` a list of keys. `keys_file` (an absolute path, `-` for standard input, or `s3://…`)
-    belongs to `keys`, and `fingerprint` is that of its content. `filter`, `names` and `values` are a FilterExpression
-    with its placeholders, applied by the service after reading.
+    segment of its own, `keys` a list of keys, `export` the items of a DynamoDB export. `keys_file` (an absolute path,
+    `-` for standard input, or `s3://…`) belongs to `keys`, `export` (a folder, or `s3://…`) to `export`, and
+    `fingerprint` is that of their content. `filter`, `names` and `values` are a FilterExpression with its
+    placeholders, applied by the service after reading.
 
     `sample` is the share of all items to take, in percent, chosen by a hash of the key. Items that their TTL
     attribute says have expired are left out unless `include_expired`.
@@ -30,6 +31,7 @@ class Selection:
     names: tuple[tuple[str, str], ...] = ()
     values: tuple[tuple[str, AttributeValue], ...] = ()
     keys_file: str | None = None
+    export: str | None = None
     fingerprint: str | None = None
     sample: float | None = None
     include_expired: bool = False
@@ -37,11 +39,23 @@ class Selection:
     @property
     def thinned(self) -> bool:
         """Whether a page can hold fewer items than were read for it. A list is thinned when it is made."""
-        return self.kind != "keys" and (self.filter is not None or self.sample is not None)
+        return not self.listed and (self.filter is not None or self.sample is not None)
+
+    @property
+    def listed(self) -> bool:
+        """Whether the run makes a list of the keys before it begins."""
+        return self.kind in ("keys", "export")
+
+    @property
+    def given(self) -> str:
+        """Where the keys of a list come from, as a name that can be opened."""
+        return self.keys_file or self.export or ""
 
     @property
     def origin(self) -> str:
-        """Where the keys of a list come from."""
+        """Where the keys of a list come from, in words."""
+        if self.kind == "export":
+            return f"export {self.export}"
         return "standard input" if self.keys_file == "-" else f"keys file {self.keys_file}"
 
     def to_json(self) -> dict[str, Any]:
@@ -59,6 +73,8 @@ class Selection:
         where = f"index {self.index}" if self.index else "the table"
         if self.kind == "keys":
             text = f"the keys in {self.origin.removeprefix('keys file ')}"
+        elif self.kind == "export":
+            text = f"the items in {self.origin}"
         elif self.kind == "query":
             text = f"{self._hash_keys()} of {where}"
             if self.sort_key_condition:

@@ -53,8 +53,10 @@ class DryBudget(WriteBudget):
 
 def make_source(data: DataPlane, table: Table, spec: RunSpec, keys: str) -> Source:
     """The source that the run's selection names. `keys` is the path of the run's list, where it is one."""
-    if spec.selection.kind == "keys":
-        return KeyListSource(Path(keys), spec.total_segments, carries_marker=False)
+    if spec.selection.listed:
+        # An export tells what the marker was when it was made: good enough for the condition of a first attempt.
+        carries_marker = spec.selection.kind == "export"
+        return KeyListSource(Path(keys), spec.total_segments, carries_marker=carries_marker)
     source = _whole_source(data, table, spec)
     percent = spec.selection.sample
     return source if percent is None else SampledSource(source, Sample(spec.keys, percent))

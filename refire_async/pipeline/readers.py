@@ -90,7 +90,9 @@ class Readers:
         context, source = self._context, self._context.source
         names = context.spec.keys.names
         found: dict[tuple[object, ...], Item] = {}
-        whole = not context.spec.selection.thinned and 2 * len(page.items) >= page.counts.scanned
+        selection = context.spec.selection
+        # A list tells what was, not what is.
+        whole = not selection.thinned and not selection.listed and 2 * len(page.items) >= page.counts.scanned
         if source.carries_marker and whole and page.items:
             read_again = partial(self._read_once, page.segment, page.start, page.counts.scanned)
             read = await context.read_patiently(page.segment, read_again)

@@ -58,9 +58,14 @@ def sort_found(spec: RunSpec, page: OpenPage, found: dict[tuple[object, ...], It
         if present is None:
             counts.vanished += 1
             page.notes.append(("none", item))
-        elif present.get(attribute) != item.get(attribute):
+        elif _has_fired(spec, item.get(attribute), present.get(attribute)):
             counts.already += 1
             page.notes.append(("already", item))
         else:
             open_items.append(item)
     page.items = open_items
+
+
+def _has_fired(spec: RunSpec, before: AttributeValue | None, present: AttributeValue | None) -> bool:
+    """Whether a marker that is `present` now, and was `before` when first seen, proves that the item has fired."""
+    return spec.marker.fired(present) if spec.proves_by_stamp else present != before

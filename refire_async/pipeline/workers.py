@@ -153,7 +153,7 @@ class Workers:
             rest = self._rest(batch, items)
             disposition = failed[0][1].disposition
             match disposition:
-                case Disposition.CONDITION if batch.in_doubt or batch.conflicts >= MOST_CONFLICTS:
+                case Disposition.CONDITION if self._proves_firing(batch):
                     page.counts.already += len(items)
                     page.notes.extend(("already", item) for item in items)
                 case Disposition.CONDITION:
@@ -177,6 +177,12 @@ class Workers:
             except RefireError as error:
                 self._queue.put_back(rest)
                 self._context.stop.request("error", error)
+
+    def _proves_firing(self, batch: Batch) -> bool:
+        """Whether a failed condition means that the items have changed since the run read them."""
+        if batch.conflicts >= MOST_CONFLICTS:
+            return True
+        return batch.in_doubt and not self._context.spec.proves_by_stamp
 
     async def _look_again(self, batch: Batch) -> None:
         """Another writer changed these items since they were read: see what is there now, and touch that."""

@@ -55,17 +55,19 @@ async def object_pieces(client: Any, name: ObjectName) -> AsyncIterator[bytes]:
     size, offset, failures = head["ContentLength"], 0, 0
     while offset < size:
         reply = await _call(client.get_object, name, {**where, "Range": f"bytes={offset}-"})
+        body = reply["Body"]
         try:
-            async with reply["Body"] as body:
-                while piece := await body.read(PIECE):
-                    offset += len(piece)
-                    failures = 0
-                    yield piece
+            while piece := await body.read(PIECE):
+                offset += len(piece)
+                failures = 0
+                yield piece
         except _LOST as error:
             failures += 1
             if failures == MOST_FAILURES:
                 raise RefusedError(f"{name} cannot be read: {type(error).__name__}", "try again") from error
             await anyio.sleep(0.2 * 2**failures)
+        finally:
+            body.close()
 
 
 async def _call(operation: Any, name: ObjectName, request: dict[str, str]) -> dict[str, Any]:

@@ -1,0 +1,91 @@
+"""DynamoDB exports as the service lays them out, made from items of a test."""
+
+import gzip
+import hashlib
+import json
+from base64 import b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+EXPORT_ID = "01693685827463-2d8752fd"
+
+
+def base64_of(value: bytes) -> str:
+    """A binary value as DynamoDB JSON has it."""
+    return b64encode(value).decode()
+
+
+def md5(data: bytes) -> str:
+    """As manifests have it."""
+    return b64encode(hashlib.md5(data).digest()).decode()
+
+
+@dataclass
+class Export:
+    """Files of an export by their path below `prefix/AWSDynamoDB/`."""
+
+    table_arn: str
+    table_id: str
+    incremental: bool = False
+    files: dict[str, bytes] = field(default_factory=dict)
+    summary: dict[str, Any] = field(default_factory=dict)
+    _items: int = 0
+    _entries: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, lines: Sequence[dict[str, Any]]) -> None:
+        """One more data file."""
+        data = gzip.compress(
+            "".join(json.dumps(line, default=base64_of) + "\n" for line in lines).encode(), mtime=0
+        )
+        folder = "data" if self.incremental else f"{EXPORT_ID}/data"
+        name = f"{folder}/file{len(self._entries)}.json.gz"
+        self.files[name] = data
+        self._items += len(lines)
+        entry = {"itemCount": len(lines), "md5Checksum": md5(data), "etag": "x"}
+        self._entries.append({**entry, "dataFileS3Key": f"some/prefix/AWSDynamoDB/{name}"})
+
+    def seal(self) -> None:
+        """Write the manifests."""
+        summary = {
+            "version": "2023-08-01" if self.incremental else "2020-06-30",
+            "exportArn": f"{self.table_arn}/export/{EXPORT_ID}",
+            "tableArn": self.table_arn,
+            "tableId": self.table_id,
+            "manifestFilesS3Key": f"some/prefix/AWSDynamoDB/{EXPORT_ID}/manifest-files.json",
+            "itemCount": self._items,
+            "outputFormat": "DYNAMODB_JSON",
+            **({"exportType": "INCREMENTAL_EXPORT", "outputView": "NEW_IMAGE"} if self.incremental else {}),
+            **self.summary,
+        }
+        manifests = {
+            "manifest-summary": json.dumps(summary).encode(),
+            "manifest-files": "".join(json.dumps(entry) + "\n" for entry in self._entries).encode(),
+        }
+        for name, data in manifests.items():
+            self.files[f"{EXPORT_ID}/{name}.json"] = data
+            self.files[f"{EXPORT_ID}/{name}.md5"] = md5(data).encode()
+
+    def write(self, folder: Path) -> str:
+        """Put the files below `folder`; gives the folder of the export."""
+        for name, data in self.files.items():
+            path = folder / "AWSDynamoDB" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+        return str(folder / "AWSDynamoDB" / EXPORT_ID)
+
+    def upload(self, client: Any, bucket: str) -> str:
+        """Put the files in a bucket; gives the folder of the export."""
+        for name, data in self.files.items():
+            client.put_object(Bucket=bucket, Key=f"some/prefix/AWSDynamoDB/{name}", Body=data)
+        return f"s3://{bucket}/some/prefix/AWSDynamoDB/{EXPORT_ID}"
+
+
+def full_export(table: dict[str, Any], items: Sequence[dict[str, Any]], files: int = 3) -> Export:
+    """A full export of `items`; `table` is what DescribeTable says."""
+    export = Export(table["TableArn"], table["TableId"])
+    for number in range(files):
+        export.add([{"Item": item} for item in items[number::files]])
+    export.seal()
+    return export
