@@ -102,15 +102,23 @@ def parse_arn(text: str) -> TableArn:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """What a command is going to do with a table. `keys_file` is a path or `s3://bucket/key`."""
+    """What a command is going to do with a table. `keys_file` is a path or `s3://bucket/key`, `export` a folder or its
+    like in S3.
+    """
 
     table: TableArn
     commands: tuple[Command, ...] = ("run",)
     index: str | None = None
     by_key: bool = False
     keys_file: str | None = None
+    export: str | None = None
     writer: WriterKind = "partiql"
     dry_run: bool = False
+
+    @property
+    def _given(self) -> str | None:
+        """Where the keys of a list come from."""
+        return self.keys_file or self.export
 
     def operations(self) -> Iterable[tuple[str, str]]:
         """Every operation that these commands can send in this use."""
@@ -124,13 +132,20 @@ class Use:
     def _never(self) -> set[tuple[str, str]]:
         """Operations of other selections and of the other writer."""
         never = {("dynamodb", "UpdateItem" if self.writer == "partiql" else "BatchExecuteStatement")}
-        if self.keys_file is not None or self.by_key:
+        if self._given is not None or self.by_key:
             never.add(("dynamodb", "Scan"))
-        if self.keys_file is not None or not self.by_key:
+        if self._given is not None or not self.by_key:
             never.add(("dynamodb", "Query"))
-        if self.keys_file is None or not self.keys_file.startswith("s3://"):
+        if self._given is None or not self._given.startswith("s3://"):
             never.add(("s3", "GetObject"))
         return never
+
+    def _objects(self) -> list[str]:
+        """Objects in S3 that are read. Incremental exports have their data in a folder beside."""
+        name = (self._given or "").removeprefix("s3://").rstrip("/")
+        if self.export is None:
+            return [name]
+        return [f"{name}/*", f"{name.rpartition('/')[0]}/data/*"]
 
     def resources(self, place: Place) -> list[str]:
         """What an action of this kind is limited to."""
@@ -143,7 +158,7 @@ class Use:
             case "kinesis":
                 return [f"arn:{table.partition}:kinesis:{table.region}:{table.account}:stream/*"]
             case "object":
-                return [f"arn:{table.partition}:s3:::{(self.keys_file or '').removeprefix('s3://')}"]
+                return [f"arn:{table.partition}:s3:::{name}" for name in self._objects()]
             case "source" if self.index is not None:
                 # A look beforehand samples the table itself.
                 look = [str(table)] if set(self.commands) & {"check", "plan"} else []

@@ -4,6 +4,7 @@ import ast
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import botocore.session
@@ -27,6 +28,7 @@ uses = st.builds(
     index=st.none() | st.just("by-day"),
     by_key=st.booleans(),
     keys_file=st.sampled_from([None, "failed.jsonl", "s3://bucket/a/b.jsonl"]),
+    export=st.sampled_from([None, "export", "s3://bucket/a/AWSDynamoDB/0-1"]),
     writer=st.sampled_from(["partiql", "update"]),
     dry_run=st.booleans(),
 )
@@ -66,15 +68,7 @@ def test_only_what_writes_may_write(use: Use) -> None:
 
 @given(uses, uses)
 def test_more_commands_never_allow_less(one: Use, other: Use) -> None:
-    both = Use(
-        one.table,
-        tuple(dict.fromkeys((*one.commands, *other.commands))),
-        one.index,
-        one.by_key,
-        one.keys_file,
-        one.writer,
-        one.dry_run,
-    )
+    both = replace(one, commands=tuple(dict.fromkeys((*one.commands, *other.commands))))
     assert set(one.operations()) <= set(both.operations())
 
 
@@ -101,6 +95,11 @@ def test_other_partitions(partition: str) -> None:
     """All resources are in the table's partition."""
     arn = ARN.replace("arn:aws:", f"arn:{partition}:")
     assert str(parse_arn(arn)) == arn
+    export = policy(Use(parse_arn(arn), export="s3://b/p/AWSDynamoDB/0-1"))
+    assert allows(export, "s3:GetObject", f"arn:{partition}:s3:::b/p/AWSDynamoDB/0-1/manifest-files.json")
+    assert allows(export, "s3:GetObject", f"arn:{partition}:s3:::b/p/AWSDynamoDB/data/x.json.gz")
+    assert not allows(export, "s3:GetObject", f"arn:{partition}:s3:::b/p/other")
+    assert not allows(export, "dynamodb:Scan", arn)
     document = policy(Use(parse_arn(arn), keys_file="s3://b/k"))
     assert allows(document, "s3:GetObject", f"arn:{partition}:s3:::b/k")
     assert allows(document, "dynamodb:DescribeStream", f"{arn}/stream/2026-01-01T00:00:00.000")

@@ -66,6 +66,12 @@ class Commands(OneOf):
     Word("FILE", options.ANY_TEXT, "a path or s3://bucket/key", "for example --keys-file failed.jsonl"),
     "For runs with this keys file: neither Scan nor Query; s3://bucket/key adds S3.",
 )
+@options.option(
+    "Selection",
+    "--export",
+    Word("FOLDER", options.ANY_TEXT, "a folder or s3://bucket/folder", "for example --export ./export"),
+    "For runs over this export: neither Scan nor Query; s3://… adds S3.",
+)
 @options.option("Speed", "--writer", OneOf("KIND", "partiql", "update"), "partiql (default) or update.")
 @options.json_output
 def command(**given: Any) -> int:
@@ -77,7 +83,8 @@ def command(**given: Any) -> int:
         commands=given["command"],
         index=given["index"],
         by_key=given["by_key"],
-        keys_file=_keys_file(given["keys_file"]),
+        keys_file=_in_s3("--keys-file", given["keys_file"]),
+        export=_in_s3("--export", given["export"]),
         writer=given["writer"] or "partiql",
         dry_run=given["dry_run"],
     )
@@ -88,13 +95,13 @@ def command(**given: Any) -> int:
     return 0
 
 
-def _keys_file(name: str | None) -> str | None:
+def _in_s3(option: str, name: str | None) -> str | None:
     """As given. Raises UsageError if it names S3 without an object: wildcards there would allow too much."""
     if name is None or not name.startswith("s3://"):
         return name
     bucket, _, key = name.removeprefix("s3://").partition("/")
     if not bucket or not key or set(bucket + key) & set("*?$"):
         raise UsageError(
-            f"--keys-file {name!r} names no object", "give it as s3://bucket/key, without wildcards"
+            f"{option} {name!r} names no object", "give it as s3://bucket/key, without wildcards"
         )
     return name

@@ -53,7 +53,7 @@ async def before_run(session: Session, asked: Asked) -> list[Finding]:
     A run that finds its items elsewhere than in the table may have no permission to scan it: no sample then. Its own
     permissions to read show themselves with its first page.
     """
-    reads_table = asked.selection.kind != "keys" and asked.selection.index is None
+    reads_table = not asked.selection.listed and asked.selection.index is None
     return judge(await gather(session, asked, Depth(sample_s=START_S if reads_table else None)))
 
 

@@ -175,7 +175,7 @@ class _Answers:
                 self.not_sampled = f"no answer within {seconds:g} s"
         except WireError as error:
             selection = self.asked.selection
-            if error.name == "AccessDenied" and selection.index is None and selection.kind != "keys":
+            if error.name == "AccessDenied" and selection.index is None and not selection.listed:
                 self.denied.append(Denied(error.message, error.action))
             else:
                 self.not_sampled = error.message

@@ -48,13 +48,13 @@ async def object_pieces(client: Any, name: ObjectName) -> AsyncIterator[bytes]:
         RefusedError: no permission; replaced by another object meanwhile; the network fails for good.
     """
     where = {"Bucket": name.bucket, "Key": name.key}
-    head = await _call(client.head_object, name, where)
-    if "VersionId" in head:
-        where["VersionId"] = head["VersionId"]
-    where["IfMatch"] = head["ETag"]
-    size, offset, failures = head["ContentLength"], 0, 0
-    while offset < size:
-        reply = await _call(client.get_object, name, {**where, "Range": f"bytes={offset}-"})
+    offset, failures = 0, 0
+    reply = await _call(client.get_object, name, where)
+    size = reply["ContentLength"]
+    if "VersionId" in reply:
+        where["VersionId"] = reply["VersionId"]
+    where["IfMatch"] = reply["ETag"]
+    while True:
         body = reply["Body"]
         try:
             while piece := await body.read(PIECE):
@@ -68,6 +68,9 @@ async def object_pieces(client: Any, name: ObjectName) -> AsyncIterator[bytes]:
             await anyio.sleep(0.2 * 2**failures)
         finally:
             body.close()
+        if offset >= size:
+            return
+        reply = await _call(client.get_object, name, {**where, "Range": f"bytes={offset}-"})
 
 
 async def _call(operation: Any, name: ObjectName, request: dict[str, str]) -> dict[str, Any]:

@@ -55,16 +55,15 @@ class Bucket:
         self._breaks = list(breaks)
         self.asked: list[dict[str, Any]] = []
 
-    async def head_object(self, **_: Any) -> dict[str, Any]:
-        return {"ETag": self.etag, "ContentLength": len(self.data), "VersionId": "v1"}
-
     async def get_object(self, **request: Any) -> dict[str, Any]:
         self.asked.append(request)
-        if request["IfMatch"] != self.etag:
+        if request.get("IfMatch", self.etag) != self.etag:
             raise ClientError({"Error": {"Code": "PreconditionFailed"}}, "GetObject")
-        start = int(request["Range"].removeprefix("bytes=").removesuffix("-"))
+        start = int(request.get("Range", "bytes=0-").removeprefix("bytes=").removesuffix("-"))
         breaks = self._breaks.pop(0) if self._breaks else None
-        return {"Body": Body(self.data[start:], breaks)}
+        rest = self.data[start:]
+        answer = {"Body": Body(rest, breaks), "ETag": self.etag, "ContentLength": len(rest)}
+        return {**answer, "VersionId": "v1"}
 
 
 async def read(client: Any, name: ObjectName = NAME) -> bytes:
@@ -76,13 +75,13 @@ def test_a_lost_connection_goes_on_where_it_was():
     data = bytes(range(256)) * 10_000
     bucket = Bucket(data, 1000, 0, PIECE + 5, None)
     assert run_virtual(read, bucket) == data
-    assert [request["Range"] for request in bucket.asked] == [
-        "bytes=0-",
+    assert [request.get("Range") for request in bucket.asked] == [
+        None,
         "bytes=1000-",
         "bytes=1000-",
         f"bytes={PIECE + 1005}-",
     ]
-    assert {request["VersionId"] for request in bucket.asked} == {"v1"}
+    assert {request["VersionId"] for request in bucket.asked[1:]} == {"v1"}
 
 
 def test_a_connection_that_is_always_lost_is_given_up():
@@ -107,7 +106,6 @@ def test_an_object_that_is_replaced_meanwhile_is_refused():
 def test_an_empty_object_has_no_pieces():
     bucket = Bucket(b"")
     assert run_virtual(read, bucket) == b""
-    assert bucket.asked == []
 
 
 @pytest.mark.parametrize(
@@ -121,8 +119,8 @@ def test_an_empty_object_has_no_pieces():
 )
 def test_refusals_say_what_to_do(code: str, kind: type[RefireError], what: str):
     class Refusing:
-        async def head_object(self, **_: Any) -> dict[str, Any]:
-            raise ClientError({"Error": {"Code": code}}, "HeadObject")
+        async def get_object(self, **_: Any) -> dict[str, Any]:
+            raise ClientError({"Error": {"Code": code}}, "GetObject")
 
     with pytest.raises(kind, match=what):
         run_virtual(read, Refusing())
