@@ -18,7 +18,7 @@ from refire_async.checkpoint.schema import PARTS_PER_SITTING
 from refire_async.checkpoint.store import SavedRun, Store
 from refire_async.ending import conclude
 from refire_async.errors import CheckpointRefusedError, ExitCode
-from refire_async.events import Emit, Noticed, RunEnded, RunStarted
+from refire_async.events import Emit, Noticed, RunEnded, RunStarted, fan_out
 from refire_async.gathering import Gathering, gather, recognise
 from refire_async.identity import adopt, check_table, merge_connections
 from refire_async.model.capacity import TABLE
@@ -29,6 +29,7 @@ from refire_async.model.table import Stream, Table
 from refire_async.pacing.capacity import ceilings
 from refire_async.pacing.steering import Steering, Target
 from refire_async.pacing.timetable import Timetable
+from refire_async.pacing.words import budget_line
 from refire_async.parts.parent import Parent
 from refire_async.parts.spec import PartResult, PartSpec
 from refire_async.parts.work import work
@@ -43,7 +44,9 @@ from refire_async.selecting import select
 from refire_async.settings import Budget, Connection, ResumeSettings, RunSettings, Tuning
 from refire_async.sources.key_list import list_path, open_list
 from refire_async.watch.announce import Announcer
+from refire_async.watch.autoscaling import largest_writes
 from refire_async.watch.beside import beside
+from refire_async.watch.capacity import CapacityWatch
 from refire_async.watch.pace import begin_orders, read_timetable, watch_headroom, watch_orders
 from refire_async.wire.session import Session, open_session
 
@@ -244,6 +247,9 @@ async def _sit(session: Session, sitting: _Sitting, store: Store, *, emit: Emit,
         checkpoint=sitting.checkpoint,
         emit=emit,
     )
+    capacity = CapacityWatch(steering, session.control.describe_table)
+    emit = fan_out(emit, capacity.handle)
+    watchers += [capacity.look, capacity.grow]
     parts = _parts(sitting, saved, steering.target)
     limits = steering.target.ceilings
     emit(
@@ -256,6 +262,7 @@ async def _sit(session: Session, sitting: _Sitting, store: Store, *, emit: Emit,
             bound_by=limits.bound_by,
             checkpoint=str(store.path),
             settled_before=saved.counts,
+            budget=await _budget_line(session, sitting, steering),
         )
     )
     steering.listen(Announcer(steering.target, emit).told)
@@ -283,6 +290,15 @@ async def _sit(session: Session, sitting: _Sitting, store: Store, *, emit: Emit,
     result = await conclude(store, saved, stop, done=done, dry=sitting.dry)
     emit(RunEnded(result.summary))
     return result
+
+
+async def _budget_line(session: Session, sitting: _Sitting, steering: Steering) -> str:
+    """How much the sitting may consume, and why."""
+    table, scaled_to = sitting.table, {}
+    if table.billing == "PROVISIONED" and steering.budget.max_wcu is None:
+        resources = tuple(steering.target.ceilings.write)
+        scaled_to = await largest_writes(session.services, table.name, resources)
+    return budget_line(steering.target, table, steering.budget, scaled_to)
 
 
 def _steer(steering: Steering, context: Context) -> None:

@@ -15,7 +15,10 @@ from refire_async.model.run import RunSpec, Summary
 
 @dataclass(frozen=True, slots=True)
 class RunStarted:
-    """The first write is about to be allowed. `expected_items` may be hours old, or None if unknown."""
+    """The first write is about to be allowed. `expected_items` may be hours old, or None if unknown.
+
+    `budget` says in one line how much may be consumed, and why.
+    """
 
     spec: RunSpec
     resumed: bool
@@ -25,6 +28,7 @@ class RunStarted:
     bound_by: str
     checkpoint: str
     settled_before: Counts
+    budget: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,12 @@ from refire_async.errors import UsageError
 )
 @options.option(
     "Sandbox",
+    "--growth-after",
+    Word("S", r"[0-9]+(\.[0-9]+)?", "seconds above 0", "for example --growth-after 30"),
+    "Seconds after which on-demand capacity is twice a new peak; default 1800.",
+)
+@options.option(
+    "Sandbox",
     "--latency",
     Word("TIME", r".+", "a time", "for example --latency 5ms or --latency lognormal:5ms,0.5"),
     "Time that every answer takes, such as 5ms or lognormal:5ms,0.5.",
@@ -67,7 +73,7 @@ def command(**given: Any) -> int:
     from refire_async.sandbox.process import SandboxError, run  # noqa: PLC0415
 
     chosen = {name: value for name, value in given.items() if value is not None}
-    for name in ("burst_seconds", "split_after"):
+    for name in ("burst_seconds", "split_after", "growth_after"):
         if chosen.get(name, "never") != "never":
             chosen[name] = float(chosen[name])
     files = {"tables_file": chosen.pop("tables", None), "faults_file": chosen.pop("faults", None)}

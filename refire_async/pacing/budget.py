@@ -4,6 +4,7 @@ One budget per resource: the table, and each global index that the marker's chan
 local indexes come from the table (DynamoDB Developer Guide: Local secondary indexes).
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -41,6 +42,7 @@ class _Resource:
         self.control = RateController(ceiling)
         self.limiter = Limiter(ceiling)
         self.ratio = 1.0
+        self.variance = 0.0
         self.learned = False
 
     @property
@@ -48,12 +50,28 @@ class _Resource:
         """Estimated units per second that it allows."""
         return self.limiter.rate / max(self.ratio, 1e-9)
 
-    def learn(self, estimate: float, actual: float) -> None:
+    def learn(self, estimate: float, actual: float, items: float) -> None:
+        """`items` that should have cost `estimate` units have cost `actual`."""
         if estimate <= 0:
             return
         seen = actual / estimate
-        self.ratio = self.ratio + LEARN * (seen - self.ratio) if self.learned else seen
-        self.learned = True
+        if not self.learned:
+            self.ratio, self.learned = seen, True
+            return
+        off = seen - self.ratio
+        self.ratio += LEARN * off
+        # Of n items together the error is the n-th part of one item's, squared.
+        self.variance += LEARN * (items * off * off - self.variance)
+
+    def fits(self, item_units: float) -> float:
+        """How many items of `item_units` each probably cost no more than a burst: two standard deviations below it.
+
+        Sizes of items are known as the mean of a page only; where they differ much, small batches keep the surprise
+        small. n items: n x ratio + 2 x sqrt(n x variance) = burst / item_units, solved for n.
+        """
+        mean, spread = max(self.ratio, 1e-9), 2.0 * math.sqrt(self.variance)
+        room = self.limiter.burst / max(item_units, 1e-9)
+        return ((math.sqrt(spread * spread + 4.0 * mean * room) - spread) / (2.0 * mean)) ** 2
 
 
 class WriteBudget:
@@ -141,8 +159,7 @@ class WriteBudget:
         """
         fits = float(largest)
         for resource in self._resources.values():
-            price = max(item_units * resource.ratio, 1e-9)
-            fits = min(fits, resource.limiter.burst / price)
+            fits = min(fits, resource.fits(item_units))
         if self._items is not None:
             fits = min(fits, self._items.burst)
         return max(1, int(fits))
@@ -174,7 +191,7 @@ class WriteBudget:
             resource = self._resources[name]
             # An index that is new since the reservation was not charged with it.
             resource.limiter.settle(reservation.granted.get(name, 0.0) * share, units)
-            resource.learn(reservation.estimate * share, units)
+            resource.learn(reservation.estimate * share, units, reservation.items * share)
         return Wcu(consumed.total)
 
     def release(self, reservation: Reservation) -> None:

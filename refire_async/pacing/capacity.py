@@ -46,6 +46,11 @@ def read_capacity(throughput: Throughput, billing: BillingMode, growth: float = 
     return throughput.maximum_read or throughput.warm_read or NEW_ON_DEMAND_READ * growth
 
 
+def is_guessed(throughput: Throughput, billing: BillingMode) -> bool:
+    """Whether nothing tells how many writes it serves, so that what is new on-demand capacity is assumed."""
+    return billing != "PROVISIONED" and not (throughput.maximum_write or throughput.warm_write)
+
+
 def ceilings(
     table: Table,
     marker_attribute: str,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from refire_async.model.capacity import TABLE
 from refire_async.model.table import Table
-from refire_async.pacing.capacity import Ceilings, ceilings
+from refire_async.pacing.capacity import Ceilings, ceilings, is_guessed
 from refire_async.settings import Budget
 
 
@@ -75,6 +75,13 @@ class Steering:
     def table(self) -> Table:
         """The table as it was last described."""
         return self._table
+
+    @property
+    def guesses(self) -> bool:
+        """Whether there is a resource of which nobody tells how many writes it serves."""
+        described = {TABLE: self._table.throughput}
+        described |= {index.name: index.throughput for index in self._table.indexes}
+        return any(is_guessed(described[name], self._table.billing) for name in self._target.ceilings.write)
 
     @property
     def budget(self) -> Budget:

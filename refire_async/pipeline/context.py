@@ -1,7 +1,7 @@
 """What the tasks of one sitting share."""
 
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter
@@ -21,7 +21,7 @@ from refire_async.pipeline.patience import MOST_ATTEMPTS, Patience
 from refire_async.pipeline.stop import StopRequest
 from refire_async.sources.base import Source
 from refire_async.sources.lookup import ITEM_RCU, LARGEST, Found, Lookup
-from refire_async.wire.errors import Disposition, WireError
+from refire_async.wire.errors import Disposition, ThrottlingReason, WireError
 from refire_async.writers.base import Writer
 
 T = TypeVar("T")
@@ -106,7 +106,7 @@ class Context:
         totals = self.journal.totals
         if error.disposition is Disposition.THROTTLED:
             totals.throttled += 1
-            self.emit(Throttled(segment, 1, error.code, "", lane_only=True))
+            self.emit(throttled_event(segment, 1, error.code, error.reasons, lane_only=True))
             delay = throttle_delay(attempt, self.draw)
         else:
             totals.retries += 1
@@ -165,6 +165,14 @@ class Context:
             # As good as refused: the next attempt waits, and it does not count as a success.
             raise WireError("UnprocessedKeys", "BatchGetItem left every key out", Disposition.THROTTLED)
         return answer
+
+
+def throttled_event(
+    segment: int, items: int, code: str, reasons: Sequence[ThrottlingReason], *, lane_only: bool
+) -> Throttled:
+    """What was refused, by the service's first reason, or by the error's code where it gives none."""
+    name, resource = (reasons[0].reason, reasons[0].resource) if reasons else (code, "")
+    return Throttled(segment, items, name, resource, lane_only=lane_only)
 
 
 def elapsed_since(started: float) -> float:

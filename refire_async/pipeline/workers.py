@@ -13,13 +13,13 @@ import anyio
 from refire_async import points
 from refire_async.checkpoint.ledger import Failure, OpenPage
 from refire_async.errors import RefireError, RefusedError, StoppedError
-from refire_async.events import BatchWritten, ItemFailed, RateChanged, Retried, Throttled
+from refire_async.events import BatchWritten, ItemFailed, RateChanged, Retried
 from refire_async.model.capacity import TABLE
 from refire_async.model.keys import Item, identity
 from refire_async.model.marker import UntouchableError
 from refire_async.pacing.backoff import failure_delay, throttle_delay
 from refire_async.pacing.budget import Reservation
-from refire_async.pipeline.context import Context, elapsed_since
+from refire_async.pipeline.context import Context, elapsed_since, throttled_event
 from refire_async.pipeline.lanes import Batch
 from refire_async.pipeline.patience import MOST_ATTEMPTS
 from refire_async.pipeline.queue import WorkQueue
@@ -29,6 +29,10 @@ from refire_async.writers.base import MemberError, WriteReply
 
 AGAIN = (Disposition.THROTTLED, Disposition.RETRY, Disposition.UNKNOWN)
 """What a member of a batch can meet that gets it nowhere."""
+
+ACCOUNT = "RequestLimitExceeded"
+"""The code of refusals for lack of the account's capacity, which has nothing to do with a key range
+(DynamoDB Developer Guide: Error handling)."""
 
 MOST_CONFLICTS = 5
 """How often an item that other writers keep changing is looked at again. Its coverage is safe from the first
@@ -220,18 +224,20 @@ class Workers:
         context, segment = self._context, batch.page.segment
         self._totals.throttled += len(batch.items)
         shared = {reason.index or TABLE for reason in reasons if reason.scope != "key-range"}
+        if not reasons and code.startswith(ACCOUNT):
+            shared = {context.write_budget.scarcest}
         if not shared:
             self._queue.refused(batch)
             if not reasons and self._queue.is_shared():
                 shared = {context.write_budget.scarcest}
         delay = throttle_delay(1, context.draw)
-        name, resource = (reasons[0].reason, reasons[0].resource) if reasons else (code, "")
-        context.emit(Throttled(segment, len(batch.items), name, resource, lane_only=not shared))
+        told = throttled_event(segment, len(batch.items), code, reasons, lane_only=not shared)
+        context.emit(told)
         now = anyio.current_time()
         for scarce in shared:
             lowered = context.write_budget.throttled(scarce, now)
             if lowered is not None:
-                context.emit(RateChanged(*context.write_budget.rates()[lowered], name))
+                context.emit(RateChanged(*context.write_budget.rates()[lowered], told.reason))
         self._queue.put_back(batch, delay)
         self._lose_patience(code)
 

@@ -201,7 +201,7 @@ class EventLog:
         spec = event.spec
         name = "run.resumed" if event.resumed else "run.started"
         if self._brief:
-            self._logger.info(name, table=spec.table, run_id=spec.run_id)
+            self._logger.info(name, table=spec.table, run_id=spec.run_id, budget=event.budget)
             return
         self._logger = self._logger.bind(run_id=spec.run_id)
         self._logger.info(
@@ -216,6 +216,7 @@ class EventLog:
             max_wcu=event.max_wcu,
             max_rcu=event.max_rcu,
             bound_by=event.bound_by,
+            budget=event.budget,
             checkpoint=event.checkpoint,
         )
 

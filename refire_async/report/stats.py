@@ -33,6 +33,7 @@ from refire_async.events import (
     Waiting,
 )
 from refire_async.model.counts import Counts
+from refire_async.model.throttles import Throttles
 from refire_async.report.windows import LatencyWindow, RateWindow
 
 State: TypeAlias = Literal["starting", "running", "waiting", "paused", "draining", "ended"]
@@ -40,7 +41,6 @@ State: TypeAlias = Literal["starting", "running", "waiting", "paused", "draining
 RATE_SPAN_S = 10.0
 TREND_SPAN_S = 60.0
 
-_MOST_REASONS = 24
 _ALMOST = 0.999
 
 
@@ -97,7 +97,7 @@ class RunStats:
         self._pages = 0
         self._wcu = 0.0
         self._rcu = 0.0
-        self._throttled: dict[str, int] = {}
+        self.throttles = Throttles()
         self._retries = 0
         self._segments = (0, 0)
         self._held_to: float | None = None
@@ -178,7 +178,7 @@ class RunStats:
             held_to_wcu=self._held_to,
             wcu=self._wcu,
             rcu=self._rcu,
-            throttled=tuple(sorted(self._throttled.items(), key=lambda pair: -pair[1])),
+            throttled=tuple(self.throttles.reasons().items()),
             retries=self._retries,
             segments_finished=self._segments[0],
             segments_total=self._segments[1],
@@ -243,10 +243,7 @@ class RunStats:
         self._settled.add(event.counts)
 
     def _was_throttled(self, event: Throttled) -> None:
-        reason = event.reason
-        if reason not in self._throttled and len(self._throttled) >= _MOST_REASONS:
-            reason = "other"
-        self._throttled[reason] = self._throttled.get(reason, 0) + event.items
+        self.throttles.add(event.reason, event.resource, event.segment, event.items)
 
     def _retried(self, event: Retried) -> None:
         self._retries += event.items

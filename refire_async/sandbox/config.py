@@ -20,7 +20,8 @@ class SandboxConfig:
 
     Every value is plain JSON data; ``faults`` and ``tables`` hold the parsed content of the files of the same
     name (see docs/sandbox.md). ``port`` 0 takes any free port. ``partitions`` and ``split_after`` (seconds
-    of sustained heat, or "never") are decided by the capacity model where they are None. ``latency`` is written as
+    of sustained heat, or "never") are decided by the capacity model where they are None, as is ``growth_after``
+    (seconds after which a new peak of on-demand traffic counts). ``latency`` is written as
     ``5ms`` or ``lognormal:5ms,0.5``. ``gzip`` compresses answers of 1 KB and more for clients that ask for it, as
     the service does. Call ``validate`` before use.
     """
@@ -30,6 +31,7 @@ class SandboxConfig:
     burst_seconds: float = 300.0
     partitions: int | None = None
     split_after: float | Literal["never"] | None = None
+    growth_after: float | None = None
     latency: str | None = None
     faults: Mapping[str, Any] | None = None
     tables: tuple[Mapping[str, Any], ...] = ()
@@ -73,6 +75,8 @@ class SandboxConfig:
             raise ValueError(
                 f"split after: {self.split_after} seconds is not more than 0; use never to turn it off"
             )
+        if self.growth_after is not None and not self.growth_after > 0:
+            raise ValueError(f"growth after: {self.growth_after} seconds is not more than 0")
         if self.latency is not None:
             parse_latency(self.latency)
         if self.faults is not None:

@@ -121,6 +121,8 @@ def capacity_settings(config: SandboxConfig) -> CapacitySettings:
     if config.split_after is not None:
         split_after = None if config.split_after == "never" else config.split_after
         settings = dataclasses.replace(settings, split_after=split_after)
+    if config.growth_after is not None:
+        settings = settings.with_growth_after(config.growth_after)
     return settings.validate()
 
 

@@ -151,6 +151,7 @@ BAD: dict[str, tuple[tuple[str, ...], dict[str, str], str]] = {
     "sandbox with odd latency": (("sandbox", "--latency", "slow"), {}, "atency"),
     "sandbox with negative burst": (("sandbox", "--burst-seconds", "-1"), {}, "--burst-seconds"),
     "sandbox that splits at once": (("sandbox", "--split-after", "0"), {}, "split after: 0.0 seconds"),
+    "sandbox that grows at once": (("sandbox", "--growth-after", "0"), {}, "growth after: 0.0 seconds"),
     "sandbox that splits some day": (("sandbox", "--split-after", "often"), {}, "--split-after"),
     "sandbox with odd tables": (("sandbox", "--tables", __file__), {}, "not valid JSON"),
     "demo of no items": (("demo", "--items", "0"), {}, "--items"),

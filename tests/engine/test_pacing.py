@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from refire_async.errors import ExitCode
-from refire_async.events import RateChanged, RunStarted
+from refire_async.events import BudgetChanged, RateChanged, RunStarted
 from refire_async.pipeline import StopRequest
 from refire_async.settings import Budget, Tuning
 from refire_async.wire.types import Request, Response
@@ -130,6 +130,53 @@ async def test_capacity_that_is_taken_away_is_followed_down_without_failing_an_i
     assert result.summary.throttled <= 700
     assert meter.highest() <= 1_100
     assert set(db.fired("orders").values()) == {1}
+
+
+async def test_capacity_that_is_given_back_is_followed_up_within_a_minute(service: Service, runs: Runs):
+    """Down within seconds by throttling and a look at the table, up again by the next look: no item fails."""
+    db = service(provisioned(400, **generated(20_000)), burst_seconds=0.0)
+    meter = Meter(db)
+    async with anyio.create_task_group() as tasks:
+
+        async def change() -> None:
+            for wait, write in ((5.0, 200), (30.0, 400)):
+                await anyio.sleep(wait)
+                throughput = {"ReadCapacityUnits": 5_000, "WriteCapacityUnits": write}
+                db("UpdateTable", TableName="orders", ProvisionedThroughput=throughput)
+
+        tasks.start_soon(change)
+        begin = anyio.current_time()
+        result = await runs.run(budget=Budget(wcu_percent=100.0))
+    assert (result.exit_code, result.summary.counts.touched) == (ExitCode.COMPLETE, 20_000)
+    assert result.summary.throttled <= 20_000 * 0.02
+    assert [event.wcu for event in runs.of(BudgetChanged)] == [200.0, 400.0]
+
+    def rate(since: float, until: float) -> float:
+        return sum(n for at, n in meter.sent if since <= at - begin < until) / (until - since)
+
+    assert rate(10.0, 35.0) == pytest.approx(200.0, rel=0.05)
+    assert rate(60.0, 66.0) == pytest.approx(400.0, rel=0.05)
+
+
+async def test_an_on_demand_table_is_followed_as_it_grows(service: Service, runs: Runs):
+    """From 4,000 on, with a table that counts a peak after 3 s instead of 30 min: hardly a refusal on the way."""
+    db = service(table_spec(**generated(100_000)), growth_after=3.0)
+    begin = anyio.current_time()
+    result = await runs.run()
+    assert (result.exit_code, result.summary.counts.touched) == (ExitCode.COMPLETE, 100_000)
+    assert result.summary.throttled <= 100_000 * 0.02
+    changes = [event.wcu for event in runs.of(BudgetChanged)]
+    assert changes == sorted(changes)
+    assert changes[0] > 3_200.0
+    assert anyio.current_time() - begin < 100_000 / 3_200 - 1.0
+    assert set(db.fired("orders").values()) == {1}
+
+
+async def test_the_start_says_how_much_may_be_spent_and_why(service: Service, runs: Runs):
+    service(provisioned(500, **generated(10)))
+    await runs.run()
+    (begun,) = runs.of(RunStarted)
+    assert begun.budget == "400 WCU/s: 80% of the table's provisioned capacity (500 WCU/s)"
 
 
 async def test_a_read_budget_holds_back_reading(service: Service, runs: Runs):

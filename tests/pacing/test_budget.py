@@ -177,7 +177,8 @@ async def test_a_share_of_the_budget_is_a_share_of_everything():
 async def test_no_second_sees_more_than_110_percent(spread: tuple[float, float]):
     """A simulated table that reports what it takes: 12 workers, items of any size, estimates that learn.
 
-    One item can cost more than a burst; then the bound is that of its own units on top.
+    A batch can cost more than a burst, because sizes are known as a mean only. What it costs beyond is paid for by
+    waiting afterwards, so that a second can see one such surprise at its beginning and another one at its end.
     """
     rate, draw = 1_000.0, random.Random(5)
     budget = WriteBudget({TABLE: rate})
@@ -202,11 +203,24 @@ async def test_no_second_sees_more_than_110_percent(spread: tuple[float, float])
     async with anyio.create_task_group() as tasks:
         for _ in range(12):
             tasks.start_soon(worker)
-    dearest = max(cost for _, cost in taken)
+    dearest = sorted(cost for _, cost in taken)[-2:]
+    surprise = sum(max(0.0, cost - rate * BURST_S) for cost in dearest)
     for first, (begin, _) in enumerate(taken):
         window = sum(cost for at, cost in taken[first:] if at < begin + 1.0)
-        assert window <= rate * 1.1 + max(0.0, dearest - rate * BURST_S)
+        assert window <= rate * 1.1 + surprise
     assert sum(cost for _, cost in taken) >= rate * 10.0 * 0.95
+
+
+async def test_items_whose_sizes_differ_much_are_written_in_smaller_batches():
+    """The price of a batch is a mean; a batch probably costs no more than a burst if two deviations fit as well."""
+    equal, mixed = WriteBudget({TABLE: 2_000.0}), WriteBudget({TABLE: 2_000.0})
+    draw = random.Random(7)
+    for _ in range(100):
+        equal.settle(await equal.reserve(40.0, 10), arms(40.0))
+        cost = sum(draw.lognormvariate(1.0, 0.9) for _ in range(10))
+        mixed.settle(await mixed.reserve(40.0, 10), arms(cost))
+    assert equal.batch_limit(4.0, 25) == 25
+    assert 5 <= mixed.batch_limit(4.0, 25) <= 15
 
 
 async def test_reads_are_paid_for_by_what_they_consumed():

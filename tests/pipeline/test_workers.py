@@ -292,6 +292,32 @@ async def test_throttling_lowers_the_shared_rate_and_it_comes_back(store: Store,
     assert store.load().totals.throttled == sum(event.items for event in throttled)
 
 
+@pytest.mark.parametrize("member", [True, False])
+async def test_a_limit_of_the_account_lowers_the_shared_rate_from_the_first_refusal_on(
+    store: Store, member: bool
+):
+    """It comes without a reason, as an error or as the code of a member; no key range is to blame."""
+    async with world_of(300) as world:
+        calls = 0
+
+        def refuse_once(items: Sequence[Item]) -> WriteReply | None:
+            nonlocal calls
+            calls += 1
+            if calls != 2:
+                return None
+            if member:
+                error = MemberError("RequestLimitExceeded", Disposition.THROTTLED, "")
+                return WriteReply(None, dict.fromkeys(range(len(items)), error))
+            raise WireError("RequestLimitExceeded", "refused", Disposition.THROTTLED)
+
+        sitting = sit(world, store, writer=Scripted(world, refuse_once), wcu=100.0)
+        assert await sitting.run() == "complete"
+    assert sitting.of(RateChanged)[0] == RateChanged(70.0, 100.0, "RequestLimitExceeded")
+    assert [(event.reason, event.resource, event.lane_only) for event in sitting.of(Throttled)] == [
+        ("RequestLimitExceeded", "", False)
+    ]
+
+
 async def test_a_hot_key_range_holds_up_nobody_else(store: Store):
     """One lane is refused for a minute; the others are done long before, at an unchanged shared rate."""
     reason = ThrottlingReason("TableWriteKeyRangeThroughputExceeded", ARN)

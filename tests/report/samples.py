@@ -29,6 +29,7 @@ def started(expected: int | None = 1000, *, before: Counts | None = None, spec: 
         bound_by="table",
         checkpoint="/state/run-1.refire",
         settled_before=before or Counts(),
+        budget="800 WCU/s: the table",
     )
 
 

@@ -188,7 +188,7 @@ def test_people_get_lines_without_json() -> None:
     for event in (started(), THROTTLED, RunEnded(summary())):
         log.handle(event)
     first, second = stream.getvalue().splitlines()
-    assert first.endswith("[info] run.started run_id=run-1 table=orders")
+    assert "[info] run.started budget='800 WCU/s: the table' run_id=run-1 table=orders" in first
     assert "write.throttled" in second
     assert "\x1b" not in stream.getvalue()
 

@@ -25,6 +25,7 @@ from refire_async.events import (
     Waiting,
 )
 from refire_async.model.counts import Counts
+from refire_async.model.throttles import MOST_SEGMENTS, OTHER_SEGMENTS
 from refire_async.report.stats import RunStats
 from tests.report.samples import started, summary
 
@@ -156,6 +157,32 @@ def test_throttling_by_reason() -> None:
     assert now.throttled == ((HOT, 30), ("ThrottlingException", 3))
     assert now.throttled_total == 33
     assert now.retries == 4
+
+
+def test_throttling_by_resource_and_segment() -> None:
+    """Each refused attempt is counted once in either."""
+    index = "arn:aws:dynamodb:eu-west-1:1:table/orders/index/by-day"
+    stats = stats_of(
+        started(),
+        Throttled(3, 25, HOT, "orders", lane_only=True),
+        Throttled(3, 5, HOT, index, lane_only=True),
+        Throttled(7, 1, "RequestLimitExceeded", "", lane_only=False),
+    )
+    assert stats.throttles.by_reason == {
+        (HOT, "orders"): 25,
+        (HOT, index): 5,
+        ("RequestLimitExceeded", ""): 1,
+    }
+    assert stats.throttles.by_segment == {3: 30, 7: 1}
+    assert stats.throttles.total == stats.sample(1.0).throttled_total == 31
+
+
+def test_segments_that_are_throttled_are_bounded() -> None:
+    """Beyond some thousands they are counted together; nothing is lost."""
+    stats = stats_of(*(Throttled(n, 2, HOT, "orders", lane_only=True) for n in range(MOST_SEGMENTS + 100)))
+    assert len(stats.throttles.by_segment) == MOST_SEGMENTS + 1
+    assert stats.throttles.by_segment[OTHER_SEGMENTS] == 200
+    assert sum(stats.throttles.by_segment.values()) == stats.throttles.total
 
 
 def test_reasons_are_bounded() -> None:

@@ -86,11 +86,16 @@ class InProcess:
     """One DynamoDB. `watch` sees every data-plane call; `latency_s` is the range of a call's duration."""
 
     def __init__(
-        self, *tables: dict[str, Any], burst_seconds: float = 300.0, partitions: int | None = None
+        self,
+        *tables: dict[str, Any],
+        burst_seconds: float = 300.0,
+        partitions: int | None = None,
+        growth_after: float | None = None,
     ) -> None:
-        self._database = Database(
-            clock=LoopClock(), settings=CapacitySettings(burst_seconds=burst_seconds), partitions=partitions
-        )
+        capacity = CapacitySettings(burst_seconds=burst_seconds)
+        if growth_after is not None:
+            capacity = capacity.with_growth_after(growth_after)
+        self._database = Database(clock=LoopClock(), settings=capacity, partitions=partitions)
         load_tables(self._database, tables)
         self._chaos = Chaos(self._database, latency=None, seed=0)
         self._draw = random.Random(3)

@@ -71,6 +71,11 @@ class CapacitySettings:
     key_range_error: ThrottleError | None = None
     account_limit_error: ThrottleError = "ThrottlingException"
 
+    def with_growth_after(self, seconds: float) -> CapacitySettings:
+        """On-demand capacity that grows ``seconds`` after a peak. The window is no longer than a fifth of that."""
+        window = min(self.on_demand_peak_window, seconds / 5)
+        return dataclasses.replace(self, on_demand_growth_after=seconds, on_demand_peak_window=window)
+
     def validate(self) -> CapacitySettings:
         """Return self, or raise ``ValueError`` with one line that names the setting and its bound."""
         if not 0 <= self.burst_seconds <= 86_400:
