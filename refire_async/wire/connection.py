@@ -41,15 +41,9 @@ class Http1Connection(asyncio.BufferedProtocol):
     that no answer can ever be taken for that of another request.
     """
 
-    def __init__(
-        self,
-        host: str,
-        opened: Callable[["Http1Connection"], None],
-        closed: Callable[["Http1Connection"], None],
-    ) -> None:
-        """`opened` is called when the connection is ready, `closed` when it is gone; each once, if at all."""
+    def __init__(self, host: str, closed: Callable[["Http1Connection"], None]) -> None:
+        """`closed` is called when the connection is gone, once, if it ever was there."""
         self._host = host
-        self._opened = opened
         self._closed = closed
         self._loop = asyncio.get_running_loop()
         self._parser = HttpResponseParser(self)
@@ -90,7 +84,6 @@ class Http1Connection(asyncio.BufferedProtocol):
         """asyncio: ready."""
         self._transport = cast("asyncio.Transport", transport)
         self._usable = True
-        self._opened(self)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - how it ended tells nothing more
         """asyncio: gone."""

@@ -131,7 +131,7 @@ class DirectExchange:
             try:
                 async with asyncio.timeout(share_s):
                     _, connection = await self._loop.create_connection(
-                        lambda: Http1Connection(self._endpoint.host, self._open.add, self._forget),
+                        lambda: Http1Connection(self._endpoint.host, self._forget),
                         address,
                         self._port,
                         ssl=self._tls,
@@ -144,6 +144,8 @@ class DirectExchange:
             else:
                 if not connection.usable:
                     raise ConnectionResetError("closed as soon as it was open")
+                # Not before: of one that is cancelled while it comes about uvloop never tells that it is lost.
+                self._open.add(connection)
                 return connection
         raise OSError("no address")
 

@@ -45,7 +45,7 @@ class Wire(asyncio.Transport):
 
 def connected() -> tuple[Http1Connection, "asyncio.Future[Response]"]:
     """A connection with a request under way."""
-    connection = Http1Connection("host", lambda _: None, lambda _: None)
+    connection = Http1Connection("host", lambda _: None)
     connection.connection_made(Wire())
     return connection, connection.request(b"request")
 
@@ -217,3 +217,17 @@ async def test_idle_connection_holds_no_answer() -> None:
     feed(connection, answer(bytes(200_000)))
     assert len(future.result().body) == 200_000
     assert not connection._body
+
+
+@pytest.mark.parametrize("turns", range(12))
+async def test_cancelled_while_connecting_is_not_waited_for(server: RawServer, turns: int) -> None:
+    """At whatever moment: uvloop never tells that a connection is lost that was cancelled as it came about."""
+    with anyio.fail_after(20):
+        async with DirectExchange(parse_endpoint(server.url), 4, None) as exchange:
+            calls = [asyncio.create_task(exchange.post({}, b"")) for _ in range(4)]
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            for call in calls:
+                call.cancel()
+            await asyncio.gather(*calls, return_exceptions=True)
+    assert not exchange._open
