@@ -5,6 +5,7 @@ import platform
 import tempfile
 import time
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 
 from refire_async import __version__
@@ -14,20 +15,53 @@ from refire_async.errors import RefireError
 def write_report(error: BaseException) -> Path:
     """Write the traceback to a file that only the user can read, and give its path.
 
-    It has no values of variables and no command line: those may hold keys and credentials.
+    It has no values of variables, no command line, and no words of errors that can quote data: those may hold keys
+    and credentials.
     """
     text = "\n".join(
         (
             f"refire {__version__}, Python {platform.python_version()}, {platform.platform()}",
             time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "",
-            "".join(traceback.format_exception(error, chain=True)),
+            *_describe(error, set()),
         )
     )
     try:
         return _write(_folder(), text)
     except (OSError, RefireError):
         return _write(Path(tempfile.mkdtemp(prefix="refire-")), text)
+
+
+_PLAIN = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    ImportError,
+    IndexError,
+    NameError,
+    NotImplementedError,
+    TypeError,
+    UnboundLocalError,
+    ZeroDivisionError,
+)
+"""Errors whose words are about the program. A KeyError has the key for words, a ValueError often the value, and an
+error of a library whatever a service or a credential process said."""
+
+
+def _describe(error: BaseException, seen: set[int]) -> Iterator[str]:
+    """Where the error and those that led to it were raised, the first of them first."""
+    seen.add(id(error))
+    before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if before is not None and id(before) not in seen:
+        yield from _describe(before, seen)
+        yield "which led to:\n"
+    yield "".join(traceback.format_tb(error.__traceback__)).rstrip("\n")
+    plain = type(error) in _PLAIN or isinstance(error, RefireError)
+    yield f"{type(error).__name__}: {error if plain else '(its words are left out, they may hold data)'}\n"
+    if isinstance(error, BaseExceptionGroup):
+        for number, inner in enumerate(error.exceptions, 1):
+            yield f"{number} of {len(error.exceptions)} in this group:\n"
+            yield from _describe(inner, seen)
 
 
 def _folder() -> Path:

@@ -303,7 +303,12 @@ class Endpoint(_Checked):
     """Scheme, host and perhaps port of a service."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The URL. Raises UsageError."""
+        """The URL. Raises UsageError, which does not show a password."""
+        if "@" in value:
+            raise UsageError(
+                f"{origin(ctx, param)} holds a user name or password",
+                "give it as https://HOST or https://HOST:PORT; credentials come from the AWS configuration",
+            )
         try:
             parts = urlsplit(value)
             valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0

@@ -92,7 +92,10 @@ def _json_line(value: Any, **_options: Any) -> str:
 
 
 class LibraryLog(logging.Handler):
-    """Brings warnings of libraries into the same log. Their lower levels hold requests, so they stay out."""
+    """Brings warnings of libraries into the same log. Their lower levels hold requests, so they stay out.
+
+    So do the words of errors: that of a credential process is whatever it wrote on standard error.
+    """
 
     def __init__(self, logger: Logger) -> None:
         super().__init__(logging.WARNING)
@@ -102,7 +105,7 @@ class LibraryLog(logging.Handler):
         """Log the record's text; where it came from is `library`."""
         line = record.getMessage()
         if record.exc_info and record.exc_info[1] is not None:
-            line = f"{line}: {record.exc_info[1]!r}"
+            line = f"{line}: {type(record.exc_info[1]).__name__}"
         self._logger.log(
             max(record.levelno, logging.WARNING), "library.warning", library=record.name, text=line
         )

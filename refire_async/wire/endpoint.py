@@ -66,8 +66,9 @@ def parse_endpoint(text: str) -> Endpoint:
 
 
 def _malformed(text: str, why: str) -> UsageError:
+    shown = "" if "@" in text else f" {text!r}"  # somebody's password may be in it
     return UsageError(
-        f"endpoint URL {text!r} cannot be used: {why}",
+        f"endpoint URL{shown} cannot be used: {why}",
         "give --endpoint-url as https://HOST or https://HOST:PORT",
     )
 

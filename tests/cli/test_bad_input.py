@@ -40,6 +40,11 @@ BAD: dict[str, tuple[tuple[str, ...], dict[str, str], str]] = {
     "region with a space": ((*RUN, "--region", "eu west"), {}, "--region"),
     "endpoint without scheme": ((*RUN, "--endpoint-url", "127.0.0.1:8000"), {}, "http"),
     "endpoint without host": ((*RUN, "--endpoint-url", "http://"), {}, "host"),
+    "endpoint with a password": (
+        (*RUN, "--endpoint-url", "ftp://u:PLANTED@a:99999"),
+        {},
+        "--endpoint-url holds a user name or password; give it as",
+    ),
     "endpoint with a bad port": ((*RUN, "--endpoint-url", "http://a:99999"), {}, "--endpoint-url"),
     "max-wcu 0": ((*RUN, "--max-wcu", "0"), {}, "above 0"),
     "max-wcu negative": ((*RUN, "--max-wcu", "-1"), {}, "above 0"),

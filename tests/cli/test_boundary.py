@@ -11,8 +11,10 @@ from pathlib import Path
 
 import anyio
 import pytest
+from botocore.exceptions import ClientError
 
 from refire_async.cli import boundary
+from refire_async.cli.bug import write_report
 from refire_async.errors import (
     CheckpointRefusedError,
     ExitCode,
@@ -112,6 +114,37 @@ def test_bug(refire: Callable[..., Ended], fake_engine: FakeEngine, state: Path)
     assert "test_boundary.py" in text
     assert password not in text
     assert "ann@example.org" not in text
+
+
+def test_what_a_bug_file_leaves_out(state: Path) -> None:
+    """Words of errors that quote data or what others said, however deep they are; places and types stay."""
+
+    def raise_all() -> None:
+        try:
+            try:
+                raise ClientError({"Error": {"Code": "X", "Message": "PLANTED token"}}, "Scan")  # noqa: TRY301 - an inner one is what is tested
+            except ClientError as error:
+                raise KeyError("ann@PLANTED.example") from error
+        except KeyError:
+            errors = [ValueError("PLANTED"), TypeError("told"), UsageError("told too")]
+            raise ExceptionGroup("PLANTED", errors)  # noqa: B904 - the link is what is tested
+
+    with pytest.raises(ExceptionGroup) as caught:
+        raise_all()
+    text = write_report(caught.value).read_text()
+    # Lines of the program's source, which are indented, hold no data but that of this test.
+    assert not [line for line in text.splitlines() if "PLANTED" in line and not line.startswith("    ")]
+    for name in (
+        "ClientError",
+        "KeyError",
+        "ExceptionGroup",
+        "ValueError",
+        "TypeError: told",
+        "UsageError: told too",
+    ):
+        assert name in text
+    assert text.index("ClientError:") < text.index("KeyError:") < text.index("ExceptionGroup:")
+    assert "in raise_all" in text
 
 
 def test_bug_without_a_state_folder(

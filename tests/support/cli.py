@@ -16,8 +16,8 @@ import refire_async
 from tests.support.backends import REGION
 from tests.support.processes import spawn, stop
 
-SECRETS = ("planted-secret-access-key/0aF+", "planted-session-token//9zQ=")
-"""Given to every child as credentials. They must never show up in anything that it writes."""
+SECRETS = ("planted-secret-access-key/0aF+", "planted-session-token//9zQ=", "planted-proxy-password.7")
+"""Given to every child, as credentials and, by some tests, for a proxy. They must never show up in what it writes."""
 
 PROGRAM = [sys.executable, "-m", "refire_async"]
 

@@ -28,6 +28,8 @@ class Call:
     number: int
     body: dict[str, Any]
     access_key: str = ""
+    proxy_user: str = ""
+    """The Proxy-Authorization header."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +75,13 @@ class Proxy:
         """The operations that were asked for so far."""
         return {call.operation for call in self.calls}
 
-    def note(self, operation: str, body: bytes, access_key: str = "") -> Call:
+    def note(self, operation: str, body: bytes, access_key: str = "", proxy_user: str = "") -> Call:
         """Count and keep a request."""
         with self._lock:
             self._counts[operation] += 1
-            call = Call(operation, self._counts[operation], json.loads(body) if body else {}, access_key)
+            call = Call(
+                operation, self._counts[operation], json.loads(body) if body else {}, access_key, proxy_user
+            )
             self.calls.append(call)
             return call
 
@@ -139,7 +143,8 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
         operation = (self.headers.get("x-amz-target") or "").rpartition(".")[2]
         signed = self.headers.get("authorization") or ""
-        call = self.proxy.note(operation, body, signed.partition("Credential=")[2].partition("/")[0])
+        access_key = signed.partition("Credential=")[2].partition("/")[0]
+        call = self.proxy.note(operation, body, access_key, self.headers.get("proxy-authorization") or "")
         reply = self.proxy.instead(call)
         if reply is None:
             self._backend.request("POST", self.path, body, dict(self.headers.items()))

@@ -56,10 +56,21 @@ def test_malformed(text: str) -> None:
     assert "https://HOST" in caught.value.action
 
 
-def test_password_is_not_shown() -> None:
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://user:PLANTED@host",
+        "ftp://user:PLANTED@host",
+        "http://user:PLANTED@host:99999",
+        "http://user:PLANTED@",
+        "http://user:PLANTED@host/path",
+        "user:PLANTED@host",
+    ],
+)
+def test_password_is_not_shown(url: str) -> None:
     """Somebody will try."""
     with pytest.raises(UsageError) as caught:
-        parse_endpoint("https://user:PLANTED@host")
+        parse_endpoint(url)
     assert "PLANTED" not in str(caught.value)
 
 
