@@ -1,6 +1,7 @@
 """A run from its first look at the table to its summary: preflight, plan, parts, result."""
 
 import contextlib
+import math
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -43,6 +44,7 @@ from refire_async.preflight.marker import check_marker
 from refire_async.selecting import select
 from refire_async.settings import Budget, Connection, ResumeSettings, RunSettings, Tuning
 from refire_async.sources.key_list import list_path, open_list
+from refire_async.verify.sitting import Ask, fly_canary, proved
 from refire_async.watch.announce import Announcer
 from refire_async.watch.autoscaling import largest_writes
 from refire_async.watch.beside import beside
@@ -73,13 +75,17 @@ class _Sitting:
     max_items: int | None
     dry: bool
     resumed: bool = False
+    verify: bool = False
+    per_segment: int | None = None
     checkpoint: str = ""
     keys: str = ""
     lock: int = -1
 
 
-async def run(settings: RunSettings, *, emit: Emit, stop: StopRequest) -> Result:
+async def run(settings: RunSettings, *, emit: Emit, stop: StopRequest, ask: Ask | None = None) -> Result:
     """Re-fire what `settings` select, from the start (or from a checkpoint of the same run).
+
+    `ask` is asked whether to go on after a canary; without it such a run stops there, unless it need not ask.
 
     Raises:
         RefireError: the run could not begin. Once it has begun, every end is a Result.
@@ -97,6 +103,7 @@ async def run(settings: RunSettings, *, emit: Emit, stop: StopRequest) -> Result
             settings.tuning,
             settings.max_items,
             dry=settings.dry_run,
+            verify=settings.verify,
         )
         world = Gathering(session.services, emit, stop, settings.ignore)
         listed = spec.selection.listed
@@ -114,7 +121,7 @@ async def run(settings: RunSettings, *, emit: Emit, stop: StopRequest) -> Result
                 with _opened(path) as (store, saved):
                     spec = await recognise(spec, table, world) if listed else spec
                     sitting = replace(sitting, spec=adopt(path, saved, settings, spec), resumed=True)
-                    return await _sit(session, sitting, store, emit=emit, stop=stop)
+                    return await _work(session, sitting, store, emit=emit, stop=stop)
             if listed:
                 spec = await gather(spec, table, list_path(path), world)
                 sitting = replace(sitting, spec=spec)
@@ -122,7 +129,16 @@ async def run(settings: RunSettings, *, emit: Emit, stop: StopRequest) -> Result
             if points.reached is not None:
                 points.reached("checkpoint-made")
             with contextlib.closing(store):
-                result = await _sit(session, sitting, store, emit=emit, stop=stop)
+                result = await _work(
+                    session,
+                    sitting,
+                    store,
+                    emit=emit,
+                    stop=stop,
+                    canary=settings.canary,
+                    sure=settings.sure,
+                    ask=ask,
+                )
             if result.exit_code is ExitCode.REFUSED and not result.summary.retries:
                 # No write is in doubt and there is nothing to go on with: the file's name is free again.
                 await to_thread.run_sync(catalog.discard, path)
@@ -171,11 +187,12 @@ async def resume(settings: ResumeSettings, *, emit: Emit, stop: StopRequest) -> 
                 settings.max_items,
                 dry=False,
                 resumed=True,
+                verify=settings.verify,
                 checkpoint=str(path),
                 keys=str(list_path(path)),
                 lock=lock,
             )
-            return await _sit(session, sitting, store, emit=emit, stop=stop)
+            return await _work(session, sitting, store, emit=emit, stop=stop)
 
 
 async def _look(session: Session, sitting: _Sitting, *, emit: Emit, stop: StopRequest) -> Result:
@@ -229,6 +246,37 @@ def new_run_id() -> str:
 def _opened(path: Path) -> Iterator[tuple[Store, SavedRun]]:
     with contextlib.closing(Store.open(path)) as store:
         yield store, store.load()
+
+
+async def _work(
+    session: Session,
+    sitting: _Sitting,
+    store: Store,
+    *,
+    emit: Emit,
+    stop: StopRequest,
+    canary: int | None = None,
+    sure: bool = False,
+    ask: Ask | None = None,
+) -> Result:
+    """A sitting with what the user wants around it: a canary before, a proof beside."""
+    path, table = Path(sitting.checkpoint), sitting.table
+    if canary is not None and canary < (sitting.max_items or math.inf):
+        few = replace(sitting, max_items=canary, per_segment=-(-canary // sitting.spec.total_segments))
+
+        async def fly(emit: Emit, stop: StopRequest) -> Result:
+            return await _sit(session, few, store, emit=emit, stop=stop)
+
+        ended = await fly_canary(fly, path, session, table, sure=sure, ask=ask, emit=emit, stop=stop)
+        if ended is not None:
+            return ended
+        more = None if sitting.max_items is None else sitting.max_items - canary
+        sitting = replace(sitting, max_items=more, resumed=True)
+
+    async def sit() -> Result:
+        return await _sit(session, sitting, store, emit=emit, stop=stop)
+
+    return await (proved(sit, path, session, table, emit=emit, stop=stop) if sitting.verify else sit())
 
 
 async def _sit(session: Session, sitting: _Sitting, store: Store, *, emit: Emit, stop: StopRequest) -> Result:
@@ -365,6 +413,7 @@ def _parts(sitting: _Sitting, saved: SavedRun, target: Target) -> list[PartSpec]
             readers=choose_readers(most / processes),
             share=1.0 / processes,
             max_items=sitting.max_items,
+            per_segment=sitting.per_segment,
             dry=sitting.dry,
         )
         for index in range(processes)

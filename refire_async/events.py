@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from refire_async.model.canary import Canary
 from refire_async.model.capacity import Consumed
 from refire_async.model.counts import Counts
 from refire_async.model.finding import Finding
@@ -206,6 +207,20 @@ class RunEnded:
     summary: Summary
 
 
+@dataclass(frozen=True, slots=True)
+class VerifyStarted:
+    """The run is over as far as it goes, and what its stream has shown meanwhile is judged now."""
+
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CanaryFlown:
+    """The first items of the run are touched, and this is what their events did."""
+
+    canary: Canary
+
+
 Event: TypeAlias = (
     KeysRead
     | RunStarted
@@ -228,6 +243,8 @@ Event: TypeAlias = (
     | ProcessReplaced
     | Stopping
     | RunEnded
+    | VerifyStarted
+    | CanaryFlown
 )
 
 Emit: TypeAlias = Callable[[Event], None]

@@ -120,6 +120,8 @@ class RunSettings:
     ignore: frozenset[str] = frozenset()
     stream_arn: str | None = None
     verify: bool = False
+    canary: int | None = None
+    sure: bool = False
 
 
 @dataclass(frozen=True, slots=True)

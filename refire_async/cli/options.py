@@ -326,6 +326,17 @@ stream_arn = option(
     "The stream that consumers read; a table with another one is refused.",
 )
 
+verify = flag(
+    "Proof", "--verify", "Read the stream beside the run, and prove in the end that each item fired once."
+)
+
+canary = option(
+    "Proof",
+    "--canary",
+    Whole("N", "--canary 100", 1, 100_000),
+    "Touch N items all over the table first, prove their events, look at the consumers; then ask.",
+)
+
 yes = flag("Safety", "--yes", "Do not ask, go ahead.")
 
 json_output = flag("Output", "--json", "Print the result as JSON: the last line of standard output.")

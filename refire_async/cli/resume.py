@@ -47,6 +47,7 @@ def saved_run(function: Callable[..., Any]) -> Callable[..., Any]:
 @options.workers
 @options.max_items
 @options.give_up_after
+@options.verify
 @options.ignore
 @options.yes
 @options.output
@@ -66,6 +67,7 @@ def command(**given: Any) -> int:
         tuning=options.make_tuning(given),
         max_items=given["max_items"],
         ignore=options.make_ignore(given),
+        verify=given["verify"],
     )
     return session.execute(settings, output, Hints(settings, given["checkpoint"]))
 

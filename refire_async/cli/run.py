@@ -44,6 +44,8 @@ from refire_async.settings import RunSettings
 )
 @options.flag("Safety", "--dry-run", "Read only: say what would be touched and what it would cost.")
 @options.stream_arn
+@options.canary
+@options.verify
 @options.ignore
 @options.yes
 @options.output
@@ -66,6 +68,9 @@ def make_settings(ctx: click.Context, given: dict[str, Any]) -> RunSettings:
     """The settings of a new run. Raises UsageError."""
     if given["table"] is None:
         raise UsageError("no table given", "name it with --table NAME, or in REFIRE_TABLE or DynamoTable")
+    for name in ("verify", "canary"):
+        if given["dry_run"] and given.get(name):
+            raise UsageError(f"--dry-run and --{name} do not go together", "a dry run fires nothing to prove")
     return RunSettings(
         table=given["table"],
         connection=options.make_connection(given),
@@ -78,6 +83,9 @@ def make_settings(ctx: click.Context, given: dict[str, Any]) -> RunSettings:
         max_items=given["max_items"],
         checkpoint=given["checkpoint"],
         run_id=given["run_id"],
+        verify=given["verify"],
+        canary=given["canary"],
+        sure=given["yes"],
         dry_run=given["dry_run"],
         ignore=options.make_ignore(given),
         stream_arn=given["stream_arn"],

@@ -18,15 +18,18 @@ import orjson
 from rich.console import Console
 
 from refire_async import engine
+from refire_async.cli.asking import Display, ask, can_ask
 from refire_async.cli.boundary import print_result, say_error
 from refire_async.cli.hints import Hints
 from refire_async.cli.options import Output
 from refire_async.errors import ExitCode, StoppedError
 from refire_async.events import Emit, fan_out
 from refire_async.loop import run_loop
+from refire_async.model.proof import Proof
 from refire_async.model.run import Result, RunSpec
 from refire_async.report.logs import EventLog, LibraryLog, Logger, make_logger
 from refire_async.report.progress import is_live, log_lines, show_live
+from refire_async.report.proof import describe_proof
 from refire_async.report.stats import RunStats
 from refire_async.report.summary import describe
 from refire_async.settings import ResumeSettings, RunSettings
@@ -44,7 +47,7 @@ class Sitting(Protocol):
 
 def execute(settings: RunSettings | ResumeSettings, output: Output, hints: Hints) -> int:
     """Run the engine once, print its result and give the exit code. Raises RefireError."""
-    result, spec = run_loop(partial(_drive, _sitting(settings), output, hints))
+    result, spec = run_loop(partial(_drive, settings, output, hints))
     summary = result.summary
     if result.exit_code in (ExitCode.REFUSED, ExitCode.USAGE) and summary.counts.touched == 0:
         # Bad input or a refusal that showed itself late: nothing was written, so there is nothing to sum up.
@@ -52,7 +55,11 @@ def execute(settings: RunSettings | ResumeSettings, output: Output, hints: Hints
         return result.exit_code
     resume_with = hints.resume(summary.run_id)
     if output.json:
+        if result.proof is not None:
+            print_result(proof_line(result.proof))
         print_result(json_line(result))
+        if result.unproven is not None:
+            say_error(_unproven(result))
         if result.reason is not None:
             say_error(
                 result.reason
@@ -65,13 +72,28 @@ def execute(settings: RunSettings | ResumeSettings, output: Output, hints: Hints
             hints.rerun_failed(spec, failed) if failed is not None and spec is not None else None
         )
         print_result(describe(result, resume_with=resume_with, rerun_failed_with=rerun_failed_with))
+        if result.unproven is not None:
+            print_result(f"\n{_unproven(result)}")
+        if result.proof is not None:
+            missing = result.proof.missing_keys_file
+            again = None if missing is None or spec is None else hints.rerun_failed(spec, missing)
+            print_result("\n" + describe_proof(result.proof, rerun_with=again))
     return result.exit_code
 
 
-def _sitting(settings: RunSettings | ResumeSettings) -> Sitting:
+def _unproven(result: Result) -> str:
+    return f"not verified: {result.unproven}; try again with: refire verify {result.summary.run_id}"
+
+
+def _sitting(settings: RunSettings | ResumeSettings, display: Display) -> Sitting:
     if isinstance(settings, ResumeSettings):
         return partial(engine.resume, settings)
-    return partial(engine.run, settings)
+    return partial(engine.run, settings, ask=partial(ask, display) if can_ask() else None)
+
+
+def proof_line(proof: Proof) -> str:
+    """A proof as one line of JSON."""
+    return orjson.dumps(proof.to_json()).decode()
 
 
 def json_line(result: Result) -> str:
@@ -79,7 +101,9 @@ def json_line(result: Result) -> str:
     return orjson.dumps(result.summary.to_json()).decode()
 
 
-async def _drive(sitting: Sitting, output: Output, hints: Hints) -> tuple[Result, RunSpec | None]:
+async def _drive(
+    settings: RunSettings | ResumeSettings, output: Output, hints: Hints
+) -> tuple[Result, RunSpec | None]:
     """Run the engine with signals, logs and progress around it. The spec is that of the run, if it began.
 
     The first SIGINT or SIGTERM asks the engine to stop in good order, the second cancels it. Raises StoppedError
@@ -92,7 +116,7 @@ async def _drive(sitting: Sitting, output: Output, hints: Hints) -> tuple[Result
         async with anyio.create_task_group() as tasks:
             await tasks.start(signals.receive, watch)
             with signals.scope:
-                result = await sitting(emit=watch.emit, stop=stop)
+                result = await _sitting(settings, watch.display)(emit=watch.emit, stop=stop)
             tasks.cancel_scope.cancel()
         started = watch.stats.started
     if result is not None:
@@ -112,6 +136,7 @@ class Watch:
     emit: Emit
     stats: RunStats
     logger: Logger
+    display: Display
 
 
 @asynccontextmanager
@@ -124,11 +149,12 @@ async def watching(output: Output) -> AsyncIterator[Watch]:
     stats = RunStats(anyio.current_time())
     with _library_log(logger):
         async with anyio.create_task_group() as tasks:
+            display = Display(tasks)
             if output.progress and is_live(console):
-                tasks.start_soon(show_live, stats, console, anyio.current_time)
+                display.start(partial(show_live, stats, console, anyio.current_time))
             elif output.progress:
-                tasks.start_soon(log_lines, stats, log.progress, anyio.current_time)
-            yield Watch(fan_out(stats.handle, log.handle), stats, logger)
+                display.start(partial(log_lines, stats, log.progress, anyio.current_time))
+            yield Watch(fan_out(stats.handle, log.handle), stats, logger, display)
             tasks.cancel_scope.cancel()
         log.flush()
 

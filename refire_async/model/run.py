@@ -7,6 +7,7 @@ from refire_async.errors import ExitCode
 from refire_async.model.counts import Counts
 from refire_async.model.keys import KeySchema
 from refire_async.model.marker import Marker
+from refire_async.model.proof import Proof
 from refire_async.model.selection import Selection
 
 RunStatus: TypeAlias = Literal["running", "complete", "stopped", "failed", "dry-run"]
@@ -89,9 +90,14 @@ class DryRun:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How a sitting ended. `reason` is one line for people where it ended before its end."""
+    """How a sitting ended. `reason` is one line for people where it ended before its end.
+
+    Where a proof was asked for there is `proof`, or `unproven`, one line that says why not.
+    """
 
     summary: Summary
     exit_code: ExitCode
     reason: str | None = None
     dry_run: DryRun | None = None
+    proof: Proof | None = None
+    unproven: str | None = None

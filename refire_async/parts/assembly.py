@@ -114,6 +114,7 @@ def make_context(
         stop=stop,
         readers=part.readers,
         page_items=choose_page_items(part.readers),
+        per_segment=part.per_segment,
         item_bytes=table.size_bytes / table.item_count if table.item_count else float(WCU_BYTES),
     )
 

@@ -41,6 +41,7 @@ class PartSpec:
     readers: int
     share: float = 1.0
     max_items: int | None = None
+    per_segment: int | None = None
     dry: bool = False
 
     @property

@@ -47,6 +47,8 @@ class Context:
     item_bytes: float
     readers: int = 32
     page_items: int = 500
+    per_segment: int | None = None
+    """So many items at most of each segment: a canary's. Its rest is left for a later sitting."""
     draw: random.Random = field(default_factory=random.Random)
     _lookup_rcu: float = ITEM_RCU
     """What one consistent look-up has cost lately."""

@@ -53,6 +53,9 @@ class Readers:
             if points.reached is not None:
                 points.reached("segment-read")
             ledger = self._context.journal.ledger
+            if not ledger.segment(segment).finished:
+                self.limited = True  # a canary has what it wants of it
+                continue
             total = self._context.source.total_segments
             self._context.emit(SegmentFinished(segment, ledger.finished_segments, total))
 
@@ -110,7 +113,7 @@ class Readers:
         return seen is not None and seen.get(marker.attribute) in (before, marker.next(before))
 
     async def _read_segment(self, segment: int, slots: anyio.Semaphore) -> bool:
-        """Read a segment to its end. Returns False if the user's limit came first."""
+        """Read a segment to its end, or what a canary wants of it. Returns False if the user's limit came first."""
         context = self._context
         ledger = context.journal.ledger
         while not (state := ledger.segment(segment)).finished:
@@ -132,6 +135,8 @@ class Readers:
             if points.reached is not None:
                 points.reached("page-in-ledger")
             self._hand_over(page, slots)
+            if context.per_segment is not None:
+                break
         return True
 
     def _hand_over(self, page: OpenPage, slots: anyio.Semaphore) -> None:
@@ -144,6 +149,8 @@ class Readers:
     def _page_limit(self) -> int:
         thinned = self._context.spec.selection.thinned
         largest = FILTERED_PAGE_ITEMS if thinned else self._context.page_items
+        if self._context.per_segment is not None and not thinned:
+            largest = min(largest, self._context.per_segment)
         item_rcu = self._item_bytes / RCU_BYTES / 2
         return self._context.read_budget.page_limit(item_rcu, largest)
 

@@ -19,6 +19,7 @@ from refire_async.events import (
     AdviceBack,
     AdviceMissing,
     BudgetChanged,
+    CanaryFlown,
     Event,
     ItemFailed,
     KeysRead,
@@ -35,6 +36,7 @@ from refire_async.events import (
     SegmentFinished,
     Stopping,
     Throttled,
+    VerifyStarted,
     Waiting,
 )
 from refire_async.report.stats import Snapshot
@@ -147,6 +149,8 @@ class EventLog:
             ProcessReplaced: self._process_replaced,
             Stopping: self._stopping,
             RunEnded: self._run_ended,
+            VerifyStarted: self._verify_started,
+            CanaryFlown: self._canary_flown,
         }
         if logger.is_enabled_for(logging.DEBUG):
             self._handlers |= {PageRead: self._page_read, SegmentFinished: self._segment_finished}
@@ -285,6 +289,26 @@ class EventLog:
     def _process_replaced(self, event: ProcessReplaced) -> None:
         self._logger.warning(
             "process.replaced", index=event.index, hint="its segments go on in a new process"
+        )
+
+    def _verify_started(self, event: VerifyStarted) -> None:
+        self._logger.info("verify.started", run_id=event.run_id)
+
+    def _canary_flown(self, event: CanaryFlown) -> None:
+        canary = event.canary
+        tally = canary.proof.tally if canary.proof is not None else None
+        self._logger.log(
+            logging.INFO if canary.clean else logging.WARNING,
+            "canary.flown",
+            items=canary.items,
+            clean=canary.clean,
+            once=tally.once if tally else None,
+            missing=tally.missing if tally else None,
+            doubled=tally.doubled if tally else None,
+            unproven=canary.unproven,
+            failing=canary.consumers.failing,
+            behind=canary.consumers.behind,
+            unknown=canary.consumers.unknown,
         )
 
     def _stopping(self, event: Stopping) -> None:

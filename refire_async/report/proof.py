@@ -6,6 +6,7 @@ from rich.console import RenderableType
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
+from refire_async.model.canary import Canary
 from refire_async.model.proof import Proof
 from refire_async.report.text import count, duration, percent
 
@@ -55,6 +56,29 @@ def describe_proof(proof: Proof, *, rerun_with: str | None) -> str:
         lines += ["", f"The keys of missing items: {proof.missing_keys_file}"]
         if rerun_with is not None:
             lines.append(f"Fire them again: {rerun_with}")
+    return "\n".join(lines)
+
+
+def describe_canary(canary: Canary) -> str:
+    """What people read before they decide whether to go on."""
+    lines = [f"Canary: {count(canary.items)} items touched, {'clean' if canary.clean else 'NOT clean'}"]
+    if canary.proof is not None:
+        tally = canary.proof.tally
+        lines.append(
+            f"  events    {count(tally.once + tally.by_others)} of {count(tally.expected)} fired"
+            f", {count(tally.missing)} missing, {count(tally.doubled)} doubled"
+        )
+    else:
+        lines.append(f"  events    not verified: {canary.unproven}")
+    for one in canary.consumers.known:
+        age = "no age yet" if one.age_s is None else f"iterator age {duration(one.age_s)}"
+        behind = ", behind" if one.function in canary.consumers.behind else ""
+        lines.append(
+            f"  consumer  {one.function}: {count(one.invocations)} invocations"
+            f", {count(one.errors)} errors, {age}{behind}"
+        )
+    if canary.consumers.unknown is not None:
+        lines.append(f"  consumers not known: {canary.consumers.unknown}")
     return "\n".join(lines)
 
 

@@ -13,6 +13,7 @@ from refire_async.events import (
     AdviceMissing,
     BatchWritten,
     BudgetChanged,
+    CanaryFlown,
     Event,
     ItemFailed,
     KeysRead,
@@ -30,6 +31,7 @@ from refire_async.events import (
     SegmentFinished,
     Stopping,
     Throttled,
+    VerifyStarted,
     Waiting,
 )
 from refire_async.model.counts import Counts
@@ -132,6 +134,8 @@ class RunStats:
             ProcessReplaced: self._ignore,
             Stopping: self._is_stopping,
             RunEnded: self._run_ended,
+            VerifyStarted: self._ignore,
+            CanaryFlown: self._ignore,
         }
 
     def handle(self, event: Event) -> None:
@@ -226,6 +230,7 @@ class RunStats:
         self._start = event
         self._budget = (event.max_wcu, event.max_rcu, event.bound_by)
         self._before = event.settled_before.settled
+        self._written, self._settled = 0, Counts()
         # What earlier sittings have done must not look like the speed of this one.
         self._items_rate, self._trend = RateWindow(RATE_SPAN_S), RateWindow(TREND_SPAN_S)
         self._segments = (0, event.spec.total_segments)

@@ -1,5 +1,6 @@
 """`refire verify`: what the stream shows of a run, on every backend, and what was planted is found."""
 
+import itertools
 import json
 import sqlite3
 import stat
@@ -8,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from refire_async.checkpoint.settled import pack
+from tests.support.backends import on_one_backend
 from tests.support.cli import Cli, Result
-from tests.support.rows import composite_rows
+from tests.support.judge import Snapshot
+from tests.support.rows import composite_rows, hash_rows
 from tests.support.tables import Table
 
 MakeTable = Callable[..., Table]
@@ -68,5 +71,100 @@ def test_a_run_is_proved_and_what_was_planted_is_found(cli: Cli, make_table: Mak
     assert keys == [table.key(item) for item in invented]
 
     table.fill(table.key(item) for item in invented)
-    again = cli.refire(table.name, "--keys-file", str(listed), "--run-id", "again")
+    again = cli.refire(table.name, "--keys-file", str(listed), "--run-id", "again", "--verify")
     assert (again.code, again.json["touched"]) == (0, 20), again.stderr
+    assert json.loads(again.stdout.splitlines()[0])["once"] == 20
+
+
+def test_a_run_that_is_followed_is_proved_at_its_end(cli: Cli, make_table: MakeTable) -> None:
+    """`--verify`: the proof is the line before the summary."""
+    table = make_table(("pk", "S"))
+    table.fill(hash_rows(600))
+
+    result = cli.refire(table.name, "--run-id", "r", "--verify", "--max-items", "200")
+    assert result.code == 3, result.stderr
+    assert json.loads(result.stdout.splitlines()[-2])["once"] == 200
+
+    # A table that is read from its start again by the next sitting's proof: both sittings are in it.
+    result = cli.resume("r", "--verify")
+    proof, summary = map(json.loads, result.stdout.splitlines())
+    assert (result.code, summary["status"], summary["touched"]) == (0, "complete", 600)
+    assert (proof["expected"], proof["once"], proof["missing_keys_file"]) == (600, 600, None)
+
+
+@on_one_backend
+def test_another_run_at_the_same_time_is_not_taken_for_a_touch_too_many(
+    cli: Cli, make_table: MakeTable
+) -> None:
+    """Its checkpoint says what it did. Without it the second touch of each item is one too many."""
+    table = make_table(("pk", "S"))
+    table.fill(hash_rows(300))
+    for run in ("first", "second"):
+        assert cli.refire(table.name, "--run-id", run).code == 0
+    for run in ("first", "second"):
+        assert counts(cli.verify(run)) == {"expected": 300, "once": 300}
+    (cli.state / "refire" / "runs" / "second.refire").rename(cli.home / "elsewhere")
+    assert counts(cli.verify("first")) == {"expected": 300, "doubled": 300}
+
+
+@on_one_backend
+def test_text_says_what_was_found_and_what_to_do(cli: Cli, make_table: MakeTable) -> None:
+    """A stamp run whose stamp somebody removed and which has a claim too many."""
+    table = make_table(("pk", "S"))
+    rows = hash_rows(30)
+    table.fill(rows)
+    assert cli.refire(table.name, "--run-id", "r", "--marker", "stamp").code == 0
+    plant_claims(str(cli.state / "refire" / "runs" / "r.refire"), hash_rows(1, "nobody"))
+    result = cli.run("verify", "r")
+    assert result.code == 5
+    assert "not proved from the stream" in result.stdout
+    assert "missing 1" in " ".join(result.stdout.split())
+    assert f"refire run --table {table.name} --keys-file" in result.stdout
+    assert "--marker stamp" in result.stdout
+    assert "one of the two reader places" in result.stderr
+
+
+@on_one_backend
+def test_a_canary_is_spread_over_the_table_and_the_run_goes_on_from_there(
+    cli: Cli, make_table: MakeTable
+) -> None:
+    """Without anybody to ask it stops with 3 and can be resumed; with --yes it goes on. Nothing fires twice."""
+    table = make_table(("pk", "S"))
+    table.fill(hash_rows(800))
+    before = Snapshot.of(table)
+
+    flown = cli.refire(table.name, "--run-id", "r", "--canary", "40", "--segments", "8")
+    assert (flown.code, flown.json["touched"], flown.json["status"]) == (3, 40, "stopped"), flown.stderr
+    assert "nobody said to go on" in flown.stderr
+    assert "canary.flown" in flown.stderr
+    first = [item for item in table.items().values() if "revision" in item]
+    assert len(first) == 40
+    # Five of each eighth of the hash range: in the order of a scan no long stretch is without one.
+    order = [json.dumps(item["pk"]) for item in table.items().values()]
+    places = sorted(order.index(json.dumps(item["pk"])) for item in first)
+    assert max(b - a for a, b in itertools.pairwise([0, *places, 800])) < 200
+
+    assert cli.resume("r").code == 0
+    before.assert_fired()
+
+    again = make_table(("pk", "S"))
+    again.fill(hash_rows(800))
+    before = Snapshot.of(again)
+    result = cli.refire(again.name, "--canary", "40", "--segments", "8", "--yes", "--verify")
+    assert (result.code, result.json["touched"]) == (0, 800), result.stderr
+    assert json.loads(result.stdout.splitlines()[-2])["once"] == 800
+    before.assert_fired()
+
+
+@on_one_backend
+def test_a_canary_that_is_not_clean_never_goes_on(cli: Cli, make_table: MakeTable) -> None:
+    """--yes or not: with 5, resumable. Here without a stream, so that nothing can be proved."""
+    table = make_table(("pk", "S"), stream=False)
+    table.fill(hash_rows(100))
+    ignored = ("--ignore", "stream-disabled", "--yes")
+    result = cli.refire(table.name, "--canary", "10", *ignored)
+    assert (result.code, result.json["touched"]) == (3, 10), result.stderr
+    assert "the canary is not clean" in result.stderr
+    whole = cli.refire(table.name, "--verify", *ignored)
+    assert (whole.code, whole.json["touched"]) == (5, 100), whole.stderr
+    assert "not verified: table" in whole.stderr
