@@ -88,7 +88,9 @@ def _unproven(result: Result) -> str:
 def _sitting(settings: RunSettings | ResumeSettings, display: Display) -> Sitting:
     if isinstance(settings, ResumeSettings):
         return partial(engine.resume, settings)
-    return partial(engine.run, settings, ask=partial(ask, display) if can_ask() else None)
+    if settings.canary is not None and can_ask():
+        return partial(engine.run, settings, ask=partial(ask, display))
+    return partial(engine.run, settings)
 
 
 def proof_line(proof: Proof) -> str:

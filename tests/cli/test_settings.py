@@ -56,6 +56,7 @@ EVERYTHING = RunSettings(
     max_items=10,
     run_id="fix-1",
     dry_run=True,
+    sure=True,
     ignore=frozenset(("stream-disabled", "table-status")),
 )
 
@@ -182,3 +183,15 @@ def test_resume(refire: Callable[..., Ended], fake_engine: FakeEngine, tmp_path:
             ignore=frozenset(("stream-disabled",)),
         )
     ]
+
+
+def test_canary_and_proof(refire: Callable[..., Ended], fake_engine: FakeEngine) -> None:
+    """They reach the engine, for a new run and for one that goes on; a dry run has nothing to prove."""
+    assert refire("run", "--table", "t", "--canary", "100", "--verify").code == 0
+    (settings,) = fake_engine.seen
+    assert isinstance(settings, RunSettings)
+    assert (settings.canary, settings.verify, settings.sure) == (100, True, False)
+    for option in ("--verify", "--canary=5"):
+        ended = refire("run", "--table", "t", "--dry-run", option)
+        assert ended.code == 2
+        assert "do not go together" in ended.err
