@@ -79,17 +79,17 @@ class Run:
     @property
     def budget_wcu(self) -> float:
         """Write units per second of the table that the run allowed itself, as its log says at the start."""
-        entry = self._begun()
+        entry = self._logged("run.started")
         if entry is None:
             raise BenchmarkError("the run's log does not say how it started")
         return float(entry["max_wcu"])
 
-    def _begun(self) -> dict[str, Any] | None:
-        """What the log says of the start of the work; None if it has not begun."""
+    def _logged(self, event: str) -> dict[str, Any] | None:
+        """What the log says of an event; None if it has not come yet."""
         for line in self.errors.read_text().splitlines():
             if line.startswith("{") and line.endswith("}"):
                 entry: dict[str, Any] = orjson.loads(line)
-                if entry["event"] == "run.started":
+                if entry["event"] == event:
                     return entry
         return None
 
@@ -111,9 +111,11 @@ class Run:
         began_s: float | None = None
         for elapsed_s in self._watch(_EVERY_S):
             if began_s is None:
-                began_s = elapsed_s if self._begun() is not None else None
+                began_s = elapsed_s if self._logged("run.started") is not None else None
             elif elapsed_s - began_s >= seconds:
-                self.child.process.send_signal(signal.SIGTERM)
+                # After its end a program does not heed signals any more and would die of this one.
+                if self._logged("run.ended") is None:
+                    self.child.process.send_signal(signal.SIGTERM)
                 return
 
     def finish(self, codes: Iterable[int]) -> None:

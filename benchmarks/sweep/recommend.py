@@ -8,13 +8,14 @@ from dataclasses import asdict, dataclass
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One run: its settings, the items' size in bytes, the backend's latency in ms, and items per second."""
+    """One run: its settings, the items' size in bytes, the backend's latency in ms, items per second, and in all."""
 
     segments: int
     workers: int
     item_bytes: int
     latency_ms: int
     items_per_s: float
+    touched: int = 0
 
     @property
     def place(self) -> tuple[int, int]:

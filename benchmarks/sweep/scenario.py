@@ -54,7 +54,7 @@ def run(bench: Bench, parameters: Parameters) -> Metrics:
                 with refire.start(*options) as run:
                     run.stop_after(parameters.most_s)
                     run.finish((0, 3))
-                cells.append(Cell(segments, workers, size, latency, float(run.summary["items_per_second"])))
+                cells.append(_cell(segments, workers, size, latency, summary=run.summary))
     return _metrics(cells, parameters)
 
 
@@ -62,6 +62,11 @@ def items_in(parameters: Parameters, item_bytes: int) -> int:
     """Items of this size that the capacity can touch in `ideal_s`, by 1 KB of the item and its marker each."""
     units = math.ceil((item_bytes + MARKER_BYTES) / WCU_BYTES)
     return int(parameters.capacity * parameters.ideal_s / units)
+
+
+def _cell(segments: int, workers: int, item_bytes: int, latency_ms: int, *, summary: dict[str, Any]) -> Cell:
+    speed, touched = float(summary["items_per_second"]), int(summary["touched"])
+    return Cell(segments, workers, item_bytes, latency_ms, speed, touched)
 
 
 def _options(segments: int, workers: int) -> tuple[str, ...]:
@@ -78,7 +83,7 @@ def _on_real(bench: Bench, parameters: Parameters, real: RealTable) -> Metrics:
             bench.steps.step(f"{segments} segments, {workers} workers")
             options = (*_options(segments, workers), "--max-items", str(real.max_items))
             done = refire.run(*options, codes=(0, 3))
-            cells.append(Cell(segments, workers, 0, 0, float(done.summary["items_per_second"])))
+            cells.append(_cell(segments, workers, 0, 0, summary=done.summary))
     return _metrics(cells, parameters)
 
 

@@ -34,8 +34,9 @@ SMALL = {
         "workers=[2,4]",
         "item_bytes=[500]",
         "latencies_ms=[1]",
-        "capacity=10000",
-        "ideal_s=0.05",
+        "capacity=1000",
+        "ideal_s=5",
+        "most_s=0.4",
     ],
 }
 
@@ -197,6 +198,16 @@ def test_several_processes_are_not_let_loose_on_more_than_the_limit(
         assert done.exit_code == 1
         assert "give --max-items 1000" in " ".join(done.output.split())
         assert touched_items(server.url) == 0
+
+
+def test_no_cell_of_a_sweep_takes_longer_than_it_may(tmp_path: Path) -> None:
+    """A run that would need five seconds is stopped after less than half of one, and has its speed all the same."""
+    data = run(tmp_path, "sweep", "segments=[2]", "workers=[4]", *SMALL["sweep"][2:])
+    metrics = data["metrics"]
+    assert isinstance(metrics, dict)
+    (cell,) = metrics["cells"]
+    assert 0 < cell["touched"] < 5_000
+    assert cell["items_per_s"] > 0
 
 
 def touched_items(url: str) -> int:
