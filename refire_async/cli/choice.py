@@ -16,6 +16,7 @@ from refire_async.errors import UsageError
 from refire_async.settings import Choice
 from refire_async.sources.key_ranges import expand_range
 from refire_async.sources.sort_key import sort_key_condition, typed_value
+from refire_async.sources.where import compile_where
 
 _NOT_WITH_A_LIST = (
     "index",
@@ -24,6 +25,7 @@ _NOT_WITH_A_LIST = (
     "key_value_range",
     "key_type",
     "sort_key_condition",
+    "where",
     "filter",
     "names",
     "values",
@@ -36,6 +38,10 @@ def make_choice(ctx: click.Context, given: dict[str, Any]) -> Choice:
     names: Names = parse_names(given["names"], _where(ctx, "names")) if given["names"] else ()
     values: Values = parse_values(given["values"], _where(ctx, "values")) if given["values"] else ()
     check_placeholders(_where(ctx, "filter"), given["filter"], names, values)
+    expression = given["filter"]
+    if given["where"] is not None:
+        where = compile_where(given["where"], _where(ctx, "where"))
+        expression, names, values = where.expression, where.names, where.values
     if given["key_type"] is not None:
         for text in given["key_value"]:
             typed_value(text, given["key_type"])
@@ -51,7 +57,7 @@ def make_choice(ctx: click.Context, given: dict[str, Any]) -> Choice:
         key_value_range=given["key_value_range"],
         key_type=given["key_type"],
         sort_key_condition=given["sort_key_condition"],
-        filter=given["filter"],
+        filter=expression,
         names=names,
         values=values,
         keys_file=given["keys_file"],
@@ -71,6 +77,12 @@ def _check_combination(ctx: click.Context, given: dict[str, Any]) -> None:
                     f"{_where(ctx, given_list)} and {_where(ctx, name)} do not go together",
                     "the list names the items; leave the other one out",
                 )
+    for name in ("filter", "names", "values"):
+        if given["where"] is not None and given[name] is not None:
+            raise UsageError(
+                f"{_where(ctx, 'where')} and {_where(ctx, name)} do not go together",
+                "say all of it in one of them",
+            )
     if given["include_expired"] and given["exclude_expired"]:
         raise UsageError(
             f"{_where(ctx, 'include_expired')} and {_where(ctx, 'exclude_expired')} do not go together",

@@ -152,9 +152,15 @@ selection = _together(
         ),
         option(
             SELECTION,
+            "--where",
+            Word("COND", ANY_TEXT, "a condition", """for example "status = 'OPEN' and total > 100\""""),
+            """Only items like "status = 'OPEN' and total > 100". Items are read (and paid) first.""",
+        ),
+        option(
+            SELECTION,
             "--filter",
             Word("EXPR", ANY_TEXT, "an expression", "for example '#s = :open'"),
-            "Filter expression, such as '#s = :open'. Items are read (and paid) first.",
+            "The same as a filter expression, such as '#s = :open'.",
         ),
         option(
             SELECTION,

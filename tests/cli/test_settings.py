@@ -29,6 +29,20 @@ def test_several_key_values_and_a_sample(
     ]
 
 
+def test_where_is_a_filter(refire: Callable[..., Ended], fake_engine: FakeEngine) -> None:
+    """Compiled before the engine sees it, so that a checkpoint knows it as the expression that it is."""
+    assert refire("run", "--table", "orders", "--where", "status = 'OPEN'").code == 0
+    choice = Choice(filter="#w0 = :w0", names=(("#w0", "status"),), values=((":w0", {"S": "OPEN"}),))
+    assert fake_engine.seen == [RunSettings(table="orders", choice=choice)]
+
+
+def test_lists_from_everywhere(refire: Callable[..., Ended], fake_engine: FakeEngine) -> None:
+    """Standard input, objects and exports in S3 are named as given: only the engine can open them."""
+    for option, name in (("keys_file", "-"), ("keys_file", "s3://bucket/a"), ("export", "s3://bucket/a/b")):
+        assert refire("run", "--table", "orders", f"--{option.replace('_', '-')}", name).code == 0
+        assert fake_engine.seen.pop() == RunSettings(table="orders", choice=Choice(**{option: name}))
+
+
 def test_defaults(refire: Callable[..., Ended], fake_engine: FakeEngine) -> None:
     """A table alone is enough, and every default is the engine's."""
     assert refire("run", "--table", "orders").code == 0
