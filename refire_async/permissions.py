@@ -48,7 +48,7 @@ NEEDS: dict[tuple[str, str], Need] = {
     ),
     ("dynamodb", "Scan"): Need("dynamodb:Scan", "source", "Read", _LOOK),
     ("dynamodb", "Query"): Need("dynamodb:Query", "source", "Read", _LOOK),
-    ("dynamodb", "BatchGetItem"): Need("dynamodb:BatchGetItem", "table", "Read", (*_LOOK, "verify")),
+    ("dynamodb", "BatchGetItem"): Need("dynamodb:BatchGetItem", "table", "Read", _LOOK),
     ("dynamodb", "BatchExecuteStatement"): Need(
         "dynamodb:PartiQLUpdate", "table", "Touch", (*_WORK, "check")
     ),
@@ -120,6 +120,11 @@ class Use:
         """Where the keys of a list come from."""
         return self.keys_file or self.export
 
+    @property
+    def _looks_before(self) -> bool:
+        """Whether the table itself is sampled, whatever the selection."""
+        return bool(set(self.commands) & {"check", "plan"})
+
     def operations(self) -> Iterable[tuple[str, str]]:
         """Every operation that these commands can send in this use."""
         for operation, need in NEEDS.items():
@@ -132,7 +137,8 @@ class Use:
     def _never(self) -> set[tuple[str, str]]:
         """Operations of other selections and of the other writer."""
         never = {("dynamodb", "UpdateItem" if self.writer == "partiql" else "BatchExecuteStatement")}
-        if self._given is not None or self.by_key:
+        samples = self._looks_before and (self._given is not None or self.index is not None)
+        if (self._given is not None or self.by_key) and not samples:
             never.add(("dynamodb", "Scan"))
         if self._given is not None or not self.by_key:
             never.add(("dynamodb", "Query"))
@@ -160,8 +166,7 @@ class Use:
             case "object":
                 return [f"arn:{table.partition}:s3:::{name}" for name in self._objects()]
             case "source" if self.index is not None:
-                # A look beforehand samples the table itself.
-                look = [str(table)] if set(self.commands) & {"check", "plan"} else []
+                look = [str(table)] if self._looks_before else []
                 return [*look, f"{table}/index/{self.index}"]
             case _:
                 return [str(table)]

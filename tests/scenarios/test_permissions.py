@@ -38,11 +38,7 @@ def test_a_run_under_its_policy(proxied_cli: Cli, proxy: Proxy, make_table: Make
     arn = f"arn:aws:dynamodb:eu-west-1:123456789012:table/{table.name}"
     document = policy(Use(parse_arn(arn), commands=("run", "resume"), **given))
 
-    def judge(call: Call) -> Reply | None:
-        action, resource = needed(call, arn)
-        return None if allows(document, action, resource) else Reply.access_denied(action.partition(":")[2])
-
-    proxy.instead = judge
+    proxy.instead = judge(document, arn)
     # Another writer's change makes the run look an item up again.
     proxy.afterwards = lambda call: _interfere(call, table)
 
@@ -61,6 +57,45 @@ def test_a_run_under_its_policy(proxied_cli: Cli, proxy: Proxy, make_table: Make
     reads = {action for action, _ in seen} & {"dynamodb:Scan", "dynamodb:Query"}
     allowed = {action for statement in document["Statement"] for action in statement["Action"]}
     assert reads == allowed & {"dynamodb:Scan", "dynamodb:Query"}
+
+
+def judge(document: dict[str, Any], arn: str) -> Callable[[Call], Reply | None]:
+    """Denies what the policy does not allow."""
+
+    def answer(call: Call) -> Reply | None:
+        action, resource = needed(call, arn)
+        return None if allows(document, action, resource) else Reply.access_denied(action.partition(":")[2])
+
+    return answer
+
+
+@on_one_backend
+@pytest.mark.parametrize("index", [None, "by-day"])
+def test_a_check_and_a_proof_under_their_policies(
+    proxied_cli: Cli, proxy: Proxy, make_table: MakeTable, index: str | None
+) -> None:
+    """Each under its own: a check tries the write, a proof reads the stream and no item."""
+    table = make_table(("pk", "S"), ("sk", "N"), indexes=(Index("by-day", Schema(("day", "S"))),))
+    table.fill({**row, "day": {"S": "d0"}} for row in composite_rows(30))
+    arn = f"arn:aws:dynamodb:eu-west-1:123456789012:table/{table.name}"
+    through = ("--index", index) if index else ()
+
+    proxy.instead = judge(policy(Use(parse_arn(arn), commands=("check",), index=index)), arn)
+    found = proxied_cli.run("check", "--table", table.name, "--json", *through, "--endpoint-url", proxy.url)
+    assert found.code == 0, found.stdout
+    assert not {finding["id"] for finding in found.json["findings"]} & {"permission-missing", "not-sampled"}
+    assert "BatchExecuteStatement" in proxy.operations
+
+    proxy.instead = lambda _call: None
+    assert proxied_cli.refire(table.name, "--run-id", "r").code == 0
+    proxy.calls.clear()
+    document = policy(Use(parse_arn(arn), commands=("verify",)))
+    proxy.instead = judge(document, arn)
+    proof = proxied_cli.run("verify", "r", "--json")
+    assert proof.code == 0, proof.stderr
+    assert proof.json["once"] == 30
+    seen = {needed(call, arn)[0] for call in proxy.calls}
+    assert seen == {action for statement in document["Statement"] for action in statement["Action"]}
 
 
 def _interfere(call: Call, table: Table) -> None:
