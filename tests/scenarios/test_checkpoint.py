@@ -2,6 +2,7 @@
 
 import json
 import stat
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -211,3 +212,33 @@ def test_status_of_a_run_that_was_killed(proxied_cli: Cli, proxy: Proxy, make_ta
 
     assert (while_alive["run_id"], while_alive["status"]) == ("the-run", "running")
     assert (afterwards["run_id"], afterwards["status"]) == ("the-run", "stopped")
+
+
+SMALL_DISK = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+from refire_async.cli import main
+main()
+"""
+
+
+@on_one_backend
+def test_disk_that_is_full_in_the_middle(cli: Cli, make_table: MakeTable) -> None:
+    """No file may grow beyond 200 KB: the run stops in one line with exit code 3; with more room it goes on."""
+    table = make_table(("pk", "S"), ("sk", "N"))
+    table.fill(composite_rows(3000))
+    before = Snapshot.of(table)
+    small = Cli(cli.home, cli.endpoint_url, cli.access_key, program=(sys.executable, "-c", SMALL_DISK))
+
+    stopped = small.refire(table.name, "--run-id", "the-run", "--log-level", "error")
+
+    assert stopped.code == 3, stopped.stderr
+    assert len(stopped.error_lines) == 1, stopped.stderr
+    assert "cannot be saved" in stopped.stderr
+    assert "refire resume" in stopped.stderr
+    touched = sum("revision" in item for item in table.items().values())
+    assert 0 < touched < 3000
+    resumed = cli.resume("the-run")
+    assert resumed.code == 0, resumed.stderr
+    assert_summary(resumed.json, status="complete", scanned=3000, failed=0)
+    before.assert_fired()

@@ -22,6 +22,7 @@ NAMES: dict[str, Names] = {
     "placeholders": ("#k", ":k", "?"),
     "statement": ("x; DROP", "-- comment", "/* revision */"),
     "control characters": ("tab\t", "line\nbreak", "back\\slash"),
+    "as long as can be": ("h" * 255, "é" * 127, "m" * 255),
     "brackets": ("a[0]", "{b}", "$(revision)"),
 }
 
