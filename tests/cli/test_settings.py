@@ -121,6 +121,7 @@ def test_every_option_from_the_environment(
         monkeypatch.setenv("REFIRE_" + option[2:].replace("-", "_").upper(), value)
     monkeypatch.setenv("REFIRE_IGNORE", "stream-disabled,table-status")
     monkeypatch.setenv("REFIRE_DRY_RUN", "1")
+    monkeypatch.setenv("REFIRE_YES", "1")
     monkeypatch.setenv("REFIRE_JSON", "0")
     ended = refire("run")
     assert ended.code == 0, ended.err
@@ -201,11 +202,11 @@ def test_resume(refire: Callable[..., Ended], fake_engine: FakeEngine, tmp_path:
 
 def test_canary_and_proof(refire: Callable[..., Ended], fake_engine: FakeEngine) -> None:
     """They reach the engine, for a new run and for one that goes on; a dry run has nothing to prove."""
-    assert refire("run", "--table", "t", "--canary", "100", "--verify").code == 0
+    assert refire("run", "--table", "orders", "--canary", "100", "--verify").code == 0
     (settings,) = fake_engine.seen
     assert isinstance(settings, RunSettings)
     assert (settings.canary, settings.verify, settings.sure) == (100, True, False)
     for option in ("--verify", "--canary=5"):
-        ended = refire("run", "--table", "t", "--dry-run", option)
+        ended = refire("run", "--table", "orders", "--dry-run", option)
         assert ended.code == 2
         assert "do not go together" in ended.err
