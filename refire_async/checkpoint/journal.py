@@ -72,6 +72,14 @@ class Journal:
         self.ledger.close(page)
         self._add(lambda store: store.close_page(page))
 
+    async def amend(self, page: OpenPage, present: list[Item], *, first: bool) -> None:
+        """Return when the ledger has `present` in place of what it had of these items.
+
+        Only then may they be sent: a resume that compared with an older marker could take the run's own touch, or
+        the application's way back, for an item that nobody has touched.
+        """
+        await self._durable(lambda store: store.amend_page(page, present, first=first))
+
     def shrink(self, page: OpenPage, rest: list[Item]) -> None:
         """The run stops with only `rest` of `page` open."""
         self._add(lambda store: store.shrink_page(page, rest))

@@ -247,6 +247,23 @@ class Store:
         )
         self.move_cursor(page.segment, page.end)
 
+    def amend_page(self, page: OpenPage, present: Sequence[Item], *, first: bool) -> None:
+        """Some of an open page's items were read again, and are to be touched from what they are now.
+
+        `first`: what the ledger had of them is what the run read first.
+        """
+        where = (page.number,)
+        opened, packed = self._db.execute("SELECT opened, items FROM page WHERE number = ?", where).fetchone()
+        names, items = self._key_names(), unpack(packed)
+        again = {identity(names, item): item for item in present}
+        if self._keeps and first:
+            notes = [("read", item) for item in items if identity(names, item) in again]
+            self._db.execute(
+                "INSERT INTO settled (opened, items, notes) VALUES (?, ?, ?)", (opened, EMPTY, _dump(notes))
+            )
+        amended = [again.get(identity(names, item), item) for item in items]
+        self._db.execute("UPDATE page SET items = ? WHERE number = ?", (pack(amended), page.number))
+
     def shrink_page(self, page: OpenPage, rest: Sequence[Item]) -> None:
         """Keep only `rest` of an open page's items open (an orderly stop knows which); the others are settled."""
         where = (page.number,)

@@ -213,6 +213,9 @@ class Workers:
                 else:
                     present.append(now)
         if present:
+            await context.journal.amend(page, present, first=not batch.conflicts)
+            if points.reached is not None:
+                points.reached("conflict-in-ledger")
             self._queue.put_back(Batch(page, present, conflicts=batch.conflicts + 1))
 
     def _throttled(self, batch: Batch, code: str, reasons: tuple[ThrottlingReason, ...]) -> None:

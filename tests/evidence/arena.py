@@ -259,7 +259,13 @@ def carry_out(
     """Run a case in a folder of its own, which is removed if all was well or nobody wants to `keep` it."""
     own = folder / f"case-{case.seed}"
     own.mkdir(parents=True)
-    report = Arena(backend, own, case, program).run()
+    try:
+        report = Arena(backend, own, case, program).run()
+    except (AssertionError, TimeoutError) as error:  # no end by itself, a secret in a file, a write refused
+        report = Report(case, Verdict(other=[f"{type(error).__name__}: {error}"]))
+        (own / "case.json").write_text(
+            json.dumps({**case.describe(), "violations": report.verdict.violations})
+        )
     if report.passed or not keep:
         shutil.rmtree(own)
     return report

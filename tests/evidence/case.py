@@ -115,7 +115,15 @@ class Case:
 
 
 FIRST_POINT = next(iter(POINTS))
-RARE = ("conflict-read", "outcome-unknown", "stopping", "rest-known", "doubt-resolved", FIRST_POINT)
+RARE = (
+    "conflict-read",
+    "conflict-in-ledger",
+    "outcome-unknown",
+    "stopping",
+    "rest-known",
+    "doubt-resolved",
+    FIRST_POINT,
+)
 """Points that a sitting comes to only under circumstances; tests arrange them."""
 
 COMMON = tuple(point for point in POINTS if point not in RARE)

@@ -29,6 +29,7 @@ NOT_APPLIED = (
     "ConditionalCheckFailedException",
     "ProvisionedThroughputExceededException",
     "ThrottlingException",
+    "ExpiredTokenException",
 )
 
 MIX = {

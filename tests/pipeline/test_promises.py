@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -189,6 +190,38 @@ def test_a_run_that_is_stopped_or_killed_goes_on_and_nothing_fires_twice(
         world.check_promises(saved.counts)
         check_history(world, last, saved.counts)
         check_failures(world, last, saved.counts)
+        last.close()
+
+
+@settings(deadline=None, max_examples=80)
+@given(cases, interruptions, st.integers(1, 120), st.sampled_from([0.005, 0.05]), st.booleans())
+def test_crashes_among_other_writers(
+    case: Case, interruptions: list[tuple[str, float]], changes: int, pause_s: float, old_copies: bool
+):
+    """Killed again and again while others count up, delete and (in every second world) put back old copies.
+
+    No item fires twice, but for one whose marker was taken back to exactly what it was before the run's own touch,
+    between a crash or an unknown outcome and what followed. Without old copies nothing excuses a second touch.
+    """
+    with checkpoints() as folder:
+        store = new_store(folder / "0.refire")
+
+        async def main() -> tuple[World, Store]:
+            world, current = case.world(), store
+            async with anyio.create_task_group() as world.tasks:
+                world.tasks.start_soon(partial(world.others, changes, pause_s, old_copies=old_copies))
+                for number, (how, after_s) in enumerate(interruptions, 1):
+                    copy = folder / f"{number}.refire"
+                    await interrupted(case, world, current, how, after_s, copy)
+                    if how == "crash" and copy.exists():
+                        current.close()
+                        current = reopened(copy)
+                assert await to_its_end(case.sit(world, current)) == "complete"
+            return world, current
+
+        world, last = run_virtual(main)
+        world.check_promises(last.load().counts)
+        assert old_copies or not world.taken_back.total()
         last.close()
 
 

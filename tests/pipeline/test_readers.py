@@ -271,6 +271,34 @@ async def test_a_replica_that_is_behind_does_not_count_as_a_change(store: Store,
         crashed.close()
 
 
+@pytest.mark.parametrize("later", [5, 8], ids=["the touch itself", "an application"])
+async def test_a_resume_knows_what_was_touched_after_a_conflict(store: Store, tmp_path: Path, later: int):
+    """The ledger has the marker that the touch was conditional on, not the one that the run read first.
+
+    Read as 5, put back to 4 by an application, touched from 4: the touch makes it 5 again, as it was first. Killed
+    then, or after the application has counted on to what was read first, a resume must not take it for untouched.
+    """
+
+    class Crashing(FakeWriter):
+        async def write(self, items):
+            if not world.fired:
+                world.items["0-0000"] = 4 if later == 5 else 6
+            reply = await super().write(items)
+            if world.fired and not reply.errors:
+                crashed_copy(store, tmp_path / "crashed.refire")
+            return reply
+
+    async with world_of(1) as world:
+        world.items["0-0000"] = later if later == 8 else 5
+        assert await sit(world, store, writer=Crashing(world)).run() == "complete"
+        world.items["0-0000"] = later
+        crashed = reopened(tmp_path / "crashed.refire")
+        assert await sit(world, crashed).run() == "complete"
+        assert world.fired["0-0000"] == 1
+        assert world.items["0-0000"] == later
+        crashed.close()
+
+
 async def test_pages_of_several_sittings_are_settled_together(store: Store):
     """Each page in doubt has its own start; none is read twice as a new one."""
     with store.transaction():

@@ -4,8 +4,9 @@ Writes are conditional and applied at a moment between request and answer, or af
 Other writers count up markers and delete items meanwhile. What has fired is counted by who caused it.
 """
 
+import itertools
 import random
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -78,6 +79,16 @@ class World:
         """The marker that the run wrote."""
         self.by_others: Counter[str] = Counter()
         self.deleted: set[str] = set()
+        self.put_back: set[str] = set()
+        """Items that an application has put back as they once were."""
+        self.had: defaultdict[str, list[int | None]] = defaultdict(list)
+        self.touched_from: defaultdict[str, list[int | None]] = defaultdict(list)
+        self.taken_back: Counter[str] = Counter()
+        """Second touches that started from exactly the marker of an earlier one: the limit that the design names."""
+        self.steps = itertools.count()
+        self.read_first: dict[str, int] = {}
+        self.last_record: dict[str, int] = {}
+        """Steps at which the run first read an item, and at which it last emitted a record."""
         self.unwritable: set[str] = set()
         self.poison: set[str] = set()
         """Items that spoil the whole request that they are in."""
@@ -93,20 +104,33 @@ class World:
         read = int(one["revision"]["N"]) if "revision" in one else None
         if name not in self.items or self.items[name] != read:
             return False
+        # A second touch is a broken promise, unless the marker was taken back to what it was before the first.
+        assert not self.touched_from[name] or read in self.touched_from[name], f"{name} fired twice"
+        self.taken_back[name] += bool(self.touched_from[name])
+        self.touched_from[name].append(read)
+        self.had[name].append(read)
+        self.last_record[name] = next(self.steps)
         self.items[name] = (read or 0) + 1
         self.fired[name] += 1
         self.wrote[name] = (read or 0) + 1
         return True
 
-    async def others(self, changes: int, pause_s: float) -> None:
-        """Other writers: they count the marker up as well, or delete items."""
+    async def others(self, changes: int, pause_s: float, *, old_copies: bool = False) -> None:
+        """Other writers: they count the marker up as well, or delete items, or put them back as they once were."""
         for _ in range(changes if self.first else 0):
             await anyio.sleep(self.draw.uniform(0, pause_s))
             name = self.draw.choice(list(self.first))
             if name not in self.items:
                 continue
+            self.had[name].append(self.items[name])
+            old = self.draw.choice(self.had[name]) if old_copies else self.items[name]
             self.by_others[name] += 1
-            if self.draw.random() < 0.3:
+            self.last_record[name] = next(self.steps)
+            if old != self.items[name]:
+                self.before[name] = self.items[name]
+                self.items[name] = old
+                self.put_back.add(name)
+            elif self.draw.random() < 0.3:
                 del self.items[name]
                 self.deleted.add(name)
             else:
@@ -118,16 +142,20 @@ class World:
 
     def check_promises(self, counts: Counts) -> None:
         """Once, Coverage, No harm and Honest end, for a run that is complete."""
-        assert all(times == 1 for times in self.fired.values())
+        assert all(times == 1 + self.taken_back[name] for name, times in self.fired.items())
         for name in self.items:
-            assert self.items[name] == self.expected(name)
+            assert name in self.put_back or self.items[name] == self.expected(name)
             if name not in self.unwritable | self.poison:
                 assert self.fired[name] or self.by_others[name], f"{name} has not fired"
+                # A read that is behind may be followed by no record: what it did not show is older than it.
+                if not self.weather.stale_read and name in self.read_first:
+                    assert self.last_record[name] > self.read_first[name], f"{name} fired before it was read"
         assert set(self.items) == set(self.first) - self.deleted
         # An item that was deleted before its page was read was not met at all.
         assert len(self.items) <= counts.scanned <= len(self.first)
         assert counts.settled == counts.scanned
-        assert counts.touched <= self.fired.total() <= counts.touched + counts.already + counts.vanished
+        assert counts.touched <= self.fired.total()
+        assert len(self.fired) <= counts.touched + counts.already + counts.vanished
         assert counts.conflicts <= counts.touched
         assert counts.vanished <= len(self.deleted)
 
@@ -163,6 +191,7 @@ class FakeSource:
         return SourcePage(items, end, 0.5, None)
 
     def _shown(self, name: str) -> Item:
+        self._world.read_first.setdefault(name, next(self._world.steps))
         if not self.carries_marker:
             return item(name)
         if name in self._world.before and self._world.chance(self._world.weather.stale_read):
