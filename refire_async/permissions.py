@@ -35,24 +35,23 @@ class Need:
 
 
 _WORK: tuple[Command, ...] = ("run", "resume")
-_LOOK: tuple[Command, ...] = ("run", "resume", "check", "plan")
+_CHECK: tuple[Command, ...] = (*_WORK, "check")
+_LOOK: tuple[Command, ...] = (*_CHECK, "plan")
 
 NEEDS: dict[tuple[str, str], Need] = {
     ("dynamodb", "DescribeTable"): Need("dynamodb:DescribeTable", "table", "Describe", COMMANDS),
     ("dynamodb", "DescribeTimeToLive"): Need("dynamodb:DescribeTimeToLive", "table", "Describe", _LOOK),
     ("dynamodb", "DescribeKinesisStreamingDestination"): Need(
-        "dynamodb:DescribeKinesisStreamingDestination", "table", "Describe", _LOOK
+        "dynamodb:DescribeKinesisStreamingDestination", "table", "Describe", _CHECK
     ),
     ("dynamodb", "DescribeContinuousBackups"): Need(
-        "dynamodb:DescribeContinuousBackups", "table", "Advice", _LOOK
+        "dynamodb:DescribeContinuousBackups", "table", "Advice", _CHECK
     ),
     ("dynamodb", "Scan"): Need("dynamodb:Scan", "source", "Read", _LOOK),
     ("dynamodb", "Query"): Need("dynamodb:Query", "source", "Read", _LOOK),
-    ("dynamodb", "BatchGetItem"): Need("dynamodb:BatchGetItem", "table", "Read", _LOOK),
-    ("dynamodb", "BatchExecuteStatement"): Need(
-        "dynamodb:PartiQLUpdate", "table", "Touch", (*_WORK, "check")
-    ),
-    ("dynamodb", "UpdateItem"): Need("dynamodb:UpdateItem", "table", "Touch", (*_WORK, "check")),
+    ("dynamodb", "BatchGetItem"): Need("dynamodb:BatchGetItem", "table", "Read", _CHECK),
+    ("dynamodb", "BatchExecuteStatement"): Need("dynamodb:PartiQLUpdate", "table", "Touch", _CHECK),
+    ("dynamodb", "UpdateItem"): Need("dynamodb:UpdateItem", "table", "Touch", _CHECK),
     ("dynamodbstreams", "DescribeStream"): Need(
         "dynamodb:DescribeStream", "stream", "ReadStream", (*_LOOK, "verify")
     ),
@@ -61,11 +60,11 @@ NEEDS: dict[tuple[str, str], Need] = {
     ),
     ("dynamodbstreams", "GetRecords"): Need("dynamodb:GetRecords", "stream", "ReadStream", ("verify",)),
     ("lambda", "ListEventSourceMappings"): Need("lambda:ListEventSourceMappings", "account", "Advice", _LOOK),
-    ("cloudwatch", "GetMetricData"): Need("cloudwatch:GetMetricData", "account", "Advice", _LOOK),
+    ("cloudwatch", "GetMetricData"): Need("cloudwatch:GetMetricData", "account", "Advice", _CHECK),
     ("application-autoscaling", "DescribeScalableTargets"): Need(
-        "application-autoscaling:DescribeScalableTargets", "account", "Advice", _LOOK
+        "application-autoscaling:DescribeScalableTargets", "account", "Advice", _CHECK
     ),
-    ("kinesis", "DescribeStreamSummary"): Need("kinesis:DescribeStreamSummary", "kinesis", "Advice", _LOOK),
+    ("kinesis", "DescribeStreamSummary"): Need("kinesis:DescribeStreamSummary", "kinesis", "Advice", _CHECK),
     ("s3", "GetObject"): Need("s3:GetObject", "object", "KeysFile", _LOOK),
 }
 """By service and operation, as in the AWS API models."""

@@ -144,3 +144,30 @@ class ResumeSettings:
     max_items: int | None = None
     ignore: frozenset[str] = frozenset()
     verify: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Assumed:
+    """What a plan is to take for granted instead of looking: of a table that is not there, or against what it says.
+
+    Sizes in bytes, capacity in units per second, `consumer_rate` in records per second; `consumer_ms` is the time of
+    one record, of each of the consumers that work side by side.
+    """
+
+    items: int | None = None
+    item_bytes: float | None = None
+    wcu: float | None = None
+    rcu: float | None = None
+    indexes: int = 0
+    on_demand: bool = False
+    consumer_rate: float | None = None
+    consumer_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlanSettings:
+    """A plan of `run`, or without a table (`run` is None) of what `assumed` describes. `sample_s` bounds the look."""
+
+    run: RunSettings | None
+    assumed: Assumed = field(default_factory=Assumed)
+    sample_s: float = 10.0

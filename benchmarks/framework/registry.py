@@ -16,6 +16,7 @@ NAMES: tuple[str, ...] = (
     "resume",
     "sweep",
     "index",
+    "plan",
     "sandbox_throughput",
 )
 

@@ -16,6 +16,7 @@ COMMANDS = {
     "rate": "See or change how fast a run is while it works.",
     "check": "Say what stands against a run: table, stream, consumers.",
     "verify": "Prove from the stream that a run's events fired, once.",
+    "plan": "Tell what a run would take: units, time, money.",
     "status": "List runs, finished and unfinished.",
     "iam-policy": "Print the AWS permissions that a command needs.",
     "sandbox": "Run a DynamoDB on this machine to try things on.",

@@ -34,7 +34,7 @@ from refire_async.settings import RunSettings, Tuning
 @options.budget
 @options.writer
 @options.stream_arn
-@options.json_output
+@options.output
 @click.pass_context
 def command(ctx: click.Context, /, **given: Any) -> int:
     """Look at table, stream, indexes, items and consumers, and say what stands against a run.

@@ -65,12 +65,12 @@ def scan_source(
     data: DataPlane,
     table: str,
     selection: Selection,
-    attributes: tuple[str, ...],
+    attributes: tuple[str, ...] | None,
     *,
     total_segments: int,
     carries_marker: bool,
 ) -> TableSource:
-    """Every item of a table or index, in `total_segments` ranges of the key hash."""
+    """Every item of a table or index, in `total_segments` ranges of the key hash; `attributes` None: whole items."""
     request = _request(table, selection, attributes)
 
     def of_segment(segment: int) -> dict[str, Any]:
@@ -85,17 +85,17 @@ def query_source(
     data: DataPlane,
     table: str,
     selection: Selection,
-    attributes: tuple[str, ...],
+    attributes: tuple[str, ...] | None,
     keys: KeySchema,
     *,
     carries_marker: bool,
 ) -> TableSource:
     """The items of each hash key of the selection, of a table or index whose keys are `keys`.
 
-    Every hash key is a segment of its own, read in the order of the sort key.
+    Every hash key is a segment of its own, read in the order of the sort key. `attributes` None: whole items.
     """
     request = _request(table, selection, attributes)
-    names: dict[str, str] = request["ExpressionAttributeNames"]
+    names: dict[str, str] = request.setdefault("ExpressionAttributeNames", {})
     values: dict[str, AttributeValue] = dict(request.get("ExpressionAttributeValues", {}))
     own = _own_prefix(selection)
     names[f"#{own}h"] = keys.hash_name
@@ -122,16 +122,17 @@ def query_source(
     )
 
 
-def _request(table: str, selection: Selection, attributes: tuple[str, ...]) -> dict[str, Any]:
+def _request(table: str, selection: Selection, attributes: tuple[str, ...] | None) -> dict[str, Any]:
     """What Scan and Query have in common."""
     own = _own_prefix(selection)
-    projected = {f"#{own}{n}": name for n, name in enumerate(attributes)}
-    request: dict[str, Any] = {
-        "TableName": table,
-        "ProjectionExpression": ", ".join(projected),
-        "ExpressionAttributeNames": {**dict(selection.names), **projected},
-        "ReturnConsumedCapacity": "TOTAL",
-    }
+    names = dict(selection.names)
+    request: dict[str, Any] = {"TableName": table, "ReturnConsumedCapacity": "TOTAL"}
+    if attributes is not None:
+        projected = {f"#{own}{n}": name for n, name in enumerate(attributes)}
+        request["ProjectionExpression"] = ", ".join(projected)
+        names |= projected
+    if names:
+        request["ExpressionAttributeNames"] = names
     if selection.index is not None:
         request["IndexName"] = selection.index
     if selection.filter is not None:

@@ -1,0 +1,181 @@
+"""`refire plan`: what a run will take, before it is begun."""
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from refire_async.cli import options
+from refire_async.cli.boundary import print_result
+from refire_async.cli.choice import make_choice
+from refire_async.cli.help import Command
+from refire_async.cli.params import Duration, ExistingFile, FilePath, Number, Whole, Word, origin, quoted
+from refire_async.errors import UsageError
+from refire_async.settings import Assumed, PlanSettings, RunSettings, Tuning
+
+if TYPE_CHECKING:
+    from refire_async.forecast.cost import Prices
+
+WITHOUT = "Without a table, or instead of what it says"
+CONSUMERS = "Consumers"
+
+
+class Scaled(Word):
+    """A number with an ending that multiplies it. Gives the number."""
+
+    def __init__(self, metavar: str, endings: dict[str, float], example: str) -> None:
+        super().__init__(metavar, r"(?s).*", "a number", f"for example {example}")
+        self._endings = endings
+        self._example = example
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The number. Raises UsageError."""
+        found = re.fullmatch(r"(\d{1,18}(?:\.\d{1,9})?)\s*([A-Za-z]*)", str(value).strip(), re.ASCII)
+        factor = self._endings.get(found[2].lower()) if found else None
+        if found is None or factor is None or not float(found[1]) > 0:
+            known = ", ".join(ending.upper() for ending in self._endings if ending)
+            raise UsageError(
+                f"{origin(ctx, param)} must be a number above 0, perhaps with {known}, not {quoted(value)}",
+                f"for example {self._example}",
+            )
+        return float(found[1]) * factor
+
+
+_COUNT = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9}
+_BYTES = {"": 1.0, "b": 1.0, "kb": 1024.0, "k": 1024.0, "mb": 1024.0**2}
+
+
+@click.command(
+    "plan",
+    cls=Command,
+    unexpected="name the table with --table {0}",
+    examples=(
+        ("How long would a run take, and what would it cost?", "refire plan --table orders"),
+        (
+            "The same for a table that is only thought of",
+            "refire plan --items 500M --item-size 1.2KB --wcu 40000 --indexes 2",
+        ),
+    ),
+)
+@options.table
+@options.connection
+@options.selection
+@options.marker
+@options.budget
+@options.segments
+@options.workers
+@options.max_items
+@options.option(
+    WITHOUT, "--items", Scaled("N", _COUNT, "--items 500M"), "Number of items, such as 250000 or 500M."
+)
+@options.option(
+    WITHOUT,
+    "--item-size",
+    Scaled("SIZE", _BYTES, "--item-size 1.2KB"),
+    "Mean size of an item, such as 900, 1.2KB or 80KB.",
+)
+@options.option(WITHOUT, "--wcu", Number("N", "--wcu 40000"), "Write units a second that it has.")
+@options.option(WITHOUT, "--rcu", Number("N", "--rcu 20000"), "Read units a second that it has.")
+@options.option(
+    WITHOUT,
+    "--indexes",
+    Whole("N", "--indexes 2", 0, 20),
+    "Indexes that hold the marker.",
+    default="0",
+)
+@options.flag(WITHOUT, "--on-demand", "It pays by request, not by the hour.")
+@options.option(
+    CONSUMERS,
+    "--consumer-rate",
+    Number("N", "--consumer-rate 500"),
+    "Records a second that the consumers take together.",
+)
+@options.option(
+    CONSUMERS,
+    "--consumer-ms",
+    Number("N", "--consumer-ms 20"),
+    "Milliseconds for one record; shards and parallelization multiply it.",
+)
+@options.option("Output", "--prices", ExistingFile("FILE"), "JSON file with prices of your own.")
+@options.option("Output", "--plot", FilePath("FILE"), "Picture of progress and backlog: .svg, .png or .pdf.")
+@options.option(
+    "Output",
+    "--sample-seconds",
+    Duration("--sample-seconds 30s"),
+    "How long to look at the table; default 10s.",
+    default="10s",
+)
+@options.output
+@click.pass_context
+def command(ctx: click.Context, /, **given: Any) -> int:
+    """Tell what a run would take: units, time, money, and what it does to the consumers.
+
+    Looks at the table's description and at some thousand items, within the read budget. Writes nothing.
+    """
+    settings = make_settings(ctx, given)
+    prices = _prices(given["prices"])
+
+    import orjson  # noqa: PLC0415 - not needed to show help
+
+    from refire_async import planning  # noqa: PLC0415 - brings the engine
+    from refire_async.loop import run_loop  # noqa: PLC0415
+    from refire_async.report.plan import describe_plan  # noqa: PLC0415
+
+    made = run_loop(lambda: planning.plan(settings, prices))
+    title = f"table {settings.run.table}" if settings.run else "a table that is only thought of"
+    if (path := given["plot"]) is not None:
+        from refire_async.report.plan_plot import save_plot  # noqa: PLC0415 - an extra
+
+        save_plot(made, title, path)
+    print_result(orjson.dumps(made.to_json()).decode() if given["json"] else describe_plan(made, title))
+    return 0
+
+
+def make_settings(ctx: click.Context, given: dict[str, Any]) -> PlanSettings:
+    """The settings of a plan. Raises UsageError."""
+    assumed = Assumed(
+        items=None if given["items"] is None else round(given["items"]),
+        item_bytes=given["item_size"],
+        wcu=given["wcu"],
+        rcu=given["rcu"],
+        indexes=given["indexes"],
+        on_demand=given["on_demand"],
+        consumer_rate=given["consumer_rate"],
+        consumer_ms=given["consumer_ms"],
+    )
+    if given["table"] is None:
+        if assumed.items is None or assumed.item_bytes is None:
+            raise UsageError("no table given", "name it with --table NAME, or give --items and --item-size")
+        return PlanSettings(None, assumed)
+    for name in ("wcu", "rcu", "indexes", "on_demand"):
+        if given[name]:
+            option = "--" + name.replace("_", "-")
+            raise UsageError(f"{option} is for a plan without a table", "leave it out, or leave out --table")
+    run = RunSettings(
+        table=given["table"],
+        connection=options.make_connection(given),
+        choice=make_choice(ctx, given),
+        marker=given["marker"],
+        marker_attribute=given["marker_attribute"],
+        budget=options.make_budget(given),
+        tuning=Tuning(given["segments"], given["workers"], writer=given["writer"] or "partiql"),
+        max_items=given["max_items"],
+    )
+    return PlanSettings(run, assumed, given["sample_seconds"])
+
+
+def _prices(path: Path | None) -> "Prices":
+    import orjson  # noqa: PLC0415 - not needed to show help
+
+    from refire_async.forecast.cost import DEFAULT_PRICES, parse_prices  # noqa: PLC0415
+
+    if path is None:
+        return DEFAULT_PRICES
+    try:
+        data = orjson.loads(path.read_bytes())
+    except orjson.JSONDecodeError as error:
+        raise UsageError(
+            f"--prices {path} is not JSON: {error}", 'for example {"write_million": 0.725}'
+        ) from None
+    return parse_prices(data)

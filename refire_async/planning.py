@@ -1,0 +1,180 @@
+"""`refire plan` from the table to the plan: looks at the table within bounds, then lets the model speak."""
+
+import math
+import time
+from dataclasses import replace
+
+from refire_async.engine import new_run_id
+from refire_async.errors import UsageError
+from refire_async.forecast.cost import DEFAULT_PRICES, Prices
+from refire_async.forecast.duration import PARTITION_WCU, Pace
+from refire_async.forecast.load import Load, scan_rcu, units_of
+from refire_async.forecast.plan import Consumers, Plan, Settings, make_plan
+from refire_async.model.capacity import TABLE
+from refire_async.model.keys import KeySchema
+from refire_async.model.marker import DEFAULT_ATTRIBUTE, Marker
+from refire_async.model.table import BillingMode, Stream, Table, Throughput
+from refire_async.pacing.capacity import NEW_ON_DEMAND_READ, NEW_ON_DEMAND_WRITE, Ceilings, ceilings
+from refire_async.planner import choose_page_items, choose_readers, choose_segments, choose_workers
+from refire_async.preflight.gather import describe
+from refire_async.preflight.services import ask_mappings
+from refire_async.selecting import select
+from refire_async.settings import Assumed, Budget, PlanSettings, RunSettings, Tuning
+from refire_async.survey import Question, survey
+from refire_async.wire.errors import WireError
+from refire_async.wire.services import UnansweredError
+from refire_async.wire.session import Session, open_session
+
+_CONNECTIONS = 16
+_PARTITION_BYTES = 10 << 30
+"""A partition holds about 10 GB (DynamoDB Developer Guide: Partitions and data distribution)."""
+
+_WHOLE = Budget(wcu_percent=100.0)
+
+
+async def plan(settings: PlanSettings, prices: Prices = DEFAULT_PRICES) -> Plan:
+    """The plan that `settings` ask for.
+
+    Raises:
+        RefireError: bad input, or the table cannot be looked at.
+    """
+    if settings.run is None:
+        return plan_without_table(settings.assumed, prices)
+    async with open_session(settings.run.connection, _CONNECTIONS) as session:
+        return await _plan_run(session, settings, settings.run, prices)
+
+
+async def _plan_run(session: Session, settings: PlanSettings, run: RunSettings, prices: Prices) -> Plan:
+    assumed = settings.assumed
+    table = await describe(session, run.table)
+    selection = select(table, run.choice)
+    attribute = run.marker_attribute or DEFAULT_ATTRIBUTE[run.marker]
+    limits = ceilings(table, attribute, run.budget, selection.index)
+    segments = _segments(table, limits, run.tuning) if selection.kind == "scan" else 1
+    readers = choose_readers(limits.scarcest_write)
+    if assumed.items is not None and assumed.item_bytes is not None:
+        load = _assumed_load(assumed, dict.fromkeys(limits.write, 1.0), readers, segments)
+    else:
+        ttl_attribute = await session.control.ttl_attribute(table.name)
+        question = Question(
+            table=table,
+            selection=selection,
+            marker=Marker(run.marker, attribute, run.run_id or new_run_id()),
+            ttl_attribute=None if selection.include_expired else ttl_attribute,
+            page_items=choose_page_items(readers),
+            segments=segments,
+            max_rcu=limits.read,
+            within_s=settings.sample_s,
+            now_s=time.time(),
+        )
+        load = await survey(session.data, question)
+        if assumed.items is not None and load.items:
+            load = replace(load, items=assumed.items, rcu=load.rcu * assumed.items / load.items)
+    if run.max_items is not None and run.max_items < load.items:
+        load = replace(load, items=run.max_items, rcu=load.rcu * run.max_items / load.items)
+    shards, consumers = await _consumers(session, table, assumed)
+    return make_plan(
+        load,
+        Pace(limits.write, limits.read, run.budget.max_rate, limits.bound_by),
+        _pace(ceilings(table, attribute, _WHOLE, selection.index)),
+        billing=table.billing,
+        shards=shards,
+        settings=Settings(
+            segments=segments,
+            workers=run.tuning.workers or choose_workers(run.tuning.writer, limits.scarcest_write),
+            max_wcu=limits.scarcest_write,
+            max_rate=run.budget.max_rate,
+        ),
+        consumers=consumers,
+        prices=prices,
+        regions=1 + len(table.replicas),
+    )
+
+
+def plan_without_table(assumed: Assumed, prices: Prices = DEFAULT_PRICES) -> Plan:
+    """The plan for a table that is only thought of: items of one size, every index shows them whole.
+
+    Raises:
+        UsageError: the number of items or their size is missing.
+    """
+    if assumed.items is None or assumed.item_bytes is None:
+        raise UsageError("no table given", "name it with --table NAME, or give --items and --item-size")
+    billing: BillingMode = "PAY_PER_REQUEST" if assumed.on_demand else "PROVISIONED"
+    write = assumed.wcu or NEW_ON_DEMAND_WRITE
+    read = assumed.rcu or (NEW_ON_DEMAND_READ if assumed.on_demand else write)
+    names = [TABLE, *(f"{n + 1}" for n in range(assumed.indexes))]
+    table = Table(
+        name="",
+        arn="",
+        table_id="",
+        status="ACTIVE",
+        keys=KeySchema("", "S", None, None),
+        billing=billing,
+        throughput=Throughput(),
+        indexes=(),
+        stream=Stream(enabled=True),
+        item_count=assumed.items,
+        size_bytes=int(assumed.items * assumed.item_bytes),
+    )
+    limits = Ceilings(dict.fromkeys(names, write), read, "--wcu" if assumed.wcu else "a new table's capacity")
+    segments, readers = choose_segments(table, write), choose_readers(write)
+    shards = _partitions(table, write)
+    return make_plan(
+        _assumed_load(assumed, dict.fromkeys(names, 1.0), readers, segments),
+        _pace(limits),
+        _pace(limits),
+        billing=billing,
+        shards=shards,
+        settings=Settings(segments, choose_workers("partiql", write), write, None),
+        consumers=Consumers(_rate(assumed, shards, 1)),
+        prices=prices,
+    )
+
+
+def _assumed_load(assumed: Assumed, resources: dict[str, float], readers: int, segments: int) -> Load:
+    items, size = assumed.items or 0, assumed.item_bytes or 0.0
+    units = {name: units_of(size) for name in resources}
+    rcu = scan_rcu(items, size, choose_page_items(readers), segments)
+    return Load(items, size, units, rcu)
+
+
+def _segments(table: Table, limits: Ceilings, tuning: Tuning) -> int:
+    return tuning.segments or choose_segments(table, limits.scarcest_write)
+
+
+def _pace(limits: Ceilings) -> Pace:
+    return Pace(limits.write, limits.read, None, limits.bound_by)
+
+
+def _partitions(table: Table, write_rate: float) -> int:
+    """Partitions, and so shards, that such a table has at least."""
+    return max(1, math.ceil(table.size_bytes / _PARTITION_BYTES), math.ceil(write_rate / PARTITION_WCU))
+
+
+async def _consumers(session: Session, table: Table, assumed: Assumed) -> tuple[int, Consumers]:
+    """Open shards, and the consumers as far as they are known. What does not answer is estimated."""
+    shards = _partitions(table, ceilings(table, "", _WHOLE).write[TABLE])
+    batch, side_by_side = 100, 1
+    if table.stream.enabled and table.stream.arn is not None:
+        try:
+            known = await session.streams.shards(table.stream.arn)
+            shards = sum(shard.is_open for shard in known) or shards
+            mappings = [
+                mapping
+                for mapping in await ask_mappings(session.services, table.stream.arn)
+                if mapping.enabled
+            ]
+            if mappings:
+                batch = min(mapping.batch_size for mapping in mappings)
+                side_by_side = min(mapping.parallelization for mapping in mappings)
+        except (UnansweredError, WireError):
+            pass  # advice that is not to be had: the plan says what it assumes
+    return shards, Consumers(_rate(assumed, shards, side_by_side), batch)
+
+
+def _rate(assumed: Assumed, shards: int, side_by_side: int) -> float | None:
+    if assumed.consumer_rate is not None:
+        return assumed.consumer_rate
+    if assumed.consumer_ms is not None:
+        return shards * side_by_side * 1_000.0 / assumed.consumer_ms
+    return None
