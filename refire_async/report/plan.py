@@ -30,8 +30,7 @@ def _load(plan: Plan) -> list[str]:
         lines.append(
             _row(
                 "sizes",
-                f"10% up to {count(small)}, half up to {count(middle)}, 90% up to {count(large)}, "
-                f"largest {count(largest)} bytes",
+                f"10% to {count(small)}, half to {count(middle)}, 90% to {count(large)}, all to {count(largest)} bytes",
             )
         )
     for name, each in sorted(load.item_wcu.items()):
@@ -45,14 +44,15 @@ def _time(plan: Plan) -> list[str]:
     took = plan.duration
     lines = [
         _row("takes", f"{duration(took.seconds)}, bound by {took.bound_by}"),
-        _row("at", ", ".join(f"{share:.0%} {duration(seconds)}" for share, seconds in plan.others)),
+        _row("at", ", ".join(f"{share:.0%}: {duration(seconds)}" for share, seconds in plan.others[:3])),
+        _row("", ", ".join(f"{share:.0%}: {duration(seconds)}" for share, seconds in plan.others[3:])),
         _row("", "of the table's whole capacity"),
     ]
     if plan.load.hottest_share > 0.01:
         lines.append(
             _row(
                 "hottest key",
-                f"up to {percent(plan.load.hottest_share)} of the items may share one hash key: 1,000 WCU/s at most",
+                f"up to {percent(plan.load.hottest_share)} of the items may share one: 1,000 WCU/s at most",
             )
         )
     return lines
@@ -60,7 +60,7 @@ def _time(plan: Plan) -> list[str]:
 
 def _money(plan: Plan) -> list[str]:
     cost = plan.cost
-    paid = "" if cost.extra else ", paid with the provisioned capacity already"
+    paid = "" if cost.extra else ", already paid"
     return [
         _row("costs", f"${cost.total:,.2f}: writes ${cost.writes:,.2f}, reads ${cost.reads:,.2f}{paid}"),
         _row(
@@ -85,15 +85,13 @@ def _stream(plan: Plan) -> list[str]:
     lines.append(
         _row(
             "backlog",
-            f"up to {count(backlog.largest)} records, the oldest {duration(backlog.oldest_s)} old, "
-            f"all read after {duration(backlog.drained_s)}",
+            f"up to {count(backlog.largest)} records, the oldest {duration(backlog.oldest_s)} old",
         )
     )
+    lines.append(_row("", f"all read after {duration(backlog.drained_s)}"))
     lines += curves(plan)
     if backlog.loses_records:
-        lines.append(
-            _row("WARNING", "records older than 24 hours are lost unread: run slower, see max_rate below")
-        )
+        lines.append(_row("WARNING", "records over 24 hours old are lost unread: see --max-rate below"))
     elif backlog.oldest_s > RETENTION_S / 4:
         lines.append(_row("careful", "over 6 of the 24 hours that a record is kept"))
     return lines
@@ -121,8 +119,8 @@ def curves(plan: Plan, width: int = _WIDTH) -> list[str]:
     most = plan.backlog.largest or 1.0
     waiting = [plan.backlog.at(moment) / most for moment in moments]
     return [
-        _row("progress", _bars(done)),
-        _row("backlog", _bars(waiting)),
+        _row("touched", _bars(done)),
+        _row("waiting", _bars(waiting)),
         _row("", f"0{duration(end):>{width - 1}}"),
     ]
 

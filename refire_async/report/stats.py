@@ -34,6 +34,7 @@ from refire_async.events import (
     VerifyStarted,
     Waiting,
 )
+from refire_async.forecast.duration import remaining
 from refire_async.model.counts import Counts
 from refire_async.model.throttles import Throttles
 from refire_async.report.windows import LatencyWindow, RateWindow
@@ -48,7 +49,8 @@ _ALMOST = 0.999
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A run at one moment. Rates are per second over the last 10 s, `remaining_s` follows the last minute.
+    """A run at one moment. Rates are per second over the last 10 s, `remaining_s` follows the last minute,
+    or the plan's model where the budget is newer than that.
 
     `share` (0 to 1) and `remaining_s` are None while nothing is known to measure them by. `done` and `failed`
     cover all sittings of a run, everything else this one.
@@ -205,10 +207,17 @@ class RunStats:
         return min(finished / total, _ALMOST) if total > 1 else None
 
     def _remaining(self, done: int, share: float | None) -> float | None:
-        rate = self._trend.per_second
-        if not rate or not share or self._ended:
+        if not share or self._ended:
             return None
-        return done * (1 / share - 1) / rate
+        left = done * (1 / share - 1)
+        rate = self._trend.per_second
+        if rate:
+            return left / rate
+        # Nothing measured yet at this budget: what the plan's model says.
+        max_wcu, _, _ = self._budget
+        if not self._written or not self._wcu or not max_wcu:
+            return None
+        return remaining(left, self._wcu / self._written, max_wcu)
 
     def _state(self) -> tuple[State, str]:
         if self._ended:
@@ -261,6 +270,7 @@ class RunStats:
 
     def _budget_changed(self, event: BudgetChanged) -> None:
         self._budget = (event.wcu, event.rcu, event.why)
+        self._trend = RateWindow(TREND_SPAN_S)  # the speed at another budget foretells nothing
 
     def _is_paused(self, event: Paused) -> None:
         self._paused = event.why

@@ -123,7 +123,7 @@ def test_what_people_read(cli: Cli, tmp_path: Path) -> None:
     options = ("--items", "2M", "--item-size", "900", "--wcu", "4000", "--consumer-rate", "500")
     planned = cli.run("plan", *options, "--plot", str(picture))
     assert planned.code == 0, planned.stderr
-    assert max(map(len, planned.stdout.splitlines())) <= 100
+    assert max(map(len, planned.stdout.splitlines())) <= 80
     assert "backlog" in planned.stdout
     assert "█" in planned.stdout
     assert "--max-wcu 4000" in planned.stdout
