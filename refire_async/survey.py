@@ -28,6 +28,9 @@ MOST_ITEMS = 8_000
 MOST_RCU = 1_000.0
 """Items and read units of a sample at most: a thousandth of a dollar, and 1,000 items of 8 KB."""
 
+MOST_COUNTED_RCU = 20_000.0
+"""Read units at most for given hash keys: nothing tells how many items they have but reading them."""
+
 STRETCHES = 128
 READERS = 8
 PAGE_ITEMS = 200
@@ -79,10 +82,10 @@ class Question:
 
 
 async def survey(data: DataPlane, question: Question, seed: int | None = None) -> Load:
-    """What the run would do, from at most `MOST_ITEMS` items and `MOST_RCU` units.
+    """What the run would do.
 
-    A table or index is looked at in some of its many small hash ranges, drawn at random; given hash keys are read as
-    far as that goes.
+    A table or index is looked at in some of its many small hash ranges, drawn at random: `MOST_ITEMS` items and
+    `MOST_RCU` units. Given hash keys are counted, for `MOST_COUNTED_RCU` units.
 
     Raises:
         UsageError: the selection is a list of keys, which does not say what it costs.
@@ -108,7 +111,10 @@ class _Look:
         self.stretches: dict[int, Stretch] = {}
         self._question = question
         self._budget = ReadBudget(question.max_rcu)
-        self._most_rcu = min(MOST_RCU, question.max_rcu * question.within_s)
+        counting = question.selection.kind == "query"
+        self._most_items = math.inf if counting else MOST_ITEMS
+        most_rcu = MOST_COUNTED_RCU if counting else MOST_RCU
+        self._most_rcu = min(most_rcu, question.max_rcu * question.within_s)
         self._sizes = Sizes()
         self._items = 0
         self._expired = 0
@@ -137,7 +143,7 @@ class _Look:
 
     @property
     def _enough(self) -> bool:
-        return self._items >= MOST_ITEMS or self._rcu >= self._most_rcu
+        return self._items >= self._most_items or self._rcu >= self._most_rcu
 
     async def read(self, draw: random.Random) -> None:
         """Read stretches until there are enough of them, or time is up. Raises WireError."""
