@@ -148,3 +148,11 @@ def test_every_operation_that_the_source_names_is_in_the_table() -> None:
         assert name in operations_of(service)
     hot = {"Scan", "Query", "BatchGetItem", "BatchExecuteStatement", "UpdateItem", "GetRecords"}
     assert hot <= {name for _, _, name in named}
+
+
+def test_the_documentation_lists_them_all() -> None:
+    """docs/security.md has a row for every action, with the commands that use it."""
+    text = (Path(__file__).parents[1] / "docs" / "security.md").read_text()
+    rows = re.findall(r"^\| `([a-z0-9-]+:\w+)` \| [^|]+ \| ([a-z, ]+) \|$", text, re.MULTILINE)
+    assert dict(rows) == {need.action: ", ".join(need.commands) for need in NEEDS.values()}
+    assert len(rows) == len(NEEDS)
