@@ -142,7 +142,6 @@ async def run(settings: RunSettings, *, emit: Emit, stop: StopRequest, ask: Ask 
             if result.exit_code is ExitCode.REFUSED and not result.summary.retries:
                 # No write is in doubt and there is nothing to go on with: the file's name is free again.
                 await to_thread.run_sync(catalog.discard, path)
-                list_path(path).unlink(missing_ok=True)
                 result = replace(result, summary=replace(result.summary, checkpoint=None))
             return result
 

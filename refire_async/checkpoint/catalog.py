@@ -13,6 +13,9 @@ from refire_async.model.run import RunStatus
 
 SUFFIX = ".refire"
 
+BELONGINGS = (".keys", "", "-wal", "-shm")
+"""Ends of the names of files that are a checkpoint: the list of a run over keys first, which is of no use alone."""
+
 
 @dataclass(frozen=True, slots=True)
 class RunInfo:
@@ -111,6 +114,6 @@ def discard(path: Path) -> None:
     The lock goes last: whoever is waiting for it finds no half of a checkpoint.
     """
     real = path.resolve()
-    for end in ("", "-wal", "-shm"):
+    for end in BELONGINGS:
         real.with_name(real.name + end).unlink(missing_ok=True)
     lock_path(real).unlink(missing_ok=True)

@@ -1,11 +1,13 @@
 """Values that are well formed but cannot be: found when a checkpoint is opened, before anything is done."""
 
+import re
 import sqlite3
 from pathlib import Path
 
 import pytest
 
 from refire_async.checkpoint.ledger import Failure
+from refire_async.checkpoint.schema import APPLICATION_ID, TABLES, VERSION
 from refire_async.checkpoint.settled import pack
 from refire_async.checkpoint.store import Store
 from refire_async.errors import CheckpointRefusedError
@@ -120,3 +122,22 @@ def test_a_shrunk_page_is_sound(checkpoint: Path) -> None:
         store.shrink_page(left, [item("g")])
     store.close()
     Store.open(checkpoint).close()
+
+
+def test_the_documentation_has_every_column() -> None:
+    """docs/checkpoint.md is the format's description: version, tables, columns."""
+    text = (Path(__file__).parents[2] / "docs" / "checkpoint.md").read_text()
+    assert f"## Format, version {VERSION}" in text
+    assert f"0x{APPLICATION_ID:08X}" in text
+    db = sqlite3.connect(":memory:")
+    db.executescript(TABLES)
+    (tables,) = zip(*db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'"), strict=True)
+    named: dict[str, set[str]] = {}
+    table = ""
+    for first, columns in re.findall(r"^\|([^|]*)\|([^|]+)\|", text, re.MULTILINE):
+        table = first.strip().partition(" ")[0].strip("`") or table
+        named.setdefault(table, set()).update(re.findall(r"`(\w+)`", columns))
+    for name in tables:
+        own = {column for _, column, *_ in db.execute(f"PRAGMA table_info({name})")}
+        assert own - {"only"} <= named.get(name, set()) | ({"number"} if name == "failed" else set()), name
+    db.close()

@@ -18,6 +18,7 @@ from refire_async.checkpoint.lock import locked
 from refire_async.checkpoint.store import Store
 from refire_async.model.run import RunStatus
 from refire_async.settings import Connection
+from refire_async.sources.key_list import list_path
 from tests.cli.conftest import Ended
 from tests.report.samples import SPEC
 
@@ -35,6 +36,7 @@ def save(run_id: str, status: RunStatus) -> Path:
         store.save_status(status)
     store.close()
     path.with_name(path.name + ".lock").touch()
+    list_path(path).touch()
     return path
 
 
@@ -54,7 +56,7 @@ def names(folder: Path) -> set[str]:
 
 
 def test_only_what_is_finished_goes(refire: Refire, runs: Path) -> None:
-    """Checkpoint and lock of a finished run are gone; whatever can be resumed or left failed keys is untouched."""
+    """Checkpoint, list and lock of a finished run are gone; what can be resumed or left failed keys is untouched."""
     before = names(runs)
     ended = refire("status", "--clean", "--yes", "--json")
     assert (ended.code, ended.err) == (0, "")
@@ -64,7 +66,7 @@ def test_only_what_is_finished_goes(refire: Refire, runs: Path) -> None:
     assert kept.keys() == {"some-failed", "stopped", "killed"}
     assert kept["stopped"] == kept["killed"] == "it can be resumed"
     assert "some-failed.refire.failed.jsonl" in kept["some-failed"]
-    assert before - names(runs) == {"done.refire", "done.refire.lock"}
+    assert before - names(runs) == {"done.refire", "done.refire.lock", "done.refire.keys"}
     assert names(runs) <= before
     assert refire("resume", "done").code == 2
 
