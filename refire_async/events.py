@@ -124,6 +124,26 @@ class ItemFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class LanesSeen:
+    """Lanes with work right now in process `part`, and those of them that throttling or an error holds back.
+
+    About once a second.
+    """
+
+    active: int
+    backing_off: int
+    part: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointSaved:
+    """`settled` items of part `part` in this sitting have their outcome on disk. At most once a second and part."""
+
+    part: int
+    settled: int
+
+
+@dataclass(frozen=True, slots=True)
 class RateChanged:
     """The shared rate follows throttling down or recovers. Units per second."""
 
@@ -232,6 +252,8 @@ Event: TypeAlias = (
     | Retried
     | SegmentFinished
     | ItemFailed
+    | LanesSeen
+    | CheckpointSaved
     | RateChanged
     | BudgetChanged
     | Paused

@@ -5,6 +5,7 @@ whatever arrived meanwhile. The queue is bounded by the number of readers (each 
 number of open pages.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -16,11 +17,14 @@ from anyio import to_thread
 from refire_async import points
 from refire_async.checkpoint.ledger import Ledger, OpenPage
 from refire_async.checkpoint.store import Store
+from refire_async.events import CheckpointSaved, Emit
 from refire_async.model.counts import Counts
 from refire_async.model.keys import Cursor, Item
 from refire_async.model.totals import Totals
 
 Operation: TypeAlias = Callable[[Store], None]
+
+TELL_S = 1.0
 
 IDLE_SAVE_S = 5.0
 """Totals are saved at least this often while a run works, so that `refire status` is fresh."""
@@ -37,10 +41,12 @@ class _Group:
 class Journal:
     """Makes the ledger operations of one part durable. `run` is the committing task; it ends after `finish`."""
 
-    def __init__(self, store: Store, ledger: Ledger, part: int) -> None:
-        """`part` is the number under which counts and totals are saved."""
+    def __init__(self, store: Store, ledger: Ledger, part: int, emit: Emit | None = None) -> None:
+        """`part` is the number under which counts and totals are saved; `emit` is told of them, now and then."""
         self._store = store
         self._part = part
+        self._emit = emit
+        self._told_at = -math.inf
         self.ledger = ledger
         self.totals = Totals()
         self._group = _Group()
@@ -103,8 +109,14 @@ class Journal:
             operations: list[Operation] = [*group.operations, save]
             await to_thread.run_sync(self._commit, operations, limiter=self._thread)
             group.committed.set()
+            self._tell(counts, last=last)
             if last and not self._group.operations:
                 return
+
+    def _tell(self, counts: Counts, *, last: bool) -> None:
+        if self._emit is not None and (last or self._clock >= self._told_at + TELL_S):
+            self._told_at = self._clock
+            self._emit(CheckpointSaved(self._part, counts.settled))
 
     def _tick(self) -> None:
         now = anyio.current_time()

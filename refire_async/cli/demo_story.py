@@ -51,25 +51,26 @@ _NO_ACCOUNT = {
 
 def tell(items: int, output: Output) -> int:
     """Run the demo with `items` items and give the exit code."""
-    with _no_account(), tempfile.TemporaryDirectory(prefix="refire-demo-") as folder:
+    with tempfile.TemporaryDirectory(prefix="refire-demo-") as folder, _no_account(folder):
         return run_loop(lambda: _until_signal(items, output, Path(folder)))
 
 
 @contextmanager
-def _no_account() -> Iterator[None]:
-    """Dummy credentials, no AWS configuration and no proxy for the time of the block, whatever the user has."""
+def _no_account(folder: str) -> Iterator[None]:
+    """For the time of the block dummy credentials, no AWS configuration, no proxy, and a state folder in `folder`."""
     before = {name: os.environ.pop(name) for name in [*os.environ] if _leads_elsewhere(name)}
-    os.environ.update(_NO_ACCOUNT)
+    ours = _NO_ACCOUNT | {"XDG_STATE_HOME": folder}
+    os.environ.update(ours)
     try:
         yield
     finally:
-        for name in _NO_ACCOUNT:
+        for name in ours:
             del os.environ[name]
         os.environ.update(before)
 
 
 def _leads_elsewhere(variable: str) -> bool:
-    return variable.startswith("AWS_") or variable.lower().endswith("_proxy")
+    return variable.startswith("AWS_") or variable.lower().endswith("_proxy") or variable == "XDG_STATE_HOME"
 
 
 async def _until_signal(items: int, output: Output, folder: Path) -> int:

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import anyio
+import orjson
 from rich.console import Console
 from rich.live import Live
 
@@ -13,7 +14,6 @@ from refire_async.checkpoint.store import peek
 from refire_async.cli.boundary import print_result, say_error
 from refire_async.cli.hints import rerun
 from refire_async.cli.options import Output
-from refire_async.cli.session import proof_line
 from refire_async.identity import merge_connections
 from refire_async.loop import run_loop
 from refire_async.model.proof import Proof
@@ -31,7 +31,7 @@ def execute(settings: VerifySettings, output: Output) -> int:
     """Prove a run, print the result and give the exit code. Raises RefireError."""
     proof = run_loop(partial(_drive, settings, output))
     if output.json:
-        print_result(proof_line(proof))
+        print_result(orjson.dumps(proof.to_json()).decode())
         return proof.exit_code
     again = None
     if proof.missing_keys_file is not None:

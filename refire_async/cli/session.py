@@ -25,8 +25,8 @@ from refire_async.cli.options import Output
 from refire_async.errors import ExitCode, StoppedError
 from refire_async.events import Emit, fan_out
 from refire_async.loop import run_loop
-from refire_async.model.proof import Proof
 from refire_async.model.run import Result, RunSpec
+from refire_async.report.json_events import JsonEvents
 from refire_async.report.logs import EventLog, LibraryLog, Logger, make_logger
 from refire_async.report.progress import is_live, log_lines, show_live
 from refire_async.report.proof import describe_proof
@@ -56,7 +56,7 @@ def execute(settings: RunSettings | ResumeSettings, output: Output, hints: Hints
     resume_with = hints.resume(summary.run_id)
     if output.json:
         if result.proof is not None:
-            print_result(proof_line(result.proof))
+            JsonEvents(print_result).proof(result.proof)
         print_result(json_line(result))
         if result.unproven is not None:
             say_error(_unproven(result))
@@ -93,11 +93,6 @@ def _sitting(settings: RunSettings | ResumeSettings, display: Display) -> Sittin
     return partial(engine.run, settings)
 
 
-def proof_line(proof: Proof) -> str:
-    """A proof as one line of JSON."""
-    return orjson.dumps(proof.to_json()).decode()
-
-
 def json_line(result: Result) -> str:
     """The summary as one line of JSON. A dry run says with the same fields what would be touched and cost."""
     return orjson.dumps(result.summary.to_json()).decode()
@@ -114,7 +109,7 @@ async def _drive(
     stop = engine.StopRequest()
     result: Result | None = None
     signals = _Signals(stop)
-    async with watching(output) as watch:
+    async with watching(output, events=output.json) as watch:
         async with anyio.create_task_group() as tasks:
             await tasks.start(signals.receive, watch)
             with signals.scope:
@@ -142,8 +137,8 @@ class Watch:
 
 
 @asynccontextmanager
-async def watching(output: Output) -> AsyncIterator[Watch]:
-    """Logs and progress on standard error for the time of the block."""
+async def watching(output: Output, *, events: bool = False) -> AsyncIterator[Watch]:
+    """Logs and progress on standard error for the time of the block; with `events`, those on standard output."""
     console = Console(stderr=True)
     terminal = sys.stderr.isatty()
     logger = make_logger(output.log_level, human=terminal, colors=terminal and not console.no_color)
@@ -156,7 +151,12 @@ async def watching(output: Output) -> AsyncIterator[Watch]:
                 display.start(partial(show_live, stats, console, anyio.current_time))
             elif output.progress:
                 display.start(partial(log_lines, stats, log.progress, anyio.current_time))
-            yield Watch(fan_out(stats.handle, log.handle), stats, logger, display)
+            subscribers: list[Emit] = [stats.handle, log.handle]
+            if events:
+                told = JsonEvents(print_result)
+                subscribers.append(told.handle)
+                tasks.start_soon(log_lines, stats, told.progress, anyio.current_time)
+            yield Watch(fan_out(*subscribers), stats, logger, display)
             tasks.cancel_scope.cancel()
         log.flush()
 

@@ -34,9 +34,10 @@ LOOKUPS = 64
 
 def main() -> None:
     """Work on the part that standard input describes."""
-    # A Ctrl-C reaches the whole process group; the parent decides what it means.
+    # Signals to all processes of a run are for the parent, which decides what they mean.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     # Nothing but messages may go to the pipe, whatever a library prints.
     target = os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=0)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())

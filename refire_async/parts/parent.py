@@ -14,7 +14,7 @@ import anyio
 
 from refire_async.checkpoint.schema import PARTS_PER_SITTING
 from refire_async.errors import StoppedError
-from refire_async.events import Emit, ProcessReplaced, SegmentFinished, Stopping
+from refire_async.events import Emit, LanesSeen, ProcessReplaced, SegmentFinished, Stopping
 from refire_async.pacing.steering import Steering, Target
 from refire_async.parts.channel import ClosedError, Failed, Follow, Share, Stop, Told, receive, send, write
 from refire_async.parts.shares import LEAST, rebalance
@@ -122,14 +122,14 @@ class Parent:
                 await send(child.to, replace(part, target=self._steering.target))
                 if self._stop.reason is not None:
                     await send(child.to, Stop(self._stop.reason))
-                return await self._follow(child, process.stdout)
+                return await self._follow(part.index, child, process.stdout)
             return None
         finally:
             del self._children[part.index]
             with anyio.CancelScope(shield=True):
                 await _end(process)
 
-    async def _follow(self, child: _Child, source: asyncio.StreamReader) -> PartResult | Failed:
+    async def _follow(self, index: int, child: _Child, source: asyncio.StreamReader) -> PartResult | Failed:
         while True:
             match await receive(source):
                 case Told(events, wcu):
@@ -138,6 +138,8 @@ class Parent:
                         if isinstance(event, SegmentFinished):
                             self._finished += 1
                             self._emit(replace(event, finished=self._finished))
+                        elif isinstance(event, LanesSeen):
+                            self._emit(replace(event, part=index))
                         elif not isinstance(event, Stopping):
                             self._emit(event)
                 case Share(share):

@@ -35,7 +35,7 @@ async def work(
     progress = await to_thread.run_sync(store.progress, segments)
     ledger = Ledger(part.first_page)
     ledger.restore(progress.segments, progress.pages)
-    journal = Journal(store, ledger, part.number)
+    journal = Journal(store, ledger, part.number, emit)
     context = make_context(data, part, journal, emit=emit, stop=stop)
     if steer is not None:
         steer(context)

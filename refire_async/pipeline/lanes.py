@@ -49,6 +49,12 @@ class Lane:
     def empty(self) -> bool:
         return not self.pages and not self.again
 
+    def held_back(self, now: float) -> bool:
+        """Whether throttling limits it, or all that it has is waiting for another attempt."""
+        if self.pace.limit is not None:
+            return True
+        return not self.pages and bool(self.again) and all(batch.ready_at > now for batch in self.again)
+
     def ready_at(self) -> float:
         """When this lane next has something to write, seen from the past."""
         if self.pages:
@@ -70,9 +76,9 @@ class Lanes:
     def __len__(self) -> int:
         return len(self._turns)
 
-    def resting(self, now: float) -> int:
-        """Lanes that have work and may not write yet."""
-        return sum(lane.ready_at() > now for lane in self._turns)
+    def held_back(self, now: float) -> int:
+        """Lanes that have work and go slower because of a refusal, or wait for the next attempt after an error."""
+        return sum(lane.held_back(now) for lane in self._turns)
 
     def add_page(self, page: OpenPage) -> None:
         """The items of `page` are to be written."""

@@ -35,6 +35,10 @@ class WorkQueue:
         """Whether no more work is handed out although there may be some."""
         return self._stopped
 
+    def lanes(self) -> tuple[int, int]:
+        """Lanes that have work, and those of them that are held back."""
+        return len(self._lanes), self._lanes.held_back(anyio.current_time())
+
     def add_page(self, page: OpenPage) -> None:
         """The items of a ledgered page are to be written."""
         self._lanes.add_page(page)

@@ -9,7 +9,7 @@ import anyio
 from refire_async import points
 from refire_async.checkpoint.ledger import OpenPage
 from refire_async.errors import RefireError
-from refire_async.events import Stopping
+from refire_async.events import LanesSeen, Stopping
 from refire_async.model.run import RunStatus
 from refire_async.pacing.lane_rate import lane_share
 from refire_async.pipeline.context import Context
@@ -17,6 +17,9 @@ from refire_async.pipeline.queue import WorkQueue
 from refire_async.pipeline.quota import Quota
 from refire_async.pipeline.readers import Readers
 from refire_async.pipeline.workers import Workers
+
+LOOK_S = 1.0
+"""How often the lanes are counted for those who look on."""
 
 
 async def run_pipeline(
@@ -56,13 +59,16 @@ async def _read_and_write(
         if points.reached is not None:
             points.reached("stopping")
 
-    async with anyio.create_task_group() as tasks:
-        for _ in range(workers):
-            tasks.start_soon(writing.work)
-        context.stop.listen(stop)
-        with reading:
-            await _read_all(context, readers, in_doubt)
-        queue.close()
+    async with anyio.create_task_group() as looking:
+        looking.start_soon(_count_lanes, context, queue)
+        async with anyio.create_task_group() as tasks:
+            for _ in range(workers):
+                tasks.start_soon(writing.work)
+            context.stop.listen(stop)
+            with reading:
+                await _read_all(context, readers, in_doubt)
+            queue.close()
+        looking.cancel_scope.cancel()
     for page, rest in queue.drain().values():
         if len(rest) == page.open_items:
             context.journal.shrink(page, rest)
@@ -81,6 +87,12 @@ def _lane_share(context: Context) -> Callable[[], float]:
         return lambda: math.inf
     lanes = min(context.source.total_segments, context.readers)
     return lambda: lane_share(budget.rate, lanes)
+
+
+async def _count_lanes(context: Context, queue: WorkQueue) -> None:
+    while True:
+        await anyio.sleep(LOOK_S)
+        context.emit(LanesSeen(*queue.lanes()))
 
 
 async def _read_all(context: Context, readers: Readers, in_doubt: Iterator[OpenPage]) -> None:

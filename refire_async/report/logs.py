@@ -1,12 +1,11 @@
 """Logs of a run on standard error: lines for people on a terminal, JSON lines elsewhere.
 
 One line per thing that an operator acts on. What comes in numbers (throttling, retries, failed items) is added
-up and logged at most every `REPEAT_S` seconds per reason. Key values and item data are never logged: they are
+up and logged at most every 10 s per reason (repeats.py). Key values and item data are never logged: they are
 personal data.
 """
 
 import logging
-import math
 import sys
 import time
 from collections.abc import Callable
@@ -39,13 +38,11 @@ from refire_async.events import (
     VerifyStarted,
     Waiting,
 )
+from refire_async.report.repeats import Repeats
 from refire_async.report.stats import Snapshot
 
 Logger: TypeAlias = structlog.typing.FilteringBoundLogger
 LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
-
-REPEAT_S = 10.0
-_MOST_REPEATS = 100
 
 
 class _Stream:
@@ -124,13 +121,8 @@ class EventLog:
     ) -> None:
         self._logger = logger
         self._brief = brief
-        self._clock = clock
-        self._repeats: dict[tuple[str, ...], _Repeats] = {}
-        self._rate_repeats = _Repeats({})
-        self._wait_repeats = _Repeats({})
-        self._budget_repeats = _Repeats({})
+        self._repeats = Repeats(clock, self._say_repeated)
         self._budget_why = ""
-        self._keys_repeats = _Repeats({})
         self._handlers: dict[type, Callable[[Any], None]] = {
             KeysRead: self._keys_read,
             RunStarted: self._run_started,
@@ -163,10 +155,7 @@ class EventLog:
 
     def flush(self) -> None:
         """Log what was added up and not yet said."""
-        for (name, *_), repeats in self._repeats.items():
-            if repeats.items:
-                self._logger.warning(name, items=repeats.items, **repeats.fields)
-                repeats.items = 0
+        self._repeats.flush()
 
     def progress(self, now: Snapshot) -> None:
         """One line that says how far a run is."""
@@ -185,24 +174,8 @@ class EventLog:
             state=now.state,
         )
 
-    def _add_up(self, name: str, items: int, reason: str, **fields: Any) -> None:
-        """Log now if the last line about the same is long ago, otherwise later, with all that came meanwhile."""
-        key = (name, reason, *map(str, fields.values()))
-        if key not in self._repeats and len(self._repeats) >= _MOST_REPEATS:
-            # Reasons are few by nature; should one ever hold something unique, memory stays bounded.
-            key, reason, fields = (name, "other"), "other", {}
-        repeats = self._repeats.setdefault(key, _Repeats({"reason": reason, **fields}))
-        repeats.items += items
-        if self._due(repeats):
-            self._logger.warning(name, items=repeats.items, **repeats.fields)
-            repeats.items = 0
-
-    def _due(self, repeats: "_Repeats") -> bool:
-        now = self._clock()
-        if now < repeats.next_at:
-            return False
-        repeats.next_at = now + REPEAT_S
-        return True
+    def _say_repeated(self, name: str, items: int, fields: dict[str, Any]) -> None:
+        self._logger.warning(name, items=items, **fields)
 
     def _run_started(self, event: RunStarted) -> None:
         spec = event.spec
@@ -235,7 +208,7 @@ class EventLog:
                 duplicates=event.taken - event.items,
                 bad_lines=event.left_out,
             )
-        elif self._due(self._keys_repeats):
+        elif self._repeats.due("keys"):
             self._logger.info("keys.reading", keys=event.taken)
 
     def _noticed(self, event: Noticed) -> None:
@@ -245,22 +218,22 @@ class EventLog:
 
     def _throttled(self, event: Throttled) -> None:
         name = "read.throttled" if "Read" in event.reason else "write.throttled"
-        self._add_up(name, event.items, event.reason, resource=event.resource)
+        self._repeats.add(name, event.items, event.reason, resource=event.resource)
 
     def _retried(self, event: Retried) -> None:
-        self._add_up("request.retried", event.items, event.reason)
+        self._repeats.add("request.retried", event.items, event.reason)
 
     def _item_failed(self, event: ItemFailed) -> None:
-        self._add_up("item.failed", event.items, event.code)
+        self._repeats.add("item.failed", event.items, event.code)
 
     def _rate_changed(self, event: RateChanged) -> None:
-        if self._due(self._rate_repeats):
+        if self._repeats.due("rate"):
             self._logger.info(
                 "rate.changed", wcu=round(event.wcu, 1), ceiling=round(event.ceiling, 1), reason=event.reason
             )
 
     def _budget_changed(self, event: BudgetChanged) -> None:
-        if not self._due(self._budget_repeats) and event.why == self._budget_why:
+        if not self._repeats.due("budget") and event.why == self._budget_why:
             return
         self._budget_why = event.why
         self._logger.info(
@@ -274,7 +247,7 @@ class EventLog:
         self._logger.info("run.unpaused", why=event.why)
 
     def _waiting(self, event: Waiting) -> None:
-        if self._due(self._wait_repeats):
+        if self._repeats.due("wait"):
             self._logger.warning("run.waiting", reason=event.reason, since_s=round(event.since_s, 1))
 
     def _recovered(self, event: Recovered) -> None:
@@ -329,17 +302,6 @@ class EventLog:
         self._logger.debug(
             "segment.finished", segment=event.segment, finished=event.finished, total=event.total
         )
-
-
-class _Repeats:
-    """What was added up since it was last logged."""
-
-    __slots__ = ("fields", "items", "next_at")
-
-    def __init__(self, fields: dict[str, Any]) -> None:
-        self.fields = fields
-        self.items = 0
-        self.next_at = -math.inf
 
 
 def _rounded(value: float | None, digits: int = 1) -> float | None:

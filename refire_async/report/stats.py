@@ -14,9 +14,11 @@ from refire_async.events import (
     BatchWritten,
     BudgetChanged,
     CanaryFlown,
+    CheckpointSaved,
     Event,
     ItemFailed,
     KeysRead,
+    LanesSeen,
     Noticed,
     PageRead,
     PageSettled,
@@ -52,8 +54,9 @@ class Snapshot:
     """A run at one moment. Rates are per second over the last 10 s, `remaining_s` follows the last minute,
     or the plan's model where the budget is newer than that.
 
-    `share` (0 to 1) and `remaining_s` are None while nothing is known to measure them by. `done` and `failed`
-    cover all sittings of a run, everything else this one.
+    `share` (0 to 1) and `remaining_s` are None while nothing is known to measure them by. `done`, `saved` (those of
+    them that the checkpoint has on disk) and `failed` cover all sittings of a run, everything else this one.
+    `lanes` are those with work, and those of them that are held back; None until they were counted.
     """
 
     state: State
@@ -63,6 +66,7 @@ class Snapshot:
     resumed: bool
     elapsed_s: float
     done: int
+    saved: int
     failed: int
     expected: int | None
     share: float | None
@@ -80,6 +84,7 @@ class Snapshot:
     retries: int
     segments_finished: int
     segments_total: int
+    lanes: tuple[int, int] | None
     latency_s: tuple[float, float] | None
 
     @property
@@ -104,6 +109,8 @@ class RunStats:
         self.throttles = Throttles()
         self._retries = 0
         self._segments = (0, 0)
+        self._lanes: dict[int, tuple[int, int]] = {}
+        self._saved: dict[int, int] = {}
         self._held_to: float | None = None
         self._waiting: tuple[str, int] | None = None
         self._paused: str | None = None
@@ -125,6 +132,8 @@ class RunStats:
             Retried: self._retried,
             SegmentFinished: self._segment_finished,
             ItemFailed: self._ignore,
+            LanesSeen: self._lanes_seen,
+            CheckpointSaved: self._checkpoint_saved,
             RateChanged: self._rate_changed,
             BudgetChanged: self._budget_changed,
             Paused: self._is_paused,
@@ -171,6 +180,7 @@ class RunStats:
             resumed=start.resumed if start else False,
             elapsed_s=now - self._started_at,
             done=done,
+            saved=self._before + sum(self._saved.values()),
             failed=self._settled.failed + (start.settled_before.failed if start else 0),
             expected=start.expected_items if start else None,
             share=share,
@@ -188,6 +198,7 @@ class RunStats:
             retries=self._retries,
             segments_finished=self._segments[0],
             segments_total=self._segments[1],
+            lanes=self._lanes_now(),
             latency_s=(latency[0], latency[1]) if latency else None,
         )
 
@@ -240,6 +251,7 @@ class RunStats:
         self._budget = (event.max_wcu, event.max_rcu, event.bound_by)
         self._before = event.settled_before.settled
         self._written, self._settled = 0, Counts()
+        self._lanes, self._saved = {}, {}
         # What earlier sittings have done must not look like the speed of this one.
         self._items_rate, self._trend = RateWindow(RATE_SPAN_S), RateWindow(TREND_SPAN_S)
         self._segments = (0, event.spec.total_segments)
@@ -264,6 +276,19 @@ class RunStats:
 
     def _segment_finished(self, event: SegmentFinished) -> None:
         self._segments = (event.finished, event.total)
+
+    def _lanes_seen(self, event: LanesSeen) -> None:
+        self._lanes[event.part] = (event.active, event.backing_off)
+
+    def _lanes_now(self) -> tuple[int, int] | None:
+        if not self._lanes:
+            return None
+        return sum(active for active, _ in self._lanes.values()), sum(
+            held for _, held in self._lanes.values()
+        )
+
+    def _checkpoint_saved(self, event: CheckpointSaved) -> None:
+        self._saved[event.part] = event.settled
 
     def _rate_changed(self, event: RateChanged) -> None:
         self._held_to = event.wcu if event.wcu < event.ceiling else None

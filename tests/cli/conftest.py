@@ -26,7 +26,12 @@ class FakeEngine:
     course: Course | None = None
 
     async def __call__(
-        self, settings: RunSettings | ResumeSettings, *, emit: Emit, stop: engine.StopRequest
+        self,
+        settings: RunSettings | ResumeSettings,
+        *,
+        emit: Emit,
+        stop: engine.StopRequest,
+        ask: object = None,
     ) -> Result:
         self.seen.append(settings)
         if self.course is not None:

@@ -29,13 +29,20 @@ def ending(fake_engine: FakeEngine, result: Result, *, marker: Marker = SPEC.mar
     fake_engine.course = course
 
 
+def last(ended: Ended) -> str:
+    """The last line of standard output, which is the summary."""
+    return ended.out.splitlines()[-1]
+
+
 def test_json(refire: Callable[..., Ended], fake_engine: FakeEngine) -> None:
-    """One line, the summary; the log beside it is JSON lines."""
+    """Events, then the summary without a field more or less; the log beside it is JSON lines."""
     done = Result(summary(scanned=5, touched=5), ExitCode.COMPLETE)
     ending(fake_engine, done)
     ended = refire(*RUN, "--json")
     assert ended.code == 0
-    assert ended.out == orjson.dumps(done.summary.to_json()).decode() + "\n"
+    start, end = ended.out.splitlines()
+    assert orjson.loads(start)["event"] == "start"
+    assert end == orjson.dumps(done.summary.to_json()).decode()
     assert [orjson.loads(line)["event"] for line in ended.err.splitlines()] == ["run.started", "run.ended"]
 
 
@@ -57,7 +64,7 @@ def test_dry_run(refire: Callable[..., Ended], fake_engine: FakeEngine) -> None:
     """As JSON it is a summary like any other; for people what would be touched and cost stands out."""
     looked = summary("dry-run", scanned=10, touched=10)
     ending(fake_engine, Result(looked, ExitCode.COMPLETE, dry_run=DryRun(10, 20.0, 1.5, more=True)))
-    assert orjson.loads(refire(*RUN, "--dry-run", "--json").out) == looked.to_json()
+    assert orjson.loads(last(refire(*RUN, "--dry-run", "--json"))) == looked.to_json()
     assert "would touch  10 items in what was read; there is more" in refire(*RUN, "--dry-run").out
 
 
@@ -66,7 +73,7 @@ def test_stopped_as_json(refire: Callable[..., Ended], fake_engine: FakeEngine) 
     ending(fake_engine, Result(summary("stopped"), ExitCode.STOPPED, "the limit of --max-items is reached"))
     ended = refire(*RUN, "--max-items", "5", "--json")
     assert ended.code == 3
-    assert orjson.loads(ended.out)["status"] == "stopped"
+    assert orjson.loads(last(ended))["status"] == "stopped"
     assert ended.err.splitlines()[-1] == (
         "refire: the limit of --max-items is reached; "
         "resume with: refire resume run-1 --endpoint-url http://127.0.0.1:8000"

@@ -81,7 +81,7 @@ class LanesMachine(RuleBasedStateMachine):
     @invariant()
     def the_share_of_throttled_lanes_is_a_share(self) -> None:
         assert 0.0 <= self.lanes.refused_share(self.now) <= 1.0
-        assert self.lanes.resting(self.now) <= len(self.lanes) <= SEGMENTS
+        assert self.lanes.held_back(self.now) <= len(self.lanes) <= SEGMENTS
 
     def teardown(self) -> None:
         """What is left comes out whole, with the page that it is of."""

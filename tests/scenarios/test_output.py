@@ -29,7 +29,7 @@ COUNTS = (
 
 
 def test_summary_as_json(cli: Cli, make_table: MakeTable) -> None:
-    """`--json` prints one line, one object, exactly the documented fields with their types."""
+    """`--json` ends with one line, one object, exactly the documented fields with their types; events precede it."""
     table = make_table()
     table.fill(hash_rows(40))
 
@@ -37,8 +37,10 @@ def test_summary_as_json(cli: Cli, make_table: MakeTable) -> None:
 
     assert result.code == 0, result.stderr
     assert result.stdout.endswith("\n")
-    assert len(result.stdout.splitlines()) == 1
-    summary: dict[str, Any] = orjson.loads(result.stdout)
+    events = [orjson.loads(line) for line in result.stdout.splitlines()]
+    summary: dict[str, Any] = events.pop()
+    assert {event["event"] for event in events} >= {"start", "checkpoint"}
+    assert {event["run_id"] for event in events} == {"a-run.1"}
     assert tuple(summary) == SUMMARY_FIELDS
     assert all(type(summary[name]) is int for name in COUNTS)
     assert all(type(summary[name]) in (int, float) for name in ("wcu", "rcu", "seconds", "items_per_second"))
@@ -81,7 +83,7 @@ def test_log_level(cli: Cli, make_table: MakeTable, level: str) -> None:
     result = cli.refire(table.name, "--log-level", level, "--no-progress")
 
     assert result.code == 0, result.stderr
-    assert len(result.stdout.splitlines()) == 1
+    assert_summary(result.json, touched=40)
     assert (result.stderr == "") is (level == "error")
 
 

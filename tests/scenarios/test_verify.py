@@ -87,7 +87,7 @@ def test_a_run_that_is_followed_is_proved_at_its_end(cli: Cli, make_table: MakeT
 
     # A table that is read from its start again by the next sitting's proof: both sittings are in it.
     result = cli.resume("r", "--verify")
-    proof, summary = map(json.loads, result.stdout.splitlines())
+    proof, summary = map(json.loads, result.stdout.splitlines()[-2:])
     assert (result.code, summary["status"], summary["touched"]) == (0, "complete", 600)
     assert (proof["expected"], proof["once"], proof["missing_keys_file"]) == (600, 600, None)
 
