@@ -31,7 +31,7 @@ class FakeEngine:
         *,
         emit: Emit,
         stop: engine.StopRequest,
-        ask: object = None,
+        ask: object = None,  # noqa: ARG002 - the interface of the engine
     ) -> Result:
         self.seen.append(settings)
         if self.course is not None:
