@@ -129,3 +129,19 @@ def test_delays_use_the_whole_range():
     delays = [throttle_delay(10, draw) for _ in range(1_000)]
     assert min(delays) < THROTTLE_CEILING_S * 0.05
     assert max(delays) > THROTTLE_CEILING_S * 0.95
+
+
+@settings(deadline=None)
+@given(ceilings, ceilings, st.integers(0, 20))
+def test_capacity_that_fell_is_not_answered_twice(old: float, new: float, cuts: int):
+    """Throttling has lowered the rate for it already: it is lowered to the new ceiling, and not by as much again."""
+    control = RateController(old)
+    for number in range(1, cuts + 1):
+        control.throttled(number * HOLD_S)
+    before = control.rate
+    control.follow(new)
+    if new < old:
+        assert control.rate == min(before, new)
+    else:
+        assert control.rate == pytest.approx(new * before / old)
+    assert control.ceiling == new
