@@ -48,7 +48,8 @@ CHAINS = {
         faults={"500 after the write": 0.5},
         kills=at("outcome-unknown:2", "outcome-unknown"),
     ),
-    "a conflict": Case(6, items=300, live=0.5, kills=at("conflict-read", "conflict-in-ledger")),
+    "a conflict": Case(6, items=300, live=0.5, kills=at("conflict-read")),
+    "a conflict, known": Case(6, items=300, live=0.5, kills=at("conflict-in-ledger")),
     "an orderly stop": Case(
         7,
         segments=2,
