@@ -16,6 +16,7 @@ from itertools import count
 VARIABLE = "REFIRE_KILL_AT"
 
 POINTS = {
+    "checkpoint-begun": "a new checkpoint is whole, under another name",
     "checkpoint-made": "the checkpoint is there, nothing is read yet",
     "page-read": "a page has come from the source",
     "page-in-ledger": "a page and the cursor after it are durable; none of its writes is sent",

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import orjson
 
+from refire_async import points
 from refire_async.checkpoint import invariants
 from refire_async.checkpoint.ledger import FINISHED, Failure, OpenPage, SegmentState
 from refire_async.checkpoint.schema import APPLICATION_ID, PARTS_PER_SITTING, TABLES, VERSION
@@ -92,30 +93,36 @@ class Store:
 
     @classmethod
     def create(cls, path: Path, spec: RunSpec, connection: Connection) -> "Store":
-        """A new file. Raises CheckpointRefusedError if there is one, StoppedError if it cannot be written."""
-        try:
-            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        except FileExistsError:
+        """A new file. Raises CheckpointRefusedError if there is one, StoppedError if it cannot be written.
+
+        It is made whole under another name first: a process that is killed on the way leaves nothing that would
+        stand in the way of the same run. Whoever calls this holds the lock of `path`.
+        """
+        made = path.with_name(f"{path.name}.new")
+        _remove(made)
+        if os.path.lexists(path):
             raise CheckpointRefusedError(
                 f"checkpoint {path} exists", "go on with 'refire resume', or name another file"
-            ) from None
+            )
+        try:
+            os.close(os.open(made, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         except OSError as error:
             raise CheckpointRefusedError(
                 f"checkpoint {path} cannot be made: {error.strerror}",
                 "choose another place with --checkpoint",
             ) from None
         try:
-            store = cls(path, _connect(path))
-            try:
+            store = cls(made, _connect(made))
+            with contextlib.closing(store):
                 store._begin(spec, connection)
-            except BaseException:
-                store.close()
-                raise
+            if points.reached is not None:
+                points.reached("checkpoint-begun")
+            made.rename(path)
         except BaseException:
-            path.unlink()  # nothing in it yet, and a file that is no checkpoint would stand in the way
+            _remove(made)
             raise
         _sync_folder(path.parent)
-        return store
+        return cls(path, _connect(path))
 
     @classmethod
     def in_memory(cls, spec: RunSpec, connection: Connection) -> "Store":
@@ -490,6 +497,13 @@ def _roll_back(db: sqlite3.Connection) -> None:
     """End the transaction, unless SQLite has done so itself: it does when the disk is full."""
     if db.in_transaction:
         db.execute("ROLLBACK")
+
+
+def _remove(path: Path) -> None:
+    """Remove a file of SQLite's that nobody has open, and what may lie beside it."""
+    for end in ("", "-wal", "-shm"):
+        with contextlib.suppress(OSError):  # then making it anew tells why
+            path.with_name(path.name + end).unlink()
 
 
 def _sync_folder(folder: Path) -> None:

@@ -245,6 +245,15 @@ def test_a_file_that_cannot_be_begun_does_not_stand_in_the_way(
     Store.create(tmp_path / "a.refire", SPEC, Connection()).close()
 
 
+def test_what_a_kill_leaves_of_making_one_does_not_stand_in_the_way(tmp_path: Path):
+    """Killed half-way, there is no checkpoint yet under its name, and the next run under this name makes it."""
+    for end in ("", "-wal", "-shm"):
+        (tmp_path / f"a.refire.new{end}").write_bytes(b"half of it")
+    Store.create(tmp_path / "a.refire", SPEC, Connection()).close()
+    assert [path.name for path in tmp_path.iterdir()] == ["a.refire"]
+    assert (tmp_path / "a.refire").stat().st_mode & 0o777 == 0o600
+
+
 def test_a_look_at_a_run_does_not_disturb_it(tmp_path: Path):
     """While a transaction is under way it sees what was committed before; afterwards the rest."""
     store = new_store(tmp_path / "a b#c?.refire")

@@ -24,7 +24,14 @@ CHAINS = {
         items=240,
         max_rcu=8,
         kills=at(
-            *("checkpoint-made", "page-read:2", "page-in-ledger:2", "request-sent:5", "batch-ready:3"),
+            *(
+                "checkpoint-begun",
+                "checkpoint-made",
+                "page-read:2",
+                "page-in-ledger:2",
+                "request-sent:5",
+                "batch-ready:3",
+            ),
             *("commit-begun:2", "commit-pending:2"),
         ),
     ),
