@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from refire_async.model.capacity import TABLE, Consumed
-from refire_async.model.units import Rcu, Wcu
+from refire_async.model.units import WCU_BYTES, Rcu, Wcu
 from refire_async.pacing.controller import RateController
 from refire_async.pacing.limiter import BURST_S, Limiter
 from refire_async.pacing.steering import Target
@@ -89,6 +89,17 @@ class WriteBudget:
         self._max_rate = max_rate
         self._items = Limiter(max_rate) if max_rate is not None else None
         self._share = 1.0
+        self._silent = False
+
+    def estimate(self, item_bytes: float) -> float:
+        """Units of the table that writing one item of `item_bytes`, a mean, probably costs.
+
+        Each item is rounded up to whole units (DynamoDB Developer Guide: Read and write operations): half a unit
+        more than the mean says where sizes differ. Replies correct the price, so that is added only where the
+        backend reports no capacity.
+        """
+        units = item_bytes / WCU_BYTES
+        return max(1.0, units + 0.5 if self._silent and units > 1.0 else units)
 
     def start(self) -> None:
         """The first reservations wait a moment, so that the first second sees no burst on top of the rate."""
@@ -188,7 +199,9 @@ class WriteBudget:
         """
         share = 1.0 - refused / reservation.items
         if consumed is None:
+            self._silent = self._silent or refused < reservation.items
             return Wcu(sum(reservation.granted.values()) * share)
+        self._silent = False
         actual = consumed.by_resource(name for name in self._resources if name != TABLE)
         for name, units in actual.items():
             resource = self._resources[name]

@@ -17,7 +17,7 @@ from refire_async import points
 from refire_async.checkpoint.ledger import OpenPage
 from refire_async.events import PageRead, PageSettled, SegmentFinished
 from refire_async.model.keys import Cursor, Item, identity
-from refire_async.model.units import RCU_BYTES, WCU_BYTES
+from refire_async.model.units import RCU_BYTES
 from refire_async.pipeline.context import Context, elapsed_since
 from refire_async.pipeline.queue import WorkQueue
 from refire_async.pipeline.quota import Quota
@@ -186,7 +186,7 @@ class Readers:
             items=read.items,
             start=cursor,
             end=read.cursor,
-            item_units=max(1.0, item_bytes / WCU_BYTES),
+            item_units=context.write_budget.estimate(item_bytes),
         )
         page.counts.scanned = len(read.items)
         if context.source.may_repeat:

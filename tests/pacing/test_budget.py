@@ -100,6 +100,19 @@ async def test_where_nothing_is_reported_the_estimate_stands():
     assert anyio.current_time() - before == pytest.approx(100.0 / 50.0, rel=0.1)
 
 
+async def test_where_nothing_is_reported_items_are_rounded_up_on_average():
+    """Else items of 1.1 to 1.9 KB, two units each, would be taken for one and a half, for ever."""
+    budget = WriteBudget({TABLE: 100.0})
+    assert budget.estimate(1_536.0) == 1.5
+    budget.settle(await budget.reserve(1.0, 1), None, refused=1)  # tells nothing either way
+    assert budget.estimate(1_536.0) == 1.5
+    budget.settle(await budget.reserve(1.0, 1), None)
+    assert budget.estimate(1_536.0) == 2.0
+    assert budget.estimate(900.0) == 1.0
+    budget.settle(await budget.reserve(1.0, 1), arms(1.0))
+    assert budget.estimate(1_536.0) == 1.5
+
+
 async def test_a_batch_that_was_not_sent_gives_its_units_back():
     budget = WriteBudget({TABLE: 10.0, "g": 10.0})
     before = anyio.current_time()
