@@ -116,38 +116,42 @@ class Context:
             self.emit(Retried(segment, 1, error.code, attempt, delay))
         await anyio.sleep(delay)
 
-    async def look_up_first(self, segment: int, items: list[Item]) -> dict[tuple[object, ...], Item]:
-        """As `look_up`, for items of a source that does not carry the marker.
+    async def look_up_first(self, segment: int, keys: list[Key]) -> list[Item]:
+        """What is in the table for `keys` of a source that does not carry the marker, in any order.
 
         Eventually consistent, as any source is, for half the price: a marker that is behind makes its write's
         condition fail. Only what is not found is asked for again, so that no item is taken for gone that is not.
+
+        Raises:
+            WireError, StoppedError: as `look_up`.
         """
         names = self.spec.keys.names
-        found = await self.look_up(segment, items, consistent=False)
-        if len(found) < len(items):
-            missing = [item for item in items if identity(names, item) not in found]
-            found.update(await self.look_up(segment, missing))
+        found = await self._look_up(segment, keys, consistent=False)
+        if len(found) < len(keys):
+            there = {identity(names, item) for item in found}
+            missing = [key for key in keys if identity(names, key) not in there]
+            found += await self._look_up(segment, missing, consistent=True)
         return found
 
-    async def look_up(
-        self, segment: int, items: list[Item], *, consistent: bool = True
-    ) -> dict[tuple[object, ...], Item]:
+    async def look_up(self, segment: int, items: list[Item]) -> dict[tuple[object, ...], Item]:
         """What is in the table now for each of `items`, by key identity; items that are gone are left out.
 
         Raises:
             WireError, StoppedError: as `read_patiently`; the latter also if a stop comes before the budget's leave.
         """
         keys = self.spec.keys
-        wanted: list[Key] = [keys.key_of(item) for item in items]
-        found: dict[tuple[object, ...], Item] = {}
+        found = await self._look_up(segment, [keys.key_of(item) for item in items], consistent=True)
+        return {identity(keys.names, item): item for item in found}
+
+    async def _look_up(self, segment: int, wanted: list[Key], *, consistent: bool) -> list[Item]:
+        found: list[Item] = []
         while wanted:
             price = self._lookup_rcu if consistent else self._lookup_rcu / 2
             size = self.read_budget.page_limit(price, LARGEST)
             part, wanted = wanted[:size], wanted[size:]
             answer = await self.read_patiently(segment, partial(self._look_up_once, part, consistent))
-            for item in answer.items:
-                found[identity(keys.names, item)] = item
-            wanted.extend(answer.unprocessed)
+            found += answer.items
+            wanted += answer.unprocessed
         return found
 
     async def _look_up_once(self, part: list[Key], consistent: bool) -> Found:  # noqa: FBT001 - through `partial`

@@ -196,7 +196,7 @@ class Readers:
         if not context.source.carries_marker and page.items:
             found = await context.look_up_first(segment, page.items)
             page.counts.vanished = len(page.items) - len(found)
-            page.items = list(found.values())
+            page.items = found
         sort_items(context.spec, page, time.time())
         return page
 
