@@ -122,7 +122,7 @@ class Arena:
         case = self._case
         chosen = SELECTIONS[case.selection]
         self._selected = sum(map(chosen.selects, before.values()))
-        selection = chosen.arguments(list(before.values()), self._folder)
+        selection = chosen.arguments(list(before.values()), self._folder, table)
         if chosen.segmented:
             selection += ("--segments", str(case.segments))
         named = ("--run-id", RUN_ID, "--checkpoint", str(self._checkpoint))

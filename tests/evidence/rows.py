@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.evidence.judge import BY, COUNT
-from tests.support.tables import Index, Item, Schema
+from tests.support.exports import full_export
+from tests.support.tables import Index, Item, Schema, Table
 
 KEYS: tuple[tuple[str, str], ...] = (("pk", "S"), ("sk", "N"))
 INDEXES = (
@@ -35,32 +36,38 @@ def row(number: int, draw: random.Random) -> Item:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """A selection: the options that ask for it, given all items and a folder, and which items those are.
+    """A selection: the options that ask for it, given all items, a folder and the table, and which items those are.
 
     Only what is `segmented` can be cut into segments, and so be shared by processes. Where the source does not show
     the marker every item is `looked_up`, for a read unit each.
     """
 
-    arguments: Callable[[list[Item], Path], tuple[str, ...]]
+    arguments: Callable[[list[Item], Path, Table], tuple[str, ...]]
     selects: Callable[[Item], bool]
     segmented: bool = False
     looked_up: bool = False
 
 
-def _always(*arguments: str) -> Callable[[list[Item], Path], tuple[str, ...]]:
-    return lambda _rows, _folder: arguments
+def _always(*arguments: str) -> Callable[[list[Item], Path, Table], tuple[str, ...]]:
+    return lambda _rows, _folder, _table: arguments
 
 
 def _is_kind_a(item: Item) -> bool:
     return item["kind"] == {"S": "a"}
 
 
-def _keys_of_kind_a(rows: list[Item], folder: Path) -> tuple[str, ...]:
+def _keys_of_kind_a(rows: list[Item], folder: Path, _table: Table) -> tuple[str, ...]:
     """A keys file, some of its keys twice."""
     path = folder / "keys.jsonl"
     keys = [{name: row[name] for name, _ in KEYS} for row in rows if _is_kind_a(row)]
     path.write_text("".join(json.dumps(key) + "\n" for key in [*keys, *keys[::7]]))
     return ("--keys-file", str(path))
+
+
+def _export_of_kind_a(rows: list[Item], folder: Path, table: Table) -> tuple[str, ...]:
+    """An export from before the first change of the live writers."""
+    description = table.backend.dynamodb.describe_table(TableName=table.name)["Table"]
+    return ("--export", full_export(description, [row for row in rows if _is_kind_a(row)]).write(folder))
 
 
 SELECTIONS: dict[str, Chosen] = {
@@ -90,6 +97,8 @@ SELECTIONS: dict[str, Chosen] = {
         lambda item: item["day"]["S"] >= "2026-01-02",
         looked_up=True,
     ),
+    "where": Chosen(_always("--where", "kind = 'a' and size(tags) = 2"), _is_kind_a, segmented=True),
+    "export": Chosen(_export_of_kind_a, _is_kind_a),
     "keys file": Chosen(_keys_of_kind_a, _is_kind_a, looked_up=True),
 }
 """Every way to say what fires again. A new source gets its line here and is killed and raced like the others."""

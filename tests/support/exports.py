@@ -12,9 +12,9 @@ from typing import Any
 EXPORT_ID = "01693685827463-2d8752fd"
 
 
-def base64_of(value: bytes) -> str:
-    """A binary value as DynamoDB JSON has it."""
-    return b64encode(value).decode()
+def _plain(value: bytes | set[str]) -> str | list[str]:
+    """A value of boto3 as DynamoDB JSON has it."""
+    return b64encode(value).decode() if isinstance(value, bytes) else sorted(value)
 
 
 def md5(data: bytes) -> str:
@@ -37,7 +37,7 @@ class Export:
     def add(self, lines: Sequence[dict[str, Any]]) -> None:
         """One more data file."""
         data = gzip.compress(
-            "".join(json.dumps(line, default=base64_of) + "\n" for line in lines).encode(), mtime=0
+            "".join(json.dumps(line, default=_plain) + "\n" for line in lines).encode(), mtime=0
         )
         folder = "data" if self.incremental else f"{EXPORT_ID}/data"
         name = f"{folder}/file{len(self._entries)}.json.gz"
