@@ -56,14 +56,12 @@ def _texts(text: str, first: str, last: str) -> list[str]:
 
 
 def _numbers(text: str, prefix: str, low: str, high: str) -> list[str]:
-    width = len(low) if low.startswith("0") else 0
-    if prefix or width:
-        padded = low.startswith("0") or high.startswith("0")
-        if padded and len(low) != len(high):
-            raise UsageError(
-                f"--key-value-range {_short(text)} has ends of different width",
-                "write both with leading zeros",
-            )
+    padded = any(end.startswith("0") and len(end) > 1 for end in (low, high))
+    if padded and len(low) != len(high):
+        raise UsageError(
+            f"--key-value-range {_short(text)} has ends of different width", "write both with leading zeros"
+        )
+    width = len(low) if padded else 0
     _check_size(text, int(high) - int(low) + 1)
     return [f"{prefix}{number:0{width}d}" for number in range(int(low), int(high) + 1)]
 

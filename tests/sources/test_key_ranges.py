@@ -69,5 +69,12 @@ def test_what_is_no_range_is_told(text: str, key_type: str, what: str):
     assert len(str(caught.value)) < 300
 
 
+@pytest.mark.parametrize("key_type", ["S", "N"])
+def test_zero_alone_is_no_leading_zero(key_type: str):
+    """Shards are often numbered from 0 on."""
+    assert expand_range("0..15", key_type) == [str(n) for n in range(16)]
+    assert expand_range("00..15", key_type) == [f"{n:02d}" for n in range(16)]
+
+
 def test_the_largest_range_is_taken():
     assert len(expand_range(f"1..{MOST_KEY_VALUES}", "N")) == MOST_KEY_VALUES
