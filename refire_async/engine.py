@@ -332,6 +332,9 @@ async def _sit(session: Session, sitting: _Sitting, store: Store, *, emit: Emit,
         stop.reason is None and not saved.open_pages and all(ended.status == "complete" for ended in results)
     )
     await _save_status(store, "complete" if done else "stopped")
+    if done and spec.selection.listed:
+        # Nobody needs it any more, and keys are personal data.
+        await to_thread.run_sync(partial(Path(sitting.keys).unlink, missing_ok=True))
     if points.reached is not None:
         points.reached("run-ended")
     result = await conclude(store, saved, stop, done=done, dry=sitting.dry)

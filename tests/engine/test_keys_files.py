@@ -68,7 +68,10 @@ async def test_a_stopped_run_goes_on_without_the_file(
     first = await runs.run(choice=choice, max_items=20)
     assert first.exit_code is ExitCode.STOPPED
     file.unlink()
+    assert list_path(runs.checkpoint).exists()
     result = await runs.resume()
+    # Keys are personal data: what nobody needs any more is gone.
+    assert not list_path(runs.checkpoint).exists()
     assert result.exit_code is ExitCode.COMPLETE
     assert result.summary.counts == Counts(scanned=50, touched=50)
     assert db.fired("orders") == Counter(f"o-{n:03}" for n in range(50))
