@@ -93,7 +93,7 @@ GLOBAL_TABLE = Kind(
     "global-table",
     "warn",
     "The table is replicated: events fire and writes cost in every region.",
-    "make sure that the consumers there are ready",
+    "run in the region where the application writes, and ready the consumers in all of them",
 )
 OVER_CAPACITY = Kind(
     "over-capacity",
