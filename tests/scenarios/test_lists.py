@@ -12,7 +12,7 @@ from tests.support.cli import PROGRAM, Cli
 from tests.support.exports import full_export
 from tests.support.judge import Snapshot, assert_summary
 from tests.support.moto import Moto, moto  # noqa: F401 - a fixture
-from tests.support.rows import composite_rows
+from tests.support.rows import composite_rows, hash_rows
 from tests.support.tables import Table
 
 MakeTable = Callable[..., Table]
@@ -110,3 +110,22 @@ def test_keys_through_a_pipe(cli: Cli, make_table: MakeTable) -> None:
     assert_summary(result.json, scanned=150, touched=150)
     chosen = {json.dumps(key, sort_keys=True) for key in keys}
     before.assert_fired(before.select(lambda item: json.dumps(table.key(item), sort_keys=True) in chosen))
+
+
+@on_one_backend
+def test_a_list_shared_by_processes(cli: Cli, make_table: MakeTable) -> None:
+    """Each reads its own stretch of the list; the list is gone when the run is complete."""
+    table = make_table()
+    table.fill(hash_rows(4_200))
+    before = Snapshot.of(table)
+    (cli.home / "keys").write_text("pk\n" + "".join(f"item-{n}\n" for n in range(4_200)))
+    checkpoint = cli.home / "run.refire"
+
+    result = cli.refire(
+        table.name, "--keys-file", "keys", "--processes", "2", "--checkpoint", str(checkpoint)
+    )
+
+    assert result.code == 0, result.stderr
+    assert_summary(result.json, scanned=4_200, touched=4_200)
+    before.assert_fired()
+    assert not checkpoint.with_name("run.refire.keys").exists()
