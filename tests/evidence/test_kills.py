@@ -95,18 +95,13 @@ def test_killed_before_the_judge_of_semantics(backend: Backend, tmp_path: Path) 
     check(backend, tmp_path, Case(1, segments=2, items=240, max_rcu=8, kills=kills))
 
 
-PROCESSES = {
-    "a child": (Kill(after_s=0.1, victim="child"),),
-    "the parent": (Kill(after_s=0.1, victim="parent"),),
-    "everybody": (Kill(after_s=0.1, victim="both"),),
-    "every child, at a point": (Kill("batch-answered", 4),),
-}
-
-
 @on_one_backend
-@pytest.mark.parametrize("kills", PROCESSES.values(), ids=PROCESSES)
-def test_killed_with_two_processes(backend: Backend, tmp_path: Path, kills: tuple[Kill, ...]) -> None:
-    """Whoever dies of parent and children, replaced or resumed: still once each."""
+def test_every_process_dies_at_a_point(backend: Backend, tmp_path: Path) -> None:
+    """Both children and those that replace them, until the parent gives up; then everybody at some moment.
+
+    One child, or the parent, killed at a known moment: tests/scenarios/test_processes.py.
+    """
+    kills = (Kill("batch-answered", 4), Kill(after_s=0.1, victim="both"))
     check(backend, tmp_path, Case(8, segments=8, processes=2, items=400, kills=kills))
 
 

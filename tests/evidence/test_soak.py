@@ -50,5 +50,5 @@ def test_no_promise_is_broken_at_length(tmp_path: Path) -> None:
     figures = gather(minutes=SOAK_MINUTES, seed=10_000, folder=tmp_path, jobs=2)
     assert figures.violations == []
     assert figures.cases > 50
-    assert figures.kills.total() > 100
+    assert figures.kills["at a random moment"] >= 100
     assert figures.faults.total() > 1000
