@@ -9,12 +9,14 @@ differ).
 
 import argparse
 import contextlib
+import itertools
 import json
 import random
 import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -29,13 +31,12 @@ from tests.support.backends import connected
 class Gathering:
     """Cases from a seed on, a few at a time, each job with a sandbox of its own."""
 
-    def __init__(self, seed: int, folder: Path, *, seconds: float, cases: int | None, loud: bool) -> None:
+    def __init__(self, seeds: Iterable[int], folder: Path, *, seconds: float, loud: bool) -> None:
         self.figures = Figures()
-        self._next = seed
+        self._seeds = iter(seeds)
         self._folder = folder
         self._deadline = time.monotonic() + seconds
         self._started = time.monotonic()
-        self._cases = cases
         self._loud = loud
         self._lock = threading.Lock()
 
@@ -48,12 +49,7 @@ class Gathering:
 
     def _take(self) -> int | None:
         with self._lock:
-            if time.monotonic() > self._deadline or self._cases == 0:
-                return None
-            if self._cases is not None:
-                self._cases -= 1
-            self._next += 1
-            return self._next - 1
+            return next(self._seeds, None) if time.monotonic() < self._deadline else None
 
     def _work(self) -> None:
         with SandboxProcess(SandboxConfig()) as sandbox, connected("sandbox", sandbox.url) as backend:
@@ -74,11 +70,9 @@ class Gathering:
         sys.stderr.flush()
 
 
-def gather(
-    *, minutes: float, seed: int, folder: Path, jobs: int, cases: int | None = None, loud: bool = False
-) -> Figures:
-    """Cases for some minutes (or this many), `jobs` at a time. What failed stays in `folder`."""
-    return Gathering(seed, folder, seconds=minutes * 60, cases=cases, loud=loud).run(jobs)
+def gather(seeds: Iterable[int], *, minutes: float, folder: Path, jobs: int, loud: bool = False) -> Figures:
+    """Cases for some minutes, or until the seeds are used up, `jobs` at a time. What failed stays in `folder`."""
+    return Gathering(seeds, folder, seconds=minutes * 60, loud=loud).run(jobs)
 
 
 def main() -> int:
@@ -94,9 +88,8 @@ def main() -> int:
     seed = random.SystemRandom().randrange(10**9) if given.seed is None else given.seed
     folder = given.keep or Path(tempfile.mkdtemp(prefix="refire-evidence-"))
     sys.stderr.write(f"from seed {seed}\n")
-    figures = gather(
-        minutes=given.minutes, seed=seed, folder=folder, jobs=given.jobs, cases=given.cases, loud=True
-    )
+    seeds = itertools.count(seed) if given.cases is None else range(seed, seed + given.cases)
+    figures = gather(seeds, minutes=given.minutes, folder=folder, jobs=given.jobs, loud=True)
     try_bad_inputs(figures)
     told = {"seed": seed, "minutes": given.minutes, **figures.to_json()}
     sys.stdout.write(json.dumps(told, indent=1) + "\n")
