@@ -310,6 +310,8 @@ async def _sit(session: Session, sitting: _Sitting, store: Store, *, emit: Emit,
             checkpoint=str(store.path),
             settled_before=saved.counts,
             budget=await _budget_line(session, sitting, steering),
+            billing=sitting.table.billing,
+            indexes=tuple(name for name in limits.write if name != TABLE),
         )
     )
     steering.listen(Announcer(steering.target, emit).told)

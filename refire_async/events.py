@@ -12,13 +12,14 @@ from refire_async.model.capacity import Consumed
 from refire_async.model.counts import Counts
 from refire_async.model.finding import Finding
 from refire_async.model.run import RunSpec, Summary
+from refire_async.model.table import BillingMode
 
 
 @dataclass(frozen=True, slots=True)
 class RunStarted:
     """The first write is about to be allowed. `expected_items` may be hours old, or None if unknown.
 
-    `budget` says in one line how much may be consumed, and why.
+    `budget` says in one line how much may be consumed, and why. `indexes` are the global ones that a touch writes to.
     """
 
     spec: RunSpec
@@ -30,6 +31,8 @@ class RunStarted:
     checkpoint: str
     settled_before: Counts
     budget: str = ""
+    billing: BillingMode | None = None
+    indexes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 APPLICATION_ID = 0x52464952
 """`RFIR`: tells our files from other SQLite files."""
 
-VERSION = 2
+VERSION = 3
 
 TABLES = """
 CREATE TABLE run (
@@ -56,6 +56,17 @@ CREATE TABLE failed (
 CREATE TABLE seen (
   digest BLOB PRIMARY KEY
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE point (
+  at REAL PRIMARY KEY,
+  span REAL NOT NULL,
+  data TEXT NOT NULL
+) STRICT;
+CREATE TABLE note (
+  number INTEGER PRIMARY KEY,
+  at REAL NOT NULL,
+  kind TEXT NOT NULL,
+  data TEXT NOT NULL
+) STRICT;
 """
 
 PARTS_PER_SITTING = 1 << 10

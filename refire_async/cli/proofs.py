@@ -14,6 +14,7 @@ from refire_async.checkpoint.store import peek
 from refire_async.cli.boundary import print_result, say_error
 from refire_async.cli.hints import rerun
 from refire_async.cli.options import Output
+from refire_async.cli.session import keep_proof
 from refire_async.identity import merge_connections
 from refire_async.loop import run_loop
 from refire_async.model.proof import Proof
@@ -30,6 +31,7 @@ READERS = "the proof takes one of the two reader places of each of the stream's 
 def execute(settings: VerifySettings, output: Output) -> int:
     """Prove a run, print the result and give the exit code. Raises RefireError."""
     proof = run_loop(partial(_drive, settings, output))
+    keep_proof(settings.checkpoint, proof)
     if output.json:
         print_result(orjson.dumps(proof.to_json()).decode())
         return proof.exit_code

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 import anyio
@@ -25,13 +26,16 @@ from refire_async.cli.options import Output
 from refire_async.errors import ExitCode, StoppedError
 from refire_async.events import Emit, fan_out
 from refire_async.loop import run_loop
+from refire_async.model.proof import Proof
 from refire_async.model.run import Result, RunSpec
 from refire_async.report.json_events import JsonEvents
 from refire_async.report.logs import EventLog, LibraryLog, Logger, make_logger
 from refire_async.report.progress import is_live, log_lines, show_live
 from refire_async.report.proof import describe_proof
+from refire_async.report.recorder import Recorder, record_proof, recorded_settings
 from refire_async.report.stats import RunStats
 from refire_async.report.summary import describe
+from refire_async.report.tally import Tally
 from refire_async.settings import ResumeSettings, RunSettings
 
 T = TypeVar("T")
@@ -49,6 +53,8 @@ def execute(settings: RunSettings | ResumeSettings, output: Output, hints: Hints
     """Run the engine once, print its result and give the exit code. Raises RefireError."""
     result, spec = run_loop(partial(_drive, settings, output, hints))
     summary = result.summary
+    if result.proof is not None and summary.checkpoint is not None:
+        keep_proof(Path(summary.checkpoint), result.proof)
     if result.exit_code in (ExitCode.REFUSED, ExitCode.USAGE) and summary.counts.touched == 0:
         # Bad input or a refusal that showed itself late: nothing was written, so there is nothing to sum up.
         say_error(result.reason or "refused")
@@ -81,6 +87,13 @@ def execute(settings: RunSettings | ResumeSettings, output: Output, hints: Hints
     return result.exit_code
 
 
+def keep_proof(checkpoint: Path, proof: Proof) -> None:
+    """Keep a proof with its run, for a report."""
+    why = record_proof(checkpoint, proof)
+    if why is not None:
+        say_error(f"the proof cannot be kept for a report: {why}")
+
+
 def _unproven(result: Result) -> str:
     return f"not verified: {result.unproven}; try again with: refire verify {result.summary.run_id}"
 
@@ -109,7 +122,7 @@ async def _drive(
     stop = engine.StopRequest()
     result: Result | None = None
     signals = _Signals(stop)
-    async with watching(output, events=output.json) as watch:
+    async with watching(output, events=output.json, record=settings) as watch:
         async with anyio.create_task_group() as tasks:
             await tasks.start(signals.receive, watch)
             with signals.scope:
@@ -137,8 +150,13 @@ class Watch:
 
 
 @asynccontextmanager
-async def watching(output: Output, *, events: bool = False) -> AsyncIterator[Watch]:
-    """Logs and progress on standard error for the time of the block; with `events`, those on standard output."""
+async def watching(
+    output: Output, *, events: bool = False, record: RunSettings | ResumeSettings | None = None
+) -> AsyncIterator[Watch]:
+    """Logs and progress on standard error for the time of the block; with `events`, those on standard output.
+
+    `record`: what this sitting was asked for, to be kept with how it goes.
+    """
     console = Console(stderr=True)
     terminal = sys.stderr.isatty()
     logger = make_logger(output.log_level, human=terminal, colors=terminal and not console.no_color)
@@ -156,9 +174,18 @@ async def watching(output: Output, *, events: bool = False) -> AsyncIterator[Wat
                 told = JsonEvents(print_result)
                 subscribers.append(told.handle)
                 tasks.start_soon(log_lines, stats, told.progress, anyio.current_time)
+            if record is not None:
+                tally = Tally()
+                recorder = Recorder(tally, recorded_settings(record), partial(_say_unrecorded, logger))
+                subscribers += [tally.handle, recorder.handle]
+                tasks.start_soon(recorder.run)
             yield Watch(fan_out(*subscribers), stats, logger, display)
             tasks.cancel_scope.cancel()
         log.flush()
+
+
+def _say_unrecorded(logger: Logger, why: str) -> None:
+    logger.warning("recording.lost", why=why, hint="the run goes on; its report will lack the rest")
 
 
 @contextmanager

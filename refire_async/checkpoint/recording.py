@@ -1,0 +1,147 @@
+"""How a run went over time, kept with its checkpoint: points and notes for `refire report`.
+
+It has a connection of its own, whose commits do not wait for the disk: what a power cut takes is a few seconds of a
+picture, and a process that is killed loses nothing that was committed. It never has more than `MOST_POINTS` points:
+when there are more, neighbours are merged into points of twice the length. Synchronous: called in a worker thread.
+"""
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import orjson
+
+from refire_async.checkpoint.store import check_file, guard
+from refire_async.model.series import Note, Point, merge
+
+MOST_POINTS = 2_000
+MOST_NOTES = 5_000
+
+_PATIENCE_S = 10.0
+
+
+class RecordingError(Exception):
+    """The recording cannot be written; the run is none the worse for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """Everything that was recorded of a run, in the order of time."""
+
+    points: list[Point]
+    notes: list[Note]
+
+
+class Recording:
+    """The recording in a checkpoint, open for writing. `span_s` is how long points are by now."""
+
+    def __init__(self, checkpoint: Path) -> None:
+        """Raises RecordingError."""
+        uri = f"{checkpoint.resolve().as_uri()}?mode=rw"
+        with _telling():
+            self._db = sqlite3.connect(
+                uri, uri=True, isolation_level=None, check_same_thread=False, timeout=_PATIENCE_S
+            )
+        try:
+            with _telling():
+                self._db.execute("PRAGMA synchronous = NORMAL")
+                (self._points,) = self._db.execute("SELECT COUNT(*) FROM point").fetchone()
+                (self._notes,) = self._db.execute("SELECT COUNT(*) FROM note").fetchone()
+                (longest,) = self._db.execute("SELECT COALESCE(MAX(span), 1) FROM point").fetchone()
+        except BaseException:
+            self._db.close()
+            raise
+        self.span_s = float(longest)
+        self._last: Point | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; what is committed stays."""
+        self._db.close()
+
+    def save(self, points: Sequence[Point], notes: Sequence[Note]) -> None:
+        """Add what has happened since the last call. Raises RecordingError."""
+        with _telling():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                for point in points:
+                    self._put(point)
+                room = max(MOST_NOTES - self._notes, 0)
+                self._db.executemany(
+                    "INSERT INTO note (at, kind, data) VALUES (?, ?, ?)",
+                    [(note.at, note.kind, orjson.dumps(note.data).decode()) for note in notes[:room]],
+                )
+                self._notes += len(notes[:room])
+                if self._points > MOST_POINTS:
+                    self._thin_out()
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
+    def _put(self, point: Point) -> None:
+        """Let the last point of this sitting grow until its span is over."""
+        last = self._last
+        if last is not None and point.at // self.span_s == last.at // self.span_s:
+            last.add(point)
+        else:
+            self._last = last = point
+            self._points += 1
+        self._write(last)
+
+    def _write(self, point: Point) -> None:
+        self._db.execute(
+            "INSERT OR REPLACE INTO point VALUES (?, ?, ?)",
+            (point.at, self.span_s, orjson.dumps(point.to_json()).decode()),
+        )
+
+    def _thin_out(self) -> None:
+        points = _points(self._db)
+        while len(points) > MOST_POINTS // 2 and self.span_s < _LONGEST_S:
+            self.span_s *= 2
+            points = merge(points, self.span_s)
+        self._db.execute("DELETE FROM point")
+        for point in points:
+            self._write(point)
+        self._points, self._last = len(points), points[-1]
+
+
+_LONGEST_S = 86_400.0 * 365
+"""Ends the search for a longer span where points lie years apart."""
+
+
+def read_recording(checkpoint: Path) -> Recorded:
+    """What was recorded, while a run may be going on. Raises CheckpointRefusedError."""
+    check_file(checkpoint)
+    real = checkpoint.resolve()
+
+    def read() -> Recorded:
+        alone = not real.with_name(real.name + "-wal").exists()
+        how = "mode=ro&immutable=1" if alone else "mode=ro"
+        with contextlib.closing(sqlite3.connect(f"{real.as_uri()}?{how}", uri=True)) as db:
+            rows = db.execute("SELECT at, kind, data FROM note ORDER BY number")
+            return Recorded(_points(db), [Note(at, kind, orjson.loads(data)) for at, kind, data in rows])
+
+    return guard(checkpoint, read)
+
+
+def _points(db: sqlite3.Connection) -> list[Point]:
+    rows = db.execute("SELECT at, data FROM point ORDER BY at")
+    return [Point.from_json(at, orjson.loads(data)) for at, data in rows]
+
+
+@contextlib.contextmanager
+def _telling() -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.Error, ValueError, TypeError) as error:
+        raise RecordingError(str(error)) from error

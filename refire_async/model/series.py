@@ -1,0 +1,74 @@
+"""A run over time: points that add up, so that a long run needs no more of them than a short one."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Self
+
+Numbers = dict[str, float]
+
+
+@dataclass(slots=True)
+class Point:
+    """What happened in the `seconds` from `at` (seconds since the epoch) on. `seconds` counts only time at work.
+
+    `wcu` by resource (`""` is the table), `throttled` by reason and resource (with a blank between them), `retries`
+    by reason, `failed` by error code, `writes` and `reads` (requests) by latency bucket, `bands` (items) by band of
+    segments. `budget` and `allowed` are unit-seconds of WCU: divided by `seconds`, what might be consumed and what
+    throttling and pauses left of it.
+    """
+
+    at: float
+    seconds: float
+    items: int = 0
+    rcu: float = 0.0
+    budget: float = 0.0
+    allowed: float = 0.0
+    wcu: Numbers = field(default_factory=dict)
+    throttled: Numbers = field(default_factory=dict)
+    retries: Numbers = field(default_factory=dict)
+    failed: Numbers = field(default_factory=dict)
+    writes: Numbers = field(default_factory=dict)
+    reads: Numbers = field(default_factory=dict)
+    bands: Numbers = field(default_factory=dict)
+
+    def add(self, other: "Point") -> None:
+        """Take a later point into this one."""
+        for name in _SUMS:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for name in _GROUPS:
+            mine: Numbers = getattr(self, name)
+            for key, number in getattr(other, name).items():
+                mine[key] = mine.get(key, 0) + number
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields that say something; `at` is kept beside it."""
+        return {name: value for name, value in asdict(self).items() if value and name != "at"}
+
+    @classmethod
+    def from_json(cls, at: float, data: dict[str, Any]) -> Self:
+        """The point that `to_json` wrote. Raises TypeError on anything else."""
+        return cls(at=at, **data)
+
+
+_SUMS = ("seconds", "items", "rcu", "budget", "allowed")
+_GROUPS = tuple(one.name for one in fields(Point) if one.name not in (*_SUMS, "at"))
+
+
+def merge(points: Iterable[Point], span_s: float) -> list[Point]:
+    """The same run in points at least `span_s` apart, in the order of time."""
+    merged: list[Point] = []
+    for point in points:
+        if merged and point.at // span_s == merged[-1].at // span_s:
+            merged[-1].add(point)
+        else:
+            merged.append(point)
+    return merged
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something that happened at a moment (seconds since the epoch): a start, a pause, a finding, a proof …"""
+
+    at: float
+    kind: str
+    data: dict[str, Any]

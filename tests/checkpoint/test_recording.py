@@ -1,0 +1,121 @@
+"""What is recorded of a run: bounded, whole after a crash, and nothing that a run depends on."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from refire_async.checkpoint import recording
+from refire_async.checkpoint.recording import Recording, RecordingError, read_recording
+from refire_async.checkpoint.store import peek
+from refire_async.model.series import Note, Point, merge
+from tests.support.checkpoints import crashed_copy, new_store
+
+groups = st.dictionaries(st.sampled_from(["", "by-day", "3"]), st.integers(1, 1_000), max_size=3)
+points = st.builds(
+    Point,
+    at=st.floats(1e9, 2e9),
+    seconds=st.integers(1, 10),
+    items=st.integers(0, 1_000),
+    wcu=groups,
+    throttled=groups,
+    bands=groups,
+)
+
+
+@given(st.lists(points, max_size=30), st.integers(1, 10**9))
+def test_merging_loses_nothing(many: list[Point], span: int):
+    """Whatever the span, the points of a run add up to the same, in the order of time, and are no more than before."""
+    in_order = sorted(many, key=lambda one: one.at)
+    total, before = Point(0.0, 0.0), len(many)
+    for one in in_order:
+        total.add(one)
+
+    merged = merge(in_order, span)
+
+    again = Point(0.0, 0.0)
+    for one in merged:
+        again.add(one)
+    assert again.to_json() == total.to_json()
+    assert len(merged) <= before
+    assert len({one.at // span for one in merged}) == len(merged)
+
+
+@given(points)
+def test_a_point_comes_back_as_it_was(point: Point):
+    """What is stored is read back, with what is empty left out."""
+    assert Point.from_json(point.at, point.to_json()) == point
+
+
+def test_a_long_run_has_no_more_points_than_a_short_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every second of 2,000 s, in two sittings with a night between, in at most 50 points: no item is lost."""
+    monkeypatch.setattr(recording, "MOST_POINTS", 50)
+    path = tmp_path / "a.refire"
+    new_store(path).close()
+    seconds = [*range(1_000), *range(40_000, 41_000)]
+    for sitting in (seconds[:1_000], seconds[1_000:]):
+        with Recording(path) as kept:
+            for number in sitting:
+                kept.save([Point(1e9 + number, 1.0, items=3, bands={str(number % 4): 3})], [])
+    found = read_recording(path).points
+    assert 25 <= len(found) <= 50
+    assert sum(point.items for point in found) == 6_000
+    assert sum(point.seconds for point in found) == 2_000
+    assert all(sum(point.bands.values()) == point.items for point in found)
+    assert [point.at for point in found] == sorted(point.at for point in found)
+
+
+def test_notes_are_bounded_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of more notes than there is room for, the first stay."""
+    monkeypatch.setattr(recording, "MOST_NOTES", 3)
+    path = tmp_path / "a.refire"
+    new_store(path).close()
+    with Recording(path) as kept:
+        kept.save([], [Note(1.0, "pause", {"why": "a"}), Note(2.0, "unpause", {"why": "b"})])
+        kept.save([], [Note(float(at), "pause", {}) for at in (3, 4, 5)])
+    assert [note.at for note in read_recording(path).notes] == [1.0, 2.0, 3.0]
+
+
+def test_a_crash_leaves_what_was_saved(tmp_path: Path) -> None:
+    """The files as `kill -9` leaves them hold every save, beside a run at work on the same checkpoint."""
+    store = new_store(tmp_path / "a.refire")
+    kept = Recording(store.path)
+    kept.save([Point(1e9, 1.0, items=7)], [Note(1e9, "start", {"resumed": False})])
+    with store.transaction():
+        store.save_status("running")
+    kept.save([Point(1e9 + 1, 1.0, items=8)], [])
+    copy = crashed_copy(store, tmp_path / "copy.refire")
+    kept.close()
+    store.close()
+    found = read_recording(copy)
+    assert [point.items for point in found.points] == [7, 8]
+    assert [note.kind for note in found.notes] == ["start"]
+
+
+def test_what_cannot_be_written_says_so(tmp_path: Path) -> None:
+    """No checkpoint there, or one that is no database: an error of its own, and no file is made."""
+    with pytest.raises(RecordingError):
+        Recording(tmp_path / "a.refire")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "b.refire").write_text("not a database at all, but long enough to be looked at" * 20)
+    with pytest.raises(RecordingError):
+        Recording(tmp_path / "b.refire")
+
+
+def test_a_point_that_cannot_be_kept_leaves_the_rest(tmp_path: Path) -> None:
+    """A save is all or nothing, and the checkpoint stays as it is."""
+    path = tmp_path / "a.refire"
+    new_store(path).close()
+    with Recording(path) as kept:
+        kept.save([Point(1e9, 1.0, items=7)], [])
+        with pytest.raises(RecordingError):
+            kept.save([Point(1e9 + 5, 1.0, items=1)], [Note(1.0, "odd", {"a set is no JSON": {1}})])
+    assert [point.items for point in read_recording(path).points] == [7]
+    assert peek(path).spec.run_id == "run-1"
+    with sqlite3.connect(path) as db:
+        assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    db.close()

@@ -1,0 +1,47 @@
+"""A run's recording, through the command line: over a kill and its resume, and the proof beside it."""
+
+from collections.abc import Callable
+
+from refire_async.checkpoint.recording import read_recording
+from tests.support.backends import on_one_backend
+from tests.support.cli import Cli
+from tests.support.proxy import Call, Hold, Proxy
+from tests.support.rows import composite_rows
+from tests.support.tables import Table
+
+MakeTable = Callable[..., Table]
+
+
+@on_one_backend
+def test_a_killed_run_is_recorded_to_its_last_seconds(
+    proxied_cli: Cli, proxy: Proxy, make_table: MakeTable
+) -> None:
+    """Killed in the middle, the first sitting's items are recorded; the resume adds its own, and so does a proof."""
+    table = make_table(("pk", "S"), ("sk", "N"))
+    table.fill(composite_rows(500))
+    checkpoint = proxied_cli.home / "a.refire"
+
+    def tenth(call: Call) -> bool:
+        return call.operation == "BatchExecuteStatement" and call.number >= 10
+
+    with Hold(tenth) as hold:
+        proxy.instead = hold
+        child = proxied_cli.start(
+            "run", "--table", table.name, "--checkpoint", str(checkpoint), "--workers", "1"
+        )
+        child.wait_until(lambda: hold.reached and any(p.items for p in read_recording(checkpoint).points))
+        child.kill()
+    killed = read_recording(checkpoint)
+    assert [note.kind for note in killed.notes] == ["start"]
+    assert killed.notes[0].data["settings"]["tuning"]["workers"] == 1
+    assert 0 < sum(point.items for point in killed.points) <= 250
+
+    assert proxied_cli.run("resume", "--checkpoint", str(checkpoint)).code == 0
+    assert proxied_cli.run("verify", "--checkpoint", str(checkpoint)).code == 0
+
+    recorded = read_recording(checkpoint)
+    assert [note.kind for note in recorded.notes] == ["start", "start", "end", "proof"]
+    assert recorded.notes[2].data["scanned"] == 500
+    assert recorded.notes[3].data["tally"]["expected"] == 500
+    assert 475 <= sum(point.items for point in recorded.points) <= 525
+    assert all(point.budget > 0 for point in recorded.points)
