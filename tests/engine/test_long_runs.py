@@ -89,7 +89,7 @@ async def test_short_trouble_again_and_again_is_no_outage(service: Service, runs
             raise failure("ConnectError", "dynamodb.example", "Name or service not known")
 
     db.watch = watch
-    result = await runs.run(budget=Budget(max_rate=1), tuning=Tuning(give_up_after_s=120.0))
+    result = await runs.run(budget=Budget(max_rate=1), tuning=Tuning(give_up_after_s=240.0))
     assert result.exit_code is ExitCode.COMPLETE
     assert result.summary.seconds > 600
     assert db.fired("orders") == once(200)

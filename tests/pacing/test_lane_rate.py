@@ -56,9 +56,12 @@ def test_a_lane_that_is_never_refused_has_no_limit() -> None:
     assert pace.next_at < 1.0
 
 
-@given(st.floats(1_000.0, 40_000.0), st.integers(1, 80))
+@given(st.floats(1_000.0, 20_000.0), st.integers(1, 80))
 def test_a_lane_that_nothing_refuses_keeps_to_its_share(write_rate: float, lanes: int) -> None:
-    """At most half a second of it at once and a tenth more in the long run; all lanes together have the budget."""
+    """At most half a second of it at once and a tenth more in the long run; all lanes together have the budget.
+
+    No share is more than the 25,000 units a second that this loop can spend.
+    """
     share = lane_share(write_rate, lanes)
     assert share >= PARTITION_WCU
     assert share * lanes >= write_rate
