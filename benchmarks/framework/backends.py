@@ -97,12 +97,21 @@ class Null:
         """Count written items from 0, and read the CPU clock of `pid` when each of `counts` is reached."""
         http(f"{self.url}/watch", "PUT", {"pid": pid, "counts": list(counts)})
 
+    def marks(self, count: int) -> list[Mark]:
+        """The moments when the `count` counts of `watch` were reached. Raises BenchmarkError if they were not."""
+        marks = http(f"{self.url}/report")["marks"]
+        if len(marks) != count:
+            raise BenchmarkError("the client ended before it had written what was to be measured")
+        return [Mark(**mark) for mark in marks]
+
     def window(self) -> Window:
         """Between the two counts of `watch`. Raises BenchmarkError if they were not reached."""
-        marks = http(f"{self.url}/report")["marks"]
-        if len(marks) != 2:
-            raise BenchmarkError("the client ended before it had written what was to be measured")
-        return window(Mark(**marks[0]), Mark(**marks[1]))
+        return window(*self.marks(2))
+
+    @property
+    def rcu(self) -> float:
+        """Read units charged since `watch`."""
+        return float(http(f"{self.url}/report")["rcu"])
 
 
 @contextmanager

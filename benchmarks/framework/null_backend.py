@@ -4,8 +4,9 @@ Scan pages are slices of text made beforehand, answers to writes are made once p
 only as far as needed to answer them. It does not check signatures or conditions. A table's name says what is
 in it: ``hash-present-200000`` has 200,000 items with a hash key and a marker, see `parse_table`.
 
-It counts written items and, when a count is reached that was asked for, notes the CPU clock of the client: so all
-clients are measured by one instrument, from outside, between the same two moments of their work.
+It counts written items and the read units that it charges and, when a count is reached that was asked for, notes the
+CPU clock of the client: so all clients are measured by one instrument, from outside, between the same two moments of
+their work.
 """
 
 from __future__ import annotations
@@ -39,6 +40,13 @@ _BLOCK_MARK = "~~~~~"
 """What stands in prepared text for the number of the block, five digits; no item holds it."""
 
 _END_BYTES = 256
+
+_KEYS = re.compile(rb'"Keys": ?\[(.*?)\]', re.DOTALL)
+_BETWEEN_KEYS = re.compile(rb"\}\}, ?\{")
+
+ARN = "arn:aws:dynamodb:us-east-1:000000000000:table/"
+TABLE_ID = "00000000-0000-4000-8000-000000000000"
+"""What tables of this backend are called, with their name after the first, and known by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,10 +156,11 @@ class Mark:
 
 
 class NullBackend:
-    """Answers requests and counts what is written."""
+    """Answers requests and counts what is written and what reads are charged."""
 
     def __init__(self) -> None:
         self.written = 0
+        self.rcu = 0.0
         self._pid = 0
         self._wanted: list[int] = []
         self._next = sys.maxsize
@@ -160,14 +169,16 @@ class NullBackend:
     def watch(self, pid: int, counts: list[int]) -> None:
         """Count from 0 again, and note the clocks of process `pid` when each of `counts` is reached."""
         self.written = 0
+        self.rcu = 0.0
         self._pid = pid
         self._wanted = sorted(counts)
         self._marks = []
         self._turn()
 
     def report(self) -> dict[str, Any]:
-        """Items written since `watch`, and its marks."""
-        return {"written": self.written, "marks": [asdict(mark) for mark in self._marks]}
+        """Items written and read units charged since `watch`, and its marks."""
+        marks = [asdict(mark) for mark in self._marks]
+        return {"written": self.written, "rcu": self.rcu, "marks": marks}
 
     def _turn(self) -> None:
         self._next = self._wanted.pop(0) if self._wanted else sys.maxsize
@@ -188,30 +199,29 @@ class NullBackend:
         if operation == b"UpdateItem":
             self._count(1)
             return _update_answer(_table_of_request(body), _detail(body))
+        if operation == b"BatchGetItem":
+            answer, units = given_items(body)
+            self.rcu += units
+            return render(answer)
         request = orjson.loads(body)
         if operation == b"Scan":
-            return render(scan_page(request))
-        answer = getattr(self, f"_{operation.decode()}", None)
-        if answer is None:
+            page, units = scan_page(request)
+            self.rcu += units
+            return render(page)
+        known = getattr(self, f"_{operation.decode()}", None)
+        if known is None:
             raise ValueError(f"the null backend does not know {operation.decode()}")
-        return render(orjson.dumps(answer(request)))
-
-    def _BatchGetItem(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802 - named as the operation
-        ((name, wanted),) = request["RequestItems"].items()
-        table = parse_table(name)
-        items = [table.item(_number(key)) for key in wanted["Keys"]]
-        consumed = [{"TableName": name, "CapacityUnits": 0.5 * len(items)}]
-        return {"Responses": {name: items}, "UnprocessedKeys": {}, "ConsumedCapacity": consumed}
+        return render(orjson.dumps(known(request)))
 
     def _DescribeTable(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
         table = parse_table(request["TableName"])
         names = list(table.key(0))
-        arn = f"arn:aws:dynamodb:us-east-1:000000000000:table/{table.name}"
+        arn = f"{ARN}{table.name}"
         description = {
             "TableName": table.name,
             "TableStatus": "ACTIVE",
             "TableArn": arn,
-            "TableId": "00000000-0000-4000-8000-000000000000",
+            "TableId": TABLE_ID,
             "CreationDateTime": 1.7e9,
             "ItemCount": table.count,
             "TableSizeBytes": table.count * ITEM_BYTES,
@@ -230,12 +240,36 @@ class NullBackend:
     def _DescribeTimeToLive(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802, ARG002
         return {"TimeToLiveDescription": {"TimeToLiveStatus": "DISABLED"}}
 
+    def _DescribeContinuousBackups(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802, ARG002
+        return {"ContinuousBackupsDescription": {"ContinuousBackupsStatus": "DISABLED"}}
+
     def _DescribeKinesisStreamingDestination(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
         return {"TableName": request["TableName"], "KinesisDataStreamDestinations": []}
 
 
-def scan_page(request: dict[str, Any]) -> bytes:
-    """The body of a Scan's answer: a slice of the text of all items, whatever is projected."""
+def given_items(body: bytes) -> tuple[bytes, float]:
+    """The body of a BatchGetItem's answer, and its units: every key that is asked for is there.
+
+    The keys' own text is given back with the marker in it, so that this costs no more than a page of a Scan.
+    """
+    found = _KEYS.search(body)
+    if found is None:
+        raise ValueError("the null backend sees no keys in BatchGetItem")
+    request = orjson.loads(body[: found.start(1)] + body[found.end(1) :])
+    ((name, wanted),) = request["RequestItems"].items()
+    keys = found[1]
+    count = keys.count(b'"pk"')
+    if parse_table(name).marker == "present":
+        keys = _BETWEEN_KEYS.sub(b'},"revision":{"N":"7"}},{', keys)[:-1] + b',"revision":{"N":"7"}}'
+    units = count * (1.0 if wanted.get("ConsistentRead") else 0.5)
+    tail: dict[str, Any] = {"UnprocessedKeys": {}}
+    if request.get("ReturnConsumedCapacity", "NONE") != "NONE":
+        tail["ConsumedCapacity"] = [{"TableName": name, "CapacityUnits": units}]
+    return b'{"Responses":{"%s":[%s]},' % (name.encode(), keys) + orjson.dumps(tail)[1:], units
+
+
+def scan_page(request: dict[str, Any]) -> tuple[bytes, float]:
+    """The body of a Scan's answer: a slice of the text of all items, whatever is projected; and its units."""
     table = parse_table(request["TableName"])
     part = segment_range(table.count, request.get("Segment", 0), request.get("TotalSegments", 1))
     start_key = request.get("ExclusiveStartKey")
@@ -250,7 +284,7 @@ def scan_page(request: dict[str, Any]) -> bytes:
         tail["LastEvaluatedKey"] = table.key(end - 1)
     if request.get("ReturnConsumedCapacity", "NONE") != "NONE":
         tail["ConsumedCapacity"] = {"TableName": table.name, "CapacityUnits": units}
-    return b'{"Items":[' + items_text(table, start, end) + b"]," + orjson.dumps(tail)[1:]
+    return b'{"Items":[' + items_text(table, start, end) + b"]," + orjson.dumps(tail)[1:], units
 
 
 def _number(key: dict[str, dict[str, str]]) -> int:

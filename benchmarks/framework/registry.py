@@ -10,6 +10,7 @@ from benchmarks.framework.scenario import BenchmarkError, Scenario
 NAMES: tuple[str, ...] = (
     "client_cpu",
     "processes",
+    "sources",
     "budget",
     "skew",
     "scale",

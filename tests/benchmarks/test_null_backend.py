@@ -1,5 +1,6 @@
 """The null backend: right enough for every client, and an honest counter."""
 
+import json
 import os
 import subprocess
 import sys
@@ -43,7 +44,9 @@ def test_segments_and_pages_give_every_item_once(count: int, total: int, limit: 
     for segment in range(total):
         request = {"TableName": table.name, "Segment": segment, "TotalSegments": total, "Limit": limit}
         while True:
-            page = orjson.loads(scan_page(request))
+            body, units = scan_page(request)
+            page = orjson.loads(body)
+            assert units > 0
             assert page["Count"] == len(page["Items"]) <= limit
             seen += page["Items"]
             if "LastEvaluatedKey" not in page:
@@ -83,6 +86,28 @@ def test_a_batch_is_answered_member_by_member_and_counted(*, compact: bool) -> N
         ],
     }
     assert backend.written == 7
+
+
+@pytest.mark.parametrize("compact", [True, False])
+@pytest.mark.parametrize("shape", ["hash", "composite"])
+@pytest.mark.parametrize("marker", ["present", "missing"])
+@pytest.mark.parametrize("consistent", [True, False])
+def test_given_keys_are_all_there_and_charged_for(
+    shape: str, marker: str, *, consistent: bool, compact: bool
+) -> None:
+    """Each item as Scan gives it, in the spacing of either JSON writer; half a unit less where that was asked for."""
+    table = NullTable(shape, marker, 100)
+    wanted = {"Keys": [table.key(number) for number in (5, 99, 0)], "ConsistentRead": consistent}
+    request = {"RequestItems": {table.name: wanted}, "ReturnConsumedCapacity": "TOTAL"}
+    backend = NullBackend()
+    body = orjson.dumps(request) if compact else json.dumps(request).encode()
+    answer = body_of(backend.answer(b"BatchGetItem", body))
+    assert answer == {
+        "Responses": {table.name: [table.item(number) for number in (5, 99, 0)]},
+        "UnprocessedKeys": {},
+        "ConsumedCapacity": [{"TableName": table.name, "CapacityUnits": 3.0 if consistent else 1.5}],
+    }
+    assert backend.report()["rcu"] == (3.0 if consistent else 1.5)
 
 
 def test_a_single_update_is_counted() -> None:

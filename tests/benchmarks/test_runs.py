@@ -28,6 +28,7 @@ SMALL = {
     "processes": ["items=4000", "rounds=1", "counts=[1]"],
     "sandbox_throughput": ["items=400"],
     "scale": ["counts=[500]"],
+    "sources": ["items=2000", "rounds=1", "export_item_bytes=200"],
     "skew": ["items=1000", "hash_keys=20", 'skews=["hot key"]'],
     "sweep": [
         "segments=[2]",

@@ -1,0 +1,1 @@
+"""What naming items by a list costs, against scanning the table."""
