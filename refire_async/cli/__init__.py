@@ -1,5 +1,6 @@
 """The command line. Each command is a module of this package with the same name."""
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -10,30 +11,35 @@ from refire_async import __version__
 from refire_async.cli.boundary import guarded, open_streams
 from refire_async.cli.help import LazyGroup, printing_option
 
-COMMANDS = {
-    "run": "Fire the stream event of every selected item again.",
-    "resume": "Go on with a run that was stopped.",
-    "rate": "See or change how fast a run is while it works.",
-    "check": "Say what stands against a run: table, stream, consumers.",
-    "verify": "Prove from the stream that a run's events fired, once.",
-    "plan": "Tell what a run would take: units, time, money.",
-    "status": "List runs, finished and unfinished.",
-    "iam-policy": "Print the AWS permissions that a command needs.",
-    "sandbox": "Run a DynamoDB on this machine to try things on.",
-    "demo": "Show how it works, in a sandbox.",
-}
+COMMANDS = (
+    *("run", "resume", "rate", "status", "plan", "check", "verify", "iam-policy"),
+    *("sandbox", "demo", "config", "completion"),
+)
 
 START = (
     ("refire demo", "See it work, without an AWS account."),
     ("refire check --table NAME", "What stands against it?"),
-    ("refire run --table NAME --dry-run", "What would be touched, at what cost."),
     ("refire run --table NAME", "Fire every item's event again, once."),
 )
+
+OVERVIEW = (
+    ("run", "Fire the stream event of every selected item again."),
+    ("resume", "Go on with a run that was stopped."),
+    ("rate", "See or change how fast a run is while it works."),
+    ("status", "List runs, finished and unfinished."),
+    ("plan, check", "Before a run: what it will take, what stands against it."),
+    ("verify", "After a run: prove from the stream that it fired, once."),
+    ("iam-policy", "Print the AWS permissions that a command needs."),
+    ("sandbox, demo", "A DynamoDB on this machine to try things on; a tour."),
+    ("config, completion", "Where options come from; help for your shell."),
+)
+"""All commands, in lines that fit one small screen with the rest of the help."""
 
 
 @click.group(
     cls=LazyGroup,
-    lazy=COMMANDS,
+    names=COMMANDS,
+    overview=OVERVIEW,
     start=START,
     no_args_is_help=False,
     subcommand_metavar="COMMAND ...",
@@ -58,4 +64,16 @@ def invoke(arguments: Sequence[str]) -> int:
 def main() -> NoReturn:
     """`refire` and `python -m refire_async`."""
     open_streams()
+    if "_REFIRE_COMPLETE" in os.environ:
+        sys.exit(_complete(os.environ["_REFIRE_COMPLETE"]))
     sys.exit(invoke(sys.argv[1:]))
+
+
+def _complete(instruction: str) -> int:
+    """Answer a shell that asks what can follow (see `refire completion`). Silent whatever is wrong."""
+    from click.shell_completion import shell_complete  # noqa: PLC0415 - rarely needed
+
+    try:
+        return shell_complete(program, {}, "refire", "_REFIRE_COMPLETE", instruction)
+    except Exception:  # noqa: BLE001 - a shell shows what is written here in the middle of the user's line
+        return 1

@@ -45,7 +45,7 @@ def guarded(work: Callable[[], int]) -> int:
 
 def report(error: Exception) -> int:
     """Tell the error in one line and give its exit code. What no user can cause is a bug, with a file about it."""
-    cause = _single(error)
+    cause = single(error)
     match cause:
         case RefireError():
             say_error(str(cause))
@@ -88,11 +88,11 @@ def _close_stdout() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _single(error: BaseException) -> BaseException:
+def single(error: BaseException) -> BaseException:
     """The one error inside of groups. Of several, one that is a bug, because it must not go unseen."""
     if not isinstance(error, BaseExceptionGroup):
         return error
-    causes = [_single(inner) for inner in error.exceptions]
+    causes = [single(inner) for inner in error.exceptions]
     bugs = [cause for cause in causes if not isinstance(cause, RefireError)]
     return (bugs or causes)[0]
 

@@ -23,7 +23,7 @@ def write_report(error: BaseException) -> Path:
             f"refire {__version__}, Python {platform.python_version()}, {platform.platform()}",
             time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "",
-            *_describe(error, set()),
+            describe(error),
         )
     )
     try:
@@ -46,6 +46,11 @@ _PLAIN = (
 )
 """Errors whose words are about the program. A KeyError has the key for words, a ValueError often the value, and an
 error of a library whatever a service or a credential process said."""
+
+
+def describe(error: BaseException) -> str:
+    """The traceback of an error and of those that led to it, without anything that can be secret."""
+    return "\n".join(_describe(error, set()))
 
 
 def _describe(error: BaseException, seen: set[int]) -> Iterator[str]:

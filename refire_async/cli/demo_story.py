@@ -25,7 +25,7 @@ from refire_async.cli.demo_table import (
     write_back_unchanged,
 )
 from refire_async.cli.options import Output
-from refire_async.cli.session import watching
+from refire_async.cli.watching import watching
 from refire_async.errors import ExitCode, RefusedError
 from refire_async.events import BatchWritten, Event
 from refire_async.loop import run_loop

@@ -2,13 +2,14 @@
 
 import difflib
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any
 
 import click
 
 from refire_async.cli.boundary import print_result
+from refire_async.cli.config_file import config_option
 from refire_async.cli.params import Option
 from refire_async.errors import UsageError
 
@@ -49,11 +50,14 @@ class Command(click.Command):
         super().__init__(*args, **settings)
         self.examples = examples
         self.unexpected = unexpected
+        if any(isinstance(param, Option) for param in self.params):
+            self.params.append(config_option())
         _add_help(self)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """As click does, but an argument too many names what was probably meant."""
-        self._check_values(ctx, args)
+        if not ctx.resilient_parsing:
+            self._check_values(ctx, args)
         try:
             rest = super().parse_args(ctx, args)
         except click.UsageError as error:
@@ -112,7 +116,7 @@ class Command(click.Command):
             formatter.write_paragraph()
             formatter.write_text(
                 f"Every option can also be set in the environment: {variables[0]} stands for "
-                f"{_flag_of(variables[0])}, and so on. Flags take 1 or 0 there."
+                f"{_flag_of(variables[0])}, and so on. Flags take 1 or 0 there. Or in the file refire.toml."
             )
 
 
@@ -124,10 +128,16 @@ class LazyGroup(click.Group):
     """The program. A command's module is imported when the command is asked for, so that `--help` is quick."""
 
     def __init__(
-        self, *args: Any, lazy: Mapping[str, str], start: Sequence[tuple[str, str]], **settings: Any
+        self,
+        *args: Any,
+        names: Sequence[str],
+        overview: Sequence[tuple[str, str]],
+        start: Sequence[tuple[str, str]],
+        **settings: Any,
     ) -> None:
         super().__init__(*args, context_settings=CONTEXT, **settings)
-        self._lazy = lazy
+        self._names = names
+        self._overview = overview
         self._start = start
         _add_help(self)
 
@@ -140,11 +150,11 @@ class LazyGroup(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's interface
         """Names in the order in which they are needed."""
-        return list(self._lazy)
+        return list(self._names)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         """The command of that name, imported now."""
-        if cmd_name not in self._lazy:
+        if cmd_name not in self._names:
             return None
         command: click.Command = import_module(f"refire_async.cli.{cmd_name.replace('-', '_')}").command
         return command
@@ -153,8 +163,10 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """As click does, but an unknown command names the nearest."""
-        if args[0] not in self._lazy:
-            near = difflib.get_close_matches(args[0], self._lazy, n=1, cutoff=0.6)
+        if args[0] not in self._names:
+            if ctx.resilient_parsing:
+                return None, None, []
+            near = difflib.get_close_matches(args[0], self._names, n=1, cutoff=0.6)
             action = f"did you mean refire {near[0]}?" if near else "see refire --help"
             raise UsageError(f"unknown command {args[0]!r}", action)
         return super().resolve_command(ctx, args)
@@ -164,4 +176,4 @@ class LazyGroup(click.Group):
         with formatter.section("Start here"):
             formatter.write_dl(self._start, col_max=40)
         with formatter.section("Commands"):
-            formatter.write_dl(list(self._lazy.items()))
+            formatter.write_dl(self._overview)

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import click
 
 from refire_async.cli.params import (
+    CONFIG,
     Duration,
     Endpoint,
     ExportFolder,
@@ -80,18 +82,21 @@ connection = _together(
             "--region",
             Word("NAME", r"[a-z0-9-]{1,60}", "the name of a region", "for example --region eu-west-1"),
             "AWS region; else the usual AWS configuration decides.",
+            unset="as the AWS configuration says",
         ),
         option(
             "Connection",
             "--profile",
             Word("NAME", ANY_TEXT, "the name of a profile", "aws configure list-profiles shows them"),
             "Profile of the AWS configuration.",
+            unset="as the AWS configuration says",
         ),
         option(
             "Connection",
             "--endpoint-url",
             Endpoint("URL"),
             "Another endpoint, such as that of `refire sandbox`.",
+            unset="AWS itself",
         ),
     ]
 )
@@ -218,6 +223,7 @@ marker = _together(
             "--marker-attribute",
             Word("NAME", ANY_TEXT, "the name of an attribute", "for example --marker-attribute revision"),
             "The attribute that a touch changes; default revision or refire_run_id.",
+            unset="revision, or refire_run_id for stamps",
         ),
     ]
 )
@@ -235,6 +241,7 @@ budget = _together(
             "--wcu-percent",
             Number("P", "--wcu-percent 50", 100.0),
             f"Share of the table's write capacity to use; default {DEFAULT_WCU_PERCENT:g}.",
+            unset="80",
         ),
         option("Speed", "--max-rcu", Number("N", "--max-rcu 200"), "Most read units a second."),
         option(
@@ -259,6 +266,7 @@ pace = _together(
             "--rate-timezone",
             Zone("ZONE"),
             "Zone of these times, such as Europe/Berlin; default: this machine's.",
+            unset="that of this machine",
         ),
         option(
             "Speed",
@@ -274,6 +282,7 @@ segments = option(
     "--segments",
     Whole("N", "--segments 64", 1, 1_000_000),
     "Parts that the table is scanned in; else chosen from its size.",
+    unset="chosen from the table's size",
 )
 
 writer = option(
@@ -281,6 +290,7 @@ writer = option(
     "--writer",
     OneOf("KIND", "partiql", "update"),
     "partiql: batches of 25 (default); update: item by item.",
+    unset="partiql",
 )
 
 workers = _together(
@@ -293,6 +303,7 @@ workers = _together(
             "--processes",
             Whole("N", "--processes 2", 1, 64),
             "Processes that share segments and budget; default 1, which can spend 40,000 WCU/s.",
+            unset="1",
         ),
         writer,
     ]
@@ -303,6 +314,7 @@ checkpoint = option(
     "--checkpoint",
     FilePath("FILE"),
     "The file that keeps the run's state; default: one per run in your state folder.",
+    unset="one per run in your state folder",
 )
 
 give_up_after = option(
@@ -310,6 +322,7 @@ give_up_after = option(
     "--give-up-after",
     Duration("--give-up-after 30m"),
     "Stop (the run can be resumed) after this time without success; default 10m.",
+    unset="10m",
 )
 
 ignore = option(
@@ -362,18 +375,35 @@ output = _together(
 )
 
 
+log_file = option(
+    "Output",
+    "--log-file",
+    FilePath("FILE"),
+    "Logs go to this file too: JSON lines, and the traceback should there be a bug.",
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Output:
-    """How results, logs and progress are shown."""
+    """How results, logs and progress are shown. `config` is the file that options came from, if one did."""
 
     json: bool
     log_level: LogLevel
     progress: bool
+    log_file: Path | None = None
+    config: Path | None = None
 
 
 def make_output(given: dict[str, Any]) -> Output:
     """The output options of a command."""
-    return Output(given["json"], given["log_level"], not given["no_progress"])
+    config = click.get_current_context().meta.get(CONFIG)
+    return Output(
+        given["json"],
+        given["log_level"],
+        not given["no_progress"],
+        given.get("log_file"),
+        None if config is None else config.path,
+    )
 
 
 def make_connection(given: dict[str, Any]) -> Connection:

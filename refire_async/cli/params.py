@@ -9,24 +9,36 @@ from urllib.parse import urlsplit
 
 import click
 from click.core import ParameterSource
+from click.shell_completion import CompletionItem
 
 from refire_async.errors import UsageError
 from refire_async.pacing.timetable import find_zone, parse_timetable
 
+CONFIG = "refire.config"
+"""Where a click context keeps what a file says (cli/config_file.py)."""
+
 
 class Option(click.Option):
     """An option of a group in the help. `--max-wcu` is also `REFIRE_MAX_WCU`; `also` names older variables.
+
+    `unset` says what holds where nobody gives a value and click knows no default.
 
     An empty `REFIRE_` variable is refused: a script whose own variable was unset would otherwise run without
     the limit or the selection that it meant to give. The older variables may be empty, as they always could.
     """
 
     def __init__(
-        self, *declarations: Any, group: str = "", also: tuple[str, ...] = (), **settings: Any
+        self,
+        *declarations: Any,
+        group: str = "",
+        also: tuple[str, ...] = (),
+        unset: str = "",
+        **settings: Any,
     ) -> None:
         own: str = "REFIRE_" + declarations[0][0].removeprefix("--").replace("-", "_").upper()
         super().__init__(*declarations, envvar=[own, *also], **settings)
         self.group = group
+        self.unset = unset
         self.own_variable: str = own
         self.variables: tuple[str, ...] = (own, *also)
 
@@ -38,18 +50,22 @@ class Option(click.Option):
 
 
 def origin(ctx: click.Context | None, param: click.Parameter | None) -> str:
-    """How the user gave this value: the name of the option, of the variable, or of the argument."""
+    """How the user gave this value: the name of the option, of the variable, of the argument, or of the file."""
     if param is None:
         return "a value"
-    if isinstance(param, Option):
-        if (
-            ctx is not None
-            and param.name
-            and ctx.get_parameter_source(param.name) is ParameterSource.ENVIRONMENT
-        ):
-            return next((name for name in param.variables if os.environ.get(name)), param.own_variable)
-        return str(param.opts[0])
-    return (param.name or "argument").upper()
+    if not isinstance(param, Option):
+        return (param.name or "argument").upper()
+    source = ctx.get_parameter_source(param.name) if ctx is not None and param.name else None
+    if source is ParameterSource.ENVIRONMENT:
+        return variable_in_use(param)
+    if ctx is not None and source is ParameterSource.DEFAULT_MAP and CONFIG in ctx.meta:
+        return f"{param.opts[0].removeprefix('--')} in {ctx.meta[CONFIG].path}"
+    return str(param.opts[0])
+
+
+def variable_in_use(option: Option) -> str:
+    """The environment variable that gives this option its value."""
+    return next((name for name in option.variables if os.environ.get(name)), option.own_variable)
 
 
 def quoted(value: object) -> str:
@@ -215,6 +231,21 @@ class RunId(Word):
         expected = "an id of up to 64 letters, digits, and . _ - after the first"
         super().__init__("ID", r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", expected, action)
 
+    def shell_complete(
+        self,
+        ctx: click.Context,  # noqa: ARG002 - click's interface
+        param: click.Parameter,  # noqa: ARG002
+        incomplete: str,
+    ) -> list[CompletionItem[str]]:
+        """Runs in the state folder, the newest first, with table and status."""
+        from refire_async.checkpoint import catalog  # noqa: PLC0415 - brings SQLite
+
+        return [
+            CompletionItem(run.run_id, help=f"{run.table}, {run.status}")
+            for run in catalog.survey().runs
+            if run.run_id.startswith(incomplete)
+        ]
+
 
 class OneOf(_Checked):
     """One of a few words, whatever their case."""
@@ -230,8 +261,30 @@ class OneOf(_Checked):
                 return word
         raise self.refuse(value, "one of " + ", ".join(self._words), "choose one of them", param, ctx)
 
+    def shell_complete(
+        self,
+        ctx: click.Context,  # noqa: ARG002 - click's interface
+        param: click.Parameter,  # noqa: ARG002
+        incomplete: str,
+    ) -> list[CompletionItem[str]]:
+        """The words that begin like this."""
+        return [CompletionItem(word) for word in self._words if word.startswith(incomplete)]
 
-class ExistingFile(_Checked):
+
+class _File(_Checked):
+    """The path of a file, which shells can complete."""
+
+    def shell_complete(
+        self,
+        ctx: click.Context,  # noqa: ARG002 - click's interface
+        param: click.Parameter,  # noqa: ARG002
+        incomplete: str,
+    ) -> list[CompletionItem[str]]:
+        """Let the shell look."""
+        return [CompletionItem(incomplete, type="file")]
+
+
+class ExistingFile(_File):
     """A file that is there and can be read."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
@@ -251,6 +304,14 @@ class ExistingFile(_Checked):
             )
             raise UsageError(f"{origin(ctx, param)} {quoted(value)} {what}", "give the path of a file")
         return path
+
+
+class ConfigFile(ExistingFile):
+    """A file that is there, or the null device: no file at all."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """The path as given. Raises UsageError."""
+        return Path(value) if value == os.devnull else super().convert(value, param, ctx)
 
 
 class Readable(ExistingFile):
@@ -283,7 +344,7 @@ class ExportFolder(_Checked):
         return str(value)
 
 
-class FilePath(_Checked):
+class FilePath(_File):
     """Where a file is or will be: its folder must be there."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:

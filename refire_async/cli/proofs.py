@@ -1,6 +1,5 @@
 """Running a proof from a terminal: progress beside it, its result after it."""
 
-import sys
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
@@ -13,12 +12,12 @@ from rich.live import Live
 from refire_async.checkpoint.store import peek
 from refire_async.cli.boundary import print_result, say_error
 from refire_async.cli.hints import rerun
+from refire_async.cli.logs import Logs, open_logs
 from refire_async.cli.options import Output
 from refire_async.cli.session import keep_proof
 from refire_async.identity import merge_connections
 from refire_async.loop import run_loop
 from refire_async.model.proof import Proof
-from refire_async.report.logs import make_logger
 from refire_async.report.progress import FRAME_S, LINE_S, is_live
 from refire_async.report.proof import bar, describe_proof
 from refire_async.settings import VerifySettings
@@ -45,24 +44,29 @@ def execute(settings: VerifySettings, output: Output) -> int:
 
 
 async def _drive(settings: VerifySettings, output: Output) -> Proof:
-    looks = _Looks()
     console = Console(stderr=True)
-    terminal = sys.stderr.isatty()
-    logger = make_logger(output.log_level, human=terminal, colors=terminal and not console.no_color)
-    if terminal:
+    with open_logs(output, console) as logs:
+        return await _prove(settings, output, console, logs)
+
+
+async def _prove(settings: VerifySettings, output: Output, console: Console, logs: Logs) -> Proof:
+    looks = _Looks()
+    if logs.terminal:
         say_error(READERS)
     else:
-        logger.info("verify.started", hint=READERS)
+        logs.screen.info("verify.started", hint=READERS)
     show: Callable[[], Coroutine[Any, Any, None]] | None = None
     if output.progress and is_live(console):
         show = partial(_show_live, looks, console)
     elif output.progress:
-        show = partial(_log_lines, looks, logger.info)
+        show = partial(_log_lines, looks, logs.screen.info)
     async with anyio.create_task_group() as tasks:
         if show is not None:
             tasks.start_soon(show)
         proof = await verify(settings, watch=looks.at)
         tasks.cancel_scope.cancel()
+    if logs.file is not None:
+        logs.file.info("verify.ended", **proof.to_json())
     return proof
 
 

@@ -51,6 +51,7 @@ def saved_run(function: Callable[..., Any]) -> Callable[..., Any]:
 @options.ignore
 @options.yes
 @options.output
+@options.log_file
 def command(**given: Any) -> int:
     """Go on with a run that was stopped, killed or cut off, from where it was. No item fires twice."""
     if given["run_id"] is None and given["checkpoint"] is None:

@@ -49,6 +49,7 @@ from refire_async.settings import RunSettings
 @options.ignore
 @options.yes
 @options.output
+@options.log_file
 @click.pass_context
 def command(ctx: click.Context, /, **given: Any) -> int:
     """Fire the stream event of every selected item again, exactly once.

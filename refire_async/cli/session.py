@@ -3,12 +3,8 @@
 This module is imported when there is something to run: it brings everything that is slow to import.
 """
 
-import logging
 import signal
-import sys
-from collections.abc import AsyncIterator, Awaitable, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from collections.abc import Awaitable
 from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -16,26 +12,23 @@ from typing import Protocol, TypeVar
 import anyio
 import anyio.abc
 import orjson
-from rich.console import Console
 
 from refire_async import engine
 from refire_async.cli.asking import Display, ask, can_ask
 from refire_async.cli.boundary import print_result, say_error
 from refire_async.cli.hints import Hints
+from refire_async.cli.logs import Logs
 from refire_async.cli.options import Output
+from refire_async.cli.watching import Watch, watching
 from refire_async.errors import ExitCode, StoppedError
-from refire_async.events import Emit, fan_out
+from refire_async.events import Emit
 from refire_async.loop import run_loop
 from refire_async.model.proof import Proof
 from refire_async.model.run import Result, RunSpec
 from refire_async.report.json_events import JsonEvents
-from refire_async.report.logs import EventLog, LibraryLog, Logger, make_logger
-from refire_async.report.progress import is_live, log_lines, show_live
 from refire_async.report.proof import describe_proof
-from refire_async.report.recorder import Recorder, record_proof, recorded_settings
-from refire_async.report.stats import RunStats
+from refire_async.report.recorder import record_proof
 from refire_async.report.summary import describe
-from refire_async.report.tally import Tally
 from refire_async.settings import ResumeSettings, RunSettings
 
 T = TypeVar("T")
@@ -139,66 +132,6 @@ async def _drive(
     raise cut
 
 
-@dataclass(frozen=True, slots=True)
-class Watch:
-    """Those who look on: give `emit` to the engine."""
-
-    emit: Emit
-    stats: RunStats
-    logger: Logger
-    display: Display
-
-
-@asynccontextmanager
-async def watching(
-    output: Output, *, events: bool = False, record: RunSettings | ResumeSettings | None = None
-) -> AsyncIterator[Watch]:
-    """Logs and progress on standard error for the time of the block; with `events`, those on standard output.
-
-    `record`: what this sitting was asked for, to be kept with how it goes.
-    """
-    console = Console(stderr=True)
-    terminal = sys.stderr.isatty()
-    logger = make_logger(output.log_level, human=terminal, colors=terminal and not console.no_color)
-    log = EventLog(logger, brief=terminal)
-    stats = RunStats(anyio.current_time())
-    with _library_log(logger):
-        async with anyio.create_task_group() as tasks:
-            display = Display(tasks)
-            if output.progress and is_live(console):
-                display.start(partial(show_live, stats, console, anyio.current_time))
-            elif output.progress:
-                display.start(partial(log_lines, stats, log.progress, anyio.current_time))
-            subscribers: list[Emit] = [stats.handle, log.handle]
-            if events:
-                told = JsonEvents(print_result)
-                subscribers.append(told.handle)
-                tasks.start_soon(log_lines, stats, told.progress, anyio.current_time)
-            if record is not None:
-                tally = Tally()
-                recorder = Recorder(tally, recorded_settings(record), partial(_say_unrecorded, logger))
-                subscribers += [tally.handle, recorder.handle]
-                tasks.start_soon(recorder.run)
-            yield Watch(fan_out(*subscribers), stats, logger, display)
-            tasks.cancel_scope.cancel()
-        log.flush()
-
-
-def _say_unrecorded(logger: Logger, why: str) -> None:
-    logger.warning("recording.lost", why=why, hint="the run goes on; its report will lack the rest")
-
-
-@contextmanager
-def _library_log(logger: Logger) -> Iterator[None]:
-    handler = LibraryLog(logger)
-    root = logging.getLogger()
-    root.addHandler(handler)
-    try:
-        yield
-    finally:
-        root.removeHandler(handler)
-
-
 class _Signals:
     """What signals do to a run: the first asks it to stop, the second cancels `scope`."""
 
@@ -219,13 +152,13 @@ class _Signals:
                     continue
                 asked = True
                 self._stop.request("interrupted" if number == signal.SIGINT else "terminated")
-                _say_draining(watch.logger)
+                _say_draining(watch.logs)
 
 
-def _say_draining(logger: Logger) -> None:
-    if sys.stderr.isatty():
+def _say_draining(logs: Logs) -> None:
+    if logs.terminal:
         say_error("stopping: what is in flight is finished and saved; press Ctrl-C again to stop at once")
     else:
-        logger.warning(
+        logs.warning(
             "run.draining", hint="what is in flight is finished and saved; a second signal stops at once"
         )

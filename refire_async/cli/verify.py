@@ -23,6 +23,7 @@ from refire_async.settings import VerifySettings
 @saved_run
 @options.connection
 @options.output
+@options.log_file
 def command(**given: Any) -> int:
     """Prove from the stream that every item that a run touched has fired, exactly once.
 

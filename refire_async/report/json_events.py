@@ -30,7 +30,7 @@ from refire_async.events import (
 )
 from refire_async.model.proof import Proof
 from refire_async.report.repeats import Repeats
-from refire_async.report.stats import Snapshot
+from refire_async.report.snapshot import Snapshot
 
 
 class JsonEvents:
@@ -80,37 +80,7 @@ class JsonEvents:
 
     def progress(self, now: Snapshot) -> None:
         """How far the run is; to be called every 10 s or so."""
-        latency = now.latency_s
-        self._say(
-            "progress",
-            state=now.state,
-            detail=now.detail,
-            seconds=round(now.elapsed_s, 1),
-            items=now.done,
-            saved=now.saved,
-            failed=now.failed,
-            expected_items=now.expected,
-            share=_rounded(now.share, 4),
-            remaining_s=_rounded(now.remaining_s),
-            items_per_second=_rounded(now.items_rate),
-            wcu_per_second=_rounded(now.wcu_rate),
-            rcu_per_second=_rounded(now.rcu_rate),
-            max_wcu=round(now.max_wcu, 1),
-            max_rcu=round(now.max_rcu, 1),
-            bound_by=now.bound_by,
-            held_to_wcu=_rounded(now.held_to_wcu),
-            wcu=round(now.wcu, 1),
-            rcu=round(now.rcu, 1),
-            throttled=now.throttled_total,
-            throttled_by=dict(now.throttled),
-            retries=now.retries,
-            segments_finished=now.segments_finished,
-            segments=now.segments_total,
-            lanes=None if now.lanes is None else now.lanes[0],
-            lanes_backing_off=None if now.lanes is None else now.lanes[1],
-            latency_p50_ms=None if latency is None else round(latency[0] * 1000, 1),
-            latency_p99_ms=None if latency is None else round(latency[1] * 1000, 1),
-        )
+        self._say("progress", **now.to_json())
 
     def proof(self, proof: Proof) -> None:
         """What `--verify` has found."""
@@ -180,7 +150,3 @@ class JsonEvents:
         if not self._stopping_said:
             self._stopping_said = True
             self._say("stop", reason=event.reason)
-
-
-def _rounded(value: float | None, digits: int = 1) -> float | None:
-    return None if value is None else round(value, digits)

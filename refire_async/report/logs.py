@@ -39,7 +39,7 @@ from refire_async.events import (
     Waiting,
 )
 from refire_async.report.repeats import Repeats
-from refire_async.report.stats import Snapshot
+from refire_async.report.snapshot import Snapshot, rounded
 
 Logger: TypeAlias = structlog.typing.FilteringBoundLogger
 LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
@@ -163,16 +163,20 @@ class EventLog:
             "run.progress",
             items=now.done,
             share=None if now.share is None else round(now.share, 4),
-            items_per_second=_rounded(now.items_rate),
-            wcu_per_second=_rounded(now.wcu_rate),
+            items_per_second=rounded(now.items_rate),
+            wcu_per_second=rounded(now.wcu_rate),
             max_wcu=now.max_wcu,
-            remaining_s=_rounded(now.remaining_s, 0),
+            remaining_s=rounded(now.remaining_s, 0),
             throttled=now.throttled_total,
             retries=now.retries,
             failed=now.failed,
             segments=f"{now.segments_finished}/{now.segments_total}",
             state=now.state,
         )
+
+    def snapshot(self, now: Snapshot) -> None:
+        """All that is known of a run at this moment, for an operator who asks."""
+        self._logger.info("run.snapshot", **now.to_json())
 
     def _say_repeated(self, name: str, items: int, fields: dict[str, Any]) -> None:
         self._logger.warning(name, items=items, **fields)
@@ -302,7 +306,3 @@ class EventLog:
         self._logger.debug(
             "segment.finished", segment=event.segment, finished=event.finished, total=event.total
         )
-
-
-def _rounded(value: float | None, digits: int = 1) -> float | None:
-    return None if value is None else round(value, digits)

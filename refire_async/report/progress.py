@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.live import Live
 
 from refire_async.report.screen import render
-from refire_async.report.stats import RunStats, Snapshot
+from refire_async.report.snapshot import Snapshot
+from refire_async.report.stats import RunStats
 
 Clock: TypeAlias = Callable[[], float]
 Sleep: TypeAlias = Callable[[float], Awaitable[None]]

@@ -7,7 +7,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from refire_async.report.stats import Snapshot
+from refire_async.report.snapshot import Snapshot
 from refire_async.report.text import count, duration, milliseconds, percent, shorten, throttling_reason, units
 
 MOST_COLUMNS = 100

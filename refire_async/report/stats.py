@@ -5,8 +5,7 @@
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 from refire_async.events import (
     AdviceBack,
@@ -39,58 +38,13 @@ from refire_async.events import (
 from refire_async.forecast.duration import remaining
 from refire_async.model.counts import Counts
 from refire_async.model.throttles import Throttles
+from refire_async.report.snapshot import Snapshot, State
 from refire_async.report.windows import LatencyWindow, RateWindow
-
-State: TypeAlias = Literal["starting", "running", "waiting", "paused", "draining", "ended"]
 
 RATE_SPAN_S = 10.0
 TREND_SPAN_S = 60.0
 
 _ALMOST = 0.999
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """A run at one moment. Rates are per second over the last 10 s, `remaining_s` follows the last minute,
-    or the plan's model where the budget is newer than that.
-
-    `share` (0 to 1) and `remaining_s` are None while nothing is known to measure them by. `done`, `saved` (those of
-    them that the checkpoint has on disk) and `failed` cover all sittings of a run, everything else this one.
-    `lanes` are those with work, and those of them that are held back; None until they were counted.
-    """
-
-    state: State
-    detail: str
-    run_id: str
-    table: str
-    resumed: bool
-    elapsed_s: float
-    done: int
-    saved: int
-    failed: int
-    expected: int | None
-    share: float | None
-    remaining_s: float | None
-    items_rate: float | None
-    wcu_rate: float | None
-    rcu_rate: float | None
-    max_wcu: float
-    max_rcu: float
-    bound_by: str
-    held_to_wcu: float | None
-    wcu: float
-    rcu: float
-    throttled: tuple[tuple[str, int], ...]
-    retries: int
-    segments_finished: int
-    segments_total: int
-    lanes: tuple[int, int] | None
-    latency_s: tuple[float, float] | None
-
-    @property
-    def throttled_total(self) -> int:
-        """Refused writes and reads, whatever the reason."""
-        return sum(number for _, number in self.throttled)
 
 
 class RunStats:

@@ -87,8 +87,8 @@ def test_endless_error_is_cut(capfd: pytest.CaptureFixture[str]) -> None:
 def test_several_errors_at_once() -> None:
     """Of several a bug is told, wherever it stands, because it must not go unseen."""
     group = ExceptionGroup("", [RefusedError("a"), ExceptionGroup("", [StoppedError("b"), KeyError("c")])])
-    assert isinstance(boundary._single(group), KeyError)
-    assert str(boundary._single(ExceptionGroup("", [RefusedError("a"), StoppedError("b")]))) == "a"
+    assert isinstance(boundary.single(group), KeyError)
+    assert str(boundary.single(ExceptionGroup("", [RefusedError("a"), StoppedError("b")]))) == "a"
 
 
 def test_bug(refire: Callable[..., Ended], fake_engine: FakeEngine, state: Path) -> None:

@@ -8,7 +8,8 @@ from rich.console import Console
 
 from refire_async.events import BatchWritten
 from refire_async.report.progress import is_live, log_lines, show_live
-from refire_async.report.stats import RunStats, Snapshot
+from refire_async.report.snapshot import Snapshot
+from refire_async.report.stats import RunStats
 from tests.report.samples import started
 
 

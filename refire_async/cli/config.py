@@ -1,0 +1,144 @@
+"""`refire config`: which options hold, and where each comes from."""
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import click
+from click.core import ParameterSource
+
+from refire_async.cli import options
+from refire_async.cli.boundary import print_result
+from refire_async.cli.config_file import Config
+from refire_async.cli.help import Command, LazyGroup
+from refire_async.cli.params import CONFIG, Option, variable_in_use
+from refire_async.report.text import one_line, shorten
+
+WIDTH = 80
+
+_SOURCES = {
+    ParameterSource.COMMANDLINE: "flag",
+    ParameterSource.ENVIRONMENT: "environment",
+    ParameterSource.DEFAULT_MAP: "file",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Setting:
+    """One option: what holds, and where it comes from. `origin` names the variable or the file and its table."""
+
+    name: str
+    value: Any
+    source: str
+    origin: str
+    text: str
+
+
+@click.command(
+    "config",
+    cls=Command,
+    unexpected="give one command",
+    examples=(
+        ("What would hold for refire run here?", "refire config"),
+        ("What would hold for a resume with another file?", "refire config resume --config ./night.toml"),
+    ),
+)
+@click.argument("command_name", metavar="[COMMAND]", required=False, default="run")
+@options.json_output
+@click.pass_context
+def command(ctx: click.Context, /, **given: Any) -> int:
+    """Show which options would hold for a command (default: run), and where each comes from.
+
+    The command line rules over the environment, that over the file, that over defaults. docs/configuration.md shows
+    a file. Nothing secret is among them: credentials stay in the AWS configuration.
+    """
+    parent = ctx.parent
+    group = parent.command if parent is not None else None
+    assert parent is not None  # noqa: S101 - a command of the program
+    assert isinstance(group, LazyGroup)  # noqa: S101 - the program is one
+    name, target, _ = group.resolve_command(parent, [given["command_name"]])
+    assert target is not None  # noqa: S101 - an unknown one is an error
+    # What --config says goes on to the command that is asked about.
+    own: Config | None = ctx.meta.get(CONFIG)
+    words = ["--config", str(own.path)] if own is not None else []
+    with target.make_context(name, words, parent=parent) as asked:
+        config: Config | None = asked.meta.get(CONFIG)
+        found = [_setting(asked, config, param) for param in target.params if _is_shown(param)]
+    print_result(_json(str(name), config, found) if given["json"] else _text(str(name), config, found))
+    return 0
+
+
+def _is_shown(param: click.Parameter) -> bool:
+    return isinstance(param, Option) and param.expose_value
+
+
+def _setting(ctx: click.Context, config: Config | None, param: click.Parameter) -> _Setting:
+    assert isinstance(param, Option)  # noqa: S101 - see _is_shown
+    assert param.name is not None  # noqa: S101 - options have one
+    value = ctx.params[param.name]
+    given = ctx.get_parameter_source(param.name)
+    source = _SOURCES.get(given, "default") if given is not None else "default"
+    origin = ""
+    if source == "environment":
+        origin = variable_in_use(param)
+    elif source == "file" and config is not None:
+        table = config.tables[param.name]
+        origin = f"{config.path}{f' [{table}]' if table else ''}"
+    if source == "default" and value in (None, (), False):
+        return _Setting(param.opts[0][2:], None, source, origin, param.unset or "-")
+    if param.name == "endpoint_url":
+        value = _without_user(value)
+    return _Setting(param.opts[0][2:], _plain(value), source, origin, _words(value))
+
+
+def _without_user(url: str) -> str:
+    """The URL without a name and password, which some put there."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON has it."""
+    if isinstance(value, tuple):
+        return [_plain(part) for part in value]
+    return value if isinstance(value, bool | int | float | str) else str(value)
+
+
+def _words(value: Any) -> str:
+    match value:
+        case True:
+            return "yes"
+        case float():
+            return f"{value:g}"
+        case tuple():
+            return ", ".join(_words(part) for part in value)
+        case _:
+            return str(value)
+
+
+def _json(name: str, config: Config | None, found: list[_Setting]) -> str:
+    import orjson  # noqa: PLC0415 - not needed to show help
+
+    settings = [
+        {"name": one.name, "value": one.value, "source": one.source, "from": one.origin or None}
+        for one in found
+    ]
+    file = None if config is None else str(config.path)
+    return orjson.dumps({"command": name, "file": file, "settings": settings}).decode()
+
+
+def _text(name: str, config: Config | None, found: list[_Setting]) -> str:
+    """What is set comes first, then what is as it always is."""
+    said = [one for one in found if one.source != "default"]
+    rest = [one for one in found if one.source == "default"]
+    file = "there is no refire.toml here" if config is None else f"file: {config.path}"
+    lines = [f"refire {name}: {len(said)} set, {len(rest)} at their defaults; {file}"]
+    names = max(len(one.name) for one in found)
+    for group in (said, rest):
+        if group:
+            lines.append("")
+        for one in group:
+            room = WIDTH - names - 4 - (len(one.origin) + 2 if one.origin else 0)
+            text = shorten(one_line(one.text), max(room, 12))
+            lines.append(f"  {one.name:<{names}}  {text:<{max(room, 12)}}  {one.origin}".rstrip())
+    return "\n".join(lines)

@@ -1,0 +1,97 @@
+"""Where a command's logs go: standard error, and the file of --log-file."""
+
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from rich.console import Console
+
+from refire_async import __version__
+from refire_async.cli.boundary import single
+from refire_async.cli.bug import describe
+from refire_async.cli.options import Output
+from refire_async.errors import RefireError, UsageError
+from refire_async.report.logs import LibraryLog, Logger, LogLevel, make_logger
+
+
+@dataclass(frozen=True, slots=True)
+class Logs:
+    """A logger for standard error, one for the file if there is one, and whether people read the first."""
+
+    screen: Logger
+    file: Logger | None
+    terminal: bool
+
+    def info(self, event: str, **fields: object) -> None:
+        """Log to both."""
+        for logger in filter(None, (self.screen, self.file)):
+            logger.info(event, **fields)
+
+    def warning(self, event: str, **fields: object) -> None:
+        """Log to both, as a warning."""
+        for logger in filter(None, (self.screen, self.file)):
+            logger.warning(event, **fields)
+
+
+@contextmanager
+def open_logs(output: Output, console: Console) -> Iterator[Logs]:
+    """Logs for the time of the block, with the warnings of libraries. What ends the block is in the file.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+    terminal = sys.stderr.isatty()
+    screen = make_logger(output.log_level, human=terminal, colors=terminal and not console.no_color)
+    with ExitStack() as stack:
+        stack.enter_context(_library_log(screen))
+        file = None
+        if output.log_file is not None:
+            stream = stack.enter_context(_open(output.log_file))
+            # A file is for afterwards: what went well belongs there too.
+            level: LogLevel = "debug" if output.log_level == "debug" else "info"
+            file = make_logger(level, human=False, stream=stream)
+            stack.enter_context(_library_log(file))
+            file.info("program.started", version=__version__)
+        logs = Logs(screen, file, terminal)
+        if output.config is not None:
+            logs.info("config.read", file=str(output.config))
+        try:
+            yield logs
+        except Exception as error:
+            if file is not None:
+                _log_end(file, error)
+            raise
+
+
+def _open(path: Path) -> TextIO:
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    except OSError as error:
+        raise UsageError(
+            f"--log-file {path} cannot be written: {error.strerror}", "choose another file"
+        ) from None
+    return os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace")
+
+
+def _log_end(logger: Logger, error: Exception) -> None:
+    cause = single(error)
+    if isinstance(cause, RefireError):
+        logger.error("program.error", text=str(cause), exit_code=int(cause.exit_code))
+    else:
+        logger.error("program.bug", type=type(cause).__name__, traceback=describe(error))
+
+
+@contextmanager
+def _library_log(logger: Logger) -> Iterator[None]:
+    handler = LibraryLog(logger)
+    root = logging.getLogger()
+    root.addHandler(handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)

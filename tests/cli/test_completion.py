@@ -1,0 +1,51 @@
+"""Shells complete commands, options, words and run ids: the script is printed, and its questions are answered."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Ended
+from tests.support.cli import CODE
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_script(refire: Callable[..., Ended], shell: str) -> None:
+    """The script calls the program with the variable that it answers to."""
+    ended = refire("completion", shell)
+    assert (ended.code, ended.err) == (0, "")
+    assert "_REFIRE_COMPLETE" in ended.out
+    assert f"{shell}_complete" in ended.out
+
+
+def complete(tmp_path: Path, *words: str) -> list[str]:
+    """What bash is told may stand for the last of these words."""
+    child = subprocess.run(
+        [sys.executable, "-m", "refire_async"],
+        env={
+            "PATH": os.defpath,
+            "PYTHONPATH": str(CODE),
+            "HOME": str(tmp_path),
+            "_REFIRE_COMPLETE": "bash_complete",
+            "COMP_WORDS": " ".join(("refire", *words)),
+            "COMP_CWORD": str(len(words)),
+        },
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (child.returncode, child.stderr) == (0, "")
+    return [line.partition(",")[2] for line in child.stdout.splitlines() if line]
+
+
+def test_answers(tmp_path: Path) -> None:
+    """Commands, options, words of an option. A bad file, or a command that nobody knows, is no error here."""
+    (tmp_path / "refire.toml").write_text("tabel = 5")
+    assert complete(tmp_path, "res") == ["resume"]
+    assert complete(tmp_path, "run", "--max-w") == ["--max-wcu"]
+    assert complete(tmp_path, "run", "--table", "x", "--writer", "p") == ["partiql"]
+    assert complete(tmp_path, "rnu", "--max") == []

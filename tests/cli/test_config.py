@@ -1,0 +1,227 @@
+"""Options from a file: precedence, what is refused, and `refire config`, which shows what holds."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import orjson
+import pytest
+
+from refire_async.settings import Budget, Choice, ResumeSettings, RunSettings
+from tests.cli.conftest import Ended, FakeEngine
+from tests.cli.test_settings import EVERYTHING, OPTIONS
+
+Refire = Callable[..., Ended]
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory of its own."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def write(text: str, name: str = "refire.toml") -> None:
+    Path(name).write_text(text)
+
+
+def test_every_option_from_a_file(refire: Refire, fake_engine: FakeEngine) -> None:
+    """The same settings as by flags, without a single flag."""
+    lines = [f"{option[2:]} = '''{value}'''" for option, value in OPTIONS.items()]
+    write(
+        "\n".join(
+            ["[run]", *lines, "ignore = ['stream-disabled', 'table-status']", "dry-run = true", "yes = true"]
+        )
+    )
+    ended = refire("run")
+    assert ended.code == 0, ended.err
+    assert fake_engine.seen == [EVERYTHING]
+
+
+def test_types_of_toml(refire: Refire, fake_engine: FakeEngine) -> None:
+    """Numbers, dates, lists, tables, and underscores instead of dashes."""
+    write(
+        'table = "orders"\nmax_wcu = 500\nkey-value = [2026-11-20, 42]\n'
+        '[run]\nmax-rate = 0.5\nfilter = "#s = :open"\n'
+        '[run.names]\n"#s" = "status"\n[run.values]\n":open" = 7\n'
+    )
+    ended = refire("run")
+    assert ended.code == 0, ended.err
+    choice = Choice(
+        key_values=("2026-11-20", "42"),
+        filter="#s = :open",
+        names=(("#s", "status"),),
+        values=((":open", {"N": "7"}),),
+    )
+    assert fake_engine.seen == [
+        RunSettings(table="orders", choice=choice, budget=Budget(max_wcu=500.0, max_rate=0.5))
+    ]
+
+
+def test_precedence(refire: Refire, fake_engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Flag over environment over the command's table over the top of the file over the default."""
+    seen = []
+
+    def rate(*flags: str) -> float | None:
+        assert refire("run", "--table", "orders", *flags).code == 0
+        settings = fake_engine.seen[-1]
+        assert isinstance(settings, RunSettings)
+        seen.append(settings.budget.max_rate)
+        return settings.budget.max_rate
+
+    assert rate() is None
+    write("max-rate = 1")
+    assert rate() == 1
+    write("max-rate = 1\n[run]\nmax-rate = 2\n[resume]\nmax-rate = 99")
+    assert rate() == 2
+    monkeypatch.setenv("REFIRE_MAX_RATE", "3")
+    assert rate() == 3
+    assert rate("--max-rate", "4") == 4
+
+
+def test_which_file(refire: Refire, fake_engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """--config over REFIRE_CONFIG over refire.toml here; the null device stands for none."""
+    write('table = "here-table"')
+    write('table = "from-variable"', "b.toml")
+    write('table = "from-flag"', "c.toml")
+    assert refire("run").code == 0
+    monkeypatch.setenv("REFIRE_CONFIG", "b.toml")
+    assert refire("run").code == 0
+    assert refire("run", "--config", "c.toml").code == 0
+    assert refire("run", "--config", "/dev/null").code == 2
+    assert [settings.table for settings in fake_engine.seen if isinstance(settings, RunSettings)] == [
+        "here-table",
+        "from-variable",
+        "from-flag",
+    ]
+
+
+def test_options_of_other_commands(refire: Refire, fake_engine: FakeEngine, here: Path) -> None:
+    """What stands at the top is for the commands that have it; a resume has no table."""
+    checkpoint = here / "x.refire"
+    checkpoint.touch()
+    write(f'table = "orders"\nwcu-percent = 40\n[resume]\ncheckpoint = "{checkpoint}"\n')
+    assert refire("resume").code == 0
+    assert fake_engine.seen == [ResumeSettings(checkpoint, budget=Budget(wcu_percent=40))]
+
+
+def test_a_run_says_which_file(refire: Refire, fake_engine: FakeEngine) -> None:
+    """Nobody should wonder afterwards where a limit came from."""
+    write('table = "orders"')
+    lines = [orjson.loads(line) for line in refire("run").err.splitlines()]
+    assert {"event": "config.read", "file": "refire.toml"}.items() <= lines[0].items()
+
+
+BAD = {
+    "no TOML": ("table = ", "not valid TOML"),
+    "unknown name": ('tabel = "orders"', "unknown name 'tabel'; did you mean table?"),
+    "unknown name in a table": ("[run]\nmax-wcus = 5", "'max-wcus' in [run]; did you mean max-wcu?"),
+    "far name": ("zzzzzz = 5", "see refire run --help"),
+    "unknown table": ("[rnu]\nmax-wcu = 5", "unknown table [rnu]; did you mean run?"),
+    "name of another command": ("[status]\nmax-wcu = 5", "'max-wcu' in [status]"),
+    "a table of another command is read too": ("[resume]\nmax-wuc = 5", "did you mean max-wcu?"),
+    "the file itself": ('config = "x.toml"', "unknown name 'config'"),
+    "bad value": ("max-wcu = -5", "max-wcu in refire.toml must be a number above 0, not '-5'"),
+    "bad word": ('[run]\nmarker = "cross"', "marker in refire.toml must be one of revision, stamp"),
+    "flag that is none": ('dry-run = "perhaps"', "dry-run in refire.toml must be 1 or 0"),
+    "a truth for a number": ("max-wcu = true", "refire.toml: max-wcu is true; give a value"),
+    "a list for one value": ("max-wcu = [1, 2]", "max-wcu is a list; give one value"),
+    "a table for a value": ("[run]\nmax-wcu = {a = 1}", "max-wcu in [run] is a table"),
+    "empty value": ('region = ""', "region in refire.toml"),
+    "twice": ("max-wcu = 1\nmax-wcu = 2", "not valid TOML"),
+    "what does not go together": (
+        'keys-file = "refire.toml"\nkey-value = "c-42"',
+        "keys-file in refire.toml and key-value in refire.toml do not go together",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "hint"), BAD.values(), ids=BAD)
+def test_bad_file(refire: Refire, fake_engine: FakeEngine, text: str, hint: str) -> None:
+    """One line that names the file and what is wrong; exit code 2; nothing begins."""
+    write(text)
+    ended = refire("run", "--table", "orders")
+    assert (ended.code, ended.out, fake_engine.seen) == (2, "", [])
+    assert len(ended.err.splitlines()) == 1
+    assert ended.err.startswith("refire: ")
+    assert "refire.toml" in ended.err
+    assert hint in ended.err
+
+
+def test_files_that_cannot_be_read(refire: Refire, fake_engine: FakeEngine, here: Path) -> None:
+    """Missing, a folder, not a text."""
+    Path("binary.toml").write_bytes(b"\xff\xfe\x00")
+    for name, hint in (
+        ("nowhere.toml", "is not there"),
+        (str(here), "is a folder"),
+        ("binary.toml", "UTF-8"),
+    ):
+        ended = refire("run", "--table", "orders", "--config", name)
+        assert ended.code == 2
+        assert len(ended.err.splitlines()) == 1
+        assert hint in ended.err
+    assert fake_engine.seen == []
+
+
+def test_help_does_not_mind_a_bad_file(refire: Refire) -> None:
+    """Help is what one looks at to mend the file."""
+    write("tabel = 5")
+    assert refire("run", "--help").code == 0
+    assert refire("--help").code == 0
+
+
+def test_config_shows_where_values_come_from(refire: Refire, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each option once, with its value and the place that it comes from; for scripts too."""
+    write('table = "orders"\n[run]\nmax-wcu = 500\n')
+    monkeypatch.setenv("REFIRE_REGION", "eu-west-1")
+    monkeypatch.setenv("HashKeyValue", "c-42")
+    text = refire("config").out
+    assert max(map(len, text.splitlines())) <= 80
+    assert "4 set" in text
+    rows = {line.split()[0]: line.split()[1:] for line in text.splitlines() if line.startswith("  ")}
+    assert rows["table"] == ["orders", "refire.toml"]
+    assert rows["max-wcu"] == ["500", "refire.toml", "[run]"]
+    assert rows["region"] == ["eu-west-1", "REFIRE_REGION"]
+    assert rows["key-value"] == ["c-42", "HashKeyValue"]
+    assert rows["wcu-percent"] == ["80"]
+    told = orjson.loads(refire("config", "run", "--json").out)
+    assert (told["command"], told["file"]) == ("run", "refire.toml")
+    settings = {entry.pop("name"): entry for entry in told["settings"]}
+    assert settings["max-wcu"] == {"value": 500.0, "source": "file", "from": "refire.toml [run]"}
+    assert settings["region"] == {"value": "eu-west-1", "source": "environment", "from": "REFIRE_REGION"}
+    assert settings["filter"] == {"value": None, "source": "default", "from": None}
+    assert "config" not in settings
+
+
+def test_config_of_another_command_and_file(refire: Refire) -> None:
+    """The command's options, with what --config names."""
+    write("wcu-percent = 25", "night.toml")
+    text = refire("config", "resume", "--config", "night.toml").out
+    assert re.search(r"wcu-percent +25 +night\.toml\n", text)
+    assert "filter" not in text
+    assert "did you mean refire resume?" in refire("config", "resmue").err
+
+
+def test_config_shows_no_secret(refire: Refire) -> None:
+    """A password that somebody put into the endpoint stays out."""
+    write('endpoint-url = "https://user:hunter2@localhost:8000"')
+    for arguments in (("config",), ("config", "--json")):
+        assert "hunter2" not in refire(*arguments).out
+
+
+def test_config_refuses_what_the_command_would(refire: Refire) -> None:
+    """A bad value is told in the same line as by the command itself."""
+    write("max-wcu = -1")
+    assert refire("config").err == refire("run").err
+
+
+def test_the_file_in_the_documentation(refire: Refire, fake_engine: FakeEngine) -> None:
+    """The example of docs/configuration.md is a file that is taken."""
+    page = (Path(__file__).resolve().parents[2] / "docs" / "configuration.md").read_text()
+    (example,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    write(example)
+    ended = refire("run")
+    assert ended.code == 0, ended.err
+    assert fake_engine.seen[0].budget.max_wcu == 2000
