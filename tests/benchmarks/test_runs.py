@@ -157,7 +157,7 @@ def test_parameters_keep_their_types() -> None:
         budget.parameters(quick=False, changes={"item_bytes": "true"})
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "sandbox_throughput"])
+@pytest.mark.parametrize("name", [name for name in NAMES if load(name).on_real])
 def test_a_real_table_is_touched_within_its_limit(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
