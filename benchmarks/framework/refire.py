@@ -7,7 +7,7 @@ import re
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +21,7 @@ from benchmarks.framework.scenario import BenchmarkError, RealTable
 
 _TIMEOUT_S = 3600.0
 _EVERY_S = 0.05
-_PRIVATE = ("run_id", "table", "checkpoint", "failed_keys_file")
+_PRIVATE = ("run_id", "table", "checkpoint", "failed_keys_file", "missing_keys_file")
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,12 +166,18 @@ class Refire:
         self._runs = 0
 
     @contextmanager
-    def start(self, *arguments: str, checkpoint: Path | None = None, resume: bool = False) -> Iterator[Run]:
-        """Start `refire run` of the place's table (or `refire resume`); it is stopped when the block ends."""
+    def start(
+        self,
+        *arguments: str,
+        checkpoint: Path | None = None,
+        resume: bool = False,
+        what: Sequence[str] | None = None,
+    ) -> Iterator[Run]:
+        """Start `refire run` of the place's table (or resume it, or `what`); stopped when the block ends."""
         self._runs += 1
         base = self._folder / f"run-{self._runs}"
         checkpoint = checkpoint or base.with_suffix(".refire")
-        what = ["resume"] if resume else ["run", "--table", self._place.table, "--yes"]
+        what = what or (["resume"] if resume else ["run", "--table", self._place.table, "--yes"])
         command = [sys.executable, "-m", "refire_async", *what, *self._place.arguments]
         command += ["--checkpoint", str(checkpoint), "--json", *arguments]
         output, errors = base.with_suffix(".out"), base.with_suffix(".err")
@@ -191,5 +197,11 @@ class Refire:
     ) -> Run:
         """`start` and wait for the end. Raises BenchmarkError for another exit code than `codes`."""
         with self.start(*arguments, checkpoint=checkpoint, resume=resume) as run:
+            run.finish(codes)
+            return run
+
+    def verify(self, checkpoint: Path, *, codes: Iterable[int] = (0,)) -> Run:
+        """`refire verify` of a run; its `summary` is the proof. Raises BenchmarkError for another exit code."""
+        with self.start(checkpoint=checkpoint, what=["verify"]) as run:
             run.finish(codes)
             return run

@@ -18,6 +18,7 @@ NAMES: tuple[str, ...] = (
     "sweep",
     "index",
     "plan",
+    "verify",
     "sandbox_throughput",
 )
 

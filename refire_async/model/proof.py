@@ -38,7 +38,8 @@ class Tally:
 class Proof:
     """The result of holding a run's checkpoint against the stream.
 
-    `reaches_back_to` (seconds since the epoch) is set where the stream no longer reaches back to the run's start.
+    `began` is the run's start and `reaches_back_to` where what is left of the stream surely begins (seconds since the
+    epoch): all of the run can be seen while the latter is the earlier one.
     Of what an `unfinished` run has not settled yet nothing is said. `view_type` is that of the stream.
     """
 
@@ -48,8 +49,9 @@ class Proof:
     shards: int
     view_type: str
     seconds: float
+    began: float
+    reaches_back_to: float
     unfinished: bool = False
-    reaches_back_to: float | None = None
     missing_keys_file: str | None = None
 
     @property

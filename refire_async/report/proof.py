@@ -50,8 +50,14 @@ def describe_proof(proof: Proof, *, rerun_with: str | None) -> str:
         lines.append(f"  {count(tally.repeats)} items have more than one record; it is not known whose")
     if proof.unfinished:
         lines.append("  The run has not ended: nothing is said of what it has not settled yet")
-    if proof.reaches_back_to is not None:
-        lines.append(f"  The stream reaches back to {moment(proof.reaches_back_to)}, not to the run's start")
+    back = moment(proof.reaches_back_to)
+    left_s = proof.began - proof.reaches_back_to
+    if left_s >= 0:
+        lines.append(
+            f"  The stream reaches back to {back}: the run's records are kept {duration(left_s)} more"
+        )
+    else:
+        lines.append(f"  The stream reaches back to {back}, not to the run's start at {moment(proof.began)}")
     if proof.missing_keys_file is not None:
         lines += ["", f"The keys of missing items: {proof.missing_keys_file}"]
         if rerun_with is not None:

@@ -25,7 +25,7 @@ from refire_async.model.proof import Proof, Tally
 from refire_async.model.run import RunSpec
 from refire_async.verify.changes import reader
 from refire_async.verify.claims import Claims
-from refire_async.verify.following import Follower, lost_before
+from refire_async.verify.following import RETENTION_S, Follower, lost_before
 from refire_async.verify.judge import CLOCKS_S, judge
 from refire_async.verify.moments import seconds_of
 from refire_async.verify.spill import Spill
@@ -67,7 +67,7 @@ class Proving:
         self._read = reader(spec)
         self._followers: list[Follower] = []
         self._thread = anyio.CapacityLimiter(1)  # the spill is for one thread at a time
-        self._began = perf_counter()
+        self._started = perf_counter()
         self._records = 0
         self.progress = Progress()
 
@@ -98,7 +98,7 @@ class Proving:
             await self._catch_up((time.time() if ended is None else ended) + _LAG_S)
             expected = await self._apart(self._claim, history, upto, others)
             tally, gone = await self._judge_patiently(expected, ended)
-            lost = lost_before(self._followers)
+            lost = max(lost_before(self._followers), time.time() - RETENTION_S)
             file = await self._apart(self._write_missing, history, upto, gone, lost, tally)
         return Proof(
             run_id=self._spec.run_id,
@@ -106,9 +106,10 @@ class Proving:
             records=self._records,
             shards=sum(follower.shards_read for follower in self._followers),
             view_type=streams[-1].view_type if streams else "",
-            seconds=perf_counter() - self._began,
+            seconds=perf_counter() - self._started,
+            began=self._since,
+            reaches_back_to=lost,
             unfinished=saved.status != "complete",
-            reaches_back_to=lost if lost > self._since else None,
             missing_keys_file=file,
         )
 

@@ -30,6 +30,7 @@ SMALL = {
     "scale": ["counts=[500]"],
     "sources": ["items=2000", "rounds=1", "export_item_bytes=200"],
     "skew": ["items=1000", "hash_keys=20", 'skews=["hot key"]'],
+    "verify": ["counts=[600]", "planted=20"],
     "sweep": [
         "segments=[2]",
         "workers=[2,4]",

@@ -1,0 +1,1 @@
+"""verify: planted faults among the events of a run, found again from its stream."""
