@@ -3,9 +3,20 @@
 from collections.abc import Iterator
 
 from refire_async.checkpoint.settled import NoteKind, SettledPage
-from refire_async.model.keys import Item, Key, identity
+from refire_async.model.keys import AttributeValue, Item, Key, identity
 from refire_async.model.run import RunSpec
-from refire_async.verify.rows import ALREADY, FOREIGN, READ, TOUCHED, Claim, code, digest
+from refire_async.verify.rows import (
+    ALREADY,
+    FOREIGN,
+    LARGEST,
+    READ,
+    TOUCHED,
+    Claim,
+    Codes,
+    code,
+    digester,
+    is_number,
+)
 
 
 class Claims:
@@ -13,20 +24,37 @@ class Claims:
 
     def __init__(self, spec: RunSpec) -> None:
         self._spec = spec
+        self._attribute = spec.marker.attribute
+        self._digest = digester(spec.keys.names)
+        self._codes = Codes()
         self.count = 0
+
+    def _following(self, read: AttributeValue | None) -> int:
+        """The code of what a touch writes over `read`."""
+        if self._spec.marker.kind == "revision":
+            before = self._codes.of(read)
+            if is_number(before) and before < LARGEST:
+                return before + 1
+        return code(self._spec.marker.next(read))
 
     def of(self, page: SettledPage) -> Iterator[Claim]:
         """The claims of one page."""
-        names, marker = self._spec.keys.names, self._spec.marker
-        attribute, following = marker.attribute, marker.next
+        attribute, digest, code, following = self._attribute, self._digest, self._codes.of, self._following
         number = self.count
+        if not page.notes:
+            for item in page.items:
+                read = item.get(attribute)
+                yield digest(item), code(read), following(read), number, TOUCHED
+                number += 1
+            self.count = number
+            return
         for item, kind, replaced in self._noted(page):
             read = item.get(attribute)
             if kind == "read":
-                yield digest(names, item), code(read), 0, 0, READ
+                yield digest(item), code(read), 0, 0, READ
                 continue
             claimed = ALREADY if kind == "already" else TOUCHED
-            yield digest(names, item), code(read), code(following(replaced.get(attribute))), number, claimed
+            yield digest(item), code(read), following(replaced.get(attribute)), number, claimed
             number += 1
         self.count = number
 

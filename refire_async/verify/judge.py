@@ -17,8 +17,10 @@ from refire_async.verify.rows import (
     ABSENT,
     AFTER,
     BEFORE,
+    BOTH,
     FOREIGN,
     READ,
+    SURE,
     TOUCH,
     TOUCHED,
     Change,
@@ -28,9 +30,6 @@ from refire_async.verify.rows import (
 
 CLOCKS_S = 15 * 60
 """Clocks may differ by this much: no request that is signed with more is taken (AWS: Signature Version 4)."""
-
-_BOTH = BEFORE | AFTER
-_SURE = TOUCH | _BOTH
 
 
 class Fate:
@@ -124,13 +123,13 @@ def judge(
         fate = fates.get(key)
         if fate is None or second > last:
             continue
-        sides = flags & _BOTH
-        if flags == _SURE and after == fate.new and fate.pending is None:
+        sides = flags & BOTH
+        if flags == SURE and after == fate.new and fate.pending is None:
             fate.matched += 1
             fate.after = after
         elif sides & AFTER and elsewhere and after != fate.new and (key, after) in elsewhere:
             fate.others += 1
-        elif sides == _BOTH:
+        elif sides == BOTH:
             fate.note_both(before, after, flags)
         elif sides == AFTER:
             fate.note_after(after)

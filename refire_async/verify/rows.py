@@ -1,7 +1,8 @@
 """Claims and changes as rows of fixed width, so that millions of them fit on disk and meet by key. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Context, Decimal, InvalidOperation
+from functools import partial
 from hashlib import blake2b
 from struct import Struct
 from typing import TypeAlias
@@ -31,18 +32,52 @@ TOUCH, BEFORE, AFTER = 1, 2, 4
 there is an image, so the code of the marker on that side is known.
 """
 
+BOTH = BEFORE | AFTER
+SURE = TOUCH | BOTH
+"""A touch is only known where both images are."""
+
 ABSENT = -(1 << 62)
 """Code for no item at all: before an INSERT, after a REMOVE."""
 
 _HASHED = 1 << 62
 _EXACT = Context(prec=40)
 _PLAIN_DIGITS = 18
-_LARGEST: int = 10**_PLAIN_DIGITS
+_MOST_CODES = 10_000
+LARGEST: int = 10**_PLAIN_DIGITS
+"""The largest code that is a number."""
 
 
 def digest(names: Sequence[str], item: Item) -> bytes:
     """16 bytes that stand for the key of `item`: two among 10^9 keys are equal by chance once in 10^20 runs."""
-    return blake2b(orjson.dumps([item[name] for name in names]), digest_size=16).digest()
+    return digester(names)(item)
+
+
+def digester(names: Sequence[str]) -> Callable[[Item], bytes]:
+    """`digest` for many items. Made for speed: it is called for every record."""
+    dumps, new_hash = orjson.dumps, partial(blake2b, digest_size=16)
+    first, *more = names
+    if not more:
+        return lambda item: new_hash(dumps(item[first])).digest()
+    (second,) = more
+    return lambda item: new_hash(dumps((item[first], item[second]))).digest()
+
+
+class Codes(dict[str, int]):
+    """Codes of numbers by their text. Revisions are few distinct numbers."""
+
+    def of(self, value: AttributeValue | None) -> int:
+        """`code(value)`, remembered."""
+        if value is None:
+            return 0
+        text = value.get("N")
+        if text is None:
+            return code(value)
+        known = self.get(text)
+        if known is None:
+            known = code(value)
+            if len(self) < _MOST_CODES:
+                self[text] = known
+        return known
 
 
 def code(value: AttributeValue | None) -> int:
@@ -67,7 +102,7 @@ def _number(text: str) -> int:
     """The code of a number that is large, broken, or written in an unusual way."""
     try:
         number = Decimal(text)
-        if number == number.to_integral_value() and abs(number) < _LARGEST:
+        if number == number.to_integral_value() and abs(number) < LARGEST:
             return int(number)
         text = str(number.normalize(_EXACT))
     except InvalidOperation:
@@ -81,4 +116,4 @@ def _hashed(data: bytes) -> int:
 
 def is_number(marker: int) -> bool:
     """Whether the code is that of a whole number, which has a next one."""
-    return -_LARGEST <= marker <= _LARGEST
+    return -LARGEST <= marker <= LARGEST
