@@ -30,7 +30,6 @@ SMALL = {
     "scale": ["counts=[500]"],
     "sources": ["items=2000", "rounds=1", "export_item_bytes=200"],
     "skew": ["items=1000", "hash_keys=20", 'skews=["hot key"]'],
-    "verify": ["counts=[600]", "planted=20"],
     "sweep": [
         "segments=[2]",
         "workers=[2,4]",
@@ -210,6 +209,17 @@ def test_no_cell_of_a_sweep_takes_longer_than_it_may(tmp_path: Path) -> None:
     (cell,) = metrics["cells"]
     assert 0 < cell["touched"] < 5_000
     assert cell["items_per_s"] > 0
+
+
+def test_verify_finds_every_planted_fault_and_nothing_else(tmp_path: Path) -> None:
+    """Of 20,000 items: 200 made up by the checkpoint, 200 touched again by a second writer, 200 changed otherwise."""
+    metrics = run(tmp_path, "verify", "counts=[20000]", "planted=200")["metrics"]
+    assert isinstance(metrics, dict)
+    (case,) = metrics["cases"]
+    assert (case["missing_found"], case["missing_false"]) == (200, 0)
+    assert (case["doubled_found"], case["doubled_false"]) == (200, 0)
+    assert (case["expected"], case["once"]) == (20_200, 19_800)
+    assert case["verify_peak_bytes"] < 500 << 20
 
 
 def touched_items(url: str) -> int:
