@@ -49,8 +49,8 @@ class Proof:
     shards: int
     view_type: str
     seconds: float
-    began: float
-    reaches_back_to: float
+    began: float = 0.0
+    reaches_back_to: float = 0.0
     unfinished: bool = False
     missing_keys_file: str | None = None
 
