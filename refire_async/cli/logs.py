@@ -4,7 +4,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -51,7 +51,7 @@ def open_logs(output: Output, console: Console) -> Iterator[Logs]:
         stack.enter_context(_library_log(screen))
         file = None
         if output.log_file is not None:
-            stream = stack.enter_context(_open(output.log_file))
+            stream = stack.enter_context(_opened(output.log_file))
             # A file is for afterwards: what went well belongs there too.
             level: LogLevel = "debug" if output.log_level == "debug" else "info"
             file = make_logger(level, human=False, stream=stream)
@@ -68,14 +68,20 @@ def open_logs(output: Output, console: Console) -> Iterator[Logs]:
             raise
 
 
-def _open(path: Path) -> TextIO:
+@contextmanager
+def _opened(path: Path) -> Iterator[TextIO]:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     except OSError as error:
         raise UsageError(
             f"--log-file {path} cannot be written: {error.strerror}", "choose another file"
         ) from None
-    return os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace")
+    stream = os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace")
+    try:
+        yield stream
+    finally:
+        with suppress(OSError):  # a full disk: what could not be written is lost, the run is not
+            stream.close()
 
 
 def _log_end(logger: Logger, error: Exception) -> None:

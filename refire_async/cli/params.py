@@ -3,6 +3,7 @@
 import math
 import os
 import re
+import stat
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -290,20 +291,23 @@ class ExistingFile(_File):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         """The path as given. Raises UsageError."""
         path = Path(value)
-        try:
-            readable = path.is_file() and os.access(path, os.R_OK)
-        except (OSError, ValueError):
-            readable = False
-        if not readable:
-            what = (
-                "is a folder"
-                if value and path.is_dir()
-                else "cannot be read"
-                if path.exists()
-                else "is not there"
-            )
+        what = _why_unreadable(path)
+        if what is not None:
             raise UsageError(f"{origin(ctx, param)} {quoted(value)} {what}", "give the path of a file")
         return path
+
+
+def _why_unreadable(path: Path) -> str | None:
+    """What is wrong with a file that is to be read; None if nothing is."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return "is not there"
+    except (OSError, ValueError):  # a name that is too long, or that no file can have
+        return "cannot be read"
+    if stat.S_ISDIR(mode):
+        return "is a folder"
+    return None if stat.S_ISREG(mode) and os.access(path, os.R_OK) else "cannot be read"
 
 
 class ConfigFile(ExistingFile):
@@ -339,7 +343,7 @@ class ExportFolder(_Checked):
         if value.startswith("s3://"):
             if not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/.+", value, re.DOTALL):
                 raise self.refuse(value, "the folder of an export", example, param, ctx)
-        elif not value or not (Path(value) / "manifest-summary.json").is_file():
+        elif not value or _why_unreadable(Path(value) / "manifest-summary.json") is not None:
             raise self.refuse(value, "a folder with a manifest-summary.json", example, param, ctx)
         return str(value)
 
@@ -347,12 +351,24 @@ class ExportFolder(_Checked):
 class FilePath(_File):
     """Where a file is or will be: its folder must be there."""
 
+    _LONGEST = 200
+    """Bytes of a name: file systems take 255, and some files have others beside them with longer names."""
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         """The path as given. Raises UsageError."""
-        if not value or "\0" in value:
-            raise self.refuse(value, "the path of a file", "for example ./orders.refire", param, ctx)
         path = Path(value)
-        if not path.parent.is_dir():
+        try:
+            there = bool(value) and path.parent.is_dir()
+            folder = path.is_dir()
+            too_long = len(os.fsencode(path.name)) > self._LONGEST
+        except (OSError, ValueError):  # a name that no file can have
+            there, folder, too_long = True, False, True
+        if not value or too_long:
+            expected = f"the path of a file whose name has at most {self._LONGEST} bytes"
+            raise self.refuse(value, expected, "for example ./orders.refire", param, ctx)
+        if folder:
+            raise UsageError(f"{origin(ctx, param)} {quoted(value)} is a folder", "give the path of a file")
+        if not there:
             raise UsageError(
                 f"{origin(ctx, param)}: folder {quoted(path.parent)} is not there",
                 "create it or choose another one",

@@ -167,6 +167,29 @@ BAD: dict[str, tuple[tuple[str, ...], dict[str, str], str]] = {
         {"HashKeyValue": "c-42"},
         "--keys-file and HashKeyValue do not go together",
     ),
+    "plan of nothing": (("plan",), {}, "--table"),
+    "plan of odd items": (("plan", "--items", "many"), {}, "--items must be a number"),
+    "plan of an odd size": (("plan", "--items", "5", "--item-size", "1PB"), {}, "--item-size"),
+    "plan with prices that are none": (
+        ("plan", "--items", "5", "--prices", __file__),
+        {},
+        "test_bad_input.py",
+    ),
+    "check of nothing": (("check",), {}, "--table"),
+    "check with an option of run": (("check", "--table", "orders", "--workers", "5"), {}, "--workers"),
+    "verify of nothing": (("verify",), {}, "RUN_ID"),
+    "verify of an unknown run": (("verify", "no-such-run"), {}, "no-such-run"),
+    "verify of a folder": (("verify", "--checkpoint", "/"), {}, "is a folder"),
+    "policy of an odd ARN": (("iam-policy", "--table", "orders"), {}, "ARN"),
+    "policy of an odd command": (("iam-policy", "--command", "rnu"), {}, "one of"),
+    "completion of nothing": (("completion",), {}, "completion --help"),
+    "completion of an odd shell": (("completion", "csh"), {}, "one of bash, zsh, fish"),
+    "config of an odd command": (("config", "rnu"), {}, "did you mean refire run?"),
+    "config of two": (("config", "run", "resume"), {}, "give one command"),
+    "config file in a variable": (RUN, {"REFIRE_CONFIG": "nowhere.toml"}, "REFIRE_CONFIG 'nowhere.toml'"),
+    "log file in no folder": ((*RUN, "--log-file", "/no/such/folder/x"), {}, "--log-file"),
+    "odd level in a variable": (RUN, {"REFIRE_LOG_LEVEL": "loud"}, "REFIRE_LOG_LEVEL must be one of"),
+    "odd number in a variable": (RUN, {"REFIRE_MAX_RATE": "fast"}, "REFIRE_MAX_RATE must be a number"),
     "resume of nothing": (("resume",), {}, "RUN_ID"),
     "resume of an unknown run": (("resume", "no-such-run"), {}, "no-such-run"),
     "resume of two": (("resume", "a", "b"), {}, "one run at a time"),
@@ -203,6 +226,7 @@ def test_bad_input(  # noqa: PLR0917 - fixtures and parameters
     assert len(ended.err.splitlines()) == 1, ended.err
     assert ended.err.startswith("refire: ")
     assert hint in ended.err
+    assert "; " in ended.err, "what happened; what to do"
     assert fake_engine.seen == []
 
 
