@@ -144,7 +144,7 @@ def _warn(console: Console, scenarios: list[Scenario[Any]], real: RealTable, *, 
     """Say what will happen to the table. Raises BenchmarkError for a benchmark that takes none."""
     own = [scenario.name for scenario in scenarios if not scenario.on_real]
     if own and not all_of_them:
-        raise BenchmarkError(f"{', '.join(own)} measures the sandbox itself and takes no real table")
+        raise BenchmarkError(f"{', '.join(own)} is about tables of its own and takes no real table")
     names = ", ".join(scenario.name for scenario in scenarios if scenario.on_real)
     where = real.endpoint_url or f"AWS ({real.region or 'the configured region'})"
     text = _WARNING.format(names=names, items=real.max_items, table=real.table, place=where)

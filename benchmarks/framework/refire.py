@@ -21,6 +21,7 @@ from benchmarks.framework.scenario import BenchmarkError, RealTable
 
 _TIMEOUT_S = 3600.0
 _EVERY_S = 0.05
+PROGRAM = ("refire_async",)
 _PRIVATE = ("run_id", "table", "checkpoint", "failed_keys_file", "missing_keys_file")
 
 
@@ -79,10 +80,15 @@ class Run:
     @property
     def budget_wcu(self) -> float:
         """Write units per second of the table that the run allowed itself, as its log says at the start."""
+        return float(self.first_words["max_wcu"])
+
+    @property
+    def first_words(self) -> dict[str, Any]:
+        """The line of its log that says how it starts. Raises BenchmarkError if there is none."""
         entry = self._logged("run.started")
         if entry is None:
             raise BenchmarkError("the run's log does not say how it started")
-        return float(entry["max_wcu"])
+        return entry
 
     def _logged(self, event: str) -> dict[str, Any] | None:
         """What the log says of an event; None if it has not come yet."""
@@ -159,9 +165,13 @@ def size_on_disk(path: Path) -> int:
 class Refire:
     """Runs the program against one place, one sitting at a time, on the client's core."""
 
-    def __init__(self, folder: Path, place: Place, *, pinned: bool = True) -> None:
+    def __init__(
+        self, folder: Path, place: Place, *, pinned: bool = True, program: tuple[str, ...] = PROGRAM
+    ) -> None:
+        """`program` is the module that is run, and words that it takes before those of `refire`."""
         self._folder = Path(tempfile.mkdtemp(dir=folder))
         self._place = place
+        self._program = program
         self._core = cores().client if pinned else None
         self._runs = 0
 
@@ -178,7 +188,7 @@ class Refire:
         base = self._folder / f"run-{self._runs}"
         checkpoint = checkpoint or base.with_suffix(".refire")
         what = what or (["resume"] if resume else ["run", "--table", self._place.table, "--yes"])
-        command = [sys.executable, "-m", "refire_async", *what, *self._place.arguments]
+        command = [sys.executable, "-m", *self._program, *what, *self._place.arguments]
         command += ["--checkpoint", str(checkpoint), "--json", *arguments]
         output, errors = base.with_suffix(".out"), base.with_suffix(".err")
         with (

@@ -13,6 +13,7 @@ NAMES: tuple[str, ...] = (
     "sources",
     "budget",
     "skew",
+    "pacing",
     "scale",
     "resume",
     "sweep",

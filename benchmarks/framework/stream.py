@@ -1,10 +1,11 @@
-"""The judge of *Once*: every record of a stream, counted by key."""
+"""Every record of a stream: counted by key, which is the judge of *Once*, or by second."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import boto3
@@ -30,6 +31,22 @@ def verdict(records: Mapping[str, int], items: int) -> Verdict:
 
 def judge(url: str, table: str, items: int) -> Verdict:
     """Read the whole stream of a sandbox's table."""
+    records = Counter(str(sorted(record["Keys"].items())) for record in _records(url, table))
+    return verdict(records, items)
+
+
+def by_second(url: str, table: str, wanted: Callable[[dict[str, Any]], bool]) -> dict[int, int]:
+    """Records of items whose key is wanted, by the second since 1970 that the stream says they are of."""
+    found: Counter[int] = Counter()
+    for record in _records(url, table):
+        if wanted(record["Keys"]):
+            moment: datetime = record["ApproximateCreationDateTime"]
+            found[int(moment.timestamp())] += 1
+    return dict(found)
+
+
+def _records(url: str, table: str) -> Iterator[dict[str, Any]]:
+    """The `dynamodb` part of every record of a table's stream."""
     options = {
         "endpoint_url": url,
         "region_name": REGION,
@@ -39,10 +56,8 @@ def judge(url: str, table: str, items: int) -> Verdict:
     }
     arn = boto3.client("dynamodb", **options).describe_table(TableName=table)["Table"]["LatestStreamArn"]
     client = boto3.client("dynamodbstreams", **options)
-    records: Counter[str] = Counter()
     for shard in _shards(client, arn):
-        records.update(_keys(client, arn, shard))
-    return verdict(records, items)
+        yield from _of_shard(client, arn, shard)
 
 
 def _shards(client: Any, arn: str) -> Iterable[str]:
@@ -55,8 +70,8 @@ def _shards(client: Any, arn: str) -> Iterable[str]:
         more = {"ExclusiveStartShardId": description["LastEvaluatedShardId"]}
 
 
-def _keys(client: Any, arn: str, shard: str) -> Iterable[str]:
-    """The key of each record of a shard. A sandbox writes records with their items, so an empty page is the end."""
+def _of_shard(client: Any, arn: str, shard: str) -> Iterator[dict[str, Any]]:
+    """The records of a shard. A sandbox writes records with their items, so an empty page is the end."""
     start = {"StreamArn": arn, "ShardId": shard, "ShardIteratorType": "TRIM_HORIZON"}
     iterator = client.get_shard_iterator(**start)["ShardIterator"]
     while iterator:
@@ -64,5 +79,5 @@ def _keys(client: Any, arn: str, shard: str) -> Iterable[str]:
         if not page["Records"]:
             return
         for record in page["Records"]:
-            yield str(sorted(record["dynamodb"]["Keys"].items()))
+            yield record["dynamodb"]
         iterator = page.get("NextShardIterator")

@@ -18,7 +18,7 @@ def one_kb() -> int:
 
 def table_spec(
     items: int,
-    item_bytes: int,
+    item_bytes: Any,
     *,
     wcu: int,
     rcu: int | None = None,
@@ -28,9 +28,10 @@ def table_spec(
 ) -> dict[str, Any]:
     """A provisioned table of generated items, with a stream of keys.
 
-    With `hash_keys` it has a sort key, and items fall to hash keys as `skew` says (see docs/sandbox.md). `indexes` are
-    global indexes from sort key to hash key: their write units and their projection type by name. Read capacity
-    that is not given is enough for a scan that keeps up with the writes.
+    `item_bytes` is a number or a distribution of the sandbox's. With `hash_keys` the table has a sort key, and items
+    fall to hash keys as `skew` says (see docs/sandbox.md for both). `indexes` are global indexes from sort key to
+    hash key: their write units and their projection type by name. Read capacity that is not given is enough for a
+    scan that keeps up with the writes.
     """
     keys = [("pk", "HASH")] if hash_keys is None else [("pk", "HASH"), ("sk", "RANGE")]
     read_units = rcu or max(1_000, wcu)

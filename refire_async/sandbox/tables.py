@@ -7,6 +7,7 @@ Each member of its list has the members of CreateTable and, besides, ``Items`` (
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Iterable, Mapping
 from statistics import NormalDist
 from typing import Any
@@ -175,8 +176,9 @@ def _sizes(wanted: Any) -> list[int]:
             sizes = [round(math.exp(normal.inv_cdf(share)) if normal else value[0]) for share in shares]
         else:
             raise ValueError(f"Generate.ItemBytes: {kind} {value} is not understood")
-        # 1024 places, visited in steps of an odd number near the golden ratio of them.
-        sizes = [sizes[place * 633 % SIZE_CLASSES] for place in range(SIZE_CLASSES)]
+        # Not in even steps: those of the hash keys would meet the same sizes again and again, so that ranges of
+        # the hash space differed in size.
+        random.Random(0).shuffle(sizes)  # noqa: S311 - an order, not secrets
     if max(sizes) > MAX_ITEM_BYTES or min(sizes) < 1:
         raise ValueError(f"Generate.ItemBytes: sizes must lie between 1 and {MAX_ITEM_BYTES}")
     return sizes

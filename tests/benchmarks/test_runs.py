@@ -25,6 +25,12 @@ SMALL = {
         "index_capacity=500",
         'cases=["index with the marker"]',
     ],
+    "pacing": [
+        'cases=["uniform 500","four hot keys","four hot keys, one queue","their others alone","index"]',
+        "seconds=4",
+        "four_items=4000",
+        "four_segments=8",
+    ],
     "processes": ["items=4000", "rounds=1", "counts=[1]"],
     "sandbox_throughput": ["items=400"],
     "scale": ["counts=[500]"],
@@ -137,6 +143,7 @@ class Refusal:
         Refusal(("run", "budget", "--region", "eu-west-1"), "name the real table with --table"),
         Refusal(("run", "budget", "--table", "orders"), "give --yes to go ahead"),
         Refusal(("run", "sandbox_throughput", "--table", "orders", "--yes"), "takes no real table"),
+        Refusal(("run", "pacing", "--table", "orders", "--yes"), "takes no real table"),
     ],
     ids=lambda refusal: " ".join(refusal.arguments),
 )
