@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -124,9 +124,11 @@ def _text(runs: Sequence["RunInfo"]) -> str:
     if not runs:
         return "No runs yet. Start one with: refire run --table NAME"
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("run", "table", "status", "read", "touched", "items/s", "updated"):
-        justify = "right" if heading in ("read", "touched", "items/s") else "left"
-        table.add_column(heading, justify=justify, overflow="fold")  # type: ignore[arg-type] # one of two words
+    for heading in ("run", "table", "status", "read", "touched", "items/s", "updated (UTC)"):
+        justify: Literal["left", "right"] = "right" if heading in ("read", "touched", "items/s") else "left"
+        table.add_column(  # ids are there to be copied
+            heading, justify=justify, overflow="fold", no_wrap=heading in ("run", "updated (UTC)")
+        )
     for run in runs:
         table.add_row(
             run.run_id,
@@ -135,7 +137,7 @@ def _text(runs: Sequence["RunInfo"]) -> str:
             "-" if run.share is None else percent(run.share),
             count(run.touched),
             units(run.items_per_second),
-            run.updated_at,
+            run.updated_at[:16].replace("T", " "),
         )
     # A pipe has no width: nothing is folded there.
     console = Console(width=None if sys.stdout.isatty() else 500)

@@ -4,14 +4,17 @@ Both are tasks that run until they are cancelled. Showing progress must never en
 away, or drawing fails for any other reason, the task ends and the run goes on without it.
 """
 
+import math
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
 import anyio
 from rich.console import Console
+from rich.control import Control
 from rich.live import Live
+from rich.segment import ControlType, Segment
 
-from refire_async.report.screen import render
+from refire_async.report.screen import MOST_COLUMNS, height, render
 from refire_async.report.snapshot import Snapshot
 from refire_async.report.stats import RunStats
 
@@ -19,6 +22,9 @@ Clock: TypeAlias = Callable[[], float]
 Sleep: TypeAlias = Callable[[float], Awaitable[None]]
 
 FRAME_S = 0.25
+_BEGIN, _END = "\x1b[?2026h", "\x1b[?2026l"
+"""Around a frame (synchronized output); other terminals ignore them."""
+
 LINE_S = 10.0
 _SAMPLE_S = 1.0
 
@@ -33,11 +39,37 @@ async def show_live(stats: RunStats, console: Console, clock: Clock, sleep: Slee
             redirect_stdout=False,
             vertical_overflow="crop",
         ) as live:
+            columns = lines = 0
             while True:
-                live.update(render(stats.sample(clock()), console.width), refresh=True)
+                now = stats.sample(clock())
+                width, rows = console.size
+                # One write per frame, which terminals that know how show at once: no flicker.
+                with console:
+                    console.control(_code(_BEGIN))
+                    if width < columns:
+                        console.control(_code(_unfold(columns, lines, width)))
+                    live.update(render(now, width), refresh=True)
+                    console.control(_code(_END))
+                columns, lines = min(width, MOST_COLUMNS), min(height(now), rows)
                 await sleep(FRAME_S)
     except Exception:  # noqa: BLE001, S110 - see the module's docstring; cancellation is no Exception
         pass
+
+
+def _code(codes: str) -> Control:
+    """Escape codes that rich has no name for."""
+    control = Control()
+    control.segment = Segment(codes, None, [(ControlType.HOME,)])
+    return control
+
+
+def _unfold(columns: int, lines: int, width: int) -> str:
+    """Codes that take away a frame of `columns` and `lines` which a terminal that has become narrower has folded.
+
+    The cursor ends where it would be below an unfolded one, so that the next frame takes its place.
+    """
+    folded = (lines - 1) * math.ceil(columns / width)
+    return f"\r\x1b[{folded}A\x1b[J\x1b[{lines - 1}B" if lines > 1 else ""
 
 
 async def log_lines(

@@ -8,7 +8,16 @@ from rich.table import Table
 from rich.text import Text
 
 from refire_async.report.snapshot import Snapshot
-from refire_async.report.text import count, duration, milliseconds, percent, shorten, throttling_reason, units
+from refire_async.report.text import (
+    count,
+    dollars,
+    duration,
+    milliseconds,
+    percent,
+    shorten,
+    throttling_reason,
+    units,
+)
 
 MOST_COLUMNS = 100
 
@@ -45,6 +54,11 @@ def render(now: Snapshot, columns: int) -> RenderableType:
     return Group(panel, Text())
 
 
+def height(now: Snapshot) -> int:
+    """Lines of the panel, with the empty one below."""
+    return len(_rows(now)) + 4
+
+
 def _bar(now: Snapshot, columns: int) -> RenderableType:
     line = Table.grid(padding=(0, 1), expand=False)
     line.add_column()
@@ -79,7 +93,9 @@ def _rows(now: Snapshot) -> list[tuple[str, Text]]:
         ("throttled", _throttled(now)),
         ("retries", _troubles(now)),
         ("segments", Text(f"{count(now.segments_finished)} of {count(now.segments_total)} read to the end")),
+        ("lanes", _lanes(now)),
         ("latency", Text(_latency(now))),
+        ("cost", Text(_cost(now))),
         ("state", state),
     ]
 
@@ -113,6 +129,23 @@ def _troubles(now: Snapshot) -> Text:
     if now.failed:
         text.append(f" · {count(now.failed)} items failed", style="red")
     return text
+
+
+def _lanes(now: Snapshot) -> Text:
+    if now.lanes is None:
+        return Text("-")
+    active, held = now.lanes
+    text = Text(f"{count(active)} with work")
+    if held:
+        text.append(f" · {count(held)} backing off", style="yellow")
+    return text
+
+
+def _cost(now: Snapshot) -> str:
+    if now.cost_usd is None:
+        return "-"
+    what = "so far" if now.paid_by_request else "of provisioned capacity so far"
+    return f"{dollars(now.cost_usd)} {what}, at list prices"
 
 
 def _latency(now: Snapshot) -> str:

@@ -13,7 +13,9 @@ class Snapshot:
 
     `share` (0 to 1) and `remaining_s` are None while nothing is known to measure them by. `done`, `saved` (those of
     them that the checkpoint has on disk) and `failed` cover all sittings of a run, everything else this one.
-    `lanes` are those with work, and those of them that are held back; None until they were counted.
+    `lanes` are those with work, and those of them that are held back; None until they were counted. `cost_usd` is at
+    the list prices of forecast/cost.py, None while the table's billing is unknown; unless it is `paid_by_request`, the
+    capacity would be paid for without the run.
     """
 
     state: State
@@ -43,6 +45,8 @@ class Snapshot:
     segments_total: int
     lanes: tuple[int, int] | None
     latency_s: tuple[float, float] | None
+    cost_usd: float | None
+    paid_by_request: bool
 
     @property
     def throttled_total(self) -> int:
@@ -71,6 +75,7 @@ class Snapshot:
             "held_to_wcu": rounded(self.held_to_wcu),
             "wcu": round(self.wcu, 1),
             "rcu": round(self.rcu, 1),
+            "cost_usd": rounded(self.cost_usd, 4),
             "throttled": self.throttled_total,
             "throttled_by": dict(self.throttled),
             "retries": self.retries,

@@ -35,6 +35,7 @@ from refire_async.events import (
     VerifyStarted,
     Waiting,
 )
+from refire_async.forecast.cost import cost
 from refire_async.forecast.duration import remaining
 from refire_async.model.counts import Counts
 from refire_async.model.throttles import Throttles
@@ -126,6 +127,8 @@ class RunStats:
         share = self._share(done)
         state, detail = self._state()
         max_wcu, max_rcu, bound_by = self._budget
+        billing = start.billing if start else None
+        paid = None if billing is None else cost(self._wcu, self._rcu, billing)
         return Snapshot(
             state=state,
             detail=detail,
@@ -154,6 +157,8 @@ class RunStats:
             segments_total=self._segments[1],
             lanes=self._lanes_now(),
             latency_s=(latency[0], latency[1]) if latency else None,
+            cost_usd=None if paid is None else paid.total,
+            paid_by_request=paid is not None and paid.extra,
         )
 
     @property

@@ -41,6 +41,13 @@ def milliseconds(seconds: float) -> str:
     return f"{value:,.1f} ms" if value < 9.95 else f"{value:,.0f} ms"
 
 
+def dollars(amount: float) -> str:
+    """US dollars: `$0.0042`, `$0.62`, `$1,234`."""
+    if amount >= 99.995:
+        return f"${amount:,.0f}"
+    return f"${amount:.2f}" if amount >= 0.095 or amount == 0 else f"${amount:.4f}"
+
+
 _REASONS = (
     ("KeyRange", "hot key range"),
     ("AccountLimit", "account limit"),

@@ -171,7 +171,7 @@ BAD: dict[str, tuple[tuple[str, ...], dict[str, str], str]] = {
     "plan of odd items": (("plan", "--items", "many"), {}, "--items must be a number"),
     "plan of an odd size": (("plan", "--items", "5", "--item-size", "1PB"), {}, "--item-size"),
     "plan with prices that are none": (
-        ("plan", "--items", "5", "--prices", __file__),
+        ("plan", "--items", "5", "--item-size", "1KB", "--wcu", "9", "--prices", __file__),
         {},
         "test_bad_input.py",
     ),

@@ -4,10 +4,11 @@ import io
 
 import anyio
 import pytest
-from rich.console import Console
+from rich.console import Console, ConsoleDimensions
 
 from refire_async.events import BatchWritten
 from refire_async.report.progress import is_live, log_lines, show_live
+from refire_async.report.screen import height
 from refire_async.report.snapshot import Snapshot
 from refire_async.report.stats import RunStats
 from tests.report.samples import started
@@ -68,6 +69,24 @@ async def test_panel_is_drawn_and_taken_away() -> None:
     assert frames.count("refire · orders") >= 4
     assert frames.rstrip().endswith("\x1b[2K"), "the last thing it does is erase a line"
     assert "\x1b[?25h" in frames, "the cursor is shown again"
+
+
+async def test_terminal_that_becomes_narrower() -> None:
+    """It has folded the frame: all of its rows are taken away before the next one, in the same write."""
+    time, console = Time(0.6), terminal()
+
+    async def narrow(seconds: float) -> None:
+        console.size = ConsoleDimensions(50, 24)
+        await time.sleep(seconds)
+
+    stats = RunStats(0.0)
+    stats.handle(started(1000))
+    await run_until_it_sleeps(show_live, stats, console, time.clock, narrow)
+    lines = height(stats.sample(0.0))
+    frames = written(console).split("\x1b[?2026h")
+    assert f"\x1b[{(lines - 1) * 2}A\x1b[J" in frames[2], "80 columns are two rows of 50"
+    assert "\x1b[J" not in frames[1] + frames[3], "once is enough"
+    assert all(frame.count("\x1b[?2026l") == 1 for frame in frames[1:])
 
 
 async def test_terminal_that_goes_away_ends_only_the_panel() -> None:

@@ -1,6 +1,7 @@
 """The live panel answers how far, how fast, how much longer and what is in the way, at any width."""
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.cells import cell_len
@@ -9,6 +10,7 @@ from rich.console import Console
 from refire_async.events import (
     BatchWritten,
     Event,
+    LanesSeen,
     PageSettled,
     RateChanged,
     Retried,
@@ -18,15 +20,16 @@ from refire_async.events import (
     Waiting,
 )
 from refire_async.model.counts import Counts
-from refire_async.report.screen import render
+from refire_async.model.table import BillingMode
+from refire_async.report.screen import height, render
 from refire_async.report.stats import RunStats
 from tests.report.samples import started, summary
 
 
-def screen(*events: Event, columns: int = 80) -> str:
+def screen(*events: Event, columns: int = 80, billing: BillingMode = "PAY_PER_REQUEST") -> str:
     """The panel 10 s after the start, half of the events before and half after the first sample."""
     stats = RunStats(0.0)
-    stats.handle(started(1000))
+    stats.handle(replace(started(1000), billing=billing))
     stats.sample(0.0)
     for event in events:
         stats.handle(event)
@@ -44,6 +47,7 @@ BUSY = (
     Throttled(0, 7, "IndexWriteProvisionedThroughputExceeded", "orders", lane_only=True),
     Retried(0, 3, "ConnectionReset", 1, 0.1),
     RateChanged(300.0, 800.0, "throttled"),
+    LanesSeen(12, 2),
     PageSettled(0, Counts(scanned=3, failed=3)),
 )
 
@@ -57,7 +61,9 @@ EXPECTED_80 = """\
 │ throttled   1,241 · table writes: hot key range 1,234 · index writes: provi… │
 │ retries     3 · 3 items failed                                               │
 │ segments    0 of 8 read to the end                                           │
+│ lanes       12 with work · 2 backing off                                     │
 │ latency     p50 3.9 ms · p99 3.9 ms per batch                                │
+│ cost        $0.0003 so far, at list prices                                   │
 │ state       running                                                          │
 ╰────────────────────────────────────────────────────────────────────── run-1 ─╯
 
@@ -76,7 +82,7 @@ def test_fits_any_width(columns: int) -> None:
     The last line is empty: it takes a terminal's echo of Ctrl-C.
     """
     lines = screen(*BUSY, columns=columns).splitlines()
-    assert len(lines) == 13
+    assert len(lines) == 15
     assert all(cell_len(line) <= min(columns, 100) for line in lines)
     assert lines[-1] == ""
 
@@ -92,6 +98,21 @@ def test_fits_any_width(columns: int) -> None:
 def test_states(event: Event, words: str) -> None:
     """The state is told in words, not by colour alone."""
     assert words in screen(event)
+
+
+def test_cost_of_capacity_that_is_paid_anyway() -> None:
+    """Dollars of a provisioned table are not dollars more."""
+    assert "of provisioned capacity so far" in screen(*BUSY, billing="PROVISIONED")
+
+
+def test_height_is_that_of_the_panel() -> None:
+    """What a frame takes away after a resize is what was drawn."""
+    stats = RunStats(0.0)
+    for event in (started(1000), *BUSY):
+        stats.handle(event)
+    now = stats.sample(10.0)
+    console = Console(file=io.StringIO(), width=80, color_system=None)
+    assert height(now) == len(console.render_lines(render(now, 80)))
 
 
 def test_before_the_start() -> None:
