@@ -44,14 +44,32 @@ not bound the run. Workers beyond need cost nothing; they wait for the budget.""
 
 
 def choose_segments(table: Table, write_rate: float) -> int:
-    """How many Scan segments: enough that lanes cover all partitions, few enough that none is a page or two."""
+    """How many Scan segments: enough that lanes cover all partitions, few enough that none is a page or two.
+
+    And a multiple of the partitions that the table's capacity needs, where that takes less than twice as many: then
+    each partition has as many lanes as any other, so that none is asked for more than its share.
+    """
+    lanes, partitions = _enough_segments(table, write_rate), _partitions(table)
+    if partitions <= 2 * lanes:
+        lanes = math.ceil(lanes / partitions) * partitions
+    return min(lanes, MOST_SEGMENTS)
+
+
+def _enough_segments(table: Table, write_rate: float) -> int:
     partitions = math.ceil(write_rate / PARTITION_WCU)
     if table.size_bytes < SMALL_TABLE_BYTES:
         # A lane per partition, no more: every segment costs a read, however few items it has.
         return min(max(SMALL_SEGMENTS, partitions), MOST_SEGMENTS)
     by_size = math.ceil(table.size_bytes / SEGMENT_BYTES)
     by_rate = min(LANES_PER_PARTITION * partitions, math.ceil(table.size_bytes / LEAST_SEGMENT_BYTES))
-    return min(max(LEAST_SEGMENTS, by_size, by_rate), MOST_SEGMENTS)
+    return min(max(LEAST_SEGMENTS, partitions, by_size, by_rate), MOST_SEGMENTS)
+
+
+def _partitions(table: Table) -> int:
+    """How many partitions the table's capacity needs, as far as its description tells."""
+    described = table.throughput
+    units = max(described.provisioned_write or 0.0, described.warm_write or 0.0)
+    return max(1, math.ceil(units / PARTITION_WCU))
 
 
 def choose_workers(writer: WriterKind, write_rate: float) -> int:
@@ -65,9 +83,12 @@ def choose_readers(write_rate: float) -> int:
     """How many segments are read, and written to, at once.
 
     A segment is read in the order of its hashes, so a lane writes to one partition at a time: fewer lanes than
-    partitions could not spend the table's capacity, and with twice as many it is no matter that some coincide.
+    partitions could not spend the table's capacity, and with twice as many it is no matter that some coincide. As many
+    for each partition as for any other, for where segments are cut like partitions.
     """
-    return max(LEAST_READERS, min(2 * math.ceil(write_rate / PARTITION_WCU), MOST_READERS))
+    partitions = math.ceil(write_rate / PARTITION_WCU)
+    each = max(2, math.ceil(LEAST_READERS / partitions))
+    return min(each * partitions, MOST_READERS)
 
 
 def choose_page_items(readers: int) -> int:

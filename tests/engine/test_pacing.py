@@ -181,7 +181,7 @@ async def test_the_start_says_how_much_may_be_spent_and_why(service: Service, ru
 
 async def test_a_read_budget_holds_back_reading(service: Service, runs: Runs):
     """1,000 items of 1 KB are 125 units: at 25 a second it takes five seconds."""
-    service(provisioned(100_000, **generated(1_000, 1_024)))
+    service(provisioned(10_000, **generated(1_000, 1_024)))
     begin = anyio.current_time()
     result = await runs.run(budget=Budget(max_rcu=25.0))
     assert anyio.current_time() - begin == pytest.approx(5.0, rel=0.25)

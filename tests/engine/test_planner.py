@@ -15,19 +15,20 @@ from refire_async.planner import (
 )
 
 GIB = 1 << 30
+capacities = st.none() | st.integers(1, 10**7).map(float)
 
 
-def table(size_bytes: int) -> Table:
-    keys = KeySchema("pk", "S")
+def table(size_bytes: int, wcu: float | None = None) -> Table:
+    keys, capacity = KeySchema("pk", "S"), Throughput(provisioned_write=wcu)
     return Table(
-        "t", "arn", "id", "ACTIVE", keys, "PROVISIONED", Throughput(), (), Stream(enabled=True), 0, size_bytes
+        "t", "arn", "id", "ACTIVE", keys, "PROVISIONED", capacity, (), Stream(enabled=True), 0, size_bytes
     )
 
 
 @settings(deadline=None)
-@given(st.integers(0, 10**16), st.floats(0.5, 1e6))
-def test_segments_are_within_what_the_service_takes(size_bytes: int, rate: float):
-    assert 1 <= choose_segments(table(size_bytes), rate) <= MOST_SEGMENTS
+@given(st.integers(0, 10**16), st.floats(0.5, 1e6), capacities)
+def test_segments_are_within_what_the_service_takes(size_bytes: int, rate: float, wcu: float | None):
+    assert 1 <= choose_segments(table(size_bytes, wcu), rate) <= MOST_SEGMENTS
 
 
 large = st.integers(SMALL_TABLE_BYTES, 10**13)
@@ -35,17 +36,32 @@ rates = st.floats(0.5, 1e6)
 
 
 @settings(deadline=None)
-@given(large, large, rates)
-def test_more_data_never_means_fewer_segments(one: int, other: int, rate: float):
+@given(large, large, rates, capacities)
+def test_more_data_never_means_fewer_segments(one: int, other: int, rate: float, wcu: float | None):
     small, big = sorted((one, other))
-    assert choose_segments(table(small), rate) <= choose_segments(table(big), rate)
+    assert choose_segments(table(small, wcu), rate) <= choose_segments(table(big, wcu), rate)
 
 
 @settings(deadline=None)
-@given(large | st.integers(0, SMALL_TABLE_BYTES), rates, rates)
-def test_more_speed_never_means_fewer_segments(size_bytes: int, one: float, other: float):
+@given(large | st.integers(0, SMALL_TABLE_BYTES), rates, rates, capacities)
+def test_more_speed_never_means_fewer_segments(size_bytes: int, one: float, other: float, wcu: float | None):
     slow, fast = sorted((one, other))
-    assert choose_segments(table(size_bytes), slow) <= choose_segments(table(size_bytes), fast)
+    assert choose_segments(table(size_bytes, wcu), slow) <= choose_segments(table(size_bytes, wcu), fast)
+
+
+@settings(deadline=None)
+@given(st.integers(SMALL_TABLE_BYTES, 10**12), st.integers(1, 96), st.floats(0.5, 1.0))
+def test_segments_are_cut_like_the_partitions_of_the_capacity(size_bytes: int, partitions: int, share: float):
+    """As many lanes in each of them as in any other, whatever share of the capacity the budget is; all are read."""
+    wcu = partitions * 1_000.0
+    segments, readers = choose_segments(table(size_bytes, wcu), wcu * share), choose_readers(wcu)
+    assert segments % partitions == 0
+    assert segments <= 2 * choose_segments(table(size_bytes), wcu * share) + partitions
+    assert readers % partitions == 0 or readers == 96
+
+
+def test_a_huge_capacity_does_not_cut_a_small_table_to_pieces():
+    assert choose_segments(table(1_000_000, 1_000_000.0), 100.0) == 8
 
 
 def test_a_large_table_has_a_segment_for_each_gigabyte():
