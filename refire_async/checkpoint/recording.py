@@ -14,7 +14,7 @@ from typing import Self
 
 import orjson
 
-from refire_async.checkpoint.store import check_file, guard
+from refire_async.checkpoint.looking import look
 from refire_async.model.series import Note, Point, merge
 
 MOST_POINTS = 2_000
@@ -121,17 +121,12 @@ _LONGEST_S = 86_400.0 * 365
 
 def read_recording(checkpoint: Path) -> Recorded:
     """What was recorded, while a run may be going on. Raises CheckpointRefusedError."""
-    check_file(checkpoint)
-    real = checkpoint.resolve()
 
-    def read() -> Recorded:
-        alone = not real.with_name(real.name + "-wal").exists()
-        how = "mode=ro&immutable=1" if alone else "mode=ro"
-        with contextlib.closing(sqlite3.connect(f"{real.as_uri()}?{how}", uri=True)) as db:
-            rows = db.execute("SELECT at, kind, data FROM note ORDER BY number")
-            return Recorded(_points(db), [Note(at, kind, orjson.loads(data)) for at, kind, data in rows])
+    def read(db: sqlite3.Connection) -> Recorded:
+        rows = db.execute("SELECT at, kind, data FROM note ORDER BY number")
+        return Recorded(_points(db), [Note(at, kind, orjson.loads(data)) for at, kind, data in rows])
 
-    return guard(checkpoint, read)
+    return look(checkpoint, read)
 
 
 def _points(db: sqlite3.Connection) -> list[Point]:

@@ -18,9 +18,10 @@ import orjson
 from refire_async import points
 from refire_async.checkpoint import invariants
 from refire_async.checkpoint.ledger import FINISHED, Failure, OpenPage, SegmentState
+from refire_async.checkpoint.looking import check_file, guard, look
 from refire_async.checkpoint.schema import APPLICATION_ID, PARTS_PER_SITTING, TABLES, VERSION
 from refire_async.checkpoint.settled import EMPTY, pack, unpack
-from refire_async.errors import CheckpointRefusedError, RefireError, StoppedError
+from refire_async.errors import CheckpointRefusedError, StoppedError
 from refire_async.model.counts import Counts
 from refire_async.model.keys import Cursor, Item, KeySchema, identity
 from refire_async.model.marker import Marker
@@ -342,11 +343,7 @@ class Store:
 
     def failures(self) -> Iterator[Failure]:
         """Every item that could not be touched, in the order of finding."""
-        for key, code, reason in self._db.execute("SELECT key, code, reason FROM failed ORDER BY number"):
-            yield Failure(orjson.loads(key), code, reason)
-        for (failures,) in self._db.execute("SELECT failures FROM page ORDER BY number"):
-            for failure in orjson.loads(failures):
-                yield Failure(**failure)
+        yield from read_failures(self._db)
 
     @contextlib.contextmanager
     def _saving(self) -> Iterator[None]:
@@ -412,60 +409,21 @@ def _read_run(db: sqlite3.Connection) -> SavedRun:
     )
 
 
+def read_failures(db: sqlite3.Connection) -> Iterator[Failure]:
+    """The items that could not be touched, in the order of finding."""
+    for key, code, reason in db.execute("SELECT key, code, reason FROM failed ORDER BY number"):
+        yield Failure(orjson.loads(key), code, reason)
+    for (failures,) in db.execute("SELECT failures FROM page ORDER BY number"):
+        for failure in orjson.loads(failures):
+            yield Failure(**failure)
+
+
 def peek(path: Path) -> SavedRun:
     """What a checkpoint says of itself, read without a lock while a run may be using it.
 
     Raises CheckpointRefusedError if it is missing, foreign, newer or damaged.
     """
-    check_file(path)
-
-    real = path.resolve()
-
-    def read() -> SavedRun:
-        # Without a log nobody has it open: it is whole, and read as it is it needs no files beside it.
-        alone = not real.with_name(real.name + "-wal").exists()
-        how = "mode=ro&immutable=1" if alone else "mode=ro"
-        with contextlib.closing(sqlite3.connect(f"{real.as_uri()}?{how}", uri=True)) as db:
-            return read_run(db)
-
-    return guard(path, read)
-
-
-def check_file(path: Path) -> None:
-    """Refuse what is not a checkpoint of this version. Raises CheckpointRefusedError."""
-    try:
-        with path.open("rb") as file:
-            head = file.read(100)
-    except FileNotFoundError:
-        raise CheckpointRefusedError(
-            f"there is no checkpoint {path}", "see 'refire status' for the runs that can be resumed"
-        ) from None
-    except OSError as error:
-        raise CheckpointRefusedError(
-            f"checkpoint {path} cannot be read: {error.strerror}", "check its permissions"
-        ) from None
-    # SQLite file format: magic at 0, user version at 60, application id at 68, big-endian.
-    if head[:16] != b"SQLite format 3\x00" or int.from_bytes(head[68:72], "big") != APPLICATION_ID:
-        raise CheckpointRefusedError(f"{path} is not a checkpoint of refire", "name another file")
-    version = int.from_bytes(head[60:64], "big")
-    if version != VERSION:
-        raise CheckpointRefusedError(
-            f"checkpoint {path} has format {version}, this program reads format {VERSION}",
-            "use the version of refire that made it",
-        )
-
-
-def guard(path: Path, read: Callable[[], T]) -> T:
-    """Run `read`, translating what a damaged file does into CheckpointRefusedError."""
-    try:
-        return read()
-    except RefireError:
-        raise
-    # Of a damaged file sqlite3 can raise UnicodeDecodeError (a ValueError) when it makes its message.
-    except (sqlite3.Error, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise CheckpointRefusedError(
-            f"checkpoint {path} is damaged: {error}", "start a new run, or restore the file"
-        ) from error
+    return look(path, read_run)
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -12,7 +12,7 @@ from refire_async.cli.boundary import guarded, open_streams
 from refire_async.cli.help import LazyGroup, printing_option
 
 COMMANDS = (
-    *("run", "resume", "rate", "status", "plan", "check", "verify", "iam-policy"),
+    *("run", "resume", "rate", "status", "plan", "check", "verify", "report", "iam-policy"),
     *("sandbox", "demo", "config", "completion"),
 )
 
@@ -28,7 +28,7 @@ OVERVIEW = (
     ("rate", "See or change how fast a run is while it works."),
     ("status", "List runs, finished and unfinished."),
     ("plan, check", "Before a run: what it will take, what stands against it."),
-    ("verify", "After a run: prove from the stream that it fired, once."),
+    ("verify, report", "After a run: proof that all fired, once; an HTML page."),
     ("iam-policy", "Print the AWS permissions that a command needs."),
     ("sandbox, demo", "A DynamoDB on this machine to try things on; a tour."),
     ("config, completion", "Where options come from; help for your shell."),

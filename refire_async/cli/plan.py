@@ -114,7 +114,7 @@ def command(ctx: click.Context, /, **given: Any) -> int:
     Looks at the table's description and at some thousand items, within the read budget. Writes nothing.
     """
     settings = make_settings(ctx, given)
-    prices = _prices(given["prices"])
+    prices = read_prices(given["prices"])
 
     import orjson  # noqa: PLC0415 - not needed to show help
 
@@ -165,7 +165,8 @@ def make_settings(ctx: click.Context, given: dict[str, Any]) -> PlanSettings:
     return PlanSettings(run, assumed, given["sample_seconds"])
 
 
-def _prices(path: Path | None) -> "Prices":
+def read_prices(path: Path | None) -> "Prices":
+    """Prices from the file that the user named, else the default. Raises UsageError."""
     import orjson  # noqa: PLC0415 - not needed to show help
 
     from refire_async.forecast.cost import DEFAULT_PRICES, parse_prices  # noqa: PLC0415

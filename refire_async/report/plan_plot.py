@@ -1,4 +1,4 @@
-"""A plan as a picture: progress and backlog over time. Needs matplotlib, which the extra `bench` brings."""
+"""A plan as a picture: progress and backlog over time. Needs matplotlib, which the extra `report` brings."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ def save_plot(plan: Plan, title: str, path: Path) -> None:
         from matplotlib.figure import Figure  # noqa: PLC0415 - an extra
     except ImportError:
         raise UsageError(
-            "--plot needs matplotlib", "install it with: pip install 'refire-async[bench]'"
+            "--plot needs matplotlib", "install it with: pip install 'refire-async[report]'"
         ) from None
     end = plan.duration.seconds if plan.backlog is None else plan.backlog.drained_s
     unit, name = next(((size, word) for least, size, word in _STEPS if end >= least), (1.0, "seconds"))

@@ -32,7 +32,7 @@ from refire_async.events import (
 from refire_async.model.proof import Proof
 from refire_async.model.series import Note, Point
 from refire_async.report.tally import Tally
-from refire_async.settings import ResumeSettings, RunSettings
+from refire_async.settings import Budget, Pace, ResumeSettings, RunSettings, Tuning
 
 Clock: TypeAlias = Callable[[], float]
 Sleep: TypeAlias = Callable[[float], Awaitable[None]]
@@ -70,7 +70,7 @@ class Recorder:
         self._clock, self._wall = clock, wall
         self._checkpoint: Path | None = None
         self._recording: Recording | None = None
-        self._over = False
+        self._over = self._ended = False
         self._seen, self._seen_at = _look(tally), clock()
         self._points: list[Point] = []
         self._notes: list[Note] = []
@@ -94,6 +94,8 @@ class Recorder:
             self._note("canary", {"items": canary.items, "clean": canary.clean, "unproven": canary.unproven})
         elif isinstance(event, RunEnded):
             self._note("end", event.summary.to_json())
+            self._take_point()
+            self._ended = True  # what comes after, such as a proof, is not the run
         if kind == "recover":
             self._waits_for = None
 
@@ -117,7 +119,7 @@ class Recorder:
     def _started(self, event: RunStarted) -> None:
         if event.checkpoint != ":memory:":
             self._checkpoint = Path(event.checkpoint)
-        self._seen, self._seen_at = _look(self._tally), self._clock()
+        self._seen, self._seen_at, self._ended = _look(self._tally), self._clock(), False
         self._note(
             "start",
             {
@@ -137,7 +139,7 @@ class Recorder:
             self._notes.append(Note(self._wall(), kind, data))
 
     def _take_point(self) -> None:
-        if self._tally.started is None:
+        if self._tally.started is None or self._ended:
             return
         now, before = _look(self._tally), self._seen
         at = self._clock()
@@ -206,13 +208,17 @@ def _grown(now: dict[str, float], before: dict[str, float]) -> dict[str, float]:
 
 
 def recorded_settings(settings: RunSettings | ResumeSettings) -> dict[str, Any]:
-    """What was asked of a sitting. Not which items: that is in the checkpoint, and may be personal data."""
-    named = {name: asdict(getattr(settings, name)) for name in ("budget", "pace", "tuning")}
-    return named | {
-        "max_items": settings.max_items,
-        "verify": settings.verify,
-        "ignore": sorted(settings.ignore),
-    }
+    """What was asked of a sitting, as far as it is no default. Which items is in the checkpoint: not here."""
+    asked: dict[str, Any] = {}
+    for given, default in (
+        (settings.budget, Budget()),
+        (settings.pace, Pace()),
+        (settings.tuning, Tuning()),
+    ):
+        usual = asdict(default)
+        asked |= {name: value for name, value in asdict(given).items() if value != usual[name]}
+    rest = {"max_items": settings.max_items, "verify": settings.verify, "ignore": sorted(settings.ignore)}
+    return asked | {name: value for name, value in rest.items() if value}
 
 
 def record_proof(checkpoint: Path, proof: Proof) -> str | None:

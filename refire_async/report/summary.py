@@ -7,7 +7,7 @@ from refire_async.model.counts import Counts
 from refire_async.model.run import DryRun, Result, Summary
 from refire_async.report.text import count, duration, units
 
-_MEANINGS = (
+MEANINGS = (
     ("touched", "changed by this run: each of them fired"),
     ("already", "had fired before this attempt, left alone"),
     ("vanished", "deleted by others meanwhile, left deleted"),
@@ -53,10 +53,10 @@ def describe(result: Result, *, resume_with: str, rerun_failed_with: str | None 
 
 
 def _count_lines(counts: Counts) -> Sequence[str]:
-    numbers = {name: count(getattr(counts, name)) for name in ("scanned", *(name for name, _ in _MEANINGS))}
+    numbers = {name: count(getattr(counts, name)) for name in ("scanned", *(name for name, _ in MEANINGS))}
     width = max(len(number) for number in numbers.values())
     lines = [f"  {'scanned':<9} {numbers['scanned']:>{width}}"]
-    for name, meaning in _MEANINGS:
+    for name, meaning in MEANINGS:
         if name == "touched" or getattr(counts, name):
             lines.append(f"  {name:<9} {numbers[name]:>{width}}  {meaning}")
     if counts.conflicts:

@@ -33,7 +33,7 @@ def test_a_killed_run_is_recorded_to_its_last_seconds(
         child.kill()
     killed = read_recording(checkpoint)
     assert [note.kind for note in killed.notes] == ["start"]
-    assert killed.notes[0].data["settings"]["tuning"]["workers"] == 1
+    assert killed.notes[0].data["settings"] == {"workers": 1}
     assert 0 < sum(point.items for point in killed.points) <= 250
 
     assert proxied_cli.run("resume", "--checkpoint", str(checkpoint)).code == 0

@@ -1,0 +1,82 @@
+"""`refire report`: a run as one HTML file."""
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import click
+
+from refire_async.cli import options
+from refire_async.cli.boundary import print_result
+from refire_async.cli.help import Command
+from refire_async.cli.params import ExistingFile, FilePath
+from refire_async.cli.plan import read_prices
+from refire_async.cli.resume import locate, saved_run
+from refire_async.errors import UsageError
+
+
+@click.command(
+    "report",
+    cls=Command,
+    unexpected="one run at a time",
+    examples=(
+        ("A file to look at or to mail", "refire report 20260131T120000-3f2a"),
+        (
+            "Under a name of your own, with the keys of failed items",
+            "refire report RUN_ID --out orders.html --with-keys",
+        ),
+    ),
+)
+@saved_run
+@options.option(
+    "Output", "--out", FilePath("FILE"), "Where it goes; default refire-RUN_ID.html in this folder."
+)
+@options.flag("Output", "--with-keys", "Show keys: those of failed items and those that were selected.")
+@options.option("Output", "--prices", ExistingFile("FILE"), "JSON file with prices of your own.")
+@options.json_output
+def command(**given: Any) -> int:
+    """Write a run as one HTML file: summary, promises and proof, plots over time, cost, findings.
+
+    Made from the checkpoint alone: no AWS account is needed, and the run may still be at work.
+    """
+    if given["run_id"] is None and given["checkpoint"] is None:
+        raise UsageError("no run given", "give its RUN_ID or its --checkpoint; refire status lists runs")
+    checkpoint = locate(given["run_id"], given["checkpoint"])
+    prices = read_prices(given["prices"])
+
+    from datetime import UTC, datetime  # noqa: PLC0415 - not needed to show help
+
+    import orjson  # noqa: PLC0415
+
+    from refire_async.report.page.dossier import read_dossier  # noqa: PLC0415
+    from refire_async.report.page.page import render  # noqa: PLC0415
+
+    dossier = read_dossier(checkpoint, with_keys=given["with_keys"], prices=prices)
+    run_id = dossier.run.spec.run_id
+    path = given["out"] or Path(f"refire-{run_id}.html")
+    write(path, render(dossier, datetime.now(UTC)))
+    print_result(
+        orjson.dumps({"run_id": run_id, "report": str(path)}).decode()
+        if given["json"]
+        else f"Report of run {run_id}: {path}"
+    )
+    return 0
+
+
+def write(path: Path, page: str) -> None:
+    """Put the page in its place in one step, for its owner only. Raises UsageError."""
+    try:
+        number, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # 0600, whatever the umask
+        scratch = Path(name)
+        try:
+            with os.fdopen(number, "w", encoding="utf-8") as file:
+                file.write(page)
+            scratch.replace(path)
+        except BaseException:
+            scratch.unlink()
+            raise
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be written: {error.strerror}", "choose another place with --out"
+        ) from None

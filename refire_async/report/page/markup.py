@@ -1,0 +1,62 @@
+"""HTML that cannot be broken by what it shows: text is escaped unless it was made here."""
+
+import html
+from typing import Any
+
+
+class Html(str):
+    """Markup that is ready: everything else is text."""
+
+    __slots__ = ()
+
+
+def el(name: str, *children: object, **attributes: Any) -> Html:
+    """An element. `class_` is the class; underscores in names of attributes stand for dashes."""
+    opening = "".join(
+        f' {key.rstrip("_").replace("_", "-")}="{_escape(value)}"'
+        for key, value in attributes.items()
+        if value is not None
+    )
+    return Html(f"<{name}{opening}>{join(*children)}</{name}>")
+
+
+def join(*children: object) -> Html:
+    """Elements and texts, one after the other; None is left out."""
+    return Html(
+        "".join(
+            child if isinstance(child, Html) else _escape(child) for child in children if child is not None
+        )
+    )
+
+
+def plain(text: str) -> str:
+    """Text without control characters and marks that turn the direction of writing."""
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
+def _escape(value: object) -> str:
+    return html.escape(plain(str(value)), quote=True)
+
+
+def table(
+    headings: tuple[str, ...], rows: list[tuple[object, ...]], *, numbers: tuple[int, ...] = ()
+) -> Html:
+    """A table; the columns in `numbers` are aligned at their right."""
+
+    def row(cells: tuple[object, ...]) -> Html:
+        found = (el("td", cell, class_="n" if at in numbers else None) for at, cell in enumerate(cells))
+        return el("tr", *found)
+
+    head = (
+        el("th", text, scope="col", class_="n" if at in numbers else None) for at, text in enumerate(headings)
+    )
+    body = el("table", el("thead", el("tr", *head)), el("tbody", *(row(cells) for cells in rows)))
+    return el("div", body, class_="wide")
+
+
+def pairs(rows: list[tuple[str, object]]) -> Html:
+    """Names and values. Those without a value are left out."""
+    found = [
+        el("tr", el("th", name, scope="row"), el("td", value)) for name, value in rows if value is not None
+    ]
+    return el("div", el("table", el("tbody", *found)), class_="wide")

@@ -1,0 +1,90 @@
+"""The report as one file of HTML that needs nothing else: no script, no request, colours for light, dark and paper."""
+
+from datetime import datetime
+from importlib.resources import files
+
+from refire_async import __version__
+from refire_async.report.page import charts, sections
+from refire_async.report.page.dossier import Dossier
+from refire_async.report.page.markup import Html, el, join
+from refire_async.report.page.promises import promises
+from refire_async.report.proof import moment
+from refire_async.report.tally import BANDS
+
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+"""Should markup ever get in that is not ours, a browser still loads and runs nothing."""
+
+_STATUS = {"complete": "ok", "failed": "fail"}
+
+
+def render(dossier: Dossier, now: datetime) -> str:
+    """The whole file. Raises UsageError if the plots cannot be drawn."""
+    run = dossier.run
+    title = f"Run {run.spec.run_id} of table {run.spec.table}"
+    style = files("refire_async.report.page").joinpath("style.css").read_text(encoding="utf-8")
+    head = join(
+        Html('<meta charset="utf-8">'),
+        Html('<meta name="viewport" content="width=device-width, initial-scale=1">'),
+        Html(f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'),
+        Html('<meta name="referrer" content="no-referrer">'),
+        el("title", title),
+        Html(f"<style>{style}</style>"),
+    )
+    status = el("span", dossier.status, class_=f"mark {_STATUS.get(dossier.status, 'open')}")
+    top = el(
+        "header",
+        el("h1", title),
+        el(
+            "p",
+            status,
+            f" · begun {_time(run.created_at)} · last saved {_time(run.updated_at)}",
+            class_="muted",
+        ),
+    )
+    private = (
+        "It holds keys of items, which can be personal data."
+        if dossier.with_keys
+        else "It holds no keys of items."
+    )
+    made = f"Made by refire {__version__}, {moment(now.timestamp())}, from the run's checkpoint. {private}"
+    bottom = el("footer", el("p", made))
+    body = join(top, el("main", sections.tiles(dossier), *_parts(dossier)), bottom)
+    return f"<!DOCTYPE html>\n{el('html', el('head', head), el('body', body), lang='en')}\n"
+
+
+def _parts(dossier: Dossier) -> list[Html]:
+    return [
+        _part("Summary", sections.outcomes(dossier)),
+        _part("Promises and proof", promises(dossier)),
+        _part("Over time", *_plots(dossier)),
+        _part("Cost", sections.money(dossier)),
+        _part("Findings", sections.findings(dossier)),
+        _part("Failed items", sections.failed(dossier)),
+        _part("Settings", sections.settings(dossier), el("h3", "Sittings"), sections.sittings(dossier)),
+        _part("What happened when", sections.timeline(dossier)),
+    ]
+
+
+def _plots(dossier: Dossier) -> list[Html | None]:
+    track = charts.lay_out(dossier.recorded.points, [note.at for note in dossier.notes("start")])
+    if track is None:
+        return [el("p", "Nothing was recorded.", class_="muted")]
+    spec = dossier.run.spec
+    refused = charts.throttles(track)
+    return [
+        charts.consumption(track),
+        charts.speed(track),
+        refused or el("p", "Nothing was throttled.", class_="muted"),
+        sections.throttled(dossier),
+        charts.latency(track),
+        charts.segments(track, spec.total_segments, BANDS, hashed=spec.selection.kind == "scan"),
+    ]
+
+
+def _part(title: str, *content: Html | None) -> Html:
+    return el("section", el("h2", title), *content)
+
+
+def _time(text: str) -> str:
+    """A moment of the checkpoint (ISO 8601) as the rest of the page has it."""
+    return moment(datetime.fromisoformat(text).timestamp())

@@ -1,0 +1,111 @@
+"""What the program promises, and what one run shows of it."""
+
+from typing import Any, Literal, TypeAlias
+
+from refire_async.report.page.dossier import WINDOW_S, Dossier
+from refire_async.report.page.markup import Html, el, join, table
+from refire_async.report.proof import moment
+from refire_async.report.text import count, percent
+
+State: TypeAlias = Literal["kept", "broken", "not shown"]
+Row: TypeAlias = tuple[str, State, str]
+
+_MARKS: dict[State, tuple[str, str]] = {
+    "kept": ("ok", "✓ kept"),
+    "broken": ("fail", "✗ broken"),
+    "not shown": ("open", "not shown"),
+}
+
+
+def promises(dossier: Dossier) -> Html:
+    """A row for each promise; what is not known is not called kept."""
+    tally: dict[str, int] | None = None if dossier.proof is None else dossier.proof.data["tally"]
+    rows = [
+        _coverage(dossier, tally),
+        _once(dossier, tally),
+        _no_harm(dossier),
+        _budget(dossier),
+        _resume(dossier),
+        _honest_end(dossier),
+    ]
+    body: list[tuple[object, ...]] = []
+    for name, state, said in rows:
+        kind, words = _MARKS[state]
+        body.append((el("b", name), el("span", words, class_=f"mark {kind}"), said))
+    return join(table(("promise", "", "what this run shows"), body), _proof(dossier))
+
+
+def _coverage(dossier: Dossier, tally: dict[str, int] | None) -> Row:
+    run = dossier.run
+    said = f"{count(run.finished_segments)} of {count(run.spec.total_segments)} segments read to their end"
+    if tally is not None:
+        said += f"; {count(tally['missing'])} of {count(tally['expected'])} items without an event"
+        if tally["missing"]:
+            return "Coverage", "broken", said
+    whole = dossier.status == "complete" and not (tally is not None and tally["unproven"])
+    return "Coverage", "kept" if whole else "not shown", said
+
+
+def _once(dossier: Dossier, tally: dict[str, int] | None) -> Row:
+    if tally is None:
+        said = f"not verified; within 24 hours: refire verify {dossier.run.spec.run_id}"
+        return "Once", "not shown", said
+    said = (
+        f"{count(tally['once'])} of {count(tally['expected'])} events once by this run, "
+        f"{count(tally['by_others'])} by others, {count(tally['doubled'])} doubled"
+    )
+    return "Once", "broken" if tally["doubled"] else "kept", said
+
+
+def _no_harm(dossier: Dossier) -> Row:
+    counts = dossier.run.counts
+    said = (
+        f"every write is conditional: {count(counts.conflicts)} met other writers and lost nothing, "
+        f"{count(counts.vanished)} deleted meanwhile stayed deleted"
+    )
+    return "No harm", "kept", said
+
+
+def _budget(dossier: Dossier) -> Row:
+    over, windows, highest = dossier.over_budget
+    if not windows:
+        return "Budget", "not shown", "nothing was recorded"
+    share = percent(highest) if highest < 1 else f"{100 * highest:.0f}%"
+    said = (
+        f"{count(over)} of {count(windows)} windows of {WINDOW_S:g} s above the table's budget and its burst; "
+        f"the highest took {share} of it"
+    )
+    return "Budget", "broken" if over else "kept", said
+
+
+def _resume(dossier: Dossier) -> Row:
+    sittings = len(dossier.notes("start"))
+    said = f"{count(sittings)} {'sitting' if sittings == 1 else 'sittings'}, "
+    said += f"{count(dossier.run.open_pages)} pages in doubt"
+    return "Resume", "not shown" if dossier.run.open_pages else "kept", said
+
+
+def _honest_end(dossier: Dossier) -> Row:
+    counts = dossier.run.counts
+    if counts.scanned != counts.settled:
+        open_items = counts.scanned - counts.settled
+        return "Honest end", "not shown", f"{count(open_items)} items have no outcome yet"
+    names = ("touched", "already", "vanished", "expired", "failed")
+    parts = " + ".join(f"{count(getattr(counts, name))} {name}" for name in names)
+    return "Honest end", "kept", f"{count(counts.scanned)} scanned = {parts}"
+
+
+def _proof(dossier: Dossier) -> Html | None:
+    proof = dossier.proof
+    if proof is None:
+        return None
+    data: dict[str, Any] = proof.data
+    said = (
+        f"Proved from the stream, {moment(proof.at)}: {count(data['records'])} records of "
+        f"{count(data['shards'])} shards, view type {data['view_type']}."
+    )
+    if data["tally"]["unproven"]:
+        said += f" Of {count(data['tally']['unproven'])} items the stream was already too short to tell."
+    if data["unfinished"]:
+        said += " The run had not ended: nothing is said of what it had not settled."
+    return el("p", said, class_="muted")

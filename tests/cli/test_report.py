@@ -1,0 +1,80 @@
+"""`refire report` from the command line: where the file goes, who may read it, and what is wrong in one line."""
+
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from tests.report.runs import finished_run
+from tests.support.cli import Cli
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Cli:
+    """The command line in a folder of its own, without an endpoint."""
+    return Cli(tmp_path)
+
+
+def test_a_report_is_a_file_for_its_owner(cli: Cli, tmp_path: Path) -> None:
+    """By default in the folder where the command was given, mode 0600, whole at once; made again it is replaced."""
+    checkpoint = finished_run(tmp_path / "a.refire")
+    for _ in range(2):
+        result = cli.run("report", "--checkpoint", str(checkpoint), "--json")
+        assert (result.code, result.stderr) == (0, "")
+        assert result.json == {"run_id": "run-1", "report": "refire-run-1.html"}
+    page = tmp_path / "refire-run-1.html"
+    assert stat.S_IMODE(page.stat().st_mode) == 0o600
+    assert page.read_text().endswith("</html>\n")
+    assert not list(tmp_path.glob(".refire-*"))
+    assert "ann7@example.org" not in page.read_text()
+
+
+def test_keys_and_prices_on_request(cli: Cli, tmp_path: Path) -> None:
+    """`--with-keys`, `--prices` and `--out` do what they say."""
+    checkpoint = finished_run(tmp_path / "a.refire")
+    (tmp_path / "prices.json").write_text(json.dumps({"write_million": 10, "date": "today"}))
+    options = ("--with-keys", "--prices", "prices.json", "--out", "b.html")
+    result = cli.run("report", "--checkpoint", str(checkpoint), *options)
+    assert (result.code, result.stdout) == (0, "Report of run run-1: b.html\n")
+    page = (tmp_path / "b.html").read_text()
+    assert "ann7@example.org" in page
+    assert "Prices of as given, today" in page
+
+
+def test_without_matplotlib_one_line_says_what_to_install(cli: Cli, tmp_path: Path) -> None:
+    """The extra is missing: no traceback, no file."""
+    checkpoint = finished_run(tmp_path / "a.refire")
+    (tmp_path / "without").mkdir()
+    (tmp_path / "without" / "matplotlib.py").write_text("raise ImportError('not installed')")
+    paths = os.pathsep.join([str(tmp_path / "without"), cli.environment()["PYTHONPATH"]])
+    result = cli.run("report", "--checkpoint", str(checkpoint), env={"PYTHONPATH": paths})
+    said = "refire: a report needs matplotlib; install it with: pip install 'refire-async[report]'"
+    assert (result.code, result.stderr.strip()) == (2, said)
+    assert not list(tmp_path.glob("*.html"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        ((), 2, "no run given"),
+        (("no-such-run",), 2, "there is no run no-such-run"),
+        (("--checkpoint", "notes.txt"), 11, "is not a checkpoint"),
+        (("--checkpoint", "a.refire", "--out", "folder"), 2, "folder cannot be written"),
+        (("--checkpoint", "a.refire", "--out", "none/b.html"), 2, "is not there"),
+        (("--checkpoint", "a.refire", "--prices", "notes.txt"), 2, "is not JSON"),
+    ],
+)
+def test_what_is_wrong_is_one_line(
+    cli: Cli, tmp_path: Path, arguments: tuple[str, ...], code: int, said: str
+) -> None:
+    """Bad input: the right exit code, one line, no file."""
+    finished_run(tmp_path / "a.refire")
+    (tmp_path / "notes.txt").write_text("no JSON, no checkpoint")
+    (tmp_path / "folder").mkdir()
+    result = cli.run("report", *arguments)
+    assert result.code == code
+    assert len(result.error_lines) == 1
+    assert said in result.error_lines[0]
+    assert not list(tmp_path.glob("*.html"))

@@ -1,0 +1,229 @@
+"""The report: what it says of a run, that it hides keys, and that nothing in it breaks out of its place."""
+
+import re
+from dataclasses import replace
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from refire_async.checkpoint.recording import Recording
+from refire_async.forecast.cost import Prices
+from refire_async.model.marker import Marker
+from refire_async.model.proof import Tally
+from refire_async.model.series import Note, Point
+from refire_async.report.page.charts import MOST_COLUMNS, lay_out, quantile
+from refire_async.report.page.dossier import read_dossier
+from refire_async.report.page.markup import el
+from refire_async.report.page.page import render
+from tests.report.runs import finished_run, private_spec
+from tests.support.checkpoints import SPEC, new_store
+
+NOW = datetime(2026, 9, 21, 12, tzinfo=UTC)
+CLEAN = Tally(expected=59_990, once=59_985, by_others=5)
+HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>&lt;\u202e\x00"
+
+
+class Reader(HTMLParser):
+    """Elements, attributes and texts of a page; fails where elements do not nest."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[str] = []
+        self._open: list[str] = []
+        self.feed(page)
+        self.close()
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag != "meta":
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+    @property
+    def text(self) -> str:
+        return re.sub(r"\s+", " ", " ".join(self.texts))
+
+
+def report(checkpoint: Path, *, with_keys: bool = False) -> str:
+    """The page of a run."""
+    return render(read_dossier(checkpoint, with_keys=with_keys), NOW)
+
+
+def row(page: str, promise: str) -> str:
+    """What the page says of a promise."""
+    found = re.search(rf"<b>{promise}</b></td><td>(.*?)</tr>", page)
+    assert found, promise
+    return re.sub(r"<[^>]+>", " ", found[1])
+
+
+def test_it_tells_what_a_run_did(tmp_path: Path) -> None:
+    """Counts, proof, cost, findings, failures, settings and the course of events are all there."""
+    text = Reader(report(finished_run(tmp_path / "a.refire", proof=CLEAN))).text
+    for said in (
+        "Run run-1 of table orders",
+        "60,100 scanned = 59,990 touched + 0 already + 10 vanished + 0 expired + 100 failed",
+        "59,985 of 59,990 events once by this run, 5 by others, 0 doubled",
+        "4 of 4 segments read to their end",
+        "the table's stream has no consumer",
+        "ValidationException 100",
+        "revision in attribute revision",
+        "--max-wcu 800 --verify --ignore no-consumer",
+        "paused: you, by refire rate",
+        "stopping: interrupted",
+        "index writes: hot key range",
+        "$0.06",  # 100,000 writes on demand
+        "It holds no keys of items.",
+    ):
+        assert said in text, said
+    titles = ["Write capacity against the budget", "Items", "Throttling by reason", "Latency of writes"]
+    assert all(f"{title} " in text for title in [*titles, "Progress over the hash range"])
+
+
+def test_every_promise_that_holds_is_called_kept(tmp_path: Path) -> None:
+    """A proved, complete run within its budget shows all six."""
+    page = report(finished_run(tmp_path / "a.refire", proof=CLEAN))
+    assert page.count("✓ kept") == 6
+
+
+@pytest.mark.parametrize(
+    ("promise", "tally", "budget", "said"),
+    [
+        ("Once", Tally(10, 9, doubled=1), 800.0, "broken"),
+        ("Coverage", Tally(10, 9, missing=1), 800.0, "broken"),
+        ("Coverage", Tally(10, 9, unproven=1), 800.0, "not shown"),
+        ("Once", None, 800.0, "not shown"),
+        ("Budget", CLEAN, 600.0, "broken"),
+        ("Budget", CLEAN, 0.0, "not shown"),
+    ],
+)
+def test_a_promise_that_was_not_kept_or_not_shown(
+    tmp_path: Path, promise: str, tally: Tally | None, budget: float, said: str
+) -> None:
+    """What a proof found, what none looked for, and what was recorded above the budget."""
+    page = report(finished_run(tmp_path / "a.refire", proof=tally, budget=budget))
+    assert said in row(page, promise)
+
+
+def test_a_run_that_goes_on_promises_nothing_yet(tmp_path: Path) -> None:
+    """Of a checkpoint that has just been made there is a report too."""
+    new_store(tmp_path / "a.refire").close()
+    page = report(tmp_path / "a.refire")
+    assert "not shown" in row(page, "Coverage")
+    assert "Nothing was recorded." in page
+
+
+def test_keys_are_there_only_where_they_are_asked_for(tmp_path: Path) -> None:
+    """Neither failed nor selected keys, nor values of a filter, unless they are wanted."""
+    path = finished_run(tmp_path / "a.refire", private_spec(), reason="what Bob Miller wrote is too long")
+    hidden, shown = report(path), report(path, with_keys=True)
+    for private in ("ann7@example.org", "bob@example.org", "Bob Miller"):
+        assert private not in hidden
+        assert private in shown
+    assert "It holds keys of items" in shown
+
+
+def test_names_from_elsewhere_stay_text(tmp_path: Path) -> None:
+    """Markup in ids, names, findings, codes and reasons is shown, not obeyed; with and without keys."""
+    spec = replace(SPEC, run_id=HOSTILE, table=HOSTILE, marker=Marker("revision", HOSTILE, HOSTILE))
+    path = finished_run(tmp_path / "a.refire", spec, finding=HOSTILE, code=HOSTILE, reason=HOSTILE)
+    with Recording(path) as recording:
+        cause = f"{HOSTILE} {HOSTILE}"
+        recording.save(
+            [Point(2e9, 1.0, 5, budget=9.0, wcu={HOSTILE: 5.0, "": 1.0}, throttled={cause: 3})],
+            [Note(2e9, "pause", {"why": HOSTILE})],
+        )
+    tame = Reader(report(finished_run(tmp_path / "b.refire"), with_keys=True))
+    page = Reader(report(path, with_keys=True))
+    known = {tag for tag, _ in tame.elements}
+    assert {tag for tag, _ in page.elements} <= known
+    assert not {"script", "img", "a", "iframe", "object", "link"} & known
+    for _tag, attributes in page.elements:
+        assert not [name for name in attributes if name.startswith("on")]
+    assert page.text.count("<script>alert(1)</script>") >= 8
+    assert "\u202e" not in page.text
+
+
+@given(st.text(), st.text())
+def test_text_comes_out_as_it_went_in(text: str, value: str):
+    """Whatever a text holds, an element has exactly it, but for characters that cannot be seen."""
+    page = Reader(el("p", text, title=value))
+    assert [tag for tag, _ in page.elements] == ["p"]
+    assert "".join(page.texts) == "".join(c if c.isprintable() else " " for c in text)
+    assert page.elements[0][1]["title"] == "".join(c if c.isprintable() else " " for c in value)
+
+
+def test_it_asks_for_nothing_from_outside(tmp_path: Path) -> None:
+    """No address but names of XML, no picture but its own, and a policy that would forbid both."""
+    page = report(finished_run(tmp_path / "a.refire"))
+    addresses = set(re.findall(r"\b(?:https?:)?//[\w.-]+", page))
+    assert addresses <= {"http://www.w3.org", "//www.w3.org"}
+    sources = [
+        value
+        for _, attributes in Reader(page).elements
+        for name, value in attributes.items()
+        if name in ("src", "href", "xlink:href")
+    ]
+    assert all((value or "").startswith(("#", "data:image/png")) for value in sources)
+    assert "default-src 'none'" in page
+
+
+def test_plots_take_the_colours_of_the_page(tmp_path: Path) -> None:
+    """Every plot has words for those who cannot see it, and colours that follow the reader's preference."""
+    page = report(finished_run(tmp_path / "a.refire"))
+    plots = re.findall(r"<svg .*?</svg>", page, re.DOTALL)
+    assert len(plots) == 5
+    for plot in plots:
+        assert re.match(r'<svg [^>]*role="img"[^>]*><title>[^<]+</title><desc>[^<]+</desc>', plot)
+        assert "var(--ink)" in plot
+        fixed = set(re.findall(r"(?:fill|stroke): ?(#[0-9a-f]{6})", plot))
+        assert fixed <= {"#ffffff", "#000000"}, fixed
+
+
+def test_a_long_run_makes_no_long_page(tmp_path: Path) -> None:
+    """2,000 points with every band at work are drawn as at most `MOST_COLUMNS`, and nothing is lost on the way."""
+    points = [Point(1e9 + second, 1.0, items=second) for second in range(2_000)]
+    track = lay_out(points, [1e9])
+    assert track is not None
+    assert len(track.points) <= MOST_COLUMNS
+    assert sum(point.items for point in track.points) == sum(range(2_000))
+    assert track.edges[-1] == 2_000
+    assert points[0].seconds == 1.0
+
+
+def test_time_between_sittings_is_left_out() -> None:
+    """A night between two sittings is a line, not a gap."""
+    points = [Point(at, 1.0) for at in (100.0, 101.0, 40_000.0, 40_001.0)]
+    track = lay_out(points, [100.0, 40_000.0])
+    assert track is not None
+    assert (track.edges, track.breaks) == ([0.0, 1.0, 2.0, 3.0, 4.0], [2.0])
+
+
+@given(st.dictionaries(st.integers(0, 64).map(str), st.integers(1, 1_000), min_size=1), st.floats(0.01, 0.99))
+def test_a_quantile_is_in_the_bucket_that_holds_it(counts: dict[str, float], share: float):
+    """As many requests as it says lie below the bucket's end, and fewer below its start."""
+    value = quantile(counts, share)
+    total = sum(counts.values())
+    below = sum(number for bucket, number in counts.items() if 0.001 * 1.2 ** (int(bucket) - 1) < value)
+    assert below >= share * total
+
+
+def test_prices_of_ones_own(tmp_path: Path) -> None:
+    """The cost follows the prices that are given."""
+    path = finished_run(tmp_path / "a.refire")
+    spent = read_dossier(path, prices=Prices(write_million=10.0, read_million=0.0)).cost
+    assert spent is not None
+    assert spent.total == pytest.approx(1.0)
