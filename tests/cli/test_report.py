@@ -61,7 +61,7 @@ def test_without_matplotlib_one_line_says_what_to_install(cli: Cli, tmp_path: Pa
         ((), 2, "no run given"),
         (("no-such-run",), 2, "there is no run no-such-run"),
         (("--checkpoint", "notes.txt"), 11, "is not a checkpoint"),
-        (("--checkpoint", "a.refire", "--out", "folder"), 2, "folder cannot be written"),
+        (("--checkpoint", "a.refire", "--out", "folder"), 2, "is a folder"),
         (("--checkpoint", "a.refire", "--out", "none/b.html"), 2, "is not there"),
         (("--checkpoint", "a.refire", "--prices", "notes.txt"), 2, "is not JSON"),
     ],
