@@ -146,7 +146,9 @@ class _ReadingKeys(_Reading):
     async def gather(self, writer: KeyListWriter) -> RunSpec:
         given = self._spec.selection.given
         name = "standard input" if given == STANDARD_INPUT else given.rsplit("/", 1)[-1]
-        decoder = KeyDecoder(name, self._spec.keys)
+        # A sample looks at each key.
+        take_plain = writer.add_plain if self._sample is None else None
+        decoder = KeyDecoder(name, self._spec.keys, take_plain)
         async for piece in self._pieces(given):
             self._digest.update(piece)
             await self._take(writer, ((key, None) for key in decoder.feed(piece)))

@@ -6,12 +6,13 @@ bounded by the piece, what it unpacks to (at most `UNPACKED` at a time) and the 
 
 import csv
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from refire_async.errors import UsageError
 from refire_async.model.keys import Key, KeySchema
 from refire_async.sources.key_lines import BadLineError, key_of_columns, parse_json_line
+from refire_async.sources.plain_lines import PlainKeys, PlainLines, csv_forms, json_forms
 
 LONGEST_LINE = 1 << 20
 """Bytes; a key has at most 3 KB, a failed-keys line a reason beside it."""
@@ -125,8 +126,10 @@ class Lines:
 class KeyDecoder:
     """Keys of a list, in order; bad lines are noted in `bad` and left out."""
 
-    def __init__(self, name: str, keys: KeySchema) -> None:
-        """`name` is what errors call the list."""
+    def __init__(
+        self, name: str, keys: KeySchema, take_plain: Callable[[PlainKeys], None] | None = None
+    ) -> None:
+        """`name` is what errors call the list. `take_plain` takes keys that need no decoding, in place of `feed`."""
         self.bad = BadLines()
         self.lines = 0
         self._name = name
@@ -135,6 +138,8 @@ class KeyDecoder:
         self._splitter = Lines(name)
         self._table: _CsvRows | None = None
         self._begun = False
+        self._take_plain = take_plain
+        self._forms: Sequence[PlainLines] = ()
 
     def feed(self, piece: bytes) -> Iterator[Key]:
         """Keys that `piece` completes. Raises UsageError if this is no list of keys at all."""
@@ -152,6 +157,8 @@ class KeyDecoder:
     def _decode(self, lines: list[bytes]) -> Iterator[Key]:
         if not self._begun:
             lines = self._begin(lines)
+        if self._took(lines):
+            return
         if self._table is not None:
             yield from self._rows(self._table.feed(lines))
             return
@@ -166,6 +173,20 @@ class KeyDecoder:
                 self.bad.add(number, str(error))
         self.lines = number
 
+    def _took(self, lines: list[bytes]) -> bool:
+        """Whether all of `lines` were plain and are taken."""
+        if self._take_plain is None or not lines or (self._table is not None and self._table.waiting):
+            return False
+        for form in self._forms:
+            plain = form.read(lines)
+            if plain is not None:
+                self._take_plain(plain)
+                self.lines += len(lines)
+                if self._table is not None:
+                    self._table.skip(len(lines))
+                return True
+        return False
+
     def _begin(self, lines: list[bytes]) -> list[bytes]:
         """Tell the format by the first line that holds something."""
         for position, line in enumerate(lines):
@@ -176,6 +197,7 @@ class KeyDecoder:
             self._begun = True
             if text.lstrip()[:1] in (b"{", b"["):
                 self.lines -= 1
+                self._forms = json_forms(self._keys)
                 return [text, *lines[position + 1 :]]
             columns = _find_columns(text, self._keys)
             if columns is None:
@@ -186,6 +208,7 @@ class KeyDecoder:
                 )
             self._table = _CsvRows(self._name, columns[0], self.lines)
             self._columns = columns[1]
+            self._forms = csv_forms(self._keys, *columns)
             return lines[position + 1 :]
         return []
 
@@ -231,6 +254,15 @@ class _CsvRows:
         self._number = header_line + 1
         self._waiting: list[bytes] = []
         self._waiting_bytes = 0
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a quote is open."""
+        return bool(self._waiting)
+
+    def skip(self, lines: int) -> None:
+        """So many lines, each a row, were taken by somebody else."""
+        self._number += lines
 
     def feed(self, lines: list[bytes]) -> Iterator[tuple[int, list[str] | None]]:
         """Rows that `lines` complete. Raises UsageError for a quote that is never closed."""

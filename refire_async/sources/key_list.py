@@ -26,6 +26,7 @@ from anyio import to_thread
 from refire_async.errors import CheckpointRefusedError, StoppedError
 from refire_async.model.keys import Cursor, Item, Key, KeySchema
 from refire_async.sources.base import SourcePage
+from refire_async.sources.plain_lines import PlainKeys
 
 HEADER_BYTES = 128
 FORMAT = 1
@@ -118,6 +119,16 @@ class KeyListWriter:
         if len(buffer) >= BUFFER:
             self._flush(bucket)
 
+    def add_plain(self, keys: PlainKeys) -> None:
+        """Take in keys that are text already, those of a piece of the input. Raises StoppedError."""
+        buffers, bucket_of = self._buffers, zlib.crc32
+        for value, line in zip(keys.hashes, keys.lines, strict=True):
+            buffers[bucket_of(value) % BUCKETS] += line
+        self.taken += len(keys.lines)
+        for bucket, buffer in enumerate(buffers):
+            if len(buffer) >= BUFFER:
+                self._flush(bucket)
+
     def finish(self) -> KeyList:
         """Write the list, on disk when this returns. Raises StoppedError if there is no room."""
         for bucket in range(BUCKETS):
@@ -160,6 +171,11 @@ class KeyListWriter:
         """The lines of a bucket, each key once, in parts that fit into memory."""
         size = sum(length for _, length in self._extents[bucket])
         passes = -(-size // SORTED_AT_ONCE)
+        if passes == 1:
+            whole = b"".join(self._parts(bucket))
+            if b"\t" not in whole:  # nothing but keys
+                yield list(dict.fromkeys(whole.splitlines(keepends=True)))
+                return
         for number in range(passes):
             first: dict[bytes, bytes] = {}
             for line in self._lines(bucket):
@@ -169,9 +185,14 @@ class KeyListWriter:
             yield [_joined(key, more) for key, more in first.items()]
 
     def _lines(self, bucket: int) -> Iterator[bytes]:
+        for part in self._parts(bucket):
+            yield from part.splitlines()
+
+    def _parts(self, bucket: int) -> Iterator[bytes]:
+        """What was flushed of a bucket; whole lines."""
         for offset, length in self._extents[bucket]:
             self._scratch.seek(offset)
-            yield from self._scratch.read(length).splitlines()
+            yield self._scratch.read(length)
 
 
 def _joined(key: bytes, more: bytes) -> bytes:
