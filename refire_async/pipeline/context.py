@@ -116,7 +116,7 @@ class Context:
             self.emit(Retried(segment, 1, error.code, attempt, delay))
         await anyio.sleep(delay)
 
-    async def look_up_first(self, segment: int, keys: list[Key]) -> list[Item]:
+    async def look_up_first(self, segment: int, keys: Sequence[Key]) -> list[Item]:
         """What is in the table for `keys` of a source that does not carry the marker, in any order.
 
         Eventually consistent, as any source is, for half the price: a marker that is behind makes its write's
@@ -143,7 +143,7 @@ class Context:
         found = await self._look_up(segment, [keys.key_of(item) for item in items], consistent=True)
         return {identity(keys.names, item): item for item in found}
 
-    async def _look_up(self, segment: int, wanted: list[Key], *, consistent: bool) -> list[Item]:
+    async def _look_up(self, segment: int, wanted: Sequence[Key], *, consistent: bool) -> list[Item]:
         found: list[Item] = []
         while wanted:
             price = self._lookup_rcu if consistent else self._lookup_rcu / 2
@@ -151,10 +151,11 @@ class Context:
             part, wanted = wanted[:size], wanted[size:]
             answer = await self.read_patiently(segment, partial(self._look_up_once, part, consistent))
             found += answer.items
-            wanted += answer.unprocessed
+            if answer.unprocessed:
+                wanted = [*wanted, *answer.unprocessed]
         return found
 
-    async def _look_up_once(self, part: list[Key], consistent: bool) -> Found:  # noqa: FBT001 - through `partial`
+    async def _look_up_once(self, part: Sequence[Key], consistent: bool) -> Found:  # noqa: FBT001 - through `partial`
         times = len(part) if consistent else len(part) / 2
         estimate = times * self._lookup_rcu
         if (self.stop.reason is not None and self.read_budget.paused) or not await self.unless_stopped(

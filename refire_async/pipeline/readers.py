@@ -23,6 +23,7 @@ from refire_async.pipeline.queue import WorkQueue
 from refire_async.pipeline.quota import Quota
 from refire_async.pipeline.sorting import sort_found, sort_items
 from refire_async.sources.base import SourcePage
+from refire_async.sources.lookup import LARGEST
 
 PAGES_PER_READER = 2
 FILTERED_PAGE_ITEMS = 5000
@@ -149,6 +150,8 @@ class Readers:
     def _page_limit(self) -> int:
         thinned = self._context.spec.selection.thinned
         largest = FILTERED_PAGE_ITEMS if thinned else self._context.page_items
+        if not self._context.source.carries_marker:
+            largest = -(-largest // LARGEST) * LARGEST  # whole look-ups
         if self._context.per_segment is not None and not thinned:
             largest = min(largest, self._context.per_segment)
         item_rcu = self._item_bytes / RCU_BYTES / 2
@@ -183,20 +186,22 @@ class Readers:
         page = OpenPage(
             number=context.journal.ledger.next_number(),
             segment=segment,
-            items=read.items,
+            items=[],
             start=cursor,
             end=read.cursor,
             item_units=context.write_budget.estimate(item_bytes),
         )
         page.counts.scanned = len(read.items)
+        items = read.items
         if context.source.may_repeat:
             names = context.spec.keys.names
-            page.items = list({identity(names, item): item for item in read.items}.values())
-            page.counts.already = len(read.items) - len(page.items)
-        if not context.source.carries_marker and page.items:
-            found = await context.look_up_first(segment, page.items)
-            page.counts.vanished = len(page.items) - len(found)
-            page.items = found
+            items = list({identity(names, item): item for item in items}.values())
+            page.counts.already = len(read.items) - len(items)
+        if context.source.carries_marker:
+            page.items = list(items)
+        else:
+            page.items = await context.look_up_first(segment, items)
+            page.counts.vanished = len(items) - len(page.items)
         sort_items(context.spec, page, time.time())
         return page
 

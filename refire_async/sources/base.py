@@ -1,5 +1,6 @@
 """What every source gives: pages of items, each with the position to go on from."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,7 +15,7 @@ class SourcePage:
     the read does not tell (an index entry is not the item).
     """
 
-    items: list[Item]
+    items: Sequence[Item]
     cursor: Cursor | None
     rcu: float
     item_bytes: float | None

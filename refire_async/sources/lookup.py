@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import orjson
 
 from refire_async.model.keys import Item, Key
+from refire_async.sources.undecoded import Undecoded
 from refire_async.wire.dataplane import DataPlane, parse_reply
 
 LARGEST = 100
@@ -43,8 +44,9 @@ class Lookup:
 
     async def read(self, keys: Sequence[Key], *, consistent: bool = True) -> Found:
         """One attempt for at most `LARGEST` different keys. Raises WireError."""
+        wanted = keys.as_json() if isinstance(keys, Undecoded) else keys
         body = {
-            "RequestItems": {self._table: {**self._request, "ConsistentRead": consistent, "Keys": keys}},
+            "RequestItems": {self._table: {**self._request, "ConsistentRead": consistent, "Keys": wanted}},
             "ReturnConsumedCapacity": "TOTAL",
         }
         reply = parse_reply(await self._data.call("BatchGetItem", orjson.dumps(body)), "Responses")

@@ -1,8 +1,8 @@
 """Lines of a list that are as plain as programs write them, taken together without decoding each. Pure.
 
-A line is plain if one pattern tells all of it: no escapes, no quotes in CSV, numbers in their canonical text. Its values
-then stand in the list of the run as they are. This costs a fifth of decoding line by line; where one line of a block is not
-plain, the whole block is decoded, so that what a line means is decided in one place (`sources.key_lines`).
+A line is plain if one pattern tells all of it: no escapes, no quotes in CSV, numbers in their canonical text. Its
+values then stand in the list of the run as they are. This costs a fifth of decoding line by line; where one line of a
+block is not plain, the whole block is decoded, so that what a line means is decided in one place (`sources.key_lines`).
 """
 
 import re

@@ -51,7 +51,9 @@ def as_json(rows: list[tuple[str, int]], end: str) -> bytes:
 
 def as_csv(rows: list[tuple[str, int]], end: str, delimiter: str = ",") -> bytes:
     text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator=end, delimiter=delimiter, quoting=csv.QUOTE_MINIMAL)
+    # Python before 3.13 leaves a carriage return in a value without quotes, and no reader takes it back.
+    quoting = csv.QUOTE_ALL if any("\r" in pk for pk, _ in rows) else csv.QUOTE_MINIMAL
+    writer = csv.writer(text, lineterminator=end, delimiter=delimiter, quoting=quoting)
     writer.writerow(["other", "sk", "pk"])
     writer.writerows(["x, y", sk, pk] for pk, sk in rows)
     return text.getvalue().encode()

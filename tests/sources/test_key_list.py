@@ -3,6 +3,7 @@
 import stat
 from pathlib import Path
 
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,6 +12,7 @@ from refire_async.errors import CheckpointRefusedError
 from refire_async.model.keys import Item, KeySchema, identity
 from refire_async.sources import key_list
 from refire_async.sources.key_list import KeyListSource, KeyListWriter, list_path, open_list
+from refire_async.sources.undecoded import Undecoded
 from tests.support.virtual_time import run_virtual
 
 KEYS = KeySchema("pk", "S", "sk", "N")
@@ -108,7 +110,7 @@ def test_only_its_owner_may_read_it_and_nothing_else_is_left(tmp_path: Path):
 
 def test_the_number_of_segments_follows_the_number_of_items(tmp_path: Path):
     """A short list is one segment, the longest have as many as there can be lanes at work, and some more."""
-    sizes = {items: key_list.KeyList(tmp_path, items, 0).segments for items in (0, 1, 4_000, 10**6, 10**8)}
+    sizes = {items: key_list.KeyList(tmp_path, items, 0, 0).segments for items in (0, 1, 4_000, 10**6, 10**8)}
     assert sizes == {0: 1, 1: 1, 4_000: 2, 10**6: 256, 10**8: 256}
 
 
@@ -131,6 +133,40 @@ async def test_a_list_that_is_not_what_it_was_is_refused(tmp_path: Path, damage)
         open_list(path)
     with pytest.raises(CheckpointRefusedError, match="is damaged"):
         await KeyListSource(path, 1, carries_marker=False).read(0, None, 5)
+
+
+async def test_a_list_of_which_a_byte_has_changed_is_refused_before_anything_is_done_with_it(tmp_path: Path):
+    """Size and form are as they were; another key would be asked for."""
+    path = tmp_path / "x.keys"
+    make(path, [item(number) for number in range(9)])
+    path.write_bytes(path.read_bytes().replace(b'"N":"0"', b'"N":"1"', 1))
+    assert open_list(path).items == 9
+    with pytest.raises(CheckpointRefusedError, match="is damaged"):
+        await KeyListSource(path, 1, carries_marker=False).read(0, None, 5)
+
+
+async def test_a_list_that_is_cut_while_it_is_read_is_refused(tmp_path: Path):
+    """It was whole when it was looked at."""
+    path = tmp_path / "x.keys"
+    make(path, [item(number) for number in range(9)])
+    source = KeyListSource(path, 1, carries_marker=False)
+    page = await source.read(0, None, 5)
+    path.write_bytes(path.read_bytes()[:-3])
+    with pytest.raises(CheckpointRefusedError, match="is damaged"):
+        await source.read(0, page.cursor, 5)
+
+
+async def test_keys_stay_text_until_they_are_looked_at(tmp_path: Path):
+    """As a sequence they are what they were as items; as JSON they are an array of these."""
+    path = tmp_path / "x.keys"
+    make(path, [item(number) for number in range(9)])
+    page = await KeyListSource(path, 1, carries_marker=False).read(0, None, 7)
+    assert isinstance(page.items, Undecoded)
+    whole = list(page.items)
+    assert len(page.items) == len(whole) == 7
+    assert page.items[3] == whole[3]
+    assert list(page.items[2:5]) == whole[2:5]
+    assert orjson.loads(orjson.dumps(page.items[2:5].as_json())) == whole[2:5]
 
 
 async def test_a_list_that_is_gone_is_told(tmp_path: Path):
