@@ -52,7 +52,8 @@ def test_for_people(refire: Callable[..., Ended], checkpoint: Path) -> None:
     """A table, and what to do with a run that was stopped."""
     out = refire("status").out
     assert re.search(
-        r"run +table +status +read +touched +items/s +updated \(UTC\)\nrun-1 +orders +stopped +0.0% +0 +0 ", out
+        r"run +table +status +read +touched +items/s +updated \(UTC\)\nrun-1 +orders +stopped +0.0% +0 +0 ",
+        out,
     )
     assert str(checkpoint) in out
     assert "Go on with: refire resume run-1\n" in out
