@@ -41,6 +41,8 @@ THEME = TerminalTheme(
     ],
 )
 
+FONTS = "Fira Code, ui-monospace, SFMono-Regular, Menlo, Consolas, DejaVu Sans Mono, monospace"
+
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "recording", "AWS_SECRET_ACCESS_KEY": "recording"}
 
 
@@ -191,7 +193,8 @@ def _picture(screen: str, name: str) -> str:
         console.print(Text.from_ansi(line), no_wrap=True, crop=True)
     picture = console.export_svg(title="refire", theme=THEME, unique_id=name)
     # A font that is fetched from elsewhere would be an outside request: the viewer's own will do.
-    return re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL)
+    picture = re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL)
+    return picture.replace("Fira Code, monospace", FONTS)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import click
 import pytest
@@ -115,3 +116,17 @@ def test_log_events_are_documented() -> None:
                     )
                 )
     assert said == listed
+
+
+def test_pictures_are_whole_and_ask_nobody() -> None:
+    """Each picture is well-formed, and shows without a request to anywhere."""
+    pictures = [*(ROOT / "docs" / "images").glob("*.svg")]
+    assert pictures
+    for picture in pictures:
+        text = picture.read_text()
+        assert ET.fromstring(text).tag == "{http://www.w3.org/2000/svg}svg"
+        # A name space is a name. What the terminal shows is text between tags.
+        fetched = re.findall(
+            r"(?:href|src)=[\"']?(?!#)\S+|url\((?!#)[^)]*\)|@import", re.sub(r">[^<]*<", "><", text)
+        )
+        assert not fetched, picture.name
