@@ -133,12 +133,13 @@ def _text(name: str, config: Config | None, found: list[_Setting]) -> str:
     rest = [one for one in found if one.source == "default"]
     file = "there is no refire.toml here" if config is None else f"file: {config.path}"
     lines = [f"refire {name}: {len(said)} set, {len(rest)} at their defaults; {file}"]
-    names = max(len(one.name) for one in found)
+    names, origins = max(len(one.name) for one in found), max(len(one.origin) for one in found)
+    room = max(WIDTH - names - origins - 6, 12)
     for group in (said, rest):
         if group:
             lines.append("")
         for one in group:
-            room = WIDTH - names - 4 - (len(one.origin) + 2 if one.origin else 0)
-            text = shorten(one_line(one.text), max(room, 12))
-            lines.append(f"  {one.name:<{names}}  {text:<{max(room, 12)}}  {one.origin}".rstrip())
+            # What has no origin may use its place.
+            text = shorten(one_line(one.text), room if one.origin else WIDTH - names - 4)
+            lines.append(f"  {one.name:<{names}}  {text:<{room}}  {one.origin}".rstrip())
     return "\n".join(lines)
