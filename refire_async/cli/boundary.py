@@ -66,6 +66,13 @@ def say_error(text: str) -> None:
         sys.stderr.flush()
 
 
+def print_note(line: str) -> None:
+    """Write a line that is no result to standard error, as it is. One that cannot be written is lost."""
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()
+
+
 def print_result(text: str) -> None:
     """Write a result to standard output. A reader that has gone away changes nothing about how the run ended."""
     try:

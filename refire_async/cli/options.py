@@ -40,6 +40,7 @@ LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
 Decorator: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 LOG_LEVELS: tuple[LogLevel, ...] = ("debug", "info", "warning", "error")
+LOOPBACK = "127.0.0.1"
 ANY_TEXT = r"(?s).+"
 SELECTION = "Selection (default: the whole table)"
 
@@ -383,26 +384,55 @@ log_file = option(
 )
 
 
+monitoring = _together(
+    [
+        option(
+            "Output",
+            "--metrics-port",
+            Whole("N", "--metrics-port 9464", 1, 65_535),
+            "Serve metrics for Prometheus on this port (docs/metrics.md) while the run works.",
+        ),
+        option(
+            "Output",
+            "--metrics-host",
+            Word("ADDRESS", r"[0-9A-Za-z.:-]{1,253}", "an address", "for example 0.0.0.0"),
+            "Address to serve them on; default 127.0.0.1, this machine only.",
+        ),
+        flag("Output", "--emf", "End with a line of CloudWatch metrics (EMF) on standard error."),
+    ]
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Output:
-    """How results, logs and progress are shown. `config` is the file that options came from, if one did."""
+    """How results, logs and progress are shown. `config` is the file that options came from, if one did.
+
+    `metrics` is the address and the port to serve metrics on, `emf` asks for a line of them at the end.
+    """
 
     json: bool
     log_level: LogLevel
     progress: bool
     log_file: Path | None = None
     config: Path | None = None
+    metrics: tuple[str, int] | None = None
+    emf: bool = False
 
 
 def make_output(given: dict[str, Any]) -> Output:
-    """The output options of a command."""
+    """The output options of a command. Raises UsageError."""
     config = click.get_current_context().meta.get(CONFIG)
+    host, port = given.get("metrics_host"), given.get("metrics_port")
+    if host is not None and port is None:
+        raise UsageError("--metrics-host needs --metrics-port", "add --metrics-port, or leave it out")
     return Output(
         given["json"],
         given["log_level"],
         not given["no_progress"],
         given.get("log_file"),
         None if config is None else config.path,
+        None if port is None else (host or LOOPBACK, port),
+        given.get("emf", False),
     )
 
 

@@ -52,6 +52,7 @@ def saved_run(function: Callable[..., Any]) -> Callable[..., Any]:
 @options.yes
 @options.output
 @options.log_file
+@options.monitoring
 def command(**given: Any) -> int:
     """Go on with a run that was stopped, killed or cut off, from where it was. No item fires twice."""
     if given["run_id"] is None and given["checkpoint"] is None:

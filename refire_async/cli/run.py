@@ -50,6 +50,7 @@ from refire_async.settings import RunSettings
 @options.yes
 @options.output
 @options.log_file
+@options.monitoring
 @click.pass_context
 def command(ctx: click.Context, /, **given: Any) -> int:
     """Fire the stream event of every selected item again, exactly once.

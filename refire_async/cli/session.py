@@ -4,6 +4,7 @@ This module is imported when there is something to run: it brings everything tha
 """
 
 import signal
+import time
 from collections.abc import Awaitable
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ import orjson
 
 from refire_async import engine
 from refire_async.cli.asking import Display, ask, can_ask
-from refire_async.cli.boundary import print_result, say_error
+from refire_async.cli.boundary import print_note, print_result, say_error
 from refire_async.cli.hints import Hints
 from refire_async.cli.logs import Logs
 from refire_async.cli.options import Output
@@ -25,6 +26,7 @@ from refire_async.events import Emit
 from refire_async.loop import run_loop
 from refire_async.model.proof import Proof
 from refire_async.model.run import Result, RunSpec
+from refire_async.report.emf import emf_line
 from refire_async.report.json_events import JsonEvents
 from refire_async.report.proof import describe_proof
 from refire_async.report.recorder import record_proof
@@ -52,6 +54,8 @@ def execute(settings: RunSettings | ResumeSettings, output: Output, hints: Hints
         # Bad input or a refusal that showed itself late: nothing was written, so there is nothing to sum up.
         say_error(result.reason or "refused")
         return result.exit_code
+    if output.emf:
+        print_note(emf_line(summary, time.time()))
     resume_with = hints.resume(summary.run_id)
     if output.json:
         if result.proof is not None:

@@ -8,6 +8,7 @@ from functools import partial
 
 import anyio
 import anyio.abc
+from anyio import to_thread
 from rich.console import Console
 
 from refire_async.cli.asking import Display
@@ -17,6 +18,7 @@ from refire_async.cli.options import Output
 from refire_async.events import Emit, fan_out
 from refire_async.report.json_events import JsonEvents
 from refire_async.report.logs import EventLog
+from refire_async.report.metrics import MetricsServer, RunCollector
 from refire_async.report.progress import is_live, log_lines, show_live
 from refire_async.report.recorder import Recorder, recorded_settings
 from refire_async.report.screen import render
@@ -49,7 +51,7 @@ async def watching(
     clock = anyio.current_time
     with open_logs(output, console) as logs:
         on_screen = EventLog(logs.screen, brief=logs.terminal)
-        stats = RunStats(clock())
+        stats, tally = RunStats(clock()), Tally()
         subscribers: list[Emit] = [stats.handle, on_screen.handle]
         tell: list[Callable[[Snapshot], None]] = []
         if logs.file is not None:
@@ -60,7 +62,10 @@ async def watching(
             told = JsonEvents(print_result)
             subscribers.append(told.handle)
             tell.append(told.progress)
-        async with anyio.create_task_group() as tasks:
+        async with (
+            _metrics(output, RunCollector(tally, lambda: stats.share)),
+            anyio.create_task_group() as tasks,
+        ):
             await tasks.start(partial(_answer, stats, partial(_show, console, logs, on_screen)))
             display = Display(tasks)
             if output.progress and is_live(console):
@@ -70,13 +75,26 @@ async def watching(
             for say in tell:
                 tasks.start_soon(log_lines, stats, say, clock)
             if record is not None:
-                tally = Tally()
                 recorder = Recorder(tally, recorded_settings(record), partial(_say_unrecorded, logs))
                 subscribers += [tally.handle, recorder.handle]
                 tasks.start_soon(recorder.run)
             yield Watch(fan_out(*subscribers), stats, logs, display)
             tasks.cancel_scope.cancel()
         on_screen.flush()
+
+
+@asynccontextmanager
+async def _metrics(output: Output, collector: RunCollector) -> AsyncIterator[None]:
+    """Serve metrics in the block, if they are wanted. Raises UsageError."""
+    if output.metrics is None:
+        yield
+        return
+    server = await to_thread.run_sync(MetricsServer, *output.metrics, collector)
+    try:
+        yield
+    finally:
+        with anyio.CancelScope(shield=True):
+            await to_thread.run_sync(server.stop)
 
 
 def _say_unrecorded(logs: Logs, why: str) -> None:

@@ -113,6 +113,11 @@ class RunStats:
         """The first event of the sitting; None before it."""
         return self._start
 
+    @property
+    def share(self) -> float | None:
+        """How far the run is, from 0 to 1; None while that is not known."""
+        return self._share(self._done)
+
     def sample(self, now: float) -> Snapshot:
         """The run at `now`, in seconds of the clock that gave `started_at`."""
         self._now = now
