@@ -53,7 +53,8 @@ class Follower:
         self._sleep = sleep
         self._slots = anyio.CapacityLimiter(_AT_ONCE)
         self._shards: dict[str, Shard] = {}
-        self._wanted: set[str] = set()
+        self._over: set[str] = set()
+        """Shards that have nothing from `since` on."""
         self._begun: set[str] = set()
         self._open: dict[str, int] = {}
         self._listed = False
@@ -89,10 +90,11 @@ class Follower:
             self._lose(time.time() - RETENTION_S)
             return
         self._shards = {shard.id: shard for shard in shards}
-        self._wanted = await self._choose()
+        wanted = await self._choose()
+        self._over = self._shards.keys() - wanted
         for shard in shards:
             # The others begin when their parent is read to its end.
-            if shard.id in self._wanted and shard.parent not in self._wanted:
+            if shard.id in wanted and shard.parent not in wanted:
                 self._start(tasks, shard.id)
 
     def _start(self, tasks: anyio.abc.TaskGroup, shard: str) -> None:
@@ -167,19 +169,18 @@ class Follower:
         self._notify()
 
     async def _children(self, shard: str) -> list[str]:
-        """The wanted shards that go on from this one. A shard that ends while it is read has new ones."""
-        known = [child for child in self._shards.values() if child.parent == shard]
-        if known:
-            return [child.id for child in known if child.id in self._wanted]
-        for _ in range(_LOOKS):
-            found = {child.id: child for child in await self._reader.shards(self._arn)}
-            self._shards |= found
-            new = [child.id for child in found.values() if child.parent == shard]
-            if new:
-                self._wanted.update(new)
-                return new
-            await self._sleep(_FOLLOW_S)
-        return []  # the stream was turned off
+        """The shards that go on from this one. A shard that ends while it is read has new ones.
+
+        Whatever arose since reading began is read, also what was listed for another shard's sake.
+        """
+        for look in range(_LOOKS):
+            children = [child.id for child in self._shards.values() if child.parent == shard]
+            if children:
+                return [child for child in children if child not in self._over]
+            if look:
+                await self._sleep(_FOLLOW_S)
+            self._shards |= {child.id: child for child in await self._reader.shards(self._arn)}
+        return [child.id for child in self._shards.values() if child.parent == shard]
 
     async def _read_to_end(self, shard: str) -> None:
         pages = self._reader.records(self._arn, shard)

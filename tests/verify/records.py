@@ -52,10 +52,14 @@ class FakeShard:
 
 @dataclass
 class FakeStream:
-    """What `Follower` needs of a StreamReader. `listed` hides shards that arise later."""
+    """What `Follower` needs of a StreamReader.
+
+    `hidden` are shards that arise later: those of a shard at its end, or with `at_once` all at the end of any.
+    """
 
     all: dict[str, FakeShard]
     hidden: set[str] = field(default_factory=set)
+    at_once: bool = False
     read: list[str] = field(default_factory=list)
     """Shards in the order in which reading them began."""
 
@@ -78,7 +82,9 @@ class FakeStream:
         for answer in shard.answers:
             yield answer
         if shard.closed:
-            self.hidden -= {name for name, child in self.all.items() if child.parent == shard_id}
+            self.hidden -= {
+                name for name, child in self.all.items() if self.at_once or child.parent == shard_id
+            }
             return
         while True:
             yield []

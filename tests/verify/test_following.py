@@ -57,6 +57,24 @@ def test_a_shard_that_splits_in_the_middle_is_followed_into_its_children():
     assert follower.shards_read == 4
 
 
+def test_shards_that_split_at_the_same_time_are_all_followed():
+    """What is listed when the first one ends shows the others' children and grandchildren too."""
+    stream = FakeStream(
+        {
+            "p": FakeShard([[touch("a", 1)]], closed=True),
+            "q": FakeShard([[touch("b", 1)], [], [touch("b", 2)]], closed=True),
+            "p1": FakeShard([[touch("a", 2)]], parent="p", closed=True),
+            "q1": FakeShard([[touch("b", 3)]], parent="q"),
+            "p11": FakeShard([[touch("a", 3)]], parent="p1"),
+        },
+        hidden={"p1", "q1", "p11"},
+        at_once=True,
+    )
+    follower = followed(stream)
+    assert sorted(follower.taken) == ["a"] * 3 + ["b"] * 3  # type: ignore[attr-defined]
+    assert follower.shards_read == 5
+
+
 def test_shards_that_were_over_before_the_run_are_not_read():
     """Where a child's first record is older than the run, its parent has nothing of the run."""
     old, new = SECOND - 5_000, SECOND
