@@ -35,25 +35,50 @@ def look(path: Path, read: Callable[[sqlite3.Connection], T]) -> T:
 def check_file(path: Path) -> None:
     """Refuse what is not a checkpoint of this version. Raises CheckpointRefusedError."""
     try:
-        with path.open("rb") as file:
-            head = file.read(100)
+        path.stat()
+        application, version = _identity(path)
     except FileNotFoundError:
         raise CheckpointRefusedError(
             f"there is no checkpoint {path}", "see 'refire status' for the runs that can be resumed"
         ) from None
-    except OSError as error:
+    except (OSError, sqlite3.OperationalError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
         raise CheckpointRefusedError(
-            f"checkpoint {path} cannot be read: {error.strerror}", "check its permissions"
+            f"checkpoint {path} cannot be read: {why}", "check its permissions"
         ) from None
-    # SQLite file format: magic at 0, user version at 60, application id at 68, big-endian.
-    if head[:16] != b"SQLite format 3\x00" or int.from_bytes(head[68:72], "big") != APPLICATION_ID:
+    if application != APPLICATION_ID:
         raise CheckpointRefusedError(f"{path} is not a checkpoint of refire", "name another file")
-    version = int.from_bytes(head[60:64], "big")
     if version != VERSION:
         raise CheckpointRefusedError(
             f"checkpoint {path} has format {version}, this program reads format {VERSION}",
             "use the version of refire that made it",
         )
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """Application id and version in the header of a file, zeros if it is none of SQLite's.
+
+    A file with a log may be open in this very process. Whoever closes a descriptor of a file loses all locks that its
+    process has on it, so other processes of the run would take the log for left behind (SQLite: How To Corrupt An
+    SQLite Database File, 2.2). SQLite itself knows how to avoid that.
+    """
+    real = path.resolve()
+    if not real.with_name(real.name + "-wal").exists():
+        with real.open("rb") as file:
+            head = file.read(100)
+        # SQLite file format: magic at 0, user version at 60, application id at 68, big-endian.
+        if head[:16] != b"SQLite format 3\x00":
+            return 0, 0
+        return int.from_bytes(head[68:72], "big"), int.from_bytes(head[60:64], "big")
+    with contextlib.closing(sqlite3.connect(f"{real.as_uri()}?mode=ro", uri=True)) as db:
+        try:
+            (application,) = db.execute("PRAGMA application_id").fetchone()
+            (version,) = db.execute("PRAGMA user_version").fetchone()
+        except sqlite3.OperationalError:
+            raise
+        except sqlite3.DatabaseError:
+            return 0, 0
+    return application, version
 
 
 def guard(path: Path, read: Callable[[], T]) -> T:

@@ -4,6 +4,8 @@ import os
 import random
 import sqlite3
 import stat
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from refire_async.checkpoint.history import History
 from refire_async.checkpoint.ledger import FINISHED, Failure, OpenPage, SegmentState
+from refire_async.checkpoint.recording import read_recording
 from refire_async.checkpoint.schema import PARTS_PER_SITTING
 from refire_async.checkpoint.store import Store, peek
 from refire_async.errors import CheckpointRefusedError, StoppedError
@@ -268,6 +272,36 @@ def test_a_look_at_a_run_does_not_disturb_it(tmp_path: Path):
     assert peek(store.path).status == "complete"
     store.close()
     assert peek(store.path).status == "complete"
+
+
+def test_a_look_leaves_the_locks_of_a_run_whose_processes_come_and_go(tmp_path: Path):
+    """A process that ends may only clear the log away where nobody else has the file open.
+
+    Looking at it in between must not make SQLite's locks go, as closing a descriptor of a file does.
+    """
+    store = new_store(tmp_path / "a.refire")
+    with store.transaction():
+        store.open_page(page(1, [item("a")]))
+    log = store.path.with_name("a.refire-wal")
+    before = log.stat().st_ino
+    look = (
+        peek,
+        read_recording,
+        lambda path: History(path).__exit__(),
+    )
+    for number, one in enumerate(look, start=2):
+        one(store.path)
+        write = (
+            "import sqlite3, sys; db = sqlite3.connect(sys.argv[1]);"
+            "db.execute('UPDATE run SET updated_at = updated_at'); db.commit(); db.close()"
+        )
+        subprocess.run([sys.executable, "-c", write, str(store.path)], check=True, timeout=60)
+        assert log.exists()
+        assert log.stat().st_ino == before
+        with store.transaction():
+            store.open_page(page(number, [item("a")], segment=number - 1))
+    store.close()
+    assert [one.number for one in reopened(store.path).progress(range(4)).pages] == [1, 2, 3, 4]
 
 
 def test_a_look_sees_one_moment(tmp_path: Path):

@@ -93,6 +93,17 @@ def test_a_run_that_is_followed_is_proved_at_its_end(cli: Cli, make_table: MakeT
 
 
 @on_one_backend
+def test_a_run_of_several_processes_is_proved_at_its_end(cli: Cli, make_table: MakeTable) -> None:
+    """The proof looks at the checkpoint while other processes write it, and leaves it whole."""
+    table = make_table(("pk", "S"))
+    table.fill(hash_rows(600))
+    result = cli.refire(table.name, "--run-id", "r", "--verify", "--processes", "2")
+    assert result.code == 0, result.stderr
+    assert json.loads(result.stdout.splitlines()[-2])["once"] == 600
+    assert counts(cli.verify("r")) == {"expected": 600, "once": 600}
+
+
+@on_one_backend
 def test_another_run_at_the_same_time_is_not_taken_for_a_touch_too_many(
     cli: Cli, make_table: MakeTable
 ) -> None:
