@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import anyio
 from anyio import to_thread
 
 from refire_async import points
@@ -67,6 +68,7 @@ class _Sitting:
 
     spec: RunSpec
     table: Table
+    begun_at: float
     connection: Connection
     budget: Budget
     timetable: Timetable | None
@@ -90,12 +92,13 @@ async def run(settings: RunSettings, *, emit: Emit, stop: StopRequest, ask: Ask 
     Raises:
         RefireError: the run could not begin. Once it has begun, every end is a Result.
     """
-    timetable = read_timetable(settings.pace)
+    begun_at, timetable = anyio.current_time(), read_timetable(settings.pace)
     async with open_session(settings.connection, CONCURRENCY) as session:
         spec, table = await _specify(session, settings, emit)
         sitting = _Sitting(
             spec,
             table,
+            begun_at,
             settings.connection,
             settings.budget,
             timetable,
@@ -163,7 +166,7 @@ async def resume(settings: ResumeSettings, *, emit: Emit, stop: StopRequest) -> 
         RefireError: the run could not go on. Once it has begun, every end is a Result.
     """
     path = settings.checkpoint
-    timetable = read_timetable(settings.pace)
+    begun_at, timetable = anyio.current_time(), read_timetable(settings.pace)
     with locked(path) as lock, _opened(path) as (store, saved):
         if saved.status == "complete":
             raise CheckpointRefusedError(
@@ -178,6 +181,7 @@ async def resume(settings: ResumeSettings, *, emit: Emit, stop: StopRequest) -> 
             sitting = _Sitting(
                 saved.spec,
                 table,
+                begun_at,
                 connection,
                 settings.budget,
                 timetable,
@@ -408,6 +412,7 @@ def _parts(sitting: _Sitting, saved: SavedRun, target: Target) -> list[PartSpec]
             parts=processes,
             spec=spec,
             table=sitting.table,
+            begun_at=sitting.begun_at,
             connection=sitting.connection,
             checkpoint=sitting.checkpoint,
             keys=sitting.keys,

@@ -8,6 +8,8 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+import anyio
+
 from refire_async.model.capacity import TABLE, Consumed
 from refire_async.model.units import WCU_BYTES, Rcu, Wcu
 from refire_async.pacing.controller import RateController
@@ -18,12 +20,17 @@ LEARN = 0.1
 """Weight of the newest batch in the learned ratio of consumed to estimated units."""
 
 
-START_DEBT_S = 0.15
-"""Seconds of budget that a part owes when it begins.
+START_DEBT_S = 0.1
+"""Seconds of budget that a part owes when it begins, if the table has nothing to spare.
 
 A table whose capacity is no more than the budget, and that has saved up nothing, refuses the first burst of a full
 bucket and every jitter of the network after it. So much of its capacity left unused once is slack for both.
 """
+
+START_CREDIT_S = BURST_S / 2
+"""Seconds of budget that a part begins with, beside a full bucket, if the table has that to spare: reading the first
+pages takes so long that a run would else never be as fast as its budget. Less than the credit that may always be
+left over, so that the first second too stays below 110%, with room for jitter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +97,7 @@ class WriteBudget:
         self._items = Limiter(max_rate) if max_rate is not None else None
         self._share = 1.0
         self._silent = False
+        self._start: tuple[Mapping[str, float], float] | None = None
 
     def estimate(self, item_bytes: float) -> float:
         """Units of the table that writing one item of `item_bytes`, a mean, probably costs.
@@ -101,10 +109,21 @@ class WriteBudget:
         units = item_bytes / WCU_BYTES
         return max(1.0, units + 0.5 if self._silent and units > 1.0 else units)
 
-    def start(self) -> None:
-        """The first reservations wait a moment, so that the first second sees no burst on top of the rate."""
-        for resource in self._resources.values():
-            resource.limiter.settle(0.0, resource.limiter.rate * START_DEBT_S)
+    def start(self, capacity: Mapping[str, float], begun_at: float) -> None:
+        """From the first reservation on, the first second may take a little more than the rate, or leaves some.
+
+        That depends on `capacity`, what resources have in all (units per second), and on how long they were left in
+        peace since `begun_at`: unused throughput is retained (DynamoDB Developer Guide: Burst and adaptive capacity).
+        """
+        self._start = capacity, begun_at
+
+    def _begin(self, capacity: Mapping[str, float], begun_at: float) -> None:
+        unused_s = max(0.0, anyio.current_time() - begun_at)
+        for name, resource in self._resources.items():
+            ceiling = self._ceilings[name]
+            spare_s = capacity.get(name, ceiling) / ceiling * (1.0 + unused_s) - 1.0
+            owed_s = max(START_DEBT_S - spare_s, -START_CREDIT_S)
+            resource.limiter.settle(0.0, resource.limiter.rate * owed_s)
 
     def set_share(self, share: float) -> None:
         """Use only `share` (0 to 1, above 0) of everything: others use the rest."""
@@ -180,6 +199,9 @@ class WriteBudget:
 
     async def reserve(self, estimate: float, items: int) -> Reservation:
         """Wait until a batch of `items` that should cost `estimate` units of the table may be sent."""
+        if self._start is not None:
+            start, self._start = self._start, None
+            self._begin(*start)
         if self._items is not None:
             await self._items.acquire(items)
         granted = {}

@@ -100,7 +100,7 @@ def make_context(
     for spent in (write_budget, read_budget):
         spent.follow(target)
         spent.set_share(part.share)
-    write_budget.start()
+    write_budget.start(target.ceilings.capacity, part.begun_at)
     return Context(
         spec=spec,
         source=make_source(data, table, spec, part.keys),

@@ -23,8 +23,9 @@ class PartSpec:
     """The segments whose place in the order of visiting is `index` modulo `parts`, and what they may consume.
 
     `number` is unlike that of any other part of the run, in this sitting or an earlier one; `share` is the part
-    of `target` (1: all) that it begins with. `checkpoint` is the file's path, `keys` that of the
-    run's list of keys where its selection is one.
+    of `target` (1: all) that it begins with. `begun_at` is when the sitting began, by the loop's clock (the machine's):
+    from then to the beginning of its parts a run writes next to nothing. `checkpoint` is the file's path, `keys`
+    that of the run's list of keys where its selection is one.
     """
 
     number: int
@@ -32,6 +33,7 @@ class PartSpec:
     parts: int
     spec: RunSpec
     table: Table
+    begun_at: float
     connection: Connection
     checkpoint: str
     keys: str

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from refire_async.model.capacity import TABLE, Consumed
 from refire_async.model.keys import KeySchema
 from refire_async.model.table import Index, Throughput
-from refire_async.pacing.budget import ReadBudget, WriteBudget
+from refire_async.pacing.budget import START_CREDIT_S, START_DEBT_S, ReadBudget, WriteBudget
 from refire_async.pacing.controller import DECREASE, HOLD_S
 from refire_async.pacing.limiter import BURST_S
 from refire_async.pacing.steering import Steering
@@ -119,6 +119,40 @@ async def test_a_batch_that_was_not_sent_gives_its_units_back():
     for _ in range(100):
         budget.release(await budget.reserve(0.5, 1))
     assert anyio.current_time() - before < 0.01
+
+
+@pytest.mark.parametrize(
+    ("capacity", "unused_s", "first_s"),
+    [
+        (1_000.0, 0.0, START_DEBT_S),  # nothing to spare: all of it is left unused once
+        (1_000.0, 0.05, START_DEBT_S - 0.05),
+        (1_000.0, 0.3, -START_CREDIT_S),  # saved up while the run got ready
+        (1_250.0, 0.0, -START_CREDIT_S),  # the budget is 80% of it
+    ],
+)
+async def test_what_the_first_second_may_take_depends_on_what_the_table_has_to_spare(
+    capacity: float, unused_s: float, first_s: float
+):
+    """How long 1,000 units take from the start on, with a full bucket: a second but for what is owed or lent."""
+    budget = WriteBudget({TABLE: 1_000.0})
+    budget.start({TABLE: capacity}, anyio.current_time())
+    await anyio.sleep(unused_s)
+    begun = anyio.current_time()
+    for _ in range(40):
+        await budget.reserve(25.0, 25)
+    assert anyio.current_time() - begun == pytest.approx(1.0 - BURST_S + first_s, abs=0.002)
+
+
+async def test_a_first_second_stays_below_110_percent():
+    """Whatever the table has to spare: bucket and loan at the start are less than a tenth of a second's budget."""
+    budget = WriteBudget({TABLE: 1_000.0})
+    budget.start({TABLE: 1_000_000.0}, anyio.current_time())
+    await anyio.sleep(3_600.0)
+    begun, sent = anyio.current_time(), 0.0
+    while anyio.current_time() - begun < 1.0:
+        sent += 25.0
+        await budget.reserve(25.0, 25)
+    assert 1_000.0 < sent - 25.0 <= 1_080.0
 
 
 async def test_items_a_second_are_limited_for_the_consumers_sake():
