@@ -5,7 +5,7 @@ from typing import Any, Literal, TypeAlias
 
 from refire_async.errors import ExitCode
 from refire_async.model.counts import Counts
-from refire_async.model.keys import KeySchema
+from refire_async.model.keys import AttributeValue, KeySchema
 from refire_async.model.marker import Marker
 from refire_async.model.proof import Proof
 from refire_async.model.selection import Selection
@@ -27,13 +27,28 @@ class RunSpec:
     ttl_attribute: str | None = None
 
     @property
+    def markers_are_older(self) -> bool:
+        """Whether the source's markers are from before the run, as an export's are.
+
+        Then that one is another now does not mean that it has changed since the run began.
+        """
+        return self.selection.kind == "export"
+
+    @property
     def proves_by_stamp(self) -> bool:
         """Whether only the run's own stamp proves that it has touched an item.
 
-        The markers of an export are older than the run: that one is another now does not mean that it has changed
-        since the run began. A stamp can tell, and does; a revision cannot.
+        Where markers are older than the run a stamp can tell, and does; a revision cannot always.
         """
-        return self.selection.kind == "export" and self.marker.kind == "stamp"
+        return self.markers_are_older and self.marker.kind == "stamp"
+
+    def may_have_touched(self, before: AttributeValue | None, now: AttributeValue | None) -> bool:
+        """Whether a marker that is `now` can be what a touch from `before` left, or a change after the run began.
+
+        To be asked of a marker older than the run, after a touch from it failed or its outcome was lost. Any other
+        value than these two was most likely there all along: nothing has fired since the run began.
+        """
+        return now in (before, self.marker.next(before))
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,8 @@ class Batch:
     """Items of one page that are written together.
 
     `in_doubt`: an earlier attempt may have been applied, so a failed condition means that the item has fired.
-    `conflicts`: how often these items were found changed by another writer and looked at again.
+    `conflicts`: how often these items were found changed by another writer and looked at again. `looked_at`: this
+    sitting has seen the markers in the table itself, so that a change of one is from after the run began.
     """
 
     page: OpenPage
@@ -34,6 +35,7 @@ class Batch:
     attempts: int = 0
     conflicts: int = 0
     ready_at: float = 0.0
+    looked_at: bool = False
 
 
 @dataclass(slots=True)
@@ -183,4 +185,4 @@ def _cut(lane: Lane, size_of: Callable[[OpenPage], int]) -> Batch | None:
         lane.pages.popleft()
     else:
         lane.pages[0] = (page, end)
-    return Batch(page, page.items[start:end], in_doubt=page.in_doubt)
+    return Batch(page, page.items[start:end], in_doubt=page.in_doubt, looked_at=page.in_doubt)

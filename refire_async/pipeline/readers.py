@@ -19,6 +19,7 @@ from refire_async.events import PageRead, PageSettled, SegmentFinished
 from refire_async.model.keys import Cursor, Item, identity
 from refire_async.model.units import RCU_BYTES
 from refire_async.pipeline.context import Context, elapsed_since
+from refire_async.pipeline.lanes import Batch
 from refire_async.pipeline.queue import WorkQueue
 from refire_async.pipeline.quota import Quota
 from refire_async.pipeline.sorting import sort_found, sort_items
@@ -68,8 +69,12 @@ class Readers:
             found = await self._find_again(page)
             if points.reached is not None:
                 points.reached("doubt-resolved")
-            sort_found(self._context.spec, page, found)
+            unknown = sort_found(self._context.spec, page, found, await self._still_older(page))
             self._hand_over(page, slots)
+            largest = self._context.writer.largest
+            for start in range(0, len(unknown), largest):
+                # Their condition fails most likely: then they are looked at and touched as after any conflict.
+                self._queue.put_back(Batch(page, unknown[start : start + largest]))
 
     def settled(self, page: OpenPage) -> None:
         """Every item of `page` has its outcome."""
@@ -106,6 +111,20 @@ class Readers:
             found.pop(identity(names, item), None)
         found.update(await context.look_up(page.segment, unclear))
         return found
+
+    async def _still_older(self, page: OpenPage) -> set[tuple[object, ...]]:
+        """The items of a page in doubt that the ledger has with a marker from before the run, by key identity.
+
+        That is what the source says, if it is older than the run; what others had changed was read from the table.
+        """
+        context = self._context
+        spec, attribute = context.spec, context.spec.marker.attribute
+        if not spec.markers_are_older or spec.proves_by_stamp or not page.items:
+            return set()
+        read = await context.source.read(page.segment, page.start, page.counts.scanned)
+        said = {identity(spec.keys.names, item): item.get(attribute) for item in read.items}
+        known = ((identity(spec.keys.names, item), item.get(attribute)) for item in page.items)
+        return {key for key, marker in known if key in said and said[key] == marker}
 
     def _is_clear(self, item: Item, seen: Item | None) -> bool:
         """Whether an eventually consistent read of `item` of the ledger tells what has become of it."""
@@ -144,7 +163,7 @@ class Readers:
         self._slots[page.number] = slots
         if page.done:
             self.settled(page)
-        else:
+        elif page.items:
             self._queue.add_page(page)
 
     def _page_limit(self) -> int:

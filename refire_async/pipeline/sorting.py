@@ -1,5 +1,7 @@
 """Which items of a page are to be written, and which have their outcome at a glance. Pure."""
 
+from collections.abc import Container
+
 from refire_async.checkpoint.ledger import Failure, OpenPage
 from refire_async.model.keys import AttributeValue, Item, identity
 from refire_async.model.marker import UntouchableError
@@ -45,25 +47,38 @@ def sort_items(spec: RunSpec, page: OpenPage, now: float) -> None:
     page.items = open_items
 
 
-def sort_found(spec: RunSpec, page: OpenPage, found: dict[tuple[object, ...], Item]) -> None:
+def sort_found(
+    spec: RunSpec,
+    page: OpenPage,
+    found: dict[tuple[object, ...], Item],
+    older: Container[tuple[object, ...]] = (),
+) -> list[Item]:
     """Hold items read for a page that was in doubt against what the ledger says of them.
 
     An item whose marker is no longer the one in the ledger has changed since the run first read it: it has
-    fired. One that is still the same may be written, with the same condition as before.
+    fired. One that is still the same may be written, with the same condition as before. Gives the items of which
+    that is not known: those of `older`, whose marker in the ledger is from before the run, if it is another now than
+    a touch leaves.
     """
     attribute, names, counts = spec.marker.attribute, spec.keys.names, page.counts
     open_items: list[Item] = []
+    overtaken: list[Item] = []
     for item in page.items:
         present = found.get(identity(names, item))
         if present is None:
             counts.vanished += 1
             page.notes.append(("none", item))
+        elif identity(names, item) in older and not spec.may_have_touched(
+            item.get(attribute), present.get(attribute)
+        ):
+            overtaken.append(item)
         elif _has_fired(spec, item.get(attribute), present.get(attribute)):
             counts.already += 1
             page.notes.append(("already", item))
         else:
             open_items.append(item)
     page.items = open_items
+    return overtaken
 
 
 def _has_fired(spec: RunSpec, before: AttributeValue | None, present: AttributeValue | None) -> bool:

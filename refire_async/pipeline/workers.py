@@ -7,6 +7,7 @@ is looked at again and touched once more, conditional on what is there now.
 """
 
 import time
+from dataclasses import replace
 
 import anyio
 
@@ -15,7 +16,7 @@ from refire_async.checkpoint.ledger import Failure, OpenPage
 from refire_async.errors import RefireError, RefusedError, StoppedError
 from refire_async.events import BatchWritten, ItemFailed, RateChanged, Retried
 from refire_async.model.capacity import TABLE
-from refire_async.model.keys import Item, identity
+from refire_async.model.keys import AttributeValue, Item, identity
 from refire_async.model.marker import UntouchableError
 from refire_async.pacing.backoff import failure_delay, throttle_delay
 from refire_async.pacing.budget import Reservation
@@ -186,11 +187,21 @@ class Workers:
         """Whether a failed condition means that the items have changed since the run read them."""
         if batch.conflicts >= MOST_CONFLICTS:
             return True
-        return batch.in_doubt and not self._context.spec.proves_by_stamp
+        spec = self._context.spec
+        return batch.in_doubt and not spec.proves_by_stamp and not self._starts_from_older(batch)
+
+    def _starts_from_older(self, batch: Batch) -> bool:
+        """Whether the markers of these items are from before the run: no read of this run has shown them."""
+        return self._context.spec.markers_are_older and not batch.looked_at
 
     async def _look_again(self, batch: Batch) -> None:
-        """Another writer changed these items since they were read: see what is there now, and touch that."""
+        """Another writer changed these items since they were read: see what is there now, and touch that.
+
+        Where the outcome of an earlier attempt is unknown, and the marker that it started from older than the run,
+        it may have been that attempt that changed them: those that it can have changed are not touched again.
+        """
         context, page = self._context, batch.page
+        unsure = batch.in_doubt and self._starts_from_older(batch)
         found = await context.look_up(page.segment, batch.items)
         if points.reached is not None:
             points.reached("conflict-read")
@@ -202,7 +213,7 @@ class Workers:
             if now is None:
                 page.counts.vanished += 1
                 page.notes.append(("none", item))
-            elif marker.fired(old):
+            elif marker.fired(old) or (unsure and self._may_have_touched(item, old)):
                 page.counts.already += 1
                 page.notes.append(("already", item))
             else:
@@ -216,7 +227,11 @@ class Workers:
             await context.journal.amend(page, present, first=not batch.conflicts)
             if points.reached is not None:
                 points.reached("conflict-in-ledger")
-            self._queue.put_back(Batch(page, present, conflicts=batch.conflicts + 1))
+            self._queue.put_back(Batch(page, present, conflicts=batch.conflicts + 1, looked_at=True))
+
+    def _may_have_touched(self, item: Item, now: AttributeValue | None) -> bool:
+        spec = self._context.spec
+        return not spec.proves_by_stamp and spec.may_have_touched(item.get(spec.marker.attribute), now)
 
     def _throttled(self, batch: Batch, code: str, reasons: tuple[ThrottlingReason, ...]) -> None:
         """Slow down what is scarce: the lane for a hot key range, the shared rate for all else.
@@ -284,4 +299,4 @@ class Workers:
     @staticmethod
     def _rest(batch: Batch, items: list[Item]) -> Batch:
         """What is left of `batch`, for another attempt."""
-        return Batch(batch.page, items, batch.in_doubt, batch.attempts, batch.conflicts)
+        return replace(batch, items=items, ready_at=0.0)

@@ -175,6 +175,142 @@ async def test_a_stamp_tells_an_older_runs_mark_from_its_own_also_in_doubt(
     assert set(db.fired("orders").values()) == {2}
 
 
+def losing(db: InProcess, *, applied: bool, then: Callable[[], None] = lambda: None) -> None:
+    """The first write's answer is lost, before it is applied or after; `then` others do something."""
+    first = True
+
+    def lose(operation: str, request: dict[str, Any]) -> None:
+        nonlocal first
+        if operation in WRITES and first:
+            first = False
+            if applied:
+                db(operation, **request)
+            then()
+            raise ServiceError("InternalServerError", "lost")
+
+    db.watch = lose
+
+
+def revise(db: InProcess, *revisions: int) -> None:
+    """An application gives every item each of these markers, one after the other."""
+    for revision in revisions:
+        for item in db.items("orders"):
+            db("PutItem", TableName="orders", Item={**item, "revision": {"N": str(revision)}})
+
+
+async def test_a_marker_that_was_another_all_along_is_no_proof_of_firing(
+    service: Service, runs: Runs, tmp_path: Path
+):
+    """The export is behind and the answer to the first attempt lost: none of them has fired, and each does, once."""
+    db = shop(service, 20)
+    choice = Choice(export=full_export(described(db), db.items("orders")).write(tmp_path))
+    revise(db, 40)
+    before = db.fired("orders")
+    losing(db, applied=False)
+    result = await runs.run(choice=choice)
+    assert result.summary.counts == Counts(scanned=20, touched=20, conflicts=20)
+    assert db.fired("orders") - before == names(*range(20))
+    assert {item["revision"]["N"] for item in db.items("orders")} == {"41"}
+
+
+async def test_a_marker_that_a_touch_leaves_is_taken_for_its_own(
+    service: Service, runs: Runs, tmp_path: Path
+):
+    """The answer was lost, the touch was not: nothing fires twice."""
+    db = shop(service, 20)
+    choice = Choice(export=full_export(described(db), db.items("orders")).write(tmp_path))
+    losing(db, applied=True)
+    result = await runs.run(choice=choice)
+    assert result.summary.counts == Counts(scanned=20, already=20)
+    assert db.fired("orders") == names(*range(20))
+
+
+async def test_a_marker_that_was_taken_back_has_fired_by_that(service: Service, runs: Runs, tmp_path: Path):
+    """It is what the export says again, which it was not when the attempt was repeated: a change came after that."""
+    db = shop(service, 20)
+    revise(db, 7)
+    choice = Choice(export=full_export(described(db), db.items("orders")).write(tmp_path))
+    losing(db, applied=True)
+    lose, looked = db.watch, False
+
+    def take_back(operation: str, request: dict[str, Any]) -> None:
+        nonlocal looked
+        if operation == "BatchGetItem" and not looked:
+            looked = True
+            revise(db, 7)
+        assert lose is not None
+        lose(operation, request)
+
+    db.watch = take_back
+    result = await runs.run(choice=choice)
+    assert looked
+    assert result.summary.counts == Counts(scanned=20, already=20)
+
+
+async def test_a_touch_that_others_overtook_may_fire_again(service: Service, runs: Runs, tmp_path: Path):
+    """The side that is erred on: it looks as if the marker had been another all along. Once more, and no oftener."""
+    db = shop(service, 20)
+    choice = Choice(export=full_export(described(db), db.items("orders")).write(tmp_path))
+    losing(db, applied=True, then=lambda: revise(db, 40))
+    result = await runs.run(choice=choice)
+    assert result.summary.counts == Counts(scanned=20, touched=20, conflicts=20)
+    assert set(db.fired("orders").values()) == {3}
+
+
+@pytest.mark.parametrize("revisions", [(40,), (40, 41, 42)])
+async def test_what_a_killed_run_had_in_doubt_with_an_old_marker_fires_once(
+    service: Service, runs: Runs, tmp_path: Path, revisions: tuple[int, ...]
+):
+    """Killed before the first write arrived: the pages in the ledger have markers that the table left long ago."""
+    db = shop(service, 20)
+    choice = Choice(export=full_export(described(db), db.items("orders")).write(tmp_path))
+    revise(db, *revisions)
+    before = db.fired("orders")
+    with anyio.CancelScope() as scope:
+
+        def cut_off(operation: str, _: dict[str, Any]) -> None:
+            if operation in WRITES:
+                scope.cancel()
+                raise ServiceError("InternalServerError", "cut off")
+
+        db.watch = cut_off
+        await runs.run(choice=choice)
+    assert scope.cancelled_caught
+    # The resume's first attempt is lost as well.
+    losing(db, applied=False)
+    result = await runs.resume()
+    assert result.exit_code is ExitCode.COMPLETE
+    assert result.summary.counts == Counts(scanned=20, touched=20, conflicts=20)
+    assert db.fired("orders") - before == names(*range(20))
+
+
+async def test_a_conflict_that_the_ledger_knows_is_proof_also_in_a_run_over_an_export(
+    service: Service, runs: Runs, tmp_path: Path
+):
+    """Killed after the touch from what was looked up; others went on from there: it has fired, and does not again."""
+    db = shop(service, 20)
+    choice = Choice(export=full_export(described(db), db.items("orders")).write(tmp_path))
+    revise(db, 40)
+    before = db.fired("orders")
+    with anyio.CancelScope() as scope:
+
+        def cut_off(operation: str, request: dict[str, Any]) -> None:
+            if operation in WRITES and db.calls["BatchGetItem"]:
+                db(operation, **request)
+                scope.cancel()
+                raise ServiceError("InternalServerError", "cut off")
+
+        db.calls.clear()
+        db.watch = cut_off
+        await runs.run(choice=choice)
+    assert scope.cancelled_caught
+    revise(db, 70)
+    db.watch = None
+    result = await runs.resume()
+    assert result.summary.counts == Counts(scanned=20, already=20)
+    assert set((db.fired("orders") - before).values()) == {2}
+
+
 def without(name: str) -> Callable[[Export], None]:
     return lambda export: export.files.pop(f"{EXPORT_ID}/{name}") and None
 

@@ -29,6 +29,7 @@ class Figures:
     records: int = 0
     touches: int = 0
     taken_back: int = 0
+    overtaken: int = 0
     broken: Counter[str] = field(default_factory=Counter)
     violations: list[str] = field(default_factory=list)
 
@@ -44,6 +45,7 @@ class Figures:
         self.records += verdict.records
         self.touches += verdict.touches
         self.taken_back += verdict.taken_back
+        self.overtaken += verdict.overtaken
         found = (verdict.missing, verdict.doubled, verdict.lost, verdict.revived, verdict.other)
         self.broken.update({name: len(texts) for name, texts in zip(MUST_BE_ZERO, found, strict=True)})
         self.violations += [f"seed {report.case.seed}: {text}" for text in verdict.violations]
@@ -69,6 +71,7 @@ class Figures:
             "touches": self.touches,
             **{name: self.broken[name] for name in MUST_BE_ZERO},
             "second_touches_of_markers_taken_back": self.taken_back,
+            "second_touches_after_an_exports_marker": self.overtaken,
             "kills": dict(sorted(self.kills.items())),
             "faults": dict(sorted(self.faults.items())),
             "writes": dict(sorted(self.writes.items())),

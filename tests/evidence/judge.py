@@ -6,7 +6,9 @@ and it has a name: an update lost, an item brought back, another attribute chang
 
 The limit that the design names: an application that takes the marker back to exactly what the run read, between an
 attempt whose outcome is unknown (or a crash) and its repetition, makes a second touch possible. Such a second touch is
-counted apart (`taken_back`), and only where all of that is so; every other second touch is a violation.
+counted apart (`taken_back`), and only where all of that is so. So is one of a run over an export, in doubt as well,
+whose touch from the export's marker was followed by another writer's change of the marker (`overtaken`): that cannot be
+told from a marker that was another all along. Every other second touch is a violation.
 """
 
 from collections import Counter
@@ -44,6 +46,7 @@ class Verdict:
     touches: int = 0
     touched: int = 0
     taken_back: int = 0
+    overtaken: int = 0
     by_others: int = 0
     """Items that an application's own change of the marker has fired, and the run has not."""
     missing: list[str] = field(default_factory=list)
@@ -75,6 +78,8 @@ class Evidence:
     touch: Next
     fragile: bool
     """Whether the run met crashes or unknown outcomes: without them nothing excuses a second touch."""
+    older: bool = False
+    """Whether revisions that the run goes by are from before it, as an export's are."""
 
 
 def judge(evidence: Evidence) -> Verdict:
@@ -182,10 +187,17 @@ class _Replay:
         if self._touched_from:
             if evidence.fragile and self._remarked and before in self._touched_from:
                 self._verdict.taken_back += 1
+            elif evidence.fragile and self._remarked and self._from_older():
+                self._verdict.overtaken += 1
             else:
                 self._say("doubled", f"touched from {self._touched_from}, then from {before}")
         self._touched_from.append(before)
         self._remarked = 0
+
+    def _from_older(self) -> bool:
+        """Whether the only touch so far was from the marker that the item had before the run."""
+        first = self._evidence.before.get(self._identity, {}).get(self._evidence.marker)
+        return self._evidence.older and self._touched_from == [first]
 
     def _begin_again(self) -> None:
         """The item is gone. One that is put under its key later is another item."""

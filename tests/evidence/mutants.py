@@ -29,9 +29,10 @@ def careless() -> None:
     """A resume that writes what is in the ledger whatever has become of it."""
     from refire_async.pipeline import readers
 
-    def take_all(spec: Any, page: Any, found: dict[tuple[object, ...], Any]) -> None:
+    def take_all(spec: Any, page: Any, found: dict[tuple[object, ...], Any], older: Any) -> list[Any]:
         page.counts.vanished += len(page.items) - len(found)
         page.items = list(found.values())
+        return []
 
     readers.sort_found = take_all
 

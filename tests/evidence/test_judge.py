@@ -32,6 +32,7 @@ def verdict(
     writes: tuple[Write, ...] = (),
     after: Item | bool | None = True,
     fragile: bool = False,
+    older: bool = False,
     selected: bool = True,
 ) -> Verdict:
     """The verdict on one item that became each of these in turn (`None`: it was not there)."""
@@ -50,6 +51,7 @@ def verdict(
             marker="revision",
             touch=counted_up,
             fragile=fragile,
+            older=older,
         )
     )
 
@@ -94,6 +96,12 @@ GOOD: dict[str, dict[str, Any]] = {
         "writes": (OLD_COPY,),
         "fragile": True,
     },
+    "overtaken in a run over an export with crashes": {
+        "images": (item(4), item(5), item(6, "r1"), item(7, "r1")),
+        "writes": (write("revise", "r1"),),
+        "fragile": True,
+        "older": True,
+    },
 }
 
 
@@ -116,6 +124,27 @@ BAD: dict[str, tuple[str, dict[str, Any]]] = {
             "images": (item(), item(1), item(2, "r1"), item(3, "r1")),
             "writes": (write("revise", "r1"),),
             "fragile": True,
+        },
+    ),
+    "overtaken, and touched a third time": (
+        "doubled",
+        {
+            "images": (item(4), item(5), item(6, "r1"), item(7, "r1"), item(8, "r2"), item(9, "r2")),
+            "writes": (write("revise", "r1"), write("revise", "r2")),
+            "fragile": True,
+            "older": True,
+        },
+    ),
+    "twice from an export's marker, and nobody came between": (
+        "doubled",
+        {"images": (item(4), item(5), item(6)), "fragile": True, "older": True},
+    ),
+    "overtaken, but nothing was in doubt": (
+        "doubled",
+        {
+            "images": (item(4), item(5), item(6, "r1"), item(7, "r1")),
+            "writes": (write("revise", "r1"),),
+            "older": True,
         },
     ),
     "marker taken back, but nothing was in doubt": (
