@@ -3,6 +3,7 @@
 import contextlib
 import math
 import secrets
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -43,14 +44,21 @@ from refire_async.preflight.gather import describe
 from refire_async.preflight.judge import refuse
 from refire_async.preflight.marker import check_marker
 from refire_async.selecting import select
-from refire_async.settings import Budget, Connection, ResumeSettings, RunSettings, Tuning
+from refire_async.settings import Budget, Connection, Pace, ResumeSettings, RunSettings, Tuning
 from refire_async.sources.key_list import list_path, open_list
 from refire_async.verify.sitting import Ask, fly_canary, proved
 from refire_async.watch.announce import Announcer
 from refire_async.watch.autoscaling import largest_writes
 from refire_async.watch.beside import beside
 from refire_async.watch.capacity import CapacityWatch
-from refire_async.watch.pace import begin_orders, read_timetable, watch_headroom, watch_orders
+from refire_async.watch.functions import Function, find_functions
+from refire_async.watch.pace import (
+    begin_orders,
+    read_timetable,
+    watch_consumers,
+    watch_headroom,
+    watch_orders,
+)
 from refire_async.wire.session import Session, open_session
 
 __all__ = ["StopRequest", "check", "resume", "run"]
@@ -72,11 +80,12 @@ class _Sitting:
     connection: Connection
     budget: Budget
     timetable: Timetable | None
-    headroom_percent: float | None
+    pace: Pace
     tuning: Tuning
     max_items: int | None
     dry: bool
     resumed: bool = False
+    functions: tuple[Function, ...] = ()
     verify: bool = False
     per_segment: int | None = None
     checkpoint: str = ""
@@ -102,10 +111,11 @@ async def run(settings: RunSettings, *, emit: Emit, stop: StopRequest, ask: Ask 
             settings.connection,
             settings.budget,
             timetable,
-            settings.pace.headroom_percent,
+            settings.pace,
             settings.tuning,
             settings.max_items,
             dry=settings.dry_run,
+            functions=await _functions(session, settings.pace, table, dry=settings.dry_run),
             verify=settings.verify,
         )
         world = Gathering(session.services, emit, stop, settings.ignore)
@@ -185,11 +195,12 @@ async def resume(settings: ResumeSettings, *, emit: Emit, stop: StopRequest) -> 
                 connection,
                 settings.budget,
                 timetable,
-                settings.pace.headroom_percent,
+                settings.pace,
                 settings.tuning,
                 settings.max_items,
                 dry=False,
                 resumed=True,
+                functions=await _functions(session, settings.pace, table, dry=False),
                 verify=settings.verify,
                 checkpoint=str(path),
                 keys=str(list_path(path)),
@@ -288,8 +299,11 @@ async def _sit(session: Session, sitting: _Sitting, store: Store, *, emit: Emit,
     spec = sitting.spec
     steering = Steering(sitting.table, spec.marker.attribute, sitting.budget, spec.selection.index)
     orders = begin_orders(steering, sitting.timetable)
-    headroom = None if sitting.dry else sitting.headroom_percent
-    emit, watchers = watch_headroom(headroom, steering, session.services, emit)
+    headroom = None if sitting.dry else sitting.pace.headroom_percent
+    services = session.services
+    emit, watchers = watch_headroom(headroom, steering, services, emit)
+    emit, more = watch_consumers(sitting.pace, sitting.functions, steering, services, emit=emit, stop=stop)
+    watchers += more
     watchers += watch_orders(
         orders,
         sitting.timetable,
@@ -346,6 +360,13 @@ async def _sit(session: Session, sitting: _Sitting, store: Store, *, emit: Emit,
     result = await conclude(store, saved, stop, done=done, dry=sitting.dry)
     emit(RunEnded(result.summary))
     return result
+
+
+async def _functions(session: Session, pace: Pace, table: Table, *, dry: bool) -> tuple[Function, ...]:
+    """The consumers that the user wants to be looked after. Raises RefusedError."""
+    if dry or not pace.watches_consumers:
+        return ()
+    return await find_functions(session.services, table, time.time())
 
 
 async def _budget_line(session: Session, sitting: _Sitting, steering: Steering) -> str:

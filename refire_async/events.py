@@ -194,6 +194,21 @@ class Recovered:
 
 
 @dataclass(frozen=True, slots=True)
+class ConsumerSeen:
+    """A minute's figures of a consumer came: the age (s) of what it was given, at most, None where nothing is known.
+
+    `errors` and `throttles` are its failed and refused invocations since the sitting began, `rate` the records per
+    second that it is taken to handle, None where nobody measures.
+    """
+
+    name: str
+    age_s: float | None
+    errors: int
+    throttles: int
+    rate: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class AdviceMissing:
     """Something that `topic` relies on cannot be found out; `instead` says what the run does meanwhile."""
 
@@ -263,6 +278,7 @@ Event: TypeAlias = (
     | Resumed
     | Waiting
     | Recovered
+    | ConsumerSeen
     | AdviceMissing
     | AdviceBack
     | ProcessReplaced

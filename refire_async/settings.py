@@ -45,16 +45,24 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How the budget goes with time and with live traffic.
+    """How the budget goes with time, with live traffic, and with the consumers of the stream.
 
     `rate` is a timetable as the user wrote it (pacing/timetable.py has its grammar), in `timezone` (None: that of
     this machine). `headroom_percent` of the table's write capacity stays free beside live traffic; None: nobody
-    looks.
+    looks. `max_iterator_age_s` is how old records may be when a consumer is given them, `max_consumer_errors` how many
+    of its invocations may fail before the run stops; None: nobody looks.
     """
 
     rate: str | None = None
     timezone: str | None = None
     headroom_percent: float | None = None
+    max_iterator_age_s: float | None = None
+    max_consumer_errors: int | None = None
+
+    @property
+    def watches_consumers(self) -> bool:
+        """Whether the run looks after the consumers of the stream."""
+        return self.max_iterator_age_s is not None or self.max_consumer_errors is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,7 +82,16 @@ def _budget(budget: Budget) -> Options:
 
 def _pace(pace: Pace) -> Options:
     headroom = None if pace.headroom_percent is None else f"{pace.headroom_percent:.12g}%"
-    return [("--rate", pace.rate), ("--rate-timezone", pace.timezone), ("--headroom", headroom)]
+    return [
+        ("--rate", pace.rate),
+        ("--rate-timezone", pace.timezone),
+        ("--headroom", headroom),
+        (
+            "--max-iterator-age",
+            None if pace.max_iterator_age_s is None else f"{pace.max_iterator_age_s:.0f}s",
+        ),
+        ("--max-consumer-errors", _text(pace.max_consumer_errors)),
+    ]
 
 
 def _duration(seconds: float) -> str | None:

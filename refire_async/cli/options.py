@@ -275,6 +275,18 @@ pace = _together(
             Percent("P%", "--headroom 20%", 95.0),
             "Give way to live writes and keep this share of the capacity free.",
         ),
+        option(
+            "Speed",
+            "--max-iterator-age",
+            Duration("--max-iterator-age 5m", 10, 12 * 3600),
+            "Slow down and pause so that Lambda consumers are never further behind.",
+        ),
+        option(
+            "Safety",
+            "--max-consumer-errors",
+            Whole("N", "--max-consumer-errors 10", 0, 10**9),
+            "Stop (the run can be resumed) when a Lambda consumer has failed more often.",
+        ),
     ]
 )
 
@@ -452,10 +464,16 @@ def make_budget(given: dict[str, Any]) -> Budget:
 
 
 def make_pace(given: dict[str, Any]) -> Pace:
-    """How the budget goes with time and with live traffic. Raises UsageError."""
+    """How the budget goes with time, live traffic and consumers. Raises UsageError."""
     if given["rate_timezone"] is not None and given["rate"] is None:
         raise UsageError("--rate-timezone needs --rate", "add --rate, or leave it out")
-    return Pace(given["rate"], given["rate_timezone"], given["headroom"])
+    return Pace(
+        given["rate"],
+        given["rate_timezone"],
+        given["headroom"],
+        given["max_iterator_age"],
+        given["max_consumer_errors"],
+    )
 
 
 def make_tuning(given: dict[str, Any]) -> Tuning:

@@ -139,21 +139,27 @@ class Whole(_Checked):
 
 
 class Duration(_Checked):
-    """A time in hours, minutes and seconds, such as `90s`, `10m` or `1h30m`; from one second to a year."""
+    """A time in hours, minutes and seconds, such as `90s`, `10m` or `1h30m`.
+
+    From `least_s` to `most_s` seconds: one second to a year where nothing is said.
+    """
 
     _PARTS = re.compile(r"(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s)?", re.ASCII)
 
-    def __init__(self, example: str) -> None:
+    def __init__(self, example: str, least_s: int = 1, most_s: int = 366 * 86_400) -> None:
         super().__init__("TIME")
         self._example = example
+        self._least_s, self._most_s = least_s, most_s
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Seconds. Raises UsageError."""
         found = self._PARTS.fullmatch(str(value))
         hours, minutes, seconds = (int(part or 0) for part in found.groups()) if found else (0, 0, 0)
         total = 3600 * hours + 60 * minutes + seconds
-        if not 1 <= total <= 366 * 86_400:
+        if not self._least_s <= total <= self._most_s:
             expected = "a time such as 90s, 10m or 1h30m"
+            if (self._least_s, self._most_s) != (1, 366 * 86_400):
+                expected += f", from {self._least_s}s to {self._most_s // 3600}h"
             raise self.refuse(value, expected, f"for example {self._example}", param, ctx)
         return float(total)
 

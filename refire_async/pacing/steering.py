@@ -7,6 +7,7 @@ tell one `Steering`; whoever spends listens to its `Target`.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from refire_async.model.capacity import TABLE
 from refire_async.model.table import Table
@@ -19,7 +20,7 @@ class Target:
     """What may be consumed: `share` (0 to 1; 0: paused) of `ceilings`, and `max_rate` items per second at most.
 
     `share` does not apply to `max_rate`, which is there for the consumer's sake. `why` says in a few words what
-    rules: the voice that holds the run back, else what bounds its ceilings.
+    rules over units: the voice that holds the run back, else what bounds its ceilings.
     """
 
     ceilings: Ceilings
@@ -48,6 +49,15 @@ class Target:
         return self.ceilings.read * self.share
 
 
+class _Limit(NamedTuple):
+    share: float
+    max_rate: float | None
+    why: str
+
+
+_NO_LIMIT = _Limit(1.0, None, "")
+
+
 class Steering:
     """What the table has, what the user set, and the limits of several voices; the lowest limit rules.
 
@@ -62,7 +72,7 @@ class Steering:
         self._budget = budget
         self._read_index = read_index
         self._growth = 1.0
-        self._limits: dict[str, tuple[float, str]] = {}
+        self._limits: dict[str, _Limit] = {}
         self._listeners: list[Callable[[Target], None]] = []
         self._target = self._work_out()
 
@@ -105,18 +115,25 @@ class Steering:
         self._growth = growth
         self._change()
 
-    def limit(self, voice: str, *, share: float | None = None, why: str = "") -> None:
-        """`voice` wants no more than `share` (0 to 1) of the ceilings used; 0 pauses, None lifts its limit.
+    def limit(
+        self, voice: str, *, share: float | None = None, max_rate: float | None = None, why: str = ""
+    ) -> None:
+        """`voice` wants no more than `share` (0 to 1) of the ceilings used, and no more than `max_rate` items a second.
+
+        A share of 0 pauses. It replaces what the voice wanted before; with neither, its limit is lifted.
 
         Raises:
-            ValueError: `share` is not between 0 and 1.
+            ValueError: `share` is not between 0 and 1, or `max_rate` not above 0.
         """
-        if share is None:
+        if share is None and max_rate is None:
             self._limits.pop(voice, None)
-        elif 0.0 <= share <= 1.0:
-            self._limits[voice] = (share, why or voice)
         else:
-            raise ValueError(f"a share of {share:g} is not between 0 and 1")
+            share = 1.0 if share is None else share
+            if not 0.0 <= share <= 1.0:
+                raise ValueError(f"a share of {share:g} is not between 0 and 1")
+            if max_rate is not None and max_rate <= 0.0:
+                raise ValueError("a rate must be above 0 items per second")
+            self._limits[voice] = _Limit(share, max_rate, why or voice)
         self._change()
 
     def listen(self, told: Callable[[Target], None]) -> None:
@@ -139,7 +156,8 @@ class Steering:
 
     def _work_out(self) -> Target:
         limits = ceilings(self._table, self._attribute, self._budget, self._read_index, growth=self._growth)
-        share, why = min(self._limits.values(), key=lambda limit: limit[0], default=(1.0, ""))
-        if share >= 1.0:
-            share, why = 1.0, limits.bound_by
-        return Target(limits, share, self._budget.max_rate, why)
+        lowest = min(self._limits.values(), key=lambda limit: limit.share, default=_NO_LIMIT)
+        why = lowest.why if lowest.share < 1.0 else limits.bound_by
+        rates = [self._budget.max_rate, *(limit.max_rate for limit in self._limits.values())]
+        max_rate = min((rate for rate in rates if rate is not None), default=None)
+        return Target(limits, lowest.share, max_rate, why)

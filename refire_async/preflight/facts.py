@@ -46,7 +46,7 @@ class Mapping:
     """An event source mapping of the stream (Lambda API reference: EventSourceMappingConfiguration).
 
     `filters` are patterns as text; None if they are encrypted with a key that the caller may not use. Ages are in
-    seconds; None and -1 stand for no limit.
+    seconds; None and -1 stand for no limit. `window_s` is how long records may wait for a batch to fill.
     """
 
     function: str
@@ -58,6 +58,7 @@ class Mapping:
     max_retries: int | None = None
     bisects: bool = False
     has_failure_destination: bool = False
+    window_s: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,7 @@ def parse_mapping(entry: dict[str, Any]) -> Mapping:
         max_retries=entry.get("MaximumRetryAttempts"),
         bisects=bool(entry.get("BisectBatchOnFunctionError")),
         has_failure_destination=on_failure is not None,
+        window_s=entry.get("MaximumBatchingWindowInSeconds") or 0,
     )
 
 

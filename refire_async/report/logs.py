@@ -19,6 +19,7 @@ from refire_async.events import (
     AdviceMissing,
     BudgetChanged,
     CanaryFlown,
+    ConsumerSeen,
     Event,
     ItemFailed,
     KeysRead,
@@ -136,6 +137,7 @@ class EventLog:
             Resumed: self._resumed,
             Waiting: self._waiting,
             Recovered: self._recovered,
+            ConsumerSeen: self._consumer_seen,
             AdviceMissing: self._advice_missing,
             AdviceBack: self._advice_back,
             ProcessReplaced: self._process_replaced,
@@ -256,6 +258,18 @@ class EventLog:
 
     def _recovered(self, event: Recovered) -> None:
         self._logger.info("run.recovered", after_s=round(event.after_s, 1))
+
+    def _consumer_seen(self, event: ConsumerSeen) -> None:
+        if self._brief:
+            return
+        self._logger.info(
+            "consumer.seen",
+            function=event.name,
+            age_s=rounded(event.age_s),
+            errors=event.errors,
+            throttles=event.throttles,
+            records_per_second=rounded(event.rate),
+        )
 
     def _advice_missing(self, event: AdviceMissing) -> None:
         self._logger.warning("advice.missing", topic=event.topic, why=event.why, hint=event.instead)

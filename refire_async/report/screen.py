@@ -7,6 +7,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from refire_async.events import ConsumerSeen
 from refire_async.report.snapshot import Snapshot
 from refire_async.report.text import (
     count,
@@ -20,6 +21,7 @@ from refire_async.report.text import (
 )
 
 MOST_COLUMNS = 100
+MOST_CONSUMERS = 3
 
 _LABEL_COLUMNS = 11
 _STATES = {
@@ -96,8 +98,22 @@ def _rows(now: Snapshot) -> list[tuple[str, Text]]:
         ("lanes", _lanes(now)),
         ("latency", Text(_latency(now))),
         ("cost", Text(_cost(now))),
+        *((_consumer_label(now, one), _consumer(one)) for one in now.consumers[:MOST_CONSUMERS]),
         ("state", state),
     ]
+
+
+def _consumer_label(now: Snapshot, one: ConsumerSeen) -> str:
+    return "consumer" if one is now.consumers[0] else ""
+
+
+def _consumer(one: ConsumerSeen) -> Text:
+    age = "age unknown" if one.age_s is None else f"{duration(one.age_s)} behind"
+    text = Text(f"{one.name} · {age}")
+    for number, what in ((one.errors, "errors"), (one.throttles, "throttles")):
+        if number:
+            text.append(f" · {count(number)} {what}", style="yellow")
+    return text
 
 
 def _remaining(now: Snapshot) -> str:

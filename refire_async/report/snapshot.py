@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+from refire_async.events import ConsumerSeen
+
 State: TypeAlias = Literal["starting", "running", "waiting", "paused", "draining", "ended"]
 
 
@@ -47,6 +49,7 @@ class Snapshot:
     latency_s: tuple[float, float] | None
     cost_usd: float | None
     paid_by_request: bool
+    consumers: tuple[ConsumerSeen, ...] = ()
 
     @property
     def throttled_total(self) -> int:

@@ -14,6 +14,7 @@ from refire_async.events import (
     BudgetChanged,
     CanaryFlown,
     CheckpointSaved,
+    ConsumerSeen,
     Event,
     ItemFailed,
     KeysRead,
@@ -67,6 +68,7 @@ class RunStats:
         self._lanes: dict[int, tuple[int, int]] = {}
         self._saved: dict[int, int] = {}
         self._held_to: float | None = None
+        self._consumers: dict[str, ConsumerSeen] = {}
         self._waiting: tuple[str, int] | None = None
         self._paused: str | None = None
         self._budget = (0.0, 0.0, "")
@@ -95,6 +97,7 @@ class RunStats:
             Resumed: self._is_resumed,
             Waiting: self._is_waiting,
             Recovered: self._has_recovered,
+            ConsumerSeen: self._consumer_seen,
             AdviceMissing: self._ignore,
             AdviceBack: self._ignore,
             ProcessReplaced: self._ignore,
@@ -164,6 +167,7 @@ class RunStats:
             latency_s=(latency[0], latency[1]) if latency else None,
             cost_usd=None if paid is None else paid.total,
             paid_by_request=paid is not None and paid.extra,
+            consumers=tuple(self._consumers.values()),
         )
 
     @property
@@ -272,6 +276,9 @@ class RunStats:
 
     def _has_recovered(self, _event: Recovered) -> None:
         self._waiting = None
+
+    def _consumer_seen(self, event: ConsumerSeen) -> None:
+        self._consumers[event.name] = event
 
     def _is_stopping(self, event: Stopping) -> None:
         self._stopping = event.reason

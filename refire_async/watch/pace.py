@@ -1,6 +1,7 @@
-"""Puts together who says how fast a sitting may be, beside its table: timetable, operator, live traffic."""
+"""Puts together who says how fast a sitting may be, beside its table: timetable, operator, live traffic, consumers."""
 
 import time
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -8,8 +9,11 @@ from refire_async.events import Emit, fan_out
 from refire_async.pacing.orders import Orders, obey
 from refire_async.pacing.steering import Steering
 from refire_async.pacing.timetable import Timetable, find_zone, parse_timetable
+from refire_async.pipeline import StopRequest
 from refire_async.settings import Pace
 from refire_async.watch.beside import Watcher
+from refire_async.watch.consumer import ConsumerWatch
+from refire_async.watch.functions import Function
 from refire_async.watch.headroom import Headroom
 from refire_async.watch.orders import answer_operator, follow_timetable, rate_verb
 from refire_async.wire.services import Services
@@ -55,3 +59,19 @@ def watch_headroom(
         return emit, []
     headroom = Headroom(percent / 100.0, steering, services, emit)
     return fan_out(emit, headroom.handle), [headroom.watch]
+
+
+def watch_consumers(
+    pace: Pace,
+    functions: Sequence[Function],
+    steering: Steering,
+    services: Services,
+    *,
+    emit: Emit,
+    stop: StopRequest,
+) -> tuple[Emit, list[Watcher]]:
+    """Who looks after `functions`, if there are any, and the emit that tells it what the run makes."""
+    if not functions:
+        return emit, []
+    watch = ConsumerWatch(functions, pace, steering, services, emit=emit, stop=stop, clock=time.time)
+    return fan_out(emit, watch.handle), [watch.look, watch.steer]

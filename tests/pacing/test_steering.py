@@ -99,6 +99,28 @@ def test_a_share_of_nothing_is_a_pause_and_a_voice_without_words_is_named():
     assert told[0].why == "control"
 
 
+def test_the_lowest_rate_of_items_rules_whoever_wants_it():
+    """The user's and a voice's, beside shares of units; a voice that changes its mind leaves nothing behind."""
+    made, told = steering(Budget(max_rate=100.0))
+    made.limit("consumer", max_rate=300.0)
+    made.limit("consumer", max_rate=40.0)
+    made.limit("headroom", share=0.5, why="live traffic")
+    made.limit("consumer", share=0.0, why="behind")
+    made.limit("consumer")
+    assert [(t.max_rate, t.share, t.why) for t in told[:1]] == [(40.0, 1.0, told[0].ceilings.bound_by)]
+    assert [(t.max_rate, t.share, t.why) for t in told[1:]] == [
+        (40.0, 0.5, "live traffic"),
+        (100.0, 0.0, "behind"),
+        (100.0, 0.5, "live traffic"),
+    ]
+
+
+@pytest.mark.parametrize("rate", [0.0, -1.0])
+def test_a_rate_of_nothing_is_no_rate(rate: float):
+    with pytest.raises(ValueError, match="above 0"):
+        steering()[0].limit("consumer", max_rate=rate)
+
+
 @pytest.mark.parametrize("share", [-0.1, 1.1, float("nan")])
 def test_a_share_is_a_share(share: float):
     with pytest.raises(ValueError, match="not between 0 and 1"):

@@ -1,0 +1,135 @@
+"""The Lambda functions that read a table's stream, and what CloudWatch tells of them."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from refire_async.errors import RefusedError
+from refire_async.model.table import Table
+from refire_async.pacing.consumer import BLURRED_S, MINUTE_S
+from refire_async.preflight.services import ask_mappings
+from refire_async.wire.services import Services, UnansweredError
+
+PATIENCE_S = 10.0
+_METRICS = (("IteratorAge", "Maximum"), ("Errors", "Sum"), ("Throttles", "Sum"))
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function, and the age (s) that records may have when it keeps up."""
+
+    name: str
+    blur_s: float = BLURRED_S
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Of one function, by minute (its first second since 1970): highest age in seconds, failures, refusals.
+
+    A minute in which it was not invoked, and one whose figures have not come yet, is missing.
+    """
+
+    ages: Mapping[int, float] = field(default_factory=dict)
+    errors: Mapping[int, float] = field(default_factory=dict)
+    throttles: Mapping[int, float] = field(default_factory=dict)
+
+
+async def find_functions(services: Services, table: Table, now: float) -> tuple[Function, ...]:
+    """The functions with an enabled mapping of the table's stream. CloudWatch is asked too, whether it answers.
+
+    Raises:
+        RefusedError: there is none, or one of the services cannot be asked: who wants consumers to be looked after
+            does not want a run that cannot.
+    """
+    instead = "or run without --max-iterator-age and --max-consumer-errors"
+    if not table.stream.enabled or table.stream.arn is None:
+        raise RefusedError(
+            f"table {table.name} has no stream and so no consumers", instead.removeprefix("or ")
+        )
+    try:
+        mappings = await ask_mappings(services, table.stream.arn)
+        waits: dict[str, float] = {}
+        for mapping in mappings:
+            name = mapping.function.partition(":")[0]  # the metrics of an alias are those of its function
+            if mapping.enabled:
+                waits[name] = max(waits.get(name, 0.0), mapping.window_s)
+        if waits:
+            await ask_figures(services, list(waits), now - MINUTE_S, now)
+    except UnansweredError as error:
+        raise RefusedError(
+            f"consumers cannot be looked after: {error}",
+            f"allow lambda:ListEventSourceMappings and cloudwatch:GetMetricData, {instead}",
+        ) from error
+    if not waits:
+        raise RefusedError(
+            f"no Lambda function reads the stream of table {table.name}", f"enable its mapping, {instead}"
+        )
+    return tuple(Function(name, BLURRED_S + wait) for name, wait in waits.items())
+
+
+async def ask_figures(
+    services: Services, functions: Sequence[str], since: float, now: float
+) -> dict[str, Figures]:
+    """The figures of each function from the minute of `since` to that of `now` (seconds since 1970).
+
+    Raises:
+        UnansweredError: CloudWatch could not be asked or did not answer in full.
+    """
+    # Lambda Developer Guide: Types of metrics for Lambda functions. IteratorAge is in milliseconds.
+    queries = [
+        {
+            "Id": f"f{number}_{metric.lower()}",
+            "MetricStat": {
+                "Metric": {
+                    "Namespace": "AWS/Lambda",
+                    "MetricName": metric,
+                    "Dimensions": [{"Name": "FunctionName", "Value": name}],
+                },
+                "Period": MINUTE_S,
+                "Stat": statistic,
+            },
+        }
+        for number, name in enumerate(functions)
+        for metric, statistic in _METRICS
+    ]
+    async with services.open("cloudwatch", PATIENCE_S) as client:
+        answer = await client.get_metric_data(
+            MetricDataQueries=queries,
+            StartTime=datetime.fromtimestamp(minute_of(since), UTC),
+            EndTime=datetime.fromtimestamp(minute_of(now) + MINUTE_S, UTC),
+        )
+    series = _read(answer)
+    try:
+        return {
+            name: Figures(
+                {minute: age / 1000.0 for minute, age in series[f"f{number}_iteratorage"].items()},
+                series[f"f{number}_errors"],
+                series[f"f{number}_throttles"],
+            )
+            for number, name in enumerate(functions)
+        }
+    except KeyError:
+        raise UnansweredError("cloudwatch left a metric out of its answer") from None
+
+
+def _read(answer: Mapping[str, Any]) -> dict[str, dict[int, float]]:
+    found: dict[str, dict[int, float]] = {}
+    try:
+        for result in answer["MetricDataResults"]:
+            if result.get("StatusCode", "Complete") != "Complete":
+                raise UnansweredError(f"cloudwatch answered with {result['StatusCode']}")
+            minutes = [minute_of(moment.timestamp()) for moment in result["Timestamps"]]
+            values = [float(value) for value in result["Values"]]
+            if not all(math.isfinite(value) and value >= 0 for value in values):
+                raise UnansweredError("cloudwatch answered with a figure that cannot be")
+            found[result["Id"]] = dict(zip(minutes, values, strict=True))
+    except (LookupError, ValueError, TypeError, AttributeError):
+        raise UnansweredError("cloudwatch answered something else than was asked for") from None
+    return found
+
+
+def minute_of(instant: float) -> int:
+    """The first second of the minute of `instant`."""
+    return math.floor(instant / MINUTE_S) * MINUTE_S

@@ -1,0 +1,164 @@
+"""A run with a bound for the age, against the sandbox's stream and a consumer that reads it at its own speed."""
+
+import time
+from typing import Any
+
+import anyio
+import pytest
+
+from refire_async.errors import ExitCode, RefusedError
+from refire_async.events import ConsumerSeen, Paused
+from refire_async.settings import Budget, Pace
+from tests.engine.conftest import Runs, Service
+from tests.support.inprocess import InProcess, LoopClock, table_spec
+from tests.support.lambdas import Function, Lambdas
+
+POLL_S = 0.25
+
+
+class StreamConsumer:
+    """A function behind a sandbox's stream: `rate` records a second, in order of each shard, with its metrics."""
+
+    def __init__(self, db: InProcess, function: Function, rate: float) -> None:
+        self._db, self._function, self.rate = db, function, rate
+        self.oldest_s = 0.0
+        self.handled = 0
+        self.busy: list[tuple[float, float]] = []
+        self._iterators: dict[str, str | None] = {}
+
+    async def run(self) -> None:
+        """Handle records until cancelled."""
+        arn = self._db("DescribeTable", TableName="orders")["Table"]["LatestStreamArn"]
+        for shard in self._db("DescribeStream", StreamArn=arn)["StreamDescription"]["Shards"]:
+            start = {"StreamArn": arn, "ShardId": shard["ShardId"], "ShardIteratorType": "LATEST"}
+            self._iterators[shard["ShardId"]] = self._db("GetShardIterator", **start)["ShardIterator"]
+        can = 0.0
+        while True:
+            await anyio.sleep(POLL_S)
+            can = min(can, 1.0) + self.rate * POLL_S
+            done = self._handle(int(can))
+            self.busy.append((anyio.current_time(), min(1.0, done / int(can))))
+            can -= done
+
+    def _handle(self, most: int) -> int:
+        done = 0
+        for shard, iterator in self._iterators.items():
+            if iterator is None or done >= most:
+                continue
+            page = self._db("GetRecords", ShardIterator=iterator, Limit=min(1_000, most - done))
+            self._iterators[shard] = page.get("NextShardIterator")
+            for record in page["Records"]:
+                age = time.time() - record["dynamodb"]["ApproximateCreationDateTime"]
+                self.oldest_s = max(self.oldest_s, age)
+                self._function.metrics["IteratorAge"].add(age, time.time())
+            done += len(page["Records"])
+        self.handled += done
+        return done
+
+    def busy_share(self, since: float, until: float) -> float:
+        """The share of time with something to do."""
+        shares = [share for at, share in self.busy if since <= at < until]
+        return sum(shares) / len(shares)
+
+
+@pytest.fixture
+def virtual_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine's clock goes as the sandbox's does."""
+    monkeypatch.setattr(time, "time", LoopClock().time)
+
+
+def one_shard(items: int, write: int) -> dict[str, Any]:
+    throughput = {"ReadCapacityUnits": 1_000, "WriteCapacityUnits": write}
+    return table_spec(
+        BillingMode="PROVISIONED",
+        ProvisionedThroughput=throughput,
+        Generate={"Count": items, "HashPrefix": "k"},
+    )
+
+
+@pytest.mark.usefixtures("virtual_clock")
+async def test_the_age_stays_below_the_bound_and_the_consumer_is_busy(service: Service, runs: Runs):
+    """A table that would give 600 records a second, a consumer that handles 40, figures that are minutes old.
+
+    Nobody told the run how fast the consumer is.
+    """
+    items, rate = 20_000, 40.0
+    db = service(one_shard(items, 750))
+    function = Function(lag_s=75.0)
+    db.services = Lambdas(time.time, orders=function)  # type: ignore[assignment]
+    consumer = StreamConsumer(db, function, rate)
+    begun = anyio.current_time()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(consumer.run)
+        result = await runs.run(pace=Pace(max_iterator_age_s=30.0))
+        ended = anyio.current_time()
+        tasks.cancel_scope.cancel()
+    assert (result.exit_code, result.summary.counts.touched) == (ExitCode.COMPLETE, items)
+    assert set(db.fired("orders").values()) == {1}
+    assert consumer.oldest_s < 30.0
+    assert consumer.busy_share(begun + 240.0, ended) > 0.95
+    assert consumer.busy_share(begun, ended) > 0.75
+    assert ended - begun < items / rate * 1.25
+    assert runs.of(ConsumerSeen)[-1].rate == pytest.approx(rate, rel=0.1)
+
+
+@pytest.mark.usefixtures("virtual_clock")
+async def test_a_consumer_that_fails_too_often_stops_the_run_which_can_go_on(service: Service, runs: Runs):
+    items = 3_000
+    db = service(one_shard(items, 200))
+    function = Function(0.0)
+    db.services = Lambdas(time.time, orders=function)  # type: ignore[assignment]
+    function.metrics["Errors"].add(1.0, time.time())
+    pace = Pace(max_consumer_errors=0)
+    result = await runs.run(budget=Budget(max_rate=100.0), pace=pace)
+    assert (result.exit_code, result.reason) == (
+        ExitCode.STOPPED,
+        "consumer orders has failed more than 0 times (1); mend it, then go on with 'refire resume'",
+    )
+    await anyio.sleep(120.0)
+    result = await runs.resume(pace=pace)
+    assert result.exit_code is ExitCode.COMPLETE
+    assert set(db.fired("orders").values()) == {1}
+    assert len(db.fired("orders")) == items
+
+
+@pytest.mark.usefixtures("virtual_clock")
+async def test_a_consumer_that_is_behind_is_waited_for(service: Service, runs: Runs):
+    """It is ten minutes behind with the application's own events; when that is over the run begins."""
+    db = service(one_shard(100, 200))
+    function = Function(0.0)
+    db.services = Lambdas(time.time, orders=function)  # type: ignore[assignment]
+    begun = anyio.current_time()
+
+    async def catch_up() -> None:
+        while (age := 600.0 - 2.0 * (anyio.current_time() - begun)) > 0:
+            function.metrics["IteratorAge"].add(age, time.time())
+            await anyio.sleep(1.0)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(catch_up)
+        tasks.start_soon(StreamConsumer(db, function, 100.0).run)
+        await anyio.sleep(0.1)
+        with anyio.fail_after(3_600.0):
+            result = await runs.run(pace=Pace(max_iterator_age_s=60.0))
+        tasks.cancel_scope.cancel()
+    assert result.exit_code is ExitCode.COMPLETE
+    assert anyio.current_time() - begun > 250.0
+    assert runs.of(Paused)[-1].why == "waiting for consumer orders"
+
+
+@pytest.mark.usefixtures("virtual_clock")
+async def test_protection_that_cannot_be_had_refuses_run_and_resume_before_they_begin(
+    service: Service, runs: Runs
+):
+    db = service(one_shard(100, 100))
+    pace = Pace(max_iterator_age_s=300.0)
+    with pytest.raises(RefusedError, match="consumers cannot be looked after: lambda was not asked"):
+        await runs.run(pace=pace)
+    assert not runs.checkpoint.exists()
+    assert db.fired("orders") == {}
+    assert (await runs.run(max_items=10)).exit_code is ExitCode.STOPPED
+    with pytest.raises(RefusedError, match="or run without --max-iterator-age"):
+        await runs.resume(pace=pace)
+    result = await runs.run(pace=pace, dry_run=True, checkpoint=None)
+    assert result.summary.status == "dry-run"
