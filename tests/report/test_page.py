@@ -19,6 +19,7 @@ from refire_async.report.page.charts import MOST_COLUMNS, lay_out, quantile
 from refire_async.report.page.dossier import read_dossier
 from refire_async.report.page.markup import el
 from refire_async.report.page.page import render
+from refire_async.report.page.promises import promises
 from tests.report.runs import finished_run, private_spec
 from tests.support.checkpoints import SPEC, new_store
 
@@ -63,9 +64,9 @@ def report(checkpoint: Path, *, with_keys: bool = False) -> str:
     return render(read_dossier(checkpoint, with_keys=with_keys), NOW)
 
 
-def row(page: str, promise: str) -> str:
-    """What the page says of a promise."""
-    found = re.search(rf"<b>{promise}</b></td><td>(.*?)</tr>", page)
+def row(checkpoint: Path, promise: str) -> str:
+    """What a report says of a promise."""
+    found = re.search(rf"<b>{promise}</b></td><td>(.*?)</tr>", promises(read_dossier(checkpoint)))
     assert found, promise
     return re.sub(r"<[^>]+>", " ", found[1])
 
@@ -95,8 +96,8 @@ def test_it_tells_what_a_run_did(tmp_path: Path) -> None:
 
 def test_every_promise_that_holds_is_called_kept(tmp_path: Path) -> None:
     """A proved, complete run within its budget shows all six."""
-    page = report(finished_run(tmp_path / "a.refire", proof=CLEAN))
-    assert page.count("✓ kept") == 6
+    dossier = read_dossier(finished_run(tmp_path / "a.refire", proof=CLEAN))
+    assert promises(dossier).count("✓ kept") == 6
 
 
 @pytest.mark.parametrize(
@@ -114,16 +115,14 @@ def test_a_promise_that_was_not_kept_or_not_shown(
     tmp_path: Path, promise: str, tally: Tally | None, budget: float, said: str
 ) -> None:
     """What a proof found, what none looked for, and what was recorded above the budget."""
-    page = report(finished_run(tmp_path / "a.refire", proof=tally, budget=budget))
-    assert said in row(page, promise)
+    assert said in row(finished_run(tmp_path / "a.refire", proof=tally, budget=budget), promise)
 
 
 def test_a_run_that_goes_on_promises_nothing_yet(tmp_path: Path) -> None:
     """Of a checkpoint that has just been made there is a report too."""
     new_store(tmp_path / "a.refire").close()
-    page = report(tmp_path / "a.refire")
-    assert "not shown" in row(page, "Coverage")
-    assert "Nothing was recorded." in page
+    assert "not shown" in row(tmp_path / "a.refire", "Coverage")
+    assert "Nothing was recorded." in report(tmp_path / "a.refire")
 
 
 def test_keys_are_there_only_where_they_are_asked_for(tmp_path: Path) -> None:

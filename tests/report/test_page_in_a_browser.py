@@ -40,6 +40,8 @@ async def test_it_opens_and_can_be_read(tmp_path: Path, written: Path) -> None:
         light, many = colours(await page.screenshot())
         await page.prefer("dark")
         dark, many_in_the_dark = colours(await page.screenshot())
+        await page.prefer("dark", "print")
+        paper, _ = colours(await page.screenshot())
         printed = await page.pdf()
         widths = await page.evaluate(
             "[...document.querySelectorAll('svg')].map(s => s.getBoundingClientRect().width)"
@@ -49,7 +51,7 @@ async def test_it_opens_and_can_be_read(tmp_path: Path, written: Path) -> None:
         )
         overflow = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
         assert (page.errors, page.requests) == ([], [])
-    assert (light, dark) == ((255, 255, 255), (20, 24, 31))
+    assert (light, dark, paper) == ((255, 255, 255), (20, 24, 31), (255, 255, 255))
     assert many > 100
     assert many_in_the_dark > 100
     assert len(widths) == 5

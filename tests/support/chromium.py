@@ -186,10 +186,10 @@ class Page:
         while not self._loaded:
             await self._next()
 
-    async def prefer(self, scheme: str) -> None:
-        """`light` or `dark`."""
+    async def prefer(self, scheme: str, media: str = "screen") -> None:
+        """`light` or `dark`, on the screen or in `print`."""
         features = [{"name": "prefers-color-scheme", "value": scheme}]
-        await self.call("Emulation.setEmulatedMedia", features=features)
+        await self.call("Emulation.setEmulatedMedia", media=media, features=features)
 
     async def evaluate(self, expression: str) -> Any:
         """The value of an expression of JavaScript."""
