@@ -34,15 +34,20 @@ def reader(spec: RunSpec) -> Read:
     marker = spec.marker
     attribute = marker.attribute
     counts_up = marker.kind == "revision"
-    digest, code_of = digester(spec.keys.names), Codes().of
+    digest, codes = digester(spec.keys.names), Codes()
+    code_of = codes.of
 
     def read(record: Record) -> Change:
         change = record["dynamodb"]
-        kind, old, new = record["eventName"], change.get("OldImage"), change.get("NewImage")
+        old, new = change.get("OldImage"), change.get("NewImage")
         if old is not None and new is not None and counts_up:
             # Nearly all records, as quickly as can be.
             was, is_now = old.pop(attribute, None), new.pop(attribute, None)
-            before, after = code_of(was), code_of(is_now)
+            try:
+                before = 0 if was is None else codes[was["N"]]
+                after = codes[is_now["N"]]
+            except (KeyError, TypeError):  # no number, or none that was met before
+                before, after = code_of(was), code_of(is_now)
             flags = BOTH
             if before + 1 == after <= LARGEST and is_now is not None:
                 touched = old == new or _same_item(old, new)
@@ -51,7 +56,7 @@ def reader(spec: RunSpec) -> Read:
             if touched:
                 flags = SURE
             return digest(change["Keys"]), before, after, int(change["ApproximateCreationDateTime"]), flags
-        before, after, flags = 0, 0, 0
+        kind, before, after, flags = record["eventName"], 0, 0, 0
         if kind == "INSERT":
             before, flags = ABSENT, BEFORE
         elif kind == "REMOVE":

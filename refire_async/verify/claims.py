@@ -42,9 +42,13 @@ class Claims:
         attribute, digest, code, following = self._attribute, self._digest, self._codes.of, self._following
         number = self.count
         if not page.notes:
+            first = following(None)
             for item in page.items:
                 read = item.get(attribute)
-                yield digest(item), code(read), following(read), number, TOUCHED
+                if read is None:
+                    yield digest(item), 0, first, number, TOUCHED
+                else:
+                    yield digest(item), code(read), following(read), number, TOUCHED
                 number += 1
             self.count = number
             return

@@ -124,7 +124,7 @@ class Proving:
 
     def _add(self, records: list[dict[str, Any]]) -> None:
         since = self._since - CLOCKS_S
-        self._spill.add_changes(change for change in map(self._read, records) if change[3] >= since)
+        self._spill.add_changes([change for change in map(self._read, records) if change[3] >= since])
 
     async def _catch_up(self, until: float) -> None:
         async with anyio.create_task_group() as tasks:

@@ -165,7 +165,7 @@ class Generator:
 
     def hash_key_of(self, number: int) -> int:
         """The hash key that an item belongs to."""
-        return self._spread.key_of(number)
+        return number if self._range is None else self._spread.key_of(number)
 
     def between(
         self, low: OrderKey, high: OrderKey, *, inclusive: tuple[bool, bool], reverse: bool
