@@ -85,7 +85,7 @@ class _Looks:
 
 
 async def _show_live(looks: _Looks, console: Console) -> None:
-    """A bar, four times a second; it disappears at the end. Showing it never ends the proof."""
+    """A bar, twice a second; it disappears at the end. Showing it never ends the proof."""
     try:
         with Live(console=console, auto_refresh=False, transient=True, redirect_stdout=False) as live:
             while True:

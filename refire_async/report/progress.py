@@ -21,7 +21,7 @@ from refire_async.report.stats import RunStats
 Clock: TypeAlias = Callable[[], float]
 Sleep: TypeAlias = Callable[[float], Awaitable[None]]
 
-FRAME_S = 0.25
+FRAME_S = 0.5
 _BEGIN, _END = "\x1b[?2026h", "\x1b[?2026l"
 """Around a frame (synchronized output); other terminals ignore them."""
 
@@ -30,7 +30,7 @@ _SAMPLE_S = 1.0
 
 
 async def show_live(stats: RunStats, console: Console, clock: Clock, sleep: Sleep = anyio.sleep) -> None:
-    """Draw the panel on `console` four times a second; it disappears at the end."""
+    """Draw the panel on `console` twice a second; it disappears at the end."""
     try:
         with Live(
             console=console,

@@ -61,7 +61,7 @@ async def test_a_line_every_ten_seconds() -> None:
 
 async def test_panel_is_drawn_and_taken_away() -> None:
     """Frames follow the run; at the end the cursor is back and the panel gone."""
-    time, console = Time(1.1), terminal()
+    time, console = Time(2.1), terminal()
     stats = RunStats(0.0)
     stats.handle(started(1000))
     await run_until_it_sleeps(show_live, stats, console, time.clock, time.sleep)
@@ -73,7 +73,7 @@ async def test_panel_is_drawn_and_taken_away() -> None:
 
 async def test_terminal_that_becomes_narrower() -> None:
     """It has folded the frame: all of its rows are taken away before the next one, in the same write."""
-    time, console = Time(0.6), terminal()
+    time, console = Time(1.1), terminal()
 
     async def narrow(seconds: float) -> None:
         console.size = ConsoleDimensions(50, 24)
