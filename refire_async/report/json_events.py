@@ -15,6 +15,7 @@ from refire_async.events import (
     BudgetChanged,
     CanaryFlown,
     CheckpointSaved,
+    ConsumerSeen,
     Event,
     ItemFailed,
     Noticed,
@@ -30,7 +31,7 @@ from refire_async.events import (
 )
 from refire_async.model.proof import Proof
 from refire_async.report.repeats import Repeats
-from refire_async.report.snapshot import Snapshot
+from refire_async.report.snapshot import Snapshot, rounded
 
 
 class JsonEvents:
@@ -68,6 +69,7 @@ class JsonEvents:
             Waiting: self._waiting,
             Recovered: lambda event: self._say("recover", after_s=round(event.after_s, 1)),
             CanaryFlown: self._canary_flown,
+            ConsumerSeen: self._consumer_seen,
             Stopping: self._stopping,
             RunEnded: lambda _: self.flush(),
         }
@@ -141,6 +143,16 @@ class JsonEvents:
     def _waiting(self, event: Waiting) -> None:
         if self._repeats.due("wait"):
             self._say("wait", reason=event.reason, since_s=round(event.since_s, 1))
+
+    def _consumer_seen(self, event: ConsumerSeen) -> None:
+        self._say(
+            "consumer",
+            function=event.name,
+            age_s=rounded(event.age_s),
+            errors=event.errors,
+            throttles=event.throttles,
+            records_per_second=rounded(event.rate),
+        )
 
     def _canary_flown(self, event: CanaryFlown) -> None:
         canary = event.canary
