@@ -57,12 +57,6 @@ async def measure(service: Service, runs: Runs) -> float:
     return moments[int(0.8 * len(moments))] - begin
 
 
-def bounds() -> tuple[float, float]:
-    """What the others take alone, and the lower bound of all: a hot key with what else is in its partition."""
-    others = ITEMS * (1 - HOT * SHARE)
-    return 0.8 * others / WCU, (ITEMS * SHARE + others / 10) / 1_000
-
-
 async def test_lanes_hold_up_nobody(service: Service, runs: Runs):
     """80% of the others are done as if the hot ones were not there.
 
