@@ -13,8 +13,8 @@ class Point:
 
     `wcu` by resource (`""` is the table), `throttled` by reason and resource (with a blank between them), `retries`
     by reason, `failed` by error code, `writes` and `reads` (requests) by latency bucket, `bands` (items) by band of
-    segments. `budget` and `allowed` are unit-seconds of WCU: divided by `seconds`, what might be consumed and what
-    throttling and pauses left of it.
+    segments, `ages` by consumer: the highest age (s) of what it was given. `budget` and `allowed` are unit-seconds of
+    WCU: divided by `seconds`, what might be consumed and what throttling and pauses left of it.
     """
 
     at: float
@@ -30,6 +30,7 @@ class Point:
     writes: Numbers = field(default_factory=dict)
     reads: Numbers = field(default_factory=dict)
     bands: Numbers = field(default_factory=dict)
+    ages: Numbers = field(default_factory=dict)
 
     def add(self, other: "Point") -> None:
         """Take a later point into this one."""
@@ -39,6 +40,8 @@ class Point:
             mine: Numbers = getattr(self, name)
             for key, number in getattr(other, name).items():
                 mine[key] = mine.get(key, 0) + number
+        for key, age in other.ages.items():
+            self.ages[key] = max(self.ages.get(key, 0.0), age)
 
     def to_json(self) -> dict[str, Any]:
         """The fields that say something; `at` is kept beside it."""
@@ -51,7 +54,7 @@ class Point:
 
 
 _SUMS = ("seconds", "items", "rcu", "budget", "allowed")
-_GROUPS = tuple(one.name for one in fields(Point) if one.name not in (*_SUMS, "at"))
+_GROUPS = tuple(one.name for one in fields(Point) if one.name not in (*_SUMS, "at", "ages"))
 
 
 def merge(points: Iterable[Point], span_s: float) -> list[Point]:

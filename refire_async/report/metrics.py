@@ -34,6 +34,7 @@ class RunCollector:
         yield from self._work()
         yield from self._capacity()
         yield from self._trouble()
+        yield from self._consumers()
         yield self._requests()
 
     def _about(self) -> "Iterator[Metric]":
@@ -84,6 +85,15 @@ class RunCollector:
             ("failed", "Items that failed.", "code", dict(tally.failed)),
         ):
             yield _counters(name, text, (label,), [((value,), items) for value, items in numbers.items()])
+
+    def _consumers(self) -> "Iterator[Metric]":
+        seen = list(self._tally.consumers.values())
+        ages = [((one.name,), one.age_s) for one in seen if one.age_s is not None]
+        yield _gauges("consumer_age_seconds", "Age of what consumers were given.", ("consumer",), ages)
+        errors = [((one.name,), one.errors) for one in seen]
+        yield _counters("consumer_errors", "Failed invocations of consumers.", ("consumer",), errors)
+        refused = [((one.name,), one.throttles) for one in seen]
+        yield _counters("consumer_throttles", "Refused invocations of consumers.", ("consumer",), refused)
 
     def _requests(self) -> "Metric":
         from prometheus_client.core import HistogramMetricFamily  # noqa: PLC0415 - an extra

@@ -155,6 +155,9 @@ class Recorder:
                 allowed=self._tally.allowed_wcu * seconds,
                 items=round(now["items"][""] - before["items"][""]),
                 rcu=now["rcu"][""] - before["rcu"][""],
+                ages={
+                    name: one.age_s for name, one in self._tally.consumers.items() if one.age_s is not None
+                },
                 **{name: _grown(now[name], before[name]) for name in _GROUPS},
             )
         )

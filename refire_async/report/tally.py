@@ -12,6 +12,7 @@ from typing import Any
 from refire_async.events import (
     BatchWritten,
     BudgetChanged,
+    ConsumerSeen,
     Event,
     ItemFailed,
     LanesSeen,
@@ -73,6 +74,7 @@ class Tally:
         self.budget_rcu = 0.0
         self.held_to = 1.0
         self.paused = False
+        self.consumers: dict[str, ConsumerSeen] = {}
         self._band_of: Callable[[int], int] = lambda _segment: 0
         self._indexes: tuple[str, ...] = ()
         self._handlers: dict[type, Callable[[Any], None]] = {
@@ -89,6 +91,7 @@ class Tally:
             BudgetChanged: self._budget_changed,
             Paused: self._paused_now,
             Resumed: self._resumed_now,
+            ConsumerSeen: self._consumer_seen,
         }
 
     def handle(self, event: Event) -> None:
@@ -152,6 +155,9 @@ class Tally:
 
     def _paused_now(self, _event: Paused) -> None:
         self.paused = True
+
+    def _consumer_seen(self, event: ConsumerSeen) -> None:
+        self.consumers[event.name] = event
 
     def _resumed_now(self, _event: Resumed) -> None:
         self.paused = False

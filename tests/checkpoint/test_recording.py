@@ -22,6 +22,7 @@ points = st.builds(
     wcu=groups,
     throttled=groups,
     bands=groups,
+    ages=groups,
 )
 
 

@@ -72,6 +72,7 @@ def _points(budget: float) -> list[Point]:
                 wcu={"": wcu, "_by-$day$": wcu / 2},
                 throttled=dict(hot),
                 writes={"8": 18, "12": 2} if second % 7 else {},
+                ages={"project-orders": 10.0 + second} if second >= 60 else {},
                 bands={str(second % SPEC.total_segments): 500},
             )
         )

@@ -14,6 +14,7 @@ from refire_async.errors import UsageError
 from refire_async.events import (
     BatchWritten,
     BudgetChanged,
+    ConsumerSeen,
     ItemFailed,
     LanesSeen,
     PageRead,
@@ -51,6 +52,9 @@ def busy_tally() -> Tally:
         LanesSeen(3, 0, 1),
         BudgetChanged(400.0, 50.0, "you"),
         Paused("you"),
+        ConsumerSeen("project-orders", 12.0, 1, 0),
+        ConsumerSeen("project-orders", 31.5, 3, 2, 400.0),
+        ConsumerSeen("audit", None, 0, 0),
     ):
         tally.handle(event)
     return tally
@@ -93,11 +97,16 @@ def test_numbers_are_those_of_the_run() -> None:
         f"refire_throttled_total reason=TableWriteKeyRangeThroughputExceeded resource={ARN}": 5,
         f"refire_retries_total reason={HOSTILE}": 4,
         "refire_failed_total code=ValidationException": 1,
+        "refire_consumer_age_seconds consumer=project-orders": 31.5,
+        "refire_consumer_errors_total consumer=project-orders": 3,
+        "refire_consumer_throttles_total consumer=project-orders": 2,
+        "refire_consumer_errors_total consumer=audit": 0,
         "refire_request_seconds_count operation=write": 2,
         "refire_request_seconds_sum operation=write": 3.01,
         "refire_request_seconds_count operation=read": 1,
     }.items():
         assert found[name] == value, name
+    assert "refire_consumer_age_seconds consumer=audit" not in found
 
 
 def test_the_histogram_counts_each_request_once() -> None:

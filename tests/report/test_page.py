@@ -86,6 +86,7 @@ def test_it_tells_what_a_run_did(tmp_path: Path) -> None:
         "paused: you, by refire rate",
         "stopping: interrupted",
         "index writes: hot key range",
+        "project-orders at most 2 min 09 s",
         "$0.06",  # 100,000 writes on demand
         "It holds no keys of items.",
     ):
@@ -184,7 +185,7 @@ def test_plots_take_the_colours_of_the_page(tmp_path: Path) -> None:
     """Every plot has words for those who cannot see it, and colours that follow the reader's preference."""
     page = report(finished_run(tmp_path / "a.refire"))
     plots = re.findall(r"<svg .*?</svg>", page, re.DOTALL)
-    assert len(plots) == 5
+    assert len(plots) == 6
     for plot in plots:
         assert re.match(r'<svg [^>]*role="img"[^>]*><title>[^<]+</title><desc>[^<]+</desc>', plot)
         assert "var(--ink)" in plot

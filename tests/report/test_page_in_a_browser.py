@@ -34,7 +34,7 @@ def written(tmp_path: Path) -> Path:
 
 
 async def test_it_opens_and_can_be_read(tmp_path: Path, written: Path) -> None:
-    """No error, no request; five plots with text as wide as the page; other colours in the dark; pages to print."""
+    """No error, no request; six plots with text as wide as the page; other colours in the dark; pages to print."""
     async with browser_page(tmp_path) as page:
         await page.open(written)
         light, many = colours(await page.screenshot())
@@ -54,7 +54,7 @@ async def test_it_opens_and_can_be_read(tmp_path: Path, written: Path) -> None:
     assert (light, dark, paper) == ((255, 255, 255), (20, 24, 31), (255, 255, 255))
     assert many > 100
     assert many_in_the_dark > 100
-    assert len(widths) == 5
+    assert len(widths) == 6
     assert min(widths) > 800
     assert labels > 40
     assert overflow <= 0

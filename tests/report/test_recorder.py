@@ -12,6 +12,7 @@ from refire_async.checkpoint.recording import read_recording
 from refire_async.events import (
     BatchWritten,
     BudgetChanged,
+    ConsumerSeen,
     Event,
     ItemFailed,
     Noticed,
@@ -92,7 +93,14 @@ async def test_what_happened_in_each_second(checkpoint: Path) -> None:
     await world.play(
         [start, PageRead(0, 100, 12.5, 0.004), batch(), written],
         [],
-        [throttled, throttled, Retried(3, 4, "timeout", 1, 0.1), ItemFailed(1, 2, "ValidationException")],
+        [
+            ConsumerSeen("f", 31.5, 0, 0),
+            ConsumerSeen("g", None, 0, 0),
+            throttled,
+            throttled,
+            Retried(3, 4, "timeout", 1, 0.1),
+            ItemFailed(1, 2, "ValidationException"),
+        ],
     )
     first, second, third = read_recording(checkpoint).points
     assert (first.items, first.rcu, first.wcu) == (50, 12.5, {"": 100.0, "by-day": 10.0})
@@ -100,6 +108,7 @@ async def test_what_happened_in_each_second(checkpoint: Path) -> None:
     assert first.bands == {"0": 25, "7": 25}
     assert (second.items, second.wcu, second.seconds) == (0, {}, 1.0)
     assert third.throttled == {"IndexWriteKeyRangeThroughputExceeded orders/index/by-day": 10}
+    assert (second.ages, third.ages) == ({}, {"f": 31.5})
     assert (third.retries, third.failed) == ({"timeout": 4}, {"ValidationException": 2})
     assert [point.at for point in (first, second, third)] == [1e9, 1e9 + 1, 1e9 + 2]
 

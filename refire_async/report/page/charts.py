@@ -13,13 +13,14 @@ from refire_async.errors import UsageError
 from refire_async.model.series import Numbers, Point, merge
 from refire_async.report.page.markup import Html, el, plain
 from refire_async.report.tally import LATENCY_BOUNDS
-from refire_async.report.text import count, milliseconds, throttling_reason, units
+from refire_async.report.text import count, duration, milliseconds, throttling_reason, units
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MOST_COLUMNS = 400
 MOST_REASONS = 5
+MOST_CONSUMERS = 4
 
 # Colours that nothing else has; the page replaces them by its own, which follow the reader's preference.
 _COLOURS = {f"#0{n}0{n}0{n}": f"var(--c{n})" for n in range(1, 8)} | {
@@ -194,6 +195,28 @@ def latency(track: Track) -> Html | None:
 
     said = ", ".join(f"{label} {milliseconds(quantile(whole, share))}" for share, _, label in shares)
     return _figure(track, "Latency of writes", f"Over the whole run: {said}.", draw)
+
+
+def consumers(track: Track) -> Html | None:
+    """How far consumers were behind; None where nobody looked."""
+    names = sorted({name for point in track.points for name in point.ages})[:MOST_CONSUMERS]
+    if not names:
+        return None
+
+    def draw(axes: "Axes", edges: list[float]) -> None:
+        for name, colour in zip(names, (TEAL, PURPLE, PINK, ORANGE), strict=False):
+            values = [point.ages.get(name, math.nan) for point in track.points]
+            axes.stairs(
+                values, edges, baseline=None, color=colour, linewidth=1.4, label=plain(f"age of {name}")
+            )
+        axes.set_ylabel("seconds")
+        axes.set_ylim(bottom=0)
+
+    highest = (max(point.ages.get(name, 0.0) for point in track.points) for name in names)
+    said = ", ".join(
+        f"{plain(name)} at most {duration(age)}" for name, age in zip(names, highest, strict=True)
+    )
+    return _figure(track, "Age of what consumers were given", said + ".", draw)
 
 
 def segments(track: Track, total: int, bands: int, *, hashed: bool) -> Html | None:

@@ -77,6 +77,7 @@ def _plots(dossier: Dossier) -> list[Html | None]:
         refused or el("p", "Nothing was throttled.", class_="muted"),
         sections.throttled(dossier),
         charts.latency(track),
+        charts.consumers(track),
         charts.segments(track, spec.total_segments, BANDS, hashed=spec.selection.kind == "scan"),
     ]
 
