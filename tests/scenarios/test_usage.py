@@ -1,5 +1,6 @@
 """Bad input gives one line that says what to do, exit code 2 and no traceback; nothing is asked of AWS."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -88,6 +89,6 @@ def test_help(offline: Cli, command: str) -> None:
 def test_overall_help_and_version(offline: Cli) -> None:
     """`--help` names the commands in one screen, `--version` the version."""
     help_text = offline.run("--help").stdout
-    assert {"run", "resume", "status", "sandbox", "demo"} <= set(help_text.split())
-    assert len(help_text.splitlines()) <= 40
+    assert {"run", "resume", "status", "sandbox", "demo"} <= set(re.findall(r"[a-z]+", help_text))
+    assert len(help_text.splitlines()) <= 23
     assert "0.1.0" in offline.run("--version").stdout
