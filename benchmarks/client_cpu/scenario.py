@@ -78,7 +78,7 @@ QUICK = Parameters(
     variants=_VARIANTS,
     variant_items=100_000,
     profile_items=200_000,
-    rounds=3,
+    rounds=2,
 )
 
 

@@ -140,7 +140,7 @@ SCENARIO = Scenario(
     name="plan",
     question="How far are a plan's units and duration from those of the run that follows?",
     full=Parameters(),
-    quick=Parameters(shapes=("log-normal, 600 bytes", "scarce index"), items=12_000),
+    quick=Parameters(shapes=("log-normal, 600 bytes", "scarce index"), items=8_000),
     run=run,
     table=table,
     plot=plot,

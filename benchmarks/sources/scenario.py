@@ -132,7 +132,7 @@ SCENARIO = Scenario(
     name="sources",
     question="How fast are a keys file and an export, against the scan of the table?",
     full=Parameters(),
-    quick=Parameters(items=120_000, rounds=2),
+    quick=Parameters(items=60_000, rounds=1),
     run=run,
     table=table,
     plot=plot,
