@@ -9,10 +9,11 @@ from refire_async.errors import StoppedError
 from refire_async.events import AdviceBack, AdviceMissing, BatchWritten, ConsumerSeen, Emit, Event
 from refire_async.pacing.consumer import BLIND_S, LOST_S, Consumer
 from refire_async.pacing.emissions import Emissions
+from refire_async.pacing.headroom import minute_of
 from refire_async.pacing.steering import Steering
 from refire_async.pipeline import StopRequest
 from refire_async.settings import Pace
-from refire_async.watch.functions import Figures, Function, ask_figures, minute_of
+from refire_async.watch.functions import Figures, Function, ask_figures
 from refire_async.wire.services import Services, UnansweredError
 
 VOICE = "consumer"

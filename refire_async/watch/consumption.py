@@ -1,12 +1,12 @@
 """What a table and its indexes have consumed by all who write to them, as CloudWatch tells."""
 
-import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from refire_async.model.capacity import TABLE
 from refire_async.pacing.headroom import KEPT_S, MINUTE_S, minute_of
+from refire_async.watch.series import nonsense, read_series
 from refire_async.wire.services import Services, UnansweredError
 
 PATIENCE_S = 10.0
@@ -54,19 +54,11 @@ def _question(table: str, resources: Sequence[str], now: float) -> dict[str, Any
 
 
 def _read(answer: Mapping[str, Any], resources: Sequence[str]) -> dict[str, dict[int, float]]:
-    found: dict[str, dict[int, float]] = {}
+    series = read_series(answer)
     try:
-        for result in answer["MetricDataResults"]:
-            # PartialData means more pages; a quarter of an hour is one page (CloudWatch API: GetMetricData).
-            if result.get("StatusCode", "Complete") != "Complete":
-                raise UnansweredError(f"cloudwatch answered with {result['StatusCode']}")
-            minutes = [minute_of(moment.timestamp()) for moment in result["Timestamps"]]
-            units = [float(value) for value in result["Values"]]
-            if not all(math.isfinite(value) and value >= 0 for value in units):
-                raise UnansweredError("cloudwatch answered with a figure that cannot be")
-            found[resources[int(result["Id"][1:])]] = dict(zip(minutes, units, strict=True))
-    except (LookupError, ValueError, TypeError, AttributeError):
-        raise UnansweredError("cloudwatch answered something else than was asked for") from None
+        found = {resources[int(query[1:])]: units for query, units in series.items()}
+    except (LookupError, ValueError, TypeError):
+        raise nonsense() from None
     if len(found) < len(resources):
         raise UnansweredError("cloudwatch left a metric out of its answer")
     return found

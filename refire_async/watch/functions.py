@@ -1,15 +1,15 @@
 """The Lambda functions that read a table's stream, and what CloudWatch tells of them."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
 from refire_async.errors import RefusedError
 from refire_async.model.table import Table
 from refire_async.pacing.consumer import BLURRED_S, MINUTE_S
+from refire_async.pacing.headroom import minute_of
 from refire_async.preflight.services import ask_mappings
+from refire_async.watch.series import read_series
 from refire_async.wire.services import Services, UnansweredError
 
 PATIENCE_S = 10.0
@@ -100,7 +100,7 @@ async def ask_figures(
             StartTime=datetime.fromtimestamp(minute_of(since), UTC),
             EndTime=datetime.fromtimestamp(minute_of(now) + MINUTE_S, UTC),
         )
-    series = _read(answer)
+    series = read_series(answer)
     try:
         return {
             name: Figures(
@@ -112,24 +112,3 @@ async def ask_figures(
         }
     except KeyError:
         raise UnansweredError("cloudwatch left a metric out of its answer") from None
-
-
-def _read(answer: Mapping[str, Any]) -> dict[str, dict[int, float]]:
-    found: dict[str, dict[int, float]] = {}
-    try:
-        for result in answer["MetricDataResults"]:
-            if result.get("StatusCode", "Complete") != "Complete":
-                raise UnansweredError(f"cloudwatch answered with {result['StatusCode']}")
-            minutes = [minute_of(moment.timestamp()) for moment in result["Timestamps"]]
-            values = [float(value) for value in result["Values"]]
-            if not all(math.isfinite(value) and value >= 0 for value in values):
-                raise UnansweredError("cloudwatch answered with a figure that cannot be")
-            found[result["Id"]] = dict(zip(minutes, values, strict=True))
-    except (LookupError, ValueError, TypeError, AttributeError):
-        raise UnansweredError("cloudwatch answered something else than was asked for") from None
-    return found
-
-
-def minute_of(instant: float) -> int:
-    """The first second of the minute of `instant`."""
-    return math.floor(instant / MINUTE_S) * MINUTE_S
