@@ -54,12 +54,17 @@ def http(url: str, method: str = "GET", content: Any = None) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What happened between two marks of a null backend."""
+    """What happened between two marks of a null backend.
+
+    `processes`: how many processes the client had, or None if one began or ended in between. What that one took is
+    then in one of the two sums only, and `client_cpu_s` is not known.
+    """
 
     items: int
     client_cpu_s: float
     server_cpu_s: float
     wall_s: float
+    processes: int | None = 1
 
     @property
     def client_us(self) -> float:
@@ -84,6 +89,7 @@ def window(first: Mark, last: Mark) -> Window:
         last.client_cpu_s - first.client_cpu_s,
         last.server_cpu_s - first.server_cpu_s,
         last.wall_s - first.wall_s,
+        len(first.processes) if first.processes == last.processes else None,
     )
 
 
@@ -102,7 +108,7 @@ class Null:
         marks = http(f"{self.url}/report")["marks"]
         if len(marks) != count:
             raise BenchmarkError("the client ended before it had written what was to be measured")
-        return [Mark(**mark) for mark in marks]
+        return [Mark(**{**mark, "processes": tuple(mark["processes"])}) for mark in marks]
 
     def window(self) -> Window:
         """Between the two counts of `watch`. Raises BenchmarkError if they were not reached."""

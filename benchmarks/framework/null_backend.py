@@ -147,12 +147,16 @@ def _consumed(table: str, units: float, detail: str) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """The moment when `items` had been written: client CPU, own CPU and wall clock, in seconds."""
+    """The moment when `items` had been written: client CPU, own CPU and wall clock, in seconds.
+
+    `processes` are the ids of the client's processes that lived then: those whose CPU is in the sum.
+    """
 
     items: int
     client_cpu_s: float
     server_cpu_s: float
     wall_s: float
+    processes: tuple[int, ...] = ()
 
 
 class NullBackend:
@@ -186,8 +190,9 @@ class NullBackend:
     def _count(self, items: int) -> None:
         self.written += items
         if self.written >= self._next:
-            mark = Mark(self.written, tree_cpu_seconds(self._pid), time.process_time(), time.perf_counter())
-            self._marks.append(mark)
+            client = tree_cpu_seconds(self._pid)
+            clocks = sum(client.values()), time.process_time(), time.perf_counter()
+            self._marks.append(Mark(self.written, *clocks, tuple(sorted(client))))
             self._turn()
 
     def answer(self, operation: bytes, body: bytes) -> bytes:

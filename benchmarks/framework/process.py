@@ -65,13 +65,13 @@ def tree(pid: int) -> list[int]:
     return found
 
 
-def tree_cpu_seconds(pid: int) -> float:
-    """CPU time of a process and its living descendants."""
-    total = 0.0
+def tree_cpu_seconds(pid: int) -> dict[int, float]:
+    """CPU time of a process and of each of its living descendants, by process id."""
+    found = {}
     for member in tree(pid):
         with contextlib.suppress(ProcessLookupError):
-            total += cpu_seconds(member)
-    return total
+            found[member] = cpu_seconds(member)
+    return found
 
 
 def memory(pid: int, field: str = "VmHWM") -> int:

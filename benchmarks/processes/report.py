@@ -36,7 +36,7 @@ def table(_parameters: Mapping[str, Any], metrics: Metrics) -> Table:
     ]
     note = (
         f"Measured on {metrics['cores']} cores, which the backend needs a part of. "
-        '"With a core for each" is the same ratio by CPU time.'
+        '"With a core for each" is the same ratio by CPU time; a dash: the run was too short to tell.'
     )
     return Table(columns, rows, note)
 

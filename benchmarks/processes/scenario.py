@@ -14,6 +14,10 @@ from benchmarks.framework.scenario import Bench, BenchmarkError, Metrics, RealTa
 from benchmarks.framework.statistics import interleave, paired_ratio, spread
 from benchmarks.processes.report import plot, table
 
+MIN_CPU_S = 0.25
+"""CPU time per process that a window has to have before it says what an item costs: the end of a process's start may
+lie in it, and is a tenth of a second or two."""
+
 UNITS = 10_000_000
 """Units per second that the engine is given: its budget is at work and never the limit."""
 
@@ -47,7 +51,7 @@ def run(bench: Bench, parameters: Parameters) -> Metrics:
                 measured[name].append(_measure(bench, backend, parameters, names[name]))
     return {
         "cores": len(os.sched_getaffinity(0)),
-        "cases": [_case(names[name], measured, name) for name in names],
+        "cases": [case(names[name], measured, name) for name in names],
     }
 
 
@@ -62,24 +66,33 @@ def _measure(bench: Bench, backend: Null, parameters: Parameters, count: int) ->
     return backend.window()
 
 
-def _case(count: int, measured: dict[str, list[Window]], name: str) -> dict[str, Any]:
-    """One number of processes against the first one.
+def case(count: int, measured: dict[str, list[Window]], name: str) -> dict[str, Any]:
+    """One number of processes against the first one. Pure.
 
     `speedup` is by the clock. `speedup_with_cores` is what CPU per item says: how much faster it would be if each
-    process, and the backend, had a core of its own.
+    process, and the backend, had a core of its own. What rests on CPU time is left out where a run was too short to
+    tell it.
     """
     first, found = next(iter(measured.values())), measured[name]
     rates = [window.items_per_s for window in found]
-    cpu = [window.client_us for window in found]
-    ratio = paired_ratio([window.client_us for window in first], cpu)
-    return {
+    case = {
         "processes": count,
         "items_per_s": spread(rates).to_json(),
-        "cpu_us_per_item": spread(cpu).to_json(),
         "server_cpu_us_per_item": spread([window.server_us for window in found]).to_json(),
         "speedup": paired_ratio(rates, [window.items_per_s for window in first]).to_json(),
-        "speedup_with_cores": spread([count * value for value in ratio.values]).to_json(),
     }
+    if all(map(_steady, found)):
+        cpu = [window.client_us for window in found]
+        case["cpu_us_per_item"] = spread(cpu).to_json()
+        if all(map(_steady, first)):
+            ratio = paired_ratio([window.client_us for window in first], cpu)
+            case["speedup_with_cores"] = spread([count * value for value in ratio.values]).to_json()
+    return case
+
+
+def _steady(window: Window) -> bool:
+    """Whether all of the program's processes were at work from the window's begin to its end, and for long enough."""
+    return window.processes is not None and window.client_cpu_s >= MIN_CPU_S * window.processes
 
 
 def _on_real(bench: Bench, parameters: Parameters, real: RealTable) -> Metrics:

@@ -5,13 +5,14 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.framework.backends import null_backend, window
+from benchmarks.framework.backends import Window, null_backend, window
 from benchmarks.framework.null_backend import (
     Mark,
     NullBackend,
@@ -22,6 +23,8 @@ from benchmarks.framework.null_backend import (
     segment_range,
 )
 from benchmarks.framework.process import Child, choose_cores, cpu_seconds, memory, tree
+from benchmarks.processes.report import table as processes_table
+from benchmarks.processes.scenario import case
 
 
 @settings(deadline=None)  # the first example prepares a block
@@ -134,6 +137,37 @@ def test_marks_note_the_clients_clock() -> None:
     assert (first.items, last.items, found.items) == (2, 4, 2)
     assert 0.05 <= found.client_cpu_s < 5
     assert found.client_us == pytest.approx(found.client_cpu_s / 2 * 1e6)
+
+
+def test_a_window_in_which_a_process_ends_tells_no_cpu_per_item() -> None:
+    """What a process took that has ended is in one of the two sums only; the window says so."""
+    backend = NullBackend()
+    update = b'{"TableName": "hash-present-100", "Key": {}}'
+    with Child(["cat"], stdin=subprocess.PIPE) as child:
+        backend.watch(os.getpid(), [1, 2, 3])
+        backend.answer(b"UpdateItem", update)
+        backend.answer(b"UpdateItem", update)
+        assert child.process.stdin is not None
+        child.process.stdin.close()
+        child.wait(30)
+        backend.answer(b"UpdateItem", update)
+    before, still, after = (Mark(**mark) for mark in backend.report()["marks"])
+    assert window(before, still).processes == len(before.processes) >= 2
+    assert window(still, after).processes is None
+
+
+def test_cpu_of_processes_is_told_of_steady_windows_only() -> None:
+    """A window in which a process ended, or that is hardly longer than a start, gives a dash and no number."""
+    alone = Window(items=100_000, client_cpu_s=1.0, server_cpu_s=0.1, wall_s=1.0, processes=1)
+    both = Window(items=200_000, client_cpu_s=2.5, server_cpu_s=0.2, wall_s=1.0, processes=2)
+    found = case(2, {"1": [alone], "2": [both]}, "2")
+    assert found["speedup_with_cores"]["median"] == pytest.approx(2 * 10 / 12.5)
+    for unsteady in (replace(both, client_cpu_s=-0.1, processes=None), replace(both, client_cpu_s=0.4)):
+        found = case(2, {"1": [alone], "2": [unsteady]}, "2")
+        assert found["speedup"]["median"] == 2
+        cells = processes_table({}, {"cores": 2, "cases": [found]}).rows[0]
+        assert [cells[4], cells[5]] == ["-", "-"]
+        assert "speedup_with_cores" not in case(2, {"1": [replace(alone, processes=None)], "2": [both]}, "2")
 
 
 def test_the_clock_of_another_process() -> None:
