@@ -313,7 +313,7 @@ async def _sit(session: Session, sitting: _Sitting, store: Store, *, emit: Emit,
         emit=emit,
     )
     capacity = CapacityWatch(steering, session.control.describe_table)
-    emit = fan_out(emit, capacity.handle)
+    emit = fan_out(emit, capacity)
     watchers += [capacity.look, capacity.grow]
     parts = _parts(sitting, saved, steering.target)
     limits = steering.target.ceilings

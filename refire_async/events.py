@@ -3,9 +3,9 @@
 Events are per page, per batch or rarer, never per item. Subscribers must return at once.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from refire_async.model.canary import Canary
 from refire_async.model.capacity import Consumed
@@ -291,11 +291,31 @@ Event: TypeAlias = (
 Emit: TypeAlias = Callable[[Event], None]
 
 
-def fan_out(*subscribers: Emit) -> Emit:
-    """One Emit that calls each subscriber in turn."""
+class Subscriber:
+    """Someone whom only some kinds of event concern; `handlers` has who takes in each of them."""
+
+    handlers: Mapping[type, Callable[[Any], None]]
+
+    def handle(self, event: Event) -> None:
+        """Take one event in, or let it pass by."""
+        handler = self.handlers.get(type(event))
+        if handler is not None:
+            handler(event)
+
+
+def fan_out(*listeners: Emit | Subscriber) -> Emit:
+    """One Emit that tells each listener in turn: subscribers what concerns them, all others everything.
+
+    Who is told of a kind of event is looked up once: there is one for every batch.
+    """
+    routes: dict[type, tuple[Callable[[Any], None], ...]] = {}
+
+    def route(kind: type) -> tuple[Callable[[Any], None], ...]:
+        told = [one.handlers.get(kind) if isinstance(one, Subscriber) else one for one in listeners]
+        return routes.setdefault(kind, tuple(one for one in told if one is not None))
 
     def emit(event: Event) -> None:
-        for subscriber in subscribers:
-            subscriber(event)
+        for tell in routes.get(type(event)) or route(type(event)):
+            tell(event)
 
     return emit

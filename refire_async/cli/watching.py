@@ -15,7 +15,7 @@ from refire_async.cli.asking import Display
 from refire_async.cli.boundary import print_result
 from refire_async.cli.logs import Logs, open_logs
 from refire_async.cli.options import Output
-from refire_async.events import Emit, fan_out
+from refire_async.events import Emit, Subscriber, fan_out
 from refire_async.report.json_events import JsonEvents
 from refire_async.report.logs import EventLog
 from refire_async.report.metrics import MetricsServer, RunCollector
@@ -52,15 +52,15 @@ async def watching(
     with open_logs(output, console) as logs:
         on_screen = EventLog(logs.screen, brief=logs.terminal)
         stats, tally = RunStats(clock()), Tally()
-        subscribers: list[Emit] = [stats.handle, on_screen.handle]
+        subscribers: list[Subscriber] = [stats, on_screen]
         tell: list[Callable[[Snapshot], None]] = []
         if logs.file is not None:
             in_file = EventLog(logs.file)
-            subscribers.append(in_file.handle)
+            subscribers.append(in_file)
             tell.append(in_file.progress)
         if events:
             told = JsonEvents(print_result)
-            subscribers.append(told.handle)
+            subscribers.append(told)
             tell.append(told.progress)
         async with (
             _metrics(output, RunCollector(tally, lambda: stats.share)),
@@ -76,7 +76,7 @@ async def watching(
                 tasks.start_soon(log_lines, stats, say, clock)
             if record is not None:
                 recorder = Recorder(tally, recorded_settings(record), partial(_say_unrecorded, logs))
-                subscribers += [tally.handle, recorder.handle]
+                subscribers += [tally, recorder]
                 tasks.start_soon(recorder.run)
             yield Watch(fan_out(*subscribers), stats, logs, display)
             tasks.cancel_scope.cancel()

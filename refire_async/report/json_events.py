@@ -16,7 +16,6 @@ from refire_async.events import (
     CanaryFlown,
     CheckpointSaved,
     ConsumerSeen,
-    Event,
     ItemFailed,
     Noticed,
     Paused,
@@ -26,6 +25,7 @@ from refire_async.events import (
     RunEnded,
     RunStarted,
     Stopping,
+    Subscriber,
     Throttled,
     Waiting,
 )
@@ -34,7 +34,7 @@ from refire_async.report.repeats import Repeats
 from refire_async.report.snapshot import Snapshot, rounded
 
 
-class JsonEvents:
+class JsonEvents(Subscriber):
     """Subscriber that gives every event that programs can act on to `write`, as a line without its end.
 
     `clock` tells when something is repeated too soon, `wall` the time (Unix seconds) for the lines.
@@ -54,7 +54,7 @@ class JsonEvents:
         self._before = 0
         self._saved: dict[int, int] = {}
         self._unsaid = self._stopping_said = False
-        self._handlers: dict[type, Callable[[Any], None]] = {
+        self.handlers = {
             RunStarted: self._run_started,
             Noticed: lambda event: self._say("finding", **asdict(event.finding)),
             Throttled: self._throttled,
@@ -73,12 +73,6 @@ class JsonEvents:
             Stopping: self._stopping,
             RunEnded: lambda _: self.flush(),
         }
-
-    def handle(self, event: Event) -> None:
-        """Write the event if it is one of those that programs are told."""
-        handler = self._handlers.get(type(event))
-        if handler is not None:
-            handler(event)
 
     def progress(self, now: Snapshot) -> None:
         """How far the run is; to be called every 10 s or so."""

@@ -20,7 +20,6 @@ from refire_async.events import (
     BudgetChanged,
     CanaryFlown,
     ConsumerSeen,
-    Event,
     ItemFailed,
     KeysRead,
     Noticed,
@@ -35,6 +34,7 @@ from refire_async.events import (
     RunStarted,
     SegmentFinished,
     Stopping,
+    Subscriber,
     Throttled,
     VerifyStarted,
     Waiting,
@@ -111,7 +111,7 @@ class LibraryLog(logging.Handler):
         )
 
 
-class EventLog:
+class EventLog(Subscriber):
     """Subscriber that logs what an operator wants to read later.
 
     `brief` is for a terminal, where the panel and the summary tell the rest: only what is not there is logged.
@@ -124,7 +124,7 @@ class EventLog:
         self._brief = brief
         self._repeats = Repeats(clock, self._say_repeated)
         self._budget_why = ""
-        self._handlers: dict[type, Callable[[Any], None]] = {
+        handlers: dict[type, Callable[[Any], None]] = {
             KeysRead: self._keys_read,
             RunStarted: self._run_started,
             Noticed: self._noticed,
@@ -147,13 +147,8 @@ class EventLog:
             CanaryFlown: self._canary_flown,
         }
         if logger.is_enabled_for(logging.DEBUG):
-            self._handlers |= {PageRead: self._page_read, SegmentFinished: self._segment_finished}
-
-    def handle(self, event: Event) -> None:
-        """Log the event if it is one of those that are logged."""
-        handler = self._handlers.get(type(event))
-        if handler is not None:
-            handler(event)
+            handlers |= {PageRead: self._page_read, SegmentFinished: self._segment_finished}
+        self.handlers = handlers
 
     def flush(self) -> None:
         """Log what was added up and not yet said."""

@@ -18,7 +18,6 @@ from refire_async.events import (
     AdviceMissing,
     BudgetChanged,
     CanaryFlown,
-    Event,
     Noticed,
     Paused,
     ProcessReplaced,
@@ -27,6 +26,7 @@ from refire_async.events import (
     RunEnded,
     RunStarted,
     Stopping,
+    Subscriber,
     Waiting,
 )
 from refire_async.model.proof import Proof
@@ -42,7 +42,10 @@ LOOKS_PER_SAVE = 2
 MOST_WAITING = 1_000
 """Notes that wait for the next save; should there ever be more within seconds, the rest is let go."""
 
-PLAIN = {BudgetChanged: "budget", Paused: "pause", Resumed: "unpause", Recovered: "recover"} | {
+PLAIN: dict[type, str] = {
+    BudgetChanged: "budget",
+    Paused: "pause",
+    Resumed: "unpause",
     AdviceMissing: "advice-missing",
     AdviceBack: "advice-back",
     ProcessReplaced: "process-replaced",
@@ -51,7 +54,7 @@ PLAIN = {BudgetChanged: "budget", Paused: "pause", Resumed: "unpause", Recovered
 """Events whose fields are their note."""
 
 
-class Recorder:
+class Recorder(Subscriber):
     """Subscriber whose `run` saves what it and `tally` were told. `settings` are those of this sitting, for the report.
 
     `clock` counts seconds, `wall` tells the time (seconds since the epoch), `lost` is told why a recording ended.
@@ -75,29 +78,35 @@ class Recorder:
         self._points: list[Point] = []
         self._notes: list[Note] = []
         self._waits_for: str | None = None
+        self.handlers = dict.fromkeys(PLAIN, self._plain) | {
+            RunStarted: self._started,
+            Noticed: lambda event: self._note("finding", asdict(event.finding)),
+            Waiting: self._waiting,
+            Recovered: self._recovered,
+            CanaryFlown: self._canary_flown,
+            RunEnded: self._run_ended,
+        }
 
-    def handle(self, event: Event) -> None:
-        """Note the event, if it is one to tell later."""
-        kind = PLAIN.get(type(event))
-        if kind is not None:
-            self._note(kind, asdict(event))
-        elif isinstance(event, RunStarted):
-            self._started(event)
-        elif isinstance(event, Noticed):
-            self._note("finding", asdict(event.finding))
-        elif isinstance(event, Waiting):
-            if event.reason != self._waits_for:
-                self._note("wait", {"reason": event.reason})
-            self._waits_for = event.reason
-        elif isinstance(event, CanaryFlown):
-            canary = event.canary
-            self._note("canary", {"items": canary.items, "clean": canary.clean, "unproven": canary.unproven})
-        elif isinstance(event, RunEnded):
-            self._note("end", event.summary.to_json())
-            self._take_point()
-            self._ended = True  # what comes after, such as a proof, is not the run
-        if kind == "recover":
-            self._waits_for = None
+    def _plain(self, event: Any) -> None:
+        self._note(PLAIN[type(event)], asdict(event))
+
+    def _waiting(self, event: Waiting) -> None:
+        if event.reason != self._waits_for:
+            self._note("wait", {"reason": event.reason})
+        self._waits_for = event.reason
+
+    def _recovered(self, event: Recovered) -> None:
+        self._note("recover", asdict(event))
+        self._waits_for = None
+
+    def _canary_flown(self, event: CanaryFlown) -> None:
+        canary = event.canary
+        self._note("canary", {"items": canary.items, "clean": canary.clean, "unproven": canary.unproven})
+
+    def _run_ended(self, event: RunEnded) -> None:
+        self._note("end", event.summary.to_json())
+        self._take_point()
+        self._ended = True  # what comes after, such as a proof, is not the run
 
     async def run(self, sleep: Sleep = anyio.sleep) -> None:
         """Look every second and save every other one, until cancelled; then save what is left."""

@@ -4,26 +4,15 @@
 `sample`, which whoever shows them calls a few times a second.
 """
 
-from collections.abc import Callable
-from typing import Any
-
 from refire_async.events import (
-    AdviceBack,
-    AdviceMissing,
     BatchWritten,
     BudgetChanged,
-    CanaryFlown,
     CheckpointSaved,
     ConsumerSeen,
-    Event,
-    ItemFailed,
-    KeysRead,
     LanesSeen,
-    Noticed,
     PageRead,
     PageSettled,
     Paused,
-    ProcessReplaced,
     RateChanged,
     Recovered,
     Resumed,
@@ -32,8 +21,8 @@ from refire_async.events import (
     RunStarted,
     SegmentFinished,
     Stopping,
+    Subscriber,
     Throttled,
-    VerifyStarted,
     Waiting,
 )
 from refire_async.forecast.cost import cost
@@ -49,7 +38,7 @@ TREND_SPAN_S = 60.0
 _ALMOST = 0.999
 
 
-class RunStats:
+class RunStats(Subscriber):
     """Subscriber that adds up the events of one sitting. Pure: time comes in through `sample`."""
 
     def __init__(self, started_at: float) -> None:
@@ -78,17 +67,14 @@ class RunStats:
         self._items_rate, self._trend = RateWindow(RATE_SPAN_S), RateWindow(TREND_SPAN_S)
         self._wcu_rate = RateWindow(RATE_SPAN_S)
         self._rcu_rate = RateWindow(RATE_SPAN_S)
-        self._handlers: dict[type, Callable[[Any], None]] = {
-            KeysRead: self._ignore,
+        self.handlers = {
             RunStarted: self._run_started,
-            Noticed: self._ignore,
             PageRead: self._page_read,
             BatchWritten: self._batch_written,
             PageSettled: self._page_settled,
             Throttled: self._was_throttled,
             Retried: self._retried,
             SegmentFinished: self._segment_finished,
-            ItemFailed: self._ignore,
             LanesSeen: self._lanes_seen,
             CheckpointSaved: self._checkpoint_saved,
             RateChanged: self._rate_changed,
@@ -98,18 +84,9 @@ class RunStats:
             Waiting: self._is_waiting,
             Recovered: self._has_recovered,
             ConsumerSeen: self._consumer_seen,
-            AdviceMissing: self._ignore,
-            AdviceBack: self._ignore,
-            ProcessReplaced: self._ignore,
             Stopping: self._is_stopping,
             RunEnded: self._run_ended,
-            VerifyStarted: self._ignore,
-            CanaryFlown: self._ignore,
         }
-
-    def handle(self, event: Event) -> None:
-        """Take one event in."""
-        self._handlers[type(event)](event)
 
     @property
     def started(self) -> RunStarted | None:
@@ -285,6 +262,3 @@ class RunStats:
 
     def _run_ended(self, _event: RunEnded) -> None:
         self._ended = True
-
-    def _ignore(self, _event: Event) -> None:
-        """Failed items are counted with their page."""

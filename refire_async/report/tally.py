@@ -7,13 +7,11 @@ object that is replaced or added to, so a reader sees it before or after a chang
 
 from bisect import bisect_right
 from collections.abc import Callable
-from typing import Any
 
 from refire_async.events import (
     BatchWritten,
     BudgetChanged,
     ConsumerSeen,
-    Event,
     ItemFailed,
     LanesSeen,
     PageRead,
@@ -24,6 +22,7 @@ from refire_async.events import (
     Retried,
     RunStarted,
     SegmentFinished,
+    Subscriber,
     Throttled,
 )
 from refire_async.model.capacity import TABLE
@@ -54,7 +53,7 @@ class Histogram:
         self.seconds += latency_s
 
 
-class Tally:
+class Tally(Subscriber):
     """Subscriber that adds up what all sittings of this process do."""
 
     def __init__(self) -> None:
@@ -77,7 +76,7 @@ class Tally:
         self.consumers: dict[str, ConsumerSeen] = {}
         self._band_of: Callable[[int], int] = lambda _segment: 0
         self._indexes: tuple[str, ...] = ()
-        self._handlers: dict[type, Callable[[Any], None]] = {
+        self.handlers = {
             RunStarted: self._run_started,
             PageRead: self._page_read,
             BatchWritten: self._batch_written,
@@ -93,12 +92,6 @@ class Tally:
             Resumed: self._resumed_now,
             ConsumerSeen: self._consumer_seen,
         }
-
-    def handle(self, event: Event) -> None:
-        """Take one event in; those without a figure pass by."""
-        handler = self._handlers.get(type(event))
-        if handler is not None:
-            handler(event)
 
     @property
     def allowed_wcu(self) -> float:

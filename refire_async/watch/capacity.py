@@ -11,11 +11,11 @@ from collections.abc import Awaitable, Callable
 import anyio
 
 from refire_async.errors import RefireError
-from refire_async.events import BatchWritten, Event, Throttled
+from refire_async.events import BatchWritten, Subscriber, Throttled
 from refire_async.model.capacity import TABLE
 from refire_async.model.table import Table
 from refire_async.pacing.growth import Growth
-from refire_async.pacing.steering import Steering
+from refire_async.pacing.steering import Steering, Target
 
 LOOK_EVERY_S = 20.0
 JITTER = 0.2
@@ -27,7 +27,7 @@ SOON_S = 2.0
 GROW_EVERY_S = 10.0
 
 
-class CapacityWatch:
+class CapacityWatch(Subscriber):
     """Give its `handle` the run's events, and run `look` and `grow` beside the work."""
 
     def __init__(
@@ -44,20 +44,27 @@ class CapacityWatch:
         self._used = 0.0
         self._throttled = False
         self._lacking = False
+        self.handlers = {BatchWritten: self._batch_written, Throttled: self._was_throttled}
+        self._told(steering.target)
+        steering.listen(self._told)
 
-    def handle(self, event: Event) -> None:
-        """Keep account of what was used and refused."""
-        if isinstance(event, BatchWritten):
-            indexes = [name for name in self._steering.target.ceilings.write if name != TABLE]
-            if event.consumed is None:
-                self._used += event.wcu / (len(indexes) + 1)
-            else:
-                self._used += event.consumed.by_resource(indexes)[TABLE]
-        elif isinstance(event, Throttled):
-            self._throttled = True
-            if not event.lane_only:
-                self._lacking = True
-                self._hurry.set()
+    def _told(self, target: Target) -> None:
+        self._guesses = self._steering.guesses
+        self._indexes = [name for name in target.ceilings.write if name != TABLE]
+
+    def _batch_written(self, event: BatchWritten) -> None:
+        if not self._guesses:
+            return
+        if event.consumed is None:
+            self._used += event.wcu / (len(self._indexes) + 1)
+        else:
+            self._used += event.consumed.by_resource(self._indexes)[TABLE]
+
+    def _was_throttled(self, event: Throttled) -> None:
+        self._throttled = True
+        if not event.lane_only:
+            self._lacking = True
+            self._hurry.set()
 
     async def look(self) -> None:
         """Describe the table again and again, until cancelled. A look that fails changes nothing."""
@@ -83,6 +90,6 @@ class CapacityWatch:
             could = target.wcu * (now - begun)
             used, throttled, lacking = self._used, self._throttled, self._lacking
             self._used, self._throttled, self._lacking = 0.0, False, False
-            if could and self._steering.guesses:
+            if could and self._guesses:
                 growth.step(now, used / could, throttled=throttled, lacking=lacking)
                 self._steering.grow(growth.factor)
