@@ -10,7 +10,9 @@ is chosen here against the published result. Measured there:
 
 import math
 
+from refire_async.model.partitions import partitions_needed
 from refire_async.model.table import Table
+from refire_async.pacing.capacity import partitions_of_capacity
 from refire_async.settings import WriterKind
 
 MOST_SEGMENTS = 1_000_000
@@ -24,9 +26,6 @@ LEAST_SEGMENT_BYTES = 4 << 20
 SMALL_TABLE_BYTES = 100 << 20
 SMALL_SEGMENTS = 8
 LEAST_SEGMENTS = 32
-PARTITION_WCU = 1_000.0
-"""Write units per second of one partition (DynamoDB Developer Guide: Key range throughput exceeded)."""
-
 LANES_PER_PARTITION = 4
 """Lanes at work that a large table should have for each partition of its capacity."""
 
@@ -49,27 +48,20 @@ def choose_segments(table: Table, write_rate: float) -> int:
     And a multiple of the partitions that the table's capacity needs, where that takes less than twice as many: then
     each partition has as many lanes as any other, so that none is asked for more than its share.
     """
-    lanes, partitions = _enough_segments(table, write_rate), _partitions(table)
+    lanes, partitions = _enough_segments(table, write_rate), partitions_of_capacity(table)
     if partitions <= 2 * lanes:
         lanes = math.ceil(lanes / partitions) * partitions
     return min(lanes, MOST_SEGMENTS)
 
 
 def _enough_segments(table: Table, write_rate: float) -> int:
-    partitions = math.ceil(write_rate / PARTITION_WCU)
+    partitions = partitions_needed(write_rate)
     if table.size_bytes < SMALL_TABLE_BYTES:
         # A lane per partition, no more: every segment costs a read, however few items it has.
         return min(max(SMALL_SEGMENTS, partitions), MOST_SEGMENTS)
     by_size = math.ceil(table.size_bytes / SEGMENT_BYTES)
     by_rate = min(LANES_PER_PARTITION * partitions, math.ceil(table.size_bytes / LEAST_SEGMENT_BYTES))
     return min(max(LEAST_SEGMENTS, partitions, by_size, by_rate), MOST_SEGMENTS)
-
-
-def _partitions(table: Table) -> int:
-    """How many partitions the table's capacity needs, as far as its description tells."""
-    described = table.throughput
-    units = max(described.provisioned_write or 0.0, described.warm_write or 0.0)
-    return max(1, math.ceil(units / PARTITION_WCU))
 
 
 def choose_workers(writer: WriterKind, write_rate: float) -> int:
@@ -86,7 +78,7 @@ def choose_readers(write_rate: float) -> int:
     partitions could not spend the table's capacity, and with twice as many it is no matter that some coincide. As many
     for each partition as for any other, for where segments are cut like partitions.
     """
-    partitions = math.ceil(write_rate / PARTITION_WCU)
+    partitions = partitions_needed(write_rate)
     each = max(2, math.ceil(LEAST_READERS / partitions))
     return min(each * partitions, MOST_READERS)
 

@@ -1,20 +1,26 @@
 """`refire plan` from the table to the plan: looks at the table within bounds, then lets the model speak."""
 
-import math
 import time
 from dataclasses import replace
 
 from refire_async.engine import new_run_id
 from refire_async.errors import UsageError
 from refire_async.forecast.cost import DEFAULT_PRICES, Prices
-from refire_async.forecast.duration import PARTITION_WCU, Pace
+from refire_async.forecast.duration import Pace
 from refire_async.forecast.load import Load, scan_rcu, units_of
 from refire_async.forecast.plan import Consumers, Plan, Settings, make_plan
 from refire_async.model.capacity import TABLE
 from refire_async.model.keys import KeySchema
 from refire_async.model.marker import DEFAULT_ATTRIBUTE, Marker
+from refire_async.model.partitions import partitions_needed
 from refire_async.model.table import BillingMode, Stream, Table, Throughput
-from refire_async.pacing.capacity import NEW_ON_DEMAND_READ, NEW_ON_DEMAND_WRITE, Ceilings, ceilings
+from refire_async.pacing.capacity import (
+    NEW_ON_DEMAND_READ,
+    NEW_ON_DEMAND_WRITE,
+    Ceilings,
+    ceilings,
+    partitions,
+)
 from refire_async.planner import choose_page_items, choose_readers, choose_segments, choose_workers
 from refire_async.preflight.gather import describe
 from refire_async.preflight.services import ask_mappings
@@ -26,9 +32,6 @@ from refire_async.wire.services import UnansweredError
 from refire_async.wire.session import Session, open_session
 
 _CONNECTIONS = 16
-_PARTITION_BYTES = 10 << 30
-"""A partition holds about 10 GB (DynamoDB Developer Guide: Partitions and data distribution)."""
-
 _WHOLE = Budget(wcu_percent=100.0)
 
 
@@ -75,8 +78,8 @@ async def _plan_run(session: Session, settings: PlanSettings, run: RunSettings, 
     shards, consumers = await _consumers(session, table, assumed)
     return make_plan(
         load,
-        Pace(limits.write, limits.read, run.budget.max_rate, limits.bound_by),
-        _pace(ceilings(table, attribute, _WHOLE, selection.index)),
+        _pace(limits, partitions(table), run.budget.max_rate),
+        _pace(ceilings(table, attribute, _WHOLE, selection.index), partitions(table)),
         billing=table.billing,
         shards=shards,
         settings=Settings(
@@ -118,11 +121,11 @@ def plan_without_table(assumed: Assumed, prices: Prices = DEFAULT_PRICES) -> Pla
     )
     limits = Ceilings(dict.fromkeys(names, write), read, "--wcu" if assumed.wcu else "a new table's capacity")
     segments, readers = choose_segments(table, write), choose_readers(write)
-    shards = _partitions(table, write)
+    shards = partitions_needed(write, read, table.size_bytes)
     return make_plan(
         _assumed_load(assumed, dict.fromkeys(names, 1.0), readers, segments),
-        _pace(limits),
-        _pace(limits),
+        _pace(limits, shards),
+        _pace(limits, shards),
         billing=billing,
         shards=shards,
         settings=Settings(segments, choose_workers("partiql", write), write, None),
@@ -142,18 +145,13 @@ def _segments(table: Table, limits: Ceilings, tuning: Tuning) -> int:
     return tuning.segments or choose_segments(table, limits.scarcest_write)
 
 
-def _pace(limits: Ceilings) -> Pace:
-    return Pace(limits.write, limits.read, None, limits.bound_by)
-
-
-def _partitions(table: Table, write_rate: float) -> int:
-    """Partitions, and so shards, that such a table has at least."""
-    return max(1, math.ceil(table.size_bytes / _PARTITION_BYTES), math.ceil(write_rate / PARTITION_WCU))
+def _pace(limits: Ceilings, among: int, max_rate: float | None = None) -> Pace:
+    return Pace(limits.write, limits.read, max_rate, limits.bound_by, among)
 
 
 async def _consumers(session: Session, table: Table, assumed: Assumed) -> tuple[int, Consumers]:
     """Open shards, and the consumers as far as they are known. What does not answer is estimated."""
-    shards = _partitions(table, ceilings(table, "", _WHOLE).write[TABLE])
+    shards = partitions(table)  # a shard each
     batch, side_by_side = 100, 1
     if table.stream.enabled and table.stream.arn is not None:
         try:

@@ -1,32 +1,40 @@
 """How long a run takes, and what bounds it. Pure: `refire plan` and the remaining time of a run both ask this."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from refire_async.forecast.load import Load
 from refire_async.model.capacity import TABLE
+from refire_async.model.partitions import PARTITION_WCU
 
-PARTITION_WCU = 1_000.0
-"""Write units per second of one partition, which a hash key never exceeds (DynamoDB Developer Guide: Key range
-throughput exceeded)."""
+IN_HAND_S = 1.0
+"""Seconds' worth of units that a partition has ready when a run begins: its limit is on what it takes in a second, so
+that all of the first second's can be taken at its start."""
+
+HOT = 1.02
+"""A partition is named as what bounds a run only if it takes this many times what all else takes: any hash key puts a
+little more on its partition than on others."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
     """What a run may consume per second: write units by resource (`TABLE` and indexes), read units, items.
 
-    `bound_by` names what sets the write budget, for people.
+    `bound_by` names what sets the write budget, for people. `partitions` are those that the table's items are spread
+    over; where they are not known, infinitely many, and a hot hash key is alone in its own.
     """
 
     write: Mapping[str, float]
     read: float
     items: float | None = None
     bound_by: str = "the write budget"
+    partitions: float = math.inf
 
     def scaled(self, share: float) -> "Pace":
-        """`share` of all of it, but for the limit in items, which is the user's own."""
+        """`share` of all of it, but for the limit in items, which is the user's own, and the partitions."""
         write = {name: units * share for name, units in self.write.items()}
-        return Pace(write, self.read * share, self.items, self.bound_by)
+        return Pace(write, self.read * share, self.items, self.bound_by, self.partitions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +57,25 @@ def duration(load: Load, pace: Pace) -> Duration:
     bounds["the read budget"] = load.rcu / pace.read if load.rcu else 0.0
     if pace.items is not None:
         bounds["--max-rate"] = load.items / pace.items
-    hottest = load.items * load.hottest_share * load.item_wcu.get(TABLE, 1.0)
-    bounds["the hottest hash key's partition"] = hottest / PARTITION_WCU
     bound_by = max(bounds, key=lambda name: bounds[name])
-    return Duration(bounds[bound_by], bound_by)
+    hottest = hottest_partition_s(load, pace.partitions)
+    if hottest > bounds[bound_by] * HOT:
+        bound_by = "the hottest hash key's partition"
+    return Duration(max(hottest, *bounds.values()), bound_by)
+
+
+def hottest_partition_s(load: Load, partitions: float) -> float:
+    """Seconds that the partition of the hottest hash key is busy; 0 if no key is known to be hotter than others.
+
+    Beside the hot key it holds its part of all other items. That is the cautious figure: DynamoDB may come to isolate
+    the hot key in a partition of its own, but it tells neither whether nor when (DynamoDB Developer Guide: Burst and
+    adaptive capacity).
+    """
+    hot = load.hottest_share
+    if not hot:
+        return 0.0
+    units = load.items * (hot + (1.0 - hot) / partitions) * load.item_wcu.get(TABLE, 1.0)
+    return max(0.0, units / PARTITION_WCU - IN_HAND_S)
 
 
 def remaining(items_left: float, item_wcu: float, max_wcu: float, max_rate: float | None = None) -> float:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from refire_async.model.capacity import TABLE
+from refire_async.model.partitions import partitions_needed
 from refire_async.model.table import BillingMode, Table, Throughput
 from refire_async.settings import Budget
 
@@ -49,6 +50,22 @@ def read_capacity(throughput: Throughput, billing: BillingMode, growth: float = 
 def is_guessed(throughput: Throughput, billing: BillingMode) -> bool:
     """Whether nothing tells how many writes it serves, so that what is new on-demand capacity is assumed."""
     return billing != "PROVISIONED" and not (throughput.maximum_write or throughput.warm_write)
+
+
+def partitions_of_capacity(table: Table) -> int:
+    """The fewest partitions that the table's capacity needs, as far as its description tells.
+
+    A maximum that the user set for on-demand requests takes no partitions away.
+    """
+    told, on_demand = table.throughput, table.billing != "PROVISIONED"
+    write = max(told.provisioned_write or 0.0, told.warm_write or (NEW_ON_DEMAND_WRITE if on_demand else 0.0))
+    read = max(told.provisioned_read or 0.0, told.warm_read or (NEW_ON_DEMAND_READ if on_demand else 0.0))
+    return partitions_needed(write, read)
+
+
+def partitions(table: Table) -> int:
+    """The fewest partitions that the table's capacity and its size need."""
+    return max(partitions_of_capacity(table), partitions_needed(0.0, 0.0, table.size_bytes))
 
 
 def ceilings(

@@ -11,12 +11,10 @@ just taken at, cut a little by every further refusal and raised a little all the
 
 import math
 
+from refire_async.model.partitions import PARTITION_WCU
+
 WINDOW_S = 0.5
 """The accepted rate is measured over this long."""
-
-PARTITION_WCU = 1_000.0
-"""What one partition takes at most. A segment is read in the order of its hashes, so that at any moment its lane
-writes to one partition, or to few."""
 
 CUT = 0.93
 CUT_AGAIN_S = 0.25
@@ -45,8 +43,8 @@ SHARE_AHEAD_S = 0.5
 def lane_share(write_rate: float, lanes: int) -> float:
     """Units per second for a lane of a table scan that nothing has refused, of `lanes` that share `write_rate`.
 
-    It costs no speed: a lane writes to one partition at a time, so that more than a partition takes is refused,
-    and where the lanes are fewer their shares are larger.
+    It costs no speed: a segment is read in the order of its hashes, so that at any moment its lane writes to one
+    partition, or to few. More than a partition takes is refused, and where the lanes are fewer their shares are larger.
     """
     return max(PARTITION_WCU, write_rate / max(1, lanes)) * SHARE_SLACK
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from refire_async.errors import UsageError
 from refire_async.forecast.backlog import RETENTION_S, SAFE_AGE_S, Backlog
 from refire_async.forecast.cost import Prices, cost, parse_prices
-from refire_async.forecast.duration import Pace, duration, remaining
+from refire_async.forecast.duration import IN_HAND_S, Pace, duration, hottest_partition_s, remaining
 from refire_async.forecast.load import Load
 from refire_async.forecast.plan import Consumers, Settings, make_plan
 from refire_async.model.capacity import TABLE
@@ -28,11 +28,14 @@ loads = st.builds(
     st.floats(0, 1),
 )
 paces = st.builds(
-    lambda table, index, read, items: Pace({TABLE: table, "by-day": index}, read, items),
+    lambda table, index, read, items, among: Pace(
+        {TABLE: table, "by-day": index}, read, items, partitions=among
+    ),
     st.floats(1, 1e5),
     st.floats(1, 1e5),
     st.floats(1, 1e5),
     st.none() | st.floats(1, 1e5),
+    st.integers(1, 1_000) | st.just(math.inf),
 )
 
 
@@ -42,7 +45,7 @@ def test_no_resource_is_asked_for_more_than_it_gives(load: Load, pace: Pace) -> 
     taken = duration(load, pace)
     busy = [load.items * units / pace.write[name] for name, units in load.item_wcu.items()]
     busy += [load.rcu / pace.read, load.items / (pace.items or math.inf)]
-    busy.append(load.items * load.hottest_share * load.item_wcu[TABLE] / 1_000)
+    busy.append(hottest_partition_s(load, pace.partitions))
     assert math.isclose(taken.seconds, max(busy), abs_tol=1e-9)
 
 
@@ -68,16 +71,43 @@ def test_less_capacity_takes_longer(load: Load, pace: Pace, share: float) -> Non
         ({}, replace(PACE, items=100.0), 1_000.0, "--max-rate"),
         (
             {"hottest_share": 0.5},
-            replace(PACE, write={TABLE: 10_000.0}),
-            50.0,
+            replace(PACE, write={TABLE: 10_000.0}, partitions=10),
+            (50_000 + 5_000) / 1_000 - IN_HAND_S,
             "the hottest hash key's partition",
         ),
+        ({"hottest_share": 0.5}, replace(PACE, write={TABLE: 1_200.0}, partitions=2), 100 / 1.2, "the table"),
+        ({"hottest_share": 0.5}, replace(PACE, write={TABLE: 2_000.0}), 50.0, "the table"),
     ],
 )
 def test_what_bounds_a_run_is_named(change: dict, pace: Pace, seconds: float, bound_by: str) -> None:
     """Each bound in turn."""
     taken = duration(replace(LOAD, **change), pace)
     assert (taken.seconds, taken.bound_by) == (pytest.approx(seconds), bound_by)
+
+
+@given(loads, st.integers(1, 500))
+def test_the_hottest_partition_holds_its_part_of_the_rest(load: Load, partitions: int) -> None:
+    """The hot key's units and an even part of the others', but for what a partition has in hand."""
+    busy = hottest_partition_s(load, partitions)
+    hot = load.items * load.hottest_share * load.item_wcu[TABLE]
+    rest = load.items * load.item_wcu[TABLE] - hot
+    if load.hottest_share:
+        assert math.isclose(busy, max(0.0, (hot + rest / partitions) / 1_000 - IN_HAND_S), abs_tol=1e-6)
+    else:
+        assert busy == 0.0
+    assert busy >= hottest_partition_s(load, math.inf) - 1e-6
+
+
+@given(st.integers(0, 10**8), st.integers(1, 400), st.floats(0.01, 1.0), st.integers(50, 10**6))
+def test_a_table_without_a_hot_key_is_bound_by_its_budget(
+    items: int, partitions: int, share: float, keys: int
+) -> None:
+    """Hash keys that are all alike, many to a partition: whatever part of the capacity the budget is."""
+    load = Load(items, 500.0, {TABLE: 1.0}, 0.0, hottest_share=1.0 / (keys * partitions))
+    budget = Pace({TABLE: partitions * 1_000.0 * share}, 1e9, None, "the budget", partitions)
+    taken = duration(load, budget)
+    assert taken.bound_by == "the budget"
+    assert taken.seconds <= items / budget.write[TABLE] * 1.02
 
 
 def test_remaining_time_is_the_same_model() -> None:

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from refire_async.model.partitions import PARTITION_WCU
 from refire_async.pacing.lane_rate import (
     FREE_AFTER_S,
     LEAST,
-    PARTITION_WCU,
     SHARE_AHEAD_S,
     LaneRate,
     lane_share,
