@@ -10,6 +10,7 @@ import click
 from refire_async import __version__
 from refire_async.cli.boundary import guarded, open_streams
 from refire_async.cli.help import LazyGroup, printing_option
+from refire_async.cli.signals import ignore, put_back
 
 COMMANDS = (
     *("run", "resume", "rate", "status", "plan", "check", "verify", "report", "iam-policy"),
@@ -52,8 +53,12 @@ def program() -> None:
 
 
 def invoke(arguments: Sequence[str]) -> int:
-    """Run the program with these arguments and give its exit code. Never raises."""
+    """Run the program with these arguments and give its exit code; signals are handled as before then. Never raises."""
+    with put_back():
+        return _exit_code(arguments)
 
+
+def _exit_code(arguments: Sequence[str]) -> int:
     def work() -> int:
         with program.make_context("refire", list(arguments)) as ctx:
             return int(program.invoke(ctx) or 0)
@@ -66,7 +71,9 @@ def main() -> NoReturn:
     open_streams()
     if "_REFIRE_COMPLETE" in os.environ:
         sys.exit(_complete(os.environ["_REFIRE_COMPLETE"]))
-    sys.exit(invoke(sys.argv[1:]))
+    code = _exit_code(sys.argv[1:])
+    ignore()
+    sys.exit(code)
 
 
 def _complete(instruction: str) -> int:

@@ -25,6 +25,7 @@ from refire_async.cli.demo_table import (
     write_back_unchanged,
 )
 from refire_async.cli.options import Output
+from refire_async.cli.signals import ENDING, taking
 from refire_async.cli.watching import watching
 from refire_async.errors import ExitCode, RefusedError
 from refire_async.events import BatchWritten, Event
@@ -76,17 +77,14 @@ def _leads_elsewhere(variable: str) -> bool:
 async def _until_signal(items: int, output: Output, folder: Path) -> int:
     """Tell the story, or stop at once at the first signal: there is nothing here that is worth saving."""
     code = int(ExitCode.INTERRUPTED)
-    async with anyio.create_task_group() as tasks:
+    scope = anyio.CancelScope()
 
-        async def cancel_at_signal(*, task_status: anyio.abc.TaskStatus[None]) -> None:
-            nonlocal code
-            with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as received:
-                task_status.started()
-                async for number in received:
-                    code = int(ExitCode.INTERRUPTED if number == signal.SIGINT else ExitCode.STOPPED)
-                    tasks.cancel_scope.cancel()
+    def cancel(number: signal.Signals) -> None:
+        nonlocal code
+        code = int(ExitCode.INTERRUPTED if number == signal.SIGINT else ExitCode.STOPPED)
+        scope.cancel()
 
-        await tasks.start(cancel_at_signal)
+    with taking(ENDING, cancel), scope:
         try:
             async with start_sandbox(SandboxConfig()) as url:
                 connection = Connection(region=_REGION, endpoint_url=url)
@@ -94,7 +92,6 @@ async def _until_signal(items: int, output: Output, folder: Path) -> int:
                     code = await _Story(items, output, folder, connection, session).tell()
         except SandboxError as error:
             raise RefusedError(f"the sandbox of the demo does not start: {error}") from None
-        tasks.cancel_scope.cancel()
     return code
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 import anyio
-import anyio.abc
 import orjson
 
 from refire_async import engine
@@ -20,9 +19,10 @@ from refire_async.cli.boundary import print_note, print_result, say_error
 from refire_async.cli.hints import Hints
 from refire_async.cli.logs import Logs
 from refire_async.cli.options import Output
-from refire_async.cli.watching import Watch, watching
+from refire_async.cli.signals import ENDING, taking
+from refire_async.cli.watching import watching
 from refire_async.errors import ExitCode, StoppedError
-from refire_async.events import Emit
+from refire_async.events import Emit, RunStarted
 from refire_async.loop import run_loop
 from refire_async.model.proof import Proof
 from refire_async.model.run import Result, RunSpec
@@ -113,50 +113,45 @@ async def _drive(
 ) -> tuple[Result, RunSpec | None]:
     """Run the engine with signals, logs and progress around it. The spec is that of the run, if it began.
 
-    The first SIGINT or SIGTERM asks the engine to stop in good order, the second cancels it. Raises StoppedError
-    where it was cancelled before it had a result.
+    The first SIGINT or SIGTERM asks the engine to stop in good order, the second cancels it. Those that come when it
+    has a result are ignored. Raises StoppedError where it was cancelled before it had one.
     """
-    stop = engine.StopRequest()
-    result: Result | None = None
-    signals = _Signals(stop)
     async with watching(output, events=output.json, record=settings) as watch:
-        async with anyio.create_task_group() as tasks:
-            await tasks.start(signals.receive, watch)
+        signals = _Signals(engine.StopRequest(), watch.logs)
+        with taking(ENDING, signals.take):
             with signals.scope:
-                result = await _sitting(settings, watch.display)(emit=watch.emit, stop=stop)
-            tasks.cancel_scope.cancel()
-        started = watch.stats.started
-    if result is not None:
-        return result, None if started is None else started.spec
-    if started is None:
-        cut = StoppedError("stopped at once, before anything was written")
-    else:
-        cut = StoppedError("stopped at once", f"resume with: {hints.resume(started.spec.run_id)}")
-    cut.exit_code = signals.exit_code
-    raise cut
+                result = await _sitting(settings, watch.display)(emit=watch.emit, stop=signals.stop)
+                started = watch.stats.started
+                return result, None if started is None else started.spec
+            raise signals.cut_off(watch.stats.started, hints)
 
 
 class _Signals:
     """What signals do to a run: the first asks it to stop, the second cancels `scope`."""
 
-    def __init__(self, stop: engine.StopRequest) -> None:
+    def __init__(self, stop: engine.StopRequest, logs: Logs) -> None:
         self.scope = anyio.CancelScope()
-        self.exit_code = ExitCode.INTERRUPTED
-        self._stop = stop
+        self.stop = stop
+        self._logs = logs
+        self._last: signal.Signals | None = None
 
-    async def receive(self, watch: Watch, *, task_status: anyio.abc.TaskStatus[None]) -> None:
-        """Take signals until cancelled; ready once the handlers stand."""
-        with anyio.open_signal_receiver(*_EXIT_CODES) as received:
-            task_status.started()
-            asked = False
-            async for number in received:
-                self.exit_code = _EXIT_CODES[number]
-                if asked:
-                    self.scope.cancel()
-                    continue
-                asked = True
-                self._stop.request("interrupted" if number == signal.SIGINT else "terminated")
-                _say_draining(watch.logs)
+    def take(self, number: signal.Signals) -> None:
+        """A signal has come."""
+        first, self._last = self._last is None, number
+        if first:
+            self.stop.request("interrupted" if number == signal.SIGINT else "terminated")
+            _say_draining(self._logs)
+        else:
+            self.scope.cancel()
+
+    def cut_off(self, started: RunStarted | None, hints: Hints) -> StoppedError:
+        """How a run ended that was cancelled; `started` if it had begun."""
+        if started is None:
+            cut = StoppedError("stopped at once, before anything was written")
+        else:
+            cut = StoppedError("stopped at once", f"resume with: {hints.resume(started.spec.run_id)}")
+        cut.exit_code = _EXIT_CODES[self._last or signal.SIGINT]
+        return cut
 
 
 def _say_draining(logs: Logs) -> None:

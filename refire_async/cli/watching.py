@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 
 import anyio
-import anyio.abc
 from anyio import to_thread
 from rich.console import Console
 
@@ -15,6 +14,7 @@ from refire_async.cli.asking import Display
 from refire_async.cli.boundary import print_result
 from refire_async.cli.logs import Logs, open_logs
 from refire_async.cli.options import Output
+from refire_async.cli.signals import taking
 from refire_async.events import Emit, Subscriber, fan_out
 from refire_async.report.json_events import JsonEvents
 from refire_async.report.logs import EventLog
@@ -66,7 +66,7 @@ async def watching(
             _metrics(output, RunCollector(tally, lambda: stats.share)),
             anyio.create_task_group() as tasks,
         ):
-            await tasks.start(partial(_answer, stats, partial(_show, console, logs, on_screen)))
+            answer = partial(_show, console, logs, on_screen, stats, clock)
             display = Display(tasks)
             if output.progress and is_live(console):
                 display.start(partial(show_live, stats, console, clock))
@@ -78,7 +78,8 @@ async def watching(
                 recorder = Recorder(tally, recorded_settings(record), partial(_say_unrecorded, logs))
                 subscribers += [tally, recorder]
                 tasks.start_soon(recorder.run)
-            yield Watch(fan_out(*subscribers), stats, logs, display)
+            with taking((signal.SIGUSR1,), answer):
+                yield Watch(fan_out(*subscribers), stats, logs, display)
             tasks.cancel_scope.cancel()
         on_screen.flush()
 
@@ -101,17 +102,16 @@ def _say_unrecorded(logs: Logs, why: str) -> None:
     logs.warning("recording.lost", why=why, hint="the run goes on; its report will lack the rest")
 
 
-async def _answer(
-    stats: RunStats, show: Callable[[Snapshot], None], *, task_status: anyio.abc.TaskStatus[None]
+def _show(
+    console: Console,
+    logs: Logs,
+    log: EventLog,
+    stats: RunStats,
+    clock: Callable[[], float],
+    _number: signal.Signals,
 ) -> None:
-    """Show how far the run is whenever SIGUSR1 comes."""
-    with anyio.open_signal_receiver(signal.SIGUSR1) as received:
-        task_status.started()
-        async for _ in received:
-            show(stats.sample(anyio.current_time()))
-
-
-def _show(console: Console, logs: Logs, log: EventLog, now: Snapshot) -> None:
+    """Show how far the run is: SIGUSR1 has come."""
+    now = stats.sample(clock())
     if not logs.terminal:
         log.snapshot(now)
         return

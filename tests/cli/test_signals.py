@@ -2,13 +2,17 @@
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import anyio
 import orjson
 import pytest
 
 from refire_async import engine
+from refire_async.cli import session
 from refire_async.errors import ExitCode
 from refire_async.events import Emit, RunEnded, Stopping
 from refire_async.model.run import Result
@@ -99,10 +103,10 @@ def test_result_in_spite_of_a_second_signal(refire: Callable[..., Ended], fake_e
 
     async def course(emit: Emit, stop: engine.StopRequest) -> Result:
         emit(started())
-        for _ in range(2):
-            os.kill(os.getpid(), signal.SIGINT)
-            await until_asked(stop)
+        os.kill(os.getpid(), signal.SIGINT)
+        await until_asked(stop)
         with anyio.CancelScope(shield=True):
+            os.kill(os.getpid(), signal.SIGINT)
             await anyio.wait_all_tasks_blocked()
         return Result(summary("stopped"), ExitCode.INTERRUPTED, "interrupted")
 
@@ -117,3 +121,77 @@ def test_handlers_are_put_back(refire: Callable[..., Ended], fake_engine: FakeEn
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     assert refire(*RUN).code == 0
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+LATE = """
+import atexit, builtins, os, signal, sys
+from refire_async import cli, engine
+from refire_async.errors import ExitCode
+from refire_async.model.run import Result
+from tests.report.samples import summary
+
+def hit(kill=os.kill, pid=os.getpid(), number=int(sys.argv.pop(1))):
+    kill(pid, number)
+
+class Last:
+    def __del__(self, hit=hit):
+        hit()
+
+class Loud:
+    def write(self, text):
+        hit()
+        return sys.__stdout__.write(text)
+    def flush(self):
+        sys.__stdout__.flush()
+
+async def run(settings, *, emit, stop, ask=None):
+    return Result(summary(), ExitCode.COMPLETE)
+
+engine.run = run
+sys.stdout = Loud()
+atexit.register(hit)
+builtins.last = Last()
+cli.main()
+"""
+"""The program, to which a signal comes while it prints its result, when the interpreter begins to shut down, and when
+that has taken off all handlers of Python."""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
+def test_signals_after_the_end_come_too_late(tmp_path: Path, number: signal.Signals) -> None:
+    """A run that is complete says so by its exit code, whatever comes until the process is gone."""
+    environment = {"PYTHONPATH": str(Path(__file__).parents[2]), "HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", LATE, str(int(number)), *RUN, "--json"],
+        env=environment,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert orjson.loads(done.stdout)["status"] == "complete"
+
+
+def test_an_error_leaves_a_way_out(refire: Callable[..., Ended], fake_engine: FakeEngine) -> None:
+    """A program that has no result, and hangs while it ends, is ended by a further signal as any other."""
+    found = []
+
+    async def course(_emit: Emit, stop: engine.StopRequest) -> Result:
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGTERM)
+            await until_asked(stop)
+        await anyio.sleep_forever()
+
+    fake_engine.course = course
+    with pytest.MonkeyPatch.context() as patch:
+        run_loop = session.run_loop
+
+        def looking(main: Callable[..., object]) -> object:
+            try:
+                return run_loop(main)
+            finally:
+                found.append(signal.getsignal(signal.SIGTERM))
+
+        patch.setattr(session, "run_loop", looking)
+        assert refire(*RUN).code == 3
+    assert found == [signal.SIG_DFL]

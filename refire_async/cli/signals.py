@@ -1,0 +1,55 @@
+"""Signals while a loop runs, and after: what ends the program in the end is its outcome, not a late signal."""
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+ENDING = (signal.SIGINT, signal.SIGTERM)
+HANDLED = (*ENDING, signal.SIGUSR1)
+
+
+@contextmanager
+def taking(numbers: tuple[signal.Signals, ...], tell: Callable[[signal.Signals], None]) -> Iterator[None]:
+    """Call `tell` on the running loop for each of these signals that comes within the block.
+
+    When the block ends they are ignored: what the program has to say stands, and its exit code is not to become that
+    of a signal that came too late. When it ends by an error they have their default effect, so that a program that
+    hangs then can be ended.
+
+    These are not the loop's own handlers, which leave the default behind when they are taken off, nor does a function
+    of Python stay a handler to the end: the interpreter takes it off when it shuts down. Only for the main thread.
+    """
+    import asyncio  # noqa: PLC0415 - help comes without it
+
+    loop = asyncio.get_running_loop()
+
+    def heard(number: int, _frame: object) -> None:
+        loop.call_soon_threadsafe(tell, signal.Signals(number))
+
+    for number in numbers:
+        signal.signal(number, heard)
+    after = signal.SIG_DFL
+    try:
+        yield
+        after = signal.SIG_IGN
+    finally:
+        for number in numbers:
+            signal.signal(number, after)
+
+
+def ignore() -> None:
+    """Ignore from now on what would end the program: its exit code is known."""
+    for number in ENDING:
+        signal.signal(number, signal.SIG_IGN)
+
+
+@contextmanager
+def put_back() -> Iterator[None]:
+    """After the block the handlers are what they were, for a caller that lives on."""
+    before = {number: signal.getsignal(number) for number in HANDLED}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            if signal.getsignal(number) is not handler:
+                signal.signal(number, handler)
