@@ -1,11 +1,12 @@
 """What the engine tells while it works. Logs, metrics and progress subscribe; the engine knows none of them.
 
-Events are per page, per batch or rarer, never per item. Subscribers must return at once.
+Events are per page, per batch or rarer, never per item. Subscribers must return at once. Those per page and batch are
+named tuples, which take a third of the time to make.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from refire_async.model.canary import Canary
 from refire_async.model.capacity import Consumed
@@ -54,8 +55,7 @@ class Noticed:
     finding: Finding
 
 
-@dataclass(frozen=True, slots=True)
-class PageRead:
+class PageRead(NamedTuple):
     """A page came from the source. `latency_s` is that of its last request."""
 
     segment: int
@@ -64,8 +64,7 @@ class PageRead:
     latency_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class BatchWritten:
+class BatchWritten(NamedTuple):
     """A batch was answered; `items` of it are settled by the answer. `wcu` includes what refused members cost.
 
     `consumed` is what the answer told of it, None where it told nothing and `wcu` is an estimate.
@@ -78,8 +77,7 @@ class BatchWritten:
     consumed: Consumed | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PageSettled:
+class PageSettled(NamedTuple):
     """Every item of a page has its outcome."""
 
     segment: int

@@ -1,47 +1,30 @@
-"""Where the engine's CPU time goes: one run under a sampling timer, by room of the package and by line."""
+"""Where the engine's CPU time goes: one watched run under a sampling timer, by room of the package and by line."""
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.framework.backends import Null, own_environment
+from benchmarks.client_cpu.watching import is_watching, run_watched
+from benchmarks.framework.backends import Null
 from benchmarks.framework.null_backend import NullTable
-from benchmarks.framework.process import Child, cores
 from benchmarks.framework.scenario import BenchmarkError
 
 PACKAGE = "refire_async."
 _START_UP = "importlib._bootstrap"
 _LINES = 20
-_TIMEOUT_S = 600.0
 
 
 def sample(folder: Path, backend: Null, target: NullTable, options: Iterable[str]) -> dict[str, Any]:
-    """Run the engine once under `framework.sampled` and sum up its samples. Raises BenchmarkError."""
+    """Run the engine once under `framework.sampled`, looked at in every way, and sum up its samples.
+
+    Raises:
+        BenchmarkError: the run failed, or was too short.
+    """
     path = folder / "samples.txt"
-    command = [sys.executable, "-m", "benchmarks.framework.sampled", str(path)]
-    command += [
-        "run",
-        "--table",
-        target.name,
-        "--endpoint-url",
-        backend.url,
-        "--yes",
-        "--no-progress",
-        *options,
-    ]
-    command += ["--log-level", "error", "--checkpoint", str(folder / "sampled.refire")]
-    log = folder / "sampled.err"
-    with (
-        log.open("wb") as errors,
-        Child(command, core=cores().client, env=own_environment(folder), stderr=errors) as child,
-    ):
-        usage = child.wait(_TIMEOUT_S)
-    if usage.code != 0:
-        raise BenchmarkError(f"the sampled run ended with {usage.code}")
+    run_watched(folder, backend, target, options, program=("benchmarks.framework.sampled", str(path)))
     return sum_up(path.read_text().splitlines())
 
 
@@ -49,11 +32,11 @@ def sum_up(lines: Iterable[str]) -> dict[str, Any]:
     """Shares of samples (0 to 1) by room and by line. Samples of the program's start-up do not count. Pure.
 
     A sample belongs to the innermost frame of this package: what it calls in libraries is its own doing. Where there
-    is none of the pipeline's rooms, it is the event loop.
+    is none of the pipeline's rooms, it is the event loop. `watching` is the share of those who look on.
     """
     rooms: Counter[str] = Counter()
     spots: Counter[str] = Counter()
-    total = 0
+    total = watching = 0
     for line in lines:
         text, _, number = line.rpartition(" ")
         stack = text.split(";")
@@ -61,12 +44,14 @@ def sum_up(lines: Iterable[str]) -> dict[str, Any]:
             continue
         count = int(number)
         total += count
+        watching += count * is_watching(stack)
         rooms[room_of(stack)] += count
         spots[stack[-1]] += count
     if not total:
         raise BenchmarkError("no sample was taken; measure more items")
     return {
         "samples": total,
+        "watching": round(watching / total, 4),
         "rooms": {name: round(count / total, 4) for name, count in rooms.most_common()},
         "lines": {name: round(count / total, 4) for name, count in spots.most_common(_LINES)},
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from statistics import quantiles
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -46,11 +47,25 @@ def _note(metrics: Metrics) -> str:
         )
     if "engine_to_floor" in ratios:
         said.append(f"refire needs {_span(ratios['engine_to_floor'], 2)} times what the floor needs")
-    rooms = metrics["profile"].get("rooms", {})
+    looked_at, rooms = metrics.get("watching"), metrics["profile"].get("rooms", {})
     if rooms:
         shares = ", ".join(f"{name} {share:.0%}" for name, share in list(rooms.items())[:6])
         said.append(f"Where refire's CPU time goes: {shares}")
+    if looked_at:
+        said.append(
+            f"Progress on a terminal, events, log file and recording take {metrics['profile']['watching']:.1%} of "
+            f"{metrics['profile']['samples']:,} samples of its CPU time"
+        )
+        said.append(
+            f"With all of them it needs {looked_at['ratio']['median']:.3f} times what it needs with nobody looking "
+            f"(median of {len(looked_at['ratio']['values'])} pairs; half of them lie between {_middle(looked_at)})"
+        )
     return ". ".join(said) + "." if said else ""
+
+
+def _middle(looked_at: Mapping[str, Any]) -> str:
+    low, _, high = quantiles(looked_at["ratio"]["values"], n=4, method="inclusive")
+    return f"{low:.3f} and {high:.3f}"
 
 
 def _span(ratio: Mapping[str, Any], digits: int) -> str:

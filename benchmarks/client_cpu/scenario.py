@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.client_cpu import profile
+from benchmarks.client_cpu import profile, watching
 from benchmarks.client_cpu.report import plot, table
 from benchmarks.framework.backends import Null, Window, null_backend, own_environment
 from benchmarks.framework.null_backend import NullTable
@@ -17,6 +17,7 @@ from benchmarks.framework.scenario import Bench, BenchmarkError, Metrics, RealTa
 from benchmarks.framework.statistics import interleave, paired_ratio, spread
 
 ENGINE, FLOOR, PLAIN = "engine", "floor", "aioboto3_update"
+UNWATCHED = "unwatched"
 
 UNITS = 10_000_000
 """Units per second that the engine is given: its budget is at work and never the limit."""
@@ -31,13 +32,16 @@ class Parameters:
     What is measured lies between the shares `warm_up` and `until` of a contender's items. `variants` are tables of
     other forms, for the engine only: shape, marker, and more options of `refire run`. `segments` and `workers` are
     those of the contenders; the engine chooses its workers itself. `profile_items` are touched once more while the
-    engine's CPU time is sampled.
+    engine's CPU time is sampled. In `watched_rounds` more it touches `watched_items` looked at in every way, and again
+    with nobody looking.
     """
 
     items: tuple[tuple[str, int], ...]
     variants: tuple[tuple[str, str, str, tuple[str, ...]], ...]
     variant_items: int
     profile_items: int
+    watched_items: int
+    watched_rounds: int
     rounds: int
     segments: int = 32
     workers: int = 32
@@ -62,7 +66,9 @@ FULL = Parameters(
     ),
     variants=_VARIANTS,
     variant_items=400_000,
-    profile_items=1_000_000,
+    profile_items=3_000_000,
+    watched_items=400_000,
+    watched_rounds=20,
     rounds=6,
 )
 
@@ -78,6 +84,8 @@ QUICK = Parameters(
     variants=_VARIANTS,
     variant_items=100_000,
     profile_items=200_000,
+    watched_items=100_000,
+    watched_rounds=2,
     rounds=2,
 )
 
@@ -92,12 +100,20 @@ class _Track:
 
     def measure(self, name: str, target: NullTable, options: tuple[str, ...] = ()) -> Window:
         """One contender over one table. Raises BenchmarkError if it fails."""
-        counts = [int(target.count * self.parameters.warm_up), int(target.count * self.parameters.until)]
+        counts = self._counts(target)
         if name == ENGINE:
             self._engine(target, counts, options)
         else:
             self._other(name, target, counts)
         return self.backend.window()
+
+    def watched(self, target: NullTable) -> Window:
+        """The engine looked at in every way."""
+        options = engine_options(self.parameters)
+        return watching.measure(self.bench.folder, self.backend, target, options, self._counts(target))
+
+    def _counts(self, target: NullTable) -> list[int]:
+        return [int(target.count * self.parameters.warm_up), int(target.count * self.parameters.until)]
 
     def _engine(self, target: NullTable, counts: list[int], options: tuple[str, ...]) -> None:
         folder = self.bench.folder
@@ -130,7 +146,7 @@ def run(bench: Bench, parameters: Parameters) -> Metrics:
     measured: dict[str, list[Window]] = {name: [] for name in items}
     variants: dict[str, list[Window]] = {label: [] for label, *_ in parameters.variants}
     rounds = parameters.rounds
-    bench.steps.begin(rounds * (len(items) + len(variants)) + 1)
+    bench.steps.begin(rounds * (len(items) + len(variants)) + parameters.watched_rounds + 1)
     with null_backend() as backend:
         track = _Track(bench, backend, parameters)
         for number, names in enumerate(interleave(tuple(items), rounds), 1):
@@ -141,6 +157,7 @@ def run(bench: Bench, parameters: Parameters) -> Metrics:
                 bench.steps.step(f"engine, {label}, round {number} of {rounds}")
                 target = NullTable(shape, marker, parameters.variant_items)
                 variants[label].append(track.measure(ENGINE, target, options))
+        looked_at = _looked_at(bench, track)
         bench.steps.step("profile of the engine")
         target = NullTable("hash", "present", parameters.profile_items)
         sampled = profile.sample(bench.folder, backend, target, engine_options(parameters))
@@ -149,8 +166,25 @@ def run(bench: Bench, parameters: Parameters) -> Metrics:
         label: spread([window.client_us for window in windows]).to_json()
         for label, windows in variants.items()
     }
+    metrics["watching"] = looked_at
     metrics["profile"] = sampled
     return metrics
+
+
+def _looked_at(bench: Bench, track: _Track) -> Metrics:
+    """The engine looked at in every way and with nobody looking, in turn."""
+    rounds = track.parameters.watched_rounds
+    target = NullTable("hash", "present", track.parameters.watched_items)
+    found: dict[str, list[float]] = {"watched": [], UNWATCHED: []}
+    for number, names in enumerate(interleave(tuple(found), rounds), 1):
+        bench.steps.step(f"looked at and not, round {number} of {rounds}")
+        for name in names:
+            window = track.watched(target) if name == "watched" else track.measure(UNWATCHED, target)
+            found[name].append(window.client_us)
+    return {
+        **{name: spread(values).to_json() for name, values in found.items()},
+        "ratio": paired_ratio(found["watched"], found[UNWATCHED]).to_json(),
+    }
 
 
 def engine_options(parameters: Parameters) -> tuple[str, ...]:
@@ -193,7 +227,7 @@ def _on_real(bench: Bench, real: RealTable) -> Metrics:
         "cpu_us_per_item": spread([run.usage.cpu_s / touched * 1e6]).to_json(),
         "items_per_s": spread([run.summary["items_per_second"]]).to_json(),
     }
-    return {"contenders": {ENGINE: measured}, "ratios": {}, "variants": {}, "profile": {}}
+    return {"contenders": {ENGINE: measured}, "ratios": {}, "variants": {}, "watching": {}, "profile": {}}
 
 
 SCENARIO = Scenario(

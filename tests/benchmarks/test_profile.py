@@ -29,6 +29,19 @@ def test_start_up_is_no_part_of_the_shares() -> None:
     assert found["lines"] == {"refire_async.wire.direct:post:80": 0.75, "asyncio.runners:run:118": 0.25}
 
 
+def test_what_looking_on_costs_is_told_apart() -> None:
+    """Subscribers, what they call, and making events count; those who steer the run do not."""
+    found = sum_up(
+        [
+            f"{LOOP};refire_async.pipeline.workers:run:9;refire_async.events:__init__:2 1",
+            f"{LOOP};refire_async.events:emit:7;refire_async.report.tally:add:1;bisect:bisect:1 1",
+            f"{LOOP};refire_async.watch.capacity:look:80 1",
+            f"{LOOP};refire_async.pipeline.workers:run:10 1",
+        ]
+    )
+    assert found["watching"] == 0.5
+
+
 def test_no_samples_no_profile() -> None:
     """A run that was too short to be sampled is an error, not an empty chart."""
     with pytest.raises(BenchmarkError, match="no sample"):

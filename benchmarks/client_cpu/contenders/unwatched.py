@@ -1,0 +1,36 @@
+"""refire's engine with nobody looking: no progress, no events, no log, no recording. What these cost is the rest."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from benchmarks.client_cpu.contenders.common import job
+from refire_async.engine import StopRequest, run
+from refire_async.events import Event
+from refire_async.loop import run_loop
+from refire_async.settings import Budget, Connection, RunSettings, Tuning
+
+UNITS = 10_000_000.0
+
+
+def ignore(_event: Event) -> None:
+    """Let it pass by."""
+
+
+def main() -> None:
+    """Touch everything."""
+    todo = job()
+    settings = RunSettings(
+        todo.table,
+        Connection(endpoint_url=todo.url),
+        budget=Budget(max_wcu=UNITS, max_rcu=UNITS),
+        tuning=Tuning(segments=todo.segments),
+        sure=True,
+    )
+    result = run_loop(partial(run, settings, emit=ignore, stop=StopRequest()))
+    if result.exit_code:
+        raise SystemExit(result.reason)
+
+
+if __name__ == "__main__":
+    main()
