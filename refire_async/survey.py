@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import anyio
 
 from refire_async.errors import RefusedError, UsageError
-from refire_async.forecast.counting import Stretch, count
+from refire_async.forecast.counting import Count, Stretch, count
 from refire_async.forecast.load import LEAST_READ_RCU, Load, Sizes, scan_rcu
 from refire_async.model.capacity import TABLE
 from refire_async.model.item_size import item_bytes
@@ -28,14 +28,23 @@ MOST_ITEMS = 8_000
 MOST_RCU = 1_000.0
 """Items and read units of a sample at most: a thousandth of a dollar, and 1,000 items of 8 KB."""
 
+MORE_ITEMS = 40_000
+MORE_RCU = 5_000.0
+"""The same where the first look leaves the doubt that a hash key is hot: less than a tenth of a cent."""
+
 MOST_COUNTED_RCU = 20_000.0
 """Read units at most for given hash keys: nothing tells how many items they have but reading them."""
 
 STRETCHES = 128
+MORE_STRETCHES = 1_024
+"""Stretches of a look, and of one with doubt."""
+
 READERS = 8
 PAGE_ITEMS = 200
 CROWDED = 10
-"""A stretch that holds this many times what it should is not read to its end."""
+MORE_CROWDED = 30
+"""A stretch that holds this many times what it should is not read to its end; the same where doubt can be ended by
+reading all that are not crowded."""
 
 SHARES = (0.1, 0.5, 0.9, 1.0)
 
@@ -85,7 +94,8 @@ async def survey(data: DataPlane, question: Question, seed: int | None = None) -
     """What the run would do.
 
     A table or index is looked at in some of its many small hash ranges, drawn at random: `MOST_ITEMS` items and
-    `MOST_RCU` units. Given hash keys are counted, for `MOST_COUNTED_RCU` units.
+    `MOST_RCU` units, or `MORE_ITEMS` and `MORE_RCU` if a hash key may be hot. Given hash keys are counted, for
+    `MOST_COUNTED_RCU` units.
 
     Raises:
         UsageError: the selection is a list of keys, which does not say what it costs.
@@ -113,8 +123,8 @@ class _Look:
         self._budget = ReadBudget(question.max_rcu)
         counting = question.selection.kind == "query"
         self._most_items = math.inf if counting else MOST_ITEMS
-        most_rcu = MOST_COUNTED_RCU if counting else MOST_RCU
-        self._most_rcu = min(most_rcu, question.max_rcu * question.within_s)
+        self._all_rcu = question.max_rcu * question.within_s
+        self._most_rcu = min(MOST_COUNTED_RCU if counting else MOST_RCU, self._all_rcu)
         self._sizes = Sizes()
         self._items = 0
         self._expired = 0
@@ -123,14 +133,15 @@ class _Look:
         keys = table.keys if index is None else index.keys
         self._hash_name = keys.hash_name
         self._sized = index is None or index.projection == "ALL"
-        self._crowded = math.inf
+        self._crowded = self._most_each = math.inf
+        self._left: dict[int, tuple[Cursor | None, Counter[str]]] = {}
         if selection.kind == "query":
             self._total = len(selection.key_values)
             self._source: Source = query_source(data, table.name, selection, None, keys, carries_marker=True)
         else:
             each = self._items_each()
             self._total = max(1, min(math.ceil(table.item_count / each), 1_000_000))
-            self._crowded = each * CROWDED
+            self._crowded = self._most_each = each * CROWDED
             self._source = scan_source(
                 data, table.name, selection, None, total_segments=self._total, carries_marker=True
             )
@@ -147,22 +158,32 @@ class _Look:
 
     async def read(self, draw: random.Random) -> None:
         """Read stretches until there are enough of them, or time is up. Raises WireError."""
-        waiting = draw.sample(range(self._total), min(self._total, STRETCHES))
+        drawn = draw.sample(range(self._total), min(self._total, MORE_STRETCHES))
         with anyio.move_on_after(self._question.within_s):
-            async with anyio.create_task_group() as tasks:
-                for _ in range(min(READERS, len(waiting))):
-                    tasks.start_soon(self._read_some, waiting)
+            await self._read_side_by_side(drawn[:STRETCHES])
+            if self._count().doubtful:
+                self._most_items, self._most_rcu = MORE_ITEMS, min(MORE_RCU, self._all_rcu)
+                more = [segment for segment in drawn if segment not in self.stretches]
+                if self._total <= MORE_STRETCHES:
+                    self._most_each *= MORE_CROWDED / CROWDED
+                    more += self._left
+                await self._read_side_by_side(more)
+
+    async def _read_side_by_side(self, waiting: list[int]) -> None:
+        async with anyio.create_task_group() as tasks:
+            for _ in range(min(READERS, len(waiting))):
+                tasks.start_soon(self._read_some, waiting)
 
     async def _read_some(self, waiting: list[int]) -> None:
         while waiting and not self._enough:
             await self._read_stretch(waiting.pop())
 
     async def _read_stretch(self, segment: int) -> None:
-        cursor: Cursor | None = None
-        hash_keys: Counter[str] = Counter()
-        items, whole = 0, False
+        cursor, hash_keys = self._left.pop(segment, (None, Counter()))
+        items, whole = hash_keys.total(), False
         estimate = LEAST_READ_RCU
-        while not (whole or self._enough or items >= self._crowded):
+        # A stretch that is begun is read on: leaving out the longest would make the others look like all.
+        while not (whole or items >= self._most_each or (self._enough and self._most_each == math.inf)):
             await self._budget.reserve(estimate)
             page = await self._source.read(segment, cursor, PAGE_ITEMS)
             self._rcu += self._budget.settle(estimate, page.rcu)
@@ -171,7 +192,11 @@ class _Look:
             items += len(page.items)
             hash_keys.update(str(item[self._hash_name]) for item in page.items)
             cursor, whole = page.cursor, page.cursor is None
-            self.stretches[segment] = Stretch(items, max(hash_keys.values(), default=0), whole)
+            self.stretches[segment] = Stretch(
+                items, max(hash_keys.values(), default=0), len(hash_keys), whole
+            )
+        if not whole:
+            self._left[segment] = cursor, hash_keys
 
     def _add(self, items: Iterable[Item]) -> None:
         question = self._question
@@ -193,7 +218,7 @@ class _Look:
         question = self._question
         table, selection, index = question.table, question.selection, question.index
         complete = all(stretch.whole for stretch in self.stretches.values())
-        read, hottest = self._count()
+        counted = self._count()
         # What was read to its end needs no description, which may be hours old; a filter chooses sizes of its own.
         described = selection.kind == "scan" and selection.filter is None and not self._all_read
         mean = (
@@ -207,8 +232,8 @@ class _Look:
                 round(mean), 0, dict.fromkeys((entry.name for entry in question.touched), round(mean))
             )
         living = 1.0 - self._expired / self._items if self._items else 1.0
-        items = round(read * living * (selection.sample or 100.0) / 100.0)
-        rcu = self._read_rcu(read, mean)
+        items = round(counted.items * living * (selection.sample or 100.0) / 100.0)
+        rcu = self._read_rcu(counted.items, mean)
         if index is not None and not index.projects(question.marker.attribute, table.keys):
             rcu += items * math.ceil(max(mean, 1.0) / RCU_BYTES)  # a consistent look-up of each marker
         return Load(
@@ -216,7 +241,7 @@ class _Look:
             item_bytes=mean,
             item_wcu=_by_resource(self._sizes.item_units(mean), question.touched),
             rcu=rcu,
-            hottest_share=hottest if index is None else 0.0,
+            hottest_share=counted.hottest_share if index is None else 0.0,
             quantiles=self._sizes.quantiles(*SHARES),
             sampled=self._items,
             at_least=selection.kind == "query" and not complete,
@@ -228,18 +253,20 @@ class _Look:
             stretch.whole for stretch in self.stretches.values()
         )
 
-    def _count(self) -> tuple[int, float]:
+    def _count(self) -> Count:
         """Items to read, and the share of them that may be under one hash key."""
         question, stretches = self._question, list(self.stretches.values())
         if question.selection.kind == "query":
-            found = [stretch.items for stretch in stretches]
+            found = [stretch.items for stretch in stretches] or [0]
             items = round(sum(found) * self._total / len(found))
-            return items, max(found) / items if items else 0.0
+            return Count(items, max(found) / items if items else 0.0)
+        # What time cut short is neither whole nor crowded.
+        read = [stretch for stretch in stretches if stretch.whole or stretch.items >= self._crowded]
         described = None
         if question.index is None and question.selection.filter is None:
             described = question.table.item_count
-        counted = count(stretches, self._total, described)
-        return counted.items, counted.hottest_share
+        sorted_keys = question.index is not None or question.table.keys.range_name is not None
+        return count(read or stretches, self._total, described, sorted_keys=sorted_keys)
 
     def _read_rcu(self, read: int, mean: float) -> float:
         """Units for reading all of it. A filter thins what comes, not what is read."""

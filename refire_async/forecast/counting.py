@@ -1,4 +1,9 @@
-"""From what some stretches of a table held to how many items all of it holds, and under how few hash keys. Pure."""
+"""From what some stretches of a table held to how many items all of it holds, and under how few hash keys. Pure.
+
+Stretches are equal parts of the hash range, drawn at random. A hash key with a large part of all items lies in one of
+them, which is most probably not drawn, and is too long to be read to its end if it is. So it is found by what is
+missing: the other stretches tell how many items lie elsewhere, the description how many there are.
+"""
 
 import math
 from collections.abc import Sequence
@@ -7,47 +12,91 @@ from dataclasses import dataclass
 SURE = 3.0
 """Standard errors beyond which a difference is no chance."""
 
+HIDDEN = 0.1
+"""A hash key with this share of the items must not go unnoticed if looking at more can help it."""
+
+ENOUGH_KEYS = 12
+"""Hash keys that must have been seen whole before anything is said about those that were not."""
+
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """One part of the hash range that was read: its items, and the most of them under one hash key.
+    """One part of the hash range that was read: its items, the most of them under one hash key, its hash keys.
 
-    `whole` is false where reading ended before the stretch did, so that it holds more.
+    `whole` is false where reading ended before the stretch did, because it holds far more than it should.
     """
 
     items: int
     most: int
+    keys: int = 1
     whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """Items of a table. `hottest_share` is the largest part of them that lies, or may lie, under one hash key."""
+    """Items of a table. `hottest_share` is the largest part of them that lies, or may lie, under one hash key.
+
+    `doubtful`: there is a hot key, or there may be one, so that it is worth to look at more.
+    """
 
     items: int
     hottest_share: float
+    doubtful: bool = False
 
 
-def count(stretches: Sequence[Stretch], total: int, described: int | None) -> Count:
+def count(stretches: Sequence[Stretch], total: int, described: int | None, *, sorted_keys: bool) -> Count:
     """Count a table of which `stretches` of `total` equal parts of the hash range were read.
 
     `described` is what DescribeTable says, up to 6 hours old (None: it says nothing about this selection). It is
     believed unless the sample shows that there must be more. Where the sample shows less, the rest is real too: it
-    lies under hash keys that the stretches do not hold, and for the bound of the hottest partition under one of them.
+    lies under hash keys that the stretches do not hold. Without `sorted_keys`, a sort key, a hash key has one item, so
+    that nothing can hide and the sample is believed either way.
     """
     found = sum(stretch.items for stretch in stretches)
     most = max((stretch.most for stretch in stretches), default=0)
-    if len(stretches) >= total and all(stretch.whole for stretch in stretches):
+    whole = [stretch for stretch in stretches if stretch.whole]
+    if len(whole) >= total:
         return Count(found, most / found if found else 0.0)
-    mean = found / len(stretches) if stretches else 0.0
-    spread = sum((stretch.items - mean) ** 2 for stretch in stretches)
-    # Of few or like stretches the scatter says little: items that fall at random scatter by the root of their number.
-    variance = max(spread / max(1, len(stretches) - 1), mean)
-    estimate = mean * total
-    error = math.sqrt(variance / max(1, len(stretches))) * total
+    estimate, error = _estimate(stretches, total)
     if described is None or estimate > described + SURE * error:
         items = round(estimate)
         return Count(items, most / items if items else 0.0)
-    missing = described - estimate
-    unmet = missing / described if described and missing > SURE * error else 0.0
-    return Count(described, max(most / described if described else 0.0, unmet))
+    rest, error = _estimate(whole, total)
+    missing = described - rest
+    if not sorted_keys:
+        items = round(rest) if whole and missing > SURE * error else described
+        return Count(items, most / items if items else 0.0)
+    crowded, unmet = len(stretches) - len(whole), 0.0
+    enough = sum(stretch.keys for stretch in whole) >= ENOUGH_KEYS
+    if described and enough and missing > SURE * error:
+        unmet = missing / described / _harmonic(_crowds(crowded, len(stretches), total))
+    doubtful = not enough or crowded > 0 or max(missing, 0.0) + error > HIDDEN * described
+    return Count(described, max(most / described if described else 0.0, unmet), doubtful)
+
+
+def _estimate(read: Sequence[Stretch], total: int) -> tuple[float, float]:
+    """Items of all stretches if they were like these, and the standard error of that."""
+    number = len(read)
+    if not number:
+        return 0.0, 0.0
+    mean = sum(stretch.items for stretch in read) / number
+    spread = sum((stretch.items - mean) ** 2 for stretch in read)
+    # Of few or like stretches the scatter says little: items that fall at random scatter by the root of their number.
+    variance = max(spread / max(1, number - 1), mean)
+    # What was read is known: only of the others there is doubt.
+    return mean * total, total * math.sqrt(variance * max(0.0, 1.0 / number - 1.0 / total))
+
+
+def _crowds(met: int, number: int, total: int) -> float:
+    """How many crowded stretches there are at least, if `met` are among `number` of `total`."""
+    at_random = met - 2.0 * math.sqrt(met)
+    return max(1.0, met, at_random * total / number if met < number < total else 0.0)
+
+
+def _harmonic(number: float) -> float:
+    """What is missing, as a multiple of the largest of `number` hash keys that it lies under.
+
+    Their sizes are taken to fall as in Zipf's law, as those of what people do often do: the second is half of the
+    first, the third a third. Where they are more alike, the largest is smaller than that.
+    """
+    return 1.0 if number < 2 else math.log(number) + 0.5772 + 0.5 / number
