@@ -26,9 +26,10 @@ from refire_async.model.run import RunSpec
 from refire_async.verify.changes import reader
 from refire_async.verify.claims import Claims
 from refire_async.verify.following import RETENTION_S, Follower, lost_before
-from refire_async.verify.judge import CLOCKS_S, judge
+from refire_async.verify.judge import CLOCKS_S
 from refire_async.verify.moments import seconds_of
 from refire_async.verify.spill import Spill
+from refire_async.verify.verdicts import Verdicts
 from refire_async.wire.streams import StreamReader
 
 T = TypeVar("T")
@@ -145,26 +146,19 @@ class Proving:
 
     async def _judge_patiently(self, expected: int, ended: float | None) -> tuple[Tally, bytearray]:
         until = (time.time() if ended is None else ended) + self._patience_s
-        while True:
-            gone = bytearray((expected + 7) // 8)
-            tally = await self._apart(self._judge, gone, ended)
-            if not tally.missing or time.time() >= until:
-                return tally, gone
+        verdicts, partitions = Verdicts(self._spill, ended), self._spill.partitions
+
+        def at_work(partition: int) -> None:
+            self.progress = Progress("comparing", partition, partitions)
+
+        await self._apart(verdicts.judge, at_work)
+        while verdicts.tally.missing and time.time() < until:
             self.progress.doing = "waiting for late records"
             await anyio.sleep(_AGAIN_S)
-
-    def _judge(self, gone: bytearray, ended: float | None) -> Tally:
-        """Judge partition by partition; sets a bit of `gone` for each claim that nothing bears out."""
-
-        def missing(number: int) -> None:
-            gone[number >> 3] |= 1 << (number & 7)
-
-        tally, spill = Tally(), self._spill
-        for partition in range(spill.partitions):
-            self.progress = Progress("comparing", partition, spill.partitions)
-            claims, changes = spill.claims(partition), spill.changes(partition)
-            tally.add(judge(claims, changes, ended=ended, missing=missing))
-        return tally
+            await self._apart(verdicts.judge_missing)
+            if not verdicts.tally.missing or time.time() >= until:
+                await self._apart(verdicts.judge)  # what has come for other items in the meantime
+        return verdicts.tally, await self._apart(verdicts.gone, expected)
 
     def _write_missing(
         self, history: History, upto: int, gone: bytearray, lost: float, tally: Tally

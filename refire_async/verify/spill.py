@@ -62,6 +62,10 @@ class Spill:
         """The changes of one partition."""
         return self._changes.rows(partition)  # type: ignore[return-value] # as they were added
 
+    def changes_in(self, partition: int) -> int:
+        """How many changes one partition has."""
+        return self._changes.count(partition)
+
     def write(self, data: bytearray) -> tuple[int, int]:
         """Append; gives where it is. Raises StoppedError."""
         place = (self._end, len(data))
@@ -119,6 +123,10 @@ class _Rows:
             if len(chunk) >= full:
                 self._places[partition].append(self._spill.write(chunk))
                 chunk.clear()
+
+    def count(self, partition: int) -> int:
+        written = sum(size for _, size in self._places[partition])
+        return (written + len(self._waiting[partition])) // self._shape.size
 
     def rows(self, partition: int) -> Iterator[tuple[bytes | int, ...]]:
         for place in self._places[partition]:
