@@ -1,5 +1,7 @@
 """The table, its stream, its indexes and its items. Pure."""
 
+from collections.abc import Mapping
+
 from refire_async.model.capacity import TABLE
 from refire_async.model.finding import Finding
 from refire_async.model.table import Table
@@ -79,13 +81,7 @@ def judge_capacity(facts: Facts) -> list[Finding]:
                 f"{limits[TABLE]:,.0f} that is more than the {own:,.0f} of table {table.name}"
             )
         )
-    if (maximum := table.throughput.maximum_write) is not None and table.billing == "PAY_PER_REQUEST":
-        found.append(
-            registry.ON_DEMAND_MAXIMUM.found(
-                f"table {table.name} has an on-demand maximum of {maximum:,.0f} write units/s; the run takes up to "
-                f"{min(limits[TABLE], maximum):,.0f} of it"
-            )
-        )
+    found += _maxima(table, limits)
     found += _indexes(table, asked.marker_attribute, own)
     found.extend(
         registry.AUTOSCALING.found(
@@ -94,6 +90,22 @@ def judge_capacity(facts: Facts) -> list[Finding]:
         for scaling in facts.scaling
     )
     return found
+
+
+def _maxima(table: Table, limits: Mapping[str, float]) -> list[Finding]:
+    """On-demand maxima of what the run writes to: the table, and the indexes that carry the marker."""
+    if table.billing != "PAY_PER_REQUEST":
+        return []
+    described = {TABLE: (f"table {table.name}", table.throughput)}
+    described |= {index.name: (f"index {index.name}", index.throughput) for index in table.indexes}
+    return [
+        registry.ON_DEMAND_MAXIMUM.found(
+            f"{what} has an on-demand maximum of {maximum:,.0f} write units/s; the run takes up to "
+            f"{min(limit, maximum):,.0f} of it"
+        )
+        for what, throughput, limit in ((*described[name], limit) for name, limit in limits.items())
+        if (maximum := throughput.maximum_write) is not None
+    ]
 
 
 def _indexes(table: Table, marker: str, own: float) -> list[Finding]:

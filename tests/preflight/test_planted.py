@@ -5,20 +5,18 @@ The table is a sandbox in this process, its consumers are in moto, asked over re
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
-from refire_async.model.finding import Finding
 from refire_async.preflight.registry import KINDS
 from refire_async.settings import Budget, Choice
+from tests.preflight.planted import BIG, Planted, found_in, index, indexed, provisioned
+from tests.preflight.problems import CASES
 from tests.preflight.world import Consumers, World, consumers_of
 from tests.support.moto import SERVICES, moto_server
 
 LEVELS = {kind.id: kind.level for kind in KINDS}
-ONLY_INSERT = json.dumps({"eventName": ["INSERT"]})
-BIG = {"ItemCount": 10_000_000, "TableSizeBytes": 10_000_000_000}
 
 
 @pytest.fixture(scope="module")
@@ -31,389 +29,6 @@ def consumers() -> Iterator[Consumers]:
             aws.setenv(f"AWS_ENDPOINT_URL_{service}", moto.url)
         with consumers_of(moto) as made:
             yield made
-
-
-def provisioned(write: int, **more: Any) -> dict[str, Any]:
-    units = {"ReadCapacityUnits": 1_000, "WriteCapacityUnits": write}
-    return {"BillingMode": "PROVISIONED", "ProvisionedThroughput": units, **more}
-
-
-def index(
-    name: str = "by-day", *, key: str = "day", write: int | None = None, keys_only: bool = False
-) -> Any:
-    made: dict[str, Any] = {
-        "IndexName": name,
-        "KeySchema": [{"AttributeName": key, "KeyType": "HASH"}],
-        "Projection": {"ProjectionType": "KEYS_ONLY" if keys_only else "ALL"},
-    }
-    if write is not None:
-        made["ProvisionedThroughput"] = {"ReadCapacityUnits": 10, "WriteCapacityUnits": write}
-    return made
-
-
-def indexed(by: Any, kind: str = "S") -> dict[str, Any]:
-    key = by["KeySchema"][0]["AttributeName"]
-    types = {"pk": "S", key: kind}
-    return {
-        "GlobalSecondaryIndexes": [by],
-        "AttributeDefinitions": [{"AttributeName": n, "AttributeType": t} for n, t in types.items()],
-    }
-
-
-@dataclass(frozen=True)
-class Planted:
-    """What is planted in a healthy table, and every stop and warning that a check must find then, or `note`."""
-
-    name: str
-    plant: Callable[[World], Any]
-    found: tuple[str, ...] = ()
-    note: str | None = None
-    spec: dict[str, Any] = field(default_factory=dict)
-    asks: bool = False
-    listened: bool = True
-    """Whether a healthy function is mapped to the stream, if other services are asked."""
-
-
-def case(name: str, *found: str, **more: Any) -> Callable[[Callable[[World], Any]], None]:
-    """A table without known consumers: other services are not asked."""
-
-    def add(plant: Callable[[World], Any]) -> None:
-        CASES.append(Planted(name, plant, found, **more))
-
-    return add
-
-
-def heard(name: str, *found: str, **more: Any) -> Callable[[Callable[[World], Any]], None]:
-    """A table whose consumers are in moto."""
-    return case(name, *found, **{"asks": True, **more})
-
-
-CASES: list[Planted] = []
-
-
-# The table and its stream
-
-
-@case("being-created", "table-status")
-def _(world: World) -> None:
-    world.describe_as(TableStatus="CREATING")
-
-
-@case("its-key-is-gone", "table-status")
-def _(world: World) -> None:
-    world.describe_as(TableStatus="INACCESSIBLE_ENCRYPTION_CREDENTIALS")
-
-
-@case("no-stream", "stream-disabled", spec={"StreamSpecification": {"StreamEnabled": False}}, listened=False)
-def _(world: World) -> None:
-    pass
-
-
-@case("a-stream-that-was", "stream-disabled")
-def _(world: World) -> None:
-    world.db("UpdateTable", TableName=world.name, StreamSpecification={"StreamEnabled": False})
-
-
-@case("another-stream", "stream-other")
-def _(world: World) -> None:
-    world.settings["stream_arn"] = world.stream_arn[:-3] + "999"
-
-
-@case("global-table", "global-table")
-def _(world: World) -> None:
-    world.describe_as(Replicas=[{"RegionName": "us-east-1"}])
-
-
-@case("keys-only", note="view-type", spec={"view_type": "KEYS_ONLY"})
-def _(world: World) -> None:
-    pass
-
-
-@case("no-backups", note="pitr-off")
-def _(world: World) -> None:
-    del world.db.answers["DescribeContinuousBackups"]
-
-
-# Capacity
-
-
-@case("more-than-provisioned", "over-capacity", spec=provisioned(100))
-def _(world: World) -> None:
-    world.settings["budget"] = Budget(max_wcu=101)
-
-
-@case("more-than-the-maximum", "over-capacity", spec={"OnDemandThroughput": {"MaxWriteRequestUnits": 50}})
-def _(world: World) -> None:
-    world.settings["budget"] = Budget(max_wcu=60)
-
-
-@case("a-maximum", note="on-demand-maximum", spec={"OnDemandThroughput": {"MaxWriteRequestUnits": 50}})
-def _(world: World) -> None:
-    pass
-
-
-@heard("busy-already", "live-writes", spec=provisioned(100))
-def _(world: World) -> None:
-    world.measured("AWS/DynamoDB", "ConsumedWriteCapacityUnits", "TableName", world.name, 60 * 30)
-
-
-@case("a-small-index", "index-scarce", spec={**provisioned(100), **indexed(index(write=10))})
-def _(world: World) -> None:
-    pass
-
-
-@case("an-index-being-built", "index-status", spec=indexed(index(keys_only=True)))
-def _(world: World) -> None:
-    described = world.db("DescribeTable", TableName=world.name)["Table"]["GlobalSecondaryIndexes"]
-    world.describe_as(GlobalSecondaryIndexes=[{**described[0], "IndexStatus": "CREATING"}])
-
-
-@case("an-index-that-carries-it", note="index-cost", spec=indexed(index()))
-def _(world: World) -> None:
-    pass
-
-
-@heard("scaled", note="autoscaling", spec=provisioned(100))
-def _(world: World) -> None:
-    world.scale(100, 1_000)
-
-
-# Consumers
-
-
-@heard("nobody", "no-consumer", listened=False)
-def _(world: World) -> None:
-    pass
-
-
-@heard("all-disabled", "no-listener", "mapping-disabled", listened=False)
-def _(world: World) -> None:
-    world.consumer(Enabled=False)
-
-
-@heard("inserts-only", "no-listener", "filter-no-modify", listened=False)
-def _(world: World) -> None:
-    world.consumer(ONLY_INSERT)
-
-
-@heard("one-disabled", "mapping-disabled")
-def _(world: World) -> None:
-    world.consumer(Enabled=False)
-
-
-@heard("one-for-inserts", "filter-no-modify")
-def _(world: World) -> None:
-    world.consumer(ONLY_INSERT, json.dumps({"eventName": [{"anything-but": ["MODIFY"]}]}))
-
-
-@heard("one-for-deletions-by-ttl", "filter-no-match")
-def _(world: World) -> None:
-    world.consumer(json.dumps({"userIdentity": {"principalId": ["dynamodb.amazonaws.com"]}}))
-
-
-@heard("an-image-that-is-not-there", "filter-no-match", spec={"view_type": "NEW_IMAGE"})
-def _(world: World) -> None:
-    world.consumer(json.dumps({"dynamodb": {"OldImage": {"status": {"S": [{"prefix": "O"}]}}}}))
-
-
-@heard("a-transition", "filter-no-match")
-def _(world: World) -> None:
-    images = {"NewImage": {"status": {"S": ["SHIPPED"]}}, "OldImage": {"status": {"S": ["OPEN"]}}}
-    world.consumer(json.dumps({"eventName": ["MODIFY"], "dynamodb": images}))
-
-
-@heard("a-range-of-numbers", "filter-no-match")
-def _(world: World) -> None:
-    world.consumer(json.dumps({"dynamodb": {"NewImage": {"revision": {"N": [{"numeric": [">", 0]}]}}}}))
-
-
-@heard("items-that-were-never-touched", "filter-no-match")
-def _(world: World) -> None:
-    world.consumer(json.dumps({"dynamodb": {"NewImage": {"revision": {"N": [{"exists": False}]}}}}))
-
-
-@heard("another-key", "filter-no-match")
-def _(world: World) -> None:
-    world.settings["choice"] = Choice(key_values=("o-1",))
-    world.consumer(json.dumps({"dynamodb": {"Keys": {"pk": {"S": ["o-2"]}}}}))
-
-
-@heard("the-old-image", "filter-old-image")
-def _(world: World) -> None:
-    world.consumer(json.dumps({"dynamodb": {"OldImage": {"status": {"S": ["OPEN"]}}}}))
-
-
-@heard("some-items", note="filter-some")
-def _(world: World) -> None:
-    world.consumer(json.dumps({"dynamodb": {"NewImage": {"status": {"S": [{"suffix": "N"}]}}}}))
-
-
-@heard("inserts-too", note="filter-insert")
-def _(world: World) -> None:
-    world.consumer(json.dumps({"eventName": ["INSERT", "MODIFY"]}))
-
-
-@heard("records-that-expire", "records-expire", listened=False)
-def _(world: World) -> None:
-    world.describe_as(**BIG)
-    world.consumer(MaximumRecordAgeInSeconds=60, BatchSize=1_000)
-
-
-@heard("one-by-one", "consumer-slow")
-def _(world: World) -> None:
-    world.describe_as(**BIG)
-    world.consumer(BatchSize=1)
-
-
-@heard("how-many-at-once", note="consumer-load")
-def _(world: World) -> None:
-    pass
-
-
-@heard("a-failing-batch-waits", note="consumer-blocks")
-def _(world: World) -> None:
-    world.consumer(MaximumRetryAttempts=-1)
-
-
-@heard("behind", "consumer-behind")
-def _(world: World) -> None:
-    world.measured("AWS/Lambda", "IteratorAge", "FunctionName", world.consumer(), 61_000)
-
-
-@heard("failing", "consumer-failing")
-def _(world: World) -> None:
-    world.measured("AWS/Lambda", "Errors", "FunctionName", world.consumer(), 3)
-
-
-@heard("throttled", "consumer-failing")
-def _(world: World) -> None:
-    world.measured("AWS/Lambda", "Throttles", "FunctionName", world.consumer(), 3)
-
-
-@heard("one-kinesis-shard", "kinesis-slow")
-def _(world: World) -> None:
-    world.kinesis(1)
-
-
-@heard("kinesis", note="kinesis-destination")
-def _(world: World) -> None:
-    world.kinesis(8)
-
-
-@case("what-events-do", note="consumer-effects")
-def _(world: World) -> None:
-    pass
-
-
-# The marker
-
-
-@case("a-key", "marker-key")
-def _(world: World) -> None:
-    world.settings["marker_attribute"] = "pk"
-
-
-@case("a-key-of-an-index", "marker-index-key", spec=indexed(index(key="revision"), "N"))
-def _(world: World) -> None:
-    pass
-
-
-@case("what-items-expire-by", "marker-ttl")
-def _(world: World) -> None:
-    expiry = {"Enabled": True, "AttributeName": "revision"}
-    world.db("UpdateTimeToLive", TableName=world.name, TimeToLiveSpecification=expiry)
-
-
-@case("a-text", "marker-type")
-def _(world: World) -> None:
-    world.fill(revision=lambda n: {"S": "v1"} if n % 3 else {"N": "1"})
-
-
-@case("a-number-without-room", "marker-type")
-def _(world: World) -> None:
-    world.fill(revision=lambda n: {"N": f"0.{'1' * 38}"} if n == 7 else None)
-
-
-@case("a-lock-by-its-values", "marker-lock")
-def _(world: World) -> None:
-    world.fill(revision=lambda n: {"N": str(1 + n * n % 40)})
-
-
-@case("a-lock-by-its-name", "marker-lock")
-def _(world: World) -> None:
-    world.settings["marker_attribute"] = "lock_version"
-    world.fill(lock_version={"N": "1"})
-
-
-@case("an-amount", "marker-lock")
-def _(world: World) -> None:
-    world.settings["marker_attribute"] = "amount"
-    world.fill(amount=lambda n: {"N": f"{n}.5"})
-
-
-@case("a-status", "marker-overwrites")
-def _(world: World) -> None:
-    world.settings |= {"marker": "stamp", "marker_attribute": "status"}
-    world.fill(status={"S": "OPEN"})
-
-
-# Items and permissions
-
-
-@case("a-large-item", "item-near-limit")
-def _(world: World) -> None:
-    world.fill(1, payload={"S": "x" * 402_000})
-
-
-@case("expired-items", note="ttl-expired")
-def _(world: World) -> None:
-    expiry = {"Enabled": True, "AttributeName": "expires"}
-    world.db("UpdateTimeToLive", TableName=world.name, TimeToLiveSpecification=expiry)
-    world.fill(expires=lambda n: {"N": "1"} if n % 2 else {"N": "99999999999"})
-
-
-@case("scan-not-allowed", "permission-missing")
-def _(world: World) -> None:
-    world.deny("Scan")
-
-
-@case("look-ups-not-allowed", "permission-missing")
-def _(world: World) -> None:
-    world.deny("BatchGetItem")
-
-
-@case("writes-not-allowed", "permission-missing")
-def _(world: World) -> None:
-    world.deny("BatchExecuteStatement")
-
-
-@case("time-to-live-not-allowed", "permission-missing")
-def _(world: World) -> None:
-    world.deny("DescribeTimeToLive")
-
-
-@case("query-of-an-index-not-allowed", "permission-missing", spec=indexed(index(keys_only=True)))
-def _(world: World) -> None:
-    world.settings["choice"] = Choice(index="by-day", key_values=("d1",))
-    world.deny("Query")
-
-
-@case("backups-not-told", note="not-asked")
-def _(world: World) -> None:
-    world.deny("DescribeContinuousBackups")
-
-
-async def found_in(planted: Planted, consumers: Consumers) -> list[Finding]:
-    world = World(consumers if planted.asks else None, **planted.spec)
-    world.fill()
-    if planted.asks and planted.listened:
-        world.consumer(MaximumRetryAttempts=5)
-    planted.plant(world)
-    before = world.db.items(world.name)
-    found = await world.check()
-    assert world.db.items(world.name) == before
-    assert "PutItem" not in world.db.calls
-    return found
 
 
 @pytest.mark.parametrize("planted", CASES, ids=lambda planted: planted.name)
@@ -496,6 +111,33 @@ async def test_nothing_stands_against_a_healthy_table(planted: Planted, consumer
     """Neither a stop nor a warning: those would be ignored one day."""
     found = await found_in(planted, consumers)
     assert [finding for finding in found if finding.level != "info"] == []
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (
+            index(most=50),
+            ["index by-day has an on-demand maximum of 50 write units/s; the run takes up to 50 of it"],
+        ),
+        (
+            index(most=90_000),
+            ["index by-day has an on-demand maximum of 90,000 write units/s; the run takes up to 100 of it"],
+        ),
+        (index(most=50, keys_only=True), []),
+    ],
+    ids=["below-the-budget", "above-the-budget", "of-an-index-without-the-marker"],
+)
+async def test_a_maximum_of_an_index_bounds_a_run_that_writes_to_it(
+    made: dict[str, object], said: list[str], consumers: Consumers
+) -> None:
+    """It is told with its name and what the run takes of it; an index that a touch does not change is none of this."""
+
+    def plant(world: World) -> None:
+        world.settings["budget"] = Budget(max_wcu=100.0)
+
+    found = await found_in(Planted("maximum", plant, spec=indexed(made)), consumers)
+    assert [finding.message for finding in found if finding.id == "on-demand-maximum"] == said
 
 
 def test_there_are_healthy_tables_enough() -> None:
