@@ -329,7 +329,7 @@ async def _sit(session: Session, sitting: _Sitting, store: Store, *, emit: Emit,
             settled_before=saved.counts,
             budget=await _budget_line(session, sitting, steering),
             billing=sitting.table.billing,
-            indexes=tuple(name for name in limits.write if name != TABLE),
+            indexes={name: units for name, units in limits.write.items() if name != TABLE},
         )
     )
     steering.listen(Announcer(steering.target, emit).told)

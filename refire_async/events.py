@@ -5,7 +5,7 @@ named tuples, which take a third of the time to make.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
 
 from refire_async.model.canary import Canary
@@ -20,7 +20,8 @@ from refire_async.model.table import BillingMode
 class RunStarted:
     """The first write is about to be allowed. `expected_items` may be hours old, or None if unknown.
 
-    `budget` says in one line how much may be consumed, and why. `indexes` are the global ones that a touch writes to.
+    `budget` says in one line how much may be consumed, and why. `indexes` are those of the global indexes
+    that a touch writes to, in write units per second by name.
     """
 
     spec: RunSpec
@@ -33,7 +34,7 @@ class RunStarted:
     settled_before: Counts
     budget: str = ""
     billing: BillingMode | None = None
-    indexes: tuple[str, ...] = ()
+    indexes: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,11 +156,15 @@ class RateChanged:
 
 @dataclass(frozen=True, slots=True)
 class BudgetChanged:
-    """The run may consume more or less than before: units per second at most, and what bounds them."""
+    """The run may consume more or less than before: units per second at most, and what bounds them.
+
+    `wcu` is that of the table, `indexes` those of the global indexes that a touch writes to.
+    """
 
     wcu: float
     rcu: float
     why: str
+    indexes: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

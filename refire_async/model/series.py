@@ -14,7 +14,8 @@ class Point:
     `wcu` by resource (`""` is the table), `throttled` by reason and resource (with a blank between them), `retries`
     by reason, `failed` by error code, `writes` and `reads` (requests) by latency bucket, `bands` (items) by band of
     segments, `ages` by consumer: the highest age (s) of what it was given. `budget` and `allowed` are unit-seconds of
-    WCU: divided by `seconds`, what might be consumed and what throttling and pauses left of it.
+    the table's WCU: divided by `seconds`, what might be consumed and what throttling and pauses left of it.
+    `index_budgets` are unit-seconds too, by index; recordings of earlier versions have none.
     """
 
     at: float
@@ -31,6 +32,7 @@ class Point:
     reads: Numbers = field(default_factory=dict)
     bands: Numbers = field(default_factory=dict)
     ages: Numbers = field(default_factory=dict)
+    index_budgets: Numbers = field(default_factory=dict)
 
     def add(self, other: "Point") -> None:
         """Take a later point into this one."""

@@ -44,6 +44,11 @@ class Target:
         return self.ceilings.write[TABLE] * self.share
 
     @property
+    def indexes(self) -> dict[str, float]:
+        """Write units per second of each global index that carries the marker."""
+        return {name: units * self.share for name, units in self.ceilings.write.items() if name != TABLE}
+
+    @property
     def rcu(self) -> float:
         """Read units per second."""
         return self.ceilings.read * self.share

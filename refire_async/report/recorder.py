@@ -162,6 +162,7 @@ class Recorder(Subscriber):
                 seconds=seconds,
                 budget=self._tally.budget_wcu * seconds,
                 allowed=self._tally.allowed_wcu * seconds,
+                index_budgets={name: wcu * seconds for name, wcu in self._tally.index_budgets.items()},
                 items=round(now["items"][""] - before["items"][""]),
                 rcu=now["rcu"][""] - before["rcu"][""],
                 ages={
@@ -177,7 +178,9 @@ class Recorder(Subscriber):
         points, self._points = self._points, []
         notes, self._notes = self._notes, []
         try:
-            await to_thread.run_sync(self._write, self._checkpoint, points, notes)
+            # Cancelled before it has begun, it would take with it what is to be written.
+            with anyio.CancelScope(shield=True):
+                await to_thread.run_sync(self._write, self._checkpoint, points, notes)
         except Exception as error:  # noqa: BLE001 - see the module's docstring
             self._over = True
             # A run that was refused at its first write has no checkpoint any more, which is no loss.

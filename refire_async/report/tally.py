@@ -6,7 +6,7 @@ object that is replaced or added to, so a reader sees it before or after a chang
 """
 
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from refire_async.events import (
     BatchWritten,
@@ -71,11 +71,11 @@ class Tally(Subscriber):
         self.lanes: dict[int, tuple[int, int]] = {}
         self.budget_wcu = 0.0
         self.budget_rcu = 0.0
+        self.index_budgets: Mapping[str, float] = {}
         self.held_to = 1.0
         self.paused = False
         self.consumers: dict[str, ConsumerSeen] = {}
         self._band_of: Callable[[int], int] = lambda _segment: 0
-        self._indexes: tuple[str, ...] = ()
         self.handlers = {
             RunStarted: self._run_started,
             PageRead: self._page_read,
@@ -105,7 +105,7 @@ class Tally(Subscriber):
         total = event.spec.total_segments
         self.segments = (0, total)
         self._band_of = lambda segment: segment if total <= BANDS else segment * BANDS // total
-        self._indexes = event.indexes
+        self.index_budgets = event.indexes
 
     def _page_read(self, event: PageRead) -> None:
         self.rcu += event.rcu
@@ -115,8 +115,8 @@ class Tally(Subscriber):
         self.written += event.items
         self.bands[self._band_of(event.segment)] += event.items
         self.writes.add(event.latency_s)
-        if self._indexes and event.consumed is not None:
-            for name, units in event.consumed.by_resource(self._indexes).items():
+        if self.index_budgets and event.consumed is not None:
+            for name, units in event.consumed.by_resource(self.index_budgets).items():
                 self.wcu[name] = self.wcu.get(name, 0.0) + units
         else:
             self.wcu[TABLE] += event.wcu
@@ -145,6 +145,7 @@ class Tally(Subscriber):
 
     def _budget_changed(self, event: BudgetChanged) -> None:
         self.budget_wcu, self.budget_rcu = event.wcu, event.rcu
+        self.index_budgets = event.indexes
 
     def _paused_now(self, _event: Paused) -> None:
         self.paused = True

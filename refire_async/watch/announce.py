@@ -27,7 +27,7 @@ class Announcer:
         before, self._told = self._told, target
         # Items per second are no part of it: for a consumer's sake they change every other second.
         if (target.ceilings, target.share, target.why) != (before.ceilings, before.share, before.why):
-            self._emit(BudgetChanged(target.wcu, target.rcu, target.why))
+            self._emit(BudgetChanged(target.wcu, target.rcu, target.why, target.indexes))
 
     def _pause(self, target: Target) -> None:
         self._paused, self._pause_why = True, target.why

@@ -27,6 +27,7 @@ def finished_run(
     spec: RunSpec = SPEC,
     *,
     budget: float = 800.0,
+    index_budget: float | None = 400.0,
     proof: Tally | None = None,
     finding: str = "the table's stream has no consumer",
     code: str = "ValidationException",
@@ -48,13 +49,13 @@ def finished_run(
         store.save_status("complete")
     store.close()
     with Recording(path) as recording:
-        recording.save(_points(budget), _notes(finding))
+        recording.save(_points(budget, index_budget), _notes(finding))
     if proof is not None:
         record_proof(path, Proof(spec.run_id, proof, 60_000, 4, "NEW_AND_OLD_IMAGES", 3.0))
     return path
 
 
-def _points(budget: float) -> list[Point]:
+def _points(budget: float, index_budget: float | None) -> list[Point]:
     points = []
     for second in range(SECONDS):
         # The second sitting began an hour later.
@@ -68,6 +69,7 @@ def _points(budget: float) -> list[Point]:
                 items=500,
                 rcu=6.0,
                 budget=budget,
+                index_budgets={} if index_budget is None else {"_by-$day$": index_budget},
                 allowed=budget / 2 if hot else budget,
                 wcu={"": wcu, "_by-$day$": wcu / 2},
                 throttled=dict(hot),

@@ -119,6 +119,34 @@ def test_a_promise_that_was_not_kept_or_not_shown(
     assert said in row(finished_run(tmp_path / "a.refire", proof=tally, budget=budget), promise)
 
 
+@pytest.mark.parametrize(
+    ("index_budget", "state", "said"),
+    [
+        (400.0, "kept", "0 of 24 windows of 5 s above that of index _by-$day$ and its burst"),
+        (300.0, "broken", "above that of index _by-$day$ and its burst, the highest took 133% of it"),
+        (None, "not shown", "the budget of index _by-$day$ was not recorded"),
+    ],
+)
+def test_an_index_has_a_budget_of_its_own(
+    tmp_path: Path, index_budget: float | None, state: str, said: str
+) -> None:
+    """The table kept to its budget; the promise is for each index that was written to as well."""
+    path = finished_run(tmp_path / "a.refire", proof=CLEAN, index_budget=index_budget)
+    found = row(path, "Budget")
+    assert state in found
+    assert said in found
+    assert "0 of 24 windows of 5 s above the table" in found
+
+
+def test_a_sitting_of_an_earlier_version_leaves_a_gap(tmp_path: Path) -> None:
+    """Units without a recorded budget are not held against that of the other sitting, and nothing is called kept."""
+    dossier = read_dossier(finished_run(tmp_path / "a.refire", proof=CLEAN))
+    for point in dossier.recorded.points[:60]:
+        point.index_budgets.clear()
+    assert dossier.budgets["_by-$day$"] == (0, 12, pytest.approx(1.0, abs=0.01), True)
+    assert promises(dossier).count("✓ kept") == 5
+
+
 def test_a_run_that_goes_on_promises_nothing_yet(tmp_path: Path) -> None:
     """Of a checkpoint that has just been made there is a report too."""
     new_store(tmp_path / "a.refire").close()

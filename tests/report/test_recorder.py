@@ -87,7 +87,7 @@ def batch(segment: int = 0, items: int = 25, consumed: Consumed | None = None) -
 async def test_what_happened_in_each_second(checkpoint: Path) -> None:
     """Items, units by resource, throttles, retries, failures, latencies and segments come out as they went in."""
     world = World()
-    start = replace(started(), checkpoint=str(checkpoint), indexes=("by-day",))
+    start = replace(started(), checkpoint=str(checkpoint), indexes={"by-day": 40.0})
     written = batch(7, consumed=Consumed(60.0, {"": 50.0, "by-day": 10.0}))
     throttled = Throttled(3, 5, "IndexWriteKeyRangeThroughputExceeded", ARN, lane_only=True)
     await world.play(
@@ -125,6 +125,17 @@ async def test_the_budget_and_what_is_left_of_it(checkpoint: Path) -> None:
     )
     found = [(point.budget, point.allowed) for point in read_recording(checkpoint).points]
     assert found == [(800.0, 800.0), (800.0, 400.0), (400.0, 200.0), (400.0, 0.0), (400.0, 400.0)]
+
+
+async def test_budgets_of_indexes_follow_their_changes(checkpoint: Path) -> None:
+    """They are there from the start on, and are others with the table's."""
+    world = World()
+    await world.play(
+        [replace(started(), checkpoint=str(checkpoint), indexes={"by-day": 300.0})],
+        [BudgetChanged(400.0, 50.0, "you", {"by-day": 150.0})],
+    )
+    points = read_recording(checkpoint).points
+    assert [point.index_budgets for point in points] == [{"by-day": 300.0}, {"by-day": 150.0}]
 
 
 async def test_notes_tell_what_happened_when(checkpoint: Path) -> None:

@@ -47,7 +47,7 @@ async def test_an_error_of_the_work_is_raised_as_it_is():
 
 
 def target(share: float, why: str = "w") -> Target:
-    return Target(Ceilings({TABLE: 100.0}, 50.0, "b"), share, None, why)
+    return Target(Ceilings({TABLE: 100.0, "by-day": 80.0}, 50.0, "b"), share, None, why)
 
 
 def test_each_change_is_announced_once_and_a_pause_by_its_beginning_and_end():
@@ -56,10 +56,10 @@ def test_each_change_is_announced_once_and_a_pause_by_its_beginning_and_end():
     for share in (1.0, 0.5, 0.0, 0.0, 0.5, 0.25):
         announcer.told(target(share))
     assert told == [
-        BudgetChanged(50.0, 25.0, "w"),
+        BudgetChanged(50.0, 25.0, "w", {"by-day": 40.0}),
         Paused("w"),
         Resumed("w"),
-        BudgetChanged(25.0, 12.5, "w"),
+        BudgetChanged(25.0, 12.5, "w", {"by-day": 20.0}),
     ]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 from refire_async.checkpoint import catalog
 from refire_async.checkpoint.ledger import Failure
@@ -13,13 +14,27 @@ from refire_async.checkpoint.looking import look
 from refire_async.checkpoint.recording import Recorded, read_recording
 from refire_async.checkpoint.store import SavedRun, peek, read_failures
 from refire_async.forecast.cost import DEFAULT_PRICES, Cost, Prices, cost
+from refire_async.model.capacity import TABLE
 from refire_async.model.run import RunStatus
-from refire_async.model.series import Note, Point
+from refire_async.model.series import Note
 
 WINDOW_S = 5.0
 MOST_OF_BUDGET = 1.1
 MOST_KEYS = 1_000
 """Failed items that are listed one by one, where keys are wanted."""
+
+
+class BudgetUse(NamedTuple):
+    """Windows in which more than 1.1 times the budget was taken, all windows, and the highest share of it in one.
+
+    Without windows the budget is not known; with `gaps` not for all that was written: earlier versions did not record
+    the budgets of indexes.
+    """
+
+    over: int
+    windows: int
+    highest: float
+    gaps: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,22 +68,33 @@ class Dossier:
         return cost(self.run.totals.wcu, self.run.totals.rcu, billing, prices=self.prices)
 
     @property
-    def over_budget(self) -> tuple[int, int, float]:
-        """Windows in which the table took more than 1.1 times the budget, all windows, and the highest share of it.
+    def budgets(self) -> dict[str, BudgetUse]:
+        """How the budgets of the table (`TABLE`) and of every index that was written to were kept.
 
         A burst of a tenth of a second's budget is part of the promise. Units count when their answer comes, which is
         some time after they were consumed: in windows of at least `WINDOW_S` that is of no weight.
         """
+        names = dict.fromkeys([TABLE, *(name for point in self.recorded.points for name in point.wcu)])
+        return {name: self._use(name) for name in names}
+
+    def _use(self, resource: str) -> BudgetUse:
         shares: list[float] = []
-        window = Point(0.0, 0.0)
+        seconds = used = budget = 0.0
+        gaps = False
         for point in self.recorded.points:
-            window.add(point)
-            if window.seconds >= WINDOW_S and window.budget > 0:
-                shares.append(window.wcu.get("", 0.0) / window.budget)
-                window = Point(0.0, 0.0)
-        if not shares and window.budget > 0:
-            shares.append(window.wcu.get("", 0.0) / window.budget)
-        return sum(share > MOST_OF_BUDGET for share in shares), len(shares), max(shares, default=0.0)
+            if resource != TABLE and resource not in point.index_budgets:
+                gaps |= resource in point.wcu
+                continue
+            seconds += point.seconds
+            used += point.wcu.get(resource, 0.0)
+            budget += point.budget if resource == TABLE else point.index_budgets[resource]
+            if seconds >= WINDOW_S and budget > 0:
+                shares.append(used / budget)
+                seconds = used = budget = 0.0
+        if not shares and budget > 0:
+            shares.append(used / budget)
+        over = sum(share > MOST_OF_BUDGET for share in shares)
+        return BudgetUse(over, len(shares), max(shares, default=0.0), gaps)
 
 
 def read_dossier(checkpoint: Path, *, with_keys: bool = False, prices: Prices = DEFAULT_PRICES) -> Dossier:

@@ -2,7 +2,8 @@
 
 from typing import Any, Literal, TypeAlias
 
-from refire_async.report.page.dossier import WINDOW_S, Dossier
+from refire_async.model.capacity import TABLE
+from refire_async.report.page.dossier import WINDOW_S, BudgetUse, Dossier
 from refire_async.report.page.markup import Html, el, join, table
 from refire_async.report.proof import moment
 from refire_async.report.text import count, percent
@@ -67,15 +68,25 @@ def _no_harm(dossier: Dossier) -> Row:
 
 
 def _budget(dossier: Dossier) -> Row:
-    over, windows, highest = dossier.over_budget
-    if not windows:
+    budgets = dossier.budgets
+    if not budgets[TABLE].windows:
         return "Budget", "not shown", "nothing was recorded"
-    share = percent(highest) if highest < 1 else f"{100 * highest:.0f}%"
-    said = (
-        f"{count(over)} of {count(windows)} windows of {WINDOW_S:g} s above the table's budget and its burst; "
-        f"the highest took {share} of it"
+    said = "; ".join(_use_of(name, use) for name, use in budgets.items())
+    if any(use.over for use in budgets.values()):
+        return "Budget", "broken", said
+    known = all(use.windows and not use.gaps for use in budgets.values())
+    return "Budget", "kept" if known else "not shown", said
+
+
+def _use_of(name: str, use: BudgetUse) -> str:
+    if not use.windows:
+        return f"the budget of index {name} was not recorded"
+    whose = "the table's budget" if name == TABLE else f"that of index {name}"
+    share = percent(use.highest) if use.highest < 1 else f"{100 * use.highest:.0f}%"
+    return (
+        f"{count(use.over)} of {count(use.windows)} windows of {WINDOW_S:g} s above {whose} and its burst, "
+        f"the highest took {share} of it" + (", without what no budget was recorded for" if use.gaps else "")
     )
-    return "Budget", "broken" if over else "kept", said
 
 
 def _resume(dossier: Dossier) -> Row:
