@@ -16,6 +16,9 @@ from benchmarks.framework.scenario import Bench, BenchmarkError, Metrics, RealTa
 from benchmarks.framework.tables import TABLE, config, table_spec
 from benchmarks.plan.report import plot, table
 
+TOLERANCE = 0.05
+"""How far a planned figure may be from the measured one."""
+
 _TIMEOUT_S = 300.0
 
 
@@ -67,7 +70,12 @@ def run(bench: Bench, parameters: Parameters) -> Metrics:
     for name in parameters.shapes:
         bench.steps.step(name)
         found.append(_measure(bench, parameters, name, choice(SHAPES, name)))
-    return {"cases": found}
+    return _judged(found)
+
+
+def _judged(cases: list[dict[str, Any]]) -> Metrics:
+    """The cases, and whether every figure of each is as near as it has to be."""
+    return {"cases": cases, "tolerance": TOLERANCE, "kept": all(case["kept"] for case in cases)}
 
 
 def _measure(bench: Bench, parameters: Parameters, name: str, shape: Shape) -> dict[str, Any]:
@@ -93,14 +101,21 @@ def _compare(bench: Bench, place: Place, name: str, arguments: tuple[str, ...]) 
         "rcu": (told["rcu"], done.summary["rcu"]),
         "seconds": (told["seconds"], done.run_time_s),
     }
+    figures = {what: judge(plan, fact) for what, (plan, fact) in pairs.items()}
     return {
         "shape": name,
         "bound_by": told["bound_by"],
-        **{
-            what: {"planned": plan, "measured": fact, "error": plan / fact - 1.0}
-            for what, (plan, fact) in pairs.items()
-        },
+        "kept": all(figure["kept"] for figure in figures.values()),
+        **figures,
     }
+
+
+def judge(planned: float, measured: float) -> dict[str, Any]:
+    """A figure, its error, and whether that is within the tolerance. Raises BenchmarkError: nothing was measured."""
+    if not measured > 0:
+        raise BenchmarkError(f"the run measured {measured}, nothing that a plan could be held against")
+    error = planned / measured - 1.0
+    return {"planned": planned, "measured": measured, "error": error, "kept": abs(error) <= TOLERANCE}
 
 
 def foretell(place: Place, arguments: tuple[str, ...]) -> dict[str, Any]:
@@ -133,7 +148,8 @@ def _on_real(bench: Bench, real: RealTable) -> Metrics:
     """The table as it is."""
     bench.steps.begin(1)
     bench.steps.step("the table as it is")
-    return {"cases": [_compare(bench, real_place(real), "as it is", ("--max-items", str(real.max_items)))]}
+    arguments = ("--max-items", str(real.max_items))
+    return _judged([_compare(bench, real_place(real), "as it is", arguments)])
 
 
 SCENARIO = Scenario(
