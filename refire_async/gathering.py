@@ -4,8 +4,10 @@ The whole input is read first. So a bad line is told by its number while the tab
 listed twice fires once without any book-keeping later, and the run does not depend on the input any more.
 """
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+import math
+import random
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
@@ -35,6 +37,9 @@ from refire_async.sources.key_list import KeyListWriter
 from refire_async.sources.pieces import STANDARD_INPUT, pieces
 from refire_async.sources.sample import Sample
 from refire_async.wire.services import Services, UnansweredError
+
+FILES_DRAWN = 8
+"""Files of an export that a few items of it are drawn from."""
 
 BAD_LINES = "bad-lines"
 """The finding that lines of a keys file name no key."""
@@ -67,6 +72,21 @@ async def gather(spec: RunSpec, table: Table, path: Path, world: Gathering) -> R
     async with _reading(spec, table, world) as reading:
         with KeyListWriter(path, spec.keys) as writer:
             return await reading.gather(writer)
+
+
+async def draw_from_export(
+    spec: RunSpec, table: Table, world: Gathering, most: int, draw: random.Random
+) -> tuple[int, list[Item]]:
+    """How many items the manifest of the run's export tells of, and at most `most` of them with what is known of them.
+
+    These are the first ones of a few files drawn at random, so that little is read of an export of any size. Of an
+    incremental export, items that were deleted in its window are told of too.
+
+    Raises:
+        UsageError, RefusedError: as `gather`.
+    """
+    async with _reading(spec, table, world) as reading:
+        return await reading.draw(most, draw)
 
 
 @asynccontextmanager
@@ -102,11 +122,14 @@ class _Reading:
     async def gather(self, writer: KeyListWriter) -> RunSpec:
         raise NotImplementedError
 
+    async def draw(self, most: int, draw: random.Random) -> tuple[int, list[Item]]:
+        raise NotImplementedError
+
     def _recognised(self) -> RunSpec:
         selection = replace(self._spec.selection, fingerprint=self._digest.hexdigest())
         return replace(self._spec, selection=selection)
 
-    async def _pieces(self, name: str) -> AsyncIterator[bytes]:
+    async def _pieces(self, name: str) -> AsyncGenerator[bytes]:
         """The bytes of `name`, as long as the user does not want to stop: there is nothing to save yet."""
         stop = self._world.stop
         async for piece in pieces(name, self._client):
@@ -168,16 +191,44 @@ class _ReadingExport(_Reading):
         return self._recognised()
 
     async def gather(self, writer: KeyListWriter) -> RunSpec:
-        spec = self._spec
-        attributes = [spec.marker.attribute]
-        if spec.ttl_attribute is not None:
-            attributes.append(spec.ttl_attribute)
         for file in await self._files():
-            decoder = ExportDecoder(file, spec.keys, attributes)
+            decoder = self._decoder(file)
             async for piece in self._pieces(self._path(file.name)):
                 await self._take(writer, decoder.feed(piece))
             await self._take(writer, decoder.finish())
         return await self._finish(writer)
+
+    async def draw(self, most: int, draw: random.Random) -> tuple[int, list[Item]]:
+        files = [file for file in await self._files() if file.items]
+        items = sum(file.items for file in files)
+        drawn: list[Item] = []
+        chosen = draw.sample(files, min(len(files), FILES_DRAWN))
+        for file in chosen:
+            drawn += await self._first(file, math.ceil(most * file.items / sum(one.items for one in chosen)))
+        percent = self._spec.selection.sample
+        draw.shuffle(drawn)
+        return items if percent is None else round(items * percent / 100.0), drawn
+
+    async def _first(self, file: DataFile, most: int) -> list[Item]:
+        """The first items of a file; of a sample, those of the first ones that belong to it."""
+        decoder, found = self._decoder(file), []
+        takes = self._sample.takes if self._sample is not None else bool
+        async with aclosing(self._pieces(self._path(file.name))) as given:
+            async for piece in given:
+                for key, more in decoder.feed(piece):
+                    if takes(key):
+                        found.append({**key, **more})
+                    if len(found) >= most:
+                        return found
+        found += [{**key, **more} for key, more in decoder.finish() if takes(key)]
+        return found[:most]
+
+    def _decoder(self, file: DataFile) -> ExportDecoder:
+        spec = self._spec
+        attributes = [spec.marker.attribute]
+        if spec.ttl_attribute is not None:
+            attributes.append(spec.ttl_attribute)
+        return ExportDecoder(file, spec.keys, attributes)
 
     async def _files(self) -> list[DataFile]:
         """The data files, manifests checked."""

@@ -49,7 +49,7 @@ NEEDS: dict[tuple[str, str], Need] = {
     ),
     ("dynamodb", "Scan"): Need("dynamodb:Scan", "source", "Read", _LOOK),
     ("dynamodb", "Query"): Need("dynamodb:Query", "source", "Read", _LOOK),
-    ("dynamodb", "BatchGetItem"): Need("dynamodb:BatchGetItem", "table", "Read", _CHECK),
+    ("dynamodb", "BatchGetItem"): Need("dynamodb:BatchGetItem", "table", "Read", _LOOK),
     ("dynamodb", "BatchExecuteStatement"): Need("dynamodb:PartiQLUpdate", "table", "Touch", _CHECK),
     ("dynamodb", "UpdateItem"): Need("dynamodb:UpdateItem", "table", "Touch", _CHECK),
     ("dynamodbstreams", "DescribeStream"): Need(
@@ -122,7 +122,7 @@ class Use:
     @property
     def _looks_before(self) -> bool:
         """Whether the table itself is sampled, whatever the selection."""
-        return bool(set(self.commands) & {"check", "plan"})
+        return "check" in self.commands
 
     def operations(self) -> Iterable[tuple[str, str]]:
         """Every operation that these commands can send in this use."""
@@ -143,6 +143,8 @@ class Use:
             never.add(("dynamodb", "Query"))
         if self._given is None or not self._given.startswith("s3://"):
             never.add(("s3", "GetObject"))
+        if self._given is None and set(self.commands) <= {"plan", "verify"}:
+            never.add(("dynamodb", "BatchGetItem"))  # a plan looks up keys of a list only
         return never
 
     def _objects(self) -> list[str]:

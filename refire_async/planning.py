@@ -1,18 +1,25 @@
 """`refire plan` from the table to the plan: looks at the table within bounds, then lets the model speak."""
 
+import random
 import time
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from refire_async.engine import new_run_id
+from anyio import to_thread
+
+from refire_async.engine import StopRequest, new_run_id
 from refire_async.errors import UsageError
 from refire_async.forecast.cost import DEFAULT_PRICES, Prices
 from refire_async.forecast.duration import Pace
 from refire_async.forecast.load import Load, scan_rcu, units_of
 from refire_async.forecast.plan import Consumers, Plan, Settings, make_plan
+from refire_async.gathering import Gathering, draw_from_export, gather
 from refire_async.model.capacity import TABLE
 from refire_async.model.keys import KeySchema
 from refire_async.model.marker import DEFAULT_ATTRIBUTE, Marker
 from refire_async.model.partitions import partitions_needed
+from refire_async.model.run import RunSpec
 from refire_async.model.table import BillingMode, Stream, Table, Throughput
 from refire_async.pacing.capacity import (
     NEW_ON_DEMAND_READ,
@@ -25,8 +32,12 @@ from refire_async.planner import choose_page_items, choose_readers, choose_segme
 from refire_async.preflight.gather import describe
 from refire_async.preflight.services import ask_mappings
 from refire_async.selecting import select
-from refire_async.settings import Assumed, Budget, PlanSettings, RunSettings, Tuning
-from refire_async.survey import Question, survey
+from refire_async.settings import Assumed, Budget, PlanSettings, RunSettings
+from refire_async.sources.key_list import choose_segments as choose_list_segments
+from refire_async.sources.key_list import draw_items, open_list
+from refire_async.survey.listed import MOST_DRAWN, MOST_LOOKED_UP, survey_list
+from refire_async.survey.question import Question
+from refire_async.survey.table import survey
 from refire_async.wire.errors import WireError
 from refire_async.wire.services import UnansweredError
 from refire_async.wire.session import Session, open_session
@@ -53,7 +64,9 @@ async def _plan_run(session: Session, settings: PlanSettings, run: RunSettings, 
     selection = select(table, run.choice)
     attribute = run.marker_attribute or DEFAULT_ATTRIBUTE[run.marker]
     limits = ceilings(table, attribute, run.budget, selection.index)
-    segments = _segments(table, limits, run.tuning) if selection.kind == "scan" else 1
+    segments = len(selection.key_values) or 1
+    if selection.kind == "scan":
+        segments = run.tuning.segments or choose_segments(table, limits.scarcest_write)
     readers = choose_readers(limits.scarcest_write)
     if assumed.items is not None and assumed.item_bytes is not None:
         load = _assumed_load(assumed, dict.fromkeys(limits.write, 1.0), readers, segments)
@@ -70,7 +83,10 @@ async def _plan_run(session: Session, settings: PlanSettings, run: RunSettings, 
             within_s=settings.sample_s,
             now_s=time.time(),
         )
-        load = await survey(session.data, question)
+        if selection.listed:
+            load, segments = await _survey_list(session, question, run)
+        else:
+            load = await survey(session.data, question)
         if assumed.items is not None and load.items:
             load = replace(load, items=assumed.items, rcu=load.rcu * assumed.items / load.items)
     if run.max_items is not None and run.max_items < load.items:
@@ -141,8 +157,34 @@ def _assumed_load(assumed: Assumed, resources: dict[str, float], readers: int, s
     return Load(items, size, units, rcu)
 
 
-def _segments(table: Table, limits: Ceilings, tuning: Tuning) -> int:
-    return tuning.segments or choose_segments(table, limits.scarcest_write)
+async def _survey_list(session: Session, question: Question, run: RunSettings) -> tuple[Load, int]:
+    """What the list takes, and in how many segments a run reads it.
+
+    A list of keys is read as a run reads it, to its end: a bad line is told, a key that is listed twice counts once.
+    An export tells how many items it has.
+    """
+    table, selection = question.table, question.selection
+    spec = RunSpec(
+        run_id=question.marker.run_id,
+        table=table.name,
+        table_id=table.table_id,
+        keys=table.keys,
+        selection=selection,
+        marker=question.marker,
+        total_segments=1,
+        ttl_attribute=question.ttl_attribute,
+    )
+    world = Gathering(session.services, lambda _event: None, StopRequest(), run.ignore)
+    draw = random.Random()  # noqa: S311 - which items to look at is no secret
+    if selection.kind == "export":
+        items, drawn = await draw_from_export(spec, table, world, MOST_LOOKED_UP, draw)
+    else:
+        with TemporaryDirectory(prefix="refire-") as folder:
+            path = Path(folder) / "list"
+            await gather(spec, table, path, world)
+            found = open_list(path)
+            items, drawn = found.items, await to_thread.run_sync(draw_items, found, MOST_DRAWN, draw)
+    return await survey_list(session.data, question, items, drawn), choose_list_segments(items)
 
 
 def _pace(limits: Ceilings, among: int, max_rate: float | None = None) -> Pace:

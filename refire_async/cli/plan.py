@@ -66,6 +66,7 @@ _BYTES = {"": 1.0, "b": 1.0, "kb": 1024.0, "k": 1024.0, "mb": 1024.0**2}
 @options.segments
 @options.workers
 @options.max_items
+@options.ignore
 @options.option(
     WITHOUT, "--items", Scaled("N", _COUNT, "--items 500M"), "Number of items, such as 250000 or 500M."
 )
@@ -161,6 +162,7 @@ def make_settings(ctx: click.Context, given: dict[str, Any]) -> PlanSettings:
         budget=options.make_budget(given),
         tuning=Tuning(given["segments"], given["workers"], writer=given["writer"] or "partiql"),
         max_items=given["max_items"],
+        ignore=options.make_ignore(given),
     )
     return PlanSettings(run, assumed, given["sample_seconds"])
 

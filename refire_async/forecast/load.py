@@ -61,10 +61,11 @@ class Sizes:
     entry_units: dict[str, float] = field(default_factory=dict)
     entry_bytes: dict[str, float] = field(default_factory=dict)
 
-    def add(self, size: int, growth: int, entries: Mapping[str, int]) -> None:
-        """Note one item."""
+    def add(self, size: int, growth: int, entries: Mapping[str, int], *, refused: bool = False) -> None:
+        """Note one item. `refused`: a first attempt will fail, which costs what the item is (DynamoDB Developer
+        Guide: Working with items)."""
         self.sizes.append(size)
-        self.units += units_of(size + growth)
+        self.units += units_of(size + growth) + (units_of(size + growth) if refused else 0.0)
         for index, entry in entries.items():
             self.entry_units[index] = self.entry_units.get(index, 0.0) + units_of(entry + growth)
             self.entry_bytes[index] = self.entry_bytes.get(index, 0.0) + entry

@@ -27,7 +27,9 @@ class Throughput:
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """A secondary index. `scope` tells whose capacity its writes consume: its own, or the table's."""
+    """A secondary index. `scope` tells whose capacity its writes consume: its own, or the table's. `item_count`, that
+    of its entries, may be 6 hours old (API reference).
+    """
 
     name: str
     scope: Literal["global", "local"]
@@ -36,6 +38,7 @@ class Index:
     projected: frozenset[str] = frozenset()
     status: str = "ACTIVE"
     throughput: Throughput = field(default_factory=Throughput)
+    item_count: int = 0
 
     def projects(self, attribute: str, table_keys: KeySchema) -> bool:
         """Whether entries of this index carry `attribute`, so that a touch of it changes them."""

@@ -12,6 +12,7 @@ Mode 0600: keys can be personal data.
 """
 
 import os
+import random
 import tempfile
 import threading
 import zlib
@@ -63,7 +64,35 @@ class KeyList:
     @property
     def segments(self) -> int:
         """In how many parts it is best read."""
-        return max(1, min(MOST_SEGMENTS, self.items // SEGMENT_ITEMS))
+        return choose_segments(self.items)
+
+
+def choose_segments(items: int) -> int:
+    """In how many parts a list of so many items is best read."""
+    return max(1, min(MOST_SEGMENTS, items // SEGMENT_ITEMS))
+
+
+def draw_items(found: KeyList, most: int, draw: random.Random) -> list[Item]:
+    """At most `most` different items of a list, drawn at random (long lines a little more often); all of a short one.
+
+    Raises CheckpointRefusedError if the list cannot be read.
+    """
+    try:
+        with found.path.open("rb") as file:
+            if found.items <= most:
+                file.seek(HEADER_BYTES)
+                items: list[Item] = [orjson.loads(line) for line in file]
+                draw.shuffle(items)
+                return items
+            lines = {}
+            for offset in draw.sample(range(HEADER_BYTES - 1, found.size), most):
+                file.seek(offset)
+                file.readline()
+                begin = file.tell()
+                lines[begin] = file.readline()
+    except OSError:
+        raise _damaged(found.path) from None
+    return [orjson.loads(line) for line in lines.values() if line]
 
 
 def open_list(path: Path) -> KeyList:

@@ -6,6 +6,7 @@ were open when an earlier sitting ended.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
 
@@ -31,11 +32,14 @@ class Found:
 
 
 class Lookup:
-    """Reads `attributes` of items of `table`."""
+    """Reads `attributes` of items of `table`; None: whole items."""
 
-    def __init__(self, data: DataPlane, table: str, attributes: tuple[str, ...]) -> None:
+    def __init__(self, data: DataPlane, table: str, attributes: tuple[str, ...] | None) -> None:
         self._data = data
         self._table = table
+        self._request: dict[str, Any] = {}
+        if attributes is None:
+            return
         names = {f"#rf{n}": name for n, name in enumerate(attributes)}
         self._request = {
             "ProjectionExpression": ", ".join(names),

@@ -125,6 +125,7 @@ def _index(entry: dict[str, Any], scope: Any, types: dict[str, str], billing: Bi
         projected=frozenset(projection.get("NonKeyAttributes", ())),
         status=entry.get("IndexStatus", "ACTIVE"),  # local indexes live and die with their table
         throughput=_throughput(entry, billing),
+        item_count=entry.get("ItemCount", 0),
     )
 
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refire_async import survey
 from refire_async.forecast.counting import ENOUGH_KEYS, Count, Stretch, count
+from refire_async.survey import table as survey
 
 STRETCHES = st.lists(st.builds(Stretch, st.integers(0, 500), st.just(1)), min_size=1, max_size=64)
 

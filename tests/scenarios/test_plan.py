@@ -1,5 +1,6 @@
 """`refire plan` against what runs then take, and what it says to people."""
 
+import gzip
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,8 @@ import pytest
 
 from refire_async.sandbox import SandboxConfig, SandboxProcess
 from tests.support.backends import on_one_backend
-from tests.support.cli import Cli
+from tests.support.cli import Cli, Result
+from tests.support.exports import full_export
 from tests.support.rows import composite_rows
 from tests.support.tables import Index, Schema, Table
 
@@ -72,6 +74,83 @@ def test_units_are_those_of_the_run(tmp_path: Path, name: str) -> None:
     assert planned.json["items"] == done.json["touched"]
     for units in ("wcu", "rcu"):
         assert planned.json[units] == pytest.approx(done.json[units], rel=0.05), units
+
+
+def assert_planned(planned: Result, done: Result) -> None:
+    """Items are those that were touched, units within 5%."""
+    assert planned.code == 0, planned.stderr
+    assert done.code == 0, done.stderr
+    assert planned.json["items"] == done.json["touched"]
+    for units in ("wcu", "rcu"):
+        assert planned.json[units] == pytest.approx(done.json[units], rel=0.05), units
+
+
+@on_one_backend
+def test_a_list_of_keys(cli: Cli, make_table: MakeTable) -> None:
+    """Counted as a run counts it: packed, some keys twice, some of items that are gone. Sizes are those of now."""
+    table = make_table(("pk", "S"), ("sk", "N"))
+    rows = [{**row, "text": {"S": "x" * (n * 97 % 9_000)}} for n, row in enumerate(composite_rows(600))]
+    table.fill(rows)
+    keys = [table.key(row) for row in [*rows[:400], *rows[:70]]]
+    keys += [{**table.key(row), "sk": {"N": "987654"}} for row in rows[:40]]
+    lines = "".join(json.dumps({"key": key}) + "\n" for key in keys)
+    (cli.home / "keys").write_bytes(gzip.compress(lines.encode()))
+    before = table.changes()
+
+    planned = cli.run("plan", "--table", table.name, "--json", "--keys-file", "keys")
+    assert table.changes() == before
+    assert_planned(planned, cli.refire(table.name, "--keys-file", "keys"))
+    assert planned.json["items"] == 400
+
+
+@on_one_backend
+def test_an_export(cli: Cli, make_table: MakeTable) -> None:
+    """Read units only for what has changed since: a second attempt for those items, and for those that are gone."""
+    table = make_table(("pk", "S"), ("sk", "N"))
+    rows = composite_rows(300)
+    table.fill(rows[:280])
+    description = table.backend.dynamodb.describe_table(TableName=table.name)["Table"]
+    folder = full_export(description, rows).write(cli.home)
+    fresh = cli.run("plan", "--table", table.name, "--json", "--export", folder)
+    assert fresh.code == 0, fresh.stderr
+    assert (fresh.json["items"], fresh.json["rcu"]) == (280, 20)
+    (cli.home / "some").write_text("".join(json.dumps(table.key(row)) + "\n" for row in rows[:100]))
+    assert cli.refire(table.name, "--keys-file", "some").code == 0
+
+    planned = cli.run("plan", "--table", table.name, "--json", "--export", folder)
+    assert_planned(planned, cli.refire(table.name, "--export", folder))
+    assert planned.json["wcu"] > 380
+
+
+@on_one_backend
+def test_lists_that_are_none(cli: Cli, make_table: MakeTable) -> None:
+    """One line each, and how to leave bad lines out."""
+    table = make_table(("pk", "S"), ("sk", "N"))
+    table.fill(rows := composite_rows(3))
+    (cli.home / "bad").write_text(json.dumps(table.key(rows[0])) + "\nno key\n")
+    plan = ("plan", "--table", table.name, "--json")
+    for options, said in (
+        (("--keys-file", "nothing"), "is not there"),
+        (("--keys-file", "bad"), "line 2"),
+        (("--export", "."), "manifest"),
+    ):
+        refused = cli.run(*plan, *options)
+        assert refused.code == 2
+        (line,) = refused.error_lines
+        assert said in line
+    assert cli.run(*plan, "--keys-file", "bad", "--ignore", "bad-lines").json["items"] == 1
+
+
+@on_one_backend
+def test_segments_are_those_of_the_run(cli: Cli, make_table: MakeTable) -> None:
+    """Several hash keys are a segment each, whatever a table of that size would be cut into."""
+    table = make_table(("pk", "S"), ("sk", "N"))
+    table.fill(rows := composite_rows(60))
+    keys = sorted({row["pk"]["S"] for row in rows})[:3]
+    options = [word for key in keys for word in ("--key-value", key)]
+    planned = cli.run("plan", "--table", table.name, "--json", *options)
+    assert planned.code == 0, planned.stderr
+    assert planned.json["settings"]["segments"] == len(keys) == 3
 
 
 def test_a_small_table(cli: Cli, make_table: MakeTable) -> None:

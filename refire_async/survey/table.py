@@ -1,27 +1,21 @@
-"""A bounded look at a table: what a run of a selection would have to do. Writes nothing."""
+"""A look at the items of a table or an index, or of hash keys of one."""
 
 import math
 import random
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import anyio
 
-from refire_async.errors import RefusedError, UsageError
 from refire_async.forecast.counting import Count, Stretch, count
 from refire_async.forecast.load import LEAST_READ_RCU, Load, Sizes, scan_rcu
-from refire_async.model.capacity import TABLE
 from refire_async.model.item_size import item_bytes
 from refire_async.model.keys import Cursor, Item
-from refire_async.model.marker import Marker
-from refire_async.model.selection import Selection
-from refire_async.model.table import Index, Table
 from refire_async.model.units import RCU_BYTES
 from refire_async.pacing.budget import ReadBudget
-from refire_async.pipeline.sorting import is_expired
 from refire_async.sources.base import Source
 from refire_async.sources.table import query_source, scan_source
+from refire_async.survey.question import SHARES, Question
 from refire_async.wire.dataplane import DataPlane
 
 MOST_ITEMS = 8_000
@@ -46,49 +40,6 @@ MORE_CROWDED = 30
 """A stretch that holds this many times what it should is not read to its end; the same where doubt can be ended by
 reading all that are not crowded."""
 
-SHARES = (0.1, 0.5, 0.9, 1.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """The run whose load is asked for. `page_items` and `segments` are those that it would use.
-
-    At most `max_rcu` read units a second for `within_s` seconds are spent on the look. `ttl_attribute` is what
-    expires items, where those that have are to be left out. `now_s` is seconds since the epoch.
-    """
-
-    table: Table
-    selection: Selection
-    marker: Marker
-    ttl_attribute: str | None
-    page_items: int
-    segments: int
-    max_rcu: float
-    within_s: float
-    now_s: float
-
-    @property
-    def index(self) -> Index | None:
-        """The index that is read, if one is."""
-        return self.table.index(self.selection.index) if self.selection.index else None
-
-    @property
-    def touched(self) -> tuple[Index, ...]:
-        """The indexes whose entries a touch changes."""
-        table = self.table
-        return tuple(index for index in table.indexes if index.projects(self.marker.attribute, table.keys))
-
-    @property
-    def growth(self) -> int:
-        """Bytes that the first touch adds to an item: the attribute's name, and a small number or the run's id."""
-        value = 2 if self.marker.kind == "revision" else len(self.marker.run_id)
-        return len(self.marker.attribute.encode()) + value
-
-    @property
-    def mean_bytes(self) -> float:
-        """Mean size of the table's items by its description; 0 if that knows of none."""
-        return self.table.size_bytes / self.table.item_count if self.table.item_count else 0.0
-
 
 async def survey(data: DataPlane, question: Question, seed: int | None = None) -> Load:
     """What the run would do.
@@ -98,19 +49,13 @@ async def survey(data: DataPlane, question: Question, seed: int | None = None) -
     `MOST_COUNTED_RCU` units.
 
     Raises:
-        UsageError: the selection is a list of keys, which does not say what it costs.
         WireError: the table cannot be read.
         RefusedError: nothing could be read in time.
     """
-    if question.selection.kind not in ("scan", "query"):
-        raise UsageError("a list of keys cannot be sampled", "give --items and --item-size instead")
     look = _Look(data, question)
     await look.read(random.Random(seed))  # noqa: S311 - where to look is no secret
     if not look.stretches:
-        raise RefusedError(
-            f"nothing of table {question.table.name} could be read within {question.within_s:g} s",
-            "give more time with --sample-seconds, or more capacity with --max-rcu",
-        )
+        raise question.unread()
     return look.load()
 
 
@@ -127,6 +72,7 @@ class _Look:
         self._most_rcu = min(MOST_COUNTED_RCU if counting else MOST_RCU, self._all_rcu)
         self._sizes = Sizes()
         self._items = 0
+        self._read_bytes = 0
         self._expired = 0
         self._rcu = 0.0
         table, selection, index = question.table, question.selection, question.index
@@ -140,7 +86,8 @@ class _Look:
             self._source: Source = query_source(data, table.name, selection, None, keys, carries_marker=True)
         else:
             each = self._items_each()
-            self._total = max(1, min(math.ceil(table.item_count / each), 1_000_000))
+            described = table.item_count if index is None else index.item_count
+            self._total = max(1, min(math.ceil(described / each), 1_000_000))
             self._crowded = self._most_each = each * CROWDED
             self._source = scan_source(
                 data, table.name, selection, None, total_segments=self._total, carries_marker=True
@@ -200,18 +147,13 @@ class _Look:
 
     def _add(self, items: Iterable[Item]) -> None:
         question = self._question
-        ttl, attribute = question.ttl_attribute, question.marker.attribute
         for item in items:
             self._items += 1
-            if ttl is not None and is_expired(item.get(ttl), question.now_s):
+            self._read_bytes += item_bytes(item)
+            if question.is_expired(item):
                 self._expired += 1
             elif self._sized:
-                entries = {
-                    index.name: _entry_bytes(item, index)
-                    for index in question.touched
-                    if all(name in item for name in index.keys.names)  # else the index has no entry for it
-                }
-                self._sizes.add(item_bytes(item), 0 if attribute in item else question.growth, entries)
+                question.note(item, self._sizes)
 
     def load(self) -> Load:
         """What all of it comes to."""
@@ -235,11 +177,11 @@ class _Look:
         items = round(counted.items * living * (selection.sample or 100.0) / 100.0)
         rcu = self._read_rcu(counted.items, mean)
         if index is not None and not index.projects(question.marker.attribute, table.keys):
-            rcu += items * math.ceil(max(mean, 1.0) / RCU_BYTES)  # a consistent look-up of each marker
+            rcu += items * math.ceil(max(mean, 1.0) / RCU_BYTES) / 2  # a look-up of each marker
         return Load(
             items=items,
             item_bytes=mean,
-            item_wcu=_by_resource(self._sizes.item_units(mean), question.touched),
+            item_wcu=question.by_resource(self._sizes.item_units(mean)),
             rcu=rcu,
             hottest_share=counted.hottest_share if index is None else 0.0,
             quantiles=self._sizes.quantiles(*SHARES),
@@ -263,8 +205,8 @@ class _Look:
         # What time cut short is neither whole nor crowded.
         read = [stretch for stretch in stretches if stretch.whole or stretch.items >= self._crowded]
         described = None
-        if question.index is None and question.selection.filter is None:
-            described = question.table.item_count
+        if question.selection.filter is None:
+            described = (question.index or question.table).item_count
         sorted_keys = question.index is not None or question.table.keys.range_name is not None
         return count(read or stretches, self._total, described, sorted_keys=sorted_keys)
 
@@ -275,22 +217,7 @@ class _Look:
             thinned = question.selection.filter is not None
             number, size = (question.table.item_count, question.mean_bytes) if thinned else (read, mean)
             return scan_rcu(number, size, question.page_items, question.segments)
-        # Of an index or a hash key: as the sample was charged.
+        if question.selection.kind == "scan" and question.selection.filter is None and self._items:
+            return scan_rcu(read, self._read_bytes / self._items, question.page_items, question.segments)
+        # Of hash keys, or filtered: as the sample was charged.
         return max(LEAST_READ_RCU * question.segments, self._rcu * self._total / len(self.stretches))
-
-
-def _by_resource(units: dict[str, float], touched: Iterable[Index]) -> dict[str, float]:
-    """Local indexes spend the table's units (DynamoDB Developer Guide: Local secondary indexes)."""
-    local = {index.name for index in touched if index.scope == "local"}
-    found: dict[str, float] = {}
-    for name, number in units.items():
-        resource = TABLE if name in local else name
-        found[resource] = found.get(resource, 0.0) + number
-    return found
-
-
-def _entry_bytes(item: Item, index: Index) -> int:
-    if index.projection == "ALL":
-        return item_bytes(item)
-    shown = {*index.projected, *index.keys.names}
-    return item_bytes({name: value for name, value in item.items() if name in shown})
