@@ -6,7 +6,8 @@ from pathlib import Path
 import orjson
 from anyio import to_thread
 
-from refire_async.checkpoint.store import SavedRun, Store
+from refire_async.checkpoint.saved import SavedRun
+from refire_async.checkpoint.store import Store
 from refire_async.errors import ExitCode
 from refire_async.model.run import DryRun, Result, RunStatus, Summary
 from refire_async.pipeline import StopRequest

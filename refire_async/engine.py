@@ -17,8 +17,9 @@ from anyio import to_thread
 from refire_async import points
 from refire_async.checkpoint import catalog
 from refire_async.checkpoint.lock import locked
+from refire_async.checkpoint.saved import SavedRun
 from refire_async.checkpoint.schema import PARTS_PER_SITTING
-from refire_async.checkpoint.store import SavedRun, Store
+from refire_async.checkpoint.store import Store
 from refire_async.ending import conclude
 from refire_async.errors import CheckpointRefusedError, ExitCode
 from refire_async.events import Emit, Noticed, RunEnded, RunStarted, fan_out

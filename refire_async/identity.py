@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from refire_async.checkpoint.store import SavedRun, spec_from_json, spec_to_json
+from refire_async.checkpoint.saved import SavedRun, spec_from_json, spec_to_json
 from refire_async.errors import CheckpointRefusedError
 from refire_async.model.run import RunSpec
 from refire_async.model.table import Table

@@ -7,7 +7,7 @@ from pathlib import Path
 import platformdirs
 
 from refire_async.checkpoint.lock import is_locked, lock_path
-from refire_async.checkpoint.store import peek
+from refire_async.checkpoint.saved import peek
 from refire_async.errors import CheckpointRefusedError, UsageError
 from refire_async.model.run import RunStatus
 

@@ -9,8 +9,8 @@ from typing import Self
 import orjson
 
 from refire_async.checkpoint.looking import check_file, guard
+from refire_async.checkpoint.saved import SavedRun, read_run
 from refire_async.checkpoint.settled import SettledPage, unpack
-from refire_async.checkpoint.store import SavedRun, read_run
 
 _PAGES_AT_ONCE = 64
 """Rows of one query: no lock is held for longer, and no more than these are in memory."""

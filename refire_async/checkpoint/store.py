@@ -8,7 +8,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Container, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,66 +17,33 @@ import orjson
 
 from refire_async import points
 from refire_async.checkpoint import invariants
-from refire_async.checkpoint.ledger import FINISHED, Failure, OpenPage, SegmentState
-from refire_async.checkpoint.looking import check_file, guard, look
-from refire_async.checkpoint.schema import APPLICATION_ID, PARTS_PER_SITTING, TABLES, VERSION
+from refire_async.checkpoint.files import connect, remove, sync_folder
+from refire_async.checkpoint.ledger import Failure, OpenPage
+from refire_async.checkpoint.looking import check_file, guard
+from refire_async.checkpoint.saved import (
+    Progress,
+    SavedRun,
+    read_failures,
+    read_progress,
+    read_run,
+    roll_back,
+    spec_from_json,
+    spec_to_json,
+)
+from refire_async.checkpoint.schema import APPLICATION_ID, TABLES, VERSION
 from refire_async.checkpoint.settled import EMPTY, pack, unpack
 from refire_async.errors import CheckpointRefusedError, StoppedError
 from refire_async.model.counts import Counts
-from refire_async.model.keys import Cursor, Item, KeySchema, identity
-from refire_async.model.marker import Marker
+from refire_async.model.keys import Cursor, Item, identity
 from refire_async.model.run import RunSpec, RunStatus
-from refire_async.model.selection import Selection
 from refire_async.model.totals import Totals
 from refire_async.settings import Connection
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class SavedRun:
-    """What a checkpoint says of its run. `counts` are of all items that have their outcome."""
-
-    spec: RunSpec
-    connection: Connection
-    status: RunStatus
-    created_at: str
-    updated_at: str
-    counts: Counts
-    totals: Totals
-    open_pages: int
-    finished_segments: int
-    next_sitting: int
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """Where segments stand, and the pages in the ledger that are in doubt."""
-
-    segments: dict[int, SegmentState]
-    pages: list[OpenPage]
-
-
-def spec_to_json(spec: RunSpec) -> str:
-    """RunSpec as JSON text that `spec_from_json` reads back."""
-    return orjson.dumps({**asdict(spec), "selection": spec.selection.to_json()}).decode()
-
-
-def spec_from_json(text: str) -> RunSpec:
-    """The RunSpec that `spec_to_json` wrote. Raises TypeError, KeyError or ValueError on anything else."""
-    data = orjson.loads(text)
-    data["keys"] = KeySchema(**data["keys"])
-    data["marker"] = Marker(**data["marker"])
-    data["selection"] = Selection.from_json(data["selection"])
-    return RunSpec(**data)
-
-
 def _dump(value: Any) -> str:
     return orjson.dumps(value).decode()
-
-
-def _load(text: str | None) -> Any:
-    return None if text is None else orjson.loads(text)
 
 
 def _now() -> str:
@@ -100,7 +67,7 @@ class Store:
         stand in the way of the same run. Whoever calls this holds the lock of `path`.
         """
         made = path.with_name(f"{path.name}.new")
-        _remove(made)
+        remove(made)
         if os.path.lexists(path):
             raise CheckpointRefusedError(
                 f"checkpoint {path} exists", "go on with 'refire resume', or name another file"
@@ -113,17 +80,17 @@ class Store:
                 "choose another place with --checkpoint",
             ) from None
         try:
-            store = cls(made, _connect(made))
+            store = cls(made, connect(made))
             with contextlib.closing(store):
                 store._begin(spec, connection)
             if points.reached is not None:
                 points.reached("checkpoint-begun")
             made.rename(path)
         except BaseException:
-            _remove(made)
+            remove(made)
             raise
-        _sync_folder(path.parent)
-        return cls(path, _connect(path))
+        sync_folder(path.parent)
+        return cls(path, connect(path))
 
     @classmethod
     def in_memory(cls, spec: RunSpec, connection: Connection) -> "Store":
@@ -151,7 +118,7 @@ class Store:
     def open(cls, path: Path) -> "Store":
         """An existing file. Raises CheckpointRefusedError if it is missing, foreign, newer, damaged or read-only."""
         check_file(path)
-        store = cls(path, _connect(path))
+        store = cls(path, connect(path))
         try:
             store.guarded(store._check)
         except BaseException:
@@ -163,14 +130,14 @@ class Store:
         (result,) = self._db.execute("PRAGMA quick_check(1)").fetchone()
         if result != "ok":
             raise sqlite3.DatabaseError(result)
-        saved, (states, pages) = read_run(self._db), self._read_progress(None)
+        saved, progress = read_run(self._db), read_progress(self._db, None)
         run_id, table = self._db.execute("SELECT run_id, table_name FROM run").fetchone()
         (failed,) = self._db.execute("SELECT COUNT(*) FROM failed").fetchone()
         parts = [Counts(**orjson.loads(text)) for (text,) in self._db.execute("SELECT counts FROM part")]
         wrong = (
             invariants.broken_run(run_id, table, saved.status, saved.spec)
             or invariants.broken_counts(parts, failed)
-            or invariants.broken_progress(saved.spec, states, pages)
+            or invariants.broken_progress(saved.spec, progress.segments, progress.pages)
             or invariants.broken_end(saved.spec, saved.status, saved.finished_segments, saved.open_pages)
         )
         if wrong is not None:
@@ -183,7 +150,7 @@ class Store:
     @classmethod
     def join(cls, path: Path) -> "Store":
         """A file that another process of the same run has opened and checked."""
-        return cls(path, _connect(path))
+        return cls(path, connect(path))
 
     def load(self) -> SavedRun:
         """What the checkpoint says of its run. Raises CheckpointRefusedError if it cannot be read."""
@@ -191,38 +158,7 @@ class Store:
 
     def progress(self, segments: Container[int]) -> Progress:
         """Where `segments` stand. Raises CheckpointRefusedError if it cannot be read."""
-        return Progress(*self.guarded(lambda: self._read_progress(segments)))
-
-    def _read_progress(
-        self, segments: Container[int] | None
-    ) -> tuple[dict[int, SegmentState], list[OpenPage]]:
-        """States and open pages of `segments`; None: of all."""
-        states = {
-            segment: FINISHED if finished else SegmentState(_load(cursor))
-            for segment, cursor, finished in self._db.execute("SELECT segment, cursor, finished FROM segment")
-            if segments is None or segment in segments
-        }
-        pages = []
-        rows = self._db.execute(
-            "SELECT number, segment, items, start, finish, item_units, counts, failures FROM page ORDER BY number"
-        )
-        for number, segment, items, start, finish, units, counts, failures in rows:
-            if segments is not None and segment not in segments:
-                continue
-            page = OpenPage(
-                number=number,
-                segment=segment,
-                items=unpack(items),
-                start=_load(start),
-                end=_load(finish),
-                item_units=units,
-                counts=Counts(**orjson.loads(counts)),
-                failures=[Failure(**failure) for failure in orjson.loads(failures)],
-                in_doubt=True,
-            )
-            page.counts.scanned += len(page.items)
-            pages.append(page)
-        return states, pages
+        return self.guarded(lambda: read_progress(self._db, segments))
 
     # The operations below belong inside `transaction`.
 
@@ -235,7 +171,7 @@ class Store:
                 yield
                 self._db.execute("COMMIT")
             except BaseException:
-                _roll_back(self._db)
+                roll_back(self._db)
                 raise
 
     def open_page(self, page: OpenPage) -> None:
@@ -365,109 +301,3 @@ def _outcomes(page: OpenPage) -> tuple[str, str]:
     counts = Counts(**page.counts.to_json())
     counts.scanned -= page.open_items
     return _dump(counts.to_json()), _dump([asdict(failure) for failure in page.failures])
-
-
-def read_run(db: sqlite3.Connection) -> SavedRun:
-    """What the file in `db` says of its run, at one moment. Raises what `guard` translates if it is not one."""
-    db.execute("BEGIN")  # else a page that is closed meanwhile counts twice or not at all
-    try:
-        return _read_run(db)
-    finally:
-        _roll_back(db)
-
-
-def _read_run(db: sqlite3.Connection) -> SavedRun:
-    row = db.execute("SELECT spec, connection, status, created_at, updated_at FROM run").fetchone()
-    if row is None:
-        raise ValueError("no run in it")
-    spec, connection, status, created_at, updated_at = row
-    counts, totals = Counts(), Totals()
-    seconds: dict[int, float] = {}
-    for number, done, spent in db.execute("SELECT number, counts, totals FROM part"):
-        counts.add(Counts(**orjson.loads(done)))
-        part = Totals(**orjson.loads(spent))
-        totals.add(part)
-        sitting = number // PARTS_PER_SITTING
-        seconds[sitting] = max(seconds.get(sitting, 0.0), part.seconds)
-    # The parts of a sitting work at the same time.
-    totals.seconds = sum(seconds.values())
-    open_pages = db.execute("SELECT counts FROM page").fetchall()
-    (finished,) = db.execute("SELECT COUNT(*) FROM segment WHERE finished").fetchone()
-    for (settled,) in open_pages:
-        counts.add(Counts(**orjson.loads(settled)))
-    return SavedRun(
-        spec=spec_from_json(spec),
-        connection=Connection(**orjson.loads(connection)),
-        status=status,
-        created_at=created_at,
-        updated_at=updated_at,
-        counts=counts,
-        totals=totals,
-        open_pages=len(open_pages),
-        finished_segments=finished,
-        next_sitting=max(seconds, default=-1) + 1,
-    )
-
-
-def read_failures(db: sqlite3.Connection) -> Iterator[Failure]:
-    """The items that could not be touched, in the order of finding."""
-    for key, code, reason in db.execute("SELECT key, code, reason FROM failed ORDER BY number"):
-        yield Failure(orjson.loads(key), code, reason)
-    for (failures,) in db.execute("SELECT failures FROM page ORDER BY number"):
-        for failure in orjson.loads(failures):
-            yield Failure(**failure)
-
-
-def peek(path: Path) -> SavedRun:
-    """What a checkpoint says of itself, read without a lock while a run may be using it.
-
-    Raises CheckpointRefusedError if it is missing, foreign, newer or damaged.
-    """
-    return look(path, read_run)
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    """A connection whose commits are on disk when they return. Raises CheckpointRefusedError."""
-    return guard(path, lambda: _connect_unguarded(path))
-
-
-def _connect_unguarded(path: Path) -> sqlite3.Connection:
-    try:
-        db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        try:
-            db.execute("PRAGMA journal_mode = WAL")
-            db.execute("PRAGMA synchronous = FULL")
-            # Other processes of the same run commit too; each commit takes milliseconds.
-            db.execute("PRAGMA busy_timeout = 60000")
-            # SQLite opens for reading what it may not write, and would say so at the first commit only.
-            db.executescript(f"BEGIN IMMEDIATE; PRAGMA user_version = {VERSION}; ROLLBACK")
-        except BaseException:
-            db.close()
-            raise
-    except sqlite3.OperationalError as error:
-        raise CheckpointRefusedError(
-            f"checkpoint {path} cannot be opened: {error}", "check the file, its folder and their permissions"
-        ) from error
-    return db
-
-
-def _roll_back(db: sqlite3.Connection) -> None:
-    """End the transaction, unless SQLite has done so itself: it does when the disk is full."""
-    if db.in_transaction:
-        db.execute("ROLLBACK")
-
-
-def _remove(path: Path) -> None:
-    """Remove a file of SQLite's that nobody has open, and what may lie beside it."""
-    for end in ("", "-wal", "-shm"):
-        with contextlib.suppress(OSError):  # then making it anew tells why
-            path.with_name(path.name + end).unlink()
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the new file's name durable too."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -9,7 +9,7 @@ import orjson
 from rich.console import Console
 from rich.live import Live
 
-from refire_async.checkpoint.store import peek
+from refire_async.checkpoint.saved import peek
 from refire_async.cli.boundary import print_result, say_error
 from refire_async.cli.hints import rerun
 from refire_async.cli.logs import Logs, open_logs

@@ -7,7 +7,7 @@ from anyio import to_thread
 
 from refire_async.checkpoint import catalog
 from refire_async.checkpoint.history import TableStream
-from refire_async.checkpoint.store import SavedRun, peek
+from refire_async.checkpoint.saved import SavedRun, peek
 from refire_async.identity import check_table, merge_connections
 from refire_async.model.proof import Proof
 from refire_async.model.table import Table

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from refire_async.checkpoint.catalog import SUFFIX
-from refire_async.checkpoint.store import SavedRun, peek
+from refire_async.checkpoint.saved import SavedRun, peek
 from refire_async.errors import CheckpointRefusedError
 from refire_async.verify.judge import CLOCKS_S
 from refire_async.verify.moments import seconds_of

@@ -19,7 +19,7 @@ import orjson
 from anyio import to_thread
 
 from refire_async.checkpoint.history import History, TableStream
-from refire_async.checkpoint.store import SavedRun
+from refire_async.checkpoint.saved import SavedRun
 from refire_async.errors import RefireError, RefusedError, StoppedError
 from refire_async.model.proof import Proof, Tally
 from refire_async.model.run import RunSpec

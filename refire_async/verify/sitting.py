@@ -12,7 +12,7 @@ import anyio
 from anyio import to_thread
 
 from refire_async.checkpoint import catalog
-from refire_async.checkpoint.store import peek
+from refire_async.checkpoint.saved import peek
 from refire_async.errors import ExitCode, RefireError
 from refire_async.events import CanaryFlown, Emit, Event, RunEnded, Stopping, VerifyStarted
 from refire_async.model.canary import Canary

@@ -7,7 +7,7 @@ import pytest
 
 from refire_async.checkpoint import catalog
 from refire_async.checkpoint.lock import locked
-from refire_async.checkpoint.store import peek
+from refire_async.checkpoint.saved import peek
 from refire_async.errors import CheckpointRefusedError, ExitCode
 from refire_async.settings import Choice, Tuning
 from tests.engine.conftest import Runs, Service

@@ -9,7 +9,8 @@ from typing import Any
 import anyio
 import pytest
 
-from refire_async.checkpoint.store import Store, peek
+from refire_async.checkpoint.saved import peek
+from refire_async.checkpoint.store import Store
 from refire_async.errors import ExitCode, RefusedError, UsageError
 from refire_async.events import RunEnded, RunStarted
 from refire_async.model.counts import Counts

@@ -12,7 +12,7 @@ from refire_async.checkpoint import catalog
 from refire_async.checkpoint.ledger import Failure
 from refire_async.checkpoint.looking import look
 from refire_async.checkpoint.recording import Recorded, read_recording
-from refire_async.checkpoint.store import SavedRun, peek, read_failures
+from refire_async.checkpoint.saved import SavedRun, peek, read_failures
 from refire_async.forecast.cost import DEFAULT_PRICES, Cost, Prices, cost
 from refire_async.model.capacity import TABLE
 from refire_async.model.run import RunStatus
