@@ -53,6 +53,7 @@ from refire_async.watch.autoscaling import largest_writes
 from refire_async.watch.beside import beside
 from refire_async.watch.capacity import CapacityWatch
 from refire_async.watch.functions import Function, find_functions
+from refire_async.watch.history import with_history
 from refire_async.watch.pace import (
     begin_orders,
     read_timetable,
@@ -367,7 +368,11 @@ async def _functions(session: Session, pace: Pace, table: Table, *, dry: bool) -
     """The consumers that the user wants to be looked after. Raises RefusedError."""
     if dry or not pace.watches_consumers:
         return ()
-    return await find_functions(session.services, table, time.time())
+    now = time.time()
+    found = await find_functions(session.services, table, now)
+    if pace.max_iterator_age_s is None:
+        return found
+    return await with_history(found, session.services, session.streams, table, now)
 
 
 async def _budget_line(session: Session, sitting: _Sitting, steering: Steering) -> str:

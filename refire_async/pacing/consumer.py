@@ -7,8 +7,9 @@ before: so each age that comes tells how far the consumer was at that time, and 
 there on the run reckons how far the consumer must be now (a Smith predictor), and keeps so much work waiting for it
 that it neither falls idle nor gets near the bound.
 
-How fast a new consumer is, nobody knows. It is given a few seconds' work of a slow one; how soon that is done tells
-how fast it is at least, and it is given more.
+How fast a new consumer is, nobody knows. It is given a few seconds' work of a slow one, at once; how soon that is
+done tells how fast it is at least, and it is given more. What it did before the run tells a little beforehand
+(`pacing/past.py`).
 """
 
 import math
@@ -33,7 +34,7 @@ LEAST_RATE, MOST_RATE = 0.1, 1e6
 MOST_WAITING_S = 60.0
 """Work that is to wait for the consumer at the most, whatever its bound: live events wait behind it."""
 
-FILL_S = 1.0
+FILL_S = 0.5
 CALM = 0.25
 """How soon what is missing of that is made up for: at once where the consumer keeps up, so that it shows how fast it
 is; where work is waiting anyway, in a time of so much of it."""
@@ -46,6 +47,12 @@ WINDOW = 5
 
 FADE = 0.7
 """Weight of a minute, of that of the next."""
+
+OTHERS_UNKNOWN = 0.5
+"""Share of a consumer that other records are taken to take, where nothing tells."""
+
+OTHERS_FADE = 0.8
+"""What is left of that after each minute with figures: what they take in fact has shown itself by and by."""
 
 BLURRED_S = 1.0
 """Ages below this say that the consumer keeps up, and nothing else: polling, and creation times in whole seconds."""
@@ -63,7 +70,8 @@ LOST_S = 1_500.0
 """So much later, or as much later as the bound if that is less, nothing is made any more."""
 
 _STEPS = 600
-"""Of a reckoning, at most."""
+_LEAST_STEP_S = 0.25
+"""Of a reckoning: how many at most, and how long at least."""
 
 _GRIDS = (33, 17, 17)
 """Rates that are tried, the next ones around the best of the last ones: to half a percent."""
@@ -88,21 +96,32 @@ class _Stretch:
 
     @property
     def step_s(self) -> float:
-        return max(1.0, (self.ages[-1][0] + MINUTE_S - self.start.moment) / _STEPS)
+        return max(_LEAST_STEP_S, (self.ages[-1][0] + MINUTE_S - self.start.moment) / _STEPS)
 
 
 class Consumer:
     """One consumer: where it must be, how fast it is, and how fast the run may be for its sake.
 
-    `blur_s` is the age of records at a consumer that keeps up.
+    `blur_s` is the age of records at a consumer that keeps up. `least_rate`: what it handles at least (records per
+    second), as far as that is known beforehand. `others`: the share of that which other records take, until it has
+    shown itself what is left for the run's.
     """
 
-    def __init__(self, bound_s: float, emissions: Emissions, blur_s: float = BLURRED_S) -> None:
+    def __init__(
+        self,
+        bound_s: float,
+        emissions: Emissions,
+        blur_s: float = BLURRED_S,
+        *,
+        least_rate: float = FIRST_RATE,
+        others: float = 0.0,
+    ) -> None:
         self._wanted_s = min(bound_s / 2, MOST_WAITING_S)
         self._lost_s = BLIND_S + min(bound_s, LOST_S)
         self._emissions = emissions
         self._blur_s = min(blur_s, self._wanted_s)
-        self._rate = FIRST_RATE
+        self._rate = least_rate
+        self._others = others
         self._known = [_Place(emissions.start, 0.0)]
         """Where it was by the figures, the newest last."""
         self._reckoned = self._known[0]
@@ -113,8 +132,8 @@ class Consumer:
 
     @property
     def rate(self) -> float:
-        """Records per second that it handles, or at least, as far as that is known."""
-        return self._rate
+        """Records of the run per second that it handles, or at least, as far as that is known."""
+        return self._rate * (1.0 - self._others)
 
     @property
     def _behind(self) -> bool:
@@ -153,7 +172,7 @@ class Consumer:
         foreign, seen_at = self._foreign
         # A consumer that was behind is either still invoked, which shows, or no longer behind.
         left = foreign if now - seen_at < BLIND_S else 0.0
-        return (self._emissions.total - self._handled(now)) / self._rate + left
+        return (self._emissions.total - self._handled(now)) / self.rate + left
 
     def allowed(self, now: float) -> float:
         """Records per second that the run may make just now; 0: none."""
@@ -165,7 +184,7 @@ class Consumer:
             return 0.0
         if blind > BLIND_S:
             share = min(share, BLIND_SHARE)
-        return share * self._rate if share >= PAUSE_SHARE else 0.0
+        return share * self.rate if share >= PAUSE_SHARE else 0.0
 
     def blind_s(self, now: float) -> float:
         """How long ago the first record was made that no figure tells of."""
@@ -174,12 +193,12 @@ class Consumer:
 
     def _handled(self, now: float) -> float:
         """Records that must be handled by now. None is handled before it is made."""
-        moment, handled = self._reckoned
+        (moment, handled), rate = self._reckoned, self.rate
         step = max(1.0, (now - moment) / _STEPS)
         while moment < now:
             taken = min(step, now - moment)
             moment += taken
-            handled = min(handled + self._rate * taken, self._emissions.at(moment))
+            handled = min(handled + rate * taken, self._emissions.at(moment))
         self._reckoned = _Place(moment, handled)
         return handled
 
@@ -195,6 +214,9 @@ class Consumer:
         counted = tuple(found[-WINDOW:])
         if not counted or counted == self._counted:
             return
+        for minute in {minute for minute, _ in counted} - {minute for minute, _ in self._counted}:
+            if self._emissions.at(minute + MINUTE_S) > self._emissions.at(minute):
+                self._others *= OTHERS_FADE
         self._counted = counted
         before = [place for place in self._known if place.moment <= counted[0][0]] or self._known[:1]
         stretch = _Stretch(before[-1], counted)
@@ -236,7 +258,8 @@ def _follow(
         made = emissions.at(moment)
         handled = min(handled + rate * taken, made)
         if moment > minute and handled < made:
-            oldest = max(oldest, moment - emissions.when(handled))
+            # Creation times are in whole seconds (DynamoDB Streams API: StreamRecord).
+            oldest = max(oldest, moment - math.floor(emissions.when(handled)))
     return _Place(moment, handled), oldest
 
 

@@ -17,8 +17,8 @@ from refire_async.watch.functions import Figures, Function, ask_figures
 from refire_async.wire.services import Services, UnansweredError
 
 VOICE = "consumer"
-LOOK_EVERY_S = 15.0
-STEER_EVERY_S = 0.5
+LOOK_EVERY_S = 10.0
+STEER_EVERY_S = 0.25
 BACK_S = 900.0
 """How far back is asked, at least: a minute's figure may come late, or be corrected."""
 
@@ -130,7 +130,13 @@ class ConsumerWatch:
     def _model(self, function: Function) -> Consumer | None:
         if self._bound_s is None:
             return None
-        return Consumer(self._bound_s, self._emissions, function.blur_s)
+        return Consumer(
+            self._bound_s,
+            self._emissions,
+            function.blur_s,
+            least_rate=function.least_rate,
+            others=function.others,
+        )
 
     async def _look(self) -> None:
         now = self._clock()

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from refire_async.errors import RefusedError
 from refire_async.model.table import Table
-from refire_async.pacing.consumer import BLURRED_S, MINUTE_S
+from refire_async.pacing.consumer import BLURRED_S, FIRST_RATE, MINUTE_S, OTHERS_UNKNOWN
 from refire_async.pacing.headroom import minute_of
 from refire_async.preflight.services import ask_mappings
 from refire_async.watch.series import read_series
@@ -18,10 +18,18 @@ _METRICS = (("IteratorAge", "Maximum"), ("Errors", "Sum"), ("Throttles", "Sum"))
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A function, and the age (s) that records may have when it keeps up."""
+    """A function, and the age (s) that records may have when it keeps up.
+
+    It is handed `batch_size` records at most, and by each shard `parallelization` batches at the same time. What is
+    known of it before the run: it handles `least_rate` records per second, and others take a share of that.
+    """
 
     name: str
     blur_s: float = BLURRED_S
+    batch_size: int = 100
+    parallelization: int = 1
+    least_rate: float = FIRST_RATE
+    others: float = OTHERS_UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,23 +58,38 @@ async def find_functions(services: Services, table: Table, now: float) -> tuple[
         )
     try:
         mappings = await ask_mappings(services, table.stream.arn)
-        waits: dict[str, float] = {}
+        found: dict[str, Function] = {}
         for mapping in mappings:
             name = mapping.function.partition(":")[0]  # the metrics of an alias are those of its function
             if mapping.enabled:
-                waits[name] = max(waits.get(name, 0.0), mapping.window_s)
-        if waits:
-            await ask_figures(services, list(waits), now - MINUTE_S, now)
+                found[name] = _slower(
+                    found.get(name),
+                    Function(name, BLURRED_S + mapping.window_s, mapping.batch_size, mapping.parallelization),
+                )
+        if found:
+            await ask_figures(services, list(found), now - MINUTE_S, now)
     except UnansweredError as error:
         raise RefusedError(
             f"consumers cannot be looked after: {error}",
             f"allow lambda:ListEventSourceMappings and cloudwatch:GetMetricData, {instead}",
         ) from error
-    if not waits:
+    if not found:
         raise RefusedError(
             f"no Lambda function reads the stream of table {table.name}", f"enable its mapping, {instead}"
         )
-    return tuple(Function(name, BLURRED_S + wait) for name, wait in waits.items())
+    return tuple(found.values())
+
+
+def _slower(one: Function | None, other: Function) -> Function:
+    """What two mappings of the same function have in common: each is as slow as the slower of them."""
+    if one is None:
+        return other
+    return Function(
+        one.name,
+        max(one.blur_s, other.blur_s),
+        min(one.batch_size, other.batch_size),
+        min(one.parallelization, other.parallelization),
+    )
 
 
 async def ask_figures(

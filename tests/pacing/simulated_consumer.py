@@ -71,16 +71,17 @@ def simulate(
     phase_s: float = 17.0,
     jitter: float = 0.0,
     others: Callable[[float], float] = lambda _at: 0.0,
+    known: dict[str, float] | None = None,
 ) -> Trace:
     """A run of `minutes` with a consumer of `capacity(seconds since the start)` records per second.
 
     `budget` is what the table gives, `others(seconds)` the records per second of the live application, `jitter` how
-    much the capacity differs from one half minute to the next.
+    much the capacity differs from one half minute to the next. `known`: what `Consumer` is told beforehand.
     """
     start = now = EPOCH + phase_s
     draw, trace = random.Random(7), Trace()
     queue, metric, emissions = Queue(), Metric(lag_s), Emissions(start)
-    consumer = Consumer(bound_s, emissions)
+    consumer = Consumer(bound_s, emissions, **(known or {}))
     look_at, factor = now, 1.0
     while now < start + minutes * MINUTE_S:
         if now >= look_at:

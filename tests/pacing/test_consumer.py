@@ -74,6 +74,35 @@ def test_live_events_take_their_part_of_the_consumer():
     assert statistics.mean(trace.rates(since_s=LEARNT_S)) == pytest.approx(300.0, rel=0.1)
 
 
+@pytest.mark.parametrize(
+    ("least_rate", "learnt_s"), [(FIRST_RATE, 330.0), (50.0, 270.0), (150.0, 240.0), (500.0, 90.0)]
+)
+def test_the_more_is_known_beforehand_the_sooner_it_is_busy(least_rate: float, learnt_s: float):
+    """500 records a second and figures that are 75 s late: one burst tells, or two where nothing is known."""
+    trace = simulate(
+        lambda _: 500.0, 30.0, minutes=8, lag_s=75.0, budget=4_000.0, known={"least_rate": least_rate}
+    )
+    assert trace.oldest() < 0.6 * 30.0
+    assert trace.busy(since_s=learnt_s) > 0.95
+
+
+@pytest.mark.parametrize("share", [0.2, 0.4, 0.6])
+def test_live_events_that_are_known_of_keep_a_small_bound(share: float):
+    """A burst tells the speed without them; it is not taken for what is left for the run."""
+    others = share * 500.0
+    known = {"least_rate": 100.0, "others": share}
+    trace = simulate(lambda _: 500.0, 30.0, minutes=12, lag_s=75.0, others=lambda _: others, known=known)
+    assert trace.oldest() < 30.0
+    assert trace.busy(since_s=360.0) > 0.95
+    assert statistics.mean(trace.rates(since_s=420.0)) == pytest.approx(500.0 - others, rel=0.1)
+
+
+def test_live_events_that_were_expected_and_do_not_come_cost_a_few_minutes():
+    trace = simulate(lambda _: 500.0, 30.0, minutes=15, known={"others": 0.5})
+    assert trace.oldest() < 30.0
+    assert trace.busy(since_s=LEARNT_S) > 0.95
+
+
 class TestWhatIsKnown:
     """Single figures, and their absence."""
 
@@ -92,9 +121,9 @@ class TestWhatIsKnown:
             self.emissions.add(75, EPOCH + half / 2)
 
     def test_nothing_is_known_at_first_and_a_slow_consumer_is_taken_for_granted(self):
-        assert self.consumer.allowed(EPOCH) == pytest.approx(FIRST_RATE * 31.0)
+        assert self.consumer.allowed(EPOCH) == pytest.approx(FIRST_RATE * 61.0)
         self.burst()
-        assert self.consumer.allowed(EPOCH + 2.0) == pytest.approx(3.0 * FIRST_RATE)
+        assert self.consumer.allowed(EPOCH + 2.0) == pytest.approx(5.0 * FIRST_RATE)
         self.emissions.add(320, EPOCH + 2.5)
         assert self.consumer.allowed(EPOCH + 3.0) == 0.0
 

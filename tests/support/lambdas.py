@@ -36,10 +36,13 @@ class Metric:
 
 
 class Function:
-    """A function and its metrics. Ages are in seconds."""
+    """A function and its metrics. Ages are in seconds. `past`: figures by hour, by metric and statistic, as CloudWatch
+    has them.
+    """
 
     def __init__(self, lag_s: float = 60.0, **mapping: Any) -> None:
         self.mapping = mapping
+        self.past: dict[tuple[str, str], dict[int, float]] = {}
         self.metrics = {
             "IteratorAge": Metric(lag_s),
             "Errors": Metric(lag_s, sum),
@@ -96,9 +99,12 @@ class Lambdas:
         found: dict[int, float] = {}
         if metric["Namespace"] == "AWS/Lambda" and dimension["Name"] == "FunctionName":
             function = self.functions[dimension["Value"]]
-            factor = 1_000.0 if metric["MetricName"] == "IteratorAge" else 1.0
             begin, end = question["StartTime"].timestamp(), question["EndTime"].timestamp()
-            figures = function.metrics[metric["MetricName"]].by_minute(self._clock())
+            if query["MetricStat"]["Period"] == MINUTE_S:
+                figures = function.metrics[metric["MetricName"]].by_minute(self._clock())
+            else:
+                figures = function.past.get((metric["MetricName"], query["MetricStat"]["Stat"]), {})
+            factor = 1_000.0 if metric["MetricName"] == "IteratorAge" else 1.0
             found = {m: value * factor for m, value in figures.items() if begin <= m < end}
         return {
             "Id": query["Id"],

@@ -46,7 +46,7 @@ class World:
         self.events: list[Event] = []
         self.stop = StopRequest()
         self.watch = ConsumerWatch(
-            [Function(name) for name in functions],
+            [Function(name, others=0.0) for name in functions],
             pace,
             self.steering,
             self.lambdas,  # type: ignore[arg-type]
@@ -122,7 +122,7 @@ async def test_the_run_waits_for_the_first_look_and_begins_slowly():
     world = World(BY_AGE, a=Lambda())
     assert world.steering.target.paused
     await world.run(seconds=0.1)
-    assert world.steering.target.max_rate == pytest.approx(FIRST_RATE * 16)
+    assert world.steering.target.max_rate == pytest.approx(FIRST_RATE * 31, rel=0.01)
     await world.run(world.write, seconds=20.0)
     assert world.steering.target.max_rate == pytest.approx(FIRST_RATE, rel=0.1)
 
