@@ -1,6 +1,7 @@
 """`refire check`: what a run would do to the table and its consumers, before it does."""
 
 import sys
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -8,9 +9,9 @@ import click
 
 from refire_async.cli import options
 from refire_async.cli.boundary import print_result
-from refire_async.cli.choice import make_choice
+from refire_async.cli.given import make_run
 from refire_async.cli.help import Command
-from refire_async.errors import ExitCode, UsageError
+from refire_async.errors import ExitCode
 from refire_async.settings import RunSettings, Tuning
 
 
@@ -59,16 +60,8 @@ def command(ctx: click.Context, /, **given: Any) -> int:
 
 def make_settings(ctx: click.Context, given: dict[str, Any]) -> RunSettings:
     """The run that is thought of. Raises UsageError."""
-    if given["table"] is None:
-        raise UsageError("no table given", "name it with --table NAME, or in REFIRE_TABLE or DynamoTable")
-    return RunSettings(
-        table=given["table"],
-        connection=options.make_connection(given),
-        choice=make_choice(ctx, given),
-        marker=given["marker"],
-        marker_attribute=given["marker_attribute"],
-        budget=options.make_budget(given),
+    return replace(
+        make_run(ctx, given),
         tuning=Tuning(writer=given["writer"] or "partiql"),
-        max_items=given["max_items"],
         stream_arn=given["stream_arn"],
     )

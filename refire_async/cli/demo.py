@@ -6,6 +6,7 @@ import click
 
 from refire_async.cli import options
 from refire_async.cli.boundary import say_error
+from refire_async.cli.given import Output
 from refire_async.cli.help import Command
 from refire_async.cli.params import Whole
 from refire_async.errors import ExitCode
@@ -37,7 +38,7 @@ def command(**given: Any) -> int:
     from refire_async.cli.demo_story import tell  # noqa: PLC0415 - brings the engine, which is slow to import
 
     # Logs would tell the story a second time.
-    output = options.Output(given["json"], "error", not given["no_progress"])
+    output = Output(given["json"], "error", not given["no_progress"])
     code = tell(given["items"], output)
     if code in (ExitCode.INTERRUPTED, ExitCode.STOPPED):
         say_error("the demo was stopped; nothing of it is left")

@@ -24,7 +24,7 @@ from refire_async.cli.demo_table import (
     order_id,
     write_back_unchanged,
 )
-from refire_async.cli.options import Output
+from refire_async.cli.given import Output
 from refire_async.cli.signals import ENDING, taking
 from refire_async.cli.watching import watching
 from refire_async.errors import ExitCode, RefusedError

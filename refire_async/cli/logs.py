@@ -14,7 +14,7 @@ from rich.console import Console
 from refire_async import __version__
 from refire_async.cli.boundary import single
 from refire_async.cli.bug import describe
-from refire_async.cli.options import Output
+from refire_async.cli.given import Output
 from refire_async.errors import RefireError, UsageError
 from refire_async.report.logs import LibraryLog, Logger, LogLevel, make_logger
 

@@ -1,14 +1,11 @@
-"""The options that commands share, one decorator per group, and what is made of them."""
+"""The options that commands share, one decorator per group. What is made of them: see `given`."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import click
 
 from refire_async.cli.params import (
-    CONFIG,
     Duration,
     Endpoint,
     ExportFolder,
@@ -25,22 +22,13 @@ from refire_async.cli.params import (
     Word,
     Zone,
 )
-from refire_async.errors import UsageError
 from refire_async.preflight.registry import IGNORABLE
-from refire_async.settings import (
-    DEFAULT_GIVE_UP_AFTER_S,
-    DEFAULT_WCU_PERCENT,
-    Budget,
-    Connection,
-    Pace,
-    Tuning,
-)
+from refire_async.settings import DEFAULT_WCU_PERCENT
 
 LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
 Decorator: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 LOG_LEVELS: tuple[LogLevel, ...] = ("debug", "info", "warning", "error")
-LOOPBACK = "127.0.0.1"
 ANY_TEXT = r"(?s).+"
 SELECTION = "Selection (default: the whole table)"
 
@@ -413,80 +401,3 @@ monitoring = _together(
         flag("Output", "--emf", "End with a line of CloudWatch metrics (EMF) on standard error."),
     ]
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Output:
-    """How results, logs and progress are shown. `config` is the file that options came from, if one did.
-
-    `metrics` is the address and the port to serve metrics on, `emf` asks for a line of them at the end.
-    """
-
-    json: bool
-    log_level: LogLevel
-    progress: bool
-    log_file: Path | None = None
-    config: Path | None = None
-    metrics: tuple[str, int] | None = None
-    emf: bool = False
-
-
-def make_output(given: dict[str, Any]) -> Output:
-    """The output options of a command. Raises UsageError."""
-    config = click.get_current_context().meta.get(CONFIG)
-    host, port = given.get("metrics_host"), given.get("metrics_port")
-    if host is not None and port is None:
-        raise UsageError("--metrics-host needs --metrics-port", "add --metrics-port, or leave it out")
-    return Output(
-        given["json"],
-        given["log_level"],
-        not given["no_progress"],
-        given.get("log_file"),
-        None if config is None else config.path,
-        None if port is None else (host or LOOPBACK, port),
-        given.get("emf", False),
-    )
-
-
-def make_connection(given: dict[str, Any]) -> Connection:
-    """The connection options of a command."""
-    return Connection(given["region"], given["profile"], given["endpoint_url"])
-
-
-def make_budget(given: dict[str, Any]) -> Budget:
-    """The speed limits of a command."""
-    return Budget(
-        wcu_percent=given["wcu_percent"] or DEFAULT_WCU_PERCENT,
-        max_wcu=given["max_wcu"],
-        max_rcu=given["max_rcu"],
-        max_rate=given["max_rate"],
-    )
-
-
-def make_pace(given: dict[str, Any]) -> Pace:
-    """How the budget goes with time, live traffic and consumers. Raises UsageError."""
-    if given["rate_timezone"] is not None and given["rate"] is None:
-        raise UsageError("--rate-timezone needs --rate", "add --rate, or leave it out")
-    return Pace(
-        given["rate"],
-        given["rate_timezone"],
-        given["headroom"],
-        given["max_iterator_age"],
-        given["max_consumer_errors"],
-    )
-
-
-def make_tuning(given: dict[str, Any]) -> Tuning:
-    """How many segments, workers and processes, and which writer."""
-    return Tuning(
-        segments=given.get("segments"),
-        workers=given["workers"],
-        processes=given["processes"] or 1,
-        writer=given["writer"] or "partiql",
-        give_up_after_s=given["give_up_after"] or DEFAULT_GIVE_UP_AFTER_S,
-    )
-
-
-def make_ignore(given: dict[str, Any]) -> frozenset[str]:
-    """Findings to ignore, each given alone or several separated by commas."""
-    return frozenset(finding for findings in given["ignore"] for finding in findings)

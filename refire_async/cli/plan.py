@@ -1,6 +1,7 @@
 """`refire plan`: what a run will take, before it is begun."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,11 +9,11 @@ import click
 
 from refire_async.cli import options
 from refire_async.cli.boundary import print_result
-from refire_async.cli.choice import make_choice
+from refire_async.cli.given import make_ignore, make_run
 from refire_async.cli.help import Command
 from refire_async.cli.params import Duration, ExistingFile, FilePath, Number, Whole, Word, origin, quoted
 from refire_async.errors import UsageError
-from refire_async.settings import Assumed, PlanSettings, RunSettings, Tuning
+from refire_async.settings import Assumed, PlanSettings, Tuning
 
 if TYPE_CHECKING:
     from refire_async.forecast.cost import Prices
@@ -153,16 +154,10 @@ def make_settings(ctx: click.Context, given: dict[str, Any]) -> PlanSettings:
         if given[name]:
             option = "--" + name.replace("_", "-")
             raise UsageError(f"{option} is for a plan without a table", "leave it out, or leave out --table")
-    run = RunSettings(
-        table=given["table"],
-        connection=options.make_connection(given),
-        choice=make_choice(ctx, given),
-        marker=given["marker"],
-        marker_attribute=given["marker_attribute"],
-        budget=options.make_budget(given),
+    run = replace(
+        make_run(ctx, given),
         tuning=Tuning(given["segments"], given["workers"], writer=given["writer"] or "partiql"),
-        max_items=given["max_items"],
-        ignore=options.make_ignore(given),
+        ignore=make_ignore(given),
     )
     return PlanSettings(run, assumed, given["sample_seconds"])
 

@@ -11,9 +11,9 @@ from rich.live import Live
 
 from refire_async.checkpoint.saved import peek
 from refire_async.cli.boundary import print_result, say_error
+from refire_async.cli.given import Output
 from refire_async.cli.hints import rerun
 from refire_async.cli.logs import Logs, open_logs
-from refire_async.cli.options import Output
 from refire_async.cli.session import keep_proof
 from refire_async.identity import merge_connections
 from refire_async.loop import run_loop

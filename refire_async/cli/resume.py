@@ -7,6 +7,14 @@ from typing import Any
 import click
 
 from refire_async.cli import options
+from refire_async.cli.given import (
+    make_budget,
+    make_connection,
+    make_ignore,
+    make_output,
+    make_pace,
+    make_tuning,
+)
 from refire_async.cli.help import Command
 from refire_async.cli.hints import Hints
 from refire_async.cli.params import ExistingFile, RunId
@@ -57,18 +65,18 @@ def command(**given: Any) -> int:
     """Go on with a run that was stopped, killed or cut off, from where it was. No item fires twice."""
     if given["run_id"] is None and given["checkpoint"] is None:
         raise UsageError("no run given", "give its RUN_ID or its --checkpoint; refire status lists runs")
-    output = options.make_output(given)
+    output = make_output(given)
 
     from refire_async.cli import session  # noqa: PLC0415 - brings the engine, which is slow to import
 
     settings = ResumeSettings(
         checkpoint=locate(given["run_id"], given["checkpoint"]),
-        connection=options.make_connection(given),
-        budget=options.make_budget(given),
-        pace=options.make_pace(given),
-        tuning=options.make_tuning(given),
+        connection=make_connection(given),
+        budget=make_budget(given),
+        pace=make_pace(given),
+        tuning=make_tuning(given),
         max_items=given["max_items"],
-        ignore=options.make_ignore(given),
+        ignore=make_ignore(given),
         verify=given["verify"],
     )
     return session.execute(settings, output, Hints(settings, given["checkpoint"]))

@@ -1,11 +1,18 @@
 """`refire run`: fire every selected item's event again."""
 
+from dataclasses import replace
 from typing import Any
 
 import click
 
 from refire_async.cli import options
-from refire_async.cli.choice import make_choice
+from refire_async.cli.given import (
+    make_ignore,
+    make_output,
+    make_pace,
+    make_run,
+    make_tuning,
+)
 from refire_async.cli.help import Command
 from refire_async.cli.hints import Hints
 from refire_async.cli.params import RunId
@@ -59,7 +66,7 @@ def command(ctx: click.Context, /, **given: Any) -> int:
     created, no update of another writer is lost. Stop it with Ctrl-C, go on with refire resume.
     """
     settings = make_settings(ctx, given)
-    output = options.make_output(given)
+    output = make_output(given)
 
     from refire_async.cli import session  # noqa: PLC0415 - brings the engine, which is slow to import
 
@@ -68,27 +75,19 @@ def command(ctx: click.Context, /, **given: Any) -> int:
 
 def make_settings(ctx: click.Context, given: dict[str, Any]) -> RunSettings:
     """The settings of a new run. Raises UsageError."""
-    if given["table"] is None:
-        raise UsageError("no table given", "name it with --table NAME, or in REFIRE_TABLE or DynamoTable")
     for name in ("verify", "canary"):
         if given["dry_run"] and given.get(name):
             raise UsageError(f"--dry-run and --{name} do not go together", "a dry run fires nothing to prove")
-    return RunSettings(
-        table=given["table"],
-        connection=options.make_connection(given),
-        choice=make_choice(ctx, given),
-        marker=given["marker"],
-        marker_attribute=given["marker_attribute"],
-        budget=options.make_budget(given),
-        pace=options.make_pace(given),
-        tuning=options.make_tuning(given),
-        max_items=given["max_items"],
+    return replace(
+        make_run(ctx, given),
+        pace=make_pace(given),
+        tuning=make_tuning(given),
         checkpoint=given["checkpoint"],
         run_id=given["run_id"],
         verify=given["verify"],
         canary=given["canary"],
         sure=given["yes"],
         dry_run=given["dry_run"],
-        ignore=options.make_ignore(given),
+        ignore=make_ignore(given),
         stream_arn=given["stream_arn"],
     )

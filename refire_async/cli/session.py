@@ -16,9 +16,9 @@ import orjson
 from refire_async import engine
 from refire_async.cli.asking import Display, ask, can_ask
 from refire_async.cli.boundary import print_note, print_result, say_error
+from refire_async.cli.given import Output
 from refire_async.cli.hints import Hints
 from refire_async.cli.logs import Logs
-from refire_async.cli.options import Output
 from refire_async.cli.signals import ENDING, taking
 from refire_async.cli.watching import watching
 from refire_async.errors import ExitCode, StoppedError

@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from refire_async.cli import options
+from refire_async.cli.given import make_connection, make_output
 from refire_async.cli.help import Command
 from refire_async.cli.resume import locate, saved_run
 from refire_async.errors import UsageError
@@ -32,9 +33,9 @@ def command(**given: Any) -> int:
     """
     if given["run_id"] is None and given["checkpoint"] is None:
         raise UsageError("no run given", "give its RUN_ID or its --checkpoint; refire status lists runs")
-    output = options.make_output(given)
+    output = make_output(given)
     settings = VerifySettings(
-        checkpoint=locate(given["run_id"], given["checkpoint"]), connection=options.make_connection(given)
+        checkpoint=locate(given["run_id"], given["checkpoint"]), connection=make_connection(given)
     )
 
     from refire_async.cli import proofs  # noqa: PLC0415 - brings the engine, which is slow to import

@@ -12,8 +12,8 @@ from rich.console import Console
 
 from refire_async.cli.asking import Display
 from refire_async.cli.boundary import print_result
+from refire_async.cli.given import Output
 from refire_async.cli.logs import Logs, open_logs
-from refire_async.cli.options import Output
 from refire_async.cli.signals import taking
 from refire_async.events import Emit, Subscriber, fan_out
 from refire_async.report.json_events import JsonEvents
