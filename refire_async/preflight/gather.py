@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -18,11 +18,7 @@ from refire_async.preflight.facts import (
     Denied,
     Depth,
     Facts,
-    FunctionHealth,
     KinesisStream,
-    Mapping,
-    Sample,
-    Scaling,
 )
 from refire_async.preflight.sampling import sample
 from refire_async.sources.lookup import Lookup
@@ -67,74 +63,56 @@ async def gather(session: Session, asked: Asked, depth: Depth) -> Facts:
     async with anyio.create_task_group() as tasks:
         for what, ask in questions.items():
             tasks.start_soon(answers.put, what, ask)
-    return answers.facts()
+    return answers.facts
 
 
-@dataclass(slots=True)
 class _Answers:
-    """Filled by questions that run at the same time."""
+    """Filled by questions that run at the same time: nothing is awaited between taking `facts` and putting it back."""
 
-    session: Session
-    asked: Asked
-    until: float
-    kinesis: tuple[KinesisStream, ...] = ()
-    pitr: bool | None = None
-    mappings: tuple[Mapping, ...] | None = None
-    open_shards: int | None = None
-    health: tuple[FunctionHealth, ...] = ()
-    live_wcu: float | None = None
-    scaling: tuple[Scaling, ...] = ()
-    sample: Sample | None = None
-    not_sampled: str | None = None
-    denied: list[Denied] = field(default_factory=list)
-    unanswered: list[str] = field(default_factory=list)
-
-    def facts(self) -> Facts:
-        """What is known now."""
-        return Facts(
-            self.asked,
-            kinesis=self.kinesis,
-            pitr=self.pitr,
-            mappings=self.mappings,
-            open_shards=self.open_shards,
-            health=self.health,
-            live_wcu=self.live_wcu,
-            scaling=self.scaling,
-            sample=self.sample,
-            not_sampled=self.not_sampled,
-            # The same permission can be missed in two places.
-            denied=tuple(dict.fromkeys(self.denied)),
-            unanswered=tuple(dict.fromkeys(self.unanswered)),
-        )
+    def __init__(self, session: Session, asked: Asked, until: float) -> None:
+        self.facts = Facts(asked)
+        self._session = session
+        self._asked = asked
+        self._until = until
 
     async def put(self, what: str, ask: Callable[[], Awaitable[None]]) -> None:
         """One question. Neither its failure nor its silence is anybody else's."""
         try:
-            with anyio.CancelScope(deadline=self.until) as scope:
+            with anyio.CancelScope(deadline=self._until) as scope:
                 await ask()
         except UnansweredError as error:
-            self.unanswered.append(str(error))
+            self._note_unanswered(str(error))
         except WireError as error:
             self._failed(what, error)
         if scope.cancelled_caught:
-            self.unanswered.append(f"{what}: no answer within {PATIENCE_S:g} s")
+            self._note_unanswered(f"{what}: no answer within {PATIENCE_S:g} s")
+
+    def _note_unanswered(self, why: str) -> None:
+        if why not in self.facts.unanswered:
+            self.facts = replace(self.facts, unanswered=(*self.facts.unanswered, why))
+
+    def _note_denied(self, error: WireError | RefusedError) -> None:
+        denied = Denied(error.message, error.action)
+        if denied not in self.facts.denied:  # the same permission can be missed in two places
+            self.facts = replace(self.facts, denied=(*self.facts.denied, denied))
 
     def _failed(self, what: str, error: WireError) -> None:
         """An emulator that does not know an operation says nothing about the table."""
         if error.name != "UnknownOperation":
-            self.unanswered.append(f"{what}: {error.message}")
+            self._note_unanswered(f"{what}: {error.message}")
 
     async def ask_consumers(self) -> None:
         """Mappings of the stream, then how well their functions do and how many shards feed them."""
         functions: list[str] = []
-        stream = self.asked.table.stream
+        stream = self._asked.table.stream
         if stream.enabled and stream.arn is not None:
             try:
-                self.mappings = await services.ask_mappings(self.session.services, stream.arn)
+                mappings = await services.ask_mappings(self._session.services, stream.arn)
             except UnansweredError as error:
-                self.unanswered.append(str(error))
+                self._note_unanswered(str(error))
             else:
-                functions = [mapping.function for mapping in self.mappings if mapping.enabled]
+                self.facts = replace(self.facts, mappings=mappings)
+                functions = [mapping.function for mapping in mappings if mapping.enabled]
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self.put, "CloudWatch", lambda: self._ask_metrics(functions))
             if functions and stream.arn is not None:
@@ -142,55 +120,59 @@ class _Answers:
                 tasks.start_soon(self.put, "the stream's shards", lambda: self._ask_shards(arn))
 
     async def _ask_metrics(self, functions: list[str]) -> None:
-        self.health, self.live_wcu = await services.ask_metrics(
-            self.session.services, functions, self.asked.table.name
+        health, live_wcu = await services.ask_metrics(
+            self._session.services, functions, self._asked.table.name
         )
+        self.facts = replace(self.facts, health=health, live_wcu=live_wcu)
 
     async def _ask_shards(self, stream_arn: str) -> None:
-        shards = await self.session.streams.shards(stream_arn)
-        self.open_shards = sum(shard.is_open for shard in shards)
+        shards = await self._session.streams.shards(stream_arn)
+        self.facts = replace(self.facts, open_shards=sum(shard.is_open for shard in shards))
 
     async def ask_kinesis(self) -> None:
         """Active Kinesis destinations, and the shards of each."""
-        arns = await self.session.control.kinesis_destinations(self.asked.table.name)
-        self.kinesis = tuple(KinesisStream(arn, None) for arn in arns)
+        arns = await self._session.control.kinesis_destinations(self._asked.table.name)
+        self.facts = replace(self.facts, kinesis=tuple(KinesisStream(arn, None) for arn in arns))
         if arns:
-            self.kinesis = tuple([await services.ask_kinesis(self.session.services, arn) for arn in arns])
+            streams = tuple([await services.ask_kinesis(self._session.services, arn) for arn in arns])
+            self.facts = replace(self.facts, kinesis=streams)
 
     async def ask_backups(self) -> None:
         """Whether the table can be taken back to a moment."""
-        self.pitr = await self.session.control.point_in_time_recovery(self.asked.table.name)
+        pitr = await self._session.control.point_in_time_recovery(self._asked.table.name)
+        self.facts = replace(self.facts, pitr=pitr)
 
     async def ask_scaling(self) -> None:
         """What scales the capacity."""
-        self.scaling = await services.ask_scaling(self.session.services, self.asked.table)
+        scaling = await services.ask_scaling(self._session.services, self._asked.table)
+        self.facts = replace(self.facts, scaling=scaling)
 
     async def ask_sample(self, seconds: float, *, whole_items: bool) -> None:
         """Some items; the permission to read them is the run's own where it scans or queries the table."""
         try:
-            self.sample = await sample(
-                self.session.data, self.asked, anyio.current_time() + seconds, whole_items=whole_items
+            found = await sample(
+                self._session.data, self._asked, anyio.current_time() + seconds, whole_items=whole_items
             )
-            if self.sample is None:
-                self.not_sampled = f"no answer within {seconds:g} s"
+            why = None if found is not None else f"no answer within {seconds:g} s"
+            self.facts = replace(self.facts, sample=found, not_sampled=why)
         except WireError as error:
-            selection = self.asked.selection
+            selection = self._asked.selection
             if error.name == "AccessDenied" and selection.index is None and not selection.listed:
-                self.denied.append(Denied(error.message, error.action))
+                self._note_denied(error)
             else:
-                self.not_sampled = error.message
+                self.facts = replace(self.facts, not_sampled=error.message)
 
     async def try_reading(self) -> None:
         """The reads that a run makes besides: of its index, and of single items."""
-        table, selection = self.asked.table, self.asked.selection
+        table, selection = self._asked.table, self._asked.selection
         keys = table.keys
         if selection.index is not None:
             await self._try("Scan" if selection.kind == "scan" else "Query", self._read_index())
-        lookup = Lookup(self.session.data, table.name, (*keys.names, self.asked.marker_attribute))
+        lookup = Lookup(self._session.data, table.name, (*keys.names, self._asked.marker_attribute))
         await self._try("BatchGetItem", lookup.read([absent_key(keys)]))
 
     async def _read_index(self) -> None:
-        selection, table = self.asked.selection, self.asked.table
+        selection, table = self._asked.selection, self._asked.table
         request: dict[str, Any] = {"TableName": table.name, "IndexName": selection.index, "Limit": 1}
         operation = "Scan"
         if selection.kind == "query":
@@ -200,21 +182,21 @@ class _Answers:
                 "ExpressionAttributeNames": {"#h": selection.key_name},
                 "ExpressionAttributeValues": {":h": selection.key_values[0]},
             }
-        await self.session.data.call(operation, orjson.dumps(request))
+        await self._session.data.call(operation, orjson.dumps(request))
 
     async def try_writing(self, make: type[PartiqlWriter] | type[UpdateWriter]) -> None:
         """The very write of a touch, for a key that does not exist: its condition fails, at the price of 1 WCU.
 
         Nothing is written: PartiQL's UPDATE never creates an item, and UpdateItem is asked to find it there.
         """
-        asked = self.asked
+        asked = self._asked
         marker = Marker(asked.marker_kind, asked.marker_attribute, asked.run_id or "check")
         keys = asked.table.keys
         if marker.attribute in keys.names:  # nobody could write that
             return
         if make is PartiqlWriter and not PartiqlWriter.fits(asked.table.name, keys, marker):
             make = UpdateWriter
-        writer: Writer = make(self.session.data, asked.table.name, keys, marker)
+        writer: Writer = make(self._session.data, asked.table.name, keys, marker)
         await self._try("the write", self._write(writer, absent_key(keys)))
 
     async def _write(self, writer: Writer, key: Key) -> None:
@@ -230,10 +212,10 @@ class _Answers:
         try:
             await call
         except RefusedError as error:
-            self.denied.append(Denied(error.message, error.action))
+            self._note_denied(error)
         except WireError as error:
             if error.name == "AccessDenied":
-                self.denied.append(Denied(error.message, error.action))
+                self._note_denied(error)
             else:
                 self._failed(f"permission for {what}", error)
 
