@@ -143,8 +143,8 @@ class Use:
             never.add(("dynamodb", "Query"))
         if self._given is None or not self._given.startswith("s3://"):
             never.add(("s3", "GetObject"))
-        if self._given is None and set(self.commands) <= {"plan", "verify"}:
-            never.add(("dynamodb", "BatchGetItem"))  # a plan looks up keys of a list only
+        if self._given is None and self.index is None and set(self.commands) <= {"plan", "verify"}:
+            never.add(("dynamodb", "BatchGetItem"))  # a plan looks up what a list or an index names
         return never
 
     def _objects(self) -> list[str]:

@@ -35,7 +35,8 @@ from refire_async.selecting import select
 from refire_async.settings import Assumed, Budget, PlanSettings, RunSettings
 from refire_async.sources.key_list import choose_segments as choose_list_segments
 from refire_async.sources.key_list import draw_items, open_list
-from refire_async.survey.listed import MOST_DRAWN, MOST_LOOKED_UP, survey_list
+from refire_async.survey.listed import MOST_DRAWN, survey_list
+from refire_async.survey.lookup import MOST_LOOKED_UP
 from refire_async.survey.question import Question
 from refire_async.survey.table import survey
 from refire_async.wire.errors import WireError

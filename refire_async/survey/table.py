@@ -4,6 +4,7 @@ import math
 import random
 from collections import Counter
 from collections.abc import Iterable
+from functools import partial
 
 import anyio
 
@@ -15,6 +16,8 @@ from refire_async.model.units import RCU_BYTES
 from refire_async.pacing.budget import ReadBudget
 from refire_async.sources.base import Source
 from refire_async.sources.table import query_source, scan_source
+from refire_async.survey.lookup import MOST_LOOKED_UP, LookedUp
+from refire_async.survey.patience import patiently
 from refire_async.survey.question import SHARES, Question
 from refire_async.wire.dataplane import DataPlane
 
@@ -52,19 +55,21 @@ async def survey(data: DataPlane, question: Question, seed: int | None = None) -
         WireError: the table cannot be read.
         RefusedError: nothing could be read in time.
     """
-    look = _Look(data, question)
-    await look.read(random.Random(seed))  # noqa: S311 - where to look is no secret
+    look = _Look(data, question, random.Random(seed))  # noqa: S311 - where to look is no secret
+    await look.read()
     if not look.stretches:
         raise question.unread()
+    await look.look_up()
     return look.load()
 
 
 class _Look:
     """One look at a table."""
 
-    def __init__(self, data: DataPlane, question: Question) -> None:
+    def __init__(self, data: DataPlane, question: Question, draw: random.Random) -> None:
         self.stretches: dict[int, Stretch] = {}
         self._question = question
+        self._draw = draw
         self._budget = ReadBudget(question.max_rcu)
         counting = question.selection.kind == "query"
         self._most_items = math.inf if counting else MOST_ITEMS
@@ -78,7 +83,9 @@ class _Look:
         table, selection, index = question.table, question.selection, question.index
         keys = table.keys if index is None else index.keys
         self._hash_name = keys.hash_name
+        self._seen = LookedUp(data, question)
         self._sized = index is None or index.projection == "ALL"
+        self._entries: list[Item] = []
         self._crowded = self._most_each = math.inf
         self._left: dict[int, tuple[Cursor | None, Counter[str]]] = {}
         if selection.kind == "query":
@@ -103,9 +110,9 @@ class _Look:
     def _enough(self) -> bool:
         return self._items >= self._most_items or self._rcu >= self._most_rcu
 
-    async def read(self, draw: random.Random) -> None:
+    async def read(self) -> None:
         """Read stretches until there are enough of them, or time is up. Raises WireError."""
-        drawn = draw.sample(range(self._total), min(self._total, MORE_STRETCHES))
+        drawn = self._draw.sample(range(self._total), min(self._total, MORE_STRETCHES))
         with anyio.move_on_after(self._question.within_s):
             await self._read_side_by_side(drawn[:STRETCHES])
             if self._count().doubtful:
@@ -132,7 +139,7 @@ class _Look:
         # A stretch that is begun is read on: leaving out the longest would make the others look like all.
         while not (whole or items >= self._most_each or (self._enough and self._most_each == math.inf)):
             await self._budget.reserve(estimate)
-            page = await self._source.read(segment, cursor, PAGE_ITEMS)
+            page = await patiently(partial(self._source.read, segment, cursor, PAGE_ITEMS))
             self._rcu += self._budget.settle(estimate, page.rcu)
             estimate = max(LEAST_READ_RCU, page.rcu)
             self._add(page.items)
@@ -154,6 +161,14 @@ class _Look:
                 self._expired += 1
             elif self._sized:
                 question.note(item, self._sizes)
+            else:
+                self._entries.append(item)
+
+    async def look_up(self) -> None:
+        """Entries of an index are not items: look some of these up. Raises WireError."""
+        await self._seen.read(self._draw.sample(self._entries, min(len(self._entries), MOST_LOOKED_UP)))
+        if self._seen.sizes.sizes:
+            self._sizes = self._seen.sizes
 
     def load(self) -> Load:
         """What all of it comes to."""
@@ -162,14 +177,16 @@ class _Look:
         complete = all(stretch.whole for stretch in self.stretches.values())
         counted = self._count()
         # What was read to its end needs no description, which may be hours old; a filter chooses sizes of its own.
-        described = selection.kind == "scan" and selection.filter is None and not self._all_read
+        described = (
+            self._sized and selection.kind == "scan" and selection.filter is None and not self._all_read
+        )
         mean = (
             (question.mean_bytes if described else self._sizes.mean)
             or self._sizes.mean
             or question.mean_bytes
         )
         if not self._sizes.sizes:
-            # Entries of an index are not items. One of mean size stands for all, whole in each index that shows it.
+            # There was nothing to see. One of mean size stands for all, whole in each index that shows it.
             self._sizes.add(
                 round(mean), 0, dict.fromkeys((entry.name for entry in question.touched), round(mean))
             )
@@ -177,7 +194,8 @@ class _Look:
         items = round(counted.items * living * (selection.sample or 100.0) / 100.0)
         rcu = self._read_rcu(counted.items, mean)
         if index is not None and not index.projects(question.marker.attribute, table.keys):
-            rcu += items * math.ceil(max(mean, 1.0) / RCU_BYTES) / 2  # a look-up of each marker
+            each = math.ceil(max(mean, 1.0) / RCU_BYTES) / 2
+            rcu += items * (self._seen.rcu / self._seen.looked if self._seen.looked else each)
         return Load(
             items=items,
             item_bytes=mean,

@@ -123,6 +123,19 @@ def test_an_export(cli: Cli, make_table: MakeTable) -> None:
 
 
 @on_one_backend
+def test_an_index_that_does_not_show_items_whole(cli: Cli, make_table: MakeTable) -> None:
+    """Its entries say how many, the items behind some of them how large; the run looks every one up."""
+    table = make_table(("pk", "S"), ("sk", "N"), indexes=(Index("by-day", Schema(("day", "S"))),))
+    table.fill(
+        {**row, "day": {"S": f"d{n % 30}"}, "text": {"S": "x" * (n * 97 % 9_000)}}
+        for n, row in enumerate(composite_rows(600))
+        if n % 3
+    )
+    planned = cli.run("plan", "--table", table.name, "--json", "--index", "by-day")
+    assert_planned(planned, cli.refire(table.name, "--index", "by-day"))
+
+
+@on_one_backend
 def test_lists_that_are_none(cli: Cli, make_table: MakeTable) -> None:
     """One line each, and how to leave bad lines out."""
     table = make_table(("pk", "S"), ("sk", "N"))
