@@ -38,6 +38,15 @@ class RefireError(Exception):
         return f"{self.message}; {self.action}" if self.action else self.message
 
 
+def first_of(group: BaseExceptionGroup[RefireError]) -> RefireError:
+    """The first error of a group that `except* RefireError` has sorted out, however deep it lies."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, RefireError)  # noqa: S101 - no others are in such a group
+    return error
+
+
 class UsageError(RefireError):
     """Bad option, file or value: nothing was tried."""
 

@@ -7,7 +7,7 @@ from anyio import to_thread
 from refire_async.checkpoint.journal import Journal
 from refire_async.checkpoint.ledger import Ledger
 from refire_async.checkpoint.store import Store
-from refire_async.errors import ExitCode, RefireError
+from refire_async.errors import ExitCode, RefireError, first_of
 from refire_async.events import Emit
 from refire_async.parts.assembly import make_context
 from refire_async.parts.spec import PartResult, PartSpec
@@ -43,7 +43,7 @@ async def work(
         status = await run_pipeline(context, part.segments(), workers=part.workers, max_items=part.max_items)
     except* RefireError as group:
         # Only the checkpoint can fail here: all else is a reason to stop in order.
-        raise _first(group) from group
+        raise first_of(group) from group
     error = stop.error
     return PartResult(
         status=status,
@@ -53,11 +53,3 @@ async def work(
         error=None if error is None else str(error),
         exit_code=ExitCode.COMPLETE if error is None else error.exit_code,
     )
-
-
-def _first(group: BaseExceptionGroup[RefireError]) -> RefireError:
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    assert isinstance(error, RefireError)  # noqa: S101 - `except*` has sorted out the rest
-    return error

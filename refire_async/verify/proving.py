@@ -20,7 +20,7 @@ from anyio import to_thread
 
 from refire_async.checkpoint.history import History, TableStream
 from refire_async.checkpoint.saved import SavedRun
-from refire_async.errors import RefireError, RefusedError, StoppedError
+from refire_async.errors import RefireError, RefusedError, StoppedError, first_of
 from refire_async.model.proof import Proof, Tally
 from refire_async.model.run import RunSpec
 from refire_async.verify.changes import reader
@@ -240,7 +240,7 @@ async def prove(
             try:
                 await proving.follow(reader, streams, task_status=task_status)
             except* RefireError as group:
-                failures.append(_first(group))
+                failures.append(first_of(group))
                 concluding.cancel()
 
         async with anyio.create_task_group() as tasks:
@@ -253,14 +253,6 @@ async def prove(
         if failures:
             raise failures[0]
     return proof
-
-
-def _first(group: BaseExceptionGroup[RefireError]) -> RefireError:
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    assert isinstance(error, RefireError)  # noqa: S101 - `except*` has sorted out the rest
-    return error
 
 
 def _look(path: Path) -> tuple[SavedRun, list[TableStream]]:

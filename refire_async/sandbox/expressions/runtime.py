@@ -197,13 +197,7 @@ def has_type(operand: Read, type_: Read) -> Decide:
 
 def begins_with(operand: Read, prefix: Read) -> Decide:
     """``begins_with(operand, prefix)``: both S or both B."""
-
-    def decide(item: Item, parameters: Any) -> bool:
-        value = operand(item, parameters)
-        start = prefix(item, parameters)
-        return value is not None and start is not None and value_begins_with(value, start)
-
-    return decide
+    return _of_both(operand, prefix, value_begins_with)
 
 
 def value_begins_with(value: AttributeValue, start: AttributeValue) -> bool:
@@ -217,11 +211,15 @@ def value_begins_with(value: AttributeValue, start: AttributeValue) -> bool:
 
 def contains(operand: Read, searched: Read) -> Decide:
     """``contains(operand, searched)``: a part of a string or binary, a member of a set, an element of a list."""
+    return _of_both(operand, searched, _value_contains)
+
+
+def _of_both(operand: Read, other: Read, holds: Callable[[AttributeValue, AttributeValue], bool]) -> Decide:
+    """Whether both are there and ``holds`` is true of them."""
 
     def decide(item: Item, parameters: Any) -> bool:
-        value = operand(item, parameters)
-        part = searched(item, parameters)
-        return value is not None and part is not None and _value_contains(value, part)
+        value, second = operand(item, parameters), other(item, parameters)
+        return value is not None and second is not None and holds(value, second)
 
     return decide
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
 
 from refire_async.sandbox.errors import validation
 from refire_async.sandbox.expressions import changes
-from refire_async.sandbox.expressions.binder import Binder, Bound
+from refire_async.sandbox.expressions.assigning import AssigningBinder
 from refire_async.sandbox.expressions.changes import Change, Changes
-from refire_async.sandbox.expressions.nodes import Arithmetic, Call, Substitute
+from refire_async.sandbox.expressions.nodes import Arithmetic, Substitute
 from refire_async.sandbox.expressions.paths import DocumentPath, clash
 from refire_async.sandbox.expressions.placeholders import Placeholders
 from refire_async.sandbox.expressions.update_grammar import (
@@ -27,8 +26,6 @@ _WRITE_BYTES = 19
 _ARITHMETIC_BYTES = 50
 _CLEAR_BYTES = 2
 
-_NUMBER = frozenset({"N"})
-_LIST = frozenset({"L"})
 _ADDABLE = frozenset({"N", "SS", "NS", "BS"})
 _DELETABLE = frozenset({"SS", "NS", "BS"})
 _TYPE_NAMES = {
@@ -108,8 +105,8 @@ def refuse_key_attributes(paths: Collection[DocumentPath], key_attributes: Colle
             )
 
 
-class _UpdateBinder(Binder):
-    """Binds operands that only updates have: arithmetic, if_not_exists, list_append."""
+class _UpdateBinder(AssigningBinder):
+    """Binds the actions of an update expression."""
 
     def change(self, action: Action, path: DocumentPath) -> Change:
         if isinstance(action, SetAction):
@@ -132,23 +129,3 @@ class _UpdateBinder(Binder):
                 f"operator: {section}, operand type: {_TYPE_NAMES[type_]}, "
                 f"typeSet: ALLOWED_FOR_{section}_OPERAND"
             )
-
-    def assigned(self, node: Any) -> Bound:
-        """An operand of SET."""
-        if isinstance(node, Arithmetic):
-            left, right = self.assigned(node.left), self.assigned(node.right)
-            self.require_type(left, _NUMBER, node.operator)
-            self.require_type(right, _NUMBER, node.operator)
-            reads = changes.required(left.read), changes.required(right.read)
-            return Bound(changes.arithmetic(node.operator, *reads), type="N")
-        if not isinstance(node, Call):
-            return self.operand(node)
-        first, second = self.counted(node, [self.assigned(argument) for argument in node.arguments])
-        if node.function == "if_not_exists":
-            self.require_path(first, node.function)
-            return Bound(changes.if_not_exists(first.read, second.read))
-        self.require_type(first, _LIST, node.function)
-        self.require_type(second, _LIST, node.function)
-        return Bound(
-            changes.list_append(changes.required(first.read), changes.required(second.read)), type="L"
-        )

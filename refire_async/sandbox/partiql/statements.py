@@ -11,10 +11,10 @@ from typing import Any, TypeAlias
 
 from refire_async.sandbox.errors import serialization, validation
 from refire_async.sandbox.expressions import changes
-from refire_async.sandbox.expressions.binder import Binder, Bound
+from refire_async.sandbox.expressions.assigning import AssigningBinder
+from refire_async.sandbox.expressions.binder import Binder
 from refire_async.sandbox.expressions.changes import Change, Changes
 from refire_async.sandbox.expressions.key_condition import KeyCondition
-from refire_async.sandbox.expressions.nodes import Arithmetic, Call
 from refire_async.sandbox.expressions.paths import DocumentPath, clash, read
 from refire_async.sandbox.expressions.runtime import Decide
 from refire_async.sandbox.expressions.update import refuse_key_attributes
@@ -32,9 +32,6 @@ from refire_async.sandbox.partiql.syntax import (
 from refire_async.sandbox.values import AttributeValue, Item, validate_values
 
 Parameters: TypeAlias = Sequence[AttributeValue]
-
-_NUMBER = frozenset({"N"})
-_LIST = frozenset({"L"})
 
 
 class Statement:
@@ -242,12 +239,12 @@ def _result_names(paths: Sequence[DocumentPath]) -> tuple[str, ...]:
     return tuple(names)
 
 
-class _UpdateBinder(Binder):
-    """Binds operands that only SET has."""
+class _UpdateBinder(AssigningBinder):
+    """Binds the actions of an UPDATE."""
 
     def change(self, action: Action, path: DocumentPath) -> Change:
         if isinstance(action, Assignment):
-            return changes.assign(path, changes.required(self._assigned(action.operand).read))
+            return changes.assign(path, changes.required(self.assigned(action.operand).read))
         if isinstance(action, Removal):
             return changes.remove(path)
         members = self.operand(action.members)
@@ -262,21 +259,6 @@ class _UpdateBinder(Binder):
         if action.function == "set_add":
             return changes.add_to(path, members.read)
         return changes.delete_from(path, members.read)
-
-    def _assigned(self, node: Any) -> Bound:
-        if isinstance(node, Arithmetic):
-            left, right = self._assigned(node.left), self._assigned(node.right)
-            self.require_type(left, _NUMBER, node.operator)
-            self.require_type(right, _NUMBER, node.operator)
-            reads = changes.required(left.read), changes.required(right.read)
-            return Bound(changes.arithmetic(node.operator, *reads), type="N")
-        if not isinstance(node, Call):
-            return self.operand(node)
-        first, second = self.counted(node, [self._assigned(argument) for argument in node.arguments])
-        self.require_type(first, _LIST, node.function)
-        self.require_type(second, _LIST, node.function)
-        read_list = changes.list_append(changes.required(first.read), changes.required(second.read))
-        return Bound(read_list, type="L")
 
 
 def compile_uncached(statement: str) -> Select | Insert | Update | Delete:
