@@ -34,14 +34,6 @@ class RunSpec:
         """
         return self.selection.kind == "export"
 
-    @property
-    def proves_by_stamp(self) -> bool:
-        """Whether only the run's own stamp proves that it has touched an item.
-
-        Where markers are older than the run a stamp can tell, and does; a revision cannot always.
-        """
-        return self.markers_are_older and self.marker.kind == "stamp"
-
     def may_have_touched(self, before: AttributeValue | None, now: AttributeValue | None) -> bool:
         """Whether a marker that is `now` can be what a touch from `before` left, or a change after the run began.
 

@@ -119,7 +119,7 @@ class Readers:
         """
         context = self._context
         spec, attribute = context.spec, context.spec.marker.attribute
-        if not spec.markers_are_older or spec.proves_by_stamp or not page.items:
+        if not spec.markers_are_older or not page.items:
             return set()
         read = await context.source.read(page.segment, page.start, page.counts.scanned)
         said = {identity(spec.keys.names, item): item.get(attribute) for item in read.items}

@@ -72,15 +72,10 @@ def sort_found(
             item.get(attribute), present.get(attribute)
         ):
             overtaken.append(item)
-        elif _has_fired(spec, item.get(attribute), present.get(attribute)):
+        elif present.get(attribute) != item.get(attribute):
             counts.already += 1
             page.notes.append(("already", item))
         else:
             open_items.append(item)
     page.items = open_items
     return overtaken
-
-
-def _has_fired(spec: RunSpec, before: AttributeValue | None, present: AttributeValue | None) -> bool:
-    """Whether a marker that is `present` now, and was `before` when first seen, proves that the item has fired."""
-    return spec.marker.fired(present) if spec.proves_by_stamp else present != before

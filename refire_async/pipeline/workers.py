@@ -187,8 +187,7 @@ class Workers:
         """Whether a failed condition means that the items have changed since the run read them."""
         if batch.conflicts >= MOST_CONFLICTS:
             return True
-        spec = self._context.spec
-        return batch.in_doubt and not spec.proves_by_stamp and not self._starts_from_older(batch)
+        return batch.in_doubt and not self._starts_from_older(batch)
 
     def _starts_from_older(self, batch: Batch) -> bool:
         """Whether the markers of these items are from before the run: no read of this run has shown them."""
@@ -231,7 +230,7 @@ class Workers:
 
     def _may_have_touched(self, item: Item, now: AttributeValue | None) -> bool:
         spec = self._context.spec
-        return not spec.proves_by_stamp and spec.may_have_touched(item.get(spec.marker.attribute), now)
+        return spec.may_have_touched(item.get(spec.marker.attribute), now)
 
     def _throttled(self, batch: Batch, code: str, reasons: tuple[ThrottlingReason, ...]) -> None:
         """Slow down what is scarce: the lane for a hot key range, the shared rate for all else.

@@ -191,11 +191,16 @@ def losing(db: InProcess, *, applied: bool, then: Callable[[], None] = lambda: N
     db.watch = lose
 
 
-def revise(db: InProcess, *revisions: int) -> None:
+def revise(db: InProcess, *revisions: int, marker: str = "revision") -> None:
     """An application gives every item each of these markers, one after the other."""
     for revision in revisions:
+        new = (
+            {"refire_run_id": {"S": f"{revision}"}}
+            if marker == "stamp"
+            else {"revision": {"N": f"{revision}"}}
+        )
         for item in db.items("orders"):
-            db("PutItem", TableName="orders", Item={**item, "revision": {"N": str(revision)}})
+            db("PutItem", TableName="orders", Item={**item, **new})
 
 
 async def test_a_marker_that_was_another_all_along_is_no_proof_of_firing(
@@ -247,12 +252,15 @@ async def test_a_marker_that_was_taken_back_has_fired_by_that(service: Service, 
     assert result.summary.counts == Counts(scanned=20, already=20)
 
 
-async def test_a_touch_that_others_overtook_may_fire_again(service: Service, runs: Runs, tmp_path: Path):
+@pytest.mark.parametrize("marker", ["revision", "stamp"])
+async def test_a_touch_that_others_overtook_may_fire_again(
+    service: Service, runs: Runs, tmp_path: Path, marker: Any
+):
     """The side that is erred on: it looks as if the marker had been another all along. Once more, and no oftener."""
     db = shop(service, 20)
     choice = Choice(export=full_export(described(db), db.items("orders")).write(tmp_path))
-    losing(db, applied=True, then=lambda: revise(db, 40))
-    result = await runs.run(choice=choice)
+    losing(db, applied=True, then=lambda: revise(db, 40, marker=marker))
+    result = await runs.run(choice=choice, marker=marker)
     assert result.summary.counts == Counts(scanned=20, touched=20, conflicts=20)
     assert set(db.fired("orders").values()) == {3}
 
@@ -284,13 +292,14 @@ async def test_what_a_killed_run_had_in_doubt_with_an_old_marker_fires_once(
     assert db.fired("orders") - before == names(*range(20))
 
 
+@pytest.mark.parametrize("marker", ["revision", "stamp"])
 async def test_a_conflict_that_the_ledger_knows_is_proof_also_in_a_run_over_an_export(
-    service: Service, runs: Runs, tmp_path: Path
+    service: Service, runs: Runs, tmp_path: Path, marker: Any
 ):
     """Killed after the touch from what was looked up; others went on from there: it has fired, and does not again."""
     db = shop(service, 20)
     choice = Choice(export=full_export(described(db), db.items("orders")).write(tmp_path))
-    revise(db, 40)
+    revise(db, 40, marker=marker)
     before = db.fired("orders")
     with anyio.CancelScope() as scope:
 
@@ -302,9 +311,9 @@ async def test_a_conflict_that_the_ledger_knows_is_proof_also_in_a_run_over_an_e
 
         db.calls.clear()
         db.watch = cut_off
-        await runs.run(choice=choice)
+        await runs.run(choice=choice, marker=marker)
     assert scope.cancelled_caught
-    revise(db, 70)
+    revise(db, 70, marker=marker)
     db.watch = None
     result = await runs.resume()
     assert result.summary.counts == Counts(scanned=20, already=20)

@@ -98,7 +98,7 @@ class Arena:
                 marker=case.attribute,
                 touch=counted_up if case.marker == "revision" else stamped(RUN_ID),
                 fragile=case.fragile,
-                older=case.selection == "export" and case.marker == "revision",
+                older=case.selection == "export",
             )
             report.verdict = judge(evidence)
             self._check_end(last)
