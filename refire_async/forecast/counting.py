@@ -36,12 +36,14 @@ class Stretch:
 class Count:
     """Items of a table. `hottest_share` is the largest part of them that lies, or may lie, under one hash key.
 
-    `doubtful`: there is a hot key, or there may be one, so that it is worth to look at more.
+    `doubtful`: there is a hot key, or there may be one, so that it is worth to look at more. `few_keys`: hardly any
+    hash key was seen whole, so that nothing is known of the hottest but what was met of it.
     """
 
     items: int
     hottest_share: float
     doubtful: bool = False
+    few_keys: bool = False
 
 
 def count(stretches: Sequence[Stretch], total: int, described: int | None, *, sorted_keys: bool) -> Count:
@@ -71,7 +73,8 @@ def count(stretches: Sequence[Stretch], total: int, described: int | None, *, so
     if described and enough and missing > SURE * error:
         unmet = missing / described / _harmonic(_crowds(crowded, len(stretches), total))
     doubtful = not enough or crowded > 0 or max(missing, 0.0) + error > HIDDEN * described
-    return Count(described, max(most / described if described else 0.0, unmet), doubtful)
+    hottest = max(most / described if described else 0.0, unmet)
+    return Count(described, hottest, doubtful, few_keys=not enough)
 
 
 def _estimate(read: Sequence[Stretch], total: int) -> tuple[float, float]:

@@ -52,7 +52,7 @@ def _time(plan: Plan) -> list[str]:
         lines.append(
             _row(
                 "hottest key",
-                f"up to {percent(plan.load.hottest_share)} of the items may share one: 1,000 WCU/s at most",
+                f"about {percent(plan.load.hottest_share)} of the items may share one: 1,000 WCU/s at most",
             )
         )
     return lines

@@ -16,6 +16,7 @@ from refire_async.model.units import RCU_BYTES
 from refire_async.pacing.budget import ReadBudget
 from refire_async.sources.base import Source
 from refire_async.sources.table import query_source, scan_source
+from refire_async.survey.hash_keys import count_hash_keys
 from refire_async.survey.lookup import MOST_LOOKED_UP, LookedUp
 from refire_async.survey.patience import patiently
 from refire_async.survey.question import SHARES, Question
@@ -68,6 +69,7 @@ class _Look:
 
     def __init__(self, data: DataPlane, question: Question, draw: random.Random) -> None:
         self.stretches: dict[int, Stretch] = {}
+        self._data = data
         self._question = question
         self._draw = draw
         self._budget = ReadBudget(question.max_rcu)
@@ -86,6 +88,7 @@ class _Look:
         self._seen = LookedUp(data, question)
         self._sized = index is None or index.projection == "ALL"
         self._entries: list[Item] = []
+        self._hash_keys: int | None = None
         self._crowded = self._most_each = math.inf
         self._left: dict[int, tuple[Cursor | None, Counter[str]]] = {}
         if selection.kind == "query":
@@ -96,9 +99,18 @@ class _Look:
             described = table.item_count if index is None else index.item_count
             self._total = max(1, min(math.ceil(described / each), 1_000_000))
             self._crowded = self._most_each = each * CROWDED
-            self._source = scan_source(
-                data, table.name, selection, None, total_segments=self._total, carries_marker=True
-            )
+            self._source = self._scan(self._total)
+
+    def _scan(self, total_segments: int) -> Source:
+        question = self._question
+        return scan_source(
+            self._data,
+            question.table.name,
+            question.selection,
+            None,
+            total_segments=total_segments,
+            carries_marker=True,
+        )
 
     def _items_each(self) -> int:
         """Items that a stretch should hold, so that as many as there are to be stay within the bounds."""
@@ -122,6 +134,10 @@ class _Look:
                     self._most_each *= MORE_CROWDED / CROWDED
                     more += self._left
                 await self._read_side_by_side(more)
+            if self._question.index is None and self._count().few_keys:
+                self._hash_keys = await count_hash_keys(
+                    self._scan(1), self._question.table.keys, self._budget
+                )
 
     async def _read_side_by_side(self, waiting: list[int]) -> None:
         async with anyio.create_task_group() as tasks:
@@ -201,7 +217,10 @@ class _Look:
             item_bytes=mean,
             item_wcu=question.by_resource(self._sizes.item_units(mean)),
             rcu=rcu,
-            hottest_share=counted.hottest_share if index is None else 0.0,
+            # However the items are spread over few hash keys, one has its even part at least.
+            hottest_share=max(counted.hottest_share, 1.0 / (self._hash_keys or math.inf))
+            if index is None
+            else 0.0,
             quantiles=self._sizes.quantiles(*SHARES),
             sampled=self._items,
             at_least=selection.kind == "query" and not complete,
