@@ -9,6 +9,7 @@ from typing import Any
 
 from refire_async.model.table import Table
 from refire_async.preflight.facts import FunctionHealth, KinesisStream, Mapping, Scaling
+from refire_async.wire.metrics import lambda_query, metric_query
 from refire_async.wire.services import Services
 
 MOST_FUNCTIONS = 20
@@ -71,11 +72,13 @@ async def ask_metrics(
     """
     names = list(dict.fromkeys(name.partition(":")[0] for name in functions))[:MOST_FUNCTIONS]
     queries = [
-        _query(f"f{n}_{key}", "AWS/Lambda", metric, {"FunctionName": name}, statistic)
+        lambda_query(f"f{n}_{key}", metric, name, statistic)
         for n, name in enumerate(names)
         for key, (metric, statistic) in _HEALTH.items()
     ]
-    queries.append(_query("table", "AWS/DynamoDB", "ConsumedWriteCapacityUnits", {"TableName": table}, "Sum"))
+    queries.append(
+        metric_query("table", "AWS/DynamoDB", "ConsumedWriteCapacityUnits", {"TableName": table}, "Sum")
+    )
     end = now or datetime.now(UTC)
     async with services.open("cloudwatch") as client:
         answer = await client.get_metric_data(
@@ -85,20 +88,6 @@ async def ask_metrics(
     health = tuple(_health(name, n, series, end - _RECENT) for n, name in enumerate(names))
     minutes = (series.get("table") or {}).get("Values") or ()
     return health, max(minutes) / 60 if minutes else None
-
-
-def _query(
-    number: str, namespace: str, metric: str, dimensions: dict[str, str], statistic: str
-) -> dict[str, Any]:
-    named = [{"Name": name, "Value": value} for name, value in dimensions.items()]
-    return {
-        "Id": number,
-        "MetricStat": {
-            "Metric": {"Namespace": namespace, "MetricName": metric, "Dimensions": named},
-            "Period": 60,
-            "Stat": statistic,
-        },
-    }
 
 
 def _health(name: str, number: int, series: dict[str, Any], since: datetime) -> FunctionHealth:

@@ -11,6 +11,7 @@ import anyio
 
 from refire_async.model.canary import Consumer, Consumers
 from refire_async.preflight.services import MOST_FUNCTIONS, ask_mappings
+from refire_async.wire.metrics import lambda_query
 from refire_async.wire.services import Services, UnansweredError
 
 SETTLE_S = 240.0
@@ -68,18 +69,7 @@ def _out_of_patience(known: tuple[Consumer, ...]) -> Consumers:
 
 async def _ask(services: Services, functions: Sequence[str], since: datetime) -> tuple[Consumer, ...]:
     queries = [
-        {
-            "Id": f"f{n}_{metric.lower()}",
-            "MetricStat": {
-                "Metric": {
-                    "Namespace": "AWS/Lambda",
-                    "MetricName": metric,
-                    "Dimensions": [{"Name": "FunctionName", "Value": name}],
-                },
-                "Period": 60,
-                "Stat": statistic,
-            },
-        }
+        lambda_query(f"f{n}_{metric.lower()}", metric, name, statistic)
         for n, name in enumerate(functions)
         for metric, statistic in _METRICS
     ]

@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from refire_async.model.capacity import TABLE
-from refire_async.pacing.headroom import KEPT_S, MINUTE_S, minute_of
+from refire_async.pacing.headroom import KEPT_S, minute_of
 from refire_async.watch.series import nonsense, read_series
+from refire_async.wire.metrics import metric_query
 from refire_async.wire.services import Services, UnansweredError
 
 PATIENCE_S = 10.0
@@ -34,16 +35,12 @@ def _question(table: str, resources: Sequence[str], now: float) -> dict[str, Any
     """
     queries = []
     for number, resource in enumerate(resources):
-        dimensions = [{"Name": "TableName", "Value": table}]
+        dimensions = {"TableName": table}
         if resource != TABLE:
-            dimensions.append({"Name": "GlobalSecondaryIndexName", "Value": resource})
-        metric = {
-            "Namespace": "AWS/DynamoDB",
-            "MetricName": "ConsumedWriteCapacityUnits",
-            "Dimensions": dimensions,
-        }
-        stat = {"Metric": metric, "Period": MINUTE_S, "Stat": "Sum"}
-        queries.append({"Id": f"r{number}", "MetricStat": stat, "ReturnData": True})
+            dimensions["GlobalSecondaryIndexName"] = resource
+        queries.append(
+            metric_query(f"r{number}", "AWS/DynamoDB", "ConsumedWriteCapacityUnits", dimensions, "Sum")
+        )
     end = minute_of(now)
     return {
         "MetricDataQueries": queries,

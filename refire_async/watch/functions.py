@@ -10,6 +10,7 @@ from refire_async.pacing.consumer import BLURRED_S, FIRST_RATE, MINUTE_S, OTHERS
 from refire_async.pacing.headroom import minute_of
 from refire_async.preflight.services import ask_mappings
 from refire_async.watch.series import read_series
+from refire_async.wire.metrics import lambda_query
 from refire_async.wire.services import Services, UnansweredError
 
 PATIENCE_S = 10.0
@@ -102,18 +103,7 @@ async def ask_figures(
     """
     # Lambda Developer Guide: Types of metrics for Lambda functions. IteratorAge is in milliseconds.
     queries = [
-        {
-            "Id": f"f{number}_{metric.lower()}",
-            "MetricStat": {
-                "Metric": {
-                    "Namespace": "AWS/Lambda",
-                    "MetricName": metric,
-                    "Dimensions": [{"Name": "FunctionName", "Value": name}],
-                },
-                "Period": MINUTE_S,
-                "Stat": statistic,
-            },
-        }
+        lambda_query(f"f{number}_{metric.lower()}", metric, name, statistic)
         for number, name in enumerate(functions)
         for metric, statistic in _METRICS
     ]

@@ -12,6 +12,7 @@ from refire_async.pacing.past import HOUR_S, Past, lanes, least_rate, taken_by_o
 from refire_async.watch.functions import PATIENCE_S, Function
 from refire_async.watch.series import read_series
 from refire_async.wire.errors import WireError
+from refire_async.wire.metrics import lambda_query
 from refire_async.wire.services import Services, UnansweredError
 from refire_async.wire.streams import StreamReader
 
@@ -61,18 +62,7 @@ async def _count_shards(streams: StreamReader, table: Table) -> int:
 async def _ask_past(services: Services, names: Sequence[str], now: float) -> dict[str, Past]:
     """The last hours of each function. Raises UnansweredError."""
     queries = [
-        {
-            "Id": f"f{number}_{key}",
-            "MetricStat": {
-                "Metric": {
-                    "Namespace": "AWS/Lambda",
-                    "MetricName": metric,
-                    "Dimensions": [{"Name": "FunctionName", "Value": name}],
-                },
-                "Period": HOUR_S,
-                "Stat": statistic,
-            },
-        }
+        lambda_query(f"f{number}_{key}", metric, name, statistic, period_s=HOUR_S)
         for number, name in enumerate(names)
         for key, (metric, statistic) in _FIGURES.items()
     ]
