@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from refire_async.sandbox.errors import ServiceError
 from refire_async.sandbox.values import validate_item, validate_value
 
+TYPE_NAMES = [{"S": name} for name in ("S", "N", "B", "SS", "NS", "BS", "M", "L", "NULL", "BOOL", "X")]
 NAMES = ("a", "b", "c", "d")
 """Attribute names that items and expressions draw from, few enough to meet often."""
 

@@ -22,14 +22,12 @@ Known differences. The sandbox follows the service where its behaviour is docume
 - Where several things are wrong with an expression, Local does not always name the first one.
 """
 
-import os
 import re
 import uuid
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import given as examples
 from hypothesis import strategies as st
 
@@ -41,11 +39,12 @@ from refire_async.sandbox.expressions import (
     compile_projection,
     compile_update,
 )
-from refire_async.sandbox.partiql import Delete, Insert, Select, Update, compile_statement
 from refire_async.sandbox.values import key_order, validate_item, validate_value
 from tests.sandbox.language_judge import HASH, KEY_NAMES, RANGE, Judge, Outcome, given, ours
+from tests.sandbox.language_outcomes import accepted, plain, several
 from tests.sandbox.language_strategies import (
     NAMES,
+    TYPE_NAMES,
     binaries,
     items,
     numbers,
@@ -57,22 +56,6 @@ from tests.sandbox.language_strategies import (
     written_path,
 )
 
-EXAMPLES = int(os.environ.get("REFIRE_TEST_EXAMPLES", "40"))
-several = settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    derandomize="REFIRE_TEST_EXAMPLES" not in os.environ,
-    suppress_health_check=list(HealthCheck),
-)
-
-
-@pytest.fixture(scope="module")
-def judge(dynamodb_local_url: str) -> Iterator[Judge]:
-    """A table of DynamoDB Local."""
-    judge = Judge(dynamodb_local_url)
-    yield judge
-    judge.close()
-
 
 @pytest.fixture(scope="module", params=["S", "N", "B"])
 def typed_judge(request: pytest.FixtureRequest, dynamodb_local_url: str) -> Iterator[Judge]:
@@ -80,47 +63,6 @@ def typed_judge(request: pytest.FixtureRequest, dynamodb_local_url: str) -> Iter
     judge = Judge(dynamodb_local_url, request.param)
     yield judge
     judge.close()
-
-
-# Parts of messages in which the service and Local have other words for the same thing, or choose another one of
-# several things that are wrong. The unit tests look at each message by itself.
-_WORDINGS = [
-    (re.compile(r"The parameter cannot be converted to a numeric value: .*"), "not a number"),
-    (re.compile(r"A value provided cannot be converted into a number"), "not a number"),
-    (re.compile(r"DynamoDB only supports precision up to 38 digits"), "too many digits"),
-    (re.compile(r"Attempting to store more than 38 significant digits in a Number"), "too many digits"),
-    (re.compile(r"\{B:.*?\}(?=[,;]|$)"), "{B}"),
-    (re.compile(r"Input collection .*contains duplicates\.?"), "duplicates"),
-    (re.compile(r"( under (key )?root\S*)?( at \d+:\d+:\d+)?$"), ""),
-    (re.compile(r"Statement wasn't well formed, can't be processed.*", re.DOTALL), "malformed"),
-    (re.compile(r"Incorrect operand type for operator or function; .*"), "operands do not fit"),
-    (re.compile(r"The BETWEEN operator requires .*"), "operands do not fit"),
-    (re.compile(r"Invalid attribute type name found; .*"), "operands do not fit"),
-    (
-        re.compile(r"The provided expression refers to an attribute that does not exist in the item"),
-        "does not fit",
-    ),
-    (
-        re.compile(r"The document path provided in the update expression is invalid for update"),
-        "does not fit",
-    ),
-    (re.compile(r"An operand in the update expression has an incorrect data type"), "does not fit"),
-    (re.compile(r"Two document paths (overlap|conflict) with each other.*"), "paths clash"),
-    (re.compile(r"Invalid KeyConditionExpression: (?=KeyConditionExpressions must)"), ""),
-    (re.compile(r"Query condition missed key schema element.*"), "key attribute missing"),
-]
-
-
-def plain(outcome: Outcome) -> Outcome:
-    """An outcome without what is known to differ: wordings, and the form of numbers and sets."""
-    if isinstance(outcome, tuple) and len(outcome) == 2 and isinstance(outcome[1], str):
-        type_, message = outcome
-        for pattern, wording in _WORDINGS:
-            message = pattern.sub(wording, message)
-        return type_, message
-    if isinstance(outcome, list):
-        return [validate_item(item) for item in outcome]
-    return validate_item(outcome) if isinstance(outcome, dict) else outcome
 
 
 # -- values
@@ -180,8 +122,6 @@ def operands(draw: st.DrawFn, used: dict[str, Any]) -> str:
 
 
 COMPARATORS = ["=", "<>", "<", "<=", ">", ">="]
-TESTED_TYPES = ["MISSING", "NULL", "BOOL", "STRING", "NUMERIC", "STRUCT", "LIST", "BLOB"]
-TYPE_NAMES = [{"S": name} for name in ("S", "N", "B", "SS", "NS", "BS", "M", "L", "NULL", "BOOL", "X")]
 
 
 @st.composite
@@ -429,201 +369,6 @@ def plain_keys(outcome: Outcome) -> Outcome:
     return outcome if isinstance(outcome, list) else plain(outcome)
 
 
-# -- PartiQL
-
-
-def literal(value: dict[str, Any]) -> str | None:
-    """How PartiQL writes a value, None if it cannot."""
-    ((type_, content),) = value.items()
-    written: list[str | None] = []
-    if type_ in {"S", "N", "BOOL", "NULL"}:
-        simple = {"S": "'" + str(content).replace("'", "''") + "'", "N": str(content), "NULL": "null"}
-        return simple.get(type_) or str(content).lower()
-    if type_ in {"SS", "NS"}:
-        written = [literal({type_[0]: member}) for member in content]
-    elif type_ == "L":
-        written = [literal(member) for member in content]
-    elif type_ == "M":
-        members = {name: literal(member) for name, member in content.items()}
-        written = [None if member is None else f"'{name}': {member}" for name, member in members.items()]
-    else:
-        return None
-    opening, closing = {"L": "[]", "M": "{}"}.get(type_) or ("<<", ">>")
-    return None if None in written else opening + ", ".join(map(str, written)) + closing
-
-
-@st.composite
-def partiql_values(draw: st.DrawFn, parameters: list[Any], strategy: st.SearchStrategy[Any] = values) -> str:
-    """A value as a literal or as a parameter, whose value is added to ``parameters``."""
-    value = draw(strategy)
-    written = literal(value)
-    if written is None or draw(st.booleans()):
-        parameters.append(value)
-        return "?"
-    return written
-
-
-def partiql_path(path: tuple[str | int, ...]) -> str:
-    """A document path in quotes."""
-    return "".join(f"[{e}]" if isinstance(e, int) else f'."{e}"' for e in path)[1:]
-
-
-@st.composite
-def partiql_predicates(draw: st.DrawFn, parameters: list[Any]) -> str:
-    """One predicate of a WHERE clause; its parameters are added in the order of the text."""
-    path = partiql_path(draw(paths))
-    value = partiql_values(parameters)
-    forms = {
-        "compare": lambda: (
-            f"{path} {draw(st.sampled_from(['=', '<>', '!=', '<', '<=', '>', '>=']))} {draw(value)}"
-        ),
-        "between": lambda: (
-            f"{path} {draw(st.sampled_from(['', 'NOT ']))}BETWEEN {draw(value)} AND {draw(value)}"
-        ),
-        "in": lambda: f"{path} IN [{', '.join(draw(st.lists(value, min_size=1, max_size=3)))}]",
-        "is": lambda: f"{path} IS {draw(st.sampled_from(['', 'NOT ']))}{draw(st.sampled_from(TESTED_TYPES))}",
-        "type": lambda: f"attribute_type({path}, '{draw(st.sampled_from(TYPE_NAMES))['S']}')",
-        "size": lambda: f"size({path}) {draw(st.sampled_from(['=', '<', '>=']))} {draw(st.integers(0, 3))}",
-        "begins": lambda: f"begins_with({path}, {draw(value)})",
-        "contains": lambda: f"contains({path}, {draw(value)})",
-    }
-    return forms[draw(st.sampled_from(["compare", *forms]))]()
-
-
-@st.composite
-def partiql_conditions(draw: st.DrawFn) -> tuple[str, list[Any]]:
-    """A WHERE clause's further conditions, with parameters."""
-    parameters: list[Any] = []
-    text = ""
-    for position in range(draw(st.integers(1, 3))):
-        joiner = draw(st.sampled_from([" AND ", " OR "])) if position else ""
-        negation = draw(st.sampled_from(["", "", "NOT ", "NOT NOT "]))
-        text += joiner + negation + draw(partiql_predicates(parameters))
-    return text, parameters
-
-
-def execute(statement: str, parameters: list[Any], item: dict[str, Any]) -> Outcome:
-    """What the sandbox returns of a statement, and the item afterwards (None if it is gone)."""
-    compiled = compile_statement(statement)
-    bound = compiled.bind(parameters or None)
-    if isinstance(compiled, Select):
-        return ([compiled.project(item)] if compiled.matches(item, bound) else [], item)
-    if isinstance(compiled, Insert):
-        return ([], compiled.item(bound))
-    key = compiled.key(bound, KEY_NAMES)
-    if any(item[name] != key[name] for name in KEY_NAMES) or not compiled.condition_holds(item, bound):
-        raise conditional_check_failed()
-    if isinstance(compiled, Delete):
-        return (compiled.returned(item), None)
-    assert isinstance(compiled, Update)
-    after = compiled.apply(item, bound)
-    return (compiled.returned(item, after), after)
-
-
-def agree(judge: Judge, statement: str, parameters: list[Any], item: dict[str, Any]) -> None:
-    """Same rows, same item afterwards, or the same error."""
-    theirs = judge.sql(statement, parameters)
-    sandbox = ours(lambda: execute(statement, parameters, item))
-    context = (statement, parameters, item)
-    if isinstance(theirs, tuple):
-        assert plain(sandbox) == plain(theirs), context
-        return
-    assert not isinstance(sandbox[1], str), (context, sandbox)
-    assert plain(sandbox[0]) == plain(theirs), context
-    after = judge.get()
-    assert sandbox[1] == (after if after is None else validate_item(after)), context
-
-
-@several
-@examples(items, st.lists(partiql_conditions(), min_size=1, max_size=4))
-def test_partiql_where(
-    judge: Judge, attributes: dict[str, Any], several_: list[tuple[str, list[Any]]]
-) -> None:
-    """SELECT finds the item under the same conditions, or is refused with the same error."""
-    item = judge.put(attributes)
-    for text, parameters in several_:
-        agree(
-            judge,
-            f"SELECT * FROM \"{judge.table}\" WHERE pk = 'a' AND sk = 'b' AND ({text})",
-            parameters,
-            item,
-        )
-
-
-@st.composite
-def partiql_updates(draw: st.DrawFn) -> tuple[str, list[Any]]:
-    """SET and REMOVE clauses with parameters."""
-    parameters: list[Any] = []
-    clauses = []
-    for _ in range(draw(st.integers(1, 2))):
-        raw = draw(paths)
-        path = partiql_path(raw)
-        form = draw(st.sampled_from(["value", "value", "path", "sum", "append", "add", "delete", "remove"]))
-        if form == "remove":
-            clauses.append(f"REMOVE {path}")
-            continue
-        if form == "value":
-            assigned = draw(partiql_values(parameters))
-        elif form == "path":
-            assigned = partiql_path(draw(paths))
-        elif form == "sum":
-            number = draw(partiql_values(parameters, st.builds(lambda n: {"N": n}, small_numbers)))
-            assigned = f"{partiql_path(draw(paths))} {draw(st.sampled_from('+-'))} {number}"
-        elif form == "append":
-            added = draw(partiql_values(parameters, st.builds(lambda v: {"L": [v]}, values) | values))
-            assigned = f"list_append({partiql_path(draw(paths))}, {added})"
-        else:
-            members = st.builds(
-                lambda m: validate_value({"SS": m}), st.lists(texts, min_size=1, max_size=2, unique=True)
-            )
-            assigned = f"set_{form}({path}, {draw(partiql_values(parameters, members))})"
-        clauses.append(f"SET {path} = {assigned}")
-    return " ".join(clauses), parameters
-
-
-@several
-@examples(items, partiql_updates(), st.sampled_from(["", " RETURNING ALL OLD *", " RETURNING ALL NEW *"]))
-def test_partiql_updates(
-    judge: Judge, attributes: dict[str, Any], update: tuple[str, list[Any]], returning: str
-) -> None:
-    """The item becomes the same and the same is returned, or the update is refused with the same error."""
-    item = judge.put(attributes)
-    text, parameters = update
-    agree(judge, f"UPDATE \"{judge.table}\" {text} WHERE pk = 'a' AND sk = 'b'{returning}", parameters, item)
-
-
-@several
-@examples(items, partiql_conditions(), st.sampled_from(["", " RETURNING ALL OLD *"]))
-def test_partiql_conditional_deletes(
-    judge: Judge, attributes: dict[str, Any], condition: tuple[str, list[Any]], returning: str
-) -> None:
-    """The item goes under the same conditions."""
-    item = judge.put(attributes)
-    text, parameters = condition
-    agree(
-        judge,
-        f"DELETE FROM \"{judge.table}\" WHERE pk = 'a' AND sk = 'b' AND ({text}){returning}",
-        parameters,
-        item,
-    )
-
-
-@several
-@examples(st.dictionaries(st.sampled_from(NAMES), raw_values, max_size=3), st.data())
-def test_partiql_inserts(judge: Judge, attributes: dict[str, Any], data: st.DataObject) -> None:
-    """What is inserted is the same item."""
-    judge.answer("DeleteItem", TableName=judge.table, Key=judge.key)
-    parameters: list[Any] = []
-    members = ["'pk': 'a'", "'sk': 'b'"]
-    for name, value in attributes.items():
-        written = literal(value)
-        if written is None or data.draw(st.booleans()):
-            parameters.append(value)
-            written = "?"
-        members.append(f"'{name}': {written}")
-    agree(judge, f'INSERT INTO "{judge.table}" VALUE {{{", ".join(members)}}}', parameters, {})
-
-
 # -- syntax
 
 _EXPRESSION_TOKENS = (
@@ -631,11 +376,6 @@ _EXPRESSION_TOKENS = (
     "attribute_exists( size( begins_with( if_not_exists( list_append( foo("
 )
 EXPRESSION_TOKENS = _EXPRESSION_TOKENS.split()
-_PARTIQL_TOKENS = (
-    "a b.c d[0] d['x'] \"q\" = <> != < ( ) , . [ ] { } << >> AND OR NOT BETWEEN IN IS MISSING NULL ? 'x' 'x': 5 -5 "
-    "1e5 true + - size( begins_with( list_append( foo( SET REMOVE WHERE RETURNING ALL NEW * ; value"
-)
-PARTIQL_TOKENS = _PARTIQL_TOKENS.split()
 
 
 @several
@@ -696,37 +436,3 @@ def test_syntax_of_updates(judge: Judge, prefix: str, tokens: list[str], separat
         **given(ExpressionAttributeNames=names, ExpressionAttributeValues=used),
     )
     assert accepted(ours(apply)) == accepted(theirs), (text, ours(apply), theirs)
-
-
-@several
-@examples(
-    st.sampled_from(
-        [
-            "SELECT * FROM {} WHERE pk = 'a' AND sk = 'b' AND ",
-            "SELECT a, ",
-            "UPDATE {} SET a = ",
-            "UPDATE {} SET a = 1 ",
-            "INSERT INTO {} VALUE {{'pk': 'z', 'sk': 'z', 'x': ",
-            "DELETE FROM {} WHERE pk = 'a' AND sk = 'b' AND ",
-        ]
-    ),
-    st.lists(st.sampled_from(PARTIQL_TOKENS), min_size=1, max_size=6),
-    st.sampled_from(["", " FROM {} WHERE pk = 'a'", " WHERE pk = 'a' AND sk = 'b'", "}}"]),
-)
-def test_syntax_of_partiql(judge: Judge, prefix: str, tokens: list[str], suffix: str) -> None:
-    """Random tokens are a statement to both, or to neither."""
-    table = f'"{judge.table}"'
-    statement = prefix.format(table) + " ".join(tokens) + suffix.format(table)
-    parameters = [{"S": "x"}] * statement.count("?")
-    judge.answer("DeleteItem", TableName=judge.table, Key={"pk": {"S": "z"}, "sk": {"S": "z"}})
-    item = judge.put({"a": {"S": "x"}})
-    sandbox = ours(lambda: execute(statement, parameters, item))
-    theirs = judge.sql(statement, parameters)
-    assert accepted(sandbox) == accepted(theirs), (statement, sandbox, theirs)
-
-
-def accepted(outcome: Outcome) -> str:
-    """Only whether it went well, and if not, the type of the error."""
-    if isinstance(outcome, tuple) and isinstance(outcome[1], str):
-        return str(outcome[0])
-    return "accepted"

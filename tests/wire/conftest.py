@@ -2,11 +2,18 @@
 
 import os
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from ssl import SSLContext
 from typing import Any
 
 import pytest
+from blockbuster import blockbuster_ctx
 
+from refire_async.wire.endpoint import parse_endpoint
+from refire_async.wire.exchange import DEFAULT_TIMEOUTS, Timeouts
+from refire_async.wire.transport import SignedTransport
+from tests.wire.exchanges import REGION, Connect, direct, keys, proxied
 from tests.wire.raw_server import RawServer
 
 LOOPS = {"asyncio": False, "uvloop": True}
@@ -33,3 +40,37 @@ def no_aws_configuration(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+@pytest.fixture(params=[direct, proxied])
+def to(request: pytest.FixtureRequest) -> Connect:
+    """Makes a transport to a URL over each of the exchanges: they must not differ."""
+
+    @asynccontextmanager
+    async def open_transport(
+        url: str,
+        concurrency: int = 4,
+        tls: SSLContext | None = None,
+        timeouts: Timeouts = DEFAULT_TIMEOUTS,
+        **options: Any,
+    ) -> AsyncIterator[SignedTransport]:
+        endpoint = parse_endpoint(url)
+        options.setdefault("credentials", keys())
+        exchange = request.param(endpoint, concurrency, tls, timeouts)
+        async with exchange:
+            yield SignedTransport(exchange, endpoint.host, REGION, **options)
+
+    return open_transport
+
+
+@pytest.fixture
+async def nothing_blocks(anyio_backend: object) -> AsyncIterator[None]:
+    """A call that blocks the loop fails the test."""
+    with blockbuster_ctx():
+        yield
+
+
+@pytest.fixture
+async def transport(server: RawServer, to: Connect) -> AsyncIterator[SignedTransport]:
+    async with to(server.url) as opened:
+        yield opened

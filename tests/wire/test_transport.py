@@ -5,105 +5,23 @@ Every failure below is checked for two things: its disposition, and that the tra
 
 import random
 import socket
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from ssl import SSLContext
-from typing import Any
 
 import anyio
 import pytest
-from blockbuster import blockbuster_ctx
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as BotoCredentials
 
-from refire_async.wire.dataplane import DataPlane
-from refire_async.wire.direct import DirectExchange
-from refire_async.wire.endpoint import Endpoint, parse_endpoint, tls_context
 from refire_async.wire.errors import Disposition, WireError
-from refire_async.wire.exchange import DEFAULT_TIMEOUTS, Exchange, Timeouts
-from refire_async.wire.proxied import ProxiedExchange
+from refire_async.wire.exchange import Timeouts
 from refire_async.wire.signing import Credentials
 from refire_async.wire.transport import SignedTransport
 from refire_async.wire.types import Request, Response
 from tests.wire import raw_server
-from tests.wire.raw_server import OK, TLS, RawServer, answer, raw, reply, serving
+from tests.wire.exchanges import REGION, SCAN, Connect, Keys, failure
+from tests.wire.raw_server import OK, RawServer, answer, raw, reply
 
-REGION = "eu-west-1"
-SCAN = Request("Scan", b'{"TableName":"t"}')
-
-
-class Keys:
-    """A CredentialSource with a list of credentials: each renewal moves on to the next."""
-
-    def __init__(self, *credentials: Credentials) -> None:
-        self.left = list(credentials)
-        self.renewals = 0
-
-    async def get(self) -> Credentials:
-        return self.left[0]
-
-    async def renew(self, stale: Credentials) -> bool:
-        self.renewals += 1
-        if self.left[0] == stale and len(self.left) > 1:
-            del self.left[0]
-        return self.left[0] != stale
-
-
-def keys() -> Keys:
-    return Keys(Credentials("AKIDEXAMPLE", "a secret"))
-
-
-Connect = Callable[..., AbstractAsyncContextManager[SignedTransport]]
-
-
-def direct(endpoint: Endpoint, concurrency: int, tls: SSLContext | None, timeouts: Timeouts) -> Exchange:
-    return DirectExchange(endpoint, concurrency, tls, timeouts)
-
-
-def proxied(endpoint: Endpoint, concurrency: int, tls: SSLContext | None, timeouts: Timeouts) -> Exchange:
-    return ProxiedExchange(endpoint, concurrency, tls, endpoint.proxy(), timeouts)
-
-
-@pytest.fixture(params=[direct, proxied])
-def to(request: pytest.FixtureRequest) -> Connect:
-    """Makes a transport to a URL over each of the exchanges: they must not differ."""
-
-    @asynccontextmanager
-    async def open_transport(
-        url: str,
-        concurrency: int = 4,
-        tls: SSLContext | None = None,
-        timeouts: Timeouts = DEFAULT_TIMEOUTS,
-        **options: Any,
-    ) -> AsyncIterator[SignedTransport]:
-        endpoint = parse_endpoint(url)
-        options.setdefault("credentials", keys())
-        exchange = request.param(endpoint, concurrency, tls, timeouts)
-        async with exchange:
-            yield SignedTransport(exchange, endpoint.host, REGION, **options)
-
-    return open_transport
-
-
-@pytest.fixture(autouse=True)
-async def nothing_blocks(anyio_backend: object) -> AsyncIterator[None]:
-    """A call that blocks the loop fails the test."""
-    with blockbuster_ctx():
-        yield
-
-
-@pytest.fixture
-async def transport(server: RawServer, to: Connect) -> AsyncIterator[SignedTransport]:
-    async with to(server.url) as opened:
-        yield opened
-
-
-async def failure(transport: SignedTransport, request: Request = SCAN) -> WireError:
-    """The error that this request meets."""
-    with pytest.raises(WireError) as caught:
-        await transport(request)
-    return caught.value
+pytestmark = pytest.mark.usefixtures("nothing_blocks")
 
 
 class TestRequest:
@@ -422,132 +340,3 @@ class TestChaos:
         assert {error.disposition for error in lost} <= {Disposition.UNKNOWN, Disposition.RETRY}
         bodies = [sent.body for sent in server.received]
         assert len(set(bodies)) == len(bodies)
-
-
-class TestTls:
-    """Verified, always."""
-
-    async def test_trusted(self, to: Connect) -> None:
-        """A certificate of a CA in AWS_CA_BUNDLE for the right host will do."""
-        async with (
-            RawServer(tls=serving("loopback")) as server,
-            to(server.url, tls=tls_context(str(TLS / "ca.pem"))) as transport,
-        ):
-            assert (await transport(SCAN)).body == OK
-
-    async def test_unknown_authority(self, to: Connect) -> None:
-        """Nothing is sent to a server whose CA is not trusted."""
-        async with (
-            RawServer(tls=serving("loopback")) as server,
-            to(server.url, tls=tls_context(None)) as transport,
-        ):
-            error = await failure(transport)
-        assert error.disposition is Disposition.FATAL
-        assert "AWS_CA_BUNDLE" in error.action
-        assert not server.received
-
-    async def test_verified_unless_told_how(self, to: Connect) -> None:
-        """Without a context of one's own the default one verifies too."""
-        async with RawServer(tls=serving("loopback")) as server, to(server.url) as transport:
-            assert (await failure(transport)).code == "UntrustedCertificate"
-
-    async def test_other_host(self, to: Connect) -> None:
-        """Nothing is sent to a server that has a certificate for another name."""
-        async with (
-            RawServer(tls=serving("elsewhere")) as server,
-            to(server.url, tls=tls_context(str(TLS / "ca.pem"))) as transport,
-        ):
-            error = await failure(transport)
-        assert error.disposition is Disposition.FATAL
-        assert "127.0.0.1" in error.message
-        assert not server.received
-
-
-@pytest.mark.parametrize("to", [proxied], indirect=True)
-class TestProxy:
-    """The environment's proxies are used, as by other AWS tools."""
-
-    async def test_is_used(self, to: Connect, server: RawServer, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A proxy gets the whole address; the Host that was signed stays."""
-        monkeypatch.setenv("HTTP_PROXY", server.url)
-        async with to("http://dynamodb.invalid:8000") as transport:
-            assert (await transport(SCAN)).body == OK
-        (sent,) = server.received
-        assert sent.line == "POST http://dynamodb.invalid:8000/ HTTP/1.1"
-        assert sent.headers["host"] == "dynamodb.invalid:8000"
-
-    async def test_is_left_out_for_hosts_in_no_proxy(
-        self, to: Connect, server: RawServer, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """The endpoint of a local emulator is not behind the company's proxy."""
-        monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
-        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-        async with to(server.url) as transport:
-            assert (await transport(SCAN)).body == OK
-
-    async def test_refuses_to_connect(
-        self, to: Connect, server: RawServer, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """A proxy that makes no tunnel has sent nothing on."""
-        server.plays(reply(b"", 407))
-        monkeypatch.setenv("HTTPS_PROXY", server.url)
-        async with to("https://dynamodb.invalid") as transport:
-            error = await failure(transport)
-        assert (error.code, error.disposition) == ("ProxyError", Disposition.RETRY)
-        assert "407" in error.message
-
-
-EXPIRED = reply(b'{"__type":"com.amazon.coral.service#ExpiredTokenException","message":"expired"}', 400)
-
-
-class TestCredentials:
-    """They may be replaced at any moment."""
-
-    async def test_expired_token_brings_new_ones(self, to: Connect, server: RawServer) -> None:
-        """The error says RETRY, and the next attempt is signed with the new credentials."""
-        source = Keys(Credentials("OLD", "s", "t1"), Credentials("NEW", "s", "t2"))
-        server.plays(EXPIRED)
-        async with to(server.url, credentials=source, clock=lambda: 1_700_000_000.0) as transport:
-            with pytest.raises(WireError) as caught:
-                await DataPlane(transport).call("Scan", b"{}")
-            assert caught.value.disposition is Disposition.RETRY
-            assert await DataPlane(transport).call("Scan", b"{}") == OK
-        assert [sent.headers["x-amz-security-token"] for sent in server.received] == ["t1", "t2"]
-
-    async def test_expired_token_without_others_ends_it(self, to: Connect, server: RawServer) -> None:
-        """Nobody can renew credentials from the environment but the user."""
-        server.plays(EXPIRED)
-        async with to(server.url) as transport:
-            error = await failure(transport)
-        assert error.disposition is Disposition.FATAL
-        assert "aws sso login" in error.action
-
-
-SKEWED = (
-    b'{"__type":"com.amazon.coral.service#InvalidSignatureException",'
-    b'"message":"Signature expired: 1 is now earlier than 2"}'
-)
-
-
-class TestClock:
-    """A machine whose clock is wrong can still work."""
-
-    async def test_is_corrected_by_the_services(self, to: Connect, server: RawServer) -> None:
-        """The error says RETRY, and the next attempt is signed with the service's time."""
-        server.plays(reply(SKEWED, 400, Date="Tue, 14 Nov 2023 23:13:20 GMT"))
-        async with to(server.url, clock=lambda: 1_700_000_000.0) as transport:
-            with pytest.raises(WireError) as caught:
-                await DataPlane(transport).call("Scan", b"{}")
-            assert caught.value.disposition is Disposition.RETRY
-            assert await DataPlane(transport).call("Scan", b"{}") == OK
-        dates = [sent.headers["x-amz-date"] for sent in server.received]
-        assert dates == ["20231114T221320Z", "20231114T231320Z"]
-
-    @pytest.mark.parametrize("date", ["Tue, 14 Nov 2023 22:13:21 GMT", "soon", ""])
-    async def test_no_endless_attempts(self, to: Connect, server: RawServer, date: str) -> None:
-        """A service that refuses its own time, or does not tell it, cannot be satisfied."""
-        server.plays(reply(SKEWED, 400, Date=date))
-        async with to(server.url, clock=lambda: 1_700_000_000.0) as transport:
-            error = await failure(transport)
-        assert error.disposition is Disposition.FATAL
-        assert "clock" in error.action
