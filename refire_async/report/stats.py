@@ -4,6 +4,8 @@
 `sample`, which whoever shows them calls a few times a second.
 """
 
+import math
+
 from refire_async.events import (
     BatchWritten,
     BudgetChanged,
@@ -61,6 +63,7 @@ class RunStats(Subscriber):
         self._waiting: tuple[str, int] | None = None
         self._paused: str | None = None
         self._budget = (0.0, 0.0, "")
+        self._index_budgets: tuple[float, ...] = ()
         self._stopping: str | None = None
         self._ended = False
         self._latency = LatencyWindow()
@@ -169,11 +172,13 @@ class RunStats(Subscriber):
         rate = self._trend.per_second
         if rate:
             return left / rate
-        # Nothing measured yet at this budget: what the plan's model says.
-        max_wcu, _, _ = self._budget
-        if not self._written or not self._wcu or not max_wcu:
+        # Nothing measured yet at this budget: what the plan's model says. The units are those of all resources, of
+        # which the scarcest bounds the run; an index takes about what the table does.
+        scarcest = min(self._budget[0], *self._index_budgets, math.inf)
+        if not self._written or not self._wcu or not scarcest:
             return None
-        return remaining(left, self._wcu / self._written, max_wcu)
+        each = self._wcu / self._written / (1 + len(self._index_budgets))
+        return remaining(left, each, scarcest)
 
     def _state(self) -> tuple[State, str]:
         if self._ended:
@@ -194,6 +199,7 @@ class RunStats(Subscriber):
     def _run_started(self, event: RunStarted) -> None:
         self._start = event
         self._budget = (event.max_wcu, event.max_rcu, event.bound_by)
+        self._index_budgets = tuple(event.indexes.values())
         self._before = event.settled_before.settled
         self._written, self._settled = 0, Counts()
         self._lanes, self._saved = {}, {}
@@ -240,6 +246,7 @@ class RunStats(Subscriber):
 
     def _budget_changed(self, event: BudgetChanged) -> None:
         self._budget = (event.wcu, event.rcu, event.why)
+        self._index_budgets = tuple(event.indexes.values())
         self._trend = RateWindow(TREND_SPAN_S)  # the speed at another budget foretells nothing
 
     def _is_paused(self, event: Paused) -> None:

@@ -1,5 +1,7 @@
 """What a run's events add up to."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -106,6 +108,15 @@ def test_resumed_run_begins_where_it_was() -> None:
     now = stats.sample(10.0)
     assert (now.done, now.share, now.items_rate, now.failed) == (700, 0.7, 10, 10)
     assert now.remaining_s == pytest.approx(30)
+
+
+@pytest.mark.parametrize(
+    ("index", "seconds"), [(1_600.0, 1.125), (400.0, 2.25)], ids=["the table bounds", "the index bounds"]
+)
+def test_an_index_takes_part_of_the_units_and_may_bound_what_is_left(index: float, seconds: float) -> None:
+    """Before there is a rate: 900 items left, a unit each in the table and in the index, 800 units a second."""
+    stats = stats_of(replace(started(1000), indexes={"by-day": index}), BatchWritten(0, 100, 200.0, 0.01))
+    assert stats.sample(0.0).remaining_s == pytest.approx(seconds, rel=0.02)
 
 
 def test_more_items_than_expected() -> None:
