@@ -20,6 +20,7 @@ NAMES: tuple[str, ...] = (
     "index",
     "plan",
     "verify",
+    "consumer",
     "sandbox_throughput",
 )
 

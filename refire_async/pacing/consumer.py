@@ -14,12 +14,10 @@ done tells how fast it is at least, and it is given more. What it did before the
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
 
 from refire_async.pacing.emissions import Emissions
+from refire_async.pacing.speed import MINUTE_S, STEPS, Minute, Place, fit, follow, minutes_of
 
-MINUTE_S = 60
 SETTLED_S = 30.0
 LATE_S = 180.0
 """A minute's figure may still grow for `LATE_S` after its end, but not when a later minute has one, and `SETTLED_S` is
@@ -27,9 +25,6 @@ over. Till then it counts only if it is bad news."""
 
 FIRST_RATE = 10.0
 """Records per second that a consumer is taken for at first."""
-
-LEAST_RATE, MOST_RATE = 0.1, 1e6
-"""Records per second that any consumer is taken for: one that stands still has to be tried again."""
 
 MOST_WAITING_S = 60.0
 """Work that is to wait for the consumer at the most, whatever its bound: live events wait behind it."""
@@ -42,11 +37,11 @@ is; where work is waiting anyway, in a time of so much of it."""
 PAUSE_SHARE = 0.05
 """Of the consumer's rate: a run that would be slower than this pauses."""
 
+SHORT_S = 15.0
+"""In less time than this a consumer cannot show that it is faster than was known."""
+
 WINDOW = 5
 """Minutes with figures by which the rate is measured."""
-
-FADE = 0.7
-"""Weight of a minute, of that of the next."""
 
 OTHERS_UNKNOWN = 0.5
 """Share of a consumer that other records are taken to take, where nothing tells."""
@@ -68,35 +63,6 @@ BLIND_SHARE = 0.5
 
 LOST_S = 1_500.0
 """So much later, or as much later as the bound if that is less, nothing is made any more."""
-
-_STEPS = 600
-_LEAST_STEP_S = 0.25
-"""Of a reckoning: how many at most, and how long at least."""
-
-_GRIDS = (33, 17, 17)
-"""Rates that are tried, the next ones around the best of the last ones: to half a percent."""
-
-_SAME = 0.05
-"""Squares of seconds that make no difference between two rates."""
-
-
-class _Place(NamedTuple):
-    """How far the consumer was at a moment: the records that were handled."""
-
-    moment: float
-    handled: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Stretch:
-    """The time from a place that is known, with the highest ages (s) of its minutes."""
-
-    start: _Place
-    ages: Sequence[tuple[int, float]]
-
-    @property
-    def step_s(self) -> float:
-        return max(_LEAST_STEP_S, (self.ages[-1][0] + MINUTE_S - self.start.moment) / _STEPS)
 
 
 class Consumer:
@@ -122,11 +88,13 @@ class Consumer:
         self._blur_s = min(blur_s, self._wanted_s)
         self._rate = least_rate
         self._others = others
-        self._known = [_Place(emissions.start, 0.0)]
+        self._known = [Place(emissions.start, 0.0)]
         """Where it was by the figures, the newest last."""
         self._reckoned = self._known[0]
         """Where it must be by now."""
         self._counted: tuple[tuple[int, float], ...] = ()
+        self._newest = 0
+        """The newest minute that was counted ever."""
         self._foreign = (0.0, -math.inf)
         """Age of what others have left waiting, and when it had that age."""
 
@@ -165,7 +133,7 @@ class Consumer:
         if bad:
             self._count([*settled, *bad])
         if ages and not self._emissions.total:  # whatever it has to do is not of this run's making
-            self._leave_to_others(newest, ages[newest])
+            self._leave_to_others(newest + MINUTE_S, ages[newest])
 
     def waiting_s(self, now: float) -> float:
         """How long a record that is made now has to wait, as far as can be known."""
@@ -194,12 +162,12 @@ class Consumer:
     def _handled(self, now: float) -> float:
         """Records that must be handled by now. None is handled before it is made."""
         (moment, handled), rate = self._reckoned, self.rate
-        step = max(1.0, (now - moment) / _STEPS)
+        step = max(1.0, (now - moment) / STEPS)
         while moment < now:
             taken = min(step, now - moment)
             moment += taken
             handled = min(handled + rate * taken, self._emissions.at(moment))
-        self._reckoned = _Place(moment, handled)
+        self._reckoned = Place(moment, handled)
         return handled
 
     def _age_in(self, minute: int) -> float:
@@ -207,78 +175,47 @@ class Consumer:
         newest = self._known[-1]
         if minute < newest.moment and len(self._known) > 1:
             return math.inf
-        return _follow(self._emissions, newest, minute, self._rate)[1]
+        (unseen,) = minutes_of(self._emissions, newest.moment, [(minute, 0.0)])
+        return follow(self._emissions, unseen, newest, self._rate)[1]
 
     def _count(self, found: Sequence[tuple[int, float]]) -> None:
         """Measure the rate by the last minutes of `found`, and correct where the consumer was."""
         counted = tuple(found[-WINDOW:])
         if not counted or counted == self._counted:
             return
-        for minute in {minute for minute, _ in counted} - {minute for minute, _ in self._counted}:
-            if self._emissions.at(minute + MINUTE_S) > self._emissions.at(minute):
+        for minute, _ in counted:
+            if minute > self._newest and self._emissions.at(minute + MINUTE_S) > self._emissions.at(minute):
                 self._others *= OTHERS_FADE
+        self._newest = max(self._newest, counted[-1][0])
         self._counted = counted
         before = [place for place in self._known if place.moment <= counted[0][0]] or self._known[:1]
-        stretch = _Stretch(before[-1], counted)
-        if self._emissions.at(counted[-1][0] + MINUTE_S) >= stretch.start.handled + 1.0:
-            fitted = _fit(self._emissions, stretch, self._blur_s)
+        start = before[-1]
+        minutes = minutes_of(self._emissions, start.moment, counted)
+        if self._emissions.at(minutes[-1].end) >= start.handled + 1.0:
+            fitted = fit(self._emissions, minutes, start, self._blur_s, self._rate)
             # Ages that are not worth mentioning show only that it is no slower than this.
             busy = any(age > self._blur_s for _, age in counted)
-            self._rate = fitted if busy else max(fitted, self._rate)
-        self._known = before[-WINDOW:] + self._correct(stretch)
+            if minutes[-1].end - start.moment < SHORT_S:
+                self._rate = min(fitted, self._rate)
+            else:
+                self._rate = fitted if busy else max(fitted, self._rate)
+        self._known = before[-WINDOW:] + self._correct(start, minutes)
         self._reckoned = self._known[-1]
 
-    def _correct(self, stretch: _Stretch) -> list[_Place]:
+    def _correct(self, place: Place, minutes: Sequence[Minute]) -> list[Place]:
         """Where it was at the end of each minute, at the rate that was found; figures rule over what was reckoned."""
-        emissions, place, places = self._emissions, stretch.start, []
-        for minute, age in stretch.ages:
-            end, before = minute + MINUTE_S, place.handled
-            place, oldest = _follow(emissions, place, minute, self._rate, stretch.step_s)
+        emissions, places = self._emissions, []
+        for minute in minutes:
+            end, age, before = minute.end, minute.age, place.handled
+            place, oldest = follow(emissions, minute, place, self._rate)
             off = 0.0 if max(age, oldest) <= self._blur_s else age - oldest
             at_end = 0.0 if place.handled >= emissions.at(end) else end - emissions.when(place.handled)
-            place = _Place(end, max(before, emissions.at(end - max(0.0, at_end + off))))
+            place = Place(end, max(before, emissions.at(end - max(0.0, at_end + off))))
             places.append(place)
             alone = emissions.at(end) <= max(before, emissions.at(end - age))
-            self._leave_to_others(minute, age if alone else 0.0)
+            self._leave_to_others(end, age if alone else 0.0)
         return places
 
-    def _leave_to_others(self, minute: int, age: float) -> None:
+    def _leave_to_others(self, end: int, age: float) -> None:
         """An age that is not of this run's making is that of others' records: new ones wait behind them."""
-        self._foreign = (age if age > self._blur_s else 0.0, minute + MINUTE_S)
-
-
-def _follow(
-    emissions: Emissions, place: _Place, minute: int, rate: float, step_s: float = 1.0
-) -> tuple[_Place, float]:
-    """Where a consumer of that rate is at the end of `minute`, and the highest age in it."""
-    (moment, handled), end, oldest = place, minute + MINUTE_S, 0.0
-    while moment < end:
-        taken = min(step_s, end - moment)
-        moment += taken
-        made = emissions.at(moment)
-        handled = min(handled + rate * taken, made)
-        if moment > minute and handled < made:
-            # Creation times are in whole seconds (DynamoDB Streams API: StreamRecord).
-            oldest = max(oldest, moment - math.floor(emissions.when(handled)))
-    return _Place(moment, handled), oldest
-
-
-def _fit(emissions: Emissions, stretch: _Stretch, blur_s: float) -> float:
-    """The rate that explains the ages best, the newest most of all; the lowest one where many do."""
-
-    def cost(rate: float) -> float:
-        place, found = stretch.start, 0.0
-        for minute, age in stretch.ages:
-            place, oldest = _follow(emissions, place, minute, rate, stretch.step_s)
-            found = found * FADE + (max(oldest, blur_s) - max(age, blur_s)) ** 2
-        return found
-
-    low, high, best = LEAST_RATE, MOST_RATE, LEAST_RATE
-    for points in _GRIDS:
-        ratio = (high / low) ** (1.0 / (points - 1))
-        rates = [low * ratio**number for number in range(points)]
-        costs = [cost(rate) for rate in rates]
-        good = min(costs) + _SAME
-        best = next(rate for rate, found in zip(rates, costs, strict=True) if found <= good)
-        low, high = max(LEAST_RATE, best / ratio), best * ratio
-    return best
+        self._foreign = (age if age > self._blur_s else 0.0, end)

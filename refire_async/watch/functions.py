@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 
 from refire_async.errors import RefusedError
 from refire_async.model.table import Table
-from refire_async.pacing.consumer import BLURRED_S, FIRST_RATE, MINUTE_S, OTHERS_UNKNOWN
+from refire_async.pacing.consumer import BLURRED_S, FIRST_RATE, OTHERS_UNKNOWN
 from refire_async.pacing.headroom import minute_of
+from refire_async.pacing.speed import MINUTE_S
 from refire_async.preflight.services import ask_mappings
 from refire_async.watch.series import read_series
 from refire_async.wire.metrics import lambda_query

@@ -6,59 +6,13 @@ from typing import Any
 import anyio
 import pytest
 
+from benchmarks.consumer.function import StreamConsumer
+from benchmarks.framework.inprocess import LoopClock, table_spec
+from benchmarks.framework.lambdas import Function, Lambdas
 from refire_async.errors import ExitCode, RefusedError
 from refire_async.events import ConsumerSeen, Paused
 from refire_async.settings import Budget, Pace
 from tests.engine.conftest import Runs, Service
-from tests.support.inprocess import InProcess, LoopClock, table_spec
-from tests.support.lambdas import Function, Lambdas
-
-POLL_S = 0.25
-
-
-class StreamConsumer:
-    """A function behind a sandbox's stream, with its metrics: `rate` records a second, each shard its part of them."""
-
-    def __init__(self, db: InProcess, function: Function, rate: float) -> None:
-        self._db, self._function, self.rate = db, function, rate
-        self.oldest_s = 0.0
-        self.handled = 0
-        self.busy: list[tuple[float, float]] = []
-        self._iterators: dict[str, str | None] = {}
-
-    async def run(self) -> None:
-        """Handle records until cancelled."""
-        arn = self._db("DescribeTable", TableName="orders")["Table"]["LatestStreamArn"]
-        for shard in self._db("DescribeStream", StreamArn=arn)["StreamDescription"]["Shards"]:
-            start = {"StreamArn": arn, "ShardId": shard["ShardId"], "ShardIteratorType": "LATEST"}
-            self._iterators[shard["ShardId"]] = self._db("GetShardIterator", **start)["ShardIterator"]
-        can = 0.0
-        while True:
-            await anyio.sleep(POLL_S)
-            can = min(can, 1.0) + self.rate * POLL_S
-            done = self._handle(int(can))
-            self.busy.append((anyio.current_time(), min(1.0, done / int(can))))
-            can -= done
-
-    def _handle(self, most: int) -> int:
-        done = 0
-        for shard, iterator in self._iterators.items():
-            if iterator is None:
-                continue
-            page = self._db("GetRecords", ShardIterator=iterator, Limit=max(1, most // len(self._iterators)))
-            self._iterators[shard] = page.get("NextShardIterator")
-            for record in page["Records"]:
-                age = time.time() - record["dynamodb"]["ApproximateCreationDateTime"]
-                self.oldest_s = max(self.oldest_s, age)
-                self._function.metrics["IteratorAge"].add(age, time.time())
-            done += len(page["Records"])
-        self.handled += done
-        return done
-
-    def busy_share(self, since: float, until: float) -> float:
-        """The share of time with something to do."""
-        shares = [share for at, share in self.busy if since <= at < until]
-        return sum(shares) / len(shares)
 
 
 @pytest.fixture
@@ -86,7 +40,7 @@ async def test_the_age_stays_below_the_bound_and_the_consumer_is_busy(service: S
     db = service(one_shard(items, 750))
     function = Function(lag_s=75.0)
     db.services = Lambdas(time.time, orders=function)  # type: ignore[assignment]
-    consumer = StreamConsumer(db, function, rate)
+    consumer = StreamConsumer(db, function, lambda _: rate)
     begun = anyio.current_time()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(consumer.run)
@@ -137,7 +91,7 @@ async def test_a_consumer_that_is_behind_is_waited_for(service: Service, runs: R
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(catch_up)
-        tasks.start_soon(StreamConsumer(db, function, 100.0).run)
+        tasks.start_soon(StreamConsumer(db, function, lambda _: 100.0).run)
         await anyio.sleep(0.1)
         with anyio.fail_after(3_600.0):
             result = await runs.run(pace=Pace(max_iterator_age_s=60.0))

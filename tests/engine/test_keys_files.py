@@ -11,6 +11,7 @@ from typing import Any
 import anyio
 import pytest
 
+from benchmarks.framework.inprocess import WRITES, InProcess, table_spec
 from refire_async.errors import CheckpointRefusedError, ExitCode, StoppedError, UsageError
 from refire_async.events import KeysRead, RunStarted
 from refire_async.model.counts import Counts
@@ -18,7 +19,6 @@ from refire_async.pipeline import StopRequest
 from refire_async.settings import Budget, Choice
 from refire_async.sources.key_list import list_path
 from tests.engine.conftest import Runs, Service
-from tests.support.inprocess import WRITES, InProcess, table_spec
 
 
 def shop(service: Service, count: int = 60, **options: Any) -> InProcess:

@@ -9,6 +9,7 @@ from typing import Any
 import anyio
 import pytest
 
+from benchmarks.framework.inprocess import WRITES, table_spec
 from refire_async.checkpoint.saved import peek
 from refire_async.checkpoint.store import Store
 from refire_async.errors import ExitCode, RefusedError, UsageError
@@ -19,7 +20,6 @@ from refire_async.sandbox.errors import ServiceError
 from refire_async.settings import Budget, Choice, Connection, Tuning
 from refire_async.sources.key_list import list_path
 from tests.engine.conftest import Runs, Service
-from tests.support.inprocess import WRITES, table_spec
 
 
 def orders(count: int, **attributes: Any) -> list[dict[str, Any]]:

@@ -6,13 +6,14 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from refire_async.pacing.consumer import MINUTE_S, Consumer
+from benchmarks.framework.lambdas import Metric
+from refire_async.pacing.consumer import Consumer
 from refire_async.pacing.emissions import Emissions
-from tests.support.lambdas import Metric
+from refire_async.pacing.speed import MINUTE_S
 
 EPOCH = 1_800_000_000.0
 STEP_S = 0.5
-LOOK_EVERY_S = 15.0
+LOOK_EVERY_S = 10.0
 
 
 class Queue:

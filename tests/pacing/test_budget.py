@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.framework.virtual_time import VIRTUAL_TIME, run_virtual
 from refire_async.model.capacity import TABLE, Consumed
 from refire_async.model.keys import KeySchema
 from refire_async.model.table import Index, Throughput
@@ -17,7 +18,6 @@ from refire_async.pacing.limiter import BURST_S
 from refire_async.pacing.steering import Steering
 from refire_async.settings import Budget
 from tests.pacing.test_steering import PLAIN
-from tests.support.virtual_time import VIRTUAL_TIME, run_virtual
 
 
 @pytest.fixture

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
-from refire_async.pacing.consumer import BLIND_S, FIRST_RATE, MINUTE_S, MOST_WAITING_S, Consumer
+from refire_async.pacing.consumer import BLIND_S, FIRST_RATE, MOST_WAITING_S, Consumer
 from refire_async.pacing.emissions import Emissions
+from refire_async.pacing.speed import MINUTE_S
 from tests.pacing.simulated_consumer import EPOCH, simulate
 
 LEARNT_S = 10 * 60.0
@@ -27,7 +28,7 @@ def test_the_age_stays_below_the_bound_and_the_consumer_is_busy(
 ):
     """Of a consumer that nobody knows, by figures that are up to three minutes old; and the rate comes to rest."""
     trace = simulate(lambda _: capacity, bound_s, minutes=17, lag_s=lag_s, phase_s=phase_s, budget=20_000.0)
-    assert trace.oldest() < min(bound_s, 1.3 * MOST_WAITING_S)
+    assert trace.oldest() < min(bound_s, 1.7 * MOST_WAITING_S)
     assert trace.busy(since_s=LEARNT_S) > 0.95
     rates = trace.rates(since_s=LEARNT_S + 180.0)
     assert statistics.mean(rates) == pytest.approx(capacity, rel=0.1)
@@ -86,6 +87,13 @@ def test_the_more_is_known_beforehand_the_sooner_it_is_busy(least_rate: float, l
     assert trace.busy(since_s=learnt_s) > 0.95
 
 
+def test_a_burst_just_before_the_minute_is_over_does_not_mislead():
+    """Two seconds tell nothing; a run that believed them made records that were 37 s old."""
+    known = {"least_rate": 711.0}
+    trace = simulate(lambda _: 737.0, 30.0, minutes=8, phase_s=58.2, budget=4_000.0, known=known)
+    assert trace.oldest() < 0.6 * 30.0
+
+
 @pytest.mark.parametrize("share", [0.2, 0.4, 0.6])
 def test_live_events_that_are_known_of_keep_a_small_bound(share: float):
     """A burst tells the speed without them; it is not taken for what is left for the run."""
@@ -94,7 +102,7 @@ def test_live_events_that_are_known_of_keep_a_small_bound(share: float):
     trace = simulate(lambda _: 500.0, 30.0, minutes=12, lag_s=75.0, others=lambda _: others, known=known)
     assert trace.oldest() < 30.0
     assert trace.busy(since_s=360.0) > 0.95
-    assert statistics.mean(trace.rates(since_s=420.0)) == pytest.approx(500.0 - others, rel=0.1)
+    assert statistics.mean(trace.rates(since_s=420.0)) == pytest.approx(500.0 - others, rel=0.15)
 
 
 def test_live_events_that_were_expected_and_do_not_come_cost_a_few_minutes():

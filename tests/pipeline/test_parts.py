@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.framework.virtual_time import run_virtual
 from refire_async.checkpoint.ledger import Failure
 from refire_async.errors import StoppedError, UsageError
 from refire_async.events import Event, Recovered, Waiting
@@ -18,7 +19,6 @@ from refire_async.pipeline.quota import Quota
 from refire_async.pipeline.sorting import FIVE_YEARS_S, is_expired, sort_found, sort_items
 from refire_async.pipeline.stop import StopRequest
 from tests.support.checkpoints import item, page
-from tests.support.virtual_time import run_virtual
 
 NOW = 1_800_000_000.0
 

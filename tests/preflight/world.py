@@ -11,6 +11,7 @@ from typing import Any
 
 from moto.awslambda.models import lambda_backends
 
+from benchmarks.framework.inprocess import InProcess, table_spec
 from refire_async.model.finding import Finding
 from refire_async.preflight.check import check
 from refire_async.sandbox.errors import ServiceError
@@ -19,7 +20,6 @@ from refire_async.wire.aws import AwsSession
 from refire_async.wire.endpoint import Endpoint
 from refire_async.wire.services import Services
 from tests.support.backends import REGION
-from tests.support.inprocess import InProcess, table_spec
 from tests.support.moto import Moto
 
 ACCOUNT = "123456789012"

@@ -6,8 +6,8 @@ from typing import Any
 import anyio
 import pytest
 
+from benchmarks.framework.virtual_time import run_virtual
 from refire_async.verify.following import RETENTION_S, Follower
-from tests.support.virtual_time import run_virtual
 from tests.verify.records import SECOND, FakeShard, FakeStream, touch
 
 

@@ -3,6 +3,7 @@
 import anyio
 import pytest
 
+from benchmarks.framework.virtual_time import VIRTUAL_TIME
 from refire_async.errors import StoppedError
 from refire_async.events import BudgetChanged, Event, Paused, Resumed
 from refire_async.model.capacity import TABLE
@@ -10,7 +11,6 @@ from refire_async.pacing.capacity import Ceilings
 from refire_async.pacing.steering import Target
 from refire_async.watch.announce import Announcer
 from refire_async.watch.beside import beside
-from tests.support.virtual_time import VIRTUAL_TIME
 
 
 @pytest.fixture

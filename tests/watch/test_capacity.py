@@ -6,6 +6,7 @@ from dataclasses import replace
 import anyio
 import pytest
 
+from benchmarks.framework.virtual_time import VIRTUAL_TIME
 from refire_async.events import BatchWritten, Throttled
 from refire_async.model.capacity import Consumed
 from refire_async.model.table import Table, Throughput
@@ -15,7 +16,6 @@ from refire_async.settings import Budget
 from refire_async.watch.capacity import JITTER, LOOK_EVERY_S, SOON_S, CapacityWatch
 from refire_async.wire.errors import Disposition, WireError
 from tests.pacing.test_steering import PLAIN, capacity
-from tests.support.virtual_time import VIRTUAL_TIME
 
 
 @pytest.fixture

@@ -5,6 +5,9 @@ from collections.abc import Awaitable, Callable
 import anyio
 import pytest
 
+from benchmarks.framework.lambdas import Function as Lambda
+from benchmarks.framework.lambdas import Lambdas
+from benchmarks.framework.virtual_time import VIRTUAL_TIME
 from refire_async.errors import ExitCode, RefusedError
 from refire_async.events import AdviceBack, AdviceMissing, BatchWritten, ConsumerSeen, Event
 from refire_async.model.keys import KeySchema
@@ -15,9 +18,6 @@ from refire_async.pipeline import StopRequest
 from refire_async.settings import Budget, Pace
 from refire_async.watch.consumer import ConsumerWatch
 from refire_async.watch.functions import Function, find_functions
-from tests.support.lambdas import Function as Lambda
-from tests.support.lambdas import Lambdas
-from tests.support.virtual_time import VIRTUAL_TIME
 
 EPOCH = 1_800_000_017.0
 ARN = "arn:aws:dynamodb:eu-west-1:123456789012:table/orders/stream/2026"

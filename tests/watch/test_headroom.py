@@ -8,6 +8,7 @@ from typing import Any
 import anyio
 import pytest
 
+from benchmarks.framework.virtual_time import VIRTUAL_TIME
 from refire_async.events import AdviceBack, AdviceMissing, BatchWritten, Event
 from refire_async.model.capacity import TABLE, Consumed
 from refire_async.model.keys import KeySchema
@@ -16,7 +17,6 @@ from refire_async.pacing.steering import Steering
 from refire_async.settings import Budget
 from refire_async.watch.headroom import LOOK_EVERY_S, STALE_S, Headroom
 from refire_async.wire.services import UnansweredError
-from tests.support.virtual_time import VIRTUAL_TIME
 
 MINUTE = 60.0
 EPOCH = 1_800_000_000.0

@@ -2,14 +2,14 @@
 
 import pytest
 
+from benchmarks.framework.lambdas import Function as Lambda
+from benchmarks.framework.lambdas import Lambdas
 from refire_async.pacing.consumer import FIRST_RATE, OTHERS_UNKNOWN
 from refire_async.pacing.past import HOUR_S
 from refire_async.watch.functions import Function
 from refire_async.watch.history import with_history
 from refire_async.wire.errors import Disposition, WireError
 from refire_async.wire.streams import Shard
-from tests.support.lambdas import Function as Lambda
-from tests.support.lambdas import Lambdas
 from tests.watch.test_consumer import EPOCH, table
 
 HOUR = int(EPOCH // HOUR_S) * HOUR_S

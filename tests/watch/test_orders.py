@@ -3,6 +3,7 @@
 import anyio
 import pytest
 
+from benchmarks.framework.virtual_time import VIRTUAL_TIME
 from refire_async.control.protocol import RefusedVerbError
 from refire_async.model.keys import KeySchema
 from refire_async.model.table import Stream, Table, Throughput
@@ -11,7 +12,6 @@ from refire_async.pacing.steering import Steering
 from refire_async.pacing.timetable import find_zone, parse_timetable
 from refire_async.settings import Budget
 from refire_async.watch.orders import LOOK_AGAIN_S, follow_timetable, rate_verb
-from tests.support.virtual_time import VIRTUAL_TIME
 
 HOUR = 3_600.0
 

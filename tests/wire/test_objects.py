@@ -8,11 +8,11 @@ import aiohttp
 import pytest
 from botocore.exceptions import ClientError
 
+from benchmarks.framework.virtual_time import run_virtual
 from refire_async.errors import RefireError, RefusedError, UsageError
 from refire_async.wire.objects import MOST_FAILURES, PIECE, ObjectName, object_pieces, parse_object_name
 from tests.support.backends import REGION
 from tests.support.moto import Moto, moto  # noqa: F401 - a fixture
-from tests.support.virtual_time import run_virtual
 
 NAME = ObjectName("bucket", "folder/keys.jsonl")
 

@@ -2,7 +2,7 @@
 
 import datetime as dt
 import math
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -13,25 +13,30 @@ KEPT_S = 15 * MINUTE_S
 
 
 class Metric:
-    """Values by the moment they were measured. What is younger than `lag_s` is not out."""
+    """Values by the second in which they were measured. What is younger than `lag_s` is not out."""
 
-    def __init__(self, lag_s: float, of_minute: Callable[[list[float]], float] = max) -> None:
+    def __init__(self, lag_s: float, of_minute: Callable[[Iterable[float]], float] = max) -> None:
+        """`of_minute`: what becomes of all values of a minute, or of a second: their maximum or their sum."""
         self.lag_s = lag_s
-        self.values: list[tuple[float, float]] = []
+        self._seconds: dict[int, float] = {}
         self._of_minute = of_minute
 
     def add(self, value: float, now: float) -> None:
         """It was measured just now."""
-        self.values.append((now, value))
-        if self.values[0][0] < now - 2 * KEPT_S:
-            self.values = [entry for entry in self.values if entry[0] >= now - KEPT_S]
+        second = math.floor(now)
+        if second in self._seconds:
+            self._seconds[second] = self._of_minute((self._seconds[second], value))
+            return
+        self._seconds[second] = value
+        if next(iter(self._seconds)) < second - 2 * KEPT_S:
+            self._seconds = {at: found for at, found in self._seconds.items() if at >= second - KEPT_S}
 
     def by_minute(self, now: float) -> dict[int, float]:
         """What is known at `now` of each minute."""
         found: dict[int, list[float]] = {}
-        for moment, value in self.values:
-            if moment <= now - self.lag_s:
-                found.setdefault(math.floor(moment / MINUTE_S) * MINUTE_S, []).append(value)
+        for second, value in self._seconds.items():
+            if second <= now - self.lag_s:
+                found.setdefault(second // MINUTE_S * MINUTE_S, []).append(value)
         return {minute: self._of_minute(values) for minute, values in found.items()}
 
 
@@ -63,7 +68,8 @@ class Lambdas:
     @asynccontextmanager
     async def open(self, service: str, patience_s: float | None = None) -> AsyncIterator["Lambdas"]:
         """As `Services.open`."""
-        assert patience_s is None or patience_s > 0
+        if patience_s is not None and patience_s <= 0:
+            raise ValueError(patience_s)
         if service not in ("lambda", "cloudwatch"):
             raise UnansweredError(f"{service} is not there")
         if service in self.refused:

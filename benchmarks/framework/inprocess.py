@@ -16,6 +16,7 @@ import anyio
 import orjson
 from botocore.exceptions import ClientError
 
+from benchmarks.framework.virtual_time import START_S
 from refire_async.sandbox.capacity.settings import CapacitySettings
 from refire_async.sandbox.chaos import Call, Chaos
 from refire_async.sandbox.database import Database
@@ -37,7 +38,6 @@ from refire_async.wire.services import Services, UnansweredError
 from refire_async.wire.session import Session
 from refire_async.wire.streams import StreamReader
 from refire_async.wire.types import Request, Response, Transport
-from tests.support.virtual_time import START_S
 
 REGION = "eu-west-1"
 WRITES = ("BatchExecuteStatement", "UpdateItem")
@@ -164,7 +164,8 @@ class InProcess:
     @asynccontextmanager
     async def open_session(self, connection: Connection, concurrency: int) -> AsyncIterator[Session]:
         """In place of the engine's `open_session`."""
-        assert concurrency > 0
+        if concurrency < 1:
+            raise ValueError(concurrency)
         self.connections.append(connection)
         control = ControlPlane(_Client(self), "sandbox")
         yield Session(
