@@ -253,4 +253,6 @@ async def _functions(session: Session, pace: Pace, table: Table, *, dry: bool) -
     found = await find_functions(session.services, table, now)
     if pace.max_iterator_age_s is None:
         return found
+    if pace.consumer_rate is not None:
+        return tuple(replace(one, least_rate=pace.consumer_rate, others=0.0) for one in found)
     return await with_history(found, session.services, session.streams, table, now)

@@ -50,7 +50,8 @@ class Pace:
     `rate` is a timetable as the user wrote it (pacing/timetable.py has its grammar), in `timezone` (None: that of
     this machine). `headroom_percent` of the table's write capacity stays free beside live traffic; None: nobody
     looks. `max_iterator_age_s` is how old records may be when a consumer is given them, `max_consumer_errors` how many
-    of its invocations may fail before the run stops; None: nobody looks.
+    of its invocations may fail before the run stops; None: nobody looks. `consumer_rate` is how many of the run's
+    records per second the slowest consumer handles, as far as the user knows; None: it is found out.
     """
 
     rate: str | None = None
@@ -58,6 +59,7 @@ class Pace:
     headroom_percent: float | None = None
     max_iterator_age_s: float | None = None
     max_consumer_errors: int | None = None
+    consumer_rate: float | None = None
 
     @property
     def watches_consumers(self) -> bool:

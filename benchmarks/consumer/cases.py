@@ -19,9 +19,9 @@ LONG = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """`cases` (see README.md). `items`: of `past` and `new`; the others have `minutes` of work."""
+    """`cases` (see README.md). `items`: of `told`, `past` and `new`; the others have `minutes` of work."""
 
-    cases: tuple[str, ...] = ("past", "new", "slow", "changes", "changes at once", "two functions")
+    cases: tuple[str, ...] = ("told", "past", "new", "slow", "changes", "changes at once", "two functions")
     items: int = 1_000_000
     minutes: float = 20.0
 
@@ -42,7 +42,7 @@ class Target:
 @dataclass(frozen=True, slots=True)
 class Case:
     """Functions by name, each with its records per second at a time (s) since the start; `has_past`: CloudWatch has
-    figures of an earlier day.
+    figures of an earlier day. `told` is the `--consumer-rate` that the user gives.
     """
 
     items: int
@@ -50,6 +50,7 @@ class Case:
     targets: tuple[Target, ...]
     bound_s: float = 30.0
     has_past: bool = False
+    told: float | None = None
 
 
 YOUNG = Target(AGE, 1.0)
@@ -69,6 +70,7 @@ def _cases(parameters: Parameters) -> dict[str, Case]:
     seconds = parameters.minutes * 60
     busy = BUSY_ALWAYS if parameters.items >= LONG else BUSY_IN_THE_END
     return {
+        "told": Case(parameters.items, {"orders": steady(500)}, (YOUNG, busy), told=500.0),
         "past": Case(parameters.items, {"orders": steady(500)}, (YOUNG, busy), has_past=True),
         "new": Case(parameters.items, {"orders": steady(500)}, (YOUNG, BUSY_IN_THE_END)),
         "slow": Case(int(40 * seconds), {"orders": steady(40)}, (YOUNG, BUSY_IN_THE_END)),

@@ -113,7 +113,9 @@ async def _in_loop(one: Case, checkpoint: Path) -> tuple[dict[str, float], dict[
                 tasks.start_soon(consumer.run)
             await anyio.sleep(0.1)
             settings = RunSettings(
-                table=TABLE, checkpoint=checkpoint, pace=Pace(max_iterator_age_s=one.bound_s)
+                table=TABLE,
+                checkpoint=checkpoint,
+                pace=Pace(max_iterator_age_s=one.bound_s, consumer_rate=one.told),
             )
             result = await engine.run(settings, emit=made.handle, stop=StopRequest())
             tasks.cancel_scope.cancel()

@@ -81,6 +81,7 @@ def make_pace(given: dict[str, Any]) -> Pace:
         given["headroom"],
         given["max_iterator_age"],
         given["max_consumer_errors"],
+        given["consumer_rate"],
     )
 
 

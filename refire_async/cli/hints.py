@@ -90,6 +90,7 @@ def _pace(pace: Pace) -> Options:
             "--max-iterator-age",
             None if pace.max_iterator_age_s is None else f"{pace.max_iterator_age_s:.0f}s",
         ),
+        ("--consumer-rate", _text(pace.consumer_rate)),
         ("--max-consumer-errors", _text(pace.max_consumer_errors)),
     ]
 

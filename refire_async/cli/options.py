@@ -270,6 +270,12 @@ pace = _together(
             "Slow down and pause so that Lambda consumers are never further behind.",
         ),
         option(
+            "Speed",
+            "--consumer-rate",
+            Number("N", "--consumer-rate 500"),
+            "For that: records a second that they take beside live events; else found out.",
+        ),
+        option(
             "Safety",
             "--max-consumer-errors",
             Whole("N", "--max-consumer-errors 10", 0, 10**9),

@@ -67,6 +67,7 @@ BAD: dict[str, tuple[tuple[str, ...], dict[str, str], str]] = {
     "iterator age without unit": ((*RUN, "--max-iterator-age", "30"), {}, "from 10s to 12h"),
     "iterator age of nothing": ((*RUN, "--max-iterator-age", "1s"), {}, "--max-iterator-age 5m"),
     "iterator age of a day": ((*RUN, "--max-iterator-age", "24h"), {}, "from 10s to 12h"),
+    "consumer rate of nothing": ((*RUN, "--consumer-rate", "0"), {}, "--consumer-rate 500"),
     "consumer errors negative": ((*RUN, "--max-consumer-errors", "-1"), {}, "a whole number from 0"),
     "rate of nothing": (("rate",), {}, "RUN_ID"),
     "rate of an unknown run": (("rate", "no-such-run", "50%"), {}, "no-such-run"),

@@ -21,7 +21,7 @@ def test_everything_given() -> None:
         "orders",
         connection=Connection("eu-west-1", "my profile", "http://127.0.0.1:8000"),
         budget=Budget(wcu_percent=12.5, max_wcu=500, max_rcu=0.25, max_rate=1_234_567),
-        pace=Pace("08:00,20% 20:00,90%", "Europe/Berlin", 20.0, 300.0, 0),
+        pace=Pace("08:00,20% 20:00,90%", "Europe/Berlin", 20.0, 300.0, 0, 500.0),
         tuning=Tuning(segments=64, workers=3, writer="update", give_up_after_s=90),
         max_items=10,
         checkpoint=Path("my runs/x.refire"),
@@ -31,7 +31,7 @@ def test_everything_given() -> None:
         "refire resume run-1 --checkpoint 'my runs/x.refire' --region eu-west-1 --profile 'my profile' "
         "--endpoint-url http://127.0.0.1:8000 --max-wcu 500 --wcu-percent 12.5 --max-rcu 0.25 "
         "--max-rate 1234567 --rate '08:00,20% 20:00,90%' --rate-timezone Europe/Berlin --headroom 20% "
-        "--max-iterator-age 300s --max-consumer-errors 0 "
+        "--max-iterator-age 300s --consumer-rate 500 --max-consumer-errors 0 "
         "--workers 3 --writer update --give-up-after 90s "
         "--ignore stream-disabled --ignore table-status"
     )

@@ -57,6 +57,27 @@ async def test_the_age_stays_below_the_bound_and_the_consumer_is_busy(service: S
 
 
 @pytest.mark.usefixtures("virtual_clock")
+async def test_a_run_that_is_told_the_consumers_speed_keeps_it_busy_from_the_start(
+    service: Service, runs: Runs
+):
+    """Before the first figure can have come, and whatever its past looks like."""
+    items, rate = 5_000, 40.0
+    db = service(one_shard(items, 750))
+    function = Function(lag_s=75.0)
+    db.services = Lambdas(time.time, orders=function)  # type: ignore[assignment]
+    consumer = StreamConsumer(db, function, lambda _: rate)
+    begun = anyio.current_time()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(consumer.run)
+        await runs.run(pace=Pace(max_iterator_age_s=30.0, consumer_rate=rate))
+        ended = anyio.current_time()
+        tasks.cancel_scope.cancel()
+    assert consumer.oldest_s < 30.0
+    assert consumer.busy_share(begun, ended) > 0.95
+    assert len(db.fired("orders")) == items
+
+
+@pytest.mark.usefixtures("virtual_clock")
 async def test_a_consumer_that_fails_too_often_stops_the_run_which_can_go_on(service: Service, runs: Runs):
     items = 3_000
     db = service(one_shard(items, 200))
