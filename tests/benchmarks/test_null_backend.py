@@ -168,6 +168,8 @@ def test_cpu_of_processes_is_told_of_steady_windows_only() -> None:
         cells = processes_table({}, {"cores": 2, "cases": [found]}).rows[0]
         assert [cells[4], cells[5]] == ["-", "-"]
         assert "speedup_with_cores" not in case(2, {"1": [replace(alone, processes=None)], "2": [both]}, "2")
+        found = case(2, {"1": [alone, alone], "2": [unsteady, both]}, "2")
+        assert found["speedup_with_cores"]["values"] == [pytest.approx(2 * 10 / 12.5)]
 
 
 def test_the_clock_of_another_process() -> None:
