@@ -22,6 +22,11 @@ A window of 1 s can see what drips in (1 s of budget), a full bucket (5%) and as
 estimates that were too high (5%): 110% together, the bound that the budget promises.
 """
 
+TICK_S = 0.004
+"""Who has to wait for less than this waits so long, and those behind go at once: waking up for every single batch of a
+high budget cost twice as much CPU (21 µs an item at 40,000 a second, 10 with this). The bucket holds much more, so no
+budget is lost."""
+
 
 class Limiter:
     """Grants units at `rate` per second, first come first served, with bursts of at most `2 * BURST_S`."""
@@ -62,6 +67,8 @@ class Limiter:
                     rate = self.rate
                     part = min(due, self.burst)
                     seconds = min(part / rate, BURST_S)
+                    if seconds < TICK_S and not self._bucket.has_capacity(seconds):
+                        await anyio.sleep(TICK_S)
                     await self._bucket.acquire(seconds)
                     # Time that was paid for while the rate fell, or a pause began, buys what it is worth now.
                     if self._opened is None:
