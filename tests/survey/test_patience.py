@@ -2,9 +2,9 @@
 
 import pytest
 
+from benchmarks.framework.virtual_time import run_virtual
 from refire_async.survey.patience import ATTEMPTS, patiently
 from refire_async.wire.errors import Disposition, WireError
-from tests.support.virtual_time import run_virtual
 
 
 class Refusing:

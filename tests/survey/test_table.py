@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.framework.virtual_time import run_virtual
 from refire_async.errors import RefusedError
 from refire_async.forecast.load import Load
 from refire_async.model.keys import KeySchema
@@ -14,7 +15,6 @@ from refire_async.model.table import Stream, Table, Throughput
 from refire_async.survey.question import Question
 from refire_async.survey.table import MORE_RCU, MOST_RCU, survey
 from tests.support.fakes import data_plane
-from tests.support.virtual_time import run_virtual
 
 ITEM_BYTES = 1_000
 
