@@ -77,10 +77,14 @@ def plot(_parameters: Mapping[str, Any], metrics: Metrics) -> Figure:
         ages.axhline(bound_s, color=plots.QUIET, linestyle="--", linewidth=1)
     ages.set_title("Highest age of a record, s (dashed: bounds)")
     ages.set_yscale("symlog", linthresh=60)
+    ages.set_yticks([0, 15, 30, 60, 120, 300])
     rates.set_title("Records that the run makes, per second")
     rates.set_yscale("symlog", linthresh=100)
+    rates.set_yticks([0, 40, 100, 200, 500, 1_000])
     for axes in (ages, rates):
         axes.set_xlabel("minutes since the start")
         axes.set_ylim(bottom=0)
-    rates.legend(fontsize=8)
+        axes.minorticks_off()
+        plots.label_amounts(axes.yaxis)
+    figure.legend(*ages.get_legend_handles_labels(), loc="outside right center", fontsize=8)
     return figure

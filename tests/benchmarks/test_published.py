@@ -1,0 +1,42 @@
+"""The published results keep what they are to show, and the page of results is made of them."""
+
+from pathlib import Path
+
+import benchmarks
+from benchmarks.framework.result import Result, read
+from benchmarks.framework.results_page import page, read_all
+
+HOME = Path(benchmarks.__file__).parent
+
+
+def published(name: str) -> Result:
+    return read(HOME / "results" / f"{name}.json")
+
+
+def test_plans_are_near_what_runs_need() -> None:
+    """All twelve shapes of table, and all figures of each."""
+    metrics = published("plan").metrics
+    assert len(metrics["cases"]) == 12
+    assert metrics["kept"]
+
+
+def test_consumers_are_busy_and_records_young() -> None:
+    """Every target of every case."""
+    for case in published("consumer").metrics["cases"]:
+        assert all(target["met"] for target in case["targets"]), case["case"]
+
+
+def test_looking_on_costs_little() -> None:
+    """Less than 3% of the engine's CPU time, and nobody forgot to look."""
+    profile = published("client_cpu").metrics["profile"]
+    assert profile["samples"] > 3_000
+    assert 0.0 < profile["watching"] < 0.03
+
+
+def test_the_page_is_made_of_the_results() -> None:
+    """By hand it is not changed, and all of them come from full runs, but the sandbox's own throughput."""
+    results = read_all(HOME / "results")
+    assert page(results, "results") == (HOME / "RESULTS.md").read_text()
+    assert {result.name for result in results if result.parameters["mode"] != "full"} <= {
+        "sandbox_throughput"
+    }
