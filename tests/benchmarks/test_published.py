@@ -34,7 +34,7 @@ def test_looking_on_costs_little() -> None:
 
 
 def test_the_page_is_made_of_the_results() -> None:
-    """By hand it is not changed, and all of them come from full runs, but the sandbox's own throughput."""
+    """By hand it is not changed, and all of them come from full runs."""
     results = read_all(HOME / "results")
     assert page(results, "results") == (HOME / "RESULTS.md").read_text()
     assert {result.name for result in results if result.parameters["mode"] != "full"} <= {
