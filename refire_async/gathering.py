@@ -6,12 +6,13 @@ listed twice fires once without any book-keeping later, and the run does not dep
 
 import math
 import random
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from anyio import to_thread
 
@@ -45,6 +46,9 @@ BAD_LINES = "bad-lines"
 """The finding that lines of a keys file name no key."""
 
 
+R = TypeVar("R", bound="_Reading")
+
+
 @dataclass(frozen=True, slots=True)
 class Gathering:
     """What gathering has to do with the world: AWS, those who look on, a wish to stop, findings to ignore."""
@@ -57,7 +61,7 @@ class Gathering:
 
 async def recognise(spec: RunSpec, table: Table, world: Gathering) -> RunSpec:
     """The spec with the fingerprint of the input as it is now. Raises UsageError or RefusedError."""
-    async with _reading(spec, table, world) as reading:
+    async with _reading(_kind(spec), spec, table, world) as reading:
         return await reading.recognise()
 
 
@@ -69,7 +73,7 @@ async def gather(spec: RunSpec, table: Table, path: Path, world: Gathering) -> R
         RefusedError: no permission to read it; an export that is damaged or of another table.
         StoppedError: no room for the list, or the user wants to stop.
     """
-    async with _reading(spec, table, world) as reading:
+    async with _reading(_kind(spec), spec, table, world) as reading:
         with KeyListWriter(path, spec.keys) as writer:
             return await reading.gather(writer)
 
@@ -85,12 +89,16 @@ async def draw_from_export(
     Raises:
         UsageError, RefusedError: as `gather`.
     """
-    async with _reading(spec, table, world) as reading:
+    async with _reading(_ReadingExport, spec, table, world) as reading:
         return await reading.draw(most, draw)
 
 
+def _kind(spec: RunSpec) -> type["_Reading"]:
+    return _ReadingExport if spec.selection.kind == "export" else _ReadingKeys
+
+
 @asynccontextmanager
-async def _reading(spec: RunSpec, table: Table, world: Gathering) -> AsyncIterator["_Reading"]:
+async def _reading(kind: type[R], spec: RunSpec, table: Table, world: Gathering) -> AsyncIterator[R]:
     """The input, open for the length of the block."""
     given = spec.selection.given
     try:
@@ -98,13 +106,12 @@ async def _reading(spec: RunSpec, table: Table, world: Gathering) -> AsyncIterat
             client: Any = None
             if given.startswith("s3://"):
                 client = await stack.enter_async_context(world.services.open("s3", None))
-            kind = _ReadingExport if spec.selection.kind == "export" else _ReadingKeys
             yield kind(spec, table, world, client)
     except UnansweredError as error:
         raise RefusedError(f"{given} cannot be read: {error}", "check credentials and network") from error
 
 
-class _Reading:
+class _Reading(ABC):
     """One look at the input."""
 
     def __init__(self, spec: RunSpec, table: Table, world: Gathering, client: Any) -> None:
@@ -116,14 +123,13 @@ class _Reading:
         percent = spec.selection.sample
         self._sample = None if percent is None else Sample(spec.keys, percent)
 
+    @abstractmethod
     async def recognise(self) -> RunSpec:
-        raise NotImplementedError
+        """See the function of this name."""
 
+    @abstractmethod
     async def gather(self, writer: KeyListWriter) -> RunSpec:
-        raise NotImplementedError
-
-    async def draw(self, most: int, draw: random.Random) -> tuple[int, list[Item]]:
-        raise NotImplementedError
+        """See the function of this name; `writer` makes the list."""
 
     def _recognised(self) -> RunSpec:
         selection = replace(self._spec.selection, fingerprint=self._digest.hexdigest())

@@ -94,7 +94,7 @@ async def sit(session: Session, sitting: Sitting, store: Store, *, emit: Emit, s
             settled_before=saved.counts,
             budget=await _budget_line(session, sitting, steering),
             billing=sitting.table.billing,
-            indexes={name: units for name, units in limits.write.items() if name != TABLE},
+            indexes=limits.indexes,
         )
     )
     steering.listen(Announcer(steering.target, emit).told)

@@ -25,6 +25,11 @@ class Ceilings:
     capacity: dict[str, float] = field(default_factory=dict)
 
     @property
+    def indexes(self) -> dict[str, float]:
+        """Units per second for writes of the global indexes alone."""
+        return {name: units for name, units in self.write.items() if name != TABLE}
+
+    @property
     def scarcest_write(self) -> float:
         """Units per second at which items can be touched: the scarcest resource rules."""
         return min(self.write.values())

@@ -46,7 +46,7 @@ class Target:
     @property
     def indexes(self) -> dict[str, float]:
         """Write units per second of each global index that carries the marker."""
-        return {name: units * self.share for name, units in self.ceilings.write.items() if name != TABLE}
+        return {name: units * self.share for name, units in self.ceilings.indexes.items()}
 
     @property
     def rcu(self) -> float:

@@ -16,7 +16,7 @@ from refire_async.checkpoint.ledger import Failure, OpenPage
 from refire_async.errors import RefireError, RefusedError, StoppedError
 from refire_async.events import BatchWritten, ItemFailed, RateChanged, Retried
 from refire_async.model.capacity import TABLE
-from refire_async.model.keys import AttributeValue, Item, identity
+from refire_async.model.keys import Item, identity
 from refire_async.model.marker import UntouchableError
 from refire_async.pacing.backoff import failure_delay, throttle_delay
 from refire_async.pacing.budget import Reservation
@@ -204,7 +204,8 @@ class Workers:
         found = await context.look_up(page.segment, batch.items)
         if points.reached is not None:
             points.reached("conflict-read")
-        names, marker = context.spec.keys.names, context.spec.marker
+        spec = context.spec
+        names, marker = spec.keys.names, spec.marker
         present: list[Item] = []
         for item in batch.items:
             now = found.get(identity(names, item))
@@ -212,7 +213,7 @@ class Workers:
             if now is None:
                 page.counts.vanished += 1
                 page.notes.append(("none", item))
-            elif marker.fired(old) or (unsure and self._may_have_touched(item, old)):
+            elif marker.fired(old) or (unsure and spec.may_have_touched(item.get(marker.attribute), old)):
                 page.counts.already += 1
                 page.notes.append(("already", item))
             else:
@@ -227,10 +228,6 @@ class Workers:
             if points.reached is not None:
                 points.reached("conflict-in-ledger")
             self._queue.put_back(Batch(page, present, conflicts=batch.conflicts + 1, looked_at=True))
-
-    def _may_have_touched(self, item: Item, now: AttributeValue | None) -> bool:
-        spec = self._context.spec
-        return spec.may_have_touched(item.get(spec.marker.attribute), now)
 
     def _throttled(self, batch: Batch, code: str, reasons: tuple[ThrottlingReason, ...]) -> None:
         """Slow down what is scarce: the lane for a hot key range, the shared rate for all else.

@@ -26,7 +26,7 @@ def load_of(facts: Facts) -> Load:
     rate = asked.limits.write[TABLE] / item_units(facts)
     # An entry of an index is at most as large as its item.
     rate = max(rate, 0.1)
-    others = [limit for name, limit in asked.limits.write.items() if name != TABLE]
+    others = list(asked.limits.indexes.values())
     rate = min([rate, *others])
     if asked.max_rate is not None:
         rate = min(rate, asked.max_rate)

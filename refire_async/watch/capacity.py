@@ -28,7 +28,7 @@ GROW_EVERY_S = 10.0
 
 
 class CapacityWatch(Subscriber):
-    """Give its `handle` the run's events, and run `look` and `grow` beside the work."""
+    """Tell it the run's events, and run `look` and `grow` beside the work."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class CapacityWatch(Subscriber):
 
     def _told(self, target: Target) -> None:
         self._guesses = self._steering.guesses
-        self._indexes = [name for name in target.ceilings.write if name != TABLE]
+        self._indexes = list(target.ceilings.indexes)
 
     def _batch_written(self, event: BatchWritten) -> None:
         if not self._guesses:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 import anyio
 
 from refire_async.errors import StoppedError
-from refire_async.events import AdviceBack, AdviceMissing, BatchWritten, ConsumerSeen, Emit, Event
+from refire_async.events import AdviceBack, AdviceMissing, BatchWritten, ConsumerSeen, Emit, Subscriber
 from refire_async.pacing.consumer import BLIND_S, LOST_S, Consumer
 from refire_async.pacing.emissions import Emissions
 from refire_async.pacing.headroom import minute_of
@@ -73,8 +73,8 @@ class _Watched:
         return seen if news else None
 
 
-class ConsumerWatch:
-    """Give its `handle` the run's events, and run `look` and `steer` beside the work.
+class ConsumerWatch(Subscriber):
+    """Tell it the run's events, and run `look` and `steer` beside the work.
 
     `clock` gives seconds since 1970. With a bound for the age the run is paced by the slowest function. It waits for
     the first look.
@@ -107,11 +107,11 @@ class ConsumerWatch:
         self._missing = False
         self._rate = math.inf
         steering.limit(VOICE, share=0.0, why="consumers: the age of their records is asked for")
+        self.handlers = {} if self._bound_s is None else {BatchWritten: self._batch_written}
 
-    def handle(self, event: Event) -> None:
+    def _batch_written(self, event: BatchWritten) -> None:
         """Keep account of the records that the run makes."""
-        if isinstance(event, BatchWritten) and self._bound_s is not None:
-            self._emissions.add(event.items, self._clock())
+        self._emissions.add(event.items, self._clock())
 
     async def look(self, sleep: Callable[[float], Awaitable[None]] = anyio.sleep) -> None:
         """Ask CloudWatch again and again, until cancelled."""

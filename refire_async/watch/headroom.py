@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import anyio
 
-from refire_async.events import AdviceBack, AdviceMissing, BatchWritten, Emit, Event
+from refire_async.events import AdviceBack, AdviceMissing, BatchWritten, Emit, Subscriber
 from refire_async.model.capacity import TABLE
 from refire_async.pacing.headroom import BLIND_SHARE, OwnUse, leave, live_rate
 from refire_async.pacing.steering import Steering, Target
@@ -19,8 +19,8 @@ STALE_S = 300.0
 """How long the last answer holds when there are no more."""
 
 
-class Headroom:
-    """Keeps `share` (0 to 1) of the write capacity free beside live traffic. Give its `handle` the run's events.
+class Headroom(Subscriber):
+    """Keeps `share` (0 to 1) of the write capacity free beside live traffic. Tell it the run's events.
 
     The run waits for the first look. Where nothing is known of live traffic then, it takes a quarter of what the
     headroom leaves, and says so once.
@@ -47,17 +47,16 @@ class Headroom:
         self._ceilings = steering.target.ceilings
         steering.limit(VOICE, share=0.0, why="headroom: live writes are asked for")
         steering.listen(self._told)
+        self.handlers = {BatchWritten: self._batch_written}
 
-    def handle(self, event: Event) -> None:
+    def _batch_written(self, event: BatchWritten) -> None:
         """Keep account of what the run consumes itself."""
-        if isinstance(event, BatchWritten):
-            indexes = [name for name in self._ceilings.write if name != TABLE]
-            if event.consumed is not None:
-                self._own.add(event.consumed.by_resource(indexes), self._clock())
-            else:
-                # Where replies tell nothing, the budget's estimate for all resources stands.
-                each = event.wcu / (len(indexes) + 1)
-                self._own.add(dict.fromkeys([TABLE, *indexes], each), self._clock())
+        resources = self._ceilings.write
+        if event.consumed is not None:
+            self._own.add(event.consumed.by_resource(self._ceilings.indexes), self._clock())
+        else:
+            # Where replies tell nothing, the budget's estimate for all resources stands.
+            self._own.add(dict.fromkeys(resources, event.wcu / len(resources)), self._clock())
 
     async def watch(self, sleep: Callable[[float], Awaitable[None]] = anyio.sleep) -> None:
         """Look, and give way, until cancelled."""

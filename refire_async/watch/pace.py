@@ -58,7 +58,7 @@ def watch_headroom(
     if percent is None:
         return emit, []
     headroom = Headroom(percent / 100.0, steering, services, emit)
-    return fan_out(emit, headroom.handle), [headroom.watch]
+    return fan_out(emit, headroom), [headroom.watch]
 
 
 def watch_consumers(
@@ -74,4 +74,4 @@ def watch_consumers(
     if not functions:
         return emit, []
     watch = ConsumerWatch(functions, pace, steering, services, emit=emit, stop=stop, clock=time.time)
-    return fan_out(emit, watch.handle), [watch.look, watch.steer]
+    return fan_out(emit, watch), [watch.look, watch.steer]

@@ -7,7 +7,7 @@ import anyio
 import pytest
 
 from benchmarks.consumer.function import StreamConsumer
-from benchmarks.framework.inprocess import LoopClock, table_spec
+from benchmarks.framework.inprocess import InProcess, LoopClock, table_spec
 from benchmarks.framework.lambdas import Function, Lambdas
 from refire_async.errors import ExitCode, RefusedError
 from refire_async.events import ConsumerSeen, Paused
@@ -30,6 +30,14 @@ def one_shard(items: int, write: int) -> dict[str, Any]:
     )
 
 
+def steady_consumer(service: Service, items: int, rate: float) -> tuple[InProcess, StreamConsumer]:
+    """A table that would give 600 records a second, and a function that handles `rate`, its figures 75 s late."""
+    db = service(one_shard(items, 750))
+    function = Function(lag_s=75.0)
+    db.services = Lambdas(time.time, orders=function)  # type: ignore[assignment]
+    return db, StreamConsumer(db, function, lambda _: rate)
+
+
 @pytest.mark.usefixtures("virtual_clock")
 async def test_the_age_stays_below_the_bound_and_the_consumer_is_busy(service: Service, runs: Runs):
     """A table that would give 600 records a second, a consumer that handles 40, figures that are minutes old.
@@ -37,10 +45,7 @@ async def test_the_age_stays_below_the_bound_and_the_consumer_is_busy(service: S
     Nobody told the run how fast the consumer is.
     """
     items, rate = 20_000, 40.0
-    db = service(one_shard(items, 750))
-    function = Function(lag_s=75.0)
-    db.services = Lambdas(time.time, orders=function)  # type: ignore[assignment]
-    consumer = StreamConsumer(db, function, lambda _: rate)
+    db, consumer = steady_consumer(service, items, rate)
     begun = anyio.current_time()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(consumer.run)
@@ -62,10 +67,7 @@ async def test_a_run_that_is_told_the_consumers_speed_keeps_it_busy_from_the_sta
 ):
     """Before the first figure can have come, and whatever its past looks like."""
     items, rate = 5_000, 40.0
-    db = service(one_shard(items, 750))
-    function = Function(lag_s=75.0)
-    db.services = Lambdas(time.time, orders=function)  # type: ignore[assignment]
-    consumer = StreamConsumer(db, function, lambda _: rate)
+    db, consumer = steady_consumer(service, items, rate)
     begun = anyio.current_time()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(consumer.run)
