@@ -42,12 +42,14 @@ def make_choice(ctx: click.Context, given: dict[str, Any]) -> Choice:
     if given["where"] is not None:
         where = compile_where(given["where"], _where(ctx, "where"))
         expression, names, values = where.expression, where.names, where.values
-    if given["key_type"] is not None:
+    # Only the table knows whether an index has several hash or sort attributes, which are named in the option's value.
+    at_once = given["index"] is None
+    if given["key_type"] is not None and at_once:
         for text in given["key_value"]:
             typed_value(text, given["key_type"])
-    if given["key_value_range"] is not None:
+    if given["key_value_range"] is not None and (at_once or "=" not in given["key_value_range"]):
         _check_range(given["key_value_range"], given["key_type"])
-    if given["sort_key_condition"] is not None:
+    if given["sort_key_condition"] is not None and at_once:
         # Its type is the table's to tell; as text every condition of the right shape passes.
         sort_key_condition(given["sort_key_condition"], "#sk", "S")
     return Choice(

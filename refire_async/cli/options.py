@@ -122,7 +122,8 @@ selection = _together(
             SELECTION,
             "--key-value",
             KeyValues("VALUE", ANY_TEXT, "a value (keys are never empty)", "leave it out for all hash keys"),
-            "Only items with this hash key (base64 if it is binary). Can be repeated.",
+            "Only items with this hash key (base64 if binary). Repeat it for more keys. NAME=VALUE for an index with "
+            "several hash attributes: one of each.",
             also=("HashKeyValue",),
             multiple=True,
         ),

@@ -17,9 +17,13 @@ Cursor: TypeAlias = dict[str, Any]
 """Where a source goes on in a segment: a LastEvaluatedKey, or a position in a file. Plain JSON."""
 
 
+KeyAttribute: TypeAlias = tuple[str, str]
+"""Name and type (`S`, `N` or `B`) of a key attribute."""
+
+
 @dataclass(frozen=True, slots=True)
 class KeySchema:
-    """Names and types (`S`, `N` or `B`) of a table's or an index's key attributes."""
+    """Names and types (`S`, `N` or `B`) of a table's key attributes: one hash key, and a sort key or none."""
 
     hash_name: str
     hash_type: str
@@ -31,9 +35,36 @@ class KeySchema:
         """The hash key's name, then the sort key's where there is one."""
         return (self.hash_name,) if self.range_name is None else (self.hash_name, self.range_name)
 
+    @property
+    def hashes(self) -> tuple[KeyAttribute, ...]:
+        """The hash key, as `IndexKeys.hashes`."""
+        return ((self.hash_name, self.hash_type),)
+
+    @property
+    def ranges(self) -> tuple[KeyAttribute, ...]:
+        """The sort key, or nothing, as `IndexKeys.ranges`."""
+        return () if self.range_name is None else ((self.range_name, self.range_type or ""),)
+
     def key_of(self, item: Mapping[str, AttributeValue]) -> Key:
         """The part of `item` that is its key. Raises KeyError where an attribute is missing."""
         return {name: item[name] for name in self.names}
+
+
+@dataclass(frozen=True, slots=True)
+class IndexKeys:
+    """The key attributes of an index, each kind in the order of its schema.
+
+    A global index has one to four of each kind (DynamoDB Developer Guide: Multi-attribute keys), a local one has one.
+    An item is in the index only if it has all of them.
+    """
+
+    hashes: tuple[KeyAttribute, ...]
+    ranges: tuple[KeyAttribute, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all key attributes, hash attributes first."""
+        return tuple(name for name, _ in (*self.hashes, *self.ranges))
 
 
 def identity(key_names: Sequence[str], item: Mapping[str, AttributeValue]) -> tuple[Any, ...]:

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias
 
-from refire_async.model.keys import AttributeValue
+from refire_async.model.keys import AttributeValue, Key
 
 SelectionKind: TypeAlias = Literal["scan", "query", "keys", "export"]
 
@@ -13,7 +13,8 @@ class Selection:
     """One way to name items.
 
     `scan` reads a whole table or index in segments, `query` the hash keys `key_values` of a table or index, each as a
-    segment of its own, `keys` a list of keys, `export` the items of a DynamoDB export. `keys_file` (an absolute path,
+    segment of its own (`more_keys` has the further hash attributes of an index with several: by name, a value for each
+    of `key_values`), `keys` a list of keys, `export` the items of a DynamoDB export. `keys_file` (an absolute path,
     `-` for standard input, or `s3://…`) belongs to `keys`, `export` (a folder, or `s3://…`) to `export`, and
     `fingerprint` is that of their content. `filter`, `names` and `values` are a FilterExpression with its
     placeholders, applied by the service after reading.
@@ -35,6 +36,17 @@ class Selection:
     fingerprint: str | None = None
     sample: float | None = None
     include_expired: bool = False
+    more_keys: tuple[tuple[str, tuple[AttributeValue, ...]], ...] = ()
+
+    @property
+    def hash_names(self) -> tuple[str, ...]:
+        """The hash attributes that a query gives values for."""
+        return () if self.key_name is None else (self.key_name, *(name for name, _ in self.more_keys))
+
+    def hash_key(self, segment: int) -> Key:
+        """The values of a query's segment, by hash attribute."""
+        columns = (self.key_values, *(values for _, values in self.more_keys))
+        return {name: values[segment] for name, values in zip(self.hash_names, columns, strict=True)}
 
     @property
     def thinned(self) -> bool:
@@ -66,7 +78,8 @@ class Selection:
     def from_json(cls, data: dict[str, Any]) -> "Selection":
         """The selection that `to_json` described. Raises TypeError on unknown fields."""
         pairs = {name: tuple(tuple(pair) for pair in data.get(name, ())) for name in ("names", "values")}
-        return cls(**{**data, **pairs, "key_values": tuple(data.get("key_values", ()))})
+        more = tuple((name, tuple(values)) for name, values in data.get("more_keys", ()))
+        return cls(**{**data, **pairs, "key_values": tuple(data.get("key_values", ())), "more_keys": more})
 
     def describe(self) -> str:
         """A few words for people."""
@@ -87,5 +100,6 @@ class Selection:
 
     def _hash_keys(self) -> str:
         if len(self.key_values) != 1:
-            return f"{len(self.key_values):,} values of {self.key_name}"
-        return f"{self.key_name} = {next(iter(self.key_values[0].values()))}"
+            return f"{len(self.key_values):,} values of {', '.join(self.hash_names)}"
+        only = self.hash_key(0)
+        return ", ".join(f"{name} = {next(iter(value.values()))}" for name, value in only.items())

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from refire_async.model.keys import KeySchema
+from refire_async.model.keys import IndexKeys, KeySchema
 
 BillingMode: TypeAlias = Literal["PROVISIONED", "PAY_PER_REQUEST"]
 Projection: TypeAlias = Literal["ALL", "KEYS_ONLY", "INCLUDE"]
@@ -33,7 +33,7 @@ class Index:
 
     name: str
     scope: Literal["global", "local"]
-    keys: KeySchema
+    keys: IndexKeys
     projection: Projection
     projected: frozenset[str] = frozenset()
     status: str = "ACTIVE"

@@ -22,6 +22,7 @@ from refire_async.preflight.facts import (
 )
 from refire_async.preflight.sampling import sample
 from refire_async.sources.lookup import Lookup
+from refire_async.sources.table import hash_key_condition, hash_key_values
 from refire_async.wire.errors import WireError
 from refire_async.wire.services import PATIENCE_S, UnansweredError
 from refire_async.wire.session import Session
@@ -177,10 +178,11 @@ class _Answers:
         operation = "Scan"
         if selection.kind == "query":
             operation = "Query"
+            condition, names = hash_key_condition(selection, "k")
             request |= {
-                "KeyConditionExpression": "#h = :h",
-                "ExpressionAttributeNames": {"#h": selection.key_name},
-                "ExpressionAttributeValues": {":h": selection.key_values[0]},
+                "KeyConditionExpression": condition,
+                "ExpressionAttributeNames": names,
+                "ExpressionAttributeValues": hash_key_values(selection, "k", 0),
             }
         await self._session.data.call(operation, orjson.dumps(request))
 

@@ -12,6 +12,7 @@ from refire_async.model.item_size import LARGEST_ITEM_BYTES, item_bytes
 from refire_async.model.keys import AttributeValue, Item
 from refire_async.model.units import RCU_BYTES, WCU_BYTES
 from refire_async.preflight.facts import Asked, Sample
+from refire_async.sources.table import hash_key_condition, hash_key_values
 from refire_async.wire.dataplane import DataPlane, parse_reply
 from refire_async.wire.errors import WireError
 
@@ -128,11 +129,12 @@ def _stretches(asked: Asked, *, whole_items: bool) -> list[dict[str, Any]]:
     if not whole_items:
         common |= {"ProjectionExpression": ", ".join(names), "ExpressionAttributeNames": names}
     if selection.kind == "query" and selection.index is None:
-        common["KeyConditionExpression"] = "#a0 = :h"
-        common["ExpressionAttributeNames"] = names if not whole_items else {"#a0": table.keys.hash_name}
-        step = math.ceil(len(selection.key_values) / SEGMENTS)
+        common["KeyConditionExpression"], hash_names = hash_key_condition(selection, "k")
+        common["ExpressionAttributeNames"] = hash_names if whole_items else names | hash_names
+        total = len(selection.key_values)
         return [
-            {**common, "ExpressionAttributeValues": {":h": value}} for value in selection.key_values[::step]
+            {**common, "ExpressionAttributeValues": hash_key_values(selection, "k", segment)}
+            for segment in range(0, total, math.ceil(total / SEGMENTS))
         ]
     # Every segment costs a read, however few items it has.
     segments = SEGMENTS if table.size_bytes > SMALL_TABLE_BYTES else 1

@@ -1,9 +1,15 @@
-"""Conditions on the sort key as people write them: `begins_with 2026-11`, `< 100`, `between a and b`. Pure."""
+"""Conditions on the sort key as people write them: `begins_with 2026-11`, `< 100`, `between a and b`. Pure.
+
+Where an index has several RANGE attributes, each is named: `year = 2026 and month between 3 and 5`. DynamoDB takes them
+from the left of the key schema, and only the last one by anything but equality (DynamoDB Developer Guide:
+Multi-attribute keys).
+"""
 
 import re
+from collections.abc import Sequence
 
 from refire_async.errors import UsageError
-from refire_async.model.keys import AttributeValue
+from refire_async.model.keys import AttributeValue, KeyAttribute
 
 _COMPARISON = re.compile(r"^(<=|>=|=|<|>)\s*(.+)$", re.DOTALL)
 _BEGINS = re.compile(r"^begins_with\s+(.+)$", re.DOTALL | re.IGNORECASE)
@@ -36,6 +42,53 @@ def sort_key_condition(
         f"--sort-key-condition {text!r} is not understood",
         "write 'begins_with X', 'between X and Y', or one of = < <= > >= and a value",
     )
+
+
+def sort_key_conditions(
+    text: str, ranges: Sequence[KeyAttribute], name_prefix: str, value_prefix: str
+) -> tuple[str, dict[str, str], dict[str, AttributeValue]]:
+    """The condition on RANGE attributes as a part of a KeyConditionExpression, and the names and values in it.
+
+    A condition that names no attribute is one on the first.
+
+    Raises UsageError if a part is not understood, or DynamoDB would refuse the order of the parts.
+    """
+    parts = _named_parts(text.strip(), [name for name, _ in ranges])
+    expression: list[str] = []
+    names: dict[str, str] = {}
+    values: dict[str, AttributeValue] = {}
+    for n, (name, key_type) in enumerate(ranges[: len(parts)]):
+        if name not in parts:
+            raise UsageError(
+                f"--sort-key-condition names {', '.join(parts)} without {name}",
+                f"conditions begin with the first sort attribute: {', '.join(name for name, _ in ranges)}",
+            )
+        placeholder = f"{name_prefix}{n}"
+        part, more = sort_key_condition(parts[name], placeholder, key_type, f"{value_prefix}s{n}")
+        if n < len(parts) - 1 and not part.startswith(f"{placeholder} = "):
+            raise UsageError(
+                f"--sort-key-condition: only the last attribute may have a range, not {name}",
+                f"write '{name} = VALUE and …', or leave out what follows {name}",
+            )
+        expression.append(part)
+        names[placeholder] = name
+        values |= more
+    return " AND ".join(expression), names, values
+
+
+def _named_parts(text: str, names: Sequence[str]) -> dict[str, str]:
+    """The condition on each attribute that `text` names, or all of it for the first. Raises UsageError."""
+    any_name = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
+    named = re.compile(
+        rf"(?:^|\s+(?i:and)\s+)({any_name})\s*(?=[<>=]|\s(?i:begins_with|between)\s)", re.DOTALL
+    )
+    if named.match(text) is None:
+        return {names[0]: text}
+    _, *pieces = named.split(text)
+    parts = dict(zip(pieces[::2], pieces[1::2], strict=True))
+    if 2 * len(parts) != len(pieces):
+        raise UsageError("--sort-key-condition names an attribute twice", "use between for a range")
+    return parts
 
 
 def typed_value(text: str, key_type: str) -> AttributeValue:

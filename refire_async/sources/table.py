@@ -10,11 +10,11 @@ from typing import Any
 
 import orjson
 
-from refire_async.model.keys import AttributeValue, Cursor, KeySchema
+from refire_async.model.keys import AttributeValue, Cursor, IndexKeys, KeySchema
 from refire_async.model.selection import Selection
 from refire_async.model.units import RCU_BYTES
 from refire_async.sources.base import SourcePage
-from refire_async.sources.sort_key import sort_key_condition
+from refire_async.sources.sort_key import sort_key_conditions
 from refire_async.wire.dataplane import DataPlane, parse_reply
 
 FEW = 20
@@ -86,40 +86,51 @@ def query_source(
     table: str,
     selection: Selection,
     attributes: tuple[str, ...] | None,
-    keys: KeySchema,
+    keys: KeySchema | IndexKeys,
     *,
     carries_marker: bool,
 ) -> TableSource:
     """The items of each hash key of the selection, of a table or index whose keys are `keys`.
 
-    Every hash key is a segment of its own, read in the order of the sort key. `attributes` None: whole items.
+    Every hash key (all hash attributes of an index that has several) is a segment
+    of its own, read in the order of the sort key. `attributes` None: whole items.
     """
     request = _request(table, selection, attributes)
     names: dict[str, str] = request.setdefault("ExpressionAttributeNames", {})
     values: dict[str, AttributeValue] = dict(request.get("ExpressionAttributeValues", {}))
     own = _own_prefix(selection)
-    names[f"#{own}h"] = keys.hash_name
-    condition = f"#{own}h = :{own}h"
-    if (
-        selection.sort_key_condition is not None
-        and keys.range_name is not None
-        and keys.range_type is not None
-    ):
-        names[f"#{own}s"] = keys.range_name
-        part, more = sort_key_condition(
-            selection.sort_key_condition, f"#{own}s", keys.range_type, value_prefix=f":{own}"
+    condition, hash_names = hash_key_condition(selection, own)
+    names |= hash_names
+    if selection.sort_key_condition is not None:
+        part, sort_names, sort_values = sort_key_conditions(
+            selection.sort_key_condition, keys.ranges, f"#{own}s", f":{own}"
         )
         condition += f" AND {part}"
-        values.update(more)
+        names |= sort_names
+        values |= sort_values
     request["KeyConditionExpression"] = condition
 
     def of_segment(segment: int) -> dict[str, Any]:
-        return {"ExpressionAttributeValues": {**values, f":{own}h": selection.key_values[segment]}}
+        return {"ExpressionAttributeValues": {**values, **hash_key_values(selection, own, segment)}}
 
     total = len(selection.key_values)
     return TableSource(
         data, "Query", request, of_segment, total_segments=total, carries_marker=carries_marker
     )
+
+
+def hash_key_condition(selection: Selection, prefix: str) -> tuple[str, dict[str, str]]:
+    """A KeyConditionExpression that every hash attribute of a query's selection equals its value, and its names.
+
+    The values are those of `hash_key_values` with the same prefix.
+    """
+    names = {f"#{prefix}h{n}": name for n, name in enumerate(selection.hash_names)}
+    return " AND ".join(f"{name} = :{name[1:]}" for name in names), names
+
+
+def hash_key_values(selection: Selection, prefix: str, segment: int) -> dict[str, AttributeValue]:
+    """The values of a segment by their placeholders in `hash_key_condition`."""
+    return {f":{prefix}h{n}": value for n, value in enumerate(selection.hash_key(segment).values())}
 
 
 def _request(table: str, selection: Selection, attributes: tuple[str, ...] | None) -> dict[str, Any]:

@@ -5,13 +5,14 @@ import random
 from collections import Counter
 from collections.abc import Iterable
 from functools import partial
+from typing import Any
 
 import anyio
 
 from refire_async.forecast.counting import Count, Stretch, count
 from refire_async.forecast.load import LEAST_READ_RCU, Load, Sizes, scan_rcu
 from refire_async.model.item_size import item_bytes
-from refire_async.model.keys import Cursor, Item
+from refire_async.model.keys import Cursor, Item, identity
 from refire_async.model.units import RCU_BYTES
 from refire_async.pacing.budget import ReadBudget
 from refire_async.sources.base import Source
@@ -84,13 +85,13 @@ class _Look:
         self._rcu = 0.0
         table, selection, index = question.table, question.selection, question.index
         keys = table.keys if index is None else index.keys
-        self._hash_name = keys.hash_name
+        self._hash_names = tuple(name for name, _ in keys.hashes)
         self._seen = LookedUp(data, question)
         self._sized = index is None or index.projection == "ALL"
         self._entries: list[Item] = []
         self._hash_keys: int | None = None
         self._crowded = self._most_each = math.inf
-        self._left: dict[int, tuple[Cursor | None, Counter[str]]] = {}
+        self._left: dict[int, tuple[Cursor | None, Counter[tuple[Any, ...]]]] = {}
         if selection.kind == "query":
             self._total = len(selection.key_values)
             self._source: Source = query_source(data, table.name, selection, None, keys, carries_marker=True)
@@ -160,7 +161,7 @@ class _Look:
             estimate = max(LEAST_READ_RCU, page.rcu)
             self._add(page.items)
             items += len(page.items)
-            hash_keys.update(str(item[self._hash_name]) for item in page.items)
+            hash_keys.update(identity(self._hash_names, item) for item in page.items)
             cursor, whole = page.cursor, page.cursor is None
             self.stretches[segment] = Stretch(
                 items, max(hash_keys.values(), default=0), len(hash_keys), whole

@@ -3,7 +3,7 @@
 from typing import Any
 
 from refire_async.errors import ExitCode
-from refire_async.model.keys import KeySchema
+from refire_async.model.keys import IndexKeys, KeyAttribute, KeySchema
 from refire_async.model.table import BillingMode, Index, Stream, Table, Throughput
 from refire_async.wire.errors import WireError
 from refire_async.wire.failures import failure
@@ -110,17 +110,26 @@ def parse_table(described: dict[str, Any]) -> Table:
 
 
 def _keys(schema: list[dict[str, str]], types: dict[str, str]) -> KeySchema:
-    names = {entry["KeyType"]: entry["AttributeName"] for entry in schema}
-    sort = names.get("RANGE")
-    return KeySchema(names["HASH"], types[names["HASH"]], sort, types[sort] if sort is not None else None)
+    """Those of a table, which has one hash key and at most one sort key."""
+    ((hash_name, hash_type),) = _key_attributes(schema, "HASH", types)
+    range_name, range_type = next(iter(_key_attributes(schema, "RANGE", types)), (None, None))
+    return KeySchema(hash_name, hash_type, range_name, range_type)
+
+
+def _key_attributes(
+    schema: list[dict[str, str]], kind: str, types: dict[str, str]
+) -> tuple[KeyAttribute, ...]:
+    """The key attributes of a kind, in the schema's order, which is that of their columns."""
+    names = (entry["AttributeName"] for entry in schema if entry["KeyType"] == kind)
+    return tuple((name, types[name]) for name in names)
 
 
 def _index(entry: dict[str, Any], scope: Any, types: dict[str, str], billing: BillingMode) -> Index:
-    projection = entry["Projection"]
+    projection, schema = entry["Projection"], entry["KeySchema"]
     return Index(
         name=entry["IndexName"],
         scope=scope,
-        keys=_keys(entry["KeySchema"], types),
+        keys=IndexKeys(_key_attributes(schema, "HASH", types), _key_attributes(schema, "RANGE", types)),
         projection=projection["ProjectionType"],
         projected=frozenset(projection.get("NonKeyAttributes", ())),
         status=entry.get("IndexStatus", "ACTIVE"),  # local indexes live and die with their table

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from refire_async.errors import UsageError
-from refire_async.sources.sort_key import sort_key_condition, typed_value
+from refire_async.sources.sort_key import sort_key_condition, sort_key_conditions, typed_value
 
 blanks = st.text(" \t\n", max_size=3)
 some_blanks = st.text(" \t\n", min_size=1, max_size=3)
@@ -117,3 +117,49 @@ def test_a_string_keeps_its_blanks_and_other_types_lose_them():
 def test_an_empty_key_value_is_refused(key_type: str):
     with pytest.raises(UsageError):
         typed_value("", key_type)
+
+
+RANGES = (("year", "N"), ("month", "N"), ("a.name", "S"))
+
+
+@pytest.mark.parametrize(
+    ("text", "expression", "values"),
+    [
+        ("> 2026", "#s0 > :s01", ["2026"]),
+        ("between 1 and 3", "#s0 BETWEEN :s01 AND :s02", ["1", "3"]),
+        ("year=2026 AND month<=3", "#s0 = :s01 AND #s1 <= :s11", ["2026", "3"]),
+        ("month between 3 and 5 and year = 1", "#s0 = :s01 AND #s1 BETWEEN :s11 AND :s12", ["1", "3", "5"]),
+        (
+            "year = 1 and month = 2 and a.name begins_with x and y",
+            "#s0 = :s01 AND #s1 = :s11 AND begins_with(#s2, :s21)",
+            ["1", "2", "x and y"],
+        ),
+    ],
+)
+def test_conditions_on_several_sort_attributes(text: str, expression: str, values: list[str]):
+    found, names, typed = sort_key_conditions(text, RANGES, "#s", ":")
+    assert found == expression
+    assert names == {f"#s{n}": RANGES[n][0] for n in range(len(names))}
+    assert [next(iter(value.values())) for value in typed.values()] == values
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("month = 3", "without year"),
+        ("year > 2025 and month = 3", "only the last attribute may have a range, not year"),
+        ("year = 1 and a.name = x", "without month"),
+        ("year > 1 and year < 3", "names an attribute twice"),
+        ("year begins_with 20", "begins_with does not work"),
+        ("day = 3", "not understood"),
+    ],
+)
+def test_conditions_that_dynamodb_would_refuse(text: str, said: str):
+    with pytest.raises(UsageError, match=said):
+        sort_key_conditions(text, RANGES, "#s", ":")
+
+
+def test_a_single_sort_key_takes_the_rest_of_the_text_as_its_value():
+    """What looks like a second condition belongs to the value, as it always has."""
+    _, _, values = sort_key_conditions("= x and month = 3", (("sk", "S"),), "#s", ":")
+    assert values == {":s01": {"S": "x and month = 3"}}

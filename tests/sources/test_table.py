@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from refire_async.model.keys import KeySchema
+from refire_async.model.keys import IndexKeys, KeySchema
 from refire_async.model.selection import Selection
 from refire_async.sources.lookup import Lookup
 from refire_async.sources.table import query_source, scan_source
@@ -89,18 +89,18 @@ async def test_a_query_names_one_hash_key_and_no_segment():
     await source.read(0, None, 20)
     operation, request = wire.asked[0]
     assert operation == "Query"
-    assert request["KeyConditionExpression"] == "#rfh = :rfh AND #rfs BETWEEN :rf1 AND :rf2"
+    assert request["KeyConditionExpression"] == "#rfh0 = :rfh0 AND #rfs0 BETWEEN :rfs01 AND :rfs02"
     assert request["ExpressionAttributeNames"] == {
         "#rf0": "pk",
         "#rf1": "sk",
         "#rf2": "revision",
-        "#rfh": "pk",
-        "#rfs": "sk",
+        "#rfh0": "pk",
+        "#rfs0": "sk",
     }
     assert request["ExpressionAttributeValues"] == {
-        ":rfh": {"S": "a' OR '1'='1"},
-        ":rf1": {"N": "1"},
-        ":rf2": {"N": "9"},
+        ":rfh0": {"S": "a' OR '1'='1"},
+        ":rfs01": {"N": "1"},
+        ":rfs02": {"N": "9"},
         ":n": {"N": "3"},
     }
     assert not {"Segment", "TotalSegments", "ConsistentRead"} & set(request)
@@ -129,6 +129,40 @@ async def test_placeholders_of_the_user_keep_their_meaning(theirs: str):
     for placeholder in (*names, *values):
         used = f"{request['KeyConditionExpression']} {request['ProjectionExpression']}"
         assert placeholder in used
+
+
+async def test_a_query_of_an_index_gives_all_hash_attributes_and_sort_attributes_from_the_left():
+    keys = IndexKeys((("tenant", "S"), ("region", "S")), (("year", "N"), ("month", "N"), ("day", "N")))
+    selection = Selection(
+        "query",
+        index="by-tenant",
+        key_name="tenant",
+        key_values=({"S": "acme"}, {"S": "zeta"}),
+        more_keys=(("region", ({"S": "eu"}, {"S": "us"})),),
+        sort_key_condition="year = 2026 and month between 3 and 5",
+    )
+    wire = Scripted(reply())
+    source = query_source(wire.data, "t", selection, ("pk",), keys, carries_marker=False)
+    assert source.total_segments == 2
+    await source.read(1, None, 20)
+    _, request = wire.asked[0]
+    assert request["KeyConditionExpression"] == (
+        "#rfh0 = :rfh0 AND #rfh1 = :rfh1 AND #rfs0 = :rfs01 AND #rfs1 BETWEEN :rfs11 AND :rfs12"
+    )
+    assert request["ExpressionAttributeNames"] == {
+        "#rf0": "pk",
+        "#rfh0": "tenant",
+        "#rfh1": "region",
+        "#rfs0": "year",
+        "#rfs1": "month",
+    }
+    assert request["ExpressionAttributeValues"] == {
+        ":rfh0": {"S": "zeta"},
+        ":rfh1": {"S": "us"},
+        ":rfs01": {"N": "2026"},
+        ":rfs11": {"N": "3"},
+        ":rfs12": {"N": "5"},
+    }
 
 
 async def test_a_query_leaves_the_selection_as_it_is():

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from refire_async.model.keys import KeySchema
+from refire_async.model.keys import IndexKeys, KeySchema
 from refire_async.model.table import Index, Stream, Table, Throughput
 from refire_async.settings import Connection
 from refire_async.wire.control import parse_table
@@ -90,10 +90,10 @@ async def test_describe(session: Session, table: str) -> None:
     by_day, local_day = described.index("by-day"), described.index("local-day")
     assert by_day is not None
     assert local_day is not None
-    assert (by_day.scope, by_day.keys, by_day.status) == ("global", KeySchema("day", "N"), "ACTIVE")
+    assert (by_day.scope, by_day.keys, by_day.status) == ("global", IndexKeys((("day", "N"),)), "ACTIVE")
     assert (by_day.projection, by_day.projected) == ("INCLUDE", frozenset({"revision"}))
     assert (by_day.throughput.provisioned_read, by_day.throughput.provisioned_write) == (2.0, 3.0)
-    assert (local_day.scope, local_day.keys) == ("local", KeySchema("pk", "S", "day", "N"))
+    assert (local_day.scope, local_day.keys) == ("local", IndexKeys((("pk", "S"),), (("day", "N"),)))
     assert local_day.throughput.provisioned_write is None
     assert described.stream.enabled
     assert described.stream.view_type == "NEW_AND_OLD_IMAGES"
@@ -242,7 +242,7 @@ def test_on_demand_table_in_full() -> None:
             Index(
                 name="by-day",
                 scope="global",
-                keys=KeySchema("day", "N"),
+                keys=IndexKeys((("day", "N"),)),
                 projection="ALL",
                 status="CREATING",
                 throughput=Throughput(maximum_read=10.0, maximum_write=20.0, warm_read=30.0, warm_write=40.0),
@@ -253,6 +253,24 @@ def test_on_demand_table_in_full() -> None:
         size_bytes=1000,
         replicas=("us-east-1",),
     )
+
+
+def test_index_with_keys_of_several_attributes() -> None:
+    """All of them, in the order of the schema, whatever the order in which the kinds stand."""
+    kinds = {"tenant": "HASH", "year": "RANGE", "revision": "HASH", "month": "RANGE", "day": "HASH"}
+    definitions = [{"AttributeName": name, "AttributeType": "N"} for name in ("id", *kinds)]
+    entry = {
+        "IndexName": "wide",
+        "KeySchema": [{"AttributeName": name, "KeyType": kind} for name, kind in kinds.items()],
+        "Projection": {"ProjectionType": "KEYS_ONLY"},
+    }
+    table = parse_table(described(AttributeDefinitions=definitions, GlobalSecondaryIndexes=[entry]))
+    (index,) = table.indexes
+    assert index.keys == IndexKeys(
+        (("tenant", "N"), ("revision", "N"), ("day", "N")), (("year", "N"), ("month", "N"))
+    )
+    assert all(index.projects(name, table.keys) for name in ("id", *kinds))
+    assert not index.projects("payload", table.keys)
 
 
 def test_table_that_was_on_demand_once() -> None:

@@ -92,7 +92,7 @@ def settings(dossier: Dossier) -> Html:
         ("sample", None if chosen.sample is None else f"{chosen.sample:g}%"),
     ]
     private = {
-        "hash keys": list(chosen.key_values),
+        "hash keys": [chosen.hash_key(n) for n in range(len(chosen.key_values))],
         "sort key": chosen.sort_key_condition,
         "filter": chosen.filter,
         "values": dict(chosen.values),

@@ -1,0 +1,104 @@
+"""Hash keys as the user writes them, checked against the hash attributes of a table or an index. Pure.
+
+An index with several hash attributes needs a value of each: `--key-value tenant=acme --key-value region=eu`. Several
+values of one attribute stand for any of them, so all combinations are selected.
+"""
+
+import math
+from collections.abc import Sequence
+from itertools import product
+
+from refire_async.errors import UsageError
+from refire_async.model.keys import AttributeValue, KeyAttribute
+from refire_async.settings import Choice
+from refire_async.sources.key_ranges import MOST_KEY_VALUES, expand_range
+from refire_async.sources.key_text import canonical
+from refire_async.sources.sort_key import typed_value
+
+
+def hash_key_columns(
+    choice: Choice, hashes: Sequence[KeyAttribute], where: str
+) -> tuple[tuple[AttributeValue, ...], ...]:
+    """The values of each hash attribute, all equally long: position by position they are the hash keys to query.
+
+    Every hash key comes once, however often and in whatever notation it is given: each is read by itself.
+
+    Raises UsageError: a name, type or value that no hash key has, a missing attribute, or more than
+    `MOST_KEY_VALUES` hash keys.
+    """
+    _check_name_and_type(choice, hashes, where)
+    texts = _texts_by_name(choice, dict(hashes), where)
+    total = math.prod(len(values) for values in texts.values())
+    if total > MOST_KEY_VALUES:
+        raise UsageError(
+            f"{total:,} hash keys are more than {MOST_KEY_VALUES:,}", "split them into several runs"
+        )
+    columns = [_values(texts[name], key_type) for name, key_type in hashes]
+    return tuple(zip(*product(*columns), strict=True))
+
+
+def _check_name_and_type(choice: Choice, hashes: Sequence[KeyAttribute], where: str) -> None:
+    names, types = [name for name, _ in hashes], {key_type for _, key_type in hashes}
+    several = len(hashes) > 1
+    if choice.key_name not in (None, *names):
+        what = "one of the hash attributes" if several else "the hash key"
+        theirs = f"its hash attributes are {', '.join(names)}" if several else f"its hash key is {names[0]}"
+        raise UsageError(
+            f"{choice.key_name} is not {what} of {where}",
+            f"{theirs}; for another attribute name an index with --index",
+        )
+    if choice.key_type is not None and types != {choice.key_type}:
+        if several:
+            kinds = ", ".join(f"{name} {key_type}" for name, key_type in hashes)
+            raise UsageError(
+                f"the hash attributes of {where} are not all of type {choice.key_type}: {kinds}",
+                "leave out --key-type",
+            )
+        raise UsageError(
+            f"the hash key of {where} is of type {hashes[0][1]}, not {choice.key_type}",
+            f"give --key-type {hashes[0][1]}",
+        )
+
+
+def _texts_by_name(choice: Choice, types: dict[str, str], where: str) -> dict[str, list[str]]:
+    """What is given for each hash attribute; of a single one the name is not written."""
+    texts: dict[str, list[str]] = {name: [] for name in types}
+    for text in choice.key_values:
+        name, value = _split(text, choice, texts, where, "--key-value")
+        texts[name].append(value)
+    if choice.key_value_range is not None:
+        name, span = _split(choice.key_value_range, choice, texts, where, "--key-value-range")
+        texts[name] += expand_range(span, types[name])
+    missing = [name for name, values in texts.items() if not values]
+    if missing:
+        raise UsageError(
+            f"no value of {', '.join(missing)}: a query of {where} needs a value of every hash attribute",
+            "add " + " ".join(f"--key-value {name}=VALUE" for name in missing),
+        )
+    return texts
+
+
+def _split(
+    text: str, choice: Choice, texts: dict[str, list[str]], where: str, option: str
+) -> tuple[str, str]:
+    """The attribute that a value belongs to, and the value."""
+    if len(texts) == 1:
+        return next(iter(texts)), text
+    named = [name for name in texts if text.startswith(f"{name}=")]
+    if named:
+        name = max(named, key=len)
+        return name, text[len(name) + 1 :]
+    if choice.key_name is not None:
+        return choice.key_name, text
+    raise UsageError(
+        f"{option} {text[:60]!r} does not say which hash attribute of {where} it is for",
+        "write " + " ".join(f"--key-value {name}=VALUE" for name in texts),
+    )
+
+
+def _values(texts: Sequence[str], key_type: str) -> list[AttributeValue]:
+    typed = (next(iter(typed_value(text, key_type).values())) for text in texts)
+    try:
+        return [{key_type: text} for text in dict.fromkeys(canonical(text, key_type) for text in typed)]
+    except ValueError as error:
+        raise UsageError(f"--key-value: {error}", "give a value that a key can have") from None
