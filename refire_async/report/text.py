@@ -71,6 +71,17 @@ def throttling_reason(reason: str) -> str:
     return reason
 
 
+def visible(text: str) -> str:
+    r"""`text` with everything that could steer a terminal escaped: an ESC shows as `\x1b`, a bidi override as `\u202e`.
+
+    Line ends stay. For everything printed that may quote others: reasons, names of tables and indexes, messages of
+    services, paths. A lone surrogate (a byte of a path that is not UTF-8) shows as `\udcff`.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
+
+
 def one_line(text: str) -> str:
     """`text` without line ends or control characters, so that an error stays one line whatever it quotes."""
     return "".join(c if c.isprintable() else " " for c in " ".join(text.split()))

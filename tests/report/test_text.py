@@ -13,6 +13,7 @@ from refire_async.report.text import (
     shorten,
     throttling_reason,
     units,
+    visible,
 )
 
 
@@ -80,6 +81,33 @@ def test_one_line_is_one_line(text: str) -> None:
     line = one_line(text)
     assert len(line.splitlines()) <= 1
     assert line.isprintable()
+
+
+@given(st.text())
+def test_visible_steers_no_terminal(text: str) -> None:
+    """Line ends and printable characters stay as they are, everything else becomes printable."""
+    shown = visible(text)
+    assert shown.replace("\n", "").isprintable()
+    assert shown.count("\n") == text.count("\n")
+    if text.replace("\n", "").isprintable():
+        assert shown == text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b[31mred", "\\x1b[31mred"),
+        ("\x1b]0;title\x07", "\\x1b]0;title\\x07"),
+        ("\x9b2J", "\\x9b2J"),
+        ("a\rb\tc", "a\\rb\\tc"),
+        ("abc\u202edef", "abc\\u202edef"),
+        ("caf\udce9", "caf\\udce9"),
+        ("two\nlines, größer", "two\nlines, größer"),
+    ],
+)
+def test_visible(text: str, shown: str) -> None:
+    """Escapes show as they are written in Python and JSON."""
+    assert visible(text) == shown
 
 
 @given(st.text(alphabet="abc", max_size=40), st.integers(3, 20))
