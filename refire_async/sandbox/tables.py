@@ -105,7 +105,7 @@ def _generated(
         raise ValueError(f"Generate.Attributes must not hold {min(clash)}, which is generated")
     generator = Generator(
         schema,
-        _spread(generate, count, composite=schema.range_name is not None),
+        _spread(generate, count, composite=bool(schema.ranges)),
         hash_prefix=generate.get("HashPrefix") or "",
         range_prefix=generate.get("RangePrefix") or "",
         attributes=attributes,

@@ -58,15 +58,17 @@ def schema(**types: str) -> dict[str, Any]:
     }
 
 
-def index(name: str, *names: str, projection: str = "ALL", include: tuple[str, ...] = ()) -> dict[str, Any]:
-    """A member of an index list of CreateTable."""
+def index(
+    name: str, *names: str, projection: str = "ALL", include: tuple[str, ...] = (), hashes: int = 1
+) -> dict[str, Any]:
+    """A member of an index list of CreateTable; the first ``hashes`` names are HASH attributes, the others RANGE."""
     projected: dict[str, Any] = {"ProjectionType": projection}
     if include:
         projected["NonKeyAttributes"] = list(include)
-    roles = ("HASH", "RANGE")
+    roles = ["HASH"] * hashes + ["RANGE"] * (len(names) - hashes)
     return {
         "IndexName": name,
-        "KeySchema": [{"AttributeName": n, "KeyType": r} for n, r in zip(names, roles, strict=False)],
+        "KeySchema": [{"AttributeName": n, "KeyType": r} for n, r in zip(names, roles, strict=True)],
         "Projection": projected,
     }
 

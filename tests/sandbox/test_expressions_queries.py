@@ -136,9 +136,10 @@ def key_condition(text: str, *, range_name: str | None = "sk") -> KeyCondition:
     """A checked key condition for a key of two strings."""
     used = {key: VALUES[key] for key in re.findall(r":\w+", text) if key in VALUES}
     placeholders = Placeholders({"#p": "pk"} if "#p" in text else None, used or None)
-    condition = compile_key_condition(text, placeholders, "pk", range_name)
+    range_names = () if range_name is None else (range_name,)
+    condition = compile_key_condition(text, placeholders, ("pk",), range_names)
     placeholders.check_all_used()
-    condition.check_types("S", "S" if range_name else None)
+    condition.check_types(dict.fromkeys(("pk", *range_names), "S"))
     return condition
 
 
@@ -166,7 +167,7 @@ class TestKeyCondition:
     ) -> None:
         """Operand first or attribute first, in any order, with parentheses."""
         condition = key_condition(text)
-        assert condition.hash_value == {"S": "a"}
+        assert condition.hashes == {"pk": {"S": "a"}}
         assert condition.range_operator == operator
         assert condition.range_values == tuple({"S": operand} for operand in operands)
         assert "".join(letter for letter in "abc" if condition.range_matches({"S": letter})) == matching
@@ -268,10 +269,10 @@ class TestKeyCondition:
     def test_numbers_and_binaries_compare_as_keys_do(self) -> None:
         """Numerically, and by bytes."""
         placeholders = Placeholders(None, {":p": {"S": "a"}, ":n": {"N": "9"}, ":b": {"B": "gA=="}})
-        numbers = compile_key_condition("pk = :p AND sk > :n", placeholders, "pk", "sk")
+        numbers = compile_key_condition("pk = :p AND sk > :n", placeholders, ("pk",), ("sk",))
         assert numbers.range_matches({"N": "10"})
         assert not numbers.range_matches({"N": "-10"})
-        binaries = compile_key_condition("pk = :p AND sk >= :b", placeholders, "pk", "sk")
+        binaries = compile_key_condition("pk = :p AND sk >= :b", placeholders, ("pk",), ("sk",))
         assert binaries.range_matches({"B": "/w=="})
         assert not binaries.range_matches({"B": "fw=="})
 

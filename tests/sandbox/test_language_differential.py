@@ -180,7 +180,7 @@ def test_conditions(
 
         def decide(text: str = text, used: dict[str, Any] = used) -> bool:
             placeholders = Placeholders(None, {":pk": {"S": "a"}, **used})
-            compile_key_condition("pk = :pk", placeholders, HASH, RANGE)
+            compile_key_condition("pk = :pk", placeholders, (HASH,), (RANGE,))
             condition = compile_condition(text, placeholders, "FilterExpression")
             placeholders.check_all_used()
             return condition.matches(item)
@@ -350,7 +350,7 @@ def test_key_conditions(typed_judge: Judge, data: st.DataObject) -> None:
 
         def find(text: str = text, used: dict[str, Any] = used) -> list[Any]:
             placeholders = Placeholders(None, used)
-            condition = compile_key_condition(text, placeholders, HASH, RANGE)
+            condition = compile_key_condition(text, placeholders, (HASH,), (RANGE,))
             placeholders.check_all_used()
             condition.check_types("S", type_)
             return [value for value in sorted(stored, key=key_order) if condition.range_matches(value)]

@@ -60,18 +60,18 @@ class TestSelect:
         """Equality on the hash key, and one condition on the range key if there is one."""
         select = statement(f"SELECT * FROM t WHERE {where}", Select)
         bound = select.bind([{"S": "a"}, {"S": "b"}][: select.parameters])
-        queries = select.key_conditions(bound, "pk", "sk")
+        queries = select.key_conditions(bound, ("pk",), ("sk",))
         assert queries is not None
-        assert [(q.hash_value, q.range_operator, q.range_values) for q in queries] == [
+        assert [(q.hashes["pk"], q.range_operator, q.range_values) for q in queries] == [
             ({"S": "a"}, operator, operands)
         ]
 
     def test_one_query_for_each_hash_value_of_in(self) -> None:
         """Distinct values only."""
         select = statement("SELECT * FROM t WHERE pk IN ['a', 'b', ?] AND sk = 1", Select)
-        queries = select.key_conditions(select.bind([{"S": "a"}]), "pk", "sk")
+        queries = select.key_conditions(select.bind([{"S": "a"}]), ("pk",), ("sk",))
         assert queries is not None
-        assert [q.hash_value for q in queries] == [{"S": "a"}, {"S": "b"}]
+        assert [q.hashes["pk"] for q in queries] == [{"S": "a"}, {"S": "b"}]
         assert all(q.range_operator == "=" for q in queries)
 
     @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ class TestSelect:
     )
     def test_everything_else_takes_a_scan(self, where: str) -> None:
         """No equality on the hash key."""
-        assert statement(f"SELECT * FROM t{where}", Select).key_conditions([], "pk", "sk") is None
+        assert statement(f"SELECT * FROM t{where}", Select).key_conditions([], ("pk",), ("sk",)) is None
 
     def test_the_whole_key(self) -> None:
         """A read of one item, as BatchExecuteStatement wants it."""

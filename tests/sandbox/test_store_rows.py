@@ -32,7 +32,7 @@ def memory(schema: KeySchema) -> Rows:
 
 
 def generated(schema: KeySchema) -> Rows:
-    spread = uniform(COUNT, COUNT) if schema.range_name is None else zipf(COUNT, HASH_KEYS, 0.8)
+    spread = uniform(COUNT, COUNT) if not schema.ranges else zipf(COUNT, HASH_KEYS, 0.8)
     attributes = {"revision": {"N": "7"}}
     generator = Generator(
         schema,
@@ -59,8 +59,7 @@ CASES = [(make, *types) for make in (memory, generated) for types in SCHEMAS]
 
 
 def start(make: Callable[[KeySchema], Rows], hash_type: str, range_type: str | None) -> Case:
-    range_name = None if range_type is None else "range"
-    schema = KeySchema("hash", hash_type, range_name, range_type)
+    schema = KeySchema([("hash", hash_type)], [] if range_type is None else [("range", range_type)])
     return Case(make(schema), schema)
 
 
@@ -197,7 +196,7 @@ def test_zipf_follows_its_law() -> None:
 
 def test_equal_differences_are_kept_once() -> None:
     """A million touches with the same marker add no object per item."""
-    schema = KeySchema("hash", "S")
+    schema = KeySchema([("hash", "S")])
     rows = generated(schema)
     assert isinstance(rows, GeneratedRows)
     for key, (text, size) in list(rows.between((0,), (HASH_SPACE,))):

@@ -16,8 +16,8 @@ How a request is served::
   ``request_bytes``.
 - ``compile_projection(text, placeholders) -> Projection``: ``apply(item) -> item``, ``attributes``.
   ``project_on(paths)`` makes one from plain paths.
-- ``compile_key_condition(text, placeholders, hash_name, range_name) -> KeyCondition``: ``hash_value``,
-  ``range_operator``, ``range_values``, ``range_matches(value)``, ``check_types(hash_type, range_type)``.
+- ``compile_key_condition(text, placeholders, hash_names, range_names) -> KeyCondition``: ``hashes``, ``equal``,
+  ``range_operator``, ``range_values``, ``range_matches(value)``, ``check_types(types)``.
 
 All raise ``ServiceError``, nearly always a ValidationException, with the service's words. Items and values must be
 canonical (``sandbox.values``); nothing is ever changed in place. Syntax trees are cached by text.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from refire_async.sandbox.errors import ServiceError, validation
@@ -21,40 +21,43 @@ _MIRRORED = {"=": "=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 class KeyCondition:
     """Which items of one hash key a Query wants.
 
-    ``range_operator`` is None for all of them, else one of ``= < <= > >= BETWEEN begins_with``; ``range_values``
-    holds its operand, or the two of BETWEEN.
+    ``hashes`` pins every hash attribute, ``equal`` range attributes from the left, both in the order of the schema.
+    ``range_name`` is the next range attribute, whose ``range_operator`` is one of ``= < <= > >= BETWEEN
+    begins_with``, None if there is no further condition; ``range_values`` holds its operand, or the two of BETWEEN.
     """
 
-    hash_name: str
-    hash_value: AttributeValue
+    hashes: Mapping[str, AttributeValue]
+    equal: Mapping[str, AttributeValue] = field(default_factory=dict)
     range_name: str | None = None
     range_operator: str | None = None
     range_values: tuple[AttributeValue, ...] = ()
 
     def range_matches(self, value: AttributeValue) -> bool:
-        """Whether an item with this range key is wanted."""
+        """Whether an item with this value of ``range_name`` is wanted."""
         if self.range_operator is None:
             return True
         return _RANGE_MATCHES[self.range_operator](value, self.range_values)
 
-    def check_types(self, hash_type: str, range_type: str | None) -> None:
+    def check_types(self, types: Mapping[str, str]) -> None:
         """Raise ValidationException for values whose types are not those of the key, or that are empty."""
-        for name, type_, values in (
-            (self.hash_name, hash_type, (self.hash_value,)),
-            (self.range_name, range_type, self.range_values),
-        ):
-            for value in values:
-                if type_ not in value:
-                    raise validation(
-                        "One or more parameter values were invalid: "
-                        "Condition parameter type does not match schema type"
-                    )
-                if not value[type_]:
-                    kind = "string" if type_ == "S" else "binary"
-                    raise validation(
-                        "One or more parameter values are not valid. The AttributeValue for a key attribute "
-                        f"cannot contain an empty {kind} value. Key: {name}"
-                    )
+        for name, value in (*self.hashes.items(), *self.equal.items()):
+            _check_value(name, types[name], value)
+        if self.range_name is not None:
+            for value in self.range_values:
+                _check_value(self.range_name, types[self.range_name], value)
+
+
+def _check_value(name: str, type_: str, value: AttributeValue) -> None:
+    if type_ not in value:
+        raise validation(
+            "One or more parameter values were invalid: Condition parameter type does not match schema type"
+        )
+    if not value[type_]:
+        kind = "string" if type_ == "S" else "binary"
+        raise validation(
+            "One or more parameter values are not valid. The AttributeValue for a key attribute "
+            f"cannot contain an empty {kind} value. Key: {name}"
+        )
 
 
 def _in_order(value: AttributeValue, operand: AttributeValue, *wanted: int) -> bool:
@@ -75,7 +78,7 @@ _RANGE_MATCHES: dict[str, Callable[[AttributeValue, tuple[AttributeValue, ...]],
 
 
 def compile_key_condition(
-    text: str, placeholders: Placeholders, hash_name: str, range_name: str | None = None
+    text: str, placeholders: Placeholders, hash_names: Sequence[str], range_names: Sequence[str] = ()
 ) -> KeyCondition:
     """Compile a KeyConditionExpression for the key of a table or index. Raises ValidationException.
 
@@ -83,8 +86,7 @@ def compile_key_condition(
     """
     terms = _Terms(placeholders)
     found = terms.of(parse_condition(text, "KeyConditionExpression"))
-    keys = [name for name in (hash_name, range_name) if name is not None]
-    return _for_key(found, keys)
+    return _for_key(found, hash_names, range_names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,28 +98,51 @@ class _Term:
     values: tuple[AttributeValue, ...]
 
 
-def _for_key(terms: list[_Term], keys: list[str]) -> KeyCondition:
-    if len(terms) > 2 and len({term.name for term in terms}) > 2:
+def _for_key(terms: list[_Term], hash_names: Sequence[str], range_names: Sequence[str]) -> KeyCondition:
+    by_name = {term.name: term for term in terms}
+    keys = len(hash_names) + len(range_names)
+    if len(by_name) > max(keys, 2):
         raise validation(
             f"The number of query conditions ({len(terms)}) exceeds the number of key attributes "
-            f"defined in the schema ({len(keys)})"
+            f"defined in the schema ({keys})"
         )
-    by_name = {term.name: term for term in terms}
     if len(by_name) < len(terms):
         raise _error("KeyConditionExpressions must only contain one condition per key")
-    hash_term = by_name.pop(keys[0], None)
-    if hash_term is None:
-        raise validation(f"Query condition missed key schema element: {keys[0]}")
-    if hash_term.operator != "=":
-        raise validation("Query key condition not supported")
-    if not by_name:
-        return KeyCondition(keys[0], hash_term.values[0])
-    if len(keys) == 1:
-        raise validation("Query key condition not supported")
-    range_term = by_name.pop(keys[1], None)
-    if range_term is None:
-        raise validation(f"Query condition missed key schema element: {keys[1]}")
-    return KeyCondition(keys[0], hash_term.values[0], keys[1], range_term.operator, range_term.values)
+    hashes = {}
+    for name in hash_names:
+        term = by_name.pop(name, None)
+        if term is None:
+            raise validation(f"Query condition missed key schema element: {name}")
+        if term.operator != "=":
+            raise _not_supported()
+        hashes[name] = term.values[0]
+    given = [name for name in range_names if name in by_name]
+    if len(given) < len(by_name):
+        # A condition on an attribute that is not in the key.
+        missing = next((name for name in range_names if name not in by_name), None)
+        raise (
+            _not_supported()
+            if missing is None
+            else validation(f"Query condition missed key schema element: {missing}")
+        )
+    if not given:
+        return KeyCondition(hashes)
+    last = by_name[given[-1]]
+    equal = {}
+    for name in range_names[: range_names.index(last.name)]:
+        if name not in by_name:
+            raise validation(
+                f"RANGE key attributes {name} must have equality conditions specified in the query because "
+                f"a condition is present on key attribute {next(g for g in given if g not in equal)}"
+            )
+        if by_name[name].operator != "=":
+            raise _not_supported()
+        equal[name] = by_name[name].values[0]
+    return KeyCondition(hashes, equal, last.name, last.operator, last.values)
+
+
+def _not_supported() -> ServiceError:
+    return validation("Query key condition not supported")
 
 
 class _Terms:

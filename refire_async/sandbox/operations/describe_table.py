@@ -62,10 +62,11 @@ def description(table: Table, *, status: str = "ACTIVE") -> dict[str, Any]:
 
 def key_schema(schema: KeySchema) -> list[dict[str, str]]:
     """KeySchema of the API."""
-    shown = [{"AttributeName": schema.hash_name, "KeyType": "HASH"}]
-    if schema.range_name is not None:
-        shown.append({"AttributeName": schema.range_name, "KeyType": "RANGE"})
-    return shown
+    return [
+        {"AttributeName": name, "KeyType": role}
+        for role, names in (("HASH", schema.hash_names), ("RANGE", schema.range_names))
+        for name in names
+    ]
 
 
 def _index(table: Table, index: SecondaryIndex) -> dict[str, Any]:

@@ -55,8 +55,8 @@ class Expressions:
     def key_condition(self, schema: KeySchema) -> KeyCondition:
         """The KeyConditionExpression of a table or index, which is there."""
         text = self._text("KeyConditionExpression") or ""
-        condition = compile_key_condition(text, self._placeholders, schema.hash_name, schema.range_name)
-        condition.check_types(schema.hash_type, schema.range_type)
+        condition = compile_key_condition(text, self._placeholders, schema.hash_names, schema.range_names)
+        condition.check_types(schema.types)
         return condition
 
     def finish(self) -> None:

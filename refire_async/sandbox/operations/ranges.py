@@ -5,24 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 from refire_async.sandbox.expressions import KeyCondition
-from refire_async.sandbox.store.keys import BEYOND, KeySchema, OrderKey
+from refire_async.sandbox.store.keys import ABOVE, KeySchema, OrderKey
 from refire_async.sandbox.values import key_order
 
 
 def range_bounds(schema: KeySchema, condition: KeyCondition) -> tuple[OrderKey, OrderKey]:
     """(low, high): order keys of the table or index with low <= key < high satisfy the condition."""
-    position = schema.position(condition.hash_value)
-    start: OrderKey = (position,)
-    end: OrderKey = (position + 1,)
+    start: OrderKey = (schema.hash_position(condition.hashes), *map(key_order, condition.equal.values()))
+    end: OrderKey = (*start, ABOVE)
     if condition.range_operator is None:
         return start, end
     first, *rest = [key_order(value) for value in condition.range_values]
-    at, after = (position, first), (position, first, BEYOND)
+    at, after = (*start, first), (*start, first, ABOVE)
     if condition.range_operator == "BETWEEN":
-        return at, (position, rest[0], BEYOND)
+        return at, (*start, rest[0], ABOVE)
     if condition.range_operator == "begins_with":
         successor = _after_prefix(first)
-        return at, end if successor is None else (position, successor)
+        return at, end if successor is None else (*start, successor)
     bounds = {"=": (at, after), "<": (start, at), "<=": (start, after), ">": (after, end), ">=": (at, end)}
     return bounds[condition.range_operator]
 

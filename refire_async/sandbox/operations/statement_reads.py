@@ -87,7 +87,7 @@ def _select_page(
     reverse: bool,
 ) -> dict[str, Any]:
     schema = reading.schema
-    conditions = statement.key_conditions(values, schema.hash_name, schema.range_name)
+    conditions = statement.key_conditions(values, schema.hash_names, schema.range_names)
     place, start = decode_token(request.get("NextToken"), request["Statement"])
     limit = request.get("Limit")
     if conditions is None:
@@ -95,7 +95,7 @@ def _select_page(
     else:
         if place >= len(conditions):
             raise validation("Invalid NextToken")
-        conditions[place].check_types(schema.hash_type, schema.range_type)
+        conditions[place].check_types(schema.types)
         page, consumption = reading.query_page(conditions[place], start, limit, reverse=reverse)
     found = (orjson.loads(row[0]) for row in reading.rows(page))
     response: dict[str, Any] = {

@@ -20,11 +20,15 @@ _MAX_UNITS = 1_000_000_000_000
 _MAX_GLOBAL = 20
 _MAX_LOCAL = 5
 _MAX_PROJECTED = 100
+# Developer Guide: Global secondary indexes, Multi-attribute key schema: of HASH and of RANGE attributes each.
+_MAX_ATTRIBUTES = 4
 
 ATTRIBUTE_DEFINITIONS = list_of(
     structure({"AttributeName": text(1, 255), "AttributeType": text(of=("B", "N", "S"))})
 )
-KEY_SCHEMA = list_of(structure({"AttributeName": text(1, 255), "KeyType": text(of=("HASH", "RANGE"))}), 1, 2)
+_KEY_ELEMENT = structure({"AttributeName": text(1, 255), "KeyType": text(of=("HASH", "RANGE"))})
+KEY_SCHEMA = list_of(_KEY_ELEMENT, 1, 2)
+_GLOBAL_KEY_SCHEMA = list_of(_KEY_ELEMENT, 1, 2 * _MAX_ATTRIBUTES)
 _PROJECTION = structure(
     ProjectionType=text(of=("ALL", "INCLUDE", "KEYS_ONLY")), NonKeyAttributes=list_of(text(1, 255), 1, 20)
 )
@@ -37,7 +41,7 @@ STREAM = structure(
     StreamViewType=text(of=("NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES", "KEYS_ONLY")),
 )
 GLOBAL_INDEX = structure(
-    {"IndexName": INDEX_NAME, "KeySchema": KEY_SCHEMA, "Projection": _PROJECTION},
+    {"IndexName": INDEX_NAME, "KeySchema": _GLOBAL_KEY_SCHEMA, "Projection": _PROJECTION},
     ProvisionedThroughput=PROVISIONED,
     OnDemandThroughput=ON_DEMAND,
     WarmThroughput=WARM,
@@ -57,8 +61,13 @@ def parse_attribute_types(definitions: Sequence[Mapping[str, str]]) -> dict[str,
     return types
 
 
-def parse_key_schema(elements: Sequence[Mapping[str, str]], types: Mapping[str, str]) -> KeySchema:
-    """KeySchema of a table or index; every attribute must be defined."""
+def parse_key_schema(
+    elements: Sequence[Mapping[str, str]], types: Mapping[str, str], *, multiple: bool = False
+) -> KeySchema:
+    """KeySchema of a table or index; every attribute must be defined.
+
+    ``multiple``: up to four HASH attributes, then up to four RANGE attributes, instead of one of each.
+    """
     names = [element["AttributeName"] for element in elements]
     missing = [name for name in names if name not in types]
     if missing:
@@ -68,13 +77,30 @@ def parse_key_schema(elements: Sequence[Mapping[str, str]], types: Mapping[str, 
         )
     if elements[0]["KeyType"] != "HASH":
         raise validation("Invalid KeySchema: The first KeySchemaElement is not a HASH key type")
-    if len(elements) == 1:
-        return KeySchema(names[0], types[names[0]])
-    if names[0] == names[1]:
-        raise validation("Both the Hash Key and the Range Key element in the KeySchema have the same name")
-    if elements[1]["KeyType"] != "RANGE":
+    hashes, ranges = (
+        [
+            (name, types[name])
+            for name, element in zip(names, elements, strict=True)
+            if element["KeyType"] == role
+        ]
+        for role in ("HASH", "RANGE")
+    )
+    if len({*names}) < len(names):
+        if len(names) == 2:
+            raise validation(
+                "Both the Hash Key and the Range Key element in the KeySchema have the same name"
+            )
+        raise validation(f"Invalid KeySchema: An attribute is there twice: [{', '.join(names)}]")
+    if len(names) == 2 and not ranges and not multiple:
         raise validation("Invalid KeySchema: The second KeySchemaElement is not a RANGE key type")
-    return KeySchema(names[0], types[names[0]], names[1], types[names[1]])
+    if [name for name, _ in (*hashes, *ranges)] != names:
+        raise validation("Invalid KeySchema: A HASH key type follows a RANGE key type")
+    for role, found in (("HASH", hashes), ("RANGE", ranges)):
+        if len(found) > _MAX_ATTRIBUTES:
+            raise validation(
+                f"Invalid KeySchema: {len(found)} {role} key attributes exceed the limit of {_MAX_ATTRIBUTES}"
+            )
+    return KeySchema(hashes, ranges)
 
 
 def parse_index(
@@ -82,7 +108,7 @@ def parse_index(
 ) -> SecondaryIndex:
     """One member of GlobalSecondaryIndexes or LocalSecondaryIndexes."""
     name = member["IndexName"]
-    schema = parse_key_schema(member["KeySchema"], types)
+    schema = parse_key_schema(member["KeySchema"], types, multiple=is_global)
     if not is_global:
         _check_local(name, schema, base)
     type_ = member["Projection"].get("ProjectionType")
@@ -97,17 +123,17 @@ def parse_index(
 
 
 def _check_local(name: str, schema: KeySchema, base: KeySchema) -> None:
-    if base.range_name is None:
+    if not base.ranges:
         raise validation(
             f"{_INVALID}Table KeySchema does not have a range key, "
             "which is required when specifying a LocalSecondaryIndex"
         )
-    if schema.range_name is None:
+    if not schema.ranges:
         raise validation(f"{_INVALID}Index KeySchema does not have a range key for index: {name}")
-    if schema.hash_name != base.hash_name:
+    if schema.hash_names != base.hash_names:
         raise validation(
             f"{_INVALID}Index KeySchema does not have the same leading hash key as table KeySchema for index: "
-            f"{name}. index hash key: {schema.hash_name}, table hash key: {base.hash_name}"
+            f"{name}. index hash key: {schema.hash_names[0]}, table hash key: {base.hash_names[0]}"
         )
 
 

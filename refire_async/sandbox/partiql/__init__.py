@@ -22,7 +22,7 @@ by text. How the server executes one::
     Select:
         statement.index                                  # None for the table itself
         statement.key(values, ("pk", "sk"))              # the key, None if not pinned: GetItem
-        statement.key_conditions(values, "pk", "sk")     # one KeyCondition for each hash value, None: Scan
+        statement.key_conditions(values, ("pk",), ("sk",))  # one KeyCondition for each hash value, None: Scan
         statement.descending(("pk", "sk"))               # ORDER BY
         statement.matches(item, values)                  # for every item found, however it was found
         statement.project(item)

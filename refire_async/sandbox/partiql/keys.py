@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import product
+from typing import Any, TypeAlias, TypeVar
 
 from refire_async.sandbox.errors import validation
 from refire_async.sandbox.expressions.key_condition import KeyCondition
@@ -19,6 +20,8 @@ from refire_async.sandbox.expressions.nodes import (
     Path,
 )
 from refire_async.sandbox.values import AttributeValue, Item
+
+T = TypeVar("T")
 
 KeyReader: TypeAlias = Callable[[Any], Item]
 """From a statement's parameters to a key."""
@@ -99,26 +102,35 @@ def _attribute(node: Any) -> str | None:
 
 
 def key_conditions(
-    where: Condition | None, parameters: Any, hash_name: str, range_name: str | None
+    where: Condition | None, parameters: Any, hash_names: Sequence[str], range_names: Sequence[str]
 ) -> list[KeyCondition] | None:
     """Queries that together find every item for which WHERE can hold, None when it takes a Scan.
 
-    There is one for each hash value; WHERE must still be applied to what they find.
+    There is one for each hash value, or for each combination of values of several hash attributes; WHERE must still
+    be applied to what they find. Range attributes narrow it from the left, up to the first that is not pinned.
     """
-    hashes: list[AttributeValue] | None = None
-    ranges: tuple[str, tuple[AttributeValue, ...]] | None = None
-    for condition in conjuncts(where):
-        if hashes is None:
-            hashes = _hash_values(condition, parameters, hash_name)
-            if hashes is not None:
-                continue
-        if ranges is None and range_name is not None:
-            ranges = _range_condition(condition, parameters, range_name)
-    if hashes is None:
-        return None
-    if ranges is None:
-        return [KeyCondition(hash_name, value) for value in hashes]
-    return [KeyCondition(hash_name, value, range_name, ranges[0], ranges[1]) for value in hashes]
+    conditions = list(conjuncts(where))
+    options = []
+    for name in hash_names:
+        values = _first(_hash_values(condition, parameters, name) for condition in conditions)
+        if values is None:
+            return None
+        options.append(values)
+    hashes = [dict(zip(hash_names, values, strict=True)) for values in product(*options)]
+    equal: Item = {}
+    for name in range_names:
+        found = _first(_range_condition(condition, parameters, name) for condition in conditions)
+        if found is None:
+            break
+        operator, operands = found
+        if operator != "=" or name == range_names[-1]:
+            return [KeyCondition(each, equal, name, operator, operands) for each in hashes]
+        equal[name] = operands[0]
+    return [KeyCondition(each, equal) for each in hashes]
+
+
+def _first(found: Iterable[T | None]) -> T | None:
+    return next((one for one in found if one is not None), None)
 
 
 def _hash_values(condition: Any, parameters: Any, name: str) -> list[AttributeValue] | None:

@@ -97,13 +97,13 @@ class Select(_Conditional):
         return None if reader is None else reader(parameters)
 
     def key_conditions(
-        self, parameters: Parameters, hash_name: str, range_name: str | None
+        self, parameters: Parameters, hash_names: Sequence[str], range_names: Sequence[str] = ()
     ) -> list[KeyCondition] | None:
         """The Query, or Queries, that find all items for which WHERE can hold; None when it takes a Scan.
 
         ``matches`` still has to be asked about each item found.
         """
-        return key_conditions(self._where, parameters, hash_name, range_name)
+        return key_conditions(self._where, parameters, hash_names, range_names)
 
     def descending(self, key_names: Sequence[str]) -> bool:
         """Whether ORDER BY wants the last attribute it names in descending order.

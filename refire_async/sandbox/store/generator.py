@@ -105,8 +105,8 @@ class Generator:
         self.count = spread.count
         self._spread = spread
         self._keys = spread.keys
-        self._hash = _KeyForm(schema.hash_type, hash_prefix)
-        self._range = None if schema.range_type is None else _KeyForm(schema.range_type, range_prefix)
+        self._hash = _KeyForm(schema.hashes[0][1], hash_prefix)
+        self._range = _KeyForm(schema.ranges[0][1], range_prefix) if schema.ranges else None
         self._schema = schema
         self.filler = filler
         self._sizes = sizes
@@ -114,12 +114,12 @@ class Generator:
         self._fixed_size += sum(map(text_size, schema.names))
         middle = orjson.dumps(attributes)[1:-1]
         self._middle = (b"," + middle if middle else b"") + b"," + orjson.dumps(filler) + b':{"S":"'
-        self._hash_head = b"{" + orjson.dumps(schema.hash_name) + b":"
-        self._range_head = b"," + orjson.dumps(schema.range_name) + b":" if schema.range_name else b""
+        self._hash_head = b"{" + orjson.dumps(schema.hash_names[0]) + b":"
+        self._range_head = b"," + orjson.dumps(schema.range_names[0]) + b":" if schema.ranges else b""
         # Where keys are strings only numbers and filler differ from row to row, so that one template does.
         self._template = self._brief = b""
         self._fillers: list[int] = []
-        if schema.hash_type == "S" and schema.range_type in (None, "S"):
+        if set(schema.types.values()) == {"S"}:
             template = _literal(self._hash_head) + self._hash.template
             used = self._fixed_size + self._hash.largest(self._keys)
             if self._range is not None:
