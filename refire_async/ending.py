@@ -1,6 +1,5 @@
 """How a sitting ended: summary, exit code, and the file of what failed."""
 
-import os
 from pathlib import Path
 
 import orjson
@@ -11,6 +10,7 @@ from refire_async.checkpoint.store import Store
 from refire_async.errors import ExitCode
 from refire_async.model.run import DryRun, Result, RunStatus, Summary
 from refire_async.pipeline import StopRequest
+from refire_async.private import replacing
 
 
 async def conclude(store: Store, saved: SavedRun, stop: StopRequest, *, done: bool, dry: bool) -> Result:
@@ -71,10 +71,7 @@ def exit_of(status: RunStatus, failed: int, stop: StopRequest, *, wrote: bool) -
 
 def _write_failures(path: Path, store: Store) -> None:
     """The failed-keys file: one JSON object per line, as `--keys-file` takes it. Mode 0600."""
-    new = path.with_name(path.name + ".new")
-    descriptor = os.open(new, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
+    with replacing(path) as file:
         for failure in store.failures():
             line = {"key": failure.key, "code": failure.code, "reason": failure.reason}
             file.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
-    new.replace(path)

@@ -5,9 +5,12 @@ import os
 import sqlite3
 from pathlib import Path
 
-from refire_async.checkpoint.looking import guard
+from refire_async.checkpoint.looking import check_beside, guard, harden
 from refire_async.checkpoint.schema import VERSION
 from refire_async.errors import CheckpointRefusedError
+
+LOGS = ("-wal", "-shm", "-journal")
+"""Ends of the names of SQLite's files beside its own."""
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -16,9 +19,11 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def _connect_unguarded(path: Path) -> sqlite3.Connection:
+    check_beside(path.resolve())
     try:
         db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         try:
+            harden(db)
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = FULL")
             # Other processes of the same run commit too; each commit takes milliseconds.
@@ -37,7 +42,7 @@ def _connect_unguarded(path: Path) -> sqlite3.Connection:
 
 def remove(path: Path) -> None:
     """Remove a file of SQLite's that nobody has open, and what may lie beside it."""
-    for end in ("", "-wal", "-shm"):
+    for end in ("", *LOGS):
         with contextlib.suppress(OSError):  # then making it anew tells why
             path.with_name(path.name + end).unlink()
 

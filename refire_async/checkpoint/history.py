@@ -8,8 +8,9 @@ from typing import Self
 
 import orjson
 
-from refire_async.checkpoint.looking import check_file, guard
+from refire_async.checkpoint.looking import check_file, guard, harden
 from refire_async.checkpoint.saved import SavedRun, read_run
+from refire_async.checkpoint.schema import check_schema
 from refire_async.checkpoint.settled import SettledPage, unpack
 
 _PAGES_AT_ONCE = 64
@@ -35,7 +36,14 @@ class History:
 
     def _connect(self) -> sqlite3.Connection:
         uri = f"{self.path.resolve().as_uri()}?mode=ro"
-        return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+        db = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+        try:
+            harden(db)
+            check_schema(db)
+        except BaseException:
+            db.close()
+            raise
+        return db
 
     def __enter__(self) -> Self:
         return self
@@ -65,16 +73,21 @@ class History:
             some = guard(self.path, lambda after=after: self._some(after, upto))  # type: ignore[misc]
             if not some:
                 return
-            yield from some
-            after = some[-1].number
+            for row in some:
+                yield guard(self.path, lambda row=row: _settled_page(*row))  # type: ignore[misc]
+            after = some[-1][0]
 
-    def _some(self, after: int, upto: int) -> list[SettledPage]:
-        rows = self._db.execute(
+    def _some(self, after: int, upto: int) -> list[tuple[int, float, bytes, str | None]]:
+        return self._db.execute(
             "SELECT number, opened, items, notes FROM settled WHERE number > ? AND number <= ?"
             " ORDER BY number LIMIT ?",
             (after, upto, _PAGES_AT_ONCE),
-        )
-        return [
-            SettledPage(number, opened, unpack(items), [] if notes is None else orjson.loads(notes))
-            for number, opened, items, notes in rows
-        ]
+        ).fetchall()
+
+
+def _settled_page(number: int, opened: float, items: bytes, notes: str | None) -> SettledPage:
+    """A row as a page: unpacked one at a time, whatever it says it holds."""
+    page = SettledPage(number, opened, unpack(items), [] if notes is None else orjson.loads(notes))
+    if {type(page.items), type(page.notes)} != {list}:
+        raise ValueError("a settled page is no list")
+    return page

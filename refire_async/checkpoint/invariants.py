@@ -8,7 +8,13 @@ from collections.abc import Iterable, Mapping
 
 from refire_async.checkpoint.ledger import OpenPage, SegmentState
 from refire_async.model.counts import COUNT_NAMES, Counts
+from refire_async.model.keys import Cursor, Item
 from refire_async.model.run import RunSpec, RunStatus
+
+MOST_SEGMENTS = 1_000_000
+"""Of a parallel scan (API reference: Scan, TotalSegments); nothing else has more."""
+
+_KEY_TYPES = {"S", "N", "B"}
 
 STATUSES: tuple[RunStatus, ...] = ("running", "stopped", "complete")
 
@@ -20,6 +26,24 @@ def broken_run(run_id: str, table: str, status: str, spec: RunSpec) -> str | Non
     if (run_id, table) != (spec.run_id, spec.table) or spec.marker.run_id != run_id:
         return "it names two runs"
     return None
+
+
+def broken_spec(spec: RunSpec) -> str | None:
+    """What is wrong with what the run says it is, or None. Its types are right already."""
+    selection, keys, marker = spec.selection, spec.keys, spec.marker
+    segments = len(selection.key_values) if selection.kind == "query" else spec.total_segments
+    rules = {
+        "its number of segments is one that no run has": 1
+        <= segments
+        == spec.total_segments
+        <= MOST_SEGMENTS,
+        "its marker cannot be one": marker.attribute != "" and marker.attribute not in keys.names,
+        "its sort key has no name or no type": (keys.range_name is None) == (keys.range_type is None),
+        "its keys have a type that keys cannot have": {keys.hash_type, keys.range_type or "S"} <= _KEY_TYPES,
+        "its list has no origin": not selection.listed or selection.given != "",
+        "it selects a key value without a type": all(len(value) == 1 for value in selection.key_values),
+    }
+    return next((wrong for wrong, holds in rules.items() if not holds), None)
 
 
 def broken_counts(parts: Iterable[Counts], failed: int) -> str | None:
@@ -38,6 +62,8 @@ def broken_progress(
     """What is wrong with cursors and open pages, or None."""
     if not all(0 <= segment < spec.total_segments for segment in states):
         return "it has a segment that the run does not have"
+    if spec.selection.listed and not all(_is_offset(state.cursor) for state in states.values()):
+        return "it has a cursor that is none of its list"
     starts: set[tuple[int, str]] = set()
     for page in pages:
         start = (page.segment, repr(page.start))
@@ -57,9 +83,24 @@ def _broken_page(spec: RunSpec, state: SegmentState | None, page: OpenPage) -> s
         return "has counts that do not add up"
     if not page.counts.scanned:
         return "is empty"
-    if not all(set(spec.keys.names) <= item.keys() for item in page.items):
+    types = dict(zip(spec.keys.names, (spec.keys.hash_type, spec.keys.range_type), strict=False))
+    if not all(_has_key(types, item) for item in page.items):
         return "has an item without key"
+    if spec.selection.listed and not (_is_offset(page.start) and _is_offset(page.end)):
+        return "has a start that is none of its list"
     return None
+
+
+def _has_key(types: Mapping[str, str | None], item: Item) -> bool:
+    return all(
+        isinstance(value := item.get(name), dict) and isinstance(value.get(str(kind)), str)
+        for name, kind in types.items()
+    )
+
+
+def _is_offset(cursor: Cursor | None) -> bool:
+    """Whether it is a position in a list of keys, or none."""
+    return cursor is None or (isinstance(offset := cursor.get("offset"), int) and offset >= 0)
 
 
 def broken_end(spec: RunSpec, status: str, finished: int, pages: int) -> str | None:

@@ -1,15 +1,27 @@
 """Looking into a checkpoint without a lock, and refusing what is none."""
 
 import contextlib
+import shlex
 import sqlite3
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from refire_async.checkpoint.schema import APPLICATION_ID, VERSION
+from refire_async.checkpoint.schema import APPLICATION_ID, VERSION, check_schema
 from refire_async.errors import CheckpointRefusedError, RefireError
+from refire_async.private import why_foreign
 
 T = TypeVar("T")
+
+LARGEST_VALUE = 64 << 20
+"""Bytes of one value or row in the file; SQLite itself would take 1 GB."""
+
+_STEPS = 1_000_000
+"""Of SQLite's machine, between two looks at how many it has taken."""
+
+_FREE_STEPS, _STEPS_PER_BYTE = 20_000_000, 4
+"""What reading may take: a row takes some ten steps, and no row has fewer than ten bytes."""
 
 
 def look(path: Path, read: Callable[[sqlite3.Connection], T]) -> T:
@@ -27,15 +39,82 @@ def look(path: Path, read: Callable[[sqlite3.Connection], T]) -> T:
         with contextlib.closing(
             sqlite3.connect(f"{real.as_uri()}?{how}", uri=True, isolation_level=None)
         ) as db:
+            harden(db)
+            _bound_steps(db, real)
+            check_schema(db)
             return read(db)
 
     return guard(path, opened)
 
 
+def harden(db: sqlite3.Connection) -> None:
+    """Read what may have been made to do harm (SQLite: Defense Against The Dark Arts)."""
+    db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LARGEST_VALUE)
+    db.execute("PRAGMA trusted_schema = OFF")
+    db.execute("PRAGMA cell_size_check = ON")
+
+
+def _bound_steps(db: sqlite3.Connection, path: Path) -> None:
+    """End what reads without end: such a file makes SQLite read the same pages again and again."""
+    size = sum(other.stat().st_size for other in (path, _beside(path, "-wal")) if other.exists())
+    left = (_FREE_STEPS + _STEPS_PER_BYTE * size) // _STEPS
+
+    def too_many() -> bool:
+        nonlocal left
+        left -= 1
+        return left < 0
+
+    db.set_progress_handler(too_many, _STEPS)
+
+
+def _beside(path: Path, end: str) -> Path:
+    return path.with_name(path.name + end)
+
+
+def check_owner(path: Path) -> None:
+    """Refuse a checkpoint that another user can have written, with what SQLite would read beside it.
+
+    What a checkpoint says is done with the user's credentials: where to send requests, which attribute to write.
+    A `-wal` is part of it, a `-journal` would be played back into it, and refire never leaves one.
+
+    Raises CheckpointRefusedError; OSError if there is no such file.
+    """
+    real = path.resolve()
+    status = real.stat()
+    if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+        raise CheckpointRefusedError(f"checkpoint {path} is not a regular file", "name another file")
+    why = why_foreign(status)
+    if why is not None:
+        action = (
+            f"then chmod go-w {shlex.quote(str(real))}" if "written" in why else "then use a copy of your own"
+        )
+        raise CheckpointRefusedError(
+            f"checkpoint {path} {why}", f"make sure that you trust what it says, {action}"
+        )
+    check_beside(real)
+
+
+def check_beside(real: Path) -> None:
+    """Refuse files of SQLite's beside a checkpoint that are not this user's own. Raises CheckpointRefusedError."""
+    for end in ("-wal", "-shm", "-journal"):
+        other = _beside(real, end)
+        try:
+            status = other.lstat()
+        except FileNotFoundError:
+            continue
+        why = why_foreign(status)
+        if why is None and not stat.S_ISREG(status.st_mode):
+            why = "is not a regular file"
+        if why is None and end == "-journal":
+            why = "was not left by refire"
+        if why is not None:
+            raise CheckpointRefusedError(f"{other} {why}, and SQLite would read it", "move it away")
+
+
 def check_file(path: Path) -> None:
-    """Refuse what is not a checkpoint of this version. Raises CheckpointRefusedError."""
+    """Refuse what is not a checkpoint of this version, or not this user's. Raises CheckpointRefusedError."""
     try:
-        path.stat()
+        check_owner(path)
         application, version = _identity(path)
     except FileNotFoundError:
         raise CheckpointRefusedError(
@@ -88,7 +167,10 @@ def guard(path: Path, read: Callable[[], T]) -> T:
     except RefireError:
         raise
     # Of a damaged file sqlite3 can raise UnicodeDecodeError (a ValueError) when it makes its message.
-    except (sqlite3.Error, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (
+        *(sqlite3.Error, ValueError, TypeError, LookupError, AttributeError),
+        *(ArithmeticError, RecursionError, MemoryError),
+    ) as error:
         raise CheckpointRefusedError(
             f"checkpoint {path} is damaged: {error}", "start a new run, or restore the file"
         ) from error

@@ -3,17 +3,19 @@
 import sqlite3
 from collections.abc import Container, Iterator
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import orjson
 
+from refire_async.checkpoint.invariants import broken_spec
 from refire_async.checkpoint.ledger import FINISHED, Failure, OpenPage, SegmentState
 from refire_async.checkpoint.looking import look
-from refire_async.checkpoint.schema import PARTS_PER_SITTING
+from refire_async.checkpoint.schema import MOST_PARTS, PARTS_PER_SITTING
 from refire_async.checkpoint.settled import unpack
+from refire_async.checkpoint.shapes import conforms
 from refire_async.model.counts import Counts
-from refire_async.model.keys import KeySchema
+from refire_async.model.keys import Cursor, KeySchema
 from refire_async.model.marker import Marker
 from refire_async.model.run import RunSpec, RunStatus
 from refire_async.model.selection import Selection
@@ -72,12 +74,23 @@ def _read_run(db: sqlite3.Connection) -> SavedRun:
     row = db.execute("SELECT spec, connection, status, created_at, updated_at FROM run").fetchone()
     if row is None:
         raise ValueError("no run in it")
-    spec, connection, status, created_at, updated_at = row
+    text, connection_text, status, created_at, updated_at = row
+    spec, connection = spec_from_json(text), Connection(**orjson.loads(connection_text))
+    for value, kind, name in ((spec, RunSpec, "run"), (connection, Connection, "connection")):
+        if not conforms(value, kind):
+            raise ValueError(f"its {name} has a value of the wrong type")
+    wrong = broken_spec(spec)
+    if wrong is not None:
+        raise ValueError(wrong)
+    for moment in (created_at, updated_at):
+        datetime.fromisoformat(moment)  # a ValueError if it is none
     counts, totals = Counts(), Totals()
     seconds: dict[int, float] = {}
     for number, done, spent in db.execute("SELECT number, counts, totals FROM part"):
-        counts.add(Counts(**orjson.loads(done)))
+        counts.add(_counts(done))
         part = Totals(**orjson.loads(spent))
+        if not conforms(part, Totals) or not 0 <= number < MOST_PARTS:
+            raise ValueError("its totals have a value of the wrong type")
         totals.add(part)
         sitting = number // PARTS_PER_SITTING
         seconds[sitting] = max(seconds.get(sitting, 0.0), part.seconds)
@@ -86,10 +99,10 @@ def _read_run(db: sqlite3.Connection) -> SavedRun:
     open_pages = db.execute("SELECT counts FROM page").fetchall()
     (finished,) = db.execute("SELECT COUNT(*) FROM segment WHERE finished").fetchone()
     for (settled,) in open_pages:
-        counts.add(Counts(**orjson.loads(settled)))
+        counts.add(_counts(settled))
     return SavedRun(
-        spec=spec_from_json(spec),
-        connection=Connection(**orjson.loads(connection)),
+        spec=spec,
+        connection=connection,
         status=status,
         created_at=created_at,
         updated_at=updated_at,
@@ -101,14 +114,24 @@ def _read_run(db: sqlite3.Connection) -> SavedRun:
     )
 
 
-def read_progress(db: sqlite3.Connection, segments: Container[int] | None) -> Progress:
-    """States and open pages of `segments`; None: of all."""
-    states = {
-        segment: FINISHED if finished else SegmentState(_load(cursor))
+def read_progress(db: sqlite3.Connection, segments: Container[int]) -> Progress:
+    """States and open pages of `segments`."""
+    return Progress(
+        {segment: state for segment, state in read_states(db).items() if segment in segments},
+        list(read_pages(db, segments)),
+    )
+
+
+def read_states(db: sqlite3.Connection) -> dict[int, SegmentState]:
+    """How far every segment that was begun is read."""
+    return {
+        segment: FINISHED if finished else SegmentState(_cursor(cursor))
         for segment, cursor, finished in db.execute("SELECT segment, cursor, finished FROM segment")
-        if segments is None or segment in segments
     }
-    pages = []
+
+
+def read_pages(db: sqlite3.Connection, segments: Container[int] | None = None) -> Iterator[OpenPage]:
+    """Open pages of `segments` (None: of all), one in memory at a time."""
     rows = db.execute(
         "SELECT number, segment, items, start, finish, item_units, counts, failures FROM page ORDER BY number"
     )
@@ -119,16 +142,17 @@ def read_progress(db: sqlite3.Connection, segments: Container[int] | None) -> Pr
             number=number,
             segment=segment,
             items=unpack(items),
-            start=_load(start),
-            end=_load(finish),
+            start=_cursor(start),
+            end=_cursor(finish),
             item_units=units,
-            counts=Counts(**orjson.loads(counts)),
+            counts=_counts(counts),
             failures=[Failure(**failure) for failure in orjson.loads(failures)],
             in_doubt=True,
         )
+        if not conforms(page, OpenPage):
+            raise ValueError(f"page {number} has a value of the wrong type")
         page.counts.scanned += len(page.items)
-        pages.append(page)
-    return Progress(states, pages)
+        yield page
 
 
 def read_failures(db: sqlite3.Connection) -> Iterator[Failure]:
@@ -154,5 +178,15 @@ def roll_back(db: sqlite3.Connection) -> None:
         db.execute("ROLLBACK")
 
 
-def _load(text: str | None) -> Any:
-    return None if text is None else orjson.loads(text)
+def _cursor(text: str | None) -> Cursor | None:
+    cursor: Cursor | None = None if text is None else orjson.loads(text)
+    if not conforms(cursor, Cursor | None):
+        raise ValueError("it has a cursor of the wrong type")
+    return cursor
+
+
+def _counts(text: str) -> Counts:
+    counts = Counts(**orjson.loads(text))
+    if not conforms(counts, Counts):
+        raise ValueError("its counts have a value of the wrong type")
+    return counts

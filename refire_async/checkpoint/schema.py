@@ -1,5 +1,9 @@
 """The checkpoint file's format: documented in docs/checkpoint.md, changed only together with VERSION."""
 
+import contextlib
+import sqlite3
+from functools import cache
+
 APPLICATION_ID = 0x52464952
 """`RFIR`: tells our files from other SQLite files."""
 
@@ -71,3 +75,28 @@ CREATE TABLE note (
 
 PARTS_PER_SITTING = 1 << 10
 """Numbers of parts (processes) of one sitting: part n belongs to sitting n // PARTS_PER_SITTING."""
+
+MOST_PARTS = 1 << 22
+"""Parts of a run over all sittings: more than anybody makes, and pages numbered by them fit into SQLite's integers."""
+
+
+def check_schema(db: sqlite3.Connection) -> None:
+    """Raise ValueError unless the file has our tables and nothing else: no view, trigger, index or other column.
+
+    Reading a view or writing to a table with a trigger would run what somebody else has put there.
+    """
+    expected = _objects()
+    found = db.execute(_OBJECTS).fetchmany(len(expected) + 1)
+    if sorted(map(str, found)) != expected:
+        raise ValueError("its tables are not those of a checkpoint")
+
+
+_OBJECTS = "SELECT type, name, tbl_name, sql FROM sqlite_master"
+
+
+@cache
+def _objects() -> list[str]:
+    """What the schema of a new checkpoint says."""
+    with contextlib.closing(sqlite3.connect(":memory:")) as db:
+        db.executescript(TABLES)
+        return sorted(map(str, db.execute(_OBJECTS)))

@@ -17,15 +17,17 @@ import orjson
 
 from refire_async import points
 from refire_async.checkpoint import invariants
-from refire_async.checkpoint.files import connect, remove, sync_folder
+from refire_async.checkpoint.files import LOGS, connect, remove, sync_folder
 from refire_async.checkpoint.ledger import Failure, OpenPage
-from refire_async.checkpoint.looking import check_file, guard
+from refire_async.checkpoint.looking import check_beside, guard, look
 from refire_async.checkpoint.saved import (
     Progress,
     SavedRun,
     read_failures,
+    read_pages,
     read_progress,
     read_run,
+    read_states,
     roll_back,
     spec_from_json,
     spec_to_json,
@@ -37,6 +39,7 @@ from refire_async.model.counts import Counts
 from refire_async.model.keys import Cursor, Item, identity
 from refire_async.model.run import RunSpec, RunStatus
 from refire_async.model.totals import Totals
+from refire_async.private import NOFOLLOW
 from refire_async.settings import Connection
 
 T = TypeVar("T")
@@ -73,7 +76,7 @@ class Store:
                 f"checkpoint {path} exists", "go on with 'refire resume', or name another file"
             )
         try:
-            os.close(os.open(made, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            os.close(os.open(made, os.O_CREAT | os.O_EXCL | os.O_WRONLY | NOFOLLOW, 0o600))
         except OSError as error:
             raise CheckpointRefusedError(
                 f"checkpoint {path} cannot be made: {error.strerror}",
@@ -85,6 +88,7 @@ class Store:
                 store._begin(spec, connection)
             if points.reached is not None:
                 points.reached("checkpoint-begun")
+            _remove_logs(path)
             made.rename(path)
         except BaseException:
             remove(made)
@@ -117,7 +121,7 @@ class Store:
     @classmethod
     def open(cls, path: Path) -> "Store":
         """An existing file. Raises CheckpointRefusedError if it is missing, foreign, newer, damaged or read-only."""
-        check_file(path)
+        look(path, lambda _: None)  # what is none is not even opened for writing
         store = cls(path, connect(path))
         try:
             store.guarded(store._check)
@@ -130,14 +134,14 @@ class Store:
         (result,) = self._db.execute("PRAGMA quick_check(1)").fetchone()
         if result != "ok":
             raise sqlite3.DatabaseError(result)
-        saved, progress = read_run(self._db), read_progress(self._db, None)
+        saved = read_run(self._db)
         run_id, table = self._db.execute("SELECT run_id, table_name FROM run").fetchone()
         (failed,) = self._db.execute("SELECT COUNT(*) FROM failed").fetchone()
         parts = [Counts(**orjson.loads(text)) for (text,) in self._db.execute("SELECT counts FROM part")]
         wrong = (
             invariants.broken_run(run_id, table, saved.status, saved.spec)
             or invariants.broken_counts(parts, failed)
-            or invariants.broken_progress(saved.spec, progress.segments, progress.pages)
+            or invariants.broken_progress(saved.spec, read_states(self._db), read_pages(self._db))
             or invariants.broken_end(saved.spec, saved.status, saved.finished_segments, saved.open_pages)
         )
         if wrong is not None:
@@ -294,6 +298,16 @@ class Store:
     def guarded(self, read: Callable[[], T]) -> T:
         """Run `read`, translating what a damaged file does into CheckpointRefusedError."""
         return guard(self.path, read)
+
+
+def _remove_logs(path: Path) -> None:
+    """Remove logs of a checkpoint that is gone: SQLite would read them into a new one of the same name.
+
+    Raises CheckpointRefusedError where they are not this user's.
+    """
+    check_beside(path)
+    for end in LOGS:
+        path.with_name(path.name + end).unlink(missing_ok=True)
 
 
 def _outcomes(page: OpenPage) -> tuple[str, str]:

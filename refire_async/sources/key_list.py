@@ -28,6 +28,7 @@ from anyio import to_thread
 
 from refire_async.errors import CheckpointRefusedError, StoppedError
 from refire_async.model.keys import Cursor, Item, Key, KeySchema
+from refire_async.private import NOFOLLOW, replacing, why_foreign
 from refire_async.sources.base import SourcePage
 from refire_async.sources.plain_lines import PlainKeys
 from refire_async.sources.undecoded import Undecoded
@@ -96,9 +97,14 @@ def draw_items(found: KeyList, most: int, draw: random.Random) -> list[Item]:
 
 
 def open_list(path: Path) -> KeyList:
-    """The list at `path`. Raises CheckpointRefusedError if it is missing, cut or something else."""
+    """The list at `path`. Raises CheckpointRefusedError if it is missing, cut, another user's or something else."""
     try:
-        with path.open("rb") as file:
+        with os.fdopen(os.open(path, os.O_RDONLY | NOFOLLOW), "rb") as file:
+            why = why_foreign(os.fstat(file.fileno()))
+            if why is not None:
+                raise CheckpointRefusedError(
+                    f"the run's list of keys {path} {why}", "begin a new run, or take that right away"
+                )
             head = orjson.loads(file.read(HEADER_BYTES))
             found = KeyList(path, head["items"], head["bytes"], head["crc32"])
             whole = head["refire_keys"] == FORMAT and os.fstat(file.fileno()).st_size == found.size
@@ -144,7 +150,6 @@ class KeyListWriter:
         self._buffers = [bytearray() for _ in range(BUCKETS)]
         self._extents: list[list[tuple[int, int]]] = [[] for _ in range(BUCKETS)]
         self._end = 0
-        self._new = path.with_name(path.name + ".new")
         self._scratch = tempfile.TemporaryFile(dir=path.parent)  # noqa: SIM115 - closed by __exit__
 
     def __enter__(self) -> Self:
@@ -154,7 +159,6 @@ class KeyListWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._scratch.close()
-        self._new.unlink(missing_ok=True)
 
     def add(self, key: Key, more: Item | None = None) -> None:
         """Take in the item with `key`; `more` are other attributes that the origin knew. Raises StoppedError."""
@@ -185,8 +189,7 @@ class KeyListWriter:
             self._flush(bucket)
         items = crc32 = 0
         try:
-            descriptor = os.open(self._new, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
-            with os.fdopen(descriptor, "wb", buffering=1 << 20) as file:
+            with replacing(self._path) as file:
                 file.write(b" " * HEADER_BYTES)
                 for bucket in range(BUCKETS):
                     for lines in self._distinct(bucket):
@@ -198,9 +201,6 @@ class KeyListWriter:
                 file.seek(0)
                 head = orjson.dumps({"refire_keys": FORMAT, "items": items, "bytes": size, "crc32": crc32})
                 file.write(head.ljust(HEADER_BYTES - 1) + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
-            self._new.replace(self._path)
         except OSError as error:
             raise _no_room(self._path, error) from error
         return KeyList(self._path, items, size, crc32)

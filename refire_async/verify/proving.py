@@ -5,7 +5,6 @@ has ended and the streams are read up to then, the checkpoint's claims are added
 something is missing then, reading goes on for a while: records may be late.
 """
 
-import os
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -19,10 +18,12 @@ import orjson
 from anyio import to_thread
 
 from refire_async.checkpoint.history import History, TableStream
+from refire_async.checkpoint.looking import guard
 from refire_async.checkpoint.saved import SavedRun
 from refire_async.errors import RefireError, RefusedError, StoppedError, first_of
 from refire_async.model.proof import Proof, Tally
 from refire_async.model.run import RunSpec
+from refire_async.private import replacing
 from refire_async.verify.changes import reader
 from refire_async.verify.claims import Claims
 from refire_async.verify.following import RETENTION_S, Follower, lost_before
@@ -136,12 +137,12 @@ class Proving:
         """Add what this run claims, and what others do. Returns how many events there should be."""
         claims = Claims(self._spec)
         for page in history.pages(upto=upto):
-            self._spill.add_claims(claims.of(page))
+            guard(self._path, lambda page=page: self._spill.add_claims(claims.of(page)))  # type: ignore[misc]
         for path in others:
             with History(path) as other:
                 elsewhere = Claims(other.run().spec)
                 for page in other.pages(upto=other.last()):
-                    self._spill.add_claims(elsewhere.foreign(page))
+                    guard(path, lambda page=page: self._spill.add_claims(elsewhere.foreign(page)))  # type: ignore[misc]  # noqa: B023
         return claims.count
 
     async def _judge_patiently(self, expected: int, ended: float | None) -> tuple[Tally, bytearray]:
@@ -171,10 +172,9 @@ class Proving:
         if not tally.missing:
             path.unlink(missing_ok=True)
             return None
-        new = path.with_name(path.name + ".new")
         claims = Claims(self._spec)
         try:
-            with os.fdopen(os.open(new, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "wb") as file:
+            with replacing(path) as file:
                 for page in history.pages(upto=upto):
                     for number, key in enumerate(claims.keys(page), claims.count):
                         if not gone[number >> 3] >> (number & 7) & 1:
@@ -185,9 +185,8 @@ class Proving:
                         else:
                             file.write(orjson.dumps({"key": key}, option=orjson.OPT_APPEND_NEWLINE))
             if tally.missing:
-                new.replace(path)
                 return str(path)
-            new.unlink()
+            path.unlink()
         except OSError as error:
             raise StoppedError(
                 f"the missing keys cannot be written to {path}: {error.strerror}", "make room, then try again"
