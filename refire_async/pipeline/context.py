@@ -53,13 +53,42 @@ class Context:
     _lookup_rcu: float = ITEM_RCU
     """What one consistent look-up has cost lately."""
     _waits: set[anyio.CancelScope] = field(default_factory=set)
+    _rests: set[anyio.Event] = field(default_factory=set)
+    _on_recovery: list[Callable[[], None]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.patience.on_recovery = self.go_on
+
+    def on_recovery(self, call: Callable[[], None]) -> None:
+        """Call this when the service works again: what waits for its next attempt can be tried at once."""
+        self._on_recovery.append(call)
+
+    def go_on(self) -> None:
+        """Nobody waits for a next attempt any longer; the budget still spreads the attempts."""
+        for rest in self._rests:
+            rest.set()
+        for call in self._on_recovery:
+            call()
+
+    async def rest(self, delay_s: float) -> None:
+        """Wait for a next attempt: `delay_s`, or until the service works again, or the run stops."""
+        over = anyio.Event()
+        self._rests.add(over)
+        try:
+            with anyio.move_on_after(delay_s):
+                await over.wait()
+        finally:
+            self._rests.discard(over)
 
     def follow(self, target: Target) -> None:
         """Consume what `target` allows from now on."""
-        if target.paused or self.read_budget.paused:
+        paused = self.read_budget.paused
+        if target.paused or paused:
             self.patience.restart()
         self.write_budget.follow(target)
         self.read_budget.follow(target)
+        if paused and not target.paused:
+            self.go_on()  # the pause was longer than any wait that began before it
 
     async def unless_stopped(self, grant: Awaitable[T]) -> T | None:
         """What a budget grants, or None if a stop comes first: then nothing new is begun."""
@@ -72,9 +101,11 @@ class Context:
         return None
 
     def stop_waiting(self) -> None:
-        """The run stops: whoever waits for a budget waits no longer."""
+        """The run stops: whoever waits for a budget, or to read again, waits no longer."""
         for scope in self._waits:
             scope.cancel()
+        for rest in self._rests:
+            rest.set()
 
     async def read_patiently(self, segment: int, attempt_read: Callable[[], Awaitable[T]]) -> T:
         """Try a read until it goes through; a read can be tried again without harm.
@@ -112,9 +143,9 @@ class Context:
             delay = throttle_delay(attempt, self.draw)
         else:
             totals.retries += 1
-            delay = failure_delay(attempt, self.draw)
+            delay = self.patience.delay(failure_delay(attempt, self.draw), anyio.current_time())
             self.emit(Retried(segment, 1, error.code, attempt, delay))
-        await anyio.sleep(delay)
+        await self.rest(delay)
 
     async def look_up_first(self, segment: int, keys: Sequence[Key]) -> list[Item]:
         """What is in the table for `keys` of a source that does not carry the marker, in any order.

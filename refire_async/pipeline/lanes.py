@@ -90,6 +90,12 @@ class Lanes:
         """`batch` is to be written, from `batch.ready_at` on."""
         self._lane(batch.page.segment).again.append(batch)
 
+    def hurry(self, now: float) -> None:
+        """No batch waits for its next attempt any longer; what holds back a lane still does."""
+        for lane in self._turns:
+            for batch in lane.again:
+                batch.ready_at = min(batch.ready_at, now)
+
     def accepted(self, segment: int, units: float, now: float) -> None:
         """`units` of the segment were written without being throttled."""
         lane = self._lanes.get(segment)

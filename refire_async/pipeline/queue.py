@@ -50,6 +50,11 @@ class WorkQueue:
         self._lanes.add_batch(batch)
         self._wake_one()
 
+    def hurry(self) -> None:
+        """What is to be tried again later can be tried now."""
+        self._lanes.hurry(anyio.current_time())
+        self._wake_one()
+
     def accepted(self, batch: Batch, items: int) -> None:
         """`items` of `batch` were not throttled."""
         units = items * batch.page.item_units

@@ -47,6 +47,7 @@ async def _read_and_write(
     unfinished = (segment for segment in segments if not ledger.segment(segment).finished)
     queue = WorkQueue(lambda page: budget.batch_limit(page.item_units, largest), _lane_share(context))
     readers = Readers(context, queue, Quota(max_items), unfinished)
+    context.on_recovery(queue.hurry)
     writing = Workers(context, queue, readers)
     in_doubt = iter(list(ledger.pages.values()))
     reading = anyio.CancelScope()

@@ -273,7 +273,7 @@ class Workers:
             why = detail or f"no success in {MOST_ATTEMPTS} attempts"
             self._fail(batch.page, code, [(item, why) for item in batch.items])
             return
-        delay = failure_delay(batch.attempts, context.draw)
+        delay = context.patience.delay(failure_delay(batch.attempts, context.draw), anyio.current_time())
         context.emit(Retried(batch.page.segment, len(batch.items), code, batch.attempts, delay))
         self._queue.put_back(batch, delay)
         self._lose_patience(code, words)

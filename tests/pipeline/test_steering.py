@@ -6,6 +6,7 @@ import pytest
 from refire_async.checkpoint.store import Store
 from refire_async.events import BatchWritten, PageRead, Waiting
 from refire_async.model.capacity import TABLE
+from refire_async.model.counts import Counts
 from refire_async.pacing.capacity import Ceilings
 from refire_async.pacing.steering import Target
 from refire_async.pipeline import StopRequest
@@ -40,6 +41,21 @@ async def test_a_pause_of_hours_is_no_outage(store: Store, weather: Weather):
     world.check_promises(counts)
     assert sitting.of(Waiting) == []
     assert sitting.context.stop.error is None
+
+
+async def test_the_end_of_a_pause_ends_waits_for_a_next_attempt(store: Store):
+    """An outage began before the pause and was over at its end: nothing sleeps on."""
+    async with world_of(400, weather=Weather(retry=1.0)) as world, anyio.create_task_group() as tasks:
+        sitting = sit(world, store, wcu=2_000.0)
+        tasks.start_soon(sitting.run)
+        await anyio.sleep(60.0)
+        sitting.context.follow(target(2_000.0, share=0.0))
+        world.weather = Weather()
+        await anyio.sleep(0.5)
+        begun = anyio.current_time()
+        sitting.context.follow(target(2_000.0))
+    assert anyio.current_time() - begun < 1.5, "as long as 24 RCU take for reading the rest"
+    assert store.load().counts == Counts(scanned=400, touched=400)
 
 
 async def test_a_stop_ends_a_pause_at_once_whatever_is_waited_for(store: Store):

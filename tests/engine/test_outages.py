@@ -1,0 +1,145 @@
+"""After an outage the rest takes what the budget allows: nothing that waits sleeps on. In virtual time."""
+
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+import pytest
+
+from benchmarks.framework.inprocess import table_spec
+from refire_async.errors import ExitCode
+from refire_async.pipeline.patience import MOST_ATTEMPTS, PROBE_S, Patience
+from refire_async.sandbox.errors import ServiceError
+from refire_async.settings import Budget, Choice, Tuning
+from refire_async.wire.failures import failure
+from tests.engine.conftest import Runs, Service
+from tests.engine.test_run import once, orders
+from tests.engine.test_selection import index
+
+RATE = 500
+ITEMS = 3_000
+FEWER = 1_500
+BEGINS_S = 3.0
+
+PROBED_S = 1.5
+"""How long it takes to notice that the service is there again."""
+
+Watch = Callable[[str, Any], None]
+
+
+def outage(lasts_s: float, fail: Callable[[], Exception], *operations: str) -> Watch:
+    """All calls (of `operations`) fail from `BEGINS_S` on, for `lasts_s`."""
+    begin = anyio.current_time() + BEGINS_S
+
+    def watch(operation: str, _request: Any) -> None:
+        if begin <= anyio.current_time() < begin + lasts_s and (not operations or operation in operations):
+            raise fail()
+
+    return watch
+
+
+def unreachable() -> Exception:
+    return failure("ConnectError", "dynamodb.example", "Name or service not known")
+
+
+def throttled() -> Exception:
+    return ServiceError("ProvisionedThroughputExceededException", "slow down")
+
+
+@pytest.mark.parametrize("lasts_s", [6.0, 15.0, 60.0])
+@pytest.mark.parametrize("segments", [1, 8, 64])
+async def test_all_that_waits_goes_on_with_the_first_success(
+    service: Service, runs: Runs, lasts_s: float, segments: int
+):
+    """However many lanes and batches wait, and however long the service was away."""
+    db = service(table_spec())
+    db.fill("orders", orders(ITEMS))
+    db.watch = outage(lasts_s, unreachable)
+    result = await runs.run(budget=Budget(max_rate=RATE), tuning=Tuning(segments=segments))
+    assert result.exit_code is ExitCode.COMPLETE
+    assert db.fired("orders") == once(ITEMS)
+    assert result.summary.seconds < ITEMS / RATE + lasts_s + PROBED_S
+
+
+@pytest.mark.parametrize("lasts_s", [6.0, 15.0])
+async def test_what_waits_goes_on_in_step_with_the_budget(service: Service, runs: Runs, lasts_s: float):
+    """What has piled up is no reason to write faster than the budget for a moment."""
+    db = service(table_spec())
+    db.fill("orders", orders(ITEMS))
+    down, written = outage(lasts_s, unreachable), []
+
+    def watch(operation: str, request: Any) -> None:
+        down(operation, request)
+        if operation == "BatchExecuteStatement":
+            written.append((anyio.current_time(), len(request["Statements"])))
+
+    db.watch = watch
+    await runs.run(budget=Budget(max_rate=RATE))
+    for start, _ in written:
+        within = sum(items for moment, items in written if start <= moment < start + 1.0)
+        assert within <= RATE * 1.1 + 25
+
+
+@pytest.mark.parametrize("operation", ["Scan", "Query", "BatchGetItem"])
+async def test_readers_and_look_ups_go_on_too(service: Service, runs: Runs, operation: str):
+    """A run that has nothing to write, since its reads or its look-ups fail."""
+    gsi = index("by-day", projection="KEYS_ONLY")
+    db = service(
+        table_spec(
+            GlobalSecondaryIndexes=[gsi],
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "day")],
+        )
+    )
+    days = [f"d{n}" for n in range(10)]
+    db.fill("orders", [{**item, "day": {"S": days[n % 10]}} for n, item in enumerate(orders(FEWER))])
+    choices = {"Scan": Choice(), "Query": Choice(index="by-day", key_values=tuple(days))}
+    db.watch = outage(15.0, unreachable, operation)
+    budget = Budget(max_rate=RATE, max_rcu=3 if operation == "Scan" else 40)
+    choice = choices.get(operation, Choice(index="by-day"))
+    result = await runs.run(choice=choice, budget=budget)
+    assert db.fired("orders") == once(FEWER)
+    alone = await Runs(runs.checkpoint.with_name("again.refire")).run(choice=choice, budget=budget)
+    assert alone.summary.seconds > BEGINS_S, "the outage fell into the time of these calls"
+    assert result.summary.seconds < alone.summary.seconds + 15.0 + PROBED_S
+
+
+async def test_throttling_to_zero(service: Service, runs: Runs):
+    """Refusals of everything lower the rate: it rises from its floor within seconds (pacing/controller.py)."""
+    db = service(table_spec())
+    db.fill("orders", orders(ITEMS))
+    db.watch = outage(15.0, throttled)
+    result = await runs.run(budget=Budget(max_rate=RATE))
+    assert db.fired("orders") == once(ITEMS)
+    assert result.summary.seconds < ITEMS / RATE + 15.0 + 10.0
+
+
+def test_one_request_that_always_fails_is_given_up_while_others_succeed_now_and_then():
+    """Probing for others does not count as its failures, and does not keep it from being given up either."""
+    patience, attempts, now = Patience(600.0, lambda _event: None), 0, 0.0
+    for _ in range(100):
+        for _ in range(4):  # alone between two successes
+            now += 2.0
+            patience.failed("x", now)
+            attempts = patience.attempts(attempts + 1, now)
+        patience.succeeded()
+        if attempts >= MOST_ATTEMPTS:
+            return
+    raise AssertionError(attempts)
+
+
+def test_while_nothing_succeeds_somebody_tries_every_second():
+    """And not everybody: the others keep to their own waits."""
+    patience = Patience(600.0, lambda _event: None)
+    patience.failed("x", 0.0)
+    assert patience.delay(20.0, 0.0) == 20.0, "a single failure is no outage"
+    patience.failed("x", 0.3)
+    patience.failed("x", 0.6)
+    assert patience.halted
+    assert patience.delay(20.0, 0.6) == PROBE_S
+    assert patience.delay(20.0, 0.7) == 20.0
+    assert patience.delay(0.2, 1.6) == 0.2
+    woken: list[str] = []
+    patience.on_recovery = lambda: woken.append("all")
+    patience.succeeded()
+    patience.succeeded()
+    assert woken == ["all"]
