@@ -1,5 +1,6 @@
 """How many stream records a run has made, over time. Pure."""
 
+import math
 from bisect import bisect_left, bisect_right
 
 STEP_S = 1.0
@@ -57,7 +58,11 @@ class Emissions:
         return totals[after - 1] + share * (totals[after] - totals[after - 1])
 
     def when(self, count: float) -> float:
-        """The earliest moment by which `count` records had been made; the last one known if there are fewer."""
+        """The earliest moment by which `count` records had been made; the last one known if there are fewer.
+
+        Seconds since 1970 are kept to about 0.2 µs, in which a burst makes a noticeable number of records, so the
+        interpolated moment is moved up to the first representable one at which `at` reaches `count`.
+        """
         moments, totals = self._moments, self._totals
         after = bisect_left(totals, count)
         if after == 0:
@@ -65,4 +70,7 @@ class Emissions:
         if after == len(totals):
             return moments[-1]
         share = (count - totals[after - 1]) / (totals[after] - totals[after - 1])
-        return moments[after - 1] + share * (moments[after] - moments[after - 1])
+        moment = moments[after - 1] + share * (moments[after] - moments[after - 1])
+        while moment < moments[after] and self.at(moment) < count:
+            moment = math.nextafter(moment, math.inf)
+        return min(moment, moments[after])
