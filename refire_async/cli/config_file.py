@@ -7,6 +7,7 @@ alone, where they rule over those at the top. The environment and the command li
 import difflib
 import json
 import os
+import stat
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,8 +18,12 @@ import click
 
 from refire_async.cli.params import CONFIG, ConfigFile, Option, quoted
 from refire_async.errors import UsageError
+from refire_async.private import why_foreign
 
 DEFAULT = Path("refire.toml")
+
+LARGEST = 1 << 20
+"""Bytes of a file of options."""
 
 _TABLES = ("names", "values")
 """Options that take JSON objects, for which TOML has tables."""
@@ -47,7 +52,7 @@ def config_option() -> Option:
 
 
 def _apply(ctx: click.Context, _param: click.Parameter, given: Path | None) -> None:
-    path = given or (DEFAULT if DEFAULT.is_file() else None)
+    path = given or _default()
     if ctx.resilient_parsing or path is None or str(path) == os.devnull:
         return
     root = ctx.find_root()
@@ -65,6 +70,27 @@ def _apply(ctx: click.Context, _param: click.Parameter, given: Path | None) -> N
     config = read_config(path, ctx.command.name or "", commands)
     ctx.meta[CONFIG] = config
     ctx.default_map = config.values
+
+
+def _default() -> Path | None:
+    """The file in the working directory, if there is one. Raises UsageError where others can have written it.
+
+    Nobody named it: in a folder of another user it would choose table, endpoint and credentials of this one.
+    """
+    try:
+        statuses = (DEFAULT.lstat(), DEFAULT.stat())
+    except OSError:
+        return None
+    if not stat.S_ISREG(statuses[1].st_mode):
+        return None
+    why = next(filter(None, map(why_foreign, statuses)), None)
+    if why is not None:
+        mend = f"chmod go-w {DEFAULT}, " if "written" in why else ""
+        raise UsageError(
+            f"{DEFAULT} in this folder {why}",
+            f"{mend}name it with --config if you trust it, or leave it out with --config {os.devnull}",
+        )
+    return DEFAULT
 
 
 def read_config(path: Path, command: str, commands: Mapping[str, Mapping[str, Option]]) -> Config:
@@ -99,7 +125,13 @@ def read_config(path: Path, command: str, commands: Mapping[str, Mapping[str, Op
 
 def _load(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            content = file.read(LARGEST + 1)
+        if len(content) > LARGEST:
+            raise UsageError(f"{path} has more than {LARGEST >> 10:,} KB", "name a file of options")
+        return tomllib.loads(content.decode())
+    except RecursionError:
+        raise UsageError(f"{path} nests too deep", "docs/configuration.md shows one") from None
     except UnicodeDecodeError:
         raise UsageError(f"{path} is not a text in UTF-8", "save it as one") from None
     except tomllib.TOMLDecodeError as error:

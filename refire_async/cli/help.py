@@ -11,6 +11,7 @@ import click
 from refire_async.cli.boundary import print_result
 from refire_async.cli.config_file import config_option
 from refire_async.cli.params import Option
+from refire_async.cli.variables import check_variables
 from refire_async.errors import UsageError
 
 CONTEXT = {"help_option_names": [], "max_content_width": 100}
@@ -66,6 +67,8 @@ class Command(click.Command):
         if ctx.args and not ctx.resilient_parsing:
             action = self.unexpected.format(ctx.args[0]) or f"see {ctx.command_path} --help"
             raise UsageError(f"unexpected argument {ctx.args[0]!r}", action)
+        if not ctx.resilient_parsing:
+            check_variables(ctx)
         return rest
 
     def _check_values(self, ctx: click.Context, args: list[str]) -> None:

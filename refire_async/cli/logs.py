@@ -1,5 +1,6 @@
 """Where a command's logs go: standard error, and the file of --log-file."""
 
+import errno
 import logging
 import os
 import sys
@@ -16,6 +17,7 @@ from refire_async.cli.boundary import single
 from refire_async.cli.bug import describe
 from refire_async.cli.given import Output
 from refire_async.errors import RefireError, UsageError
+from refire_async.private import NOFOLLOW
 from refire_async.report.logs import LibraryLog, Logger, LogLevel, make_logger
 
 
@@ -71,8 +73,12 @@ def open_logs(output: Output, console: Console) -> Iterator[Logs]:
 @contextmanager
 def _opened(path: Path) -> Iterator[TextIO]:
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | NOFOLLOW, 0o600)
     except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise UsageError(
+                f"--log-file {path} is a link, which is not followed", "name the file itself"
+            ) from None
         raise UsageError(
             f"--log-file {path} cannot be written: {error.strerror}", "choose another file"
         ) from None

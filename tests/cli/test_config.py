@@ -1,5 +1,6 @@
 """Options from a file: precedence, what is refused, and `refire config`, which shows what holds."""
 
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -96,6 +97,62 @@ def test_which_file(refire: Refire, fake_engine: FakeEngine, monkeypatch: pytest
         "from-variable",
         "from-flag",
     ]
+
+
+STRANGER = 54_321
+"""A user id that is not ours."""
+
+
+@pytest.mark.parametrize(
+    ("plant", "words"),
+    [
+        (lambda path: os.chown(path, STRANGER, STRANGER), "belongs to another user; name it with --config"),
+        (lambda path: path.chmod(0o666), "can be written to by other users; chmod go-w refire.toml, "),
+        (lambda path: path.chmod(0o664), "can be written to by other users"),
+        (
+            lambda path: (path.rename("x"), path.symlink_to("x"), os.lchown(path, STRANGER, STRANGER)),
+            "belongs to another user",
+        ),
+    ],
+    ids=["owner", "everybody", "group", "link"],
+)
+def test_a_file_that_others_can_have_written(
+    refire: Refire, fake_engine: FakeEngine, plant: Callable[[Path], object], words: str
+) -> None:
+    """In a folder of somebody else's it would choose the table. Who names it has looked at it."""
+    write('table = "planted"')
+    plant(Path("refire.toml"))
+    ended = refire("run", "--table", "orders")
+    assert (ended.code, ended.out) == (2, "")
+    assert len(ended.err.splitlines()) == 1
+    assert words in ended.err
+    assert fake_engine.seen == []
+    assert refire("run", "--config", "/dev/null", "--table", "orders").code == 0
+    assert refire("run", "--config", "refire.toml").code == 0
+    assert [settings.table for settings in fake_engine.seen if isinstance(settings, RunSettings)] == [
+        "orders",
+        "planted",
+    ]
+
+
+def test_a_file_of_roots_is_read(refire: Refire, fake_engine: FakeEngine) -> None:
+    """An image of a container has it so; who is root can do everything anyway."""
+    write('table = "orders"')
+    os.chown("refire.toml", 0, 0)
+    assert refire("run").code == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("a = " + "[" * 100_000, "nests too deep"), ("# " + "x" * (1 << 20), "has more than 1,024 KB")],
+    ids=["deep", "long"],
+)
+def test_a_file_without_end(refire: Refire, fake_engine: FakeEngine, text: str, words: str) -> None:
+    write(text)
+    ended = refire("run", "--table", "orders")
+    assert ended.code == 2
+    assert words in ended.err
+    assert fake_engine.seen == []
 
 
 def test_options_of_other_commands(refire: Refire, fake_engine: FakeEngine, here: Path) -> None:

@@ -61,6 +61,24 @@ def test_log_file_that_cannot_be_written(
     assert fake_engine.seen == []
 
 
+def test_a_log_file_is_no_link(refire: Refire, fake_engine: FakeEngine, tmp_path: Path) -> None:
+    """Somebody may have put it there, to have another file of this user's written to."""
+    victim, link = tmp_path / "victim", tmp_path / "run.log"
+    for there in (False, True):
+        if there:
+            victim.write_text("mine")
+        link.unlink(missing_ok=True)
+        link.symlink_to(victim)
+        ended = refire(*RUN, "--log-file", str(link))
+        assert (ended.code, ended.out) == (2, "")
+        assert (
+            ended.err == f"refire: --log-file {link} is a link, which is not followed; name the file itself\n"
+        )
+        assert victim.exists() == there
+    assert victim.read_text() == "mine"
+    assert fake_engine.seen == []
+
+
 def test_errors_are_in_the_log_file(refire: Refire, fake_engine: FakeEngine, tmp_path: Path) -> None:
     """An error as its line, a bug with its traceback and without anybody's data."""
     path = tmp_path / "run.log"
