@@ -108,6 +108,12 @@ def integer(lowest: int = _LOWEST, highest: int = _HIGHEST) -> Shape:
     return check_integer
 
 
+def decimal(value: Any, _path: str, _failures: list[str]) -> None:
+    """A number, whole or not, such as a time in seconds."""
+    if type(value) not in (int, float):
+        raise _unexpected(value, "Double")
+
+
 def boolean(value: Any, _path: str, _failures: list[str]) -> None:
     """True or false."""
     if type(value) is not bool:

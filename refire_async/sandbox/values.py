@@ -27,6 +27,9 @@ Item = dict[str, AttributeValue]
 
 MAX_ITEM_BYTES = 409_600
 MAX_NESTING = 32
+MAX_NAME_BYTES = 65_535
+# A character has four bytes at most.
+_SURELY_SHORT_NAME = MAX_NAME_BYTES // 4
 TYPES = ("S", "N", "B", "SS", "NS", "BS", "M", "L", "NULL", "BOOL")
 _KNOWN = frozenset(TYPES)
 
@@ -98,14 +101,22 @@ def _only_member(value: AttributeValue) -> AttributeValue:
 def _validate_members(members: dict[str, Any], level: int) -> Item:
     changed: Item | None = None
     for name, value in members.items():
-        if not name:
-            raise validation("Empty attribute name")
+        if not name or len(name) > _SURELY_SHORT_NAME:
+            check_name(name)
         canonical = _validate(value, level)
         if canonical is not value:
             if changed is None:
                 changed = dict(members)
             changed[name] = canonical
     return members if changed is None else changed
+
+
+def check_name(name: str) -> None:
+    """Raise ValidationException for an attribute name that is empty or too long."""
+    if not name:
+        raise validation("Empty attribute name")
+    if text_size(name) > MAX_NAME_BYTES:
+        raise validation("Attribute name is too large, must be less than 65536 bytes")
 
 
 def _text(content: Any) -> str:

@@ -13,6 +13,7 @@ Known differences, in which the sandbox follows the real service, and how they a
 - DynamoDB Local calls DuplicateItemException (API Reference) DuplicateItem.
 - DynamoDB Local looks at the condition of an update of a key attribute, which cannot be made, before it says so: such
   updates have no condition.
+- DynamoDB Local creates an item for an UpdateItem that only takes away: such updates need an item here.
 - DynamoDB Local has one shard: records are compared in their order for each item.
 """
 
@@ -266,6 +267,8 @@ class Sequence:
         def update(key: Any, text: str, condition: str | None, v: Any, returned: str) -> Step:
             if text == "SET pk = :v":
                 condition = None
+            elif text in ("REMOVE v", "DELETE v :s"):
+                condition = "attribute_exists(pk)"
             members = {"ConditionExpression": condition} if condition else {}
             members |= placeholders(text, condition, v=v)
             members |= {"ReturnValues": returned, "ReturnConsumedCapacity": "INDEXES"}

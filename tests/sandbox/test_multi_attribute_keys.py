@@ -295,17 +295,33 @@ def test_tables_and_local_indexes_have_one_of_each() -> None:
 
 
 def test_an_index_made_later_takes_in_what_is_there() -> None:
-    """UpdateTable fills it, and leaves out what lacks an attribute or has it in another type."""
+    """UpdateTable fills it, but not with what lacks an attribute or has it in another type, empty or too long.
+
+    Such items can still be written to, as long as their key attributes are left alone; set right, they come in.
+    """
     items = [
         {"pk": {"S": "both"}, "a": {"S": "x"}, "b": {"N": "1"}},
         {"pk": {"S": "one"}, "a": {"S": "x"}},
         {"pk": {"S": "type"}, "a": {"S": "x"}, "b": {"S": "1"}},
+        {"pk": {"S": "empty"}, "a": {"S": ""}, "b": {"N": "1"}},
+        {"pk": {"S": "long"}, "a": {"S": "x" * 2049}, "b": {"N": "1"}},
     ]
     db = direct({"TableName": "table", **schema(pk="S"), "Items": items})
     definitions = with_types(schema(pk="S"), a="S", b="N")["AttributeDefinitions"]
     update = [{"Create": index("gsi", "a", "b", hashes=2)}]
     db("UpdateTable", TableName="table", AttributeDefinitions=definitions, GlobalSecondaryIndexUpdates=update)
     assert db.items("Scan", TableName="table", IndexName="gsi") == items[:1]
+    for pk in ("empty", "long"):
+        update = {
+            "TableName": "table",
+            "Key": {"pk": {"S": pk}},
+            "ExpressionAttributeValues": {":v": {"S": "y"}},
+        }
+        capacity = db("UpdateItem", **update, UpdateExpression="SET c = :v", ReturnConsumedCapacity="INDEXES")
+        assert "GlobalSecondaryIndexes" not in capacity["ConsumedCapacity"]
+        db("UpdateItem", **update, UpdateExpression="SET a = :v")
+    held = db.items("Scan", TableName="table", IndexName="gsi")
+    assert {one["pk"]["S"] for one in held} == {"both", "empty", "long"}
 
 
 def units(db: Direct, **request: Any) -> float | None:

@@ -19,6 +19,7 @@ def db() -> Direct:
             **composite,
             "GlobalSecondaryIndexes": [index("by-day", "day", "sk", projection="INCLUDE", include=("note",))],
             "LocalSecondaryIndexes": [index("by-pk-day", "pk", "day", projection="KEYS_ONLY")],
+            "StreamSpecification": {"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"},
         },
         {"TableName": "plain", **schema(id="B")},
     )
@@ -132,6 +133,93 @@ def units(response: dict[str, Any]) -> dict[str, Any]:
     for member in ("GlobalSecondaryIndexes", "LocalSecondaryIndexes"):
         shown |= {name: arm["CapacityUnits"] for name, arm in consumed.get(member, {}).items()}
     return shown
+
+
+TAKING_AWAY = [
+    "REMOVE a",
+    "REMOVE a, b.c",
+    "REMOVE x.y",
+    "REMOVE x[0]",
+    "DELETE s :s",
+    "REMOVE a DELETE s :s",
+]
+
+
+@pytest.mark.parametrize("text", TAKING_AWAY)
+@pytest.mark.parametrize("condition", [None, "attribute_not_exists(pk)"])
+def test_taking_away_from_an_absent_item_does_nothing(db: Direct, text: str, condition: str | None) -> None:
+    """No item, no record, whatever the path; one unit. A condition is looked at, and a path is if there is an item."""
+    values = {"ExpressionAttributeValues": {":s": {"SS": ["x"]}}} if ":s" in text else {}
+    request: dict[str, Any] = {"TableName": "orders", "Key": {"pk": {"S": "absent"}, "sk": {"N": "1"}}}
+    before = len(db.records("orders"))
+    conditional = {} if condition is None else {"ConditionExpression": condition}
+    for returned in ("ALL_NEW", "UPDATED_NEW", "ALL_OLD", "UPDATED_OLD", "NONE"):
+        response = db(
+            "UpdateItem",
+            **request,
+            **conditional,
+            **values,
+            UpdateExpression=text,
+            ReturnValues=returned,
+            ReturnConsumedCapacity="TOTAL",
+        )
+        assert response == {"ConsumedCapacity": {"TableName": "orders", "CapacityUnits": 1.0}}
+    exists = {"ConditionExpression": "attribute_exists(pk)"}
+    assert db.refusal("UpdateItem", **request, **exists, **values, UpdateExpression=text)[0] == (
+        "ConditionalCheckFailedException"
+    )
+    assert db("GetItem", **request) == {}
+    assert len(db.records("orders")) == before
+    if text.startswith("REMOVE x"):
+        db("PutItem", TableName="orders", Item={**request["Key"], "a": {"S": "1"}})
+        kind, message = db.refusal("UpdateItem", **request, UpdateExpression=text)
+        assert (kind, "document path" in message) == ("ValidationException", True)
+
+
+def test_everything_else_creates_an_absent_item(db: Direct) -> None:
+    """Also an update without expression, and one that takes away and sets."""
+    one = {":n": {"N": "1"}}
+    for number, expression in enumerate([None, "ADD n :n", "REMOVE a SET n = :n"]):
+        key = {"pk": {"S": "made"}, "sk": {"N": str(number)}}
+        more = (
+            {} if expression is None else {"UpdateExpression": expression, "ExpressionAttributeValues": one}
+        )
+        response = db("UpdateItem", TableName="orders", Key=key, ReturnValues="ALL_NEW", **more)
+        assert response["Attributes"] == (key if expression is None else {**key, "n": one[":n"]})
+
+
+def test_item_collection_metrics(db: Direct) -> None:
+    """Of a table with a local index: the hash key and a size between two bounds; of others: nothing."""
+    asked = {"ReturnItemCollectionMetrics": "SIZE"}
+    key = {"pk": {"S": "collected"}, "sk": {"N": "1"}}
+    expected = {"ItemCollectionKey": {"pk": {"S": "collected"}}, "SizeEstimateRangeGB": [0.0, 1.0]}
+    put = db("PutItem", TableName="orders", Item=key, **asked)
+    update = db("UpdateItem", TableName="orders", Key=key, **asked)
+    delete = db("DeleteItem", TableName="orders", Key=key, **asked)
+    assert [answer["ItemCollectionMetrics"] for answer in (put, update, delete)] == [expected] * 3
+    second = {**key, "sk": {"N": "2"}}
+    batch = {"orders": [{"PutRequest": {"Item": key}}, {"DeleteRequest": {"Key": second}}]}
+    answer = db("BatchWriteItem", RequestItems=batch, **asked)
+    assert answer["ItemCollectionMetrics"] == {"orders": [expected]}
+    assert "ItemCollectionMetrics" not in db("PutItem", TableName="orders", Item=key)
+    plain = direct({"TableName": "plain", **schema(pk="S")})
+    item = {"pk": {"S": "1"}}
+    assert plain("PutItem", TableName="plain", Item=item, **asked) == {}
+    batch = {"plain": [{"PutRequest": {"Item": item}}]}
+    assert plain("BatchWriteItem", RequestItems=batch, **asked) == {"UnprocessedItems": {}}
+
+
+@pytest.mark.parametrize("name", ["x" * 65_536, "é" * 32_768, "x" * 100_000])
+def test_attribute_names_are_bounded(db: Direct, name: str) -> None:
+    """At every level, in items and in values of expressions; 65,535 bytes are taken."""
+    key = {"pk": {"S": "names"}, "sk": {"N": "1"}}
+    deep = {"M": {"deep": {"L": [{"M": {name: {"S": "x"}}}]}}}
+    for more in ({name: {"S": "x"}}, {"a": deep}):
+        kind, message = db.refusal("PutItem", TableName="orders", Item={**key, **more})
+        assert (kind, "less than 65536 bytes" in message) == ("ValidationException", True)
+    update = {"UpdateExpression": "SET a = :v", "ExpressionAttributeValues": {":v": deep}}
+    assert db.refusal("UpdateItem", TableName="orders", Key=key, **update)[0] == "ValidationException"
+    db("PutItem", TableName="orders", Item={**key, "x" * 65_535: {"S": "x"}})
 
 
 def test_consumed_capacity_of_writes_by_arm(db: Direct) -> None:

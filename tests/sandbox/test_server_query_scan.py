@@ -69,6 +69,26 @@ def test_segments_cover_every_item_exactly_once(
     assert sorted(map(identity, found)) == expected
 
 
+def test_a_query_for_one_item_has_one_page() -> None:
+    """A table without sort key: no LastEvaluatedKey at the limit, and no start key; its indexes have both."""
+    items = [{"pk": {"S": f"k{number}"}, "day": {"S": DAYS[0]}} for number in range(3)]
+    table = {"TableName": "single", **with_types(schema(pk="S"), day="S"), "Items": items}
+    db = direct({**table, "GlobalSecondaryIndexes": [index("by-day", "day")]})
+    values = {":v": {"S": "k1"}}
+    request = {
+        "TableName": "single",
+        "KeyConditionExpression": "pk = :v",
+        "ExpressionAttributeValues": values,
+    }
+    assert "LastEvaluatedKey" not in db("Query", **request, Limit=1)
+    for start in ("k1", "k2"):
+        kind, message = db.refusal("Query", **request, ExclusiveStartKey={"pk": {"S": start}})
+        assert (kind, "at most one row" in message) == ("ValidationException", True)
+    day = {"KeyConditionExpression": "#d = :v", "ExpressionAttributeNames": {"#d": "day"}}
+    request = {**request, **day, "IndexName": "by-day", "ExpressionAttributeValues": {":v": {"S": DAYS[0]}}}
+    assert len(db.items("Query", **request, Limit=1)) == 3
+
+
 def test_halves_of_a_segment_hold_what_it_holds(db: Direct) -> None:
     """Segments are ranges: segment 1 of 3 is segments 2 and 3 of 6, in the same order."""
     whole = db.items("Scan", TableName="orders", Segment=1, TotalSegments=3)

@@ -182,6 +182,65 @@ def test_iterators_start_where_they_are_told() -> None:
     assert keys(first["NextShardIterator"]) == everything[2:]
 
 
+@pytest.mark.parametrize("kind", ["AT_SEQUENCE_NUMBER", "AFTER_SEQUENCE_NUMBER"])
+def test_an_empty_shard_knows_its_own_first_number(kind: str) -> None:
+    """What DescribeStream shows can be started at before there is a record; the next number cannot."""
+    db = with_stream(partitions=1)
+    arn = db("DescribeTable", TableName="orders")["Table"]["LatestStreamArn"]
+    (shard,) = db("DescribeStream", StreamArn=arn)["StreamDescription"]["Shards"]
+    first = shard["SequenceNumberRange"]["StartingSequenceNumber"]
+    request = {"StreamArn": arn, "ShardId": shard["ShardId"], "ShardIteratorType": kind}
+    iterator = db("GetShardIterator", **request, SequenceNumber=first)["ShardIterator"]
+    later = {**request, "SequenceNumber": str(int(first) + 1)}
+    assert db.refusal("GetShardIterator", **later)[0] == "ValidationException"
+    empty = db("GetRecords", ShardIterator=iterator)
+    assert empty["Records"] == []
+    for number in range(3):
+        db("PutItem", TableName="orders", Item={"pk": {"S": str(number)}})
+    numbers = [str(int(first) + at) for at in range(3)]
+    for start in (iterator, empty["NextShardIterator"]):
+        records = db("GetRecords", ShardIterator=start)["Records"]
+        found = [record["dynamodb"]["SequenceNumber"] for record in records]
+        assert found == (numbers if kind == "AT_SEQUENCE_NUMBER" else numbers[1:])
+
+
+def test_iterators_by_time() -> None:
+    """AT_TIMESTAMP starts at the first record of that second or later, at the oldest, or at the end."""
+    db = with_stream(partitions=1)
+    arn = db("DescribeTable", TableName="orders")["Table"]["LatestStreamArn"]
+    (shard,) = db("DescribeStream", StreamArn=arn)["StreamDescription"]["Shards"]
+    began = db.clock.time()
+    for number in range(4):
+        db("PutItem", TableName="orders", Item={"pk": {"S": str(number)}})
+        db.clock.advance(10.25)
+    request = {"StreamArn": arn, "ShardId": shard["ShardId"], "ShardIteratorType": "AT_TIMESTAMP"}
+
+    def found(timestamp: float) -> list[str]:
+        iterator = db("GetShardIterator", **request, Timestamp=timestamp)["ShardIterator"]
+        records = db("GetRecords", ShardIterator=iterator)["Records"]
+        assert all(r["dynamodb"]["ApproximateCreationDateTime"] >= int(timestamp) for r in records)
+        return [record["dynamodb"]["Keys"]["pk"]["S"] for record in records]
+
+    assert found(0) == found(began - 86_400 * 7) == found(began) == ["0", "1", "2", "3"]
+    assert found(began + 9) == ["1", "2", "3"]
+    assert found(began + 10.5) == ["1", "2", "3"]
+    assert found(began + 11.5) == ["2", "3"]
+    assert found(db.clock.time()) == []
+    for wrong in (
+        {"Timestamp": db.clock.time() + 60},
+        {},
+        {"Timestamp": began, "SequenceNumber": shard["SequenceNumberRange"]["StartingSequenceNumber"]},
+    ):
+        assert db.refusal("GetShardIterator", **request, **wrong)[0] == "ValidationException"
+    latest = {**request, "ShardIteratorType": "LATEST", "Timestamp": began}
+    assert db.refusal("GetShardIterator", **latest)[0] == "ValidationException"
+    typed = {**request, "Timestamp": "yesterday"}
+    assert db.refusal("GetShardIterator", **typed)[0] == "SerializationException"
+    db.clock.advance(86_400)
+    db("PutItem", TableName="orders", Item={"pk": {"S": "later"}})
+    assert found(began + 5) == ["later"]
+
+
 def test_get_records_holds_a_thousand_records_or_a_megabyte() -> None:
     """The two limits of a page."""
     db = with_stream(

@@ -298,7 +298,7 @@ def test_global_indexes_can_be_added_changed_and_dropped(db: Direct) -> None:
         AttributeDefinitions=definitions,
         GlobalSecondaryIndexUpdates=[create],
     )
-    assert again[0] == "ResourceInUseException"
+    assert again[0] == "ValidationException"
     db("UpdateTable", TableName="orders", GlobalSecondaryIndexUpdates=[{"Delete": {"IndexName": "by-g"}}])
     table = described(db)
     assert "GlobalSecondaryIndexes" not in table

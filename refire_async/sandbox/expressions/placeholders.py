@@ -7,9 +7,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from refire_async.sandbox.errors import ServiceError, validation
-from refire_async.sandbox.values import AttributeValue, text_size, validate_value
+from refire_async.sandbox.values import AttributeValue, check_name, validate_value
 
-MAX_NAME_BYTES = 65_535
 _NAME_KEY = re.compile(r"#[A-Za-z0-9_]+")
 _VALUE_KEY = re.compile(r":[A-Za-z0-9_]+")
 
@@ -85,8 +84,7 @@ def _checked(member: str, given: Mapping[str, Any], key_form: re.Pattern[str], c
 
 
 def _attribute_name(name: Any) -> str:
-    if not isinstance(name, str) or not name:
+    if not isinstance(name, str):
         raise validation("Empty attribute name")
-    if text_size(name) > MAX_NAME_BYTES:
-        raise validation("Attribute name is too large, must be less than 65536 bytes")
+    check_name(name)
     return name

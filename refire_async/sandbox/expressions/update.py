@@ -48,9 +48,12 @@ class Update:
     ``attributes`` are the names of the top-level attributes that it changes. ``request_bytes`` is what standalone
     UpdateItem adds to the changed item without its key when it enforces the item size limit: an item just below
     the limit may refuse an update that PartiQL would carry out (measured on the service by a third party).
+    ``creates`` is False for an update of REMOVE and DELETE actions alone: without an item there is nothing to take
+    away, so it does nothing, whatever its paths are (public conformance tests that pass on the service).
     """
 
-    def __init__(self, changes_: Changes, request_bytes: int) -> None:
+    def __init__(self, changes_: Changes, request_bytes: int, *, creates: bool) -> None:
+        self.creates = creates
         self._changes = changes_
         self.attributes = changes_.attributes
         self.request_bytes = request_bytes
@@ -84,7 +87,8 @@ def compile_update(text: str, placeholders: Placeholders, key_attributes: Collec
         raise binder.error(complaint)
     bound = [binder.change(action, path) for action, path in zip(actions, paths, strict=True)]
     refuse_key_attributes(paths, key_attributes)
-    return Update(Changes(bound), _UPDATE_BYTES + sum(map(_action_bytes, actions)))
+    creates = not all(isinstance(action, RemoveAction | DeleteAction) for action in actions)
+    return Update(Changes(bound), _UPDATE_BYTES + sum(map(_action_bytes, actions)), creates=creates)
 
 
 def _action_bytes(action: Action) -> int:

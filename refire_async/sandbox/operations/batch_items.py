@@ -8,6 +8,7 @@ from typing import Any
 from refire_async.sandbox.database import Session, refuse_legacy
 from refire_async.sandbox.errors import ServiceError, validation
 from refire_async.sandbox.expressions import Projection
+from refire_async.sandbox.operations.collections import METRICS, metrics_by_table
 from refire_async.sandbox.operations.common import (
     EXPRESSION,
     NAMES,
@@ -54,7 +55,7 @@ _WRITE = structure(
         )
     },
     ReturnConsumedCapacity=RETURN_CONSUMED,
-    ReturnItemCollectionMetrics=RETURN_METRICS,
+    **{METRICS: RETURN_METRICS},
 )
 _GET = structure(
     {
@@ -77,6 +78,7 @@ _GET = structure(
 class _Write:
     table: Table
     asked_as: str
+    key_item: Item
     key: OrderKey
     new: Item | None
     member: dict[str, Any]
@@ -89,6 +91,7 @@ def batch_write_item(session: Session, request: dict[str, Any]) -> dict[str, Any
     unprocessed: dict[str, list[Any]] = {}
     consumed: dict[str, Consumption] = {}
     refusal: ServiceError | None = None
+    written = []
     for one in writes:
         before, after = member_errors(session.database, "BatchWriteItem", one.table)
         try:
@@ -104,9 +107,13 @@ def batch_write_item(session: Session, request: dict[str, Any]) -> dict[str, Any
             unprocessed.setdefault(one.asked_as, []).append(one.member)
             continue
         consumed.setdefault(one.table.name, Consumption()).add(change.units, change.index_changes)
+        written.append((one.table, one.key_item))
     if refusal is not None and not consumed:
         raise refusal
-    return _with_consumed({"UnprocessedItems": unprocessed}, consumed, request)
+    response: dict[str, Any] = {"UnprocessedItems": unprocessed}
+    if request.get(METRICS) == "SIZE" and (metrics := metrics_by_table(written)):
+        response["ItemCollectionMetrics"] = metrics
+    return _with_consumed(response, consumed, request)
 
 
 def _parse_writes(session: Session, items: dict[str, list[dict[str, Any]]]) -> list[_Write]:
@@ -130,15 +137,16 @@ def _parse_writes(session: Session, items: dict[str, list[dict[str, Any]]]) -> l
                     index.schema.check_index_values(new, index.name)
                 if item_size(new) > MAX_ITEM_BYTES:
                     raise validation(PUT.too_large)
-                key = table.schema.order_key(new)
+                key_item = new
             elif delete is not None:
-                key = table.schema.order_key(table.schema.validate_key(delete["Key"]))
+                key_item = table.schema.validate_key(delete["Key"])
             else:
                 raise validation("Supplied WriteRequest is empty, must contain PutRequest or DeleteRequest")
+            key = table.schema.order_key(key_item)
             if (table.name, key) in seen:
                 raise validation(_DUPLICATES)
             seen.add((table.name, key))
-            writes.append(_Write(table, asked_as, key, new, member))
+            writes.append(_Write(table, asked_as, key_item, key, new, member))
     return writes
 
 

@@ -10,6 +10,7 @@ import orjson
 from refire_async.sandbox.database import Session, refuse_legacy
 from refire_async.sandbox.errors import validation
 from refire_async.sandbox.expressions import Condition, Update
+from refire_async.sandbox.operations.collections import METRICS, collection_metrics
 from refire_async.sandbox.operations.common import (
     EXPRESSION,
     NAMES,
@@ -49,7 +50,7 @@ _COMMON = {
     "ExpressionAttributeValues": VALUES,
     "ReturnValues": _RETURN_VALUES,
     "ReturnConsumedCapacity": RETURN_CONSUMED,
-    "ReturnItemCollectionMetrics": RETURN_METRICS,
+    METRICS: RETURN_METRICS,
     _ON_FAILURE: RETURN_ON_FAILURE,
 }
 _PUT = structure({"TableName": TABLE_NAME, "Item": mapping_of_anything}, **_COMMON)
@@ -77,7 +78,7 @@ def put_item(session: Session, request: dict[str, Any]) -> dict[str, Any]:
     if condition is not None and not condition.matches(old or {}):
         raise fail_condition(table, key, stored, item_size(new), request.get(_ON_FAILURE))
     change = write(session, table, key, stored, new)
-    return _response(request, table, change, old if request.get("ReturnValues") == "ALL_OLD" else None)
+    return _response(request, table, new, change, old if request.get("ReturnValues") == "ALL_OLD" else None)
 
 
 def delete_item(session: Session, request: dict[str, Any]) -> dict[str, Any]:
@@ -89,13 +90,16 @@ def delete_item(session: Session, request: dict[str, Any]) -> dict[str, Any]:
     condition = expressions.condition("ConditionExpression")
     expressions.finish()
     table = session.database.table(request["TableName"])
-    key = table.schema.order_key(table.schema.validate_key(request["Key"]))
+    key_item = table.schema.validate_key(request["Key"])
+    key = table.schema.order_key(key_item)
     stored = table.read(key)
     old = stored[1] if stored else None
     if condition is not None and not condition.matches(old or {}):
         raise fail_condition(table, key, stored, None, request.get(_ON_FAILURE))
     change = write(session, table, key, stored, None)
-    return _response(request, table, change, old if request.get("ReturnValues") == "ALL_OLD" else None)
+    return _response(
+        request, table, key_item, change, old if request.get("ReturnValues") == "ALL_OLD" else None
+    )
 
 
 def update_item(session: Session, request: dict[str, Any]) -> dict[str, Any]:
@@ -115,8 +119,11 @@ def update_item(session: Session, request: dict[str, Any]) -> dict[str, Any]:
         if old is not None and update is not None:
             attempted = attempted_size(update.apply, before)
         raise fail_condition(table, key, stored, attempted, request.get(_ON_FAILURE))
-    new = before if update is None else update.apply(before)
-    if update is not None:
+    new: Item | None = before
+    if update is not None and old is None and not update.creates:
+        new = None
+    elif update is not None:
+        new = update.apply(before)
         check_update_size(update, new, schema)
     change = write(session, table, key, stored, new, wording=UPDATE)
     wanted = request.get("ReturnValues")
@@ -125,11 +132,11 @@ def update_item(session: Session, request: dict[str, Any]) -> dict[str, Any]:
         shown = new
     elif wanted == "ALL_OLD":
         shown = old
-    elif wanted == "UPDATED_NEW" and update is not None:
+    elif wanted == "UPDATED_NEW" and update is not None and new is not None:
         shown = update.changed_new(new)
     elif wanted == "UPDATED_OLD" and update is not None and old is not None:
         shown = update.changed_old(old)
-    return _response(request, table, change, shown)
+    return _response(request, table, key_item, change, shown)
 
 
 def _compiled(request: dict[str, Any], key_names: tuple[str, ...]) -> tuple[Update | None, Condition | None]:
@@ -156,11 +163,13 @@ def _only_old(request: dict[str, Any]) -> None:
 
 
 def _response(
-    request: dict[str, Any], table: Table, change: Change, attributes: Item | None
+    request: dict[str, Any], table: Table, key: Item, change: Change, attributes: Item | None
 ) -> dict[str, Any]:
     response: dict[str, Any] = {}
     if attributes:
         response["Attributes"] = attributes
+    if request.get(METRICS) == "SIZE" and (metrics := collection_metrics(table, key)):
+        response["ItemCollectionMetrics"] = metrics
     wanted = request.get("ReturnConsumedCapacity")
     if wanted is None or wanted == "NONE":
         return response

@@ -62,7 +62,10 @@ class Reading:
         low, high = range_bounds(self.schema, condition)
         hash64 = low[0] >> 64
         inclusive = True
+        single = self.index is None and not self.schema.ranges
         if start is not None:
+            if single:
+                raise validation("The query can return at most one row and cannot be restarted")
             if not low <= start < high:
                 raise validation(
                     "The provided starting key is outside query boundaries based on provided conditions"
@@ -74,6 +77,7 @@ class Reading:
         self._check(hash64)
         pairs = self._rows.between(low, high, inclusive=(inclusive, False), reverse=reverse, names=self.names)
         page = read_page(pairs, limit)
+        page.more = page.more and not single
         return page, self._charge_query(page, hash64)
 
     @property

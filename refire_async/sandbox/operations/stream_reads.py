@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -16,7 +17,7 @@ from refire_async.sandbox.errors import (
     validation,
 )
 from refire_async.sandbox.operations.describe_table import key_schema
-from refire_async.sandbox.shapes import check, integer, mapping_of_anything, structure, text
+from refire_async.sandbox.shapes import check, decimal, integer, mapping_of_anything, structure, text
 from refire_async.sandbox.store.changes import follow_partitions
 from refire_async.sandbox.store.rows import Row
 from refire_async.sandbox.store.table import Table, table_name
@@ -36,13 +37,19 @@ _ITERATOR = structure(
         "StreamArn": _STREAM_ARN,
         "ShardId": text(28, 65),
         "ShardIteratorType": text(
-            of=("AFTER_SEQUENCE_NUMBER", "LATEST", "AT_SEQUENCE_NUMBER", "TRIM_HORIZON")
+            of=("AFTER_SEQUENCE_NUMBER", "LATEST", "AT_SEQUENCE_NUMBER", "AT_TIMESTAMP", "TRIM_HORIZON")
         ),
     },
     SequenceNumber=text(21, 40),
+    Timestamp=decimal,
 )
 _RECORDS = structure({"ShardIterator": text(1, 2048)}, Limit=integer(1, 1000))
 
+# What a start needs besides its type.
+_STARTS = {
+    "SequenceNumber": ("AT_SEQUENCE_NUMBER", "AFTER_SEQUENCE_NUMBER"),
+    "Timestamp": ("AT_TIMESTAMP",),
+}
 _TOKEN = re.compile(r"([^|]+)\|([^|]+)\|([0-9]{1,18})\|([0-9]{1,12}\.[0-9]{3})")
 _ITERATOR_LIFE_S = 15 * 60
 _PAGE_RECORDS = 1000
@@ -130,21 +137,31 @@ def get_shard_iterator(session: Session, request: dict[str, Any]) -> dict[str, A
     shard = stream.shard(request["ShardId"])
     if shard is None:
         raise _no_shard(request["ShardId"])
-    type_, number = request["ShardIteratorType"], request.get("SequenceNumber")
-    if type_ in ("AT_SEQUENCE_NUMBER", "AFTER_SEQUENCE_NUMBER"):
-        if number is None:
-            raise validation(f"SequenceNumber must be specified for ShardIteratorType {type_}")
-        position = shard.position(number)
-        if position is None:
-            raise validation("Invalid SequenceNumber: it is not a sequence number of the shard " + shard.id)
-        if position < shard.trimmed:
-            raise _trimmed()
-        position += type_ == "AFTER_SEQUENCE_NUMBER"
-    elif number is not None:
-        raise validation(f"SequenceNumber must not be specified for ShardIteratorType {type_}")
-    else:
-        position = shard.end if type_ == "LATEST" else shard.trimmed
-    return {"ShardIterator": _token(table.stream_arn(stream), shard, position, now)}
+    return {"ShardIterator": _token(table.stream_arn(stream), shard, _start(shard, request, now), now)}
+
+
+def _start(shard: Shard, request: dict[str, Any], now: float) -> int:
+    """The position at which an iterator starts."""
+    type_: str = request["ShardIteratorType"]
+    for member, types in _STARTS.items():
+        given = request.get(member) is not None
+        if given is not (type_ in types):
+            must = "must not" if given else "must"
+            raise validation(f"{member} {must} be specified for ShardIteratorType {type_}")
+    if type_ == "AT_TIMESTAMP":
+        timestamp: float = request["Timestamp"]
+        if timestamp > now:
+            raise validation("Timestamp must not be in the future")
+        # Records know their second only; none that is asked for may be left out.
+        return shard.position_at(math.floor(timestamp))
+    if type_ not in _STARTS["SequenceNumber"]:
+        return shard.end if type_ == "LATEST" else shard.trimmed
+    position: int | None = shard.position(request["SequenceNumber"])
+    if position is None:
+        raise validation("Invalid SequenceNumber: it is not a sequence number of the shard " + shard.id)
+    if position < shard.trimmed:
+        raise _trimmed()
+    return position + (type_ == "AFTER_SEQUENCE_NUMBER")
 
 
 def get_records(session: Session, request: dict[str, Any]) -> dict[str, Any]:

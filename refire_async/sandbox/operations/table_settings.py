@@ -86,11 +86,11 @@ def parse_key_schema(
         for role in ("HASH", "RANGE")
     )
     if len({*names}) < len(names):
-        if len(names) == 2:
+        if len(names) == 2 and ranges:
             raise validation(
                 "Both the Hash Key and the Range Key element in the KeySchema have the same name"
             )
-        raise validation(f"Invalid KeySchema: An attribute is there twice: [{', '.join(names)}]")
+        raise validation(f"Invalid KeySchema: Duplicate attributes in KeySchema: [{', '.join(names)}]")
     if len(names) == 2 and not ranges and not multiple:
         raise validation("Invalid KeySchema: The second KeySchemaElement is not a RANGE key type")
     if [name for name, _ in (*hashes, *ranges)] != names:

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from refire_async.sandbox.database import Session
-from refire_async.sandbox.errors import resource_in_use, resource_not_found, validation
+from refire_async.sandbox.errors import resource_not_found, validation
 from refire_async.sandbox.operations import table_settings as settings
 from refire_async.sandbox.operations.common import INDEX_NAME, TABLE_NAME
 from refire_async.sandbox.operations.describe_table import description
@@ -167,7 +167,7 @@ def _create_index(table: Table, member: Mapping[str, Any], request: Mapping[str,
             )
     index = settings.parse_index(member, types, table.schema, is_global=True)
     if index.name in table.indexes:
-        raise resource_in_use(f"Attempting to create an index which already exists: {index.name}")
+        raise validation(f"Attempting to create an index which already exists: {index.name}")
     settings.check_indexes([*table.indexes.values(), index])
     throughput = settings.parse_throughput(member, table.billing, index.name)
     table.attribute_types = {

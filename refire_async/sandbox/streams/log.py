@@ -7,7 +7,7 @@ table, so a record costs 16 bytes and the row that it outlives.
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
@@ -99,11 +99,19 @@ class Shard:
         return str(self.first + position)
 
     def position(self, sequence_number: str) -> int | None:
-        """Position of a sequence number; None if it was never given out in this shard."""
+        """Position of a sequence number; None if it was never given out in this shard.
+
+        The first is given out from the start: DescribeStream shows it while the shard is still empty.
+        """
         if not sequence_number.isdecimal() or len(sequence_number) > 40:
             return None
         position = int(sequence_number) - self.first
-        return position if 0 <= position < self.end else None
+        return position if 0 <= position < max(self.end, 1) else None
+
+    def position_at(self, second: int) -> int:
+        """Position of the first record that is kept and arose in ``second`` or later; the end if there is none."""
+        run = bisect_left(self._seconds, second)
+        return max(self._starts[run], self.trimmed) if run < len(self._starts) else self.end
 
     def trim(self, oldest_second: int) -> int:
         """Forget the records that arose before ``oldest_second``; returns the bytes that this sets free."""
