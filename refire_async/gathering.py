@@ -70,8 +70,8 @@ async def gather(spec: RunSpec, table: Table, path: Path, world: Gathering) -> R
 
     Raises:
         UsageError: the input is not there, is no list of keys, or has bad lines that are not ignored.
-        RefusedError: no permission to read it; an export that is damaged or of another table.
-        StoppedError: no room for the list, or the user wants to stop.
+        RefusedError: no permission to read it; an export that is damaged or of another table; no room for the list.
+        StoppedError: the user wants to stop.
     """
     async with _reading(_kind(spec), spec, table, world) as reading:
         with KeyListWriter(path, spec.keys) as writer:

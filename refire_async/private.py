@@ -1,6 +1,7 @@
 """Files of this user alone: made without following a link, and looked at before what they say is done."""
 
 import contextlib
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -8,6 +9,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Numbers of errors that say that a disk, a quota or a file is full."""
 
 _BUFFER = 1 << 20
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH

@@ -4,11 +4,10 @@ import glob
 from dataclasses import dataclass
 from pathlib import Path
 
-import platformdirs
-
 from refire_async.checkpoint.lock import is_locked, lock_path
 from refire_async.checkpoint.saved import peek
 from refire_async.errors import CheckpointRefusedError, UsageError
+from refire_async.folders import state_folder
 from refire_async.model.run import RunStatus
 
 SUFFIX = ".refire"
@@ -46,7 +45,7 @@ class Listing:
 
 def default_folder() -> Path:
     """The user's folder for checkpoints, made with mode 0700 where it is missing. Raises UsageError."""
-    folder = Path(platformdirs.user_state_dir("refire", appauthor=False)) / "runs"
+    folder = state_folder() / "runs"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:

@@ -6,7 +6,12 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from refire_async.errors import CheckpointRefusedError
+from refire_async.errors import CheckpointRefusedError, RefireError, RefusedError
+from refire_async.private import NO_ROOM
+
+
+class InUseError(CheckpointRefusedError):
+    """Another process works on the checkpoint."""
 
 
 def lock_path(checkpoint: Path) -> Path:
@@ -21,7 +26,10 @@ def locked(checkpoint: Path) -> Iterator[int]:
 
     The kernel frees the lock when the process has died, and every child that was given the descriptor.
 
-    Raises CheckpointRefusedError if another process holds it or the file cannot be made.
+    Raises:
+        InUseError: another process holds it.
+        CheckpointRefusedError: the file cannot be made or locked there.
+        RefusedError: there is no room for it.
     """
     path = lock_path(checkpoint)
     descriptor = _take(checkpoint, path)
@@ -36,21 +44,30 @@ def _take(checkpoint: Path, path: Path) -> int:
         try:
             descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600)
         except OSError as error:
-            raise CheckpointRefusedError(
-                f"checkpoint {checkpoint} cannot be locked: {error.strerror}",
-                "choose a writable place with --checkpoint",
-            ) from None
+            raise _cannot_lock(checkpoint, error, "choose a writable place with --checkpoint") from None
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if _is_at(path, descriptor):
                 return descriptor
         except BlockingIOError:
             os.close(descriptor)
-            raise CheckpointRefusedError(
+            raise InUseError(
                 f"checkpoint {checkpoint} is in use by another process", "wait for it, or stop it first"
+            ) from None
+        except OSError as error:  # such as a network drive without locks
+            os.close(descriptor)
+            raise _cannot_lock(
+                checkpoint, error, "choose a place on a local disk with --checkpoint"
             ) from None
         # Its last holder has removed it between our two calls: another one counts now.
         os.close(descriptor)
+
+
+def _cannot_lock(checkpoint: Path, error: OSError, action: str) -> RefireError:
+    message = f"checkpoint {checkpoint} cannot be locked: {error.strerror}"
+    if error.errno in NO_ROOM:
+        return RefusedError(message, "make room, or choose another place with --checkpoint")
+    return CheckpointRefusedError(message, action)
 
 
 def _is_at(path: Path, descriptor: int) -> bool:
@@ -66,5 +83,7 @@ def is_locked(checkpoint: Path) -> bool:
     try:
         with locked(checkpoint):
             return False
-    except CheckpointRefusedError:
+    except InUseError:
         return True
+    except RefireError:  # where nobody can take the lock, nobody holds it
+        return False

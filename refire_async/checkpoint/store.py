@@ -34,12 +34,12 @@ from refire_async.checkpoint.saved import (
 )
 from refire_async.checkpoint.schema import APPLICATION_ID, TABLES, VERSION
 from refire_async.checkpoint.settled import EMPTY, pack, unpack
-from refire_async.errors import CheckpointRefusedError, StoppedError
+from refire_async.errors import CheckpointRefusedError, RefusedError, StoppedError
 from refire_async.model.counts import Counts
 from refire_async.model.keys import Cursor, Item, identity
 from refire_async.model.run import RunSpec, RunStatus
 from refire_async.model.totals import Totals
-from refire_async.private import NOFOLLOW
+from refire_async.private import NO_ROOM, NOFOLLOW
 from refire_async.settings import Connection
 
 T = TypeVar("T")
@@ -64,7 +64,7 @@ class Store:
 
     @classmethod
     def create(cls, path: Path, spec: RunSpec, connection: Connection) -> "Store":
-        """A new file. Raises CheckpointRefusedError if there is one, StoppedError if it cannot be written.
+        """A new file. Raises CheckpointRefusedError if there is one, RefusedError if there is no room for it.
 
         It is made whole under another name first: a process that is killed on the way leaves nothing that would
         stand in the way of the same run. Whoever calls this holds the lock of `path`.
@@ -78,10 +78,12 @@ class Store:
         try:
             os.close(os.open(made, os.O_CREAT | os.O_EXCL | os.O_WRONLY | NOFOLLOW, 0o600))
         except OSError as error:
-            raise CheckpointRefusedError(
+            kind = RefusedError if error.errno in NO_ROOM else CheckpointRefusedError
+            raise kind(
                 f"checkpoint {path} cannot be made: {error.strerror}",
                 "choose another place with --checkpoint",
             ) from None
+        at = made
         try:
             store = cls(made, connect(made))
             with contextlib.closing(store):
@@ -90,11 +92,19 @@ class Store:
                 points.reached("checkpoint-begun")
             _remove_logs(path)
             made.rename(path)
-        except BaseException:
-            remove(made)
-            raise
-        sync_folder(path.parent)
-        return cls(path, connect(path))
+            at = path
+            sync_folder(path.parent)
+            return cls(path, connect(path))
+        except BaseException as error:
+            remove(at)
+            why = _why_unwritable(error)
+            if why is None:
+                raise
+            # Nothing was written to the table, and there is nothing to go on with.
+            raise RefusedError(
+                f"checkpoint {path} cannot be made: {why}",
+                "make room, or choose another place with --checkpoint",
+            ) from error
 
     @classmethod
     def in_memory(cls, spec: RunSpec, connection: Connection) -> "Store":
@@ -308,6 +318,14 @@ def _remove_logs(path: Path) -> None:
     check_beside(path)
     for end in LOGS:
         path.with_name(path.name + end).unlink(missing_ok=True)
+
+
+def _why_unwritable(error: BaseException) -> str | None:
+    """What the disk said, if it is that which kept a file from being made."""
+    cause = error.__cause__ if isinstance(error, StoppedError | CheckpointRefusedError) else error
+    if isinstance(cause, OSError):
+        return cause.strerror or type(cause).__name__
+    return str(cause) if isinstance(cause, sqlite3.OperationalError) else None
 
 
 def _outcomes(page: OpenPage) -> tuple[str, str]:

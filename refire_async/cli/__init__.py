@@ -8,9 +8,10 @@ from typing import NoReturn
 import click
 
 from refire_async import __version__
-from refire_async.cli.boundary import guarded, open_streams
+from refire_async.cli.boundary import check_text, guarded
 from refire_async.cli.help import LazyGroup, printing_option
 from refire_async.cli.signals import ignore, put_back
+from refire_async.cli.streams import open_streams
 
 COMMANDS = (
     *("run", "resume", "rate", "status", "plan", "check", "verify", "report", "iam-policy"),
@@ -60,6 +61,7 @@ def invoke(arguments: Sequence[str]) -> int:
 
 def _exit_code(arguments: Sequence[str]) -> int:
     def work() -> int:
+        check_text(arguments, os.environ)
         with program.make_context("refire", list(arguments)) as ctx:
             return int(program.invoke(ctx) or 0)
 

@@ -1,31 +1,38 @@
 """The edge of the program: whatever happens inside becomes one line on standard error and an exit code."""
 
-import contextlib
 import difflib
-import os
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import click
 
+from refire_async.cli.host import from_host
+from refire_async.cli.streams import flush, say_error
 from refire_async.errors import ExitCode, RefireError, UsageError
-from refire_async.report.text import one_line, shorten
+from refire_async.report.text import visible
 
-_LONGEST_LINE = 1_000
+_READ = ("REFIRE_", "AWS_", "DynamoTable", "HashKeyName", "HashKeyValue")
+"""How the names of variables begin that this program or botocore reads."""
 
 
-def open_streams() -> None:
-    """Put the null device where the caller closed standard output or error (`>&-`).
+def check_text(arguments: Sequence[str], environment: Mapping[str, str]) -> None:
+    """Refuse what is no text in the encoding of this machine: it could not be stored or sent. Raises UsageError.
 
-    Python has None there then, and the next file to be opened, such as a checkpoint, would get its number.
+    Python gives undecodable bytes as lone surrogates (PEP 383).
     """
-    for name, number in (("stdin", 0), ("stdout", 1), ("stderr", 2)):
-        if getattr(sys, name) is None:
-            descriptor = os.open(os.devnull, os.O_RDWR)
-            if descriptor != number:
-                os.dup2(descriptor, number)
-                os.close(descriptor)
-            setattr(sys, name, os.fdopen(number, "r" if name == "stdin" else "w", encoding="utf-8"))
+    for word in arguments:
+        if not _is_text(word):
+            raise UsageError(
+                f"argument {visible(word)} is not UTF-8", "rename the file, or write the value in UTF-8"
+            )
+    for name, value in environment.items():
+        if name.startswith(_READ) and not _is_text(name + value):
+            raise UsageError(
+                f"variable {visible(name)} is not UTF-8", "set it to a text in UTF-8, or unset it"
+            )
+
+
+def _is_text(word: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in word)
 
 
 def guarded(work: Callable[[], int]) -> int:
@@ -39,7 +46,7 @@ def guarded(work: Callable[[], int]) -> int:
         code = ending.exit_code
     except Exception as error:  # noqa: BLE001 - this is the place that turns every error into a line
         code = report(error)
-    _flush()
+    flush()
     return int(code)
 
 
@@ -52,47 +59,15 @@ def report(error: Exception) -> int:
             return cause.exit_code
         case click.ClickException():
             return report(_usage_error(cause))
+        case _ if (refused := from_host(cause)) is not None:
+            return report(refused)
         case _:
             from refire_async.cli.bug import write_report  # noqa: PLC0415 - rarely needed
 
-            say_error(f"this is a bug: {type(cause).__name__}; please report it with {write_report(error)}")
+            path = write_report(error)
+            report_with = f"with {path}" if path is not None else "(there is no place for a file about it)"
+            say_error(f"this is a bug: {type(cause).__name__}; please report it {report_with}")
             return ExitCode.BUG
-
-
-def say_error(text: str) -> None:
-    """`refire: text` as exactly one line on standard error, and not an endless one."""
-    with contextlib.suppress(OSError, ValueError):
-        sys.stderr.write(f"refire: {shorten(one_line(text), _LONGEST_LINE)}\n")
-        sys.stderr.flush()
-
-
-def print_note(line: str) -> None:
-    """Write a line that is no result to standard error, as it is. One that cannot be written is lost."""
-    with contextlib.suppress(OSError, ValueError):
-        sys.stderr.write(line + "\n")
-        sys.stderr.flush()
-
-
-def print_result(text: str) -> None:
-    """Write a result to standard output. A reader that has gone away changes nothing about how the run ended."""
-    try:
-        sys.stdout.write(text + "\n")
-        sys.stdout.flush()
-    except BrokenPipeError:
-        _close_stdout()
-
-
-def _flush() -> None:
-    try:
-        sys.stdout.flush()
-    except (BrokenPipeError, ValueError):
-        _close_stdout()
-
-
-def _close_stdout() -> None:
-    """Give the interpreter something to flush at its end that does not fail again."""
-    with contextlib.suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def single(error: BaseException) -> BaseException:
@@ -100,7 +75,7 @@ def single(error: BaseException) -> BaseException:
     if not isinstance(error, BaseExceptionGroup):
         return error
     causes = [single(inner) for inner in error.exceptions]
-    bugs = [cause for cause in causes if not isinstance(cause, RefireError)]
+    bugs = [cause for cause in causes if not isinstance(cause, RefireError) and from_host(cause) is None]
     return (bugs or causes)[0]
 
 

@@ -12,8 +12,8 @@ from refire_async import __version__
 from refire_async.errors import RefireError
 
 
-def write_report(error: BaseException) -> Path:
-    """Write the traceback to a file that only the user can read, and give its path.
+def write_report(error: BaseException) -> Path | None:
+    """Write the traceback to a file that only the user can read, and give its path; None if no place takes it.
 
     It has no values of variables, no command line, and no words of errors that can quote data: those may hold keys
     and credentials.
@@ -29,7 +29,11 @@ def write_report(error: BaseException) -> Path:
     try:
         return _write(_folder(), text)
     except (OSError, RefireError):
+        pass
+    try:
         return _write(Path(tempfile.mkdtemp(prefix="refire-")), text)
+    except OSError:
+        return None
 
 
 _PLAIN = (

@@ -8,9 +8,9 @@ from typing import Any
 import click
 
 from refire_async.cli import options
-from refire_async.cli.boundary import print_result
 from refire_async.cli.given import make_run
 from refire_async.cli.help import Command
+from refire_async.cli.streams import print_json, print_styled
 from refire_async.errors import ExitCode
 from refire_async.settings import RunSettings, Tuning
 
@@ -51,9 +51,9 @@ def command(ctx: click.Context, /, **given: Any) -> int:
 
     found = run_loop(partial(engine.check, settings))
     if given["json"]:
-        print_result(findings_json(settings.table, found))
+        print_json(findings_json(settings.table, found))
     else:
-        print_result(findings_text(settings.table, found, colors=sys.stdout.isatty()))
+        print_styled(findings_text(settings.table, found, colors=sys.stdout.isatty()))
     stops = any(finding.level == "stop" for finding in found)
     return ExitCode.REFUSED if stops else ExitCode.COMPLETE
 

@@ -5,9 +5,9 @@ from typing import Any
 import click
 from click.shell_completion import ShellComplete, get_completion_class
 
-from refire_async.cli.boundary import print_result
 from refire_async.cli.help import Command
 from refire_async.cli.params import OneOf
+from refire_async.cli.streams import print_result
 
 VARIABLE = "_REFIRE_COMPLETE"
 """Set by the script when it asks the program what there is to complete."""

@@ -8,10 +8,10 @@ import click
 from click.core import ParameterSource
 
 from refire_async.cli import options
-from refire_async.cli.boundary import print_result
 from refire_async.cli.config_file import Config
 from refire_async.cli.help import Command, LazyGroup
 from refire_async.cli.params import CONFIG, Option, variable_in_use
+from refire_async.cli.streams import print_json, print_result
 from refire_async.report.text import one_line, shorten
 
 WIDTH = 80
@@ -64,7 +64,10 @@ def command(ctx: click.Context, /, **given: Any) -> int:
     with target.make_context(name, words, parent=parent) as asked:
         config: Config | None = asked.meta.get(CONFIG)
         found = [_setting(asked, config, param) for param in target.params if _is_shown(param)]
-    print_result(_json(str(name), config, found) if given["json"] else _text(str(name), config, found))
+    if given["json"]:
+        print_json(_json(str(name), config, found))
+    else:
+        print_result(_text(str(name), config, found))
     return 0
 
 

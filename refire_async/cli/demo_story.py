@@ -14,7 +14,6 @@ import anyio
 import orjson
 
 from refire_async import engine
-from refire_async.cli.boundary import print_result
 from refire_async.cli.demo_stream import Proof, Tail, Tally
 from refire_async.cli.demo_table import (
     CAPACITY,
@@ -25,7 +24,8 @@ from refire_async.cli.demo_table import (
     write_back_unchanged,
 )
 from refire_async.cli.given import Output
-from refire_async.cli.signals import ENDING, taking
+from refire_async.cli.signals import ending_signals, taking
+from refire_async.cli.streams import print_json, print_result
 from refire_async.cli.watching import watching
 from refire_async.errors import ExitCode, RefusedError
 from refire_async.events import BatchWritten, Event
@@ -84,7 +84,7 @@ async def _until_signal(items: int, output: Output, folder: Path) -> int:
         code = int(ExitCode.INTERRUPTED if number == signal.SIGINT else ExitCode.STOPPED)
         scope.cancel()
 
-    with taking(ENDING, cancel), scope:
+    with taking(ending_signals(), cancel), scope:
         try:
             async with start_sandbox(SandboxConfig()) as url:
                 connection = Connection(region=_REGION, endpoint_url=url)
@@ -198,14 +198,12 @@ class _Story:
     def _end(self, result: Result, proof: Proof) -> int:
         seconds = time.monotonic() - self._began_at
         if self._output.json:
-            print_result(orjson.dumps(_json(result, proof, seconds)).decode())
+            print_json(orjson.dumps(_json(result, proof, seconds)).decode())
         elif proof.holds:
             self._say("   Proven: every order's event was fired again, exactly once, across the stop.\n")
             self._say(describe(result, resume_with=""))
             self._say(f"\nThat took {duration(seconds)} in all, and nothing of it is left on this machine.")
-            self._say("Now with your own table, reading a sample of it and writing nothing:")
-            self._say("  refire check --table NAME    what could go wrong")
-            self._say("  refire plan --table NAME     how long a run takes, and what it costs")
+            self._say("Now with your own table, reading only: refire run --table NAME --dry-run")
         else:
             self._say("   NOT proven: please report this, with the numbers above.\n")
             self._say(describe(result, resume_with=""))
@@ -214,7 +212,7 @@ class _Story:
     def _end_early(self, result: Result) -> int:
         """The run itself did not go as the story wants: say how it ended."""
         if self._output.json:
-            print_result(orjson.dumps({"summary": result.summary.to_json()}).decode())
+            print_json(orjson.dumps({"summary": result.summary.to_json()}).decode())
         else:
             print_result(describe(result, resume_with="refire demo (it begins anew)"))
         return int(result.exit_code)

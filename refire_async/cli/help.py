@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
-from refire_async.cli.boundary import print_result
 from refire_async.cli.config_file import config_option
 from refire_async.cli.params import Option
+from refire_async.cli.streams import print_result
 from refire_async.cli.variables import check_variables
 from refire_async.errors import UsageError
 

@@ -5,9 +5,9 @@ from typing import Any
 import click
 
 from refire_async.cli import options
-from refire_async.cli.boundary import print_result
 from refire_async.cli.help import Command
 from refire_async.cli.params import OneOf, Word
+from refire_async.cli.streams import print_json, print_result
 from refire_async.errors import UsageError
 from refire_async.permissions import COMMANDS, Use, parse_arn, policy
 
@@ -91,7 +91,8 @@ def command(**given: Any) -> int:
 
     import orjson  # noqa: PLC0415 - not needed to show help
 
-    print_result(orjson.dumps(policy(use), option=0 if given["json"] else orjson.OPT_INDENT_2).decode())
+    text = orjson.dumps(policy(use), option=0 if given["json"] else orjson.OPT_INDENT_2).decode()
+    print_json(text) if given["json"] else print_result(text)
     return 0
 
 

@@ -4,7 +4,7 @@ import errno
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,14 +41,19 @@ class Logs:
 
 
 @contextmanager
-def open_logs(output: Output, console: Console) -> Iterator[Logs]:
+def open_logs(
+    output: Output, console: Console, lost: Callable[[OSError], None] | None = None
+) -> Iterator[Logs]:
     """Logs for the time of the block, with the warnings of libraries. What ends the block is in the file.
+
+    `lost` is told why standard error cannot be written.
 
     Raises:
         UsageError: the file cannot be written.
     """
     terminal = sys.stderr.isatty()
-    screen = make_logger(output.log_level, human=terminal, colors=terminal and not console.no_color)
+    colors = terminal and not console.no_color and not console.is_dumb_terminal
+    screen = make_logger(output.log_level, human=terminal, colors=colors, lost=lost)
     with ExitStack() as stack:
         stack.enter_context(_library_log(screen))
         file = None

@@ -10,11 +10,11 @@ from rich.console import Console
 from rich.live import Live
 
 from refire_async.checkpoint.saved import peek
-from refire_async.cli.boundary import print_result, say_error
 from refire_async.cli.given import Output
 from refire_async.cli.hints import rerun
 from refire_async.cli.logs import Logs, open_logs
 from refire_async.cli.session import keep_proof
+from refire_async.cli.streams import print_json, print_result, say_error
 from refire_async.identity import merge_connections
 from refire_async.loop import run_loop
 from refire_async.model.proof import Proof
@@ -32,7 +32,7 @@ def execute(settings: VerifySettings, output: Output) -> int:
     proof = run_loop(partial(_drive, settings, output))
     keep_proof(settings.checkpoint, proof)
     if output.json:
-        print_result(orjson.dumps(proof.to_json()).decode())
+        print_json(orjson.dumps(proof.to_json()).decode())
         return proof.exit_code
     again = None
     if proof.missing_keys_file is not None:

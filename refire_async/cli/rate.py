@@ -6,10 +6,10 @@ from typing import Any
 import click
 
 from refire_async.cli import options
-from refire_async.cli.boundary import print_result
 from refire_async.cli.help import Command
 from refire_async.cli.params import ExistingFile, RunId, Word
 from refire_async.cli.resume import locate
+from refire_async.cli.streams import print_json, print_result
 from refire_async.errors import UsageError
 
 _VALUES = "3000 (write units a second), 50%, pause, resume or auto (as the options say)"
@@ -62,7 +62,7 @@ def command(ctx: click.Context, /, **given: Any) -> int:
     import orjson  # noqa: PLC0415 - not needed to show help
 
     answer = _ask(locate(run_id, checkpoint), run_id, value)
-    print_result(orjson.dumps(answer).decode() if given["json"] else _text(answer))
+    print_json(orjson.dumps(answer).decode()) if given["json"] else print_result(_text(answer))
     return 0
 
 

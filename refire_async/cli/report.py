@@ -8,11 +8,11 @@ from typing import Any
 import click
 
 from refire_async.cli import options
-from refire_async.cli.boundary import print_result
 from refire_async.cli.help import Command
 from refire_async.cli.params import ExistingFile, FilePath
 from refire_async.cli.plan import read_prices
 from refire_async.cli.resume import locate, saved_run
+from refire_async.cli.streams import print_result
 from refire_async.errors import UsageError
 
 

@@ -5,9 +5,9 @@ from typing import Any
 import click
 
 from refire_async.cli import options
-from refire_async.cli.boundary import print_result
 from refire_async.cli.help import Command
 from refire_async.cli.params import ExistingFile, Whole, Word
+from refire_async.cli.streams import print_result
 from refire_async.errors import UsageError
 
 

@@ -15,11 +15,13 @@ import orjson
 
 from refire_async import engine
 from refire_async.cli.asking import Display, ask, can_ask
-from refire_async.cli.boundary import print_note, print_result, say_error
+from refire_async.cli.boundary import single
 from refire_async.cli.given import Output
 from refire_async.cli.hints import Hints
+from refire_async.cli.host import from_host
 from refire_async.cli.logs import Logs
-from refire_async.cli.signals import ENDING, taking
+from refire_async.cli.signals import ending_signals, taking
+from refire_async.cli.streams import ELSEWHERE, OutputLostError, print_note, say_error, write_json, write_text
 from refire_async.cli.watching import watching
 from refire_async.errors import ExitCode, StoppedError
 from refire_async.events import Emit, RunStarted
@@ -34,8 +36,6 @@ from refire_async.report.summary import describe
 from refire_async.settings import ResumeSettings, RunSettings
 
 T = TypeVar("T")
-
-_EXIT_CODES = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.STOPPED}
 
 
 class Sitting(Protocol):
@@ -56,11 +56,25 @@ def execute(settings: RunSettings | ResumeSettings, output: Output, hints: Hints
         return result.exit_code
     if output.emf:
         print_note(emf_line(summary, time.time()))
+    try:
+        _print_end(result, spec, output, hints)
+    except OutputLostError as error:
+        # How the run ended stands; whoever reads the code can still be told how to go on.
+        if not (error.reader_gone and summary.status == "complete"):
+            why = result.reason if summary.status != "complete" and result.reason else str(error)
+            more = "" if summary.status == "complete" else f"; resume with: {hints.resume(summary.run_id)}"
+            say_error(why + more)
+    return result.exit_code
+
+
+def _print_end(result: Result, spec: RunSpec | None, output: Output, hints: Hints) -> None:
+    """Print how the run ended. Raises OutputLostError."""
+    summary = result.summary
     resume_with = hints.resume(summary.run_id)
     if output.json:
         if result.proof is not None:
-            JsonEvents(print_result).proof(result.proof)
-        print_result(json_line(result))
+            JsonEvents(write_json).proof(result.proof)
+        write_json(json_line(result))
         if result.unproven is not None:
             say_error(_unproven(result))
         if result.reason is not None:
@@ -74,14 +88,13 @@ def execute(settings: RunSettings | ResumeSettings, output: Output, hints: Hints
         rerun_failed_with = (
             hints.rerun_failed(spec, failed) if failed is not None and spec is not None else None
         )
-        print_result(describe(result, resume_with=resume_with, rerun_failed_with=rerun_failed_with))
+        write_text(describe(result, resume_with=resume_with, rerun_failed_with=rerun_failed_with))
         if result.unproven is not None:
-            print_result(f"\n{_unproven(result)}")
+            write_text(f"\n{_unproven(result)}")
         if result.proof is not None:
             missing = result.proof.missing_keys_file
             again = None if missing is None or spec is None else hints.rerun_failed(spec, missing)
-            print_result("\n" + describe_proof(result.proof, rerun_with=again))
-    return result.exit_code
+            write_text("\n" + describe_proof(result.proof, rerun_with=again))
 
 
 def keep_proof(checkpoint: Path, proof: Proof) -> None:
@@ -116,14 +129,33 @@ async def _drive(
     The first SIGINT or SIGTERM asks the engine to stop in good order, the second cancels it. Those that come when it
     has a result are ignored. Raises StoppedError where it was cancelled before it had one.
     """
-    async with watching(output, events=output.json, record=settings) as watch:
-        signals = _Signals(engine.StopRequest(), watch.logs)
-        with taking(ENDING, signals.take):
+    stop = engine.StopRequest()
+
+    def lost(what: str, why: str) -> None:
+        error = StoppedError(f"{what} cannot be written: {why}", ELSEWHERE)
+        stop.request("output", error)
+
+    async with watching(output, events=output.json, record=settings, lost=lost) as watch:
+        signals = _Signals(stop, watch.logs)
+        with taking(ending_signals(), signals.take):
             with signals.scope:
-                result = await _sitting(settings, watch.display)(emit=watch.emit, stop=signals.stop)
+                try:
+                    result = await _sitting(settings, watch.display)(emit=watch.emit, stop=stop)
+                except Exception as error:
+                    raise _of_host(error, watch.stats.started, hints) from error
                 started = watch.stats.started
                 return result, None if started is None else started.spec
             raise signals.cut_off(watch.stats.started, hints)
+
+
+def _of_host(error: Exception, started: RunStarted | None, hints: Hints) -> Exception:
+    """What the machine refused in mid-run, with how to go on; any other error as it is."""
+    refused = from_host(single(error))
+    if refused is None or started is None:
+        return error
+    return StoppedError(
+        refused.message, f"{refused.action}; resume with: {hints.resume(started.spec.run_id)}"
+    )
 
 
 class _Signals:
@@ -136,8 +168,11 @@ class _Signals:
         self._last: signal.Signals | None = None
 
     def take(self, number: signal.Signals) -> None:
-        """A signal has come."""
-        first, self._last = self._last is None, number
+        """A signal has come. A terminal that is closed often says so twice, so a further SIGHUP cuts nothing off."""
+        first = self._last is None
+        if number == signal.SIGHUP and not first:
+            return
+        self._last = number
         if first:
             self.stop.request("interrupted" if number == signal.SIGINT else "terminated")
             _say_draining(self._logs)
@@ -150,7 +185,8 @@ class _Signals:
             cut = StoppedError("stopped at once, before anything was written")
         else:
             cut = StoppedError("stopped at once", f"resume with: {hints.resume(started.spec.run_id)}")
-        cut.exit_code = _EXIT_CODES[self._last or signal.SIGINT]
+        interrupted = self._last in (None, signal.SIGINT)
+        cut.exit_code = ExitCode.INTERRUPTED if interrupted else ExitCode.STOPPED
         return cut
 
 

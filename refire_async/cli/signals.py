@@ -4,8 +4,15 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-ENDING = (signal.SIGINT, signal.SIGTERM)
-HANDLED = (*ENDING, signal.SIGUSR1)
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+HANDLED = (*ENDING, signal.SIGUSR1, signal.SIGTSTP, signal.SIGCONT)
+
+
+def ending_signals() -> tuple[signal.Signals, ...]:
+    """Those that end a run in good order. A SIGHUP that is ignored, as `nohup` has it, stays ignored."""
+    return tuple(
+        number for number in ENDING if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN
+    )
 
 
 @contextmanager

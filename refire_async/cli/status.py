@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from refire_async.cli import options
-from refire_async.cli.boundary import print_result, say_error
 from refire_async.cli.help import Command
 from refire_async.cli.resume import locate, saved_run
+from refire_async.cli.streams import print_json, print_result, print_styled, say_error
 from refire_async.errors import UsageError
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def command(**given: Any) -> int:
         runs = [catalog.describe(locate(given["run_id"], given["checkpoint"]))]
     if given["clean"]:
         return _clean(runs, sure=given["yes"], as_json=given["json"])
-    print_result(_json(runs) if given["json"] else _text(runs))
+    print_json(_json(runs)) if given["json"] else print_styled(_text(runs))
     return 0
 
 
@@ -65,7 +65,10 @@ def _clean(runs: Sequence["RunInfo"], *, sure: bool, as_json: bool) -> int:
             removed.append(run)
         else:
             kept.append(refused)
-    print_result(_cleaned_json(removed, kept) if as_json else _cleaned_text(removed, kept))
+    if as_json:
+        print_json(_cleaned_json(removed, kept))
+    else:
+        print_result(_cleaned_text(removed, kept))
     return 0
 
 
@@ -119,7 +122,7 @@ def _text(runs: Sequence["RunInfo"]) -> str:
     from rich.console import Console  # noqa: PLC0415 - slow to import, not needed to show help
     from rich.table import Table  # noqa: PLC0415
 
-    from refire_async.report.text import count, percent, units  # noqa: PLC0415
+    from refire_async.report.text import count, percent, units, visible  # noqa: PLC0415
 
     if not runs:
         return "No runs yet. Start one with: refire run --table NAME"
@@ -132,7 +135,7 @@ def _text(runs: Sequence["RunInfo"]) -> str:
     for run in runs:
         table.add_row(
             run.run_id,
-            run.table,
+            visible(run.table),
             _STYLES[run.status],
             "-" if run.share is None else percent(run.share),
             count(run.touched),

@@ -1,20 +1,22 @@
 """Those who look on while a run works: logs, progress, events for programs, and snapshots on request."""
 
+import errno
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeAlias
 
 import anyio
 from anyio import to_thread
 from rich.console import Console
 
 from refire_async.cli.asking import Display
-from refire_async.cli.boundary import print_result
 from refire_async.cli.given import Output
 from refire_async.cli.logs import Logs, open_logs
 from refire_async.cli.signals import taking
+from refire_async.cli.streams import OutputLostError, write_json
 from refire_async.events import Emit, Subscriber, fan_out
 from refire_async.report.json_events import JsonEvents
 from refire_async.report.logs import EventLog
@@ -26,6 +28,9 @@ from refire_async.report.snapshot import Snapshot
 from refire_async.report.stats import RunStats
 from refire_async.report.tally import Tally
 from refire_async.settings import ResumeSettings, RunSettings
+
+Lost: TypeAlias = Callable[[str, str], None]
+"""Told which standard stream cannot be written any more, and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +45,21 @@ class Watch:
 
 @asynccontextmanager
 async def watching(
-    output: Output, *, events: bool = False, record: RunSettings | ResumeSettings | None = None
+    output: Output,
+    *,
+    events: bool = False,
+    record: RunSettings | ResumeSettings | None = None,
+    lost: Lost | None = None,
 ) -> AsyncIterator[Watch]:
     """Logs and progress on standard error for the time of the block; with `events`, those on standard output.
 
     SIGUSR1 is answered with a snapshot on standard error. `record`: what this sitting was asked for, to be kept
-    with how it goes.
+    with how it goes. `lost` is told of a standard stream that cannot be written any more, and why.
     """
     console = Console(stderr=True)
     clock = anyio.current_time
-    with open_logs(output, console) as logs:
+    gone = partial(_gone, lost)
+    with open_logs(output, console, gone) as logs:
         on_screen = EventLog(logs.screen, brief=logs.terminal)
         stats, tally = RunStats(clock()), Tally()
         subscribers: list[Subscriber] = [stats, on_screen]
@@ -59,7 +69,7 @@ async def watching(
             subscribers.append(in_file)
             tell.append(in_file.progress)
         if events:
-            told = JsonEvents(print_result)
+            told = JsonEvents(_Lines(lost).write)
             subscribers.append(told)
             tell.append(told.progress)
         async with (
@@ -69,7 +79,7 @@ async def watching(
             answer = partial(_show, console, logs, on_screen, stats, clock)
             display = Display(tasks)
             if output.progress and is_live(console):
-                display.start(partial(show_live, stats, console, clock))
+                display.start(partial(show_live, stats, console, clock, lost=gone))
             elif output.progress:
                 display.start(partial(log_lines, stats, on_screen.progress, clock))
             for say in tell:
@@ -82,6 +92,34 @@ async def watching(
                 yield Watch(fan_out(*subscribers), stats, logs, display)
             tasks.cancel_scope.cancel()
         on_screen.flush()
+
+
+class _Lines:
+    """Lines of JSON for standard output, until it cannot be written any more."""
+
+    def __init__(self, lost: Lost | None) -> None:
+        self._lost = lost
+        self._open = True
+
+    def write(self, line: str) -> None:
+        """Write one line, or tell why that is not possible."""
+        if not self._open:
+            return
+        try:
+            write_json(line)
+        except OutputLostError as error:
+            self._open = False
+            if self._lost is not None:
+                self._lost("standard output", error.why)
+
+
+def _gone(lost: Lost | None, error: OSError) -> None:
+    """Standard error cannot be written. A terminal that is gone ends nothing by itself: SIGHUP has been sent for that.
+
+    Where the user had that signal ignored, the run is meant to outlive the terminal.
+    """
+    if lost is not None and error.errno != errno.EIO:
+        lost("standard error", error.strerror or type(error).__name__)
 
 
 @asynccontextmanager

@@ -9,10 +9,10 @@ import contextlib
 import hashlib
 import os
 import stat
-import tempfile
 from pathlib import Path
 
-import platformdirs
+from refire_async.errors import UsageError
+from refire_async.folders import state_folder, temporary_folder
 
 LONGEST_PATH = 103
 """Bytes: 107 on Linux, 103 on macOS."""
@@ -21,9 +21,13 @@ LONGEST_PATH = 103
 def addresses(checkpoint: Path) -> list[Path]:
     """Where the socket may be, best first. Nothing is made or looked at."""
     name = hashlib.sha256(os.fsencode(os.path.realpath(checkpoint))).hexdigest()[:20] + ".sock"
-    state = Path(platformdirs.user_state_dir("refire", appauthor=False)) / "control"
-    temporary = Path(tempfile.gettempdir()) / f"refire-{os.geteuid()}"
-    found = [folder / name for folder in (state, temporary)]
+    folders = []
+    with contextlib.suppress(UsageError):
+        folders.append(state_folder() / "control")
+    temporary = temporary_folder()
+    if temporary is not None:
+        folders.append(temporary / f"refire-{os.geteuid()}")
+    found = [folder / name for folder in folders]
     return [path for path in found if len(os.fsencode(path)) <= LONGEST_PATH]
 
 

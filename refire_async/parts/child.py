@@ -37,6 +37,7 @@ def main() -> None:
     # Signals to all processes of a run are for the parent, which decides what they mean.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     # Nothing but messages may go to the pipe, whatever a library prints.
     target = os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=0)

@@ -5,7 +5,7 @@ from typing import Literal, TypeAlias
 
 from refire_async.errors import RefireError
 
-StopReason: TypeAlias = Literal["interrupted", "terminated", "limit", "error"]
+StopReason: TypeAlias = Literal["interrupted", "terminated", "limit", "output", "error"]
 
 
 class StopRequest:

@@ -9,6 +9,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Literal, TextIO, TypeAlias
 
 import orjson
@@ -41,6 +42,7 @@ from refire_async.events import (
 )
 from refire_async.report.repeats import Repeats
 from refire_async.report.snapshot import Snapshot, rounded
+from refire_async.report.text import is_utf8, visible, visible_json
 
 Logger: TypeAlias = structlog.typing.FilteringBoundLogger
 LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
@@ -49,35 +51,49 @@ LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
 class _Stream:
     """Writes lines to standard error as it is at that moment (a live display puts itself before it).
 
-    A log that cannot be written must not end a run: such lines are lost.
+    Lines that cannot be written are lost; `lost` is told why.
     """
 
-    def __init__(self, stream: TextIO | None) -> None:
+    def __init__(self, stream: TextIO | None, lost: Callable[[OSError], None] | None = None) -> None:
         self._stream = stream
+        self._lost = lost
 
     def msg(self, line: str) -> None:
         stream = self._stream or sys.stderr
         try:
             stream.write(line + "\n")
             stream.flush()
-        except (OSError, ValueError):
+        except OSError as error:
+            if self._lost is not None:
+                self._lost(error)
+        except ValueError:  # it is closed
             return
 
     debug = info = warning = error = critical = exception = log = msg
 
 
 def make_logger(
-    level: LogLevel, *, human: bool, colors: bool = False, stream: TextIO | None = None
+    level: LogLevel,
+    *,
+    human: bool,
+    colors: bool = False,
+    stream: TextIO | None = None,
+    lost: Callable[[OSError], None] | None = None,
 ) -> Logger:
-    """A logger of its own: nothing of structlog's global configuration is used or changed."""
+    """A logger of its own: nothing of structlog's global configuration is used or changed.
+
+    `lost` is told of every line that cannot be written, and why.
+    """
     renderer: Any
     if human:
         renderer = structlog.dev.ConsoleRenderer(colors=colors, pad_event_to=0, pad_level=False)
     else:
-        renderer = structlog.processors.JSONRenderer(serializer=_json_line)
+        ascii_only = not is_utf8(stream or sys.stderr)
+        renderer = structlog.processors.JSONRenderer(serializer=partial(_json_line, ascii_only=ascii_only))
     logger: Logger = structlog.wrap_logger(
-        _Stream(stream),
+        _Stream(stream, lost),
         processors=[
+            _visible,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="%Y-%m-%dT%H:%M:%SZ", utc=True),
             renderer,
@@ -87,8 +103,16 @@ def make_logger(
     return logger
 
 
-def _json_line(value: Any, **_options: Any) -> str:
-    return orjson.dumps(value, default=str).decode()
+def _visible(_logger: object, _method: str, fields: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """A processor: nothing that a service, a table or a path is called steers the terminal that shows the log."""
+    for name, value in fields.items():
+        if isinstance(value, str) and not value.isprintable():
+            fields[name] = visible(value)
+    return fields
+
+
+def _json_line(value: Any, *, ascii_only: bool, **_options: Any) -> str:
+    return visible_json(orjson.dumps(value, default=str).decode(), ascii_only=ascii_only)
 
 
 class LibraryLog(logging.Handler):

@@ -29,8 +29,14 @@ LINE_S = 10.0
 _SAMPLE_S = 1.0
 
 
-async def show_live(stats: RunStats, console: Console, clock: Clock, sleep: Sleep = anyio.sleep) -> None:
-    """Draw the panel on `console` twice a second; it disappears at the end."""
+async def show_live(
+    stats: RunStats,
+    console: Console,
+    clock: Clock,
+    sleep: Sleep = anyio.sleep,
+    lost: Callable[[OSError], None] | None = None,
+) -> None:
+    """Draw the panel on `console` twice a second; it disappears at the end. `lost` is told why it cannot be drawn."""
     try:
         with Live(
             console=console,
@@ -52,6 +58,9 @@ async def show_live(stats: RunStats, console: Console, clock: Clock, sleep: Slee
                     console.control(_code(_END))
                 columns, lines = min(width, MOST_COLUMNS), min(height(now), rows)
                 await sleep(FRAME_S)
+    except OSError as error:
+        if lost is not None:
+            lost(error)
     except Exception:  # noqa: BLE001, S110 - see the module's docstring; cancellation is no Exception
         pass
 

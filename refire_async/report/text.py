@@ -1,6 +1,7 @@
 """Numbers and times as people read them."""
 
 import math
+from typing import TextIO
 
 
 def count(number: float) -> str:
@@ -80,6 +81,28 @@ def visible(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
+
+
+def visible_json(line: str, *, ascii_only: bool = False) -> str:
+    r"""As `visible` for a line of JSON, which stays the same JSON: an ESC shows as `\u001b`.
+
+    `ascii_only`: all other than ASCII is escaped too, for a stream that cannot take it.
+    """
+    if line.isprintable() and (line.isascii() or not ascii_only):
+        return line
+    return "".join(
+        c if c.isprintable() and (c.isascii() or not ascii_only) else _json_escape(c) for c in line
+    )
+
+
+def _json_escape(character: str) -> str:
+    units = character.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
+
+
+def is_utf8(stream: TextIO) -> bool:
+    """Whether the stream takes every character. Streams in memory, which name no encoding, do."""
+    return (getattr(stream, "encoding", None) or "utf-8").lower().replace("-", "").replace("_", "") == "utf8"
 
 
 def one_line(text: str) -> str:

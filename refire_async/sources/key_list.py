@@ -11,6 +11,7 @@ hash key: so a hot hash key stays in few segments and holds back only their lane
 Mode 0600: keys can be personal data.
 """
 
+import contextlib
 import os
 import random
 import tempfile
@@ -26,7 +27,7 @@ from typing import Self
 import orjson
 from anyio import to_thread
 
-from refire_async.errors import CheckpointRefusedError, StoppedError
+from refire_async.errors import CheckpointRefusedError, RefusedError
 from refire_async.model.keys import Cursor, Item, Key, KeySchema
 from refire_async.private import NOFOLLOW, replacing, why_foreign
 from refire_async.sources.base import SourcePage
@@ -150,7 +151,10 @@ class KeyListWriter:
         self._buffers = [bytearray() for _ in range(BUCKETS)]
         self._extents: list[list[tuple[int, int]]] = [[] for _ in range(BUCKETS)]
         self._end = 0
-        self._scratch = tempfile.TemporaryFile(dir=path.parent)  # noqa: SIM115 - closed by __exit__
+        try:
+            self._scratch = tempfile.TemporaryFile(dir=path.parent)  # noqa: SIM115 - closed by __exit__
+        except OSError as error:
+            raise _no_room(path, error) from error
 
     def __enter__(self) -> Self:
         return self
@@ -158,10 +162,11 @@ class KeyListWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._scratch.close()
+        with contextlib.suppress(OSError):  # what a full disk left in its buffer
+            self._scratch.close()
 
     def add(self, key: Key, more: Item | None = None) -> None:
-        """Take in the item with `key`; `more` are other attributes that the origin knew. Raises StoppedError."""
+        """Take in the item with `key`; `more` are other attributes that the origin knew. Raises RefusedError."""
         line = orjson.dumps(key)
         if more is not None:
             line += b"\t" + orjson.dumps(more)  # JSON has no tabs of its own
@@ -174,7 +179,7 @@ class KeyListWriter:
             self._flush(bucket)
 
     def add_plain(self, keys: PlainKeys) -> None:
-        """Take in keys that are text already, those of a piece of the input. Raises StoppedError."""
+        """Take in keys that are text already, those of a piece of the input. Raises RefusedError."""
         buffers, bucket_of = self._buffers, zlib.crc32
         for value, line in zip(keys.hashes, keys.lines, strict=True):
             buffers[bucket_of(value) % BUCKETS] += line
@@ -184,7 +189,7 @@ class KeyListWriter:
                 self._flush(bucket)
 
     def finish(self) -> KeyList:
-        """Write the list, on disk when this returns. Raises StoppedError if there is no room."""
+        """Write the list, on disk when this returns. Raises RefusedError if there is no room."""
         for bucket in range(BUCKETS):
             self._flush(bucket)
         items = crc32 = 0
@@ -252,8 +257,8 @@ def _joined(key: bytes, more: bytes) -> bytes:
     return key + b"\n" if more in (b"", b"{}") else key[:-1] + b"," + more[1:] + b"\n"
 
 
-def _no_room(path: Path, error: OSError) -> StoppedError:
-    return StoppedError(
+def _no_room(path: Path, error: OSError) -> RefusedError:
+    return RefusedError(
         f"the list of keys {path} cannot be written: {error.strerror}",
         "make room, or choose another place with --checkpoint",
     )

@@ -1,0 +1,68 @@
+"""What the machine refuses (a disk, a permission, a limit), as an error of the user's with what to do about it.
+
+Modules translate what they expect themselves, with words of their own; this is for all the rest, so that none of it
+passes for a bug.
+"""
+
+import errno
+import os
+
+from refire_async.errors import RefireError, RefusedError
+
+_ACTIONS = {
+    errno.ENOSPC: "make room there, or choose another place",
+    errno.EDQUOT: "make room there, or choose another place",
+    errno.EFBIG: "raise the limit of a file's size (ulimit -f), or choose another place",
+    errno.EROFS: "choose a place that can be written",
+    errno.EACCES: "check its permissions, or choose another place",
+    errno.EPERM: "check its permissions, or choose another place",
+    errno.ENOENT: "check the path and its folder",
+    errno.ENOTDIR: "check the path and its folder",
+    errno.EISDIR: "give the path of a file",
+    errno.ENAMETOOLONG: "choose a shorter path",
+    errno.ELOOP: "check the links of the path",
+    errno.EIO: "check the disk",
+    errno.ESTALE: "check the network drive",
+    errno.ENOLCK: "choose a place on a local disk",
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+    errno.ENFILE: "raise the limit of open files of this machine",
+    errno.EAGAIN: "raise the limit of processes (ulimit -u), or try again",
+    errno.ENOMEM: "give it more memory",
+}
+
+_OURS = (errno.EBADF, errno.EFAULT, errno.ENOTSOCK, errno.EINVAL)
+"""Without a path these say that a call was wrong, which is a bug."""
+
+_NO_THREAD = "can't start new thread"
+"""What CPython's RuntimeError says when the system refuses a thread (Modules/_threadmodule.c)."""
+
+
+def from_host(error: BaseException) -> RefireError | None:
+    """The error that tells what the machine refused; None if `error` is nothing of that kind."""
+    found: tuple[str, str] | None = None
+    match error:
+        case FileNotFoundError() if str(error.strerror).startswith("No usable temporary directory"):
+            found = "there is no folder for temporary files", "set TMPDIR to a folder that can be written"
+        case OSError() if error.filename is not None or error.errno not in _OURS:
+            found = _describe(error), _ACTIONS.get(error.errno or 0, "mend that, then try again")
+        case MemoryError():
+            found = "there is no memory left", "give it more, or use fewer --workers and --processes"
+        case RuntimeError() if str(error) == _NO_THREAD:
+            found = "the system starts no more threads", "raise the limit of processes (ulimit -u)"
+        case _ if _is_sqlite(error):
+            found = f"a file of SQLite cannot be used: {error}", "check its disk and permissions"
+    return None if found is None else RefusedError(*found)
+
+
+def _is_sqlite(error: BaseException) -> bool:
+    """Whether SQLite met a file that it cannot use; told by name, since the module is slow to import."""
+    kind = type(error)
+    return (kind.__module__, kind.__name__) == ("sqlite3", "OperationalError")
+
+
+def _describe(error: OSError) -> str:
+    why = error.strerror or type(error).__name__
+    if error.filename is None or isinstance(error.filename, int):
+        return f"the system refuses: {why}"
+    verb = "cannot be found" if error.errno == errno.ENOENT else "cannot be used"
+    return f"{os.fsdecode(error.filename)} {verb}: {why}"

@@ -1,0 +1,178 @@
+"""What the machine refuses is one line that says what to do, and never a bug; what is a bug stays one."""
+
+import errno
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import anyio
+import pytest
+
+from refire_async.cli.host import from_host
+from refire_async.errors import ExitCode, UsageError
+from refire_async.events import Emit
+from refire_async.folders import state_folder, temporary_folder
+from tests.cli.conftest import Ended, FakeEngine
+from tests.report.samples import started
+
+RUN = ("run", "--table", "orders")
+ERRNOS = sorted({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ENOLCK})
+PROGRAM = [sys.executable, "-m", "refire_async"]
+
+
+@pytest.mark.parametrize("number", ERRNOS, ids=errno.errorcode.get)
+def test_refused_by_the_system(refire: Callable[..., Ended], fake_engine: FakeEngine, number: int) -> None:
+    """Before a run has begun: exit code 10 and the path. In mid-run: 3 and how to go on."""
+    begun = False
+
+    async def course(emit: Emit, _stop: object) -> None:
+        if begun:
+            emit(started())
+        await anyio.lowlevel.checkpoint()
+        raise ExceptionGroup("", [OSError(number, os.strerror(number), "/some/file")])
+
+    fake_engine.course = course
+    ended = refire(*RUN)
+    assert (ended.code, ended.out) == (10, "")
+    (line,) = ended.err.splitlines()
+    assert line.startswith(f"refire: /some/file cannot be used: {os.strerror(number)}; ")
+    begun = True
+    ended = refire(*RUN)
+    assert ended.code == ExitCode.STOPPED
+    assert ended.err.splitlines()[-1].endswith("; resume with: refire resume run-1")
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (MemoryError(), "no memory left"),
+        (RuntimeError("can't start new thread"), "no more threads"),
+        (sqlite3.OperationalError("disk I/O error"), "disk I/O error"),
+        (OSError(errno.EMFILE, "Too many open files"), "ulimit -n"),
+        (FileNotFoundError(2, "No usable temporary directory found in ['/tmp']"), "TMPDIR"),
+        (ConnectionResetError(104, "Connection reset by peer"), "Connection reset by peer"),
+    ],
+)
+def test_words(error: BaseException, said: str) -> None:
+    """Limits of the machine are told with what raises them."""
+    assert said in str(from_host(error))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.EBADF, "x"),
+        RuntimeError("x"),
+        sqlite3.ProgrammingError("x"),
+        ValueError("x"),
+        KeyError("x"),
+    ],
+)
+def test_bugs_stay_bugs(error: BaseException) -> None:
+    """A wrong call is the program's own fault."""
+    assert from_host(error) is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "said"),
+    [
+        (
+            (b"run", b"--table", b"orders", b"--keys-file", b"kunden-m\xfcller.csv"),
+            {},
+            "kunden-m\\udcfcller.csv",
+        ),
+        ((b"run", b"--table", b"orders", b"--where", b"name = '\xff'"), {}, "not UTF-8"),
+        ((b"stat\xff",), {}, "not UTF-8"),
+        ((b"status",), {b"REFIRE_RUN_ID": b"\xff"}, "variable REFIRE_RUN_ID is not UTF-8"),
+        ((b"check", b"--table", b"orders"), {b"AWS_PROFILE": b"\xff"}, "variable AWS_PROFILE is not UTF-8"),
+        ((b"status",), {b"XDG_STATE_HOME": b"/tmp/\xff"}, "the state folder"),
+    ],
+)
+def test_what_is_not_utf8(
+    tmp_path: Path, arguments: tuple[bytes, ...], environment: dict[bytes, bytes], said: str
+) -> None:
+    """Arguments, variables and paths that are no text: one line that names them, exit code 2."""
+    ended = subprocess.run(
+        [*PROGRAM, *arguments],
+        env={
+            b"PATH": os.fsencode(os.defpath),
+            b"HOME": os.fsencode(tmp_path),
+            b"LANG": b"C.UTF-8",
+            **environment,
+        },
+        capture_output=True,
+        check=False,
+    )
+    (line,) = ended.stderr.decode().splitlines()
+    assert (ended.returncode, ended.stdout) == (2, b"")
+    assert said in line
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
+@pytest.mark.parametrize("arguments", [("--help",), ("run", "--help"), ("status",), ("config", "--json")])
+def test_legacy_locale(tmp_path: Path, encoding: str, arguments: tuple[str, ...]) -> None:
+    """What the encoding of standard output lacks is escaped, and JSON stays JSON."""
+    ended = subprocess.run(
+        [*PROGRAM, *arguments],
+        env={
+            "PATH": os.defpath,
+            "HOME": str(tmp_path),
+            "PYTHONIOENCODING": encoding,
+            "REFIRE_TABLE": "orders",
+        },
+        capture_output=True,
+        check=False,
+    )
+    assert ended.returncode in (0, 2)
+    assert b"bug" not in ended.stderr
+    (ended.stdout + ended.stderr).decode(encoding)
+
+
+def test_no_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user id without a name, and no HOME: said with what to set."""
+    for name in ("HOME", "XDG_STATE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", lambda uid: {}[uid])
+    with pytest.raises(UsageError, match="set HOME or XDG_STATE_HOME, or name a file with --checkpoint"):
+        state_folder()
+
+
+def test_no_home_and_no_temporary_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Then there is no control socket either, and the run goes on without one."""
+    from refire_async.control.address import addresses
+
+    def nowhere() -> str:
+        raise FileNotFoundError(2, "No usable temporary directory found in []")
+
+    for name in ("HOME", "XDG_STATE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", lambda uid: {}[uid])
+    assert len(addresses(tmp_path / "a.refire")) == 1, "in the folder for temporary files"
+    monkeypatch.setattr("tempfile.gettempdir", nowhere)
+    assert temporary_folder() is None
+    assert addresses(tmp_path / "a.refire") == []
+
+
+def test_bug_without_any_place(
+    refire: Callable[..., Ended], fake_engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bug is told in one line also where no file about it can be made."""
+
+    async def course(_emit: Emit, _stop: object) -> None:
+        await anyio.lowlevel.checkpoint()
+        raise ZeroDivisionError
+
+    def nowhere(prefix: str) -> str:
+        raise OSError(errno.EROFS, prefix)
+
+    fake_engine.course = course
+    monkeypatch.setenv("XDG_STATE_HOME", "/dev/null")
+    monkeypatch.setattr("tempfile.mkdtemp", nowhere)
+    ended = refire(*RUN)
+    assert ended.code == 1
+    assert ended.err == (
+        "refire: this is a bug: ZeroDivisionError; please report it (there is no place for a file about it)\n"
+    )
