@@ -43,6 +43,7 @@ from refire_async.verify.sitting import Ask, fly_canary, proved
 from refire_async.watch.functions import Function, find_functions
 from refire_async.watch.history import with_history
 from refire_async.watch.pace import read_timetable
+from refire_async.wire.configured import configured
 from refire_async.wire.session import Session, open_session
 
 __all__ = ["StopRequest", "check", "resume", "run"]
@@ -99,7 +100,7 @@ async def run(settings: RunSettings, *, emit: Emit, stop: StopRequest, ask: Ask 
             if listed:
                 spec = await gather(spec, table, list_path(path), world)
                 sitting = replace(sitting, spec=spec)
-            store = await to_thread.run_sync(Store.create, path, spec, settings.connection)
+            store = await to_thread.run_sync(Store.create, path, spec, configured(settings.connection))
             if points.reached is not None:
                 points.reached("checkpoint-made")
             with contextlib.closing(store):
@@ -143,11 +144,13 @@ async def resume(settings: ResumeSettings, *, emit: Emit, stop: StopRequest) -> 
             raise CheckpointRefusedError(
                 f"run {saved.spec.run_id} is complete", "begin a new one with 'refire run'"
             )
-        connection = merge_connections(saved.connection, settings.connection)
+        own = configured(settings.connection)
+        connection = merge_connections(saved.connection, settings.connection, own)
         async with open_session(connection, CONCURRENCY) as session:
             table = await describe(session, saved.spec.table)
             check_table(path, saved.spec, table)
-            check_marker(table, saved.spec.marker.attribute)
+            ttl_attribute = await session.control.ttl_attribute(table.name)
+            check_marker(table, saved.spec.marker.attribute, ttl_attribute)
             _tell(await before_resume(session, settings, saved.spec, table), settings.ignore, emit)
             sitting = Sitting(
                 saved.spec,

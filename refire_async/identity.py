@@ -1,10 +1,11 @@
 """Which run a checkpoint belongs to, and whether it is the one that the user means. Pure."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from refire_async.checkpoint.saved import SavedRun, spec_from_json, spec_to_json
 from refire_async.errors import CheckpointRefusedError
+from refire_async.model.marker import DEFAULT_ATTRIBUTE
 from refire_async.model.run import RunSpec
 from refire_async.model.table import Table
 from refire_async.settings import Connection, RunSettings
@@ -61,10 +62,60 @@ def check_table(path: Path, spec: RunSpec, table: Table) -> None:
         )
 
 
-def merge_connections(saved: Connection, given: Connection) -> Connection:
-    """The saved connection, where the user does not say otherwise."""
-    return Connection(
-        region=given.region or saved.region,
-        profile=given.profile or saved.profile,
-        endpoint_url=given.endpoint_url or saved.endpoint_url,
-    )
+def merge_connections(saved: Connection, given: Connection, own: Connection | None = None) -> Connection:
+    """The saved connection, where the user does not say otherwise.
+
+    `own` is where the user's configuration leads without the checkpoint (wire/configured.py). What it says as well is
+    left to it: a profile or endpoint of the environment means more than the same one given by name.
+    """
+
+    def choose(name: str) -> str | None:
+        mine: str | None = getattr(given, name)
+        theirs: str | None = getattr(saved, name)
+        if mine is not None or theirs is None:
+            return mine
+        return None if own is not None and getattr(own, name) == theirs else theirs
+
+    return Connection(choose("region"), choose("profile"), choose("endpoint_url"))
+
+
+@dataclass(frozen=True, slots=True)
+class Usual:
+    """What a user's configuration says of runs: a table, if it names one, and a marker attribute."""
+
+    table: str | None = None
+    marker_attribute: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Something in which a checkpoint would lead elsewhere than the user's own configuration."""
+
+    what: str
+    saved: str
+    own: str
+
+
+def differences(saved: SavedRun, given: Connection, own: Connection, usual: Usual) -> list[Difference]:
+    """Where going on with `saved` leads, as far as that is not where `own` and `usual` lead.
+
+    What the user gives as an option is in `own` too. The default marker attributes are refire's own.
+    """
+    found = [
+        Difference(name, theirs, getattr(own, field) or unset)
+        for field, name, unset in (
+            ("endpoint_url", "endpoint", "AWS itself"),
+            ("profile", "profile", "none"),
+            ("region", "region", "none"),
+        )
+        if getattr(given, field) is None
+        and (theirs := getattr(saved.connection, field)) is not None
+        and theirs.rstrip("/") != (getattr(own, field) or "").rstrip("/")
+    ]
+    spec = saved.spec
+    if usual.table is not None and usual.table.rpartition("/")[2] != spec.table.rpartition("/")[2]:
+        found.append(Difference("table", spec.table, usual.table))
+    default = DEFAULT_ATTRIBUTE[spec.marker.kind]
+    if spec.marker.attribute not in (usual.marker_attribute, default):
+        found.append(Difference("marker attribute", spec.marker.attribute, usual.marker_attribute or default))
+    return found

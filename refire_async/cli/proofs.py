@@ -23,6 +23,7 @@ from refire_async.report.proof import bar, describe_proof
 from refire_async.settings import VerifySettings
 from refire_async.verify.command import verify
 from refire_async.verify.proving import Progress, Proving
+from refire_async.wire.configured import configured
 
 READERS = "the proof takes one of the two reader places of each of the stream's shards while it reads"
 
@@ -37,7 +38,8 @@ def execute(settings: VerifySettings, output: Output) -> int:
     again = None
     if proof.missing_keys_file is not None:
         saved = peek(settings.checkpoint)
-        connection = merge_connections(saved.connection, settings.connection)
+        own = configured(settings.connection)
+        connection = merge_connections(saved.connection, settings.connection, own)
         again = rerun(saved.spec, proof.missing_keys_file, connection)
     print_result(describe_proof(proof, rerun_with=again))
     return proof.exit_code

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from refire_async.cli import options
+from refire_async.cli.destination import check_destination
 from refire_async.cli.given import (
     make_budget,
     make_connection,
@@ -61,16 +62,19 @@ def saved_run(function: Callable[..., Any]) -> Callable[..., Any]:
 @options.output
 @options.log_file
 @options.monitoring
-def command(**given: Any) -> int:
+@click.pass_context
+def command(ctx: click.Context, /, **given: Any) -> int:
     """Go on with a run that was stopped, killed or cut off, from where it was. No item fires twice."""
     if given["run_id"] is None and given["checkpoint"] is None:
         raise UsageError("no run given", "give its RUN_ID or its --checkpoint; refire status lists runs")
     output = make_output(given)
+    checkpoint = locate(given["run_id"], given["checkpoint"])
+    check_destination(ctx, checkpoint, make_connection(given), sure=given["yes"])
 
     from refire_async.cli import session  # noqa: PLC0415 - brings the engine, which is slow to import
 
     settings = ResumeSettings(
-        checkpoint=locate(given["run_id"], given["checkpoint"]),
+        checkpoint=checkpoint,
         connection=make_connection(given),
         budget=make_budget(given),
         pace=make_pace(given),

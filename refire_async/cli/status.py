@@ -8,6 +8,7 @@ import click
 
 from refire_async.cli import options
 from refire_async.cli.help import Command
+from refire_async.cli.question import agreed
 from refire_async.cli.resume import locate, saved_run
 from refire_async.cli.streams import print_json, print_result, print_styled, say_error
 from refire_async.errors import UsageError
@@ -74,17 +75,14 @@ def _clean(runs: Sequence["RunInfo"], *, sure: bool, as_json: bool) -> int:
 
 def _agreed(runs: Sequence["RunInfo"]) -> bool:
     """Ask on the terminal. Raises UsageError where there is none."""
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise UsageError(
+    return agreed(
+        [f"  {run.run_id}  {run.table}  complete  {run.updated_at}" for run in runs],
+        f"Remove the checkpoints of {_runs(len(runs))}?",
+        UsageError(
             f"{_runs(len(runs))} would be removed, and there is no terminal to ask at",
             "give --yes to remove without asking",
-        )
-    for run in runs:
-        click.echo(f"  {run.run_id}  {run.table}  complete  {run.updated_at}", err=True)
-    try:
-        return click.confirm(f"Remove the checkpoints of {_runs(len(runs))}?", err=True)
-    except click.Abort:  # Ctrl-C, or the end of input
-        return False
+        ),
+    )
 
 
 def _runs(number: int) -> str:

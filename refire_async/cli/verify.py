@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from refire_async.cli import options
+from refire_async.cli.destination import check_destination
 from refire_async.cli.given import make_connection, make_output
 from refire_async.cli.help import Command
 from refire_async.cli.resume import locate, saved_run
@@ -23,9 +24,11 @@ from refire_async.settings import VerifySettings
 )
 @saved_run
 @options.connection
+@options.yes
 @options.output
 @options.log_file
-def command(**given: Any) -> int:
+@click.pass_context
+def command(ctx: click.Context, /, **given: Any) -> int:
     """Prove from the stream that every item that a run touched has fired, exactly once.
 
     Reads the table's stream from the run's start and holds it against the checkpoint. Nothing is written but a
@@ -37,6 +40,7 @@ def command(**given: Any) -> int:
     settings = VerifySettings(
         checkpoint=locate(given["run_id"], given["checkpoint"]), connection=make_connection(given)
     )
+    check_destination(ctx, settings.checkpoint, settings.connection, sure=given["yes"])
 
     from refire_async.cli import proofs  # noqa: PLC0415 - brings the engine, which is slow to import
 

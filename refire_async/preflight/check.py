@@ -60,7 +60,7 @@ async def before_run(session: Session, asked: Asked) -> list[Finding]:
 async def before_resume(
     session: Session, settings: ResumeSettings, spec: RunSpec, table: Table
 ) -> list[Finding]:
-    """As `before_run`. Items are not sampled again: the run's own marker is in them."""
+    """As `before_run`. The run's own markers, which a sample finds too, are no reason against it."""
     limits = ceilings(table, spec.marker.attribute, settings.budget, spec.selection.index)
     asked = Asked(
         table,
@@ -74,7 +74,7 @@ async def before_resume(
         ttl_attribute=spec.ttl_attribute,
         run_id=spec.run_id,
     )
-    return judge(await gather(session, asked, Depth()))
+    return await before_run(session, asked)
 
 
 def about_run(

@@ -15,6 +15,7 @@ from refire_async.preflight.gather import describe
 from refire_async.settings import VerifySettings
 from refire_async.verify.others import other_runs
 from refire_async.verify.proving import Proving, prove
+from refire_async.wire.configured import configured
 from refire_async.wire.session import open_session
 
 _CALLS = 4
@@ -28,7 +29,8 @@ async def verify(settings: VerifySettings, *, watch: Callable[[Proving], None] |
     """
     path = settings.checkpoint
     saved, others = await to_thread.run_sync(_look, path)
-    connection = merge_connections(saved.connection, settings.connection)
+    own = configured(settings.connection)
+    connection = merge_connections(saved.connection, settings.connection, own)
     async with open_session(connection, _CALLS) as session:
         table = await describe(session, saved.spec.table)
         check_table(path, saved.spec, table)

@@ -31,6 +31,8 @@ class AwsSession:
         self.ca_bundle: str | None = core.get_config_variable("ca_bundle")
         # The command line and other SDKs read AWS_REGION; botocore does not.
         region = connection.region or os.environ.get("AWS_REGION") or None
+        self.region: str | None = region or core.get_config_variable("region")
+        self.profile: str | None = core.profile
         self._session = aioboto3.Session(botocore_session=core, region_name=region)
         self._looked_up = False
 
@@ -51,6 +53,8 @@ class AwsSession:
     def configured_endpoint(self, service: str) -> str | None:
         """The endpoint that the environment (AWS_ENDPOINT_URL_…) or the profile sets for this service, or None."""
         core = self._core()
+        if core.get_config_variable("ignore_configured_endpoint_urls"):
+            return None
         provider = ConfiguredEndpointProvider(core.full_config, core.get_scoped_config(), service)
         where: str | None = provider.provide()
         return where

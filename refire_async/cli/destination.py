@@ -1,0 +1,85 @@
+"""Before a checkpoint is obeyed: where it leads, if that is not where the user's own configuration does."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from refire_async.cli.params import CONFIG
+from refire_async.cli.question import agreed
+from refire_async.errors import CheckpointRefusedError, StoppedError, UsageError
+from refire_async.settings import Connection
+
+if TYPE_CHECKING:
+    from refire_async.identity import Difference, Usual
+
+
+def check_destination(ctx: click.Context, checkpoint: Path, given: Connection, *, sure: bool) -> None:
+    """Ask before the first request to an endpoint, or with a profile, that only the checkpoint names.
+
+    So too for another table or marker than the configuration has for runs. Nothing is asked where all agree.
+
+    Raises:
+        UsageError: there is no terminal to ask at.
+        StoppedError: the user said no.
+    """
+    from refire_async.checkpoint.saved import peek  # noqa: PLC0415 - brings SQLite
+    from refire_async.identity import differences  # noqa: PLC0415
+    from refire_async.wire.configured import configured  # noqa: PLC0415 - brings botocore
+
+    if sure:
+        return
+    try:
+        saved = peek(checkpoint)
+    except CheckpointRefusedError:
+        return  # the command itself says why, before it sends anything
+    found = differences(saved, given, configured(given), _usual(ctx))
+    if not found:
+        return
+    run_id, command = saved.spec.run_id, ctx.command.name
+    said = ", ".join(f"{one.what} {_quoted(one.saved)} (yours: {_quoted(one.own)})" for one in found)
+    answer = agreed(
+        [
+            f"The checkpoint of run {run_id} differs from your configuration:",
+            *(f"  {one.what:<16} {one.saved}  (yours: {one.own})" for one in found),
+            f"  table {saved.spec.table}, marker attribute {saved.spec.marker.attribute}, {checkpoint}",
+        ],
+        f"Use what the checkpoint of run {run_id} says?",
+        UsageError(
+            f"the checkpoint of run {run_id} names {said}, and there is no terminal to ask at",
+            f"if that is right, give --yes{_options(found)}",
+        ),
+    )
+    if not answer:
+        raise StoppedError(f"{command} of run {run_id} was not confirmed", "nothing was sent or written")
+
+
+def _quoted(text: str) -> str:
+    return text if text.isprintable() and len(text) <= 200 else repr(text[:200])
+
+
+def _options(found: "list[Difference]") -> str:
+    names = {"endpoint": "--endpoint-url", "profile": "--profile", "region": "--region"}
+    options = [names[one.what] for one in found if one.what in names]
+    return f", or {', '.join(options)}" if options else ""
+
+
+def _usual(ctx: click.Context) -> "Usual":
+    """What environment and file say for `refire run`, where that can be told."""
+    from refire_async.identity import Usual  # noqa: PLC0415 - see above
+    from refire_async.model.marker import DEFAULT_ATTRIBUTE  # noqa: PLC0415
+
+    parent = ctx.parent
+    if parent is None or not isinstance(parent.command, click.Group):
+        return Usual()
+    command = parent.command.get_command(parent, "run")
+    assert command is not None  # noqa: S101 - the program has it
+    config = ctx.meta.get(CONFIG)
+    words = [] if config is None else ["--config", str(config.path)]
+    try:
+        with command.make_context("run", words, parent=parent) as asked:
+            params = asked.params
+    except UsageError:  # an option that is of no matter here
+        return Usual()
+    marker = params["marker_attribute"] or DEFAULT_ATTRIBUTE[params["marker"]]
+    return Usual(params["table"], marker)

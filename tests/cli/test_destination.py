@@ -1,0 +1,200 @@
+"""A checkpoint that leads elsewhere than the user's own configuration is asked about before anything is sent."""
+
+import os
+import pty
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from refire_async.checkpoint import catalog
+from refire_async.checkpoint.store import Store
+from refire_async.settings import Connection
+from tests.cli.conftest import Ended, FakeEngine
+from tests.support.checkpoints import SPEC
+
+Refire = Callable[..., Ended]
+NOWHERE = "http://127.0.0.1:9"
+
+
+@pytest.fixture(autouse=True)
+def no_aws(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of this machine's AWS configuration."""
+    for name in [*os.environ]:
+        if name.startswith("AWS_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(state / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(state / "credentials"))
+    state.mkdir(parents=True)
+    (state / "config").write_text("[profile prod]\nregion = eu-west-1\n[profile dev]\nregion = eu-west-1\n")
+
+
+def save(connection: Connection, *, table: str = "orders", attribute: str = "revision") -> Path:
+    """The checkpoint of a run that can be resumed, in the state folder."""
+    path = catalog.path_of("run-1")
+    spec = replace(SPEC, table=table, marker=replace(SPEC.marker, attribute=attribute))
+    Store.create(path, spec, connection).close()
+    return path
+
+
+@contextmanager
+def terminal(monkeypatch: pytest.MonkeyPatch, typed: str) -> Iterator[list[str]]:
+    """Standard input and error are a terminal, on which the user has typed something. Gives what was on it, later."""
+    ours, theirs = pty.openpty()
+    shown: list[str] = []
+    with (
+        os.fdopen(theirs, "r", closefd=False) as stdin,
+        os.fdopen(theirs, "w") as stderr,
+        monkeypatch.context() as patch,
+    ):
+        patch.setattr(sys, "stdin", stdin)
+        patch.setattr(sys, "stderr", stderr)
+        os.write(ours, typed.encode())
+        yield shown
+    with suppress(OSError):  # the end of a terminal that nobody has open
+        while piece := os.read(ours, 4096):
+            shown.append(piece.decode())
+    os.close(ours)
+
+
+SAME = [
+    (Connection(), {}, ()),
+    (Connection("eu-west-1", None, None), {"AWS_REGION": "eu-west-1"}, ()),
+    (Connection("eu-west-1", None, None), {"AWS_DEFAULT_REGION": "eu-west-1"}, ()),
+    (Connection("eu-west-1", "prod", None), {"AWS_PROFILE": "prod"}, ()),
+    (Connection("eu-west-1", "prod", None), {}, ("--profile", "prod")),
+    (Connection(None, None, NOWHERE), {"AWS_ENDPOINT_URL_DYNAMODB": f"{NOWHERE}/"}, ()),
+    (Connection(None, None, NOWHERE), {"AWS_ENDPOINT_URL": NOWHERE}, ()),
+    (Connection(None, None, NOWHERE), {"REFIRE_ENDPOINT_URL": NOWHERE}, ()),
+    (Connection(None, None, NOWHERE), {}, ("--endpoint-url", "http://127.0.0.1:10")),
+]
+
+
+@pytest.mark.parametrize(("saved", "environment", "options"), SAME)
+@pytest.mark.parametrize("command", ["resume"])
+def test_where_both_lead_to_the_same_place_nothing_is_asked(  # noqa: PLR0917 - fixtures and parameters
+    refire: Refire,
+    fake_engine: FakeEngine,
+    monkeypatch: pytest.MonkeyPatch,
+    saved: Connection,
+    environment: dict[str, str],
+    options: tuple[str, ...],
+    command: str,
+) -> None:
+    save(saved)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    ended = refire(command, "run-1", *options)
+    assert ended.code == 0, ended.err
+    assert len(fake_engine.seen) == 1
+
+
+OTHER = [
+    (Connection(None, None, NOWHERE), {}, f"endpoint {NOWHERE} (yours: AWS itself)", "--endpoint-url"),
+    (
+        Connection("eu-west-1", None, None),
+        {"AWS_REGION": "us-east-1"},
+        "region eu-west-1 (yours: us-east-1)",
+        "--region",
+    ),
+    (Connection(None, "prod", None), {"AWS_PROFILE": "dev"}, "profile prod (yours: dev)", "--profile"),
+    (Connection(None, "prod", None), {}, "profile prod (yours: none)", "--profile"),
+    (
+        Connection(None, None, NOWHERE),
+        {"AWS_ENDPOINT_URL": NOWHERE, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"},
+        f"endpoint {NOWHERE} (yours: AWS itself)",
+        "--endpoint-url",
+    ),
+]
+
+
+@pytest.mark.parametrize(("saved", "environment", "said", "option"), OTHER)
+@pytest.mark.parametrize("command", ["resume", "verify"])
+def test_without_a_terminal_it_is_refused(  # noqa: PLR0917 - fixtures and parameters
+    refire: Refire,
+    fake_engine: FakeEngine,
+    monkeypatch: pytest.MonkeyPatch,
+    saved: Connection,
+    environment: dict[str, str],
+    said: str,
+    option: str,
+    command: str,
+) -> None:
+    """One line that says all of it, and what to do. Nothing is begun."""
+    save(saved)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    ended = refire(command, "run-1", "--json")
+    assert (ended.code, ended.out) == (2, "")
+    assert len(ended.err.splitlines()) == 1
+    assert said in ended.err
+    assert f"give --yes, or {option}" in ended.err
+    assert fake_engine.seen == []
+
+
+@pytest.mark.parametrize(
+    ("spec", "environment", "said"),
+    [
+        ({"attribute": "price"}, {}, "marker attribute price (yours: revision)"),
+        ({"attribute": "price"}, {"REFIRE_MARKER": "stamp"}, "marker attribute price (yours: refire_run_id)"),
+        ({"table": "customers"}, {"REFIRE_TABLE": "orders"}, "table customers (yours: orders)"),
+        ({"table": "customers"}, {"DynamoTable": "orders"}, "table customers (yours: orders)"),
+        ({"attribute": "price"}, {"REFIRE_MARKER_ATTRIBUTE": "price"}, None),
+        ({"table": "orders"}, {"REFIRE_TABLE": "arn:aws:dynamodb:eu-west-1:1:table/orders"}, None),
+        ({"table": "customers"}, {}, None),
+    ],
+)
+def test_table_and_marker(  # noqa: PLR0917 - fixtures and parameters
+    refire: Refire,
+    fake_engine: FakeEngine,
+    monkeypatch: pytest.MonkeyPatch,
+    spec: dict[str, str],
+    environment: dict[str, str],
+    said: str | None,
+) -> None:
+    """What environment and file say for a run is what the user means; a marker of the application's is not."""
+    save(Connection(), **spec)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    ended = refire("resume", "run-1")
+    assert ended.code == (0 if said is None else 2), ended.err
+    assert said is None or said in ended.err
+    fake_engine.seen.clear()
+    assert refire("resume", "run-1", "--yes").code == 0
+    assert len(fake_engine.seen) == 1
+
+
+def test_of_the_file(refire: Refire, fake_engine: FakeEngine, tmp_path: Path) -> None:
+    """As for a run that is begun with it."""
+    save(Connection(), attribute="price")
+    (tmp_path / "a.toml").write_text('[run]\nmarker-attribute = "price"\n')
+    assert refire("resume", "run-1", "--config", str(tmp_path / "a.toml")).code == 0
+
+
+@pytest.mark.parametrize(
+    ("answer", "goes_on"), [("y\n", True), ("n\n", False), ("\n", False), ("\x04", False)]
+)
+def test_on_a_terminal_it_asks(
+    refire: Refire, fake_engine: FakeEngine, monkeypatch: pytest.MonkeyPatch, answer: str, *, goes_on: bool
+) -> None:
+    """Endpoint, profile, table and marker are shown before the question; what could steer a terminal is escaped."""
+    save(Connection(None, "prod", NOWHERE), table="tbl", attribute="x\x1b[2Jy")
+    with terminal(monkeypatch, answer) as shown:
+        code = refire("resume", "run-1").code
+    text = "".join(shown)
+    assert code == (0 if goes_on else 3)
+    assert len(fake_engine.seen) == goes_on
+    assert "\x1b[2J" not in text
+    for word in (NOWHERE, "prod", "tbl", r"x\x1b[2Jy", "Use what the checkpoint of run run-1 says? [y/N]"):
+        assert word in text
+
+
+def test_what_is_no_checkpoint_is_the_commands_own_matter(
+    refire: Refire, fake_engine: FakeEngine, tmp_path: Path
+) -> None:
+    (tmp_path / "x").touch()
+    assert refire("resume", "--checkpoint", str(tmp_path / "x")).code == 0
+    assert len(fake_engine.seen) == 1
