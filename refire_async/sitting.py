@@ -32,6 +32,7 @@ from refire_async.watch.beside import beside
 from refire_async.watch.capacity import CapacityWatch
 from refire_async.watch.functions import Function
 from refire_async.watch.pace import begin_orders, watch_consumers, watch_headroom, watch_orders
+from refire_async.wire.route import Route
 from refire_async.wire.session import Session
 
 
@@ -80,7 +81,7 @@ async def sit(session: Session, sitting: Sitting, store: Store, *, emit: Emit, s
     capacity = CapacityWatch(steering, session.control.describe_table)
     emit = fan_out(emit, capacity)
     watchers += [capacity.look, capacity.grow]
-    parts = _parts(sitting, saved, steering.target)
+    parts = _parts(sitting, saved, steering.target, session.route)
     limits = steering.target.ceilings
     emit(
         RunStarted(
@@ -183,7 +184,7 @@ async def _save_status(store: Store, status: RunStatus) -> None:
     await to_thread.run_sync(save)
 
 
-def _parts(sitting: Sitting, saved: SavedRun, target: Target) -> list[PartSpec]:
+def _parts(sitting: Sitting, saved: SavedRun, target: Target, route: Route) -> list[PartSpec]:
     """What each process of this sitting is to do."""
     spec, tuning = sitting.spec, sitting.tuning
     # The budget may rise while they work; what waits for it costs nothing.
@@ -202,6 +203,7 @@ def _parts(sitting: Sitting, saved: SavedRun, target: Target) -> list[PartSpec]:
             table=sitting.table,
             begun_at=sitting.begun_at,
             connection=sitting.connection,
+            route=route,
             checkpoint=sitting.checkpoint,
             keys=sitting.keys,
             target=target,

@@ -34,6 +34,7 @@ from refire_async.wire.dataplane import DataPlane
 from refire_async.wire.endpoint import Endpoint
 from refire_async.wire.exchange import DEFAULT_TIMEOUTS
 from refire_async.wire.failures import failure
+from refire_async.wire.route import Route
 from refire_async.wire.services import Services, UnansweredError
 from refire_async.wire.session import Session
 from refire_async.wire.streams import StreamReader
@@ -174,7 +175,7 @@ class InProcess:
             StreamReader(self._streams_transport),
             self.services or Services(_Alone(), Endpoint("http://sandbox/", "sandbox")),
             REGION,
-            "http://sandbox",
+            Route(Endpoint("http://sandbox/", "sandbox"), REGION),
         )
 
     def fill(self, table: str, items: list[Item]) -> None:
@@ -218,9 +219,9 @@ def _as_it_is(answer: Any) -> Any:
 class _Alone:
     """Stands for an AWS session that knows no other service."""
 
-    def client(self, service: str, *, elsewhere: bool = False) -> Any:
+    def client(self, service: str) -> Any:
         """Refuses."""
-        raise UnansweredError(f"{service} was not asked ({elsewhere=})")
+        raise UnansweredError(f"{service} was not asked")
 
     def configured_endpoint(self, service: str) -> str | None:
         """None is set."""

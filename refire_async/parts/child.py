@@ -23,7 +23,7 @@ from refire_async.parts.channel import ClosedError, Failed, Follow, Share, Stop,
 from refire_async.parts.spec import PartResult, PartSpec
 from refire_async.parts.work import work
 from refire_async.pipeline import Context, StopRequest
-from refire_async.wire.session import open_session
+from refire_async.wire.session import open_data_plane
 
 TELL_EVERY_S = 0.1
 """Events gather for this long: one message for many is cheaper for both sides."""
@@ -78,14 +78,14 @@ class _Child:
         """Do the part. Raises RefireError as `work` does."""
         with closing(Store.join(Path(part.checkpoint))) as store:
             async with (
-                open_session(part.connection, part.workers + LOOKUPS) as session,
+                open_data_plane(part.connection, part.route, part.workers + LOOKUPS) as data,
                 anyio.create_task_group() as tasks,
             ):
                 tasks.start_soon(self._listen)
                 tasks.start_soon(self._tell_now_and_then)
                 result = await work(
                     part,
-                    session.data,
+                    data,
                     store,
                     emit=self._events.append,
                     stop=self._stop,

@@ -13,6 +13,7 @@ from refire_async.pacing.steering import Target
 from refire_async.pipeline.order import spread
 from refire_async.pipeline.stop import StopReason
 from refire_async.settings import Connection, Tuning
+from refire_async.wire.route import Route
 
 PAGES_PER_PART = 1 << 40
 """Page numbers that one part may use before it would meet the next one's."""
@@ -24,8 +25,8 @@ class PartSpec:
 
     `number` is unlike that of any other part of the run, in this sitting or an earlier one; `share` is the part
     of `target` (1: all) that it begins with. `begun_at` is when the sitting began, by the loop's clock (the machine's):
-    from then to the beginning of its parts a run writes next to nothing. `checkpoint` is the file's path, `keys`
-    that of the run's list of keys where its selection is one.
+    from then to the beginning of its parts a run writes next to nothing. `route` is where its data plane goes.
+    `checkpoint` is the file's path, `keys` that of the run's list of keys where its selection is one.
     """
 
     number: int
@@ -35,6 +36,7 @@ class PartSpec:
     table: Table
     begun_at: float
     connection: Connection
+    route: Route
     checkpoint: str
     keys: str
     target: Target

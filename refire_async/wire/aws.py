@@ -13,8 +13,9 @@ from botocore.exceptions import NoRegionError, ProfileNotFound
 
 from refire_async.errors import RefireError, RefusedError, UsageError
 from refire_async.settings import Connection
+from refire_async.wire.credentials import AwsCredentials, ClientCredentials
 from refire_async.wire.endpoint import tls_context
-from refire_async.wire.foreign import CREDENTIALS, from_credentials
+from refire_async.wire.providers import Chain, RefusedCredentialsError, profile_of
 
 # An endpoint that nobody answers at is reported after 3 x 1.5 s and two short pauses.
 _CONNECT_S = 1.5
@@ -27,54 +28,68 @@ class AwsSession:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        # The command line and other SDKs read AWS_REGION; botocore does not.
+        self._region = connection.region or os.environ.get("AWS_REGION") or None
         core = self._core()
         self.ca_bundle: str | None = core.get_config_variable("ca_bundle")
-        # The command line and other SDKs read AWS_REGION; botocore does not.
-        region = connection.region or os.environ.get("AWS_REGION") or None
-        self.region: str | None = region or core.get_config_variable("region")
+        self.region: str | None = self._region or core.get_config_variable("region")
         self.profile: str | None = core.profile
-        self._session = aioboto3.Session(botocore_session=core, region_name=region)
-        self._looked_up = False
+        self._ignores_configured = bool(core.get_config_variable("ignore_configured_endpoint_urls"))
+        self.credentials = AwsCredentials(self._look_up, profile_of(core))
+        # Whatever a client asks for, it signs with the same credentials as the data plane, and fails as that does.
+        core.register_component("credential_provider", _OneSource(self.credentials))
+        self._session = aioboto3.Session(botocore_session=core, region_name=self._region)
+        self._may_prompt = True
 
     def _core(self) -> AioSession:
         core = AioSession(profile=self._connection.profile)
         core.set_default_client_config(_Config())
+        if self._region is not None:
+            core.set_config_variable("region", self._region)
         return core
 
-    def client(self, service: str, *, elsewhere: bool = False) -> Any:
-        """A client of this session, to be used as `async with`.
+    async def _look_up(self) -> Any:
+        """Credentials of a new session, which looks in all places again. Raises RefusedLookup."""
+        prompt, self._may_prompt = self._may_prompt, False
+        return await Chain(self._core(), prompt=prompt).load()
 
-        `elsewhere`: the endpoint that the user set for the table is not that of this service.
+    def client(self, service: str, endpoint_url: str | None = None) -> Any:
+        """A client of this session, to be used as `async with`. No URL: the endpoint that is configured, or AWS's."""
+        return self._session.client(service, endpoint_url=endpoint_url)
+
+    def configured_endpoint(self, service: str, *, alone: bool = False) -> str | None:
+        """The endpoint that environment (AWS_ENDPOINT_URL_…) or profile sets for this service, None if there is none.
+
+        `alone`: only one that is set for this service by name.
         """
-        return self._session.client(
-            service, endpoint_url=None if elsewhere else self._connection.endpoint_url
-        )
-
-    def configured_endpoint(self, service: str) -> str | None:
-        """The endpoint that the environment (AWS_ENDPOINT_URL_…) or the profile sets for this service, or None."""
-        core = self._core()
-        if core.get_config_variable("ignore_configured_endpoint_urls"):
+        if self._ignores_configured:
             return None
-        provider = ConfiguredEndpointProvider(core.full_config, core.get_scoped_config(), service)
-        where: str | None = provider.provide()
+        core, environment = self._core(), dict(os.environ)
+        profile = dict(core.get_scoped_config())
+        if alone:
+            environment.pop("AWS_ENDPOINT_URL", None)
+            profile.pop("endpoint_url", None)
+        where: str | None = ConfiguredEndpointProvider(
+            core.full_config, profile, service, environment
+        ).provide()
         return where
 
-    async def credentials(self) -> Any:
-        """The session's credentials, None if there are none; from the second time on those of a new session,
-        which looks in all places again.
-        """
-        if self._looked_up:
-            return await self._core().get_credentials()
-        self._looked_up = True
-        return await self._session.get_credentials()
+
+class _OneSource:
+    """In the place of a session's own providers."""
+
+    def __init__(self, source: AwsCredentials) -> None:
+        self._credentials = ClientCredentials(source)
+
+    async def load_credentials(self) -> ClientCredentials:
+        return self._credentials
 
 
 def bad_configuration(error: Exception) -> RefireError:
     """What to tell the user when a session or client cannot be made."""
     match error:
-        case _ if isinstance(error, CREDENTIALS):
-            wire = from_credentials(error)
-            return RefusedError(wire.message, wire.action)
+        case RefusedCredentialsError():
+            return RefusedError(error.refusal.message, error.refusal.action)
         case ProfileNotFound():
             return RefusedError(str(error), "choose another --profile (`aws configure list-profiles`)")
         case NoRegionError():

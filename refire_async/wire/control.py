@@ -5,6 +5,7 @@ from typing import Any
 from refire_async.errors import ExitCode
 from refire_async.model.keys import IndexKeys, KeyAttribute, KeySchema
 from refire_async.model.table import BillingMode, Index, Stream, Table, Throughput
+from refire_async.wire.credentials import CredentialSource
 from refire_async.wire.errors import WireError
 from refire_async.wire.failures import failure
 from refire_async.wire.foreign import FOREIGN, from_control_plane
@@ -16,10 +17,11 @@ class ControlPlane:
     Control calls write nothing: the exit code of their errors is REFUSED.
     """
 
-    def __init__(self, client: Any, host: str) -> None:
-        """`client` is an open aioboto3 client for DynamoDB; whoever opened it closes it."""
+    def __init__(self, client: Any, host: str, credentials: CredentialSource | None = None) -> None:
+        """`client`, an open aioboto3 client for DynamoDB, signs with `credentials`; whoever opened it closes it."""
         self._client = client
         self._host = host
+        self._credentials = credentials
 
     async def describe_table(self, name: str) -> Table:
         """What DescribeTable says."""
@@ -70,7 +72,8 @@ class ControlPlane:
         try:
             answer: dict[str, Any] = await method(TableName=table)
         except FOREIGN as error:
-            raise from_control_plane(error, operation, self._host) from error
+            owner = "" if self._credentials is None else self._credentials.owner
+            raise from_control_plane(error, operation, self._host, owner) from error
         if member not in answer:  # botocore takes any 200 for an answer
             nonsense = failure("UnreadableAnswer", self._host)
             nonsense.exit_code = ExitCode.REFUSED

@@ -2,14 +2,27 @@
 
 import ssl
 from dataclasses import dataclass
+from functools import cache
 from urllib.parse import urlsplit
 
 from botocore.httpsession import get_cert_path
+from botocore.loaders import Loader
 from botocore.utils import get_environ_proxies
 
 from refire_async.errors import UsageError
 
 _DEFAULT_PORT = {"http": 80, "https": 443}
+
+
+@cache
+def _aws_suffixes() -> tuple[str, ...]:
+    """What names of Amazon's hosts end with, in every partition, with and without dual stack."""
+    partitions = Loader().load_data("partitions")["partitions"]
+    return tuple(
+        f".{partition['outputs'][suffix]}"
+        for partition in partitions
+        for suffix in ("dnsSuffix", "dualStackDnsSuffix")
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +40,8 @@ class Endpoint:
     @property
     def is_aws(self) -> bool:
         """Whether the host is Amazon's own, in any partition."""
-        return self.host.endswith(
-            (".amazonaws.com", ".amazonaws.com.cn", ".api.aws", ".api.amazonwebservices.com.cn")
-        )
+        name = (urlsplit(self.url).hostname or "").rstrip(".")
+        return name.endswith(_aws_suffixes())
 
     def proxy(self) -> str | None:
         """The proxy that the environment names for this endpoint (HTTPS_PROXY, HTTP_PROXY, NO_PROXY)."""

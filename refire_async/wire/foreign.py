@@ -5,17 +5,10 @@ from botocore.exceptions import (
     ClientError,
     ConnectionClosedError,
     ConnectTimeoutError,
-    CredentialRetrievalError,
     HTTPClientError,
-    NoAuthTokenError,
-    NoCredentialsError,
-    PartialCredentialsError,
     ProxyConnectionError,
     ReadTimeoutError,
-    RefreshWithMFAUnsupportedError,
     SSLError,
-    SSOError,
-    TokenRetrievalError,
 )
 from botocore.exceptions import ConnectionError as BotoConnectionError
 from botocore.parsers import ResponseParserError
@@ -23,6 +16,7 @@ from botocore.parsers import ResponseParserError
 from refire_async.errors import ExitCode
 from refire_async.wire.errors import Disposition, WireError, make_error
 from refire_async.wire.failures import failure
+from refire_async.wire.providers import RefusedCredentialsError, host_of
 from refire_async.wire.proxied import why
 
 FOREIGN = (BotoCoreError, ClientError, ResponseParserError)
@@ -30,11 +24,7 @@ FOREIGN = (BotoCoreError, ClientError, ResponseParserError)
 
 LOG_IN = "log in again (`aws sso login`) or choose another --profile"
 
-_LOGIN_EXPIRED = (SSOError, TokenRetrievalError, NoAuthTokenError, RefreshWithMFAUnsupportedError)
-CREDENTIALS = (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError, *_LOGIN_EXPIRED)
-"""What looking for credentials raises, besides the errors of a request."""
-
-FATAL, RETRY = Disposition.FATAL, Disposition.RETRY
+FATAL = Disposition.FATAL
 
 # In order: the first class that fits.
 _CODES: tuple[tuple[type[Exception], str], ...] = (
@@ -49,16 +39,21 @@ _CODES: tuple[tuple[type[Exception], str], ...] = (
 )
 
 
-def from_control_plane(error: Exception, operation: str, host: str) -> WireError:
-    """The WireError for one of FOREIGN. Its exit code says that nothing was written: control calls write nothing."""
+def from_control_plane(error: Exception, operation: str, host: str, owner: str = "") -> WireError:
+    """The WireError for one of FOREIGN. Its exit code says that nothing was written: control calls write nothing.
+
+    `owner` tells whose credentials they are, as a CredentialSource does.
+    """
     match error:
         case ClientError():
             translated = _from_answer(error, operation)
-        case _ if isinstance(error, CREDENTIALS):
-            translated = from_credentials(error)
+        case RefusedCredentialsError():
+            translated = error.refusal.error()
         case BotoConnectionError() | HTTPClientError() | ResponseParserError():
             code = next(code for kind, code in _CODES if isinstance(error, kind))
-            translated = failure(code, host, why(getattr(error, "kwargs", {}).get("error", error)))
+            translated = failure(
+                code, host_of(error) or host, why(getattr(error, "kwargs", {}).get("error", error))
+            )
         case _:
             translated = WireError(
                 type(error).__name__,
@@ -67,7 +62,7 @@ def from_control_plane(error: Exception, operation: str, host: str) -> WireError
                 action="correct the option or AWS setting that it names",
             )
     if translated.is_expired_token:
-        translated = expired_token(translated.code)
+        translated = expired_token(translated.code, owner)
     elif translated.is_clock_skew:
         translated = refused_time(translated.code)
     translated.exit_code = ExitCode.REFUSED
@@ -84,49 +79,13 @@ def _from_answer(error: ClientError, operation: str) -> WireError:
     return make_error({"__type": code, "message": described.get("Message", ""), **said}, status, operation)
 
 
-def from_credentials(error: Exception) -> WireError:
-    """Credentials cannot be had. Nothing was sent, so nothing was applied.
-
-    Words of their source are not repeated: a credential process may say anything.
-    """
-    match error:
-        case _ if isinstance(error, _LOGIN_EXPIRED):
-            return WireError("LoginExpired", "the AWS login has expired", FATAL, action=LOG_IN)
-        case PartialCredentialsError():
-            return WireError(
-                "PartialCredentials", f"AWS credentials are incomplete: {error}", FATAL, action=LOG_IN
-            )
-        case NoCredentialsError():
-            return no_credentials()
-        case ClientError():
-            code = error.response.get("Error", {}).get("Code", "")
-        case _:
-            code = type(error).__name__
-    return WireError(
-        "CredentialsUnavailable",
-        f"AWS credentials cannot be had right now ({code})",
-        RETRY,
-        action="find out why with `aws sts get-caller-identity` and the same --profile",
-    )
-
-
-def expired_token(code: str) -> WireError:
+def expired_token(code: str, owner: str) -> WireError:
     """The service calls the session token expired, and there is no other."""
-    return WireError(code, "the AWS session token has expired", FATAL, action=LOG_IN)
+    return WireError(code, f"the AWS session token{owner} has expired", FATAL, action=LOG_IN)
 
 
 def refused_time(code: str) -> WireError:
     """The service finds the signature too old or too new, and its clock is not to be had or no help."""
     return WireError(
         code, "the service refuses the time of the signature", FATAL, action="set this machine's clock"
-    )
-
-
-def no_credentials() -> WireError:
-    """The usual places hold no credentials."""
-    return WireError(
-        "NoCredentials",
-        "no AWS credentials found",
-        FATAL,
-        action="log in (`aws sso login`), choose a --profile, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
     )

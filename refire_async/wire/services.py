@@ -4,14 +4,16 @@ They are asked for advice, never relied upon: whoever asks gets an answer or an 
 """
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Literal, Protocol, TypeAlias
 
 import anyio
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
+from refire_async.errors import UsageError
 from refire_async.wire.endpoint import Endpoint, parse_endpoint
+from refire_async.wire.providers import RefusedCredentialsError, host_of
 
 ServiceName: TypeAlias = Literal["application-autoscaling", "cloudwatch", "kinesis", "lambda", "s3"]
 
@@ -26,8 +28,8 @@ class UnansweredError(Exception):
 class Client(Protocol):
     """Makes clients of other services: what `Services` needs of an AWS session."""
 
-    def client(self, service: str, *, elsewhere: bool = False) -> Any:
-        """A client, to be used as `async with`; `elsewhere` ignores the endpoint that is set for the table."""
+    def client(self, service: str) -> Any:
+        """A client, to be used as `async with`, to where configuration or AWS has the service."""
         ...
 
     def configured_endpoint(self, service: str) -> str | None:
@@ -53,18 +55,37 @@ class Services:
         Raises:
             UnansweredError: not asked, not reached, not allowed, or no answer in time.
         """
-        if not self._table_endpoint.is_aws:
-            where = self._aws.configured_endpoint(service)
-            if where is None or parse_endpoint(where).is_aws:
-                raise UnansweredError(f"{service} was not asked: --endpoint-url names an emulator")
+        self._refuse_elsewhere(service, self._aws.configured_endpoint(service))
         try:
             with anyio.fail_after(patience_s):
-                async with self._aws.client(service, elsewhere=True) as client:
-                    yield client
+                async with AsyncExitStack() as stack:
+                    yield await self._enter(stack, service)
         except TimeoutError:
             raise UnansweredError(f"{service} did not answer within {patience_s:g} s") from None
         except ClientError as error:
             code = error.response.get("Error", {}).get("Code", "an unknown error")
             raise UnansweredError(f"{service} refused to answer: {code}") from error
+        except RefusedCredentialsError as error:
+            raise UnansweredError(f"{service} cannot be asked: {error.refusal.message}") from error
         except (BotoCoreError, ResponseParserError, OSError) as error:
-            raise UnansweredError(f"{service} cannot be asked ({type(error).__name__})") from error
+            at = f" at {host}" if (host := host_of(error)) else ""
+            raise UnansweredError(f"{service}{at} cannot be asked ({type(error).__name__})") from error
+
+    async def _enter(self, stack: AsyncExitStack, service: ServiceName) -> Any:
+        try:
+            client = await stack.enter_async_context(self._aws.client(service))
+        except ValueError as error:  # botocore's word for a malformed endpoint or region
+            raise UnansweredError(f"{service} cannot be asked: {' '.join(str(error).split())}") from error
+        self._refuse_elsewhere(service, client.meta.endpoint_url)
+        return client
+
+    def _refuse_elsewhere(self, service: ServiceName, url: str | None) -> None:
+        """Raises UnansweredError where `url` (None: AWS's own) is not of the world that the table is in."""
+        if self._table_endpoint.is_aws:
+            return
+        try:
+            is_aws = url is None or parse_endpoint(url).is_aws
+        except UsageError as error:
+            raise UnansweredError(f"{service} cannot be asked: {error.message}") from None
+        if is_aws:
+            raise UnansweredError(f"{service} was not asked: --endpoint-url names an emulator")

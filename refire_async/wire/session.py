@@ -10,19 +10,21 @@ from refire_async.errors import RefusedError
 from refire_async.settings import Connection
 from refire_async.wire.aws import AwsSession, bad_configuration
 from refire_async.wire.control import ControlPlane
-from refire_async.wire.credentials import AwsCredentials
 from refire_async.wire.dataplane import DataPlane
 from refire_async.wire.direct import DirectExchange
-from refire_async.wire.endpoint import Endpoint, parse_endpoint, tls_context
+from refire_async.wire.endpoint import parse_endpoint, tls_context
 from refire_async.wire.errors import WireError
 from refire_async.wire.exchange import DEFAULT_TIMEOUTS, Exchange, Timeouts
 from refire_async.wire.proxied import ProxiedExchange
+from refire_async.wire.route import Route, route_of
 from refire_async.wire.services import Services
 from refire_async.wire.streams import StreamReader
 from refire_async.wire.transport import SignedTransport
 from refire_async.wire.types import STREAMS_API, TABLES_API, Transport
 
 _STREAM_READERS = 8
+_STREAMS = "dynamodbstreams"
+_ANY_TABLE = "any"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,12 @@ class Session:
     streams: StreamReader
     services: Services
     region: str
-    endpoint: str
+    route: Route
+
+    @property
+    def endpoint(self) -> str:
+        """The URL of the table's endpoint."""
+        return self.route.endpoint.url.rstrip("/")
 
 
 @asynccontextmanager
@@ -61,40 +68,87 @@ async def _open(
         parse_endpoint(connection.endpoint_url)
     try:
         aws = AwsSession(connection)
-        client = await stack.enter_async_context(aws.client("dynamodb"))
-    except (BotoCoreError, ValueError) as error:
-        raise bad_configuration(error) from error
-    region: str = client.meta.region_name
-    endpoint = parse_endpoint(client.meta.endpoint_url)
-    trust = tls_context(aws.ca_bundle) if endpoint.secure else None
-    credentials = AwsCredentials(aws.credentials)
-    try:
-        await credentials.get()
+        stack.push_async_callback(aws.credentials.close)
+        await aws.credentials.get()
+        client = await stack.enter_async_context(aws.client("dynamodb", connection.endpoint_url))
+        # Of the calls with a table's name all go to one place (of those with an ARN, to its account's).
+        route = await route_of(client, "describe_table", TableName=_ANY_TABLE)
     except WireError as error:
         raise RefusedError(error.message, error.action) from error
-
-    async def transport(where: Endpoint, limit: int, api: str) -> Transport:
-        proxy = where.proxy()
-        exchange: Exchange = (
-            DirectExchange(where, limit, trust, timeouts)
-            if proxy is None
-            else ProxiedExchange(where, limit, trust, proxy, timeouts)
-        )
-        await stack.enter_async_context(exchange)
-        return SignedTransport(exchange, where.host, region, credentials, api=api)
+    except (BotoCoreError, ValueError) as error:
+        raise bad_configuration(error) from error
+    wires = _Wires(stack, aws, timeouts)
 
     async def streams_transport() -> Transport:
-        async with aws.client("dynamodbstreams") as known:
-            resolved = parse_endpoint(known.meta.endpoint_url)
-        # One that is set for DynamoDB alone is an emulator's, which has the streams on the same port.
-        where = endpoint if resolved.is_aws and not endpoint.is_aws else resolved
-        return await transport(where, _STREAM_READERS, STREAMS_API)
+        return await wires.transport(
+            await _streams_route(aws, connection, route), _STREAM_READERS, STREAMS_API
+        )
 
     return Session(
-        data=DataPlane(await transport(endpoint, concurrency, TABLES_API)),
-        control=ControlPlane(client, endpoint.host),
+        data=DataPlane(await wires.transport(route, concurrency, TABLES_API)),
+        control=ControlPlane(client, route.endpoint.host, aws.credentials),
         streams=StreamReader(streams_transport),
-        services=Services(aws, endpoint),
-        region=region,
-        endpoint=endpoint.url.rstrip("/"),
+        services=Services(aws, route.endpoint),
+        region=client.meta.region_name,
+        route=route,
     )
+
+
+async def _streams_route(aws: AwsSession, connection: Connection, tables: Route) -> Route:
+    """Where the streams are. Raises RefireError.
+
+    An endpoint that is set for them by name counts most: with PrivateLink they have one of their own. --endpoint-url is
+    about the table; an emulator has the streams on the same port, and AWS never has.
+    """
+    url = aws.configured_endpoint(_STREAMS, alone=True)
+    if url is None and connection.endpoint_url is not None and not tables.endpoint.is_aws:
+        return tables
+    try:
+        async with aws.client(_STREAMS, url) as client:
+            route = await route_of(client, "list_streams")
+    except (BotoCoreError, ValueError) as error:
+        raise bad_configuration(error) from error
+    # Where only the table's endpoint is set and is an emulator's, its streams are not AWS's.
+    return tables if route.endpoint.is_aws and not tables.endpoint.is_aws else route
+
+
+@asynccontextmanager
+async def open_data_plane(
+    connection: Connection, route: Route, concurrency: int, timeouts: Timeouts = DEFAULT_TIMEOUTS
+) -> AsyncIterator[DataPlane]:
+    """Only the data plane of a session that another process has opened, to where that one goes.
+
+    Nothing is looked up yet: credentials that cannot be had are the first call's error, as they would be in mid-run.
+
+    Raises:
+        UsageError: malformed AWS configuration.
+    """
+    async with AsyncExitStack() as stack:
+        try:
+            aws = AwsSession(connection)
+        except (BotoCoreError, ValueError) as error:
+            raise bad_configuration(error) from error
+        stack.push_async_callback(aws.credentials.close)
+        yield DataPlane(await _Wires(stack, aws, timeouts).transport(route, concurrency, TABLES_API))
+
+
+class _Wires:
+    """Opens transports that sign with a session's credentials and trust what it trusts."""
+
+    def __init__(self, stack: AsyncExitStack, aws: AwsSession, timeouts: Timeouts) -> None:
+        self._stack = stack
+        self._aws = aws
+        self._timeouts = timeouts
+
+    async def transport(self, route: Route, limit: int, api: str) -> Transport:
+        """A transport of at most `limit` calls at once. It lives as long as the stack. Raises UsageError."""
+        where = route.endpoint
+        trust = tls_context(self._aws.ca_bundle) if where.secure else None
+        proxy = where.proxy()
+        exchange: Exchange = (
+            DirectExchange(where, limit, trust, self._timeouts)
+            if proxy is None
+            else ProxiedExchange(where, limit, trust, proxy, self._timeouts)
+        )
+        await self._stack.enter_async_context(exchange)
+        return SignedTransport(exchange, where.host, route.region, self._aws.credentials, api=api)

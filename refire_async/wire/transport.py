@@ -75,7 +75,7 @@ class SignedTransport:
         if error.is_expired_token:
             self._moment = None
             if not await self._credentials.renew(moment.credentials):
-                raise expired_token(error.code)
+                raise expired_token(error.code, self._credentials.owner)
         elif error.is_clock_skew:
             service_s = _date_of(response)
             if service_s is None or abs(service_s - moment.epoch_s) < _STALE_S:

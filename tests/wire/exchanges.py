@@ -22,6 +22,8 @@ SCAN = Request("Scan", b'{"TableName":"t"}')
 class Keys:
     """A CredentialSource with a list of credentials: each renewal moves on to the next."""
 
+    owner = " of profile default from a test"
+
     def __init__(self, *credentials: Credentials) -> None:
         self.left = list(credentials)
         self.renewals = 0

@@ -19,6 +19,7 @@ from botocore.exceptions import (
 
 from refire_async.wire.credentials import AwsCredentials
 from refire_async.wire.errors import Disposition, WireError
+from refire_async.wire.providers import RefusedLookup, nothing_found
 from refire_async.wire.signing import Credentials
 
 
@@ -142,7 +143,7 @@ async def test_cannot_be_had(error: Exception, code: str, disposition: Dispositi
 
 async def test_none_at_all() -> None:
     """The usual places are empty."""
-    load, _ = loader(None)
+    load, _ = loader(RefusedLookup(nothing_found("default")))
     with pytest.raises(WireError, match="no AWS credentials found") as caught:
         await AwsCredentials(load).get()
     assert caught.value.disposition is Disposition.FATAL
