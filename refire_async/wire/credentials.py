@@ -1,6 +1,7 @@
 """Who signs: credentials that may expire and be replaced while a run goes on."""
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
@@ -22,6 +23,10 @@ _SURE_S = 60
 
 _REFRESH_EVERY_S = 10.0
 """How often others are looked for meanwhile: each time may start a process or ask a server."""
+
+
+_HOLD_S = 1.0
+"""How long a refusal is passed on to others who ask: each question may start a process or ask a server."""
 
 
 class CredentialSource(Protocol):
@@ -64,7 +69,8 @@ class AwsCredentials:
         self._clock = clock
         self._found: Any = None
         self._frozen: Any = None
-        self._asked_at = 0.0
+        self._asked_at = -math.inf
+        self._refused: Refusal | None = None
         self._asking: asyncio.Task[Any] | None = None
         self._lock = asyncio.Lock()
 
@@ -80,11 +86,12 @@ class AwsCredentials:
 
     async def frozen(self) -> Any:
         """The same as botocore has them, with the account's id where the provider tells it. Raises as `get`."""
-        if self._good_for_a_while() and (
-            self._asking is not None or self._clock() - self._asked_at < _REFRESH_EVERY_S
-        ):
+        waited_s = self._clock() - self._asked_at
+        if self._good_for_a_while() and (self._asking is not None or waited_s < _REFRESH_EVERY_S):
             return self._frozen
         if self._asking is None:
+            if self._refused is not None and waited_s < _HOLD_S:
+                raise self._refused.error()
             self._asked_at = self._clock()
             self._asking = asyncio.create_task(self._ask())
             self._asking.add_done_callback(self._asked)
@@ -100,7 +107,7 @@ class AwsCredentials:
         async with self._lock:
             if await self.get() != stale:
                 return True
-            self._found = None
+            self._found = self._refused = None
             return await self.get() != stale
 
     async def close(self) -> None:
@@ -114,8 +121,10 @@ class AwsCredentials:
         ask = getattr(self._found, "refresh_needed", None)
         return self._frozen is not None and ask is not None and bool(ask()) and not ask(_SURE_S)
 
-    def _asked(self, _task: object) -> None:
+    def _asked(self, task: asyncio.Task[Any]) -> None:
         self._asking = None
+        outcome = None if task.cancelled() else task.result()
+        self._refused = outcome if isinstance(outcome, Refusal) else None
 
     async def _ask(self) -> Any:
         """Frozen credentials, or a Refusal."""

@@ -7,6 +7,7 @@ everything that a provider raises is translated here, into a `Refusal`.
 
 import asyncio
 import getpass
+import logging
 import os
 import re
 import subprocess
@@ -20,7 +21,9 @@ from botocore.exceptions import (
     ClientError,
     ConfigNotFound,
     ConfigParseError,
+    CredentialRetrievalError,
     InvalidConfigError,
+    MetadataRetrievalError,
     NoAuthTokenError,
     NoCredentialsError,
     NoRegionError,
@@ -57,8 +60,8 @@ _PROVIDERS: dict[str, tuple[str, str]] = {
         "web identity",
         "check AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN, or web_identity_token_file and role_arn of the profile",
     ),
-    "sso": ("SSO", "log in again (`aws sso login`) or choose another --profile"),
-    "login": ("aws login", "log in again (`aws login`) or choose another --profile"),
+    "sso": ("SSO", "check the network and sso_region of the profile, or log in again (`aws sso login`)"),
+    "login": ("aws login", "check the network, or log in again (`aws login`)"),
     "shared-credentials-file": ("shared credentials file", "correct the profile in that file"),
     "config-file": ("config file", "correct the profile in that file"),
     "custom-process": ("credential_process", "run the credential_process of the profile by hand"),
@@ -71,6 +74,10 @@ _PROVIDERS: dict[str, tuple[str, str]] = {
     "iam-role": ("instance metadata", "check the role of the instance and its metadata service"),
 }
 
+_TOLD_HERE = ("aiobotocore.credentials", "aiobotocore.tokens", "botocore.credentials", "botocore.tokens")
+"""Loggers that warn, with a traceback, of what a Refusal says in a line."""
+
+_URL = re.compile(r"https?://(?:[^/@\s]*@)?([^/?#\"\s]+)")
 _FIELD = re.compile(r"[A-Za-z_]{1,40}")
 
 
@@ -113,6 +120,8 @@ class Chain:
         """`prompt`: whether an MFA code may be asked for at the terminal."""
         self._core = core
         self._prompt = prompt
+        for name in _TOLD_HERE:
+            logging.getLogger(name).setLevel(logging.CRITICAL)
 
     @property
     def profile(self) -> str:
@@ -154,7 +163,7 @@ def refusal(error: Exception, profile: str, method: str | None) -> Refusal:
     """What `error`, raised by the provider with this METHOD ("" or None: not known), means."""
     (_, action), of = _provider(method), of_provider(profile, method)
     code, disposition = "CredentialsUnavailable", Disposition.RETRY
-    unreadable_login = method == "sso" and isinstance(error, KeyError | ValueError | TypeError)
+    unreadable_login = method == "sso" and isinstance(error, LookupError | ValueError) and not _lacks(error)
     match error:
         case MfaError():
             code, disposition, why = "MfaRequired", Disposition.FATAL, str(error)
@@ -163,7 +172,7 @@ def refusal(error: Exception, profile: str, method: str | None) -> Refusal:
             return Refusal(
                 "LoginExpired",
                 f"the AWS login{of} has expired or is not there",
-                _PROVIDERS["login" if method == "login" else "sso"][1],
+                f"log in again (`aws {'login' if method == 'login' else 'sso login'}`) or choose another --profile",
                 Disposition.FATAL,
             )
         case PartialCredentialsError():
@@ -214,6 +223,10 @@ def _why(error: Exception) -> str:
     match error:
         case ClientError():
             why = str(error.response.get("Error", {}).get("Code", why))
+        case CredentialRetrievalError() | MetadataRetrievalError():
+            why = "it failed or gave none"
+        case BotoCoreError() if host := host_of(error):  # some of these are OSErrors too
+            why = f"{why} at {host}"
         case TimeoutError():
             why = f"no answer within {PROCESS_S:.0f} s"
         case OSError():
@@ -221,21 +234,25 @@ def _why(error: Exception) -> str:
             why = _one_line(f"{error.strerror or why}{at}")
         case UnicodeError():
             why = "what it gives is no text"
-        case KeyError() if error.args and _FIELD.fullmatch(str(error.args[0])):
-            why = f"what it gives lacks {error.args[0]}"
+        case KeyError() if field := _lacks(error):
+            why = f"what it gives lacks {field}"
         case ValueError() | KeyError() | TypeError() | AttributeError():
             why = "what it gives is no credentials"
         case RuntimeError():  # botocore's word for "refreshed, but still expired"
             why = "those that it gives have expired"
-        case BotoCoreError() if host := host_of(error):
-            why = f"{why} at {host}"
     return why
+
+
+def _lacks(error: Exception) -> str:
+    """The member of an answer that botocore looked for in vain, "" where it is another error."""
+    name = str(error.args[0]) if isinstance(error, KeyError) and error.args else ""
+    return name if _FIELD.fullmatch(name) else ""
 
 
 def host_of(error: Exception) -> str:
     """The host that a request of botocore was sent to when it met `error`, "" where it does not tell."""
-    url = getattr(error, "kwargs", {}).get("endpoint_url")
-    found = re.match(r"https?://(?:[^/@]*@)?([^/?#]+)", url) if isinstance(url, str) else None
+    where = getattr(error, "kwargs", {}).get("endpoint_url") or str(error)
+    found = _URL.search(where) if isinstance(error, BotoCoreError) else None
     return found[1] if found else ""
 
 

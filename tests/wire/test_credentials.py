@@ -98,11 +98,15 @@ async def test_same_ones_again_are_no_renewal() -> None:
 async def test_failed_look_up_is_made_again() -> None:
     """The source was out of reach once; the next question finds it."""
     load, _ = loader(found(frozen("OLD")), ConnectTimeoutError(endpoint_url="x"), found(frozen("NEW")))
-    source = AwsCredentials(load)
+    now = 0.0
+    source = AwsCredentials(load, clock=lambda: now)
     stale = await source.get()
     with pytest.raises(WireError) as caught:
         await source.renew(stale)
     assert caught.value.disposition is Disposition.RETRY
+    with pytest.raises(WireError, match="cannot be had"):  # nobody asks a provider without a pause
+        await source.get()
+    now = 1.0
     assert await source.get() == Credentials("NEW", "s")
 
 
