@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-HANDLED = (*ENDING, signal.SIGUSR1, signal.SIGTSTP, signal.SIGCONT)
+HANDLED = (*ENDING, signal.SIGUSR1, signal.SIGTSTP)
 
 
 def ending_signals() -> tuple[signal.Signals, ...]:
@@ -42,6 +42,23 @@ def taking(numbers: tuple[signal.Signals, ...], tell: Callable[[signal.Signals],
     finally:
         for number in numbers:
             signal.signal(number, after)
+
+
+@contextmanager
+def suspending(put_away: Callable[[], None]) -> Iterator[None]:
+    """In the block Ctrl-Z calls `put_away` before it stops the program, so that the shell finds a tidy terminal."""
+
+    def stop(_number: signal.Signals) -> None:
+        put_away()
+        handler = signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+        signal.raise_signal(signal.SIGTSTP)  # returns when the shell lets the program go on (`fg`, `bg`)
+        signal.signal(signal.SIGTSTP, handler)
+
+    if signal.getsignal(signal.SIGTSTP) == signal.SIG_IGN:
+        yield
+        return
+    with taking((signal.SIGTSTP,), stop):
+        yield
 
 
 def ignore() -> None:

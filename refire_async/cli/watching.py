@@ -1,7 +1,9 @@
 """Those who look on while a run works: logs, progress, events for programs, and snapshots on request."""
 
 import errno
+import os
 import signal
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,13 +17,13 @@ from rich.console import Console
 from refire_async.cli.asking import Display
 from refire_async.cli.given import Output
 from refire_async.cli.logs import Logs, open_logs
-from refire_async.cli.signals import taking
+from refire_async.cli.signals import suspending, taking
 from refire_async.cli.streams import OutputLostError, write_json
 from refire_async.events import Emit, Subscriber, fan_out
 from refire_async.report.json_events import JsonEvents
 from refire_async.report.logs import EventLog
 from refire_async.report.metrics import MetricsServer, RunCollector
-from refire_async.report.progress import is_live, log_lines, show_live
+from refire_async.report.progress import Panel, is_live, log_lines, show_live
 from refire_async.report.recorder import Recorder, recorded_settings
 from refire_async.report.screen import render
 from refire_async.report.snapshot import Snapshot
@@ -59,6 +61,7 @@ async def watching(
     console = Console(stderr=True)
     clock = anyio.current_time
     gone = partial(_gone, lost)
+    panel = Panel()
     with open_logs(output, console, gone) as logs:
         on_screen = EventLog(logs.screen, brief=logs.terminal)
         stats, tally = RunStats(clock()), Tally()
@@ -69,7 +72,7 @@ async def watching(
             subscribers.append(in_file)
             tell.append(in_file.progress)
         if events:
-            told = JsonEvents(_Lines(lost).write)
+            told = JsonEvents(_Lines(lost, panel).write)
             subscribers.append(told)
             tell.append(told.progress)
         async with (
@@ -79,7 +82,7 @@ async def watching(
             answer = partial(_show, console, logs, on_screen, stats, clock)
             display = Display(tasks)
             if output.progress and is_live(console):
-                display.start(partial(show_live, stats, console, clock, lost=gone))
+                display.start(partial(show_live, stats, console, clock, panel=panel, lost=gone))
             elif output.progress:
                 display.start(partial(log_lines, stats, on_screen.progress, clock))
             for say in tell:
@@ -88,17 +91,22 @@ async def watching(
                 recorder = Recorder(tally, recorded_settings(record), partial(_say_unrecorded, logs))
                 subscribers += [tally, recorder]
                 tasks.start_soon(recorder.run)
-            with taking((signal.SIGUSR1,), answer):
+            with taking((signal.SIGUSR1,), answer), suspending(panel.take_away):
                 yield Watch(fan_out(*subscribers), stats, logs, display)
             tasks.cancel_scope.cancel()
         on_screen.flush()
 
 
 class _Lines:
-    """Lines of JSON for standard output, until it cannot be written any more."""
+    """Lines of JSON for standard output, until it cannot be written any more.
 
-    def __init__(self, lost: Lost | None) -> None:
+    Where that is the terminal that shows the panel, they go above it.
+    """
+
+    def __init__(self, lost: Lost | None, panel: Panel) -> None:
         self._lost = lost
+        self._panel = panel
+        self._shared = _on_one_terminal()
         self._open = True
 
     def write(self, line: str) -> None:
@@ -106,11 +114,25 @@ class _Lines:
         if not self._open:
             return
         try:
-            write_json(line)
+            if not (self._shared and self._panel.print_above(line)):
+                write_json(line)
+        except OSError as error:
+            self._open = False
+            _gone(self._lost, error)
         except OutputLostError as error:
             self._open = False
             if self._lost is not None:
                 self._lost("standard output", error.why)
+
+
+def _on_one_terminal() -> bool:
+    """Whether standard output and standard error are the same terminal."""
+    try:
+        return sys.stdout.isatty() and os.path.samestat(
+            os.fstat(sys.stdout.fileno()), os.fstat(sys.stderr.fileno())
+        )
+    except (OSError, ValueError):
+        return False
 
 
 def _gone(lost: Lost | None, error: OSError) -> None:

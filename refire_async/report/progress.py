@@ -4,8 +4,10 @@ Both are tasks that run until they are cancelled. Showing progress must never en
 away, or drawing fails for any other reason, the task ends and the run goes on without it.
 """
 
+import contextlib
 import math
-from collections.abc import Awaitable, Callable
+import os
+from collections.abc import Awaitable, Callable, Iterator
 from typing import TypeAlias
 
 import anyio
@@ -13,6 +15,7 @@ from rich.console import Console
 from rich.control import Control
 from rich.live import Live
 from rich.segment import ControlType, Segment
+from rich.text import Text
 
 from refire_async.report.screen import MOST_COLUMNS, height, render
 from refire_async.report.snapshot import Snapshot
@@ -29,40 +32,90 @@ LINE_S = 10.0
 _SAMPLE_S = 1.0
 
 
+class Panel:
+    """The panel on a terminal, while there is one: lines can be printed above it, and it can be taken away."""
+
+    def __init__(self) -> None:
+        self._live: Live | None = None
+
+    def print_above(self, line: str) -> bool:
+        """Print a line where the panel is, and the panel anew below it. False if there is none. Raises OSError."""
+        if self._live is None or not self._live.is_started:
+            return False
+        self._live.console.print(Text(line), soft_wrap=True)
+        return True
+
+    def take_away(self) -> None:
+        """Erase the panel and show the cursor. The next frame draws it anew, from where the cursor is then."""
+        if self._live is not None:
+            with contextlib.suppress(OSError):
+                self._live.stop()
+
+    @contextlib.contextmanager
+    def on(self, live: Live) -> Iterator[Live]:
+        """Within the block `live` is the panel."""
+        with live:
+            self._live = live
+            try:
+                yield live
+            finally:
+                self._live = None
+
+
 async def show_live(
     stats: RunStats,
     console: Console,
     clock: Clock,
     sleep: Sleep = anyio.sleep,
+    *,
+    panel: Panel | None = None,
     lost: Callable[[OSError], None] | None = None,
 ) -> None:
-    """Draw the panel on `console` twice a second; it disappears at the end. `lost` is told why it cannot be drawn."""
+    """Draw the panel on `console` twice a second; it disappears at the end. In the background nothing is drawn.
+
+    `lost` is told why it cannot be drawn.
+    """
+    panel = Panel() if panel is None else panel
     try:
-        with Live(
-            console=console,
-            auto_refresh=False,
-            transient=True,
-            redirect_stdout=False,
-            vertical_overflow="crop",
-        ) as live:
-            columns = lines = 0
-            while True:
-                now = stats.sample(clock())
-                width, rows = console.size
-                # One write per frame, which terminals that know how show at once: no flicker.
-                with console:
-                    console.control(_code(_BEGIN))
-                    if width < columns:
-                        console.control(_code(_unfold(columns, lines, width)))
-                    live.update(render(now, width), refresh=True)
-                    console.control(_code(_END))
-                columns, lines = min(width, MOST_COLUMNS), min(height(now), rows)
+        while True:
+            if is_in_foreground(console):
+                await _draw(stats, console, clock, sleep, panel)
+            else:
                 await sleep(FRAME_S)
     except OSError as error:
         if lost is not None:
             lost(error)
     except Exception:  # noqa: BLE001, S110 - see the module's docstring; cancellation is no Exception
         pass
+
+
+async def _draw(stats: RunStats, console: Console, clock: Clock, sleep: Sleep, panel: Panel) -> None:
+    """Draw frames until the panel is taken away, or the program is put into the background."""
+    live = Live(
+        console=console, auto_refresh=False, transient=True, redirect_stdout=False, vertical_overflow="crop"
+    )
+    with panel.on(live):
+        columns = lines = 0
+        while live.is_started and is_in_foreground(console):
+            now = stats.sample(clock())
+            width, rows = console.size
+            # One write per frame, which terminals that know how show at once: no flicker.
+            with console:
+                console.control(_code(_BEGIN))
+                if width < columns:
+                    console.control(_code(_unfold(columns, lines, width)))
+                live.update(render(now, width), refresh=True)
+                console.control(_code(_END))
+            columns, lines = min(width, MOST_COLUMNS), min(height(now), rows)
+            await sleep(FRAME_S)
+
+
+def is_in_foreground(console: Console) -> bool:
+    """Whether the program may draw: its terminal, if it is one of its own, shows it and not the shell (`bg`)."""
+    try:
+        return os.tcgetpgrp(console.file.fileno()) == os.getpgrp()
+    except (OSError, ValueError):  # not the terminal that controls this program, or none
+        return True
 
 
 def _code(codes: str) -> Control:

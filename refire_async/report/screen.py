@@ -36,6 +36,7 @@ _STATES = {
 
 def render(now: Snapshot, columns: int) -> RenderableType:
     """The panel for a terminal of `columns` columns."""
+    now = now.visible()
     width = min(columns, MOST_COLUMNS)
     inner = width - 4
     rows = Table.grid(padding=(0, 1), expand=True)

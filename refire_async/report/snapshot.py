@@ -1,9 +1,10 @@
 """A run at one moment, as all who show it see it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 from refire_async.events import ConsumerSeen
+from refire_async.report.text import one_line
 
 State: TypeAlias = Literal["starting", "running", "waiting", "paused", "draining", "ended"]
 
@@ -55,6 +56,18 @@ class Snapshot:
     def throttled_total(self) -> int:
         """Refused writes and reads, whatever the reason."""
         return sum(number for _, number in self.throttled)
+
+    def visible(self) -> "Snapshot":
+        """The same with nothing in its texts that could steer a terminal."""
+        return replace(
+            self,
+            detail=one_line(self.detail),
+            run_id=one_line(self.run_id),
+            table=one_line(self.table),
+            bound_by=one_line(self.bound_by),
+            throttled=tuple((one_line(reason), number) for reason, number in self.throttled),
+            consumers=tuple(replace(one, name=one_line(one.name)) for one in self.consumers),
+        )
 
     def to_json(self) -> dict[str, Any]:
         """One flat object: documented API (docs/scripting.md, progress). Milliseconds for latencies, else seconds."""

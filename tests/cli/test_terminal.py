@@ -1,0 +1,166 @@
+"""What a person sees on a terminal: Ctrl-Z and fg, a panel that spares other lines, colours only where wanted."""
+
+import os
+import pty
+import re
+import select
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import orjson
+import pytest
+
+CODE = """
+import sys
+import anyio
+from refire_async import cli, engine
+from refire_async.errors import ExitCode
+from refire_async.events import BatchWritten, Paused, Noticed
+from refire_async.model.finding import Finding
+from refire_async.model.run import Result
+from tests.report.samples import started, summary
+
+async def run(settings, *, emit, stop, **_):
+    emit(started())
+    emit(Noticed(Finding("no-listener", "warn", "index \\x1b]0;evil\\x07 \\x1b[2J", "look")))
+    asked = anyio.Event()
+    stop.listen(asked.set)
+    number = 0
+    while not asked.is_set():
+        number += 1
+        emit(Paused(f"note {number}"))
+        with anyio.move_on_after(0.3):
+            await asked.wait()
+    return Result(summary("stopped"), ExitCode.INTERRUPTED, "interrupted")
+
+engine.run = run
+cli.main()
+"""
+
+
+class Terminal:
+    """The master's end of a pseudo-terminal, and all that was written to it."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+        self.written = ""
+
+    def type(self, keys: str) -> None:
+        os.write(self._number, keys.encode())
+
+    def read_until(self, pattern: str) -> str:
+        """Read until something new matches; what was read from here on."""
+        begin = len(self.written)
+        while not re.search(pattern, self.written[begin:], re.DOTALL):
+            ready, _, _ = select.select([self._number], [], [], 60)
+            assert ready, f"no {pattern!r} in {self.written[begin:]!r}"
+            self.written += os.read(self._number, 65536).decode(errors="replace")
+        return self.written[begin:]
+
+
+@contextmanager
+def terminal(
+    home: Path, script: str, *arguments: str, env: Mapping[str, str] | None = None
+) -> Iterator[Terminal]:
+    """A shell with job control in a terminal of its own, running `script`, whose `"$@"` is the program."""
+    program = [sys.executable, "-c", CODE, "run", "--table", "orders", *arguments]
+    environment = {
+        "PATH": os.defpath,
+        "HOME": str(home),
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+        "TERM": "xterm-256color",
+        "LANG": "C.UTF-8",
+        "COLUMNS": "100",
+        "LINES": "30",
+        **(env or {}),
+    }
+    number, slave = pty.openpty()
+    # A session leader that opens a terminal gets it as its own.
+    opening = 'tty=$1; script=$2; shift 2; exec <"$tty" >"$tty" 2>&1; exec bash -m -c "$script" bash "$@"'
+    shell = subprocess.Popen(
+        ["/bin/bash", "-c", opening, "bash", os.ttyname(slave), script, *program],
+        env=environment,
+        start_new_session=True,
+    )
+    try:
+        yield Terminal(number)
+    finally:
+        shell.kill()
+        shell.wait()
+        os.close(slave)
+        os.close(number)
+
+
+def test_ctrl_z_leaves_a_tidy_terminal(tmp_path: Path) -> None:
+    """The panel is gone and the cursor back when the shell has its turn; `fg` draws the panel anew."""
+    with terminal(tmp_path, '"$@"; echo "SHELL"; fg; echo "END $?"') as screen:
+        screen.read_until(r"refire · orders.*note 1")
+        screen.type("\x1a")
+        seen = screen.read_until("SHELL")
+        assert "\x1b[?25h" in seen, "the cursor is shown"
+        assert seen.rindex("\x1b[?25h") > seen.rfind("\x1b[?25l"), "and not hidden again"
+        screen.read_until("refire · orders")
+        screen.type("\x03")
+        assert "Resume with" in screen.read_until(r"END \d+")
+        assert "END 130" in screen.written
+
+
+def test_nothing_is_drawn_in_the_background(tmp_path: Path) -> None:
+    """`bg` leaves the terminal to the shell; log lines still come, the panel when it is in front again."""
+    with terminal(tmp_path, '"$@"; bg; read line; echo "READ"; fg; echo "END $?"') as screen:
+        screen.read_until("refire · orders")
+        screen.type("\x1a")
+        seen = screen.read_until(r"note \d+.*note \d+.*note \d+")
+        assert "refire · orders" not in seen[seen.index("Stopped") :]
+        screen.type("go on\n")
+        screen.read_until("READ")
+        screen.read_until("refire · orders")
+        screen.type("\x03")
+        screen.read_until("END 130")
+
+
+def test_json_lines_stand_above_the_panel(tmp_path: Path) -> None:
+    """On one terminal each event is a whole line, written where the panel was, which moves below it."""
+    with terminal(tmp_path, '"$@"; echo "END $?"', "--json") as screen:
+        screen.read_until("note 3")
+        screen.type("\x03")
+        screen.read_until("END 130")
+    found = [
+        orjson.loads(line)
+        for line in re.findall(r"\{\"event\".*?\}(?=\r\n)", screen.written)
+        if "progress" not in line
+    ]
+    assert {"start", "pause"} <= {event["event"] for event in found}
+    for part in screen.written.split("\x1b[?2026h")[1:]:
+        frame, _, rest = part.partition("\x1b[?2026l")
+        assert "{" not in frame
+        # What comes after a frame takes it away first (cursor up, erase) before it writes.
+        if '{"event":"pause"' in rest:
+            assert re.match(r"\r?(\x1b\[2K\x1b\[1A|\x1b\[\d*A|\x1b\[2K|\r)+", rest), rest[:80]
+
+
+@pytest.mark.parametrize("env", [{"TERM": "dumb"}, {"NO_COLOR": "1"}], ids=["dumb", "no-color"])
+def test_no_colours(tmp_path: Path, env: Mapping[str, str]) -> None:
+    """A dumb terminal gets no escapes at all, NO_COLOR no colours."""
+    with terminal(tmp_path, '"$@"; echo "END $?"', env=env) as screen:
+        screen.read_until("note 1")
+        screen.type("\x03")
+        screen.read_until("END 130")
+    colours = re.findall(r"\x1b\[[0-9;]*?(?:3[0-7]|9[0-7]|38)[0-9;]*m", screen.written)
+    assert colours == []
+    if "TERM" in env:
+        assert "\x1b" not in screen.written
+
+
+def test_what_others_said_steers_no_terminal(tmp_path: Path) -> None:
+    """A name with escapes in it shows them as words, in the log lines of a terminal too."""
+    with terminal(tmp_path, '"$@"; echo "END $?"') as screen:
+        screen.read_until("note 1")
+        screen.type("\x03")
+        screen.read_until("END 130")
+    assert "\x1b]0;evil" not in screen.written
+    assert "\x1b[2J" not in screen.written
+    assert "\\x1b]0;evil" in screen.written
