@@ -177,14 +177,20 @@ class _ReadingKeys(_Reading):
         name = "standard input" if given == STANDARD_INPUT else given.rsplit("/", 1)[-1]
         # A sample looks at each key.
         take_plain = writer.add_plain if self._sample is None else None
-        decoder = KeyDecoder(name, self._spec.keys, take_plain)
+        decoder = KeyDecoder(name, self._spec.keys, take_plain, self._spec.table)
         async for piece in self._pieces(given):
             self._digest.update(piece)
             await self._take(writer, ((key, None) for key in decoder.feed(piece)))
         await self._take(writer, ((key, None) for key in decoder.finish()))
-        if decoder.bad.count and BAD_LINES not in self._world.ignored:
+        bad = decoder.bad
+        if not decoder.found and bad.count:
+            names = ", ".join(self._spec.keys.names)
+            raise UsageError(bad.describe_all(name), f"give lines that name {names}, the key of the table")
+        if not decoder.found:
+            raise UsageError(f"{name} is empty: it names no key", "give a list with at least one key")
+        if bad.count and BAD_LINES not in self._world.ignored:
             raise UsageError(
-                decoder.bad.describe(name), f"mend it, or leave such lines out with --ignore {BAD_LINES}"
+                bad.describe(name), f"mend it, or leave such lines out with --ignore {BAD_LINES}"
             )
         return await self._finish(writer, decoder.bad.count)
 

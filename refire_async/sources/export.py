@@ -15,7 +15,9 @@ import orjson
 from refire_async.errors import RefusedError, UsageError
 from refire_async.model.keys import Item, Key, KeySchema
 from refire_async.model.table import Table
-from refire_async.sources.key_decoder import Lines, Unpacker
+from refire_async.sources.key_lines import BadLineError, check_key
+from refire_async.sources.lines import Lines
+from refire_async.sources.unpacking import Unpacker
 
 SUMMARY, FILES = "manifest-summary", "manifest-files"
 CHECKSUM_ENDS = (".md5", ".checksum")
@@ -130,7 +132,13 @@ class ExportDecoder:
                 image = data.get("Item")
                 if image is None:
                     image = {**data["Keys"], **data.get("NewImage", {})}
-                yield key_of(image), {name: image[name] for name in attributes if name in image}
+                key = key_of(image)
+                check_key(key, self._keys)
+                yield key, {name: image[name] for name in attributes if name in image}
+            except BadLineError as error:
+                raise UsageError(
+                    f"{self._file.name} item {self._items:,} of the export {error}", _TAKE_AGAIN
+                ) from None
             except (ValueError, KeyError, TypeError, AttributeError):
                 raise UsageError(
                     f"{self._file.name} item {self._items:,} of the export is not understood", _TAKE_AGAIN

@@ -1,294 +1,282 @@
-"""From the bytes of a list to its keys: gzip or plain, JSON lines or CSV, told apart by what is in it. No I/O.
+"""From the bytes of a list to its keys: what it is, is told by what is in it. No I/O.
+
+    gzip or plain > UTF-8, UTF-16 or UTF-32 > JSON lines, JSON documents or CSV
 
 Bytes are pushed in pieces of any size, so that it does not matter whether a disk, a pipe or S3 gives them. Memory is
-bounded by the piece, what it unpacks to (at most `UNPACKED` at a time) and the longest line.
+bounded by the piece, what it unpacks to (at most `UNPACKED` at a time), and the longest line or value (`LONGEST_LINE`).
 """
 
-import csv
-import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+import codecs
+from collections.abc import Callable, Iterator, Sequence
 
 from refire_async.errors import UsageError
 from refire_async.model.keys import Key, KeySchema
-from refire_async.sources.key_lines import BadLineError, key_of_columns, parse_json_line
+from refire_async.sources.bad_lines import BadLines
+from refire_async.sources.csv_rows import DELIMITERS, CsvForm, CsvRows, find_form, find_separator
+from refire_async.sources.encodings import Recoder
+from refire_async.sources.json_documents import JsonDocuments, Part
+from refire_async.sources.key_lines import (
+    BY_TABLE,
+    SEVERAL,
+    BadLineError,
+    key_of_columns,
+    keys_in,
+    keys_in_line,
+    parse_json,
+)
+from refire_async.sources.lines import LONGEST_LINE, Lines
 from refire_async.sources.plain_lines import PlainKeys, PlainLines, csv_forms, json_forms
+from refire_async.sources.unpacking import Unpacker
 
-LONGEST_LINE = 1 << 20
-"""Bytes; a key has at most 3 KB, a failed-keys line a reason beside it."""
+LEAST_HEAD = 1 << 16
+"""Bytes that tell JSON documents from JSON lines of which the first is bad."""
 
-UNPACKED = 1 << 20
-"""Bytes unpacked at a time, however much a small piece of gzip holds."""
-
-FIRST_BAD_LINES = 5
-"""Bad lines that are told one by one; the others are counted."""
-
-_GZIP = b"\x1f\x8b"
-_BOM = b"\xef\xbb\xbf"
-_DELIMITERS = ",;\t"
-
-
-@dataclass(slots=True)
-class BadLines:
-    """Lines that name no key: how many, and what is wrong with the first of them."""
-
-    count: int = 0
-    first: list[tuple[int, str]] = field(default_factory=list)
-
-    def add(self, number: int, what: str) -> None:
-        """Line `number` is bad."""
-        self.count += 1
-        if len(self.first) < FIRST_BAD_LINES:
-            self.first.append((number, what))
-
-    def describe(self, name: str) -> str:
-        """One line for people."""
-        number, what = self.first[0]
-        text = f"{name} line {number} {what}"
-        if self.count > 1:
-            others = ", ".join(str(line) for line, _ in self.first[1:])
-            more = "" if self.count <= FIRST_BAD_LINES else f" and {self.count - FIRST_BAD_LINES:,} more"
-            text += f"; {self.count:,} bad lines in all: {number}, {others}{more}"
-        return text
-
-
-class Unpacker:
-    """Plain bytes of what may be gzip, of one member or several."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._head = b""
-        self._gzip: bool | None = None
-        self._member = zlib.decompressobj(wbits=31)
-
-    def feed(self, piece: bytes) -> Iterator[bytes]:
-        """What `piece` brings. Raises UsageError for damaged gzip."""
-        if self._gzip is None:
-            self._head += piece
-            if len(self._head) < len(_GZIP):
-                return
-            self._gzip = self._head.startswith(_GZIP)
-            piece, self._head = self._head, b""
-        if self._gzip:
-            yield from self._unpack(piece)
-        else:
-            yield piece
-
-    def finish(self) -> Iterator[bytes]:
-        """The rest. Raises UsageError for gzip that ends too early."""
-        if self._gzip is None:
-            yield self._head
-        elif self._gzip and not self._member.eof:
-            raise UsageError(f"{self._name} ends too early for gzip", "copy or make it again")
-
-    def _unpack(self, piece: bytes) -> Iterator[bytes]:
-        while piece:
-            if self._member.eof:
-                piece = piece.lstrip(b"\0")  # some writers pad to a whole block
-                if not piece:
-                    return
-                self._member = zlib.decompressobj(wbits=31)
-            try:
-                plain = self._member.decompress(piece, UNPACKED)
-            except zlib.error:
-                raise UsageError(f"{self._name} is damaged gzip", "copy or make it again") from None
-            if plain:
-                yield plain
-            piece = self._member.unused_data if self._member.eof else self._member.unconsumed_tail
-
-
-class Lines:
-    """Whole lines, without their ends, of bytes that come in pieces."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._rest = b""
-        self._count = 0
-
-    def feed(self, piece: bytes) -> list[bytes]:
-        """The lines that `piece` completes. Raises UsageError for one that is too long for any key."""
-        lines = piece.split(b"\n")
-        lines[0] = self._rest + lines[0]
-        self._rest = lines.pop()
-        self._count += len(lines)
-        if len(self._rest) > LONGEST_LINE:
-            raise UsageError(
-                f"{self._name} line {self._count + 1} is longer than 1 MB", "give one key per line"
-            )
-        return lines
-
-    def finish(self) -> list[bytes]:
-        """The last line, where it has no end."""
-        rest, self._rest = self._rest, b""
-        return [rest] if rest else []
+Take = Callable[[PlainKeys], None]
 
 
 class KeyDecoder:
-    """Keys of a list, in order; bad lines are noted in `bad` and left out."""
+    """Keys of a list, in order; bad lines are noted in `bad` and left out. `found` counts the keys."""
 
     def __init__(
-        self, name: str, keys: KeySchema, take_plain: Callable[[PlainKeys], None] | None = None
+        self, name: str, keys: KeySchema, take_plain: Take | None = None, table: str | None = None
     ) -> None:
-        """`name` is what errors call the list. `take_plain` takes keys that need no decoding, in place of `feed`."""
+        """`name` is what errors call the list, `table` whose keys they are.
+
+        `take_plain` takes keys that need no decoding, in place of `feed`.
+        """
         self.bad = BadLines()
-        self.lines = 0
+        self.found = 0
         self._name = name
         self._keys = keys
-        self._unpacker = Unpacker(name)
-        self._splitter = Lines(name)
-        self._table: _CsvRows | None = None
-        self._begun = False
+        self._table = table
         self._take_plain = take_plain
-        self._forms: Sequence[PlainLines] = ()
+        self._unpacker = Unpacker(name)
+        self._recoder = Recoder(name)
+        self._head = b""
+        self._body: _Body | None = None
 
     def feed(self, piece: bytes) -> Iterator[Key]:
         """Keys that `piece` completes. Raises UsageError if this is no list of keys at all."""
         for plain in self._unpacker.feed(piece):
-            yield from self._decode(self._splitter.feed(plain))
+            yield from self._decode(self._recoder.feed(plain))
 
     def finish(self) -> Iterator[Key]:
         """The last keys. Raises UsageError."""
         for plain in self._unpacker.finish():
-            yield from self._decode(self._splitter.feed(plain))
-        yield from self._decode(self._splitter.finish())
-        if self._table is not None:
-            yield from self._rows(self._table.finish())
+            yield from self._decode(self._recoder.feed(plain))
+        yield from self._decode(self._recoder.feed(b"", last=True), last=True)
+
+    def _decode(self, text: bytes, *, last: bool = False) -> Iterator[Key]:
+        if self._body is None:
+            self._head += text
+            self._body = self._begin(self._head, last=last)
+            if self._body is None:
+                return
+            text, self._head = self._head, b""
+        for key in self._body.feed(text, last=last):
+            self.found += 1
+            yield key
+
+    def _begin(self, head: bytes, *, last: bool) -> "_Body | None":
+        """What reads the list that begins with `head`; None if more of it tells, or there is nothing in it."""
+        first = head.lstrip()
+        line, end, _ = first.partition(b"\n")
+        whole = bool(end) or (last and bool(first))
+        if not whole and len(head) <= LONGEST_LINE:
+            return None
+        if first[:1] not in (b"{", b"["):
+            return _RowBody(self._name, self._keys, self.bad, self._counted_plain())
+        if whole and _is_json(line):
+            return self._lines()
+        if len(head) < LEAST_HEAD and not last:
+            return None
+        return self._documents() if _begins_document(head, last=last) else self._lines()
+
+    def _documents(self) -> "_DocumentBody":
+        return _DocumentBody(self._name, self._keys, self._table, self.bad)
+
+    def _lines(self) -> "_LineBody":
+        return _LineBody(self._name, self._keys, self._table, self.bad, self._counted_plain())
+
+    def _counted_plain(self) -> Take | None:
+        take = self._take_plain
+        if take is None:
+            return None
+
+        def count(plain: PlainKeys) -> None:
+            self.found += len(plain.lines)
+            take(plain)
+
+        return count
+
+
+class _LineBody:
+    """JSON lines."""
+
+    def __init__(
+        self, name: str, keys: KeySchema, table: str | None, bad: BadLines, take_plain: Take | None
+    ) -> None:
+        self._keys = keys
+        self._table = table
+        self._bad = bad
+        self._take_plain = take_plain
+        self._splitter = Lines(name)
+        self._forms = json_forms(keys)
+        self._number = 0
+
+    def feed(self, text: bytes, *, last: bool) -> Iterator[Key]:
+        """See `KeyDecoder.feed`."""
+        yield from self._decode(self._splitter.feed(text))
+        if last:
+            yield from self._decode(self._splitter.finish())
 
     def _decode(self, lines: list[bytes]) -> Iterator[Key]:
-        if not self._begun:
-            lines = self._begin(lines)
-        if self._took(lines):
+        if _took(self._take_plain, self._forms, lines):
+            self._number += len(lines)
             return
-        if self._table is not None:
-            yield from self._rows(self._table.feed(lines))
-            return
-        keys, number = self._keys, self.lines
         for line in lines:
-            number += 1
+            self._number += 1
             if not line or line.isspace():
                 continue
             try:
-                yield parse_json_line(line, keys)
+                found = keys_in_line(line, self._keys, self._table)
             except BadLineError as error:
-                self.bad.add(number, str(error))
-        self.lines = number
+                found = (error,)
+            for place, one in enumerate(found, 1):
+                if isinstance(one, BadLineError):
+                    self._bad.add(self._number, str(one), place if len(found) > 1 else 0)
+                else:
+                    yield one
 
-    def _took(self, lines: list[bytes]) -> bool:
-        """Whether all of `lines` were plain and are taken."""
-        if self._take_plain is None or not lines or (self._table is not None and self._table.waiting):
-            return False
-        for form in self._forms:
-            plain = form.read(lines)
-            if plain is not None:
-                self._take_plain(plain)
-                self.lines += len(lines)
-                if self._table is not None:
-                    self._table.skip(len(lines))
-                return True
-        return False
+
+class _DocumentBody:
+    """JSON documents of one line or many."""
+
+    def __init__(self, name: str, keys: KeySchema, table: str | None, bad: BadLines) -> None:
+        self._keys = keys
+        self._table = table
+        self._bad = bad
+        self._documents = JsonDocuments(name)
+        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="surrogateescape")
+        self._entries = 0
+
+    def feed(self, text: bytes, *, last: bool) -> Iterator[Key]:
+        """See `KeyDecoder.feed`."""
+        for part in self._documents.feed(self._decoder.decode(text, last), last=last):
+            yield from self._keys_of(part)
+
+    def _keys_of(self, part: Part) -> Iterator[Key]:
+        known = part.place in (None, self._table, *SEVERAL, *BY_TABLE)
+        if part.element and not known:
+            return
+        # A member of a document too large to be seen as a whole may be anything.
+        value = part.value if part.element or part.place is None else {part.place: part.value}
+        for one in keys_in(value, self._keys, self._table):
+            self._entries += 1
+            if not isinstance(one, BadLineError):
+                yield one
+            elif part.element or part.place is None:
+                self._bad.add(part.line, str(one), self._entries)
+
+
+class _RowBody:
+    """CSV."""
+
+    def __init__(self, name: str, keys: KeySchema, bad: BadLines, take_plain: Take | None) -> None:
+        self._name = name
+        self._keys = keys
+        self._bad = bad
+        self._take_plain = take_plain
+        self._splitter = Lines(name)
+        self._forms: Sequence[PlainLines] = ()
+        self._form: CsvForm | None = None
+        self._rows: CsvRows | None = None
+        self._separator: str | None = None
+        self._number = 0
+
+    def feed(self, text: bytes, *, last: bool) -> Iterator[Key]:
+        """See `KeyDecoder.feed`."""
+        lines = self._splitter.feed(text)
+        yield from self._decode([*lines, *self._splitter.finish()] if last else lines, last=last)
+
+    def _decode(self, lines: list[bytes], *, last: bool) -> Iterator[Key]:
+        if self._rows is None:
+            lines = self._begin(lines)
+        rows, form = self._rows, self._form
+        if rows is None or form is None:
+            return
+        if not rows.waiting and not last and _took(self._take_plain, self._forms, lines):
+            rows.skip(len(lines))
+            return
+        for number, row in rows.feed(lines, last=last):
+            if isinstance(row, str):
+                self._bad.add(number, row)
+            elif row:
+                try:
+                    yield key_of_columns(row, form.columns, self._keys)
+                except BadLineError as error:
+                    self._bad.add(number, str(error))
 
     def _begin(self, lines: list[bytes]) -> list[bytes]:
-        """Tell the format by the first line that holds something."""
+        """Find the header. Raises UsageError if there is none, and none can be done without."""
         for position, line in enumerate(lines):
-            text = line.removeprefix(_BOM) if not self.lines else line
-            self.lines += 1
-            if not text or text.isspace():
+            self._number += 1
+            if not line or line.isspace():
                 continue
-            self._begun = True
-            if text.lstrip()[:1] in (b"{", b"["):
-                self.lines -= 1
-                self._forms = json_forms(self._keys)
-                return [text, *lines[position + 1 :]]
-            columns = _find_columns(text, self._keys)
-            if columns is None:
-                raise UsageError(
-                    f"{self._name} line {self.lines} is neither JSON nor the header of a CSV with "
-                    + ", ".join(self._keys.names),
-                    "give one JSON object per line, or name the columns like the key attributes",
-                )
-            self._table = _CsvRows(self._name, columns[0], self.lines)
-            self._columns = columns[1]
-            self._forms = csv_forms(self._keys, *columns)
-            return lines[position + 1 :]
+            if self._separator is None:
+                self._separator = find_separator(line)
+                if self._separator is not None:
+                    continue
+            form = find_form(line, self._keys, self._separator)
+            if form is None:
+                raise self._no_header(line)
+            self._form = form
+            self._rows = CsvRows(form, self._keys, self._number + (not form.headless))
+            if not form.blanks:
+                self._forms = csv_forms(self._keys, form.delimiter, form.columns, form.width)
+            return lines[position + (not form.headless) :]
         return []
 
-    def _rows(self, rows: Iterable[tuple[int, list[str] | None]]) -> Iterator[Key]:
-        for number, row in rows:
-            self.lines = number
-            if row is None:
-                self.bad.add(number, "is not CSV")
-                continue
-            if not row:
-                continue
-            try:
-                yield key_of_columns(row, self._columns, self._keys)
-            except BadLineError as error:
-                self.bad.add(number, str(error))
+    def _no_header(self, line: bytes) -> UsageError:
+        """What this line lacks. Its text may be keys, which no error repeats."""
+        delimiter = self._separator or max(DELIMITERS, key=lambda one: line.count(one.encode()))
+        columns, names = line.count(delimiter.encode()) + 1, ", ".join(self._keys.names)
+        return UsageError(
+            f"{self._name} line {self._number} is neither JSON nor the header of a CSV with {names} "
+            f"(it has {columns} {'column' if columns == 1 else 'columns'})",
+            f"give one JSON object per line, or a first line with the names of the columns: {names}",
+        )
 
 
-def _find_columns(header: bytes, keys: KeySchema) -> tuple[str, dict[str, int]] | None:
-    """Delimiter and places of the key attributes, if `header` is the header of a CSV with all of them."""
-    text = header.decode(errors="surrogateescape").rstrip("\r")
-    for delimiter in _DELIMITERS:
-        names = _row_of(text, delimiter) or []
-        if all(names.count(name) == 1 for name in keys.names):
-            return delimiter, {name: names.index(name) for name in keys.names}
-    return None
-
-
-def _row_of(record: str, delimiter: str) -> list[str] | None:
-    """The values of one record, which may hold ends of lines in quotes; None if it is not CSV."""
-    lines = record.split("\n")
+def _is_json(line: bytes) -> bool:
+    """Whether a line is JSON by itself."""
     try:
-        return next(csv.reader([f"{line}\n" for line in lines], delimiter=delimiter), [])
-    except csv.Error:
-        return None
+        parse_json(line)
+    except BadLineError:
+        return False
+    return True
 
 
-class _CsvRows:
-    """Rows of CSV with the number of the line that each begins at. A quoted value may hold ends of lines."""
+def _begins_document(head: bytes, *, last: bool) -> bool:
+    """Whether JSON can go on as `head` begins."""
+    try:
+        for _ in JsonDocuments("").feed(head.decode(errors="replace"), last=last):
+            pass
+    except UsageError:
+        return False
+    return True
 
-    def __init__(self, name: str, delimiter: str, header_line: int) -> None:
-        self._name = name
-        self._delimiter = delimiter
-        self._number = header_line + 1
-        self._waiting: list[bytes] = []
-        self._waiting_bytes = 0
 
-    @property
-    def waiting(self) -> bool:
-        """Whether a quote is open."""
-        return bool(self._waiting)
+_Body = _LineBody | _DocumentBody | _RowBody
 
-    def skip(self, lines: int) -> None:
-        """So many lines, each a row, were taken by somebody else."""
-        self._number += lines
 
-    def feed(self, lines: list[bytes]) -> Iterator[tuple[int, list[str] | None]]:
-        """Rows that `lines` complete. Raises UsageError for a quote that is never closed."""
-        for line in lines:
-            open_quote = (line.count(b'"') % 2 == 1) != bool(self._waiting)
-            if not open_quote and not self._waiting:
-                yield self._number, self._row(line)
-                self._number += 1
-                continue
-            self._waiting.append(line)
-            self._waiting_bytes += len(line)
-            if not open_quote:
-                yield from self.finish()
-            elif self._waiting_bytes > LONGEST_LINE:
-                raise UsageError(
-                    f"{self._name} line {self._number} has a quote that is not closed", "mend the line"
-                )
-
-    def finish(self) -> Iterator[tuple[int, list[str] | None]]:
-        """The row that waits for its closing quote, as it is."""
-        if self._waiting:
-            yield self._number, self._row(b"\n".join(self._waiting))
-            self._number += len(self._waiting)
-            self._waiting, self._waiting_bytes = [], 0
-
-    def _row(self, record: bytes) -> list[str] | None:
-        # Bytes that are no UTF-8 become halves of characters, which no key may hold.
-        text = record.decode(errors="surrogateescape").removesuffix("\r")
-        return _row_of(text, self._delimiter)
+def _took(take: Take | None, forms: Sequence[PlainLines], lines: list[bytes]) -> bool:
+    """Whether all of `lines` were plain and are taken."""
+    if take is None or not lines:
+        return False
+    for form in forms:
+        plain = form.read(lines)
+        if plain is not None:
+            take(plain)
+            return True
+    return False

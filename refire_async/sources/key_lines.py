@@ -1,12 +1,23 @@
-"""One line of a list of keys, in any of the forms that people and programs write. Pure.
+"""Keys in JSON and in rows, in any of the forms that people and programs write. Pure.
 
-JSON: `{"pk": {"S": "a"}}` or `{"pk": "a"}` (base64 text for keys of type B), or a line of the failed-keys file that a
-run leaves or the missing-keys file of a verification: `{"key": {"pk": {"S": "a"}}, "code": …, "reason": …}`.
+An object names a key if it has the key attributes, in DynamoDB JSON (`{"pk": {"S": "a"}}`) or plain (`{"pk": "a"}`;
+base64 text for keys of type B), or if it holds such an object in one of these places:
+
+    key                                a line of a run's failed-keys file, or of a verification's missing-keys file
+    dynamodb.Keys                      a stream record
+    Item, Keys                         a line of an export, full or incremental; the answer of GetItem
+    PutRequest.Item, DeleteRequest.Key what BatchWriteItem left out
+    Key, Attributes                    a request or an answer of UpdateItem and DeleteItem
+
+Several keys are in arrays, and in the arrays of `Items` (Scan, Query, dynamodump), `Records` (a Lambda event), `Keys`,
+and, by the name of the table, of `UnprocessedItems`, `UnprocessedKeys`, `RequestItems` and `Responses` or by itself.
+
 CSV: the values of the columns that are named like the key attributes, as the table's key types read them.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -15,27 +26,194 @@ import orjson
 from refire_async.model.keys import Key, KeySchema
 from refire_async.sources.key_text import canonical_base64, canonical_number
 
+LARGEST_HASH, LARGEST_RANGE = 2_048, 1_024
+"""Bytes of a key's values (DynamoDB Developer Guide: Quotas)."""
+
+SEVERAL = ("Items", "Records", "Keys")
+"""Members whose array holds what names keys."""
+
+BY_TABLE = ("UnprocessedItems", "UnprocessedKeys", "RequestItems", "Responses")
+"""Members that hold such arrays by the name of a table."""
+
+_SURE_PLACES = (("key",), ("dynamodb", "Keys"))
+"""Where a key is whatever else the object has: a key attribute can be called `reason` or `eventID`."""
+
+_PLACES = (
+    ("Item",),
+    ("Keys",),
+    ("Key",),
+    ("PutRequest", "Item"),
+    ("DeleteRequest", "Key"),
+    ("Attributes",),
+    ("dynamodb", "Keys"),
+)
+_MOST_DEPTH = 6
+"""Arrays within each other at most: a page of records per element is one, a table's is another."""
+
+_ROUNDED = re.compile(r"-?[0-9](?:\.([0-9]+))?E\+([0-9]{2,})")
+"""How a spreadsheet writes a number with more digits than it shows."""
+
 
 class BadLineError(ValueError):
     """A line names no key; the text says why, to follow `line 7`."""
 
 
-def parse_json_line(line: bytes, keys: KeySchema) -> Key:
-    """The key on one line, its values in one canonical form. Raises BadLineError."""
+def keys_in_line(line: bytes, keys: KeySchema, table: str | None = None) -> Sequence[Key | BadLineError]:
+    """The keys on one line, their values in one canonical form, and what is wrong with what names none.
+
+    `table` is whose keys they are, for lines that tell keys by table. Raises BadLineError for what is not JSON.
+    """
     try:
         # Most lines need no more than this. It is quick, but whole numbers beyond 64 bits become floats.
         data = orjson.loads(line)
-        return _key(data, keys)
-    except (orjson.JSONDecodeError, BadLineError):
-        return _key(_parse_exactly(line), keys)
+        try:
+            return (key_of(data, keys),)
+        except BadLineError:
+            found = [*keys_in(data, keys, table)]
+        if not any(isinstance(one, BadLineError) for one in found):
+            return found
+    except orjson.JSONDecodeError:
+        pass
+    return [*keys_in(_parse_exactly(line), keys, table)]
+
+
+def parse_json(line: bytes) -> Any:
+    """What a line says. Raises BadLineError for what is not JSON."""
+    try:
+        return orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return _parse_exactly(line)
+
+
+def keys_in(
+    data: Any, keys: KeySchema, table: str | None = None, depth: int = 0
+) -> Iterator[Key | BadLineError]:
+    """The keys in a JSON value, and what is wrong with parts that should name one and do not."""
+    try:
+        key = key_of(data, keys)
+    except BadLineError as error:
+        try:
+            several = _several(data, keys, table) if depth < _MOST_DEPTH else None
+        except BadLineError as worse:
+            yield worse
+            return
+        if several is None:
+            yield error
+            return
+        for element in several:
+            yield from keys_in(element, keys, table, depth + 1)
+    else:
+        yield key
+
+
+def key_of(data: Any, keys: KeySchema) -> Key:
+    """The one key that an object names, in its canonical form. Raises BadLineError."""
+    if not isinstance(data, dict):
+        raise BadLineError("is not a JSON object")
+    for path in _SURE_PLACES:
+        inner = _at(data, path, keys)
+        if inner is not None:
+            return _key(inner, keys)
+    refused = None
+    if all(name in data for name in keys.names):
+        try:
+            return _key(data, keys)
+        except BadLineError as error:
+            refused = error
+    for path in _PLACES:
+        inner = _at(data, path, keys)
+        if inner is not None:
+            return _key(inner, keys)
+    if refused is not None:
+        raise refused
+    return _key(_in_case_of(data, keys), keys)
 
 
 def key_of_columns(row: Sequence[str], columns: Mapping[str, int], keys: KeySchema) -> Key:
     """The key in a row of CSV, of which `columns` tells where each key attribute stands. Raises BadLineError."""
     try:
-        return _key({name: row[columns[name]] for name in keys.names}, keys)
+        values = {name: row[columns[name]] for name in keys.names}
     except IndexError:
         raise BadLineError("has too few columns") from None
+    for value in values.values():
+        rounded = _ROUNDED.fullmatch(value)
+        if rounded is not None and int(rounded[2]) > max(10, len(rounded[1] or "")):
+            raise BadLineError(
+                "has a number that a spreadsheet has shortened (as 1.2E+11): its digits are lost"
+            )
+    return _key(values, keys)
+
+
+def check_key(key: Key, keys: KeySchema) -> None:
+    """Refuse a key in DynamoDB JSON that no item can have. Raises BadLineError."""
+    _key(key, keys)
+
+
+def columns_of(names: Sequence[str], keys: KeySchema) -> dict[str, int] | None:
+    """Where each key attribute stands among `names`, exactly so called or in other case; None if that is not clear."""
+    for spell in (str, str.casefold):
+        spelled = [spell(name) for name in names]
+        wanted = [spell(name) for name in keys.names]
+        if len({*wanted}) == len(wanted) and all(spelled.count(name) == 1 for name in wanted):
+            return {name: spelled.index(spell(name)) for name in keys.names}
+    return None
+
+
+def _several(data: Any, keys: KeySchema, table: str | None) -> Sequence[Any] | None:
+    """What `data` holds several of, each of which should name keys; None if it is nothing of that kind.
+
+    Raises BadLineError.
+    """
+    if isinstance(data, list):
+        if keys.range_name is None and data and not any(isinstance(one, dict | list) for one in data):
+            return [{keys.hash_name: value} for value in data]
+        return data
+    if not isinstance(data, dict):
+        return None
+    if data and all(map(_are_requests, data.values())):
+        return _of_table(data, table)
+    parts = [data[name] for name in (*SEVERAL, *BY_TABLE) if isinstance(data.get(name), list)]
+    parts += [_of_table(data[name], table) for name in BY_TABLE if isinstance(data.get(name), dict)]
+    return [element for part in parts for element in part] if parts else None
+
+
+def _are_requests(value: Any) -> bool:
+    """Whether it is what BatchWriteItem or BatchGetItem takes for one table."""
+    if isinstance(value, dict):
+        return isinstance(value.get("Keys"), list)
+    return isinstance(value, list) and all(
+        isinstance(one, dict) and ("PutRequest" in one or "DeleteRequest" in one) for one in value
+    )
+
+
+def _of_table(by_table: dict[str, Any], table: str | None) -> Sequence[Any]:
+    """What stands for `table`, or for the only one there is."""
+    if table in by_table:
+        found = by_table[table]
+    elif len(by_table) <= 1:
+        found = next(iter(by_table.values()), [])
+    else:
+        raise BadLineError(f"names keys of {len(by_table)} tables, none of them {table}")
+    if isinstance(found, dict):
+        found = found.get("Keys")
+    if not isinstance(found, list):
+        raise BadLineError("has no list of keys for the table")
+    return found
+
+
+def _at(data: dict[str, Any], path: Sequence[str], keys: KeySchema) -> dict[str, Any] | None:
+    """What stands at `path` of `data`, if it has all key attributes."""
+    inner: Any = data
+    for name in path:
+        inner = inner.get(name) if isinstance(inner, dict) else None
+    return inner if isinstance(inner, dict) and all(name in inner for name in keys.names) else None
+
+
+def _in_case_of(data: dict[str, Any], keys: KeySchema) -> dict[str, Any]:
+    """`data` with its members called as the key attributes are, where they are in another case only."""
+    names = [*data]
+    columns = columns_of(names, keys)
+    return data if columns is None else {name: data[names[place]] for name, place in columns.items()}
 
 
 def _parse_exactly(line: bytes) -> Any:
@@ -45,24 +223,19 @@ def _parse_exactly(line: bytes) -> Any:
         raise BadLineError("is not JSON") from None
 
 
-def _key(data: Any, keys: KeySchema) -> Key:
-    if not isinstance(data, dict):
-        raise BadLineError("is not a JSON object")
-    inner = data.get("key")
-    if isinstance(inner, dict) and all(name in inner for name in keys.names):
-        data = inner
+def _key(data: Mapping[str, Any], keys: KeySchema) -> Key:
     key = {}
     try:
-        key[keys.hash_name] = _value(data[keys.hash_name], keys.hash_type)
+        key[keys.hash_name] = _value(data[keys.hash_name], keys.hash_type, LARGEST_HASH)
         if keys.range_name is not None:
-            key[keys.range_name] = _value(data[keys.range_name], keys.range_type or "")
+            key[keys.range_name] = _value(data[keys.range_name], keys.range_type or "", LARGEST_RANGE)
     except KeyError as error:
         raise BadLineError(f"has no {error}") from None
     return key
 
 
-def _value(value: Any, kind: str) -> dict[str, str]:
-    """One key attribute, plain or in DynamoDB JSON."""
+def _value(value: Any, kind: str, most: int) -> dict[str, str]:
+    """One key attribute of at most `most` bytes, plain or in DynamoDB JSON."""
     if isinstance(value, dict):
         if list(value) != [kind] or not isinstance(value[kind], str):
             raise BadLineError(f"has a key attribute that is not of type {kind}")
@@ -73,18 +246,21 @@ def _value(value: Any, kind: str) -> dict[str, str]:
         raise BadLineError(f"has a key attribute that is not of type {kind}")
     try:
         text = canonical_base64(value) if kind == "B" else value
-        text.encode()
+        size = len(text.encode()) if kind == "S" else len(text) // 4 * 3 - text[-2:].count("=")
     except UnicodeEncodeError:
         raise BadLineError("has a key attribute with half of a character") from None
     except ValueError as error:
         raise BadLineError(f"has a key that cannot be: {error}") from None
     if not text:
         raise BadLineError("has a key attribute that is empty")
+    if size > most:
+        part = "hash" if most == LARGEST_HASH else "sort"
+        raise BadLineError(f"has a {part} key of {size:,} bytes, more than the {most:,} that one can have")
     return {kind: text}
 
 
 def _number(value: Any) -> str:
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, int) and not isinstance(value, bool) and -(10**38) < value < 10**38:
         return str(value)
     if (
         isinstance(value, str)
@@ -96,6 +272,6 @@ def _number(value: Any) -> str:
         # In its canonical form, unless it ends in zeros, which stay in plain notation as well.
         return value
     try:
-        return canonical_number(value)
+        return canonical_number(Decimal(value) if type(value) is int else value)
     except ValueError as error:
         raise BadLineError(f"has a key that cannot be: {error}") from None

@@ -13,15 +13,21 @@ from itertools import repeat
 import orjson
 
 from refire_async.model.keys import KeySchema
+from refire_async.sources.key_lines import LARGEST_HASH, LARGEST_RANGE
 
-_VALUES = {
-    # Characters that JSON has as they are; that they are UTF-8 is looked at by the block.
-    "S": rb'[^"\\\x00-\x1f]+',
-    # Whole numbers in the text that DynamoDB gives back for them.
-    "N": rb"[1-9][0-9]{0,37}",
-}
-_BARE = {"S": rb'"(%b)"' % _VALUES["S"], "N": rb"([1-9][0-9]{0,17})"}
-"""Values that are not in DynamoDB JSON. Larger numbers than these need not survive a quick JSON reader."""
+_NUMBER = rb"[1-9][0-9]{0,37}"
+"""Whole numbers in the text that DynamoDB gives back for them."""
+
+_BARE_NUMBER = rb"[1-9][0-9]{0,17}"
+"""Such as are not in DynamoDB JSON. Larger ones than these need not survive a quick JSON reader."""
+
+_SHORTENED = rb"(?![0-9]\.[0-9]+E\+)"
+"""Not what a spreadsheet may have shortened."""
+
+
+def _text(most: int, apart: bytes = b"") -> bytes:
+    """Characters that JSON has as they are, at most `most` bytes; that they are UTF-8 is looked at by the block."""
+    return rb'[^"\\\x00-\x1f%b]{1,%d}' % (apart, most)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +69,12 @@ def json_forms(keys: KeySchema) -> list[PlainLines]:
     kinds = [keys.hash_type] if keys.range_type is None else [keys.hash_type, keys.range_type]
     if "B" in kinds:
         return []
-    typed = [rb'\{"%b": ?"(%b)"\}' % (kind.encode(), _VALUES[kind]) for kind in kinds]
-    bare = [_BARE[kind] for kind in kinds]
+    sized = [*zip(kinds, (LARGEST_HASH, LARGEST_RANGE), strict=False)]
+    typed = [
+        rb'\{"%b": ?"(%b)"\}' % (kind.encode(), _text(most) if kind == "S" else _NUMBER)
+        for kind, most in sized
+    ]
+    bare = [rb'"(%b)"' % _text(most) if kind == "S" else b"(%b)" % _BARE_NUMBER for kind, most in sized]
     names = [re.escape(orjson.dumps(name)) for name in keys.names]
     forms = []
     for values in (typed, bare):
@@ -73,18 +83,21 @@ def json_forms(keys: KeySchema) -> list[PlainLines]:
     return forms
 
 
-def csv_forms(keys: KeySchema, delimiter: str, columns: Mapping[str, int]) -> list[PlainLines]:
-    """Rows of CSV without quotes. `columns` tells where each key attribute stands. None for binary keys."""
+def csv_forms(keys: KeySchema, delimiter: str, columns: Mapping[str, int], width: int) -> list[PlainLines]:
+    """Rows of CSV without quotes, of at most `width` columns. `columns` tells where each key attribute stands.
+
+    None for binary keys.
+    """
     kinds = dict(zip(keys.names, (keys.hash_type, keys.range_type), strict=False))
     if "B" in kinds.values():
         return []
     apart = re.escape(delimiter.encode())
     other = rb'[^"\r\n%b]*' % apart
     cells = list(repeat(other, max(columns.values()) + 1))
-    for name, kind in kinds.items():
-        value = rb'[^"\\\x00-\x1f%b]+' % apart if kind == "S" else _VALUES["N"]
+    for (name, kind), most in zip(kinds.items(), (LARGEST_HASH, LARGEST_RANGE), strict=False):
+        value = _SHORTENED + _text(most, apart) if kind == "S" else _NUMBER
         cells[columns[name]] = rb"(%b)" % value
-    rest = rb'(?:%b[^"\r\n]*)?' % apart
+    rest = rb"(?:%b%b){0,%d}%b*" % (apart, other, width - len(cells), apart)
     hash_first = keys.range_name is None or columns[keys.hash_name] < columns[keys.range_name]
     return [PlainLines(apart.join(cells) + rest, keys, hash_first=hash_first)]
 

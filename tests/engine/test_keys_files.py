@@ -145,10 +145,42 @@ async def test_a_dry_run_of_a_list_leaves_nothing(service: Service, runs: Runs, 
     assert not any(db.calls[operation] for operation in WRITES)
 
 
-async def test_an_empty_list_is_a_complete_run(service: Service, runs: Runs, tmp_path: Path):
-    shop(service)
-    result = await runs.run(choice=write(tmp_path / "k", []))
-    assert (result.exit_code, result.summary.counts) == (ExitCode.COMPLETE, Counts())
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "k is empty: it names no key; give a list"),
+        ("\n\n", "k is empty"),
+        ("pk\n", "k is empty"),
+        ("[]", "k is empty"),
+        ('{"Items": [], "Count": 0, "ScannedCount": 0}', "k is empty"),
+        ('{"id": "a"}\n' * 73, "k names no key: each of its 73 lines has no 'pk'; give lines that name pk"),
+        ("pk,x\n" + ",1\n" * 7, "k names no key: each of its 7 lines has a key attribute that is empty"),
+    ],
+)
+@pytest.mark.parametrize("options", [{}, {"dry_run": True}, {"ignore": frozenset(["bad-lines"])}])
+async def test_a_list_that_names_no_key_is_refused(
+    service: Service, runs: Runs, tmp_path: Path, text: str, told: str, *, options: dict[str, Any]
+):
+    """Also where bad lines are ignored: nothing would fire, and the run would say that it is complete."""
+    db = shop(service)
+    (tmp_path / "k").write_text(text)
+    with pytest.raises(UsageError, match=told):
+        await runs.run(choice=Choice(keys_file=str(tmp_path / "k")), **options)
+    assert names_in(tmp_path) in (["k"], ["k", "run.refire.lock"])
+    assert not any(db.calls[operation] for operation in WRITES)
+
+
+async def test_a_key_that_no_item_can_have_is_a_bad_line(service: Service, runs: Runs, tmp_path: Path):
+    """The service would refuse to look it up, and 99 others with it."""
+    db = shop(service)
+    names = ["o-001", "x" * 2_049, "", "o-002", "ü" * 1_025, "y" * 2_048]
+    with pytest.raises(
+        UsageError, match=r"line 2 has a hash key of 2,049 bytes, .* bad lines in all: 2, 3, 5"
+    ):
+        await runs.run(choice=write(tmp_path / "k", names))
+    result = await runs.run(choice=write(tmp_path / "k", names), ignore=frozenset(["bad-lines"]))
+    assert result.summary.counts == Counts(scanned=3, touched=2, vanished=1)
+    assert db.fired("orders") == Counter(["o-001", "o-002"])
 
 
 async def test_a_list_that_is_gone_cannot_be_gone_on_with(service: Service, runs: Runs, tmp_path: Path):

@@ -9,14 +9,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from refire_async.model.keys import Item, KeySchema
-from refire_async.sources.key_lines import BadLineError, parse_json_line
+from refire_async.sources.key_lines import BadLineError, keys_in_line
 
 HASH = KeySchema("pk", "S")
 BOTH = KeySchema("pk", "S", "sk", "N")
 
 
 def parse(line: str | bytes, keys: KeySchema = BOTH) -> Item:
-    return parse_json_line(line.encode() if isinstance(line, str) else line, keys)
+    """The one key on a line. Raises BadLineError."""
+    found = keys_in_line(line.encode() if isinstance(line, str) else line, keys)
+    if isinstance(found[0], BadLineError):
+        raise found[0]
+    (key,) = found
+    assert not isinstance(key, BadLineError)
+    return key
 
 
 @pytest.mark.parametrize(
@@ -137,6 +143,10 @@ def test_base64_has_one_text_for_equal_bytes():
         ('{"pk": "a", "sk": "1E-131"}', "DynamoDB cannot hold"),
         ('{"pk": "a", "sk": 1E+400000}', "DynamoDB cannot hold"),
         (f'{{"pk": "a", "sk": {"1" * 39}}}', "DynamoDB cannot hold"),
+        (f'{{"pk": "a", "sk": {"1" * 5000}}}', "DynamoDB cannot hold"),
+        (f'{{"pk": "{"a" * 2049}", "sk": 1}}', "has a hash key of 2,049 bytes, more than the 2,048"),
+        (f'{{"pk": {{"S": "{"ü" * 1025}"}}, "sk": 1}}', "has a hash key of 2,050 bytes"),
+        ("[" * 500 + "]" * 500, "is not a JSON object"),
     ],
 )
 def test_what_is_wrong_with_a_bad_line_is_told(line: str | bytes, what: str):
@@ -151,3 +161,21 @@ def test_what_is_wrong_with_a_bad_line_is_told(line: str | bytes, what: str):
 def test_what_is_no_base64_is_told(text: str):
     with pytest.raises(BadLineError, match="is not base64"):
         parse(json.dumps({"pk": text}), KeySchema("pk", "B"))
+
+
+@pytest.mark.parametrize(("kind", "extra"), [("S", 1), ("B", 1)])
+def test_sizes_are_those_of_the_bytes(kind: str, extra: int):
+    """2,048 for a hash key and 1,024 for a sort key, of type B those that base64 stands for."""
+    keys = KeySchema("pk", kind, "sk", kind)
+
+    def line(hash_size: int, range_size: int) -> str:
+        texts = ["a" * size for size in (hash_size, range_size)]
+        if kind == "B":
+            texts = [base64.b64encode(text.encode()).decode() for text in texts]
+        return json.dumps(dict(zip(("pk", "sk"), texts, strict=True)))
+
+    assert parse(line(2048, 1024), keys)
+    with pytest.raises(BadLineError, match="sort key of 1,025 bytes, more than the 1,024"):
+        parse(line(2048, 1024 + extra), keys)
+    with pytest.raises(BadLineError, match="hash key of 2,049 bytes"):
+        parse(line(2048 + extra, 1024), keys)
