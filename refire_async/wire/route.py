@@ -31,7 +31,7 @@ async def route_of(client: Any, method: str, **parameters: Any) -> Route:
 
     def look(params: dict[str, Any], request_signer: Any, context: dict[str, Any], **_: Any) -> Any:
         region = context.get("signing", {}).get("region") or request_signer.region_name
-        seen.append(Route(parse_endpoint(params["url"]), region))
+        seen.append(Route(parse_endpoint(params["url"].removesuffix(params["url_path"])), region))
         # An answer in place of the service's, as botocore's own Stubber gives.
         return AWSResponse(params["url"], 200, {}, None), {}
 
