@@ -26,8 +26,19 @@ from refire_async.writers.base import Writer
 
 T = TypeVar("T")
 
+BAD_KEY = ("Validation", "ValidationError")
+"""Names of errors by which BatchGetItem says that it does not take one of its keys, among others."""
+
 FUTILE = (Disposition.FATAL, Disposition.ITEM, Disposition.CONDITION)
 """Answers to a read that another attempt does not change."""
+
+
+@dataclass(frozen=True, slots=True)
+class LookedUp:
+    """`items` that are there, and keys that the service does not take, each with what it says."""
+
+    items: list[Item]
+    refused: list[tuple[Key, WireError]]
 
 
 @dataclass(slots=True)
@@ -147,7 +158,7 @@ class Context:
             self.emit(Retried(segment, 1, error.code, attempt, delay))
         await self.rest(delay)
 
-    async def look_up_first(self, segment: int, keys: Sequence[Key]) -> list[Item]:
+    async def look_up_first(self, segment: int, keys: Sequence[Key]) -> LookedUp:
         """What is in the table for `keys` of a source that does not carry the marker, in any order.
 
         Eventually consistent, as any source is, for half the price: a marker that is behind makes its write's
@@ -157,34 +168,54 @@ class Context:
             WireError, StoppedError: as `look_up`.
         """
         names = self.spec.keys.names
-        found = await self._look_up(segment, keys, consistent=False)
-        if len(found) < len(keys):
-            there = {identity(names, item) for item in found}
-            missing = [key for key in keys if identity(names, key) not in there]
-            found += await self._look_up(segment, missing, consistent=True)
-        return found
+        looked = await self._look_up(segment, keys, consistent=False)
+        if len(looked.items) + len(looked.refused) < len(keys):
+            known = {identity(names, item) for item in (*looked.items, *(key for key, _ in looked.refused))}
+            missing = [key for key in keys if identity(names, key) not in known]
+            again = await self._look_up(segment, missing, consistent=True)
+            looked = LookedUp(looked.items + again.items, looked.refused + again.refused)
+        return looked
 
     async def look_up(self, segment: int, items: list[Item]) -> dict[tuple[object, ...], Item]:
         """What is in the table now for each of `items`, by key identity; items that are gone are left out.
+
+        An item whose key the service refuses is given as it was: its write is refused too, and says why.
 
         Raises:
             WireError, StoppedError: as `read_patiently`; the latter also if a stop comes before the budget's leave.
         """
         keys = self.spec.keys
-        found = await self._look_up(segment, [keys.key_of(item) for item in items], consistent=True)
-        return {identity(keys.names, item): item for item in found}
+        looked = await self._look_up(segment, [keys.key_of(item) for item in items], consistent=True)
+        found = {identity(keys.names, item): item for item in looked.items}
+        refused = {identity(keys.names, key) for key, _ in looked.refused}
+        return found | {key: item for item in items if (key := identity(keys.names, item)) in refused}
 
-    async def _look_up(self, segment: int, wanted: Sequence[Key], *, consistent: bool) -> list[Item]:
-        found: list[Item] = []
-        while wanted:
+    async def _look_up(self, segment: int, wanted: Sequence[Key], *, consistent: bool) -> LookedUp:
+        looked = LookedUp([], [])
+        parts = [wanted] if wanted else []
+        while parts:
+            wanted = parts.pop()
             price = self._lookup_rcu if consistent else self._lookup_rcu / 2
             size = self.read_budget.page_limit(price, LARGEST)
-            part, wanted = wanted[:size], wanted[size:]
-            answer = await self.read_patiently(segment, partial(self._look_up_once, part, consistent))
-            found += answer.items
+            part, rest = wanted[:size], wanted[size:]
+            if rest:
+                parts.append(rest)
+            try:
+                answer = await self.read_patiently(segment, partial(self._look_up_once, part, consistent))
+            except WireError as error:
+                if error.name not in BAD_KEY:
+                    raise
+                # One bad key spoils a request: halves find it without giving up the others.
+                middle = len(part) // 2
+                if middle:
+                    parts += [part[middle:], part[:middle]]
+                else:
+                    looked.refused.append((part[0], error))
+                continue
+            looked.items.extend(answer.items)
             if answer.unprocessed:
-                wanted = [*wanted, *answer.unprocessed]
-        return found
+                parts.append(answer.unprocessed)
+        return looked
 
     async def _look_up_once(self, part: Sequence[Key], consistent: bool) -> Found:  # noqa: FBT001 - through `partial`
         times = len(part) if consistent else len(part) / 2

@@ -14,8 +14,8 @@ import anyio
 import orjson
 
 from refire_async import points
-from refire_async.checkpoint.ledger import OpenPage
-from refire_async.events import PageRead, PageSettled, SegmentFinished
+from refire_async.checkpoint.ledger import Failure, OpenPage
+from refire_async.events import ItemFailed, PageRead, PageSettled, SegmentFinished
 from refire_async.model.keys import Cursor, Item, identity
 from refire_async.model.units import RCU_BYTES
 from refire_async.pipeline.context import Context, elapsed_since
@@ -219,8 +219,13 @@ class Readers:
         if context.source.carries_marker:
             page.items = list(items)
         else:
-            page.items = await context.look_up_first(segment, items)
-            page.counts.vanished = len(items) - len(page.items)
+            looked = await context.look_up_first(segment, items)
+            page.items = looked.items
+            page.counts.vanished = len(items) - len(looked.items) - len(looked.refused)
+            page.counts.failed = len(looked.refused)
+            page.failures += [Failure(key, error.code, error.detail) for key, error in looked.refused]
+            for _, error in looked.refused:
+                context.emit(ItemFailed(segment, 1, error.code))
         sort_items(context.spec, page, time.time())
         return page
 

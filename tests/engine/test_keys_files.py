@@ -5,11 +5,13 @@ import io
 import json
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
+from anyio import to_thread
 
 from benchmarks.framework.inprocess import WRITES, InProcess, table_spec
 from refire_async.errors import CheckpointRefusedError, ExitCode, StoppedError, UsageError
@@ -17,6 +19,7 @@ from refire_async.events import KeysRead, RunStarted
 from refire_async.model.counts import Counts
 from refire_async.pipeline import StopRequest
 from refire_async.settings import Budget, Choice
+from refire_async.sources import key_lines, plain_lines
 from refire_async.sources.key_list import list_path
 from tests.engine.conftest import Runs, Service
 
@@ -121,6 +124,39 @@ async def test_bad_lines_refuse_the_run_unless_they_are_ignored(service: Service
     result = await runs.run(choice=choice, ignore=frozenset(["bad-lines"]))
     assert result.summary.counts == Counts(scanned=2, touched=2)
     assert runs.of(KeysRead)[-1] == KeysRead(2, 2, 2)
+
+
+@pytest.mark.parametrize("bad", [[7], [0, 1, 149], range(40, 60)])
+@pytest.mark.parametrize("stops", [False, True])
+async def test_a_bad_key_in_a_list_made_before_fails_alone(
+    service: Service,
+    runs: Runs,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    bad: Sequence[int],
+    *,
+    stops: bool,
+):
+    """The service refuses a whole look-up for it; halves find it, and it is told with the service's reason."""
+    db = shop(service, 150)
+    monkeypatch.setattr(key_lines, "LARGEST_HASH", 1 << 20)  # as it was when nothing was checked
+    monkeypatch.setattr(plain_lines, "LARGEST_HASH", 1 << 20)
+    names = [f"o-{n:03}" + ("x" * 2_100 if n in bad else "") for n in range(150)]
+    choice = write(tmp_path / "k", names)
+    if stops:
+        assert (await runs.run(choice=choice, max_items=20)).exit_code is ExitCode.STOPPED
+        result = await runs.resume()
+    else:
+        result = await runs.run(choice=choice)
+    good = 150 - len(bad)
+    assert result.exit_code is ExitCode.SOME_FAILED
+    assert result.summary.counts == Counts(scanned=150, touched=good, failed=len(bad))
+    assert db.fired("orders") == Counter(name for name in names if len(name) < 100)
+    path = Path(result.summary.failed_keys_file or "")
+    failed = [json.loads(line) for line in (await to_thread.run_sync(path.read_text)).splitlines()]
+    assert sorted(line["key"]["pk"]["S"] for line in failed) == [names[n] for n in bad]
+    assert {line["code"] for line in failed} == {"ValidationException"}
+    assert all(line["reason"] for line in failed)
 
 
 async def test_a_sample_of_a_list_is_that_of_the_table(service: Service, runs: Runs, tmp_path: Path):
