@@ -100,7 +100,7 @@ _BYTES = {"": 1.0, "b": 1.0, "kb": 1024.0, "k": 1024.0, "mb": 1024.0**2}
     "Milliseconds for one record; shards and parallelization multiply it.",
 )
 @options.option("Output", "--prices", ExistingFile("FILE"), "JSON file with prices of your own.")
-@options.option("Output", "--plot", FilePath("FILE"), "Picture of progress and backlog: .svg, .png or .pdf.")
+@options.option("Output", "--plot", FilePath("FILE"), "Picture of progress and backlog, as .svg.")
 @options.option(
     "Output",
     "--sample-seconds",
@@ -127,7 +127,7 @@ def command(ctx: click.Context, /, **given: Any) -> int:
     made = run_loop(lambda: planning.plan(settings, prices))
     title = f"table {settings.run.table}" if settings.run else "a table that is only thought of"
     if (path := given["plot"]) is not None:
-        from refire_async.report.plan_plot import save_plot  # noqa: PLC0415 - an extra
+        from refire_async.report.plan_plot import save_plot  # noqa: PLC0415 - not needed to show help
 
         save_plot(made, title, path)
     if given["json"]:

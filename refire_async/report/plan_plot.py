@@ -1,50 +1,75 @@
-"""A plan as a picture: progress and backlog over time. Needs matplotlib, which the extra `report` brings."""
+"""A plan as a picture: progress and backlog over time, as an SVG file that needs nothing else."""
 
+from importlib.resources import files
 from pathlib import Path
 
 from refire_async.errors import UsageError
 from refire_async.forecast.plan import Plan
+from refire_async.report.page.markup import Html, el, join
+from refire_async.report.page.plot import Axis, Key, Plot
+from refire_async.report.page.ticks import round_top
+from refire_async.report.text import duration
 
 _POINTS = 200
-_STEPS = ((2 * 86_400.0, 86_400.0, "days"), (2 * 3_600.0, 3_600.0, "hours"), (120.0, 60.0, "minutes"))
+_WIDTH, _HEIGHT = 840, 420
 
 
 def save_plot(plan: Plan, title: str, path: Path) -> None:
-    """Write the picture, whose format the name's ending tells (png, svg, pdf).
+    """Write the picture.
 
     Raises:
-        UsageError: matplotlib is missing, or the ending is none that it knows.
+        UsageError: the name does not end with .svg, or the file cannot be written.
     """
+    if path.suffix.lower() != ".svg":
+        raise UsageError(f"{path.name} is not the name of an SVG picture", "end it with .svg")
     try:
-        from matplotlib.figure import Figure  # noqa: PLC0415 - an extra
-    except ImportError:
+        path.write_text(draw(plan, title), encoding="utf-8")
+    except OSError as error:
         raise UsageError(
-            "--plot needs matplotlib", "install it with: pip install 'refire-async[report]'"
+            f"{path} cannot be written: {error.strerror}", "choose another place with --plot"
         ) from None
-    end = plan.duration.seconds if plan.backlog is None else plan.backlog.drained_s
-    unit, name = next(((size, word) for least, size, word in _STEPS if end >= least), (1.0, "seconds"))
+
+
+def draw(plan: Plan, title: str) -> str:
+    """The whole file."""
+    backlog = plan.backlog
+    end = plan.duration.seconds if backlog is None else backlog.drained_s
     moments = [end * step / _POINTS for step in range(_POINTS + 1)]
-    figure = Figure(figsize=(8, 4.5), layout="constrained")
-    axes = figure.subplots()
-    axes.plot(
-        [moment / unit for moment in moments],
-        [plan.load.items * min(1.0, moment / plan.duration.seconds) for moment in moments],
-        label="items touched",
+    plot = Plot(Axis(round_top(plan.load.items)), end, height=270)
+    touched = [plan.load.items * min(1.0, moment / plan.duration.seconds) for moment in moments]
+    plot.line(touched, moments, Key("items touched", "var(--c1)"))
+    if backlog is not None:
+        waiting = Key("records that wait for the consumers", "var(--c2)")
+        plot.line([backlog.at(moment) for moment in moments], moments, waiting)
+    said = f"takes {duration(plan.duration.seconds)}, bound by {plan.duration.bound_by}"
+    svg = el(
+        "svg",
+        el("title", f"Plan for {title}"),
+        el("desc", said),
+        Html(f"<style>{_style()}</style>"),
+        el("rect", width="100%", height="100%", fill="var(--paper)"),
+        el("text", f"Plan for {title}", x=24, y=34, class_="h"),
+        el("text", said, x=24, y=54, fill="var(--soft)"),
+        join(*(_key(key, 24 + 150 * place, 80) for place, key in enumerate(plot.keys))),
+        el("svg", plot.content(), x=64, y=100, width=_WIDTH - 100, height=300, overflow="visible"),
+        xmlns="http://www.w3.org/2000/svg",
+        viewBox=f"0 0 {_WIDTH} {_HEIGHT}",
+        width=_WIDTH,
+        height=_HEIGHT,
+        role="img",
+        class_="plot",
     )
-    if plan.backlog is not None:
-        backlog = plan.backlog
-        axes.plot(
-            [moment / unit for moment in moments], [backlog.at(moment) for moment in moments], label="backlog"
-        )
-    axes.set_xlabel(name)
-    axes.set_ylabel("items, records")
-    axes.set_ylim(bottom=0)
-    axes.set_title(f"Plan for {title}")
-    axes.legend()
-    axes.grid(visible=True, alpha=0.3)
-    try:
-        figure.savefig(path)
-    except ValueError:
-        raise UsageError(
-            f"{path.name} is not the name of a picture", "end it with .svg, .png or .pdf"
-        ) from None
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{svg}\n'
+
+
+def _style() -> str:
+    """The colours of a report's page, and what its plots need."""
+    colours = files("refire_async.report.page").joinpath("colours.css").read_text(encoding="utf-8")
+    plots = files("refire_async.report.page").joinpath("plots.css").read_text(encoding="utf-8")
+    own = "svg{font:12px system-ui,'Segoe UI','Helvetica Neue',Arial,sans-serif}text{fill:var(--ink)}.h{font-size:17px}"
+    return colours + plots + own
+
+
+def _key(key: Key, x: int, y: int) -> Html:
+    line = el("line", x1=x, x2=x + 18, y1=y - 4, y2=y - 4, stroke=key.colour, stroke_width=2.4)
+    return join(line, el("text", key.label, x=x + 24, y=y))

@@ -4,6 +4,7 @@ import json
 import os
 import stat
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -43,16 +44,26 @@ def test_keys_and_prices_on_request(cli: Cli, tmp_path: Path) -> None:
     assert "Prices of as given, today" in page
 
 
-def test_without_matplotlib_one_line_says_what_to_install(cli: Cli, tmp_path: Path) -> None:
-    """The extra is missing: no traceback, no file."""
+def test_pictures_need_nothing_and_heed_no_notebook(cli: Cli, tmp_path: Path) -> None:
+    """Without matplotlib, and with a notebook's settings for it: both pictures are drawn, and always the same."""
     checkpoint = finished_run(tmp_path / "a.refire")
     (tmp_path / "without").mkdir()
     (tmp_path / "without" / "matplotlib.py").write_text("raise ImportError('not installed')")
+    (tmp_path / "matplotlibrc").write_text("backend: no-such-backend")
     paths = os.pathsep.join([str(tmp_path / "without"), cli.environment()["PYTHONPATH"]])
-    result = cli.run("report", "--checkpoint", str(checkpoint), env={"PYTHONPATH": paths})
-    said = "refire: a report needs matplotlib; install it with: pip install 'refire-async[report]'"
-    assert (result.code, result.stderr.strip()) == (2, said)
-    assert not list(tmp_path.glob("*.html"))
+    notebook = {"PYTHONPATH": paths, "MPLBACKEND": "module://no_such_backend", "MATPLOTLIBRC": str(tmp_path)}
+    thought_of = ("plan", "--items", "5M", "--item-size", "1KB", "--consumer-rate", "900", "--plot")
+    for name, env in (("a", {}), ("b", notebook)):
+        made = cli.run("report", "--checkpoint", str(checkpoint), "--out", f"{name}.html", env=env)
+        assert (made.code, made.stderr) == (0, "")
+        made = cli.run(*thought_of, f"{name}.svg", env=env)
+        assert (made.code, made.stderr) == (0, "")
+    assert (tmp_path / "a.svg").read_text() == (tmp_path / "b.svg").read_text()
+    root = ElementTree.fromstring((tmp_path / "a.svg").read_text())
+    words = "".join(root.itertext())
+    assert "Plan for" in words
+    assert "items touched" in words
+    assert "records that wait" in words
 
 
 @pytest.mark.parametrize(

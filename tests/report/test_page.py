@@ -15,11 +15,12 @@ from refire_async.forecast.cost import Prices
 from refire_async.model.marker import Marker
 from refire_async.model.proof import Tally
 from refire_async.model.series import Note, Point
-from refire_async.report.page.charts import MOST_COLUMNS, lay_out, quantile
+from refire_async.report.page.charts import quantile
 from refire_async.report.page.dossier import read_dossier
 from refire_async.report.page.markup import el
 from refire_async.report.page.page import render
 from refire_async.report.page.promises import promises
+from refire_async.report.page.track import MOST_COLUMNS, lay_out
 from tests.report.runs import finished_run, private_spec
 from tests.support.checkpoints import SPEC, new_store
 
@@ -91,8 +92,14 @@ def test_it_tells_what_a_run_did(tmp_path: Path) -> None:
         "It holds no keys of items.",
     ):
         assert said in text, said
-    titles = ["Write capacity against the budget", "Items", "Throttling by reason", "Latency of writes"]
-    assert all(f"{title} " in text for title in [*titles, "Progress over the hash range"])
+    titles = [
+        "What set the speed",
+        "Write capacity against the budget",
+        "Items",
+        "Throttling by reason",
+        "Latency of writes",
+    ]
+    assert all(title in text for title in [*titles, "Progress over the hash range"])
 
 
 def test_every_promise_that_holds_is_called_kept(tmp_path: Path) -> None:
@@ -212,13 +219,33 @@ def test_it_asks_for_nothing_from_outside(tmp_path: Path) -> None:
 def test_plots_take_the_colours_of_the_page(tmp_path: Path) -> None:
     """Every plot has words for those who cannot see it, and colours that follow the reader's preference."""
     page = report(finished_run(tmp_path / "a.refire"))
-    plots = re.findall(r"<svg .*?</svg>", page, re.DOTALL)
-    assert len(plots) == 6
+    plots = re.findall(r'<svg [^>]*role="img".*?</figure>', page, re.DOTALL)
+    assert len(plots) == 7
     for plot in plots:
-        assert re.match(r'<svg [^>]*role="img"[^>]*><title>[^<]+</title><desc>[^<]+</desc>', plot)
+        assert re.match(r"<svg [^>]*><title>[^<]+</title><desc>[^<]+</desc>", plot)
         assert "var(--ink)" in plot
-        fixed = set(re.findall(r"(?:fill|stroke): ?(#[0-9a-f]{6})", plot))
-        assert fixed <= {"#ffffff", "#000000"}, fixed
+        assert re.findall(r"#[0-9a-f]{3,6}", plot) == []
+
+
+def test_all_plots_share_one_time_axis(tmp_path: Path) -> None:
+    """The same ticks at the same places, and the same pauses and resumes."""
+    page = report(finished_run(tmp_path / "a.refire"))
+    plots = re.findall(r'<svg [^>]*role="img".*?</figure>', page, re.DOTALL)
+    axes = {tuple(re.findall(r'<text x="([\d.]+%)"[^>]*>([^<]+)<', plot)) for plot in plots}
+    assert len(axes) == 1
+    assert ("50.00%", "60 s") in next(iter(axes))
+    for plot in plots:
+        assert plot.count('class="break"') == 1
+        assert plot.count('class="gap"') == 1
+
+
+def test_a_budget_far_above_what_was_used_does_not_flatten_the_curve(tmp_path: Path) -> None:
+    """It is named, and the axis ends above what was consumed."""
+    page = report(finished_run(tmp_path / "a.refire", budget=99_999.0))
+    assert "budget (up to 99,999: above this scale)" in page
+    plot = page[page.index("<title>Write capacity") :]
+    axis = re.findall(r'text-anchor="end" fill="var\(--ink\)">([^<]+)<', plot[: plot.index("</figure>")])
+    assert axis == ["120 s", "0", "500", "1,000"]
 
 
 def test_a_long_run_makes_no_long_page(tmp_path: Path) -> None:

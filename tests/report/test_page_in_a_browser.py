@@ -34,7 +34,7 @@ def written(tmp_path: Path) -> Path:
 
 
 async def test_it_opens_and_can_be_read(tmp_path: Path, written: Path) -> None:
-    """No error, no request; six plots with text as wide as the page; other colours in the dark; pages to print."""
+    """No error, no request; seven plots as wide as the page; other colours in the dark; pages to print."""
     async with browser_page(tmp_path) as page:
         await page.open(written)
         light, many = colours(await page.screenshot())
@@ -44,7 +44,7 @@ async def test_it_opens_and_can_be_read(tmp_path: Path, written: Path) -> None:
         paper, _ = colours(await page.screenshot())
         printed = await page.pdf()
         widths = await page.evaluate(
-            "[...document.querySelectorAll('svg')].map(s => s.getBoundingClientRect().width)"
+            "[...document.querySelectorAll('svg[role]')].map(s => s.getBoundingClientRect().width)"
         )
         labels = await page.evaluate(
             "[...document.querySelectorAll('svg text')].filter(t => t.getBBox().width > 0).length"
@@ -54,20 +54,54 @@ async def test_it_opens_and_can_be_read(tmp_path: Path, written: Path) -> None:
     assert (light, dark, paper) == ((255, 255, 255), (20, 24, 31), (255, 255, 255))
     assert many > 100
     assert many_in_the_dark > 100
-    assert len(widths) == 6
+    assert len(widths) == 7
     assert min(widths) > 800
+    assert len(set(widths)) == 1
     assert labels > 40
     assert overflow <= 0
     assert printed.startswith(b"%PDF")
     assert printed.count(b"/Type /Page\n") >= 2
 
 
-async def test_it_fits_a_narrow_screen(tmp_path: Path, written: Path) -> None:
-    """On a telephone nothing stands out of the page: wide tables scroll by themselves."""
-    async with browser_page(tmp_path, width=390, height=800) as page:
+BROKEN_WORDS = """
+(() => {
+  const broken = [];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+    for (const word of node.data.matchAll(/[\\p{L}\\p{N}]+/gu)) {
+      const range = document.createRange();
+      range.setStart(node, word.index);
+      range.setEnd(node, word.index + word[0].length);
+      const tops = new Set([...range.getClientRects()].map(r => Math.round(r.top)));
+      if (tops.size > 1) broken.push(word[0]);
+    }
+  }
+  return broken;
+})()
+"""
+"""Words that begin on one line and end on another."""
+
+
+@pytest.mark.parametrize(
+    ("width", "media"), [(390, "screen"), (320, "screen"), (1100, "screen"), (700, "print")]
+)
+async def test_no_word_is_broken(tmp_path: Path, written: Path, width: int, media: str) -> None:
+    """On a telephone nothing stands out of the page (wide tables scroll by themselves), and letters keep their size."""
+    async with browser_page(tmp_path, width=width, height=800) as page:
         await page.open(written)
-        assert await page.evaluate("innerWidth") < 600
+        await page.prefer("light", media)
         assert await page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+        assert await page.evaluate(BROKEN_WORDS) == []
+        sizes = await page.evaluate(
+            "[...document.querySelectorAll('svg text')].map(t => t.getBoundingClientRect().height).filter(h => h)"
+        )
+        assert min(sizes) >= 11
+        apart = await page.evaluate(
+            "[...document.querySelectorAll('svg[role]')].every(s => { const t = [...s.querySelectorAll("
+            "'text[y]')].filter(t => !t.hasAttribute('dy') && t.getBoundingClientRect().width); return t.slice(1)"
+            ".every((u, n) => u.getBoundingClientRect().left >= t[n].getBoundingClientRect().right); })"
+        )
+        assert apart, "labels of the time axis do not touch"
 
 
 async def test_the_browser_tells_what_is_wrong(tmp_path: Path) -> None:

@@ -1,146 +1,127 @@
-"""The plots of a report, as SVG that takes its colours from the page: readable in light, in dark and on paper."""
+"""The plots of a report. All of them share one time axis; colours are the page's, for light, dark and paper."""
 
-import io
 import itertools
 import math
-import re
-import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections import Counter
+from collections.abc import Sequence
 
-from refire_async.errors import UsageError
-from refire_async.model.series import Numbers, Point, merge
-from refire_async.report.page.markup import Html, el, plain
+from refire_async.model.series import Note, Numbers
+from refire_async.report.page.causes import (
+    BUDGET,
+    IDLE,
+    INDEX,
+    MAX_RATE,
+    PAUSED,
+    READS,
+    REST,
+    THROTTLED,
+    WAITED,
+)
+from refire_async.report.page.causes import causes as find_causes
+from refire_async.report.page.markup import Html, el, plain, table
+from refire_async.report.page.plot import HEIGHT, WIDTH, Axis, Key, Plot
+from refire_async.report.page.ticks import round_top
+from refire_async.report.page.track import Track
 from refire_async.report.tally import LATENCY_BOUNDS
-from refire_async.report.text import count, duration, milliseconds, throttling_reason, units
+from refire_async.report.text import count, duration, milliseconds, percent, throttling_reason, units
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-MOST_COLUMNS = 400
 MOST_REASONS = 5
 MOST_CONSUMERS = 4
+MOST_INDEXES = 6
+MOST_CAUSES = 8
+HEAT_COLUMNS = 150
+HEAT_LEVELS = 6
 
-# Colours that nothing else has; the page replaces them by its own, which follow the reader's preference.
-_COLOURS = {f"#0{n}0{n}0{n}": f"var(--c{n})" for n in range(1, 8)} | {
-    "#0a0a0a": "var(--ink)",
-    "#0b0b0b": "var(--line)",
+NEAR = 1.8
+"""A budget up to this many times what was consumed is shown to scale: one that is far above would flatten the curve."""
+
+BLUE, ORANGE, RED, GREEN, PURPLE, TEAL, PINK = (f"var(--c{n})" for n in range(1, 8))
+GREY, PALE = "var(--soft)", "var(--line)"
+
+_CAUSE_COLOURS = {
+    BUDGET: BLUE,
+    READS: TEAL,
+    INDEX: PURPLE,
+    MAX_RATE: GREEN,
+    THROTTLED: RED,
+    WAITED: ORANGE,
+    PAUSED: PINK,
+    IDLE: PALE,
+    REST: GREY,
 }
-INK, LINE = "#0a0a0a", "#0b0b0b"
-BLUE, ORANGE, RED, GREEN, PURPLE, TEAL, PINK = (f"#0{n}0{n}0{n}" for n in range(1, 8))
-_HEAT = (0.23, 0.50, 0.88)
-"""The colour of the heat map, whose cells are more or less of it: on white as on black."""
-
-_STYLE: dict[Any, Any] = {
-    "svg.fonttype": "none",
-    "text.parse_math": False,
-    "font.size": 9.0,
-    "axes.edgecolor": LINE,
-    "axes.labelcolor": INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "xtick.labelcolor": INK,
-    "text.color": INK,
-    "grid.color": LINE,
-    "grid.linewidth": 0.6,
-    "legend.frameon": False,
-    "figure.facecolor": "none",
-    "axes.facecolor": "none",
-    "savefig.facecolor": "none",
-}
-_STEPS = ((2 * 86_400.0, 86_400.0, "days"), (2 * 3_600.0, 3_600.0, "hours"), (120.0, 60.0, "minutes"))
 
 
-@dataclass(frozen=True, slots=True)
-class Track:
-    """A run's points along its time at work: `edges` (seconds) are one more than the points.
-
-    `breaks` are where another sitting began: the time between two of them is not shown.
-    """
-
-    points: list[Point]
-    edges: list[float]
-    breaks: list[float]
-
-    @property
-    def scale(self) -> tuple[float, str]:
-        """Seconds of the unit to show time in, and its name."""
-        end = self.edges[-1]
-        return next(((size, name) for least, size, name in _STEPS if end >= least), (1.0, "seconds"))
-
-    def rates(self, value: Callable[[Point], float]) -> list[float]:
-        """`value` per second in each point."""
-        return [value(point) / point.seconds for point in self.points]
+def _plot(track: Track, notes: Sequence[Note], axis: Axis | None, height: int = 170) -> Plot:
+    """An empty plot over the run's time at work, on which pauses and outages are shaded."""
+    gaps = [(start, end) for start, end, _ in track.spans(notes, "pause", "unpause")]
+    gaps += [(start, end) for start, end, _ in track.spans(notes, "wait", "recover")]
+    return Plot(axis, track.end_s, height, track.breaks, gaps)
 
 
-def lay_out(points: Sequence[Point], starts: Sequence[float]) -> Track | None:
-    """Points as a track of at most about `MOST_COLUMNS`; None where there is nothing. `starts` are of sittings."""
-    span, kept = 1.0, [Point.from_json(point.at, point.to_json()) for point in points if point.seconds > 0]
-    while len(kept) > MOST_COLUMNS and span < 1e9:
-        span *= 2
-        kept = merge(kept, span)
-    if not kept:
-        return None
-    edges = [0.0, *itertools.accumulate(point.seconds for point in kept)]
-    later = [start for start in starts if start > kept[0].at + kept[0].seconds]
-    breaks = [
-        next((edge for point, edge in zip(kept, edges, strict=False) if point.at >= start - 1.0), edges[-1])
-        for start in later
+def what_set_the_speed(track: Track, notes: Sequence[Note]) -> Html:
+    """A strip that says what the run waited for, moment by moment, and a table of how long each was so."""
+    found = find_causes(track, notes)
+    seconds, items = Counter[str](), Counter[str]()
+    kinds = {cause.label: cause.kind for cause in found}
+    for cause, point in zip(found, track.points, strict=True):
+        seconds[cause.label] += point.seconds  # type: ignore[assignment]
+        items[cause.label] += point.items
+    plot = _plot(track, notes, None, height=30)
+    spans = zip(found, track.edges, track.edges[1:], strict=False)
+    for colour, group in itertools.groupby(spans, key=lambda span: _CAUSE_COLOURS[span[0].kind]):
+        run = list(group)
+        start, end = run[0][1] / track.end_s * WIDTH, run[-1][2] / track.end_s * WIDTH
+        plot.cells(f"M{start:.1f} 0H{end:.1f}V{HEIGHT:.0f}H{start:.1f}Z", colour, 1.0)
+    ranked = seconds.most_common(MOST_CAUSES)
+    rows: list[tuple[object, ...]] = [
+        (
+            el("span", el("i", class_="area", style=f"--k:{_CAUSE_COLOURS[kinds[label]]}"), plain(label)),
+            percent(lasted / track.end_s),
+            duration(lasted),
+            f"{units(items[label] / lasted)} items/s",
+        )
+        for label, lasted in ranked
     ]
-    return Track(kept, edges, [at for at in breaks if 0 < at < edges[-1]])
+    label, lasted = ranked[0]
+    said = f"{percent(lasted / track.end_s)} of the time at work: {plain(label)}."
+    causes = el("div", table(("", "share", "time", "speed then"), rows, numbers=(1, 2, 3)), class_="causes")
+    return plot.figure("What set the speed", "", said, causes)
 
 
-def consumption(track: Track) -> Html:
+def consumption(track: Track, notes: Sequence[Note]) -> Html:
     """What was written, against the budget."""
-    names = sorted({name for point in track.points for name in point.wcu})
-    table, budget = track.rates(lambda p: p.wcu.get("", 0.0)), track.rates(lambda p: p.budget)
-    allowed = track.rates(lambda p: p.allowed)
-
-    def draw(axes: "Axes", edges: list[float]) -> None:
-        axes.stairs(table, edges, fill=True, color=BLUE, alpha=0.35, label="table")
-        axes.stairs(table, edges, color=BLUE, linewidth=1.0, baseline=None)
-        for name, colour in zip(
-            [n for n in names if n], itertools.cycle((PURPLE, TEAL, PINK, GREEN)), strict=False
-        ):
-            values = track.rates(lambda p, name=name: p.wcu.get(name, 0.0))  # type: ignore[misc]
-            axes.stairs(
-                values, edges, color=colour, linewidth=1.2, baseline=None, label=f"index {plain(name)}"
-            )
-        axes.stairs(budget, edges, color=ORANGE, linewidth=1.6, baseline=None, label="budget")
-        if any(a < 0.999 * b for a, b in zip(allowed, budget, strict=True)):
-            axes.stairs(
-                allowed,
-                edges,
-                color=ORANGE,
-                linewidth=1.0,
-                linestyle=":",
-                baseline=None,
-                label="left by throttling, pauses",
-            )
-        axes.set_ylabel("WCU per second")
-        axes.set_ylim(bottom=0)
-
-    said = f"Highest {units(max(table))} WCU per second of the table, highest budget {units(max(budget))}."
-    return _figure(track, "Write capacity against the budget", said, draw)
+    names = sorted({name for point in track.points for name in point.wcu} - {""})[:MOST_INDEXES]
+    written = track.rates(lambda p: p.wcu.get("", 0.0))
+    of_index = {name: track.rates(lambda p, name=name: p.wcu.get(name, 0.0)) for name in names}  # type: ignore[misc]
+    budget, allowed = track.rates(lambda p: p.budget), track.rates(lambda p: p.allowed)
+    highest = max(*written, *itertools.chain(*of_index.values()), 0.0)
+    shown = [value for value in budget if value <= highest * NEAR]
+    top = round_top(max(highest, *shown) if shown else highest or max(budget))
+    axis = Axis(top)
+    plot = _plot(track, notes, axis)
+    plot.stairs(written, track.edges, Key("table", BLUE), filled=True)
+    for name, colour in zip(names, itertools.cycle((PURPLE, TEAL, PINK, GREEN)), strict=False):
+        plot.stairs(of_index[name], track.edges, Key(f"index {plain(name)}", colour))
+    if any(a < 0.999 * b for a, b in zip(allowed, budget, strict=True)):
+        left = Key("left of it by throttling and pauses", ORANGE, dotted=True)
+        plot.stairs(allowed, track.edges, left, width=1.6)
+    far = max(budget) > top
+    name = f"budget (up to {units(max(budget))}: above this scale)" if far else "budget"
+    plot.stairs(budget, track.edges, Key(name, ORANGE), width=2.2)
+    said = f"Highest {units(max(written))} WCU per second of the table, highest budget {units(max(budget))}."
+    return plot.figure("Write capacity against the budget", "WCU per second", said)
 
 
-def speed(track: Track) -> Html:
+def speed(track: Track, notes: Sequence[Note]) -> Html:
     """Items per second."""
     values = track.rates(lambda p: p.items)
-
-    def draw(axes: "Axes", edges: list[float]) -> None:
-        axes.stairs(values, edges, fill=True, color=GREEN, alpha=0.35)
-        axes.stairs(values, edges, color=GREEN, linewidth=1.0, baseline=None)
-        axes.set_ylabel("items per second")
-        axes.set_ylim(bottom=0)
-
-    return _figure(track, "Items", f"Highest {units(max(values))} items per second.", draw)
+    plot = _plot(track, notes, Axis(round_top(max(values))), height=120)
+    plot.stairs(values, track.edges, Key("items", GREEN), filled=True)
+    said = f"Highest {units(max(values))} items per second."
+    return plot.figure("Items", "per second", said)
 
 
-def throttles(track: Track) -> Html | None:
+def throttles(track: Track, notes: Sequence[Note]) -> Html | None:
     """Refused attempts by reason, one on the other; None where there were none."""
     totals: Numbers = {}
     for point in track.points:
@@ -155,26 +136,23 @@ def throttles(track: Track) -> Html | None:
     ]
     if ranked[MOST_REASONS:]:
         groups.append(("other", tuple(ranked[MOST_REASONS:])))
-
-    def draw(axes: "Axes", edges: list[float]) -> None:
-        below = [0.0] * len(track.points)
-        for (label, reasons), colour in zip(groups, (RED, ORANGE, PURPLE, BLUE, TEAL, PINK), strict=False):
-            values = track.rates(
-                lambda p, reasons=reasons: sum(  # type: ignore[misc]
-                    items for cause, items in p.throttled.items() if cause.partition(" ")[0] in reasons
-                )
+    refused = track.rates(lambda p: sum(p.throttled.values()))
+    plot = _plot(track, notes, Axis(round_top(max(refused))), height=120)
+    below = [0.0] * len(track.points)
+    for (label, reasons), colour in zip(groups, (RED, ORANGE, PURPLE, BLUE, TEAL, PINK), strict=False):
+        values = track.rates(
+            lambda p, reasons=reasons: sum(  # type: ignore[misc]
+                items for cause, items in p.throttled.items() if cause.partition(" ")[0] in reasons
             )
-            above = [a + b for a, b in zip(below, values, strict=True)]
-            axes.stairs(above, edges, baseline=below, fill=True, color=colour, alpha=0.75, label=label)
-            below = above
-        axes.set_ylabel("refused per second")
-        axes.set_ylim(bottom=0)
-
+        )
+        above = [a + b for a, b in zip(below, values, strict=True)]
+        plot.stairs(above, track.edges, Key(label, colour, line=False), below=below)
+        below = above
     said = "; ".join(f"{throttling_reason(reason)}: {count(totals[reason])}" for reason in ranked)
-    return _figure(track, "Throttling by reason", said + ".", draw)
+    return plot.figure("Throttling by reason", "refused per second", said + ".")
 
 
-def latency(track: Track) -> Html | None:
+def latency(track: Track, notes: Sequence[Note]) -> Html | None:
     """Percentiles of the time that write requests took; None where nothing was written."""
     shares = ((0.5, BLUE, "p50"), (0.9, PURPLE, "p90"), (0.99, RED, "p99"))
     if not any(point.writes for point in track.points):
@@ -183,75 +161,67 @@ def latency(track: Track) -> Html | None:
     for point in track.points:
         for bucket, number in point.writes.items():
             whole[bucket] = whole.get(bucket, 0) + number
-
-    def draw(axes: "Axes", edges: list[float]) -> None:
-        for share, colour, label in shares:
-            values = [1000 * quantile(point.writes, share) for point in track.points]
-            axes.stairs(values, edges, baseline=None, color=colour, linewidth=1.2, label=label)
-        axes.set_yscale("log")
-        axes.yaxis.set_major_formatter(lambda value, _at: f"{value:,g}")
-        axes.yaxis.set_minor_formatter(lambda _value, _at: "")
-        axes.set_ylabel("milliseconds")
-
+    curves = [[1000 * quantile(point.writes, share) for point in track.points] for share, _, _ in shares]
+    known = [value for curve in curves for value in curve if not math.isnan(value)]
+    plot = _plot(track, notes, Axis(max(known) * 1.3, min(known) / 1.3, log=True))
+    for (_, colour, label), values in zip(shares, curves, strict=True):
+        plot.stairs(values, track.edges, Key(label, colour))
     said = ", ".join(f"{label} {milliseconds(quantile(whole, share))}" for share, _, label in shares)
-    return _figure(track, "Latency of writes", f"Over the whole run: {said}.", draw)
+    return plot.figure("Latency of writes", "milliseconds", f"Over the whole run: {said}.")
 
 
-def consumers(track: Track) -> Html | None:
+def consumers(track: Track, notes: Sequence[Note]) -> Html | None:
     """How far consumers were behind; None where nobody looked."""
     names = sorted({name for point in track.points for name in point.ages})[:MOST_CONSUMERS]
     if not names:
         return None
-
-    def draw(axes: "Axes", edges: list[float]) -> None:
-        for name, colour in zip(names, (TEAL, PURPLE, PINK, ORANGE), strict=False):
-            values = [point.ages.get(name, math.nan) for point in track.points]
-            axes.stairs(
-                values, edges, baseline=None, color=colour, linewidth=1.4, label=plain(f"age of {name}")
-            )
-        axes.set_ylabel("seconds")
-        axes.set_ylim(bottom=0)
-
-    highest = (max(point.ages.get(name, 0.0) for point in track.points) for name in names)
-    said = ", ".join(
-        f"{plain(name)} at most {duration(age)}" for name, age in zip(names, highest, strict=True)
-    )
-    return _figure(track, "Age of what consumers were given", said + ".", draw)
+    highest = {name: max(point.ages.get(name, 0.0) for point in track.points) for name in names}
+    plot = _plot(track, notes, Axis(round_top(max(highest.values()))), height=120)
+    for name, colour in zip(names, (TEAL, PURPLE, PINK, ORANGE), strict=False):
+        values = [point.ages.get(name, math.nan) for point in track.points]
+        plot.stairs(values, track.edges, Key(plain(f"age of {name}"), colour), width=1.8)
+    said = ", ".join(f"{plain(name)} at most {duration(age)}" for name, age in highest.items())
+    return plot.figure("Age of what consumers were given", "seconds", said + ".")
 
 
-def segments(track: Track, total: int, bands: int, *, hashed: bool) -> Html | None:
+def segments(track: Track, notes: Sequence[Note], total: int, bands: int, *, hashed: bool) -> Html | None:
     """Where the run was at work when: one row per band of segments."""
     rows = min(total, bands)
     if rows < 2:
         return None
+    columns = min(len(track.points), HEAT_COLUMNS)
+    cells = [[0.0] * columns for _ in range(rows)]
+    for point, start, end in zip(track.points, track.edges, track.edges[1:], strict=False):
+        first = int(start / track.end_s * columns)
+        last = max(first + 1, math.ceil(end / track.end_s * columns - 1e-6))
+        for band, items in point.bands.items():
+            if int(band) < rows:
+                for column in range(first, min(last, columns)):
+                    cells[int(band)][column] += items / (last - first)
+    plot = _plot(track, notes, Axis(float(total)), height=200)
+    for level, path in _heat(cells, max(map(max, cells)) or 1.0):
+        plot.cells(path, BLUE, round(level / HEAT_LEVELS, 2))
     title = "Progress over the hash range" if hashed else "Progress over the parts of the selection"
-
-    def draw(axes: "Axes", edges: list[float]) -> None:
-        import numpy as np  # noqa: PLC0415 - comes with matplotlib
-
-        cells = np.array(
-            [[point.bands.get(str(row), 0) / point.seconds for point in track.points] for row in range(rows)]
-        )
-        top = cells.max() or 1.0
-        # Columns of equal width: an image has no others, and points are as long as each other but for their last.
-        columns = min(max(len(track.points), 1), MOST_COLUMNS)
-        moments = (np.arange(columns) + 0.5) * edges[-1] / columns
-        at = np.clip(np.searchsorted(np.array(edges), moments, side="right") - 1, 0, len(track.points) - 1)
-        image = np.zeros((rows, columns, 4))
-        image[..., :3] = _HEAT
-        image[..., 3] = np.sqrt(cells[:, at] / top)
-        axes.imshow(
-            image,
-            aspect="auto",
-            interpolation="none",
-            origin="lower",
-            extent=(0.0, edges[-1], 0.0, float(total)),
-        )
-        axes.set_ylabel("segment")
-        axes.grid(visible=False)
-
     said = f"{count(total)} segments in {rows} rows; the stronger the colour, the more items per second."
-    return _figure(track, title, said, draw, height=3.2)
+    return plot.figure(title, "segment", said)
+
+
+def _heat(cells: list[list[float]], top: float) -> list[tuple[int, str]]:
+    """Surfaces by strength of their colour (1 to `HEAT_LEVELS`), neighbours in a row as one."""
+    paths: dict[int, list[str]] = {}
+    high, wide = HEIGHT / len(cells), WIDTH / len(cells[0])
+    for row, values in enumerate(cells):
+        levels = [math.ceil(math.sqrt(value / top) * HEAT_LEVELS) for value in values]
+        y, column = HEIGHT - (row + 1) * high, 0
+        for level, group in itertools.groupby(levels):
+            length = len(list(group))
+            if level:
+                x = f"{column * wide:.1f} {y:.1f}"
+                paths.setdefault(level, []).append(
+                    f"M{x}h{length * wide:.1f}v{high:.1f}h-{length * wide:.1f}z"
+                )
+            column += length
+    return [(level, "".join(path)) for level, path in sorted(paths.items())]
 
 
 def quantile(counts: Numbers, share: float) -> float:
@@ -264,54 +234,3 @@ def quantile(counts: Numbers, share: float) -> float:
             # The middle of the bucket on its logarithmic scale.
             return LATENCY_BOUNDS[min(int(bucket), len(LATENCY_BOUNDS) - 1)] / math.sqrt(1.2)
     return math.nan
-
-
-def _figure(
-    track: Track,
-    title: str,
-    said: str,
-    draw: "Callable[[Axes, list[float]], None]",
-    height: float = 2.6,
-) -> Html:
-    """One plot over the time at work, with its title and what it says in words."""
-    try:
-        import matplotlib as mpl  # noqa: PLC0415 - an extra
-        from matplotlib.figure import Figure  # noqa: PLC0415
-    except ImportError:
-        raise UsageError(
-            "a report needs matplotlib", "install it with: pip install 'refire-async[report]'"
-        ) from None
-    size, unit = track.scale
-    edges = [edge / size for edge in track.edges]
-    picture = io.StringIO()
-    # What a font has no sign for is left to the reader's browser.
-    with mpl.rc_context(_STYLE | {"svg.hashsalt": title}), warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        figure = Figure(figsize=(9.0, height), layout="constrained")
-        axes = figure.subplots()
-        axes.grid(visible=True, axis="y")
-        axes.set_axisbelow(True)
-        draw(axes, edges)
-        for at in track.breaks:
-            axes.axvline(at / size, color=INK, linewidth=0.8, linestyle="--")
-        axes.set_xlim(0, edges[-1])
-        axes.set_xlabel(f"{unit} at work" + (" (dashed: resumed)" if track.breaks else ""))
-        if len(axes.get_legend_handles_labels()[1]) > 1:
-            figure.legend(loc="outside upper right", ncols=6, fontsize=8.5)
-        figure.savefig(picture, format="svg", metadata={"Date": None, "Creator": None})
-    return el(
-        "figure", el("figcaption", el("h3", title), el("p", said)), _inline(picture.getvalue(), title, said)
-    )
-
-
-def _inline(svg: str, title: str, said: str) -> Html:
-    """matplotlib's file as a part of the page: its colours, its own width, and words for those who cannot see it."""
-    body = svg[svg.index("<svg") :]
-    body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
-    body = re.sub(r'(<svg [^>]*?)width="[^"]*"', r'\1role="img"', body, count=1)
-    body = re.sub(r'(<svg [^>]*?)height="[^"]*"', r"\1", body, count=1)
-    words = f"{el('title', title)}{el('desc', said)}"
-    body = re.sub(r"(<svg [^>]*>)", lambda found: found[1] + words, body, count=1)
-    for colour, variable in _COLOURS.items():
-        body = body.replace(colour, variable)
-    return Html(body)

@@ -57,6 +57,8 @@ def table(
 def pairs(rows: list[tuple[str, object]]) -> Html:
     """Names and values. Those without a value are left out."""
     found = [
-        el("tr", el("th", name, scope="row"), el("td", value)) for name, value in rows if value is not None
+        el("tr", el("th", name, scope="row"), el("td", value, class_="any"))
+        for name, value in rows
+        if value is not None
     ]
     return el("div", el("table", el("tbody", *found)), class_="wide")

@@ -8,6 +8,7 @@ from refire_async.report.page import charts, sections
 from refire_async.report.page.dossier import Dossier
 from refire_async.report.page.markup import Html, el, join
 from refire_async.report.page.promises import promises
+from refire_async.report.page.track import lay_out
 from refire_async.report.proof import moment
 from refire_async.report.tally import BANDS
 
@@ -18,10 +19,13 @@ _STATUS = {"complete": "ok", "failed": "fail"}
 
 
 def render(dossier: Dossier, now: datetime) -> str:
-    """The whole file. Raises UsageError if the plots cannot be drawn."""
+    """The whole file."""
     run = dossier.run
     title = f"Run {run.spec.run_id} of table {run.spec.table}"
-    style = files("refire_async.report.page").joinpath("style.css").read_text(encoding="utf-8")
+    style = "".join(
+        files("refire_async.report.page").joinpath(f"{name}.css").read_text(encoding="utf-8")
+        for name in ("colours", "plots", "style")
+    )
     head = join(
         Html('<meta charset="utf-8">'),
         Html('<meta name="viewport" content="width=device-width, initial-scale=1">'),
@@ -66,19 +70,27 @@ def _parts(dossier: Dossier) -> list[Html]:
 
 
 def _plots(dossier: Dossier) -> list[Html | None]:
-    track = charts.lay_out(dossier.recorded.points, [note.at for note in dossier.notes("start")])
+    notes = dossier.recorded.notes
+    track = lay_out(dossier.recorded.points, [note.at for note in dossier.notes("start")])
     if track is None:
         return [el("p", "Nothing was recorded.", class_="muted")]
     spec = dossier.run.spec
-    refused = charts.throttles(track)
+    refused = charts.throttles(track, notes)
+    axis = "Time at work, the same in all plots."
+    if track.breaks:
+        axis += " Dashed: resumed; the time between is left out."
+    if any(note.kind in ("pause", "wait") for note in notes):
+        axis += " Shaded: paused, or waiting for the service."
     return [
-        charts.consumption(track),
-        charts.speed(track),
+        el("p", axis, class_="muted"),
+        charts.what_set_the_speed(track, notes),
+        charts.consumption(track, notes),
+        charts.speed(track, notes),
         refused or el("p", "Nothing was throttled.", class_="muted"),
         sections.throttled(dossier),
-        charts.latency(track),
-        charts.consumers(track),
-        charts.segments(track, spec.total_segments, BANDS, hashed=spec.selection.kind == "scan"),
+        charts.latency(track, notes),
+        charts.consumers(track, notes),
+        charts.segments(track, notes, spec.total_segments, BANDS, hashed=spec.selection.kind == "scan"),
     ]
 
 
