@@ -66,7 +66,8 @@ def _style() -> str:
     """The colours of a report's page, and what its plots need."""
     colours = files("refire_async.report.page").joinpath("colours.css").read_text(encoding="utf-8")
     plots = files("refire_async.report.page").joinpath("plots.css").read_text(encoding="utf-8")
-    own = "svg{font:12px system-ui,'Segoe UI','Helvetica Neue',Arial,sans-serif}text{fill:var(--ink)}.h{font-size:17px}"
+    own = "svg{font:12px system-ui,'Segoe UI','Helvetica Neue',Arial,sans-serif}"
+    own += "text{fill:var(--ink)}.plot .h{font-size:17px}"
     return colours + plots + own
 
 

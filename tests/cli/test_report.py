@@ -4,7 +4,7 @@ import json
 import os
 import stat
 from pathlib import Path
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -59,7 +59,7 @@ def test_pictures_need_nothing_and_heed_no_notebook(cli: Cli, tmp_path: Path) ->
         made = cli.run(*thought_of, f"{name}.svg", env=env)
         assert (made.code, made.stderr) == (0, "")
     assert (tmp_path / "a.svg").read_text() == (tmp_path / "b.svg").read_text()
-    root = ElementTree.fromstring((tmp_path / "a.svg").read_text())
+    root = ET.fromstring((tmp_path / "a.svg").read_text())
     words = "".join(root.itertext())
     assert "Plan for" in words
     assert "items touched" in words
