@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from refire_async.checkpoint import catalog
 from refire_async.checkpoint.catalog import RunInfo
@@ -43,6 +44,34 @@ def sort_out(runs: Iterable[RunInfo]) -> tuple[list[RunInfo], list[Kept]]:
         else:
             kept.append(Kept(run, reason))
     return removable, kept
+
+
+def refuse_at_work(run: RunInfo) -> None:
+    """Raise CheckpointRefusedError for a run that a process works on."""
+    if run.status == "running":
+        raise CheckpointRefusedError(f"run {run.run_id} is at work", "stop it first, or wait for its end")
+
+
+def forget(run: RunInfo) -> list[Path]:
+    """Remove a run whatever it has left to do, with its lists of keys. Gives the files that are gone.
+
+    Raises CheckpointRefusedError if a process works on it, or a file cannot be removed.
+    """
+    real = run.checkpoint.resolve()
+    with locked(run.checkpoint):
+        files = [*run.kept_files, *(real.with_name(real.name + end) for end in catalog.BELONGINGS)]
+        removed = [path for path in files if path.exists()]
+        try:
+            for path in run.kept_files:
+                path.unlink(missing_ok=True)
+            catalog.discard(run.checkpoint)
+        except OSError as error:
+            raise CheckpointRefusedError(
+                f"{error.filename} cannot be removed: {error.strerror}", "check the permissions of its folder"
+            ) from None
+        if run.checkpoint.is_symlink():
+            run.checkpoint.unlink(missing_ok=True)
+    return removed
 
 
 def remove(run: RunInfo) -> Kept | None:

@@ -15,12 +15,15 @@ from typing import Self
 import orjson
 
 from refire_async.checkpoint.looking import look
+from refire_async.checkpoint.shapes import conforms
 from refire_async.model.series import Note, Point, merge
 
 MOST_POINTS = 2_000
 MOST_NOTES = 5_000
 
 _PATIENCE_S = 10.0
+_LATEST_S = 1e11
+"""Seconds since the epoch: moments that calendars have."""
 
 
 class RecordingError(Exception):
@@ -121,17 +124,37 @@ _LONGEST_S = 86_400.0 * 365
 
 def read_recording(checkpoint: Path) -> Recorded:
     """What was recorded, while a run may be going on. Raises CheckpointRefusedError."""
+    return look(checkpoint, read_recorded)
 
-    def read(db: sqlite3.Connection) -> Recorded:
-        rows = db.execute("SELECT at, kind, data FROM note ORDER BY number")
-        return Recorded(_points(db), [Note(at, kind, orjson.loads(data)) for at, kind, data in rows])
 
-    return look(checkpoint, read)
+def read_recorded(db: sqlite3.Connection) -> Recorded:
+    """What was recorded. Raises what `guard` translates if it is not as it was written."""
+    rows = db.execute("SELECT at, kind, data FROM note ORDER BY number")
+    return Recorded(_points(db), [_note(*row) for row in rows])
+
+
+def read_expected(db: sqlite3.Connection) -> int | None:
+    """How many items the run's selection was thought to have when it last began; None if nobody knows."""
+    row = db.execute(
+        "SELECT at, kind, data FROM note WHERE kind = 'start' ORDER BY number DESC LIMIT 1"
+    ).fetchone()
+    expected = None if row is None else _note(*row).data.get("expected")
+    return expected if conforms(expected, int) else None
+
+
+def _note(at: float, kind: str, data: str) -> Note:
+    note = Note(at, kind, orjson.loads(data))
+    if not conforms(note, Note) or not 0 <= at < _LATEST_S:
+        raise ValueError("a note of it has a value of the wrong type")
+    return note
 
 
 def _points(db: sqlite3.Connection) -> list[Point]:
     rows = db.execute("SELECT at, data FROM point ORDER BY at")
-    return [Point.from_json(at, orjson.loads(data)) for at, data in rows]
+    points = [Point.from_json(at, orjson.loads(data)) for at, data in rows]
+    if not all(conforms(point, Point) and 0 <= point.at < _LATEST_S for point in points):
+        raise ValueError("a point of it has a value of the wrong type")
+    return points
 
 
 @contextlib.contextmanager

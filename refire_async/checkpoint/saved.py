@@ -1,10 +1,11 @@
 """What a checkpoint says of its run: read from its tables, by whoever has the file open or only looks into it."""
 
 import sqlite3
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 
 import orjson
 
@@ -21,6 +22,8 @@ from refire_async.model.run import RunSpec, RunStatus
 from refire_async.model.selection import Selection
 from refire_async.model.totals import Totals
 from refire_async.settings import Connection
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +173,11 @@ def peek(path: Path) -> SavedRun:
     Raises CheckpointRefusedError if it is missing, foreign, newer or damaged.
     """
     return look(path, read_run)
+
+
+def peek_with(path: Path, read: Callable[[sqlite3.Connection], T]) -> tuple[SavedRun, T]:
+    """As `peek`, with what `read` finds in the same file."""
+    return look(path, lambda db: (read_run(db), read(db)))
 
 
 def roll_back(db: sqlite3.Connection) -> None:

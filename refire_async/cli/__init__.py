@@ -14,7 +14,7 @@ from refire_async.cli.signals import ignore, put_back
 from refire_async.cli.streams import open_streams
 
 COMMANDS = (
-    *("run", "resume", "rate", "status", "plan", "check", "verify", "report", "iam-policy"),
+    *("run", "resume", "rate", "status", "forget", "plan", "check", "verify", "report", "iam-policy"),
     *("sandbox", "demo", "config", "completion"),
 )
 
@@ -28,7 +28,7 @@ OVERVIEW = (
     ("run", "Fire the stream event of every selected item again."),
     ("resume", "Go on with a run that was stopped."),
     ("rate", "See or change how fast a run is while it works."),
-    ("status", "List runs, finished and unfinished."),
+    ("status, forget", "List runs, finished and unfinished; remove one."),
     ("plan, check", "Before a run: what it will take, what stands against it."),
     ("verify, report", "After a run: proof that all fired, once; an HTML page."),
     ("iam-policy", "Print the AWS permissions that a command needs."),

@@ -103,6 +103,18 @@ table = option(
     also=("DynamoTable",),
 )
 
+table_filter = option(
+    "Run",
+    "--table",
+    Word(
+        "NAME",
+        r"[a-zA-Z0-9_.-]{3,255}|arn:[^\s]+:table/[a-zA-Z0-9_.-]{3,255}",
+        "the name of a table",
+        "for example --table orders",
+    ),
+    "Only runs of this table.",
+)
+
 selection = _together(
     [
         option(

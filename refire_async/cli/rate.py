@@ -61,7 +61,7 @@ def command(ctx: click.Context, /, **given: Any) -> int:
 
     import orjson  # noqa: PLC0415 - not needed to show help
 
-    answer = _ask(locate(run_id, checkpoint), run_id, value)
+    answer = _ask(locate(run_id, checkpoint), value)
     print_json(orjson.dumps(answer).decode()) if given["json"] else print_result(_text(answer))
     return 0
 
@@ -78,14 +78,14 @@ def _check(value: str) -> None:
         raise UsageError(f"VALUE {error.message}", f"give {_VALUES}") from None
 
 
-def _ask(checkpoint: Path, run_id: str | None, value: str | None) -> dict[str, Any]:
+def _ask(checkpoint: Path, value: str | None) -> dict[str, Any]:
     """What the run answers. Raises UsageError where none is at work, or it does not answer."""
     from refire_async.checkpoint import catalog  # noqa: PLC0415 - brings SQLite
     from refire_async.checkpoint.lock import locked  # noqa: PLC0415
     from refire_async.control import address, client, protocol  # noqa: PLC0415 - bring orjson
     from refire_async.errors import CheckpointRefusedError  # noqa: PLC0415
 
-    name = run_id or catalog.describe(checkpoint).run_id
+    name = catalog.describe(checkpoint).run_id
     try:
         return client.ask(checkpoint, "rate", {} if value is None else {"value": value})
     except protocol.RefusedVerbError as error:

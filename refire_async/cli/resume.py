@@ -64,11 +64,17 @@ def saved_run(function: Callable[..., Any]) -> Callable[..., Any]:
 @options.monitoring
 @click.pass_context
 def command(ctx: click.Context, /, **given: Any) -> int:
-    """Go on with a run that was stopped, killed or cut off, from where it was. No item fires twice."""
-    if given["run_id"] is None and given["checkpoint"] is None:
-        raise UsageError("no run given", "give its RUN_ID or its --checkpoint; refire status lists runs")
+    """Go on with a run that was stopped, killed or cut off, from where it was. No item fires twice.
+
+    RUN_ID may be the beginning of an id, or latest. It may be left out where only one run can be resumed.
+    """
     output = make_output(given)
-    checkpoint = locate(given["run_id"], given["checkpoint"])
+    if given["run_id"] is None and given["checkpoint"] is None:
+        from refire_async.checkpoint import catalog  # noqa: PLC0415 - brings SQLite
+
+        checkpoint = catalog.only_stopped()
+    else:
+        checkpoint = locate(given["run_id"], given["checkpoint"])
     check_destination(ctx, checkpoint, make_connection(given), sure=given["yes"])
 
     from refire_async.cli import session  # noqa: PLC0415 - brings the engine, which is slow to import
@@ -92,7 +98,7 @@ def locate(run_id: str | None, checkpoint: Path | None) -> Path:
 
     if checkpoint is None:
         return catalog.find(run_id or "")
-    if run_id is not None and (found := catalog.describe(checkpoint).run_id) != run_id:
+    if run_id is not None and not (found := catalog.describe(checkpoint).run_id).startswith(run_id):
         raise UsageError(
             f"checkpoint {checkpoint} is that of run {found}, not of {run_id}",
             "give one of the two, not both",

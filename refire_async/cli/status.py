@@ -1,16 +1,26 @@
 """`refire status`: which runs there are, where they stand, and an end to those that are finished."""
 
+import os
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from refire_async.cli import options
 from refire_async.cli.help import Command
+from refire_async.cli.params import Whole
 from refire_async.cli.question import agreed
 from refire_async.cli.resume import locate, saved_run
-from refire_async.cli.streams import print_json, print_result, print_styled, say_error
+from refire_async.cli.streams import (
+    OutputLostError,
+    print_json,
+    print_result,
+    say_error,
+    write_json,
+    write_line,
+)
 from refire_async.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,35 +30,120 @@ if TYPE_CHECKING:
 MOST_HINTS = 5
 """Stopped runs whose command to go on is shown; of more, the form of it."""
 
+WATCH_S = 2.0
+"""How often a run saves what it records, so there is nothing new sooner."""
+
+_CLEAR = "\x1b[H\x1b[2J\x1b[3J"
+
 
 @click.command(
     "status",
     cls=Command,
     unexpected="one run at a time, or none for all of them",
     examples=(
-        ("All runs, the newest first", "refire status"),
-        ("Remove the checkpoints of runs that are complete", "refire status --clean"),
+        (
+            "All runs of a table that are not complete, the newest first",
+            "refire status --table orders --unfinished",
+        ),
+        ("Everything about the newest run, again and again until it ends", "refire status latest --watch"),
     ),
 )
 @saved_run
+@options.table_filter
+@options.flag("Run", "--unfinished", "Only runs that are not complete.")
+@options.option(
+    "Run", "--limit", Whole("N", "--limit 10", 1, 1_000_000), "At most so many runs, the newest ones."
+)
+@options.flag("Run", "--watch", "Show it again every 2 s, until no run of it is at work.")
 @options.flag("Run", "--clean", "Remove finished runs; never one that can be resumed or left failed keys.")
 @options.yes
 @options.json_output
 def command(**given: Any) -> int:
-    """List runs, finished and unfinished, the newest first; or tell about one. Or remove what is finished."""
+    """List runs, finished and unfinished, the newest first; or tell all about one. Or remove what is finished.
+
+    RUN_ID may be the beginning of an id, or latest.
+    """
+    one = given["run_id"] is not None or given["checkpoint"] is not None
+    if one and (given["unfinished"] or given["limit"] is not None):
+        raise UsageError("--unfinished and --limit choose among all runs", "leave them out, or the run")
+    if given["clean"]:
+        if given["watch"]:
+            raise UsageError("--clean and --watch do not go together", "leave one of them out")
+        return _clean(_one(given) if one else _listed(given), sure=given["yes"], as_json=given["json"])
+    show = _show_one if one else _show_all
+    if given["watch"]:
+        return _watch(show, given)
+    text, _ = show(given)
+    print_json(text) if given["json"] else print_result(text)
+    return 0
+
+
+def _one(given: dict[str, Any]) -> "Sequence[RunInfo]":
     from refire_async.checkpoint import catalog  # noqa: PLC0415 - brings SQLite
 
-    if given["run_id"] is None and given["checkpoint"] is None:
-        found = catalog.survey()
-        runs: Sequence[RunInfo] = found.runs
-        for line in found.unreadable:
-            say_error(line)
-    else:
-        runs = [catalog.describe(locate(given["run_id"], given["checkpoint"]))]
-    if given["clean"]:
-        return _clean(runs, sure=given["yes"], as_json=given["json"])
-    print_json(_json(runs)) if given["json"] else print_styled(_text(runs))
-    return 0
+    return [catalog.describe(locate(given["run_id"], given["checkpoint"]))]
+
+
+def _listed(given: dict[str, Any]) -> "Sequence[RunInfo]":
+    """The runs of the state folder that the options choose; what cannot be read is told on standard error."""
+    from refire_async.checkpoint import catalog  # noqa: PLC0415 - brings SQLite
+
+    found = catalog.survey()
+    for line in found.unreadable:
+        say_error(line)
+    table = given["table"]
+    chosen = [
+        run
+        for run in found.runs
+        if not (given["unfinished"] and run.status == "complete")
+        and (table is None or run.table.rpartition("/")[2] == table.rpartition("/")[2])
+    ]
+    return chosen[: given["limit"]]
+
+
+def _show_all(given: dict[str, Any]) -> tuple[str, bool]:
+    """What is printed of all runs, and whether one of them is at work."""
+    runs = _listed(given)
+    chosen = given["table"] is not None or given["unfinished"]
+    text = _json(runs) if given["json"] else _text(runs, chosen=chosen, table=given["table"])
+    return text, any(run.status == "running" for run in runs)
+
+
+def _show_one(given: dict[str, Any]) -> tuple[str, bool]:
+    """What is printed of one run, and whether it is at work."""
+    import orjson  # noqa: PLC0415 - not needed to show help
+
+    from refire_async.checkpoint.details import read_details  # noqa: PLC0415
+    from refire_async.report.runs import details_entry, details_lines, list_entry  # noqa: PLC0415
+
+    (run,) = _one(given)
+    details = read_details(run.checkpoint)
+    if given["json"]:
+        entry = list_entry(run) | details_entry(details, run.kept_files)
+        return orjson.dumps({"runs": [entry]}).decode(), run.status == "running"
+    lines = [*details_lines(details, run.kept_files), "", f"Checkpoint: {_shown(run.checkpoint)}"]
+    return "\n".join([*lines, *_how_to_go_on([run])]), run.status == "running"
+
+
+def _watch(show: Callable[[dict[str, Any]], tuple[str, bool]], given: dict[str, Any]) -> int:
+    """Show it until no run is at work any more, or until Ctrl-C. A line of JSON each time with --json."""
+    clear = sys.stdout.isatty() and not given["json"] and os.environ.get("TERM") != "dumb"
+    try:
+        while True:
+            text, working = show(given)
+            if given["json"]:
+                write_json(text)
+            else:
+                write_line((_CLEAR if clear else "") + _shown(text))
+            if not working:
+                return 0
+            time.sleep(WATCH_S)
+    except KeyboardInterrupt:  # the usual end of watching
+        return 0
+    except OutputLostError as error:
+        if not error.reader_gone:
+            raise
+        return 0
 
 
 def _clean(runs: Sequence["RunInfo"], *, sure: bool, as_json: bool) -> int:
@@ -101,57 +196,51 @@ def _cleaned_json(removed: Sequence["RunInfo"], kept: Sequence["Kept"]) -> str:
 
 
 def _cleaned_text(removed: Sequence["RunInfo"], kept: Sequence["Kept"]) -> str:
-    lines = [f"Removed {run.run_id} ({run.table})" for run in removed]
-    lines += [f"Kept {entry.run.run_id} ({entry.run.table}): {entry.reason}" for entry in kept]
+    lines = [_shown(f"Removed {run.run_id} ({run.table})") for run in removed]
+    lines += [_shown(f"Kept {entry.run.run_id} ({entry.run.table}): {entry.reason}") for entry in kept]
     return "\n".join(lines or ["No runs, so nothing to remove."])
 
 
 def _json(runs: Sequence["RunInfo"]) -> str:
     import orjson  # noqa: PLC0415 - not needed to show help
 
-    fields = ("run_id", "table", "status", "touched", "updated_at")
-    entries = [
-        {name: getattr(run, name) for name in fields} | {"checkpoint": str(run.checkpoint)} for run in runs
-    ]
-    return orjson.dumps({"runs": entries}).decode()
+    from refire_async.report.runs import list_entry  # noqa: PLC0415
+
+    return orjson.dumps({"runs": [list_entry(run) for run in runs]}).decode()
 
 
-def _text(runs: Sequence["RunInfo"]) -> str:
-    from rich.console import Console  # noqa: PLC0415 - slow to import, not needed to show help
-    from rich.table import Table  # noqa: PLC0415
+def _text(runs: Sequence["RunInfo"], *, chosen: bool = False, table: str | None = None) -> str:
+    """The list for people; `chosen`: options may have left some out, such as all that are not of `table`."""
+    from refire_async.report.runs import list_lines  # noqa: PLC0415
 
-    from refire_async.report.text import count, percent, units, visible  # noqa: PLC0415
-
+    if not runs and chosen:
+        return "No such runs."
     if not runs:
         return "No runs yet. Start one with: refire run --table NAME"
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("run", "table", "status", "read", "touched", "items/s", "updated (UTC)"):
-        justify: Literal["left", "right"] = "right" if heading in ("read", "touched", "items/s") else "left"
-        table.add_column(  # ids are there to be copied
-            heading, justify=justify, overflow="fold", no_wrap=heading in ("run", "updated (UTC)")
-        )
-    for run in runs:
-        table.add_row(
-            run.run_id,
-            visible(run.table),
-            _STYLES[run.status],
-            "-" if run.share is None else percent(run.share),
-            count(run.touched),
-            units(run.items_per_second),
-            run.updated_at[:16].replace("T", " "),
-        )
     # A pipe has no width: nothing is folded there.
-    console = Console(width=None if sys.stdout.isatty() else 500)
-    with console.capture() as captured:
-        console.print(table)
-    lines = [line.rstrip() for line in captured.get().splitlines()]
-    lines += [
+    width = _columns() if sys.stdout.isatty() else None
+    lines = [
+        *list_lines(runs, width),
         "",
-        f"Checkpoints are in {runs[0].checkpoint.parent}"
+        f"Checkpoints are in {_shown(runs[0].checkpoint.parent)}"
         if len(runs) > 1
-        else f"Checkpoint: {runs[0].checkpoint}",
+        else f"Checkpoint: {_shown(runs[0].checkpoint)}",
     ]
+    if table is not None:
+        lines.append(f"Only runs of table {table} are shown.")
     return "\n".join([*lines, *_how_to_go_on(runs)])
+
+
+def _columns() -> int:
+    import shutil  # noqa: PLC0415 - rarely needed
+
+    return shutil.get_terminal_size().columns
+
+
+def _shown(path: object) -> str:
+    from refire_async.report.text import visible  # noqa: PLC0415 - not needed to show help
+
+    return visible(str(path))
 
 
 def _how_to_go_on(runs: Sequence["RunInfo"]) -> list[str]:
@@ -165,14 +254,5 @@ def _how_to_go_on(runs: Sequence["RunInfo"]) -> list[str]:
     for run in stopped:
         at_home = run.checkpoint == catalog.path_of(run.run_id)
         elsewhere = [] if at_home else [("--checkpoint", str(run.checkpoint))]
-        lines.append(f"Go on with: {command_line('resume', run.run_id, options=elsewhere)}")
+        lines.append(_shown(f"Go on with: {command_line('resume', run.run_id, options=elsewhere)}"))
     return lines
-
-
-_STYLES = {
-    "running": "[cyan]running[/]",
-    "complete": "[green]complete[/]",
-    "stopped": "[yellow]stopped[/]",
-    "failed": "[red]failed[/]",
-    "dry-run": "dry-run",
-}

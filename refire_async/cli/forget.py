@@ -1,0 +1,64 @@
+"""`refire forget`: remove a run's checkpoint and what lies beside it."""
+
+from typing import Any
+
+import click
+
+from refire_async.cli import options
+from refire_async.cli.help import Command
+from refire_async.cli.question import agreed
+from refire_async.cli.resume import locate, saved_run
+from refire_async.cli.streams import print_json, print_result
+from refire_async.errors import StoppedError, UsageError
+
+
+@click.command(
+    "forget",
+    cls=Command,
+    unexpected="one run at a time",
+    examples=(
+        ("Remove a run that nobody will resume", "refire forget 20260131T120000Z-3f2a1b"),
+        ("The same for a script", "refire forget --checkpoint ./orders.refire --yes --json"),
+    ),
+)
+@saved_run
+@options.yes
+@options.json_output
+def command(**given: Any) -> int:
+    """Remove a run's checkpoint, its list of keys and its lists of failed and missing keys, after asking.
+
+    A run that is at work is refused. One that was stopped cannot be resumed afterwards, and none can be verified;
+    what it has fired stays fired. RUN_ID may be the beginning of an id, or latest.
+    """
+    if given["run_id"] is None and given["checkpoint"] is None:
+        raise UsageError("no run given", "give its RUN_ID or its --checkpoint; refire status lists runs")
+    checkpoint = locate(given["run_id"], given["checkpoint"])
+
+    import orjson  # noqa: PLC0415 - not needed to show help
+
+    from refire_async.checkpoint import catalog, cleaning  # noqa: PLC0415 - bring SQLite
+    from refire_async.report.runs import status_words  # noqa: PLC0415
+
+    run = catalog.describe(checkpoint)
+    cleaning.refuse_at_work(run)
+    if not given["yes"]:
+        lost = "It cannot be resumed afterwards." if run.status == "stopped" else ""
+        asked = agreed(
+            [
+                f"Run {run.run_id} of table {run.table}: {status_words(run.status, run.failed)}. {lost}".rstrip(),
+                *(f"  {path}" for path in (checkpoint, *run.kept_files)),
+            ],
+            "Remove it?",
+            UsageError(
+                f"run {run.run_id} would be removed, and there is no terminal to ask at",
+                "give --yes to remove without asking",
+            ),
+        )
+        if not asked:
+            raise StoppedError(f"run {run.run_id} was not removed", "nothing was changed")
+    removed = [str(path) for path in cleaning.forget(run)]
+    if given["json"]:
+        print_json(orjson.dumps({"run_id": run.run_id, "removed": removed}).decode())
+    else:
+        print_result(f"Removed run {run.run_id}: {len(removed)} file{'' if len(removed) == 1 else 's'}")
+    return 0
