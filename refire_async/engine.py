@@ -19,12 +19,13 @@ from refire_async.checkpoint import catalog
 from refire_async.checkpoint.lock import locked
 from refire_async.checkpoint.saved import SavedRun
 from refire_async.checkpoint.store import Store
-from refire_async.errors import CheckpointRefusedError, ExitCode
+from refire_async.errors import CheckpointRefusedError, ExitCode, RefusedError, UsageError
 from refire_async.events import Emit, Noticed
 from refire_async.gathering import Gathering, gather, recognise
 from refire_async.identity import adopt, check_table, merge_connections
 from refire_async.model.finding import Finding
 from refire_async.model.marker import DEFAULT_ATTRIBUTE, Marker
+from refire_async.model.other_run import OtherRuns
 from refire_async.model.run import Result, RunSpec
 from refire_async.model.table import Table
 from refire_async.pacing.capacity import ceilings
@@ -35,6 +36,7 @@ from refire_async.preflight.check import check as check_table_and_consumers
 from refire_async.preflight.gather import describe
 from refire_async.preflight.judge import refuse
 from refire_async.preflight.marker import check_marker
+from refire_async.preflight.registry import ASKED_ABOUT, OTHER_RUN_WORKING
 from refire_async.selecting import select
 from refire_async.settings import Pace, ResumeSettings, RunSettings
 from refire_async.sitting import Sitting, look, sit
@@ -58,14 +60,15 @@ FEW = 8
 async def run(settings: RunSettings, *, emit: Emit, stop: StopRequest, ask: Ask | None = None) -> Result:
     """Re-fire what `settings` select, from the start (or from a checkpoint of the same run).
 
-    `ask` is asked whether to go on after a canary; without it such a run stops there, unless it need not ask.
+    `ask` is asked whether to go on after a canary, and beside another run of the table; without it such a run stops
+    there, unless it need not ask.
 
     Raises:
         RefireError: the run could not begin. Once it has begun, every end is a Result.
     """
     begun_at, timetable = anyio.current_time(), read_timetable(settings.pace)
     async with open_session(settings.connection, CONCURRENCY) as session:
-        spec, table = await _specify(session, settings, emit)
+        spec, table = await _specify(session, settings, emit, ask)
         sitting = Sitting(
             spec,
             table,
@@ -131,8 +134,10 @@ async def check(settings: RunSettings) -> list[Finding]:
         return await check_table_and_consumers(session, settings)
 
 
-async def resume(settings: ResumeSettings, *, emit: Emit, stop: StopRequest) -> Result:
-    """Go on with the run in a checkpoint.
+async def resume(
+    settings: ResumeSettings, *, emit: Emit, stop: StopRequest, ask: Ask | None = None
+) -> Result:
+    """Go on with the run in a checkpoint. `ask` is asked where another run of the table is at work.
 
     Raises:
         RefireError: the run could not go on. Once it has begun, every end is a Result.
@@ -151,7 +156,10 @@ async def resume(settings: ResumeSettings, *, emit: Emit, stop: StopRequest) -> 
             check_table(path, saved.spec, table)
             ttl_attribute = await session.control.ttl_attribute(table.name)
             check_marker(table, saved.spec.marker.attribute, ttl_attribute)
-            _tell(await before_resume(session, settings, saved.spec, table), settings.ignore, emit)
+            found = await before_resume(session, settings, saved.spec, table)
+            _tell(found, settings.ignore, emit)
+            working = [one for one in found if one.id == OTHER_RUN_WORKING.id]
+            await _confirm(working, settings.ignore, sure=settings.sure, ask=ask)
             sitting = Sitting(
                 saved.spec,
                 table,
@@ -181,15 +189,37 @@ def _tell(found: list[Finding], ignored: frozenset[str], emit: Emit) -> None:
     refuse(found, ignored)
 
 
-async def _specify(session: Session, settings: RunSettings, emit: Emit) -> tuple[RunSpec, Table]:
-    """What the run is, checked against the table."""
+async def _confirm(found: list[Finding], ignored: frozenset[str], *, sure: bool, ask: Ask | None) -> None:
+    """Ask whether to go on beside other runs of the table, where there are any.
+
+    Raises UsageError where there is nobody to ask, RefusedError if the user does not want to.
+    """
+    others = tuple(one for one in found if one.id in ASKED_ABOUT and one.id not in ignored)
+    if not others or sure:
+        return
+    if ask is None:
+        more = f" (and {len(others) - 1} more)" if len(others) > 1 else ""
+        raise UsageError(
+            f"{others[0].message}{more}, and there is no terminal to ask at",
+            f"{others[0].action}, or continue all the same with --yes or --ignore {others[0].id}",
+        )
+    if not await ask(OtherRuns(others)):
+        raise RefusedError("the run was not confirmed", "nothing was written")
+
+
+async def _specify(
+    session: Session, settings: RunSettings, emit: Emit, ask: Ask | None
+) -> tuple[RunSpec, Table]:
+    """What the run is, checked against the table; beside another run of it only if the user wants that."""
     table = await describe(session, settings.table)
     attribute = settings.marker_attribute or DEFAULT_ATTRIBUTE[settings.marker]
     ttl_attribute = await session.control.ttl_attribute(table.name)
     check_marker(table, attribute, ttl_attribute)
     selection = select(table, settings.choice)
     asked = about_run(session, settings, table, selection, ttl_attribute)
-    _tell(await before_run(session, asked), settings.ignore, emit)
+    found = await before_run(session, asked)
+    _tell(found, settings.ignore, emit)
+    await _confirm(found, settings.ignore, sure=settings.sure or settings.dry_run, ask=ask)
     limits = ceilings(table, attribute, settings.budget)
     run_id = settings.run_id or new_run_id()
     segments = len(selection.key_values) or 1

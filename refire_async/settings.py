@@ -154,6 +154,7 @@ class ResumeSettings:
     max_items: int | None = None
     ignore: frozenset[str] = frozenset()
     verify: bool = False
+    sure: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,6 +88,7 @@ def command(ctx: click.Context, /, **given: Any) -> int:
         max_items=given["max_items"],
         ignore=make_ignore(given),
         verify=given["verify"],
+        sure=given["yes"],
     )
     return session.execute(settings, output, Hints(settings, given["checkpoint"]))
 

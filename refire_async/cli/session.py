@@ -109,11 +109,10 @@ def _unproven(result: Result) -> str:
 
 
 def _sitting(settings: RunSettings | ResumeSettings, display: Display) -> Sitting:
+    asks = partial(ask, display) if can_ask() else None
     if isinstance(settings, ResumeSettings):
-        return partial(engine.resume, settings)
-    if settings.canary is not None and can_ask():
-        return partial(engine.run, settings, ask=partial(ask, display))
-    return partial(engine.run, settings)
+        return partial(engine.resume, settings, ask=asks)
+    return partial(engine.run, settings, ask=asks)
 
 
 def json_line(result: Result) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 
 from refire_async.errors import RefusedError
 from refire_async.model.finding import Finding
-from refire_async.preflight import consumers, marker, table
+from refire_async.preflight import consumers, marker, other_runs, table
 from refire_async.preflight.facts import Facts
 from refire_async.preflight.registry import KINDS, NOT_ASKED, PERMISSION_MISSING
 
@@ -24,6 +24,7 @@ _JUDGES: tuple[Callable[[Facts], list[Finding]], ...] = (
     table.judge_stream,
     marker.judge,
     _permissions,
+    other_runs.judge,
     table.judge_capacity,
     consumers.judge,
     table.judge_items,

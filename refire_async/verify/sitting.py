@@ -16,6 +16,7 @@ from refire_async.checkpoint.saved import peek
 from refire_async.errors import ExitCode, RefireError
 from refire_async.events import CanaryFlown, Emit, Event, RunEnded, Stopping, VerifyStarted
 from refire_async.model.canary import Canary
+from refire_async.model.other_run import OtherRuns
 from refire_async.model.run import Result
 from refire_async.model.table import Table
 from refire_async.pipeline import StopRequest
@@ -27,7 +28,7 @@ from refire_async.verify.proving import prove
 from refire_async.wire.session import Session
 
 Sit: TypeAlias = Callable[[], Awaitable[Result]]
-Ask: TypeAlias = Callable[[Canary], Awaitable[bool]]
+Ask: TypeAlias = Callable[[Canary | OtherRuns], Awaitable[bool]]
 """Asks the user whether to go on."""
 
 
