@@ -96,6 +96,7 @@ async def sit(session: Session, sitting: Sitting, store: Store, *, emit: Emit, s
             budget=await _budget_line(session, sitting, steering),
             billing=sitting.table.billing,
             indexes=limits.indexes,
+            max_items=sitting.max_items,
         )
     )
     steering.listen(Announcer(steering.target, emit).told)

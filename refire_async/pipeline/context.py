@@ -11,7 +11,7 @@ import anyio
 
 from refire_async.checkpoint.journal import Journal
 from refire_async.errors import StoppedError
-from refire_async.events import Emit, Retried, Throttled
+from refire_async.events import Emit, Retried, Suspended, Throttled
 from refire_async.model.keys import Item, Key, identity
 from refire_async.model.run import RunSpec
 from refire_async.pacing.backoff import failure_delay, throttle_delay
@@ -80,6 +80,12 @@ class Context:
             rest.set()
         for call in self._on_recovery:
             call()
+
+    def stood_still(self, seconds: float) -> None:
+        """The process did nothing for `seconds`: that is no outage, and no time at work."""
+        self.patience.restart()
+        self.journal.leave_out(seconds)
+        self.emit(Suspended(seconds))
 
     async def rest(self, delay_s: float) -> None:
         """Wait for a next attempt: `delay_s`, or until the service works again, or the run stops."""

@@ -118,7 +118,10 @@ def _consumer(one: ConsumerSeen) -> Text:
 
 
 def _remaining(now: Snapshot) -> str:
-    return "remaining time unknown" if now.remaining_s is None else f"about {duration(now.remaining_s)} to go"
+    if now.remaining_s is None:
+        return "remaining time unknown"
+    hot = ", for a hot key range" if now.held_by_hot_key else ""
+    return f"about {duration(now.remaining_s)} to go{hot}"
 
 
 def _rate(rate: float | None) -> str:

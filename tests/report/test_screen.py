@@ -59,7 +59,7 @@ EXPECTED_80 = """\
 │ writes      50 of 800 WCU/s · held to 300 by throttling                      │
 │ reads       0 of 100 RCU/s                                                   │
 │ throttled   1,241 · table writes: hot key range 1,234 · index writes: provi… │
-│ retries     3 · 3 items failed                                               │
+│ retries     1 · 3 items failed                                               │
 │ segments    0 of 8 read to the end                                           │
 │ lanes       12 with work · 2 backing off                                     │
 │ latency     p50 3.9 ms · p99 3.9 ms per batch                                │
