@@ -1,6 +1,8 @@
 """How a sitting ended: summary, exit code, and the file of what failed."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 import orjson
 from anyio import to_thread
@@ -12,19 +14,25 @@ from refire_async.model.run import DryRun, Result, RunStatus, Summary
 from refire_async.pipeline import StopRequest
 from refire_async.private import replacing
 
+PriceDryRun: TypeAlias = Callable[..., DryRun]
+"""`forecast.dry_run.price_dry_run` for a table and its limits: takes `items`, `table_wcu`, `rcu` and `more`."""
 
-async def conclude(store: Store, saved: SavedRun, stop: StopRequest, *, done: bool, dry: bool) -> Result:
+
+async def conclude(
+    store: Store, saved: SavedRun, stop: StopRequest, *, done: bool, price: PriceDryRun | None = None
+) -> Result:
     """The result of a sitting that left the checkpoint as `saved`; writes the failed-keys file where it is needed.
 
-    `done`: the selection is settled to its end.
+    `done`: the selection is settled to its end. `price`: it was a dry run, and this tells what the run would take.
     """
     counts, totals = saved.counts, saved.totals
     status: RunStatus = "complete" if done else "stopped"
     failed_keys = None
     dry_run = None
     code, reason = exit_of(status, counts.failed, stop, wrote=counts.touched > 0)
-    if dry:
-        dry_run = DryRun(counts.touched, totals.wcu, totals.rcu, more=stop.reason == "limit")
+    if price is not None:
+        more = stop.reason == "limit"
+        dry_run = price(items=counts.touched, table_wcu=totals.wcu, rcu=totals.rcu, more=more)
         if stop.reason in (None, "limit"):
             status, code, reason = "dry-run", ExitCode.COMPLETE, None
     elif counts.failed:
@@ -43,10 +51,10 @@ async def conclude(store: Store, saved: SavedRun, stop: StopRequest, *, done: bo
         counts=counts,
         throttled=totals.throttled,
         retries=totals.retries,
-        wcu=totals.wcu,
+        wcu=totals.wcu if dry_run is None else dry_run.wcu,
         rcu=totals.rcu,
         seconds=totals.seconds,
-        checkpoint=None if dry else str(store.path),
+        checkpoint=None if price is not None else str(store.path),
         failed_keys_file=failed_keys,
     )
     return Result(summary, code, reason, dry_run)

@@ -177,8 +177,14 @@ class Assumed:
 
 @dataclass(frozen=True, slots=True)
 class PlanSettings:
-    """A plan of `run`, or without a table (`run` is None) of what `assumed` describes. `sample_s` bounds the look."""
+    """A plan of `run`, or without a table (`run` is None) of what `assumed` describes. `sample_s` bounds the look.
+
+    `budget`, `tuning` and `max_items` are those of a run without a table.
+    """
 
     run: RunSettings | None
     assumed: Assumed = field(default_factory=Assumed)
     sample_s: float = 10.0
+    budget: Budget = field(default_factory=Budget)
+    tuning: Tuning = field(default_factory=Tuning)
+    max_items: int | None = None

@@ -11,11 +11,14 @@ from refire_async import points
 from refire_async.checkpoint.saved import SavedRun
 from refire_async.checkpoint.schema import PARTS_PER_SITTING
 from refire_async.checkpoint.store import Store
-from refire_async.ending import conclude
+from refire_async.ending import PriceDryRun, conclude
 from refire_async.events import Emit, RunEnded, RunStarted, fan_out
+from refire_async.forecast.dry_run import price_dry_run
+from refire_async.forecast.duration import Pace as RunPace
 from refire_async.model.capacity import TABLE
 from refire_async.model.run import Result, RunSpec, RunStatus
 from refire_async.model.table import Stream, Table
+from refire_async.pacing.capacity import partitions
 from refire_async.pacing.steering import Steering, Target
 from refire_async.pacing.timetable import Timetable
 from refire_async.pacing.words import budget_line
@@ -126,9 +129,17 @@ async def sit(session: Session, sitting: Sitting, store: Store, *, emit: Emit, s
         await to_thread.run_sync(partial(Path(sitting.keys).unlink, missing_ok=True))
     if points.reached is not None:
         points.reached("run-ended")
-    result = await conclude(store, saved, stop, done=done, dry=sitting.dry)
+    price = _price(sitting, steering.target) if sitting.dry else None
+    result = await conclude(store, saved, stop, done=done, price=price)
     emit(RunEnded(result.summary))
     return result
+
+
+def _price(sitting: Sitting, target: Target) -> PriceDryRun:
+    """What the run would take within its budget as it is now."""
+    limits, table = target.ceilings, sitting.table
+    pace = RunPace(limits.write, limits.read, target.max_rate, limits.bound_by, partitions(table))
+    return partial(price_dry_run, table, sitting.spec.marker.attribute, pace)
 
 
 async def look(session: Session, sitting: Sitting, *, emit: Emit, stop: StopRequest) -> Result:

@@ -86,13 +86,19 @@ class Summary:
 class DryRun:
     """What a run would do: items that it would touch and the units that this costs. Nothing was written.
 
-    `more`: the look ended at a limit that the user set, so the real run covers more.
+    `more`: the look ended at a limit that the user set, so the real run covers more. `seconds` is how long the run
+    would take within its budget, bound by `bound_by`; `cost_usd` is what the units cost, `extra_cost` false where the
+    capacity is paid for anyway, by the hour.
     """
 
     items: int
     wcu: float
     rcu: float
     more: bool
+    seconds: float = 0.0
+    bound_by: str = ""
+    cost_usd: float = 0.0
+    extra_cost: bool = True
 
 
 @dataclass(frozen=True, slots=True)

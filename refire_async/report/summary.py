@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Iterable, Sequence
 
+from refire_async.forecast.cost import DEFAULT_PRICES
 from refire_async.model.counts import Counts
 from refire_async.model.run import DryRun, Result, Summary
 from refire_async.report.text import count, duration, units
@@ -82,7 +83,17 @@ def _describe_dry_run(summary: Summary, found: DryRun) -> str:
             f"Table {summary.table}: dry run, nothing was written",
             "",
             f"  would touch  {count(found.items)} items{limit}",
-            f"  would cost   {units(found.wcu)} WCU to write, {units(found.rcu)} RCU to read",
-            f"  looking took {duration(summary.seconds)} and {units(summary.rcu)} RCU",
+            f"  would take   {duration(found.seconds)}, bound by {found.bound_by}",
+            f"  would use    {units(found.wcu)} WCU to write, {units(found.rcu)} RCU to read",
+            f"  would cost   {_dollars(found)}",
+            f"  looking took {duration(summary.seconds)} and {units(summary.rcu)} RCU: it read all of the selection",
+            "",
+            "'refire plan' estimates this from a sample, for a fraction of the reads.",
         )
     )
+
+
+def _dollars(found: DryRun) -> str:
+    amount = f"${found.cost_usd:,.2f}" if found.cost_usd >= 0.01 or not found.cost_usd else "less than $0.01"
+    paid = "" if found.extra_cost else " of capacity that is paid for by the hour anyway"
+    return f"{amount}{paid} (prices of {DEFAULT_PRICES.region}, {DEFAULT_PRICES.date})"
