@@ -9,13 +9,27 @@ from anyio import to_thread
 
 from refire_async.checkpoint.saved import SavedRun
 from refire_async.checkpoint.store import Store
-from refire_async.errors import ExitCode
+from refire_async.errors import ExitCode, RefusedError
 from refire_async.model.run import DryRun, Result, RunStatus, Summary
 from refire_async.pipeline import StopRequest
 from refire_async.private import replacing
 
 PriceDryRun: TypeAlias = Callable[..., DryRun]
 """`forecast.dry_run.price_dry_run` for a table and its limits: takes `items`, `table_wcu`, `rcu` and `more`."""
+FAILED, MISSING = ".failed.jsonl", ".missing.jsonl"
+"""Endings of the files that may be written beside a checkpoint when a run or a proof is over."""
+
+
+def check_places(checkpoint: Path) -> None:
+    """See before the first write that the files at the end can be written. Raises RefusedError."""
+    for suffix in (FAILED, MISSING):
+        path = checkpoint.with_name(checkpoint.name + suffix)
+        if path.is_dir():
+            raise RefusedError(
+                f"{path} is a folder, but keys of failed or missing items go to a file of this name",
+                "move it away, or name another file with --checkpoint",
+            )
+
 
 
 async def conclude(
@@ -36,7 +50,7 @@ async def conclude(
         if stop.reason in (None, "limit"):
             status, code, reason = "dry-run", ExitCode.COMPLETE, None
     elif counts.failed:
-        path = store.path.with_name(store.path.name + ".failed.jsonl")
+        path = store.path.with_name(store.path.name + FAILED)
         try:
             await to_thread.run_sync(_write_failures, path, store)
             failed_keys = str(path)

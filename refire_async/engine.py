@@ -3,7 +3,6 @@
 import contextlib
 import math
 import secrets
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -19,6 +18,7 @@ from refire_async.checkpoint import catalog
 from refire_async.checkpoint.lock import locked
 from refire_async.checkpoint.saved import SavedRun
 from refire_async.checkpoint.store import Store
+from refire_async.ending import check_places
 from refire_async.errors import CheckpointRefusedError, ExitCode, RefusedError, UsageError
 from refire_async.events import Emit, Noticed
 from refire_async.gathering import Gathering, gather, recognise
@@ -41,6 +41,8 @@ from refire_async.selecting import select
 from refire_async.settings import Pace, ResumeSettings, RunSettings
 from refire_async.sitting import Sitting, look, sit
 from refire_async.sources.key_list import list_path
+from refire_async.verify.command import stream_of
+from refire_async.verify.reach import check_readable
 from refire_async.verify.sitting import Ask, fly_canary, proved
 from refire_async.watch.functions import Function, find_functions
 from refire_async.watch.history import with_history
@@ -93,6 +95,7 @@ async def run(settings: RunSettings, *, emit: Emit, stop: StopRequest, ask: Ask 
                     return await look(session, sitting, emit=emit, stop=stop)
             return await look(session, sitting, emit=emit, stop=stop)
         path = settings.checkpoint or catalog.path_of(spec.run_id)
+        await _try_the_end(session, path, table, proves=settings.verify or settings.canary is not None)
         with locked(path) as lock:
             sitting = replace(sitting, checkpoint=str(path), keys=str(list_path(path)), lock=lock)
             if path.exists():
@@ -103,10 +106,14 @@ async def run(settings: RunSettings, *, emit: Emit, stop: StopRequest, ask: Ask 
             if listed:
                 spec = await gather(spec, table, list_path(path), world)
                 sitting = replace(sitting, spec=spec)
-            store = await to_thread.run_sync(Store.create, path, spec, configured(settings.connection))
+            store = await to_thread.run_sync(
+                Store.create, path, spec, configured(settings.connection), session.clock.now
+            )
             if points.reached is not None:
                 points.reached("checkpoint-made")
             with contextlib.closing(store):
+                if session.clock.known:
+                    await to_thread.run_sync(_note_clock, store, session.clock.offset_s)
                 result = await _work(
                     session,
                     sitting,
@@ -178,6 +185,7 @@ async def resume(
                 keys=str(list_path(path)),
                 lock=lock,
             )
+            await _try_the_end(session, path, table, proves=settings.verify)
             return await _work(session, sitting, store, emit=emit, stop=stop)
 
 
@@ -249,6 +257,19 @@ def _opened(path: Path) -> Iterator[tuple[Store, SavedRun]]:
         yield store, store.load()
 
 
+async def _try_the_end(session: Session, path: Path, table: Table, *, proves: bool) -> None:
+    """What the end of a run needs, before the first write. Raises RefusedError."""
+    await to_thread.run_sync(check_places, path)
+    stream = stream_of(table)
+    if proves and stream is not None:
+        await check_readable(session.streams, stream)
+
+
+def _note_clock(store: Store, offset_s: float) -> None:
+    with store.transaction():
+        store.save_clock(offset_s)
+
+
 async def _work(
     session: Session,
     sitting: Sitting,
@@ -262,6 +283,7 @@ async def _work(
 ) -> Result:
     """A sitting with what the user wants around it: a canary before, a proof beside."""
     path, table = Path(sitting.checkpoint), sitting.table
+    store.clock = session.clock.now
     if canary is not None and canary < (sitting.max_items or math.inf):
         few = replace(sitting, max_items=canary, per_segment=-(-canary // sitting.spec.total_segments))
 
@@ -282,7 +304,7 @@ async def _functions(session: Session, pace: Pace, table: Table, *, dry: bool) -
     """The consumers that the user wants to be looked after. Raises RefusedError."""
     if dry or not pace.watches_consumers:
         return ()
-    now = time.time()
+    now = session.clock.now()
     found = await find_functions(session.services, table, now)
     if pace.max_iterator_age_s is None:
         return found

@@ -1,7 +1,6 @@
 """`refire plan` from the table to the plan: looks at the table within bounds, then lets the model speak."""
 
 import random
-import time
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -81,7 +80,7 @@ async def _plan_run(session: Session, settings: PlanSettings, run: RunSettings, 
             segments=segments,
             max_rcu=limits.read,
             within_s=settings.sample_s,
-            now_s=time.time(),
+            now_s=session.clock.now(),
         )
         if selection.listed:
             load, segments = await _survey_list(session, question, run)

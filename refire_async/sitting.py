@@ -70,8 +70,16 @@ async def sit(session: Session, sitting: Sitting, store: Store, *, emit: Emit, s
     orders = begin_orders(steering, sitting.timetable)
     headroom = None if sitting.dry else sitting.pace.headroom_percent
     services = session.services
-    emit, watchers = watch_headroom(headroom, steering, services, emit)
-    emit, more = watch_consumers(sitting.pace, sitting.functions, steering, services, emit=emit, stop=stop)
+    emit, watchers = watch_headroom(headroom, steering, services, emit, session.clock.now)
+    emit, more = watch_consumers(
+        sitting.pace,
+        sitting.functions,
+        steering,
+        services,
+        emit=emit,
+        stop=stop,
+        clock=session.clock.now,
+    )
     watchers += more
     watchers += watch_orders(
         orders,

@@ -30,7 +30,7 @@ from refire_async.model.proof import Proof
 from refire_async.model.run import Result, RunSpec
 from refire_async.report.emf import emf_line
 from refire_async.report.json_events import JsonEvents
-from refire_async.report.proof import describe_proof
+from refire_async.report.proof import clocks_disagree, describe_proof
 from refire_async.report.recorder import record_proof
 from refire_async.report.summary import describe
 from refire_async.settings import ResumeSettings, RunSettings
@@ -74,6 +74,8 @@ def _print_end(result: Result, spec: RunSpec | None, output: Output, hints: Hint
     if output.json:
         if result.proof is not None:
             JsonEvents(write_json).proof(result.proof)
+            if result.proof.clocks_disagree:
+                say_error(clocks_disagree(result.proof))
         write_json(json_line(result))
         if result.unproven is not None:
             say_error(_unproven(result))

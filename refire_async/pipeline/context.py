@@ -1,6 +1,7 @@
 """What the tasks of one sitting share."""
 
 import random
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -61,6 +62,8 @@ class Context:
     per_segment: int | None = None
     """So many items at most of each segment: a canary's. Its rest is left for a later sitting."""
     draw: random.Random = field(default_factory=random.Random)
+    clock: Callable[[], float] = time.time
+    """The service's time (Unix time): it decides what has expired."""
     _lookup_rcu: float = ITEM_RCU
     """What one consistent look-up has cost lately."""
     _waits: set[anyio.CancelScope] = field(default_factory=set)

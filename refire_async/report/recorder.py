@@ -108,7 +108,15 @@ class Recorder(Subscriber):
 
     def _canary_flown(self, event: CanaryFlown) -> None:
         canary = event.canary
-        self._note("canary", {"items": canary.items, "clean": canary.clean, "unproven": canary.unproven})
+        self._note(
+            "canary",
+            {
+                "items": canary.items,
+                "clean": canary.clean,
+                "unproven": canary.unproven,
+                "failed": canary.failed,
+            },
+        )
 
     def _run_ended(self, event: RunEnded) -> None:
         self._note("end", event.summary.to_json())

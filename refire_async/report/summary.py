@@ -40,7 +40,10 @@ def describe(result: Result, *, resume_with: str, rerun_failed_with: str | None 
     summary = result.summary
     if result.dry_run is not None:
         return _describe_dry_run(summary, result.dry_run)
-    lines = [f"Run {summary.run_id} of table {summary.table}: {_ENDINGS[summary.status]}"]
+    ending, failed = _ENDINGS[summary.status], summary.counts.failed
+    if failed and summary.status == "complete":
+        ending += f", but {count(failed)} items failed"
+    lines = [f"Run {summary.run_id} of table {summary.table}: {ending}"]
     if result.reason:
         lines.append(f"  because: {result.reason}")
     lines += ["", *_count_lines(summary.counts), "", *_cost_lines(summary)]

@@ -37,7 +37,10 @@ async def proved(
 ) -> Result:
     """The result of a sitting, with the proof that its stream gives: followed while the run is at work.
 
-    A sitting that the user ended has none. What goes wrong with the proof changes nothing about the run.
+    A sitting that the user ended has none. What goes wrong with the proof once the run works changes nothing about it.
+
+    Raises:
+        RefireError: as `sit`; or the proof cannot begin, so the sitting was not begun either.
     """
     results: list[Result] = []
     refusals: list[RefireError] = []
@@ -68,10 +71,13 @@ async def proved(
                 now=stream_of(table),
                 others=await to_thread.run_sync(_others, checkpoint),
                 ended=work,
+                clock=session.clock.now,
             )
         except RefireError as error:
             why = str(error)
             if not results and not refusals:
+                if stream_of(table) is not None:
+                    raise  # known before the first write
                 await work()
     if refusals:
         raise refusals[0]
@@ -113,8 +119,9 @@ async def fly_canary(
     canary, go = None, False
     with anyio.CancelScope() as deciding:
         stop.listen(deciding.cancel)
-        consumers = await settled(session.services, table.stream.arn or "", since)
-        canary = Canary(result.summary.counts.touched, result.proof, result.unproven, consumers)
+        consumers = await settled(session.services, table.stream.arn or "", since, now=session.clock.now)
+        counts = result.summary.counts
+        canary = Canary(counts.touched, result.proof, result.unproven, consumers, counts.failed)
         emit(CanaryFlown(canary))
         go = sure and canary.clean
         if not go and ask is not None:

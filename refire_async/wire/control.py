@@ -5,6 +5,7 @@ from typing import Any
 from refire_async.errors import ExitCode
 from refire_async.model.keys import IndexKeys, KeyAttribute, KeySchema
 from refire_async.model.table import BillingMode, Index, Stream, Table, Throughput
+from refire_async.wire.clock import ServiceClock
 from refire_async.wire.credentials import CredentialSource
 from refire_async.wire.errors import WireError
 from refire_async.wire.failures import failure
@@ -17,11 +18,21 @@ class ControlPlane:
     Control calls write nothing: the exit code of their errors is REFUSED.
     """
 
-    def __init__(self, client: Any, host: str, credentials: CredentialSource | None = None) -> None:
-        """`client`, an open aioboto3 client for DynamoDB, signs with `credentials`; whoever opened it closes it."""
+    def __init__(
+        self,
+        client: Any,
+        host: str,
+        credentials: CredentialSource | None = None,
+        clock: ServiceClock | None = None,
+    ) -> None:
+        """`client`, an open aioboto3 client for DynamoDB, signs with `credentials`; whoever opened it closes it.
+
+        `clock` learns the service's time from the answers.
+        """
         self._client = client
         self._host = host
         self._credentials = credentials
+        self._clock = clock or ServiceClock()
 
     async def describe_table(self, name: str) -> Table:
         """What DescribeTable says."""
@@ -69,11 +80,14 @@ class ControlPlane:
 
     async def _ask(self, operation: str, method: Any, table: str, member: str) -> Any:
         """This member of the answer about a table."""
+        sent_s = self._clock.wall()
         try:
             answer: dict[str, Any] = await method(TableName=table)
         except FOREIGN as error:
             owner = "" if self._credentials is None else self._credentials.owner
             raise from_control_plane(error, operation, self._host, owner) from error
+        told = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+        self._clock.learn(told.get("date"), sent_s)
         if member not in answer:  # botocore takes any 200 for an answer
             nonsense = failure("UnreadableAnswer", self._host)
             nonsense.exit_code = ExitCode.REFUSED
