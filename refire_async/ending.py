@@ -31,7 +31,6 @@ def check_places(checkpoint: Path) -> None:
             )
 
 
-
 async def conclude(
     store: Store, saved: SavedRun, stop: StopRequest, *, done: bool, price: PriceDryRun | None = None
 ) -> Result:
