@@ -149,7 +149,7 @@ def test_records_from_before_the_run_are_no_events_of_it(cli: Cli, make_table: M
 
 
 @on_one_backend
-@pytest.mark.parametrize("options", [("--verify",), ("--canary", "5", "--yes")])
+@pytest.mark.parametrize("options", [("--verify",), ("--canary", "5")])
 @pytest.mark.parametrize("operation", ["DescribeStream", "GetShardIterator", "GetRecords"])
 def test_a_stream_that_cannot_be_read_is_known_before_the_first_write(
     cli: Cli, make_table: MakeTable, put_faults: Callable[..., None], options: tuple[str, ...], operation: str
@@ -160,7 +160,7 @@ def test_a_stream_that_cannot_be_read_is_known_before_the_first_write(
     assert cli.refire(table.name, "--run-id", "r", "--max-items", "10").code == 3
     before = table.items()
     put_faults({"kind": "access_denied", "operations": [operation]})
-    result = cli.refire(table.name, "--run-id", "new", *options)
+    result = cli.refire(table.name, "--run-id", "new", "--yes", *options)
     assert result.code == 10, result.stderr
     assert len(result.error_lines) == 1
     assert "dynamodb:GetRecords" in result.stderr
