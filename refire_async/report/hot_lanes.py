@@ -36,6 +36,7 @@ class HotLanes:
         self._finished_items = 0
         self._lanes: frozenset[int] = frozenset()
         self._rate = RateWindow(SPAN_S)
+        self._few = False
 
     def page_read(self, event: PageRead) -> None:
         """A page of a lane."""
@@ -60,6 +61,11 @@ class HotLanes:
             self._finished_items += items
             self._written.pop(event.segment, None)
 
+    @property
+    def any(self) -> bool:
+        """Whether few lanes are hot, as of the last call of `remaining`."""
+        return self._few
+
     def remaining(self, now: float, expected: int, segments: int) -> float | None:
         """Seconds until the hot lanes are done, of `expected` items in `segments`; None if there are none.
 
@@ -77,7 +83,8 @@ class HotLanes:
         done = sum(self._written.get(lane, 0) for lane in hot)
         self._rate.sample(now, done)
         rate = self._rate.per_second
-        if not hot or not rate or self._finished < ENOUGH_FINISHED or len(hot) * FEW > segments:
+        self._few = 0 < len(hot) * FEW <= segments
+        if not self._few or not rate or self._finished < ENOUGH_FINISHED:
             return None
         others = self._finished_items / self._finished * (segments - len(hot))
         return max(0.0, expected - others - done) / rate

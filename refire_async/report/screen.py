@@ -120,8 +120,13 @@ def _consumer(one: ConsumerSeen) -> Text:
 def _remaining(now: Snapshot) -> str:
     if now.remaining_s is None:
         return "remaining time unknown"
-    hot = ", for a hot key range" if now.held_by_hot_key else ""
-    return f"about {duration(now.remaining_s)} to go{hot}"
+    left = duration(now.remaining_s)
+    match now.hot_key:
+        case "yes":
+            return f"about {left} to go, for a hot key range"
+        case "maybe":
+            return f"over {left} to go, for a hot key range"
+    return f"about {left} to go"
 
 
 def _rate(rate: float | None) -> str:

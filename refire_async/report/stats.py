@@ -33,7 +33,7 @@ from refire_async.forecast.duration import HOT, remaining
 from refire_async.model.counts import Counts
 from refire_async.model.throttles import Throttles
 from refire_async.report.hot_lanes import HotLanes
-from refire_async.report.snapshot import Snapshot, State
+from refire_async.report.snapshot import HotKey, Snapshot, State
 from refire_async.report.windows import LatencyWindow, RateWindow
 
 RATE_SPAN_S = 10.0
@@ -141,7 +141,7 @@ class RunStats(Subscriber):
             expected=start.expected_items if start else None,
             share=share,
             remaining_s=None if idle else left,
-            held_by_hot_key=not idle and hot,
+            hot_key=None if idle else hot,
             items_rate=0.0 if idle else self._items_rate.per_second,
             wcu_rate=0.0 if idle else self._wcu_rate.per_second,
             rcu_rate=0.0 if idle else self._rcu_rate.per_second,
@@ -177,25 +177,25 @@ class RunStats(Subscriber):
         # The count was hours old or is unknown: segments are equal parts of the key space.
         return min(finished / total, _ALMOST) if total > 1 else None
 
-    def _remaining(self, now: float, done: int, share: float | None) -> tuple[float | None, bool]:
+    def _remaining(self, now: float, done: int, share: float | None) -> tuple[float | None, HotKey]:
         """Seconds to go, None where nothing tells, and whether it is a hot key that the end waits for."""
         start = self._start
         hot_s = None
         if start is not None and start.expected_items and start.spec.selection.kind == "scan":
             hot_s = self._hot.remaining(now, start.expected_items, self._segments[1])
         if self._ended or start is None:
-            return None, False
+            return None, None
         left = done * (1 / share - 1) if share else None
-        if start.max_items is not None:
-            limit = max(0.0, start.max_items - (done - self._before))
-            if left is None or limit < left:
-                left, hot_s = limit, None
-        if left is None:
-            return None, False
+        limit = math.inf if start.max_items is None else max(0.0, start.max_items - (done - self._before))
+        left = limit if left is None else min(left, limit)
+        if left == math.inf:
+            return None, None
         seconds = self._seconds_for(left)
-        if seconds is not None and hot_s is not None and hot_s > seconds * HOT:
-            return hot_s, True
-        return seconds, False
+        if seconds is None or not self._hot.any or left == limit:
+            return seconds, None
+        if hot_s is None:
+            return seconds, "maybe"
+        return (hot_s, "yes") if hot_s > seconds * HOT else (seconds, None)
 
     def _seconds_for(self, left: float) -> float | None:
         rate = self._trend.per_second

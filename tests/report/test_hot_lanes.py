@@ -57,6 +57,7 @@ def test_before_segments_are_done_nothing_is_known():
     hot.throttled(Throttled(0, 1, "x", "", lane_only=True))
     hot.page_read(PageRead(0, 10, 1.0, 0.1))
     assert hot.remaining(1.0, 100, SEGMENTS) is None
+    assert hot.any, "but that there is one is"
 
 
 def test_lanes_that_are_done_are_forgotten():
