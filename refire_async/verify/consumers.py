@@ -13,7 +13,7 @@ import anyio
 from refire_async.model.canary import Consumer, Consumers
 from refire_async.preflight.services import MOST_FUNCTIONS, ask_mappings
 from refire_async.wire.metrics import lambda_query
-from refire_async.wire.services import Services, UnansweredError
+from refire_async.wire.services import Services, UnansweredError, reading
 
 SETTLE_S = 240.0
 """How long consumers have to show that they follow."""
@@ -84,7 +84,8 @@ async def _ask(
             StartTime=since.replace(second=0, microsecond=0),
             EndTime=datetime.fromtimestamp(until, UTC) + _MINUTE,
         )
-    series = {result["Id"]: result for result in answer.get("MetricDataResults", ())}
+    with reading("cloudwatch"):
+        series = {result["Id"]: result for result in answer.get("MetricDataResults", ())}
     return tuple(_consumer(name, n, series) for n, name in enumerate(functions))
 
 

@@ -17,6 +17,7 @@ from refire_async.wire.endpoint import parse_endpoint, tls_context
 from refire_async.wire.errors import WireError
 from refire_async.wire.exchange import DEFAULT_TIMEOUTS, Exchange, Timeouts
 from refire_async.wire.proxied import ProxiedExchange
+from refire_async.wire.proxies import proxy_for
 from refire_async.wire.route import Route, route_of
 from refire_async.wire.services import Services
 from refire_async.wire.streams import StreamReader
@@ -158,8 +159,8 @@ class _Wires:
     async def transport(self, route: Route, limit: int, api: str) -> Transport:
         """A transport of at most `limit` calls at once. It lives as long as the stack. Raises UsageError."""
         where = route.endpoint
-        trust = tls_context(self._aws.ca_bundle) if where.secure else None
-        proxy = where.proxy()
+        proxy = proxy_for(where.url)
+        trust = tls_context(self._aws.ca_bundle) if where.secure or proxy is not None else None
         exchange: Exchange = (
             DirectExchange(where, limit, trust, self._timeouts)
             if proxy is None
