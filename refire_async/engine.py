@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Protocol
 
 import anyio
 from anyio import to_thread
@@ -20,7 +21,7 @@ from refire_async.checkpoint.saved import SavedRun
 from refire_async.checkpoint.store import Store
 from refire_async.ending import check_places
 from refire_async.errors import CheckpointRefusedError, ExitCode, RefusedError, UsageError
-from refire_async.events import Emit, Noticed
+from refire_async.events import Emit, Event, Noticed, RunStarted
 from refire_async.gathering import Gathering, gather, recognise
 from refire_async.identity import adopt, check_table, merge_connections
 from refire_async.model.finding import Finding
@@ -68,6 +69,10 @@ async def run(settings: RunSettings, *, emit: Emit, stop: StopRequest, ask: Ask 
     Raises:
         RefireError: the run could not begin. Once it has begun, every end is a Result.
     """
+    return await _heard(partial(_run, settings, stop=stop, ask=ask), emit, stop)
+
+
+async def _run(settings: RunSettings, *, emit: Emit, stop: StopRequest, ask: Ask | None) -> Result:
     begun_at, timetable = anyio.current_time(), read_timetable(settings.pace)
     async with open_session(settings.connection, CONCURRENCY) as session:
         spec, table = await _specify(session, settings, emit, ask)
@@ -149,6 +154,10 @@ async def resume(
     Raises:
         RefireError: the run could not go on. Once it has begun, every end is a Result.
     """
+    return await _heard(partial(_resume, settings, stop=stop), emit, stop)
+
+
+async def _resume(settings: ResumeSettings, *, emit: Emit, stop: StopRequest) -> Result:
     path = settings.checkpoint
     begun_at, timetable = anyio.current_time(), read_timetable(settings.pace)
     with locked(path) as lock, _opened(path) as (store, saved):
@@ -187,6 +196,31 @@ async def resume(
             )
             await _try_the_end(session, path, table, proves=settings.verify)
             return await _work(session, sitting, store, emit=emit, stop=stop)
+
+
+class _Work(Protocol):
+    async def __call__(self, *, emit: Emit) -> Result: ...
+
+
+async def _heard(work: _Work, emit: Emit, stop: StopRequest) -> Result:
+    """Do the work of a run, and end it at once where a stop is asked for before the run has begun.
+
+    Until then everything waits for others: credentials, descriptions, metrics. From then on a run ends in good order.
+
+    Raises:
+        StoppedError: it was ended so.
+    """
+    begun = False
+
+    def tell(event: Event) -> None:
+        nonlocal begun
+        begun = begun or isinstance(event, RunStarted)
+        emit(event)
+
+    with anyio.CancelScope() as scope:
+        stop.listen(lambda: None if begun else scope.cancel())
+        return await work(emit=tell)
+    raise stop.before_writing("before the run began")
 
 
 def _tell(found: list[Finding], ignored: frozenset[str], emit: Emit) -> None:

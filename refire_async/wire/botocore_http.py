@@ -50,8 +50,8 @@ _KINDS: dict[str, type[BotoCoreError]] = {
 class BoundedHttp:
     """What aiobotocore asks of its `http_session_cls`: keyword arguments, `send`, `close`, `async with`.
 
-    A request has `timeout[0]` seconds to connect and `timeout[1]` for its whole answer. Only the body of a stream, such
-    as an object in S3, has no end set here: whoever reads it bounds it, and `timeout[1]` bounds each wait.
+    A request has `timeout[1]` seconds to its whole answer, of them `timeout[0]` to connect. Only the body of a
+    stream, such as an object in S3, has no end set here: whoever reads it bounds it, and `timeout[1]` bounds each wait.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class BoundedHttp:
             raise _as_botocore(translate(error, host, proxy), request, proxy) from error
 
     async def _exchange(self, request: Any, host: str, proxy: str | None) -> AioAWSResponse:
-        async with asyncio.timeout(self._connect_s + self._answer_s):
+        async with asyncio.timeout(self._answer_s):
             answer = await self._client(proxy).request(
                 request.method,
                 URL(request.url, encoded=True),

@@ -42,7 +42,10 @@ class ControlPlane:
         described = await self._ask("DescribeTable", self._client.describe_table, name, "Table")
         try:
             return parse_table(described)
-        except LookupError as error:  # the types are botocore's; what is missing shows itself here
+        except (
+            LookupError,
+            ValueError,
+        ) as error:  # the types are botocore's; what is missing shows itself here
             raise self._refused("UnreadableAnswer") from error
 
     async def ttl_attribute(self, name: str) -> str | None:
@@ -109,7 +112,7 @@ class ControlPlane:
 
 
 def parse_table(described: dict[str, Any]) -> Table:
-    """A TableDescription as a Table. Raises LookupError where it lacks what every table has."""
+    """A TableDescription as a Table. Raises LookupError or ValueError where it lacks what every table has."""
     types = {entry["AttributeName"]: entry["AttributeType"] for entry in described["AttributeDefinitions"]}
     # Tables that were never on demand have no summary (API reference: TableDescription).
     billing: BillingMode = described.get("BillingModeSummary", {}).get("BillingMode", "PROVISIONED")
