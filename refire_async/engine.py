@@ -154,10 +154,10 @@ async def resume(
     Raises:
         RefireError: the run could not go on. Once it has begun, every end is a Result.
     """
-    return await _heard(partial(_resume, settings, stop=stop), emit, stop)
+    return await _heard(partial(_resume, settings, stop=stop, ask=ask), emit, stop)
 
 
-async def _resume(settings: ResumeSettings, *, emit: Emit, stop: StopRequest) -> Result:
+async def _resume(settings: ResumeSettings, *, emit: Emit, stop: StopRequest, ask: Ask | None) -> Result:
     path = settings.checkpoint
     begun_at, timetable = anyio.current_time(), read_timetable(settings.pace)
     with locked(path) as lock, _opened(path) as (store, saved):
