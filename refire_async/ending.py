@@ -70,7 +70,21 @@ async def conclude(
         checkpoint=None if price is not None else str(store.path),
         failed_keys_file=failed_keys,
     )
-    return Result(summary, code, reason, dry_run)
+    nothing = describe_nothing(saved) if done else None
+    return Result(summary, code, reason, dry_run, nothing=nothing)
+
+
+def describe_nothing(saved: SavedRun) -> str | None:
+    """What was read, and at what price, if there was no item to touch in it; None if there was one."""
+    counts, selection = saved.counts, saved.spec.selection
+    price = f"{saved.totals.rcu:,.1f} RCU"
+    if selection.listed and counts.scanned and counts.vanished == counts.scanned:
+        return (
+            f"none of the {counts.scanned:,} keys in the list is in the table; looking them up took {price}"
+        )
+    if counts.scanned:
+        return None
+    return f"nothing matched: {selection.describe()} was read for {price} and held no item to touch"
 
 
 def exit_of(status: RunStatus, failed: int, stop: StopRequest, *, wrote: bool) -> tuple[ExitCode, str | None]:

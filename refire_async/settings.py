@@ -88,7 +88,7 @@ class Choice:
 
     `key_values` are texts (base64 for type B), `key_value_range` is `FIRST..LAST`; both name hash keys. `sample` is
     in percent. `keys_file` is a path, `-` for standard input, or `s3://bucket/key`,
-    `export` a folder or `s3://…`.
+    `export` a folder or `s3://…`. `where_words` are names of attributes that may be meant as texts (sources/where.py).
     """
 
     index: str | None = None
@@ -104,6 +104,7 @@ class Choice:
     export: str | None = None
     sample: float | None = None
     include_expired: bool = False
+    where_words: tuple[str, ...] = ()
 
     @property
     def names_hash_keys(self) -> bool:

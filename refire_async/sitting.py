@@ -12,7 +12,7 @@ from refire_async.checkpoint.saved import SavedRun
 from refire_async.checkpoint.schema import PARTS_PER_SITTING
 from refire_async.checkpoint.store import Store
 from refire_async.ending import PriceDryRun, conclude
-from refire_async.events import Emit, RunEnded, RunStarted, fan_out
+from refire_async.events import Emit, Noticed, RunEnded, RunStarted, fan_out
 from refire_async.forecast.dry_run import price_dry_run
 from refire_async.forecast.duration import Pace as RunPace
 from refire_async.model.capacity import TABLE
@@ -27,6 +27,7 @@ from refire_async.parts.spec import PartResult, PartSpec
 from refire_async.parts.work import work
 from refire_async.pipeline import Context, StopRequest
 from refire_async.planner import choose_readers, choose_workers
+from refire_async.preflight.registry import NOTHING_MATCHED
 from refire_async.settings import Budget, Connection, Pace, Tuning
 from refire_async.sources.key_list import open_list
 from refire_async.watch.announce import Announcer
@@ -139,6 +140,8 @@ async def sit(session: Session, sitting: Sitting, store: Store, *, emit: Emit, s
         points.reached("run-ended")
     price = _price(sitting, steering.target) if sitting.dry else None
     result = await conclude(store, saved, stop, done=done, price=price)
+    if result.nothing is not None:
+        emit(Noticed(NOTHING_MATCHED.found(result.nothing)))
     emit(RunEnded(result.summary))
     return result
 

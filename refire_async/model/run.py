@@ -105,7 +105,8 @@ class DryRun:
 class Result:
     """How a sitting ended. `reason` is one line for people where it ended before its end.
 
-    Where a proof was asked for there is `proof`, or `unproven`, one line that says why not.
+    Where a proof was asked for there is `proof`, or `unproven`, one line that says why not. `nothing` says what was
+    read where that held no item to touch.
     """
 
     summary: Summary
@@ -114,3 +115,4 @@ class Result:
     dry_run: DryRun | None = None
     proof: Proof | None = None
     unproven: str | None = None
+    nothing: str | None = None

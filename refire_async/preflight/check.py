@@ -115,4 +115,5 @@ def about_run(
         expected_stream=settings.stream_arn,
         run_id=settings.run_id,
         checkpoint=settings.checkpoint,
+        where_words=settings.choice.where_words,
     )

@@ -29,6 +29,7 @@ class Asked:
     run_id: str | None = None
     checkpoint: Path | None = None
     """Of the run itself, where that is known."""
+    where_words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,6 +102,19 @@ OTHER_RUN_STOPPED = Kind(
     "Another run of the same table was stopped half-way: what it has fired fires again. `run` asks before it goes on.",
     "go on with it by refire resume, or end it with refire forget",
 )
+WHERE_WORD = Kind(
+    "where-word",
+    "warn",
+    "`--where` compares an attribute with a word without quotes, which is the name of another attribute.",
+    "write a text in single quotes, the name of an attribute in double quotes",
+)
+NOTHING_MATCHED = Kind(
+    "nothing-matched",
+    "warn",
+    "The selection has no items, or no key of a list is in the table: nothing fired. Found by a run at its end, not by "
+    "`check`.",
+    "check names and values of the selection, and that this is the right table",
+)
 GLOBAL_TABLE = Kind(
     "global-table",
     "warn",

@@ -39,13 +39,16 @@ def describe(result: Result, *, resume_with: str, rerun_failed_with: str | None 
     """What people read at the end of a run: counts, speed, capacity, and what to do next."""
     summary = result.summary
     if result.dry_run is not None:
-        return _describe_dry_run(summary, result.dry_run)
+        told = _describe_dry_run(summary, result.dry_run)
+        return told if result.nothing is None else f"{told}\n\n  {result.nothing}"
     ending, failed = _ENDINGS[summary.status], summary.counts.failed
     if failed and summary.status == "complete":
         ending += f", but {count(failed)} items failed"
     lines = [f"Run {summary.run_id} of table {summary.table}: {ending}"]
     if result.reason:
         lines.append(f"  because: {result.reason}")
+    if result.nothing is not None:
+        lines.append(f"  {result.nothing}")
     lines += ["", *_count_lines(summary.counts), "", *_cost_lines(summary)]
     if summary.failed_keys_file is not None and summary.counts.failed:
         lines += ["", f"The keys of failed items, with reasons: {summary.failed_keys_file}"]
@@ -62,7 +65,8 @@ def _count_lines(counts: Counts) -> Sequence[str]:
     lines = [f"  {'scanned':<9} {numbers['scanned']:>{width}}"]
     for name, meaning in MEANINGS:
         if name == "touched" or getattr(counts, name):
-            lines.append(f"  {name:<9} {numbers[name]:>{width}}  {meaning}")
+            line = f"  {name:<9} {numbers[name]:>{width}}"
+            lines.append(f"{line}  {meaning}" if getattr(counts, name) else line)
     if counts.conflicts:
         lines.append(
             f"  {count(counts.conflicts)} of the touched were changed by others meanwhile; nothing was lost"
