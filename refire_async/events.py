@@ -20,8 +20,7 @@ from refire_async.model.table import BillingMode
 class RunStarted:
     """The first write is about to be allowed. `expected_items` may be hours old, or None if unknown.
 
-    `budget` says in one line how much may be consumed, and why. `max_items` is how many items this sitting reads at
-    most, None without a limit. `indexes` are those of the global indexes
+    `budget` says in one line how much may be consumed, and why. `indexes` are those of the global indexes
     that a touch writes to, in write units per second by name.
     """
 
@@ -35,7 +34,6 @@ class RunStarted:
     settled_before: Counts
     budget: str = ""
     billing: BillingMode | None = None
-    max_items: int | None = None
     indexes: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -154,14 +152,6 @@ class RateChanged:
     wcu: float
     ceiling: float
     reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Suspended:
-    """The process did nothing for `seconds`: it was stopped by Ctrl-Z, or the machine slept. `part` as in LanesSeen."""
-
-    seconds: float
-    part: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,7 +277,6 @@ Event: TypeAlias = (
     | CheckpointSaved
     | RateChanged
     | BudgetChanged
-    | Suspended
     | Paused
     | Resumed
     | Waiting

@@ -17,10 +17,10 @@ Command: TypeAlias = Literal["run", "resume", "check", "plan", "verify"]
 COMMANDS: tuple[Command, ...] = ("run", "resume", "check", "plan", "verify")
 """Commands that talk to AWS. The others look at files of this machine only."""
 
-Place: TypeAlias = Literal["table", "source", "stream", "kinesis", "object", "account"]
+Place: TypeAlias = Literal["table", "source", "stream", "kinesis", "object", "topic", "account"]
 """What an action can be limited to. `source`: the table, or the index that is read."""
 
-Purpose: TypeAlias = Literal["Describe", "Read", "Touch", "ReadStream", "Advice", "KeysFile"]
+Purpose: TypeAlias = Literal["Describe", "Read", "Touch", "ReadStream", "Advice", "KeysFile", "Notify"]
 """A statement's Sid. Without `Advice` a command works all the same and says what it could not look at."""
 
 
@@ -66,6 +66,7 @@ NEEDS: dict[tuple[str, str], Need] = {
     ),
     ("kinesis", "DescribeStreamSummary"): Need("kinesis:DescribeStreamSummary", "kinesis", "Advice", _CHECK),
     ("s3", "GetObject"): Need("s3:GetObject", "object", "KeysFile", _LOOK),
+    ("sns", "Publish"): Need("sns:Publish", "topic", "Notify", _WORK),
 }
 """By service and operation, as in the AWS API models."""
 
@@ -89,7 +90,7 @@ class TableArn:
 
 
 def parse_arn(text: str) -> TableArn:
-    """The ARN of a table. Raises UsageError."""
+    """A table from its ARN. Raises UsageError."""
     found = _TABLE.fullmatch(text)
     if found is None:
         raise UsageError(
@@ -113,6 +114,8 @@ class Use:
     export: str | None = None
     writer: WriterKind = "partiql"
     dry_run: bool = False
+    topic: str | None = None
+    """The ARN of the SNS topic that is told of the end of a run."""
 
     @property
     def _given(self) -> str | None:
@@ -143,6 +146,8 @@ class Use:
             never.add(("dynamodb", "Query"))
         if self._given is None or not self._given.startswith("s3://"):
             never.add(("s3", "GetObject"))
+        if self.topic is None:
+            never.add(("sns", "Publish"))
         if self._given is None and self.index is None and set(self.commands) <= {"plan", "verify"}:
             never.add(("dynamodb", "BatchGetItem"))  # a plan looks up what a list or an index names
         return never
@@ -158,8 +163,8 @@ class Use:
         """What an action of this kind is limited to."""
         table = self.table
         match place:
-            case "account":
-                return ["*"]
+            case "account" | "topic":
+                return ["*" if place == "account" else str(self.topic)]
             case "stream":
                 return [f"{table}/stream/*"]
             case "kinesis":

@@ -32,7 +32,7 @@ from refire_async.checkpoint.saved import (
     spec_from_json,
     spec_to_json,
 )
-from refire_async.checkpoint.schema import APPLICATION_ID, CLOCK, TABLES, VERSION
+from refire_async.checkpoint.schema import APPLICATION_ID, TABLES, VERSION
 from refire_async.checkpoint.settled import EMPTY, pack, unpack
 from refire_async.errors import CheckpointRefusedError, RefusedError, StoppedError
 from refire_async.model.counts import Counts
@@ -49,6 +49,10 @@ def _dump(value: Any) -> str:
     return orjson.dumps(value).decode()
 
 
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
 class Store:
     """One checkpoint file, open for writing. Make it with `create` or `open`."""
 
@@ -57,13 +61,9 @@ class Store:
         self.path = path
         self._db = db
         self._keeps = keeps
-        self.clock: Callable[[], float] = time.time
-        """The service's time (Unix time): what is written here is compared with the table's stream."""
 
     @classmethod
-    def create(
-        cls, path: Path, spec: RunSpec, connection: Connection, clock: Callable[[], float] = time.time
-    ) -> "Store":
+    def create(cls, path: Path, spec: RunSpec, connection: Connection) -> "Store":
         """A new file. Raises CheckpointRefusedError if there is one, RefusedError if there is no room for it.
 
         It is made whole under another name first: a process that is killed on the way leaves nothing that would
@@ -86,7 +86,6 @@ class Store:
         at = made
         try:
             store = cls(made, connect(made))
-            store.clock = clock
             with contextlib.closing(store):
                 store._begin(spec, connection)
             if points.reached is not None:
@@ -95,7 +94,7 @@ class Store:
             made.rename(path)
             at = path
             sync_folder(path.parent)
-            store = cls(path, connect(path))
+            return cls(path, connect(path))
         except BaseException as error:
             remove(at)
             why = _why_unwritable(error)
@@ -106,8 +105,6 @@ class Store:
                 f"checkpoint {path} cannot be made: {why}",
                 "make room, or choose another place with --checkpoint",
             ) from error
-        store.clock = clock
-        return store
 
     @classmethod
     def in_memory(cls, spec: RunSpec, connection: Connection) -> "Store":
@@ -119,7 +116,7 @@ class Store:
 
     def _begin(self, spec: RunSpec, connection: Connection) -> None:
         with self._saving():
-            now = self._now()
+            now = _now()
             self._db.executescript(
                 f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; BEGIN; {TABLES}"
             )
@@ -200,7 +197,7 @@ class Store:
                 page.segment,
                 None if page.start is None else _dump(page.start),
                 None if page.end is None else _dump(page.end),
-                self.clock(),
+                time.time(),
                 page.item_units,
                 pack(page.items),
                 *_outcomes(page),
@@ -248,9 +245,6 @@ class Store:
             (pack(rest), *_outcomes(page), page.number),
         )
 
-    def _now(self) -> str:
-        return datetime.fromtimestamp(self.clock(), UTC).isoformat(timespec="seconds")
-
     def _key_names(self) -> tuple[str, ...]:
         (spec,) = self._db.execute("SELECT spec FROM run").fetchone()
         return spec_from_json(spec).keys.names
@@ -287,7 +281,7 @@ class Store:
             "INSERT OR REPLACE INTO part VALUES (?, ?, ?)",
             (number, _dump(counts.to_json()), _dump(asdict(totals))),
         )
-        self._db.execute("UPDATE run SET updated_at = ?", (self._now(),))
+        self._db.execute("UPDATE run SET updated_at = ?", (_now(),))
 
     def save_stream(self, arn: str, view_type: str) -> None:
         """The stream that takes the table's changes right now."""
@@ -295,14 +289,7 @@ class Store:
 
     def save_status(self, status: RunStatus) -> None:
         """Where the run stands."""
-        self._db.execute("UPDATE run SET status = ?, updated_at = ?", (status, self._now()))
-
-    def save_clock(self, offset_s: float) -> None:
-        """The times that follow are the service's, `offset_s` ahead of this machine's clock."""
-        self._db.execute(
-            "INSERT INTO note (at, kind, data) VALUES (?, ?, ?)",
-            (self.clock(), CLOCK, _dump({"offset_s": round(offset_s, 3)})),
-        )
+        self._db.execute("UPDATE run SET status = ?, updated_at = ?", (status, _now()))
 
     def failures(self) -> Iterator[Failure]:
         """Every item that could not be touched, in the order of finding."""

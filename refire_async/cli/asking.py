@@ -9,9 +9,7 @@ import anyio.abc
 import click
 
 from refire_async.model.canary import Canary
-from refire_async.model.other_run import OtherRuns
 from refire_async.report.proof import describe_canary
-from refire_async.report.text import visible
 
 Show = Callable[[], Awaitable[None]]
 
@@ -55,16 +53,11 @@ def can_ask() -> bool:
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
-async def ask(display: Display, about: Canary | OtherRuns) -> bool:
-    """Whether the user wants to go on after this canary, or beside these runs. Anything but yes is no."""
-    if isinstance(about, Canary):
-        told, question = describe_canary(about), "Go on with all items?"
-    else:
-        told = "\n".join(f"{one.message}: {one.action}" for one in about.findings)
-        question = "Continue all the same?"
+async def ask(display: Display, canary: Canary) -> bool:
+    """Whether the user wants to go on after this canary. Anything but yes is no."""
     async with display.away():
-        click.echo(visible(told), err=True)
-        click.echo(f"{question} [y/N] ", err=True, nl=False)
+        click.echo(describe_canary(canary), err=True)
+        click.echo("Go on with all items? [y/N] ", err=True, nl=False)
         # Not in a thread: nobody could end one that waits for a key.
         await anyio.wait_readable(sys.stdin)
         return sys.stdin.readline().strip().lower() in ("y", "yes")

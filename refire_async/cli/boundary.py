@@ -99,7 +99,7 @@ def _usage_error(error: click.ClickException) -> RefireError:
 
 def _nearest(error: click.NoSuchOption, ctx: click.Context | None) -> str:
     if not error.option_name.startswith("--"):
-        return "options begin with two dashes"
+        return "options begin with two dashes, but for -t, -q, -v and -h"
     known = [name for param in ctx.command.get_params(ctx) for name in param.opts] if ctx is not None else []
-    near = difflib.get_close_matches(error.option_name, known, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(error.option_name, known, n=1, cutoff=0.7)
     return f"did you mean {near[0]}?" if near else ""

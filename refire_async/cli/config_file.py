@@ -149,7 +149,7 @@ def _find(
     if found is not None:
         return found
     what = f"table [{name}]" if also else f"name {quoted(name)}{_in(table)}"
-    near = difflib.get_close_matches(_dashed(name), [*options, *also], n=1, cutoff=0.5)
+    near = difflib.get_close_matches(_dashed(name), [*options, *also], n=1, cutoff=0.65)
     see = f"refire {table} --help" if table else "refire run --help"
     raise UsageError(f"{path}: unknown {what}", f"did you mean {near[0]}?" if near else f"see {see}")
 

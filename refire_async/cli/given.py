@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from refire_async.cli.choice import make_choice
-from refire_async.cli.options import LogLevel
+from refire_async.cli.options import LogFormat, LogLevel
 from refire_async.cli.params import CONFIG
 from refire_async.errors import UsageError
 from refire_async.settings import (
@@ -37,6 +38,8 @@ class Output:
     config: Path | None = None
     metrics: tuple[str, int] | None = None
     emf: bool = False
+    log_format: LogFormat | None = None
+    notify: str | None = None
 
 
 def make_output(given: dict[str, Any]) -> Output:
@@ -45,14 +48,22 @@ def make_output(given: dict[str, Any]) -> Output:
     host, port = given.get("metrics_host"), given.get("metrics_port")
     if host is not None and port is None:
         raise UsageError("--metrics-host needs --metrics-port", "add --metrics-port, or leave it out")
+    quiet, verbose = given.get("quiet", False), given.get("verbose", False)
+    if quiet and verbose:
+        raise UsageError("--quiet and --verbose do not go together", "leave one of them out")
+    level: LogLevel = given["log_level"]
+    if click.get_current_context().get_parameter_source("log_level") is ParameterSource.DEFAULT:
+        level = "warning" if quiet else "debug" if verbose else level
     return Output(
         given["json"],
-        given["log_level"],
-        not given["no_progress"],
+        level,
+        not (given["no_progress"] or quiet),
         given.get("log_file"),
         None if config is None else config.path,
         None if port is None else (host or LOOPBACK, port),
         given.get("emf", False),
+        given.get("log_format"),
+        given.get("notify"),
     )
 
 

@@ -127,6 +127,32 @@ def _flag_of(variable: str) -> str:
     return "--" + variable.removeprefix("REFIRE_").replace("_", "-").lower()
 
 
+_MEANT = {
+    **dict.fromkeys(("pause", "unpause"), "rate RUN_ID pause"),
+    **dict.fromkeys(("speed", "throttle", "limit"), "rate RUN_ID 50%"),
+    **dict.fromkeys(("list", "ls", "ps", "runs", "show"), "status"),
+    **dict.fromkeys(("continue", "restart", "retry"), "resume"),
+    **dict.fromkeys(("start", "touch", "refire", "fire"), "run"),
+    **dict.fromkeys(("clean", "cleanup", "prune"), "status --clean"),
+    **dict.fromkeys(("policy", "iam", "permissions"), "iam-policy"),
+    **dict.fromkeys(("prove", "proof"), "verify"),
+    **dict.fromkeys(("estimate", "cost", "price"), "plan"),
+}
+"""What other programs call what a command of this one does."""
+
+NEAR = 0.7
+"""How alike two names must be (difflib's ratio) for one to be suggested for the other."""
+
+
+def _meant(word: str, names: Sequence[str]) -> str | None:
+    """The command that somebody meant who wrote `word`; None if there is none that is near."""
+    meant = _MEANT.get(word.lower())
+    if meant is not None and meant.split()[0] in names:
+        return meant
+    near = difflib.get_close_matches(word.lower(), names, n=1, cutoff=NEAR - 0.1 if len(word) < 5 else NEAR)
+    return near[0] if near else None
+
+
 class LazyGroup(click.Group):
     """The program. A command's module is imported when the command is asked for, so that `--help` is quick."""
 
@@ -169,8 +195,11 @@ class LazyGroup(click.Group):
         if args[0] not in self._names:
             if ctx.resilient_parsing:
                 return None, None, []
-            near = difflib.get_close_matches(args[0], self._names, n=1, cutoff=0.6)
-            action = f"did you mean refire {near[0]}?" if near else "see refire --help"
+            action = (
+                f"did you mean refire {meant}?"
+                if (meant := _meant(args[0], self._names))
+                else "see refire --help"
+            )
             raise UsageError(f"unknown command {args[0]!r}", action)
         return super().resolve_command(ctx, args)
 

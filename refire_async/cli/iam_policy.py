@@ -1,15 +1,16 @@
 """`refire iam-policy`: the permissions that a command needs, no more."""
 
+import os
 from typing import Any
 
 import click
 
 from refire_async.cli import options
 from refire_async.cli.help import Command
-from refire_async.cli.params import OneOf, Word
+from refire_async.cli.params import Notice, OneOf, Word, quoted
 from refire_async.cli.streams import print_json, print_result
 from refire_async.errors import UsageError
-from refire_async.permissions import COMMANDS, Use, parse_arn, policy
+from refire_async.permissions import COMMANDS, TableArn, Use, parse_arn, policy
 
 _ARN = "arn:aws:dynamodb:eu-west-1:123456789012:table/job"
 
@@ -30,20 +31,34 @@ class Commands(OneOf):
 @click.command(
     "iam-policy",
     cls=Command,
-    unexpected="name the table's ARN with --table {0}",
+    unexpected="name the table with --table {0}",
     examples=(
         ("What a run of the whole table needs", f"refire iam-policy --table {_ARN}"),
         (
-            "The same and a proof of it, with the ARN in REFIRE_TABLE",
-            "refire iam-policy --command run,verify",
+            "The same and a proof of it, for a table by name",
+            "refire iam-policy -t orders --account 123456789012 --command run,verify",
         ),
     ),
 )
 @options.option(
     "Permissions",
     "--table",
-    Word("ARN", options.ANY_TEXT, "the ARN of a table", f"for example --table {_ARN}"),
-    "The table's ARN.",
+    Word("NAME", options.ANY_TEXT, "a table", f"for example --table {_ARN}"),
+    "The table's ARN, or its name with --account and --region.",
+    short="-t",
+)
+@options.option(
+    "Permissions",
+    "--account",
+    Word("NUMBER", r"\d{12}", "the 12 digits of an AWS account", "for example --account 123456789012"),
+    "The AWS account of a table that is given by name.",
+)
+@options.option(
+    "Permissions",
+    "--region",
+    Word("NAME", r"[a-z0-9-]{1,60}", "the name of a region", "for example --region eu-west-1"),
+    "Its region; else AWS_REGION or AWS_DEFAULT_REGION.",
+    unset="as AWS_REGION says",
 )
 @options.option(
     "Permissions",
@@ -72,6 +87,9 @@ class Commands(OneOf):
     Word("FOLDER", options.ANY_TEXT, "a folder or s3://bucket/folder", "for example --export ./export"),
     "For runs over this export: neither Scan nor Query; s3://… adds S3.",
 )
+@options.option(
+    "Permissions", "--notify", Notice("sns:ARN"), "For runs with this --notify: a topic takes sns:Publish."
+)
 @options.option("Speed", "--writer", OneOf("KIND", "partiql", "update"), "partiql (default) or update.")
 @options.json_output
 def command(**given: Any) -> int:
@@ -79,7 +97,7 @@ def command(**given: Any) -> int:
     if given["table"] is None:
         raise UsageError("no table given", f"name its ARN, for example --table {_ARN}")
     use = Use(
-        table=parse_arn(given["table"]),
+        table=_table(given["table"], given["account"], given["region"]),
         commands=given["command"],
         index=given["index"],
         by_key=given["by_key"],
@@ -87,6 +105,7 @@ def command(**given: Any) -> int:
         export=_in_s3("--export", given["export"]),
         writer=given["writer"] or "partiql",
         dry_run=given["dry_run"],
+        topic=given["notify"] if (given["notify"] or "").startswith("arn:") else None,
     )
 
     import orjson  # noqa: PLC0415 - not needed to show help
@@ -94,6 +113,28 @@ def command(**given: Any) -> int:
     text = orjson.dumps(policy(use), option=0 if given["json"] else orjson.OPT_INDENT_2).decode()
     print_json(text) if given["json"] else print_result(text)
     return 0
+
+
+def _table(text: str, account: str | None, region: str | None) -> TableArn:
+    """The table that is meant by an ARN, or by a name in an account and a region. Raises UsageError."""
+    if text.startswith("arn:"):
+        found = parse_arn(text)
+        for option, value, there in (("account", account, found.account), ("region", region, found.region)):
+            if value is not None and value != there:
+                raise UsageError(f"--{option} {value} is not that of --table {text}", "leave it out")
+        return found
+    region = region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    missing = [name for name, value in (("--account", account), ("--region", region)) if not value]
+    if account is None or not region:
+        raise UsageError(
+            f"--table must be the ARN of a table, or its name with --account and --region, not {quoted(text)} alone",
+            f"add {' and '.join(missing)}, for example --account 123456789012 --region eu-west-1",
+        )
+
+    from botocore.session import Session  # noqa: PLC0415 - slow to import, not needed to show help
+
+    partition = Session().get_partition_for_region(region)
+    return parse_arn(str(TableArn(partition, region, account, text)))
 
 
 def _in_s3(option: str, name: str | None) -> str | None:

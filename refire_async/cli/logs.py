@@ -53,7 +53,8 @@ def open_logs(
     """
     terminal = sys.stderr.isatty()
     colors = terminal and not console.no_color and not console.is_dumb_terminal
-    screen = make_logger(output.log_level, human=terminal, colors=colors, lost=lost)
+    human = terminal if output.log_format is None else output.log_format == "text"
+    screen = make_logger(output.log_level, human=human, colors=colors, lost=lost)
     with ExitStack() as stack:
         stack.enter_context(_library_log(screen))
         file = None

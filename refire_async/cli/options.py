@@ -12,6 +12,7 @@ from refire_async.cli.params import (
     FilePath,
     Flag,
     KeyValues,
+    Notice,
     Number,
     OneOf,
     Option,
@@ -25,6 +26,7 @@ from refire_async.cli.params import (
 from refire_async.preflight.registry import IGNORABLE
 from refire_async.settings import DEFAULT_WCU_PERCENT
 
+LogFormat: TypeAlias = Literal["text", "json"]
 LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
 Decorator: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -45,14 +47,17 @@ class Findings(OneOf):
         return tuple(OneOf.convert(self, word, param, ctx) for word in words)
 
 
-def option(group: str, name: str, kind: "click.ParamType[Any]", text: str, **settings: Any) -> Decorator:
-    """One option, shown under the heading `group`."""
-    return click.option(name, cls=Option, group=group, type=kind, help=text, **settings)
+def option(
+    group: str, name: str, kind: "click.ParamType[Any]", text: str, *, short: str = "", **settings: Any
+) -> Decorator:
+    """One option, shown under the heading `group`; `short` is its name in one letter, such as `-t`."""
+    names = (name, short) if short else (name,)
+    return click.option(*names, cls=Option, group=group, type=kind, help=text, **settings)
 
 
-def flag(group: str, name: str, text: str) -> Decorator:
+def flag(group: str, name: str, text: str, *, short: str = "") -> Decorator:
     """An option without a value. Its variable takes 1 or 0."""
-    return option(group, name, Flag(), text, is_flag=True, default=False)
+    return option(group, name, Flag(), text, short=short, is_flag=True, default=False)
 
 
 def _together(options: Sequence[Decorator]) -> Decorator:
@@ -100,6 +105,7 @@ table = option(
         "for example --table orders",
     ),
     "The table whose items fire again.",
+    short="-t",
     also=("DynamoTable",),
 )
 
@@ -390,7 +396,16 @@ output = _together(
             "Logs on standard error: debug, info (default), warning or error.",
             default="info",
         ),
+        option(
+            "Output",
+            "--log-format",
+            OneOf("FORMAT", "text", "json"),
+            "text or json; default text on a terminal, else json.",
+            unset="text on a terminal, else json",
+        ),
         flag("Output", "--no-progress", "Show no progress on standard error."),
+        flag("Output", "--quiet", "No progress, and of the logs only warnings and errors.", short="-q"),
+        flag("Output", "--verbose", "Logs in full, as --log-level debug.", short="-v"),
     ]
 )
 
@@ -403,8 +418,16 @@ log_file = option(
 )
 
 
+notify = option(
+    "Output",
+    "--notify",
+    Notice("URL|sns:ARN"),
+    "Send the summary there when the run has ended: an https POST of JSON, or SNS.",
+)
+
 monitoring = _together(
     [
+        notify,
         option(
             "Output",
             "--metrics-port",

@@ -75,6 +75,10 @@ def quoted(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:50]}…{text[-8:]}"
 
 
+_WHOLE = 100.0
+"""Percent."""
+
+
 class _Checked(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.5
     """A value type whose errors are UsageErrors: what was given where, and what to give instead."""
 
@@ -99,7 +103,7 @@ class _Checked(click.ParamType):  # type: ignore[type-arg]  # generic since clic
 
 
 class Number(_Checked):
-    """A finite number above 0, and not above `most` where there is one."""
+    """A finite number above 0, and not above `most` where there is one. A share of 100 may have its sign: `50%`."""
 
     def __init__(self, metavar: str, example: str, most: float = math.inf) -> None:
         super().__init__(metavar)
@@ -109,7 +113,7 @@ class Number(_Checked):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """The number. Raises UsageError."""
         try:
-            number = float(value)
+            number = float(str(value).removesuffix("%") if self._most == _WHOLE else value)
         except ValueError:
             number = math.nan
         if not 0 < number <= self._most or math.isinf(number):
@@ -188,17 +192,16 @@ class KeyValues(Word):
 
 
 class Percent(_Checked):
-    """A share in percent, with its sign: above 0 and at most `most`."""
+    """A share in percent, with or without its sign: above 0 and at most `most`."""
 
-    def __init__(self, metavar: str, example: str, most: float = 100.0) -> None:
+    def __init__(self, metavar: str, example: str, most: float = _WHOLE) -> None:
         super().__init__(metavar)
         self._example, self._most = example, most
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """The number before the sign. Raises UsageError."""
-        text = str(value).strip()
+        """The number, which may have the sign behind it. Raises UsageError."""
         try:
-            number = float(text.removesuffix("%")) if text.endswith("%") else math.nan
+            number = float(str(value).strip().removesuffix("%"))
         except ValueError:
             number = math.nan
         if not 0 < number <= self._most:
@@ -401,6 +404,35 @@ class Endpoint(_Checked):
             action = "for example http://127.0.0.1:8000; leave it out for AWS itself"
             raise self.refuse(value, "a URL with http or https and a host", action, param, ctx)
         return str(value)
+
+
+class Notice(_Checked):
+    """Where a run tells of its end: a URL, or `sns:` and a topic's ARN. Errors do not show it: it may be secret."""
+
+    _TOPIC = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?")
+    _HERE = ("127.0.0.1", "::1", "localhost")
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The URL, or the topic's ARN without `sns:`. Raises UsageError."""
+        text = str(value)
+        topic = text.removeprefix("sns:")
+        if self._TOPIC.fullmatch(topic):
+            if topic.endswith(".fifo"):
+                raise UsageError(f"{origin(ctx, param)} names a FIFO topic", "give a standard topic")
+            return topic
+        try:
+            parts = urlsplit(text)
+            host, secret = parts.hostname or "", parts.username is not None or parts.password is not None
+            valid = bool(host) and parts.port != 0 and not re.search(r"[\s\x00-\x1f]", text)
+            valid = valid and (parts.scheme == "https" or (parts.scheme == "http" and host in self._HERE))
+        except ValueError:
+            valid = secret = False
+        if not valid or secret:
+            raise UsageError(
+                f"{origin(ctx, param)} must be an https URL without a user name, or sns:ARN",
+                "for example --notify https://example.org/hook or --notify sns:arn:aws:sns:eu-west-1:123456789012:ops",
+            )
+        return text
 
 
 class Flag(click.types.BoolParamType):

@@ -14,26 +14,29 @@ import anyio
 import orjson
 
 from refire_async import engine
+from refire_async.checkpoint.saved import peek
 from refire_async.cli.asking import Display, ask, can_ask
 from refire_async.cli.boundary import single
 from refire_async.cli.given import Output
 from refire_async.cli.hints import Hints
 from refire_async.cli.host import from_host
 from refire_async.cli.logs import Logs
+from refire_async.cli.notify import Target, message, send, try_out
 from refire_async.cli.signals import ending_signals, taking
 from refire_async.cli.streams import ELSEWHERE, OutputLostError, print_note, say_error, write_json, write_text
 from refire_async.cli.watching import watching
 from refire_async.errors import ExitCode, StoppedError
 from refire_async.events import Emit, RunStarted
+from refire_async.identity import merge_connections
 from refire_async.loop import run_loop
 from refire_async.model.proof import Proof
 from refire_async.model.run import Result, RunSpec
 from refire_async.report.emf import emf_line
 from refire_async.report.json_events import JsonEvents
-from refire_async.report.proof import clocks_disagree, describe_proof
+from refire_async.report.proof import describe_proof
 from refire_async.report.recorder import record_proof
 from refire_async.report.summary import describe
-from refire_async.settings import ResumeSettings, RunSettings
+from refire_async.settings import Connection, ResumeSettings, RunSettings
 
 T = TypeVar("T")
 
@@ -64,7 +67,39 @@ def execute(settings: RunSettings | ResumeSettings, output: Output, hints: Hints
             why = result.reason if summary.status != "complete" and result.reason else str(error)
             more = "" if summary.status == "complete" else f"; resume with: {hints.resume(summary.run_id)}"
             say_error(why + more)
+    _notify(settings, output, result)
     return result.exit_code
+
+
+def _target(settings: RunSettings | ResumeSettings, output: Output) -> Target | None:
+    """Where to tell of the end. A dry run has none that anybody waits for."""
+    if output.notify is None or (isinstance(settings, RunSettings) and settings.dry_run):
+        return None
+    is_topic = output.notify.startswith("arn:")
+    return Target(topic=output.notify) if is_topic else Target(url=output.notify)
+
+
+async def _try_notice(settings: RunSettings | ResumeSettings, output: Output) -> None:
+    """Say it before the first write if the notice of the end will not get through."""
+    target = _target(settings, output)
+    if target is not None and (why := await try_out(target, _connection(settings))) is not None:
+        say_error(f"the notice to {target} could not be sent now: {why}; the run goes on")
+
+
+def _notify(settings: RunSettings | ResumeSettings, output: Output, result: Result) -> None:
+    target = _target(settings, output)
+    if target is None:
+        return
+    why = run_loop(partial(send, target, _connection(settings), message(result)))
+    if why is not None:
+        say_error(f"the notice to {target} was not sent: {why}")
+
+
+def _connection(settings: RunSettings | ResumeSettings) -> Connection:
+    """Where the run is: as the checkpoint has it where one goes on."""
+    if isinstance(settings, RunSettings):
+        return settings.connection
+    return merge_connections(peek(settings.checkpoint).connection, settings.connection)
 
 
 def _print_end(result: Result, spec: RunSpec | None, output: Output, hints: Hints) -> None:
@@ -74,8 +109,6 @@ def _print_end(result: Result, spec: RunSpec | None, output: Output, hints: Hint
     if output.json:
         if result.proof is not None:
             JsonEvents(write_json).proof(result.proof)
-            if result.proof.clocks_disagree:
-                say_error(clocks_disagree(result.proof))
         write_json(json_line(result))
         if result.unproven is not None:
             say_error(_unproven(result))
@@ -111,10 +144,11 @@ def _unproven(result: Result) -> str:
 
 
 def _sitting(settings: RunSettings | ResumeSettings, display: Display) -> Sitting:
-    asks = partial(ask, display) if can_ask() else None
     if isinstance(settings, ResumeSettings):
-        return partial(engine.resume, settings, ask=asks)
-    return partial(engine.run, settings, ask=asks)
+        return partial(engine.resume, settings)
+    if settings.canary is not None and can_ask():
+        return partial(engine.run, settings, ask=partial(ask, display))
+    return partial(engine.run, settings)
 
 
 def json_line(result: Result) -> str:
@@ -140,6 +174,7 @@ async def _drive(
         signals = _Signals(stop, watch.logs)
         with taking(ending_signals(), signals.take):
             with signals.scope:
+                await _try_notice(settings, output)
                 try:
                     result = await _sitting(settings, watch.display)(emit=watch.emit, stop=stop)
                 except Exception as error:

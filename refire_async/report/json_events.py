@@ -150,13 +150,7 @@ class JsonEvents(Subscriber):
 
     def _canary_flown(self, event: CanaryFlown) -> None:
         canary = event.canary
-        self._say(
-            "canary",
-            items=canary.items,
-            clean=canary.clean,
-            unproven=canary.unproven,
-            failed=canary.failed,
-        )
+        self._say("canary", items=canary.items, clean=canary.clean, unproven=canary.unproven)
 
     def _stopping(self, event: Stopping) -> None:
         if not self._stopping_said:

@@ -3,7 +3,6 @@
 import shlex
 from collections.abc import Iterable, Sequence
 
-from refire_async.forecast.cost import DEFAULT_PRICES
 from refire_async.model.counts import Counts
 from refire_async.model.run import DryRun, Result, Summary
 from refire_async.report.text import count, duration, units
@@ -39,16 +38,10 @@ def describe(result: Result, *, resume_with: str, rerun_failed_with: str | None 
     """What people read at the end of a run: counts, speed, capacity, and what to do next."""
     summary = result.summary
     if result.dry_run is not None:
-        told = _describe_dry_run(summary, result.dry_run)
-        return told if result.nothing is None else f"{told}\n\n  {result.nothing}"
-    ending, failed = _ENDINGS[summary.status], summary.counts.failed
-    if failed and summary.status == "complete":
-        ending += f", but {count(failed)} items failed"
-    lines = [f"Run {summary.run_id} of table {summary.table}: {ending}"]
+        return _describe_dry_run(summary, result.dry_run)
+    lines = [f"Run {summary.run_id} of table {summary.table}: {_ENDINGS[summary.status]}"]
     if result.reason:
         lines.append(f"  because: {result.reason}")
-    if result.nothing is not None:
-        lines.append(f"  {result.nothing}")
     lines += ["", *_count_lines(summary.counts), "", *_cost_lines(summary)]
     if summary.failed_keys_file is not None and summary.counts.failed:
         lines += ["", f"The keys of failed items, with reasons: {summary.failed_keys_file}"]
@@ -65,8 +58,7 @@ def _count_lines(counts: Counts) -> Sequence[str]:
     lines = [f"  {'scanned':<9} {numbers['scanned']:>{width}}"]
     for name, meaning in MEANINGS:
         if name == "touched" or getattr(counts, name):
-            line = f"  {name:<9} {numbers[name]:>{width}}"
-            lines.append(f"{line}  {meaning}" if getattr(counts, name) else line)
+            lines.append(f"  {name:<9} {numbers[name]:>{width}}  {meaning}")
     if counts.conflicts:
         lines.append(
             f"  {count(counts.conflicts)} of the touched were changed by others meanwhile; nothing was lost"
@@ -90,17 +82,7 @@ def _describe_dry_run(summary: Summary, found: DryRun) -> str:
             f"Table {summary.table}: dry run, nothing was written",
             "",
             f"  would touch  {count(found.items)} items{limit}",
-            f"  would take   {duration(found.seconds)}, bound by {found.bound_by}",
-            f"  would use    {units(found.wcu)} WCU to write, {units(found.rcu)} RCU to read",
-            f"  would cost   {_dollars(found)}",
-            f"  looking took {duration(summary.seconds)} and {units(summary.rcu)} RCU: it read all of the selection",
-            "",
-            "'refire plan' estimates this from a sample, for a fraction of the reads.",
+            f"  would cost   {units(found.wcu)} WCU to write, {units(found.rcu)} RCU to read",
+            f"  looking took {duration(summary.seconds)} and {units(summary.rcu)} RCU",
         )
     )
-
-
-def _dollars(found: DryRun) -> str:
-    amount = f"${found.cost_usd:,.2f}" if found.cost_usd >= 0.01 or not found.cost_usd else "less than $0.01"
-    paid = "" if found.extra_cost else " of capacity that is paid for by the hour anyway"
-    return f"{amount}{paid} (prices of {DEFAULT_PRICES.region}, {DEFAULT_PRICES.date})"

@@ -59,7 +59,6 @@ class Tally(Subscriber):
     def __init__(self) -> None:
         self.started: RunStarted | None = None
         self.written = 0
-        self.read = 0
         self.counts = Counts()
         self.wcu: dict[str, float] = {TABLE: 0.0}
         self.rcu = 0.0
@@ -109,7 +108,6 @@ class Tally(Subscriber):
         self.index_budgets = event.indexes
 
     def _page_read(self, event: PageRead) -> None:
-        self.read += event.items
         self.rcu += event.rcu
         self.reads.add(event.latency_s)
 
@@ -123,18 +121,6 @@ class Tally(Subscriber):
         else:
             self.wcu[TABLE] += event.wcu
 
-    @property
-    def outcomes(self) -> dict[str, int]:
-        """Items by outcome. Touched and failed ones count at once, the others with their page."""
-        counts = self.counts
-        return {
-            "touched": max(self.written, counts.touched),
-            "already": counts.already,
-            "vanished": counts.vanished,
-            "expired": counts.expired,
-            "failed": max(sum(dict(self.failed).values()), counts.failed),
-        }
-
     def _page_settled(self, event: PageSettled) -> None:
         self.counts.add(event.counts)
 
@@ -142,7 +128,7 @@ class Tally(Subscriber):
         self.throttles.add(event.reason, event.resource, event.segment, event.items)
 
     def _retried(self, event: Retried) -> None:
-        _count(self.retries, event.reason, 1)
+        _count(self.retries, event.reason, event.items)
 
     def _item_failed(self, event: ItemFailed) -> None:
         _count(self.failed, event.code, event.items)

@@ -41,7 +41,6 @@ async def verify(settings: VerifySettings, *, watch: Callable[[Proving], None] |
             now=stream_of(table),
             others=others,
             watch=watch,
-            clock=session.clock.now,
         )
 
 

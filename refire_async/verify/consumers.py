@@ -3,7 +3,6 @@
 Metrics come a minute or two late (CloudWatch User Guide), so what is not known in time is reported as not known.
 """
 
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,7 +12,7 @@ import anyio
 from refire_async.model.canary import Consumer, Consumers
 from refire_async.preflight.services import MOST_FUNCTIONS, ask_mappings
 from refire_async.wire.metrics import lambda_query
-from refire_async.wire.services import Services, UnansweredError, reading
+from refire_async.wire.services import Services, UnansweredError
 
 SETTLE_S = 240.0
 """How long consumers have to show that they follow."""
@@ -32,12 +31,11 @@ async def settled(
     since: float,
     *,
     patience_s: float = SETTLE_S,
-    now: Callable[[], float] = time.time,
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
 ) -> Consumers:
     """The stream's consumers once each was invoked and keeps up, one fails, or `patience_s` is over.
 
-    `since` is when the canary began (seconds since the epoch), `now` the service's time.
+    `since` is when the canary began (seconds since the epoch).
     """
     try:
         mappings = await ask_mappings(services, stream_arn)
@@ -46,7 +44,7 @@ async def settled(
             return Consumers(unknown="no Lambda function is mapped to the stream")
         waited = 0.0
         while True:
-            known = await _ask(services, functions, datetime.fromtimestamp(since, UTC), now())
+            known = await _ask(services, functions, datetime.fromtimestamp(since, UTC))
             waiting = tuple(one.function for one in known if not _follows(one))
             if not waiting or any(one.errors for one in known):
                 return Consumers(known)
@@ -69,9 +67,7 @@ def _out_of_patience(known: tuple[Consumer, ...]) -> Consumers:
     return Consumers(known, unknown, behind)
 
 
-async def _ask(
-    services: Services, functions: Sequence[str], since: datetime, until: float
-) -> tuple[Consumer, ...]:
+async def _ask(services: Services, functions: Sequence[str], since: datetime) -> tuple[Consumer, ...]:
     queries = [
         lambda_query(f"f{n}_{metric.lower()}", metric, name, statistic)
         for n, name in enumerate(functions)
@@ -82,10 +78,9 @@ async def _ask(
             MetricDataQueries=queries,
             # Data points stand for whole minutes.
             StartTime=since.replace(second=0, microsecond=0),
-            EndTime=datetime.fromtimestamp(until, UTC) + _MINUTE,
+            EndTime=datetime.now(UTC) + _MINUTE,
         )
-    with reading("cloudwatch"):
-        series = {result["Id"]: result for result in answer.get("MetricDataResults", ())}
+    series = {result["Id"]: result for result in answer.get("MetricDataResults", ())}
     return tuple(_consumer(name, n, series) for n, name in enumerate(functions))
 
 

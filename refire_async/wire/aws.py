@@ -4,16 +4,17 @@ import os
 from typing import Any
 
 import aioboto3
+import aiohttp
 from aiobotocore.config import AioConfig
+from aiobotocore.httpsession import AIOHTTPSession
 from aiobotocore.session import AioSession
 from botocore.configprovider import ConfiguredEndpointProvider
 from botocore.exceptions import NoRegionError, ProfileNotFound
 
 from refire_async.errors import RefireError, RefusedError, UsageError
 from refire_async.settings import Connection
-from refire_async.wire.botocore_http import BoundedHttp
 from refire_async.wire.credentials import AwsCredentials, ClientCredentials
-from refire_async.wire.parsing import StrictParserFactory
+from refire_async.wire.endpoint import tls_context
 from refire_async.wire.providers import Chain, RefusedCredentialsError, profile_of
 
 # An endpoint that nobody answers at is reported after 3 x 1.5 s and two short pauses.
@@ -30,10 +31,7 @@ class AwsSession:
         # The command line and other SDKs read AWS_REGION; botocore does not.
         self._region = connection.region or os.environ.get("AWS_REGION") or None
         core = self._core()
-        # AWS_CA_BUNDLE, the profile's ca_bundle, or what botocore's EndpointCreator looks for then.
-        self.ca_bundle: str | None = core.get_config_variable("ca_bundle") or os.environ.get(
-            "REQUESTS_CA_BUNDLE"
-        )
+        self.ca_bundle: str | None = core.get_config_variable("ca_bundle")
         self.region: str | None = self._region or core.get_config_variable("region")
         self.profile: str | None = core.profile
         self._ignores_configured = bool(core.get_config_variable("ignore_configured_endpoint_urls"))
@@ -46,7 +44,6 @@ class AwsSession:
     def _core(self) -> AioSession:
         core = AioSession(profile=self._connection.profile)
         core.set_default_client_config(_Config())
-        core.register_component("response_parser_factory", StrictParserFactory())
         if self._region is not None:
             core.set_config_variable("region", self._region)
         return core
@@ -107,12 +104,25 @@ def bad_configuration(error: Exception) -> RefireError:
             )
 
 
+class _VerifiedHttp(AIOHTTPSession):  # type: ignore[misc] # untyped base
+    """aiobotocore's HTTP session, with TLS verified in full.
+
+    As it comes (2.25) it does not compare host names, and behind a proxy it does not verify certificates at all.
+    """
+
+    def _create_connector(self, _proxy_url: str | None) -> aiohttp.TCPConnector:
+        bundle = self._verify if isinstance(self._verify, str) else None
+        return aiohttp.TCPConnector(
+            limit=self._max_pool_connections, ssl=tls_context(bundle), **self._connector_args
+        )
+
+
 class _Config(AioConfig):  # type: ignore[misc] # untyped base
     """Default configuration of every client of a session: ours, and those that fetch credentials."""
 
     def __init__(self) -> None:
         super().__init__(
-            http_session_cls=BoundedHttp,
+            http_session_cls=_VerifiedHttp,
             connect_timeout=_CONNECT_S,
             read_timeout=_READ_S,
             retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},

@@ -49,3 +49,41 @@ def test_answers(tmp_path: Path) -> None:
     assert complete(tmp_path, "run", "--max-w") == ["--max-wcu"]
     assert complete(tmp_path, "run", "--table", "x", "--writer", "p") == ["partiql"]
     assert complete(tmp_path, "rnu", "--max") == []
+
+
+@pytest.mark.parametrize(
+    ("shell", "place"),
+    [
+        ("bash", ".local/share/bash-completion/completions/refire"),
+        ("zsh", ".zfunc/_refire"),
+        ("fish", ".config/fish/completions/refire.fish"),
+    ],
+)
+def test_install(
+    refire: Callable[..., Ended], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shell: str, place: str
+) -> None:
+    """The script is where the shell looks, for the shell that is named or the user's own; twice is as good as once."""
+    for name in ("XDG_DATA_HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SHELL", f"/usr/bin/{shell}")
+    script = refire("completion", shell).out
+    for words in ((), (shell,)):
+        ended = refire("completion", "install", *words)
+        assert (ended.code, ended.err) == (0, "")
+        assert str(tmp_path / place) in ended.out
+        assert (tmp_path / place).read_text() == script
+
+
+def test_install_where_it_cannot_be(
+    refire: Callable[..., Ended], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An unknown shell, or a place that cannot be written: one line that says what to do."""
+    monkeypatch.setenv("SHELL", "/bin/tcsh")
+    ended = refire("completion", "install")
+    assert (ended.code, ended.out) == (2, "")
+    assert "'tcsh'" in ended.err
+    (tmp_path / ".zfunc").touch()
+    ended = refire("completion", "install", "zsh")
+    assert (ended.code, ended.out) == (2, "")
+    assert "cannot be written" in ended.err
+    assert list(tmp_path.glob("**/.refire-*")) == []

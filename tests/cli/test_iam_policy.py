@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 
+import orjson
 import pytest
 
 from refire_async.permissions import Use, parse_arn, policy
@@ -38,3 +39,43 @@ def test_bad_input(refire: Callable[..., Ended], arguments: tuple[str, ...], hin
     assert (ended.code, ended.out) == (2, "")
     assert hint in ended.err
     assert len(ended.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("region", "partition"),
+    [("eu-west-1", "aws"), ("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov")],
+)
+def test_table_by_name(
+    refire: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch, region: str, partition: str
+) -> None:
+    """With the account, and the region of the option or the environment, a name is as good as the ARN."""
+    arn = f"arn:{partition}:dynamodb:{region}:123456789012:table/orders"
+    by_arn = refire("iam-policy", "--table", arn)
+    words = ("iam-policy", "-t", "orders", "--account", "123456789012")
+    assert refire(*words, "--region", region) == by_arn
+    monkeypatch.setenv("AWS_REGION", region)
+    assert refire(*words) == by_arn
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (("--table", "orders"), "--account and --region"),
+        (("--table", "orders", "--region", "eu-west-1"), "add --account,"),
+        (("--table", "orders", "--account", "1"), "12 digits"),
+        (("--table", "or ders", "--account", "123456789012", "--region", "eu-west-1"), "must be the ARN"),
+        (("--table", ARN, "--account", "999999999999"), "is not that of --table"),
+    ],
+)
+def test_half_a_table(refire: Callable[..., Ended], arguments: tuple[str, ...], hint: str) -> None:
+    """What is missing or does not fit is named."""
+    test_bad_input(refire, arguments, hint)
+
+
+def test_notice(refire: Callable[..., Ended]) -> None:
+    """A topic adds the one permission that a notice needs, on that topic alone; without one it is not there."""
+    topic = "arn:aws:sns:eu-west-1:123456789012:ops"
+    assert "sns:" not in refire("iam-policy", "--table", ARN, "--command", "run,resume").out
+    found = orjson.loads(refire("iam-policy", "--table", ARN, "--notify", f"sns:{topic}", "--json").out)
+    (statement,) = [one for one in found["Statement"] if one["Sid"] == "Notify"]
+    assert statement == {"Sid": "Notify", "Effect": "Allow", "Action": ["sns:Publish"], "Resource": topic}

@@ -62,14 +62,7 @@ class Script:
 
 
 def record(number: str) -> dict[str, Any]:
-    return {
-        "eventName": "MODIFY",
-        "dynamodb": {
-            "SequenceNumber": number,
-            "Keys": {"k": {"B": "AA=="}},
-            "ApproximateCreationDateTime": 1,
-        },
-    }
+    return {"eventName": "MODIFY", "dynamodb": {"SequenceNumber": number, "Keys": {"k": {"B": "AA=="}}}}
 
 
 async def read(script: Script, **options: Any) -> list[str]:

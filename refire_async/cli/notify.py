@@ -1,0 +1,144 @@
+"""`--notify`: the summary of a run, sent to a web hook or to an SNS topic when the run has ended.
+
+It changes nothing about how a run ends: what cannot be sent is one line on standard error. Addresses of web hooks are
+often secrets, so no line shows more of one than its host.
+"""
+
+import ssl
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+import anyio
+import orjson
+from anyio.streams.tls import TLSStream
+
+from refire_async.errors import RefireError
+from refire_async.model.run import Result
+from refire_async.report.text import count, one_line
+from refire_async.settings import Connection
+from refire_async.wire.services import UnansweredError
+from refire_async.wire.session import open_session
+
+TOTAL_S = 10.0
+"""Seconds that sending may take, names looked up, connecting and answer included."""
+
+TRY_S = 5.0
+"""The same for the try before a run."""
+
+_SUBJECT = 100
+"""Characters of an SNS subject at most, all ASCII (SNS API: Publish)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where notices go: an `https://` URL (or `http://` on this machine), or the ARN of an SNS topic."""
+
+    url: str | None = None
+    topic: str | None = None
+
+    def __str__(self) -> str:
+        return f"topic {self.topic}" if self.url is None else str(urlsplit(self.url).hostname)
+
+
+def message(result: Result) -> dict[str, Any]:
+    """What is sent: the fields of the summary, `exit_code`, `reason` (null at a complete end), and `text` in one line.
+
+    `text` is what chat services show of a web hook's JSON.
+    """
+    summary = result.summary
+    counts = summary.counts
+    failed = f", {count(counts.failed)} failed" if counts.failed else ""
+    why = f" ({result.reason})" if result.reason else ""
+    text = f"refire: run {summary.run_id} of {summary.table} is {summary.status}: {count(counts.touched)} touched"
+    return {
+        "text": one_line(f"{text}{failed}{why}"),
+        **summary.to_json(),
+        "exit_code": int(result.exit_code),
+        "reason": result.reason,
+    }
+
+
+async def try_out(target: Target, connection: Connection) -> str | None:
+    """Go as far towards `target` as is possible without sending: why it fails in one line, None if it does not."""
+    if target.url is None:
+        return await _publish(target, connection, None)
+    parts = urlsplit(target.url)
+    host, secure = str(parts.hostname), parts.scheme == "https"
+    if _proxy(target.url) is not None:
+        return None  # only the proxy knows the way
+    try:
+        with anyio.fail_after(TRY_S):
+            port = parts.port or (443 if secure else 80)
+            stream = await anyio.connect_tcp(host, port)
+            if secure:
+                context = ssl.create_default_context()
+                await TLSStream.wrap(stream, hostname=host, ssl_context=context)
+            await anyio.aclose_forcefully(stream)
+    except (OSError, TimeoutError, ExceptionGroup) as error:
+        return _why(error, TRY_S)
+    return None
+
+
+async def send(target: Target, connection: Connection, what: dict[str, Any]) -> str | None:
+    """Send a notice: why that fails in one line, None if it does not. Within `TOTAL_S`, and no redirect is followed."""
+    body = orjson.dumps(what)
+    if target.url is None:
+        return await _publish(target, connection, what)
+    try:
+        with anyio.fail_after(TOTAL_S):
+            timeout = aiohttp.ClientTimeout(total=TOTAL_S)
+            async with (
+                aiohttp.ClientSession(timeout=timeout) as session,
+                session.post(
+                    target.url,
+                    data=body,
+                    headers={"Content-Type": "application/json", "User-Agent": "refire"},
+                    allow_redirects=False,
+                    proxy=_proxy(target.url),
+                ) as answer,
+            ):
+                if 200 <= answer.status < 300:
+                    return None
+                return f"it answered {answer.status}" + (", a redirect" if 300 <= answer.status < 400 else "")
+    except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
+        return _why(error, TOTAL_S)
+
+
+async def _publish(target: Target, connection: Connection, what: dict[str, Any] | None) -> str | None:
+    """Publish to the topic, in its own region; without `what`, only what comes before. Why it fails, if it does."""
+    topic = str(target.topic)
+    try:
+        with anyio.fail_after(TOTAL_S):
+            async with (
+                open_session(replace(connection, region=topic.split(":")[3]), 1) as session,
+                session.services.open("sns", TOTAL_S) as client,
+            ):
+                if what is not None:
+                    subject = what["text"].encode("ascii", "replace").decode()[:_SUBJECT]
+                    await client.publish(TopicArn=topic, Subject=subject, Message=orjson.dumps(what).decode())
+    except (UnansweredError, RefireError) as error:
+        return str(error)
+    except TimeoutError as error:
+        return _why(error, TOTAL_S)
+    return None
+
+
+def _proxy(url: str) -> str | None:
+    """The proxy that the environment names for a URL."""
+    parts = urlsplit(url)
+    return None if proxy_bypass(str(parts.hostname)) else getproxies().get(parts.scheme)
+
+
+def _why(error: BaseException, within_s: float) -> str:
+    """What went wrong, without a word that could hold the URL."""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    if isinstance(error, ssl.SSLCertVerificationError | aiohttp.ClientConnectorCertificateError):
+        return "its certificate is not to be trusted"
+    if isinstance(error, TimeoutError):
+        return f"no answer within {within_s:g} s"
+    inner = getattr(error, "os_error", None) or error
+    return getattr(inner, "strerror", None) or type(error).__name__
