@@ -96,9 +96,10 @@ class TestRefusals:
         assert isinstance(error, UsageError)
         assert str(tmp_path) in error.message
 
-    async def test_missing_bundle(self, aws: pytest.MonkeyPatch) -> None:
-        """AWS_CA_BUNDLE names a file that is not there."""
-        aws.setenv("AWS_CA_BUNDLE", "/no/such/file.pem")
+    @pytest.mark.parametrize("name", ["AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"])
+    async def test_missing_bundle(self, aws: pytest.MonkeyPatch, name: str) -> None:
+        """The variable names a file that is not there."""
+        aws.setenv(name, "/no/such/file.pem")
         error = await refusal(Connection(region="eu-west-1"))
         assert isinstance(error, UsageError)
         assert "/no/such/file.pem" in error.message
@@ -269,9 +270,10 @@ class TestControlPlane:
         assert all("authorization" not in seen.headers for seen in server.received)
         assert all("authorization" in seen.headers for seen in target.received)
 
-    async def test_certificate_of_a_trusted_authority(self, aws: pytest.MonkeyPatch) -> None:
+    @pytest.mark.parametrize("name", ["AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"])
+    async def test_certificate_of_a_trusted_authority(self, aws: pytest.MonkeyPatch, name: str) -> None:
         """Both planes reach a server with a certificate from the bundle."""
-        aws.setenv("AWS_CA_BUNDLE", str(TLS / "ca.pem"))
+        aws.setenv(name, str(TLS / "ca.pem"))
         async with RawServer(tls=serving("loopback")) as server:
             server.plays(reply(b"{}"), reply(NO_TTL))
             async with open_session(Connection(region="eu-west-1", endpoint_url=server.url), 1) as session:
