@@ -5,8 +5,10 @@ A page is sorted, made durable in the ledger, and only then put in its lane. A r
 readers x PAGES_PER_READER x page_items x about 1.5 KB, and a lane that stands still stops only its reader.
 """
 
+import math
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from hashlib import blake2b
 
@@ -30,6 +32,9 @@ PAGES_PER_READER = 2
 FILTERED_PAGE_ITEMS = 5000
 """A filter and a sample work after reading, so most of a page may be left out."""
 
+FIRST_READ = 100
+"""Items that are read for each one wanted while nobody knows what a filter leaves."""
+
 SMALLEST_READ_RCU = 0.5
 
 
@@ -44,6 +49,8 @@ class Readers:
         self._slots: dict[int, anyio.Semaphore] = {}
         self._item_bytes = context.item_bytes
         self.limited = False
+        self._read_items = self._kept_items = 0
+        """Items that a filter or a sample was applied to, and what was left of them."""
 
     async def read(self) -> None:
         """Read segment after segment until there is none left or the user's limit is reached."""
@@ -176,10 +183,29 @@ class Readers:
         item_rcu = self._item_bytes / RCU_BYTES / 2
         return self._context.read_budget.page_limit(item_rcu, largest)
 
-    async def _read_page(self, segment: int, cursor: Cursor | None, limit: int) -> OpenPage:
+    def _limit_for(self, wanted: int) -> int:
+        """How many items to read for `wanted` of them, as many as the filter or the sample has left of others.
+
+        Small pages cost more: each is rounded up to whole units.
+        """
+        selection = self._context.spec.selection
+        if (
+            not selection.thinned or selection.index is not None
+        ):  # only a table's item tells where to go on after it
+            return wanted
+        likely = math.ceil(wanted * (self._read_items + FIRST_READ) / (self._kept_items + 1))
+        return max(wanted, min(self._page_limit(), likely))
+
+    async def _read_page(self, segment: int, cursor: Cursor | None, wanted: int) -> OpenPage:
         context = self._context
         started = time.perf_counter()
+        limit = self._limit_for(wanted)
         read = await context.read_patiently(segment, partial(self._read_once, segment, cursor, limit))
+        self._read_items += limit
+        self._kept_items += len(read.items)
+        if len(read.items) > wanted:
+            kept = read.items[:wanted]
+            read = replace(read, items=kept, cursor=context.spec.keys.key_of(kept[-1]))
         if points.reached is not None:
             points.reached("page-read")
         page = await self.take_in(segment, cursor, read)

@@ -285,3 +285,26 @@ async def test_what_cannot_be_selected_is_told_before_anything_is_done(
     with pytest.raises(UsageError, match=message):
         await runs.run(choice=choice)
     assert not runs.checkpoint.exists()
+
+
+@pytest.mark.parametrize("limit", [1, 10, 25])
+async def test_a_limit_on_items_does_not_make_a_filter_read_the_table_twice(
+    service: Service, runs: Runs, limit: int
+) -> None:
+    """Pages are as large as the filter needs, and one that holds more than the limit is cut: all in all each item is
+    read about once, also over several attempts, and fires once.
+    """
+    db = service(table_spec())
+    items = [
+        {"pk": {"S": f"o-{n:04}"}, "kind": {"S": "rare" if n % 40 == 0 else "x"}, "body": {"S": "y" * 900}}
+        for n in range(2_000)
+    ]
+    db.fill("orders", items)
+    choice = Choice(filter="kind = :k", values=((":k", {"S": "rare"}),))
+    result = await runs.run(choice=choice, max_items=limit)
+    assert result.summary.counts.touched == limit
+    while result.exit_code is ExitCode.STOPPED:
+        result = await runs.resume(max_items=25)
+    assert db.fired("orders") == Counter(f"o-{n:04}" for n in range(0, 2_000, 40))
+    whole = 2_000 * 950 / 4_096 / 2
+    assert result.summary.rcu < 1.7 * whole
