@@ -4,12 +4,13 @@ import contextlib
 import math
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TypeAlias
 
 import anyio
 from anyio import to_thread
@@ -19,8 +20,9 @@ from refire_async.checkpoint import catalog
 from refire_async.checkpoint.lock import locked
 from refire_async.checkpoint.saved import SavedRun
 from refire_async.checkpoint.store import Store
-from refire_async.errors import CheckpointRefusedError, ExitCode
+from refire_async.errors import CheckpointRefusedError, ExitCode, RefireError, RefusedError, StoppedError
 from refire_async.events import Emit, Noticed
+from refire_async.forecast.outlook import Outlook, look_ahead
 from refire_async.gathering import Gathering, gather, recognise
 from refire_async.identity import adopt, check_table, merge_connections
 from refire_async.model.finding import Finding
@@ -37,7 +39,7 @@ from refire_async.preflight.judge import refuse
 from refire_async.preflight.marker import check_marker
 from refire_async.selecting import select
 from refire_async.settings import Pace, ResumeSettings, RunSettings
-from refire_async.sitting import Sitting, look, sit
+from refire_async.sitting import Sitting, expected_items, look, sit
 from refire_async.sources.key_list import list_path
 from refire_async.verify.sitting import Ask, fly_canary, proved
 from refire_async.watch.functions import Function, find_functions
@@ -55,10 +57,22 @@ FEW = 8
 """Connections of a check."""
 
 
-async def run(settings: RunSettings, *, emit: Emit, stop: StopRequest, ask: Ask | None = None) -> Result:
+Confirm: TypeAlias = Callable[[Outlook], Awaitable[bool]]
+"""Asks the user, before the first write, whether to do that."""
+
+
+async def run(
+    settings: RunSettings,
+    *,
+    emit: Emit,
+    stop: StopRequest,
+    ask: Ask | None = None,
+    confirm: Confirm | None = None,
+) -> Result:
     """Re-fire what `settings` select, from the start (or from a checkpoint of the same run).
 
     `ask` is asked whether to go on after a canary; without it such a run stops there, unless it need not ask.
+    `confirm` is asked before the first write; without it the run begins.
 
     Raises:
         RefireError: the run could not begin. Once it has begun, every end is a Result.
@@ -96,10 +110,16 @@ async def run(settings: RunSettings, *, emit: Emit, stop: StopRequest, ask: Ask 
                 with _opened(path) as (store, saved):
                     spec = await recognise(spec, table, world) if listed else spec
                     sitting = replace(sitting, spec=adopt(path, saved, settings, spec), resumed=True)
+                    sitting = await _confirmed(sitting, confirm, stop)
                     return await _work(session, sitting, store, emit=emit, stop=stop)
             if listed:
                 spec = await gather(spec, table, list_path(path), world)
                 sitting = replace(sitting, spec=spec)
+            try:
+                sitting = await _confirmed(sitting, confirm, stop)
+            except RefireError:
+                list_path(path).unlink(missing_ok=True)
+                raise
             store = await to_thread.run_sync(Store.create, path, spec, configured(settings.connection))
             if points.reached is not None:
                 points.reached("checkpoint-made")
@@ -119,6 +139,27 @@ async def run(settings: RunSettings, *, emit: Emit, stop: StopRequest, ask: Ask 
                 await to_thread.run_sync(catalog.discard, path)
                 result = replace(result, summary=replace(result.summary, checkpoint=None))
             return result
+
+
+async def _confirmed(sitting: Sitting, confirm: Confirm | None, stop: StopRequest) -> Sitting:
+    """The sitting, begun when the user said yes. Raises RefusedError for a no, StoppedError if a signal came."""
+    if confirm is None:
+        return sitting
+    limits = ceilings(
+        sitting.table, sitting.spec.marker.attribute, sitting.budget, sitting.spec.selection.index
+    )
+    items = await to_thread.run_sync(expected_items, sitting)
+    if items is not None and sitting.max_items is not None:
+        items = min(items, sitting.max_items)
+    yes = await confirm(look_ahead(sitting.table, limits.write, items, sitting.budget.max_rate))
+    if stop.reason is not None:
+        error = StoppedError("stopped before anything was written")
+        if stop.reason == "interrupted":
+            error.exit_code = ExitCode.INTERRUPTED
+        raise error
+    if not yes:
+        raise RefusedError("not confirmed, so nothing was written", "answer y, or give --yes")
+    return replace(sitting, begun_at=anyio.current_time())
 
 
 async def check(settings: RunSettings) -> list[Finding]:

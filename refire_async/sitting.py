@@ -87,7 +87,7 @@ async def sit(session: Session, sitting: Sitting, store: Store, *, emit: Emit, s
         RunStarted(
             spec=spec,
             resumed=sitting.resumed,
-            expected_items=await to_thread.run_sync(_expected_items, sitting),
+            expected_items=await to_thread.run_sync(expected_items, sitting),
             max_wcu=limits.write[TABLE],
             max_rcu=limits.read,
             bound_by=limits.bound_by,
@@ -164,7 +164,7 @@ async def _save_begin(store: Store, stream: Stream) -> None:
     await to_thread.run_sync(save)
 
 
-def _expected_items(sitting: Sitting) -> int | None:
+def expected_items(sitting: Sitting) -> int | None:
     """How many items the selection has, as far as that is known before they are read."""
     selection = sitting.spec.selection
     match selection.kind:

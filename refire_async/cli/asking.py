@@ -8,8 +8,12 @@ import anyio
 import anyio.abc
 import click
 
+from refire_async.cli.streams import print_note
+from refire_async.forecast.outlook import Outlook
 from refire_async.model.canary import Canary
+from refire_async.pipeline import StopRequest
 from refire_async.report.proof import describe_canary
+from refire_async.report.text import count, dollars, duration
 
 Show = Callable[[], Awaitable[None]]
 
@@ -58,6 +62,38 @@ async def ask(display: Display, canary: Canary) -> bool:
     async with display.away():
         click.echo(describe_canary(canary), err=True)
         click.echo("Go on with all items? [y/N] ", err=True, nl=False)
-        # Not in a thread: nobody could end one that waits for a key.
-        await anyio.wait_readable(sys.stdin)
-        return sys.stdin.readline().strip().lower() in ("y", "yes")
+        return await _is_yes()
+
+
+async def confirm(display: Display, stop: StopRequest, outlook: Outlook) -> bool:
+    """Whether the user wants what is ahead. Anything but yes is no, and so is a signal."""
+    async with display.away(), anyio.create_task_group() as tasks:
+        print_note(describe_outlook(outlook))
+        click.echo("Go ahead? [y/N] ", err=True, nl=False)
+        stop.listen(tasks.cancel_scope.cancel)
+        yes = await _is_yes()
+        tasks.cancel_scope.cancel()
+        return yes
+    return False
+
+
+def describe_outlook(outlook: Outlook) -> str:
+    """What a run is about to do, in one line."""
+    if outlook.items is None or outlook.seconds is None or outlook.price is None:
+        return f"About to touch the selected items of table {outlook.table}; how many is known when they are read."
+    price = dollars(outlook.price.total)
+    paid = (
+        f"about {price} at list prices"
+        if outlook.price.extra
+        else f"no extra cost ({price} are paid already)"
+    )
+    return (
+        f"About to touch about {count(outlook.items)} items of table {outlook.table}: "
+        f"about {duration(outlook.seconds)}, {paid}."
+    )
+
+
+async def _is_yes() -> bool:
+    # Not in a thread: nobody could end one that waits for a key.
+    await anyio.wait_readable(sys.stdin)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")

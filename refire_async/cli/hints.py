@@ -43,6 +43,14 @@ class Hints:
         ]
         return command_line("resume", run_id, options=options)
 
+    def verify(self, run_id: str) -> str:
+        """How to prove the run: at the same place."""
+        options: Options = [
+            ("--checkpoint", str(self.checkpoint) if self.checkpoint else None),
+            *_connection(self.settings.connection),
+        ]
+        return command_line("verify", run_id, options=options)
+
     def rerun_failed(self, spec: RunSpec, keys_file: str) -> str:
         """How to touch what failed, once the reasons are gone."""
         return rerun(spec, keys_file, self.settings.connection)

@@ -15,7 +15,7 @@ import orjson
 
 from refire_async import engine
 from refire_async.checkpoint.saved import peek
-from refire_async.cli.asking import Display, ask, can_ask
+from refire_async.cli.asking import Display, ask, can_ask, confirm
 from refire_async.cli.boundary import single
 from refire_async.cli.given import Output
 from refire_async.cli.hints import Hints
@@ -123,7 +123,15 @@ def _print_end(result: Result, spec: RunSpec | None, output: Output, hints: Hint
         rerun_failed_with = (
             hints.rerun_failed(spec, failed) if failed is not None and spec is not None else None
         )
-        write_text(describe(result, resume_with=resume_with, rerun_failed_with=rerun_failed_with))
+        proven = result.proof is not None or result.unproven is not None
+        write_text(
+            describe(
+                result,
+                resume_with=resume_with,
+                rerun_failed_with=rerun_failed_with,
+                verify_with=None if proven else hints.verify(summary.run_id),
+            )
+        )
         if result.unproven is not None:
             write_text(f"\n{_unproven(result)}")
         if result.proof is not None:
@@ -143,12 +151,14 @@ def _unproven(result: Result) -> str:
     return f"not verified: {result.unproven}; try again with: refire verify {result.summary.run_id}"
 
 
-def _sitting(settings: RunSettings | ResumeSettings, display: Display) -> Sitting:
+def _sitting(settings: RunSettings | ResumeSettings, display: Display, stop: engine.StopRequest) -> Sitting:
     if isinstance(settings, ResumeSettings):
         return partial(engine.resume, settings)
-    if settings.canary is not None and can_ask():
+    if settings.sure or settings.dry_run or not can_ask():
+        return partial(engine.run, settings)
+    if settings.canary is not None:
         return partial(engine.run, settings, ask=partial(ask, display))
-    return partial(engine.run, settings)
+    return partial(engine.run, settings, confirm=partial(confirm, display, stop))
 
 
 def json_line(result: Result) -> str:
@@ -176,7 +186,7 @@ async def _drive(
             with signals.scope:
                 await _try_notice(settings, output)
                 try:
-                    result = await _sitting(settings, watch.display)(emit=watch.emit, stop=stop)
+                    result = await _sitting(settings, watch.display, stop)(emit=watch.emit, stop=stop)
                 except Exception as error:
                     raise _of_host(error, watch.stats.started, hints) from error
                 started = watch.stats.started

@@ -34,8 +34,13 @@ def command_line(*words: str, options: Iterable[tuple[str, str | None]] = ()) ->
     return shlex.join(line)
 
 
-def describe(result: Result, *, resume_with: str, rerun_failed_with: str | None = None) -> str:
-    """What people read at the end of a run: counts, speed, capacity, and what to do next."""
+def describe(
+    result: Result, *, resume_with: str, rerun_failed_with: str | None = None, verify_with: str | None = None
+) -> str:
+    """What people read at the end of a run: counts, speed, capacity, and what to do next.
+
+    `verify_with` is the command that proves a complete run, while the stream keeps its records.
+    """
     summary = result.summary
     if result.dry_run is not None:
         return _describe_dry_run(summary, result.dry_run)
@@ -43,6 +48,8 @@ def describe(result: Result, *, resume_with: str, rerun_failed_with: str | None 
     if result.reason:
         lines.append(f"  because: {result.reason}")
     lines += ["", *_count_lines(summary.counts), "", *_cost_lines(summary)]
+    if verify_with is not None and summary.status == "complete" and summary.counts.touched:
+        lines += ["", f"Within 24 hours, prove that each fired once: {verify_with}"]
     if summary.failed_keys_file is not None and summary.counts.failed:
         lines += ["", f"The keys of failed items, with reasons: {summary.failed_keys_file}"]
         if rerun_failed_with is not None:

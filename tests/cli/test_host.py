@@ -176,3 +176,25 @@ def test_bug_without_any_place(
     assert ended.err == (
         "refire: this is a bug: ZeroDivisionError; please report it (there is no place for a file about it)\n"
     )
+
+
+def test_windows(tmp_path: Path) -> None:
+    """One clear line where the modules of POSIX are missing, and no traceback at import."""
+    code = """
+import sys
+for name in ("fcntl", "pwd", "termios", "resource"):
+    sys.modules[name] = None
+import signal
+del signal.SIGHUP, signal.SIGUSR1, signal.SIGTSTP
+sys.platform = "win32"
+from refire_async.__main__ import main
+main()
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"PYTHONPATH": str(Path(__file__).parents[2]), "HOME": str(tmp_path)},
+        capture_output=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout) == (10, b"")
+    assert ended.stderr == b"refire: Windows is not supported; use Linux or macOS, or WSL 2 on Windows\n"

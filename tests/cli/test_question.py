@@ -1,0 +1,87 @@
+"""`run` asks on a terminal before its first write; a no and a signal write nothing."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import boto3
+import pytest
+
+from refire_async.cli.asking import describe_outlook
+from refire_async.forecast.outlook import look_ahead
+from refire_async.model.capacity import TABLE
+from tests.cli.test_terminal import terminal
+from tests.preflight.tables import table_of
+from tests.support.backends import REGION, Backend, on_one_backend
+from tests.support.rows import hash_rows
+
+SCRIPT = 'cd "$HOME"; shift 6; "$PYTHON" -m refire_async run --table "$TABLE" "$@"; echo "END $?"'
+
+
+def revisions(backend: Backend, table: str) -> list[int]:
+    """The marker of every item, 0 where there is none."""
+    client = boto3.client(
+        "dynamodb",
+        endpoint_url=backend.url,
+        region_name=REGION,
+        aws_access_key_id=backend.access_key,
+        aws_secret_access_key="scenario",
+    )
+    try:
+        items = client.scan(TableName=table)["Items"]
+    finally:
+        client.close()
+    return [int(item.get("revision", {"N": "0"})["N"]) for item in items]
+
+
+@on_one_backend
+@pytest.mark.parametrize(
+    ("keys", "options", "code", "touched"),
+    [
+        ("y\r", (), 0, 1),
+        ("n\r", (), 10, 0),
+        ("\r", (), 10, 0),
+        ("\x03", (), 130, 0),
+        (None, ("--yes",), 0, 1),
+    ],
+    ids=["yes", "no", "return", "Ctrl-C", "--yes"],
+)
+def test_question(  # noqa: PLR0917 - fixtures and parameters
+    backend: Backend, make_table, tmp_path: Path, keys, options, code, touched
+) -> None:
+    """Only a yes begins; the question says what is ahead."""
+    table = make_table()
+    table.fill(hash_rows(20))
+    environment = {
+        "PYTHON": sys.executable,
+        "TABLE": table.name,
+        "REFIRE_ENDPOINT_URL": backend.url,
+        "AWS_ACCESS_KEY_ID": backend.access_key,
+        "AWS_SECRET_ACCESS_KEY": "scenario",
+        "AWS_REGION": REGION,
+    }
+    with terminal(tmp_path, SCRIPT, *options, env=environment) as screen:
+        if keys is not None:
+            seen = screen.read_until(r"Go ahead\? \[y/N\] ")
+            assert "about 20 items" in seen.replace("\r\n", "")
+            screen.type(keys)
+        assert f"END {code}" in screen.read_until(r"END \d+")
+        assert ("Go ahead?" in screen.written) is (keys is not None)
+    assert revisions(backend, table.name) == [touched] * 20
+    if not touched:
+        assert not list(Path(tmp_path).glob("**/*.refire"))
+
+
+def test_outlook() -> None:
+    """Time at the scarcest budget, indexes in the price, and nothing made up where the number is unknown."""
+    table = replace(table_of(), item_count=1_000_000, size_bytes=1_500_000_000, billing="PAY_PER_REQUEST")
+    ahead = look_ahead(table, {TABLE: 1000.0, "by-day": 500.0}, 1_000_000, None)
+    assert ahead.seconds == pytest.approx(4000.0)
+    assert ahead.price is not None
+    assert ahead.price.total == pytest.approx(4_000_000 * 0.625 / 1e6)
+    assert ahead.price.extra
+    assert "1,000,000 items" in describe_outlook(ahead)
+    assert look_ahead(table, {TABLE: 1000.0}, 1_000_000, 100.0).seconds == pytest.approx(10_000.0)
+    unknown = look_ahead(table, {TABLE: 1000.0}, None, None)
+    assert (unknown.items, unknown.seconds, unknown.price) == (None, None, None)
+    assert "how many is known when they are read" in describe_outlook(unknown)
