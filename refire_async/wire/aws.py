@@ -1,9 +1,11 @@
 """The AWS side of a session: configuration and credentials from the usual places, clients with TLS verified."""
 
+import inspect
 import os
 from typing import Any
 
 import aioboto3
+import aiobotocore
 import aiohttp
 from aiobotocore.config import AioConfig
 from aiobotocore.httpsession import AIOHTTPSession
@@ -27,6 +29,7 @@ class AwsSession:
     """Finds region, credentials and endpoints as the AWS command line does. Raises botocore's errors."""
 
     def __init__(self, connection: Connection) -> None:
+        require_verified_tls()
         self._connection = connection
         # The command line and other SDKs read AWS_REGION; botocore does not.
         self._region = connection.region or os.environ.get("AWS_REGION") or None
@@ -114,6 +117,20 @@ class _VerifiedHttp(AIOHTTPSession):  # type: ignore[misc] # untyped base
         bundle = self._verify if isinstance(self._verify, str) else None
         return aiohttp.TCPConnector(
             limit=self._max_pool_connections, ssl=tls_context(bundle), **self._connector_args
+        )
+
+
+def require_verified_tls(library: type[Any] = AIOHTTPSession) -> None:
+    """Nothing is connected by a version of aiobotocore in which our verification of TLS would not be called.
+
+    From 3.0 on the hook is a coroutine. Raises RefusedError.
+    """
+    hook = getattr(library, "_create_connector", None)
+    merged = _Config().merge(AioConfig())
+    if hook is None or inspect.iscoroutinefunction(hook) or merged.http_session_cls is not _VerifiedHttp:
+        raise RefusedError(
+            f"aiobotocore {aiobotocore.__version__} cannot be used: certificates would not be verified",
+            "install the versions that refire-async asks for: pip install --upgrade refire-async",
         )
 
 

@@ -29,6 +29,7 @@ from botocore.exceptions import (
     NoRegionError,
     PartialCredentialsError,
     ProfileNotFound,
+    ProxyConnectionError,
     RefreshWithMFAUnsupportedError,
     SSOError,
     TokenRetrievalError,
@@ -251,8 +252,11 @@ def _lacks(error: Exception) -> str:
 
 def host_of(error: Exception) -> str:
     """The host that a request of botocore was sent to when it met `error`, "" where it does not tell."""
-    where = getattr(error, "kwargs", {}).get("endpoint_url") or str(error)
-    found = _URL.search(where) if isinstance(error, BotoCoreError) else None
+    if not isinstance(error, BotoCoreError) or isinstance(
+        error, ProxyConnectionError
+    ):  # that one names the proxy
+        return ""
+    found = _URL.search(getattr(error, "kwargs", {}).get("endpoint_url") or str(error))
     return found[1] if found else ""
 
 

@@ -2,6 +2,8 @@
 
 import pytest
 
+from refire_async.errors import RefusedError
+from refire_async.wire.aws import require_verified_tls
 from refire_async.wire.dataplane import DataPlane
 from refire_async.wire.endpoint import tls_context
 from refire_async.wire.errors import Disposition, WireError
@@ -139,3 +141,19 @@ class TestClock:
             error = await failure(transport)
         assert error.disposition is Disposition.FATAL
         assert "clock" in error.action
+
+
+def test_a_library_without_the_hook_is_refused() -> None:
+    """A version in which verification is not called, or is a coroutine that nobody awaits."""
+
+    class Without:
+        pass
+
+    class Coroutine:
+        async def _create_connector(self, _proxy_url: str | None) -> None:
+            pass
+
+    require_verified_tls()
+    for library in (Without, Coroutine):
+        with pytest.raises(RefusedError, match="certificates would not be verified"):
+            require_verified_tls(library)
