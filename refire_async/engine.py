@@ -3,14 +3,13 @@
 import contextlib
 import math
 import secrets
-import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import anyio
 from anyio import to_thread
@@ -20,13 +19,22 @@ from refire_async.checkpoint import catalog
 from refire_async.checkpoint.lock import locked
 from refire_async.checkpoint.saved import SavedRun
 from refire_async.checkpoint.store import Store
-from refire_async.errors import CheckpointRefusedError, ExitCode, RefireError, RefusedError, StoppedError
-from refire_async.events import Emit, Noticed
+from refire_async.ending import check_places
+from refire_async.errors import (
+    CheckpointRefusedError,
+    ExitCode,
+    RefireError,
+    RefusedError,
+    StoppedError,
+    UsageError,
+)
+from refire_async.events import Emit, Event, Noticed, RunStarted
 from refire_async.forecast.outlook import Outlook, look_ahead
 from refire_async.gathering import Gathering, gather, recognise
 from refire_async.identity import adopt, check_table, merge_connections
 from refire_async.model.finding import Finding
 from refire_async.model.marker import DEFAULT_ATTRIBUTE, Marker
+from refire_async.model.other_run import OtherRuns
 from refire_async.model.run import Result, RunSpec
 from refire_async.model.table import Table
 from refire_async.pacing.capacity import ceilings
@@ -37,10 +45,13 @@ from refire_async.preflight.check import check as check_table_and_consumers
 from refire_async.preflight.gather import describe
 from refire_async.preflight.judge import refuse
 from refire_async.preflight.marker import check_marker
+from refire_async.preflight.registry import ASKED_ABOUT, OTHER_RUN_WORKING
 from refire_async.selecting import select
 from refire_async.settings import Pace, ResumeSettings, RunSettings
 from refire_async.sitting import Sitting, expected_items, look, sit
 from refire_async.sources.key_list import list_path
+from refire_async.verify.command import stream_of
+from refire_async.verify.reach import check_readable
 from refire_async.verify.sitting import Ask, fly_canary, proved
 from refire_async.watch.functions import Function, find_functions
 from refire_async.watch.history import with_history
@@ -71,15 +82,22 @@ async def run(
 ) -> Result:
     """Re-fire what `settings` select, from the start (or from a checkpoint of the same run).
 
-    `ask` is asked whether to go on after a canary; without it such a run stops there, unless it need not ask.
+    `ask` is asked whether to go on after a canary, and beside another run of the table; without it such a run stops
+    there, unless it need not ask.
     `confirm` is asked before the first write; without it the run begins.
 
     Raises:
         RefireError: the run could not begin. Once it has begun, every end is a Result.
     """
+    return await _heard(partial(_run, settings, stop=stop, ask=ask, confirm=confirm), emit, stop)
+
+
+async def _run(
+    settings: RunSettings, *, emit: Emit, stop: StopRequest, ask: Ask | None, confirm: Confirm | None
+) -> Result:
     begun_at, timetable = anyio.current_time(), read_timetable(settings.pace)
     async with open_session(settings.connection, CONCURRENCY) as session:
-        spec, table = await _specify(session, settings, emit)
+        spec, table = await _specify(session, settings, emit, ask)
         sitting = Sitting(
             spec,
             table,
@@ -104,6 +122,7 @@ async def run(
                     return await look(session, sitting, emit=emit, stop=stop)
             return await look(session, sitting, emit=emit, stop=stop)
         path = settings.checkpoint or catalog.path_of(spec.run_id)
+        await _try_the_end(session, path, table, proves=settings.verify or settings.canary is not None)
         with locked(path) as lock:
             sitting = replace(sitting, checkpoint=str(path), keys=str(list_path(path)), lock=lock)
             if path.exists():
@@ -120,10 +139,14 @@ async def run(
             except RefireError:
                 list_path(path).unlink(missing_ok=True)
                 raise
-            store = await to_thread.run_sync(Store.create, path, spec, configured(settings.connection))
+            store = await to_thread.run_sync(
+                Store.create, path, spec, configured(settings.connection), session.clock.now
+            )
             if points.reached is not None:
                 points.reached("checkpoint-made")
             with contextlib.closing(store):
+                if session.clock.known:
+                    await to_thread.run_sync(_note_clock, store, session.clock.offset_s)
                 result = await _work(
                     session,
                     sitting,
@@ -172,12 +195,18 @@ async def check(settings: RunSettings) -> list[Finding]:
         return await check_table_and_consumers(session, settings)
 
 
-async def resume(settings: ResumeSettings, *, emit: Emit, stop: StopRequest) -> Result:
-    """Go on with the run in a checkpoint.
+async def resume(
+    settings: ResumeSettings, *, emit: Emit, stop: StopRequest, ask: Ask | None = None
+) -> Result:
+    """Go on with the run in a checkpoint. `ask` is asked where another run of the table is at work.
 
     Raises:
         RefireError: the run could not go on. Once it has begun, every end is a Result.
     """
+    return await _heard(partial(_resume, settings, stop=stop, ask=ask), emit, stop)
+
+
+async def _resume(settings: ResumeSettings, *, emit: Emit, stop: StopRequest, ask: Ask | None) -> Result:
     path = settings.checkpoint
     begun_at, timetable = anyio.current_time(), read_timetable(settings.pace)
     with locked(path) as lock, _opened(path) as (store, saved):
@@ -192,7 +221,10 @@ async def resume(settings: ResumeSettings, *, emit: Emit, stop: StopRequest) -> 
             check_table(path, saved.spec, table)
             ttl_attribute = await session.control.ttl_attribute(table.name)
             check_marker(table, saved.spec.marker.attribute, ttl_attribute)
-            _tell(await before_resume(session, settings, saved.spec, table), settings.ignore, emit)
+            found = await before_resume(session, settings, saved.spec, table)
+            _tell(found, settings.ignore, emit)
+            working = [one for one in found if one.id == OTHER_RUN_WORKING.id]
+            await _confirm(working, settings.ignore, sure=settings.sure, ask=ask)
             sitting = Sitting(
                 saved.spec,
                 table,
@@ -211,7 +243,33 @@ async def resume(settings: ResumeSettings, *, emit: Emit, stop: StopRequest) -> 
                 keys=str(list_path(path)),
                 lock=lock,
             )
+            await _try_the_end(session, path, table, proves=settings.verify)
             return await _work(session, sitting, store, emit=emit, stop=stop)
+
+
+class _Work(Protocol):
+    async def __call__(self, *, emit: Emit) -> Result: ...
+
+
+async def _heard(work: _Work, emit: Emit, stop: StopRequest) -> Result:
+    """Do the work of a run, and end it at once where a stop is asked for before the run has begun.
+
+    Until then everything waits for others: credentials, descriptions, metrics. From then on a run ends in good order.
+
+    Raises:
+        StoppedError: it was ended so.
+    """
+    begun = False
+
+    def tell(event: Event) -> None:
+        nonlocal begun
+        begun = begun or isinstance(event, RunStarted)
+        emit(event)
+
+    with anyio.CancelScope() as scope:
+        stop.listen(lambda: None if begun else scope.cancel())
+        return await work(emit=tell)
+    raise stop.before_writing("before the run began")
 
 
 def _tell(found: list[Finding], ignored: frozenset[str], emit: Emit) -> None:
@@ -222,15 +280,37 @@ def _tell(found: list[Finding], ignored: frozenset[str], emit: Emit) -> None:
     refuse(found, ignored)
 
 
-async def _specify(session: Session, settings: RunSettings, emit: Emit) -> tuple[RunSpec, Table]:
-    """What the run is, checked against the table."""
+async def _confirm(found: list[Finding], ignored: frozenset[str], *, sure: bool, ask: Ask | None) -> None:
+    """Ask whether to go on beside other runs of the table, where there are any.
+
+    Raises UsageError where there is nobody to ask, RefusedError if the user does not want to.
+    """
+    others = tuple(one for one in found if one.id in ASKED_ABOUT and one.id not in ignored)
+    if not others or sure:
+        return
+    if ask is None:
+        more = f" (and {len(others) - 1} more)" if len(others) > 1 else ""
+        raise UsageError(
+            f"{others[0].message}{more}, and there is no terminal to ask at",
+            f"{others[0].action}, or continue all the same with --yes or --ignore {others[0].id}",
+        )
+    if not await ask(OtherRuns(others)):
+        raise RefusedError("the run was not confirmed", "nothing was written")
+
+
+async def _specify(
+    session: Session, settings: RunSettings, emit: Emit, ask: Ask | None
+) -> tuple[RunSpec, Table]:
+    """What the run is, checked against the table; beside another run of it only if the user wants that."""
     table = await describe(session, settings.table)
     attribute = settings.marker_attribute or DEFAULT_ATTRIBUTE[settings.marker]
     ttl_attribute = await session.control.ttl_attribute(table.name)
     check_marker(table, attribute, ttl_attribute)
     selection = select(table, settings.choice)
     asked = about_run(session, settings, table, selection, ttl_attribute)
-    _tell(await before_run(session, asked), settings.ignore, emit)
+    found = await before_run(session, asked)
+    _tell(found, settings.ignore, emit)
+    await _confirm(found, settings.ignore, sure=settings.sure or settings.dry_run, ask=ask)
     limits = ceilings(table, attribute, settings.budget)
     run_id = settings.run_id or new_run_id()
     segments = len(selection.key_values) or 1
@@ -260,6 +340,19 @@ def _opened(path: Path) -> Iterator[tuple[Store, SavedRun]]:
         yield store, store.load()
 
 
+async def _try_the_end(session: Session, path: Path, table: Table, *, proves: bool) -> None:
+    """What the end of a run needs, before the first write. Raises RefusedError."""
+    await to_thread.run_sync(check_places, path)
+    stream = stream_of(table)
+    if proves and stream is not None:
+        await check_readable(session.streams, stream)
+
+
+def _note_clock(store: Store, offset_s: float) -> None:
+    with store.transaction():
+        store.save_clock(offset_s)
+
+
 async def _work(
     session: Session,
     sitting: Sitting,
@@ -273,6 +366,7 @@ async def _work(
 ) -> Result:
     """A sitting with what the user wants around it: a canary before, a proof beside."""
     path, table = Path(sitting.checkpoint), sitting.table
+    store.clock = session.clock.now
     if canary is not None and canary < (sitting.max_items or math.inf):
         few = replace(sitting, max_items=canary, per_segment=-(-canary // sitting.spec.total_segments))
 
@@ -293,7 +387,7 @@ async def _functions(session: Session, pace: Pace, table: Table, *, dry: bool) -
     """The consumers that the user wants to be looked after. Raises RefusedError."""
     if dry or not pace.watches_consumers:
         return ()
-    now = time.time()
+    now = session.clock.now()
     found = await find_functions(session.services, table, now)
     if pace.max_iterator_age_s is None:
         return found

@@ -20,7 +20,8 @@ from refire_async.model.table import BillingMode
 class RunStarted:
     """The first write is about to be allowed. `expected_items` may be hours old, or None if unknown.
 
-    `budget` says in one line how much may be consumed, and why. `indexes` are those of the global indexes
+    `budget` says in one line how much may be consumed, and why. `max_items` is how many items this sitting reads at
+    most, None without a limit. `indexes` are those of the global indexes
     that a touch writes to, in write units per second by name.
     """
 
@@ -34,6 +35,7 @@ class RunStarted:
     settled_before: Counts
     budget: str = ""
     billing: BillingMode | None = None
+    max_items: int | None = None
     indexes: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -152,6 +154,14 @@ class RateChanged:
     wcu: float
     ceiling: float
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Suspended:
+    """The process did nothing for `seconds`: it was stopped by Ctrl-Z, or the machine slept. `part` as in LanesSeen."""
+
+    seconds: float
+    part: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +287,7 @@ Event: TypeAlias = (
     | CheckpointSaved
     | RateChanged
     | BudgetChanged
+    | Suspended
     | Paused
     | Resumed
     | Waiting

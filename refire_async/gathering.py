@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from anyio import to_thread
 
-from refire_async.errors import ExitCode, RefusedError, StoppedError, UsageError
+from refire_async.errors import RefusedError, UsageError
 from refire_async.events import Emit, KeysRead
 from refire_async.model.keys import Item, Key
 from refire_async.model.run import RunSpec
@@ -140,10 +140,7 @@ class _Reading(ABC):
         stop = self._world.stop
         async for piece in pieces(name, self._client):
             if stop.reason is not None:
-                error = StoppedError("stopped while the keys were read; nothing was written")
-                if stop.reason == "interrupted":
-                    error.exit_code = ExitCode.INTERRUPTED
-                raise error
+                raise stop.before_writing("while the keys were read")
             yield piece
 
     async def _take(self, writer: KeyListWriter, found: Iterator[tuple[Key, Item | None]]) -> None:

@@ -55,10 +55,16 @@ def adopt(path: Path, saved: SavedRun, settings: RunSettings, wanted: RunSpec) -
 
 
 def check_table(path: Path, spec: RunSpec, table: Table) -> None:
+    """Refuse a checkpoint of another table than this one. Raises CheckpointRefusedError."""
     if spec.table_id != table.table_id:
         raise CheckpointRefusedError(
             f"checkpoint {path} belongs to an earlier table {spec.table} (another TableId)",
             "begin a new run for the table that is there now",
+        )
+    if spec.keys != table.keys:
+        raise CheckpointRefusedError(
+            f"checkpoint {path} has other key attributes than table {spec.table}, which cannot change",
+            "begin a new run, or restore the file",
         )
 
 

@@ -1,7 +1,7 @@
 """`refire plan` from the table to the plan: looks at the table within bounds, then lets the model speak."""
 
 import random
-import time
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,12 +15,10 @@ from refire_async.forecast.duration import Pace
 from refire_async.forecast.load import Load, scan_rcu, units_of
 from refire_async.forecast.plan import Consumers, Plan, Settings, make_plan
 from refire_async.gathering import Gathering, draw_from_export, gather
-from refire_async.model.capacity import TABLE
-from refire_async.model.keys import KeySchema
+from refire_async.model.keys import IndexKeys, KeySchema
 from refire_async.model.marker import DEFAULT_ATTRIBUTE, Marker
-from refire_async.model.partitions import partitions_needed
 from refire_async.model.run import RunSpec
-from refire_async.model.table import BillingMode, Stream, Table, Throughput
+from refire_async.model.table import BillingMode, Index, Stream, Table, Throughput
 from refire_async.pacing.capacity import (
     NEW_ON_DEMAND_READ,
     NEW_ON_DEMAND_WRITE,
@@ -32,7 +30,7 @@ from refire_async.planner import choose_page_items, choose_readers, choose_segme
 from refire_async.preflight.gather import describe
 from refire_async.preflight.services import ask_mappings
 from refire_async.selecting import select
-from refire_async.settings import Assumed, Budget, PlanSettings, RunSettings
+from refire_async.settings import Assumed, Budget, PlanSettings, RunSettings, Tuning
 from refire_async.sources.key_list import choose_segments as choose_list_segments
 from refire_async.sources.key_list import draw_items, open_list
 from refire_async.survey.listed import MOST_DRAWN, survey_list
@@ -54,7 +52,7 @@ async def plan(settings: PlanSettings, prices: Prices = DEFAULT_PRICES) -> Plan:
         RefireError: bad input, or the table cannot be looked at.
     """
     if settings.run is None:
-        return plan_without_table(settings.assumed, prices)
+        return plan_without_table(settings, prices)
     async with open_session(settings.run.connection, _CONNECTIONS) as session:
         return await _plan_run(session, settings, settings.run, prices)
 
@@ -70,7 +68,7 @@ async def _plan_run(session: Session, settings: PlanSettings, run: RunSettings, 
         segments = run.tuning.segments or choose_segments(table, limits.scarcest_write)
     readers = choose_readers(limits.scarcest_write)
     if assumed.items is not None and assumed.item_bytes is not None:
-        load = _assumed_load(assumed, dict.fromkeys(limits.write, 1.0), readers, segments)
+        load = _assumed_load(assumed, limits.write, readers, segments)
     else:
         ttl_attribute = await session.control.ttl_attribute(table.name)
         question = Question(
@@ -82,7 +80,7 @@ async def _plan_run(session: Session, settings: PlanSettings, run: RunSettings, 
             segments=segments,
             max_rcu=limits.read,
             within_s=settings.sample_s,
-            now_s=time.time(),
+            now_s=session.clock.now(),
         )
         if selection.listed:
             load, segments = await _survey_list(session, question, run)
@@ -90,8 +88,7 @@ async def _plan_run(session: Session, settings: PlanSettings, run: RunSettings, 
             load = await survey(session.data, question)
         if assumed.items is not None and load.items:
             load = replace(load, items=assumed.items, rcu=load.rcu * assumed.items / load.items)
-    if run.max_items is not None and run.max_items < load.items:
-        load = replace(load, items=run.max_items, rcu=load.rcu * run.max_items / load.items)
+    load = _at_most(load, run.max_items)
     shards, consumers = await _consumers(session, table, assumed)
     return make_plan(
         load,
@@ -99,59 +96,87 @@ async def _plan_run(session: Session, settings: PlanSettings, run: RunSettings, 
         _pace(ceilings(table, attribute, _WHOLE, selection.index), partitions(table)),
         billing=table.billing,
         shards=shards,
-        settings=Settings(
-            segments=segments,
-            workers=run.tuning.workers or choose_workers(run.tuning.writer, limits.scarcest_write),
-            max_wcu=limits.scarcest_write,
-            max_rate=run.budget.max_rate,
-        ),
+        settings=_recommended(run.tuning, segments, limits, run.budget),
         consumers=consumers,
         prices=prices,
         regions=1 + len(table.replicas),
     )
 
 
-def plan_without_table(assumed: Assumed, prices: Prices = DEFAULT_PRICES) -> Plan:
-    """The plan for a table that is only thought of: items of one size, every index shows them whole.
+def plan_without_table(settings: PlanSettings, prices: Prices = DEFAULT_PRICES) -> Plan:
+    """The plan for a table that does not exist yet: items of one size, every index shows them whole.
 
     Raises:
         UsageError: the number of items or their size is missing.
     """
+    assumed, budget, tuning = settings.assumed, settings.budget, settings.tuning
     if assumed.items is None or assumed.item_bytes is None:
         raise UsageError("no table given", "name it with --table NAME, or give --items and --item-size")
-    billing: BillingMode = "PAY_PER_REQUEST" if assumed.on_demand else "PROVISIONED"
+    table = _assumed_table(assumed, assumed.items, assumed.item_bytes)
+    attribute = DEFAULT_ATTRIBUTE["revision"]
+    limits = ceilings(table, attribute, budget)
+    if assumed.wcu is None and budget.max_wcu is None:
+        limits = replace(limits, bound_by=f"{budget.wcu_percent:g}% of a new table's capacity")
+    segments = tuning.segments or choose_segments(table, limits.scarcest_write)
+    readers = choose_readers(limits.scarcest_write)
+    load = _at_most(_assumed_load(assumed, limits.write, readers, segments), settings.max_items)
+    shards = partitions(table)
+    return make_plan(
+        load,
+        _pace(limits, shards, budget.max_rate),
+        _pace(ceilings(table, attribute, _WHOLE), shards),
+        billing=table.billing,
+        shards=shards,
+        settings=_recommended(tuning, segments, limits, budget),
+        consumers=Consumers(_rate(assumed, shards, 1)),
+        prices=prices,
+    )
+
+
+def _assumed_table(assumed: Assumed, items: int, item_bytes: float) -> Table:
+    """A table, and indexes, of the capacity that is assumed."""
     write = assumed.wcu or NEW_ON_DEMAND_WRITE
     read = assumed.rcu or (NEW_ON_DEMAND_READ if assumed.on_demand else write)
-    names = [TABLE, *(f"{n + 1}" for n in range(assumed.indexes))]
-    table = Table(
+    if assumed.on_demand:
+        billing: BillingMode = "PAY_PER_REQUEST"
+        throughput = Throughput(warm_read=read, warm_write=write)
+    else:
+        billing, throughput = "PROVISIONED", Throughput(read, write)
+    keys = IndexKeys((("", "S"),))
+    return Table(
         name="",
         arn="",
         table_id="",
         status="ACTIVE",
         keys=KeySchema("", "S", None, None),
         billing=billing,
-        throughput=Throughput(),
-        indexes=(),
+        throughput=throughput,
+        indexes=tuple(
+            Index(f"{n + 1}", "global", keys, "ALL", throughput=throughput) for n in range(assumed.indexes)
+        ),
         stream=Stream(enabled=True),
-        item_count=assumed.items,
-        size_bytes=int(assumed.items * assumed.item_bytes),
-    )
-    limits = Ceilings(dict.fromkeys(names, write), read, "--wcu" if assumed.wcu else "a new table's capacity")
-    segments, readers = choose_segments(table, write), choose_readers(write)
-    shards = partitions_needed(write, read, table.size_bytes)
-    return make_plan(
-        _assumed_load(assumed, dict.fromkeys(names, 1.0), readers, segments),
-        _pace(limits, shards),
-        _pace(limits, shards),
-        billing=billing,
-        shards=shards,
-        settings=Settings(segments, choose_workers("partiql", write), write, None),
-        consumers=Consumers(_rate(assumed, shards, 1)),
-        prices=prices,
+        item_count=items,
+        size_bytes=int(items * item_bytes),
     )
 
 
-def _assumed_load(assumed: Assumed, resources: dict[str, float], readers: int, segments: int) -> Load:
+def _at_most(load: Load, max_items: int | None) -> Load:
+    """What a run does that stops after `max_items`."""
+    if max_items is None or max_items >= load.items:
+        return load
+    return replace(load, items=max_items, rcu=load.rcu * max_items / load.items)
+
+
+def _recommended(tuning: Tuning, segments: int, limits: Ceilings, budget: Budget) -> Settings:
+    return Settings(
+        segments=segments,
+        workers=tuning.workers or choose_workers(tuning.writer, limits.scarcest_write),
+        max_wcu=limits.scarcest_write,
+        max_rate=budget.max_rate,
+    )
+
+
+def _assumed_load(assumed: Assumed, resources: Iterable[str], readers: int, segments: int) -> Load:
     items, size = assumed.items or 0, assumed.item_bytes or 0.0
     units = {name: units_of(size) for name in resources}
     rcu = scan_rcu(items, size, choose_page_items(readers), segments)

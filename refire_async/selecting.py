@@ -8,6 +8,7 @@ from refire_async.model.keys import IndexKeys, KeySchema
 from refire_async.model.selection import Selection
 from refire_async.model.table import Index, Table
 from refire_async.settings import Choice
+from refire_async.sources.filter_names import attributes_of
 from refire_async.sources.hash_values import hash_key_columns
 from refire_async.sources.sort_key import sort_key_conditions
 
@@ -24,6 +25,7 @@ def select(table: Table, choice: Choice) -> Selection:
     if choice.index is not None:
         keys = _index(table, choice.index).keys
     common |= {"index": choice.index, "filter": choice.filter, "names": choice.names, "values": choice.values}
+    _check_projection(table, choice)
     if not choice.names_hash_keys:
         if choice.sort_key_condition is not None or choice.key_name is not None:
             raise UsageError("a hash key is named without its value", "give --key-value")
@@ -51,6 +53,22 @@ def select(table: Table, choice: Choice) -> Selection:
         sort_key_condition=choice.sort_key_condition,
         **common,
     )
+
+
+def _check_projection(table: Table, choice: Choice) -> None:
+    """Refuse a filter on what the index does not carry: entries have it never, whatever their items have.
+
+    What a server makes of that differs: no entry matches, the request is refused, or a local index reads the items.
+    """
+    if choice.index is None or choice.filter is None:
+        return
+    index = _index(table, choice.index)
+    for name in attributes_of(choice.filter, choice.names):
+        if not index.projects(name, table.keys):
+            raise UsageError(
+                f"index {index.name} does not project {name}, so a filter on it could match nothing there",
+                "leave out --index to filter the items of the table, or filter by what the index projects",
+            )
 
 
 def _absolute(name: str) -> str:

@@ -88,7 +88,7 @@ class Choice:
 
     `key_values` are texts (base64 for type B), `key_value_range` is `FIRST..LAST`; both name hash keys. `sample` is
     in percent. `keys_file` is a path, `-` for standard input, or `s3://bucket/key`,
-    `export` a folder or `s3://…`.
+    `export` a folder or `s3://…`. `where_words` are names of attributes that may be meant as texts (sources/where.py).
     """
 
     index: str | None = None
@@ -104,6 +104,7 @@ class Choice:
     export: str | None = None
     sample: float | None = None
     include_expired: bool = False
+    where_words: tuple[str, ...] = ()
 
     @property
     def names_hash_keys(self) -> bool:
@@ -154,6 +155,7 @@ class ResumeSettings:
     max_items: int | None = None
     ignore: frozenset[str] = frozenset()
     verify: bool = False
+    sure: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +178,14 @@ class Assumed:
 
 @dataclass(frozen=True, slots=True)
 class PlanSettings:
-    """A plan of `run`, or without a table (`run` is None) of what `assumed` describes. `sample_s` bounds the look."""
+    """A plan of `run`, or without a table (`run` is None) of what `assumed` describes. `sample_s` bounds the look.
+
+    `budget`, `tuning` and `max_items` are those of a run without a table.
+    """
 
     run: RunSettings | None
     assumed: Assumed = field(default_factory=Assumed)
     sample_s: float = 10.0
+    budget: Budget = field(default_factory=Budget)
+    tuning: Tuning = field(default_factory=Tuning)
+    max_items: int | None = None

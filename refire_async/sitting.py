@@ -11,11 +11,14 @@ from refire_async import points
 from refire_async.checkpoint.saved import SavedRun
 from refire_async.checkpoint.schema import PARTS_PER_SITTING
 from refire_async.checkpoint.store import Store
-from refire_async.ending import conclude
-from refire_async.events import Emit, RunEnded, RunStarted, fan_out
+from refire_async.ending import PriceDryRun, conclude
+from refire_async.events import Emit, Noticed, RunEnded, RunStarted, fan_out
+from refire_async.forecast.dry_run import price_dry_run
+from refire_async.forecast.duration import Pace as RunPace
 from refire_async.model.capacity import TABLE
 from refire_async.model.run import Result, RunSpec, RunStatus
 from refire_async.model.table import Stream, Table
+from refire_async.pacing.capacity import partitions
 from refire_async.pacing.steering import Steering, Target
 from refire_async.pacing.timetable import Timetable
 from refire_async.pacing.words import budget_line
@@ -24,6 +27,7 @@ from refire_async.parts.spec import PartResult, PartSpec
 from refire_async.parts.work import work
 from refire_async.pipeline import Context, StopRequest
 from refire_async.planner import choose_readers, choose_workers
+from refire_async.preflight.registry import NOTHING_MATCHED
 from refire_async.settings import Budget, Connection, Pace, Tuning
 from refire_async.sources.key_list import open_list
 from refire_async.watch.announce import Announcer
@@ -67,8 +71,16 @@ async def sit(session: Session, sitting: Sitting, store: Store, *, emit: Emit, s
     orders = begin_orders(steering, sitting.timetable)
     headroom = None if sitting.dry else sitting.pace.headroom_percent
     services = session.services
-    emit, watchers = watch_headroom(headroom, steering, services, emit)
-    emit, more = watch_consumers(sitting.pace, sitting.functions, steering, services, emit=emit, stop=stop)
+    emit, watchers = watch_headroom(headroom, steering, services, emit, session.clock.now)
+    emit, more = watch_consumers(
+        sitting.pace,
+        sitting.functions,
+        steering,
+        services,
+        emit=emit,
+        stop=stop,
+        clock=session.clock.now,
+    )
     watchers += more
     watchers += watch_orders(
         orders,
@@ -96,6 +108,7 @@ async def sit(session: Session, sitting: Sitting, store: Store, *, emit: Emit, s
             budget=await _budget_line(session, sitting, steering),
             billing=sitting.table.billing,
             indexes=limits.indexes,
+            max_items=sitting.max_items,
         )
     )
     steering.listen(Announcer(steering.target, emit).told)
@@ -125,9 +138,19 @@ async def sit(session: Session, sitting: Sitting, store: Store, *, emit: Emit, s
         await to_thread.run_sync(partial(Path(sitting.keys).unlink, missing_ok=True))
     if points.reached is not None:
         points.reached("run-ended")
-    result = await conclude(store, saved, stop, done=done, dry=sitting.dry)
+    price = _price(sitting, steering.target) if sitting.dry else None
+    result = await conclude(store, saved, stop, done=done, price=price)
+    if result.nothing is not None:
+        emit(Noticed(NOTHING_MATCHED.found(result.nothing)))
     emit(RunEnded(result.summary))
     return result
+
+
+def _price(sitting: Sitting, target: Target) -> PriceDryRun:
+    """What the run would take within its budget as it is now."""
+    limits, table = target.ceilings, sitting.table
+    pace = RunPace(limits.write, limits.read, target.max_rate, limits.bound_by, partitions(table))
+    return partial(price_dry_run, table, sitting.spec.marker.attribute, pace)
 
 
 async def look(session: Session, sitting: Sitting, *, emit: Emit, stop: StopRequest) -> Result:

@@ -54,9 +54,14 @@ class Listing:
     unreadable: list[str]
 
 
+def runs_folder() -> Path:
+    """Where checkpoints are by default. Nothing is made."""
+    return state_folder() / "runs"
+
+
 def default_folder() -> Path:
     """The user's folder for checkpoints, made with mode 0700 where it is missing. Raises UsageError."""
-    folder = state_folder() / "runs"
+    folder = runs_folder()
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:

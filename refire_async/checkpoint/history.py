@@ -10,7 +10,7 @@ import orjson
 
 from refire_async.checkpoint.looking import check_file, guard, harden
 from refire_async.checkpoint.saved import SavedRun, read_run
-from refire_async.checkpoint.schema import check_schema
+from refire_async.checkpoint.schema import CLOCK, check_schema
 from refire_async.checkpoint.settled import SettledPage, unpack
 
 _PAGES_AT_ONCE = 64
@@ -59,6 +59,11 @@ class History:
         """The streams of the table in all sittings, the first one first."""
         rows = "SELECT arn, view_type FROM stream ORDER BY rowid"
         return guard(self.path, lambda: [TableStream(*row) for row in self._db.execute(rows)])
+
+    def by_service(self) -> bool:
+        """Whether the run's times are the service's: else this machine's clock was believed, however it was set."""
+        rows = "SELECT COUNT(*) FROM note WHERE kind = ?"
+        return guard(self.path, lambda: bool(self._db.execute(rows, (CLOCK,)).fetchone()[0]))
 
     def last(self) -> int:
         """The number of the page that was settled last; 0 if there is none."""

@@ -118,6 +118,10 @@ class Journal:
             self._told_at = self._clock
             self._emit(CheckpointSaved(self._part, counts.settled))
 
+    def leave_out(self, seconds: float) -> None:
+        """The process did nothing for `seconds`: they are no time at work."""
+        self._clock += seconds
+
     def _tick(self) -> None:
         now = anyio.current_time()
         self.totals.seconds += now - self._clock

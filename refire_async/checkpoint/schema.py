@@ -73,6 +73,9 @@ CREATE TABLE note (
 ) STRICT;
 """
 
+CLOCK = "clock"
+"""Kind of the note that says that the run's times are the service's, from its answers' `Date` headers."""
+
 PARTS_PER_SITTING = 1 << 10
 """Numbers of parts (processes) of one sitting: part n belongs to sitting n // PARTS_PER_SITTING."""
 

@@ -32,7 +32,7 @@ from refire_async.checkpoint.saved import (
     spec_from_json,
     spec_to_json,
 )
-from refire_async.checkpoint.schema import APPLICATION_ID, TABLES, VERSION
+from refire_async.checkpoint.schema import APPLICATION_ID, CLOCK, TABLES, VERSION
 from refire_async.checkpoint.settled import EMPTY, pack, unpack
 from refire_async.errors import CheckpointRefusedError, RefusedError, StoppedError
 from refire_async.model.counts import Counts
@@ -49,10 +49,6 @@ def _dump(value: Any) -> str:
     return orjson.dumps(value).decode()
 
 
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
-
-
 class Store:
     """One checkpoint file, open for writing. Make it with `create` or `open`."""
 
@@ -61,9 +57,13 @@ class Store:
         self.path = path
         self._db = db
         self._keeps = keeps
+        self.clock: Callable[[], float] = time.time
+        """The service's time (Unix time): what is written here is compared with the table's stream."""
 
     @classmethod
-    def create(cls, path: Path, spec: RunSpec, connection: Connection) -> "Store":
+    def create(
+        cls, path: Path, spec: RunSpec, connection: Connection, clock: Callable[[], float] = time.time
+    ) -> "Store":
         """A new file. Raises CheckpointRefusedError if there is one, RefusedError if there is no room for it.
 
         It is made whole under another name first: a process that is killed on the way leaves nothing that would
@@ -86,6 +86,7 @@ class Store:
         at = made
         try:
             store = cls(made, connect(made))
+            store.clock = clock
             with contextlib.closing(store):
                 store._begin(spec, connection)
             if points.reached is not None:
@@ -94,7 +95,7 @@ class Store:
             made.rename(path)
             at = path
             sync_folder(path.parent)
-            return cls(path, connect(path))
+            store = cls(path, connect(path))
         except BaseException as error:
             remove(at)
             why = _why_unwritable(error)
@@ -105,6 +106,8 @@ class Store:
                 f"checkpoint {path} cannot be made: {why}",
                 "make room, or choose another place with --checkpoint",
             ) from error
+        store.clock = clock
+        return store
 
     @classmethod
     def in_memory(cls, spec: RunSpec, connection: Connection) -> "Store":
@@ -116,7 +119,7 @@ class Store:
 
     def _begin(self, spec: RunSpec, connection: Connection) -> None:
         with self._saving():
-            now = _now()
+            now = self._now()
             self._db.executescript(
                 f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; BEGIN; {TABLES}"
             )
@@ -197,7 +200,7 @@ class Store:
                 page.segment,
                 None if page.start is None else _dump(page.start),
                 None if page.end is None else _dump(page.end),
-                time.time(),
+                self.clock(),
                 page.item_units,
                 pack(page.items),
                 *_outcomes(page),
@@ -245,6 +248,9 @@ class Store:
             (pack(rest), *_outcomes(page), page.number),
         )
 
+    def _now(self) -> str:
+        return datetime.fromtimestamp(self.clock(), UTC).isoformat(timespec="seconds")
+
     def _key_names(self) -> tuple[str, ...]:
         (spec,) = self._db.execute("SELECT spec FROM run").fetchone()
         return spec_from_json(spec).keys.names
@@ -281,7 +287,7 @@ class Store:
             "INSERT OR REPLACE INTO part VALUES (?, ?, ?)",
             (number, _dump(counts.to_json()), _dump(asdict(totals))),
         )
-        self._db.execute("UPDATE run SET updated_at = ?", (_now(),))
+        self._db.execute("UPDATE run SET updated_at = ?", (self._now(),))
 
     def save_stream(self, arn: str, view_type: str) -> None:
         """The stream that takes the table's changes right now."""
@@ -289,7 +295,14 @@ class Store:
 
     def save_status(self, status: RunStatus) -> None:
         """Where the run stands."""
-        self._db.execute("UPDATE run SET status = ?, updated_at = ?", (status, _now()))
+        self._db.execute("UPDATE run SET status = ?, updated_at = ?", (status, self._now()))
+
+    def save_clock(self, offset_s: float) -> None:
+        """The times that follow are the service's, `offset_s` ahead of this machine's clock."""
+        self._db.execute(
+            "INSERT INTO note (at, kind, data) VALUES (?, ?, ?)",
+            (self.clock(), CLOCK, _dump({"offset_s": round(offset_s, 3)})),
+        )
 
     def failures(self) -> Iterator[Failure]:
         """Every item that could not be touched, in the order of finding."""

@@ -11,9 +11,10 @@ import click
 from refire_async.cli.streams import print_note
 from refire_async.forecast.outlook import Outlook
 from refire_async.model.canary import Canary
+from refire_async.model.other_run import OtherRuns
 from refire_async.pipeline import StopRequest
 from refire_async.report.proof import describe_canary
-from refire_async.report.text import count, dollars, duration
+from refire_async.report.text import count, dollars, duration, visible
 
 Show = Callable[[], Awaitable[None]]
 
@@ -57,11 +58,16 @@ def can_ask() -> bool:
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
-async def ask(display: Display, canary: Canary) -> bool:
-    """Whether the user wants to go on after this canary. Anything but yes is no."""
+async def ask(display: Display, about: Canary | OtherRuns) -> bool:
+    """Whether the user wants to go on after this canary, or beside these runs. Anything but yes is no."""
+    if isinstance(about, Canary):
+        told, question = describe_canary(about), "Go on with all items?"
+    else:
+        told = "\n".join(f"{one.message}: {one.action}" for one in about.findings)
+        question = "Continue all the same?"
     async with display.away():
-        click.echo(describe_canary(canary), err=True)
-        click.echo("Go on with all items? [y/N] ", err=True, nl=False)
+        click.echo(visible(told), err=True)
+        click.echo(f"{question} [y/N] ", err=True, nl=False)
         return await _is_yes()
 
 

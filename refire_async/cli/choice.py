@@ -38,10 +38,11 @@ def make_choice(ctx: click.Context, given: dict[str, Any]) -> Choice:
     names: Names = parse_names(given["names"], _where(ctx, "names")) if given["names"] else ()
     values: Values = parse_values(given["values"], _where(ctx, "values")) if given["values"] else ()
     check_placeholders(_where(ctx, "filter"), given["filter"], names, values)
-    expression = given["filter"]
+    expression: str | None = given["filter"]
+    words: tuple[str, ...] = ()
     if given["where"] is not None:
         where = compile_where(given["where"], _where(ctx, "where"))
-        expression, names, values = where.expression, where.names, where.values
+        expression, names, values, words = where.expression, where.names, where.values, where.words
     # Only the table knows whether an index has several hash or sort attributes, which are named in the option's value.
     at_once = given["index"] is None
     if given["key_type"] is not None and at_once:
@@ -66,6 +67,7 @@ def make_choice(ctx: click.Context, given: dict[str, Any]) -> Choice:
         export=given["export"],
         sample=given["sample"],
         include_expired=given["include_expired"],
+        where_words=words,
     )
 
 

@@ -203,7 +203,9 @@ class _Story:
             self._say("   Proven: every order's event was fired again, exactly once, across the stop.\n")
             self._say(describe(result, resume_with=""))
             self._say(f"\nThat took {duration(seconds)} in all, and nothing of it is left on this machine.")
-            self._say("Now with your own table, reading only: refire run --table NAME --dry-run")
+            self._say("Now with your own table, reading a sample of it and writing nothing:")
+            self._say("  refire check --table NAME    what could go wrong")
+            self._say("  refire plan --table NAME     how long a run takes, and what it costs")
         else:
             self._say("   NOT proven: please report this, with the numbers above.\n")
             self._say(describe(result, resume_with=""))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from refire_async.cli import options
-from refire_async.cli.given import make_ignore, make_run
+from refire_async.cli.given import make_budget, make_ignore, make_run
 from refire_async.cli.help import Command
 from refire_async.cli.params import Duration, ExistingFile, FilePath, Number, Whole, Word, origin, quoted
 from refire_async.cli.streams import print_json, print_result
@@ -20,6 +20,17 @@ if TYPE_CHECKING:
 
 WITHOUT = "Without a table, or instead of what it says"
 CONSUMERS = "Consumers"
+SELECTS = (
+    "index",
+    "key_value",
+    "key_value_range",
+    "where",
+    "filter",
+    "keys_file",
+    "export",
+    "sample",
+)
+"""Options that choose some of a table's items; the other selection options go with these."""
 
 
 class Scaled(Word):
@@ -152,17 +163,34 @@ def make_settings(ctx: click.Context, given: dict[str, Any]) -> PlanSettings:
     if given["table"] is None:
         if assumed.items is None or assumed.item_bytes is None:
             raise UsageError("no table given", "name it with --table NAME, or give --items and --item-size")
-        return PlanSettings(None, assumed)
+        _refuse_selection(ctx, given)
+        return PlanSettings(
+            None, assumed, budget=make_budget(given), tuning=_tuning(given), max_items=given["max_items"]
+        )
     for name in ("wcu", "rcu", "indexes", "on_demand"):
         if given[name]:
             option = "--" + name.replace("_", "-")
             raise UsageError(f"{option} is for a plan without a table", "leave it out, or leave out --table")
     run = replace(
         make_run(ctx, given),
-        tuning=Tuning(given["segments"], given["workers"], writer=given["writer"] or "partiql"),
+        tuning=_tuning(given),
         ignore=make_ignore(given),
     )
     return PlanSettings(run, assumed, given["sample_seconds"])
+
+
+def _tuning(given: dict[str, Any]) -> Tuning:
+    return Tuning(given["segments"], given["workers"], writer=given["writer"] or "partiql")
+
+
+def _refuse_selection(ctx: click.Context, given: dict[str, Any]) -> None:
+    """Without a table there is nothing to select from. Raises UsageError."""
+    for param in ctx.command.params:
+        if param.name in SELECTS and given[param.name] not in (None, ()):
+            raise UsageError(
+                f"{origin(ctx, param)} needs a table to select from",
+                "add --table NAME, or leave it out and give the number of selected items with --items",
+            )
 
 
 def read_prices(path: Path | None) -> "Prices":

@@ -19,7 +19,7 @@ from refire_async.identity import merge_connections
 from refire_async.loop import run_loop
 from refire_async.model.proof import Proof
 from refire_async.report.progress import FRAME_S, LINE_S, is_live
-from refire_async.report.proof import bar, describe_proof
+from refire_async.report.proof import bar, clocks_disagree, describe_proof
 from refire_async.settings import VerifySettings
 from refire_async.verify.command import verify
 from refire_async.verify.proving import Progress, Proving
@@ -34,6 +34,8 @@ def execute(settings: VerifySettings, output: Output) -> int:
     keep_proof(settings.checkpoint, proof)
     if output.json:
         print_json(orjson.dumps(proof.to_json()).decode())
+        if proof.clocks_disagree:
+            say_error(clocks_disagree(proof))
         return proof.exit_code
     again = None
     if proof.missing_keys_file is not None:

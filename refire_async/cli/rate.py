@@ -21,10 +21,10 @@ _RUN_ID = RunId("refire status lists the runs")
     cls=Command,
     unexpected="give one run and one rate",
     examples=(
-        ("Half of the table's capacity, from now on", "refire rate 20260131T120000-3f2a 50%"),
+        ("Half of the table's capacity, from now on", "refire rate 20260131T120000Z-3f2a1b 50%"),
         (
             "Hold a run for a moment (and go on with resume)",
-            "refire rate 20260131T120000-3f2a pause",
+            "refire rate 20260131T120000Z-3f2a1b pause",
         ),
     ),
 )

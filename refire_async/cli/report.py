@@ -21,7 +21,7 @@ from refire_async.errors import UsageError
     cls=Command,
     unexpected="one run at a time",
     examples=(
-        ("A file to look at or to mail", "refire report 20260131T120000-3f2a"),
+        ("A file to look at or to mail", "refire report 20260131T120000Z-3f2a1b"),
         (
             "Under a name of your own, with the keys of failed items",
             "refire report RUN_ID --out orders.html --with-keys",

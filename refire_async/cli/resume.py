@@ -42,7 +42,7 @@ def saved_run(function: Callable[..., Any]) -> Callable[..., Any]:
     cls=Command,
     unexpected="one run at a time",
     examples=(
-        ("Go on with a run; refire status lists them", "refire resume 20260131T120000-3f2a"),
+        ("Go on with a run; refire status lists them", "refire resume 20260131T120000Z-3f2a1b"),
         (
             "Go on from a checkpoint elsewhere, with half the speed",
             "refire resume --checkpoint ./orders.refire --wcu-percent 40",
@@ -88,6 +88,7 @@ def command(ctx: click.Context, /, **given: Any) -> int:
         max_items=given["max_items"],
         ignore=make_ignore(given),
         verify=given["verify"],
+        sure=given["yes"],
     )
     return session.execute(settings, output, Hints(settings, given["checkpoint"]))
 

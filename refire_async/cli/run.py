@@ -25,7 +25,7 @@ from refire_async.settings import RunSettings
     cls=Command,
     unexpected="name the table with --table {0}",
     examples=(
-        ("What would a run touch, and what would it cost?", "refire run --table orders --dry-run"),
+        ("What would it touch, take and cost? (reads all of it)", "refire run --table orders --dry-run"),
         (
             "Fire one customer's orders again, slowly",
             "refire run --table orders --key-value c-42 --max-rate 50",
@@ -49,7 +49,9 @@ from refire_async.settings import RunSettings
     RunId("for example --run-id fix-2026-01-31"),
     "Name of the run; else made from the time.",
 )
-@options.flag("Safety", "--dry-run", "Read only: say what would be touched and what it would cost.")
+@options.flag(
+    "Safety", "--dry-run", "Write nothing: read all of it, and say what a run would touch, take and cost."
+)
 @options.stream_arn
 @options.canary
 @options.verify

@@ -33,7 +33,7 @@ from refire_async.model.proof import Proof
 from refire_async.model.run import Result, RunSpec
 from refire_async.report.emf import emf_line
 from refire_async.report.json_events import JsonEvents
-from refire_async.report.proof import describe_proof
+from refire_async.report.proof import clocks_disagree, describe_proof
 from refire_async.report.recorder import record_proof
 from refire_async.report.summary import describe
 from refire_async.settings import Connection, ResumeSettings, RunSettings
@@ -109,6 +109,8 @@ def _print_end(result: Result, spec: RunSpec | None, output: Output, hints: Hint
     if output.json:
         if result.proof is not None:
             JsonEvents(write_json).proof(result.proof)
+            if result.proof.clocks_disagree:
+                say_error(clocks_disagree(result.proof))
         write_json(json_line(result))
         if result.unproven is not None:
             say_error(_unproven(result))
@@ -152,13 +154,12 @@ def _unproven(result: Result) -> str:
 
 
 def _sitting(settings: RunSettings | ResumeSettings, display: Display, stop: engine.StopRequest) -> Sitting:
+    asks = partial(ask, display) if can_ask() else None
     if isinstance(settings, ResumeSettings):
-        return partial(engine.resume, settings)
-    if settings.sure or settings.dry_run or not can_ask():
-        return partial(engine.run, settings)
-    if settings.canary is not None:
-        return partial(engine.run, settings, ask=partial(ask, display))
-    return partial(engine.run, settings, confirm=partial(confirm, display, stop))
+        return partial(engine.resume, settings, ask=asks)
+    if asks is None or settings.sure or settings.dry_run or settings.canary is not None:
+        return partial(engine.run, settings, ask=asks)
+    return partial(engine.run, settings, ask=asks, confirm=partial(confirm, display, stop))
 
 
 def json_line(result: Result) -> str:

@@ -18,7 +18,7 @@ from refire_async.settings import VerifySettings
     cls=Command,
     unexpected="one run at a time",
     examples=(
-        ("Has every event of this run fired, once?", "refire verify 20260131T120000-3f2a"),
+        ("Has every event of this run fired, once?", "refire verify 20260131T120000Z-3f2a1b"),
         ("The same for a script; exit code 5 if not", "refire verify --checkpoint ./orders.refire --json"),
     ),
 )

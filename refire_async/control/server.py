@@ -69,8 +69,8 @@ async def serve(listener: SocketListener, path: Path, verbs: Mapping[str, Verb])
             while True:
                 try:
                     stream = await listener.accept()
-                except OSError:
-                    # Such as no file descriptor left. The run has more need of them.
+                except (OSError, anyio.BrokenResourceError):
+                    # Such as no file descriptor left, which anyio calls broken. The run has more need of them.
                     await anyio.sleep(_PAUSE_S)
                     continue
                 if clients >= MOST_CLIENTS:

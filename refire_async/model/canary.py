@@ -37,9 +37,11 @@ class Canary:
     proof: Proof | None
     unproven: str | None
     consumers: Consumers
+    failed: int = 0
+    """Items that could not be touched."""
 
     @property
     def clean(self) -> bool:
-        """Whether nothing speaks against going on. What is not known of consumers does not."""
-        proved = self.proof is not None and self.proof.tally.clean
-        return proved and not self.consumers.failing and not self.consumers.behind
+        """Whether items were touched, and nothing speaks against going on. What is not known of consumers does not."""
+        shown = self.items > 0 and self.proof is not None and self.proof.tally.clean
+        return shown and not (self.failed or self.consumers.failing or self.consumers.behind)

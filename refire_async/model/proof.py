@@ -1,9 +1,31 @@
 """What a proof found: how the events of a run stand in the table's stream."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from refire_async.errors import ExitCode
+
+Verdict: TypeAlias = Literal["proved", "not disproved", "not proved", "nothing to prove"]
+"""`not disproved`: nothing speaks against it, but the stream shows too little to prove it."""
+
+WEAK_VIEWS = ("KEYS_ONLY", "OLD_IMAGE", "NEW_IMAGE")
+"""View types that show less than both images, the weakest first."""
+
+
+def least_view(views: Iterable[str]) -> str:
+    """Of several streams' view types the one that shows least; "" if there is none."""
+    ranks = {view: rank for rank, view in enumerate(WEAK_VIEWS)}
+    return min(views, key=lambda view: ranks.get(view, len(ranks)), default="")
+
+
+def verdict_of(*, expected: int, clean: bool, view_type: str) -> Verdict:
+    """What may be said of a proof: no more than its stream can show."""
+    if not clean:
+        return "not proved"
+    if not expected:
+        return "nothing to prove"
+    return "not disproved" if view_type in WEAK_VIEWS else "proved"
 
 
 @dataclass(slots=True)
@@ -11,7 +33,8 @@ class Tally:
     """Items by what the stream shows of them: expected = once + missing + doubled + by_others + unproven.
 
     `by_others`: the run found them changed, and it was another writer's change that fired. `unproven`: the stream no
-    longer reaches back to when they could have fired first, and shows nothing of them. `repeats`: those of `once`
+    longer reaches back to when they could have fired first, and shows nothing of them; or it shows what the run says
+    at a time that is not the run's. `repeats`: those of `once`
     that have more records, of which the stream's view type does not tell whose they are.
     """
 
@@ -40,7 +63,9 @@ class Proof:
 
     `began` is the run's start and `reaches_back_to` where what is left of the stream surely begins (seconds since the
     epoch): all of the run can be seen while the latter is the earlier one.
-    Of what an `unfinished` run has not settled yet nothing is said. `view_type` is that of the stream.
+    Of what an `unfinished` run has not settled yet nothing is said, nor of what it `failed` to touch. `view_type` is
+    that of the stream, the weakest of several. `clocks_disagree`: the stream has records, but nothing that the run
+    says: then nothing is called missing.
     """
 
     run_id: str
@@ -53,6 +78,13 @@ class Proof:
     reaches_back_to: float = 0.0
     unfinished: bool = False
     missing_keys_file: str | None = None
+    failed: int = 0
+    clocks_disagree: bool = False
+
+    @property
+    def verdict(self) -> Verdict:
+        """What may be said of it."""
+        return verdict_of(expected=self.tally.expected, clean=self.tally.clean, view_type=self.view_type)
 
     @property
     def exit_code(self) -> ExitCode:

@@ -86,20 +86,27 @@ class Summary:
 class DryRun:
     """What a run would do: items that it would touch and the units that this costs. Nothing was written.
 
-    `more`: the look ended at a limit that the user set, so the real run covers more.
+    `more`: the look ended at a limit that the user set, so the real run covers more. `seconds` is how long the run
+    would take within its budget, bound by `bound_by`; `cost_usd` is what the units cost, `extra_cost` false where the
+    capacity is paid for anyway, by the hour.
     """
 
     items: int
     wcu: float
     rcu: float
     more: bool
+    seconds: float = 0.0
+    bound_by: str = ""
+    cost_usd: float = 0.0
+    extra_cost: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
     """How a sitting ended. `reason` is one line for people where it ended before its end.
 
-    Where a proof was asked for there is `proof`, or `unproven`, one line that says why not.
+    Where a proof was asked for there is `proof`, or `unproven`, one line that says why not. `nothing` says what was
+    read where that held no item to touch.
     """
 
     summary: Summary
@@ -108,3 +115,4 @@ class Result:
     dry_run: DryRun | None = None
     proof: Proof | None = None
     unproven: str | None = None
+    nothing: str | None = None

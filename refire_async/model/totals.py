@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 
 @dataclass(slots=True)
 class Totals:
-    """Refused and repeated attempts (items), consumed units, and seconds of work."""
+    """Refused attempts (items), other requests that were made again, consumed units, and seconds of work."""
 
     throttled: int = 0
     retries: int = 0

@@ -1,6 +1,6 @@
 """Puts together what a part of a run works with: source, writer, budgets."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,7 +43,14 @@ class DryWriter:
 
 
 class DryBudget(WriteBudget):
-    """Holds nothing back: a dry run writes nothing and need not wait for a write budget, except for a pause."""
+    """Holds nothing back: a dry run writes nothing and need not wait for a write budget, except for a pause.
+
+    No answer corrects its price, so that sizes are rounded up from the first page on.
+    """
+
+    def __init__(self, ceilings: Mapping[str, float], max_rate: float | None = None) -> None:
+        super().__init__(ceilings, max_rate)
+        self._silent = True
 
     def follow(self, target: Target) -> None:
         """See `WriteBudget.follow`."""

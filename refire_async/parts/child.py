@@ -23,6 +23,7 @@ from refire_async.parts.channel import ClosedError, Failed, Follow, Share, Stop,
 from refire_async.parts.spec import PartResult, PartSpec
 from refire_async.parts.work import work
 from refire_async.pipeline import Context, StopRequest
+from refire_async.wire.clock import ServiceClock
 from refire_async.wire.session import open_data_plane
 
 TELL_EVERY_S = 0.1
@@ -76,11 +77,13 @@ class _Child:
 
     async def work(self, part: PartSpec) -> PartResult:
         """Do the part. Raises RefireError as `work` does."""
+        clock = ServiceClock()
         with closing(Store.join(Path(part.checkpoint))) as store:
             async with (
-                open_data_plane(part.connection, part.route, part.workers + LOOKUPS) as data,
+                open_data_plane(part.connection, part.route, part.workers + LOOKUPS, clock=clock) as data,
                 anyio.create_task_group() as tasks,
             ):
+                store.clock = clock.now
                 tasks.start_soon(self._listen)
                 tasks.start_soon(self._tell_now_and_then)
                 result = await work(

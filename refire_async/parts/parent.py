@@ -14,7 +14,7 @@ import anyio
 
 from refire_async.checkpoint.schema import PARTS_PER_SITTING
 from refire_async.errors import StoppedError
-from refire_async.events import Emit, LanesSeen, ProcessReplaced, SegmentFinished, Stopping
+from refire_async.events import Emit, LanesSeen, ProcessReplaced, SegmentFinished, Stopping, Suspended
 from refire_async.pacing.steering import Steering, Target
 from refire_async.parts.channel import ClosedError, Failed, Follow, Share, Stop, Told, receive, send, write
 from refire_async.parts.shares import LEAST, rebalance
@@ -138,7 +138,7 @@ class Parent:
                         if isinstance(event, SegmentFinished):
                             self._finished += 1
                             self._emit(replace(event, finished=self._finished))
-                        elif isinstance(event, LanesSeen):
+                        elif isinstance(event, LanesSeen | Suspended):
                             self._emit(replace(event, part=index))
                         elif not isinstance(event, Stopping):
                             self._emit(event)

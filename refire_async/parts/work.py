@@ -37,6 +37,7 @@ async def work(
     ledger.restore(progress.segments, progress.pages)
     journal = Journal(store, ledger, part.number, emit)
     context = make_context(data, part, journal, emit=emit, stop=stop)
+    context.clock = store.clock
     if steer is not None:
         steer(context)
     try:

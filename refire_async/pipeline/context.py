@@ -1,6 +1,7 @@
 """What the tasks of one sitting share."""
 
 import random
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -11,7 +12,7 @@ import anyio
 
 from refire_async.checkpoint.journal import Journal
 from refire_async.errors import StoppedError
-from refire_async.events import Emit, Retried, Throttled
+from refire_async.events import Emit, Retried, Suspended, Throttled
 from refire_async.model.keys import Item, Key, identity
 from refire_async.model.run import RunSpec
 from refire_async.pacing.backoff import failure_delay, throttle_delay
@@ -61,6 +62,8 @@ class Context:
     per_segment: int | None = None
     """So many items at most of each segment: a canary's. Its rest is left for a later sitting."""
     draw: random.Random = field(default_factory=random.Random)
+    clock: Callable[[], float] = time.time
+    """The service's time (Unix time): it decides what has expired."""
     _lookup_rcu: float = ITEM_RCU
     """What one consistent look-up has cost lately."""
     _waits: set[anyio.CancelScope] = field(default_factory=set)
@@ -80,6 +83,12 @@ class Context:
             rest.set()
         for call in self._on_recovery:
             call()
+
+    def stood_still(self, seconds: float) -> None:
+        """The process did nothing for `seconds`: that is no outage, and no time at work."""
+        self.patience.restart()
+        self.journal.leave_out(seconds)
+        self.emit(Suspended(seconds))
 
     async def rest(self, delay_s: float) -> None:
         """Wait for a next attempt: `delay_s`, or until the service works again, or the run stops."""

@@ -252,7 +252,7 @@ class Readers:
             page.failures += [Failure(key, error.code, error.detail) for key, error in looked.refused]
             for _, error in looked.refused:
                 context.emit(ItemFailed(segment, 1, error.code))
-        sort_items(context.spec, page, time.time())
+        sort_items(context.spec, page, context.clock())
         return page
 
 

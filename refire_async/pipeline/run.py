@@ -18,6 +18,9 @@ from refire_async.pipeline.quota import Quota
 from refire_async.pipeline.readers import Readers
 from refire_async.pipeline.workers import Workers
 
+STILL_S = 4.0
+"""A look that comes so much too late means that the process was stopped (Ctrl-Z), or that the machine slept."""
+
 LOOK_S = 1.0
 """How often the lanes are counted for those who look on."""
 
@@ -92,7 +95,11 @@ def _lane_share(context: Context) -> Callable[[], float]:
 
 async def _count_lanes(context: Context, queue: WorkQueue) -> None:
     while True:
+        began = anyio.current_time()
         await anyio.sleep(LOOK_S)
+        late = anyio.current_time() - began - LOOK_S
+        if late > STILL_S:
+            context.stood_still(late)
         context.emit(LanesSeen(*queue.lanes()))
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Literal, TypeAlias
 
-from refire_async.errors import RefireError
+from refire_async.errors import ExitCode, RefireError, StoppedError
 
 StopReason: TypeAlias = Literal["interrupted", "terminated", "limit", "output", "error"]
 
@@ -30,3 +30,10 @@ class StopRequest:
         self._listeners.append(listener)
         if self.reason is not None:
             listener()
+
+    def before_writing(self, when: str) -> StoppedError:
+        """The error of a run that was asked to stop so early that nothing is written; `when` it was."""
+        error = StoppedError(f"stopped {when}; nothing was written")
+        if self.reason == "interrupted":
+            error.exit_code = ExitCode.INTERRUPTED
+        return error

@@ -1,14 +1,20 @@
 """Gathering and judging put together: for `refire check`, and for the first look of a run or its resumption."""
 
+from contextlib import suppress
 from dataclasses import replace
 
+from anyio import to_thread
+
+from refire_async.checkpoint import catalog
+from refire_async.checkpoint.others import unfinished_runs
+from refire_async.errors import UsageError
 from refire_async.model.finding import Finding
 from refire_async.model.marker import DEFAULT_ATTRIBUTE
 from refire_async.model.run import RunSpec
 from refire_async.model.selection import Selection
 from refire_async.model.table import Table
 from refire_async.pacing.capacity import ceilings
-from refire_async.preflight.facts import Asked, Denied, Depth
+from refire_async.preflight.facts import Asked, Denied, Depth, Facts
 from refire_async.preflight.gather import describe, gather
 from refire_async.preflight.judge import judge
 from refire_async.selecting import select
@@ -39,7 +45,7 @@ async def check(session: Session, settings: RunSettings) -> list[Finding]:
             raise
         denied = (Denied(error.message, error.action),)
     asked = about_run(session, settings, table, selection, ttl_attribute)
-    facts = await gather(
+    facts = await _gather(
         session,
         asked,
         Depth(sample_s=PATIENCE_S, whole_items=True, write_as=settings.tuning.writer),
@@ -54,7 +60,20 @@ async def before_run(session: Session, asked: Asked) -> list[Finding]:
     permissions to read show themselves with its first page.
     """
     reads_table = not asked.selection.listed and asked.selection.index is None
-    return judge(await gather(session, asked, Depth(sample_s=START_S if reads_table else None)))
+    return judge(await _gather(session, asked, Depth(sample_s=START_S if reads_table else None)))
+
+
+async def _gather(session: Session, asked: Asked, depth: Depth) -> Facts:
+    """What the services say, and the checkpoints at hand: those of the state folder and those beside the run's own."""
+    own, folders = asked.checkpoint, set()
+    with suppress(UsageError):  # no home, so no state folder: then there is a checkpoint elsewhere
+        folders.add(catalog.runs_folder())
+        if own is None and asked.run_id is not None:
+            own = catalog.runs_folder() / f"{asked.run_id}{catalog.SUFFIX}"
+    if own is not None:
+        folders.add(own.parent)
+    others = await to_thread.run_sync(unfinished_runs, asked.table, folders, own)
+    return replace(await gather(session, asked, depth), others=tuple(others))
 
 
 async def before_resume(
@@ -73,6 +92,7 @@ async def before_resume(
         max_items=settings.max_items,
         ttl_attribute=spec.ttl_attribute,
         run_id=spec.run_id,
+        checkpoint=settings.checkpoint,
     )
     return await before_run(session, asked)
 
@@ -94,4 +114,6 @@ def about_run(
         ttl_attribute=ttl_attribute,
         expected_stream=settings.stream_arn,
         run_id=settings.run_id,
+        checkpoint=settings.checkpoint,
+        where_words=settings.choice.where_words,
     )

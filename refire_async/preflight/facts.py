@@ -1,9 +1,11 @@
 """What a check asks for, and what it was answered: frozen values, gathered first and judged afterwards."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from refire_async.model.keys import AttributeValue
 from refire_async.model.marker import MarkerKind
+from refire_async.model.other_run import OtherRun
 from refire_async.model.selection import Selection
 from refire_async.model.table import Table
 from refire_async.pacing.capacity import Ceilings
@@ -25,6 +27,9 @@ class Asked:
     ttl_attribute: str | None = None
     expected_stream: str | None = None
     run_id: str | None = None
+    checkpoint: Path | None = None
+    """Of the run itself, where that is known."""
+    where_words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,3 +135,4 @@ class Facts:
     not_sampled: str | None = None
     denied: tuple[Denied, ...] = ()
     unanswered: tuple[str, ...] = ()
+    others: tuple[OtherRun, ...] = ()

@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import anyio
@@ -122,7 +123,10 @@ class _Answers:
 
     async def _ask_metrics(self, functions: list[str]) -> None:
         health, live_wcu = await services.ask_metrics(
-            self._session.services, functions, self._asked.table.name
+            self._session.services,
+            functions,
+            self._asked.table.name,
+            datetime.fromtimestamp(self._session.clock.now(), UTC),
         )
         self.facts = replace(self.facts, health=health, live_wcu=live_wcu)
 
@@ -152,7 +156,11 @@ class _Answers:
         """Some items; the permission to read them is the run's own where it scans or queries the table."""
         try:
             found = await sample(
-                self._session.data, self._asked, anyio.current_time() + seconds, whole_items=whole_items
+                self._session.data,
+                self._asked,
+                anyio.current_time() + seconds,
+                whole_items=whole_items,
+                now_s=self._session.clock.now(),
             )
             why = None if found is not None else f"no answer within {seconds:g} s"
             self.facts = replace(self.facts, sample=found, not_sampled=why)

@@ -4,15 +4,25 @@ from collections.abc import Callable, Iterable
 
 from refire_async.errors import RefusedError
 from refire_async.model.finding import Finding
-from refire_async.preflight import consumers, marker, table
+from refire_async.preflight import consumers, marker, other_runs, table
 from refire_async.preflight.facts import Facts
-from refire_async.preflight.registry import KINDS, NOT_ASKED, PERMISSION_MISSING
+from refire_async.preflight.registry import KINDS, NOT_ASKED, PERMISSION_MISSING, WHERE_WORD
 
 _ORDER = {kind.id: number for number, kind in enumerate(KINDS)}
 
 
 def _permissions(facts: Facts) -> list[Finding]:
     return [PERMISSION_MISSING.found(denied.message, denied.action) for denied in facts.denied]
+
+
+def _selection(facts: Facts) -> list[Finding]:
+    return [
+        WHERE_WORD.found(
+            f"{word} in --where has no quotes, so it is the name of an attribute and not a text",
+            f"write '{word}' if a text is meant, \"{word}\" in double quotes for the attribute",
+        )
+        for word in facts.asked.where_words
+    ]
 
 
 def _unanswered(facts: Facts) -> list[Finding]:
@@ -24,6 +34,8 @@ _JUDGES: tuple[Callable[[Facts], list[Finding]], ...] = (
     table.judge_stream,
     marker.judge,
     _permissions,
+    other_runs.judge,
+    _selection,
     table.judge_capacity,
     consumers.judge,
     table.judge_items,

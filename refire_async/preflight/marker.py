@@ -28,7 +28,11 @@ LOCK_NAMES = frozenset(
 """Names that mappers and frameworks give optimistic locks, in lower case, without inner underscores and dashes."""
 
 WIDEST_SPREAD = 8
-"""Runs of refire count all items up together; values further apart than this come from something else."""
+"""Runs of refire count up together all that they select; values further apart may be another's."""
+
+MOST_LEVELS = 8
+"""But runs over parts of a table leave few different values, however far apart: those of items that the same runs have
+touched are equal. An application's own number takes nearly all values of its range."""
 
 HIGHEST_COUNT = 1_000
 """More runs than anybody makes."""
@@ -100,7 +104,7 @@ def _countable(marker: Marker, value: AttributeValue) -> bool:
 def _own_number(name: str, values: list[Decimal], items: int) -> str | None:
     """Why the numbers are not those of earlier runs, or None.
 
-    Earlier runs leave small whole numbers that lie close together, since each adds 1 to all that it selects.
+    Earlier runs leave small whole numbers, and few different ones, since each adds 1 to all that it selects.
     """
     if not values:
         return None
@@ -113,8 +117,9 @@ def _own_number(name: str, values: list[Decimal], items: int) -> str | None:
     lowest, highest = min(values), max(values)
     if lowest < 0 or highest > HIGHEST_COUNT:
         return "its values are not those of a count of runs"
-    if highest - lowest > WIDEST_SPREAD:
-        return f"its values lie {highest - lowest:f} apart, and runs count all items up together"
+    levels = len(set(values))
+    if highest - lowest > WIDEST_SPREAD and levels > MOST_LEVELS:
+        return f"it has {levels} different values, {highest - lowest:f} apart; runs of refire leave few"
     return None
 
 

@@ -89,6 +89,32 @@ BAD_LINES = Kind(
     "correct them, or leave them out with --ignore bad-lines",
 )
 
+OTHER_RUN_WORKING = Kind(
+    "other-run-working",
+    "warn",
+    "Another run of the same table is at work: both take their budget of its capacity, and items that both select fire "
+    "twice. `run` and `resume` ask before they go on.",
+    "wait until it is over, or stop it",
+)
+OTHER_RUN_STOPPED = Kind(
+    "other-run-stopped",
+    "warn",
+    "Another run of the same table was stopped half-way: what it has fired fires again. `run` asks before it goes on.",
+    "go on with it by refire resume, or end it with refire forget",
+)
+WHERE_WORD = Kind(
+    "where-word",
+    "warn",
+    "`--where` compares an attribute with a word without quotes, which is the name of another attribute.",
+    "write a text in single quotes, the name of an attribute in double quotes",
+)
+NOTHING_MATCHED = Kind(
+    "nothing-matched",
+    "warn",
+    "The selection has no items, or no key of a list is in the table: nothing fired. Found by a run at its end, not by "
+    "`check`.",
+    "check names and values of the selection, and that this is the right table",
+)
 GLOBAL_TABLE = Kind(
     "global-table",
     "warn",
@@ -294,6 +320,9 @@ NOT_SAMPLED = Kind(
 
 KINDS: tuple[Kind, ...] = tuple(kind for kind in list(vars().values()) if isinstance(kind, Kind))
 """In the order in which they are shown: stops first."""
+
+ASKED_ABOUT: frozenset[str] = frozenset((OTHER_RUN_WORKING.id, OTHER_RUN_STOPPED.id))
+"""Findings that a run asks about, unless they are ignored."""
 
 IGNORABLE: tuple[str, ...] = tuple(kind.id for kind in KINDS if kind.ignorable)
 """What --ignore takes. The others are refused as bad input whatever the user ignores."""

@@ -82,16 +82,19 @@ class Sampler:
         return expires is not None and float(expires) < self._now_s
 
 
-async def sample(data: DataPlane, asked: Asked, until: float, *, whole_items: bool = False) -> Sample | None:
+async def sample(
+    data: DataPlane, asked: Asked, until: float, *, whole_items: bool = False, now_s: float | None = None
+) -> Sample | None:
     """Look at up to `MOST_ITEMS` items: some from each of 16 stretches of the key hash, or of 16 hash keys.
 
     Eventually consistent, a page at a time, each of a tenth of the read budget's second at most, and no faster than
-    the budget. Ends at `until` (of the loop's clock), or when something fails, with what it has (None: no answer).
+    the budget. `now_s` is the service's time, by which items expire.
+    Ends at `until` (of the loop's clock), or when something fails, with what it has (None: no answer).
 
     Raises:
         WireError: not even the first page could be read.
     """
-    sampler = Sampler(asked, time.time(), whole_items=whole_items)
+    sampler = Sampler(asked, time.time() if now_s is None else now_s, whole_items=whole_items)
     rate = max(asked.limits.read, 0.1)
     stretches = deque(_stretches(asked, whole_items=whole_items))
     due = anyio.current_time()

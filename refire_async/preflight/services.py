@@ -10,7 +10,7 @@ from typing import Any
 from refire_async.model.table import Table
 from refire_async.preflight.facts import FunctionHealth, KinesisStream, Mapping, Scaling
 from refire_async.wire.metrics import lambda_query, metric_query
-from refire_async.wire.services import Services
+from refire_async.wire.services import Services, reading
 
 MOST_FUNCTIONS = 20
 """Functions whose health is asked for, in one call."""
@@ -84,7 +84,8 @@ async def ask_metrics(
         answer = await client.get_metric_data(
             MetricDataQueries=queries, StartTime=end - _HOUR, EndTime=end + timedelta(minutes=1)
         )
-    series = {result["Id"]: result for result in answer.get("MetricDataResults", ())}
+    with reading("cloudwatch"):
+        series = {result["Id"]: result for result in answer.get("MetricDataResults", ())}
     health = tuple(_health(name, n, series, end - _RECENT) for n, name in enumerate(names))
     minutes = (series.get("table") or {}).get("Values") or ()
     return health, max(minutes) / 60 if minutes else None
@@ -113,17 +114,19 @@ async def ask_scaling(services: Services, table: Table) -> tuple[Scaling, ...]:
     resources += [f"{resources[0]}/index/{index.name}" for index in table.indexes if index.scope == "global"]
     async with services.open("application-autoscaling") as client:
         answer = await client.describe_scalable_targets(ServiceNamespace="dynamodb", ResourceIds=resources)
-    return tuple(
-        Scaling(target["ResourceId"], target["MinCapacity"], target["MaxCapacity"])
-        for target in answer.get("ScalableTargets", ())
-        if target["ScalableDimension"].endswith(":WriteCapacityUnits")
-    )
+    with reading("application-autoscaling"):
+        return tuple(
+            Scaling(target["ResourceId"], target["MinCapacity"], target["MaxCapacity"])
+            for target in answer.get("ScalableTargets", ())
+            if target["ScalableDimension"].endswith(":WriteCapacityUnits")
+        )
 
 
 async def ask_kinesis(services: Services, arn: str) -> KinesisStream:
     """How many shards a Kinesis data stream has."""
     async with services.open("kinesis") as client:
         answer = await client.describe_stream_summary(StreamARN=arn)
-    summary = answer["StreamDescriptionSummary"]
-    on_demand = (summary.get("StreamModeDetails") or {}).get("StreamMode") == "ON_DEMAND"
-    return KinesisStream(arn, None if on_demand else summary["OpenShardCount"])
+    with reading("kinesis"):
+        summary = answer["StreamDescriptionSummary"]
+        on_demand = (summary.get("StreamModeDetails") or {}).get("StreamMode") == "ON_DEMAND"
+        return KinesisStream(arn, None if on_demand else summary["OpenShardCount"])

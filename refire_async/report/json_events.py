@@ -150,7 +150,13 @@ class JsonEvents(Subscriber):
 
     def _canary_flown(self, event: CanaryFlown) -> None:
         canary = event.canary
-        self._say("canary", items=canary.items, clean=canary.clean, unproven=canary.unproven)
+        self._say(
+            "canary",
+            items=canary.items,
+            clean=canary.clean,
+            unproven=canary.unproven,
+            failed=canary.failed,
+        )
 
     def _stopping(self, event: Stopping) -> None:
         if not self._stopping_said:

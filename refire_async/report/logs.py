@@ -312,6 +312,7 @@ class EventLog(Subscriber):
             "canary.flown",
             items=canary.items,
             clean=canary.clean,
+            failed=canary.failed,
             once=tally.once if tally else None,
             missing=tally.missing if tally else None,
             doubled=tally.doubled if tally else None,

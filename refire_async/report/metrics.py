@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 Rows: TypeAlias = Sequence[tuple[tuple[str, ...], float]]
 """Values of labels, and the number that belongs to them."""
 
-OUTCOMES = ("touched", "already", "vanished", "expired", "failed")
-
 _BOUND_EVERY = 4
 """Every fourth bound of the tally's is one of the histogram's: each is twice the one before."""
 
@@ -49,9 +47,9 @@ class RunCollector:
 
     def _work(self) -> "Iterator[Metric]":
         tally, counts = self._tally, self._tally.counts
-        outcomes = [((name,), getattr(counts, name)) for name in OUTCOMES]
+        outcomes = [((name,), items) for name, items in tally.outcomes.items()]
         yield _counters("items", "Items by outcome.", ("outcome",), outcomes)
-        yield _counters("scanned", "Items read.", (), [((), counts.scanned)])
+        yield _counters("scanned", "Items read.", (), [((), max(tally.read, counts.scanned))])
         yield _counters("conflicts", "Touched items that others had changed.", (), [((), counts.conflicts)])
         finished, total = tally.segments
         yield _gauge("segments", "Segments of the selection.", total)
@@ -81,7 +79,7 @@ class RunCollector:
             "throttled", "Attempts refused for lack of capacity.", ("reason", "resource"), refused
         )
         for name, text, label, numbers in (
-            ("retries", "Other attempts that are made again.", "reason", dict(tally.retries)),
+            ("retries", "Other requests that are made again.", "reason", dict(tally.retries)),
             ("failed", "Items that failed.", "code", dict(tally.failed)),
         ):
             yield _counters(name, text, (label,), [((value,), items) for value, items in numbers.items()])

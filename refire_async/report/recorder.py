@@ -27,6 +27,7 @@ from refire_async.events import (
     RunStarted,
     Stopping,
     Subscriber,
+    Suspended,
     Waiting,
 )
 from refire_async.model.proof import Proof
@@ -80,6 +81,7 @@ class Recorder(Subscriber):
         self._waits_for: str | None = None
         self.handlers = dict.fromkeys(PLAIN, self._plain) | {
             RunStarted: self._started,
+            Suspended: self._suspended,
             Noticed: lambda event: self._note("finding", asdict(event.finding)),
             Waiting: self._waiting,
             Recovered: self._recovered,
@@ -95,13 +97,26 @@ class Recorder(Subscriber):
             self._note("wait", {"reason": event.reason})
         self._waits_for = event.reason
 
+    def _suspended(self, event: Suspended) -> None:
+        """Time in which the process did nothing is no time at work."""
+        if event.part == 0:
+            self._seen_at += event.seconds
+
     def _recovered(self, event: Recovered) -> None:
         self._note("recover", asdict(event))
         self._waits_for = None
 
     def _canary_flown(self, event: CanaryFlown) -> None:
         canary = event.canary
-        self._note("canary", {"items": canary.items, "clean": canary.clean, "unproven": canary.unproven})
+        self._note(
+            "canary",
+            {
+                "items": canary.items,
+                "clean": canary.clean,
+                "unproven": canary.unproven,
+                "failed": canary.failed,
+            },
+        )
 
     def _run_ended(self, event: RunEnded) -> None:
         self._note("end", event.summary.to_json())

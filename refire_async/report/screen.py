@@ -118,7 +118,15 @@ def _consumer(one: ConsumerSeen) -> Text:
 
 
 def _remaining(now: Snapshot) -> str:
-    return "remaining time unknown" if now.remaining_s is None else f"about {duration(now.remaining_s)} to go"
+    if now.remaining_s is None:
+        return "remaining time unknown"
+    left = duration(now.remaining_s)
+    match now.hot_key:
+        case "yes":
+            return f"about {left} to go, for a hot key range"
+        case "maybe":
+            return f"over {left} to go, for a hot key range"
+    return f"about {left} to go"
 
 
 def _rate(rate: float | None) -> str:

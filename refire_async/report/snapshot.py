@@ -9,16 +9,21 @@ from refire_async.report.text import one_line
 State: TypeAlias = Literal["starting", "running", "waiting", "paused", "draining", "ended"]
 
 
+HotKey: TypeAlias = Literal["yes", "maybe"] | None
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """A run at one moment. Rates are per second over the last 10 s, `remaining_s` follows the last minute,
     or the plan's model where the budget is newer than that.
 
-    `share` (0 to 1) and `remaining_s` are None while nothing is known to measure them by. `done`, `saved` (those of
-    them that the checkpoint has on disk) and `failed` cover all sittings of a run, everything else this one.
-    `lanes` are those with work, and those of them that are held back; None until they were counted. `cost_usd` is at
-    the list prices of forecast/cost.py, None while the table's billing is unknown; unless it is `paid_by_request`, the
-    capacity would be paid for without the run.
+    `share` (0 to 1) and `remaining_s` are None while nothing is known to measure them by; rates are 0 and
+    `remaining_s` None while the run is paused or waits for the service. `hot_key`: whether the end waits for a lane
+    whose key range takes less than the others ("maybe": there is one, and how much it has left is not known yet).
+    `done`, `saved` (those of them that the checkpoint has on disk) and `failed` cover all sittings of a run,
+    everything else this one. `lanes` are those with work, and those of them that are held back; None until they
+    were counted. `cost_usd` is at the list prices of forecast/cost.py, None while the table's billing is unknown;
+    unless it is `paid_by_request`, the capacity would be paid for without the run.
     """
 
     state: State
@@ -50,6 +55,7 @@ class Snapshot:
     latency_s: tuple[float, float] | None
     cost_usd: float | None
     paid_by_request: bool
+    hot_key: HotKey = None
     consumers: tuple[ConsumerSeen, ...] = ()
 
     @property

@@ -24,14 +24,16 @@ from refire_async.events import (
     SegmentFinished,
     Stopping,
     Subscriber,
+    Suspended,
     Throttled,
     Waiting,
 )
 from refire_async.forecast.cost import cost
-from refire_async.forecast.duration import remaining
+from refire_async.forecast.duration import HOT, remaining
 from refire_async.model.counts import Counts
 from refire_async.model.throttles import Throttles
-from refire_async.report.snapshot import Snapshot, State
+from refire_async.report.hot_lanes import HotLanes
+from refire_async.report.snapshot import HotKey, Snapshot, State
 from refire_async.report.windows import LatencyWindow, RateWindow
 
 RATE_SPAN_S = 10.0
@@ -65,6 +67,9 @@ class RunStats(Subscriber):
         self._budget = (0.0, 0.0, "")
         self._index_budgets: tuple[float, ...] = ()
         self._stopping: str | None = None
+        self._still_s = 0.0
+        self._idle = False
+        self._hot = HotLanes()
         self._ended = False
         self._latency = LatencyWindow()
         self._items_rate, self._trend = RateWindow(RATE_SPAN_S), RateWindow(TREND_SPAN_S)
@@ -82,6 +87,7 @@ class RunStats(Subscriber):
             CheckpointSaved: self._checkpoint_saved,
             RateChanged: self._rate_changed,
             BudgetChanged: self._budget_changed,
+            Suspended: self._suspended,
             Paused: self._is_paused,
             Resumed: self._is_resumed,
             Waiting: self._is_waiting,
@@ -105,6 +111,11 @@ class RunStats(Subscriber):
         """The run at `now`, in seconds of the clock that gave `started_at`."""
         self._now = now
         done = self._done
+        state, detail = self._state()
+        idle = state in ("paused", "waiting")
+        if self._idle and not idle:
+            self._begin_rates()
+        self._idle = idle
         self._items_rate.sample(now, done)
         self._trend.sample(now, done)
         self._wcu_rate.sample(now, self._wcu)
@@ -113,7 +124,7 @@ class RunStats(Subscriber):
         self._latency.turn(now)
         start = self._start
         share = self._share(done)
-        state, detail = self._state()
+        left, hot = self._remaining(now, done, share)
         max_wcu, max_rcu, bound_by = self._budget
         billing = start.billing if start else None
         paid = None if billing is None else cost(self._wcu, self._rcu, billing)
@@ -123,16 +134,17 @@ class RunStats(Subscriber):
             run_id=start.spec.run_id if start else "",
             table=start.spec.table if start else "",
             resumed=start.resumed if start else False,
-            elapsed_s=now - self._started_at,
+            elapsed_s=now - self._started_at - self._still_s,
             done=done,
             saved=self._before + sum(self._saved.values()),
             failed=self._settled.failed + (start.settled_before.failed if start else 0),
             expected=start.expected_items if start else None,
             share=share,
-            remaining_s=self._remaining(done, share),
-            items_rate=self._items_rate.per_second,
-            wcu_rate=self._wcu_rate.per_second,
-            rcu_rate=self._rcu_rate.per_second,
+            remaining_s=None if idle else left,
+            hot_key=None if idle else hot,
+            items_rate=0.0 if idle else self._items_rate.per_second,
+            wcu_rate=0.0 if idle else self._wcu_rate.per_second,
+            rcu_rate=0.0 if idle else self._rcu_rate.per_second,
             max_wcu=max_wcu,
             max_rcu=max_rcu,
             bound_by=bound_by,
@@ -165,10 +177,27 @@ class RunStats(Subscriber):
         # The count was hours old or is unknown: segments are equal parts of the key space.
         return min(finished / total, _ALMOST) if total > 1 else None
 
-    def _remaining(self, done: int, share: float | None) -> float | None:
-        if not share or self._ended:
-            return None
-        left = done * (1 / share - 1)
+    def _remaining(self, now: float, done: int, share: float | None) -> tuple[float | None, HotKey]:
+        """Seconds to go, None where nothing tells, and whether it is a hot key that the end waits for."""
+        start = self._start
+        hot_s = None
+        if start is not None and start.expected_items and start.spec.selection.kind == "scan":
+            hot_s = self._hot.remaining(now, start.expected_items, self._segments[1])
+        if self._ended or start is None:
+            return None, None
+        left = done * (1 / share - 1) if share else None
+        limit = math.inf if start.max_items is None else max(0.0, start.max_items - (done - self._before))
+        left = limit if left is None else min(left, limit)
+        if left == math.inf:
+            return None, None
+        seconds = self._seconds_for(left)
+        if seconds is None or not self._hot.any or left == limit:
+            return seconds, None
+        if hot_s is None:
+            return seconds, "maybe"
+        return (hot_s, "yes") if hot_s > seconds * HOT else (seconds, None)
+
+    def _seconds_for(self, left: float) -> float | None:
         rate = self._trend.per_second
         if rate:
             return left / rate
@@ -203,11 +232,22 @@ class RunStats(Subscriber):
         self._before = event.settled_before.settled
         self._written, self._settled = 0, Counts()
         self._lanes, self._saved = {}, {}
-        # What earlier sittings have done must not look like the speed of this one.
-        self._items_rate, self._trend = RateWindow(RATE_SPAN_S), RateWindow(TREND_SPAN_S)
+        self._begin_rates()  # what earlier sittings have done must not look like the speed of this one
+        self._hot = HotLanes()
         self._segments = (0, event.spec.total_segments)
 
+    def _begin_rates(self) -> None:
+        """What was before says nothing about the speed from now on."""
+        self._items_rate, self._trend = RateWindow(RATE_SPAN_S), RateWindow(TREND_SPAN_S)
+        self._wcu_rate, self._rcu_rate = RateWindow(RATE_SPAN_S), RateWindow(RATE_SPAN_S)
+
+    def _suspended(self, event: Suspended) -> None:
+        if event.part == 0:
+            self._still_s += event.seconds
+            self._begin_rates()
+
     def _page_read(self, event: PageRead) -> None:
+        self._hot.page_read(event)
         self._pages += 1
         self._rcu += event.rcu
 
@@ -215,18 +255,21 @@ class RunStats(Subscriber):
         self._written += event.items
         self._wcu += event.wcu
         self._latency.add(event.latency_s)
+        self._hot.batch_written(event)
 
     def _page_settled(self, event: PageSettled) -> None:
         self._settled.add(event.counts)
 
     def _was_throttled(self, event: Throttled) -> None:
+        self._hot.throttled(event)
         self.throttles.add(event.reason, event.resource, event.segment, event.items)
 
-    def _retried(self, event: Retried) -> None:
-        self._retries += event.items
+    def _retried(self, _event: Retried) -> None:
+        self._retries += 1
 
     def _segment_finished(self, event: SegmentFinished) -> None:
         self._segments = (event.finished, event.total)
+        self._hot.segment_finished(event)
 
     def _lanes_seen(self, event: LanesSeen) -> None:
         self._lanes[event.part] = (event.active, event.backing_off)

@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Iterable, Sequence
 
+from refire_async.forecast.cost import DEFAULT_PRICES
 from refire_async.model.counts import Counts
 from refire_async.model.run import DryRun, Result, Summary
 from refire_async.report.text import count, duration, units
@@ -43,10 +44,16 @@ def describe(
     """
     summary = result.summary
     if result.dry_run is not None:
-        return _describe_dry_run(summary, result.dry_run)
-    lines = [f"Run {summary.run_id} of table {summary.table}: {_ENDINGS[summary.status]}"]
+        told = _describe_dry_run(summary, result.dry_run)
+        return told if result.nothing is None else f"{told}\n\n  {result.nothing}"
+    ending, failed = _ENDINGS[summary.status], summary.counts.failed
+    if failed and summary.status == "complete":
+        ending += f", but {count(failed)} items failed"
+    lines = [f"Run {summary.run_id} of table {summary.table}: {ending}"]
     if result.reason:
         lines.append(f"  because: {result.reason}")
+    if result.nothing is not None:
+        lines.append(f"  {result.nothing}")
     lines += ["", *_count_lines(summary.counts), "", *_cost_lines(summary)]
     if verify_with is not None and summary.status == "complete" and summary.counts.touched:
         lines += ["", f"Within 24 hours, prove that each fired once: {verify_with}"]
@@ -65,7 +72,8 @@ def _count_lines(counts: Counts) -> Sequence[str]:
     lines = [f"  {'scanned':<9} {numbers['scanned']:>{width}}"]
     for name, meaning in MEANINGS:
         if name == "touched" or getattr(counts, name):
-            lines.append(f"  {name:<9} {numbers[name]:>{width}}  {meaning}")
+            line = f"  {name:<9} {numbers[name]:>{width}}"
+            lines.append(f"{line}  {meaning}" if getattr(counts, name) else line)
     if counts.conflicts:
         lines.append(
             f"  {count(counts.conflicts)} of the touched were changed by others meanwhile; nothing was lost"
@@ -89,7 +97,17 @@ def _describe_dry_run(summary: Summary, found: DryRun) -> str:
             f"Table {summary.table}: dry run, nothing was written",
             "",
             f"  would touch  {count(found.items)} items{limit}",
-            f"  would cost   {units(found.wcu)} WCU to write, {units(found.rcu)} RCU to read",
-            f"  looking took {duration(summary.seconds)} and {units(summary.rcu)} RCU",
+            f"  would take   {duration(found.seconds)}, bound by {found.bound_by}",
+            f"  would use    {units(found.wcu)} WCU to write, {units(found.rcu)} RCU to read",
+            f"  would cost   {_dollars(found)}",
+            f"  looking took {duration(summary.seconds)} and {units(summary.rcu)} RCU: it read all of the selection",
+            "",
+            "'refire plan' estimates this from a sample, for a fraction of the reads.",
         )
     )
+
+
+def _dollars(found: DryRun) -> str:
+    amount = f"${found.cost_usd:,.2f}" if found.cost_usd >= 0.01 or not found.cost_usd else "less than $0.01"
+    paid = "" if found.extra_cost else " of capacity that is paid for by the hour anyway"
+    return f"{amount}{paid} (prices of {DEFAULT_PRICES.region}, {DEFAULT_PRICES.date})"

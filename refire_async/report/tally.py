@@ -59,6 +59,7 @@ class Tally(Subscriber):
     def __init__(self) -> None:
         self.started: RunStarted | None = None
         self.written = 0
+        self.read = 0
         self.counts = Counts()
         self.wcu: dict[str, float] = {TABLE: 0.0}
         self.rcu = 0.0
@@ -108,6 +109,7 @@ class Tally(Subscriber):
         self.index_budgets = event.indexes
 
     def _page_read(self, event: PageRead) -> None:
+        self.read += event.items
         self.rcu += event.rcu
         self.reads.add(event.latency_s)
 
@@ -121,6 +123,18 @@ class Tally(Subscriber):
         else:
             self.wcu[TABLE] += event.wcu
 
+    @property
+    def outcomes(self) -> dict[str, int]:
+        """Items by outcome. Touched and failed ones count at once, the others with their page."""
+        counts = self.counts
+        return {
+            "touched": max(self.written, counts.touched),
+            "already": counts.already,
+            "vanished": counts.vanished,
+            "expired": counts.expired,
+            "failed": max(sum(dict(self.failed).values()), counts.failed),
+        }
+
     def _page_settled(self, event: PageSettled) -> None:
         self.counts.add(event.counts)
 
@@ -128,7 +142,7 @@ class Tally(Subscriber):
         self.throttles.add(event.reason, event.resource, event.segment, event.items)
 
     def _retried(self, event: Retried) -> None:
-        _count(self.retries, event.reason, event.items)
+        _count(self.retries, event.reason, 1)
 
     def _item_failed(self, event: ItemFailed) -> None:
         _count(self.failed, event.code, event.items)

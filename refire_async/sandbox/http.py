@@ -1,4 +1,4 @@
-"""HTTP/1.1 for one handler that answers at once: keep-alive, pipelining, bounded heads and bodies.
+"""HTTP/1.1 for one handler that answers at once: keep-alive, pipelining; heads, bodies and connections are bounded.
 
 ``Request`` and ``Response`` are the whole contract. The handler is a plain function and is called for one
 request of the process at a time. Delays and broken answers are told in the ``Response``, so that a fault is
@@ -25,12 +25,16 @@ from zlib import crc32
 import httptools
 
 from refire_async.sandbox.config import is_loopback
+from refire_async.sandbox.connections import Connections, most_connections
 
 # DynamoDB takes requests of up to 16 MB (Developer Guide: Quotas); some room for JSON around it.
 MAX_BODY_BYTES = 17 * 1024 * 1024
 MAX_HEAD_BYTES = 64 * 1024
-# Requests of one connection that may wait behind a delayed answer before reading stops.
+# What a chunked body may have around its chunks: their sizes, extensions and trailers.
+MAX_FRAMING_BYTES = 1024 * 1024
+# Requests of one connection, and their bytes, that may wait behind a delayed answer before reading stops.
 _MAX_WAITING = 64
+_MAX_WAITING_BYTES = MAX_BODY_BYTES
 # Pause between two writes when an answer is to drip.
 _DRIP_PAUSE_S = 0.02
 
@@ -122,7 +126,7 @@ def render(response: Response, *, keep_alive: bool) -> bytes:
 class HttpProtocol(asyncio.Protocol):
     """One connection. Requests are answered in the order of their arrival."""
 
-    def __init__(self, handler: Handler, connections: set[HttpProtocol]) -> None:
+    def __init__(self, handler: Handler, connections: Connections[HttpProtocol]) -> None:
         self._handler = handler
         self._connections = connections
         self._loop = asyncio.get_running_loop()
@@ -130,6 +134,7 @@ class HttpProtocol(asyncio.Protocol):
         self._parser = httptools.HttpRequestParser(self)
         self._reset_message()
         self._waiting: deque[tuple[Request, bool]] = deque()
+        self._waiting_bytes = 0
         # A late answer is on its way (or, if silent, never comes); its timer.
         self._busy = False
         self._timer: asyncio.TimerHandle | None = None
@@ -156,6 +161,11 @@ class HttpProtocol(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
 
+    @property
+    def is_waited_for(self) -> bool:
+        """Whether a client waits for an answer, or has not taken all of one."""
+        return self._busy or bool(self._waiting) or not self._writable
+
     def pause_writing(self) -> None:
         self._writable = False
 
@@ -178,34 +188,36 @@ class HttpProtocol(asyncio.Protocol):
     def _reset_message(self) -> None:
         self._url = b""
         self._headers: dict[str, str] = {}
-        self._body: list[bytes] = []
-        self._body_bytes = 0
-        self._head_bytes = 0
+        self._body: bytes | bytearray = b""
+        self._received = 0
         self._in_head = True
 
     def data_received(self, data: bytes) -> None:
         if self._closing:
             return
-        if self._in_head:
-            self._head_bytes += len(data)
+        self._connections.heard(self)
+        # What is left of this read after the end of a message counts for no message.
+        self._received += len(data)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            if not self._closing:
-                self._refuse(400, "the request is not HTTP/1.1")
+            self._refuse(400, "the request is not HTTP/1.1")
         else:
-            if self._in_head and self._head_bytes > MAX_HEAD_BYTES:
-                self._refuse(431, "the request head is too large")
+            if self._in_head:
+                if self._received > MAX_HEAD_BYTES:
+                    self._refuse(431, "the request head is too large")
+            elif self._received - len(self._body) > MAX_FRAMING_BYTES:
+                self._refuse(413, "the request body has too much around its chunks")
 
     def on_url(self, url: bytes) -> None:
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+        if self._in_head:  # not a trailer
+            self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
         self._in_head = False
-        self._head_bytes = 0
         length = self._headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > MAX_BODY_BYTES:
             self._refuse(413, "the request body is too large")
@@ -215,33 +227,43 @@ class HttpProtocol(asyncio.Protocol):
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, body: bytes) -> None:
-        self._body_bytes += len(body)
-        if self._body_bytes > MAX_BODY_BYTES:
-            if not self._closing:
-                self._refuse(413, "the request body is too large")
-            return
-        self._body.append(body)
+        if len(self._body) + len(body) > MAX_BODY_BYTES:
+            self._refuse(413, "the request body is too large")
+        elif not self._body:
+            self._body = body
+        else:
+            # Pieces are joined as they come: a million of them would take far more memory than what is in them.
+            if isinstance(self._body, bytes):
+                self._body = bytearray(self._body)
+            self._body += body
 
     def on_message_complete(self) -> None:
         if self._closing:
             return
-        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         method, url = self._parser.get_method().decode("latin-1"), self._url.decode("latin-1")
-        request = Request(method, url, self._headers, body, self._from_loopback)
+        request = Request(method, url, self._headers, bytes(self._body), self._from_loopback)
         keep_alive = self._parser.should_keep_alive()
         self._reset_message()
         if not self._busy and self._writable and not self._waiting:
             self._answer(request, keep_alive)
             return
         self._waiting.append((request, keep_alive))
-        if self._reading and len(self._waiting) >= _MAX_WAITING:
+        self._waiting_bytes += len(request.body)
+        if self._reading and not self._has_room(1):
             self._reading = False
             self._transport.pause_reading()
+
+    def _has_room(self, share: float) -> bool:
+        """Whether less than this share of what may wait is waiting."""
+        requests, sizes = len(self._waiting), self._waiting_bytes
+        return requests < _MAX_WAITING * share and sizes < _MAX_WAITING_BYTES * share
 
     # Answering
 
     def _refuse(self, status: int, message: str) -> None:
-        """The connection cannot go on: say why and close it."""
+        """The connection cannot go on: say why, once, and close it."""
+        if self._closing:
+            return
         self._closing = True
         body = f'{{"__type":"com.amazon.coral.service#SerializationException","message":"{message}"}}'
         self._transport.write(render(Response(status, body.encode()), keep_alive=False))
@@ -259,8 +281,10 @@ class HttpProtocol(asyncio.Protocol):
 
     def _answer_waiting(self) -> None:
         while self._waiting and not self._busy and self._writable and not self._closing:
-            self._answer(*self._waiting.popleft())
-        if not self._reading and not self._closing and len(self._waiting) < _MAX_WAITING // 2:
+            request, keep_alive = self._waiting.popleft()
+            self._waiting_bytes -= len(request.body)
+            self._answer(request, keep_alive)
+        if not self._reading and not self._closing and self._has_room(0.5):
             self._reading = True
             self._transport.resume_reading()
 
@@ -312,7 +336,7 @@ def _reset(transport: asyncio.Transport) -> None:
 class HttpServer:
     """A listening server; ``url`` is where it answers."""
 
-    def __init__(self, server: asyncio.Server, connections: set[HttpProtocol]) -> None:
+    def __init__(self, server: asyncio.Server, connections: Connections[HttpProtocol]) -> None:
         self._server = server
         self._connections = connections
         host, port = server.sockets[0].getsockname()[:2]
@@ -321,14 +345,14 @@ class HttpServer:
     async def close(self) -> None:
         """Stop listening and drop every connection."""
         self._server.close()
-        for connection in list(self._connections):
+        for connection in self._connections.all():
             connection.abort()
         await self._server.wait_closed()
 
 
-async def listen(handler: Handler, host: str, port: int) -> HttpServer:
-    """Serve ``handler`` on an address; raises ``OSError`` if it cannot be had."""
-    connections: set[HttpProtocol] = set()
+async def listen(handler: Handler, host: str, port: int, most: int | None = None) -> HttpServer:
+    """Serve ``handler`` on an address, with ``most`` connections at once; raises ``OSError`` if it cannot be had."""
+    connections: Connections[HttpProtocol] = Connections(most or most_connections())
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: HttpProtocol(handler, connections), host, port, backlog=512)
     return HttpServer(server, connections)

@@ -19,6 +19,9 @@ LARGEST = LONGEST_LINE
 LEAST = 1 << 16
 """Characters that are waited for before a value that was not complete is looked at again."""
 
+DEEPEST = 32
+"""Brackets that are stepped into. Items lie a few deep; 1 MB of gzip can hold 1 GB of nothing but brackets."""
+
 _BLANK = re.compile(r"[ \t\n\r]*")
 _NAME = re.compile(r'"(?:[^"\\\x00-\x1f]++|\\.)*+"')
 _COLON = re.compile(r"[ \t\n\r]*:[ \t\n\r]*")
@@ -135,7 +138,7 @@ class JsonDocuments:
 
     def _step_into(self, name: str | None, at: int) -> bool:
         """Open the bracket at `at`, if it belongs to a value that is too large. Returns False for what is not JSON."""
-        if len(self._text) - at < LARGEST or self._text[at] not in "[{":
+        if len(self._text) - at < LARGEST or self._text[at] not in "[{" or len(self._open) == DEEPEST:
             return False
         inherited = self._open[-1][1] if self._open else None
         self._open.append((self._text[at], name if name is not None else inherited))

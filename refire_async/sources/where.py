@@ -47,11 +47,15 @@ _TYPES = frozenset(("S", "N", "B", "SS", "NS", "BS", "BOOL", "NULL", "L", "M"))
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """A filter expression with its placeholders, as `--filter`, `--names` and `--values` would give it."""
+    """A filter expression with its placeholders, as `--filter`, `--names` and `--values` would give it.
+
+    `words` stand where a value is expected, without quotes: names of attributes, which may be meant as texts.
+    """
 
     expression: str
     names: tuple[tuple[str, str], ...]
     values: tuple[tuple[str, AttributeValue], ...]
+    words: tuple[str, ...] = ()
 
 
 def compile_where(text: str, option: str = "--where") -> Where:
@@ -60,7 +64,8 @@ def compile_where(text: str, option: str = "--where") -> Where:
     expression = parser.parse()
     if len(expression.encode()) > MOST_BYTES:
         raise UsageError(f"{option} makes an expression of more than {MOST_BYTES:,} bytes", "make it shorter")
-    return Where(expression, tuple(parser.names.items()), tuple(parser.values.items()))
+    words = tuple(dict.fromkeys(parser.words))
+    return Where(expression, tuple(parser.names.items()), tuple(parser.values.items()), words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +77,16 @@ class _Token:
 
 @dataclass(frozen=True, slots=True)
 class _Operand:
-    """`expression` with placeholders. `value` of a literal; `path` or `size` of an attribute."""
+    """`expression` with placeholders. `value` of a literal; `path` or `size` of an attribute.
+
+    `word` is a path that is no more than one word without quotes.
+    """
 
     expression: str
     kind: str
     at: int
     value: AttributeValue | None = None
+    word: str = ""
 
 
 _OR, _AND, _NOT, _TEST = range(4)
@@ -121,6 +130,7 @@ class _Parser:
     def __init__(self, text: str, option: str) -> None:
         self.names: dict[str, str] = {}
         self.values: dict[str, AttributeValue] = {}
+        self.words: list[str] = []
         self._text = text
         self._option = option
         self._depth = 0
@@ -284,7 +294,10 @@ class _Parser:
             path = self._path()
             self._expect(")")
             return _Operand(f"size({path})", "size", token.at)
-        return _Operand(self._path(), "path", token.at)
+        first = self._next
+        path = self._path()
+        word = token.text if token.kind == "word" and self._next == first + 1 else ""
+        return _Operand(path, "path", token.at, word=word)
 
     def _literal(self, value: AttributeValue) -> _Operand:
         token = self._token
@@ -331,6 +344,8 @@ class _Parser:
             raise self._refusal("two values and no attribute", left.at)
         if left.expression == right.expression:
             raise self._refusal("an attribute is compared with itself", left.at)
+        if left.kind == "path" and right.word:
+            self.words.append(right.word)
         for one, other in ((left, right), (right, left)):
             if one.kind == "size" and other.value is not None and "N" not in other.value:
                 raise self._refusal("size is a number", one.at)

@@ -9,6 +9,7 @@ from refire_async.verify.rows import (
     ALREADY,
     FOREIGN,
     LARGEST,
+    OPENED,
     READ,
     TOUCHED,
     Claim,
@@ -67,6 +68,11 @@ class Claims:
         for row in self.of(page):
             if row[4] == TOUCHED:
                 yield (*row[:4], FOREIGN)
+
+    def opened(self, page: SettledPage, touches_from: int, matches_from: int) -> Iterator[Claim]:
+        """That no record of this page's items is a touch, or the very touch, before these seconds."""
+        for item in (*page.items, *(item for kind, item in page.notes if kind == "read")):
+            yield self._digest(item), touches_from, matches_from, 0, OPENED
 
     def keys(self, page: SettledPage) -> Iterator[Key]:
         """Keys of those items of a page that have a number, in its order."""

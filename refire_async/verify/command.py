@@ -41,6 +41,7 @@ async def verify(settings: VerifySettings, *, watch: Callable[[Proving], None] |
             now=stream_of(table),
             others=others,
             watch=watch,
+            clock=session.clock.now,
         )
 
 

@@ -3,6 +3,7 @@
 Metrics come a minute or two late (CloudWatch User Guide), so what is not known in time is reported as not known.
 """
 
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,7 +13,7 @@ import anyio
 from refire_async.model.canary import Consumer, Consumers
 from refire_async.preflight.services import MOST_FUNCTIONS, ask_mappings
 from refire_async.wire.metrics import lambda_query
-from refire_async.wire.services import Services, UnansweredError
+from refire_async.wire.services import Services, UnansweredError, reading
 
 SETTLE_S = 240.0
 """How long consumers have to show that they follow."""
@@ -31,11 +32,12 @@ async def settled(
     since: float,
     *,
     patience_s: float = SETTLE_S,
+    now: Callable[[], float] = time.time,
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
 ) -> Consumers:
     """The stream's consumers once each was invoked and keeps up, one fails, or `patience_s` is over.
 
-    `since` is when the canary began (seconds since the epoch).
+    `since` is when the canary began (seconds since the epoch), `now` the service's time.
     """
     try:
         mappings = await ask_mappings(services, stream_arn)
@@ -44,7 +46,7 @@ async def settled(
             return Consumers(unknown="no Lambda function is mapped to the stream")
         waited = 0.0
         while True:
-            known = await _ask(services, functions, datetime.fromtimestamp(since, UTC))
+            known = await _ask(services, functions, datetime.fromtimestamp(since, UTC), now())
             waiting = tuple(one.function for one in known if not _follows(one))
             if not waiting or any(one.errors for one in known):
                 return Consumers(known)
@@ -67,7 +69,9 @@ def _out_of_patience(known: tuple[Consumer, ...]) -> Consumers:
     return Consumers(known, unknown, behind)
 
 
-async def _ask(services: Services, functions: Sequence[str], since: datetime) -> tuple[Consumer, ...]:
+async def _ask(
+    services: Services, functions: Sequence[str], since: datetime, until: float
+) -> tuple[Consumer, ...]:
     queries = [
         lambda_query(f"f{n}_{metric.lower()}", metric, name, statistic)
         for n, name in enumerate(functions)
@@ -78,9 +82,10 @@ async def _ask(services: Services, functions: Sequence[str], since: datetime) ->
             MetricDataQueries=queries,
             # Data points stand for whole minutes.
             StartTime=since.replace(second=0, microsecond=0),
-            EndTime=datetime.now(UTC) + _MINUTE,
+            EndTime=datetime.fromtimestamp(until, UTC) + _MINUTE,
         )
-    series = {result["Id"]: result for result in answer.get("MetricDataResults", ())}
+    with reading("cloudwatch"):
+        series = {result["Id"]: result for result in answer.get("MetricDataResults", ())}
     return tuple(_consumer(name, n, series) for n, name in enumerate(functions))
 
 

@@ -43,13 +43,18 @@ class Follower:
         *,
         since: float,
         take: Take,
+        now: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
     ) -> None:
-        """`take` is given records in order per item, from `since` (seconds since the epoch) or somewhat earlier on."""
+        """`take` is given records in order per item, from `since` (seconds since the epoch) or somewhat earlier on.
+
+        `now` is the service's time.
+        """
         self._reader = reader
         self._arn = arn
         self._since = since
         self._take = take
+        self._now = now
         self._sleep = sleep
         self._slots = anyio.CapacityLimiter(_AT_ONCE)
         self._shards: dict[str, Shard] = {}
@@ -87,7 +92,7 @@ class Follower:
             if error.name != "ResourceNotFound":
                 raise
             # A stream that was turned off stays for a day.
-            self._lose(time.time() - RETENTION_S)
+            self._lose(self._now() - RETENTION_S)
             return
         self._shards = {shard.id: shard for shard in shards}
         wanted = await self._choose()
@@ -151,7 +156,7 @@ class Follower:
         self.shards_read += 1
         parent = self._shards[shard].parent
         if parent is None or parent not in self._begun:
-            self._lose(time.time() - RETENTION_S)
+            self._lose(self._now() - RETENTION_S)
         while True:
             try:
                 await self._read_to_end(shard)
@@ -160,7 +165,7 @@ class Follower:
                 if error.name not in ("TrimmedDataAccess", "ResourceNotFound"):
                     raise
                 # It took longer than records are kept: go on with the oldest that is left.
-                self._lose(time.time() - RETENTION_S)
+                self._lose(self._now() - RETENTION_S)
                 if error.name == "ResourceNotFound":
                     break
         for child in await self._children(shard):

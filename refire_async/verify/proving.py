@@ -5,6 +5,7 @@ has ended and the streams are read up to then, the checkpoint's claims are added
 something is missing then, reading goes on for a while: records may be late.
 """
 
+import math
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -21,13 +22,13 @@ from refire_async.checkpoint.history import History, TableStream
 from refire_async.checkpoint.looking import guard
 from refire_async.checkpoint.saved import SavedRun
 from refire_async.errors import RefireError, RefusedError, StoppedError, first_of
-from refire_async.model.proof import Proof, Tally
+from refire_async.model.proof import Proof, Tally, least_view
 from refire_async.model.run import RunSpec
 from refire_async.private import replacing
 from refire_async.verify.changes import reader
 from refire_async.verify.claims import Claims
 from refire_async.verify.following import RETENTION_S, Follower, lost_before
-from refire_async.verify.judge import CLOCKS_S
+from refire_async.verify.judge import CLOCKS_S, LATE_S
 from refire_async.verify.moments import seconds_of
 from refire_async.verify.spill import Spill
 from refire_async.verify.verdicts import Verdicts
@@ -44,6 +45,12 @@ something seems to be missing, and patience helps."""
 
 _AGAIN_S = 2.0
 
+_APART_S = 2.0
+"""A record may say that it is this much older than it is, beside the service's clock as it is known here."""
+
+_MINUTE_S = 60
+"""DynamoDB Local cuts the times of records to whole minutes (seen in 2.x), the service to seconds."""
+
 
 @dataclass(slots=True)
 class Progress:
@@ -58,19 +65,28 @@ class Proving:
     """One proof. `follow` reads the streams, beside `conclude`, which says what they show."""
 
     def __init__(
-        self, path: Path, spec: RunSpec, spill: Spill, since: float, *, patience_s: float = PATIENCE_S
+        self,
+        path: Path,
+        spec: RunSpec,
+        spill: Spill,
+        since: float,
+        *,
+        now: Callable[[], float] = time.time,
+        patience_s: float = PATIENCE_S,
     ) -> None:
-        """`path` is the run's checkpoint, `since` its start in seconds since the epoch."""
+        """`path` is the run's checkpoint, `since` its start in seconds since the epoch, `now` the service's time."""
         self._path = path
         self._spec = spec
         self._spill = spill
         self._since = since
+        self._now = now
         self._patience_s = patience_s
         self._read = reader(spec)
         self._followers: list[Follower] = []
         self._thread = anyio.CapacityLimiter(1)  # the spill is for one thread at a time
         self._started = perf_counter()
         self._records = 0
+        self._grain = _MINUTE_S
         self.progress = Progress()
 
     async def follow(
@@ -79,7 +95,9 @@ class Proving:
         """Read the streams from the run's start on, until cancelled. Raises WireError, StoppedError."""
         async with anyio.create_task_group() as tasks:
             for stream in streams:
-                follower = Follower(reader, stream.arn, since=self._since - CLOCKS_S, take=self._take)
+                follower = Follower(
+                    reader, stream.arn, since=self._since - CLOCKS_S, take=self._take, now=self._now
+                )
                 self._followers.append(follower)
                 tasks.start_soon(follower.run)
             task_status.started()
@@ -97,21 +115,39 @@ class Proving:
             streams = await self._apart(history.streams)
             self.progress.total = saved.counts.touched + saved.counts.already
             ended = None if saved.status == "running" else seconds_of(saved.updated_at) + 1.0
-            await self._catch_up((time.time() if ended is None else ended) + _LAG_S)
-            expected = await self._apart(self._claim, history, upto, others)
-            tally, gone = await self._judge_patiently(expected, ended)
-            lost = max(lost_before(self._followers), time.time() - RETENTION_S)
+            by_service = await self._apart(history.by_service)
+            # Where this machine's clock was believed, the run's records may seem to be from long after its end.
+            await self._catch_up((ended if ended is not None and by_service else self._now()) + _LAG_S)
+            bounds = _Bounds(
+                self._grain,
+                by_service,
+                wanted=self._spec.markers_are_older or any(one.view_type == "KEYS_ONLY" for one in streams),
+            )
+            expected = await self._apart(self._claim, history, upto, others, bounds)
+            verdicts = Verdicts(
+                self._spill,
+                ended,
+                late_s=LATE_S if by_service else CLOCKS_S,
+                older=self._spec.markers_are_older,
+            )
+            tally, gone = await self._judge_patiently(verdicts, expected, ended)
+            lost = max(lost_before(self._followers), self._now() - RETENTION_S)
+            clocks = _is_all_missing(tally) and self._records > 0
+            if clocks:
+                tally.unproven, tally.missing = tally.unproven + tally.missing, 0
             file = await self._apart(self._write_missing, history, upto, gone, lost, tally)
         return Proof(
             run_id=self._spec.run_id,
             tally=tally,
             records=self._records,
             shards=sum(follower.shards_read for follower in self._followers),
-            view_type=streams[-1].view_type if streams else "",
+            view_type=least_view(one.view_type for one in streams),
             seconds=perf_counter() - self._started,
             began=self._since,
             reaches_back_to=lost,
             unfinished=saved.status != "complete",
+            failed=saved.counts.failed,
+            clocks_disagree=clocks,
             missing_keys_file=file,
         )
 
@@ -126,6 +162,8 @@ class Proving:
 
     def _add(self, records: list[dict[str, Any]]) -> None:
         since = self._since - CLOCKS_S
+        if any(record["dynamodb"]["ApproximateCreationDateTime"] % _MINUTE_S for record in records):
+            self._grain = 1
         self._spill.add_changes([change for change in map(self._read, records) if change[3] >= since])
 
     async def _catch_up(self, until: float) -> None:
@@ -133,11 +171,13 @@ class Proving:
             for follower in self._followers:
                 tasks.start_soon(follower.caught_up, until)
 
-    def _claim(self, history: History, upto: int, others: Sequence[Path]) -> int:
+    def _claim(self, history: History, upto: int, others: Sequence[Path], bounds: "_Bounds") -> int:
         """Add what this run claims, and what others do. Returns how many events there should be."""
         claims = Claims(self._spec)
         for page in history.pages(upto=upto):
             guard(self._path, lambda page=page: self._spill.add_claims(claims.of(page)))  # type: ignore[misc]
+            if bounds.wanted:
+                self._spill.add_claims(claims.opened(page, *bounds.of(page.opened)))
         for path in others:
             with History(path) as other:
                 elsewhere = Claims(other.run().spec)
@@ -145,19 +185,22 @@ class Proving:
                     guard(path, lambda page=page: self._spill.add_claims(elsewhere.foreign(page)))  # type: ignore[misc]  # noqa: B023
         return claims.count
 
-    async def _judge_patiently(self, expected: int, ended: float | None) -> tuple[Tally, bytearray]:
-        until = (time.time() if ended is None else ended) + self._patience_s
-        verdicts, partitions = Verdicts(self._spill, ended), self._spill.partitions
+    async def _judge_patiently(
+        self, verdicts: Verdicts, expected: int, ended: float | None
+    ) -> tuple[Tally, bytearray]:
+        now = self._now()  # an end that seems to be yet to come is one by a wrong clock
+        until = (now if ended is None else min(ended, now)) + self._patience_s
+        partitions = self._spill.partitions
 
         def at_work(partition: int) -> None:
             self.progress = Progress("comparing", partition, partitions)
 
         await self._apart(verdicts.judge, at_work)
-        while verdicts.tally.missing and time.time() < until:
+        while verdicts.tally.missing and self._now() < until:
             self.progress.doing = "waiting for late records"
             await anyio.sleep(_AGAIN_S)
             await self._apart(verdicts.judge_missing)
-            if not verdicts.tally.missing or time.time() >= until:
+            if not verdicts.tally.missing or self._now() >= until:
                 await self._apart(verdicts.judge)  # what has come for other items in the meantime
         return verdicts.tally, await self._apart(verdicts.gone, expected)
 
@@ -194,6 +237,31 @@ class Proving:
         return None
 
 
+@dataclass(frozen=True, slots=True)
+class _Bounds:
+    """From when on records can be of a page, given when it was opened. `grain` is that of the records' times."""
+
+    grain: int
+    by_service: bool
+    wanted: bool
+    """Whether time has a say: the markers are older than the run, or there are no images."""
+
+    def of(self, opened: float) -> tuple[int, int]:
+        """First second of a touch too many, and of the very touch. Where only minutes are told the former is sure."""
+        apart_s = _APART_S if self.by_service else CLOCKS_S
+        earliest = opened - apart_s
+        touches = opened if self.by_service else earliest
+        return (
+            math.floor(touches) if self.grain == 1 else math.ceil(touches),
+            math.floor(earliest / self.grain) * self.grain,
+        )
+
+
+def _is_all_missing(tally: Tally) -> bool:
+    """Whether the stream shows nothing at all of what the run says."""
+    return bool(tally.missing or tally.unproven) and not (tally.once or tally.doubled or tally.by_others)
+
+
 async def prove(
     path: Path,
     reader: StreamReader,
@@ -203,12 +271,13 @@ async def prove(
     others: Sequence[Path] = (),
     ended: Callable[[], Awaitable[object]] | None = None,
     watch: Callable[[Proving], None] | None = None,
+    clock: Callable[[], float] = time.time,
     patience_s: float = PATIENCE_S,
 ) -> Proof:
     """Prove the run in the checkpoint at `path`; with `ended`, follow it until that returns.
 
     `expected` is a guess of its items, `now` the stream that takes the table's changes at present, `others` are
-    checkpoints of other runs on the table. `watch` is given the proof at work.
+    checkpoints of other runs on the table. `watch` is given the proof at work, `clock` tells the service's time.
 
     Raises:
         RefusedError: the table had no stream.
@@ -227,7 +296,7 @@ async def prove(
     since = seconds_of(saved.created_at)
     guess = max(expected, saved.counts.settled)
     with await to_thread.run_sync(Spill, path.parent, guess) as spill:
-        proving = Proving(path, saved.spec, spill, since, patience_s=patience_s)
+        proving = Proving(path, saved.spec, spill, since, now=clock, patience_s=patience_s)
         proving.progress.total = saved.counts.touched + saved.counts.already
         if watch is not None:
             watch(proving)

@@ -22,9 +22,10 @@ codes. The second is not the one before the third where another writer came betw
 Change: TypeAlias = tuple[bytes, int, int, int, int]
 """(digest of the key, marker before, marker after, second since the epoch, flags): what a stream record tells."""
 
-TOUCHED, ALREADY, READ, FOREIGN = 0, 1, 2, 3
+TOUCHED, ALREADY, READ, FOREIGN, OPENED = 0, 1, 2, 3, 4
 """Kinds of claims. READ says what an item's marker was when the run read it first, of an item that has another claim or
-none yet; FOREIGN is a touch of another run.
+none yet; FOREIGN is a touch of another run; OPENED has, in place of the markers, the
+first seconds of records that may be a touch too many, and of those that may be the very touch.
 """
 
 TOUCH, BEFORE, AFTER = 1, 2, 4

@@ -16,6 +16,7 @@ from refire_async.checkpoint.saved import peek
 from refire_async.errors import ExitCode, RefireError
 from refire_async.events import CanaryFlown, Emit, Event, RunEnded, Stopping, VerifyStarted
 from refire_async.model.canary import Canary
+from refire_async.model.other_run import OtherRuns
 from refire_async.model.run import Result
 from refire_async.model.table import Table
 from refire_async.pipeline import StopRequest
@@ -27,7 +28,7 @@ from refire_async.verify.proving import prove
 from refire_async.wire.session import Session
 
 Sit: TypeAlias = Callable[[], Awaitable[Result]]
-Ask: TypeAlias = Callable[[Canary], Awaitable[bool]]
+Ask: TypeAlias = Callable[[Canary | OtherRuns], Awaitable[bool]]
 """Asks the user whether to go on."""
 
 
@@ -36,7 +37,10 @@ async def proved(
 ) -> Result:
     """The result of a sitting, with the proof that its stream gives: followed while the run is at work.
 
-    A sitting that the user ended has none. What goes wrong with the proof changes nothing about the run.
+    A sitting that the user ended has none. What goes wrong with the proof once the run works changes nothing about it.
+
+    Raises:
+        RefireError: as `sit`; or the proof cannot begin, so the sitting was not begun either.
     """
     results: list[Result] = []
     refusals: list[RefireError] = []
@@ -67,10 +71,13 @@ async def proved(
                 now=stream_of(table),
                 others=await to_thread.run_sync(_others, checkpoint),
                 ended=work,
+                clock=session.clock.now,
             )
         except RefireError as error:
             why = str(error)
             if not results and not refusals:
+                if stream_of(table) is not None:
+                    raise  # known before the first write
                 await work()
     if refusals:
         raise refusals[0]
@@ -112,8 +119,9 @@ async def fly_canary(
     canary, go = None, False
     with anyio.CancelScope() as deciding:
         stop.listen(deciding.cancel)
-        consumers = await settled(session.services, table.stream.arn or "", since)
-        canary = Canary(result.summary.counts.touched, result.proof, result.unproven, consumers)
+        consumers = await settled(session.services, table.stream.arn or "", since, now=session.clock.now)
+        counts = result.summary.counts
+        canary = Canary(counts.touched, result.proof, result.unproven, consumers, counts.failed)
         emit(CanaryFlown(canary))
         go = sure and canary.clean
         if not go and ask is not None:

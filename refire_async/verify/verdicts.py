@@ -2,9 +2,10 @@
 
 from array import array
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from refire_async.model.proof import Tally
-from refire_async.verify.judge import judge
+from refire_async.verify.judge import CLOCKS_S, judge
 from refire_async.verify.spill import Spill
 
 
@@ -15,10 +16,12 @@ class Verdicts:
     Memory: 8 bytes for each missing item. To be used in the spill's thread.
     """
 
-    def __init__(self, spill: Spill, ended: float | None) -> None:
-        """`ended` is when the run ended, as `judge` has it."""
+    def __init__(
+        self, spill: Spill, ended: float | None, *, late_s: float = CLOCKS_S, older: bool = False
+    ) -> None:
+        """`ended`, `late_s` and `older` are as `judge` has them."""
         self._spill = spill
-        self._ended = ended
+        self._judge_one = partial(judge, ended=ended, late_s=late_s, older=older)
         self._tallies = [Tally() for _ in range(spill.partitions)]
         self._missing = [array("Q") for _ in range(spill.partitions)]
         self._judged = [-1] * spill.partitions
@@ -56,8 +59,8 @@ class Verdicts:
                 continue
             at_work(partition)
             missing = array("Q")
-            self._tallies[partition] = judge(
-                spill.claims(partition), spill.changes(partition), ended=self._ended, missing=missing.append
+            self._tallies[partition] = self._judge_one(
+                spill.claims(partition), spill.changes(partition), missing=missing.append
             )
             self._missing[partition] = missing
             self._judged[partition] = changes

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from refire_async.model.capacity import TABLE
-from refire_async.wire.services import Services, UnansweredError
+from refire_async.wire.services import Services, UnansweredError, reading
 
 PATIENCE_S = 2.0
 _DIMENSIONS = ("dynamodb:table:WriteCapacityUnits", "dynamodb:index:WriteCapacityUnits")
@@ -21,10 +21,11 @@ async def largest_writes(services: Services, table: str, resources: Sequence[str
             answer = await client.describe_scalable_targets(
                 ServiceNamespace="dynamodb", ResourceIds=list(ids)[:50]
             )
+        with reading("application-autoscaling"):
+            return {
+                ids[target["ResourceId"]]: float(target["MaxCapacity"])
+                for target in answer.get("ScalableTargets", ())
+                if target.get("ResourceId") in ids and target.get("ScalableDimension") in _DIMENSIONS
+            }
     except UnansweredError:
         return {}
-    return {
-        ids[target["ResourceId"]]: float(target["MaxCapacity"])
-        for target in answer.get("ScalableTargets", ())
-        if target.get("ResourceId") in ids and target.get("ScalableDimension") in _DIMENSIONS
-    }

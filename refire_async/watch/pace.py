@@ -1,7 +1,7 @@
 """Puts together who says how fast a sitting may be, beside its table: timetable, operator, live traffic, consumers."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -52,12 +52,16 @@ def watch_orders(
 
 
 def watch_headroom(
-    percent: float | None, steering: Steering, services: Services, emit: Emit
+    percent: float | None,
+    steering: Steering,
+    services: Services,
+    emit: Emit,
+    clock: Callable[[], float] = time.time,
 ) -> tuple[Emit, list[Watcher]]:
     """Who gives way to live traffic, if somebody is to, and the emit that tells it what the run consumes."""
     if percent is None:
         return emit, []
-    headroom = Headroom(percent / 100.0, steering, services, emit)
+    headroom = Headroom(percent / 100.0, steering, services, emit, clock=clock)
     return fan_out(emit, headroom), [headroom.watch]
 
 
@@ -69,9 +73,10 @@ def watch_consumers(
     *,
     emit: Emit,
     stop: StopRequest,
+    clock: Callable[[], float] = time.time,
 ) -> tuple[Emit, list[Watcher]]:
     """Who looks after `functions`, if there are any, and the emit that tells it what the run makes."""
     if not functions:
         return emit, []
-    watch = ConsumerWatch(functions, pace, steering, services, emit=emit, stop=stop, clock=time.time)
+    watch = ConsumerWatch(functions, pace, steering, services, emit=emit, stop=stop, clock=clock)
     return fan_out(emit, watch), [watch.look, watch.steer]

@@ -6,17 +6,16 @@ from typing import Any
 
 import aioboto3
 import aiobotocore
-import aiohttp
 from aiobotocore.config import AioConfig
-from aiobotocore.httpsession import AIOHTTPSession
 from aiobotocore.session import AioSession
 from botocore.configprovider import ConfiguredEndpointProvider
 from botocore.exceptions import NoRegionError, ProfileNotFound
 
 from refire_async.errors import RefireError, RefusedError, UsageError
 from refire_async.settings import Connection
+from refire_async.wire.botocore_http import BoundedHttp
 from refire_async.wire.credentials import AwsCredentials, ClientCredentials
-from refire_async.wire.endpoint import tls_context
+from refire_async.wire.parsing import StrictParserFactory
 from refire_async.wire.providers import Chain, RefusedCredentialsError, profile_of
 
 # An endpoint that nobody answers at is reported after 3 x 1.5 s and two short pauses.
@@ -34,7 +33,10 @@ class AwsSession:
         # The command line and other SDKs read AWS_REGION; botocore does not.
         self._region = connection.region or os.environ.get("AWS_REGION") or None
         core = self._core()
-        self.ca_bundle: str | None = core.get_config_variable("ca_bundle")
+        # AWS_CA_BUNDLE, the profile's ca_bundle, or what botocore's EndpointCreator looks for then.
+        self.ca_bundle: str | None = core.get_config_variable("ca_bundle") or os.environ.get(
+            "REQUESTS_CA_BUNDLE"
+        )
         self.region: str | None = self._region or core.get_config_variable("region")
         self.profile: str | None = core.profile
         self._ignores_configured = bool(core.get_config_variable("ignore_configured_endpoint_urls"))
@@ -47,6 +49,7 @@ class AwsSession:
     def _core(self) -> AioSession:
         core = AioSession(profile=self._connection.profile)
         core.set_default_client_config(_Config())
+        core.register_component("response_parser_factory", StrictParserFactory())
         if self._region is not None:
             core.set_config_variable("region", self._region)
         return core
@@ -107,27 +110,13 @@ def bad_configuration(error: Exception) -> RefireError:
             )
 
 
-class _VerifiedHttp(AIOHTTPSession):  # type: ignore[misc] # untyped base
-    """aiobotocore's HTTP session, with TLS verified in full.
+def require_verified_tls(config: Any = AioConfig) -> None:
+    """Nothing is connected by a version of aiobotocore that would not use our HTTP session, which verifies TLS.
 
-    As it comes (2.25) it does not compare host names, and behind a proxy it does not verify certificates at all.
+    `config` is aiobotocore's class of client configurations. Raises RefusedError.
     """
-
-    def _create_connector(self, _proxy_url: str | None) -> aiohttp.TCPConnector:
-        bundle = self._verify if isinstance(self._verify, str) else None
-        return aiohttp.TCPConnector(
-            limit=self._max_pool_connections, ssl=tls_context(bundle), **self._connector_args
-        )
-
-
-def require_verified_tls(library: type[Any] = AIOHTTPSession) -> None:
-    """Nothing is connected by a version of aiobotocore in which our verification of TLS would not be called.
-
-    From 3.0 on the hook is a coroutine. Raises RefusedError.
-    """
-    hook = getattr(library, "_create_connector", None)
-    merged = _Config().merge(AioConfig())
-    if hook is None or inspect.iscoroutinefunction(hook) or merged.http_session_cls is not _VerifiedHttp:
+    takes_class = "http_session_cls" in inspect.signature(config.__init__).parameters
+    if not takes_class or _Config().merge(AioConfig()).http_session_cls is not BoundedHttp:
         raise RefusedError(
             f"aiobotocore {aiobotocore.__version__} cannot be used: certificates would not be verified",
             "install the versions that refire-async asks for: pip install --upgrade refire-async",
@@ -139,7 +128,7 @@ class _Config(AioConfig):  # type: ignore[misc] # untyped base
 
     def __init__(self) -> None:
         super().__init__(
-            http_session_cls=_VerifiedHttp,
+            http_session_cls=BoundedHttp,
             connect_timeout=_CONNECT_S,
             read_timeout=_READ_S,
             retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},

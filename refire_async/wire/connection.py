@@ -7,13 +7,12 @@ from typing import cast
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from refire_async import points
-from refire_async.wire.failures import failure
+from refire_async.wire.encoding import ANSWER_LIMIT
+from refire_async.wire.failures import failure, is_tls
 from refire_async.wire.types import Response
 
 _BUFFER_BYTES = 64 * 1024
 _HEAD_LIMIT = 64 * 1024
-_ANSWER_LIMIT = 64 * 1024 * 1024
-"""Far over the 16 MB that any DynamoDB answer can have; bounds what a server can make us hold."""
 
 
 class Headers(Mapping[str, str]):
@@ -100,10 +99,11 @@ class Http1Connection(asyncio.BufferedProtocol):
         try:
             self._parser.feed_data(self._buffer[:nbytes])
         except (HttpParserError, HttpParserUpgrade):
-            self.fail("GarbledAnswer")
+            first = self._received == nbytes
+            self.fail("NotPlain" if first and is_tls(self._buffer[:2].tobytes()) else "GarbledAnswer")
             return
-        if self._received > (_ANSWER_LIMIT if self._in_body else _HEAD_LIMIT) and self._answer is not None:
-            self.fail("GarbledAnswer")
+        if self._received > (ANSWER_LIMIT if self._in_body else _HEAD_LIMIT) and self._answer is not None:
+            self.fail("OversizedAnswer")
 
     def on_message_begin(self) -> None:
         """Parser: an answer begins. One that nobody asked for makes the connection useless."""

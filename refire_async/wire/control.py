@@ -2,11 +2,15 @@
 
 from typing import Any
 
+import anyio
+
 from refire_async.errors import ExitCode
 from refire_async.model.keys import IndexKeys, KeyAttribute, KeySchema
 from refire_async.model.table import BillingMode, Index, Stream, Table, Throughput
+from refire_async.wire.clock import ServiceClock
 from refire_async.wire.credentials import CredentialSource
 from refire_async.wire.errors import WireError
+from refire_async.wire.exchange import CALL_S
 from refire_async.wire.failures import failure
 from refire_async.wire.foreign import FOREIGN, from_control_plane
 
@@ -17,15 +21,32 @@ class ControlPlane:
     Control calls write nothing: the exit code of their errors is REFUSED.
     """
 
-    def __init__(self, client: Any, host: str, credentials: CredentialSource | None = None) -> None:
-        """`client`, an open aioboto3 client for DynamoDB, signs with `credentials`; whoever opened it closes it."""
+    def __init__(
+        self,
+        client: Any,
+        host: str,
+        credentials: CredentialSource | None = None,
+        clock: ServiceClock | None = None,
+    ) -> None:
+        """`client`, an open aioboto3 client for DynamoDB, signs with `credentials`; whoever opened it closes it.
+
+        `clock` learns the service's time from the answers.
+        """
         self._client = client
         self._host = host
         self._credentials = credentials
+        self._clock = clock or ServiceClock()
 
     async def describe_table(self, name: str) -> Table:
         """What DescribeTable says."""
-        return parse_table(await self._ask("DescribeTable", self._client.describe_table, name, "Table"))
+        described = await self._ask("DescribeTable", self._client.describe_table, name, "Table")
+        try:
+            return parse_table(described)
+        except (
+            LookupError,
+            ValueError,
+        ) as error:  # the types are botocore's; what is missing shows itself here
+            raise self._refused("UnreadableAnswer") from error
 
     async def ttl_attribute(self, name: str) -> str | None:
         """The attribute that expires items, or None where time to live is off or being turned off."""
@@ -53,7 +74,7 @@ class ControlPlane:
         return tuple(
             destination["StreamArn"]
             for destination in destinations
-            if destination.get("DestinationStatus") == "ACTIVE"
+            if destination.get("DestinationStatus") == "ACTIVE" and "StreamArn" in destination
         )
 
     async def point_in_time_recovery(self, name: str) -> bool:
@@ -69,20 +90,29 @@ class ControlPlane:
 
     async def _ask(self, operation: str, method: Any, table: str, member: str) -> Any:
         """This member of the answer about a table."""
+        sent_s = self._clock.wall()
         try:
-            answer: dict[str, Any] = await method(TableName=table)
+            with anyio.fail_after(CALL_S):
+                answer: dict[str, Any] = await method(TableName=table)
         except FOREIGN as error:
             owner = "" if self._credentials is None else self._credentials.owner
             raise from_control_plane(error, operation, self._host, owner) from error
+        except TimeoutError as error:
+            raise self._refused("Timeout") from error
+        told = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+        self._clock.learn(told.get("date"), sent_s)
         if member not in answer:  # botocore takes any 200 for an answer
-            nonsense = failure("UnreadableAnswer", self._host)
-            nonsense.exit_code = ExitCode.REFUSED
-            raise nonsense
+            raise self._refused("UnreadableAnswer")
         return answer[member]
+
+    def _refused(self, code: str) -> WireError:
+        error = failure(code, self._host)
+        error.exit_code = ExitCode.REFUSED
+        return error
 
 
 def parse_table(described: dict[str, Any]) -> Table:
-    """A TableDescription as a Table."""
+    """A TableDescription as a Table. Raises LookupError or ValueError where it lacks what every table has."""
     types = {entry["AttributeName"]: entry["AttributeType"] for entry in described["AttributeDefinitions"]}
     # Tables that were never on demand have no summary (API reference: TableDescription).
     billing: BillingMode = described.get("BillingModeSummary", {}).get("BillingMode", "PROVISIONED")

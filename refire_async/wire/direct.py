@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from refire_async.wire.connection import Http1Connection
 from refire_async.wire.endpoint import Endpoint, tls_context
 from refire_async.wire.exchange import DEFAULT_TIMEOUTS, Timeouts
-from refire_async.wire.failures import failure, reason
+from refire_async.wire.failures import connecting, failure, reason
 from refire_async.wire.types import Response
 
 _IDLE_S = 15.0
@@ -109,12 +109,8 @@ class DirectExchange:
         try:
             async with asyncio.timeout(self._timeouts.connect_s):
                 return await self._connect_to_any(await self._look_up())
-        except TimeoutError as error:
-            raise failure("ConnectTimeout", host) from error
-        except ssl.SSLCertVerificationError as error:
-            raise failure("UntrustedCertificate", host, reason(error)) from error
         except OSError as error:
-            raise failure("ConnectError", host, reason(error)) from error
+            raise failure(connecting(error), host, reason(error)) from error
 
     async def _look_up(self) -> Sequence[str]:
         now_s = self._loop.time()

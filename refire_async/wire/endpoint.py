@@ -7,11 +7,13 @@ from urllib.parse import urlsplit
 
 from botocore.httpsession import get_cert_path
 from botocore.loaders import Loader
-from botocore.utils import get_environ_proxies
 
 from refire_async.errors import UsageError
 
 _DEFAULT_PORT = {"http": 80, "https": 443}
+
+_CUSTOMERS = frozenset(("compute", "compute-1", "elb"))
+"""Labels in the names of virtual machines and load balancers, such as ec2-192-0-2-1.compute-1.amazonaws.com."""
 
 
 @cache
@@ -40,13 +42,7 @@ class Endpoint:
     @property
     def is_aws(self) -> bool:
         """Whether the host is Amazon's own, in any partition."""
-        name = (urlsplit(self.url).hostname or "").rstrip(".")
-        return name.endswith(_aws_suffixes())
-
-    def proxy(self) -> str | None:
-        """The proxy that the environment names for this endpoint (HTTPS_PROXY, HTTP_PROXY, NO_PROXY)."""
-        proxies: dict[str, str] = get_environ_proxies(self.url)
-        return proxies.get("https" if self.secure else "http") or proxies.get("all")
+        return _is_aws(urlsplit(self.url).hostname)
 
 
 def parse_endpoint(text: str) -> Endpoint:
@@ -74,7 +70,25 @@ def parse_endpoint(text: str) -> Endpoint:
     host = f"[{host}]" if ":" in host else host
     if port is not None and port != _DEFAULT_PORT[parts.scheme]:
         host = f"{host}:{port}"
-    return Endpoint(f"{parts.scheme}://{host}/", host)
+    endpoint = Endpoint(f"{parts.scheme}://{host}/", host)
+    forbid_plain(endpoint.url)
+    return endpoint
+
+
+def forbid_plain(url: str) -> None:
+    """Raise UsageError for a request to AWS without encryption: it would show credentials and data to anyone."""
+    parts = urlsplit(url)
+    if parts.scheme != "https" and _is_aws(parts.hostname):
+        raise UsageError(
+            f"http:// to {parts.hostname} would send credentials and data without encryption",
+            "write https:// in --endpoint-url, AWS_ENDPOINT_URL or the profile's endpoint_url",
+        )
+
+
+def _is_aws(host: str | None) -> bool:
+    """Whether a service of AWS answers at `host`, in any partition; hosts of its customers there are theirs."""
+    name = (host or "").rstrip(".").lower()
+    return name.endswith(_aws_suffixes()) and _CUSTOMERS.isdisjoint(name.split("."))
 
 
 def _malformed(text: str, why: str) -> UsageError:
@@ -88,12 +102,16 @@ def _malformed(text: str, why: str) -> UsageError:
 def tls_context(ca_bundle: str | None) -> ssl.SSLContext:
     """Verifies certificates and host names, against the AWS setting `ca_bundle` or else what botocore trusts.
 
+    Like botocore it takes certificates that Python 3.13 calls malformed, as many companies' own authorities make them.
+
     Raises UsageError if the file cannot be used.
     """
     try:
-        return ssl.create_default_context(cafile=get_cert_path(ca_bundle or True))
+        context = ssl.create_default_context(cafile=get_cert_path(ca_bundle or True))
     except OSError as error:
         raise UsageError(
             f"CA bundle {ca_bundle} cannot be read: {error.strerror or error}",
-            "correct AWS_CA_BUNDLE, or ca_bundle in the AWS configuration",
+            "correct AWS_CA_BUNDLE or REQUESTS_CA_BUNDLE, or ca_bundle in the AWS configuration",
         ) from None
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    return context

@@ -21,6 +21,9 @@ class Timeouts:
 
 DEFAULT_TIMEOUTS = Timeouts()
 
+CALL_S = 30.0
+"""Seconds after which a call over botocore is given up, and any call that is tried again by itself is not any more."""
+
 
 class Exchange(Protocol):
     """Connections to one endpoint, kept open between requests; to be used as `async with`."""

@@ -3,21 +3,14 @@
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
-    ConnectionClosedError,
-    ConnectTimeoutError,
     HTTPClientError,
-    ProxyConnectionError,
-    ReadTimeoutError,
-    SSLError,
 )
-from botocore.exceptions import ConnectionError as BotoConnectionError
 from botocore.parsers import ResponseParserError
 
 from refire_async.errors import ExitCode
 from refire_async.wire.errors import Disposition, WireError, make_error
 from refire_async.wire.failures import failure
-from refire_async.wire.providers import RefusedCredentialsError, host_of
-from refire_async.wire.proxied import why
+from refire_async.wire.providers import RefusedCredentialsError
 
 FOREIGN = (BotoCoreError, ClientError, ResponseParserError)
 """What calls over aioboto3 raise."""
@@ -25,18 +18,6 @@ FOREIGN = (BotoCoreError, ClientError, ResponseParserError)
 LOG_IN = "log in again (`aws sso login`) or choose another --profile"
 
 FATAL = Disposition.FATAL
-
-# In order: the first class that fits.
-_CODES: tuple[tuple[type[Exception], str], ...] = (
-    (ConnectTimeoutError, "ConnectTimeout"),
-    (SSLError, "UntrustedCertificate"),
-    (ProxyConnectionError, "ProxyError"),
-    (BotoConnectionError, "ConnectError"),
-    (ReadTimeoutError, "Timeout"),
-    (ConnectionClosedError, "ConnectionLost"),
-    (HTTPClientError, "UnreadableAnswer"),
-    (ResponseParserError, "UnreadableAnswer"),
-)
 
 
 def from_control_plane(error: Exception, operation: str, host: str, owner: str = "") -> WireError:
@@ -49,11 +30,10 @@ def from_control_plane(error: Exception, operation: str, host: str, owner: str =
             translated = _from_answer(error, operation)
         case RefusedCredentialsError():
             translated = error.refusal.error()
-        case BotoConnectionError() | HTTPClientError() | ResponseParserError():
-            code = next(code for kind, code in _CODES if isinstance(error, kind))
-            translated = failure(
-                code, host_of(error) or host, why(getattr(error, "kwargs", {}).get("error", error))
-            )
+        case _ if (failed := failed_request(error)) is not None:
+            translated = failed
+        case ResponseParserError() | HTTPClientError():
+            translated = failure("UnreadableAnswer", host)
         case _:
             translated = WireError(
                 type(error).__name__,
@@ -67,6 +47,12 @@ def from_control_plane(error: Exception, operation: str, host: str, owner: str =
         translated = refused_time(translated.code)
     translated.exit_code = ExitCode.REFUSED
     return translated
+
+
+def failed_request(error: Exception) -> WireError | None:
+    """What became of a request of botocore's that got no answer, None where that is not what the error is about."""
+    cause = error.kwargs.get("error") if isinstance(error, BotoCoreError) else None
+    return cause if isinstance(cause, WireError) else None
 
 
 def _from_answer(error: ClientError, operation: str) -> WireError:

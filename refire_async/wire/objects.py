@@ -1,20 +1,27 @@
 """Objects in S3, read from their beginning to their end whatever happens to a connection on the way."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
 import anyio
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from refire_async.errors import RefusedError, UsageError
+from refire_async.wire.exchange import CALL_S
+from refire_async.wire.foreign import failed_request
 
 PIECE = 1 << 20
 """Bytes of an object, or of a file, that are in memory at a time."""
 
 MOST_FAILURES = 6
-"""Connections lost without a byte between them, after which reading is given up."""
+"""Connections lost one after the other, each before it gave `_LEAST` bytes, after which reading is given up."""
+
+_LEAST = 64 * 1024
+"""Bytes that a connection which works gives in `CALL_S` seconds: 2 KB a second."""
 
 _LOST = (aiohttp.ClientError, BotoCoreError, OSError, TimeoutError)
 
@@ -50,38 +57,84 @@ async def object_pieces(client: Any, name: ObjectName) -> AsyncIterator[bytes]:
     where = {"Bucket": name.bucket, "Key": name.key}
     offset, failures = 0, 0
     reply = await _call(client.get_object, name, where)
-    size = reply["ContentLength"]
+    size, tag = reply.get("ContentLength"), reply.get("ETag")
+    if size is None or tag is None:
+        raise _nonsense(name)
     if "VersionId" in reply:
         where["VersionId"] = reply["VersionId"]
-    where["IfMatch"] = reply["ETag"]
+    where["IfMatch"] = tag
     while True:
-        body = reply["Body"]
+        body, begun_at = reply["Body"], offset
         try:
-            while piece := await body.read(PIECE):
-                offset += len(piece)
-                failures = 0
-                yield piece
+            async with aclosing(_read(body)) as pieces:
+                async for piece in pieces:
+                    offset += len(piece)
+                    if offset > size:
+                        raise _nonsense(name)
+                    yield piece
         except _LOST as error:
-            failures += 1
+            failures = 1 if offset - begun_at >= _LEAST else failures + 1
             if failures == MOST_FAILURES:
-                raise RefusedError(f"{name} cannot be read: {type(error).__name__}", "try again") from error
+                raise RefusedError(f"{name} cannot be read: {_why(error)}", "try again") from error
             await anyio.sleep(0.2 * 2**failures)
+        else:
+            if offset < size and offset == begun_at:
+                raise _nonsense(name)
         finally:
             body.close()
-        if offset >= size:
+        if offset == size:
             return
         reply = await _call(client.get_object, name, {**where, "Range": f"bytes={offset}-"})
+        if not str(reply.get("ContentRange", "")).startswith(f"bytes {offset}-"):
+            raise _nonsense(name)
+
+
+async def _read(body: Any) -> AsyncGenerator[bytes]:
+    """What comes over one connection.
+
+    Raises TimeoutError where `CALL_S` seconds of waiting bring less than `_LEAST` bytes: a server that sends a byte now
+    and then is as good as one that sends none.
+    """
+    received, waited_s = 0, 0.0
+    while True:
+        asked_at = anyio.current_time()
+        with anyio.fail_after(max(CALL_S - waited_s, 0)):
+            piece = await body.read(PIECE)
+        if not piece:
+            return
+        received, waited_s = received + len(piece), waited_s + anyio.current_time() - asked_at
+        if received >= _LEAST:
+            received, waited_s = 0, 0.0
+        yield piece
 
 
 async def _call(operation: Any, name: ObjectName, request: dict[str, str]) -> dict[str, Any]:
     """The client tries again by itself, so what comes back from it is final."""
     try:
-        reply: dict[str, Any] = await operation(**request)
+        with anyio.fail_after(CALL_S):
+            reply: dict[str, Any] = await operation(**request)
     except ClientError as error:
         raise _refusal(name, str(error.response.get("Error", {}).get("Code", ""))) from error
+    except ResponseParserError as error:
+        raise _nonsense(name) from error
     except _LOST as error:
-        raise RefusedError(f"{name} cannot be read: {type(error).__name__}", "check the network") from error
+        raise RefusedError(f"{name} cannot be read: {_why(error)}", "check the network") from error
     return reply
+
+
+def _why(error: Exception) -> str:
+    """Why in a few words: those of our HTTP where it was that."""
+    failed = failed_request(error)
+    if failed is not None:
+        return failed.message
+    return "no answer in time" if isinstance(error, TimeoutError) else type(error).__name__
+
+
+def _nonsense(name: ObjectName) -> RefusedError:
+    return RefusedError(
+        f"{name} cannot be read: the answer is not what S3 sends",
+        "check AWS_ENDPOINT_URL_S3 and the proxy settings",
+    )
 
 
 def _refusal(name: ObjectName, code: str) -> UsageError | RefusedError:

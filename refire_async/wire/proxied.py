@@ -7,24 +7,10 @@ from typing import Self
 import aiohttp
 from yarl import URL
 
-from refire_async.wire.endpoint import Endpoint
-from refire_async.wire.errors import WireError
+from refire_async.wire.endpoint import Endpoint, tls_context
 from refire_async.wire.exchange import DEFAULT_TIMEOUTS, Timeouts
-from refire_async.wire.failures import failure, reason
+from refire_async.wire.http_client import open_client, translate, whole_body
 from refire_async.wire.types import Response
-
-# In order: the first class that fits.
-_CODES: tuple[tuple[type[Exception], str], ...] = (
-    (aiohttp.ConnectionTimeoutError, "ConnectTimeout"),
-    (aiohttp.ClientConnectorCertificateError, "UntrustedCertificate"),
-    (aiohttp.ClientHttpProxyError, "ProxyError"),
-    (aiohttp.ClientProxyConnectionError, "ProxyError"),
-    (aiohttp.ClientConnectorError, "ConnectError"),
-    (TimeoutError, "Timeout"),
-    (aiohttp.ClientPayloadError, "TruncatedAnswer"),
-    (aiohttp.ClientResponseError, "GarbledAnswer"),
-    (Exception, "ConnectionLost"),
-)
 
 
 class ProxiedExchange:
@@ -42,28 +28,19 @@ class ProxiedExchange:
         proxy: str | None,
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
     ) -> None:
-        """`tls` verifies the endpoint, and the proxy where that is https."""
+        """`tls` verifies the endpoint, and the proxy where that is https; None stands for the usual way."""
         self._host = endpoint.host
         self._url = URL(endpoint.url, encoded=True)
         self._concurrency = concurrency
-        self._tls = tls
+        self._tls = tls or tls_context(None)
         self._proxy = proxy
         self._timeouts = timeouts
 
     async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                limit=self._concurrency, ssl=self._tls if self._tls is not None else True
-            ),
-            # The total covers both parts, so that when it runs out the connection was ready.
-            timeout=aiohttp.ClientTimeout(
-                total=self._timeouts.connect_s + self._timeouts.answer_s, connect=self._timeouts.connect_s
-            ),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-            # Not trust_env: it looks into a netrc file, in a thread, for every request.
-            proxy=self._proxy,
-        )
+        # The total covers both parts, so that when it runs out the connection was ready.
+        total_s = self._timeouts.connect_s + self._timeouts.answer_s
+        timeout = aiohttp.ClientTimeout(total=total_s, connect=self._timeouts.connect_s)
+        self._session = open_client(self._concurrency, self._tls, timeout, self._proxy)
         return self
 
     async def __aexit__(
@@ -77,23 +54,6 @@ class ProxiedExchange:
             async with self._session.post(
                 self._url, data=body, headers=headers, allow_redirects=False
             ) as answer:
-                return Response(answer.status, answer.headers, await answer.read())
+                return Response(answer.status, answer.headers, await whole_body(answer, self._host))
         except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
-            raise self._failure(error) from error
-
-    def _failure(self, error: Exception) -> WireError:
-        code = next(code for kind, code in _CODES if isinstance(error, kind))
-        return failure(code, self._host, why(error))
-
-
-def why(error: Exception) -> str:
-    """Why a request failed, without the words that aiohttp puts around the reason."""
-    match error:
-        case aiohttp.ClientHttpProxyError():
-            return f"HTTP {error.status}"
-        case aiohttp.ClientConnectorCertificateError():
-            return reason(error.certificate_error)
-        case aiohttp.ClientConnectorError():
-            return reason(error.os_error)
-        case _:
-            return reason(error)
+            raise translate(error, self._host, self._proxy) from error

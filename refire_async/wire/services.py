@@ -3,8 +3,8 @@
 They are asked for advice, never relied upon: whoever asks gets an answer or an UnansweredError within a bound.
 """
 
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any, Literal, Protocol, TypeAlias
 
 import anyio
@@ -12,8 +12,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
 from refire_async.errors import UsageError
-from refire_async.wire.endpoint import Endpoint, parse_endpoint
-from refire_async.wire.providers import RefusedCredentialsError, host_of
+from refire_async.wire.endpoint import Endpoint, forbid_plain, parse_endpoint
+from refire_async.wire.foreign import failed_request
+from refire_async.wire.providers import RefusedCredentialsError
 
 ServiceName: TypeAlias = Literal["application-autoscaling", "cloudwatch", "kinesis", "lambda", "s3", "sns"]
 
@@ -23,6 +24,18 @@ PATIENCE_S = 3.0
 
 class UnansweredError(Exception):
     """A service could not be asked or did not answer. The text is one line that says why, without secrets."""
+
+
+@contextmanager
+def reading(service: ServiceName) -> Iterator[None]:
+    """Around the reading of an answer: one without a member that it must have becomes UnansweredError.
+
+    Types are no concern here: they are those of the service's model (`parsing`).
+    """
+    try:
+        yield
+    except LookupError as error:
+        raise UnansweredError(f"{service} left {error} out of its answer") from error
 
 
 class Client(Protocol):
@@ -67,9 +80,12 @@ class Services:
             raise UnansweredError(f"{service} refused to answer: {code}") from error
         except RefusedCredentialsError as error:
             raise UnansweredError(f"{service} cannot be asked: {error.refusal.message}") from error
-        except (BotoCoreError, ResponseParserError, OSError) as error:
-            at = f" at {host}" if (host := host_of(error)) else ""
-            raise UnansweredError(f"{service}{at} cannot be asked ({type(error).__name__})") from error
+        except ResponseParserError as error:
+            raise UnansweredError(f"{service} does not answer as that service does") from error
+        except (BotoCoreError, OSError) as error:
+            failed = failed_request(error)
+            why = type(error).__name__ if failed is None else failed.message
+            raise UnansweredError(f"{service} cannot be asked ({why})") from error
 
     async def _enter(self, stack: AsyncExitStack, service: ServiceName) -> Any:
         try:
@@ -77,6 +93,10 @@ class Services:
         except ValueError as error:  # botocore's word for a malformed endpoint or region
             raise UnansweredError(f"{service} cannot be asked: {' '.join(str(error).split())}") from error
         self._refuse_elsewhere(service, client.meta.endpoint_url)
+        try:
+            forbid_plain(client.meta.endpoint_url)
+        except UsageError as error:
+            raise UnansweredError(f"{service} was not asked: {error.message}") from None
         return client
 
     def _refuse_elsewhere(self, service: ServiceName, url: str | None) -> None:

@@ -2,13 +2,14 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from botocore.exceptions import BotoCoreError
 
 from refire_async.errors import RefusedError
 from refire_async.settings import Connection
 from refire_async.wire.aws import AwsSession, bad_configuration
+from refire_async.wire.clock import ServiceClock
 from refire_async.wire.control import ControlPlane
 from refire_async.wire.dataplane import DataPlane
 from refire_async.wire.direct import DirectExchange
@@ -16,6 +17,7 @@ from refire_async.wire.endpoint import parse_endpoint, tls_context
 from refire_async.wire.errors import WireError
 from refire_async.wire.exchange import DEFAULT_TIMEOUTS, Exchange, Timeouts
 from refire_async.wire.proxied import ProxiedExchange
+from refire_async.wire.proxies import proxy_for
 from refire_async.wire.route import Route, route_of
 from refire_async.wire.services import Services
 from refire_async.wire.streams import StreamReader
@@ -37,6 +39,8 @@ class Session:
     services: Services
     region: str
     route: Route
+    clock: ServiceClock = field(default_factory=ServiceClock)
+    """What all of them have learnt of the service's time."""
 
     @property
     def endpoint(self) -> str:
@@ -77,7 +81,8 @@ async def _open(
         raise RefusedError(error.message, error.action) from error
     except (BotoCoreError, ValueError) as error:
         raise bad_configuration(error) from error
-    wires = _Wires(stack, aws, timeouts)
+    clock = ServiceClock()
+    wires = _Wires(stack, aws, timeouts, clock)
 
     async def streams_transport() -> Transport:
         return await wires.transport(
@@ -86,11 +91,12 @@ async def _open(
 
     return Session(
         data=DataPlane(await wires.transport(route, concurrency, TABLES_API)),
-        control=ControlPlane(client, route.endpoint.host, aws.credentials),
+        control=ControlPlane(client, route.endpoint.host, aws.credentials, clock),
         streams=StreamReader(streams_transport),
         services=Services(aws, route.endpoint),
         region=client.meta.region_name,
         route=route,
+        clock=clock,
     )
 
 
@@ -114,9 +120,15 @@ async def _streams_route(aws: AwsSession, connection: Connection, tables: Route)
 
 @asynccontextmanager
 async def open_data_plane(
-    connection: Connection, route: Route, concurrency: int, timeouts: Timeouts = DEFAULT_TIMEOUTS
+    connection: Connection,
+    route: Route,
+    concurrency: int,
+    timeouts: Timeouts = DEFAULT_TIMEOUTS,
+    clock: ServiceClock | None = None,
 ) -> AsyncIterator[DataPlane]:
     """Only the data plane of a session that another process has opened, to where that one goes.
+
+    `clock` learns the service's time from its answers.
 
     Nothing is looked up yet: credentials that cannot be had are the first call's error, as they would be in mid-run.
 
@@ -129,26 +141,32 @@ async def open_data_plane(
         except (BotoCoreError, ValueError) as error:
             raise bad_configuration(error) from error
         stack.push_async_callback(aws.credentials.close)
-        yield DataPlane(await _Wires(stack, aws, timeouts).transport(route, concurrency, TABLES_API))
+        wires = _Wires(stack, aws, timeouts, clock or ServiceClock())
+        yield DataPlane(await wires.transport(route, concurrency, TABLES_API))
 
 
 class _Wires:
     """Opens transports that sign with a session's credentials and trust what it trusts."""
 
-    def __init__(self, stack: AsyncExitStack, aws: AwsSession, timeouts: Timeouts) -> None:
+    def __init__(
+        self, stack: AsyncExitStack, aws: AwsSession, timeouts: Timeouts, clock: ServiceClock
+    ) -> None:
         self._stack = stack
         self._aws = aws
         self._timeouts = timeouts
+        self._clock = clock
 
     async def transport(self, route: Route, limit: int, api: str) -> Transport:
         """A transport of at most `limit` calls at once. It lives as long as the stack. Raises UsageError."""
         where = route.endpoint
-        trust = tls_context(self._aws.ca_bundle) if where.secure else None
-        proxy = where.proxy()
+        proxy = proxy_for(where.url)
+        trust = tls_context(self._aws.ca_bundle) if where.secure or proxy is not None else None
         exchange: Exchange = (
             DirectExchange(where, limit, trust, self._timeouts)
             if proxy is None
             else ProxiedExchange(where, limit, trust, proxy, self._timeouts)
         )
         await self._stack.enter_async_context(exchange)
-        return SignedTransport(exchange, where.host, route.region, self._aws.credentials, api=api)
+        return SignedTransport(
+            exchange, where.host, route.region, self._aws.credentials, api=api, service_clock=self._clock
+        )

@@ -15,11 +15,15 @@ import orjson
 
 from refire_async.wire.dataplane import DataPlane
 from refire_async.wire.errors import Disposition, WireError, lost_answer
+from refire_async.wire.exchange import CALL_S
 from refire_async.wire.types import Transport
 
 _ATTEMPTS = 8
 _FIRST_WAIT_S = 0.1
 _LONGEST_WAIT_S = 5.0
+_MOST_PAGES = 1_000
+"""Pages of up to 100 shards that a stream may have."""
+
 _PASSING = (Disposition.THROTTLED, Disposition.RETRY, Disposition.UNKNOWN)
 
 
@@ -70,14 +74,14 @@ class StreamReader:
         """All shards that the stream still has, parents before children. Raises WireError."""
         found: list[Shard] = []
         page: dict[str, str] = {}
-        while True:
+        for _ in range(_MOST_PAGES):
             answer = await self._ask("DescribeStream", {"StreamArn": stream_arn, **page})
-            described = answer["StreamDescription"]
-            found.extend(_shard(entry) for entry in described.get("Shards", ()))
-            last = described.get("LastEvaluatedShardId")
+            shards, last = _description(answer)
+            found.extend(shards)
             if last is None:
                 return parents_first(found)
             page = {"ExclusiveStartShardId": last}
+        raise _misshapen("DescribeStream")
 
     async def records(
         self, stream_arn: str, shard_id: str, *, after: str | None = None
@@ -101,10 +105,9 @@ class StreamReader:
                 # It lives 15 minutes; the caller took longer.
                 iterator = await self._iterator(stream_arn, shard_id, after)
                 continue
-            records: list[dict[str, Any]] = answer.get("Records", [])
+            records, iterator = _records(answer)
             if records:
                 after = records[-1]["dynamodb"]["SequenceNumber"]
-            iterator = answer.get("NextShardIterator")
             yield records
 
     async def _iterator(self, stream_arn: str, shard_id: str, after: str | None) -> str | None:
@@ -114,7 +117,9 @@ class StreamReader:
             else {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "SequenceNumber": after}
         )
         answer = await self._ask("GetShardIterator", {"StreamArn": stream_arn, "ShardId": shard_id, **start})
-        iterator: str | None = answer.get("ShardIterator")
+        iterator = answer.get("ShardIterator")
+        if not isinstance(iterator, str | None):
+            raise _misshapen("GetShardIterator")
         return iterator
 
     async def _ask(self, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
@@ -122,12 +127,13 @@ class StreamReader:
             self._calls = DataPlane(await self._open_transport())
         body = orjson.dumps(parameters)
         longest_s = _FIRST_WAIT_S
+        until = anyio.current_time() + CALL_S
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 return _parse(operation, await self._calls.call(operation, body))
             except WireError as error:
                 passing = error.disposition in _PASSING and error.name != "ExpiredIterator"
-                if not passing or attempt == _ATTEMPTS:
+                if not passing or attempt == _ATTEMPTS or anyio.current_time() >= until:
                     raise
             await self._sleep(random.uniform(0, longest_s))  # noqa: S311 - jitter, not a secret
             longest_s = min(2 * longest_s, _LONGEST_WAIT_S)
@@ -144,11 +150,69 @@ def _parse(operation: str, body: bytes) -> dict[str, Any]:
     return parsed
 
 
-def _shard(entry: dict[str, Any]) -> Shard:
-    numbers = entry.get("SequenceNumberRange", {})
-    return Shard(
-        id=entry["ShardId"],
-        parent=entry.get("ParentShardId"),
-        first=numbers.get("StartingSequenceNumber"),
-        last=numbers.get("EndingSequenceNumber"),
-    )
+def _misshapen(operation: str) -> WireError:
+    return lost_answer("UnreadableAnswer", f"answer to {operation} is not what DynamoDB Streams sends")
+
+
+def _description(answer: dict[str, Any]) -> tuple[list[Shard], str | None]:
+    """The shards in an answer to DescribeStream, and where the next page begins. Raises WireError."""
+    described = answer.get("StreamDescription")
+    if not isinstance(described, dict):
+        raise _misshapen("DescribeStream")
+    entries, last = described.get("Shards", []), described.get("LastEvaluatedShardId")
+    if not isinstance(entries, list) or not isinstance(last, str | None):
+        raise _misshapen("DescribeStream")
+    return [_shard(entry) for entry in entries], last
+
+
+def _shard(entry: Any) -> Shard:
+    match entry:
+        case {"ShardId": str(name)}:
+            parent, numbers = entry.get("ParentShardId"), entry.get("SequenceNumberRange") or {}
+        case _:
+            raise _misshapen("DescribeStream")
+    if not isinstance(parent, str | None) or not isinstance(numbers, dict):
+        raise _misshapen("DescribeStream")
+    first, last = numbers.get("StartingSequenceNumber"), numbers.get("EndingSequenceNumber")
+    if not all(number is None or _is_number(number) for number in (first, last)):
+        raise _misshapen("DescribeStream")
+    return Shard(name, parent, first, last)
+
+
+def _records(answer: dict[str, Any]) -> tuple[list[dict[str, Any]], str | None]:
+    """The records in an answer to GetRecords and the iterator that comes after them. Raises WireError."""
+    records, iterator = answer.get("Records", []), answer.get("NextShardIterator")
+    if not isinstance(records, list) or not isinstance(iterator, str | None):
+        raise _misshapen("GetRecords")
+    if not all(map(_is_record, records)):
+        raise _misshapen("GetRecords")
+    return records, iterator
+
+
+def _is_record(record: Any) -> bool:
+    """Whether it has what every record of the API has (API reference: Record, StreamRecord)."""
+    match record:
+        case {
+            "eventName": str(),
+            "dynamodb": {
+                "SequenceNumber": number,
+                "Keys": dict(keys),
+                "ApproximateCreationDateTime": int() | float() as made_at,
+            } as change,
+        }:
+            images = (keys, change.get("NewImage", {}), change.get("OldImage", {}))
+            return _is_number(number) and made_at >= 0 and all(map(_is_item, images))
+        case _:
+            return False
+
+
+def _is_item(image: Any) -> bool:
+    """Whether it is an item in DynamoDB JSON, as far as can be seen from above."""
+    if not isinstance(image, dict):
+        return False
+    return all(isinstance(value, dict) and len(value) == 1 for value in image.values())
+
+
+def _is_number(text: object) -> bool:
+    """Whether it is a sequence number: digits (API reference: StreamRecord)."""
+    return isinstance(text, str) and text.isascii() and text.isdigit()

@@ -6,11 +6,13 @@ says that credentials or clock are stale is learnt from, so that the next attemp
 
 import time
 from collections.abc import Callable
-from email.utils import parsedate_to_datetime
+from dataclasses import replace
 from zlib import crc32
 
 from refire_async import __version__
+from refire_async.wire.clock import ServiceClock
 from refire_async.wire.credentials import CredentialSource
+from refire_async.wire.encoding import decoded
 from refire_async.wire.errors import WireError, error_of
 from refire_async.wire.exchange import Exchange
 from refire_async.wire.failures import failure
@@ -37,37 +39,44 @@ class SignedTransport:
         *,
         api: str = TABLES_API,
         clock: Callable[[], float] = time.time,
+        service_clock: ServiceClock | None = None,
     ) -> None:
-        """`host` is the endpoint's Host header, `clock` Unix time."""
+        """`host` is the endpoint's Host header; `clock` Unix time, corrected by what answers say; a
+        `service_clock` in its place learns from several transports."""
         self._exchange = exchange
         self._host = host
         self._signer = Signer(host, region, api)
         self._credentials = credentials
-        self._clock = clock
-        self._clock_offset_s = 0.0
+        self._clock = service_clock or ServiceClock(clock)
         self._moment: SigningMoment | None = None
 
     async def __call__(self, request: Request) -> Response:
         """See Transport."""
-        moment = await self._signing_moment()
+        sent_s = self._clock.wall()
+        moment = await self._signing_moment(sent_s)
         headers = moment.headers(request.operation, request.body)
         headers |= _FIXED_HEADERS
         response = await self._exchange.post(headers, request.body)
+        body = decoded(response.body, response.headers, self._host)
         checksum = response.headers.get("x-amz-crc32")
-        if checksum is not None and checksum != str(crc32(response.body)):
+        # What the service compresses has the checksum of that, what a proxy does the one of what it got.
+        if checksum is not None and checksum not in (str(crc32(body)), str(crc32(response.body))):
             raise failure("DamagedAnswer", self._host)
+        self._clock.learn(response.headers.get("Date"), sent_s)
+        if body is not response.body:
+            response = replace(response, body=body)
         if response.status != 200:
-            await self._learn_from(error_of(response, request.operation), response, moment)
+            await self._learn_from(error_of(response, request.operation), moment)
         return response
 
-    async def _signing_moment(self) -> SigningMoment:
-        now_s = int(self._clock() + self._clock_offset_s)
+    async def _signing_moment(self, wall_s: float) -> SigningMoment:
+        now_s = int(wall_s + self._clock.offset_s)
         moment = self._moment
         if moment is None or moment.epoch_s != now_s:
             moment = self._moment = self._signer.at(await self._credentials.get(), now_s)
         return moment
 
-    async def _learn_from(self, error: WireError, response: Response, moment: SigningMoment) -> None:
+    async def _learn_from(self, error: WireError, moment: SigningMoment) -> None:
         """Before the caller tries again: other credentials or a better clock, where the answer calls for it.
 
         Raises WireError (FATAL) where there is none to be had.
@@ -76,16 +85,9 @@ class SignedTransport:
             self._moment = None
             if not await self._credentials.renew(moment.credentials):
                 raise expired_token(error.code, self._credentials.owner)
-        elif error.is_clock_skew:
-            service_s = _date_of(response)
-            if service_s is None or abs(service_s - moment.epoch_s) < _STALE_S:
-                raise refused_time(error.code)
-            self._clock_offset_s = service_s - self._clock()
+        elif error.is_clock_skew and not self._knows_better_than(moment):
+            raise refused_time(error.code)
 
-
-def _date_of(response: Response) -> float | None:
-    """The service's clock (Unix time), None if the answer does not tell."""
-    try:
-        return parsedate_to_datetime(response.headers["Date"]).timestamp()
-    except (KeyError, ValueError, TypeError):
-        return None
+    def _knows_better_than(self, moment: SigningMoment) -> bool:
+        """Whether the next signature will have another time, since the service's clock is known."""
+        return self._clock.known and abs(self._clock.now() - moment.epoch_s) >= _STALE_S

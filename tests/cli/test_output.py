@@ -63,9 +63,13 @@ def test_quiet(refire: Callable[..., Ended], fake_engine: FakeEngine) -> None:
 def test_dry_run(refire: Callable[..., Ended], fake_engine: FakeEngine) -> None:
     """As JSON it is a summary like any other; for people what would be touched and cost stands out."""
     looked = summary("dry-run", scanned=10, touched=10)
-    ending(fake_engine, Result(looked, ExitCode.COMPLETE, dry_run=DryRun(10, 20.0, 1.5, more=True)))
+    found = DryRun(10, 20.0, 1.5, more=True, seconds=72.0, bound_by="--max-wcu", cost_usd=1.2)
+    ending(fake_engine, Result(looked, ExitCode.COMPLETE, dry_run=found))
     assert orjson.loads(last(refire(*RUN, "--dry-run", "--json"))) == looked.to_json()
-    assert "would touch  10 items in what was read; there is more" in refire(*RUN, "--dry-run").out
+    told = refire(*RUN, "--dry-run").out
+    assert "would touch  10 items in what was read; there is more" in told
+    assert "would take   1 min 12 s, bound by --max-wcu" in told
+    assert "would cost   $1.20 (prices of us-east-1" in told
 
 
 def test_stopped_as_json(refire: Callable[..., Ended], fake_engine: FakeEngine) -> None:

@@ -98,7 +98,7 @@ def test_ends(refire: Refire, fake_engine: FakeEngine, columns: int) -> None:
         "dry-run": Result(
             summary("dry-run", scanned=500, touched=500),
             ExitCode.COMPLETE,
-            dry_run=DryRun(500, 1000, 62.5, more=False),
+            dry_run=DryRun(500, 1000, 62.5, more=False, seconds=12.4, bound_by="--max-wcu", cost_usd=0.03),
         ),
     }
     for name, end in ends.items():

@@ -1,12 +1,14 @@
 """The control socket: who reaches it, what it answers, and that no client can hold it up."""
 
+import os
+import resource
 import socket
 import stat
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import anyio
 import pytest
@@ -101,6 +103,57 @@ async def test_refusals_and_mistakes_are_answered(checkpoint: Path) -> None:
         with pytest.raises(RefusedVerbError, match="does not know the verb 'dance'"):
             await asked(checkpoint, "dance")
         assert await asked(checkpoint, "echo") == {"given": {}}
+
+
+class Accepting:
+    """A listener that tells when it could not accept."""
+
+    def __init__(self, listener: Any) -> None:
+        self._listener = listener
+        self.failed = anyio.Event()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._listener.aclose()
+
+    async def accept(self) -> Any:
+        try:
+            return await self._listener.accept()
+        except (OSError, anyio.BrokenResourceError):
+            self.failed.set()
+            raise
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=True)
+async def test_without_a_free_descriptor_it_serves_on(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run goes on, and whoever asked is answered when there is one.
+
+    On asyncio's own loop: uvloop tells anyio of the same client twice then, which it reports as an error of a callback.
+    """
+    monkeypatch.setattr(server, "_PAUSE_S", 0.01)
+    found = await listen(checkpoint)
+    assert found is not None
+    listener = Accepting(found[0])
+    assert await to_thread.run_sync(lambda: True)  # the thread that asks later has what it needs
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(serve, listener, found[1], {"echo": echo})
+        with socket.socket(socket.AF_UNIX) as early:
+            free = os.dup(early.fileno())
+            os.close(free)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+            try:
+                early.connect(str(found[1]))
+                with anyio.fail_after(30):
+                    await listener.failed.wait()
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            assert await asked(checkpoint, "echo") == {"given": {}}
+        tasks.cancel_scope.cancel()
 
 
 async def raw(path: Path, sent: bytes) -> bytes:

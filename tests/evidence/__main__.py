@@ -3,7 +3,8 @@
 Cases are drawn one after the other, from seed N on: a table, a selection, a marker, a writer; kills at named points
 and at random moments; faults; an application that writes to the same table. Each is run with the real command line
 until it is complete, then its whole stream is replayed. Exit code 1 if a promise was broken: the seed is named, and
-the case's checkpoint, logs and stream are kept. `--seed N --cases 1` does one case again (the same plan; moments
+the case's checkpoint, logs and stream are kept. Exit code 1 too if too few items were touched after a conflict.
+`--seed N --cases 1` does one case again (the same plan; moments
 differ).
 """
 
@@ -98,6 +99,12 @@ def main() -> int:
     for violation in figures.violations[:50]:
         sys.stderr.write(f"{violation}\n")
     failed = any(figures.broken[name] for name in MUST_BE_ZERO) or not figures.cases
+    if not figures.reaches_conflicts:
+        sys.stderr.write(
+            f"only {figures.conflicts} items were touched after a conflict in {figures.hot_cases} cases with hot items:"
+            " this is no evidence for what comes after one\n"
+        )
+        failed = True
     if not failed:
         with contextlib.suppress(OSError):
             folder.rmdir()  # empty: nothing was kept

@@ -1,6 +1,7 @@
 """Carries a case out against a real DynamoDB: the command line as a child process, killed, resumed, and judged."""
 
 import contextlib
+import itertools
 import json
 import os
 import random
@@ -44,6 +45,8 @@ class Report:
     kills: list[str] = field(default_factory=list)
     faults: Counter[str] = field(default_factory=Counter)
     writes: Counter[str] = field(default_factory=Counter)
+    conflicts: int = 0
+    """Items that were touched in a second attempt, or a later one, after others had changed their marker."""
     seconds: float = 0.0
 
     @property
@@ -117,7 +120,9 @@ class Arena:
         case = self._case
         mix = {kind: share for kind, share in MIX.items() if kind != "revise" or case.marker == "revision"}
         rate = max(1.0, case.live * case.capacity)
-        return Writers(table, list(before.values()), case.attribute, rate, case.seed, mix)
+        selected = filter(SELECTIONS[case.selection].selects, before.values())
+        hot = list(itertools.islice(selected, case.hot))
+        return Writers(table, list(before.values()), case.attribute, rate, case.seed, mix, hot=hot)
 
     def _arguments(self, table: Table, before: dict[Identity, Any]) -> tuple[str, ...]:
         case = self._case
@@ -143,7 +148,7 @@ class Arena:
 
     @contextlib.contextmanager
     def _faults(self, table: Table) -> Iterator[None]:
-        if not self._case.faults:
+        if not (self._case.faults or self._case.slow_lookup):
             yield
             return
         _put_faults(self._backend.url, self._case.fault_file(table.name))
@@ -226,6 +231,7 @@ class Arena:
         summary = last.json
         if tuple(summary) != SUMMARY_FIELDS or summary["status"] != "complete":
             verdict.other.append(f"odd summary {summary}")
+        self._report.conflicts = summary["conflicts"]
         outcomes = sum(summary[name] for name in ("touched", "already", "vanished", "expired", "failed"))
         if summary["scanned"] != outcomes or summary["failed"]:
             verdict.other.append(f"does not add up: {summary}")

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from refire_async.points import POINTS
@@ -43,6 +43,14 @@ REFUSALS: dict[str, dict[str, Any]] = {
     "slow": {"kind": "latency", "latency": "lognormal:20ms,1"},
 }
 """Faults after which it is certain that nothing was written."""
+
+SLOW_LOOKUP: dict[str, Any] = {
+    "kind": "latency",
+    "latency": "lognormal:150ms,0.5",
+    "operations": ["BatchGetItem"],
+}
+"""What was read is old when it comes: others write between a look at an item that they have changed and the second
+attempt at it."""
 
 FAULTS = {**WRITES_UNKNOWN, **STALLS, **REFUSALS}
 
@@ -87,6 +95,9 @@ class Case:
     live: float = 0.0
     faults: dict[str, float] = field(default_factory=dict)
     kills: Sequence[Kill] = ()
+    hot: int = 0
+    """So many of the selected items take half of the writes of the live writers, most of them of the marker."""
+    slow_lookup: bool = False
 
     @property
     def attribute(self) -> str:
@@ -107,6 +118,8 @@ class Case:
             writes = "BatchExecuteStatement" if self.writer == "partiql" else "UpdateItem"
             operations = ["BatchExecuteStatement"] if of_members else [*READS, writes]
             faults.append({**fault, "probability": probability, "operations": operations, "tables": [table]})
+        if self.slow_lookup:
+            faults.append({**SLOW_LOOKUP, "tables": [table]})
         return {"seed": self.seed, "faults": faults}
 
     def describe(self) -> dict[str, Any]:
@@ -148,7 +161,7 @@ def draw_case(seed: int) -> Case:
             for name in names
             if name not in STALLS or draw.random() < 0.3
         }
-    return Case(
+    case = Case(
         seed=seed,
         selection=selection,
         marker=marker,
@@ -161,6 +174,9 @@ def draw_case(seed: int) -> Case:
         faults=faults,
         kills=kills,
     )
+    if not case.live:
+        return case
+    return replace(case, hot=draw.choice([0, 4, 12]), slow_lookup=draw.random() < 0.5)
 
 
 def _draw_kill(draw: random.Random) -> Kill:

@@ -15,6 +15,9 @@ from tests.support.cli import CODE
 MUST_BE_ZERO = ("missing", "doubled", "lost_updates", "brought_back", "other_violations")
 
 
+LEAST_CONFLICTS = 1.0
+
+
 @dataclass(slots=True)
 class Figures:
     """Sums. `violations` names each broken promise with the seed of its case."""
@@ -24,6 +27,8 @@ class Figures:
     kills: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
     writes: Counter[str] = field(default_factory=Counter)
+    hot_cases: int = 0
+    conflicts: int = 0
     bad_inputs: int = 0
     items: int = 0
     records: int = 0
@@ -41,6 +46,8 @@ class Figures:
         self.kills.update(_kind_of_kill(kill) for kill in report.kills)
         self.faults.update(report.faults)
         self.writes.update(report.writes)
+        self.hot_cases += report.case.hot > 0
+        self.conflicts += report.conflicts
         self.items += verdict.items
         self.records += verdict.records
         self.touches += verdict.touches
@@ -49,6 +56,14 @@ class Figures:
         found = (verdict.missing, verdict.doubled, verdict.lost, verdict.revived, verdict.other)
         self.broken.update({name: len(texts) for name, texts in zip(MUST_BE_ZERO, found, strict=True)})
         self.violations += [f"seed {report.case.seed}: {text}" for text in verdict.violations]
+
+    @property
+    def reaches_conflicts(self) -> bool:
+        """Whether items were touched in second attempts, `LEAST_CONFLICTS` for each case with hot items on average.
+
+        Else nothing was shown of what a run does after a conflict.
+        """
+        return self.conflicts >= LEAST_CONFLICTS * self.hot_cases
 
     def line(self) -> str:
         """One line of progress."""
@@ -65,6 +80,7 @@ class Figures:
             "kills_tried": self.kills.total(),
             "faults_injected": self.faults.total(),
             "writes_by_others": self.writes.total(),
+            "touched_after_a_conflict": self.conflicts,
             "bad_inputs_tried": self.bad_inputs,
             "items_checked": self.items,
             "stream_records_checked": self.records,

@@ -59,8 +59,113 @@ def hasty() -> None:
     Journal.open = open_at_once  # type: ignore[method-assign]
 
 
+def shrugging() -> None:
+    """Counts a write whose outcome is unknown as done."""
+    from refire_async.pipeline.workers import Workers
+    from refire_async.wire.errors import Disposition
+    from refire_async.writers.base import WriteReply
+
+    whole = Workers._write
+
+    async def write(self: Any, batch: Any, reservation: Any) -> None:
+        writer = self._context.writer
+
+        class Sure:
+            largest = writer.largest
+
+            async def write(self, items: Any) -> Any:
+                try:
+                    return await writer.write(items)
+                except Exception as error:
+                    if getattr(error, "disposition", None) is Disposition.UNKNOWN:
+                        return WriteReply(None)
+                    raise
+
+        self._context.writer = Sure()
+        try:
+            await whole(self, batch, reservation)
+        finally:
+            self._context.writer = writer
+
+    Workers._write = write  # type: ignore[method-assign]
+
+
+def _without_condition(applies: Callable[[Any], bool]) -> None:
+    """Batches for which `applies` holds are written whatever the marker is by now."""
+    from contextvars import ContextVar
+
+    from refire_async.pipeline.workers import Workers
+    from refire_async.writers.partiql import PartiqlWriter
+    from refire_async.writers.update import UpdateWriter
+
+    blind: ContextVar[bool] = ContextVar("blind", default=False)
+    attempt, encode_batch, encode_one = Workers._write, PartiqlWriter.encode, UpdateWriter.encode
+
+    async def write(self: Any, batch: Any, reservation: Any) -> None:
+        token = blind.set(applies(batch))
+        try:
+            await attempt(self, batch, reservation)
+        finally:
+            blind.reset(token)
+
+    def statements(self: Any, items: Any) -> bytes:
+        request = json.loads(encode_batch(self, items))
+        for statement in request["Statements"] if blind.get() else ():
+            conditions = len(self._key_names)
+            head, _, _marker = statement["Statement"].rpartition(" AND ")
+            statement["Statement"] = head
+            del statement["Parameters"][conditions + 1 :]
+        return json.dumps(request).encode()
+
+    def update(self: Any, item: Any) -> bytes:
+        request = json.loads(encode_one(self, item))
+        if blind.get():
+            request["ConditionExpression"] = "attribute_exists(#k)"
+            request["ExpressionAttributeValues"].pop(":old", None)
+        return json.dumps(request).encode()
+
+    Workers._write = write  # type: ignore[method-assign]
+    PartiqlWriter.encode = statements  # type: ignore[method-assign]
+    UpdateWriter.encode = update  # type: ignore[method-assign]
+
+
+def stubborn() -> None:
+    """After a conflict it writes what it has looked up once more, without a condition."""
+    _without_condition(lambda batch: batch.conflicts > 0)
+
+
+def blind() -> None:
+    """Writes without a condition from the first attempt on."""
+    _without_condition(lambda batch: not batch.conflicts)
+
+
+def midwife() -> None:
+    """Does not ask for the item to be there."""
+    from refire_async.writers.update import UpdateWriter
+
+    encode = UpdateWriter.encode
+
+    def update(self: Any, item: Any) -> bytes:
+        request = json.loads(encode(self, item))
+        request["ConditionExpression"] = request["ConditionExpression"].removeprefix(
+            "attribute_exists(#k) AND "
+        )
+        del request["ExpressionAttributeNames"]["#k"]
+        return json.dumps(request).encode()
+
+    UpdateWriter.encode = update  # type: ignore[method-assign]
+
+
+def gullible() -> None:
+    """Takes an export's markers for what the run itself has read."""
+    from refire_async.model.run import RunSpec
+
+    RunSpec.markers_are_older = property(lambda _self: False)  # type: ignore[method-assign,assignment]
+
+
 MUTATIONS: dict[str, Mutation] = {
-    function.__name__: function for function in (forgetful, careless, overconfident, hasty)
+    function.__name__: function
+    for function in (forgetful, careless, overconfident, hasty, shrugging, stubborn, blind, midwife, gullible)
 }
 
 

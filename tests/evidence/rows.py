@@ -65,9 +65,16 @@ def _keys_of_kind_a(rows: list[Item], folder: Path, _table: Table) -> tuple[str,
 
 
 def _export_of_kind_a(rows: list[Item], folder: Path, table: Table) -> tuple[str, ...]:
-    """An export from before the first change of the live writers."""
+    """An export from before the first change of the live writers; half of the revisions have come after it.
+
+    None is one behind: what a run may take for its own touch is a limit that the design names.
+    """
     description = table.backend.dynamodb.describe_table(TableName=table.name)["Table"]
-    return ("--export", full_export(description, [row for row in rows if _is_kind_a(row)]).write(folder))
+    exported = []
+    for number, row in enumerate(filter(_is_kind_a, rows)):
+        stale = number % 2 and row.get("revision", {"N": "1"}) != {"N": "1"}
+        exported.append({name: value for name, value in row.items() if not (stale and name == "revision")})
+    return ("--export", full_export(description, exported).write(folder))
 
 
 SELECTIONS: dict[str, Chosen] = {

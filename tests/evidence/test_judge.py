@@ -3,6 +3,7 @@
 import itertools
 import sys
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -190,11 +191,19 @@ def test_what_must_not_happen(kind: str, case: dict[str, Any]) -> None:
 
 # Each breaks a promise in this case, and `refire` does not.
 KILLED = Case(1, segments=2, items=300, max_rcu=8, kills=(Kill("batch-counted", 4),))
+CONTESTED = Case(5, items=300, live=0.5, hot=12, slow_lookup=True)
+"""Others change a few items again and again, also between the look at them and the second attempt."""
+
 CASES = {
     "forgetful": ({"missing"}, KILLED),
     "careless": ({"doubled"}, KILLED),
     "hasty": ({"doubled"}, KILLED),
     "overconfident": ({"doubled"}, Case(2, items=200, faults={"500 after the write": 0.3})),
+    "shrugging": ({"missing"}, Case(4, items=200, faults={"500 before the write": 0.3})),
+    "stubborn": ({"other"}, CONTESTED),
+    "blind": ({"other"}, replace(CONTESTED, seed=6, slow_lookup=False)),
+    "midwife": ({"revived"}, Case(7, items=300, live=0.5, writer="update")),
+    "gullible": ({"missing"}, Case(8, "export", items=300, faults={"500 before the write": 0.3})),
     "naive": ({"lost", "revived"}, Case(3, items=300, live=0.5)),
 }
 
@@ -222,4 +231,5 @@ def test_refire_is_not_convicted_for_the_same(backend: Backend, tmp_path: Path, 
     report = carry_out(backend, tmp_path, case)
     assert report.verdict.violations == []
     assert len(report.kills) == len(case.kills)
-    assert bool(report.faults) == bool(case.faults)
+    assert bool(report.faults) == bool(case.faults or case.slow_lookup)
+    assert report.conflicts >= (5 if case.hot else 0)

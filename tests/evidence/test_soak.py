@@ -17,6 +17,13 @@ SHORT: dict[str, Callable[[Case], object]] = {
     "two processes, killed": lambda case: case.processes == 2 and len(case.kills) >= 2,
     "faults among live writers, killed": lambda case: case.faults and case.live and case.kills,
     "stamped, killed again and again": lambda case: case.marker == "stamp" and len(case.kills) >= 3,
+    "hot items, looked up slowly": lambda case: (
+        case.hot
+        and case.slow_lookup
+        and case.live > 0.3
+        and case.selection == "scan"
+        and len(case.faults) < 2
+    ),
     "half of the table's capacity taken by others": lambda case: case.live > 0.4 and case.kills,
 }
 """What the short version must have; the first seeds that bring it are taken."""
@@ -50,6 +57,8 @@ def test_no_promise_is_broken(tmp_path: Path) -> None:
     assert figures.kills.total() >= len(seeds)
     assert figures.faults.total() > 0
     assert figures.writes.total() > 0
+    assert figures.hot_cases > 0
+    assert figures.reaches_conflicts, figures.conflicts
 
 
 @pytest.mark.soak
@@ -61,3 +70,5 @@ def test_no_promise_is_broken_at_length(tmp_path: Path) -> None:
     assert figures.cases > 50
     assert figures.kills["at a random moment"] >= 100
     assert figures.faults.total() > 1000
+    assert figures.conflicts >= 100
+    assert figures.reaches_conflicts

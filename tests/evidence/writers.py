@@ -57,6 +57,8 @@ class Writers:
     mix: dict[str, int] = field(default_factory=MIX.copy)
     writes: list[Write] = field(default_factory=list)
     done: Counter[str] = field(default_factory=Counter)
+    hot: Sequence[Item] = ()
+    """Items that half of the writes go to: they are there to the end, and their marker is changed again and again."""
     _deleted: list[Item] = field(default_factory=list)
     _tokens: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     _stop: threading.Event = field(default_factory=threading.Event)
@@ -86,6 +88,9 @@ class Writers:
 
     def _do(self, client: "_Client", action: str, draw: random.Random) -> None:
         item = draw.choice(self.items)
+        if self.hot and draw.random() < 0.5:
+            item = draw.choice(self.hot)
+            action = "revise" if "revise" in self.mix else "replace, own marker"
         token = f"{action} {next(self._tokens)}"
         match action:
             case "increment" | "revise":

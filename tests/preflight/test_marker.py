@@ -1,11 +1,16 @@
 """What keys have against a marker, wherever in a schema it stands."""
 
+from collections.abc import Callable
+
 import pytest
 
 from refire_async.errors import UsageError
 from refire_async.model.keys import IndexKeys, KeySchema
+from refire_async.model.selection import Selection
 from refire_async.model.table import Index, Stream, Table, Throughput
-from refire_async.preflight.marker import check_marker, on_table
+from refire_async.pacing.capacity import Ceilings
+from refire_async.preflight.facts import Asked, Facts, Sample
+from refire_async.preflight.marker import check_marker, judge, on_table
 
 
 def table_with(keys: IndexKeys) -> Table:
@@ -27,3 +32,31 @@ def test_a_marker_among_several_key_attributes_of_an_index(kind: str, position: 
     with pytest.raises(UsageError, match="key of index wide"):
         check_marker(table, "revision")
     assert on_table(table, "counter") == []
+
+
+def found_in(values: list[int | None]) -> list[str]:
+    """Ids of what is found where sampled items have these revisions."""
+    table = table_with(IndexKeys((("g", "S"),)))
+    asked = Asked(table, "eu-west-1", Selection("scan"), "revision", "revision", Ceilings({}, 1.0, ""))
+    markers = tuple(None if value is None else {"N": str(value)} for value in values)
+    return [finding.id for finding in judge(Facts(asked, sample=Sample(markers, 1.0, 0, 0, 1.0)))]
+
+
+@pytest.mark.parametrize(
+    "revision_of",
+    [
+        lambda n: 30 if n < 50 else None,  # 30 runs over the same part
+        lambda n: 25 if n % 3 else 1,  # a whole run, and 24 over a part
+        lambda n: 1 + 6 * (n % 4),  # days that were fired 1, 7, 13 and 19 times
+        lambda n: 3 if n < 90 else 40 if n < 95 else None,
+    ],
+)
+def test_partial_runs_of_our_own_leave_few_values_however_far_apart(revision_of: Callable[[int], int | None]):
+    assert found_in([revision_of(n) for n in range(200)]) == []
+
+
+@pytest.mark.parametrize(
+    "revision_of", [lambda n: 1 + n % 40, lambda n: 1 + n * n % 37, lambda n: 5_000 if n == 7 else 1]
+)
+def test_a_number_of_the_applications_own_takes_many_values(revision_of: Callable[[int], int | None]):
+    assert found_in([revision_of(n) for n in range(200)]) == ["marker-lock"]

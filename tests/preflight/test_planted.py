@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from refire_async.preflight.registry import KINDS
+from refire_async.preflight.registry import ASKED_ABOUT, KINDS
 from refire_async.settings import Budget, Choice
 from tests.preflight.planted import BIG, Planted, found_in, index, indexed, provisioned
 from tests.preflight.problems import CASES
@@ -43,9 +43,14 @@ async def test_what_is_planted_is_found(planted: Planted, consumers: Consumers) 
 
 
 def test_every_kind_of_finding_is_planted() -> None:
-    """None is only described. Two are of silence, and one is a run's own: they have their own tests."""
+    """None is only described. Those of silence, of a run's own list and of other runs have their own tests."""
     planted = {name for one in CASES for name in (*one.found, one.note)} - {None}
-    assert planted == {kind.id for kind in KINDS} - {"not-sampled", "bad-lines"}
+    assert (
+        planted
+        == {kind.id for kind in KINDS}
+        - {"not-sampled", "bad-lines", "where-word", "nothing-matched"}
+        - ASKED_ABOUT
+    )
     assert len(CASES) >= 30
 
 

@@ -29,29 +29,31 @@ def finished_run(
     budget: float = 800.0,
     index_budget: float | None = 400.0,
     proof: Tally | None = None,
+    view: str = "NEW_AND_OLD_IMAGES",
+    failed: int = 100,
     finding: str = "the table's stream has no consumer",
     code: str = "ValidationException",
     reason: str = "Item size has exceeded the maximum allowed size",
 ) -> Path:
-    """A run of two sittings with throttling and a pause, 100 of whose 60,100 items failed."""
+    """A run of two sittings with throttling and a pause, 100 of whose 60,100 items failed, if not told otherwise."""
     store = Store.create(path, spec, Connection(region="eu-west-1"))
     with store.transaction():
         store.save_part(
             0, Counts(scanned=60_000, touched=59_990, conflicts=7, vanished=10), Totals(50, 4, 9e4, 700, 60)
         )
-        store.save_part(1024, Counts(scanned=100, failed=100), Totals(0, 0, 1e4, 10, 60))
+        store.save_part(1024, Counts(scanned=failed, failed=failed), Totals(0, 0, 1e4, 10, 60))
         for segment in range(spec.total_segments):
             store.move_cursor(segment, None)
         last = page(1, [item("ann@example.org")])
         store.open_page(last)
-        last.failures = [Failure({"pk": {"S": f"ann{n}@example.org"}}, code, reason) for n in range(100)]
+        last.failures = [Failure({"pk": {"S": f"ann{n}@example.org"}}, code, reason) for n in range(failed)]
         store.close_page(last)
         store.save_status("complete")
     store.close()
     with Recording(path) as recording:
         recording.save(_points(budget, index_budget), _notes(finding))
     if proof is not None:
-        record_proof(path, Proof(spec.run_id, proof, 60_000, 4, "NEW_AND_OLD_IMAGES", 3.0))
+        record_proof(path, Proof(spec.run_id, proof, 60_000, 4, view, 3.0))
     return path
 
 

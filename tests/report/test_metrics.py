@@ -77,9 +77,9 @@ def test_numbers_are_those_of_the_run() -> None:
     found = scraped(busy_tally())
     for name, value in {
         "refire_run run_id=run-1 table=orders": 1,
-        "refire_items_total outcome=touched": 48,
+        "refire_items_total outcome=touched": 50,
         "refire_items_total outcome=vanished": 1,
-        "refire_scanned_total": 50,
+        "refire_scanned_total": 100,
         "refire_conflicts_total": 1,
         "refire_expected_items": 1000,
         "refire_progress_ratio": 0.25,
@@ -95,7 +95,7 @@ def test_numbers_are_those_of_the_run() -> None:
         "refire_allowed_wcu": 0,
         "refire_paused": 1,
         f"refire_throttled_total reason=TableWriteKeyRangeThroughputExceeded resource={ARN}": 5,
-        f"refire_retries_total reason={HOSTILE}": 4,
+        f"refire_retries_total reason={HOSTILE}": 1,
         "refire_failed_total code=ValidationException": 1,
         "refire_consumer_age_seconds consumer=project-orders": 31.5,
         "refire_consumer_errors_total consumer=project-orders": 3,
@@ -161,3 +161,24 @@ def test_without_the_library_one_line_says_what_to_install(monkeypatch: pytest.M
     monkeypatch.setitem(sys.modules, "prometheus_client", None)
     with pytest.raises(UsageError, match=r"pip install 'refire-async\[metrics\]'"):
         MetricsServer("127.0.0.1", 1, RunCollector(Tally(), lambda: None))
+
+
+def test_items_count_before_their_page_is_done() -> None:
+    """A page of a slow run takes minutes: touched and failed items and what was read show at once, and never fall."""
+    tally = Tally()
+    for event in (
+        started(),
+        PageRead(0, 500, 12.0, 0.01),
+        BatchWritten(0, 25, 25.0, 0.01),
+        ItemFailed(0, 2, "ValidationException"),
+    ):
+        tally.handle(event)
+    found = scraped(tally)
+    assert found["refire_items_total outcome=touched"] == 25
+    assert found["refire_items_total outcome=failed"] == 2
+    assert found["refire_scanned_total"] == 500
+    tally.handle(PageSettled(0, Counts(scanned=500, touched=25, failed=2, already=473)))
+    found = scraped(tally)
+    assert found["refire_items_total outcome=touched"] == 25
+    assert found["refire_items_total outcome=already"] == 473
+    assert found["refire_scanned_total"] == 500

@@ -104,7 +104,7 @@ def test_it_tells_what_a_run_did(tmp_path: Path) -> None:
 
 def test_every_promise_that_holds_is_called_kept(tmp_path: Path) -> None:
     """A proved, complete run within its budget shows all six."""
-    dossier = read_dossier(finished_run(tmp_path / "a.refire", proof=CLEAN))
+    dossier = read_dossier(finished_run(tmp_path / "a.refire", proof=CLEAN, failed=0))
     assert promises(dossier).count("✓ kept") == 6
 
 
@@ -124,6 +124,34 @@ def test_a_promise_that_was_not_kept_or_not_shown(
 ) -> None:
     """What a proof found, what none looked for, and what was recorded above the budget."""
     assert said in row(finished_run(tmp_path / "a.refire", proof=tally, budget=budget), promise)
+
+
+def test_items_that_failed_break_coverage_and_nothing_is_green_for_them(tmp_path: Path) -> None:
+    """The run is complete and every event proved, but 100 items have not fired."""
+    path = finished_run(tmp_path / "a.refire", proof=CLEAN)
+    found = row(path, "Coverage")
+    assert "broken" in found
+    assert "100 items could not be touched" in found
+    assert '<span class="mark fail">complete, 100 items failed</span>' in report(path)
+
+
+@pytest.mark.parametrize("view", ["KEYS_ONLY", "NEW_IMAGE", "OLD_IMAGE"])
+def test_a_stream_that_shows_less_proves_no_promise(tmp_path: Path, view: str) -> None:
+    """Nothing speaks against it, and nothing more is said."""
+    path = finished_run(tmp_path / "a.refire", proof=CLEAN, view=view, failed=0)
+    for promise in ("Once", "Coverage"):
+        assert "kept" not in row(path, promise)
+        assert "not shown" in row(path, promise)
+    text = Reader(report(path)).text
+    assert "Not disproved by the stream" in text
+    assert "Proved from the stream" not in text
+
+
+def test_a_run_that_nobody_verified_shows_no_coverage(tmp_path: Path) -> None:
+    """There is only its own word for the events, and the page says what to do."""
+    found = row(finished_run(tmp_path / "a.refire", failed=0), "Coverage")
+    assert "not shown" in found
+    assert "refire verify run-1" in found
 
 
 @pytest.mark.parametrize(
@@ -147,7 +175,7 @@ def test_an_index_has_a_budget_of_its_own(
 
 def test_a_sitting_of_an_earlier_version_leaves_a_gap(tmp_path: Path) -> None:
     """Units without a recorded budget are not held against that of the other sitting, and nothing is called kept."""
-    dossier = read_dossier(finished_run(tmp_path / "a.refire", proof=CLEAN))
+    dossier = read_dossier(finished_run(tmp_path / "a.refire", proof=CLEAN, failed=0))
     for point in dossier.recorded.points[:60]:
         point.index_budgets.clear()
     assert dossier.budgets["_by-$day$"] == (0, 12, pytest.approx(1.0, abs=0.01), True)

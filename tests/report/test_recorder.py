@@ -109,7 +109,7 @@ async def test_what_happened_in_each_second(checkpoint: Path) -> None:
     assert (second.items, second.wcu, second.seconds) == (0, {}, 1.0)
     assert third.throttled == {"IndexWriteKeyRangeThroughputExceeded orders/index/by-day": 10}
     assert (second.ages, third.ages) == ({}, {"f": 31.5})
-    assert (third.retries, third.failed) == ({"timeout": 4}, {"ValidationException": 2})
+    assert (third.retries, third.failed) == ({"timeout": 1}, {"ValidationException": 2})
     assert [point.at for point in (first, second, third)] == [1e9, 1e9 + 1, 1e9 + 2]
 
 

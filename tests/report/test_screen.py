@@ -22,6 +22,7 @@ from refire_async.events import (
 from refire_async.model.counts import Counts
 from refire_async.model.table import BillingMode
 from refire_async.report.screen import height, render
+from refire_async.report.snapshot import HotKey
 from refire_async.report.stats import RunStats
 from tests.report.samples import started, summary
 
@@ -59,7 +60,7 @@ EXPECTED_80 = """\
 │ writes      50 of 800 WCU/s · held to 300 by throttling                      │
 │ reads       0 of 100 RCU/s                                                   │
 │ throttled   1,241 · table writes: hot key range 1,234 · index writes: provi… │
-│ retries     3 · 3 items failed                                               │
+│ retries     1 · 3 items failed                                               │
 │ segments    0 of 8 read to the end                                           │
 │ lanes       12 with work · 2 backing off                                     │
 │ latency     p50 3.9 ms · p99 3.9 ms per batch                                │
@@ -126,3 +127,20 @@ def test_before_the_start() -> None:
 def test_names_are_no_markup() -> None:
     """Square brackets in a reason are shown as they are."""
     assert "[red]" in screen(Waiting("[red]odd[/]", 1.0))
+
+
+@pytest.mark.parametrize(
+    ("hot_key", "said"),
+    [
+        (None, "about 2 min 00 s to go"),
+        ("yes", "about 2 min 00 s to go, for a hot key range"),
+        ("maybe", "over 2 min 00 s to go, for a hot key range"),
+    ],
+)
+def test_the_remaining_time_says_what_it_knows(hot_key: HotKey, said: str) -> None:
+    """Half of the truth is called that."""
+    now = replace(RunStats(0.0).sample(1.0), remaining_s=120.0, hot_key=hot_key)
+    console = Console(width=80, file=io.StringIO(), force_terminal=False)
+    console.print(render(now, 80))
+    assert isinstance(console.file, io.StringIO)
+    assert f"so far · {said} " in console.file.getvalue()

@@ -21,6 +21,7 @@ from refire_async.events import (
     RunEnded,
     SegmentFinished,
     Stopping,
+    Suspended,
     Throttled,
     Waiting,
 )
@@ -165,7 +166,7 @@ def test_throttling_by_reason() -> None:
     now = stats.sample(1.0)
     assert now.throttled == ((HOT, 30), ("ThrottlingException", 3))
     assert now.throttled_total == 33
-    assert now.retries == 4
+    assert now.retries == 1
 
 
 def test_throttling_by_resource_and_segment() -> None:
@@ -262,3 +263,59 @@ def test_any_course_of_a_run_can_be_shown(events: list[Event], expected: int | N
         assert now.share is None or 0 <= now.share < 1
         assert all(rate is None or rate >= 0 for rate in (now.items_rate, now.wcu_rate, now.remaining_s))
         done = now.done
+
+
+@pytest.mark.parametrize("event", [Paused("you"), Waiting("ConnectError", 6.0)])
+def test_a_run_that_stands_still_has_no_speed(event: Event) -> None:
+    """No rate of before, no time that it would take at that rate; afterwards the speed is measured anew."""
+    stats = stats_of(started(1_000))
+    stats.sample(0.0)
+    for second in range(1, 4):
+        stats.handle(BatchWritten(0, 100, 100.0, 0.01))
+        now = stats.sample(float(second))
+    assert now.items_rate == 100
+    stats.handle(event)
+    now = stats.sample(3.5)
+    assert (now.items_rate, now.wcu_rate, now.rcu_rate, now.remaining_s) == (0.0, 0.0, 0.0, None)
+    stats.sample(60.0)
+    stats.handle(Resumed("you"))
+    stats.handle(BatchWritten(0, 50, 50.0, 0.01))
+    stats.sample(61.0)
+    stats.handle(BatchWritten(0, 50, 50.0, 0.01))
+    now = stats.sample(62.0)
+    assert now.items_rate == 50
+    assert now.remaining_s == pytest.approx(600 / 50)
+
+
+def test_a_limit_on_items_ends_the_run_before_its_selection() -> None:
+    """Of 100,000 items the run reads 500 more than before, and has 300 of these to go."""
+    before = Counts(scanned=1_000, touched=1_000)
+    stats = stats_of(replace(started(100_000, before=before), max_items=500))
+    stats.sample(0.0)
+    stats.handle(BatchWritten(0, 100, 100.0, 0.01))
+    stats.sample(1.0)
+    stats.handle(BatchWritten(0, 100, 100.0, 0.01))
+    assert stats.sample(2.0).remaining_s == pytest.approx(3.0)
+
+
+def test_time_in_which_the_process_was_stopped_is_no_time_at_work() -> None:
+    """Ctrl-Z for ten minutes: neither the time so far nor the speed know of it; other processes' count once."""
+    stats = stats_of(started(1_000))
+    stats.sample(0.0)
+    stats.handle(BatchWritten(0, 100, 100.0, 0.01))
+    stats.sample(1.0)
+    stats.handle(Suspended(600.0))
+    stats.handle(Suspended(600.0, part=1))
+    stats.sample(602.0)
+    stats.handle(BatchWritten(0, 100, 100.0, 0.01))
+    now = stats.sample(603.0)
+    assert now.elapsed_s == pytest.approx(3.0)
+    assert now.items_rate == 100
+    assert now.remaining_s == pytest.approx(8.0)
+
+
+def test_a_request_that_is_made_again_counts_once_however_many_items_it_has() -> None:
+    """As in the summary."""
+    assert (
+        stats_of(Retried(0, 25, "Timeout", 1, 0.1), Retried(1, 1, "Timeout", 1, 0.1)).sample(1.0).retries == 2
+    )

@@ -1,5 +1,6 @@
 """HTTP as no client sends it, and headers that clients look at. Raw sockets."""
 
+import asyncio
 import contextlib
 import gzip
 import zlib
@@ -7,6 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from refire_async.sandbox.connections import Connections
+from refire_async.sandbox.http import Ending, Request, Response, listen
 from refire_async.sandbox.process import SandboxProcess
 from tests.sandbox.server_support import AUTHORIZATION, Wire, client, config, request_bytes, schema
 
@@ -142,6 +145,123 @@ def test_an_endless_chunked_body_is_refused(sandbox_url: str) -> None:
             answer = wire.answer()
     assert answer is None or answer.status == 413
     assert alive(sandbox_url)
+
+
+CHUNKED = (
+    LIST.partition(b"\r\n\r\n")[0].replace(b"Content-Length: 2", b"Transfer-Encoding: chunked") + b"\r\n\r\n"
+)
+
+
+def refused(url: str, start: bytes, again: bytes) -> bool:
+    """Whether a body that goes on and on ends its connection before it has grown to 40 MB."""
+    with Wire(url) as wire:
+        wire.send(CHUNKED + start)
+        try:
+            for _ in range((40 << 20) // len(again)):
+                wire.send(again)
+        except OSError:  # closed while we were still sending
+            return True
+    return False
+
+
+@pytest.mark.parametrize(
+    ("start", "again"),
+    [
+        (b"", b"1\r\nx\r\n" * 10_000),
+        (b"", b"1;" + b"e" * 50_000 + b"\r\nx\r\n"),
+        (b"0\r\n", b"X-Trailer: " + b"t" * 10_000 + b"\r\n"),
+        (b"0\r\n", b"".join(b"X-%d: t\r\n" % number for number in range(5_000))),
+    ],
+    ids=["tiny chunks", "extensions", "large trailers", "many trailers"],
+)
+def test_what_stands_around_chunks_is_bounded(sandbox_url: str, start: bytes, again: bytes) -> None:
+    """A megabyte of it is too much, whatever it is; the server goes on."""
+    assert refused(sandbox_url, start, again)
+    assert alive(sandbox_url)
+
+
+def test_trailers_are_no_headers(sandbox_url: str) -> None:
+    """They come too late to say what is asked for."""
+    trailers = b"X-Amz-Target: DynamoDB_20120810.NoSuchOperation\r\nHost: example.com\r\n"
+    with Wire(sandbox_url) as wire:
+        wire.send(CHUNKED + b"1\r\n{\r\n1\r\n}\r\n0\r\n" + trailers + b"\r\n" + LIST)
+        statuses = [answer.status for answer in (wire.answer(), wire.answer()) if answer]
+    assert statuses == [200, 200]
+
+
+def test_a_body_of_many_chunks_is_whole(sandbox_url: str) -> None:
+    """4 KB in chunks of one byte."""
+    body = b'{"Limit": 1, "Nothing": "' + b"x" * 4096 + b'"}'
+    with Wire(sandbox_url) as wire:
+        wire.send(CHUNKED + b"".join(b"1\r\n%c\r\n" % byte for byte in body) + b"0\r\n\r\n")
+        answer = wire.answer()
+    assert answer is not None
+    assert answer.status == 200
+
+
+def test_idle_connections_give_way() -> None:
+    """More of them than a server keeps: those that were quiet for longest are closed, and new clients are served."""
+
+    async def crowd() -> None:
+        def handler(request: Request) -> Response:
+            return Response(
+                200, request.body, ending=Ending.SILENT if request.target == "/wait" else Ending.WHOLE
+            )
+
+        server = await listen(handler, "127.0.0.1", 0, most=20)
+        host, _, port = server.url.removeprefix("http://").rpartition(":")
+
+        async def connect(request: bytes = b"") -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+            reader, writer = await asyncio.open_connection(host, int(port))
+            writer.write(request)
+            return reader, writer
+
+        async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+            writer.write(b"POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\nhi")
+            return (await reader.readuntil(b"\r\n\r\n")) + await reader.readexactly(2)
+
+        waiting = await connect(b"POST /wait HTTP/1.1\r\nContent-Length: 0\r\n\r\n")
+        used = await connect()
+        idle = []
+        for _ in range(100):
+            idle.append(await connect(b"POST / HT"))
+            assert b"200" in await ask(*used)
+        idle.append(await connect())
+        assert b"200" in await ask(*idle[-1])
+        closed = [await asyncio.wait_for(reader.read(), 20) for reader, _ in idle[:80]]
+        assert closed == [b""] * 80
+        waiting[1].write(b"x")  # it is still there: nobody has closed it
+        assert not waiting[0].at_eof()
+        for _, writer in (waiting, used, *idle):
+            writer.close()
+        await server.close()
+
+    asyncio.run(crowd())
+
+
+def test_where_clients_wait_on_all_connections_a_new_one_is_closed() -> None:
+    """Nobody who waits for an answer is cut off."""
+
+    class One:
+        def __init__(self, *, waited_for: bool) -> None:
+            self.is_waited_for = waited_for
+            self.closed = False
+
+        def close(self) -> None:
+            self.closed = True
+
+    connections: Connections[One] = Connections(3)
+    old = [One(waited_for=True) for _ in range(3)]
+    for one in old:
+        connections.add(one)
+    new = One(waited_for=False)
+    connections.add(new)
+    assert (new.closed, [one.closed for one in old]) == (True, [False] * 3)
+    assert connections.all() == old
+    old[1].is_waited_for = False
+    connections.add(One(waited_for=False))
+    assert old[1].closed
+    assert len(connections) == 3
 
 
 @pytest.mark.parametrize(

@@ -205,7 +205,34 @@ def test_without_a_table(cli: Cli) -> None:
     assert planned.code == 0, planned.stderr
     assert planned.json["items"] == 500_000_000
     assert planned.json["wcu"] == 3_000_000_000
-    assert planned.json["seconds"] == pytest.approx(25_000, rel=0.01)
+    assert planned.json["seconds"] == pytest.approx(25_000 / 0.8, rel=0.01), (
+        "80% of the capacity, as a run takes"
+    )
+
+
+@on_one_backend
+@pytest.mark.parametrize(
+    ("options", "seconds", "bound_by"),
+    [
+        (("--wcu-percent", "100"), 1_000.0, "100% of the table's provisioned capacity"),
+        (("--wcu-percent", "25"), 4_000.0, "25% of the table's provisioned capacity"),
+        (("--max-wcu", "500"), 2_000.0, "--max-wcu"),
+        (("--max-wcu", "4000"), 1_000.0, "index 1"),
+        (("--max-rate", "100"), 10_000.0, "--max-rate"),
+        (("--max-rcu", "10"), 12_260.0, "the read budget"),
+        (("--max-items", "100k", "--wcu-percent", "100"), 100.0, "100% of the table's provisioned capacity"),
+    ],
+)
+def test_a_plan_without_a_table_keeps_to_the_budget(
+    cli: Cli, options: tuple[str, ...], seconds: float, bound_by: str
+) -> None:
+    """Whatever limits a run limits the plan of one."""
+    options = tuple(option.replace("100k", "100000") for option in options)
+    thought_of = ("--items", "1M", "--item-size", "1000", "--wcu", "1000", "--indexes", "1")
+    planned = cli.run("plan", *thought_of, *options, "--json")
+    assert planned.code == 0, planned.stderr
+    assert planned.json["seconds"] == pytest.approx(seconds, rel=0.01)
+    assert planned.json["bound_by"] == bound_by
 
 
 @on_one_backend
@@ -218,7 +245,7 @@ def test_what_people_read(cli: Cli, tmp_path: Path) -> None:
     assert max(map(len, planned.stdout.splitlines())) <= 80
     assert "backlog" in planned.stdout
     assert "█" in planned.stdout
-    assert "--max-wcu 4000" in planned.stdout
+    assert "--max-wcu 3200" in planned.stdout
     assert picture.read_text().lstrip().startswith("<?xml")
 
 
@@ -230,6 +257,7 @@ def test_what_people_read(cli: Cli, tmp_path: Path) -> None:
         (("--items", "many", "--item-size", "1KB"), "500M"),
         (("--items", "5", "--item-size", "0"), "1.2KB"),
         (("--table", "orders", "--wcu", "5"), "--wcu"),
+        (("--items", "5", "--item-size", "1KB", "--key-value", "a"), "needs a table to select from"),
         (("--items", "5", "--item-size", "1KB", "--prices", "prices.json"), "write_million"),
         (("--items", "5", "--item-size", "1KB", "--plot", "plan.txt"), ".svg"),
     ],

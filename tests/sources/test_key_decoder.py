@@ -4,6 +4,8 @@ import csv
 import gzip
 import io
 import json
+import tracemalloc
+import zlib
 from itertools import pairwise
 
 import pytest
@@ -152,3 +154,18 @@ def test_a_small_piece_of_gzip_that_holds_much_is_unpacked_in_parts():
     """1 GB of zeros packs into 1 MB: the line that never ends is found long before it is in memory."""
     with pytest.raises(UsageError, match="longer than 8 MB"):
         decode(packed(b" " * (64 << 20)))
+
+
+@pytest.mark.parametrize("unit", [b"[", b'{"pk":', b"x", b" "])
+def test_gzip_that_unpacks_without_end(unit: bytes) -> None:
+    """64 KB of the file, 64 MB of one line: refused once it is longer than any item, without going through the rest."""
+    packer = zlib.compressobj(9, wbits=31)
+    bomb = b"".join([*(packer.compress(unit * ((1 << 20) // len(unit))) for _ in range(64)), packer.flush()])
+    decoder = KeyDecoder("list", KeySchema("pk", "S"))
+    tracemalloc.start()
+    try:
+        with pytest.raises(UsageError, match="longer than 8 MB"):
+            list(decoder.feed(bomb))
+        assert tracemalloc.get_traced_memory()[1] < 60 << 20
+    finally:
+        tracemalloc.stop()

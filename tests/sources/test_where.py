@@ -316,3 +316,20 @@ def test_no_text_does_any_harm(text: str):
 def test_an_expression_beyond_the_services_limit_is_refused():
     with pytest.raises(UsageError, match="more than 4,096 bytes"):
         compile_where(" or ".join(f"a{n} = {n}" for n in range(500)))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("status = OPEN", ("OPEN",)),
+        ("status in ('NEW', OPEN, CLOSED) and status <> OPEN", ("OPEN", "CLOSED")),
+        ("begins_with(name, A)", ("A",)),
+        ("day between monday and friday", ("monday", "friday")),
+        ("status = 'OPEN' and total > 5", ()),
+        ('status = "OPEN" and a = b.c and size(x) > y', ()),
+        ("'OPEN' = status", ()),
+    ],
+)
+def test_words_where_a_value_is_expected(text: str, words: tuple[str, ...]):
+    """They are names of attributes, which the command line warns of; in double quotes they are meant as such."""
+    assert compile_where(text).words == words

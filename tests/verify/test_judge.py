@@ -24,14 +24,21 @@ def page(*items: Item, notes: Iterable[tuple[Any, Item]] = ()) -> SettledPage:
 
 
 def verdict(
-    settled: Iterable[SettledPage], records: Iterable[dict[str, Any]], *, others: Iterable[SettledPage] = ()
+    settled: Iterable[SettledPage],
+    records: Iterable[dict[str, Any]],
+    *,
+    others: Iterable[SettledPage] = (),
+    opened: tuple[int, int] | None = None,
+    older: bool = False,
 ) -> tuple[dict[str, int], list[int]]:
     """The counts that are not 0, and the numbers of what is missing."""
     claims, missing = Claims(SPEC), []
     rows: list[Claim] = [row for one in settled for row in claims.of(one)]
+    if opened is not None:
+        rows += [row for one in settled for row in Claims(SPEC).opened(one, *opened)]
     rows += [row for one in others for row in Claims(SPEC).foreign(one)]
     changes = [reader(SPEC)(deepcopy(one)) for one in records]
-    tally = judge(rows, changes, ended=SECOND + 10.0, missing=missing.append)
+    tally = judge(rows, changes, ended=SECOND + 10.0, missing=missing.append, older=older)
     counts = {name: getattr(tally, name) for name in Tally.__slots__ if getattr(tally, name)}
     assert counts.pop("expected", 0) == claims.count
     return counts, missing
@@ -135,6 +142,49 @@ def test_touches_of_other_runs_that_are_known_or_much_later_are_not_doubled():
     assert verdict([page(A3)], [touch("a", 3), second], others=[page(item("a", 4))])[0] == {"once": 1}
     late = touch("a", 4, second=SECOND + 11 + CLOCKS_S)
     assert verdict([page(A3)], [touch("a", 3), late])[0] == {"once": 1}
+
+
+BEFORE = SECOND - 5
+EXPORT: dict[str, Any] = {"older": True, "opened": (SECOND, SECOND - 2)}
+
+
+def test_an_export_s_touches_by_others_before_its_page_was_opened_are_theirs():
+    """The marker is older than the run: value alone does not tell. From the page's second on it may be its own."""
+    conflicted = [page(A3, notes=[("conflict", item("a", 4))])]
+    for second, found in ((BEFORE, {"once": 1}), (SECOND, {"doubled": 1})):
+        records = [touch("a", 3, second=second), touch("a", 4)]
+        assert verdict(conflicted, records, **EXPORT)[0] == found
+
+
+def test_what_an_export_s_run_found_changed_is_not_borne_out_by_a_touch_before_it():
+    """Its own answer was lost, and another run had touched the item already: nothing has fired since."""
+    already = [page(A3, notes=[("already", A3)])]
+    assert verdict(already, [touch("a", 3, second=BEFORE)], **EXPORT)[0] == {"missing": 1}
+    assert verdict(already, [touch("a", 3)], **EXPORT)[0] == {"once": 1}
+    # What was answered is the run's, whatever the second says.
+    assert verdict([page(A3)], [touch("a", 3, second=BEFORE)], **EXPORT)[0] == {"once": 1}
+
+
+def test_values_tell_where_the_run_has_read_them_itself():
+    """A touch from the marker that a scan has read came after it, whatever the clocks say."""
+    records = [touch("a", 3, second=BEFORE), touch("a", 4)]
+    assert verdict([page(A3)], records, opened=(SECOND, SECOND - 2))[0] == {"doubled": 1}
+
+
+def test_keys_alone_from_before_the_page_show_nothing():
+    """There is nothing but the time to go by."""
+    early, own = touch("a", 3, view=KEYS, second=BEFORE), touch("a", 4, view=KEYS)
+    opened = (SECOND, SECOND - 2)
+    assert verdict([page(A3)], [early], opened=opened)[0] == {"missing": 1}
+    assert verdict([page(A3)], [early, own], opened=opened)[0] == {"once": 1}
+
+
+@pytest.mark.parametrize("view", [BOTH, NEW])
+def test_what_is_found_at_another_time_is_not_missing(view: str):
+    """The very change, an hour after the end: a clock was wrong, or another run did it. Not to be fired again."""
+    late = touch("a", 3, view=view, second=SECOND + 3600)
+    assert verdict([page(A3)], [late]) == ({"unproven": 1}, [])
+    assert verdict([page(A3)], [late], others=[page(A3)]) == ({"missing": 1}, [0])
 
 
 def test_keys_alone_show_that_there_was_a_record():

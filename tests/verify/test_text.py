@@ -1,8 +1,10 @@
 """What people read of a proof and of a canary."""
 
+from dataclasses import replace
+
 from refire_async.errors import ExitCode
 from refire_async.model.canary import Canary, Consumer, Consumers
-from refire_async.model.proof import Proof, Tally
+from refire_async.model.proof import Proof, Tally, least_view
 from refire_async.report.proof import describe_canary, describe_proof
 
 
@@ -39,9 +41,40 @@ def test_what_the_stream_no_longer_holds_is_not_proved():
 
 
 def test_a_stream_that_shows_less_is_named():
+    for view in ("KEYS_ONLY", "NEW_IMAGE", "OLD_IMAGE"):
+        less = proof(Tally(expected=2, once=2), view=view)
+        assert (less.verdict, less.exit_code) == ("not disproved", ExitCode.COMPLETE)
+        text = describe_proof(less, rerun_with=None)
+        assert "not disproved" in text
+        assert "proved from" not in text
+        assert "exactly once" not in text
     text = describe_proof(proof(Tally(expected=2, once=2, repeats=1), view="KEYS_ONLY"), rerun_with=None)
+    assert "doubled ? cannot be seen" in " ".join(text.split())
     assert "The stream is KEYS_ONLY" in text
     assert "1 items have more than one record" in text
+
+
+def test_the_weakest_of_several_streams_counts():
+    """One that was made anew during the run, with more in it, does not prove what came before."""
+    assert least_view(["KEYS_ONLY", "NEW_AND_OLD_IMAGES"]) == "KEYS_ONLY"
+    assert least_view(["NEW_AND_OLD_IMAGES", "NEW_IMAGE"]) == "NEW_IMAGE"
+    assert least_view([]) == ""
+
+
+def test_nothing_is_proved_where_nothing_was_touched():
+    """Nor of what failed."""
+    one = replace(proof(Tally()), failed=7)
+    text = describe_proof(one, rerun_with=None)
+    assert "proved from" not in text
+    assert "7 items failed" in text
+
+
+def test_clocks_that_disagree_lead_to_no_advice():
+    one = replace(proof(Tally(expected=5, unproven=5)), clocks_disagree=True)
+    text = describe_proof(one, rerun_with="refire run")
+    assert "clocks of this machine and of the service disagree" in text
+    assert "refire run" not in text
+    assert one.exit_code is ExitCode.UNPROVEN
 
 
 def test_a_canary_tells_of_events_and_consumers():
@@ -56,3 +89,7 @@ def test_a_canary_tells_of_events_and_consumers():
     assert not canary.clean
     assert Canary(10, canary.proof, None, Consumers(unknown="nobody was asked")).clean
     assert not Canary(10, None, "no stream", Consumers()).clean
+    failed = Canary(10, canary.proof, None, Consumers(), failed=53)
+    assert not failed.clean
+    assert "53 items could not be touched" in describe_canary(failed)
+    assert not Canary(0, proof(Tally()), None, Consumers()).clean

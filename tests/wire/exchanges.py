@@ -11,6 +11,7 @@ from refire_async.wire.endpoint import Endpoint
 from refire_async.wire.errors import WireError
 from refire_async.wire.exchange import Exchange, Timeouts
 from refire_async.wire.proxied import ProxiedExchange
+from refire_async.wire.proxies import proxy_for
 from refire_async.wire.signing import Credentials
 from refire_async.wire.transport import SignedTransport
 from refire_async.wire.types import Request
@@ -50,7 +51,7 @@ def direct(endpoint: Endpoint, concurrency: int, tls: SSLContext | None, timeout
 
 
 def proxied(endpoint: Endpoint, concurrency: int, tls: SSLContext | None, timeouts: Timeouts) -> Exchange:
-    return ProxiedExchange(endpoint, concurrency, tls, endpoint.proxy(), timeouts)
+    return ProxiedExchange(endpoint, concurrency, tls, proxy_for(endpoint.url), timeouts)
 
 
 async def failure(transport: SignedTransport, request: Request = SCAN) -> WireError:

@@ -142,7 +142,7 @@ async def test_answer_that_nobody_asked_for(server: RawServer) -> None:
 
 async def test_endless_head_and_body_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a server can make us hold is bounded."""
-    monkeypatch.setattr("refire_async.wire.connection._ANSWER_LIMIT", 1000)
+    monkeypatch.setattr("refire_async.wire.connection.ANSWER_LIMIT", 1000)
     monkeypatch.setattr("refire_async.wire.connection._HEAD_LIMIT", 500)
     for start in (b"HTTP/1.1 200 OK\r\nA: ", b"HTTP/1.1 200 OK\r\nContent-Length: 999999\r\n\r\n"):
         connection, future = connected()
@@ -151,7 +151,7 @@ async def test_endless_head_and_body_are_given_up(monkeypatch: pytest.MonkeyPatc
             feed(connection, b"x" * 100)
         error = future.exception()
         assert isinstance(error, WireError)
-        assert error.code == "GarbledAnswer"
+        assert error.code == "OversizedAnswer"
 
 
 async def test_old_connections_are_not_used(server: RawServer, monkeypatch: pytest.MonkeyPatch) -> None:

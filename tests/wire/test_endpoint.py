@@ -94,6 +94,14 @@ def test_any_text_is_an_endpoint_or_a_usage_error(text: str) -> None:
         ("dynamodb.us-gov-west-1.amazonaws.com", True),
         ("dynamodb.cn-north-1.amazonaws.com.cn", True),
         ("dynamodb.eu-west-1.api.aws", True),
+        ("dynamodb.us-iso-east-1.c2s.ic.gov", True),
+        ("dynamodb.eusc-de-east-1.amazonaws.eu", True),
+        ("dynamodb.eu-west-1.amazonaws.com.", True),
+        ("dynamodb.eu-west-1.amazonaws.com:8443", True),
+        ("vpce-1-a.dynamodb.us-east-1.vpce.amazonaws.com", True),
+        ("ec2-192-0-2-1.compute-1.amazonaws.com", False),
+        ("ec2-192-0-2-1.eu-west-1.compute.amazonaws.com:8000", False),
+        ("db-1.elb.eu-west-1.amazonaws.com", False),
         ("127.0.0.1:8000", False),
         ("amazonaws.com.example", False),
         ("notamazonaws.com", False),
@@ -102,26 +110,6 @@ def test_any_text_is_an_endpoint_or_a_usage_error(text: str) -> None:
 def test_whose_it_is(host: str, *, is_aws: bool) -> None:
     """Amazon's own endpoints, in every partition."""
     assert Endpoint(f"https://{host}/", host).is_aws is is_aws
-
-
-@pytest.mark.parametrize(
-    ("url", "variables", "proxy"),
-    [
-        ("https://h/", {"HTTPS_PROXY": "http://p:1", "HTTP_PROXY": "http://p:2"}, "http://p:1"),
-        ("http://h/", {"HTTPS_PROXY": "http://p:1", "HTTP_PROXY": "http://p:2"}, "http://p:2"),
-        ("https://h/", {"HTTPS_PROXY": "http://p:1", "NO_PROXY": "h"}, None),
-        ("https://h/", {"HTTP_PROXY": "http://p:1"}, None),
-        ("https://h/", {"ALL_PROXY": "http://p:1"}, "http://p:1"),
-        ("https://h/", {}, None),
-    ],
-)
-def test_proxy(
-    url: str, variables: dict[str, str], proxy: str | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The variables that everybody knows."""
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    assert Endpoint(url, "h").proxy() == proxy
 
 
 def test_tls_verifies() -> None:
@@ -139,3 +127,29 @@ def test_bundle_that_cannot_be_read(tmp_path: Path) -> None:
         with pytest.raises(UsageError, match="AWS_CA_BUNDLE") as caught:
             tls_context(str(tmp_path / name))
         assert name in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "dynamodb.eu-west-1.amazonaws.com",
+        "DynamoDB.EU-WEST-1.amazonaws.com",
+        "dynamodb.eu-west-1.amazonaws.com.",
+        "dynamodb.eu-west-1.amazonaws.com:80",
+        "dynamodb.eu-west-1.amazonaws.com:8000",
+        "dynamodb.eu-west-1.api.aws",
+        "streams.dynamodb.cn-north-1.amazonaws.com.cn",
+        "123456789012.ddb.eu-west-1.amazonaws.com",
+    ],
+)
+def test_aws_is_asked_with_encryption_only(host: str) -> None:
+    """Whatever the spelling of its name."""
+    with pytest.raises(UsageError, match="without encryption") as caught:
+        parse_endpoint(f"http://{host}")
+    assert "https://" in caught.value.action
+    assert parse_endpoint(f"https://{host}").is_aws
+
+
+def test_machines_of_customers_are_their_own() -> None:
+    """An emulator on a virtual machine of AWS may be asked as its owner likes."""
+    assert not parse_endpoint("http://ec2-192-0-2-1.compute-1.amazonaws.com:8000").is_aws

@@ -63,6 +63,8 @@ class Bucket:
         breaks = self._breaks.pop(0) if self._breaks else None
         rest = self.data[start:]
         answer = {"Body": Body(rest, breaks), "ETag": self.etag, "ContentLength": len(rest)}
+        if "Range" in request:
+            answer["ContentRange"] = f"bytes {start}-{len(self.data) - 1}/{len(self.data)}"
         return {**answer, "VersionId": "v1"}
 
 

@@ -338,12 +338,12 @@ async def test_a_login_that_cannot_be_saved(
     given(sso(old, "", answer(accessToken="PLANTED", expiresIn=3600)))
 
     def read_only(_self: object, key: str, _value: object) -> None:
-        raise OSError(30, "Read-only file system", f"/home/ann/{key}")
+        raise OSError(30, "Read-only file system", f"/data/ann/{key}")
 
     monkeypatch.setattr(JSONFileCache, "__setitem__", read_only)
     said = str(await refused())
     assert "profile default from SSO" in said
-    assert "Read-only file system: /home/ann/" in said
+    assert "Read-only file system: /data/ann/" in said
 
 
 async def test_a_garbled_configuration(given: Callable[[Case], None], tmp_path: Path) -> None:

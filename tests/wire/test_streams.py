@@ -62,7 +62,14 @@ class Script:
 
 
 def record(number: str) -> dict[str, Any]:
-    return {"eventName": "MODIFY", "dynamodb": {"SequenceNumber": number, "Keys": {"k": {"B": "AA=="}}}}
+    return {
+        "eventName": "MODIFY",
+        "dynamodb": {
+            "SequenceNumber": number,
+            "Keys": {"k": {"B": "AA=="}},
+            "ApproximateCreationDateTime": 1,
+        },
+    }
 
 
 async def read(script: Script, **options: Any) -> list[str]:

@@ -81,6 +81,7 @@ def what_set_the_speed(track: Track, notes: Sequence[Note]) -> Html:
             f"{units(items[label] / lasted)} items/s",
         )
         for label, lasted in ranked
+        if lasted >= track.end_s / 1_000
     ]
     label, lasted = ranked[0]
     said = f"{percent(lasted / track.end_s)} of the time at work: {plain(label)}."
@@ -104,10 +105,12 @@ def consumption(track: Track, notes: Sequence[Note]) -> Html:
         plot.stairs(of_index[name], track.edges, Key(f"index {plain(name)}", colour))
     if any(a < 0.999 * b for a, b in zip(allowed, budget, strict=True)):
         left = Key("left of it by throttling and pauses", ORANGE, dotted=True)
-        plot.stairs(allowed, track.edges, left, width=1.6)
+        drawn = [value if value <= top else math.nan for value in allowed]
+        plot.stairs(drawn, track.edges, left, width=1.6)
     far = max(budget) > top
     name = f"budget (up to {units(max(budget))}: above this scale)" if far else "budget"
-    plot.stairs(budget, track.edges, Key(name, ORANGE), width=2.2)
+    drawn = [value if value <= top else math.nan for value in budget]
+    plot.stairs(drawn, track.edges, Key(name, ORANGE), width=2.2)
     said = f"Highest {units(max(written))} WCU per second of the table, highest budget {units(max(budget))}."
     return plot.figure("Write capacity against the budget", "WCU per second", said)
 

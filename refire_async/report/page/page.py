@@ -11,6 +11,7 @@ from refire_async.report.page.promises import promises
 from refire_async.report.page.track import lay_out
 from refire_async.report.proof import moment
 from refire_async.report.tally import BANDS
+from refire_async.report.text import count
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 """Should markup ever get in that is not ours, a browser still loads and runs nothing."""
@@ -34,7 +35,10 @@ def render(dossier: Dossier, now: datetime) -> str:
         el("title", title),
         Html(f"<style>{style}</style>"),
     )
-    status = el("span", dossier.status, class_=f"mark {_STATUS.get(dossier.status, 'open')}")
+    failed = run.counts.failed
+    words = f"{dossier.status}, {count(failed)} items failed" if failed else dossier.status
+    mark = "fail" if failed else _STATUS.get(dossier.status, "open")
+    status = el("span", words, class_=f"mark {mark}")
     top = el(
         "header",
         el("h1", title),

@@ -3,6 +3,7 @@
 from typing import Any, Literal, TypeAlias
 
 from refire_async.model.capacity import TABLE
+from refire_async.model.proof import WEAK_VIEWS, Verdict, verdict_of
 from refire_async.report.page.dossier import WINDOW_S, BudgetUse, Dossier
 from refire_async.report.page.markup import Html, el, join, table
 from refire_async.report.proof import moment
@@ -15,6 +16,14 @@ _MARKS: dict[State, tuple[str, str]] = {
     "kept": ("ok", "✓ kept"),
     "broken": ("fail", "✗ broken"),
     "not shown": ("open", "not shown"),
+}
+
+
+_PROOFS: dict[Verdict, str] = {
+    "proved": "Proved from the stream",
+    "not disproved": "Not disproved by the stream",
+    "not proved": "Not proved from the stream",
+    "nothing to prove": "Nothing to prove",
 }
 
 
@@ -37,14 +46,31 @@ def promises(dossier: Dossier) -> Html:
 
 
 def _coverage(dossier: Dossier, tally: dict[str, int] | None) -> Row:
-    run = dossier.run
+    """An item that failed has not fired, and without a proof there is only the run's own word for the others."""
+    run, failed = dossier.run, dossier.run.counts.failed
     said = f"{count(run.finished_segments)} of {count(run.spec.total_segments)} segments read to their end"
-    if tally is not None:
+    if failed:
+        said += f"; {count(failed)} items could not be touched"
+    if tally is None:
+        said += f"; events not verified, within 24 hours: refire verify {run.spec.run_id}"
+    else:
         said += f"; {count(tally['missing'])} of {count(tally['expected'])} items without an event"
-        if tally["missing"]:
-            return "Coverage", "broken", said
-    whole = dossier.status == "complete" and not (tally is not None and tally["unproven"])
+        if tally["unproven"]:
+            said += f", of {count(tally['unproven'])} it is not shown"
+    if failed or (tally is not None and tally["missing"]):
+        return "Coverage", "broken", said
+    whole = dossier.status == "complete" and _verdict(dossier) == "proved"
     return "Coverage", "kept" if whole else "not shown", said
+
+
+def _verdict(dossier: Dossier) -> Verdict | None:
+    """What may be said of the run's last proof; None if there is none."""
+    if dossier.proof is None:
+        return None
+    data: dict[str, Any] = dossier.proof.data
+    tally = data["tally"]
+    clean = not (tally["missing"] or tally["doubled"] or tally["unproven"])
+    return verdict_of(expected=tally["expected"], clean=clean, view_type=data["view_type"])
 
 
 def _once(dossier: Dossier, tally: dict[str, int] | None) -> Row:
@@ -55,7 +81,10 @@ def _once(dossier: Dossier, tally: dict[str, int] | None) -> Row:
         f"{count(tally['once'])} of {count(tally['expected'])} events once by this run, "
         f"{count(tally['by_others'])} by others, {count(tally['doubled'])} doubled"
     )
-    return "Once", "broken" if tally["doubled"] else "kept", said
+    if tally["doubled"]:
+        return "Once", "broken", said
+    shown = _verdict(dossier) == "proved" and not (dossier.proof and dossier.proof.data["unfinished"])
+    return "Once", "kept" if shown else "not shown", said
 
 
 def _no_harm(dossier: Dossier) -> Row:
@@ -112,9 +141,13 @@ def _proof(dossier: Dossier) -> Html | None:
         return None
     data: dict[str, Any] = proof.data
     said = (
-        f"Proved from the stream, {moment(proof.at)}: {count(data['records'])} records of "
+        f"{_PROOFS[_verdict(dossier) or 'not proved']}, {moment(proof.at)}: {count(data['records'])} records of "
         f"{count(data['shards'])} shards, view type {data['view_type']}."
     )
+    if data["view_type"] in WEAK_VIEWS:
+        said += " Such records do not show enough to prove that each event is the run's, and the only one."
+    if data.get("clocks_disagree"):
+        said += " The stream has none of what the run says: the clocks of the machine and of the service disagreed."
     if data["tally"]["unproven"]:
         said += f" Of {count(data['tally']['unproven'])} items the stream was already too short to tell."
     if data["unfinished"]:

@@ -1,0 +1,54 @@
+"""A stop that is asked for before a run has begun, whatever the run waits for."""
+
+from pathlib import Path
+
+import anyio
+import pytest
+
+from refire_async import engine
+from refire_async.errors import ExitCode, StoppedError
+from refire_async.pipeline.stop import StopReason, StopRequest
+from refire_async.settings import Connection, RunSettings
+from tests.wire.hostile import dripping, silence
+from tests.wire.raw_server import Act, RawServer, Talk
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"
+
+
+def then(act: Act, reached: anyio.Event) -> Act:
+    """Tell that a request has come, and go on with `act`."""
+
+    async def play(talk: Talk) -> None:
+        reached.set()
+        await act(talk)
+
+    return play
+
+
+@pytest.mark.parametrize(
+    ("reason", "code"), [("interrupted", ExitCode.INTERRUPTED), ("terminated", ExitCode.STOPPED)]
+)
+@pytest.mark.parametrize("act", [silence, dripping(HEAD)], ids=["silence", "drip"])
+async def test_is_heard_while_the_table_is_asked_about(
+    act: Act, reason: StopReason, code: ExitCode, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """At once, with the exit code of the signal; no checkpoint is left."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "scenario")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "scenario")
+    stop, reached = StopRequest(), anyio.Event()
+    async with RawServer() as server:
+        server.plays(then(act, reached))
+        connection = Connection(region="eu-west-1", endpoint_url=server.url)
+        checkpoint = tmp_path / "run.checkpoint"
+        settings = RunSettings(table="orders", connection=connection, checkpoint=checkpoint)
+        async with anyio.create_task_group() as tasks:
+
+            async def ask_for_it() -> None:
+                await reached.wait()
+                stop.request(reason)
+
+            tasks.start_soon(ask_for_it)
+            with anyio.fail_after(5), pytest.raises(StoppedError, match="nothing was written") as caught:
+                await engine.run(settings, emit=lambda _event: None, stop=stop)
+    assert caught.value.exit_code is code
+    assert not checkpoint.exists()

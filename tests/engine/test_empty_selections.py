@@ -1,0 +1,112 @@
+"""Selections that hold nothing: a run says what it read and how much, and never that something fired."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.framework.inprocess import InProcess, table_spec
+from refire_async.errors import ExitCode, UsageError
+from refire_async.events import Noticed
+from refire_async.report.summary import describe
+from refire_async.settings import Choice
+from tests.engine.conftest import Runs, Service
+
+BY_DAY = {
+    "IndexName": "by-day",
+    "KeySchema": [{"AttributeName": "day", "KeyType": "HASH"}],
+    "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["total"]},
+}
+DEFINED = [{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "day")]
+
+
+def shop(service: Service, count: int = 40) -> InProcess:
+    db = service(table_spec(GlobalSecondaryIndexes=[BY_DAY], AttributeDefinitions=DEFINED))
+    items = [{"pk": {"S": f"o-{n:03}"}, "day": {"S": "d1"}, "status": {"S": "OPEN"}} for n in range(count)]
+    db.fill("orders", items)
+    return db
+
+
+def noticed(runs: Runs) -> list[str]:
+    return [event.finding.id for event in runs.of(Noticed)]
+
+
+@pytest.mark.parametrize(
+    ("choice", "told"),
+    [
+        (
+            {"filter": "#s = :v", "names": (("#s", "status"),), "values": ((":v", {"S": "NO"}),)},
+            "all of the table, filtered",
+        ),
+        ({"key_values": ("nobody",)}, "pk = nobody of the table"),
+        ({"index": "by-day", "key_values": ("d2",)}, "day = d2 of index by-day"),
+        ({"sample": 1e-9}, "1e-09% of all of the table"),
+    ],
+)
+@pytest.mark.parametrize("dry", [False, True])
+async def test_what_matches_nothing_is_a_warning(
+    service: Service, runs: Runs, choice: dict[str, Any], told: str, *, dry: bool
+) -> None:
+    """That names what was read, and its price."""
+    db = shop(service)
+    result = await runs.run(choice=Choice(**choice), dry_run=dry)
+    assert result.exit_code is ExitCode.COMPLETE
+    assert result.nothing is not None
+    assert result.nothing.startswith(f"nothing matched: {told} was read for ")
+    assert result.nothing.endswith("RCU and held no item to touch")
+    assert noticed(runs) == ["nothing-matched"]
+    text = describe(result, resume_with="x")
+    assert result.nothing in text
+    assert "fired" not in text
+    assert not db.fired("orders")
+
+
+async def test_a_list_of_which_no_key_is_there(service: Service, runs: Runs, tmp_path: Path) -> None:
+    """It is most likely another table's."""
+    shop(service)
+    (tmp_path / "k").write_text("pk\nx\ny\n")
+    result = await runs.run(choice=Choice(keys_file=str(tmp_path / "k")))
+    assert result.nothing == "none of the 2 keys in the list is in the table; looking them up took 3.0 RCU"
+    assert noticed(runs) == ["nothing-matched"]
+
+
+async def test_what_matches_something_is_not_warned_of(service: Service, runs: Runs) -> None:
+    shop(service)
+    result = await runs.run(choice=Choice(key_values=("o-001", "nobody")))
+    assert (result.nothing, noticed(runs)) == (None, [])
+    assert "each of them fired" in describe(result, resume_with="x")
+
+
+async def test_a_word_without_quotes_is_warned_of_before_anything_is_read(
+    service: Service, runs: Runs
+) -> None:
+    shop(service)
+    result = await runs.run(choice=Choice(filter="a = #o", names=(("#o", "OPEN"),), where_words=("OPEN",)))
+    assert result.nothing is not None, result
+    (finding, _) = [event.finding for event in runs.of(Noticed)]
+    assert (finding.id, finding.level) == ("where-word", "warn")
+    assert finding.action == "write 'OPEN' if a text is meant, \"OPEN\" in double quotes for the attribute"
+
+
+@pytest.mark.parametrize(
+    ("expression", "names", "missing"),
+    [
+        ("#s = :v", (("#s", "status"),), "status"),
+        ("total > :v AND (day = :v OR NOT status.a[0] = :v)", (), "status"),
+        ("attribute_not_exists(status)", (), "status"),
+        ("size(#x.#y) > :v", (("#x", "other"), ("#y", "total")), "other"),
+        ("total = :v AND begins_with(day, :v) AND pk IN (:v, #p.status)", (("#p", "pk"),), None),
+    ],
+)
+async def test_a_filter_on_what_an_index_does_not_project_is_refused(
+    service: Service, runs: Runs, expression: str, names: tuple[tuple[str, str], ...], missing: str | None
+) -> None:
+    """Before anything is read: what servers make of it differs, from nothing at all to an error."""
+    db = shop(service)
+    choice = Choice(index="by-day", filter=expression, names=names, values=((":v", {"S": "x"}),))
+    if missing is None:
+        await runs.run(choice=choice)
+        return
+    with pytest.raises(UsageError, match=f"index by-day does not project {missing}, .*leave out --index"):
+        await runs.run(choice=choice)
+    assert not db.calls["Scan"]
