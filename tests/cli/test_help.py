@@ -1,5 +1,6 @@
 """Help is short, complete and quick."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,6 +11,7 @@ import pytest
 from refire_async.cli import COMMANDS, START, options, program
 from refire_async.cli.help import Command
 from refire_async.cli.params import Option
+from refire_async.engine import new_run_id
 from refire_async.errors import UsageError
 from refire_async.preflight.registry import KINDS
 from tests.cli.conftest import Ended
@@ -20,6 +22,16 @@ def command_of(name: str) -> Command:
     command = program.get_command(click.Context(program), name)
     assert isinstance(command, Command)
     return command
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_run_ids_in_help_have_the_form_of_those_that_are_made(name: str) -> None:
+    """An id that is copied from help and changed is one that could exist."""
+    form = re.sub("[0-9a-f]", "x", new_run_id())
+    command = command_of(name)
+    text = command.get_help(click.Context(command, info_name=name))
+    for shown in re.findall(r"\b20\d{6}T[0-9A-Za-z-]+", text):
+        assert re.sub("[0-9a-f]", "x", shown) == form
 
 
 def test_overall_help_fits_a_screen(refire: Callable[..., Ended]) -> None:
