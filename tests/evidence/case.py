@@ -46,7 +46,7 @@ REFUSALS: dict[str, dict[str, Any]] = {
 
 SLOW_LOOKUP: dict[str, Any] = {
     "kind": "latency",
-    "latency": "lognormal:150ms,0.5",
+    "latency": "lognormal:400ms,0.5",
     "operations": ["BatchGetItem"],
 }
 """What was read is old when it comes: others write between a look at an item that they have changed and the second

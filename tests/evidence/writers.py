@@ -90,7 +90,7 @@ class Writers:
         item = draw.choice(self.items)
         if self.hot and draw.random() < 0.5:
             item = draw.choice(self.hot)
-            action = "revise" if "revise" in self.mix else "replace, own marker"
+            action = draw.choice(["revise" if "revise" in self.mix else "increment", "replace, own marker"])
         token = f"{action} {next(self._tokens)}"
         match action:
             case "increment" | "revise":
