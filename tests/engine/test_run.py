@@ -10,14 +10,15 @@ import anyio
 import pytest
 
 from benchmarks.framework.inprocess import WRITES, table_spec
+from refire_async import engine
 from refire_async.checkpoint.saved import peek
 from refire_async.checkpoint.store import Store
-from refire_async.errors import ExitCode, RefusedError, UsageError
-from refire_async.events import RunEnded, RunStarted
+from refire_async.errors import ExitCode, RefusedError, StoppedError, UsageError
+from refire_async.events import Event, RunEnded, RunStarted
 from refire_async.model.counts import Counts
 from refire_async.pipeline import StopRequest
 from refire_async.sandbox.errors import ServiceError
-from refire_async.settings import Budget, Choice, Connection, Tuning
+from refire_async.settings import Budget, Choice, Connection, RunSettings, Tuning
 from refire_async.sources.key_list import list_path
 from tests.engine.conftest import Runs, Service
 
@@ -192,12 +193,30 @@ async def test_a_limit_of_items_ends_with_exit_code_3_and_can_be_resumed(service
     assert db.fired("orders") == once(90)
 
 
-async def test_a_stop_before_the_first_read_writes_nothing_and_can_be_resumed(service: Service, runs: Runs):
+async def test_a_stop_before_the_run_began_leaves_nothing_behind(service: Service, runs: Runs):
     db = service(table_spec())
     db.fill("orders", orders(9))
     stop = StopRequest()
     stop.request("interrupted")
-    assert (await runs.run(stop)).exit_code is ExitCode.INTERRUPTED
+    with pytest.raises(StoppedError, match="before the run began; nothing was written") as stopped:
+        await runs.run(stop)
+    assert stopped.value.exit_code is ExitCode.INTERRUPTED
+    assert not any(db.calls[operation] for operation in WRITES)
+    assert not runs.checkpoint.exists()
+
+
+async def test_a_stop_before_the_first_read_writes_nothing_and_can_be_resumed(service: Service, runs: Runs):
+    db = service(table_spec())
+    db.fill("orders", orders(9))
+    stop = StopRequest()
+
+    def stop_at_the_start(event: Event) -> None:
+        if isinstance(event, RunStarted):
+            stop.request("interrupted")
+
+    settings = RunSettings(table="orders", checkpoint=runs.checkpoint)
+    result = await engine.run(settings, emit=stop_at_the_start, stop=stop)
+    assert result.exit_code is ExitCode.INTERRUPTED
     assert not any(db.calls[operation] for operation in WRITES)
     assert (await runs.resume()).exit_code is ExitCode.COMPLETE
     assert db.fired("orders") == once(9)
