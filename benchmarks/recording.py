@@ -22,11 +22,11 @@ from rich.console import Console
 from rich.terminal_theme import TerminalTheme
 from rich.text import Text
 
+from refire_async.aws.session import open_session
 from refire_async.cli.demo_table import create_table, fill_table
 from refire_async.sandbox.config import SandboxConfig
 from refire_async.sandbox.process import start_sandbox
 from refire_async.settings import Connection
-from refire_async.wire.session import open_session
 
 COLUMNS, ROWS = 80, 24
 ITEMS = 60_000

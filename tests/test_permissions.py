@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import refire_async
+from refire_async.aws.permissions import COMMANDS, NEEDS, Use, parse_arn, policy
 from refire_async.errors import UsageError
-from refire_async.permissions import COMMANDS, NEEDS, Use, parse_arn, policy
 from tests.support.iam import allows
 
 ARN = "arn:aws:dynamodb:eu-west-1:123456789012:table/orders"
@@ -128,7 +128,7 @@ def named_in_source() -> Iterator[tuple[str, str, str]]:
     for path in sorted(package.rglob("*.py")):
         module = path.relative_to(package).as_posix()
         # The sandbox serves operations; the demo has a sandbox of its own; tables of names are not calls.
-        if module.startswith(("sandbox/", "cli/demo")) or module in ("permissions.py", "wire/advice.py"):
+        if module.startswith(("sandbox/", "cli/demo")) or module in ("permissions.py", "aws/error_hints.py"):
             continue
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Attribute) and node.attr in methods and node.attr not in _OWN_METHODS:
@@ -142,7 +142,7 @@ def test_every_operation_that_the_source_names_is_in_the_table() -> None:
     """Whoever adds a call says here what permission it takes, and which command makes it."""
     named = list(named_in_source())
     missing = {(service, name, module) for module, service, name in named if (service, name) not in NEEDS}
-    assert not missing, "add them to refire_async/permissions.py"
+    assert not missing, "add them to refire_async/aws/permissions.py"
     # The table holds nothing that the service does not have.
     for service, name in NEEDS:
         assert name in operations_of(service)

@@ -24,7 +24,7 @@ _ROWS, _COLUMNS = 24, 80
 
 MODULES = (
     "refire_async.events:",
-    "refire_async.report.",
+    "refire_async.output.",
     "refire_async.cli.watching:",
     "refire_async.checkpoint.recording:",
 )

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import anyio
 
-from benchmarks.framework.inprocess import InProcess
-from benchmarks.framework.lambdas import Function
+from tests.support.inprocess_server import InProcess
+from tests.support.lambda_functions import Function
 
 POLL_S = 0.25
 """How often Lambda polls a shard (Lambda Developer Guide: Using Lambda with DynamoDB)."""

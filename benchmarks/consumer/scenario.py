@@ -13,14 +13,14 @@ import anyio
 from benchmarks.consumer.cases import AGE, BUSY, BUSY_LATER, LAG_S, PAST_MS, Case, Parameters, case
 from benchmarks.consumer.function import Poll, StreamConsumer
 from benchmarks.consumer.report import plot, table
-from benchmarks.framework.inprocess import EPOCH, InProcess, LoopClock, table_spec
-from benchmarks.framework.lambdas import Function, Lambdas
 from benchmarks.framework.scenario import Bench, BenchmarkError, Metrics, Scenario
-from benchmarks.framework.virtual_time import run_virtual
-from refire_async import engine
+from refire_async.engine import run as engine
 from refire_async.events import BatchWritten, Event, Paused
-from refire_async.pipeline import StopRequest
+from refire_async.model.stop import StopRequest
 from refire_async.settings import Pace, RunSettings
+from tests.support.inprocess_server import EPOCH, InProcess, LoopClock, table_spec
+from tests.support.lambda_functions import Function, Lambdas
+from tests.support.virtual_time import run_virtual
 
 TABLE = "orders"
 WCU = 990

@@ -12,7 +12,7 @@ from benchmarks.framework.scenario import BenchmarkError
 from benchmarks.framework.tables import table_spec
 from benchmarks.pacing import figures
 from benchmarks.pacing.figures import Judge
-from refire_async.planner import choose_workers
+from refire_async.pipeline.sizing import choose_workers
 
 INDEX = "by-order"
 LANES, QUEUE, ALONE = "four hot keys", "four hot keys, one queue", "their others alone"

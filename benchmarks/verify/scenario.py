@@ -20,7 +20,7 @@ from benchmarks.framework.scenario import Bench, Metrics, Scenario
 from benchmarks.framework.tables import TABLE, config, table_spec
 from benchmarks.verify.report import plot, table
 from refire_async.checkpoint.history import History
-from refire_async.checkpoint.settled import pack
+from refire_async.checkpoint.pages import pack
 from refire_async.model.keys import Key
 
 Place = dict[str, Any]

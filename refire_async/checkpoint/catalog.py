@@ -7,8 +7,8 @@ from itertools import islice
 from pathlib import Path
 
 from refire_async.checkpoint.lock import is_locked, lock_path
+from refire_async.checkpoint.reading import SavedRun, peek_with
 from refire_async.checkpoint.recording import read_expected
-from refire_async.checkpoint.saved import SavedRun, peek_with
 from refire_async.errors import CheckpointRefusedError, UsageError
 from refire_async.folders import state_folder
 from refire_async.model.run import RunStatus

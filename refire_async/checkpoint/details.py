@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from refire_async.checkpoint.catalog import share_read, status_of
+from refire_async.checkpoint.reading import SavedRun, peek_with
 from refire_async.checkpoint.recording import Recorded, read_expected, read_recorded
-from refire_async.checkpoint.saved import SavedRun, peek_with
 from refire_async.model.run import RunStatus
 from refire_async.model.series import Note
 

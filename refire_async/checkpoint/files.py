@@ -5,7 +5,7 @@ import os
 import sqlite3
 from pathlib import Path
 
-from refire_async.checkpoint.looking import check_beside, guard, harden
+from refire_async.checkpoint.read_only import check_beside, guard, harden
 from refire_async.checkpoint.schema import VERSION
 from refire_async.errors import CheckpointRefusedError
 

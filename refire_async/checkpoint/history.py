@@ -8,10 +8,10 @@ from typing import Self
 
 import orjson
 
-from refire_async.checkpoint.looking import check_file, guard, harden
-from refire_async.checkpoint.saved import SavedRun, read_run
+from refire_async.checkpoint.pages import SettledPage, unpack
+from refire_async.checkpoint.read_only import check_file, guard, harden
+from refire_async.checkpoint.reading import SavedRun, read_run
 from refire_async.checkpoint.schema import CLOCK, check_schema
-from refire_async.checkpoint.settled import SettledPage, unpack
 
 _PAGES_AT_ONCE = 64
 """Rows of one query: no lock is held for longer, and no more than these are in memory."""

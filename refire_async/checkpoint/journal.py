@@ -14,7 +14,7 @@ from typing import TypeAlias
 import anyio
 from anyio import to_thread
 
-from refire_async import points
+from refire_async import failpoints
 from refire_async.checkpoint.ledger import Ledger, OpenPage
 from refire_async.checkpoint.store import Store
 from refire_async.events import CheckpointSaved, Emit
@@ -129,14 +129,14 @@ class Journal:
 
     def _commit(self, operations: list[Operation]) -> None:
         with self._store.transaction():
-            if points.reached is not None:
-                points.reached("commit-begun")
+            if failpoints.reached is not None:
+                failpoints.reached("commit-begun")
             for operation in operations:
                 operation(self._store)
-            if points.reached is not None:
-                points.reached("commit-pending")
-        if points.reached is not None:
-            points.reached("committed")
+            if failpoints.reached is not None:
+                failpoints.reached("commit-pending")
+        if failpoints.reached is not None:
+            failpoints.reached("committed")
 
     def _add(self, operation: Operation) -> _Group:
         group = self._group

@@ -10,7 +10,7 @@ So a segment's resume point, its *watermark*, is the start of its oldest open pa
 
 from dataclasses import dataclass, field
 
-from refire_async.checkpoint.settled import Note
+from refire_async.checkpoint.pages import Note
 from refire_async.model.counts import Counts
 from refire_async.model.keys import Cursor, Item, Key
 

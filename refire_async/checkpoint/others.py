@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from refire_async.checkpoint.catalog import SUFFIX, status_of
-from refire_async.checkpoint.saved import SavedRun, peek
+from refire_async.checkpoint.reading import SavedRun, peek
 from refire_async.errors import CheckpointRefusedError
 from refire_async.model.other_run import OtherRun
 from refire_async.model.table import Table

@@ -14,7 +14,7 @@ from typing import Self
 
 import orjson
 
-from refire_async.checkpoint.looking import look
+from refire_async.checkpoint.read_only import look
 from refire_async.checkpoint.shapes import conforms
 from refire_async.model.series import Note, Point, merge
 

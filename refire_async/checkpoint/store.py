@@ -15,12 +15,13 @@ from typing import Any, TypeVar
 
 import orjson
 
-from refire_async import points
+from refire_async import failpoints
 from refire_async.checkpoint import invariants
 from refire_async.checkpoint.files import LOGS, connect, remove, sync_folder
 from refire_async.checkpoint.ledger import Failure, OpenPage
-from refire_async.checkpoint.looking import check_beside, guard, look
-from refire_async.checkpoint.saved import (
+from refire_async.checkpoint.pages import EMPTY, pack, unpack
+from refire_async.checkpoint.read_only import check_beside, guard, look
+from refire_async.checkpoint.reading import (
     Progress,
     SavedRun,
     read_failures,
@@ -33,7 +34,6 @@ from refire_async.checkpoint.saved import (
     spec_to_json,
 )
 from refire_async.checkpoint.schema import APPLICATION_ID, CLOCK, TABLES, VERSION
-from refire_async.checkpoint.settled import EMPTY, pack, unpack
 from refire_async.errors import CheckpointRefusedError, RefusedError, StoppedError
 from refire_async.model.counts import Counts
 from refire_async.model.keys import Cursor, Item, identity
@@ -89,8 +89,8 @@ class Store:
             store.clock = clock
             with contextlib.closing(store):
                 store._begin(spec, connection)
-            if points.reached is not None:
-                points.reached("checkpoint-begun")
+            if failpoints.reached is not None:
+                failpoints.reached("checkpoint-begun")
             _remove_logs(path)
             made.rename(path)
             at = path

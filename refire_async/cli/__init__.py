@@ -8,7 +8,7 @@ from typing import NoReturn
 import click
 
 from refire_async import __version__
-from refire_async.cli.boundary import check_text, guarded
+from refire_async.cli.exit_codes import check_text, guarded
 from refire_async.cli.help import LazyGroup, printing_option
 from refire_async.cli.signals import ignore, put_back
 from refire_async.cli.streams import open_streams

@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from refire_async.cli import options
-from refire_async.cli.given import make_run
 from refire_async.cli.help import Command
+from refire_async.cli.options_to_settings import make_run
 from refire_async.cli.streams import print_json, print_styled
 from refire_async.errors import ExitCode
 from refire_async.settings import RunSettings, Tuning
@@ -45,9 +45,9 @@ def command(ctx: click.Context, /, **given: Any) -> int:
     """
     settings = make_settings(ctx, given)
 
-    from refire_async import engine  # noqa: PLC0415 - slow to import, not needed to show help
-    from refire_async.loop import run_loop  # noqa: PLC0415
-    from refire_async.report.findings import findings_json, findings_text  # noqa: PLC0415
+    from refire_async.engine import run as engine  # noqa: PLC0415 - slow to import, not needed to show help
+    from refire_async.engine.event_loop import run_loop  # noqa: PLC0415
+    from refire_async.output.findings import findings_json, findings_text  # noqa: PLC0415
 
     found = run_loop(partial(engine.check, settings))
     if given["json"]:

@@ -12,7 +12,7 @@ from refire_async.cli.config_file import Config
 from refire_async.cli.help import Command, LazyGroup
 from refire_async.cli.params import CONFIG, Option, variable_in_use
 from refire_async.cli.streams import print_json, print_result
-from refire_async.report.text import one_line, shorten
+from refire_async.output.text import one_line, shorten
 
 WIDTH = 80
 

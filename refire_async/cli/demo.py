@@ -5,8 +5,8 @@ from typing import Any
 import click
 
 from refire_async.cli import options
-from refire_async.cli.given import Output
 from refire_async.cli.help import Command
+from refire_async.cli.options_to_settings import Output
 from refire_async.cli.params import Whole
 from refire_async.cli.streams import say_error
 from refire_async.errors import ExitCode

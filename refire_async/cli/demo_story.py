@@ -13,7 +13,7 @@ from typing import Any
 import anyio
 import orjson
 
-from refire_async import engine
+from refire_async.aws.session import Session, open_session
 from refire_async.cli.demo_stream import Proof, Tail, Tally
 from refire_async.cli.demo_table import (
     CAPACITY,
@@ -23,20 +23,21 @@ from refire_async.cli.demo_table import (
     order_id,
     write_back_unchanged,
 )
-from refire_async.cli.given import Output
+from refire_async.cli.options_to_settings import Output
 from refire_async.cli.signals import ending_signals, taking
 from refire_async.cli.streams import print_json, print_result
 from refire_async.cli.watching import watching
+from refire_async.engine import run as engine
+from refire_async.engine.event_loop import run_loop
 from refire_async.errors import ExitCode, RefusedError
 from refire_async.events import BatchWritten, Event
-from refire_async.loop import run_loop
 from refire_async.model.run import Result
-from refire_async.report.summary import describe
-from refire_async.report.text import count, duration, units
+from refire_async.model.stop import StopRequest
+from refire_async.output.summary import describe
+from refire_async.output.text import count, duration, units
 from refire_async.sandbox.config import SandboxConfig
 from refire_async.sandbox.process import SandboxError, start_sandbox
 from refire_async.settings import Connection, ResumeSettings, RunSettings
-from refire_async.wire.session import Session, open_session
 
 Say = Callable[[str], None]
 
@@ -143,7 +144,7 @@ class _Story:
     async def _run_half(self) -> Result:
         self._say(f"3. $ refire run --table {TABLE}")
         self._say(f"   (and Ctrl-C half-way; the table's capacity is {count(CAPACITY)} writes a second)")
-        stop = engine.StopRequest()
+        stop = StopRequest()
         left = self._items // 2
 
         def stop_half_way(event: Event) -> None:
@@ -174,7 +175,7 @@ class _Story:
         self._say("4. $ refire resume RUN_ID")
         settings = ResumeSettings(checkpoint=self._checkpoint, connection=self._connection)
         async with watching(self._output) as watch:
-            result = await engine.resume(settings, emit=watch.emit, stop=engine.StopRequest())
+            result = await engine.resume(settings, emit=watch.emit, stop=StopRequest())
         summary = result.summary
         self._say(f"   done: {units(summary.items_per_second)} orders a second over both sittings.\n")
         return result

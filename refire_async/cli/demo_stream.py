@@ -8,7 +8,7 @@ from typing import Any
 
 import anyio
 
-from refire_async.wire.streams import StreamReader
+from refire_async.aws.streams import StreamReader
 
 # An empty answer may come before the newest record (API reference: GetRecords), so one is not the end.
 _EMPTY_ANSWERS = 3

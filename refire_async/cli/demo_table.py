@@ -6,9 +6,9 @@ from typing import Any
 import anyio
 import orjson
 
+from refire_async.aws.errors import Disposition, WireError
+from refire_async.aws.session import Session
 from refire_async.errors import RefusedError
-from refire_async.wire.errors import Disposition, WireError
-from refire_async.wire.session import Session
 
 TABLE = "demo-orders"
 CAPACITY = 40_000

@@ -11,7 +11,7 @@ from refire_async.errors import CheckpointRefusedError, StoppedError, UsageError
 from refire_async.settings import Connection
 
 if TYPE_CHECKING:
-    from refire_async.identity import Difference, Usual
+    from refire_async.checkpoint.identity import Difference, Usual
 
 
 def check_destination(ctx: click.Context, checkpoint: Path, given: Connection, *, sure: bool) -> None:
@@ -23,9 +23,9 @@ def check_destination(ctx: click.Context, checkpoint: Path, given: Connection, *
         UsageError: there is no terminal to ask at.
         StoppedError: the user said no.
     """
-    from refire_async.checkpoint.saved import peek  # noqa: PLC0415 - brings SQLite
-    from refire_async.identity import differences  # noqa: PLC0415
-    from refire_async.wire.configured import configured  # noqa: PLC0415 - brings botocore
+    from refire_async.aws.configured import configured  # noqa: PLC0415 - brings botocore
+    from refire_async.checkpoint.identity import differences  # noqa: PLC0415
+    from refire_async.checkpoint.reading import peek  # noqa: PLC0415 - brings SQLite
 
     if sure:
         return
@@ -66,7 +66,7 @@ def _options(found: "list[Difference]") -> str:
 
 def _usual(ctx: click.Context) -> "Usual":
     """What environment and file say for `refire run`, where that can be told."""
-    from refire_async.identity import Usual  # noqa: PLC0415 - see above
+    from refire_async.checkpoint.identity import Usual  # noqa: PLC0415 - see above
     from refire_async.model.marker import DEFAULT_ATTRIBUTE  # noqa: PLC0415
 
     parent = ctx.parent

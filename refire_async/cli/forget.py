@@ -36,11 +36,14 @@ def command(**given: Any) -> int:
 
     import orjson  # noqa: PLC0415 - not needed to show help
 
-    from refire_async.checkpoint import catalog, cleaning  # noqa: PLC0415 - bring SQLite
-    from refire_async.report.runs import status_words  # noqa: PLC0415
+    from refire_async.checkpoint import (
+        catalog,  # noqa: PLC0415 - bring SQLite
+        cleanup,  # noqa: PLC0415 - bring SQLite
+    )
+    from refire_async.output.runs import status_words  # noqa: PLC0415
 
     run = catalog.describe(checkpoint)
-    cleaning.refuse_at_work(run)
+    cleanup.refuse_at_work(run)
     if not given["yes"]:
         lost = "It cannot be resumed afterwards." if run.status == "stopped" else ""
         asked = agreed(
@@ -56,7 +59,7 @@ def command(**given: Any) -> int:
         )
         if not asked:
             raise StoppedError(f"run {run.run_id} was not removed", "nothing was changed")
-    removed = [str(path) for path in cleaning.forget(run)]
+    removed = [str(path) for path in cleanup.forget(run)]
     if given["json"]:
         print_json(orjson.dumps({"run_id": run.run_id, "removed": removed}).decode())
     else:

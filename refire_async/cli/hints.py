@@ -5,7 +5,7 @@ from pathlib import Path
 
 from refire_async.model.marker import DEFAULT_ATTRIBUTE
 from refire_async.model.run import RunSpec
-from refire_async.report.summary import command_line
+from refire_async.output.summary import command_line
 from refire_async.settings import (
     DEFAULT_GIVE_UP_AFTER_S,
     DEFAULT_WCU_PERCENT,

@@ -5,12 +5,12 @@ from typing import Any
 
 import click
 
+from refire_async.aws.permissions import COMMANDS, TableArn, Use, parse_arn, policy
 from refire_async.cli import options
 from refire_async.cli.help import Command
 from refire_async.cli.params import Notice, OneOf, Word, quoted
 from refire_async.cli.streams import print_json, print_result
 from refire_async.errors import UsageError
-from refire_async.permissions import COMMANDS, TableArn, Use, parse_arn, policy
 
 _ARN = "arn:aws:dynamodb:eu-west-1:123456789012:table/job"
 

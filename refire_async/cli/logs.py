@@ -13,12 +13,12 @@ from typing import TextIO
 from rich.console import Console
 
 from refire_async import __version__
-from refire_async.cli.boundary import single
 from refire_async.cli.bug import describe
-from refire_async.cli.given import Output
+from refire_async.cli.exit_codes import single
+from refire_async.cli.options_to_settings import Output
 from refire_async.errors import RefireError, UsageError
+from refire_async.output.logs import LibraryLog, Logger, LogLevel, make_logger
 from refire_async.private import NOFOLLOW
-from refire_async.report.logs import LibraryLog, Logger, LogLevel, make_logger
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,12 +15,12 @@ import anyio
 import orjson
 from anyio.streams.tls import TLSStream
 
+from refire_async.aws.other_services import UnansweredError
+from refire_async.aws.session import open_session
 from refire_async.errors import RefireError
 from refire_async.model.run import Result
-from refire_async.report.text import count, one_line
+from refire_async.output.text import count, one_line
 from refire_async.settings import Connection
-from refire_async.wire.services import UnansweredError
-from refire_async.wire.session import open_session
 
 TOTAL_S = 10.0
 """Seconds that sending may take, names looked up, connecting and answer included."""

@@ -23,7 +23,7 @@ from refire_async.cli.params import (
     Word,
     Zone,
 )
-from refire_async.preflight.registry import IGNORABLE
+from refire_async.preflight.findings import IGNORABLE
 from refire_async.settings import DEFAULT_WCU_PERCENT
 
 LogFormat: TypeAlias = Literal["text", "json"]

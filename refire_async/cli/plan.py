@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from refire_async.cli import options
-from refire_async.cli.given import make_budget, make_ignore, make_run
 from refire_async.cli.help import Command
+from refire_async.cli.options_to_settings import make_budget, make_ignore, make_run
 from refire_async.cli.params import Duration, ExistingFile, FilePath, Number, Whole, Word, origin, quoted
 from refire_async.cli.streams import print_json, print_result
 from refire_async.errors import UsageError
 from refire_async.settings import Assumed, PlanSettings, Tuning
 
 if TYPE_CHECKING:
-    from refire_async.forecast.cost import Prices
+    from refire_async.planning.forecast.cost import Prices
 
 WITHOUT = "Without a table, or instead of what it says"
 CONSUMERS = "Consumers"
@@ -131,14 +131,14 @@ def command(ctx: click.Context, /, **given: Any) -> int:
 
     import orjson  # noqa: PLC0415 - not needed to show help
 
-    from refire_async import planning  # noqa: PLC0415 - brings the engine
-    from refire_async.loop import run_loop  # noqa: PLC0415
-    from refire_async.report.plan import describe_plan  # noqa: PLC0415
+    from refire_async.engine.event_loop import run_loop  # noqa: PLC0415
+    from refire_async.output.plan import describe_plan  # noqa: PLC0415
+    from refire_async.planning import planner  # noqa: PLC0415 - brings the engine
 
-    made = run_loop(lambda: planning.plan(settings, prices))
+    made = run_loop(lambda: planner.plan(settings, prices))
     title = f"table {settings.run.table}" if settings.run else "a table that is only thought of"
     if (path := given["plot"]) is not None:
-        from refire_async.report.plan_plot import save_plot  # noqa: PLC0415 - not needed to show help
+        from refire_async.output.plan_plot import save_plot  # noqa: PLC0415 - not needed to show help
 
         save_plot(made, title, path)
     if given["json"]:
@@ -197,7 +197,7 @@ def read_prices(path: Path | None) -> "Prices":
     """Prices from the file that the user named, else the default. Raises UsageError."""
     import orjson  # noqa: PLC0415 - not needed to show help
 
-    from refire_async.forecast.cost import DEFAULT_PRICES, parse_prices  # noqa: PLC0415
+    from refire_async.planning.forecast.cost import DEFAULT_PRICES, parse_prices  # noqa: PLC0415
 
     if path is None:
         return DEFAULT_PRICES

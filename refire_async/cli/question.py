@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import click
 
 from refire_async.errors import RefireError
-from refire_async.report.text import visible
+from refire_async.output.text import visible
 
 
 def agreed(before: Iterable[str], question: str, unanswerable: RefireError) -> bool:

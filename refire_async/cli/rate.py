@@ -82,8 +82,12 @@ def _ask(checkpoint: Path, value: str | None) -> dict[str, Any]:
     """What the run answers. Raises UsageError where none is at work, or it does not answer."""
     from refire_async.checkpoint import catalog  # noqa: PLC0415 - brings SQLite
     from refire_async.checkpoint.lock import locked  # noqa: PLC0415
-    from refire_async.control import address, client, protocol  # noqa: PLC0415 - bring orjson
     from refire_async.errors import CheckpointRefusedError  # noqa: PLC0415
+    from refire_async.pacing.control import (
+        address,  # noqa: PLC0415 - bring orjson
+        client,  # noqa: PLC0415 - bring orjson
+        protocol,  # noqa: PLC0415 - bring orjson
+    )
 
     name = catalog.describe(checkpoint).run_id
     try:
@@ -108,7 +112,7 @@ def _ask(checkpoint: Path, value: str | None) -> dict[str, Any]:
 
 
 def _text(answer: dict[str, Any]) -> str:
-    from refire_async.report.text import units  # noqa: PLC0415
+    from refire_async.output.text import units  # noqa: PLC0415
 
     if answer["paused"]:
         return f"Run {answer['run_id']} is paused: {answer['why']}"

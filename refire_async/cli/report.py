@@ -49,8 +49,8 @@ def command(**given: Any) -> int:
 
     import orjson  # noqa: PLC0415
 
-    from refire_async.report.page.dossier import read_dossier  # noqa: PLC0415
-    from refire_async.report.page.page import render  # noqa: PLC0415
+    from refire_async.output.html.page import render  # noqa: PLC0415
+    from refire_async.output.html.report_data import read_dossier  # noqa: PLC0415
 
     dossier = read_dossier(checkpoint, with_keys=given["with_keys"], prices=prices)
     run_id = dossier.run.spec.run_id

@@ -8,7 +8,9 @@ import click
 
 from refire_async.cli import options
 from refire_async.cli.destination import check_destination
-from refire_async.cli.given import (
+from refire_async.cli.help import Command
+from refire_async.cli.hints import Hints
+from refire_async.cli.options_to_settings import (
     make_budget,
     make_connection,
     make_ignore,
@@ -16,8 +18,6 @@ from refire_async.cli.given import (
     make_pace,
     make_tuning,
 )
-from refire_async.cli.help import Command
-from refire_async.cli.hints import Hints
 from refire_async.cli.params import ExistingFile, RunId
 from refire_async.errors import UsageError
 from refire_async.settings import ResumeSettings

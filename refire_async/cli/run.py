@@ -6,15 +6,15 @@ from typing import Any
 import click
 
 from refire_async.cli import options
-from refire_async.cli.given import (
+from refire_async.cli.help import Command
+from refire_async.cli.hints import Hints
+from refire_async.cli.options_to_settings import (
     make_ignore,
     make_output,
     make_pace,
     make_run,
     make_tuning,
 )
-from refire_async.cli.help import Command
-from refire_async.cli.hints import Hints
 from refire_async.cli.params import RunId
 from refire_async.errors import UsageError
 from refire_async.settings import RunSettings

@@ -13,29 +13,30 @@ from typing import Protocol, TypeVar
 import anyio
 import orjson
 
-from refire_async import engine
-from refire_async.checkpoint.saved import peek
-from refire_async.cli.asking import Display, ask, can_ask, confirm
-from refire_async.cli.boundary import single
-from refire_async.cli.given import Output
+from refire_async.checkpoint.identity import merge_connections
+from refire_async.checkpoint.reading import peek
+from refire_async.cli.exit_codes import single
 from refire_async.cli.hints import Hints
 from refire_async.cli.host import from_host
 from refire_async.cli.logs import Logs
 from refire_async.cli.notify import Target, message, send, try_out
+from refire_async.cli.options_to_settings import Output
+from refire_async.cli.prompts import Display, ask, can_ask, confirm
 from refire_async.cli.signals import ending_signals, taking
 from refire_async.cli.streams import ELSEWHERE, OutputLostError, print_note, say_error, write_json, write_text
 from refire_async.cli.watching import watching
+from refire_async.engine import run as engine
+from refire_async.engine.event_loop import run_loop
 from refire_async.errors import ExitCode, StoppedError
 from refire_async.events import Emit, RunStarted
-from refire_async.identity import merge_connections
-from refire_async.loop import run_loop
 from refire_async.model.proof import Proof
 from refire_async.model.run import Result, RunSpec
-from refire_async.report.emf import emf_line
-from refire_async.report.json_events import JsonEvents
-from refire_async.report.proof import clocks_disagree, describe_proof
-from refire_async.report.recorder import record_proof
-from refire_async.report.summary import describe
+from refire_async.model.stop import StopRequest
+from refire_async.output.emf import emf_line
+from refire_async.output.json_events import JsonEvents
+from refire_async.output.proof import clocks_disagree, describe_proof
+from refire_async.output.recorder import record_proof
+from refire_async.output.summary import describe
 from refire_async.settings import Connection, ResumeSettings, RunSettings
 
 T = TypeVar("T")
@@ -44,7 +45,7 @@ T = TypeVar("T")
 class Sitting(Protocol):
     """One call of the engine, its settings given."""
 
-    def __call__(self, *, emit: Emit, stop: engine.StopRequest) -> Awaitable[Result]: ...
+    def __call__(self, *, emit: Emit, stop: StopRequest) -> Awaitable[Result]: ...
 
 
 def execute(settings: RunSettings | ResumeSettings, output: Output, hints: Hints) -> int:
@@ -153,7 +154,7 @@ def _unproven(result: Result) -> str:
     return f"not verified: {result.unproven}; try again with: refire verify {result.summary.run_id}"
 
 
-def _sitting(settings: RunSettings | ResumeSettings, display: Display, stop: engine.StopRequest) -> Sitting:
+def _sitting(settings: RunSettings | ResumeSettings, display: Display, stop: StopRequest) -> Sitting:
     asks = partial(ask, display) if can_ask() else None
     if isinstance(settings, ResumeSettings):
         return partial(engine.resume, settings, ask=asks)
@@ -175,7 +176,7 @@ async def _drive(
     The first SIGINT or SIGTERM asks the engine to stop in good order, the second cancels it. Those that come when it
     has a result are ignored. Raises StoppedError where it was cancelled before it had one.
     """
-    stop = engine.StopRequest()
+    stop = StopRequest()
 
     def lost(what: str, why: str) -> None:
         error = StoppedError(f"{what} cannot be written: {why}", ELSEWHERE)
@@ -208,7 +209,7 @@ def _of_host(error: Exception, started: RunStarted | None, hints: Hints) -> Exce
 class _Signals:
     """What signals do to a run: the first asks it to stop, the second cancels `scope`."""
 
-    def __init__(self, stop: engine.StopRequest, logs: Logs) -> None:
+    def __init__(self, stop: StopRequest, logs: Logs) -> None:
         self.scope = anyio.CancelScope()
         self.stop = stop
         self._logs = logs

@@ -25,7 +25,7 @@ from refire_async.errors import UsageError
 
 if TYPE_CHECKING:
     from refire_async.checkpoint.catalog import RunInfo
-    from refire_async.checkpoint.cleaning import Kept
+    from refire_async.checkpoint.cleanup import Kept
 
 MOST_HINTS = 5
 """Stopped runs whose command to go on is shown; of more, the form of it."""
@@ -114,7 +114,7 @@ def _show_one(given: dict[str, Any]) -> tuple[str, bool]:
     import orjson  # noqa: PLC0415 - not needed to show help
 
     from refire_async.checkpoint.details import read_details  # noqa: PLC0415
-    from refire_async.report.runs import details_entry, details_lines, list_entry  # noqa: PLC0415
+    from refire_async.output.runs import details_entry, details_lines, list_entry  # noqa: PLC0415
 
     (run,) = _one(given)
     details = read_details(run.checkpoint)
@@ -148,15 +148,15 @@ def _watch(show: Callable[[dict[str, Any]], tuple[str, bool]], given: dict[str, 
 
 def _clean(runs: Sequence["RunInfo"], *, sure: bool, as_json: bool) -> int:
     """Remove what is finished, once the user has agreed."""
-    from refire_async.checkpoint import cleaning  # noqa: PLC0415 - brings SQLite
+    from refire_async.checkpoint import cleanup  # noqa: PLC0415 - brings SQLite
 
-    removable, kept = cleaning.sort_out(runs)
+    removable, kept = cleanup.sort_out(runs)
     removed: list[RunInfo] = []
     if removable and not sure and not _agreed(removable):
-        kept += [cleaning.Kept(run, "you said no") for run in removable]
+        kept += [cleanup.Kept(run, "you said no") for run in removable]
         removable = []
     for run in removable:
-        refused = cleaning.remove(run)
+        refused = cleanup.remove(run)
         if refused is None:
             removed.append(run)
         else:
@@ -204,14 +204,14 @@ def _cleaned_text(removed: Sequence["RunInfo"], kept: Sequence["Kept"]) -> str:
 def _json(runs: Sequence["RunInfo"]) -> str:
     import orjson  # noqa: PLC0415 - not needed to show help
 
-    from refire_async.report.runs import list_entry  # noqa: PLC0415
+    from refire_async.output.runs import list_entry  # noqa: PLC0415
 
     return orjson.dumps({"runs": [list_entry(run) for run in runs]}).decode()
 
 
 def _text(runs: Sequence["RunInfo"], *, chosen: bool = False, table: str | None = None) -> str:
     """The list for people; `chosen`: options may have left some out, such as all that are not of `table`."""
-    from refire_async.report.runs import list_lines  # noqa: PLC0415
+    from refire_async.output.runs import list_lines  # noqa: PLC0415
 
     if not runs and chosen:
         return "No such runs."
@@ -238,14 +238,14 @@ def _columns() -> int:
 
 
 def _shown(path: object) -> str:
-    from refire_async.report.text import visible  # noqa: PLC0415 - not needed to show help
+    from refire_async.output.text import visible  # noqa: PLC0415 - not needed to show help
 
     return visible(str(path))
 
 
 def _how_to_go_on(runs: Sequence["RunInfo"]) -> list[str]:
     from refire_async.checkpoint import catalog  # noqa: PLC0415 - brings SQLite
-    from refire_async.report.summary import command_line  # noqa: PLC0415
+    from refire_async.output.summary import command_line  # noqa: PLC0415
 
     stopped = [run for run in runs if run.status == "stopped"]
     if len(stopped) > MOST_HINTS:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import TextIO
 
 from refire_async.errors import RefusedError
-from refire_async.report.text import is_utf8, one_line, shorten, visible, visible_json
+from refire_async.output.text import is_utf8, one_line, shorten, visible, visible_json
 
 _LONGEST_LINE = 1_000
 

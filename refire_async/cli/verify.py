@@ -6,8 +6,8 @@ import click
 
 from refire_async.cli import options
 from refire_async.cli.destination import check_destination
-from refire_async.cli.given import make_connection, make_output
 from refire_async.cli.help import Command
+from refire_async.cli.options_to_settings import make_connection, make_output
 from refire_async.cli.resume import locate, saved_run
 from refire_async.errors import UsageError
 from refire_async.settings import VerifySettings
@@ -42,6 +42,6 @@ def command(ctx: click.Context, /, **given: Any) -> int:
     )
     check_destination(ctx, settings.checkpoint, settings.connection, sure=given["yes"])
 
-    from refire_async.cli import proofs  # noqa: PLC0415 - brings the engine, which is slow to import
+    from refire_async.cli import verify_run  # noqa: PLC0415 - brings the engine, which is slow to import
 
-    return proofs.execute(settings, output)
+    return verify_run.execute(settings, output)

@@ -14,21 +14,21 @@ import anyio
 from anyio import to_thread
 from rich.console import Console
 
-from refire_async.cli.asking import Display
-from refire_async.cli.given import Output
 from refire_async.cli.logs import Logs, open_logs
+from refire_async.cli.options_to_settings import Output
+from refire_async.cli.prompts import Display
 from refire_async.cli.signals import suspending, taking
 from refire_async.cli.streams import OutputLostError, write_json
 from refire_async.events import Emit, Subscriber, fan_out
-from refire_async.report.json_events import JsonEvents
-from refire_async.report.logs import EventLog
-from refire_async.report.metrics import MetricsServer, RunCollector
-from refire_async.report.progress import Panel, is_live, log_lines, show_live
-from refire_async.report.recorder import Recorder, recorded_settings
-from refire_async.report.screen import render
-from refire_async.report.snapshot import Snapshot
-from refire_async.report.stats import RunStats
-from refire_async.report.tally import Tally
+from refire_async.output.counters import Tally
+from refire_async.output.json_events import JsonEvents
+from refire_async.output.logs import EventLog
+from refire_async.output.metrics import MetricsServer, RunCollector
+from refire_async.output.progress import Panel, is_live, log_lines, show_live
+from refire_async.output.recorder import Recorder, recorded_settings
+from refire_async.output.screen import render
+from refire_async.output.snapshot import Snapshot
+from refire_async.output.stats import RunStats
 from refire_async.settings import ResumeSettings, RunSettings
 
 Lost: TypeAlias = Callable[[str, str], None]

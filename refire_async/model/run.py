@@ -1,6 +1,8 @@
 """What identifies a run, and how it ended."""
 
+import secrets
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias
 
 from refire_async.errors import ExitCode
@@ -116,3 +118,8 @@ class Result:
     proof: Proof | None = None
     unproven: str | None = None
     nothing: str | None = None
+
+
+def new_run_id() -> str:
+    """An id that sorts by time and is unlike any other."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"

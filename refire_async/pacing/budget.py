@@ -13,8 +13,8 @@ import anyio
 from refire_async.model.capacity import TABLE, Consumed
 from refire_async.model.units import WCU_BYTES, Rcu, Wcu
 from refire_async.pacing.controller import RateController
+from refire_async.pacing.governor import Target
 from refire_async.pacing.limiter import BURST_S, Limiter
-from refire_async.pacing.steering import Target
 
 LEARN = 0.1
 """Weight of the newest batch in the learned ratio of consumed to estimated units."""

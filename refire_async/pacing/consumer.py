@@ -9,14 +9,14 @@ that it neither falls idle nor gets near the bound.
 
 How fast a new consumer is, nobody knows. It is given a few seconds' work of a slow one, at once; how soon that is
 done tells how fast it is at least, and it is given more. What it did before the run tells a little beforehand
-(`pacing/past.py`).
+(`pacing/consumer_history.py`).
 """
 
 import math
 from collections.abc import Mapping, Sequence
 
-from refire_async.pacing.emissions import Emissions
-from refire_async.pacing.speed import MINUTE_S, STEPS, Minute, Place, fit, follow, minutes_of
+from refire_async.pacing.emitted_records import Emissions
+from refire_async.pacing.rate_estimate import MINUTE_S, STEPS, Minute, Place, fit, follow, minutes_of
 
 SETTLED_S = 30.0
 LATE_S = 180.0

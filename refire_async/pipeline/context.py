@@ -10,20 +10,20 @@ from typing import TypeVar
 
 import anyio
 
+from refire_async.aws.errors import Disposition, ThrottlingReason, WireError
 from refire_async.checkpoint.journal import Journal
 from refire_async.errors import StoppedError
 from refire_async.events import Emit, Retried, Suspended, Throttled
 from refire_async.model.keys import Item, Key, identity
 from refire_async.model.run import RunSpec
+from refire_async.model.stop import StopRequest
 from refire_async.pacing.backoff import failure_delay, throttle_delay
 from refire_async.pacing.budget import ReadBudget, WriteBudget
-from refire_async.pacing.steering import Target
-from refire_async.pipeline.patience import MOST_ATTEMPTS, Patience
-from refire_async.pipeline.stop import StopRequest
+from refire_async.pacing.governor import Target
+from refire_async.pipeline.outage import MOST_ATTEMPTS, Patience
+from refire_async.pipeline.writers.base import Writer
 from refire_async.sources.base import Source
 from refire_async.sources.lookup import ITEM_RCU, LARGEST, Found, Lookup
-from refire_async.wire.errors import Disposition, ThrottlingReason, WireError
-from refire_async.writers.base import Writer
 
 T = TypeVar("T")
 

@@ -15,7 +15,7 @@ from hashlib import blake2b
 import anyio
 import orjson
 
-from refire_async import points
+from refire_async import failpoints
 from refire_async.checkpoint.ledger import Failure, OpenPage
 from refire_async.events import ItemFailed, PageRead, PageSettled, SegmentFinished
 from refire_async.model.keys import Cursor, Item, identity
@@ -24,7 +24,7 @@ from refire_async.pipeline.context import Context, elapsed_since
 from refire_async.pipeline.lanes import Batch
 from refire_async.pipeline.queue import WorkQueue
 from refire_async.pipeline.quota import Quota
-from refire_async.pipeline.sorting import sort_found, sort_items
+from refire_async.pipeline.triage import sort_found, sort_items
 from refire_async.sources.base import SourcePage
 from refire_async.sources.lookup import LARGEST
 
@@ -59,8 +59,8 @@ class Readers:
             if not await self._read_segment(segment, slots):
                 self.limited = True
                 return
-            if points.reached is not None:
-                points.reached("segment-read")
+            if failpoints.reached is not None:
+                failpoints.reached("segment-read")
             ledger = self._context.journal.ledger
             if not ledger.segment(segment).finished:
                 self.limited = True  # a canary has what it wants of it
@@ -74,8 +74,8 @@ class Readers:
         for page in pages:
             await slots.acquire()
             found = await self._find_again(page)
-            if points.reached is not None:
-                points.reached("doubt-resolved")
+            if failpoints.reached is not None:
+                failpoints.reached("doubt-resolved")
             unknown = sort_found(self._context.spec, page, found, await self._still_older(page))
             self._hand_over(page, slots)
             largest = self._context.writer.largest
@@ -85,11 +85,11 @@ class Readers:
 
     def settled(self, page: OpenPage) -> None:
         """Every item of `page` has its outcome."""
-        if points.reached is not None:
-            points.reached("page-settled")
+        if failpoints.reached is not None:
+            failpoints.reached("page-settled")
         self._context.journal.close(page)
-        if points.reached is not None:
-            points.reached("page-closed")
+        if failpoints.reached is not None:
+            failpoints.reached("page-closed")
         self._context.emit(PageSettled(page.segment, page.counts))
         slots = self._slots.pop(page.number, None)
         if slots is not None:
@@ -159,8 +159,8 @@ class Readers:
             if context.source.may_repeat:
                 digests = [_digest(context.spec.keys.names, item) for item in page.items]
             await context.journal.open(page, digests)
-            if points.reached is not None:
-                points.reached("page-in-ledger")
+            if failpoints.reached is not None:
+                failpoints.reached("page-in-ledger")
             self._hand_over(page, slots)
             if context.per_segment is not None:
                 break
@@ -206,8 +206,8 @@ class Readers:
         if len(read.items) > wanted:
             kept = read.items[:wanted]
             read = replace(read, items=kept, cursor=context.spec.keys.key_of(kept[-1]))
-        if points.reached is not None:
-            points.reached("page-read")
+        if failpoints.reached is not None:
+            failpoints.reached("page-read")
         page = await self.take_in(segment, cursor, read)
         context.emit(PageRead(segment, page.counts.scanned, read.rcu, elapsed_since(started)))
         return page

@@ -6,7 +6,7 @@ from functools import partial
 
 import anyio
 
-from refire_async import points
+from refire_async import failpoints
 from refire_async.checkpoint.ledger import OpenPage
 from refire_async.errors import RefireError
 from refire_async.events import LanesSeen, Stopping
@@ -36,8 +36,8 @@ async def run_pipeline(
     async with anyio.create_task_group() as saving:
         saving.start_soon(context.journal.run)
         status = await _read_and_write(context, segments, workers=workers, max_items=max_items)
-        if points.reached is not None:
-            points.reached("finishing")
+        if failpoints.reached is not None:
+            failpoints.reached("finishing")
         await context.journal.finish()
     return status
 
@@ -60,8 +60,8 @@ async def _read_and_write(
         reading.cancel()
         queue.stop()
         context.stop_waiting()
-        if points.reached is not None:
-            points.reached("stopping")
+        if failpoints.reached is not None:
+            failpoints.reached("stopping")
 
     async with anyio.create_task_group() as looking:
         looking.start_soon(_count_lanes, context, queue)
@@ -76,8 +76,8 @@ async def _read_and_write(
     for page, rest in queue.drain().values():
         if len(rest) == page.open_items:
             context.journal.shrink(page, rest)
-    if context.stop.reason is not None and points.reached is not None:
-        points.reached("rest-known")
+    if context.stop.reason is not None and failpoints.reached is not None:
+        failpoints.reached("rest-known")
     if context.stop.reason is None and readers.limited:
         context.stop.request("limit")
     complete = context.stop.reason is None and not ledger.pages

@@ -11,7 +11,8 @@ from dataclasses import replace
 
 import anyio
 
-from refire_async import points
+from refire_async import failpoints
+from refire_async.aws.errors import Disposition, ThrottlingReason, WireError
 from refire_async.checkpoint.ledger import Failure, OpenPage
 from refire_async.errors import RefireError, RefusedError, StoppedError
 from refire_async.events import BatchWritten, ItemFailed, RateChanged, Retried
@@ -22,11 +23,10 @@ from refire_async.pacing.backoff import failure_delay, throttle_delay
 from refire_async.pacing.budget import Reservation
 from refire_async.pipeline.context import Context, elapsed_since, throttled_event
 from refire_async.pipeline.lanes import Batch
-from refire_async.pipeline.patience import MOST_ATTEMPTS
+from refire_async.pipeline.outage import MOST_ATTEMPTS
 from refire_async.pipeline.queue import WorkQueue
 from refire_async.pipeline.readers import Readers
-from refire_async.wire.errors import Disposition, ThrottlingReason, WireError
-from refire_async.writers.base import MemberError, WriteReply
+from refire_async.pipeline.writers.base import MemberError, WriteReply
 
 AGAIN = (Disposition.THROTTLED, Disposition.RETRY, Disposition.UNKNOWN)
 """What a member of a batch can meet that gets it nowhere."""
@@ -61,8 +61,8 @@ class Workers:
             batch, reservation = taken
             try:
                 await self._write(batch, reservation)
-                if points.reached is not None:
-                    points.reached("batch-counted")
+                if failpoints.reached is not None:
+                    failpoints.reached("batch-counted")
             finally:
                 self._queue.done()
             if batch.page.done:
@@ -81,8 +81,8 @@ class Workers:
         estimate = len(batch.items) * batch.page.item_units
         reservation = await self._context.unless_stopped(budget.reserve(estimate, len(batch.items)))
         if reservation is not None and not self._queue.stopped:
-            if points.reached is not None:
-                points.reached("batch-ready")
+            if failpoints.reached is not None:
+                failpoints.reached("batch-ready")
             return batch, reservation
         if reservation is not None:
             budget.release(reservation)
@@ -99,8 +99,8 @@ class Workers:
         except WireError as error:
             self._refused(batch, error, reservation)
             return
-        if points.reached is not None:
-            points.reached("batch-answered")
+        if failpoints.reached is not None:
+            failpoints.reached("batch-answered")
         latency = elapsed_since(started)
         if sum(error.disposition in AGAIN for error in reply.errors.values()) < len(batch.items):
             context.patience.succeeded()
@@ -128,8 +128,8 @@ class Workers:
                 self._throttled(batch, error.code, error.reasons)
             case Disposition.RETRY | Disposition.UNKNOWN:
                 batch.in_doubt = batch.in_doubt or error.disposition is Disposition.UNKNOWN
-                if points.reached is not None:
-                    points.reached("outcome-unknown")
+                if failpoints.reached is not None:
+                    failpoints.reached("outcome-unknown")
                 self._again(batch, error.code, error.detail or error.message, words=error.message)
             case Disposition.ITEM if len(batch.items) > 1:
                 # One bad member can spoil a batch: halves find it without giving up the others.
@@ -202,8 +202,8 @@ class Workers:
         context, page = self._context, batch.page
         unsure = batch.in_doubt and self._starts_from_older(batch)
         found = await context.look_up(page.segment, batch.items)
-        if points.reached is not None:
-            points.reached("conflict-read")
+        if failpoints.reached is not None:
+            failpoints.reached("conflict-read")
         spec = context.spec
         names, marker = spec.keys.names, spec.marker
         present: list[Item] = []
@@ -225,8 +225,8 @@ class Workers:
                     present.append(now)
         if present:
             await context.journal.amend(page, present, first=not batch.conflicts)
-            if points.reached is not None:
-                points.reached("conflict-in-ledger")
+            if failpoints.reached is not None:
+                failpoints.reached("conflict-in-ledger")
             self._queue.put_back(Batch(page, present, conflicts=batch.conflicts + 1, looked_at=True))
 
     def _throttled(self, batch: Batch, code: str, reasons: tuple[ThrottlingReason, ...]) -> None:

@@ -5,6 +5,9 @@ from dataclasses import replace
 
 from anyio import to_thread
 
+from refire_async.aws.errors import WireError
+from refire_async.aws.other_services import PATIENCE_S
+from refire_async.aws.session import Session, describe
 from refire_async.checkpoint import catalog
 from refire_async.checkpoint.others import unfinished_runs
 from refire_async.errors import UsageError
@@ -14,14 +17,11 @@ from refire_async.model.run import RunSpec
 from refire_async.model.selection import Selection
 from refire_async.model.table import Table
 from refire_async.pacing.capacity import ceilings
+from refire_async.preflight.collect import gather
 from refire_async.preflight.facts import Asked, Denied, Depth, Facts
-from refire_async.preflight.gather import describe, gather
-from refire_async.preflight.judge import judge
-from refire_async.selecting import select
+from refire_async.preflight.rules import judge
 from refire_async.settings import ResumeSettings, RunSettings
-from refire_async.wire.errors import WireError
-from refire_async.wire.services import PATIENCE_S
-from refire_async.wire.session import Session
+from refire_async.sources.resolving import select
 
 START_S = 0.5
 """For the sample of a run: time enough for all of it, unless the read budget is small, which the run itself needs."""

@@ -1,8 +1,9 @@
 """Who listens, what they let through, and whether they can follow. Pure."""
 
+from refire_async.aws.event_source_mappings import Mapping
 from refire_async.model.finding import Finding
-from refire_async.preflight import registry
-from refire_async.preflight.facts import Facts, Mapping
+from refire_async.preflight import findings
+from refire_async.preflight.facts import Facts
 from refire_async.preflight.filters import FilterError, Match, mentions, parse
 from refire_async.preflight.load import Load, load_of
 from refire_async.preflight.record import any_event, passes, refired
@@ -30,13 +31,13 @@ def judge(facts: Facts) -> list[Finding]:
         heard = [_heard(mapping, facts) for mapping in mappings]
         if not mappings and not facts.kinesis:
             found.append(
-                registry.NO_CONSUMER.found(
+                findings.NO_CONSUMER.found(
                     "no Lambda function is mapped to the stream, nor is there another known reader"
                 )
             )
         if mappings and not facts.kinesis and not any(heard):
             found.append(
-                registry.NO_LISTENER.found(
+                findings.NO_LISTENER.found(
                     f"none of the {len(mappings)} event source mappings of the stream would pass a re-fired event on"
                 )
             )
@@ -48,7 +49,7 @@ def judge(facts: Facts) -> list[Finding]:
     if facts.asked.table.stream.enabled or facts.kinesis:
         name = facts.asked.marker_attribute
         found.append(
-            registry.CONSUMER_EFFECTS.found(
+            findings.CONSUMER_EFFECTS.found(
                 f"re-fired events are MODIFY and change {name} only: totals count twice, mails go out again, "
                 "what compares images sees no other change, what waits for INSERT does nothing"
             )
@@ -82,21 +83,21 @@ def _mapping(mapping: Mapping, facts: Facts) -> list[Finding]:
     name = mapping.function
     found = []
     if not mapping.enabled:
-        found.append(registry.MAPPING_DISABLED.found(f"the event source mapping of {name} is disabled"))
+        found.append(findings.MAPPING_DISABLED.found(f"the event source mapping of {name} is disabled"))
     touch, any_kind = verdict(mapping, facts)
     if touch is Match.NEVER and any_kind is not Match.NEVER:
         found.append(
-            registry.FILTER_NO_MODIFY.found(
+            findings.FILTER_NO_MODIFY.found(
                 f"the filters of {name} take no MODIFY, which re-fired events are"
             )
         )
     elif touch is Match.NEVER:
-        found.append(registry.FILTER_NO_MATCH.found(f"the filters of {name} can match no re-fired event"))
+        found.append(findings.FILTER_NO_MATCH.found(f"the filters of {name} can match no re-fired event"))
     elif mapping.filters:
         found += _partial(mapping, touch)
     elif mapping.filters is None:
         found.append(
-            registry.NOT_ASKED.found(
+            findings.NOT_ASKED.found(
                 f"the filters of {name} are encrypted and cannot be read with these credentials"
             )
         )
@@ -115,19 +116,19 @@ def _partial(mapping: Mapping, touch: Match) -> list[Finding]:
     if touch is Match.MAY:
         if any(mentions(pattern, "OldImage") for pattern in patterns):
             found.append(
-                registry.FILTER_OLD_IMAGE.found(
+                findings.FILTER_OLD_IMAGE.found(
                     f"the filters of {name} look at OldImage, in which re-fired events have what NewImage has"
                 )
             )
         else:
             found.append(
-                registry.FILTER_SOME.found(
+                findings.FILTER_SOME.found(
                     f"the filters of {name} let only some items through, which is not known"
                 )
             )
     if any(mentions(pattern, "INSERT") for pattern in patterns):
         found.append(
-            registry.FILTER_INSERT.found(
+            findings.FILTER_INSERT.found(
                 f"the filters of {name} name INSERT: it may treat a MODIFY differently"
             )
         )
@@ -146,14 +147,14 @@ def _pace(mapping: Mapping, facts: Facts, load: Load) -> list[Finding]:
         backlog = (load.items or 0) * max(0.0, 1 - takes / rate)
         if backlog / takes > CATCH_UP_S:
             found.append(
-                registry.CONSUMER_SLOW.found(
+                findings.CONSUMER_SLOW.found(
                     f"{name} ({each}) takes {_number(takes)} records/s if a batch needs 250 ms, "
                     f"and the run emits up to {_number(rate)}: {round(backlog):,} would wait at its end"
                 )
             )
         else:
             found.append(
-                registry.CONSUMER_LOAD.found(
+                findings.CONSUMER_LOAD.found(
                     f"{name} ({each}) gets up to {_number(rate)} records/s, "
                     f"{_number(rate / at_once)} in each of {at_once:,} invocations at once"
                 )
@@ -167,14 +168,14 @@ def _pace(mapping: Mapping, facts: Facts, load: Load) -> list[Finding]:
     ):
         lost = "sends on to its destination" if mapping.has_failure_destination else "drops"
         found.append(
-            registry.RECORDS_EXPIRE.found(
+            findings.RECORDS_EXPIRE.found(
                 f"{name} {lost} records older than {limit_s:,} s, and the run takes {round(seconds):,} s"
             )
         )
     endless = mapping.max_retries in (None, -1) and (limit_s is None or limit_s < 0)
     if endless and not mapping.bisects:
         found.append(
-            registry.CONSUMER_BLOCKS.found(
+            findings.CONSUMER_BLOCKS.found(
                 f"{name} tries a failing batch again for up to 24 hours, its shard waiting"
             )
         )
@@ -186,13 +187,13 @@ def _health(facts: Facts) -> list[Finding]:
     for health in facts.health:
         if health.iterator_age_s is not None and health.iterator_age_s > BEHIND_S:
             found.append(
-                registry.CONSUMER_BEHIND.found(
+                findings.CONSUMER_BEHIND.found(
                     f"{health.function} is up to {_number(health.iterator_age_s)} s behind its stream already"
                 )
             )
         if health.errors or health.throttles:
             found.append(
-                registry.CONSUMER_FAILING.found(
+                findings.CONSUMER_FAILING.found(
                     f"{health.function} had {_number(health.errors or 0)} errors and was throttled "
                     f"{_number(health.throttles or 0)} times in the last 15 minutes"
                 )
@@ -204,10 +205,10 @@ def _kinesis(facts: Facts, load: Load) -> list[Finding]:
     found = []
     for stream in facts.kinesis:
         name = stream.arn.rpartition("/")[2]
-        found.append(registry.KINESIS_DESTINATION.found(f"changes go to Kinesis data stream {name} too"))
+        found.append(findings.KINESIS_DESTINATION.found(f"changes go to Kinesis data stream {name} too"))
         if stream.shards is not None and stream.shards * SHARD_RECORDS_PER_S < load.records_per_s:
             found.append(
-                registry.KINESIS_SLOW.found(
+                findings.KINESIS_SLOW.found(
                     f"Kinesis data stream {name} takes {_number(stream.shards * SHARD_RECORDS_PER_S)} records/s, "
                     f"and the run emits up to {_number(load.records_per_s)}"
                 )

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from refire_async.aws.event_source_mappings import Mapping
 from refire_async.model.keys import AttributeValue
 from refire_async.model.marker import MarkerKind
 from refire_async.model.other_run import OtherRun
@@ -44,26 +45,6 @@ class Depth:
     sample_s: float | None = None
     whole_items: bool = False
     write_as: WriterKind | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Mapping:
-    """An event source mapping of the stream (Lambda API reference: EventSourceMappingConfiguration).
-
-    `filters` are patterns as text; None if they are encrypted with a key that the caller may not use. Ages are in
-    seconds; None and -1 stand for no limit. `window_s` is how long records may wait for a batch to fill.
-    """
-
-    function: str
-    enabled: bool
-    filters: tuple[str, ...] | None = ()
-    batch_size: int = 100
-    parallelization: int = 1
-    max_age_s: int | None = None
-    max_retries: int | None = None
-    bisects: bool = False
-    has_failure_destination: bool = False
-    window_s: int = 0
 
 
 @dataclass(frozen=True, slots=True)

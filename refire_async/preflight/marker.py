@@ -8,7 +8,7 @@ from refire_async.model.finding import Finding
 from refire_async.model.keys import AttributeValue
 from refire_async.model.marker import DEFAULT_ATTRIBUTE, Marker, UntouchableError
 from refire_async.model.table import Table
-from refire_async.preflight import registry
+from refire_async.preflight import findings
 from refire_async.preflight.facts import Facts
 
 LOCK_NAMES = frozenset(
@@ -45,16 +45,16 @@ def on_table(table: Table, attribute: str, ttl_attribute: str | None = None) -> 
     found = []
     if attribute == ttl_attribute:
         found.append(
-            registry.MARKER_TTL.found(
+            findings.MARKER_TTL.found(
                 f"marker attribute {attribute} is what table {table.name} expires items by"
             )
         )
     if attribute in table.keys.names:
         found.append(
-            registry.MARKER_KEY.found(f"marker attribute {attribute} is a key of table {table.name}")
+            findings.MARKER_KEY.found(f"marker attribute {attribute} is a key of table {table.name}")
         )
     found.extend(
-        registry.MARKER_INDEX_KEY.found(
+        findings.MARKER_INDEX_KEY.found(
             f"marker attribute {attribute} is a key of index {index.name}, so that a touch would move items"
         )
         for index in table.indexes
@@ -83,13 +83,13 @@ def judge(facts: Facts) -> list[Finding]:
     name, of = asked.marker_attribute, f"of {sample.items:,} sampled items"
     if foreign:
         return [
-            registry.MARKER_TYPE.found(
+            findings.MARKER_TYPE.found(
                 f"{name} holds something that cannot be counted up in {foreign:,} {of}"
             )
         ]
     why = _own_number(name, [Decimal(value["N"]) for value in present], sample.items)
     if why:
-        return [registry.MARKER_LOCK.found(f"{name} looks like the application's own number: {why}")]
+        return [findings.MARKER_LOCK.found(f"{name} looks like the application's own number: {why}")]
     return []
 
 
@@ -132,7 +132,7 @@ def _stamps(facts: Facts, present: list[AttributeValue]) -> list[Finding]:
     if not foreign:
         return []
     return [
-        registry.MARKER_OVERWRITES.found(
+        findings.MARKER_OVERWRITES.found(
             f"{asked.marker_attribute} holds values that are no run's id in {foreign:,} of {len(present):,} "
             "sampled items that have it; the stamp would overwrite them"
         )

@@ -1,7 +1,7 @@
 """Other runs of the same table: at work beside this one, or stopped half-way. Pure."""
 
 from refire_async.model.finding import Finding
-from refire_async.preflight import registry
+from refire_async.preflight import findings
 from refire_async.preflight.facts import Facts
 
 
@@ -12,11 +12,11 @@ def judge(facts: Facts) -> list[Finding]:
     for other in facts.others:
         if other.working:
             found.append(
-                registry.OTHER_RUN_WORKING.found(f"run {other.run_id} of table {name} is at work right now")
+                findings.OTHER_RUN_WORKING.found(f"run {other.run_id} of table {name} is at work right now")
             )
         elif other.may_meet(facts.asked.selection):
             found.append(
-                registry.OTHER_RUN_STOPPED.found(
+                findings.OTHER_RUN_STOPPED.found(
                     f"run {other.run_id} of table {name} was stopped half-way, after {other.touched:,} items",
                     f"go on with refire resume {other.run_id}, or end it with refire forget {other.run_id}",
                 )

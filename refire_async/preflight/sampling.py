@@ -8,13 +8,13 @@ from typing import Any
 import anyio
 import orjson
 
+from refire_async.aws.data_plane import DataPlane, parse_reply
+from refire_async.aws.errors import WireError
 from refire_async.model.item_size import LARGEST_ITEM_BYTES, item_bytes
 from refire_async.model.keys import AttributeValue, Item
 from refire_async.model.units import RCU_BYTES, WCU_BYTES
 from refire_async.preflight.facts import Asked, Sample
 from refire_async.sources.table import hash_key_condition, hash_key_values
-from refire_async.wire.dataplane import DataPlane, parse_reply
-from refire_async.wire.errors import WireError
 
 MOST_ITEMS = 1_000
 SEGMENTS = 16

@@ -6,7 +6,7 @@ from refire_async.model.capacity import TABLE
 from refire_async.model.finding import Finding
 from refire_async.model.table import Table
 from refire_async.pacing.capacity import write_capacity
-from refire_async.preflight import registry
+from refire_async.preflight import findings
 from refire_async.preflight.facts import Facts
 
 WRITABLE = ("ACTIVE", "UPDATING")
@@ -17,19 +17,19 @@ def judge_table(facts: Facts) -> list[Finding]:
     table = facts.asked.table
     found = []
     if table.status not in WRITABLE:
-        found.append(registry.TABLE_STATUS.found(f"table {table.name} is {table.status}"))
+        found.append(findings.TABLE_STATUS.found(f"table {table.name} is {table.status}"))
     if table.replicas:
         regions = ", ".join(table.replicas)
         found.append(
-            registry.GLOBAL_TABLE.found(
+            findings.GLOBAL_TABLE.found(
                 f"table {table.name} is replicated: events fire and writes cost in {regions} too"
             )
         )
     if facts.pitr is False:
-        found.append(registry.PITR_OFF.found(f"point-in-time recovery of table {table.name} is off"))
+        found.append(findings.PITR_OFF.found(f"point-in-time recovery of table {table.name} is off"))
     if facts.sample is not None and facts.sample.expired:
         found.append(
-            registry.TTL_EXPIRED.found(
+            findings.TTL_EXPIRED.found(
                 f"{facts.sample.expired:,} of {facts.sample.items:,} sampled items have expired; the run "
                 + ("touches them too" if facts.asked.selection.include_expired else "leaves them alone")
             )
@@ -44,19 +44,19 @@ def judge_stream(facts: Facts) -> list[Finding]:
     found = []
     if not stream.enabled and not facts.kinesis:
         found.append(
-            registry.STREAM_DISABLED.found(
+            findings.STREAM_DISABLED.found(
                 f"table {table.name} has neither a stream nor a Kinesis destination, so nothing would fire"
             )
         )
     if expected is not None and (not stream.enabled or stream.arn != expected):
         there = stream.arn if stream.enabled else "none"
         found.append(
-            registry.STREAM_OTHER.found(f"the stream of table {table.name} is {there}, not {expected}")
+            findings.STREAM_OTHER.found(f"the stream of table {table.name} is {there}, not {expected}")
         )
     if stream.enabled and stream.view_type in ("KEYS_ONLY", "OLD_IMAGE"):
         carried = "keys only" if stream.view_type == "KEYS_ONLY" else "the image before the touch only"
         found.append(
-            registry.VIEW_TYPE.found(f"the stream is {stream.view_type}: its records carry {carried}")
+            findings.VIEW_TYPE.found(f"the stream is {stream.view_type}: its records carry {carried}")
         )
     return found
 
@@ -69,14 +69,14 @@ def judge_capacity(facts: Facts) -> list[Finding]:
     found = []
     if limits[TABLE] > own:
         found.append(
-            registry.OVER_CAPACITY.found(
+            findings.OVER_CAPACITY.found(
                 f"the budget of {limits[TABLE]:,.0f} WCU/s is more than the {own:,.0f} that table {table.name} "
                 + ("serves at once" if table.billing == "PAY_PER_REQUEST" else "has")
             )
         )
     elif facts.live_wcu and facts.live_wcu + limits[TABLE] > own:
         found.append(
-            registry.LIVE_WRITES.found(
+            findings.LIVE_WRITES.found(
                 f"the application wrote up to {facts.live_wcu:,.0f} WCU/s in the last hour; with the budget of "
                 f"{limits[TABLE]:,.0f} that is more than the {own:,.0f} of table {table.name}"
             )
@@ -84,7 +84,7 @@ def judge_capacity(facts: Facts) -> list[Finding]:
     found += _maxima(table, limits)
     found += _indexes(table, asked.marker_attribute, own)
     found.extend(
-        registry.AUTOSCALING.found(
+        findings.AUTOSCALING.found(
             f"write capacity of {scaling.resource} scales from {scaling.least:,} to {scaling.most:,} WCU"
         )
         for scaling in facts.scaling
@@ -99,7 +99,7 @@ def _maxima(table: Table, limits: Mapping[str, float]) -> list[Finding]:
     described = {TABLE: (f"table {table.name}", table.throughput)}
     described |= {index.name: (f"index {index.name}", index.throughput) for index in table.indexes}
     return [
-        registry.ON_DEMAND_MAXIMUM.found(
+        findings.ON_DEMAND_MAXIMUM.found(
             f"{what} has an on-demand maximum of {maximum:,.0f} write units/s; the run takes up to "
             f"{min(limit, maximum):,.0f} of it"
         )
@@ -112,12 +112,12 @@ def _indexes(table: Table, marker: str, own: float) -> list[Finding]:
     found = []
     for index in table.indexes:
         if index.status != "ACTIVE":
-            found.append(registry.INDEX_STATUS.found(f"index {index.name} is {index.status}"))
+            found.append(findings.INDEX_STATUS.found(f"index {index.name} is {index.status}"))
         if not index.projects(marker, table.keys):
             continue
         if index.scope == "local":
             found.append(
-                registry.INDEX_COST.found(
+                findings.INDEX_COST.found(
                     f"local index {index.name} carries {marker}: a touch costs the table's units for both"
                 )
             )
@@ -127,13 +127,13 @@ def _indexes(table: Table, marker: str, own: float) -> list[Finding]:
         set_by_hand = table.billing == "PROVISIONED" or index.throughput.maximum_write is not None
         if set_by_hand and capacity < own:
             found.append(
-                registry.INDEX_SCARCE.found(
+                findings.INDEX_SCARCE.found(
                     f"index {index.name} carries {marker} and has {capacity:,.0f} WCU/s, the table {own:,.0f}"
                 )
             )
         else:
             found.append(
-                registry.INDEX_COST.found(
+                findings.INDEX_COST.found(
                     f"index {index.name} carries {marker}: a touch costs its units too (it has {capacity:,.0f} WCU/s)"
                 )
             )
@@ -144,11 +144,11 @@ def judge_items(facts: Facts) -> list[Finding]:
     """What the sample showed besides markers, or why there is none."""
     sample = facts.sample
     if facts.not_sampled is not None:
-        return [registry.NOT_SAMPLED.found(f"no items were sampled: {facts.not_sampled}")]
+        return [findings.NOT_SAMPLED.found(f"no items were sampled: {facts.not_sampled}")]
     if sample is None or not sample.near_limit:
         return []
     return [
-        registry.ITEM_NEAR_LIMIT.found(
+        findings.ITEM_NEAR_LIMIT.found(
             f"{sample.near_limit:,} of {sample.items:,} sampled items are within 8 KB of the largest item, 400 KB"
         )
     ]

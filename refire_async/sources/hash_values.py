@@ -11,8 +11,8 @@ from itertools import product
 from refire_async.errors import UsageError
 from refire_async.model.keys import AttributeValue, KeyAttribute
 from refire_async.settings import Choice
+from refire_async.sources.canonical import canonical
 from refire_async.sources.key_ranges import MOST_KEY_VALUES, expand_range
-from refire_async.sources.key_text import canonical
 from refire_async.sources.sort_key import typed_value
 
 

@@ -24,7 +24,7 @@ from typing import Any
 import orjson
 
 from refire_async.model.keys import Key, KeySchema
-from refire_async.sources.key_text import canonical_base64, canonical_number
+from refire_async.sources.canonical import canonical_base64, canonical_number
 
 LARGEST_HASH, LARGEST_RANGE = 2_048, 1_024
 """Bytes of a key's values (DynamoDB Developer Guide: Quotas)."""

@@ -31,8 +31,8 @@ from refire_async.errors import CheckpointRefusedError, RefusedError
 from refire_async.model.keys import Cursor, Item, Key, KeySchema
 from refire_async.private import NOFOLLOW, replacing, why_foreign
 from refire_async.sources.base import SourcePage
+from refire_async.sources.lazy_items import Undecoded
 from refire_async.sources.plain_lines import PlainKeys
-from refire_async.sources.undecoded import Undecoded
 
 HEADER_BYTES = 128
 FORMAT = 1

@@ -10,9 +10,9 @@ from typing import Any
 
 import orjson
 
+from refire_async.aws.data_plane import DataPlane, parse_reply
 from refire_async.model.keys import Item, Key
-from refire_async.sources.undecoded import Undecoded
-from refire_async.wire.dataplane import DataPlane, parse_reply
+from refire_async.sources.lazy_items import Undecoded
 
 LARGEST = 100
 """Keys in one BatchGetItem (DynamoDB Developer Guide: Quotas)."""

@@ -10,12 +10,12 @@ from typing import Any
 
 import orjson
 
+from refire_async.aws.data_plane import DataPlane, parse_reply
 from refire_async.model.keys import AttributeValue, Cursor, IndexKeys, KeySchema
 from refire_async.model.selection import Selection
 from refire_async.model.units import RCU_BYTES
 from refire_async.sources.base import SourcePage
 from refire_async.sources.sort_key import sort_key_conditions
-from refire_async.wire.dataplane import DataPlane, parse_reply
 
 FEW = 20
 """Below this many items a page's rounded units say little of an item's size."""

@@ -20,7 +20,7 @@ from decimal import Decimal
 
 from refire_async.errors import UsageError
 from refire_async.model.keys import AttributeValue
-from refire_async.sources.key_text import canonical_number
+from refire_async.sources.canonical import canonical_number
 
 MOST_BYTES = 4_096
 MOST_MEMBERS = 100

@@ -13,7 +13,7 @@ from benchmarks.sweep.recommend import Cell, recommend, shares
 from benchmarks.sweep.scenario import Parameters, items_in
 from refire_async.model.keys import KeySchema
 from refire_async.model.table import Stream, Table, Throughput
-from refire_async.planner import choose_segments, choose_workers
+from refire_async.pipeline.sizing import choose_segments, choose_workers
 
 LARGER = 50
 """So many times the sweep's items make a large table, which gets several lanes for each partition."""

@@ -10,7 +10,9 @@ LOOP = "refire_async.cli.session:execute:50;asyncio.runners:run:118"
 
 def test_samples_belong_to_the_innermost_room() -> None:
     """A library is the doing of the room that called it; what no room called is the event loop's."""
-    assert room_of(f"{LOOP};refire_async.writers.partiql:encode:5;json:dumps:1".split(";")) == "writers"
+    assert (
+        room_of(f"{LOOP};refire_async.pipeline.writers.partiql:encode:5;json:dumps:1".split(";")) == "writers"
+    )
     assert room_of(LOOP.split(";")) == "event loop"
     assert room_of(["threading:run:1"]) == "event loop"
 
@@ -20,13 +22,13 @@ def test_start_up_is_no_part_of_the_shares() -> None:
     found = sum_up(
         [
             f"{LOOP} 1",
-            f"{LOOP};refire_async.wire.direct:post:80 3",
+            f"{LOOP};refire_async.aws.http_direct:post:80 3",
             "refire_async.cli:work:1;importlib._bootstrap:_load:9;x:y:1 50",
         ]
     )
     assert found["samples"] == 4
     assert found["rooms"] == {"wire": 0.75, "event loop": 0.25}
-    assert found["lines"] == {"refire_async.wire.direct:post:80": 0.75, "asyncio.runners:run:118": 0.25}
+    assert found["lines"] == {"refire_async.aws.http_direct:post:80": 0.75, "asyncio.runners:run:118": 0.25}
 
 
 def test_what_looking_on_costs_is_told_apart() -> None:
@@ -34,8 +36,8 @@ def test_what_looking_on_costs_is_told_apart() -> None:
     found = sum_up(
         [
             f"{LOOP};refire_async.pipeline.workers:run:9;refire_async.events:__init__:2 1",
-            f"{LOOP};refire_async.events:emit:7;refire_async.report.tally:add:1;bisect:bisect:1 1",
-            f"{LOOP};refire_async.watch.capacity:look:80 1",
+            f"{LOOP};refire_async.events:emit:7;refire_async.output.counters:add:1;bisect:bisect:1 1",
+            f"{LOOP};refire_async.pacing.watchers.capacity:look:80 1",
             f"{LOOP};refire_async.pipeline.workers:run:10 1",
         ]
     )

@@ -13,9 +13,9 @@ import pytest
 
 from refire_async.checkpoint import catalog
 from refire_async.checkpoint.history import History
-from refire_async.checkpoint.looking import look
-from refire_async.checkpoint.saved import peek
-from refire_async.checkpoint.settled import LARGEST_PAGE, MOST_ITEMS, pack, unpack
+from refire_async.checkpoint.pages import LARGEST_PAGE, MOST_ITEMS, pack, unpack
+from refire_async.checkpoint.read_only import look
+from refire_async.checkpoint.reading import peek
 from refire_async.checkpoint.shapes import conforms
 from refire_async.checkpoint.store import Store
 from refire_async.errors import CheckpointRefusedError, StoppedError

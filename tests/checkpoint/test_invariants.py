@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from refire_async.checkpoint.ledger import Failure
+from refire_async.checkpoint.pages import pack
 from refire_async.checkpoint.schema import APPLICATION_ID, TABLES, VERSION
-from refire_async.checkpoint.settled import pack
 from refire_async.checkpoint.store import Store
 from refire_async.errors import CheckpointRefusedError
 from refire_async.model.counts import Counts

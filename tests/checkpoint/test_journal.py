@@ -7,13 +7,13 @@ from pathlib import Path
 import anyio
 import pytest
 
-from benchmarks.framework.virtual_time import THREAD_S, VIRTUAL_TIME
 from refire_async.checkpoint.journal import IDLE_SAVE_S, Journal
 from refire_async.checkpoint.ledger import FINISHED, Failure, Ledger, SegmentState
 from refire_async.checkpoint.store import Store
 from refire_async.errors import StoppedError
 from refire_async.model.counts import Counts
 from tests.support.checkpoints import crashed_copy, item, new_store, page, reopened
+from tests.support.virtual_time import THREAD_S, VIRTUAL_TIME
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from refire_async.checkpoint.store import Store
 from refire_async.model.counts import Counts
 from refire_async.model.keys import Item
 from refire_async.model.totals import Totals
-from refire_async.pipeline.sorting import sort_found
+from refire_async.pipeline.triage import sort_found
 from tests.support.checkpoints import SPEC, crashed_copy, item, new_store, reopened
 
 SEGMENTS, ITEMS = 2, 9

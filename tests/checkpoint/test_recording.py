@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from refire_async.checkpoint import recording
+from refire_async.checkpoint.reading import peek
 from refire_async.checkpoint.recording import Recording, RecordingError, read_recording
-from refire_async.checkpoint.saved import peek
 from refire_async.model.series import Note, Point, merge
 from tests.support.checkpoints import crashed_copy, new_store
 

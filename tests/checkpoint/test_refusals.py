@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from refire_async.checkpoint import catalog
 from refire_async.checkpoint.lock import is_locked, lock_path, locked
-from refire_async.checkpoint.saved import peek
+from refire_async.checkpoint.reading import peek
 from refire_async.checkpoint.store import Store
 from refire_async.errors import CheckpointRefusedError, ExitCode, UsageError
 from refire_async.settings import Connection

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from refire_async.checkpoint.history import History
 from refire_async.checkpoint.ledger import FINISHED, Failure, OpenPage, SegmentState
+from refire_async.checkpoint.reading import peek
 from refire_async.checkpoint.recording import read_recording
-from refire_async.checkpoint.saved import peek
 from refire_async.checkpoint.schema import PARTS_PER_SITTING
 from refire_async.checkpoint.store import Store
 from refire_async.errors import CheckpointRefusedError, StoppedError

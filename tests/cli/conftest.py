@@ -8,14 +8,16 @@ from typing import TypeAlias
 
 import pytest
 
-from refire_async import cli, engine
+from refire_async import cli
+from refire_async.engine import run as engine
 from refire_async.errors import ExitCode
 from refire_async.events import Emit
 from refire_async.model.run import Result
+from refire_async.model.stop import StopRequest
 from refire_async.settings import ResumeSettings, RunSettings
-from tests.report.samples import summary
+from tests.output.samples import summary
 
-Course: TypeAlias = Callable[[Emit, engine.StopRequest], Awaitable[Result]]
+Course: TypeAlias = Callable[[Emit, StopRequest], Awaitable[Result]]
 
 
 @dataclass
@@ -30,7 +32,7 @@ class FakeEngine:
         settings: RunSettings | ResumeSettings,
         *,
         emit: Emit,
-        stop: engine.StopRequest,
+        stop: StopRequest,
         ask: object = None,  # noqa: ARG002 - the interface of the engine
     ) -> Result:
         self.seen.append(settings)

@@ -13,7 +13,7 @@ import anyio
 import pytest
 from botocore.exceptions import ClientError
 
-from refire_async.cli import boundary
+from refire_async.cli import exit_codes
 from refire_async.cli.bug import write_report
 from refire_async.errors import (
     CheckpointRefusedError,
@@ -25,7 +25,7 @@ from refire_async.errors import (
 )
 from refire_async.model.run import Result
 from tests.cli.conftest import Ended, FakeEngine
-from tests.report.samples import summary
+from tests.output.samples import summary
 
 RUN = ("run", "--table", "orders")
 
@@ -80,15 +80,15 @@ def test_refusal_after_the_start(
 
 def test_endless_error_is_cut(capfd: pytest.CaptureFixture[str]) -> None:
     """An error that quotes something long is still a line that fits a screen."""
-    boundary.say_error("x" * 100_000)
+    exit_codes.say_error("x" * 100_000)
     assert len(capfd.readouterr().err) < 1100
 
 
 def test_several_errors_at_once() -> None:
     """Of several a bug is told, wherever it stands, because it must not go unseen."""
     group = ExceptionGroup("", [RefusedError("a"), ExceptionGroup("", [StoppedError("b"), KeyError("c")])])
-    assert isinstance(boundary.single(group), KeyError)
-    assert str(boundary.single(ExceptionGroup("", [RefusedError("a"), StoppedError("b")]))) == "a"
+    assert isinstance(exit_codes.single(group), KeyError)
+    assert str(exit_codes.single(ExceptionGroup("", [RefusedError("a"), StoppedError("b")]))) == "a"
 
 
 def test_bug(refire: Callable[..., Ended], fake_engine: FakeEngine, state: Path) -> None:
@@ -167,7 +167,7 @@ def test_interrupt_before_the_engine(capfd: pytest.CaptureFixture[str]) -> None:
     def work() -> int:
         raise KeyboardInterrupt
 
-    assert boundary.guarded(work) == 130
+    assert exit_codes.guarded(work) == 130
     assert capfd.readouterr().err == "refire: interrupted before anything was written\n"
 
 
@@ -178,7 +178,7 @@ def test_cancelled_loop_is_a_bug(capfd: pytest.CaptureFixture[str], state: Path)
         raise asyncio.CancelledError
 
     with pytest.raises(asyncio.CancelledError):
-        boundary.guarded(work)
+        exit_codes.guarded(work)
     assert capfd.readouterr().err == ""
     assert not state.exists()
 

@@ -11,9 +11,9 @@ import pytest
 from refire_async.cli import COMMANDS, START, options, program
 from refire_async.cli.help import Command
 from refire_async.cli.params import Option
-from refire_async.engine import new_run_id
 from refire_async.errors import UsageError
-from refire_async.preflight.registry import KINDS
+from refire_async.model.run import new_run_id
+from refire_async.preflight.findings import KINDS
 from tests.cli.conftest import Ended
 
 
@@ -89,7 +89,7 @@ def test_nothing_heavy_is_imported(arguments: tuple[str, ...]) -> None:
         "import sys\n"
         "from refire_async.cli import invoke\n"
         f"invoke({arguments!r})\n"
-        "heavy = {'aioboto3', 'aiohttp', 'rich', 'structlog', 'anyio', 'orjson', 'refire_async.engine'}\n"
+        "heavy = {'aioboto3', 'aiohttp', 'rich', 'structlog', 'anyio', 'orjson', 'refire_async.engine.run'}\n"
         "print(sorted(heavy & set(sys.modules)), file=sys.stderr)\n"
     )
     child = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)

@@ -16,7 +16,7 @@ from refire_async.errors import ExitCode, UsageError
 from refire_async.events import Emit
 from refire_async.folders import state_folder, temporary_folder
 from tests.cli.conftest import Ended, FakeEngine
-from tests.report.samples import started
+from tests.output.samples import started
 
 RUN = ("run", "--table", "orders")
 ERRNOS = sorted({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ENOLCK})
@@ -142,7 +142,7 @@ def test_no_home(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_no_home_and_no_temporary_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Then there is no control socket either, and the run goes on without one."""
-    from refire_async.control.address import addresses
+    from refire_async.pacing.control.address import addresses
 
     def nowhere() -> str:
         raise FileNotFoundError(2, "No usable temporary directory found in []")

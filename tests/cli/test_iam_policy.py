@@ -6,7 +6,7 @@ from collections.abc import Callable
 import orjson
 import pytest
 
-from refire_async.permissions import Use, parse_arn, policy
+from refire_async.aws.permissions import Use, parse_arn, policy
 from tests.cli.conftest import Ended
 
 ARN = "arn:aws:dynamodb:eu-west-1:123456789012:table/orders"

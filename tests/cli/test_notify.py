@@ -17,7 +17,7 @@ from refire_async.errors import ExitCode
 from refire_async.model.run import Result
 from refire_async.settings import Connection
 from tests.cli.conftest import Ended, FakeEngine
-from tests.report.samples import summary
+from tests.output.samples import summary
 from tests.support.moto import Moto, moto  # noqa: F401 - a fixture
 
 RUN = ("run", "--table", "orders")

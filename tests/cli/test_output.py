@@ -12,7 +12,7 @@ from refire_async.events import Emit, RunEnded
 from refire_async.model.marker import Marker
 from refire_async.model.run import DryRun, Result
 from tests.cli.conftest import Ended, FakeEngine
-from tests.report.samples import SPEC, started, summary
+from tests.output.samples import SPEC, started, summary
 
 RUN = ("run", "--table", "orders", "--endpoint-url", "http://127.0.0.1:8000")
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import boto3
 import pytest
 
-from refire_async.cli.asking import describe_outlook
-from refire_async.forecast.outlook import look_ahead
+from refire_async.cli.prompts import describe_outlook
 from refire_async.model.capacity import TABLE
+from refire_async.planning.forecast.outlook import look_ahead
 from tests.cli.test_terminal import terminal
 from tests.preflight.tables import table_of
 from tests.support.backends import REGION, Backend, on_one_backend

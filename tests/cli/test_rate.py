@@ -12,11 +12,11 @@ from anyio.from_thread import start_blocking_portal
 from refire_async.checkpoint import catalog
 from refire_async.checkpoint.lock import locked
 from refire_async.checkpoint.store import Store
-from refire_async.control.protocol import RefusedVerbError
-from refire_async.control.server import listen, serve
+from refire_async.pacing.control.protocol import RefusedVerbError
+from refire_async.pacing.control.server import listen, serve
 from refire_async.settings import Connection
 from tests.cli.conftest import Ended
-from tests.report.samples import SPEC
+from tests.output.samples import SPEC
 
 HOLDS = {
     "run_id": "run-1",

@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from tests.report.runs import finished_run
+from tests.output.runs import finished_run
 from tests.support.cli import Cli
 
 

@@ -17,12 +17,12 @@ from refire_async.errors import ExitCode, RefusedError
 from refire_async.events import Emit, RunEnded, Waiting
 from refire_async.model.finding import Finding
 from refire_async.model.run import DryRun, Result
-from refire_async.report.findings import findings_text
-from refire_async.report.screen import render
-from refire_async.report.stats import RunStats
+from refire_async.output.findings import findings_text
+from refire_async.output.screen import render
+from refire_async.output.stats import RunStats
 from tests.cli.conftest import Ended, FakeEngine
-from tests.report.samples import started, summary
-from tests.report.test_screen import BUSY
+from tests.output.samples import started, summary
+from tests.output.test_screen import BUSY
 
 Refire = Callable[..., Ended]
 SCREENS = Path(__file__).parent / "screens"

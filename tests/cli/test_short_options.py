@@ -11,7 +11,7 @@ from refire_async.events import Emit, PageRead, Waiting
 from refire_async.model.run import Result
 from refire_async.settings import RunSettings
 from tests.cli.conftest import Ended, FakeEngine
-from tests.report.samples import started, summary
+from tests.output.samples import started, summary
 
 RUN = ("run", "-t", "orders")
 

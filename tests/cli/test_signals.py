@@ -11,19 +11,19 @@ import anyio
 import orjson
 import pytest
 
-from refire_async import engine
 from refire_async.cli import session
 from refire_async.errors import ExitCode
 from refire_async.events import Emit, RunEnded, Stopping
 from refire_async.model.run import Result
+from refire_async.model.stop import StopRequest
 from tests.cli.conftest import Ended, FakeEngine
-from tests.report.samples import started, summary
+from tests.output.samples import started, summary
 
 RUN = ("run", "--table", "orders", "--max-wcu", "50")
 CODES = {"interrupted": ExitCode.INTERRUPTED, "terminated": ExitCode.STOPPED}
 
 
-async def until_asked(stop: engine.StopRequest) -> str:
+async def until_asked(stop: StopRequest) -> str:
     """Wait until the engine is asked to stop, as its own parts do; the reason."""
     asked = anyio.Event()
     stop.listen(asked.set)
@@ -40,7 +40,7 @@ def test_first_signal_drains(
 ) -> None:
     """The engine is asked to stop, with the reason; the result has its exit code and how to go on."""
 
-    async def course(emit: Emit, stop: engine.StopRequest) -> Result:
+    async def course(emit: Emit, stop: StopRequest) -> Result:
         emit(started())
         os.kill(os.getpid(), number)
         assert await until_asked(stop) == reason
@@ -62,7 +62,7 @@ def test_second_signal_cuts_off(
     """An engine that does not come to an end is cancelled; there is no result, but a way to go on."""
     cancelled = False
 
-    async def course(emit: Emit, stop: engine.StopRequest) -> Result:
+    async def course(emit: Emit, stop: StopRequest) -> Result:
         nonlocal cancelled
         emit(started())
         os.kill(os.getpid(), signal.SIGINT)
@@ -86,7 +86,7 @@ def test_second_signal_cuts_off(
 def test_cut_off_before_the_start(refire: Callable[..., Ended], fake_engine: FakeEngine) -> None:
     """Before the first write is allowed there is nothing to resume."""
 
-    async def course(_emit: Emit, stop: engine.StopRequest) -> Result:
+    async def course(_emit: Emit, stop: StopRequest) -> Result:
         for _ in range(2):
             os.kill(os.getpid(), signal.SIGINT)
             await until_asked(stop)
@@ -101,7 +101,7 @@ def test_cut_off_before_the_start(refire: Callable[..., Ended], fake_engine: Fak
 def test_result_in_spite_of_a_second_signal(refire: Callable[..., Ended], fake_engine: FakeEngine) -> None:
     """An engine that finishes what it saves keeps its result."""
 
-    async def course(emit: Emit, stop: engine.StopRequest) -> Result:
+    async def course(emit: Emit, stop: StopRequest) -> Result:
         emit(started())
         os.kill(os.getpid(), signal.SIGINT)
         await until_asked(stop)
@@ -128,7 +128,7 @@ import atexit, builtins, os, signal, sys
 from refire_async import cli, engine
 from refire_async.errors import ExitCode
 from refire_async.model.run import Result
-from tests.report.samples import summary
+from tests.output.samples import summary
 
 def hit(kill=os.kill, pid=os.getpid(), number=int(sys.argv.pop(1))):
     kill(pid, number)
@@ -176,7 +176,7 @@ def test_an_error_leaves_a_way_out(refire: Callable[..., Ended], fake_engine: Fa
     """A program that has no result, and hangs while it ends, is ended by a further signal as any other."""
     found = []
 
-    async def course(_emit: Emit, stop: engine.StopRequest) -> Result:
+    async def course(_emit: Emit, stop: StopRequest) -> Result:
         for _ in range(2):
             os.kill(os.getpid(), signal.SIGTERM)
             await until_asked(stop)

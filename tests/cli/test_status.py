@@ -20,11 +20,11 @@ from refire_async.model.proof import Proof, Tally
 from refire_async.model.run import RunStatus
 from refire_async.model.series import Note, Point
 from refire_async.model.totals import Totals
-from refire_async.report.recorder import record_proof
-from refire_async.report.runs import list_lines
+from refire_async.output.recorder import record_proof
+from refire_async.output.runs import list_lines
 from refire_async.settings import Connection
 from tests.cli.conftest import Ended, FakeEngine
-from tests.report.samples import SPEC
+from tests.output.samples import SPEC
 
 Refire = Callable[..., Ended]
 

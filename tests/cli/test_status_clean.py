@@ -13,14 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refire_async.checkpoint import catalog, cleaning
+from refire_async.checkpoint import catalog, cleanup
 from refire_async.checkpoint.lock import locked
 from refire_async.checkpoint.store import Store
 from refire_async.model.run import RunStatus
 from refire_async.settings import Connection
 from refire_async.sources.key_list import list_path
 from tests.cli.conftest import Ended
-from tests.report.samples import SPEC
+from tests.output.samples import SPEC
 
 Refire = Callable[..., Ended]
 
@@ -123,7 +123,7 @@ def test_a_run_that_somebody_works_on_stays(state: Path) -> None:
     path = save("done", "complete")
     run = catalog.describe(path)
     with locked(path):
-        kept = cleaning.remove(run)
+        kept = cleanup.remove(run)
     assert kept is not None
     assert "in use" in kept.reason
     assert path.exists()
@@ -134,7 +134,7 @@ def test_a_run_that_has_changed_meanwhile_stays(state: Path) -> None:
     path = save("done", "complete")
     run = catalog.describe(path)
     path.with_name(path.name + ".failed.jsonl").touch()
-    kept = cleaning.remove(run)
+    kept = cleanup.remove(run)
     assert kept is not None
     assert "failed.jsonl" in kept.reason
     assert path.exists()
@@ -154,4 +154,4 @@ def test_a_run_that_has_changed_meanwhile_stays(state: Path) -> None:
 )
 def test_what_may_go(run: catalog.RunInfo) -> None:
     """Complete, and nothing left to do: no other combination."""
-    assert (cleaning.why_kept(run) is None) == (run.status == "complete" and not run.kept_files)
+    assert (cleanup.why_kept(run) is None) == (run.status == "complete" and not run.kept_files)

@@ -11,13 +11,13 @@ import anyio
 import orjson
 import pytest
 
-from refire_async import engine
 from refire_async.cli import streams
 from refire_async.errors import ExitCode
 from refire_async.events import Emit, RunEnded, Stopping
 from refire_async.model.run import Result
+from refire_async.model.stop import StopRequest
 from tests.cli.conftest import Ended, FakeEngine
-from tests.report.samples import started, summary
+from tests.output.samples import started, summary
 
 CODE = """
 import sys
@@ -26,7 +26,7 @@ from refire_async import cli, engine
 from refire_async.errors import ExitCode
 from refire_async.events import Paused, RunEnded
 from refire_async.model.run import Result
-from tests.report.samples import started, summary
+from tests.output.samples import started, summary
 
 COMPLETE = sys.argv.pop(1) == "complete"
 
@@ -122,7 +122,7 @@ def test_full_standard_output(tmp_path: Path, arguments: tuple[str, ...]) -> Non
 def test_hang_up_saves_and_stops(refire: Callable[..., Ended], fake_engine: FakeEngine) -> None:
     """SIGHUP is heard as SIGTERM is; a second one, which a closed terminal often sends, cuts nothing off."""
 
-    async def course(emit: Emit, stop: engine.StopRequest) -> Result:
+    async def course(emit: Emit, stop: StopRequest) -> Result:
         asked = anyio.Event()
         stop.listen(asked.set)
         emit(started())
@@ -146,7 +146,7 @@ def test_hang_up_saves_and_stops(refire: Callable[..., Ended], fake_engine: Fake
 def test_hang_up_that_is_ignored(refire: Callable[..., Ended], fake_engine: FakeEngine) -> None:
     """Under `nohup` a run goes on."""
 
-    async def course(emit: Emit, stop: engine.StopRequest) -> Result:
+    async def course(emit: Emit, stop: StopRequest) -> Result:
         emit(started())
         os.kill(os.getpid(), signal.SIGHUP)
         await anyio.wait_all_tasks_blocked()

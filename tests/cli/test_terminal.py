@@ -21,7 +21,7 @@ from refire_async.errors import ExitCode
 from refire_async.events import BatchWritten, Paused, Noticed
 from refire_async.model.finding import Finding
 from refire_async.model.run import Result
-from tests.report.samples import started, summary
+from tests.output.samples import started, summary
 
 async def run(settings, *, emit, stop, **_):
     emit(started())

@@ -11,12 +11,12 @@ import anyio
 import orjson
 import pytest
 
-from refire_async import engine
 from refire_async.errors import ExitCode, RefusedError
 from refire_async.events import BatchWritten, Emit, RunEnded
 from refire_async.model.run import Result
+from refire_async.model.stop import StopRequest
 from tests.cli.conftest import Ended, FakeEngine
-from tests.report.samples import started, summary
+from tests.output.samples import started, summary
 
 RUN = ("run", "--table", "orders")
 Refire = Callable[..., Ended]
@@ -106,7 +106,7 @@ def test_errors_are_in_the_log_file(refire: Refire, fake_engine: FakeEngine, tmp
 def test_snapshot_on_request(refire: Refire, fake_engine: FakeEngine) -> None:
     """SIGUSR1 is one line with everything, at once, with and without progress; the run goes on."""
 
-    async def course(emit: Emit, _stop: engine.StopRequest) -> Result:
+    async def course(emit: Emit, _stop: StopRequest) -> Result:
         emit(started())
         emit(BatchWritten(0, 25, 50.0, 0.004))
         os.kill(os.getpid(), signal.SIGUSR1)

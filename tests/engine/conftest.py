@@ -7,13 +7,13 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from benchmarks.framework.inprocess import InProcess
-from benchmarks.framework.virtual_time import VIRTUAL_TIME
-from refire_async import engine
+from refire_async.engine import run as engine
 from refire_async.events import Event
 from refire_async.model.run import Result
-from refire_async.pipeline import StopRequest
+from refire_async.model.stop import StopRequest
 from refire_async.settings import ResumeSettings, RunSettings
+from tests.support.inprocess_server import InProcess
+from tests.support.virtual_time import VIRTUAL_TIME
 
 Service: TypeAlias = Callable[..., InProcess]
 

@@ -7,12 +7,12 @@ import anyio
 import pytest
 
 from benchmarks.consumer.function import StreamConsumer
-from benchmarks.framework.inprocess import InProcess, LoopClock, table_spec
-from benchmarks.framework.lambdas import Function, Lambdas
 from refire_async.errors import ExitCode, RefusedError
 from refire_async.events import ConsumerSeen, Paused
 from refire_async.settings import Budget, Pace
 from tests.engine.conftest import Runs, Service
+from tests.support.inprocess_server import InProcess, LoopClock, table_spec
+from tests.support.lambda_functions import Function, Lambdas
 
 
 @pytest.fixture

@@ -5,12 +5,12 @@ from pathlib import Path
 import anyio
 import pytest
 
-from refire_async import engine
+from refire_async.engine import run as engine
 from refire_async.errors import ExitCode, StoppedError
-from refire_async.pipeline.stop import StopReason, StopRequest
+from refire_async.model.stop import StopReason, StopRequest
 from refire_async.settings import Connection, RunSettings
-from tests.wire.hostile import dripping, silence
-from tests.wire.raw_server import Act, RawServer, Talk
+from tests.aws.hostile import dripping, silence
+from tests.aws.raw_server import Act, RawServer, Talk
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"
 

@@ -7,10 +7,10 @@ from typing import Any
 import orjson
 import pytest
 
-from benchmarks.framework.inprocess import table_spec
 from refire_async.errors import ExitCode, RefireError
 from refire_async.model.run import Result
 from tests.engine.conftest import Runs, Service
+from tests.support.inprocess_server import table_spec
 
 
 def setting(**changes: Any) -> Callable[[dict[str, Any]], None]:

@@ -12,13 +12,13 @@ from typing import Any
 import anyio
 import pytest
 
-from benchmarks.framework.inprocess import WRITES, InProcess, table_spec
 from refire_async.errors import CheckpointRefusedError, ExitCode, RefusedError, UsageError
 from refire_async.model.counts import Counts
 from refire_async.sandbox.errors import ServiceError
 from refire_async.settings import Choice
 from tests.engine.conftest import Runs, Service
 from tests.support.exports import EXPORT_ID, Export, full_export, md5
+from tests.support.inprocess_server import WRITES, InProcess, table_spec
 
 READS = ("Scan", "Query", "BatchGetItem", "GetItem")
 

@@ -3,11 +3,11 @@
 import anyio
 import pytest
 
-from benchmarks.framework.inprocess import WRITES, table_spec
 from benchmarks.pacing.one_queue import OneQueue
 from refire_async.pipeline import queue
 from refire_async.settings import Budget, Tuning
 from tests.engine.conftest import Runs, Service
+from tests.support.inprocess_server import WRITES, table_spec
 
 ITEMS, HOT, SHARE = 24_000, 4, 0.12
 WCU = 10_000

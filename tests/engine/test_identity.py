@@ -5,13 +5,13 @@ from typing import Any
 import anyio
 import pytest
 
-from benchmarks.framework.inprocess import WRITES, InProcess, table_spec
 from refire_async.checkpoint import catalog
 from refire_async.checkpoint.lock import locked
-from refire_async.checkpoint.saved import peek
+from refire_async.checkpoint.reading import peek
 from refire_async.errors import CheckpointRefusedError, ExitCode
 from refire_async.settings import Choice, Tuning
 from tests.engine.conftest import Runs, Service
+from tests.support.inprocess_server import WRITES, InProcess, table_spec
 
 
 def by_day(**more: Any) -> dict[str, Any]:

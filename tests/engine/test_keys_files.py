@@ -13,15 +13,15 @@ import anyio
 import pytest
 from anyio import to_thread
 
-from benchmarks.framework.inprocess import WRITES, InProcess, table_spec
 from refire_async.errors import CheckpointRefusedError, ExitCode, StoppedError, UsageError
 from refire_async.events import KeysRead, RunStarted
 from refire_async.model.counts import Counts
-from refire_async.pipeline import StopRequest
+from refire_async.model.stop import StopRequest
 from refire_async.settings import Budget, Choice
 from refire_async.sources import key_lines, plain_lines
 from refire_async.sources.key_list import list_path
 from tests.engine.conftest import Runs, Service
+from tests.support.inprocess_server import WRITES, InProcess, table_spec
 
 
 def shop(service: Service, count: int = 60, **options: Any) -> InProcess:

@@ -7,15 +7,15 @@ from typing import Any
 import anyio
 import pytest
 
-from benchmarks.framework.inprocess import EPOCH, table_spec
+from refire_async.aws.transport_errors import failure
 from refire_async.errors import ExitCode
 from refire_async.events import Recovered, Waiting
 from refire_async.model.counts import Counts
 from refire_async.sandbox.errors import ServiceError
 from refire_async.settings import Budget, Tuning
-from refire_async.wire.failures import failure
 from tests.engine.conftest import Runs, Service
 from tests.engine.test_run import once, orders
+from tests.support.inprocess_server import EPOCH, table_spec
 
 
 def between(start_s: float, end_s: float, fail: Callable[[], Exception]) -> Callable[[str, Any], None]:

@@ -5,16 +5,17 @@ from typing import Any
 
 import pytest
 
-from benchmarks.framework.inprocess import WRITES, InProcess, table_spec
-from refire_async import engine
 from refire_async.checkpoint import catalog
 from refire_async.checkpoint.lock import locked
+from refire_async.engine import run as engine
 from refire_async.errors import ExitCode, RefusedError, UsageError
 from refire_async.events import Noticed
 from refire_async.model.other_run import OtherRun, OtherRuns
 from refire_async.model.selection import Selection
+from refire_async.model.stop import StopRequest
 from refire_async.settings import Choice, RunSettings
 from tests.engine.conftest import Runs, Service
+from tests.support.inprocess_server import WRITES, InProcess, table_spec
 
 
 async def half_done(service: Service, runs: Runs, **settings: Any) -> InProcess:
@@ -92,11 +93,11 @@ async def test_the_answer_counts(service: Service, runs: Runs, *, answer: bool) 
     ask = Asked(answer=answer)
     settings = RunSettings("orders", run_id="second", checkpoint=runs.checkpoint)
     if answer:
-        result = await engine.run(settings, emit=runs.events.append, stop=engine.StopRequest(), ask=ask)
+        result = await engine.run(settings, emit=runs.events.append, stop=StopRequest(), ask=ask)
         assert result.exit_code is ExitCode.COMPLETE
     else:
         with pytest.raises(RefusedError, match="not confirmed; nothing was written"):
-            await engine.run(settings, emit=runs.events.append, stop=engine.StopRequest(), ask=ask)
+            await engine.run(settings, emit=runs.events.append, stop=StopRequest(), ask=ask)
         assert not any(db.calls[operation] for operation in WRITES)
     (question,) = ask.questions
     assert isinstance(question, OtherRuns)

@@ -6,15 +6,15 @@ from typing import Any
 import anyio
 import pytest
 
-from benchmarks.framework.inprocess import table_spec
+from refire_async.aws.transport_errors import failure
 from refire_async.errors import ExitCode
-from refire_async.pipeline.patience import MOST_ATTEMPTS, PROBE_S, Patience
+from refire_async.pipeline.outage import MOST_ATTEMPTS, PROBE_S, Patience
 from refire_async.sandbox.errors import ServiceError
 from refire_async.settings import Budget, Choice, Tuning
-from refire_async.wire.failures import failure
 from tests.engine.conftest import Runs, Service
 from tests.engine.test_run import once, orders
 from tests.engine.test_selection import index
+from tests.support.inprocess_server import table_spec
 
 RATE = 500
 ITEMS = 3_000

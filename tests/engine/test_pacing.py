@@ -9,13 +9,13 @@ import anyio
 import orjson
 import pytest
 
-from benchmarks.framework.inprocess import WRITES, InProcess, table_spec
+from refire_async.aws.types import Request, Response
 from refire_async.errors import ExitCode
 from refire_async.events import BudgetChanged, RateChanged, RunStarted
-from refire_async.pipeline import StopRequest
+from refire_async.model.stop import StopRequest
 from refire_async.settings import Budget, Tuning
-from refire_async.wire.types import Request, Response
 from tests.engine.conftest import Runs, Service
+from tests.support.inprocess_server import WRITES, InProcess, table_spec
 
 
 def provisioned(write: int, read: int = 5_000, **more: Any) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from refire_async.model.keys import KeySchema
 from refire_async.model.table import Stream, Table, Throughput
-from refire_async.planner import (
+from refire_async.pipeline.sizing import (
     MOST_SEGMENTS,
     SMALL_TABLE_BYTES,
     choose_page_items,

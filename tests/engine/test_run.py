@@ -9,18 +9,18 @@ from typing import Any
 import anyio
 import pytest
 
-from benchmarks.framework.inprocess import WRITES, table_spec
-from refire_async import engine
-from refire_async.checkpoint.saved import peek
+from refire_async.checkpoint.reading import peek
 from refire_async.checkpoint.store import Store
+from refire_async.engine import run as engine
 from refire_async.errors import ExitCode, RefusedError, StoppedError, UsageError
 from refire_async.events import Event, RunEnded, RunStarted
 from refire_async.model.counts import Counts
-from refire_async.pipeline import StopRequest
+from refire_async.model.stop import StopRequest
 from refire_async.sandbox.errors import ServiceError
 from refire_async.settings import Budget, Choice, Connection, RunSettings, Tuning
 from refire_async.sources.key_list import list_path
 from tests.engine.conftest import Runs, Service
+from tests.support.inprocess_server import WRITES, table_spec
 
 
 def orders(count: int, **attributes: Any) -> list[dict[str, Any]]:

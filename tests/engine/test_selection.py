@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from benchmarks.framework.inprocess import InProcess, table_spec
 from refire_async.errors import CheckpointRefusedError, ExitCode, UsageError
 from refire_async.events import RunStarted
 from refire_async.model.counts import Counts
 from refire_async.settings import Budget, Choice, Tuning
 from tests.engine.conftest import Runs, Service
+from tests.support.inprocess_server import InProcess, table_spec
 
 
 def index(

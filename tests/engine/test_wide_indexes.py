@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from benchmarks.framework.inprocess import InProcess, table_spec
 from refire_async.errors import ExitCode, UsageError
 from refire_async.events import BatchWritten
 from refire_async.model.counts import Counts
 from refire_async.settings import Choice
 from tests.engine.conftest import Runs, Service
+from tests.support.inprocess_server import InProcess, table_spec
 
 HASHES, RANGES = ("tenant", "region"), ("year", "month", "day")
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from refire_async.points import VARIABLE
+from refire_async.failpoints import VARIABLE
 from tests.evidence.case import KILL_WITHIN_S, Case, Kill
 from tests.evidence.judge import Evidence, Verdict, judge
 from tests.evidence.rows import INDEXES, KEYS, SELECTIONS, row

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
-from refire_async.points import POINTS
+from refire_async.failpoints import POINTS
 from tests.evidence.rows import SELECTIONS
 
 Victim = Literal["parent", "child", "both"]

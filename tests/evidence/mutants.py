@@ -39,14 +39,14 @@ def careless() -> None:
 
 def overconfident() -> None:
     """Takes a lost answer for a write that was not applied, and a failed condition after it for another writer's."""
-    from refire_async.wire import errors, failures
+    from refire_async.aws import errors, transport_errors
 
     for name, disposition in errors._BY_NAME.items():
         if disposition is errors.Disposition.UNKNOWN:
             errors._BY_NAME[name] = errors.Disposition.RETRY
-    for code, (disposition, *words) in failures._FAILURES.items():
+    for code, (disposition, *words) in transport_errors._FAILURES.items():
         if disposition is errors.Disposition.UNKNOWN:
-            failures._FAILURES[code] = (errors.Disposition.RETRY, *words)  # type: ignore[assignment]
+            transport_errors._FAILURES[code] = (errors.Disposition.RETRY, *words)  # type: ignore[assignment]
 
 
 def hasty() -> None:
@@ -61,9 +61,9 @@ def hasty() -> None:
 
 def shrugging() -> None:
     """Counts a write whose outcome is unknown as done."""
+    from refire_async.aws.errors import Disposition
     from refire_async.pipeline.workers import Workers
-    from refire_async.wire.errors import Disposition
-    from refire_async.writers.base import WriteReply
+    from refire_async.pipeline.writers.base import WriteReply
 
     whole = Workers._write
 
@@ -95,8 +95,8 @@ def _without_condition(applies: Callable[[Any], bool]) -> None:
     from contextvars import ContextVar
 
     from refire_async.pipeline.workers import Workers
-    from refire_async.writers.partiql import PartiqlWriter
-    from refire_async.writers.update import UpdateWriter
+    from refire_async.pipeline.writers.partiql import PartiqlWriter
+    from refire_async.pipeline.writers.update import UpdateWriter
 
     blind: ContextVar[bool] = ContextVar("blind", default=False)
     attempt, encode_batch, encode_one = Workers._write, PartiqlWriter.encode, UpdateWriter.encode
@@ -141,7 +141,7 @@ def blind() -> None:
 
 def midwife() -> None:
     """Does not ask for the item to be there."""
-    from refire_async.writers.update import UpdateWriter
+    from refire_async.pipeline.writers.update import UpdateWriter
 
     encode = UpdateWriter.encode
 

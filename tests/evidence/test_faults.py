@@ -14,19 +14,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.framework.inprocess import InProcess, Item, table_spec
-from benchmarks.framework.virtual_time import run_virtual
-from refire_async import engine
+from refire_async.engine import run as engine
 from refire_async.errors import ExitCode
 from refire_async.events import Event, Retried
 from refire_async.model.run import Result
+from refire_async.model.stop import StopRequest
 from refire_async.pacing.backoff import FAILURE_CEILING_S
-from refire_async.pipeline import StopRequest
-from refire_async.pipeline.patience import MOST_ATTEMPTS
+from refire_async.pipeline.outage import MOST_ATTEMPTS
 from refire_async.settings import RunSettings, Tuning
 from tests.evidence.arena import carry_out
 from tests.evidence.case import FAULTS, Case
 from tests.support.backends import Backend, on_one_backend
+from tests.support.inprocess_server import InProcess, Item, table_spec
+from tests.support.virtual_time import run_virtual
 
 LONGEST_S = 3 * 3600.0
 """Virtual. With 30% of all requests failing some of them wait for some minutes."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from refire_async.points import POINTS
+from refire_async.failpoints import POINTS
 from tests.evidence.arena import carry_out
 from tests.evidence.case import Case, Kill
 from tests.evidence.rows import SELECTIONS

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import refire_async
-from refire_async import points
+from refire_async import failpoints
 
 CALL = re.compile(r'points\.reached\("([a-z-]+)"\)')
 SOURCES = [path for path in Path(refire_async.__file__).parent.rglob("*.py") if path.name != "points.py"]
@@ -15,16 +15,16 @@ SOURCES = [path for path in Path(refire_async.__file__).parent.rglob("*.py") if 
 def test_every_point_is_somewhere() -> None:
     """The table of points and the calls in the program name the same points, each once."""
     found = [name for path in SOURCES for name in CALL.findall(path.read_text())]
-    assert sorted(found) == sorted(points.POINTS)
+    assert sorted(found) == sorted(failpoints.POINTS)
 
 
 def test_unarmed() -> None:
     """Without the variable there is nothing to call."""
-    assert points.reached is None
+    assert failpoints.reached is None
 
 
 @pytest.mark.parametrize("text", ["", "page-read", "page-read:", "page-read:0", "page-read:-1", "nowhere:1"])
 def test_odd_values_are_refused(text: str) -> None:
     """A misspelt point would never kill, and a test that rests on it would prove nothing."""
     with pytest.raises(ValueError, match="REFIRE_KILL_AT"):
-        points.arm(text)
+        failpoints.arm(text)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from refire_async.checkpoint.saved import spec_from_json, spec_to_json
+from refire_async.checkpoint.reading import spec_from_json, spec_to_json
 from refire_async.errors import ExitCode
 from refire_async.model.capacity import TABLE, Consumed, parse_consumed
 from refire_async.model.counts import COUNT_NAMES, Counts

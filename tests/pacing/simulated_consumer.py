@@ -6,10 +6,10 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from benchmarks.framework.lambdas import Metric
 from refire_async.pacing.consumer import Consumer
-from refire_async.pacing.emissions import Emissions
-from refire_async.pacing.speed import MINUTE_S
+from refire_async.pacing.emitted_records import Emissions
+from refire_async.pacing.rate_estimate import MINUTE_S
+from tests.support.lambda_functions import Metric
 
 EPOCH = 1_800_000_000.0
 STEP_S = 0.5

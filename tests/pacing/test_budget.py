@@ -8,16 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.framework.virtual_time import VIRTUAL_TIME, run_virtual
 from refire_async.model.capacity import TABLE, Consumed
 from refire_async.model.keys import KeySchema
 from refire_async.model.table import Index, Throughput
 from refire_async.pacing.budget import START_CREDIT_S, START_DEBT_S, ReadBudget, WriteBudget
 from refire_async.pacing.controller import DECREASE, HOLD_S
+from refire_async.pacing.governor import Steering
 from refire_async.pacing.limiter import BURST_S
-from refire_async.pacing.steering import Steering
 from refire_async.settings import Budget
 from tests.pacing.test_steering import PLAIN
+from tests.support.virtual_time import VIRTUAL_TIME, run_virtual
 
 
 @pytest.fixture

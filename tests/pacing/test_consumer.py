@@ -7,8 +7,8 @@ from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
 from refire_async.pacing.consumer import BLIND_S, FIRST_RATE, MOST_WAITING_S, Consumer
-from refire_async.pacing.emissions import Emissions
-from refire_async.pacing.speed import MINUTE_S
+from refire_async.pacing.emitted_records import Emissions
+from refire_async.pacing.rate_estimate import MINUTE_S
 from tests.pacing.simulated_consumer import EPOCH, simulate
 
 LEARNT_S = 10 * 60.0

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from refire_async.pacing.emissions import MOST, STEP_S, Emissions
+from refire_async.pacing.emitted_records import MOST, STEP_S, Emissions
 
 START = 1_800_000_000.0
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refire_async.pacing.growth import DOUBLING_S, REST_S, STEP_BACK, Growth
+from refire_async.pacing.on_demand_growth import DOUBLING_S, REST_S, STEP_BACK, Growth
 
 STEP_S = 10.0
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.framework.virtual_time import VIRTUAL_TIME, run_virtual
 from refire_async.pacing.limiter import BURST_S, Limiter
+from tests.support.virtual_time import VIRTUAL_TIME, run_virtual
 
 SLACK_S = 1e-4
 """For what the virtual clock itself takes, about 0.1 µs per turn of the loop."""

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from refire_async.model.keys import KeySchema
 from refire_async.model.table import Stream, Table, Throughput
-from refire_async.pacing.orders import OPERATOR, TIMETABLE, Order, Orders, obey
+from refire_async.pacing.governor import Steering
+from refire_async.pacing.overrides import OPERATOR, TIMETABLE, Order, Orders, obey
 from refire_async.pacing.rate import PAUSE, Rate
-from refire_async.pacing.steering import Steering
 from refire_async.pacing.timetable import Ruling
 from refire_async.settings import Budget
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from refire_async.pacing.consumer import FIRST_RATE
-from refire_async.pacing.past import HOUR_S, MOST_OTHERS, Past, lanes, least_rate, taken_by_others
+from refire_async.pacing.consumer_history import HOUR_S, MOST_OTHERS, Past, lanes, least_rate, taken_by_others
 
 HOURS = [HOUR_S * (500_000 + number) for number in range(168)]
 

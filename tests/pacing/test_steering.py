@@ -10,7 +10,7 @@ from refire_async.model.capacity import TABLE
 from refire_async.model.keys import KeySchema
 from refire_async.model.table import Stream, Table, Throughput
 from refire_async.pacing.capacity import NEW_ON_DEMAND_WRITE
-from refire_async.pacing.steering import Steering, Target
+from refire_async.pacing.governor import Steering, Target
 from refire_async.settings import Budget
 
 PLAIN = Table(

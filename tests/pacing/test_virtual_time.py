@@ -7,7 +7,7 @@ import pytest
 from aiolimiter import AsyncLimiter
 from anyio import to_thread
 
-from benchmarks.framework.virtual_time import START_S, THREAD_S, VIRTUAL_TIME, StuckError, run_virtual
+from tests.support.virtual_time import START_S, THREAD_S, VIRTUAL_TIME, StuckError, run_virtual
 
 
 @pytest.fixture

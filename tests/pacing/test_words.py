@@ -7,8 +7,8 @@ import pytest
 from refire_async.model.capacity import TABLE
 from refire_async.model.keys import KeySchema
 from refire_async.model.table import Index, Throughput
-from refire_async.pacing.steering import Steering
-from refire_async.pacing.words import budget_line
+from refire_async.pacing.describe import budget_line
+from refire_async.pacing.governor import Steering
 from refire_async.settings import Budget
 from tests.pacing.test_steering import PLAIN
 

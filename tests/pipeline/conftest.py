@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.framework.virtual_time import VIRTUAL_TIME
 from refire_async.checkpoint.store import Store
 from tests.support.checkpoints import new_store
+from tests.support.virtual_time import VIRTUAL_TIME
 
 
 @pytest.fixture

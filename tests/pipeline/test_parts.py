@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.framework.virtual_time import run_virtual
 from refire_async.checkpoint.ledger import Failure
 from refire_async.errors import StoppedError, UsageError
 from refire_async.events import Event, Recovered, Waiting
@@ -13,12 +12,13 @@ from refire_async.model.keys import KeySchema
 from refire_async.model.marker import Marker
 from refire_async.model.run import RunSpec
 from refire_async.model.selection import Selection
-from refire_async.pipeline.order import spread
-from refire_async.pipeline.patience import SAY_AFTER_S, SAY_EVERY_S, Patience
+from refire_async.model.stop import StopRequest
+from refire_async.pipeline.outage import SAY_AFTER_S, SAY_EVERY_S, Patience
 from refire_async.pipeline.quota import Quota
-from refire_async.pipeline.sorting import FIVE_YEARS_S, is_expired, sort_found, sort_items
-from refire_async.pipeline.stop import StopRequest
+from refire_async.pipeline.segment_order import spread
+from refire_async.pipeline.triage import FIVE_YEARS_S, is_expired, sort_found, sort_items
 from tests.support.checkpoints import item, page
+from tests.support.virtual_time import run_virtual
 
 NOW = 1_800_000_000.0
 

@@ -12,16 +12,16 @@ import anyio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.framework.virtual_time import run_virtual
 from refire_async.checkpoint.history import History
-from refire_async.checkpoint.settled import SettledPage
+from refire_async.checkpoint.pages import SettledPage
 from refire_async.checkpoint.store import Store
 from refire_async.model.counts import Counts
-from refire_async.pipeline import StopRequest
-from refire_async.verify.claims import Claims
-from refire_async.verify.rows import READ, TOUCHED, digest
+from refire_async.model.stop import StopRequest
+from refire_async.verification.encoding import READ, TOUCHED, digest
+from refire_async.verification.expected import Claims
 from tests.pipeline.world import CALM, STORM, FakeSource, FakeWriter, Sitting, Weather, World, sit
 from tests.support.checkpoints import SPEC, crashed_copy, item, new_store, reopened
+from tests.support.virtual_time import run_virtual
 
 LONGEST_S = 24 * 3600.0
 """Virtual. A run that has not ended by then hangs."""

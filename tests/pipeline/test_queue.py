@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.framework.virtual_time import run_virtual
 from refire_async.pipeline.queue import WorkQueue
 from tests.support.checkpoints import item, page
+from tests.support.virtual_time import run_virtual
 
 
 def filled(number: int, items: int, segment: int = 0):

@@ -5,16 +5,16 @@ from pathlib import Path
 import anyio
 import pytest
 
+from refire_async.aws.errors import Disposition, WireError
 from refire_async.checkpoint.store import Store
 from refire_async.errors import StoppedError, UsageError
 from refire_async.events import PageRead, SegmentFinished, Stopping
 from refire_async.model.counts import Counts
 from refire_async.model.keys import Cursor
-from refire_async.pipeline import StopRequest
-from refire_async.pipeline.patience import MOST_ATTEMPTS
+from refire_async.model.stop import StopRequest
+from refire_async.pipeline.outage import MOST_ATTEMPTS
 from refire_async.pipeline.readers import PAGES_PER_READER
 from refire_async.sources.base import SourcePage
-from refire_async.wire.errors import Disposition, WireError
 from tests.pipeline.world import FakeSource, FakeWriter, Sitting, Weather, World, sit, world_of
 from tests.support.checkpoints import crashed_copy, item, page, reopened
 

@@ -7,9 +7,9 @@ from refire_async.checkpoint.store import Store
 from refire_async.events import BatchWritten, PageRead, Waiting
 from refire_async.model.capacity import TABLE
 from refire_async.model.counts import Counts
+from refire_async.model.stop import StopRequest
 from refire_async.pacing.capacity import Ceilings
-from refire_async.pacing.steering import Target
-from refire_async.pipeline import StopRequest
+from refire_async.pacing.governor import Target
 from tests.pipeline.world import Sitting, Weather, sit, world_of
 
 HOURS = 7_200.0

@@ -5,17 +5,17 @@ from collections.abc import Callable, Sequence
 import anyio
 import pytest
 
+from refire_async.aws.errors import Disposition, ThrottlingReason, WireError, member_disposition
 from refire_async.checkpoint.store import Store
 from refire_async.errors import ExitCode, RefusedError, StoppedError
 from refire_async.events import ItemFailed, PageSettled, RateChanged, Retried, Throttled, Waiting
 from refire_async.model.capacity import TABLE
 from refire_async.model.counts import Counts
 from refire_async.model.keys import Item
-from refire_async.pipeline import StopRequest
-from refire_async.pipeline.patience import MOST_ATTEMPTS
+from refire_async.model.stop import StopRequest
+from refire_async.pipeline.outage import MOST_ATTEMPTS
 from refire_async.pipeline.workers import MOST_CONFLICTS
-from refire_async.wire.errors import Disposition, ThrottlingReason, WireError, member_disposition
-from refire_async.writers.base import MemberError, WriteReply
+from refire_async.pipeline.writers.base import MemberError, WriteReply
 from tests.pipeline.world import ARN, FakeSource, FakeWriter, World, sit, world_of
 
 

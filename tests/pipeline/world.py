@@ -15,6 +15,7 @@ from typing import Any
 import anyio
 import anyio.abc
 
+from refire_async.aws.errors import Disposition, ThrottlingReason, WireError, member_disposition
 from refire_async.checkpoint.journal import Journal
 from refire_async.checkpoint.ledger import Ledger
 from refire_async.checkpoint.store import Store
@@ -23,12 +24,12 @@ from refire_async.model.capacity import TABLE, Consumed
 from refire_async.model.counts import Counts
 from refire_async.model.keys import Cursor, Item, Key
 from refire_async.model.run import RunStatus
+from refire_async.model.stop import StopRequest
 from refire_async.pacing.budget import ReadBudget, WriteBudget
-from refire_async.pipeline import Context, Patience, StopRequest, run_pipeline
+from refire_async.pipeline import Context, Patience, run_pipeline
+from refire_async.pipeline.writers.base import MemberError, WriteReply
 from refire_async.sources.base import SourcePage
 from refire_async.sources.lookup import Found
-from refire_async.wire.errors import Disposition, ThrottlingReason, WireError, member_disposition
-from refire_async.writers.base import MemberError, WriteReply
 from tests.support.checkpoints import SPEC, item
 
 ARN = "arn:aws:dynamodb:eu-west-1:1:table/t"

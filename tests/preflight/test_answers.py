@@ -6,15 +6,15 @@ from typing import Any
 import anyio
 import pytest
 
-from refire_async.preflight import gather
-from refire_async.preflight.services import parse_mapping
+from refire_async.aws.config import AwsSession
+from refire_async.aws.endpoint import Endpoint
+from refire_async.aws.event_source_mappings import parse_mapping
+from refire_async.aws.other_services import Services
+from refire_async.preflight import collect
 from refire_async.sandbox.errors import ServiceError
 from refire_async.settings import Connection
-from refire_async.wire.aws import AwsSession
-from refire_async.wire.endpoint import Endpoint
-from refire_async.wire.services import Services
+from tests.aws.raw_server import RawServer, reply, say_nothing
 from tests.preflight.world import World
-from tests.wire.raw_server import RawServer, reply, say_nothing
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """Credentials, and patience for tests."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "PLANTED")
-    monkeypatch.setattr(gather, "PATIENCE_S", 1.0)
+    monkeypatch.setattr(collect, "PATIENCE_S", 1.0)
     return monkeypatch
 
 

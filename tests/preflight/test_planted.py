@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from refire_async.preflight.registry import ASKED_ABOUT, KINDS
+from refire_async.preflight.findings import ASKED_ABOUT, KINDS
 from refire_async.settings import Budget, Choice
 from tests.preflight.planted import BIG, Planted, found_in, index, indexed, provisioned
 from tests.preflight.problems import CASES

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import refire_async
-from refire_async.preflight.registry import IGNORABLE, KINDS
+from refire_async.preflight.findings import IGNORABLE, KINDS
 
 DOCUMENT = Path(refire_async.__file__).parent.parent / "docs" / "findings.md"
 

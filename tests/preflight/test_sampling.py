@@ -5,16 +5,16 @@ from typing import Any
 import anyio
 import pytest
 
-from benchmarks.framework.inprocess import InProcess, table_spec
-from benchmarks.framework.virtual_time import VIRTUAL_TIME
+from refire_async.aws.control_plane import parse_table
+from refire_async.aws.errors import WireError
 from refire_async.model.selection import Selection
 from refire_async.pacing.capacity import Ceilings
 from refire_async.preflight.facts import Asked, Sample
 from refire_async.preflight.sampling import MOST_ITEMS, SEGMENTS, sample
 from refire_async.settings import Connection
-from refire_async.wire.control import parse_table
-from refire_async.wire.errors import WireError
 from tests.preflight.world import denied
+from tests.support.inprocess_server import InProcess, table_spec
+from tests.support.virtual_time import VIRTUAL_TIME
 
 
 @pytest.fixture

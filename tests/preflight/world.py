@@ -11,15 +11,15 @@ from typing import Any
 
 from moto.awslambda.models import lambda_backends
 
-from benchmarks.framework.inprocess import InProcess, table_spec
+from refire_async.aws.config import AwsSession
+from refire_async.aws.endpoint import Endpoint
+from refire_async.aws.other_services import Services
 from refire_async.model.finding import Finding
 from refire_async.preflight.check import check
 from refire_async.sandbox.errors import ServiceError
 from refire_async.settings import Connection, RunSettings
-from refire_async.wire.aws import AwsSession
-from refire_async.wire.endpoint import Endpoint
-from refire_async.wire.services import Services
 from tests.support.backends import REGION
+from tests.support.inprocess_server import InProcess, table_spec
 from tests.support.moto import Moto
 
 ACCOUNT = "123456789012"

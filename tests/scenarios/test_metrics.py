@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.report.test_emf import judge
+from tests.output.test_emf import judge
 from tests.support.backends import on_one_backend
 from tests.support.cli import Cli
 from tests.support.processes import free_port

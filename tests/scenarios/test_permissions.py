@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from refire_async.permissions import Use, parse_arn, policy
+from refire_async.aws.permissions import Use, parse_arn, policy
 from tests.support.backends import on_one_backend
 from tests.support.cli import Cli
 from tests.support.iam import allows, needed

@@ -140,7 +140,7 @@ def test_records_from_before_the_run_are_no_events_of_it(cli: Cli, make_table: M
     with sqlite3.connect(checkpoint) as db:
         (packed,) = db.execute("SELECT items FROM settled").fetchone()
         assert packed
-        from refire_async.checkpoint.settled import pack
+        from refire_async.checkpoint.pages import pack
 
         db.execute("UPDATE settled SET items = ?", (pack(rows),))
     db.close()

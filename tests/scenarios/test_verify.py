@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from refire_async.checkpoint.settled import pack
+from refire_async.checkpoint.pages import pack
 from tests.support.backends import on_one_backend
 from tests.support.cli import Cli, Result
 from tests.support.judge import Snapshot

@@ -13,18 +13,18 @@ from typing import Any
 
 import pytest
 
-from refire_async.gathering import Gathering, gather
+from refire_async.aws.data_plane import DataPlane
+from refire_async.aws.session import Session, open_session
+from refire_async.engine.processes.assembly import make_source
 from refire_async.model.keys import Item, KeySchema, identity
 from refire_async.model.marker import Marker
 from refire_async.model.run import RunSpec
-from refire_async.parts.assembly import make_source
-from refire_async.pipeline import StopRequest
-from refire_async.selecting import select
+from refire_async.model.stop import StopRequest
 from refire_async.settings import Choice, Connection
 from refire_async.sources.base import Source
+from refire_async.sources.importing import Gathering, gather
+from refire_async.sources.resolving import select
 from refire_async.sources.sample import Sample
-from refire_async.wire.dataplane import DataPlane
-from refire_async.wire.session import Session, open_session
 from tests.support.backends import REGION, Backend, connected
 from tests.support.exports import full_export
 from tests.support.tables import Index, Schema, Table, create_table

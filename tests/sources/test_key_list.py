@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.framework.virtual_time import run_virtual
 from refire_async.errors import CheckpointRefusedError
 from refire_async.model.keys import Item, KeySchema, identity
 from refire_async.sources import key_list
 from refire_async.sources.key_list import KeyListSource, KeyListWriter, list_path, open_list
-from refire_async.sources.undecoded import Undecoded
+from refire_async.sources.lazy_items import Undecoded
+from tests.support.virtual_time import run_virtual
 
 KEYS = KeySchema("pk", "S", "sk", "N")
 

@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
+from refire_async.aws.data_plane import DataPlane
+from refire_async.aws.errors import WireError
+from refire_async.aws.types import Request, Response
 from refire_async.model.keys import IndexKeys, KeySchema
 from refire_async.model.selection import Selection
 from refire_async.sources.lookup import Lookup
 from refire_async.sources.table import query_source, scan_source
-from refire_async.wire.dataplane import DataPlane
-from refire_async.wire.errors import WireError
-from refire_async.wire.types import Request, Response
 from tests.support.fakes import Scripted
 
 ATTRIBUTES = ("pk", "sk", "revision")

@@ -5,8 +5,8 @@ from typing import Any, TypeAlias
 
 import orjson
 
-from refire_async.wire.dataplane import DataPlane
-from refire_async.wire.types import Request, Response
+from refire_async.aws.data_plane import DataPlane
+from refire_async.aws.types import Request, Response
 
 Answer: TypeAlias = Callable[[str, dict[str, Any]], dict[str, Any]]
 """From an operation and its request to the reply."""

@@ -3,7 +3,7 @@
 import fnmatch
 from typing import Any
 
-from refire_async.permissions import NEEDS
+from refire_async.aws.permissions import NEEDS
 from tests.support.proxy import Call
 
 

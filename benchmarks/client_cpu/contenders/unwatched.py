@@ -5,9 +5,10 @@ from __future__ import annotations
 from functools import partial
 
 from benchmarks.client_cpu.contenders.common import job
-from refire_async.engine import StopRequest, run
+from refire_async.engine.event_loop import run_loop
+from refire_async.engine.run import run
 from refire_async.events import Event
-from refire_async.loop import run_loop
+from refire_async.model.stop import StopRequest
 from refire_async.settings import Budget, Connection, RunSettings, Tuning
 
 UNITS = 10_000_000.0

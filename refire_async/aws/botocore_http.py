@@ -1,0 +1,159 @@
+"""HTTP for every client of botocore that this program opens: the same rules as for the data plane.
+
+aiobotocore's own (2.25) does not compare host names, verifies no certificate behind a proxy, follows redirects, also
+from https to http, and bounds neither the size of an answer nor its whole time.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+from zlib import crc32
+
+import aiohttp
+from aiobotocore.awsrequest import AioAWSResponse
+from botocore.exceptions import (
+    BotoCoreError,
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    HTTPClientError,
+    ProxyConnectionError,
+    ReadTimeoutError,
+    SSLError,
+)
+from multidict import CIMultiDict
+from yarl import URL
+
+from refire_async.aws.encoding import decoded
+from refire_async.aws.endpoint import forbid_plain, tls_context
+from refire_async.aws.errors import WireError
+from refire_async.aws.http_client import open_client, translate, whole_body
+from refire_async.aws.proxies import choose_proxy, shown
+
+_KINDS: dict[str, type[BotoCoreError]] = {
+    "ConnectTimeout": ConnectTimeoutError,
+    "ConnectError": EndpointConnectionError,
+    "ProxyError": ProxyConnectionError,
+    "ProxyUnreachable": ProxyConnectionError,
+    "UntrustedCertificate": SSLError,
+    "UntrustedProxy": SSLError,
+    "NotTls": SSLError,
+    "Timeout": ReadTimeoutError,
+    "ConnectionLost": ConnectionClosedError,
+    "TruncatedAnswer": ConnectionClosedError,
+}
+"""By code of a WireError; HTTPClientError for all others."""
+
+
+class BoundedHttp:
+    """What aiobotocore asks of its `http_session_cls`: keyword arguments, `send`, `close`, `async with`.
+
+    A request has `timeout[1]` seconds to its whole answer, of them `timeout[0]` to connect. Only the body of a
+    stream, such as an object in S3, has no end set here: whoever reads it bounds it, and `timeout[1]` bounds each wait.
+    """
+
+    def __init__(
+        self,
+        *,
+        verify: bool | str | None = True,
+        proxies: Mapping[str, str] | None = None,
+        timeout: tuple[float, float],
+        max_pool_connections: int = 10,
+        **_unused: Any,
+    ) -> None:
+        """`verify` may name a file of trusted certificates. It never turns verification off."""
+        self._bundle = verify if isinstance(verify, str) else None
+        self._proxies = proxies or {}
+        self._connect_s, self._answer_s = timeout
+        self._connections = max_pool_connections
+        self._clients: dict[str | None, aiohttp.ClientSession] = {}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        while self._clients:
+            _, client = self._clients.popitem()
+            await client.close()
+
+    async def send(self, request: Any) -> AioAWSResponse:
+        """Send an AWSPreparedRequest once. The content of the answer is read, unless it is a stream's.
+
+        Raises:
+            UsageError: a request without encryption to AWS, or nonsense for a proxy.
+            HTTPClientError: of the kinds that botocore's retries know, with a WireError as `kwargs["error"]`.
+        """
+        forbid_plain(request.url)
+        host = urlsplit(request.url).netloc.rpartition("@")[2]
+        proxy = choose_proxy(self._proxies, request.url)
+        try:
+            return await self._exchange(request, host, proxy)
+        except WireError as error:
+            raise _as_botocore(error, request, proxy) from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise _as_botocore(translate(error, host, proxy), request, proxy) from error
+
+    async def _exchange(self, request: Any, host: str, proxy: str | None) -> AioAWSResponse:
+        async with asyncio.timeout(self._answer_s):
+            answer = await self._client(proxy).request(
+                request.method,
+                URL(request.url, encoded=True),
+                headers=_headers(request.headers),
+                data=request.body,
+                allow_redirects=False,
+            )
+            try:
+                headers = {name.lower(): value for name, value in answer.headers.items()}
+                content = None
+                if not request.stream_output or answer.status >= 300:
+                    content = _plain(await whole_body(answer, host), headers, host)
+            except BaseException:
+                answer.close()
+                raise
+        response = AioAWSResponse(str(answer.url), answer.status, headers, answer)
+        response._content = content  # noqa: SLF001 - where botocore keeps what was read
+        return response
+
+    def _client(self, proxy: str | None) -> aiohttp.ClientSession:
+        client = self._clients.get(proxy)
+        if client is None:
+            # The total is bounded in `_exchange`, since the body of a stream has none.
+            timeout = aiohttp.ClientTimeout(total=None, connect=self._connect_s, sock_read=self._answer_s)
+            client = open_client(self._connections, tls_context(self._bundle), timeout, proxy)
+            self._clients[proxy] = client
+        return client
+
+
+def _headers(headers: Mapping[str, Any]) -> CIMultiDict[str]:
+    """Headers of a request, for an answer that is not compressed: its checksum is of the bytes on the wire."""
+    texts = CIMultiDict(
+        (name, value.decode() if isinstance(value, bytes) else str(value)) for name, value in headers.items()
+    )
+    texts["Accept-Encoding"] = "identity"
+    return texts
+
+
+def _plain(body: bytes, headers: dict[str, str], host: str) -> bytes:
+    """The body without compression; its headers then say nothing of it any more."""
+    plain = decoded(body, CIMultiDict(headers), host)
+    if plain is not body:
+        del headers["content-encoding"]
+        if headers.get("x-amz-crc32") == str(crc32(body)):
+            headers["x-amz-crc32"] = str(crc32(plain))
+    return plain
+
+
+def _as_botocore(error: WireError, request: Any, proxy: str | None) -> BotoCoreError:
+    """The error of botocore that its retries, and whoever calls, know for this failure."""
+    kind = _KINDS.get(error.code, HTTPClientError)
+    where = {"endpoint_url": request.url, "proxy_url": shown(proxy) if proxy else "", "request": request}
+    translated: BotoCoreError = kind(**where, error=error)
+    return translated

@@ -1,0 +1,190 @@
+"""The calls that are rare: describing a table. Over aioboto3, which tries them again by itself."""
+
+from typing import Any
+
+import anyio
+
+from refire_async.aws.botocore_errors import FOREIGN, from_control_plane
+from refire_async.aws.clock import ServiceClock
+from refire_async.aws.credentials import CredentialSource
+from refire_async.aws.errors import WireError
+from refire_async.aws.http_backend import CALL_S
+from refire_async.aws.transport_errors import failure
+from refire_async.errors import ExitCode
+from refire_async.model.keys import IndexKeys, KeyAttribute, KeySchema
+from refire_async.model.table import BillingMode, Index, Stream, Table, Throughput
+
+
+class ControlPlane:
+    """Asks about tables, by name or ARN. Every error is a WireError, from the same table as the data plane's.
+
+    Control calls write nothing: the exit code of their errors is REFUSED.
+    """
+
+    def __init__(
+        self,
+        client: Any,
+        host: str,
+        credentials: CredentialSource | None = None,
+        clock: ServiceClock | None = None,
+    ) -> None:
+        """`client`, an open aioboto3 client for DynamoDB, signs with `credentials`; whoever opened it closes it.
+
+        `clock` learns the service's time from the answers.
+        """
+        self._client = client
+        self._host = host
+        self._credentials = credentials
+        self._clock = clock or ServiceClock()
+
+    async def describe_table(self, name: str) -> Table:
+        """What DescribeTable says."""
+        described = await self._ask("DescribeTable", self._client.describe_table, name, "Table")
+        try:
+            return parse_table(described)
+        except (
+            LookupError,
+            ValueError,
+        ) as error:  # the types are botocore's; what is missing shows itself here
+            raise self._refused("UnreadableAnswer") from error
+
+    async def ttl_attribute(self, name: str) -> str | None:
+        """The attribute that expires items, or None where time to live is off or being turned off."""
+        described = await self._ask(
+            "DescribeTimeToLive", self._client.describe_time_to_live, name, "TimeToLiveDescription"
+        )
+        if described.get("TimeToLiveStatus") not in ("ENABLED", "ENABLING"):
+            return None
+        attribute: str | None = described.get("AttributeName")
+        return attribute
+
+    async def kinesis_destinations(self, name: str) -> tuple[str, ...]:
+        """ARNs of the Kinesis data streams that changes of the table go to right now."""
+        try:
+            destinations = await self._ask(
+                "DescribeKinesisStreamingDestination",
+                self._client.describe_kinesis_streaming_destination,
+                name,
+                "KinesisDataStreamDestinations",
+            )
+        except WireError as error:
+            if error.name == "UnknownOperation":  # an emulator
+                return ()
+            raise
+        return tuple(
+            destination["StreamArn"]
+            for destination in destinations
+            if destination.get("DestinationStatus") == "ACTIVE" and "StreamArn" in destination
+        )
+
+    async def point_in_time_recovery(self, name: str) -> bool:
+        """Whether the table can be taken back to a moment before now."""
+        described: dict[str, Any] = await self._ask(
+            "DescribeContinuousBackups",
+            self._client.describe_continuous_backups,
+            name,
+            "ContinuousBackupsDescription",
+        )
+        recovery = described.get("PointInTimeRecoveryDescription", {})
+        return bool(recovery.get("PointInTimeRecoveryStatus") == "ENABLED")
+
+    async def _ask(self, operation: str, method: Any, table: str, member: str) -> Any:
+        """This member of the answer about a table."""
+        sent_s = self._clock.wall()
+        try:
+            with anyio.fail_after(CALL_S):
+                answer: dict[str, Any] = await method(TableName=table)
+        except FOREIGN as error:
+            owner = "" if self._credentials is None else self._credentials.owner
+            raise from_control_plane(error, operation, self._host, owner) from error
+        except TimeoutError as error:
+            raise self._refused("Timeout") from error
+        told = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+        self._clock.learn(told.get("date"), sent_s)
+        if member not in answer:  # botocore takes any 200 for an answer
+            raise self._refused("UnreadableAnswer")
+        return answer[member]
+
+    def _refused(self, code: str) -> WireError:
+        error = failure(code, self._host)
+        error.exit_code = ExitCode.REFUSED
+        return error
+
+
+def parse_table(described: dict[str, Any]) -> Table:
+    """A TableDescription as a Table. Raises LookupError or ValueError where it lacks what every table has."""
+    types = {entry["AttributeName"]: entry["AttributeType"] for entry in described["AttributeDefinitions"]}
+    # Tables that were never on demand have no summary (API reference: TableDescription).
+    billing: BillingMode = described.get("BillingModeSummary", {}).get("BillingMode", "PROVISIONED")
+    indexes = [
+        *(_index(entry, "global", types, billing) for entry in described.get("GlobalSecondaryIndexes", ())),
+        *(_index(entry, "local", types, billing) for entry in described.get("LocalSecondaryIndexes", ())),
+    ]
+    stream = described.get("StreamSpecification", {})
+    return Table(
+        name=described["TableName"],
+        arn=described["TableArn"],
+        # DynamoDB Local gives no TableId; the moment of creation tells a table from its successor too.
+        table_id=described.get("TableId") or f"created {described['CreationDateTime'].timestamp():.3f}",
+        status=described["TableStatus"],
+        keys=_keys(described["KeySchema"], types),
+        billing=billing,
+        throughput=_throughput(described, billing),
+        indexes=tuple(indexes),
+        stream=Stream(
+            enabled=bool(stream.get("StreamEnabled")),
+            view_type=stream.get("StreamViewType"),
+            arn=described.get("LatestStreamArn"),
+        ),
+        item_count=described.get("ItemCount", 0),
+        size_bytes=described.get("TableSizeBytes", 0),
+        replicas=tuple(entry["RegionName"] for entry in described.get("Replicas", ())),
+    )
+
+
+def _keys(schema: list[dict[str, str]], types: dict[str, str]) -> KeySchema:
+    """Those of a table, which has one hash key and at most one sort key."""
+    ((hash_name, hash_type),) = _key_attributes(schema, "HASH", types)
+    range_name, range_type = next(iter(_key_attributes(schema, "RANGE", types)), (None, None))
+    return KeySchema(hash_name, hash_type, range_name, range_type)
+
+
+def _key_attributes(
+    schema: list[dict[str, str]], kind: str, types: dict[str, str]
+) -> tuple[KeyAttribute, ...]:
+    """The key attributes of a kind, in the schema's order, which is that of their columns."""
+    names = (entry["AttributeName"] for entry in schema if entry["KeyType"] == kind)
+    return tuple((name, types[name]) for name in names)
+
+
+def _index(entry: dict[str, Any], scope: Any, types: dict[str, str], billing: BillingMode) -> Index:
+    projection, schema = entry["Projection"], entry["KeySchema"]
+    return Index(
+        name=entry["IndexName"],
+        scope=scope,
+        keys=IndexKeys(_key_attributes(schema, "HASH", types), _key_attributes(schema, "RANGE", types)),
+        projection=projection["ProjectionType"],
+        projected=frozenset(projection.get("NonKeyAttributes", ())),
+        status=entry.get("IndexStatus", "ACTIVE"),  # local indexes live and die with their table
+        throughput=_throughput(entry, billing),
+        item_count=entry.get("ItemCount", 0),
+    )
+
+
+def _throughput(entry: dict[str, Any], billing: BillingMode) -> Throughput:
+    provisioned = entry.get("ProvisionedThroughput", {}) if billing == "PROVISIONED" else {}
+    maximum = entry.get("OnDemandThroughput", {})
+    warm = entry.get("WarmThroughput", {})
+    return Throughput(
+        provisioned_read=_units(provisioned.get("ReadCapacityUnits")),
+        provisioned_write=_units(provisioned.get("WriteCapacityUnits")),
+        maximum_read=_units(maximum.get("MaxReadRequestUnits")),
+        maximum_write=_units(maximum.get("MaxWriteRequestUnits")),
+        warm_read=_units(warm.get("ReadUnitsPerSecond")),
+        warm_write=_units(warm.get("WriteUnitsPerSecond")),
+    )
+
+
+def _units(value: int | None) -> float | None:
+    """Units per second; what is not set is missing, 0 or -1, depending on the member."""
+    return float(value) if value is not None and value > 0 else None

@@ -1,0 +1,182 @@
+"""Who signs: credentials that may expire and be replaced while a run goes on."""
+
+import asyncio
+import math
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+from refire_async.aws.errors import WireError
+from refire_async.aws.providers import (
+    Refusal,
+    RefusedCredentialsError,
+    RefusedLookup,
+    gone,
+    malformed,
+    of_provider,
+    refusal,
+)
+from refire_async.aws.signing import Credentials
+
+_SURE_S = 60
+"""Credentials that are valid for so much longer are used while others are looked for."""
+
+_REFRESH_EVERY_S = 10.0
+"""How often others are looked for meanwhile: each time may start a process or ask a server."""
+
+
+_HOLD_S = 1.0
+"""How long a refusal is passed on to others who ask: each question may start a process or ask a server."""
+
+
+class CredentialSource(Protocol):
+    """Gives credentials to sign with. Both methods are cheap where there is nothing to do."""
+
+    @property
+    def owner(self) -> str:
+        """Whose they are, as it goes on after a noun: ` of profile default from SSO`; "" where that is not known."""
+        ...
+
+    async def get(self) -> Credentials:
+        """The present credentials, refreshed where they are about to expire.
+
+        Raises WireError: RETRY if they cannot be had right now, FATAL if the user has to log in.
+        """
+        ...
+
+    async def renew(self, stale: Credentials) -> bool:
+        """The service calls `stale` expired: whether there are others now. Raises as `get`."""
+        ...
+
+
+class AwsCredentials:
+    """Credentials of an AWS session. `load` looks them up anew, the way a new session would.
+
+    Looking up anew, rather than refreshing, also finds what the user has changed meanwhile: a new login, another
+    key in the credentials file. However many ask, a provider is asked by one of them at a time, and while what it
+    gave before is still good, nobody waits for it.
+    """
+
+    def __init__(
+        self,
+        load: Callable[[], Awaitable[Any]],
+        profile: str = "default",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`load` gives credentials as aiobotocore has them, or raises RefusedLookup. `profile` is for messages."""
+        self._load = load
+        self._profile = profile
+        self._clock = clock
+        self._found: Any = None
+        self._frozen: Any = None
+        self._asked_at = -math.inf
+        self._refused: Refusal | None = None
+        self._asking: asyncio.Task[Any] | None = None
+        self._lock = asyncio.Lock()
+
+    @property
+    def owner(self) -> str:
+        """See CredentialSource."""
+        return of_provider(self._profile, getattr(self._found, "method", None))
+
+    async def get(self) -> Credentials:
+        """See CredentialSource."""
+        frozen = await self.frozen()
+        return Credentials(frozen.access_key, frozen.secret_key, frozen.token or None)
+
+    async def frozen(self) -> Any:
+        """The same as botocore has them, with the account's id where the provider tells it. Raises as `get`."""
+        waited_s = self._clock() - self._asked_at
+        if self._good_for_a_while() and (self._asking is not None or waited_s < _REFRESH_EVERY_S):
+            return self._frozen
+        if self._asking is None:
+            if self._refused is not None and waited_s < _HOLD_S:
+                raise self._refused.error()
+            self._asked_at = self._clock()
+            self._asking = asyncio.create_task(self._ask())
+            self._asking.add_done_callback(self._asked)
+        if self._good_for_a_while():
+            return self._frozen
+        outcome = await asyncio.shield(self._asking)
+        if isinstance(outcome, Refusal):
+            raise outcome.error()
+        return outcome
+
+    async def renew(self, stale: Credentials) -> bool:
+        """See CredentialSource. Of many callers with the same stale credentials one does the work."""
+        async with self._lock:
+            if await self.get() != stale:
+                return True
+            self._found = self._refused = None
+            return await self.get() != stale
+
+    async def close(self) -> None:
+        """Ask no more."""
+        if self._asking is not None:
+            self._asking.cancel()
+            await asyncio.wait((self._asking,))
+
+    def _good_for_a_while(self) -> bool:
+        """Whether a provider would refresh what it gave, although that is still good."""
+        ask = getattr(self._found, "refresh_needed", None)
+        return self._frozen is not None and ask is not None and bool(ask()) and not ask(_SURE_S)
+
+    def _asked(self, task: asyncio.Task[Any]) -> None:
+        self._asking = None
+        outcome = None if task.cancelled() else task.result()
+        self._refused = outcome if isinstance(outcome, Refusal) else None
+
+    async def _ask(self) -> Any:
+        """Frozen credentials, or a Refusal."""
+        method = None
+        try:
+            if self._found is None:
+                self._found = await self._load()
+            method = getattr(self._found, "method", None)
+            frozen = await self._found.get_frozen_credentials()
+        except RefusedLookup as error:
+            had_some = error.refusal.code == "NoCredentials" and self._frozen is not None
+            return gone(self._profile) if had_some else error.refusal
+        except Exception as error:  # noqa: BLE001 - a provider raises anything: see `providers`
+            return refusal(error, self._profile, method)
+        if not _fits_headers(frozen):
+            return malformed(self._profile, method)
+        self._frozen = frozen
+        return frozen
+
+
+class ClientCredentials:
+    """An AwsCredentials as the clients of aiobotocore want it: they sign with the same credentials, and fail as one."""
+
+    method = "refire"
+
+    def __init__(self, source: AwsCredentials) -> None:
+        self._source = source
+
+    async def get_frozen_credentials(self) -> Any:
+        """Raises RefusedCredentialsError."""
+        try:
+            return await self._source.frozen()
+        except WireError as error:
+            raise RefusedCredentialsError(
+                Refusal(error.code, error.message, error.action, error.disposition)
+            ) from error
+
+    async def get_account_id(self) -> str | None:
+        """The account's id, for account-based endpoints; None if the provider does not tell."""
+        account: str | None = getattr(await self.get_frozen_credentials(), "account_id", None)
+        return account
+
+    def get_deferred_property(self, _name: str) -> Callable[[], Awaitable[str | None]]:
+        """What botocore calls for the account's id when it first needs that."""
+        return self.get_account_id
+
+
+def _fits_headers(frozen: Any) -> bool:
+    """Whether a header can carry them: no line ends and blanks, from sloppy copying into a variable or file."""
+    shown = (frozen.access_key, frozen.token or "none")
+    return (
+        all(isinstance(part, str) and part for part in (*shown, frozen.secret_key))
+        and all(part.isascii() and part.isprintable() and " " not in part for part in shown)
+        and "\n" not in frozen.secret_key
+    )

@@ -1,0 +1,232 @@
+"""What an answer of the service means for the write behind it: one table, used by both planes.
+
+`Disposition` is the only thing that may decide about a retry. Where certainty is missing the table says UNKNOWN:
+the caller then treats a later failed condition as "has fired", which is the side that never fires twice.
+
+What may be logged: `message` and `action` are made from codes, operations, ARNs and names of resources, never
+from item data or credentials. The service's own words are in `detail`, since those of a validation error can
+quote key values: it belongs in the failed-keys file and nowhere else. Messages of signature errors quote the
+session token; they are dropped altogether.
+"""
+
+from enum import Enum
+from typing import Any
+
+import orjson
+
+from refire_async.aws.error_hints import ITEM_WRITES, advise
+from refire_async.aws.throttling import Scope, ThrottlingReason, parse_reasons
+from refire_async.aws.types import Response
+from refire_async.errors import ExitCode, RefireError
+
+__all__ = [
+    "Disposition",
+    "Scope",
+    "ThrottlingReason",
+    "WireError",
+    "error_of",
+    "lost_answer",
+    "make_error",
+    "member_disposition",
+    "not_sent",
+]
+
+
+class Disposition(Enum):
+    """What an error says about the write that was asked for."""
+
+    THROTTLED = "throttled"
+    """Refused for lack of capacity: certainly not applied."""
+    RETRY = "retry"
+    """Failed, certainly not applied; another attempt may go through."""
+    UNKNOWN = "unknown"
+    """May have been applied."""
+    CONDITION = "condition"
+    """Its condition did not hold: not applied."""
+    ITEM = "item"
+    """This item cannot be written, whatever the number of attempts; others can."""
+    FATAL = "fatal"
+    """Nothing can be done until the user has changed something."""
+
+
+# By short name without the suffix "Exception", so that an exception and the code of a batch member are one row
+# (DynamoDB Developer Guide: Error handling; API reference: BatchStatementError).
+_BY_NAME: dict[str, Disposition] = {
+    **dict.fromkeys(
+        (
+            "LimitExceeded",
+            "ProvisionedThroughputExceeded",
+            "RequestLimitExceeded",
+            "SlowDown",
+            "Throttling",
+            "ThrottlingError",
+            "TooManyRequests",
+        ),
+        Disposition.THROTTLED,
+    ),
+    **dict.fromkeys(
+        (
+            # Credentials are refreshed and the clock is corrected before the next attempt.
+            "ExpiredToken",
+            "RequestExpired",
+            "RequestInTheFuture",
+            "RequestTimeTooSkewed",
+            "ExpiredIterator",
+            "ReplicatedWriteConflict",
+            "ResourceInUse",
+            "TransactionConflict",
+            "TransactionInProgress",
+        ),
+        Disposition.RETRY,
+    ),
+    # A 503 can come from a front end that had passed the write on: only the service itself knows.
+    **dict.fromkeys(
+        ("InternalFailure", "InternalServer", "InternalServerError", "ServiceUnavailable"),
+        Disposition.UNKNOWN,
+    ),
+    "ConditionalCheckFailed": Disposition.CONDITION,
+    **dict.fromkeys(
+        ("DuplicateItem", "ItemCollectionSizeLimitExceeded", "Validation", "ValidationError"),
+        Disposition.ITEM,
+    ),
+    **dict.fromkeys(
+        (
+            "AccessDenied",
+            "IncompleteSignature",
+            "InvalidSignature",
+            "MissingAuthenticationToken",
+            "ResourceNotFound",
+            "TrimmedDataAccess",
+            "UnknownOperation",
+            "UnrecognizedClient",
+        ),
+        Disposition.FATAL,
+    ),
+}
+
+_SKEWED = ("Signature expired", "Signature not yet current")
+_CLOCK_SKEW = frozenset(("InvalidSignature", "RequestExpired", "RequestInTheFuture", "RequestTimeTooSkewed"))
+_QUOTES_CREDENTIALS = frozenset(("IncompleteSignature", "InvalidSignature", "SignatureDoesNotMatch"))
+_DETAIL_LIMIT = 500
+
+
+class WireError(RefireError):
+    """A call that did not succeed.
+
+    `code` is the service's short name for it (`ThrottlingException`; for a lost answer the kind of failure, such
+    as `ConnectionReset`), `status` the HTTP status (0: none), `reasons` those of a throttled call, `item` the item
+    as it is (failed condition of an UpdateItem with ReturnValuesOnConditionCheckFailure), `detail` the service's own
+    words: not for logs.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        disposition: Disposition,
+        *,
+        action: str = "",
+        status: int = 0,
+        reasons: tuple[ThrottlingReason, ...] = (),
+        item: dict[str, Any] | None = None,
+        detail: str = "",
+    ) -> None:
+        super().__init__(message, action)
+        self.code = code
+        self.disposition = disposition
+        self.status = status
+        self.reasons = reasons
+        self.item = item
+        self.detail = detail
+        self.exit_code = ExitCode.REFUSED if disposition is Disposition.FATAL else ExitCode.STOPPED
+
+    @property
+    def name(self) -> str:
+        """`code` without the suffix that only some spellings of it have."""
+        return self.code.removesuffix("Exception")
+
+    @property
+    def is_expired_token(self) -> bool:
+        """Whether other credentials are what it takes."""
+        return self.name == "ExpiredToken"
+
+    @property
+    def is_clock_skew(self) -> bool:
+        """Whether the service found the signature too old or too new."""
+        return self.disposition is Disposition.RETRY and self.name in _CLOCK_SKEW
+
+
+def error_of(response: Response, operation: str) -> WireError:
+    """The error that this answer to `operation` is. The status of `response` is not 200."""
+    try:
+        body = orjson.loads(response.body)
+    except orjson.JSONDecodeError:
+        body = None
+    return make_error(body if isinstance(body, dict) else {}, response.status, operation)
+
+
+def make_error(body: dict[str, Any], status: int, operation: str) -> WireError:
+    """The error that a JSON body and a status describe; an empty body means that there was none to read."""
+    code = _one_line(body.get("__type")).rpartition("#")[2] or f"HTTP {status}"
+    name = code.removesuffix("Exception")
+    said = _one_line(body.get("message") or body.get("Message"))
+    reasons = parse_reasons(body)
+    disposition = _disposition(name, status, operation, said, reasons)
+    item = body.get("Item")
+    message, action = f"{operation} failed: {code}", ""
+    if disposition is Disposition.FATAL:
+        message, action = advise(code, operation, said)
+    elif disposition is Disposition.THROTTLED:
+        message = f"{operation} was throttled: {reasons[0].reason if reasons else code}"
+    return WireError(
+        code,
+        message,
+        disposition,
+        action=action,
+        status=status,
+        reasons=reasons,
+        item=item if isinstance(item, dict) else None,
+        detail="" if name in _QUOTES_CREDENTIALS else said[:_DETAIL_LIMIT],
+    )
+
+
+def _one_line(text: Any) -> str:
+    return " ".join(text.split()) if isinstance(text, str) else ""
+
+
+def _disposition(
+    name: str, status: int, operation: str, said: str, reasons: tuple[ThrottlingReason, ...]
+) -> Disposition:
+    if reasons:
+        return Disposition.THROTTLED
+    if name == "InvalidSignature" and said.startswith(_SKEWED):
+        return Disposition.RETRY
+    known = _BY_NAME.get(name)
+    if known is Disposition.ITEM and operation not in ITEM_WRITES:
+        return Disposition.FATAL
+    if known is not None:
+        return known
+    if status >= 500 or status == 408:
+        # Also a 503 that is not DynamoDB's: a proxy sends it when the connection behind it broke. 408 may be about
+        # another moment of the connection.
+        return Disposition.UNKNOWN
+    return Disposition.THROTTLED if status == 429 else Disposition.FATAL
+
+
+def member_disposition(code: str) -> Disposition:
+    """What `Error.Code` of one member of a BatchExecuteStatement answer means for that member.
+
+    A code that is not known fails its item: it was refused for a reason of its own, and the failed-keys file
+    shows the code.
+    """
+    return _BY_NAME.get(code.removesuffix("Exception"), Disposition.ITEM)
+
+
+def not_sent(code: str, message: str) -> WireError:
+    """The error of a request that never left: certainly not applied, worth another attempt."""
+    return WireError(code, message, Disposition.RETRY)
+
+
+def lost_answer(code: str, message: str) -> WireError:
+    """The error of a request that was, or may have been, sent and whose answer is missing or unreadable."""
+    return WireError(code, message, Disposition.UNKNOWN)

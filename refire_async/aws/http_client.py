@@ -1,0 +1,68 @@
+"""aiohttp as this program uses it: no redirects, no cookies, answers of bounded size, certificates verified."""
+
+import ssl
+
+import aiohttp
+
+from refire_async.aws.encoding import ANSWER_LIMIT
+from refire_async.aws.errors import WireError
+from refire_async.aws.proxies import is_proxy, shown
+from refire_async.aws.transport_errors import connecting, failure, reason
+
+_TLS_LINE = r"b'\x15\x03"
+"""How aiohttp quotes a status line that is a TLS alert."""
+
+
+def open_client(
+    connections: int, tls: ssl.SSLContext | None, timeout: aiohttp.ClientTimeout, proxy: str | None
+) -> aiohttp.ClientSession:
+    """A client of at most so many connections. `tls` verifies hosts, and the proxy where that is https."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=connections, ssl=tls if tls is not None else True),
+        timeout=timeout,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        skip_auto_headers={"Content-Type"},
+        auto_decompress=False,
+        # Not trust_env: it looks into a netrc file, in a thread, for every request.
+        proxy=proxy,
+    )
+
+
+async def whole_body(answer: aiohttp.ClientResponse, host: str) -> bytes:
+    """The body as it came. Raises WireError where it has more than `ANSWER_LIMIT` bytes, aiohttp's errors else."""
+    pieces: list[bytes] = []
+    size = 0
+    async for piece in answer.content.iter_any():
+        size += len(piece)
+        if size > ANSWER_LIMIT:
+            answer.close()
+            raise failure("OversizedAnswer", host)
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def translate(error: Exception, host: str, proxy: str | None) -> WireError:
+    """The WireError for what aiohttp raised on the way to `host`; `error` is a ClientError or OSError."""
+    why = ""
+    match error:
+        case aiohttp.ConnectionTimeoutError():
+            code = "ConnectTimeout"
+        case aiohttp.ClientHttpProxyError():
+            code, why = "ProxyError", f"HTTP {error.status}"
+        case aiohttp.ClientConnectorCertificateError() if is_proxy(proxy, error.host, error.port):
+            code, why = "UntrustedProxy", f"{shown(proxy or '')}: {reason(error.certificate_error)}"
+        case aiohttp.ClientConnectorCertificateError():
+            code, why = "UntrustedCertificate", reason(error.certificate_error)
+        case aiohttp.ClientConnectorError() if is_proxy(proxy, error.host, error.port):
+            code, why = "ProxyUnreachable", f"{shown(proxy or '')}: {reason(error.os_error)}"
+        case aiohttp.ClientConnectorError():
+            code, why = connecting(error.os_error), reason(error.os_error)
+        case TimeoutError():
+            code = "Timeout"
+        case aiohttp.ClientPayloadError():
+            code = "TruncatedAnswer"
+        case aiohttp.ClientResponseError():
+            code = "NotPlain" if _TLS_LINE in error.message else "GarbledAnswer"
+        case _:
+            code = "ConnectionLost"
+    return failure(code, host, why)

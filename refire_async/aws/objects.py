@@ -1,0 +1,149 @@
+"""Objects in S3, read from their beginning to their end whatever happens to a connection on the way."""
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import anyio
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
+
+from refire_async.aws.botocore_errors import failed_request
+from refire_async.aws.http_backend import CALL_S
+from refire_async.errors import RefusedError, UsageError
+
+PIECE = 1 << 20
+"""Bytes of an object, or of a file, that are in memory at a time."""
+
+MOST_FAILURES = 6
+"""Connections lost one after the other, each before it gave `_LEAST` bytes, after which reading is given up."""
+
+_LEAST = 64 * 1024
+"""Bytes that a connection which works gives in `CALL_S` seconds: 2 KB a second."""
+
+_LOST = (aiohttp.ClientError, BotoCoreError, OSError, TimeoutError)
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectName:
+    """Where an object is. As text: `s3://bucket/key`."""
+
+    bucket: str
+    key: str
+
+    def __str__(self) -> str:
+        return f"s3://{self.bucket}/{self.key}"
+
+
+def parse_object_name(text: str) -> ObjectName:
+    """`s3://bucket/key` as its parts. Raises UsageError."""
+    bucket, slash, key = text.removeprefix("s3://").partition("/")
+    if not text.startswith("s3://") or not bucket or not slash:
+        raise UsageError(f"{text} names nothing in S3", "write s3://bucket/key")
+    return ObjectName(bucket, key)
+
+
+async def object_pieces(client: Any, name: ObjectName) -> AsyncIterator[bytes]:
+    """The bytes of one version of the object. `client` is an aioboto3 client of S3.
+
+    A lost connection is made again and goes on where it was, by a range of the same ETag.
+
+    Raises:
+        UsageError: there is no such object.
+        RefusedError: no permission; replaced by another object meanwhile; the network fails for good.
+    """
+    where = {"Bucket": name.bucket, "Key": name.key}
+    offset, failures = 0, 0
+    reply = await _call(client.get_object, name, where)
+    size, tag = reply.get("ContentLength"), reply.get("ETag")
+    if size is None or tag is None:
+        raise _nonsense(name)
+    if "VersionId" in reply:
+        where["VersionId"] = reply["VersionId"]
+    where["IfMatch"] = tag
+    while True:
+        body, begun_at = reply["Body"], offset
+        try:
+            async with aclosing(_read(body)) as pieces:
+                async for piece in pieces:
+                    offset += len(piece)
+                    if offset > size:
+                        raise _nonsense(name)
+                    yield piece
+        except _LOST as error:
+            failures = 1 if offset - begun_at >= _LEAST else failures + 1
+            if failures == MOST_FAILURES:
+                raise RefusedError(f"{name} cannot be read: {_why(error)}", "try again") from error
+            await anyio.sleep(0.2 * 2**failures)
+        else:
+            if offset < size and offset == begun_at:
+                raise _nonsense(name)
+        finally:
+            body.close()
+        if offset == size:
+            return
+        reply = await _call(client.get_object, name, {**where, "Range": f"bytes={offset}-"})
+        if not str(reply.get("ContentRange", "")).startswith(f"bytes {offset}-"):
+            raise _nonsense(name)
+
+
+async def _read(body: Any) -> AsyncGenerator[bytes]:
+    """What comes over one connection.
+
+    Raises TimeoutError where `CALL_S` seconds of waiting bring less than `_LEAST` bytes: a server that sends a byte now
+    and then is as good as one that sends none.
+    """
+    received, waited_s = 0, 0.0
+    while True:
+        asked_at = anyio.current_time()
+        with anyio.fail_after(max(CALL_S - waited_s, 0)):
+            piece = await body.read(PIECE)
+        if not piece:
+            return
+        received, waited_s = received + len(piece), waited_s + anyio.current_time() - asked_at
+        if received >= _LEAST:
+            received, waited_s = 0, 0.0
+        yield piece
+
+
+async def _call(operation: Any, name: ObjectName, request: dict[str, str]) -> dict[str, Any]:
+    """The client tries again by itself, so what comes back from it is final."""
+    try:
+        with anyio.fail_after(CALL_S):
+            reply: dict[str, Any] = await operation(**request)
+    except ClientError as error:
+        raise _refusal(name, str(error.response.get("Error", {}).get("Code", ""))) from error
+    except ResponseParserError as error:
+        raise _nonsense(name) from error
+    except _LOST as error:
+        raise RefusedError(f"{name} cannot be read: {_why(error)}", "check the network") from error
+    return reply
+
+
+def _why(error: Exception) -> str:
+    """Why in a few words: those of our HTTP where it was that."""
+    failed = failed_request(error)
+    if failed is not None:
+        return failed.message
+    return "no answer in time" if isinstance(error, TimeoutError) else type(error).__name__
+
+
+def _nonsense(name: ObjectName) -> RefusedError:
+    return RefusedError(
+        f"{name} cannot be read: the answer is not what S3 sends",
+        "check AWS_ENDPOINT_URL_S3 and the proxy settings",
+    )
+
+
+def _refusal(name: ObjectName, code: str) -> UsageError | RefusedError:
+    match code:
+        case "404" | "NoSuchKey" | "NoSuchBucket" | "NotFound":
+            return UsageError(f"{name} is not there", "check bucket and key")
+        case "412" | "PreconditionFailed":
+            return RefusedError(f"{name} was replaced while it was read", "try again when it is complete")
+        case "403" | "AccessDenied":
+            return RefusedError(f"no permission to read {name}", "allow s3:GetObject on it")
+        case _:
+            return RefusedError(f"{name} cannot be read: {code or 'refused'}", "check bucket, key and region")

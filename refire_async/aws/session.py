@@ -1,0 +1,186 @@
+"""One session with DynamoDB: who we are, where the table is, and both planes to it."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+
+from botocore.exceptions import BotoCoreError
+
+from refire_async.aws.clock import ServiceClock
+from refire_async.aws.config import AwsSession, bad_configuration
+from refire_async.aws.control_plane import ControlPlane
+from refire_async.aws.data_plane import DataPlane
+from refire_async.aws.endpoint import parse_endpoint, tls_context
+from refire_async.aws.errors import WireError
+from refire_async.aws.http_backend import DEFAULT_TIMEOUTS, Exchange, Timeouts
+from refire_async.aws.http_direct import DirectExchange
+from refire_async.aws.http_proxied import ProxiedExchange
+from refire_async.aws.other_services import Services
+from refire_async.aws.proxies import proxy_for
+from refire_async.aws.route import Route, route_of
+from refire_async.aws.streams import StreamReader
+from refire_async.aws.transport import SignedTransport
+from refire_async.aws.types import STREAMS_API, TABLES_API, Transport
+from refire_async.errors import RefusedError
+from refire_async.model.table import Table
+from refire_async.settings import Connection
+
+_STREAM_READERS = 8
+_STREAMS = "dynamodbstreams"
+_ANY_TABLE = "any"
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Both planes to one endpoint, and the services beside it. Lives as long as `open_session`'s block."""
+
+    data: DataPlane
+    control: ControlPlane
+    streams: StreamReader
+    services: Services
+    region: str
+    route: Route
+    clock: ServiceClock = field(default_factory=ServiceClock)
+    """What all of them have learnt of the service's time."""
+
+    @property
+    def endpoint(self) -> str:
+        """The URL of the table's endpoint."""
+        return self.route.endpoint.url.rstrip("/")
+
+
+@asynccontextmanager
+async def open_session(
+    connection: Connection, concurrency: int, timeouts: Timeouts = DEFAULT_TIMEOUTS
+) -> AsyncIterator[Session]:
+    """Find credentials, region and endpoint as the AWS command line does, and connect both planes to them.
+
+    `concurrency` is the number of data-plane calls that may be under way at once. Nothing is sent to DynamoDB yet:
+    an endpoint that cannot be reached shows itself on the first call, within a few seconds.
+
+    Raises:
+        RefusedError: no credentials, unknown profile, no region.
+        UsageError: malformed region, endpoint URL or AWS configuration.
+    """
+    async with AsyncExitStack() as stack:
+        yield await _open(stack, connection, concurrency, timeouts)
+
+
+async def _open(
+    stack: AsyncExitStack, connection: Connection, concurrency: int, timeouts: Timeouts
+) -> Session:
+    if connection.endpoint_url is not None:
+        parse_endpoint(connection.endpoint_url)
+    try:
+        aws = AwsSession(connection)
+        stack.push_async_callback(aws.credentials.close)
+        await aws.credentials.get()
+        client = await stack.enter_async_context(aws.client("dynamodb", connection.endpoint_url))
+        # Of the calls with a table's name all go to one place (of those with an ARN, to its account's).
+        route = await route_of(client, "describe_table", TableName=_ANY_TABLE)
+    except WireError as error:
+        raise RefusedError(error.message, error.action) from error
+    except (BotoCoreError, ValueError) as error:
+        raise bad_configuration(error) from error
+    clock = ServiceClock()
+    wires = _Wires(stack, aws, timeouts, clock)
+
+    async def streams_transport() -> Transport:
+        return await wires.transport(
+            await _streams_route(aws, connection, route), _STREAM_READERS, STREAMS_API
+        )
+
+    return Session(
+        data=DataPlane(await wires.transport(route, concurrency, TABLES_API)),
+        control=ControlPlane(client, route.endpoint.host, aws.credentials, clock),
+        streams=StreamReader(streams_transport),
+        services=Services(aws, route.endpoint),
+        region=client.meta.region_name,
+        route=route,
+        clock=clock,
+    )
+
+
+async def _streams_route(aws: AwsSession, connection: Connection, tables: Route) -> Route:
+    """Where the streams are. Raises RefireError.
+
+    An endpoint that is set for them by name counts most: with PrivateLink they have one of their own. --endpoint-url is
+    about the table; an emulator has the streams on the same port, and AWS never has.
+    """
+    url = aws.configured_endpoint(_STREAMS, alone=True)
+    if url is None and connection.endpoint_url is not None and not tables.endpoint.is_aws:
+        return tables
+    try:
+        async with aws.client(_STREAMS, url) as client:
+            route = await route_of(client, "list_streams")
+    except (BotoCoreError, ValueError) as error:
+        raise bad_configuration(error) from error
+    # Where only the table's endpoint is set and is an emulator's, its streams are not AWS's.
+    return tables if route.endpoint.is_aws and not tables.endpoint.is_aws else route
+
+
+@asynccontextmanager
+async def open_data_plane(
+    connection: Connection,
+    route: Route,
+    concurrency: int,
+    timeouts: Timeouts = DEFAULT_TIMEOUTS,
+    clock: ServiceClock | None = None,
+) -> AsyncIterator[DataPlane]:
+    """Only the data plane of a session that another process has opened, to where that one goes.
+
+    `clock` learns the service's time from its answers.
+
+    Nothing is looked up yet: credentials that cannot be had are the first call's error, as they would be in mid-run.
+
+    Raises:
+        UsageError: malformed AWS configuration.
+    """
+    async with AsyncExitStack() as stack:
+        try:
+            aws = AwsSession(connection)
+        except (BotoCoreError, ValueError) as error:
+            raise bad_configuration(error) from error
+        stack.push_async_callback(aws.credentials.close)
+        wires = _Wires(stack, aws, timeouts, clock or ServiceClock())
+        yield DataPlane(await wires.transport(route, concurrency, TABLES_API))
+
+
+class _Wires:
+    """Opens transports that sign with a session's credentials and trust what it trusts."""
+
+    def __init__(
+        self, stack: AsyncExitStack, aws: AwsSession, timeouts: Timeouts, clock: ServiceClock
+    ) -> None:
+        self._stack = stack
+        self._aws = aws
+        self._timeouts = timeouts
+        self._clock = clock
+
+    async def transport(self, route: Route, limit: int, api: str) -> Transport:
+        """A transport of at most `limit` calls at once. It lives as long as the stack. Raises UsageError."""
+        where = route.endpoint
+        proxy = proxy_for(where.url)
+        trust = tls_context(self._aws.ca_bundle) if where.secure or proxy is not None else None
+        exchange: Exchange = (
+            DirectExchange(where, limit, trust, self._timeouts)
+            if proxy is None
+            else ProxiedExchange(where, limit, trust, proxy, self._timeouts)
+        )
+        await self._stack.enter_async_context(exchange)
+        return SignedTransport(
+            exchange, where.host, route.region, self._aws.credentials, api=api, service_clock=self._clock
+        )
+
+
+async def describe(session: Session, name: str) -> Table:
+    """The table. Raises RefusedError where there is none, WireError where it cannot be asked about."""
+    try:
+        return await session.control.describe_table(name)
+    except WireError as error:
+        if not error.code.startswith("ResourceNotFound"):
+            raise
+        raise RefusedError(
+            f"there is no table {name} in {session.region} ({session.endpoint})",
+            "check --table, --region, --profile and --endpoint-url",
+        ) from error

@@ -1,0 +1,218 @@
+"""Reading a table's stream back: for proof and for the demo.
+
+Raw records, in the JSON that Lambda consumers know (binary values in base64), over the same kind of transport as
+the data plane. Reading twice does no harm, so calls that fail for a passing reason are made again here, a few
+times.
+"""
+
+import random
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+import orjson
+
+from refire_async.aws.data_plane import DataPlane
+from refire_async.aws.errors import Disposition, WireError, lost_answer
+from refire_async.aws.http_backend import CALL_S
+from refire_async.aws.types import Transport
+
+_ATTEMPTS = 8
+_FIRST_WAIT_S = 0.1
+_LONGEST_WAIT_S = 5.0
+_MOST_PAGES = 1_000
+"""Pages of up to 100 shards that a stream may have."""
+
+_PASSING = (Disposition.THROTTLED, Disposition.RETRY, Disposition.UNKNOWN)
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A shard of a stream. `first` and `last` are sequence numbers (decimal texts); an open shard has no last."""
+
+    id: str
+    parent: str | None
+    first: str | None
+    last: str | None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether records may still be added."""
+        return self.last is None
+
+
+def parents_first(shards: Iterable[Shard]) -> list[Shard]:
+    """The shards so that every parent stands before its children: the order of each item's records.
+
+    A parent that the stream no longer has (24 hours) is no obstacle.
+    """
+    children: dict[str | None, list[Shard]] = {}
+    known = {shard.id: shard for shard in shards}
+    for shard in known.values():
+        children.setdefault(shard.parent if shard.parent in known else None, []).append(shard)
+    ordered = children.pop(None, [])
+    for shard in ordered:  # grows while it is walked
+        ordered.extend(children.pop(shard.id, ()))
+    return ordered
+
+
+class StreamReader:
+    """Reads DynamoDB Streams."""
+
+    def __init__(
+        self,
+        open_transport: Callable[[], Awaitable[Transport]],
+        sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
+    ) -> None:
+        """`open_transport` is called once, before the first request."""
+        self._open_transport = open_transport
+        self._sleep = sleep
+        self._calls: DataPlane | None = None
+
+    async def shards(self, stream_arn: str) -> list[Shard]:
+        """All shards that the stream still has, parents before children. Raises WireError."""
+        found: list[Shard] = []
+        page: dict[str, str] = {}
+        for _ in range(_MOST_PAGES):
+            answer = await self._ask("DescribeStream", {"StreamArn": stream_arn, **page})
+            shards, last = _description(answer)
+            found.extend(shards)
+            if last is None:
+                return parents_first(found)
+            page = {"ExclusiveStartShardId": last}
+        raise _misshapen("DescribeStream")
+
+    async def records(
+        self, stream_arn: str, shard_id: str, *, after: str | None = None
+    ) -> AsyncGenerator[list[dict[str, Any]], None]:
+        """The records of a shard in order, a list per answer, from its beginning or `after` a sequence number.
+
+        Ends when the shard is closed and read to its end. An open shard never ends: an empty list says that there
+        was nothing new, though the service may say so before the newest record too (API reference: GetRecords).
+        The caller decides when to ask again; more than 5 times a second is too often.
+
+        Raises:
+            WireError: FATAL if records were trimmed before they were read.
+        """
+        iterator = await self._iterator(stream_arn, shard_id, after)
+        while iterator is not None:
+            try:
+                answer = await self._ask("GetRecords", {"ShardIterator": iterator})
+            except WireError as error:
+                if error.name != "ExpiredIterator":
+                    raise
+                # It lives 15 minutes; the caller took longer.
+                iterator = await self._iterator(stream_arn, shard_id, after)
+                continue
+            records, iterator = _records(answer)
+            if records:
+                after = records[-1]["dynamodb"]["SequenceNumber"]
+            yield records
+
+    async def _iterator(self, stream_arn: str, shard_id: str, after: str | None) -> str | None:
+        start = (
+            {"ShardIteratorType": "TRIM_HORIZON"}
+            if after is None
+            else {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "SequenceNumber": after}
+        )
+        answer = await self._ask("GetShardIterator", {"StreamArn": stream_arn, "ShardId": shard_id, **start})
+        iterator = answer.get("ShardIterator")
+        if not isinstance(iterator, str | None):
+            raise _misshapen("GetShardIterator")
+        return iterator
+
+    async def _ask(self, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
+        if self._calls is None:
+            self._calls = DataPlane(await self._open_transport())
+        body = orjson.dumps(parameters)
+        longest_s = _FIRST_WAIT_S
+        until = anyio.current_time() + CALL_S
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                return _parse(operation, await self._calls.call(operation, body))
+            except WireError as error:
+                passing = error.disposition in _PASSING and error.name != "ExpiredIterator"
+                if not passing or attempt == _ATTEMPTS or anyio.current_time() >= until:
+                    raise
+            await self._sleep(random.uniform(0, longest_s))  # noqa: S311 - jitter, not a secret
+            longest_s = min(2 * longest_s, _LONGEST_WAIT_S)
+        raise AssertionError("the last attempt returns or raises")
+
+
+def _parse(operation: str, body: bytes) -> dict[str, Any]:
+    try:
+        parsed = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise lost_answer("UnreadableAnswer", f"answer to {operation} is not JSON") from error
+    if not isinstance(parsed, dict):
+        raise lost_answer("UnreadableAnswer", f"answer to {operation} is not a JSON object")
+    return parsed
+
+
+def _misshapen(operation: str) -> WireError:
+    return lost_answer("UnreadableAnswer", f"answer to {operation} is not what DynamoDB Streams sends")
+
+
+def _description(answer: dict[str, Any]) -> tuple[list[Shard], str | None]:
+    """The shards in an answer to DescribeStream, and where the next page begins. Raises WireError."""
+    described = answer.get("StreamDescription")
+    if not isinstance(described, dict):
+        raise _misshapen("DescribeStream")
+    entries, last = described.get("Shards", []), described.get("LastEvaluatedShardId")
+    if not isinstance(entries, list) or not isinstance(last, str | None):
+        raise _misshapen("DescribeStream")
+    return [_shard(entry) for entry in entries], last
+
+
+def _shard(entry: Any) -> Shard:
+    match entry:
+        case {"ShardId": str(name)}:
+            parent, numbers = entry.get("ParentShardId"), entry.get("SequenceNumberRange") or {}
+        case _:
+            raise _misshapen("DescribeStream")
+    if not isinstance(parent, str | None) or not isinstance(numbers, dict):
+        raise _misshapen("DescribeStream")
+    first, last = numbers.get("StartingSequenceNumber"), numbers.get("EndingSequenceNumber")
+    if not all(number is None or _is_number(number) for number in (first, last)):
+        raise _misshapen("DescribeStream")
+    return Shard(name, parent, first, last)
+
+
+def _records(answer: dict[str, Any]) -> tuple[list[dict[str, Any]], str | None]:
+    """The records in an answer to GetRecords and the iterator that comes after them. Raises WireError."""
+    records, iterator = answer.get("Records", []), answer.get("NextShardIterator")
+    if not isinstance(records, list) or not isinstance(iterator, str | None):
+        raise _misshapen("GetRecords")
+    if not all(map(_is_record, records)):
+        raise _misshapen("GetRecords")
+    return records, iterator
+
+
+def _is_record(record: Any) -> bool:
+    """Whether it has what every record of the API has (API reference: Record, StreamRecord)."""
+    match record:
+        case {
+            "eventName": str(),
+            "dynamodb": {
+                "SequenceNumber": number,
+                "Keys": dict(keys),
+                "ApproximateCreationDateTime": int() | float() as made_at,
+            } as change,
+        }:
+            images = (keys, change.get("NewImage", {}), change.get("OldImage", {}))
+            return _is_number(number) and made_at >= 0 and all(map(_is_item, images))
+        case _:
+            return False
+
+
+def _is_item(image: Any) -> bool:
+    """Whether it is an item in DynamoDB JSON, as far as can be seen from above."""
+    if not isinstance(image, dict):
+        return False
+    return all(isinstance(value, dict) and len(value) == 1 for value in image.values())
+
+
+def _is_number(text: object) -> bool:
+    """Whether it is a sequence number: digits (API reference: StreamRecord)."""
+    return isinstance(text, str) and text.isascii() and text.isdigit()

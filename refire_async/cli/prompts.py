@@ -1,0 +1,105 @@
+"""Questions on the terminal while a run is on: the live display makes room for them."""
+
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import anyio
+import anyio.abc
+import click
+
+from refire_async.cli.streams import print_note
+from refire_async.model.canary import Canary
+from refire_async.model.other_run import OtherRuns
+from refire_async.model.stop import StopRequest
+from refire_async.output.proof import describe_canary
+from refire_async.output.text import count, dollars, duration, visible
+from refire_async.planning.forecast.outlook import Outlook
+
+Show = Callable[[], Awaitable[None]]
+
+
+class Display:
+    """Progress on standard error that can be put away for a while."""
+
+    def __init__(self, tasks: anyio.abc.TaskGroup) -> None:
+        self._tasks = tasks
+        self._show: Show | None = None
+        self._scope = anyio.CancelScope()
+        self._gone = anyio.Event()
+
+    def start(self, show: Show) -> None:
+        """Show progress from now on, until the task group is cancelled."""
+        self._show = show
+        self._scope, self._gone = anyio.CancelScope(), anyio.Event()
+        self._tasks.start_soon(self._run, show)
+
+    async def _run(self, show: Show) -> None:
+        try:
+            with self._scope:
+                await show()
+        finally:
+            self._gone.set()
+
+    @asynccontextmanager
+    async def away(self) -> AsyncIterator[None]:
+        """Nothing is shown in this block."""
+        if self._show is None:
+            yield
+            return
+        self._scope.cancel()
+        await self._gone.wait()
+        yield
+        self.start(self._show)
+
+
+def can_ask() -> bool:
+    """Whether there is somebody to ask."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+async def ask(display: Display, about: Canary | OtherRuns) -> bool:
+    """Whether the user wants to go on after this canary, or beside these runs. Anything but yes is no."""
+    if isinstance(about, Canary):
+        told, question = describe_canary(about), "Go on with all items?"
+    else:
+        told = "\n".join(f"{one.message}: {one.action}" for one in about.findings)
+        question = "Continue all the same?"
+    async with display.away():
+        click.echo(visible(told), err=True)
+        click.echo(f"{question} [y/N] ", err=True, nl=False)
+        return await _is_yes()
+
+
+async def confirm(display: Display, stop: StopRequest, outlook: Outlook) -> bool:
+    """Whether the user wants what is ahead. Anything but yes is no, and so is a signal."""
+    async with display.away(), anyio.create_task_group() as tasks:
+        print_note(describe_outlook(outlook))
+        click.echo("Go ahead? [y/N] ", err=True, nl=False)
+        stop.listen(tasks.cancel_scope.cancel)
+        yes = await _is_yes()
+        tasks.cancel_scope.cancel()
+        return yes
+    return False
+
+
+def describe_outlook(outlook: Outlook) -> str:
+    """What a run is about to do, in one line."""
+    if outlook.items is None or outlook.seconds is None or outlook.price is None:
+        return f"About to touch the selected items of table {outlook.table}; how many is known when they are read."
+    price = dollars(outlook.price.total)
+    paid = (
+        f"about {price} at list prices"
+        if outlook.price.extra
+        else f"no extra cost ({price} are paid already)"
+    )
+    return (
+        f"About to touch about {count(outlook.items)} items of table {outlook.table}: "
+        f"about {duration(outlook.seconds)}, {paid}."
+    )
+
+
+async def _is_yes() -> bool:
+    # Not in a thread: nobody could end one that waits for a key.
+    await anyio.wait_readable(sys.stdin)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")

@@ -1,0 +1,107 @@
+"""Running a proof from a terminal: progress beside it, its result after it."""
+
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any
+
+import anyio
+import orjson
+from rich.console import Console
+from rich.live import Live
+
+from refire_async.aws.configured import configured
+from refire_async.checkpoint.identity import merge_connections
+from refire_async.checkpoint.reading import peek
+from refire_async.cli.hints import rerun
+from refire_async.cli.logs import Logs, open_logs
+from refire_async.cli.options_to_settings import Output
+from refire_async.cli.session import keep_proof
+from refire_async.cli.streams import print_json, print_result, say_error
+from refire_async.engine.event_loop import run_loop
+from refire_async.model.proof import Proof
+from refire_async.output.progress import FRAME_S, LINE_S, is_live
+from refire_async.output.proof import bar, clocks_disagree, describe_proof
+from refire_async.settings import VerifySettings
+from refire_async.verification.verifier import Progress, Proving
+from refire_async.verification.verify import verify
+
+READERS = "the proof takes one of the two reader places of each of the stream's shards while it reads"
+
+
+def execute(settings: VerifySettings, output: Output) -> int:
+    """Prove a run, print the result and give the exit code. Raises RefireError."""
+    proof = run_loop(partial(_drive, settings, output))
+    keep_proof(settings.checkpoint, proof)
+    if output.json:
+        print_json(orjson.dumps(proof.to_json()).decode())
+        if proof.clocks_disagree:
+            say_error(clocks_disagree(proof))
+        return proof.exit_code
+    again = None
+    if proof.missing_keys_file is not None:
+        saved = peek(settings.checkpoint)
+        own = configured(settings.connection)
+        connection = merge_connections(saved.connection, settings.connection, own)
+        again = rerun(saved.spec, proof.missing_keys_file, connection)
+    print_result(describe_proof(proof, rerun_with=again))
+    return proof.exit_code
+
+
+async def _drive(settings: VerifySettings, output: Output) -> Proof:
+    console = Console(stderr=True)
+    with open_logs(output, console) as logs:
+        return await _prove(settings, output, console, logs)
+
+
+async def _prove(settings: VerifySettings, output: Output, console: Console, logs: Logs) -> Proof:
+    looks = _Looks()
+    if logs.terminal:
+        say_error(READERS)
+    else:
+        logs.screen.info("verify.started", hint=READERS)
+    show: Callable[[], Coroutine[Any, Any, None]] | None = None
+    if output.progress and is_live(console):
+        show = partial(_show_live, looks, console)
+    elif output.progress:
+        show = partial(_log_lines, looks, logs.screen.info)
+    async with anyio.create_task_group() as tasks:
+        if show is not None:
+            tasks.start_soon(show)
+        proof = await verify(settings, watch=looks.at)
+        tasks.cancel_scope.cancel()
+    if logs.file is not None:
+        logs.file.info("verify.ended", **proof.to_json())
+    return proof
+
+
+class _Looks:
+    """Looks at a proof as soon as there is one."""
+
+    def __init__(self) -> None:
+        self._proving: Proving | None = None
+
+    def at(self, proving: Proving) -> None:
+        self._proving = proving
+
+    @property
+    def progress(self) -> Progress:
+        return Progress() if self._proving is None else self._proving.progress
+
+
+async def _show_live(looks: _Looks, console: Console) -> None:
+    """A bar, twice a second; it disappears at the end. Showing it never ends the proof."""
+    try:
+        with Live(console=console, auto_refresh=False, transient=True, redirect_stdout=False) as live:
+            while True:
+                now = looks.progress
+                live.update(bar(now.doing, now.done, now.total, console.width), refresh=True)
+                await anyio.sleep(FRAME_S)
+    except Exception:  # noqa: BLE001, S110 - cancellation is no Exception
+        pass
+
+
+async def _log_lines(looks: _Looks, say: Callable[..., object]) -> None:
+    while True:
+        await anyio.sleep(LINE_S)
+        now = looks.progress
+        say("verify.progress", doing=now.doing, done=now.done, total=now.total or None)

@@ -1,0 +1,145 @@
+"""A proof around a sitting of a run, and a canary before it.
+
+The sitting comes in as a function, so that nothing here knows how a run works.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeAlias
+
+import anyio
+from anyio import to_thread
+
+from refire_async.aws.session import Session
+from refire_async.checkpoint import catalog
+from refire_async.checkpoint.reading import peek
+from refire_async.engine.canary_consumers import settled
+from refire_async.errors import ExitCode, RefireError
+from refire_async.events import CanaryFlown, Emit, Event, RunEnded, Stopping, VerifyStarted
+from refire_async.model.canary import Canary
+from refire_async.model.other_run import OtherRuns
+from refire_async.model.run import Result
+from refire_async.model.stop import StopRequest
+from refire_async.model.table import Table
+from refire_async.verification.moments import seconds_of
+from refire_async.verification.other_runs import other_runs
+from refire_async.verification.verifier import prove
+from refire_async.verification.verify import stream_of
+
+Sit: TypeAlias = Callable[[], Awaitable[Result]]
+Ask: TypeAlias = Callable[[Canary | OtherRuns], Awaitable[bool]]
+"""Asks the user whether to go on."""
+
+
+async def proved(
+    sit: Sit, checkpoint: Path, session: Session, table: Table, *, emit: Emit, stop: StopRequest
+) -> Result:
+    """The result of a sitting, with the proof that its stream gives: followed while the run is at work.
+
+    A sitting that the user ended has none. What goes wrong with the proof once the run works changes nothing about it.
+
+    Raises:
+        RefireError: as `sit`; or the proof cannot begin, so the sitting was not begun either.
+    """
+    results: list[Result] = []
+    refusals: list[RefireError] = []
+    proving = anyio.CancelScope()
+
+    async def work() -> None:
+        try:
+            result = await sit()
+        except RefireError as error:
+            refusals.append(error)
+            proving.cancel()
+            return
+        results.append(result)
+        if stop.reason not in (None, "limit"):
+            proving.cancel()
+            return
+        if stop.reason is None:
+            stop.listen(proving.cancel)
+        emit(VerifyStarted(result.summary.run_id))
+
+    proof, why = None, "the verification was interrupted"
+    with proving:
+        try:
+            proof = await prove(
+                checkpoint,
+                session.streams,
+                expected=table.item_count,
+                now=stream_of(table),
+                others=await to_thread.run_sync(_others, checkpoint),
+                ended=work,
+                clock=session.clock.now,
+            )
+        except RefireError as error:
+            why = str(error)
+            if not results and not refusals:
+                if stream_of(table) is not None:
+                    raise  # known before the first write
+                await work()
+    if refusals:
+        raise refusals[0]
+    (result,) = results
+    if proof is None:
+        ran = result.exit_code in (ExitCode.COMPLETE, ExitCode.SOME_FAILED)
+        return replace(result, unproven=why, exit_code=ExitCode.UNPROVEN if ran else result.exit_code)
+    code = result.exit_code if proof.tally.clean else proof.exit_code
+    return replace(result, proof=proof, exit_code=code)
+
+
+async def fly_canary(
+    sit: Callable[[Emit, StopRequest], Awaitable[Result]],
+    checkpoint: Path,
+    session: Session,
+    table: Table,
+    *,
+    sure: bool,
+    ask: Ask | None,
+    emit: Emit,
+    stop: StopRequest,
+) -> Result | None:
+    """The first items of a run, proved. None if the run is to go on, else the result of a run that stops here.
+
+    `sure`: a clean canary needs no question. Without somebody to `ask` the run stops.
+    """
+    inner = StopRequest()
+    stop.listen(lambda: inner.request(stop.reason or "terminated", stop.error))
+
+    def tell(event: Event) -> None:
+        if not isinstance(event, RunEnded | Stopping):
+            emit(event)
+
+    result = await proved(lambda: sit(tell, inner), checkpoint, session, table, emit=emit, stop=inner)
+    if inner.reason != "limit":
+        emit(RunEnded(result.summary))
+        return result
+    since = seconds_of((await to_thread.run_sync(peek, checkpoint)).created_at)
+    canary, go = None, False
+    with anyio.CancelScope() as deciding:
+        stop.listen(deciding.cancel)
+        consumers = await settled(session.services, table.stream.arn or "", since, now=session.clock.now)
+        counts = result.summary.counts
+        canary = Canary(counts.touched, result.proof, result.unproven, consumers, counts.failed)
+        emit(CanaryFlown(canary))
+        go = sure and canary.clean
+        if not go and ask is not None:
+            go = await ask(canary)
+    if go and stop.reason is None:
+        return None
+    emit(RunEnded(result.summary))
+    if stop.reason is not None:
+        reason = "stopped after the canary"
+    elif canary is not None and canary.clean:
+        reason = "the canary is clean, and nobody said to go on"
+    else:
+        reason = "the canary is not clean"
+    code = ExitCode.INTERRUPTED if stop.reason == "interrupted" else ExitCode.STOPPED
+    if result.proof is not None and not result.proof.tally.clean:
+        code = ExitCode.UNPROVEN
+    return replace(result, reason=reason, exit_code=code)
+
+
+def _others(checkpoint: Path) -> list[Path]:
+    return other_runs(peek(checkpoint), {checkpoint.parent, catalog.default_folder()})

@@ -1,0 +1,104 @@
+"""How the stream's Lambda functions took a canary: CloudWatch is asked until it tells, for a while.
+
+Metrics come a minute or two late (CloudWatch User Guide), so what is not known in time is reported as not known.
+"""
+
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import anyio
+
+from refire_async.aws.cloudwatch import lambda_query
+from refire_async.aws.event_source_mappings import ask_mappings
+from refire_async.aws.other_services import Services, UnansweredError, reading
+from refire_async.model.canary import Consumer, Consumers
+from refire_async.preflight.probes import MOST_FUNCTIONS
+
+SETTLE_S = 240.0
+"""How long consumers have to show that they follow."""
+
+FOLLOWS_S = 60.0
+"""A consumer whose last batch is younger than this keeps up."""
+
+_ASK_EVERY_S = 10.0
+_METRICS = (("Invocations", "Sum"), ("Errors", "Sum"), ("IteratorAge", "Maximum"))
+_MINUTE = timedelta(minutes=1)
+
+
+async def settled(
+    services: Services,
+    stream_arn: str,
+    since: float,
+    *,
+    patience_s: float = SETTLE_S,
+    now: Callable[[], float] = time.time,
+    sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
+) -> Consumers:
+    """The stream's consumers once each was invoked and keeps up, one fails, or `patience_s` is over.
+
+    `since` is when the canary began (seconds since the epoch), `now` the service's time.
+    """
+    try:
+        mappings = await ask_mappings(services, stream_arn)
+        functions = sorted({m.function.partition(":")[0] for m in mappings if m.enabled})[:MOST_FUNCTIONS]
+        if not functions:
+            return Consumers(unknown="no Lambda function is mapped to the stream")
+        waited = 0.0
+        while True:
+            known = await _ask(services, functions, datetime.fromtimestamp(since, UTC), now())
+            waiting = tuple(one.function for one in known if not _follows(one))
+            if not waiting or any(one.errors for one in known):
+                return Consumers(known)
+            if waited >= patience_s:
+                return _out_of_patience(known)
+            await sleep(_ASK_EVERY_S)
+            waited += _ASK_EVERY_S
+    except UnansweredError as error:
+        return Consumers(unknown=str(error))
+
+
+def _follows(consumer: Consumer) -> bool:
+    return consumer.invocations > 0 and consumer.age_s is not None and consumer.age_s < FOLLOWS_S
+
+
+def _out_of_patience(known: tuple[Consumer, ...]) -> Consumers:
+    behind = tuple(one.function for one in known if one.age_s is not None and one.age_s >= FOLLOWS_S)
+    silent = [one.function for one in known if one.age_s is None or not one.invocations]
+    unknown = f"CloudWatch has told nothing yet of {', '.join(silent)}" if silent else None
+    return Consumers(known, unknown, behind)
+
+
+async def _ask(
+    services: Services, functions: Sequence[str], since: datetime, until: float
+) -> tuple[Consumer, ...]:
+    queries = [
+        lambda_query(f"f{n}_{metric.lower()}", metric, name, statistic)
+        for n, name in enumerate(functions)
+        for metric, statistic in _METRICS
+    ]
+    async with services.open("cloudwatch") as client:
+        answer = await client.get_metric_data(
+            MetricDataQueries=queries,
+            # Data points stand for whole minutes.
+            StartTime=since.replace(second=0, microsecond=0),
+            EndTime=datetime.fromtimestamp(until, UTC) + _MINUTE,
+        )
+    with reading("cloudwatch"):
+        series = {result["Id"]: result for result in answer.get("MetricDataResults", ())}
+    return tuple(_consumer(name, n, series) for n, name in enumerate(functions))
+
+
+def _consumer(name: str, number: int, series: dict[str, Any]) -> Consumer:
+    def values(metric: str) -> list[tuple[datetime, float]]:
+        result = series.get(f"f{number}_{metric}") or {}
+        return list(zip(result.get("Timestamps", ()), result.get("Values", ()), strict=False))
+
+    ages = values("iteratorage")
+    return Consumer(
+        name,
+        invocations=sum(value for _, value in values("invocations")),
+        errors=sum(value for _, value in values("errors")),
+        age_s=max(ages)[1] / 1000 if ages else None,
+    )

@@ -1,0 +1,134 @@
+"""Puts together what a part of a run works with: source, writer, budgets."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from refire_async.aws.data_plane import DataPlane
+from refire_async.checkpoint.journal import Journal
+from refire_async.engine.processes.task import PartSpec
+from refire_async.events import Emit
+from refire_async.model.capacity import TABLE
+from refire_async.model.keys import Item
+from refire_async.model.run import RunSpec
+from refire_async.model.stop import StopRequest
+from refire_async.model.table import Table
+from refire_async.model.units import WCU_BYTES
+from refire_async.pacing.budget import ReadBudget, WriteBudget
+from refire_async.pacing.governor import Target
+from refire_async.pipeline import Context, Patience
+from refire_async.pipeline.sizing import choose_page_items
+from refire_async.pipeline.writers.base import Writer, WriteReply
+from refire_async.pipeline.writers.partiql import LARGEST, PartiqlWriter
+from refire_async.pipeline.writers.update import UpdateWriter
+from refire_async.settings import Tuning
+from refire_async.sources.base import Source
+from refire_async.sources.key_list import KeyListSource
+from refire_async.sources.lookup import Lookup
+from refire_async.sources.sample import Sample, SampledSource
+from refire_async.sources.table import query_source, scan_source
+
+UNBOUNDED = 1e9
+"""Units per second that no table has."""
+
+
+class DryWriter:
+    """Writes nothing and says that all went well, so that a dry run is a run in all else."""
+
+    largest = LARGEST
+
+    async def write(self, items: Sequence[Item]) -> WriteReply:
+        """See `Writer.write`."""
+        del items
+        return WriteReply(None)
+
+
+class DryBudget(WriteBudget):
+    """Holds nothing back: a dry run writes nothing and need not wait for a write budget, except for a pause.
+
+    No answer corrects its price, so that sizes are rounded up from the first page on.
+    """
+
+    def __init__(self, ceilings: Mapping[str, float], max_rate: float | None = None) -> None:
+        super().__init__(ceilings, max_rate)
+        self._silent = True
+
+    def follow(self, target: Target) -> None:
+        """See `WriteBudget.follow`."""
+        unbounded = replace(target.ceilings, write={TABLE: UNBOUNDED})
+        super().follow(replace(target, ceilings=unbounded, max_rate=None))
+
+
+def make_source(data: DataPlane, table: Table, spec: RunSpec, keys: str) -> Source:
+    """The source that the run's selection names. `keys` is the path of the run's list, where it is one."""
+    if spec.selection.listed:
+        # An export tells what the marker was when it was made: good enough for the condition of a first attempt.
+        carries_marker = spec.selection.kind == "export"
+        return KeyListSource(Path(keys), spec.total_segments, carries_marker=carries_marker)
+    source = _whole_source(data, table, spec)
+    percent = spec.selection.sample
+    return source if percent is None else SampledSource(source, Sample(spec.keys, percent))
+
+
+def _whole_source(data: DataPlane, table: Table, spec: RunSpec) -> Source:
+    selection = spec.selection
+    attributes = _attributes(spec)
+    index = table.index(selection.index) if selection.index else None
+    carries_marker = index is None or all(index.projects(name, spec.keys) for name in attributes)
+    if index is not None and not carries_marker:
+        attributes = spec.keys.names
+    if selection.kind == "query":
+        keys = spec.keys if index is None else index.keys
+        return query_source(data, spec.table, selection, attributes, keys, carries_marker=carries_marker)
+    return scan_source(
+        data,
+        spec.table,
+        selection,
+        attributes,
+        total_segments=spec.total_segments,
+        carries_marker=carries_marker,
+    )
+
+
+def make_writer(data: DataPlane, spec: RunSpec, tuning: Tuning) -> Writer:
+    """PartiQL batches where they can name everything, else single updates."""
+    if tuning.writer == "partiql" and PartiqlWriter.fits(spec.table, spec.keys, spec.marker):
+        return PartiqlWriter(data, spec.table, spec.keys, spec.marker)
+    return UpdateWriter(data, spec.table, spec.keys, spec.marker)
+
+
+def make_context(
+    data: DataPlane, part: PartSpec, journal: Journal, *, emit: Emit, stop: StopRequest
+) -> Context:
+    """Everything that the tasks of one part share."""
+    spec, table, target = part.spec, part.table, part.target
+    writer: Writer = DryWriter() if part.dry else make_writer(data, spec, part.tuning)
+    budget_of = DryBudget if part.dry else WriteBudget
+    write_budget, read_budget = budget_of(target.ceilings.write), ReadBudget(target.ceilings.read)
+    for spent in (write_budget, read_budget):
+        spent.follow(target)
+        spent.set_share(part.share)
+    write_budget.start(target.ceilings.capacity, part.begun_at)
+    return Context(
+        spec=spec,
+        source=make_source(data, table, spec, part.keys),
+        lookup=Lookup(data, spec.table, _attributes(spec)),
+        writer=writer,
+        journal=journal,
+        write_budget=write_budget,
+        read_budget=read_budget,
+        patience=Patience(part.tuning.give_up_after_s, emit),
+        emit=emit,
+        stop=stop,
+        readers=part.readers,
+        page_items=choose_page_items(part.readers),
+        per_segment=part.per_segment,
+        item_bytes=table.size_bytes / table.item_count if table.item_count else float(WCU_BYTES),
+    )
+
+
+def _attributes(spec: RunSpec) -> tuple[str, ...]:
+    names = [*spec.keys.names, spec.marker.attribute]
+    if spec.ttl_attribute is not None and spec.ttl_attribute not in names:
+        names.append(spec.ttl_attribute)
+    return tuple(names)

@@ -1,0 +1,388 @@
+"""`run`, `resume` and `check`: preflight and checkpoint, then a sitting, a canary before and a proof beside it."""
+
+import contextlib
+import math
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Protocol, TypeAlias
+
+import anyio
+from anyio import to_thread
+
+from refire_async import failpoints
+from refire_async.aws.configured import configured
+from refire_async.aws.session import Session, describe, open_session
+from refire_async.checkpoint import catalog
+from refire_async.checkpoint.identity import adopt, check_table, merge_connections
+from refire_async.checkpoint.lock import locked
+from refire_async.checkpoint.reading import SavedRun
+from refire_async.checkpoint.store import Store
+from refire_async.engine.attempt import Sitting, expected_items, look, sit
+from refire_async.engine.canary import Ask, fly_canary, proved
+from refire_async.engine.summary import check_places
+from refire_async.errors import (
+    CheckpointRefusedError,
+    ExitCode,
+    RefireError,
+    RefusedError,
+    StoppedError,
+    UsageError,
+)
+from refire_async.events import Emit, Event, Noticed, RunStarted
+from refire_async.model.finding import Finding
+from refire_async.model.marker import DEFAULT_ATTRIBUTE, Marker
+from refire_async.model.other_run import OtherRuns
+from refire_async.model.run import Result, RunSpec, new_run_id
+from refire_async.model.stop import StopRequest
+from refire_async.model.table import Table
+from refire_async.pacing.capacity import ceilings
+from refire_async.pacing.watchers.assemble import read_timetable
+from refire_async.pacing.watchers.function_history import with_history
+from refire_async.pacing.watchers.functions import Function, find_functions
+from refire_async.pipeline.sizing import choose_segments
+from refire_async.planning.forecast.outlook import Outlook, look_ahead
+from refire_async.preflight.check import about_run, before_resume, before_run
+from refire_async.preflight.check import check as check_table_and_consumers
+from refire_async.preflight.findings import ASKED_ABOUT, OTHER_RUN_WORKING
+from refire_async.preflight.marker import check_marker
+from refire_async.preflight.rules import refuse
+from refire_async.settings import Pace, ResumeSettings, RunSettings
+from refire_async.sources.importing import Gathering, gather, recognise
+from refire_async.sources.key_list import list_path
+from refire_async.sources.resolving import select
+from refire_async.verification.reach import check_readable
+from refire_async.verification.verify import stream_of
+
+__all__ = ["check", "resume", "run"]
+
+CONCURRENCY = 640
+"""Connections at most: the most workers and readers, and some to look up."""
+
+FEW = 8
+"""Connections of a check."""
+
+
+Confirm: TypeAlias = Callable[[Outlook], Awaitable[bool]]
+"""Asks the user, before the first write, whether to do that."""
+
+
+async def run(
+    settings: RunSettings,
+    *,
+    emit: Emit,
+    stop: StopRequest,
+    ask: Ask | None = None,
+    confirm: Confirm | None = None,
+) -> Result:
+    """Re-fire what `settings` select, from the start (or from a checkpoint of the same run).
+
+    `ask` is asked whether to go on after a canary, and beside another run of the table; without it such a run stops
+    there, unless it need not ask.
+    `confirm` is asked before the first write; without it the run begins.
+
+    Raises:
+        RefireError: the run could not begin. Once it has begun, every end is a Result.
+    """
+    return await _heard(partial(_run, settings, stop=stop, ask=ask, confirm=confirm), emit, stop)
+
+
+async def _run(
+    settings: RunSettings, *, emit: Emit, stop: StopRequest, ask: Ask | None, confirm: Confirm | None
+) -> Result:
+    begun_at, timetable = anyio.current_time(), read_timetable(settings.pace)
+    async with open_session(settings.connection, CONCURRENCY) as session:
+        spec, table = await _specify(session, settings, emit, ask)
+        sitting = Sitting(
+            spec,
+            table,
+            begun_at,
+            settings.connection,
+            settings.budget,
+            timetable,
+            settings.pace,
+            settings.tuning,
+            settings.max_items,
+            dry=settings.dry_run,
+            functions=await _functions(session, settings.pace, table, dry=settings.dry_run),
+            verify=settings.verify,
+        )
+        world = Gathering(session.services, emit, stop, settings.ignore)
+        listed = spec.selection.listed
+        if settings.dry_run:
+            if listed:
+                with TemporaryDirectory(prefix="refire-") as folder:
+                    keys = Path(folder) / "list"
+                    sitting = replace(sitting, spec=await gather(spec, table, keys, world), keys=str(keys))
+                    return await look(session, sitting, emit=emit, stop=stop)
+            return await look(session, sitting, emit=emit, stop=stop)
+        path = settings.checkpoint or catalog.path_of(spec.run_id)
+        await _try_the_end(session, path, table, proves=settings.verify or settings.canary is not None)
+        with locked(path) as lock:
+            sitting = replace(sitting, checkpoint=str(path), keys=str(list_path(path)), lock=lock)
+            if path.exists():
+                with _opened(path) as (store, saved):
+                    spec = await recognise(spec, table, world) if listed else spec
+                    sitting = replace(sitting, spec=adopt(path, saved, settings, spec), resumed=True)
+                    sitting = await _confirmed(sitting, confirm, stop)
+                    return await _work(session, sitting, store, emit=emit, stop=stop)
+            if listed:
+                spec = await gather(spec, table, list_path(path), world)
+                sitting = replace(sitting, spec=spec)
+            try:
+                sitting = await _confirmed(sitting, confirm, stop)
+            except RefireError:
+                list_path(path).unlink(missing_ok=True)
+                raise
+            store = await to_thread.run_sync(
+                Store.create, path, spec, configured(settings.connection), session.clock.now
+            )
+            if failpoints.reached is not None:
+                failpoints.reached("checkpoint-made")
+            with contextlib.closing(store):
+                if session.clock.known:
+                    await to_thread.run_sync(_note_clock, store, session.clock.offset_s)
+                result = await _work(
+                    session,
+                    sitting,
+                    store,
+                    emit=emit,
+                    stop=stop,
+                    canary=settings.canary,
+                    sure=settings.sure,
+                    ask=ask,
+                )
+            if result.exit_code is ExitCode.REFUSED and not result.summary.retries:
+                # No write is in doubt and there is nothing to go on with: the file's name is free again.
+                await to_thread.run_sync(catalog.discard, path)
+                result = replace(result, summary=replace(result.summary, checkpoint=None))
+            return result
+
+
+async def _confirmed(sitting: Sitting, confirm: Confirm | None, stop: StopRequest) -> Sitting:
+    """The sitting, begun when the user said yes. Raises RefusedError for a no, StoppedError if a signal came."""
+    if confirm is None:
+        return sitting
+    limits = ceilings(
+        sitting.table, sitting.spec.marker.attribute, sitting.budget, sitting.spec.selection.index
+    )
+    items = await to_thread.run_sync(expected_items, sitting)
+    if items is not None and sitting.max_items is not None:
+        items = min(items, sitting.max_items)
+    yes = await confirm(look_ahead(sitting.table, limits.write, items, sitting.budget.max_rate))
+    if stop.reason is not None:
+        error = StoppedError("stopped before anything was written")
+        if stop.reason == "interrupted":
+            error.exit_code = ExitCode.INTERRUPTED
+        raise error
+    if not yes:
+        raise RefusedError("not confirmed, so nothing was written", "answer y, or give --yes")
+    return replace(sitting, begun_at=anyio.current_time())
+
+
+async def check(settings: RunSettings) -> list[Finding]:
+    """What there is to know before a run with these settings. Writes nothing.
+
+    Raises:
+        RefireError: the table cannot be looked at, or the settings do not fit it.
+    """
+    async with open_session(settings.connection, FEW) as session:
+        return await check_table_and_consumers(session, settings)
+
+
+async def resume(
+    settings: ResumeSettings, *, emit: Emit, stop: StopRequest, ask: Ask | None = None
+) -> Result:
+    """Go on with the run in a checkpoint. `ask` is asked where another run of the table is at work.
+
+    Raises:
+        RefireError: the run could not go on. Once it has begun, every end is a Result.
+    """
+    return await _heard(partial(_resume, settings, stop=stop, ask=ask), emit, stop)
+
+
+async def _resume(settings: ResumeSettings, *, emit: Emit, stop: StopRequest, ask: Ask | None) -> Result:
+    path = settings.checkpoint
+    begun_at, timetable = anyio.current_time(), read_timetable(settings.pace)
+    with locked(path) as lock, _opened(path) as (store, saved):
+        if saved.status == "complete":
+            raise CheckpointRefusedError(
+                f"run {saved.spec.run_id} is complete", "begin a new one with 'refire run'"
+            )
+        own = configured(settings.connection)
+        connection = merge_connections(saved.connection, settings.connection, own)
+        async with open_session(connection, CONCURRENCY) as session:
+            table = await describe(session, saved.spec.table)
+            check_table(path, saved.spec, table)
+            ttl_attribute = await session.control.ttl_attribute(table.name)
+            check_marker(table, saved.spec.marker.attribute, ttl_attribute)
+            found = await before_resume(session, settings, saved.spec, table)
+            _tell(found, settings.ignore, emit)
+            working = [one for one in found if one.id == OTHER_RUN_WORKING.id]
+            await _confirm(working, settings.ignore, sure=settings.sure, ask=ask)
+            sitting = Sitting(
+                saved.spec,
+                table,
+                begun_at,
+                connection,
+                settings.budget,
+                timetable,
+                settings.pace,
+                settings.tuning,
+                settings.max_items,
+                dry=False,
+                resumed=True,
+                functions=await _functions(session, settings.pace, table, dry=False),
+                verify=settings.verify,
+                checkpoint=str(path),
+                keys=str(list_path(path)),
+                lock=lock,
+            )
+            await _try_the_end(session, path, table, proves=settings.verify)
+            return await _work(session, sitting, store, emit=emit, stop=stop)
+
+
+class _Work(Protocol):
+    async def __call__(self, *, emit: Emit) -> Result: ...
+
+
+async def _heard(work: _Work, emit: Emit, stop: StopRequest) -> Result:
+    """Do the work of a run, and end it at once where a stop is asked for before the run has begun.
+
+    Until then everything waits for others: credentials, descriptions, metrics. From then on a run ends in good order.
+
+    Raises:
+        StoppedError: it was ended so.
+    """
+    begun = False
+
+    def tell(event: Event) -> None:
+        nonlocal begun
+        begun = begun or isinstance(event, RunStarted)
+        emit(event)
+
+    with anyio.CancelScope() as scope:
+        stop.listen(lambda: None if begun else scope.cancel())
+        return await work(emit=tell)
+    raise stop.before_writing("before the run began")
+
+
+def _tell(found: list[Finding], ignored: frozenset[str], emit: Emit) -> None:
+    """Tell what deserves attention. Raises RefusedError for what stops the run."""
+    for finding in found:
+        if finding.level == "warn" or finding.id in ignored:
+            emit(Noticed(finding))
+    refuse(found, ignored)
+
+
+async def _confirm(found: list[Finding], ignored: frozenset[str], *, sure: bool, ask: Ask | None) -> None:
+    """Ask whether to go on beside other runs of the table, where there are any.
+
+    Raises UsageError where there is nobody to ask, RefusedError if the user does not want to.
+    """
+    others = tuple(one for one in found if one.id in ASKED_ABOUT and one.id not in ignored)
+    if not others or sure:
+        return
+    if ask is None:
+        more = f" (and {len(others) - 1} more)" if len(others) > 1 else ""
+        raise UsageError(
+            f"{others[0].message}{more}, and there is no terminal to ask at",
+            f"{others[0].action}, or continue all the same with --yes or --ignore {others[0].id}",
+        )
+    if not await ask(OtherRuns(others)):
+        raise RefusedError("the run was not confirmed", "nothing was written")
+
+
+async def _specify(
+    session: Session, settings: RunSettings, emit: Emit, ask: Ask | None
+) -> tuple[RunSpec, Table]:
+    """What the run is, checked against the table; beside another run of it only if the user wants that."""
+    table = await describe(session, settings.table)
+    attribute = settings.marker_attribute or DEFAULT_ATTRIBUTE[settings.marker]
+    ttl_attribute = await session.control.ttl_attribute(table.name)
+    check_marker(table, attribute, ttl_attribute)
+    selection = select(table, settings.choice)
+    asked = about_run(session, settings, table, selection, ttl_attribute)
+    found = await before_run(session, asked)
+    _tell(found, settings.ignore, emit)
+    await _confirm(found, settings.ignore, sure=settings.sure or settings.dry_run, ask=ask)
+    limits = ceilings(table, attribute, settings.budget)
+    run_id = settings.run_id or new_run_id()
+    segments = len(selection.key_values) or 1
+    if selection.kind == "scan":
+        segments = settings.tuning.segments or choose_segments(table, limits.scarcest_write)
+    spec = RunSpec(
+        run_id=run_id,
+        table=table.name,
+        table_id=table.table_id,
+        keys=table.keys,
+        selection=selection,
+        marker=Marker(settings.marker, attribute, run_id),
+        total_segments=segments,
+        ttl_attribute=None if selection.include_expired else ttl_attribute,
+    )
+    return spec, table
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[tuple[Store, SavedRun]]:
+    with contextlib.closing(Store.open(path)) as store:
+        yield store, store.load()
+
+
+async def _try_the_end(session: Session, path: Path, table: Table, *, proves: bool) -> None:
+    """What the end of a run needs, before the first write. Raises RefusedError."""
+    await to_thread.run_sync(check_places, path)
+    stream = stream_of(table)
+    if proves and stream is not None:
+        await check_readable(session.streams, stream)
+
+
+def _note_clock(store: Store, offset_s: float) -> None:
+    with store.transaction():
+        store.save_clock(offset_s)
+
+
+async def _work(
+    session: Session,
+    sitting: Sitting,
+    store: Store,
+    *,
+    emit: Emit,
+    stop: StopRequest,
+    canary: int | None = None,
+    sure: bool = False,
+    ask: Ask | None = None,
+) -> Result:
+    """A sitting with what the user wants around it: a canary before, a proof beside."""
+    path, table = Path(sitting.checkpoint), sitting.table
+    store.clock = session.clock.now
+    if canary is not None and canary < (sitting.max_items or math.inf):
+        few = replace(sitting, max_items=canary, per_segment=-(-canary // sitting.spec.total_segments))
+
+        async def fly(emit: Emit, stop: StopRequest) -> Result:
+            return await sit(session, few, store, emit=emit, stop=stop)
+
+        ended = await fly_canary(fly, path, session, table, sure=sure, ask=ask, emit=emit, stop=stop)
+        if ended is not None:
+            return ended
+        more = None if sitting.max_items is None else sitting.max_items - canary
+        sitting = replace(sitting, max_items=more, resumed=True)
+
+    work = partial(sit, session, sitting, store, emit=emit, stop=stop)
+    return await (proved(work, path, session, table, emit=emit, stop=stop) if sitting.verify else work())
+
+
+async def _functions(session: Session, pace: Pace, table: Table, *, dry: bool) -> tuple[Function, ...]:
+    """The consumers that the user wants to be looked after. Raises RefusedError."""
+    if dry or not pace.watches_consumers:
+        return ()
+    now = session.clock.now()
+    found = await find_functions(session.services, table, now)
+    if pace.max_iterator_age_s is None:
+        return found
+    if pace.consumer_rate is not None:
+        return tuple(replace(one, least_rate=pace.consumer_rate, others=0.0) for one in found)
+    return await with_history(found, session.services, session.streams, table, now)

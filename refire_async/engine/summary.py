@@ -1,0 +1,112 @@
+"""How a sitting ended: summary, exit code, and the file of what failed."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias
+
+import orjson
+from anyio import to_thread
+
+from refire_async.checkpoint.reading import SavedRun
+from refire_async.checkpoint.store import Store
+from refire_async.errors import ExitCode, RefusedError
+from refire_async.model.run import DryRun, Result, RunStatus, Summary
+from refire_async.model.stop import StopRequest
+from refire_async.private import replacing
+
+PriceDryRun: TypeAlias = Callable[..., DryRun]
+"""`forecast.dry_run.price_dry_run` for a table and its limits: takes `items`, `table_wcu`, `rcu` and `more`."""
+FAILED, MISSING = ".failed.jsonl", ".missing.jsonl"
+"""Endings of the files that may be written beside a checkpoint when a run or a proof is over."""
+
+
+def check_places(checkpoint: Path) -> None:
+    """See before the first write that the files at the end can be written. Raises RefusedError."""
+    for suffix in (FAILED, MISSING):
+        path = checkpoint.with_name(checkpoint.name + suffix)
+        if path.is_dir():
+            raise RefusedError(
+                f"{path} is a folder, but keys of failed or missing items go to a file of this name",
+                "move it away, or name another file with --checkpoint",
+            )
+
+
+async def conclude(
+    store: Store, saved: SavedRun, stop: StopRequest, *, done: bool, price: PriceDryRun | None = None
+) -> Result:
+    """The result of a sitting that left the checkpoint as `saved`; writes the failed-keys file where it is needed.
+
+    `done`: the selection is settled to its end. `price`: it was a dry run, and this tells what the run would take.
+    """
+    counts, totals = saved.counts, saved.totals
+    status: RunStatus = "complete" if done else "stopped"
+    failed_keys = None
+    dry_run = None
+    code, reason = exit_of(status, counts.failed, stop, wrote=counts.touched > 0)
+    if price is not None:
+        more = stop.reason == "limit"
+        dry_run = price(items=counts.touched, table_wcu=totals.wcu, rcu=totals.rcu, more=more)
+        if stop.reason in (None, "limit"):
+            status, code, reason = "dry-run", ExitCode.COMPLETE, None
+    elif counts.failed:
+        path = store.path.with_name(store.path.name + FAILED)
+        try:
+            await to_thread.run_sync(_write_failures, path, store)
+            failed_keys = str(path)
+        except OSError as error:  # the run itself went as it went
+            reason = reason or f"the failed keys cannot be written to {path}: {error.strerror}"
+    if code is ExitCode.REFUSED:
+        status = "failed"
+    summary = Summary(
+        run_id=saved.spec.run_id,
+        table=saved.spec.table,
+        status=status,
+        counts=counts,
+        throttled=totals.throttled,
+        retries=totals.retries,
+        wcu=totals.wcu if dry_run is None else dry_run.wcu,
+        rcu=totals.rcu,
+        seconds=totals.seconds,
+        checkpoint=None if price is not None else str(store.path),
+        failed_keys_file=failed_keys,
+    )
+    nothing = describe_nothing(saved) if done else None
+    return Result(summary, code, reason, dry_run, nothing=nothing)
+
+
+def describe_nothing(saved: SavedRun) -> str | None:
+    """What was read, and at what price, if there was no item to touch in it; None if there was one."""
+    counts, selection = saved.counts, saved.spec.selection
+    price = f"{saved.totals.rcu:,.1f} RCU"
+    if selection.listed and counts.scanned and counts.vanished == counts.scanned:
+        return (
+            f"none of the {counts.scanned:,} keys in the list is in the table; looking them up took {price}"
+        )
+    if counts.scanned:
+        return None
+    return f"nothing matched: {selection.describe()} was read for {price} and held no item to touch"
+
+
+def exit_of(status: RunStatus, failed: int, stop: StopRequest, *, wrote: bool) -> tuple[ExitCode, str | None]:
+    """Exit code, and the reason in one line where the run ended before its end."""
+    if status == "complete":
+        return (ExitCode.SOME_FAILED if failed else ExitCode.COMPLETE), None
+    if stop.error is not None:
+        code = stop.error.exit_code
+        if code is ExitCode.REFUSED and wrote:
+            code = ExitCode.STOPPED  # no longer true that nothing was written
+        return code, str(stop.error)
+    reasons = {
+        "interrupted": (ExitCode.INTERRUPTED, "interrupted"),
+        "terminated": (ExitCode.STOPPED, "terminated"),
+        "limit": (ExitCode.STOPPED, "the limit of --max-items is reached"),
+    }
+    return reasons.get(stop.reason or "", (ExitCode.STOPPED, "stopped"))
+
+
+def _write_failures(path: Path, store: Store) -> None:
+    """The failed-keys file: one JSON object per line, as `--keys-file` takes it. Mode 0600."""
+    with replacing(path) as file:
+        for failure in store.failures():
+            line = {"key": failure.key, "code": failure.code, "reason": failure.reason}
+            file.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))

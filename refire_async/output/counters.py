@@ -1,0 +1,177 @@
+"""What a process has seen of a run so far, in totals that only grow: behind the recording and the metrics.
+
+Handling an event only adds; whoever wants rates takes two looks and subtracts. Everything is bounded: segments are
+counted in `BANDS` bands, reasons as `Throttles` bounds them. Metrics read it from another thread: each figure is one
+object that is replaced or added to, so a reader sees it before or after a change, never half of it.
+"""
+
+from bisect import bisect_right
+from collections.abc import Callable, Mapping
+
+from refire_async.events import (
+    BatchWritten,
+    BudgetChanged,
+    ConsumerSeen,
+    ItemFailed,
+    LanesSeen,
+    PageRead,
+    PageSettled,
+    Paused,
+    RateChanged,
+    Resumed,
+    Retried,
+    RunStarted,
+    SegmentFinished,
+    Subscriber,
+    Throttled,
+)
+from refire_async.model.capacity import TABLE
+from refire_async.model.counts import Counts
+from refire_async.output.throttles import OTHER, Throttles
+
+BANDS = 64
+"""Rows of the map of progress over the segments: each stands for one segment or as many as there must be."""
+
+LATENCY_BOUNDS = tuple(0.001 * 1.2**power for power in range(64))
+"""Upper bounds of the latency buckets in seconds, 1 ms to 97 s, each 20% above the one before."""
+
+MOST_CODES = 24
+
+
+class Histogram:
+    """Latencies by bucket: `counts[i]` of them lie below `LATENCY_BOUNDS[i]`, the last ones above all bounds."""
+
+    __slots__ = ("counts", "seconds")
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(LATENCY_BOUNDS) + 1)
+        self.seconds = 0.0
+
+    def add(self, latency_s: float) -> None:
+        """Note one latency."""
+        self.counts[bisect_right(LATENCY_BOUNDS, latency_s)] += 1
+        self.seconds += latency_s
+
+
+class Tally(Subscriber):
+    """Subscriber that adds up what all sittings of this process do."""
+
+    def __init__(self) -> None:
+        self.started: RunStarted | None = None
+        self.written = 0
+        self.read = 0
+        self.counts = Counts()
+        self.wcu: dict[str, float] = {TABLE: 0.0}
+        self.rcu = 0.0
+        self.writes, self.reads = Histogram(), Histogram()
+        self.throttles = Throttles()
+        self.retries: dict[str, int] = {}
+        self.failed: dict[str, int] = {}
+        self.bands = [0] * BANDS
+        self.segments = (0, 0)
+        self.lanes: dict[int, tuple[int, int]] = {}
+        self.budget_wcu = 0.0
+        self.budget_rcu = 0.0
+        self.index_budgets: Mapping[str, float] = {}
+        self.held_to = 1.0
+        self.paused = False
+        self.consumers: dict[str, ConsumerSeen] = {}
+        self._band_of: Callable[[int], int] = lambda _segment: 0
+        self.handlers = {
+            RunStarted: self._run_started,
+            PageRead: self._page_read,
+            BatchWritten: self._batch_written,
+            PageSettled: self._page_settled,
+            Throttled: self._throttled,
+            Retried: self._retried,
+            ItemFailed: self._item_failed,
+            SegmentFinished: self._segment_finished,
+            LanesSeen: self._lanes_seen,
+            RateChanged: self._rate_changed,
+            BudgetChanged: self._budget_changed,
+            Paused: self._paused_now,
+            Resumed: self._resumed_now,
+            ConsumerSeen: self._consumer_seen,
+        }
+
+    @property
+    def allowed_wcu(self) -> float:
+        """What may be written right now: the budget, or less where throttling holds the run back."""
+        return 0.0 if self.paused else self.budget_wcu * self.held_to
+
+    def _run_started(self, event: RunStarted) -> None:
+        self.started = event
+        self.budget_wcu, self.budget_rcu = event.max_wcu, event.max_rcu
+        self.held_to, self.paused, self.lanes = 1.0, False, {}
+        total = event.spec.total_segments
+        self.segments = (0, total)
+        self._band_of = lambda segment: segment if total <= BANDS else segment * BANDS // total
+        self.index_budgets = event.indexes
+
+    def _page_read(self, event: PageRead) -> None:
+        self.read += event.items
+        self.rcu += event.rcu
+        self.reads.add(event.latency_s)
+
+    def _batch_written(self, event: BatchWritten) -> None:
+        self.written += event.items
+        self.bands[self._band_of(event.segment)] += event.items
+        self.writes.add(event.latency_s)
+        if self.index_budgets and event.consumed is not None:
+            for name, units in event.consumed.by_resource(self.index_budgets).items():
+                self.wcu[name] = self.wcu.get(name, 0.0) + units
+        else:
+            self.wcu[TABLE] += event.wcu
+
+    @property
+    def outcomes(self) -> dict[str, int]:
+        """Items by outcome. Touched and failed ones count at once, the others with their page."""
+        counts = self.counts
+        return {
+            "touched": max(self.written, counts.touched),
+            "already": counts.already,
+            "vanished": counts.vanished,
+            "expired": counts.expired,
+            "failed": max(sum(dict(self.failed).values()), counts.failed),
+        }
+
+    def _page_settled(self, event: PageSettled) -> None:
+        self.counts.add(event.counts)
+
+    def _throttled(self, event: Throttled) -> None:
+        self.throttles.add(event.reason, event.resource, event.segment, event.items)
+
+    def _retried(self, event: Retried) -> None:
+        _count(self.retries, event.reason, 1)
+
+    def _item_failed(self, event: ItemFailed) -> None:
+        _count(self.failed, event.code, event.items)
+
+    def _segment_finished(self, event: SegmentFinished) -> None:
+        self.segments = (event.finished, event.total)
+
+    def _lanes_seen(self, event: LanesSeen) -> None:
+        self.lanes[event.part] = (event.active, event.backing_off)
+
+    def _rate_changed(self, event: RateChanged) -> None:
+        # As a share: each process of a run tells its own rate, of its own part of the budget.
+        self.held_to = min(event.wcu / event.ceiling, 1.0) if event.ceiling > 0 else 1.0
+
+    def _budget_changed(self, event: BudgetChanged) -> None:
+        self.budget_wcu, self.budget_rcu = event.wcu, event.rcu
+        self.index_budgets = event.indexes
+
+    def _paused_now(self, _event: Paused) -> None:
+        self.paused = True
+
+    def _consumer_seen(self, event: ConsumerSeen) -> None:
+        self.consumers[event.name] = event
+
+    def _resumed_now(self, _event: Resumed) -> None:
+        self.paused = False
+
+
+def _count(counts: dict[str, int], name: str, items: int) -> None:
+    if name not in counts and len(counts) >= MOST_CODES:
+        name = OTHER
+    counts[name] = counts.get(name, 0) + items

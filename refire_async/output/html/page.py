@@ -1,0 +1,107 @@
+"""The report as one file of HTML that needs nothing else: no script, no request, colours for light, dark and paper."""
+
+from datetime import datetime
+from importlib.resources import files
+
+from refire_async import __version__
+from refire_async.output.counters import BANDS
+from refire_async.output.html import charts, sections
+from refire_async.output.html.markup import Html, el, join
+from refire_async.output.html.promises import promises
+from refire_async.output.html.report_data import Dossier
+from refire_async.output.html.track import lay_out
+from refire_async.output.proof import moment
+from refire_async.output.text import count
+
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+"""Should markup ever get in that is not ours, a browser still loads and runs nothing."""
+
+_STATUS = {"complete": "ok", "failed": "fail"}
+
+
+def render(dossier: Dossier, now: datetime) -> str:
+    """The whole file."""
+    run = dossier.run
+    title = f"Run {run.spec.run_id} of table {run.spec.table}"
+    style = "".join(
+        files("refire_async.output.html").joinpath(f"{name}.css").read_text(encoding="utf-8")
+        for name in ("colours", "plots", "style")
+    )
+    head = join(
+        Html('<meta charset="utf-8">'),
+        Html('<meta name="viewport" content="width=device-width, initial-scale=1">'),
+        Html(f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'),
+        Html('<meta name="referrer" content="no-referrer">'),
+        el("title", title),
+        Html(f"<style>{style}</style>"),
+    )
+    failed = run.counts.failed
+    words = f"{dossier.status}, {count(failed)} items failed" if failed else dossier.status
+    mark = "fail" if failed else _STATUS.get(dossier.status, "open")
+    status = el("span", words, class_=f"mark {mark}")
+    top = el(
+        "header",
+        el("h1", title),
+        el(
+            "p",
+            status,
+            f" · begun {_time(run.created_at)} · last saved {_time(run.updated_at)}",
+            class_="muted",
+        ),
+    )
+    private = (
+        "It holds keys of items, which can be personal data."
+        if dossier.with_keys
+        else "It holds no keys of items."
+    )
+    made = f"Made by refire {__version__}, {moment(now.timestamp())}, from the run's checkpoint. {private}"
+    bottom = el("footer", el("p", made))
+    body = join(top, el("main", sections.tiles(dossier), *_parts(dossier)), bottom)
+    return f"<!DOCTYPE html>\n{el('html', el('head', head), el('body', body), lang='en')}\n"
+
+
+def _parts(dossier: Dossier) -> list[Html]:
+    return [
+        _part("Summary", sections.outcomes(dossier)),
+        _part("Promises and proof", promises(dossier)),
+        _part("Over time", *_plots(dossier)),
+        _part("Cost", sections.money(dossier)),
+        _part("Findings", sections.findings(dossier)),
+        _part("Failed items", sections.failed(dossier)),
+        _part("Settings", sections.settings(dossier), el("h3", "Sittings"), sections.sittings(dossier)),
+        _part("What happened when", sections.timeline(dossier)),
+    ]
+
+
+def _plots(dossier: Dossier) -> list[Html | None]:
+    notes = dossier.recorded.notes
+    track = lay_out(dossier.recorded.points, [note.at for note in dossier.notes("start")])
+    if track is None:
+        return [el("p", "Nothing was recorded.", class_="muted")]
+    spec = dossier.run.spec
+    refused = charts.throttles(track, notes)
+    axis = "Time at work, the same in all plots."
+    if track.breaks:
+        axis += " Dashed: resumed; the time between is left out."
+    if any(note.kind in ("pause", "wait") for note in notes):
+        axis += " Shaded: paused, or waiting for the service."
+    return [
+        el("p", axis, class_="muted"),
+        charts.what_set_the_speed(track, notes),
+        charts.consumption(track, notes),
+        charts.speed(track, notes),
+        refused or el("p", "Nothing was throttled.", class_="muted"),
+        sections.throttled(dossier),
+        charts.latency(track, notes),
+        charts.consumers(track, notes),
+        charts.segments(track, notes, spec.total_segments, BANDS, hashed=spec.selection.kind == "scan"),
+    ]
+
+
+def _part(title: str, *content: Html | None) -> Html:
+    return el("section", el("h2", title), *content)
+
+
+def _time(text: str) -> str:
+    """A moment of the checkpoint (ISO 8601) as the rest of the page has it."""
+    return moment(datetime.fromisoformat(text).timestamp())

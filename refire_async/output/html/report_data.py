@@ -1,0 +1,109 @@
+"""What a report tells, read from a run's checkpoint."""
+
+import sqlite3
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+from refire_async.checkpoint import catalog
+from refire_async.checkpoint.ledger import Failure
+from refire_async.checkpoint.read_only import look
+from refire_async.checkpoint.reading import SavedRun, peek, read_failures
+from refire_async.checkpoint.recording import Recorded, read_recording
+from refire_async.model.capacity import TABLE
+from refire_async.model.run import RunStatus
+from refire_async.model.series import Note
+from refire_async.planning.forecast.cost import DEFAULT_PRICES, Cost, Prices, cost
+
+WINDOW_S = 5.0
+MOST_OF_BUDGET = 1.1
+MOST_KEYS = 1_000
+"""Failed items that are listed one by one, where keys are wanted."""
+
+
+class BudgetUse(NamedTuple):
+    """Windows in which more than 1.1 times the budget was taken, all windows, and the highest share of it in one.
+
+    Without windows the budget is not known; with `gaps` not for all that was written: earlier versions did not record
+    the budgets of indexes.
+    """
+
+    over: int
+    windows: int
+    highest: float
+    gaps: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Dossier:
+    """A run, how it went, and what it left. `failed_keys` are the first `MOST_KEYS` of `failed`, by error code."""
+
+    run: SavedRun
+    status: RunStatus
+    recorded: Recorded
+    prices: Prices = DEFAULT_PRICES
+    failed: Counter[str] = field(default_factory=Counter)
+    failed_keys: Sequence[Failure] = ()
+    with_keys: bool = False
+
+    def notes(self, *kinds: str) -> list[Note]:
+        """Notes of these kinds, in the order of time."""
+        return [note for note in self.recorded.notes if note.kind in kinds]
+
+    @property
+    def proof(self) -> Note | None:
+        """The last proof."""
+        proofs = self.notes("proof")
+        return proofs[-1] if proofs else None
+
+    @property
+    def cost(self) -> Cost | None:
+        """What the units cost; None where it was not recorded how the table is billed."""
+        billing = next((note.data["billing"] for note in reversed(self.notes("start"))), None)
+        if billing is None:
+            return None
+        return cost(self.run.totals.wcu, self.run.totals.rcu, billing, prices=self.prices)
+
+    @property
+    def budgets(self) -> dict[str, BudgetUse]:
+        """How the budgets of the table (`TABLE`) and of every index that was written to were kept.
+
+        A burst of a tenth of a second's budget is part of the promise. Units count when their answer comes, which is
+        some time after they were consumed: in windows of at least `WINDOW_S` that is of no weight.
+        """
+        names = dict.fromkeys([TABLE, *(name for point in self.recorded.points for name in point.wcu)])
+        return {name: self._use(name) for name in names}
+
+    def _use(self, resource: str) -> BudgetUse:
+        shares: list[float] = []
+        seconds = used = budget = 0.0
+        gaps = False
+        for point in self.recorded.points:
+            if resource != TABLE and resource not in point.index_budgets:
+                gaps |= resource in point.wcu
+                continue
+            seconds += point.seconds
+            used += point.wcu.get(resource, 0.0)
+            budget += point.budget if resource == TABLE else point.index_budgets[resource]
+            if seconds >= WINDOW_S and budget > 0:
+                shares.append(used / budget)
+                seconds = used = budget = 0.0
+        if not shares and budget > 0:
+            shares.append(used / budget)
+        over = sum(share > MOST_OF_BUDGET for share in shares)
+        return BudgetUse(over, len(shares), max(shares, default=0.0), gaps)
+
+
+def read_dossier(checkpoint: Path, *, with_keys: bool = False, prices: Prices = DEFAULT_PRICES) -> Dossier:
+    """Everything about the run in a checkpoint, while it may be at work. Raises CheckpointRefusedError."""
+
+    def failures(db: sqlite3.Connection) -> tuple[Counter[str], list[Failure]]:
+        codes = Counter(failure.code for failure in read_failures(db))
+        return codes, list(islice(read_failures(db), MOST_KEYS)) if with_keys else []
+
+    status = catalog.describe(checkpoint).status
+    codes, keys = look(checkpoint, failures)
+    return Dossier(peek(checkpoint), status, read_recording(checkpoint), prices, codes, keys, with_keys)

@@ -1,0 +1,215 @@
+"""The parts of a report in words and tables. Which items a run was about is told only where keys are wanted."""
+
+from typing import Any
+
+import orjson
+
+from refire_async.output.html.markup import Html, el, join, pairs, table
+from refire_async.output.html.report_data import MOST_KEYS, Dossier
+from refire_async.output.proof import moment
+from refire_async.output.summary import MEANINGS
+from refire_async.output.text import count, duration, throttling_reason, units
+
+HIDDEN = "left out: it may be personal data (--with-keys shows it)"
+
+
+def tiles(dossier: Dossier) -> Html:
+    """The figures to see first."""
+    run, spent = dossier.run, dossier.cost
+    seconds = run.totals.seconds
+    found: list[tuple[str, str, str]] = [
+        (count(run.counts.touched), "items touched", f"of {count(run.counts.scanned)} scanned"),
+        (
+            duration(seconds),
+            "at work",
+            f"{units(run.counts.settled / seconds)} items/s" if seconds > 0 else "",
+        ),
+        (units(run.totals.wcu), "WCU written", f"{units(run.totals.rcu)} RCU read"),
+        (count(run.totals.throttled), "throttled", f"{count(run.totals.retries)} other retries"),
+        (count(run.counts.failed), "failed", f"{count(run.counts.vanished)} vanished"),
+    ]
+    if spent is not None:
+        found.append((dollars(spent.total), "cost", "" if spent.extra else "of capacity paid for anyway"))
+    return el(
+        "div",
+        *(
+            el("div", el("b", number), el("span", name), el("small", more), class_="tile")
+            for number, name, more in found
+        ),
+        class_="tiles",
+    )
+
+
+def outcomes(dossier: Dossier) -> Html:
+    """Where every item ended."""
+    counts = dossier.run.counts
+    rows: list[tuple[object, ...]] = [
+        ("scanned", count(counts.scanned), "read from the table or the list of keys")
+    ]
+    rows += [(name, count(getattr(counts, name)), meaning) for name, meaning in MEANINGS]
+    rows.append(
+        (
+            "conflicts",
+            count(counts.conflicts),
+            "of the touched: changed by others meanwhile, nothing was lost",
+        )
+    )
+    return table(("outcome", "items", "meaning"), rows, numbers=(1,))
+
+
+def money(dossier: Dossier) -> Html:
+    """What it cost."""
+    spent, prices, totals = dossier.cost, dossier.prices, dossier.run.totals
+    if spent is None:
+        return el("p", "It was not recorded how the table is billed.", class_="muted")
+    how = (
+        "on demand, by request"
+        if spent.extra
+        else "provisioned: these units were paid for by the hour anyway"
+    )
+    rows: list[tuple[object, ...]] = [
+        ("writes", units(totals.wcu), dollars(spent.writes)),
+        ("reads", units(totals.rcu), dollars(spent.reads)),
+        (el("b", "together"), "", el("b", dollars(spent.total))),
+    ]
+    said = f"Billed {how}. Prices of {prices.region}, {prices.date}; without consumers and copies in other regions."
+    return join(table(("", "units", "US dollars"), rows, numbers=(1, 2)), el("p", said, class_="muted"))
+
+
+def settings(dossier: Dossier) -> Html:
+    """What the run was to do."""
+    spec, keys = dossier.run.spec, dossier.run.spec.keys
+    chosen, connection = spec.selection, dossier.run.connection
+    rows: list[tuple[str, object]] = [
+        ("table", f"{spec.table} ({spec.table_id})"),
+        ("region", connection.region),
+        ("endpoint", connection.endpoint_url),
+        ("keys", ", ".join(keys.names)),
+        ("marker", f"{spec.marker.kind} in attribute {spec.marker.attribute}"),
+        ("segments", count(spec.total_segments)),
+        ("selection", chosen.kind),
+        ("index", chosen.index),
+        ("sample", None if chosen.sample is None else f"{chosen.sample:g}%"),
+    ]
+    private = {
+        "hash keys": [chosen.hash_key(n) for n in range(len(chosen.key_values))],
+        "sort key": chosen.sort_key_condition,
+        "filter": chosen.filter,
+        "values": dict(chosen.values),
+        "list of keys": chosen.keys_file,
+        "export": chosen.export,
+    }
+    for name, value in private.items():
+        if value:
+            shown = value if isinstance(value, str) else orjson.dumps(value).decode()
+            rows.append((name, shown if dossier.with_keys else HIDDEN))
+    return pairs(rows)
+
+
+def sittings(dossier: Dossier) -> Html:
+    """When the run was at work, and with which settings."""
+    rows: list[tuple[object, ...]] = []
+    for number, note in enumerate(dossier.notes("start"), 1):
+        rows.append((number, moment(note.at), note.data["budget"], _asked(note.data["settings"])))
+    if not rows:
+        return el("p", "Nothing was recorded.", class_="muted")
+    return table(("", "began", "budget", "asked for"), rows)
+
+
+def _asked(settings: dict[str, Any]) -> str:
+    """Settings in the words of the options."""
+    words = []
+    for name, value in settings.items():
+        option = f"--{name.replace('_', '-').removesuffix('-s')}"
+        if value is True:
+            words.append(option)
+        elif isinstance(value, list):
+            words += [f"{option} {one}" for one in value]
+        else:
+            words.append(f"{option} {value:g}" if isinstance(value, float) else f"{option} {value}")
+    return " ".join(words) or "nothing but defaults"
+
+
+def findings(dossier: Dossier) -> Html:
+    """What was noticed before the first write."""
+    seen: dict[str, tuple[object, ...]] = {}
+    for note in dossier.notes("finding"):
+        data = note.data
+        mark = el("span", data["level"], class_=f"mark {'fail' if data['level'] == 'stop' else 'open'}")
+        seen[data["id"]] = (mark, data["id"], data["message"], data["action"])
+    if not seen:
+        return el("p", "Nothing stood against the run.", class_="muted")
+    return table(("", "finding", "what it means", "what to do"), list(seen.values()))
+
+
+def failed(dossier: Dossier) -> Html:
+    """What could not be touched."""
+    if not dossier.failed:
+        return el("p", "No item failed.", class_="muted")
+    parts: list[object] = [
+        table(
+            ("error code", "items"),
+            [(code, count(items)) for code, items in dossier.failed.most_common()],
+            numbers=(1,),
+        )
+    ]
+    if dossier.with_keys:
+        rows: list[tuple[object, ...]] = [
+            (el("code", orjson.dumps(failure.key).decode()), failure.code, failure.reason)
+            for failure in dossier.failed_keys
+        ]
+        parts.append(table(("key", "error code", "reason"), rows))
+        if sum(dossier.failed.values()) > len(rows):
+            parts.append(el("p", f"The first {count(MOST_KEYS)} of them.", class_="muted"))
+    return join(*parts)
+
+
+_TOLD = {
+    "start": lambda data: (
+        f"{'resumed' if data['resumed'] else 'began'}; at most {units(data['max_wcu'])} WCU/s"
+    ),
+    "budget": lambda data: f"budget {units(data['wcu'])} WCU/s, {units(data['rcu'])} RCU/s: {data['why']}",
+    "pause": lambda data: f"paused: {data['why']}",
+    "unpause": lambda data: f"goes on: {data['why']}",
+    "wait": lambda data: f"waited: {data['reason']}",
+    "recover": lambda data: f"something went through again after {duration(data['after_s'])}",
+    "advice-missing": lambda data: f"{data['topic']} not known: {data['why']}; {data['instead']}",
+    "advice-back": lambda data: f"{data['topic']} known again",
+    "process-replaced": lambda data: f"process {data['index']} died and was replaced",
+    "stop": lambda data: f"stopping: {data['reason']}",
+    "canary": lambda data: (
+        f"canary of {count(data['items'])} items: {'clean' if data['clean'] else 'not clean'}"
+    ),
+    "end": lambda data: f"{data['status']}: {count(data['touched'])} touched",
+    "proof": lambda data: f"proof: {count(data['tally']['once'])} of {count(data['tally']['expected'])} once",
+}
+
+
+def timeline(dossier: Dossier) -> Html:
+    """What happened when."""
+    rows: list[tuple[object, ...]] = [
+        (moment(note.at), _TOLD[note.kind](note.data))
+        for note in dossier.recorded.notes
+        if note.kind in _TOLD
+    ]
+    return table(("when", "what"), rows) if rows else el("p", "Nothing was recorded.", class_="muted")
+
+
+def throttled(dossier: Dossier) -> Html | None:
+    """Who was short of what: refused attempts by reason and resource."""
+    totals: dict[str, float] = {}
+    for point in dossier.recorded.points:
+        for cause, items in point.throttled.items():
+            totals[cause] = totals.get(cause, 0) + items
+    if not totals:
+        return None
+    rows: list[tuple[object, ...]] = []
+    for cause, items in sorted(totals.items(), key=lambda pair: -pair[1]):
+        reason, _, resource = cause.partition(" ")
+        rows.append((throttling_reason(reason), reason, resource or "-", count(items)))
+    return table(("reason", "as the service says it", "resource", "refused"), rows, numbers=(3,))
+
+
+def dollars(amount: float) -> str:
+    """Money, with more digits the less it is."""
+    return f"${amount:,.2f}" if amount >= 0.995 else f"${amount:.4f}" if amount >= 0.00005 else "< $0.0001"

@@ -1,0 +1,160 @@
+"""Metrics of a run for Prometheus, read from the tally when they are asked for. Names are in docs/metrics.md.
+
+They are served by a thread of prometheus-client's own, so that no scrape holds up the run.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate
+from typing import TYPE_CHECKING, TypeAlias
+
+from refire_async.errors import UsageError
+from refire_async.output.counters import LATENCY_BOUNDS, Histogram, Tally
+
+if TYPE_CHECKING:
+    from prometheus_client.core import Metric
+
+Rows: TypeAlias = Sequence[tuple[tuple[str, ...], float]]
+"""Values of labels, and the number that belongs to them."""
+
+_BOUND_EVERY = 4
+"""Every fourth bound of the tally's is one of the histogram's: each is twice the one before."""
+
+
+class RunCollector:
+    """What a scrape finds. `share` tells how far the run is (0 to 1), None while that is not known."""
+
+    def __init__(self, tally: Tally, share: Callable[[], float | None]) -> None:
+        self._tally, self._share = tally, share
+
+    def collect(self) -> "Iterator[Metric]":
+        """All metrics at this moment. Called in the server's thread."""
+        yield from self._about()
+        yield from self._work()
+        yield from self._capacity()
+        yield from self._trouble()
+        yield from self._consumers()
+        yield self._requests()
+
+    def _about(self) -> "Iterator[Metric]":
+        started = self._tally.started
+        if started is None:
+            return
+        yield _gauges(
+            "run", "The run at work.", ("run_id", "table"), [((started.spec.run_id, started.spec.table), 1)]
+        )
+        if started.expected_items is not None:
+            yield _gauge("expected_items", "Items of the selection, as far as known.", started.expected_items)
+
+    def _work(self) -> "Iterator[Metric]":
+        tally, counts = self._tally, self._tally.counts
+        outcomes = [((name,), items) for name, items in tally.outcomes.items()]
+        yield _counters("items", "Items by outcome.", ("outcome",), outcomes)
+        yield _counters("scanned", "Items read.", (), [((), max(tally.read, counts.scanned))])
+        yield _counters("conflicts", "Touched items that others had changed.", (), [((), counts.conflicts)])
+        finished, total = tally.segments
+        yield _gauge("segments", "Segments of the selection.", total)
+        yield _gauge("segments_finished", "Segments that are read to their end.", finished)
+        lanes = list(tally.lanes.values())
+        held = sum(backing_off for _, backing_off in lanes)
+        states = [(("active",), sum(active for active, _ in lanes) - held), (("backing_off",), held)]
+        yield _gauges("lanes", "Segments with writes waiting.", ("state",), states)
+        share = self._share()
+        if share is not None:
+            yield _gauge("progress_ratio", "How far the run is, from 0 to 1.", share)
+
+    def _capacity(self) -> "Iterator[Metric]":
+        tally = self._tally
+        wcu = [((name or "table",), units) for name, units in dict(tally.wcu).items()]
+        yield _counters("wcu", "Write units consumed by the table and its indexes.", ("resource",), wcu)
+        yield _counters("rcu", "Read units consumed.", (), [((), tally.rcu)])
+        yield _gauge("budget_wcu", "Write units a second that the table may give.", tally.budget_wcu)
+        yield _gauge("budget_rcu", "Read units a second that may be used.", tally.budget_rcu)
+        yield _gauge("allowed_wcu", "What throttling and pauses leave of the budget.", tally.allowed_wcu)
+        yield _gauge("paused", "1 while the run is paused.", float(tally.paused))
+
+    def _trouble(self) -> "Iterator[Metric]":
+        tally = self._tally
+        refused = [(cause, items) for cause, items in dict(tally.throttles.by_reason).items()]
+        yield _counters(
+            "throttled", "Attempts refused for lack of capacity.", ("reason", "resource"), refused
+        )
+        for name, text, label, numbers in (
+            ("retries", "Other requests that are made again.", "reason", dict(tally.retries)),
+            ("failed", "Items that failed.", "code", dict(tally.failed)),
+        ):
+            yield _counters(name, text, (label,), [((value,), items) for value, items in numbers.items()])
+
+    def _consumers(self) -> "Iterator[Metric]":
+        seen = list(self._tally.consumers.values())
+        ages = [((one.name,), one.age_s) for one in seen if one.age_s is not None]
+        yield _gauges("consumer_age_seconds", "Age of what consumers were given.", ("consumer",), ages)
+        errors = [((one.name,), one.errors) for one in seen]
+        yield _counters("consumer_errors", "Failed invocations of consumers.", ("consumer",), errors)
+        refused = [((one.name,), one.throttles) for one in seen]
+        yield _counters("consumer_throttles", "Refused invocations of consumers.", ("consumer",), refused)
+
+    def _requests(self) -> "Metric":
+        from prometheus_client.core import HistogramMetricFamily  # noqa: PLC0415 - an extra
+
+        found = HistogramMetricFamily(
+            "refire_request_seconds", "Time that requests took.", labels=("operation",)
+        )
+        for operation, histogram in (("write", self._tally.writes), ("read", self._tally.reads)):
+            found.add_metric([operation], _buckets(histogram), histogram.seconds)
+        return found
+
+
+def _counters(name: str, text: str, labels: tuple[str, ...], rows: Rows) -> "Metric":
+    from prometheus_client.core import CounterMetricFamily  # noqa: PLC0415 - an extra
+
+    family = CounterMetricFamily(f"refire_{name}", text, labels=labels)
+    for values, number in rows:
+        family.add_metric(list(values), number)
+    return family
+
+
+def _gauges(name: str, text: str, labels: tuple[str, ...], rows: Rows) -> "Metric":
+    from prometheus_client.core import GaugeMetricFamily  # noqa: PLC0415 - an extra
+
+    family = GaugeMetricFamily(f"refire_{name}", text, labels=labels)
+    for values, number in rows:
+        family.add_metric(list(values), number)
+    return family
+
+
+def _gauge(name: str, text: str, value: float) -> "Metric":
+    return _gauges(name, text, (), [((), value)])
+
+
+def _buckets(histogram: Histogram) -> list[tuple[str, float]]:
+    below = list(accumulate(histogram.counts))
+    bounds = range(_BOUND_EVERY - 1, len(LATENCY_BOUNDS), _BOUND_EVERY)
+    return [*((f"{LATENCY_BOUNDS[at]:.4g}", below[at]) for at in bounds), ("+Inf", below[-1])]
+
+
+class MetricsServer:
+    """Serves metrics on http://HOST:PORT/metrics until it is stopped. Both calls block for a moment."""
+
+    def __init__(self, host: str, port: int, collector: RunCollector) -> None:
+        """Raises UsageError if prometheus-client is missing or the port cannot be had."""
+        try:
+            from prometheus_client import CollectorRegistry, start_wsgi_server  # noqa: PLC0415 - an extra
+        except ImportError:
+            raise UsageError(
+                "--metrics-port needs prometheus-client",
+                "install it with: pip install 'refire-async[metrics]'",
+            ) from None
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(collector)
+        try:
+            self._server, self._thread = start_wsgi_server(port, host, registry)
+        except OSError as error:
+            raise UsageError(
+                f"--metrics-port: port {port} of {host} cannot be had: {error.strerror}", "choose another one"
+            ) from None
+
+    def stop(self) -> None:
+        """Take no more requests and free the port."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()

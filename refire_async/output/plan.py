@@ -1,0 +1,129 @@
+"""A plan in words, for a terminal of 80 columns."""
+
+from refire_async.model.capacity import TABLE
+from refire_async.output.text import count, duration, percent, units
+from refire_async.planning.forecast.backlog import RETENTION_S
+from refire_async.planning.forecast.plan import Plan
+
+_WIDTH = 48
+_BARS = " ▁▂▃▄▅▆▇█"
+
+
+def describe_plan(plan: Plan, title: str) -> str:
+    """What people read: what is to be done, how long it takes, what it costs, what it does to the consumers."""
+    lines = [f"Plan for {title}", "", *_load(plan), "", *_time(plan), "", *_money(plan), "", *_stream(plan)]
+    lines += ["", *_settings(plan)]
+    return "\n".join(lines)
+
+
+def _row(name: str, text: str) -> str:
+    return f"  {name:<11} {text}"
+
+
+def _load(plan: Plan) -> list[str]:
+    load = plan.load
+    more = "at least " if load.at_least else ""
+    how = f" (from a sample of {count(load.sampled)})" if load.sampled else ""
+    lines = [_row("items", f"{more}{count(load.items)}, {count(load.item_bytes)} bytes each on average{how}")]
+    if load.quantiles:
+        small, middle, large, largest = load.quantiles
+        lines.append(
+            _row(
+                "sizes",
+                f"10% to {count(small)}, half to {count(middle)}, 90% to {count(large)}, all to {count(largest)} bytes",
+            )
+        )
+    for name, each in sorted(load.item_wcu.items()):
+        what = "writes" if name == TABLE else f"  {name}"
+        lines.append(_row(what, f"{units(load.items * each)} WCU, {each:.2f} an item"))
+    lines.append(_row("reads", f"{units(load.rcu)} RCU"))
+    return lines
+
+
+def _time(plan: Plan) -> list[str]:
+    took = plan.duration
+    lines = [
+        _row("takes", f"{duration(took.seconds)}, bound by {took.bound_by}"),
+        _row("at", ", ".join(f"{share:.0%}: {duration(seconds)}" for share, seconds in plan.others[:3])),
+        _row("", ", ".join(f"{share:.0%}: {duration(seconds)}" for share, seconds in plan.others[3:])),
+        _row("", "of the table's whole capacity"),
+    ]
+    if plan.load.hottest_share > 0.01:
+        lines.append(
+            _row(
+                "hottest key",
+                f"about {percent(plan.load.hottest_share)} of the items may share one: 1,000 WCU/s at most",
+            )
+        )
+    return lines
+
+
+def _money(plan: Plan) -> list[str]:
+    cost = plan.cost
+    paid = "" if cost.extra else ", already paid"
+    return [
+        _row("costs", f"${cost.total:,.2f}: writes ${cost.writes:,.2f}, reads ${cost.reads:,.2f}{paid}"),
+        _row(
+            "",
+            f"and Lambda requests ${cost.consumers:,.2f} (prices of {plan.prices.region}, {plan.prices.date})",
+        ),
+    ]
+
+
+def _stream(plan: Plan) -> list[str]:
+    shards = f"{plan.shards} shard{'' if plan.shards == 1 else 's'}"
+    rate = plan.load.items / plan.duration.seconds
+    lines = [_row("stream", f"{count(plan.records)} records, {units(rate)} a second, over {shards}")]
+    backlog = plan.backlog
+    if backlog is None:
+        lines.append(_row("consumers", "give --consumer-rate or --consumer-ms to see their backlog"))
+        return lines
+    lines.append(_row("consumers", f"{units(backlog.consumer_rate)} records a second"))
+    if not backlog.largest:
+        lines.append(_row("", "they keep up"))
+        return lines
+    lines.append(
+        _row(
+            "backlog",
+            f"up to {count(backlog.largest)} records, the oldest {duration(backlog.oldest_s)} old",
+        )
+    )
+    lines.append(_row("", f"all read after {duration(backlog.drained_s)}"))
+    lines += curves(plan)
+    if backlog.loses_records:
+        lines.append(_row("WARNING", "records over 24 hours old are lost unread: see --max-rate below"))
+    elif backlog.oldest_s > RETENTION_S / 4:
+        lines.append(_row("careful", "over 6 of the 24 hours that a record is kept"))
+    return lines
+
+
+def _settings(plan: Plan) -> list[str]:
+    chosen = plan.settings
+    words = [
+        f"--max-wcu {chosen.max_wcu:.0f}",
+        f"--segments {chosen.segments}",
+        f"--workers {chosen.workers}",
+    ]
+    if chosen.max_rate is not None:
+        words.append(f"--max-rate {chosen.max_rate:.0f}")
+    return [_row("settings", " ".join(words))]
+
+
+def curves(plan: Plan, width: int = _WIDTH) -> list[str]:
+    """Progress and backlog from the start until all is read, as two rows of bars."""
+    if plan.backlog is None:
+        return []
+    end = plan.backlog.drained_s
+    moments = [end * (step + 0.5) / width for step in range(width)]
+    done = [min(1.0, moment / plan.duration.seconds) for moment in moments]
+    most = plan.backlog.largest or 1.0
+    waiting = [plan.backlog.at(moment) / most for moment in moments]
+    return [
+        _row("touched", _bars(done)),
+        _row("waiting", _bars(waiting)),
+        _row("", f"0{duration(end):>{width - 1}}"),
+    ]
+
+
+def _bars(shares: list[float]) -> str:
+    return "".join(_BARS[min(8, round(share * 8))] for share in shares)

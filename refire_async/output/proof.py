@@ -1,0 +1,151 @@
+"""A proof in words."""
+
+from datetime import UTC, datetime
+
+from rich.console import RenderableType
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+
+from refire_async.model.canary import Canary
+from refire_async.model.proof import Proof, Verdict
+from refire_async.output.text import count, duration, percent
+
+_MEANINGS = (
+    ("once", "fired, exactly once by this run"),
+    ("by_others", "fired, by another writer's change that came first"),
+    ("missing", "no event of this run in the stream"),
+    ("doubled", "more than one event that nothing but a run causes"),
+    ("unproven", "not shown: older than what is left of the stream, or at a time that is not the run's"),
+)
+
+_LESS = {
+    "KEYS_ONLY": "records have no images, so events of this run cannot be told from those of others, nor a second one"
+    " seen",
+    "NEW_IMAGE": "records have no old image, so a change of others that raises the marker by one passes for a touch",
+    "OLD_IMAGE": "records have no new image, so a change of others that raises the marker by one passes for a touch",
+}
+
+_LESS_ONCE = {
+    "KEYS_ONLY": "have a record since the run read them; the stream does not show whose",
+    "NEW_IMAGE": "have a record with the marker that the run wrote; the stream does not show what else changed",
+    "OLD_IMAGE": "have a record with the marker that the run replaced; the stream does not show by what",
+}
+"""What `once` means where the stream shows less."""
+
+_VERDICTS: dict[Verdict, str] = {
+    "proved": "proved from the stream",
+    "not disproved": "not disproved: the stream shows nothing against it, and too little to prove it",
+    "not proved": "not proved from the stream",
+    "nothing to prove": "nothing to prove, it touched no item",
+}
+
+
+def describe_proof(proof: Proof, *, rerun_with: str | None) -> str:
+    """What people read at the end of a verification. `rerun_with` fires what is missing."""
+    lines = [f"Run {proof.run_id}: {_VERDICTS[proof.verdict]}", "", *_counts(proof), "", *_limits(proof)]
+    if proof.clocks_disagree:
+        lines += ["", clocks_disagree(proof)]
+    if proof.missing_keys_file is not None:
+        lines += ["", f"The keys of missing items: {proof.missing_keys_file}"]
+        if rerun_with is not None:
+            lines.append(f"Fire them again: {rerun_with}")
+    return "\n".join(lines)
+
+
+def _counts(proof: Proof) -> list[str]:
+    """A line for each count, with what it means in this stream."""
+    tally = proof.tally
+    meanings = dict(_MEANINGS)
+    meanings["once"] = _LESS_ONCE.get(proof.view_type, meanings["once"])
+    numbers = {name: count(getattr(tally, name)) for name in ("expected", *meanings)}
+    if proof.view_type == "KEYS_ONLY":
+        numbers["doubled"], meanings["doubled"] = "?", "cannot be seen in this stream"
+    width = max(map(len, numbers.values()))
+    lines = [f"  {'expected':<9} {numbers['expected']:>{width}}  items that the run touched or found changed"]
+    for name, meaning in meanings.items():
+        if name in ("once", "missing", "doubled") or getattr(tally, name):
+            lines.append(f"  {name.replace('_', ' '):<9} {numbers[name]:>{width}}  {meaning}")
+    return lines
+
+
+def _limits(proof: Proof) -> list[str]:
+    """What was read, and what it cannot show."""
+    tally = proof.tally
+    lines = [f"  {count(proof.records)} records of {count(proof.shards)} shards, {duration(proof.seconds)}"]
+    less = _LESS.get(proof.view_type)
+    if less is not None:
+        lines.append(f"  The stream is {proof.view_type}: {less}")
+    if tally.repeats:
+        lines.append(f"  {count(tally.repeats)} items have more than one record; it is not known whose")
+    if proof.failed:
+        lines.append(
+            f"  {count(proof.failed)} items failed: the run did not touch them, so no event of theirs is expected"
+        )
+    if proof.unfinished:
+        lines.append("  The run has not ended: nothing is said of what it has not settled yet")
+    back = moment(proof.reaches_back_to)
+    left_s = proof.began - proof.reaches_back_to
+    if left_s >= 0:
+        lines.append(
+            f"  The stream reaches back to {back}: the run's records are kept {duration(left_s)} more"
+        )
+    else:
+        lines.append(f"  The stream reaches back to {back}, not to the run's start at {moment(proof.began)}")
+    return lines
+
+
+def clocks_disagree(proof: Proof) -> str:
+    """One line on a proof that found records, but none of what the run says."""
+    return (
+        f"The stream has {count(proof.records)} records, but none of what the run says it did from "
+        f"{moment(proof.began)} on: the clocks of this machine and of the service disagree, or this is not the stream "
+        "of that run. Set the clock and verify again; nothing is called missing, and nothing should be fired again"
+    )
+
+
+def describe_canary(canary: Canary) -> str:
+    """What people read before they decide whether to go on."""
+    lines = [f"Canary: {count(canary.items)} items touched, {'clean' if canary.clean else 'NOT clean'}"]
+    if canary.failed:
+        lines.append(f"  failed    {count(canary.failed)} items could not be touched")
+    if canary.proof is not None:
+        tally = canary.proof.tally
+        lines.append(
+            f"  events    {count(tally.once + tally.by_others)} of {count(tally.expected)} fired"
+            f", {count(tally.missing)} missing, {count(tally.doubled)} doubled"
+        )
+        if tally.unproven:
+            lines.append(f"  not shown {count(tally.unproven)} events")
+        if canary.proof.verdict == "not disproved":
+            lines.append(
+                f"  not proved: the stream is {canary.proof.view_type}, {_LESS[canary.proof.view_type]}"
+            )
+    else:
+        lines.append(f"  events    not verified: {canary.unproven}")
+    for one in canary.consumers.known:
+        age = "no age yet" if one.age_s is None else f"iterator age {duration(one.age_s)}"
+        behind = ", behind" if one.function in canary.consumers.behind else ""
+        lines.append(
+            f"  consumer  {one.function}: {count(one.invocations)} invocations"
+            f", {count(one.errors)} errors, {age}{behind}"
+        )
+    if canary.consumers.unknown is not None:
+        lines.append(f"  consumers not known: {canary.consumers.unknown}")
+    return "\n".join(lines)
+
+
+def moment(seconds: float) -> str:
+    """A moment for people, in UTC."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def bar(doing: str, done: int, total: int, columns: int) -> RenderableType:
+    """How far a proof is, on one line. More records than the run's own may be in the stream."""
+    share = min(done / total, 1.0) if total else 0.0
+    text = f"{doing}: {count(done)} of {count(total)}" if total else f"{doing}: {count(done)}"
+    line = Table.grid(padding=(0, 1))
+    width = max(min(columns, 100) - len(text) - 8, 5)
+    line.add_row(
+        ProgressBar(total=1.0 if total else None, completed=share, width=width), percent(share), text
+    )
+    return line

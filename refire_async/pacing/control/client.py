@@ -1,0 +1,54 @@
+"""Asks a run that is at work. Blocking: for a command that does nothing else."""
+
+import contextlib
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from refire_async.pacing.control.address import addresses, is_private
+from refire_async.pacing.control.protocol import LONGEST, ProtocolError, decode_answer, encode_question
+
+PATIENCE_S = 5.0
+
+
+class UnreachedError(Exception):
+    """No run answers there. The text is one line that says why."""
+
+
+def ask(checkpoint: Path, verb: str, members: Mapping[str, Any]) -> dict[str, Any]:
+    """The answer of the run that works on `checkpoint`.
+
+    Raises:
+        UnreachedError: nobody listens, or nobody answers in time.
+        ProtocolError: what listens there does not speak the protocol.
+        RefusedVerbError: the run refuses.
+    """
+    for path in addresses(checkpoint):
+        if not is_private(path.parent):
+            continue  # whoever listens there may be another user
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection, contextlib.suppress(OSError):
+            connection.settimeout(PATIENCE_S)
+            connection.connect(str(path))
+            return _ask(connection, encode_question(verb, members))
+    raise UnreachedError("no control socket of it is served")
+
+
+def _ask(connection: socket.socket, question: bytes) -> dict[str, Any]:
+    try:
+        connection.sendall(question)
+        answer = b""
+        while not answer.endswith(b"\n"):
+            piece = connection.recv(LONGEST)
+            if not piece:
+                raise UnreachedError("it hung up without an answer")
+            answer += piece
+            if len(answer) > LONGEST:
+                raise ProtocolError("the answer is too long")
+    except TimeoutError:
+        raise UnreachedError(f"it did not answer within {PATIENCE_S:g} s") from None
+    except ConnectionError:
+        raise UnreachedError("it hung up without an answer") from None
+    except OSError as error:
+        raise UnreachedError(f"it cannot be asked ({error.strerror})") from None
+    return decode_answer(answer)

@@ -1,0 +1,65 @@
+"""The budget of a run in one line: how much, and why. Pure."""
+
+from collections.abc import Mapping
+
+from refire_async.model.capacity import TABLE
+from refire_async.model.table import BillingMode, Table, Throughput
+from refire_async.pacing.governor import Target
+from refire_async.settings import Budget
+
+
+def budget_line(target: Target, table: Table, budget: Budget, scaled_to: Mapping[str, float]) -> str:
+    """For example `800 WCU/s: 80% of the table's provisioned capacity (1,000 WCU/s)`.
+
+    `scaled_to` is the capacity that autoscaling may raise resources to, as far as that is known.
+    """
+    if target.paused:
+        return f"paused: {target.why}"
+    limits = target.ceilings
+    scarcest = min(limits.write, key=lambda name: limits.write[name])
+    parts = [f"{_units(target.scarcest_write)} WCU/s: {_reason(target, scarcest, table, budget)}"]
+    if scarcest != TABLE:
+        parts.append(f"the table alone would allow {_units(target.wcu)} WCU/s")
+    most = _most(target, budget, scaled_to)
+    if most is not None:
+        parts.append(f"autoscaling may raise it to {_units(most)} WCU/s")
+    if target.max_rate is not None:
+        parts.append(f"at most {_units(target.max_rate)} items/s")
+    return "; ".join(parts)
+
+
+def _reason(target: Target, scarcest: str, table: Table, budget: Budget) -> str:
+    limits = target.ceilings
+    if target.why != limits.bound_by:
+        return target.why  # a voice rules
+    capacity = limits.capacity[scarcest]
+    if scarcest != TABLE:
+        share = f"{budget.wcu_percent:g}% of " if limits.write[scarcest] < capacity else ""
+        return f"bounded by {limits.bound_by}, {share}its {_units(capacity)} WCU/s"
+    if budget.max_wcu is not None:
+        return target.why
+    return f"{target.why} ({_units(capacity)} WCU/s{_origin(table.throughput, table.billing)})"
+
+
+def _origin(throughput: Throughput, billing: BillingMode) -> str:
+    if billing == "PROVISIONED":
+        return ""
+    if throughput.maximum_write:
+        return ", its maximum"
+    if throughput.warm_write:
+        return ", its warm throughput"
+    return ", what a new table serves; more while nothing throttles"
+
+
+def _most(target: Target, budget: Budget, scaled_to: Mapping[str, float]) -> float | None:
+    """What the budget may become by autoscaling, None if no more than it is."""
+    if budget.max_wcu is not None:
+        return None
+    share = budget.wcu_percent / 100.0 * target.share
+    capacity = target.ceilings.capacity
+    most = min(max(have, scaled_to.get(name, 0.0)) for name, have in capacity.items()) * share
+    return most if most > target.scarcest_write * 1.001 else None
+
+
+def _units(number: float) -> str:
+    return f"{number:,.4g}" if number < 1_000 else f"{number:,.0f}"

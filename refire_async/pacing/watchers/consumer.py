@@ -1,0 +1,205 @@
+"""Looks after the Lambda functions that read the stream: how old what they are given is, and how often they fail."""
+
+import math
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+import anyio
+
+from refire_async.aws.other_services import Services, UnansweredError
+from refire_async.errors import StoppedError
+from refire_async.events import AdviceBack, AdviceMissing, BatchWritten, ConsumerSeen, Emit, Subscriber
+from refire_async.model.stop import StopRequest
+from refire_async.pacing.consumer import BLIND_S, LOST_S, Consumer
+from refire_async.pacing.emitted_records import Emissions
+from refire_async.pacing.governor import Steering
+from refire_async.pacing.headroom import minute_of
+from refire_async.pacing.watchers.functions import Figures, Function, ask_figures
+from refire_async.settings import Pace
+
+VOICE = "consumer"
+LOOK_EVERY_S = 10.0
+STEER_EVERY_S = 0.25
+BACK_S = 900.0
+"""How far back is asked, at least: a minute's figure may come late, or be corrected."""
+
+MOST_BACK_S = 12 * 3600.0
+HALF_OF_RETENTION_S = 12 * 3600.0
+"""A stream keeps records for 24 hours (DynamoDB Developer Guide: Streams). Half of that is left to mend things."""
+
+_NOTICEABLE = 0.01
+"""A smaller change of the rate is not passed on."""
+
+
+class _Tally:
+    """A count that comes by minute, each minute several times."""
+
+    def __init__(self, since: int) -> None:
+        self._since = since
+        self._minutes: dict[int, float] = {}
+        self._earlier = 0.0
+
+    def add(self, found: Mapping[int, float], asked_since: float) -> None:
+        """Minutes before `asked_since` will not come again."""
+        for minute in [m for m in self._minutes if m < minute_of(asked_since)]:
+            self._earlier += self._minutes.pop(minute)
+        self._minutes.update((m, count) for m, count in found.items() if m >= self._since)
+
+    @property
+    def total(self) -> int:
+        return round(self._earlier + sum(self._minutes.values()))
+
+
+class _Watched:
+    """One function."""
+
+    def __init__(self, function: Function, start: float, consumer: Consumer | None) -> None:
+        self.name = function.name
+        self.consumer = consumer
+        self.errors = _Tally(minute_of(start))
+        self.throttles = _Tally(minute_of(start))
+        self.age_s: float | None = None
+        self._said: ConsumerSeen | None = None
+
+    def take(self, figures: Figures, asked_since: float, now: float) -> ConsumerSeen | None:
+        """What came of it, if that is news."""
+        self.errors.add(figures.errors, asked_since)
+        self.throttles.add(figures.throttles, asked_since)
+        self.age_s = figures.ages[max(figures.ages)] if figures.ages else None
+        if self.consumer is not None:
+            self.consumer.learn(figures.ages, now)
+        rate = None if self.consumer is None else self.consumer.rate
+        seen = ConsumerSeen(self.name, self.age_s, self.errors.total, self.throttles.total, rate)
+        news, self._said = seen != self._said, seen
+        return seen if news else None
+
+
+class ConsumerWatch(Subscriber):
+    """Tell it the run's events, and run `look` and `steer` beside the work.
+
+    `clock` gives seconds since 1970. With a bound for the age the run is paced by the slowest function. It waits for
+    the first look.
+    """
+
+    def __init__(
+        self,
+        functions: Sequence[Function],
+        pace: Pace,
+        steering: Steering,
+        services: Services,
+        *,
+        emit: Emit,
+        stop: StopRequest,
+        clock: Callable[[], float],
+    ) -> None:
+        self._steering = steering
+        self._services = services
+        self._emit = emit
+        self._stop = stop
+        self._clock = clock
+        self._bound_s = pace.max_iterator_age_s
+        self._most_errors = pace.max_consumer_errors
+        self._start = clock()
+        self._emissions = Emissions(self._start)
+        self._watched = [_Watched(one, self._start, self._model(one)) for one in functions]
+        self._answered_at = self._start
+        self._looked = anyio.Event()
+        self._why = ""
+        self._missing = False
+        self._rate = math.inf
+        steering.limit(VOICE, share=0.0, why="consumers: the age of their records is asked for")
+        self.handlers = {} if self._bound_s is None else {BatchWritten: self._batch_written}
+
+    def _batch_written(self, event: BatchWritten) -> None:
+        """Keep account of the records that the run makes."""
+        self._emissions.add(event.items, self._clock())
+
+    async def look(self, sleep: Callable[[float], Awaitable[None]] = anyio.sleep) -> None:
+        """Ask CloudWatch again and again, until cancelled."""
+        while True:
+            await self._look()
+            self._looked.set()
+            await sleep(LOOK_EVERY_S)
+
+    async def steer(self, sleep: Callable[[float], Awaitable[None]] = anyio.sleep) -> None:
+        """Follow what is reckoned between the looks, until cancelled."""
+        await self._looked.wait()
+        while True:
+            self._steer()
+            await sleep(STEER_EVERY_S)
+
+    def _model(self, function: Function) -> Consumer | None:
+        if self._bound_s is None:
+            return None
+        return Consumer(
+            self._bound_s,
+            self._emissions,
+            function.blur_s,
+            least_rate=function.least_rate,
+            others=function.others,
+        )
+
+    async def _look(self) -> None:
+        now = self._clock()
+        seen_until = [one.consumer.seen_until for one in self._watched if one.consumer is not None]
+        since = max(now - MOST_BACK_S, min([now, *seen_until]) - BACK_S)
+        try:
+            found = await ask_figures(self._services, [one.name for one in self._watched], since, now)
+        except UnansweredError as error:
+            self._why = str(error)
+            return
+        self._answered_at, self._why = now, ""
+        for one in self._watched:
+            seen = one.take(found[one.name], since, now)
+            if seen is not None:
+                self._emit(seen)
+            self._end_if_needed(one)
+
+    def _end_if_needed(self, one: _Watched) -> None:
+        if self._most_errors is not None and one.errors.total > self._most_errors:
+            error = StoppedError(
+                f"consumer {one.name} has failed more than {self._most_errors:,} times ({one.errors.total:,})",
+                "mend it, then go on with 'refire resume'",
+            )
+            self._stop.request("error", error)
+        elif one.age_s is not None and one.age_s >= HALF_OF_RETENTION_S:
+            error = StoppedError(
+                f"consumer {one.name} is {one.age_s / 3600:.1f} hours behind, and a stream keeps records for 24",
+                "mend it, then go on with 'refire resume'",
+            )
+            self._stop.request("error", error)
+
+    def _steer(self) -> None:
+        now = self._clock()
+        unanswered_s = now - self._answered_at
+        paced = [(one.consumer.allowed(now), one) for one in self._watched if one.consumer is not None]
+        blind = [one.name for _, one in paced if one.consumer and one.consumer.blind_s(now) > BLIND_S]
+        self._tell(blind, unanswered_s)
+        if not paced:
+            if unanswered_s > BLIND_S + LOST_S:
+                self._steering.limit(VOICE, share=0.0, why="consumers: cloudwatch does not answer")
+            else:
+                self._steering.limit(VOICE)
+            return
+        rate, slowest = min(paced, key=lambda found: found[0])
+        if rate <= 0.0:
+            why = "nothing is known of" if slowest.name in blind else "waiting for"
+            self._steering.limit(VOICE, share=0.0, why=f"{why} consumer {slowest.name}")
+        elif self._rate <= 0.0 or abs(rate - self._rate) > _NOTICEABLE * self._rate or math.isinf(self._rate):
+            self._steering.limit(VOICE, max_rate=rate)
+        else:
+            return
+        self._rate = rate
+
+    def _tell(self, blind: Sequence[str], unanswered_s: float) -> None:
+        """Once when nothing is known of consumers, and once when something is."""
+        missing = bool(blind) or unanswered_s > BLIND_S
+        if missing and not self._missing:
+            names = ", ".join(blind or [one.name for one in self._watched])
+            why = self._why or f"cloudwatch shows no iterator age of {names}"
+            instead = "the run goes at half their speed, then pauses until they are heard of"
+            if self._bound_s is None:
+                instead = "failures are not seen; the run goes on for half an hour, then pauses"
+            self._emit(AdviceMissing(VOICE, why, instead))
+        elif self._missing and not missing:
+            self._emit(AdviceBack(VOICE))
+        self._missing = missing

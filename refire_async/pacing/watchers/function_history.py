@@ -1,0 +1,87 @@
+"""What CloudWatch tells of functions before the run: how long an invocation took, how many ran at the same time."""
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import anyio
+
+from refire_async.aws.cloudwatch import lambda_query
+from refire_async.aws.errors import WireError
+from refire_async.aws.other_services import Services, UnansweredError
+from refire_async.aws.streams import StreamReader
+from refire_async.model.table import Table
+from refire_async.pacing.consumer_history import HOUR_S, Past, lanes, least_rate, taken_by_others
+from refire_async.pacing.watchers.functions import PATIENCE_S, Function
+from refire_async.pacing.watchers.metric_series import read_series
+
+BACK_S = 7 * 24 * HOUR_S
+"""How far back is asked. One page: 168 hours of each figure (CloudWatch API: GetMetricData)."""
+
+# Lambda Developer Guide: Types of metrics for Lambda functions. Duration is in milliseconds.
+_FIGURES = {
+    "average": ("Duration", "Average"),
+    "sum": ("Duration", "Sum"),
+    "at_once": ("ConcurrentExecutions", "Maximum"),
+}
+
+
+async def with_history(
+    functions: Sequence[Function], services: Services, streams: StreamReader, table: Table, now: float
+) -> tuple[Function, ...]:
+    """The functions with what their past tells of their speed. One that cannot be known is no error."""
+    try:
+        found = await _ask_past(services, [one.name for one in functions], now)
+    except UnansweredError:
+        return tuple(functions)
+    shards = await _count_shards(streams, table)
+    known = []
+    for one in functions:
+        past = found[one.name]
+        at_once = lanes(past, one.parallelization, shards)
+        known.append(
+            replace(
+                one,
+                least_rate=least_rate(past, at_once, one.batch_size),
+                others=taken_by_others(past, at_once),
+            )
+        )
+    return tuple(known)
+
+
+async def _count_shards(streams: StreamReader, table: Table) -> int:
+    """Open shards of the table's stream; 1 if nobody tells."""
+    if table.stream.arn is None:
+        return 1
+    with anyio.move_on_after(PATIENCE_S), contextlib.suppress(WireError):
+        return max(1, sum(shard.is_open for shard in await streams.shards(table.stream.arn)))
+    return 1
+
+
+async def _ask_past(services: Services, names: Sequence[str], now: float) -> dict[str, Past]:
+    """The last hours of each function. Raises UnansweredError."""
+    queries = [
+        lambda_query(f"f{number}_{key}", metric, name, statistic, period_s=HOUR_S)
+        for number, name in enumerate(names)
+        for key, (metric, statistic) in _FIGURES.items()
+    ]
+    end = now - now % HOUR_S + HOUR_S
+    async with services.open("cloudwatch", PATIENCE_S) as client:
+        answer = await client.get_metric_data(
+            MetricDataQueries=queries,
+            StartTime=datetime.fromtimestamp(end - BACK_S, UTC),
+            EndTime=datetime.fromtimestamp(end, UTC),
+        )
+    series = read_series(answer)
+    try:
+        return {
+            name: Past(
+                {hour: average / 1000.0 for hour, average in series[f"f{number}_average"].items()},
+                {hour: total / 1000.0 for hour, total in series[f"f{number}_sum"].items()},
+                series[f"f{number}_at_once"],
+            )
+            for number, name in enumerate(names)
+        }
+    except KeyError:
+        raise UnansweredError("cloudwatch left a metric out of its answer") from None

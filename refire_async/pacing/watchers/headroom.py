@@ -1,0 +1,122 @@
+"""Gives way to live traffic: asks CloudWatch twice a minute what was consumed, and holds the run back by it."""
+
+import math
+import time
+from collections.abc import Awaitable, Callable, Mapping
+
+import anyio
+
+from refire_async.aws.other_services import Services, UnansweredError
+from refire_async.events import AdviceBack, AdviceMissing, BatchWritten, Emit, Subscriber
+from refire_async.model.capacity import TABLE
+from refire_async.pacing.governor import Steering, Target
+from refire_async.pacing.headroom import BLIND_SHARE, OwnUse, leave, live_rate
+from refire_async.pacing.watchers.consumption import consumed_writes
+
+VOICE = "headroom"
+LOOK_EVERY_S = 30.0
+STALE_S = 300.0
+"""How long the last answer holds when there are no more."""
+
+
+class Headroom(Subscriber):
+    """Keeps `share` (0 to 1) of the write capacity free beside live traffic. Tell it the run's events.
+
+    The run waits for the first look. Where nothing is known of live traffic then, it takes a quarter of what the
+    headroom leaves, and says so once.
+    """
+
+    def __init__(
+        self,
+        share: float,
+        steering: Steering,
+        services: Services,
+        emit: Emit,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._share = share
+        self._steering = steering
+        self._services = services
+        self._emit = emit
+        self._clock = clock
+        self._own = OwnUse()
+        self._answer: Mapping[str, Mapping[int, float]] = {}
+        self._asked_at = -math.inf
+        self._looked = False
+        self._missing = False
+        self._ceilings = steering.target.ceilings
+        steering.limit(VOICE, share=0.0, why="headroom: live writes are asked for")
+        steering.listen(self._told)
+        self.handlers = {BatchWritten: self._batch_written}
+
+    def _batch_written(self, event: BatchWritten) -> None:
+        """Keep account of what the run consumes itself."""
+        resources = self._ceilings.write
+        if event.consumed is not None:
+            self._own.add(event.consumed.by_resource(self._ceilings.indexes), self._clock())
+        else:
+            # Where replies tell nothing, the budget's estimate for all resources stands.
+            self._own.add(dict.fromkeys(resources, event.wcu / len(resources)), self._clock())
+
+    async def watch(self, sleep: Callable[[float], Awaitable[None]] = anyio.sleep) -> None:
+        """Look, and give way, until cancelled."""
+        while True:
+            await self._look()
+            await sleep(LOOK_EVERY_S)
+
+    async def _look(self) -> None:
+        now = self._clock()
+        resources = tuple(self._ceilings.write)
+        why = "cloudwatch does not show what this run has written"
+        try:
+            self._answer = await consumed_writes(self._services, self._steering.table.name, resources, now)
+            self._asked_at = now
+        except UnansweredError as error:
+            why = str(error)
+        self._looked = True
+        self._give_way()
+        self._tell(missing=None in self._live().values(), why=why)
+
+    def _tell(self, *, missing: bool, why: str) -> None:
+        """Once when advice is missing, and once when it is back."""
+        if missing and not self._missing:
+            instead = f"{BLIND_SHARE:.0%} of what the headroom leaves is used until live traffic is known"
+            self._emit(AdviceMissing(VOICE, why, instead))
+        elif self._missing and not missing:
+            self._emit(AdviceBack(VOICE))
+        self._missing = missing
+
+    def _live(self) -> dict[str, float | None]:
+        """Units per second of live traffic by resource; None where that is not known."""
+        if not -STALE_S <= self._clock() - self._asked_at <= STALE_S:
+            return dict.fromkeys(self._ceilings.write)
+        return {
+            name: live_rate(self._answer[name], self._own.of(name), self._asked_at)
+            if name in self._answer
+            else None
+            for name in self._ceilings.write
+        }
+
+    def _told(self, target: Target) -> None:
+        """Another budget leaves the same to live traffic."""
+        if target.ceilings != self._ceilings:
+            self._ceilings = target.ceilings
+            if self._looked:
+                self._give_way()
+
+    def _give_way(self) -> None:
+        limits = self._ceilings
+        found = leave(limits.capacity, limits.write, self._live(), self._share)
+        if found.share >= 1.0:
+            self._steering.limit(VOICE)
+            return
+        where = f" to index {found.resource}" if found.resource != TABLE else ""
+        seen = (
+            "unknown live writes" if found.live is None else f"{_rounded(found.live):g} WCU/s of live writes"
+        )
+        self._steering.limit(VOICE, share=found.share, why=f"headroom of {self._share:.0%} and {seen}{where}")
+
+
+def _rounded(number: float) -> float:
+    """Two digits that matter: a log that says each small change says nothing."""
+    return float(f"{number:.1e}")

@@ -1,0 +1,95 @@
+"""Brings orders to a run: from the timetable at each of its changes, and from `refire rate` when it comes."""
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from refire_async.errors import UsageError
+from refire_async.events import AdviceMissing, Emit
+from refire_async.model.capacity import TABLE
+from refire_async.pacing.control.protocol import RefusedVerbError
+from refire_async.pacing.control.server import Verb, listen, serve
+from refire_async.pacing.governor import Steering
+from refire_async.pacing.overrides import Orders
+from refire_async.pacing.rate import parse_rate
+from refire_async.pacing.timetable import Timetable
+
+LOOK_AGAIN_S = 15.0
+"""The longest sleep of the timetable's watcher: clocks are set, machines sleep."""
+
+
+async def follow_timetable(
+    timetable: Timetable,
+    orders: Orders,
+    *,
+    clock: Callable[[], float] = time.time,
+    sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
+) -> None:
+    """Tell `orders` what rules now, and at each change. Ends where the timetable never changes."""
+    while True:
+        now = clock()
+        ruling = timetable.at(now)
+        orders.timetable(ruling)
+        if ruling.until is None:
+            return
+        # What was slept too short by rounding is slept again.
+        await sleep(min(max(ruling.until - now, 0.001), LOOK_AGAIN_S))
+
+
+async def answer_operator(checkpoint: Path, verbs: Mapping[str, Verb], emit: Emit) -> None:
+    """Serve the control socket of the run on `checkpoint`, whose lock it holds, until cancelled."""
+    found = await listen(checkpoint)
+    if found is None:
+        why = "there is no private folder for a control socket"
+        emit(AdviceMissing("control", why, "refire rate cannot reach this run"))
+        return
+    await serve(*found, verbs)
+
+
+def rate_verb(run_id: str, orders: Orders, steering: Steering) -> Verb:
+    """Answers `rate`: without a value what holds; else that value holds from now on."""
+
+    def answer(given: Mapping[str, Any]) -> Mapping[str, Any]:
+        value = given.get("value")
+        if value is not None:
+            if not isinstance(value, str):
+                raise RefusedVerbError("the value is not text")
+            _give(orders, value.strip().lower())
+        return describe(run_id, orders, steering)
+
+    return answer
+
+
+def _give(orders: Orders, value: str) -> None:
+    match value:
+        case "resume":
+            orders.resume()
+        case "auto":
+            orders.automatic()
+        case _:
+            try:
+                orders.set_rate(parse_rate(value))
+            except UsageError as error:
+                raise RefusedVerbError(str(error)) from None
+
+
+def describe(run_id: str, orders: Orders, steering: Steering) -> dict[str, Any]:
+    """What holds: `by` options, timetable or refire rate; `why` is what rules among all that hold the run back.
+
+    `capacity` is what the table has, in write units per second.
+    """
+    target = steering.target
+    return {
+        "run_id": run_id,
+        "by": orders.order.by,
+        "set": orders.order.said,
+        "paused": target.paused,
+        "wcu": round(target.wcu, 2),
+        "rcu": round(target.rcu, 2),
+        "max_rate": target.max_rate,
+        "capacity": round(target.ceilings.capacity[TABLE], 2),
+        "why": target.why,
+    }

@@ -1,0 +1,44 @@
+"""What every writer does: a batch of items in, an outcome per item out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from refire_async.aws.errors import Disposition
+from refire_async.model.capacity import Consumed
+from refire_async.model.keys import Item
+
+
+@dataclass(frozen=True, slots=True)
+class MemberError:
+    """Why one item of a batch was not touched. `detail` can quote item data: for the failed-keys file only."""
+
+    code: str
+    disposition: Disposition
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class WriteReply:
+    """Errors by position in the batch (none: all touched), and what the batch consumed if the service said."""
+
+    consumed: Consumed | None
+    errors: dict[int, MemberError] = field(default_factory=dict)
+
+
+class Writer(Protocol):
+    """Touches items. Each write is conditional on the marker that its item was read with."""
+
+    @property
+    def largest(self) -> int:
+        """Items in one batch, at most."""
+        ...
+
+    async def write(self, items: Sequence[Item]) -> WriteReply:
+        """Touch `items` (keys with the marker as it was read). One attempt.
+
+        Raises:
+            WireError: the batch as a whole failed; its `disposition` tells whether it may have been applied.
+            UntouchableError: a marker cannot be counted up (never for items that were sorted out before).
+        """
+        ...

@@ -1,0 +1,109 @@
+"""Touches in batches of 25 by BatchExecuteStatement.
+
+A PartiQL UPDATE never creates an item: where there is none its condition fails (DynamoDB Developer Guide:
+PartiQL update statements). Values are always parameters; names are quoted, and names that cannot be quoted
+are left to UpdateItem.
+"""
+
+from collections.abc import Sequence
+
+import orjson
+
+from refire_async.aws.data_plane import DataPlane, parse_reply
+from refire_async.aws.errors import lost_answer, member_disposition
+from refire_async.model.capacity import Consumed, parse_consumed
+from refire_async.model.keys import Item, KeySchema
+from refire_async.model.marker import Marker
+from refire_async.pipeline.writers.base import MemberError, WriteReply
+
+LARGEST = 25
+"""Statements in one BatchExecuteStatement (DynamoDB API reference)."""
+
+LONGEST_STATEMENT = 8192
+"""Characters in one statement (DynamoDB API reference)."""
+
+
+def can_quote(*names: str) -> bool:
+    """Whether PartiQL can name these: an identifier in double quotes holds anything but a double quote.
+
+    The doubled quote of the SQL standard is not documented for DynamoDB, so it is not used. DynamoDB Local takes
+    a quoted name that begins with `#` or `:` for a placeholder of an expression.
+    """
+    return all('"' not in name and name.isprintable() and name[:1] not in "#:" for name in names)
+
+
+class PartiqlWriter:
+    """Conditional updates of one marker attribute of one table."""
+
+    largest = LARGEST
+
+    def __init__(self, data: DataPlane, table: str, keys: KeySchema, marker: Marker) -> None:
+        self._data = data
+        self._marker = marker
+        self._attribute = marker.attribute
+        self._key_names = keys.names
+        self._succeeded: dict[int, tuple[bytes, WriteReply]] = {}
+        where = " AND ".join(f'"{name}" = ?' for name in keys.names)
+        update = f'UPDATE "{table}" SET "{marker.attribute}" = ? WHERE {where} AND "{marker.attribute}"'  # noqa: S608 - names are quoted, see can_quote
+        self._create = f"{update} IS MISSING"
+        self._change = f"{update} = ?"
+
+    @staticmethod
+    def fits(table: str, keys: KeySchema, marker: Marker) -> bool:
+        """Whether PartiQL can name everything, in statements that are short enough."""
+        names = (table, marker.attribute, *keys.names)
+        return can_quote(*names) and sum(map(len, names)) + len(marker.attribute) < LONGEST_STATEMENT - 100
+
+    def encode(self, items: Sequence[Item]) -> bytes:
+        """The request for one batch."""
+        attribute, next_value, names = self._attribute, self._marker.next, self._key_names
+        statements = []
+        for item in items:
+            old = item.get(attribute)
+            parameters = [next_value(old), *[item[name] for name in names]]
+            if old is None:
+                statements.append({"Statement": self._create, "Parameters": parameters})
+            else:
+                parameters.append(old)
+                statements.append({"Statement": self._change, "Parameters": parameters})
+        return orjson.dumps({"Statements": statements, "ReturnConsumedCapacity": "INDEXES"})
+
+    async def write(self, items: Sequence[Item]) -> WriteReply:
+        """See `Writer.write`."""
+        return self._parse(await self._data.call("BatchExecuteStatement", self.encode(items)), len(items))
+
+    def _parse(self, body: bytes, size: int) -> WriteReply:
+        """`parse_batch`, but for the last reply of that size in which all succeeded: most are the same to the byte."""
+        known = self._succeeded.get(size)
+        if known is not None and known[0] == body:
+            return known[1]
+        reply = parse_batch(body, size)
+        if not reply.errors:
+            self._succeeded[size] = body, reply
+        return reply
+
+
+def parse_batch(body: bytes, size: int) -> WriteReply:
+    """The reply to one batch of `size`, its members looked at only where one of them failed.
+
+    Raises WireError if it is not such a reply.
+    """
+    reply = parse_reply(body, "Responses")
+    if len(reply["Responses"]) != size:
+        raise lost_answer("UnreadableAnswer", "the answer does not have one member per statement")
+    consumed = _consumed(reply.get("ConsumedCapacity"))
+    if b'"Error"' not in body:
+        return WriteReply(consumed)
+    errors = {}
+    for position, member in enumerate(reply["Responses"]):
+        error = member.get("Error")
+        if error is not None:
+            code = error.get("Code", "unknown")
+            errors[position] = MemberError(code, member_disposition(code), error.get("Message", ""))
+    return WriteReply(consumed, errors)
+
+
+def _consumed(entries: list[dict[str, object]] | None) -> Consumed | None:
+    if not entries:
+        return None
+    return parse_consumed(entries[0])

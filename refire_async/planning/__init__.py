@@ -1,0 +1,1 @@
+"""TODO refire_async/planning."""

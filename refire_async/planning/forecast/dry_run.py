@@ -1,0 +1,36 @@
+"""What a dry run found, as units, time and money of the run itself. Pure."""
+
+from refire_async.model.capacity import TABLE
+from refire_async.model.run import DryRun
+from refire_async.model.table import Table
+from refire_async.planning.forecast.cost import cost
+from refire_async.planning.forecast.duration import Pace, duration
+from refire_async.planning.forecast.load import Load
+
+
+def price_dry_run(
+    table: Table, marker_attribute: str, pace: Pace, *, items: int, table_wcu: float, rcu: float, more: bool
+) -> DryRun:
+    """`table_wcu` are the write units of the items themselves, `rcu` those of reading them, as the look was charged.
+
+    An index entry is taken to be as large as its item: entries of an index that projects less cost no more.
+    """
+    each = table_wcu / items if items else 0.0
+    touched = [index for index in table.indexes if index.projects(marker_attribute, table.keys)]
+    locals_ = sum(index.scope == "local" for index in touched)
+    item_wcu = {TABLE: each * (1 + locals_)}
+    item_wcu |= {index.name: each for index in touched if index.scope == "global"}
+    load = Load(items, 0.0, item_wcu, rcu)
+    takes = duration(load, pace)
+    regions = 1 + len(table.replicas)
+    costs = cost(load.wcu, rcu, table.billing, regions=regions)
+    return DryRun(
+        items=items,
+        wcu=load.wcu,
+        rcu=rcu,
+        more=more,
+        seconds=takes.seconds,
+        bound_by=takes.bound_by,
+        cost_usd=costs.total,
+        extra_cost=costs.extra,
+    )

@@ -1,0 +1,38 @@
+"""What a run is about to do, for the question before its first write: items, time and dollars, roughly. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from refire_async.model.table import Table
+from refire_async.model.units import WCU_BYTES
+from refire_async.planning.forecast.cost import Cost, cost
+from refire_async.planning.forecast.duration import Pace, duration
+from refire_async.planning.forecast.load import Load, units_of
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """About `items` of `table` in `seconds`, for `price`; None where nothing tells how many items there are."""
+
+    table: str
+    items: int | None
+    seconds: float | None
+    price: Cost | None
+
+
+def look_ahead(
+    table: Table, write: Mapping[str, float], items: int | None, max_rate: float | None
+) -> Outlook:
+    """An outlook at `write` units a second of the table and of its indexes, from the table's description.
+
+    That is up to six hours old (API: TableDescription). Every item has the mean size, and every index that the marker
+    touches shows it whole; what is read is left out.
+    """
+    if items is None:
+        return Outlook(table.name, None, None, None)
+    size = table.size_bytes / table.item_count if table.item_count else float(WCU_BYTES)
+    each = units_of(size)
+    load = Load(items, 0.0, dict.fromkeys(write, each), 0.0)
+    took = duration(load, Pace(write, 1.0, max_rate)) if items else None
+    price = cost(load.wcu, 0.0, table.billing, regions=1 + len(table.replicas))
+    return Outlook(table.name, items, 0.0 if took is None else took.seconds, price)

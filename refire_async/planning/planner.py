@@ -1,0 +1,245 @@
+"""`refire plan` from the table to the plan: looks at the table within bounds, then lets the model speak."""
+
+import random
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from anyio import to_thread
+
+from refire_async.aws.errors import WireError
+from refire_async.aws.event_source_mappings import ask_mappings
+from refire_async.aws.other_services import UnansweredError
+from refire_async.aws.session import Session, describe, open_session
+from refire_async.errors import UsageError
+from refire_async.model.keys import IndexKeys, KeySchema
+from refire_async.model.marker import DEFAULT_ATTRIBUTE, Marker
+from refire_async.model.run import RunSpec, new_run_id
+from refire_async.model.stop import StopRequest
+from refire_async.model.table import BillingMode, Index, Stream, Table, Throughput
+from refire_async.pacing.capacity import (
+    NEW_ON_DEMAND_READ,
+    NEW_ON_DEMAND_WRITE,
+    Ceilings,
+    ceilings,
+    partitions,
+)
+from refire_async.pipeline.sizing import choose_page_items, choose_readers, choose_segments, choose_workers
+from refire_async.planning.forecast.cost import DEFAULT_PRICES, Prices
+from refire_async.planning.forecast.duration import Pace
+from refire_async.planning.forecast.load import Load, scan_rcu, units_of
+from refire_async.planning.forecast.plan import Consumers, Plan, Settings, make_plan
+from refire_async.planning.survey.key_list import MOST_DRAWN, survey_list
+from refire_async.planning.survey.lookup import MOST_LOOKED_UP
+from refire_async.planning.survey.question import Question
+from refire_async.planning.survey.table import survey
+from refire_async.settings import Assumed, Budget, PlanSettings, RunSettings, Tuning
+from refire_async.sources.importing import Gathering, draw_from_export, gather
+from refire_async.sources.key_list import choose_segments as choose_list_segments
+from refire_async.sources.key_list import draw_items, open_list
+from refire_async.sources.resolving import select
+
+_CONNECTIONS = 16
+_WHOLE = Budget(wcu_percent=100.0)
+
+
+async def plan(settings: PlanSettings, prices: Prices = DEFAULT_PRICES) -> Plan:
+    """The plan that `settings` ask for.
+
+    Raises:
+        RefireError: bad input, or the table cannot be looked at.
+    """
+    if settings.run is None:
+        return plan_without_table(settings, prices)
+    async with open_session(settings.run.connection, _CONNECTIONS) as session:
+        return await _plan_run(session, settings, settings.run, prices)
+
+
+async def _plan_run(session: Session, settings: PlanSettings, run: RunSettings, prices: Prices) -> Plan:
+    assumed = settings.assumed
+    table = await describe(session, run.table)
+    selection = select(table, run.choice)
+    attribute = run.marker_attribute or DEFAULT_ATTRIBUTE[run.marker]
+    limits = ceilings(table, attribute, run.budget, selection.index)
+    segments = len(selection.key_values) or 1
+    if selection.kind == "scan":
+        segments = run.tuning.segments or choose_segments(table, limits.scarcest_write)
+    readers = choose_readers(limits.scarcest_write)
+    if assumed.items is not None and assumed.item_bytes is not None:
+        load = _assumed_load(assumed, limits.write, readers, segments)
+    else:
+        ttl_attribute = await session.control.ttl_attribute(table.name)
+        question = Question(
+            table=table,
+            selection=selection,
+            marker=Marker(run.marker, attribute, run.run_id or new_run_id()),
+            ttl_attribute=None if selection.include_expired else ttl_attribute,
+            page_items=choose_page_items(readers),
+            segments=segments,
+            max_rcu=limits.read,
+            within_s=settings.sample_s,
+            now_s=session.clock.now(),
+        )
+        if selection.listed:
+            load, segments = await _survey_list(session, question, run)
+        else:
+            load = await survey(session.data, question)
+        if assumed.items is not None and load.items:
+            load = replace(load, items=assumed.items, rcu=load.rcu * assumed.items / load.items)
+    load = _at_most(load, run.max_items)
+    shards, consumers = await _consumers(session, table, assumed)
+    return make_plan(
+        load,
+        _pace(limits, partitions(table), run.budget.max_rate),
+        _pace(ceilings(table, attribute, _WHOLE, selection.index), partitions(table)),
+        billing=table.billing,
+        shards=shards,
+        settings=_recommended(run.tuning, segments, limits, run.budget),
+        consumers=consumers,
+        prices=prices,
+        regions=1 + len(table.replicas),
+    )
+
+
+def plan_without_table(settings: PlanSettings, prices: Prices = DEFAULT_PRICES) -> Plan:
+    """The plan for a table that does not exist yet: items of one size, every index shows them whole.
+
+    Raises:
+        UsageError: the number of items or their size is missing.
+    """
+    assumed, budget, tuning = settings.assumed, settings.budget, settings.tuning
+    if assumed.items is None or assumed.item_bytes is None:
+        raise UsageError("no table given", "name it with --table NAME, or give --items and --item-size")
+    table = _assumed_table(assumed, assumed.items, assumed.item_bytes)
+    attribute = DEFAULT_ATTRIBUTE["revision"]
+    limits = ceilings(table, attribute, budget)
+    if assumed.wcu is None and budget.max_wcu is None:
+        limits = replace(limits, bound_by=f"{budget.wcu_percent:g}% of a new table's capacity")
+    segments = tuning.segments or choose_segments(table, limits.scarcest_write)
+    readers = choose_readers(limits.scarcest_write)
+    load = _at_most(_assumed_load(assumed, limits.write, readers, segments), settings.max_items)
+    shards = partitions(table)
+    return make_plan(
+        load,
+        _pace(limits, shards, budget.max_rate),
+        _pace(ceilings(table, attribute, _WHOLE), shards),
+        billing=table.billing,
+        shards=shards,
+        settings=_recommended(tuning, segments, limits, budget),
+        consumers=Consumers(_rate(assumed, shards, 1)),
+        prices=prices,
+    )
+
+
+def _assumed_table(assumed: Assumed, items: int, item_bytes: float) -> Table:
+    """A table, and indexes, of the capacity that is assumed."""
+    write = assumed.wcu or NEW_ON_DEMAND_WRITE
+    read = assumed.rcu or (NEW_ON_DEMAND_READ if assumed.on_demand else write)
+    if assumed.on_demand:
+        billing: BillingMode = "PAY_PER_REQUEST"
+        throughput = Throughput(warm_read=read, warm_write=write)
+    else:
+        billing, throughput = "PROVISIONED", Throughput(read, write)
+    keys = IndexKeys((("", "S"),))
+    return Table(
+        name="",
+        arn="",
+        table_id="",
+        status="ACTIVE",
+        keys=KeySchema("", "S", None, None),
+        billing=billing,
+        throughput=throughput,
+        indexes=tuple(
+            Index(f"{n + 1}", "global", keys, "ALL", throughput=throughput) for n in range(assumed.indexes)
+        ),
+        stream=Stream(enabled=True),
+        item_count=items,
+        size_bytes=int(items * item_bytes),
+    )
+
+
+def _at_most(load: Load, max_items: int | None) -> Load:
+    """What a run does that stops after `max_items`."""
+    if max_items is None or max_items >= load.items:
+        return load
+    return replace(load, items=max_items, rcu=load.rcu * max_items / load.items)
+
+
+def _recommended(tuning: Tuning, segments: int, limits: Ceilings, budget: Budget) -> Settings:
+    return Settings(
+        segments=segments,
+        workers=tuning.workers or choose_workers(tuning.writer, limits.scarcest_write),
+        max_wcu=limits.scarcest_write,
+        max_rate=budget.max_rate,
+    )
+
+
+def _assumed_load(assumed: Assumed, resources: Iterable[str], readers: int, segments: int) -> Load:
+    items, size = assumed.items or 0, assumed.item_bytes or 0.0
+    units = {name: units_of(size) for name in resources}
+    rcu = scan_rcu(items, size, choose_page_items(readers), segments)
+    return Load(items, size, units, rcu)
+
+
+async def _survey_list(session: Session, question: Question, run: RunSettings) -> tuple[Load, int]:
+    """What the list takes, and in how many segments a run reads it.
+
+    A list of keys is read as a run reads it, to its end: a bad line is told, a key that is listed twice counts once.
+    An export tells how many items it has.
+    """
+    table, selection = question.table, question.selection
+    spec = RunSpec(
+        run_id=question.marker.run_id,
+        table=table.name,
+        table_id=table.table_id,
+        keys=table.keys,
+        selection=selection,
+        marker=question.marker,
+        total_segments=1,
+        ttl_attribute=question.ttl_attribute,
+    )
+    world = Gathering(session.services, lambda _event: None, StopRequest(), run.ignore)
+    draw = random.Random()  # noqa: S311 - which items to look at is no secret
+    if selection.kind == "export":
+        items, drawn = await draw_from_export(spec, table, world, MOST_LOOKED_UP, draw)
+    else:
+        with TemporaryDirectory(prefix="refire-") as folder:
+            path = Path(folder) / "list"
+            await gather(spec, table, path, world)
+            found = open_list(path)
+            items, drawn = found.items, await to_thread.run_sync(draw_items, found, MOST_DRAWN, draw)
+    return await survey_list(session.data, question, items, drawn), choose_list_segments(items)
+
+
+def _pace(limits: Ceilings, among: int, max_rate: float | None = None) -> Pace:
+    return Pace(limits.write, limits.read, max_rate, limits.bound_by, among)
+
+
+async def _consumers(session: Session, table: Table, assumed: Assumed) -> tuple[int, Consumers]:
+    """Open shards, and the consumers as far as they are known. What does not answer is estimated."""
+    shards = partitions(table)  # a shard each
+    batch, side_by_side = 100, 1
+    if table.stream.enabled and table.stream.arn is not None:
+        try:
+            known = await session.streams.shards(table.stream.arn)
+            shards = sum(shard.is_open for shard in known) or shards
+            mappings = [
+                mapping
+                for mapping in await ask_mappings(session.services, table.stream.arn)
+                if mapping.enabled
+            ]
+            if mappings:
+                batch = min(mapping.batch_size for mapping in mappings)
+                side_by_side = min(mapping.parallelization for mapping in mappings)
+        except (UnansweredError, WireError):
+            pass  # advice that is not to be had: the plan says what it assumes
+    return shards, Consumers(_rate(assumed, shards, side_by_side), batch)
+
+
+def _rate(assumed: Assumed, shards: int, side_by_side: int) -> float | None:
+    if assumed.consumer_rate is not None:
+        return assumed.consumer_rate
+    if assumed.consumer_ms is not None:
+        return shards * side_by_side * 1_000.0 / assumed.consumer_ms
+    return None

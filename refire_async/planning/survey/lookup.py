@@ -1,0 +1,91 @@
+"""A look at given items: their sizes, and what a run reads to learn their markers."""
+
+import math
+from collections.abc import Sequence
+from functools import partial
+
+import anyio
+
+from refire_async.aws.data_plane import DataPlane
+from refire_async.aws.errors import Disposition, WireError
+from refire_async.model.item_size import item_bytes
+from refire_async.model.keys import Item, Key, identity
+from refire_async.model.units import RCU_BYTES
+from refire_async.pacing.budget import ReadBudget
+from refire_async.planning.forecast.load import LEAST_READ_RCU, Sizes
+from refire_async.planning.survey.question import Question
+from refire_async.planning.survey.retry import patiently
+from refire_async.sources.lookup import ITEM_RCU, LARGEST, Found, Lookup
+
+MOST_LOOKED_UP = 2_000
+MOST_RCU = 2_000.0
+"""Items that are looked up, and read units spent on it, at most."""
+
+
+class LookedUp:
+    """`looked` items so far: the `sizes` of those that a run would touch, `gone` ones, and `rcu`, the units that a run
+    spends on looking them up. What the look itself has spent is bounded by `MOST_RCU`.
+    """
+
+    def __init__(self, data: DataPlane, question: Question) -> None:
+        self.looked = 0
+        self._question = question
+        self._exported = question.selection.kind == "export"
+        self._lookup = Lookup(data, question.table.name, None)
+        self._budget = ReadBudget(question.max_rcu)
+        self._most_rcu = min(MOST_RCU, question.max_rcu * question.within_s)
+        self._spent = 0.0
+        self.sizes = Sizes()
+        self.gone = 0
+        self.rcu = 0.0
+
+    async def read(self, drawn: Sequence[Item]) -> None:
+        """Look them up, as many as time and units allow. Raises WireError."""
+        key_of, names = self._question.table.keys.key_of, self._question.table.keys.names
+        with anyio.move_on_after(self._question.within_s):
+            for start in range(0, len(drawn), LARGEST):
+                if self._spent >= self._most_rcu:
+                    return
+                part = {identity(names, item): item for item in drawn[start : start + LARGEST]}
+                found = await self._find([key_of(item) for item in part.values()])
+                there = {identity(names, item): item for item in found}
+                for key, listed in part.items():
+                    self._note(listed, there.get(key))
+
+    async def _find(self, wanted: Sequence[Key]) -> list[Item]:
+        found: list[Item] = []
+        while wanted:
+            estimate = (
+                self._spent / self.looked * len(wanted) if self.looked else len(wanted) * LEAST_READ_RCU
+            )
+            await self._budget.reserve(estimate)
+            answer = await patiently(partial(self._read, wanted))
+            consumed = estimate if answer.rcu is None else answer.rcu
+            self._spent += self._budget.settle(estimate, consumed)
+            found += answer.items
+            wanted = answer.unprocessed  # a reply has room for 16 MB
+        return found
+
+    async def _read(self, wanted: Sequence[Key]) -> Found:
+        answer = await self._lookup.read(wanted, consistent=False)
+        if len(answer.unprocessed) == len(wanted):
+            raise WireError("UnprocessedKeys", "BatchGetItem left every key out", Disposition.THROTTLED)
+        return answer
+
+    def _note(self, listed: Item, item: Item | None) -> None:
+        """One of the list, and what is there now; the units that a run reads for it."""
+        question, attribute = self._question, self._question.marker.attribute
+        self.looked += 1
+        if item is None:
+            self.gone += 1
+            # An eventually consistent read, then one to be sure; of an export only that, after a write that fails.
+            self.rcu += ITEM_RCU if self._exported else ITEM_RCU / 2 + ITEM_RCU
+            return
+        consistent = float(max(1, math.ceil(item_bytes(item) / RCU_BYTES)))
+        behind = self._exported and listed.get(attribute) != item.get(attribute)
+        if not self._exported:
+            self.rcu += consistent / 2
+        elif behind:
+            self.rcu += consistent
+        if not question.is_expired(item):
+            question.note(item, self.sizes, refused=behind)

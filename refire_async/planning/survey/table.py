@@ -1,0 +1,261 @@
+"""A look at the items of a table or an index, or of hash keys of one."""
+
+import math
+import random
+from collections import Counter
+from collections.abc import Iterable
+from functools import partial
+from typing import Any
+
+import anyio
+
+from refire_async.aws.data_plane import DataPlane
+from refire_async.model.item_size import item_bytes
+from refire_async.model.keys import Cursor, Item, identity
+from refire_async.model.units import RCU_BYTES
+from refire_async.pacing.budget import ReadBudget
+from refire_async.planning.forecast.counting import Count, Stretch, count
+from refire_async.planning.forecast.load import LEAST_READ_RCU, Load, Sizes, scan_rcu
+from refire_async.planning.survey.hash_keys import count_hash_keys
+from refire_async.planning.survey.lookup import MOST_LOOKED_UP, LookedUp
+from refire_async.planning.survey.question import SHARES, Question
+from refire_async.planning.survey.retry import patiently
+from refire_async.sources.base import Source
+from refire_async.sources.table import query_source, scan_source
+
+MOST_ITEMS = 8_000
+MOST_RCU = 1_000.0
+"""Items and read units of a sample at most: a thousandth of a dollar, and 1,000 items of 8 KB."""
+
+MORE_ITEMS = 40_000
+MORE_RCU = 5_000.0
+"""The same where the first look leaves the doubt that a hash key is hot: less than a tenth of a cent."""
+
+MOST_COUNTED_RCU = 20_000.0
+"""Read units at most for given hash keys: nothing tells how many items they have but reading them."""
+
+STRETCHES = 128
+MORE_STRETCHES = 1_024
+"""Stretches of a look, and of one with doubt."""
+
+READERS = 8
+PAGE_ITEMS = 200
+CROWDED = 10
+MORE_CROWDED = 30
+"""A stretch that holds this many times what it should is not read to its end; the same where doubt can be ended by
+reading all that are not crowded."""
+
+
+async def survey(data: DataPlane, question: Question, seed: int | None = None) -> Load:
+    """What the run would do.
+
+    A table or index is looked at in some of its many small hash ranges, drawn at random: `MOST_ITEMS` items and
+    `MOST_RCU` units, or `MORE_ITEMS` and `MORE_RCU` if a hash key may be hot. Given hash keys are counted, for
+    `MOST_COUNTED_RCU` units.
+
+    Raises:
+        WireError: the table cannot be read.
+        RefusedError: nothing could be read in time.
+    """
+    look = _Look(data, question, random.Random(seed))  # noqa: S311 - where to look is no secret
+    await look.read()
+    if not look.stretches:
+        raise question.unread()
+    await look.look_up()
+    return look.load()
+
+
+class _Look:
+    """One look at a table."""
+
+    def __init__(self, data: DataPlane, question: Question, draw: random.Random) -> None:
+        self.stretches: dict[int, Stretch] = {}
+        self._data = data
+        self._question = question
+        self._draw = draw
+        self._budget = ReadBudget(question.max_rcu)
+        counting = question.selection.kind == "query"
+        self._most_items = math.inf if counting else MOST_ITEMS
+        self._all_rcu = question.max_rcu * question.within_s
+        self._most_rcu = min(MOST_COUNTED_RCU if counting else MOST_RCU, self._all_rcu)
+        self._sizes = Sizes()
+        self._items = 0
+        self._read_bytes = 0
+        self._expired = 0
+        self._rcu = 0.0
+        table, selection, index = question.table, question.selection, question.index
+        keys = table.keys if index is None else index.keys
+        self._hash_names = tuple(name for name, _ in keys.hashes)
+        self._seen = LookedUp(data, question)
+        self._sized = index is None or index.projection == "ALL"
+        self._entries: list[Item] = []
+        self._hash_keys: int | None = None
+        self._crowded = self._most_each = math.inf
+        self._left: dict[int, tuple[Cursor | None, Counter[tuple[Any, ...]]]] = {}
+        if selection.kind == "query":
+            self._total = len(selection.key_values)
+            self._source: Source = query_source(data, table.name, selection, None, keys, carries_marker=True)
+        else:
+            each = self._items_each()
+            described = table.item_count if index is None else index.item_count
+            self._total = max(1, min(math.ceil(described / each), 1_000_000))
+            self._crowded = self._most_each = each * CROWDED
+            self._source = self._scan(self._total)
+
+    def _scan(self, total_segments: int) -> Source:
+        question = self._question
+        return scan_source(
+            self._data,
+            question.table.name,
+            question.selection,
+            None,
+            total_segments=total_segments,
+            carries_marker=True,
+        )
+
+    def _items_each(self) -> int:
+        """Items that a stretch should hold, so that as many as there are to be stay within the bounds."""
+        mean = self._question.mean_bytes
+        affordable = self._most_rcu * 2 * RCU_BYTES / mean if mean else MOST_ITEMS
+        return max(4, int(min(affordable, MOST_ITEMS) / STRETCHES))
+
+    @property
+    def _enough(self) -> bool:
+        return self._items >= self._most_items or self._rcu >= self._most_rcu
+
+    async def read(self) -> None:
+        """Read stretches until there are enough of them, or time is up. Raises WireError."""
+        drawn = self._draw.sample(range(self._total), min(self._total, MORE_STRETCHES))
+        with anyio.move_on_after(self._question.within_s):
+            await self._read_side_by_side(drawn[:STRETCHES])
+            if self._count().doubtful:
+                self._most_items, self._most_rcu = MORE_ITEMS, min(MORE_RCU, self._all_rcu)
+                more = [segment for segment in drawn if segment not in self.stretches]
+                if self._total <= MORE_STRETCHES:
+                    self._most_each *= MORE_CROWDED / CROWDED
+                    more += self._left
+                await self._read_side_by_side(more)
+            if self._question.index is None and self._count().few_keys:
+                self._hash_keys = await count_hash_keys(
+                    self._scan(1), self._question.table.keys, self._budget
+                )
+
+    async def _read_side_by_side(self, waiting: list[int]) -> None:
+        async with anyio.create_task_group() as tasks:
+            for _ in range(min(READERS, len(waiting))):
+                tasks.start_soon(self._read_some, waiting)
+
+    async def _read_some(self, waiting: list[int]) -> None:
+        while waiting and not self._enough:
+            await self._read_stretch(waiting.pop())
+
+    async def _read_stretch(self, segment: int) -> None:
+        cursor, hash_keys = self._left.pop(segment, (None, Counter()))
+        items, whole = hash_keys.total(), False
+        estimate = LEAST_READ_RCU
+        # A stretch that is begun is read on: leaving out the longest would make the others look like all.
+        while not (whole or items >= self._most_each or (self._enough and self._most_each == math.inf)):
+            await self._budget.reserve(estimate)
+            page = await patiently(partial(self._source.read, segment, cursor, PAGE_ITEMS))
+            self._rcu += self._budget.settle(estimate, page.rcu)
+            estimate = max(LEAST_READ_RCU, page.rcu)
+            self._add(page.items)
+            items += len(page.items)
+            hash_keys.update(identity(self._hash_names, item) for item in page.items)
+            cursor, whole = page.cursor, page.cursor is None
+            self.stretches[segment] = Stretch(
+                items, max(hash_keys.values(), default=0), len(hash_keys), whole
+            )
+        if not whole:
+            self._left[segment] = cursor, hash_keys
+
+    def _add(self, items: Iterable[Item]) -> None:
+        question = self._question
+        for item in items:
+            self._items += 1
+            self._read_bytes += item_bytes(item)
+            if question.is_expired(item):
+                self._expired += 1
+            elif self._sized:
+                question.note(item, self._sizes)
+            else:
+                self._entries.append(item)
+
+    async def look_up(self) -> None:
+        """Entries of an index are not items: look some of these up. Raises WireError."""
+        await self._seen.read(self._draw.sample(self._entries, min(len(self._entries), MOST_LOOKED_UP)))
+        if self._seen.sizes.sizes:
+            self._sizes = self._seen.sizes
+
+    def load(self) -> Load:
+        """What all of it comes to."""
+        question = self._question
+        table, selection, index = question.table, question.selection, question.index
+        complete = all(stretch.whole for stretch in self.stretches.values())
+        counted = self._count()
+        # What was read to its end needs no description, which may be hours old; a filter chooses sizes of its own.
+        described = (
+            self._sized and selection.kind == "scan" and selection.filter is None and not self._all_read
+        )
+        mean = (
+            (question.mean_bytes if described else self._sizes.mean)
+            or self._sizes.mean
+            or question.mean_bytes
+        )
+        if not self._sizes.sizes:
+            # There was nothing to see. One of mean size stands for all, whole in each index that shows it.
+            self._sizes.add(
+                round(mean), 0, dict.fromkeys((entry.name for entry in question.touched), round(mean))
+            )
+        living = 1.0 - self._expired / self._items if self._items else 1.0
+        items = round(counted.items * living * (selection.sample or 100.0) / 100.0)
+        rcu = self._read_rcu(counted.items, mean)
+        if index is not None and not index.projects(question.marker.attribute, table.keys):
+            each = math.ceil(max(mean, 1.0) / RCU_BYTES) / 2
+            rcu += items * (self._seen.rcu / self._seen.looked if self._seen.looked else each)
+        return Load(
+            items=items,
+            item_bytes=mean,
+            item_wcu=question.by_resource(self._sizes.item_units(mean)),
+            rcu=rcu,
+            # However the items are spread over few hash keys, one has its even part at least.
+            hottest_share=max(counted.hottest_share, 1.0 / (self._hash_keys or math.inf))
+            if index is None
+            else 0.0,
+            quantiles=self._sizes.quantiles(*SHARES),
+            sampled=self._items,
+            at_least=selection.kind == "query" and not complete,
+        )
+
+    @property
+    def _all_read(self) -> bool:
+        return len(self.stretches) == self._total and all(
+            stretch.whole for stretch in self.stretches.values()
+        )
+
+    def _count(self) -> Count:
+        """Items to read, and the share of them that may be under one hash key."""
+        question, stretches = self._question, list(self.stretches.values())
+        if question.selection.kind == "query":
+            found = [stretch.items for stretch in stretches] or [0]
+            items = round(sum(found) * self._total / len(found))
+            return Count(items, max(found) / items if items else 0.0)
+        # What time cut short is neither whole nor crowded.
+        read = [stretch for stretch in stretches if stretch.whole or stretch.items >= self._crowded]
+        described = None
+        if question.selection.filter is None:
+            described = (question.index or question.table).item_count
+        sorted_keys = question.index is not None or question.table.keys.range_name is not None
+        return count(read or stretches, self._total, described, sorted_keys=sorted_keys)
+
+    def _read_rcu(self, read: int, mean: float) -> float:
+        """Units for reading all of it. A filter thins what comes, not what is read."""
+        question = self._question
+        if question.index is None and question.selection.kind == "scan":
+            thinned = question.selection.filter is not None
+            number, size = (question.table.item_count, question.mean_bytes) if thinned else (read, mean)
+            return scan_rcu(number, size, question.page_items, question.segments)
+        if question.selection.kind == "scan" and question.selection.filter is None and self._items:
+            return scan_rcu(read, self._read_bytes / self._items, question.page_items, question.segments)
+        # Of hash keys, or filtered: as the sample was charged.
+        return max(LEAST_READ_RCU * question.segments, self._rcu * self._total / len(self.stretches))

@@ -1,0 +1,28 @@
+"""What a proof needs, tried before the first write: else a whole table is touched that nothing can be said of."""
+
+import contextlib
+
+from refire_async.aws.errors import WireError
+from refire_async.aws.streams import StreamReader
+from refire_async.checkpoint.history import TableStream
+from refire_async.errors import RefusedError
+
+_GONE = ("TrimmedDataAccess", "ResourceNotFound", "ExpiredIterator")
+"""Refusals that say nothing of who may read: what was asked for is older than what the stream keeps."""
+
+
+async def check_readable(reader: StreamReader, stream: TableStream) -> None:
+    """List the stream's shards and read from one. Raises RefusedError if that is refused or nobody answers."""
+    try:
+        shards = await reader.shards(stream.arn)
+        if shards:
+            async with contextlib.aclosing(reader.records(stream.arn, shards[-1].id)) as pages:
+                await anext(pages, None)
+    except WireError as error:
+        if error.name in _GONE:
+            return
+        raise RefusedError(
+            f"the table's stream cannot be read, so nothing could be verified: {error.message}",
+            "allow dynamodb:DescribeStream, dynamodb:GetShardIterator and dynamodb:GetRecords on the stream, or run"
+            " without --verify and --canary",
+        ) from error

@@ -1,0 +1,61 @@
+"""Transports over each of the exchanges, for tests of both."""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from ssl import SSLContext
+
+import pytest
+
+from refire_async.aws.endpoint import Endpoint
+from refire_async.aws.errors import WireError
+from refire_async.aws.http_backend import Exchange, Timeouts
+from refire_async.aws.http_direct import DirectExchange
+from refire_async.aws.http_proxied import ProxiedExchange
+from refire_async.aws.proxies import proxy_for
+from refire_async.aws.signing import Credentials
+from refire_async.aws.transport import SignedTransport
+from refire_async.aws.types import Request
+
+REGION = "eu-west-1"
+SCAN = Request("Scan", b'{"TableName":"t"}')
+
+
+class Keys:
+    """A CredentialSource with a list of credentials: each renewal moves on to the next."""
+
+    owner = " of profile default from a test"
+
+    def __init__(self, *credentials: Credentials) -> None:
+        self.left = list(credentials)
+        self.renewals = 0
+
+    async def get(self) -> Credentials:
+        return self.left[0]
+
+    async def renew(self, stale: Credentials) -> bool:
+        self.renewals += 1
+        if self.left[0] == stale and len(self.left) > 1:
+            del self.left[0]
+        return self.left[0] != stale
+
+
+def keys() -> Keys:
+    return Keys(Credentials("AKIDEXAMPLE", "a secret"))
+
+
+Connect = Callable[..., AbstractAsyncContextManager[SignedTransport]]
+
+
+def direct(endpoint: Endpoint, concurrency: int, tls: SSLContext | None, timeouts: Timeouts) -> Exchange:
+    return DirectExchange(endpoint, concurrency, tls, timeouts)
+
+
+def proxied(endpoint: Endpoint, concurrency: int, tls: SSLContext | None, timeouts: Timeouts) -> Exchange:
+    return ProxiedExchange(endpoint, concurrency, tls, proxy_for(endpoint.url), timeouts)
+
+
+async def failure(transport: SignedTransport, request: Request = SCAN) -> WireError:
+    """The error that this request meets."""
+    with pytest.raises(WireError) as caught:
+        await transport(request)
+    return caught.value

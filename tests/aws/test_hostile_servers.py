@@ -1,0 +1,286 @@
+"""One contract for every client that this program has: no answer hurts, whoever gives it.
+
+Every call ends within its time and size, follows no redirect, understands a compressed answer, and what is no answer
+becomes an error of ours in one line.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+import orjson
+import pytest
+
+from refire_async.aws import config
+from refire_async.aws.data_plane import parse_reply
+from refire_async.aws.http_backend import Timeouts
+from refire_async.aws.objects import ObjectName, object_pieces
+from refire_async.aws.other_services import UnansweredError
+from refire_async.aws.session import Session, open_session
+from refire_async.errors import RefireError
+from refire_async.preflight import probes
+from refire_async.settings import Connection
+from tests.aws.hostile import COMPRESSIONS, ENDS, NONSENSE, REDIRECTED_TO, compressed
+from tests.aws.raw_server import RawServer, reply
+
+STREAM = "arn:aws:dynamodb:eu-west-1:1:table/t/stream/2026"
+TABLE: dict[str, Any] = {
+    "TableName": "t",
+    "TableArn": "arn:aws:dynamodb:eu-west-1:1:table/t",
+    "TableId": "an id",
+    "TableStatus": "ACTIVE",
+    "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
+    "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+    "CreationDateTime": 1.0,
+}
+
+
+async def _scan(session: Session) -> Any:
+    return parse_reply(await session.data.call("Scan", b"{}"), "Items")
+
+
+async def _records(session: Session) -> Any:
+    async for records in session.streams.records(STREAM, "s", after="1"):
+        return records
+    return None
+
+
+async def _object(session: Session) -> Any:
+    async with session.services.open("s3", None) as client:
+        return b"".join([piece async for piece in object_pieces(client, ObjectName("bucket", "key"))])
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call as the program makes it, and an answer that it takes."""
+
+    make: Callable[[Session], Awaitable[Any]]
+    good: bytes
+
+
+CALLS = {
+    "Scan": Call(_scan, b'{"Items":[]}'),
+    "DescribeTable": Call(lambda s: s.control.describe_table("t"), orjson.dumps({"Table": TABLE})),
+    "DescribeTimeToLive": Call(
+        lambda s: s.control.ttl_attribute("t"), b'{"TimeToLiveDescription":{"TimeToLiveStatus":"DISABLED"}}'
+    ),
+    "DescribeKinesisStreamingDestination": Call(
+        lambda s: s.control.kinesis_destinations("t"), b'{"KinesisDataStreamDestinations":[]}'
+    ),
+    "DescribeContinuousBackups": Call(
+        lambda s: s.control.point_in_time_recovery("t"),
+        b'{"ContinuousBackupsDescription":{"ContinuousBackupsStatus":"ENABLED"}}',
+    ),
+    "DescribeStream": Call(lambda s: s.streams.shards(STREAM), b'{"StreamDescription":{"Shards":[]}}'),
+    "GetShardIterator": Call(_records, b'{"ShardIterator":null}'),
+    "ListEventSourceMappings": Call(
+        lambda s: probes.ask_mappings(s.services, STREAM), b'{"EventSourceMappings":[]}'
+    ),
+    "DescribeStreamSummary": Call(
+        lambda s: probes.ask_kinesis(s.services, "arn:aws:kinesis:eu-west-1:123456789012:stream/k"),
+        b'{"StreamDescriptionSummary":{"OpenShardCount":3}}',
+    ),
+    "GetObject": Call(_object, b"an object"),
+}
+FULL = {
+    "DescribeTable": orjson.dumps(
+        {
+            "Table": {
+                **TABLE,
+                "BillingModeSummary": {"BillingMode": "PAY_PER_REQUEST"},
+                "ItemCount": 1,
+                "StreamSpecification": {"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"},
+                "GlobalSecondaryIndexes": [
+                    {
+                        "IndexName": "i",
+                        "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+                        "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["a"]},
+                        "OnDemandThroughput": {"MaxReadRequestUnits": 1},
+                    }
+                ],
+                "Replicas": [{"RegionName": "eu-west-2"}],
+            }
+        }
+    ),
+    "DescribeStream": orjson.dumps(
+        {
+            "StreamDescription": {
+                "Shards": [
+                    {
+                        "ShardId": "s",
+                        "ParentShardId": "p",
+                        "SequenceNumberRange": {"StartingSequenceNumber": "1", "EndingSequenceNumber": "2"},
+                    }
+                ]
+            }
+        }
+    ),
+    "DescribeKinesisStreamingDestination": orjson.dumps(
+        {"KinesisDataStreamDestinations": [{"StreamArn": "a", "DestinationStatus": "ACTIVE"}]}
+    ),
+    "ListEventSourceMappings": orjson.dumps(
+        {
+            "EventSourceMappings": [
+                {
+                    "FunctionArn": "arn:aws:lambda:eu-west-1:1:function:f",
+                    "FilterCriteria": {"Filters": [{"Pattern": "{}"}]},
+                    "DestinationConfig": {"OnFailure": {"Destination": "d"}},
+                    "BatchSize": 5,
+                }
+            ]
+        }
+    ),
+}
+"""Answers with more in them."""
+
+ONE_OF_EACH = ("Scan", "DescribeTable", "GetObject")
+"""Of each client: all calls of one go through the same code to a proxy."""
+
+MADE_OF_JSON = [name for name in CALLS if name != "GetObject"]
+OURS = (RefireError, UnansweredError)
+
+NEVER_ANSWERED = (
+    "silence",
+    "head that drips",
+    "body that drips",
+    "chunks that drip",
+    "endless interim answers",
+)
+"""Cases in which only the time of a call ends it."""
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """One loop: test_transport has both, for what depends on it."""
+    return "asyncio"
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[RawServer]:
+    async with RawServer() as running:
+        yield running
+
+
+@pytest.fixture(params=["direct", "proxied"])
+def way(request: pytest.FixtureRequest) -> str:
+    """How the server is reached."""
+    return str(request.param)
+
+
+@pytest.fixture
+def answer_s(request: pytest.FixtureRequest) -> float:
+    """What an answer may take: little where it is waited for in vain, else enough for a busy machine."""
+    return 0.7 if request.node.callspec.params.get("case") in NEVER_ANSWERED else 20.0
+
+
+@pytest.fixture
+async def session(
+    way: str, answer_s: float, server: RawServer, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Session]:
+    """A session with the server for every service; or with a name that nobody has, and the server as proxy."""
+    url = server.url
+    if way == "proxied":
+        monkeypatch.setenv("HTTP_PROXY", server.url)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        url = "http://dynamodb.invalid:8000"
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+    for module in ("control", "objects", "streams"):
+        monkeypatch.setattr(f"refire_async.aws.{module}.CALL_S", 3 * answer_s)
+    monkeypatch.setattr(config, "_READ_S", answer_s)
+    monkeypatch.setattr(config, "_CONNECT_S", 10.0)
+    monkeypatch.setattr(config, "_ATTEMPTS", 1)
+    monkeypatch.setattr("refire_async.aws.streams._ATTEMPTS", 1)
+    monkeypatch.setattr("refire_async.aws.objects.MOST_FAILURES", 2)
+    for module in ("encoding", "connection", "http_client"):
+        monkeypatch.setattr(f"refire_async.aws.{module}.ANSWER_LIMIT", 1 << 20)
+    connection = Connection(region="eu-west-1", endpoint_url=url)
+    async with open_session(connection, 2, Timeouts(connect_s=10.0, answer_s=answer_s)) as opened:
+        yield opened
+
+
+async def test_takes_what_is_an_answer(session: Session, server: RawServer) -> None:
+    """The other tests show nothing where this fails."""
+    for call in CALLS.values():
+        server.plays(reply(call.good, ETag='"1"'))
+        await call.make(session)
+    assert len(server.received) == len(CALLS)
+
+
+@pytest.mark.parametrize("how", COMPRESSIONS)
+async def test_understands_compression(session: Session, server: RawServer, how: str) -> None:
+    """Nobody asks for it; some proxies compress all the same."""
+    for name in MADE_OF_JSON:
+        server.plays(compressed(CALLS[name].good, how))
+        await CALLS[name].make(session)
+        assert server.received[-1].headers["accept-encoding"] == "identity"
+    assert len(server.received) == len(MADE_OF_JSON)
+
+
+@pytest.mark.parametrize("case", ENDS)
+async def test_ends(session: Session, server: RawServer, case: str, way: str) -> None:
+    """In an error of ours, of one line, before much has been read; and nothing goes elsewhere."""
+    hostility = ENDS[case]
+    for name in MADE_OF_JSON if hostility.about_content else CALLS:
+        if way == "proxied" and name not in ONE_OF_EACH:
+            continue
+        server.script.clear()
+        server.plays(*[hostility.play(server.url)] * 9)
+        with anyio.fail_after(60), pytest.raises(OURS) as caught:
+            await CALLS[name].make(session)
+        said = str(caught.value)
+        assert len(said.splitlines()) == 1
+        # An object is read in pieces, with other words for what happens on the way.
+        assert name == "GetObject" or any(word in said for word in hostility.says), f"{name}: {said}"
+    assert not any(REDIRECTED_TO in sent.line for sent in server.received)
+
+
+@pytest.mark.parametrize("way", ["direct"])
+@pytest.mark.parametrize("body", NONSENSE, ids=repr)
+async def test_nonsense_is_no_answer(session: Session, server: RawServer, body: bytes) -> None:
+    """Or, where everything in an answer may be left out, an empty one."""
+    for name in MADE_OF_JSON:
+        server.script.clear()
+        server.plays(*[reply(body)] * 9)
+        if body == b"{}" and name in ("ListEventSourceMappings", "GetShardIterator"):
+            await CALLS[name].make(session)
+            continue
+        with pytest.raises(OURS) as caught:
+            await CALLS[name].make(session)
+        assert len(str(caught.value).splitlines()) == 1
+
+
+def misshapen(value: Any) -> Iterator[Any]:
+    """A value of JSON in every shape but its own: the whole, and each part of it in turn."""
+    for other in ([], {}, "x", -1.5, [None], {"x": "y"}):
+        if type(other) is not type(value) or other != value:
+            yield other
+    match value:
+        case dict():
+            for name, one in value.items():
+                yield {key: kept for key, kept in value.items() if key != name}
+                for other in misshapen(one):
+                    yield {**value, name: other}
+        case list():
+            for position, one in enumerate(value):
+                for other in misshapen(one):
+                    yield [*value[:position], other, *value[position + 1 :]]
+
+
+@pytest.mark.parametrize("way", ["direct"])
+@pytest.mark.parametrize("name", MADE_OF_JSON)
+async def test_misshapen_answers(name: str, server: RawServer, session: Session) -> None:
+    """Every part of an answer in every other shape, or left out: taken, or an error of ours."""
+    shapes = list(misshapen(orjson.loads(FULL.get(name, CALLS[name].good))))
+    refused = 0
+    for shape in shapes:
+        server.script.clear()
+        server.plays(*[reply(orjson.dumps(shape))] * 2)
+        try:
+            with anyio.fail_after(60):
+                await CALLS[name].make(session)
+        except OURS:
+            refused += 1
+    assert refused > 5

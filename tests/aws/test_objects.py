@@ -1,0 +1,142 @@
+"""Objects in S3: read whole, in one version, through lost connections."""
+
+import io
+from typing import Any
+
+import aioboto3
+import aiohttp
+import pytest
+from botocore.exceptions import ClientError
+
+from refire_async.aws.objects import MOST_FAILURES, PIECE, ObjectName, object_pieces, parse_object_name
+from refire_async.errors import RefireError, RefusedError, UsageError
+from tests.support.backends import REGION
+from tests.support.moto import Moto, moto  # noqa: F401 - a fixture
+from tests.support.virtual_time import run_virtual
+
+NAME = ObjectName("bucket", "folder/keys.jsonl")
+
+
+@pytest.mark.parametrize("text", ["s3://", "s3://bucket", "bucket/key", "s3:///key"])
+def test_what_names_no_object_is_told(text: str):
+    with pytest.raises(UsageError, match="names nothing in S3"):
+        parse_object_name(text)
+
+
+def test_a_name_and_its_text():
+    assert parse_object_name("s3://bucket/folder/keys.jsonl") == NAME
+    assert str(NAME) == "s3://bucket/folder/keys.jsonl"
+
+
+class Body:
+    """A streaming body that breaks after some bytes."""
+
+    def __init__(self, data: bytes, breaks_after: int | None) -> None:
+        self._data = io.BytesIO(data)
+        self._left = breaks_after
+
+    def close(self) -> None:
+        self._data.close()
+
+    async def read(self, amount: int) -> bytes:
+        if self._left is not None:
+            if self._left <= 0:
+                raise aiohttp.ClientPayloadError("connection lost")
+            amount = min(amount, self._left)
+            self._left -= amount
+        return self._data.read(amount)
+
+
+class Bucket:
+    """One object, as an S3 client shows it. `breaks` are the bytes that each answer gives before it breaks."""
+
+    def __init__(self, data: bytes, *breaks: int | None) -> None:
+        self.data, self.etag = data, '"1"'
+        self._breaks = list(breaks)
+        self.asked: list[dict[str, Any]] = []
+
+    async def get_object(self, **request: Any) -> dict[str, Any]:
+        self.asked.append(request)
+        if request.get("IfMatch", self.etag) != self.etag:
+            raise ClientError({"Error": {"Code": "PreconditionFailed"}}, "GetObject")
+        start = int(request.get("Range", "bytes=0-").removeprefix("bytes=").removesuffix("-"))
+        breaks = self._breaks.pop(0) if self._breaks else None
+        rest = self.data[start:]
+        answer = {"Body": Body(rest, breaks), "ETag": self.etag, "ContentLength": len(rest)}
+        if "Range" in request:
+            answer["ContentRange"] = f"bytes {start}-{len(self.data) - 1}/{len(self.data)}"
+        return {**answer, "VersionId": "v1"}
+
+
+async def read(client: Any, name: ObjectName = NAME) -> bytes:
+    return b"".join([piece async for piece in object_pieces(client, name)])
+
+
+def test_a_lost_connection_goes_on_where_it_was():
+    """By a range of the same version; nothing twice, nothing left out."""
+    data = bytes(range(256)) * 10_000
+    bucket = Bucket(data, 1000, 0, PIECE + 5, None)
+    assert run_virtual(read, bucket) == data
+    assert [request.get("Range") for request in bucket.asked] == [
+        None,
+        "bytes=1000-",
+        "bytes=1000-",
+        f"bytes={PIECE + 1005}-",
+    ]
+    assert {request["VersionId"] for request in bucket.asked[1:]} == {"v1"}
+
+
+def test_a_connection_that_is_always_lost_is_given_up():
+    bucket = Bucket(b"x" * 100, *[0] * 50)
+    with pytest.raises(RefusedError, match="cannot be read: ClientPayloadError"):
+        run_virtual(read, bucket)
+    assert len(bucket.asked) == MOST_FAILURES
+
+
+def test_an_object_that_is_replaced_meanwhile_is_refused():
+    """Half of one and half of another is neither."""
+    bucket = Bucket(b"x" * 100, 10)
+
+    async def replace() -> None:
+        async for _ in object_pieces(bucket, NAME):
+            bucket.etag = '"2"'
+
+    with pytest.raises(RefusedError, match="was replaced while it was read"):
+        run_virtual(replace)
+
+
+def test_an_empty_object_has_no_pieces():
+    bucket = Bucket(b"")
+    assert run_virtual(read, bucket) == b""
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "what"),
+    [
+        ("404", UsageError, "is not there; check bucket and key"),
+        ("NoSuchBucket", UsageError, "is not there"),
+        ("403", RefusedError, "no permission to read .*; allow s3:GetObject"),
+        ("SlowDown", RefusedError, "cannot be read: SlowDown"),
+    ],
+)
+def test_refusals_say_what_to_do(code: str, kind: type[RefireError], what: str):
+    class Refusing:
+        async def get_object(self, **_: Any) -> dict[str, Any]:
+            raise ClientError({"Error": {"Code": code}}, "GetObject")
+
+    with pytest.raises(kind, match=what):
+        run_virtual(read, Refusing())
+
+
+async def test_what_s3_gives_is_what_was_put(moto: Moto):  # noqa: F811 - the fixture
+    """Over the real client, of several pieces; and what is not there is told."""
+    data = bytes(range(251)) * 12_000
+    with_client = moto.client("s3")
+    with_client.create_bucket(Bucket="bucket", CreateBucketConfiguration={"LocationConstraint": REGION})
+    with_client.put_object(Bucket="bucket", Key=NAME.key, Body=data)
+    session = aioboto3.Session("SCENARIO", "scenario", region_name=REGION)
+    async with session.client("s3", endpoint_url=moto.url) as client:
+        assert await read(client) == data
+        with pytest.raises(UsageError, match="is not there"):
+            await read(client, ObjectName("bucket", "nothing"))
+    with_client.close()

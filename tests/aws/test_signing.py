@@ -1,0 +1,106 @@
+"""Signatures are those of botocore, whatever is signed."""
+
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials as BotoCredentials
+from hypothesis import given
+from hypothesis import strategies as st
+
+from refire_async.aws.signing import Credentials, Signer
+from refire_async.aws.types import CONTENT_TYPE, STREAMS_API, TABLES_API
+
+printable = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=60)
+hosts = st.sampled_from(["dynamodb.eu-west-1.amazonaws.com", "127.0.0.1:8000", "[::1]:4566", "localhost"])
+moments = st.integers(0, 4_000_000_000)
+
+
+def by_botocore(
+    *, credentials: Credentials, host: str, region: str, target: str, date: str, body: bytes
+) -> dict[str, str]:
+    """The headers that botocore gives the same request at that time."""
+    request = AWSRequest(
+        "POST", f"https://{host}/", headers={"Content-Type": CONTENT_TYPE, "X-Amz-Target": target}, data=body
+    )
+    signer = SigV4Auth(
+        BotoCredentials(credentials.access_key, credentials.secret_key, credentials.token), "dynamodb", region
+    )
+    request.context["timestamp"] = date
+    signer._modify_request_before_signing(request)
+    canonical = signer.canonical_request(request)
+    signature = signer.signature(signer.string_to_sign(request, canonical), request)
+    signer._inject_signature_to_request(request, signature)
+    return {name.lower(): value for name, value in request.headers.items()}
+
+
+@given(
+    access_key=printable,
+    secret_key=st.text(max_size=60),
+    token=st.none() | printable,
+    host=hosts,
+    region=st.sampled_from(["eu-west-1", "us-gov-west-1", "cn-north-1"]),
+    api=st.sampled_from([TABLES_API, STREAMS_API]),
+    operations=st.lists(
+        st.sampled_from(["Scan", "BatchExecuteStatement", "UpdateItem"]), min_size=1, max_size=4
+    ),
+    body=st.binary(max_size=300),
+    epoch_s=moments,
+)
+def test_equal_to_botocore(
+    *,
+    access_key: str,
+    secret_key: str,
+    token: str | None,
+    host: str,
+    region: str,
+    api: str,
+    operations: list[str],
+    body: bytes,
+    epoch_s: int,
+) -> None:
+    """Every header that botocore sets has the same value here, for one moment used several times."""
+    credentials = Credentials(access_key, secret_key, token)
+    moment = Signer(host, region, api).at(credentials, epoch_s)
+    for operation in operations:
+        signed = {name.lower(): value for name, value in moment.headers(operation, body).items()}
+        assert signed.pop("host") == host
+        assert signed == by_botocore(
+            credentials=credentials,
+            host=host,
+            region=region,
+            target=f"{api}.{operation}",
+            date=signed["x-amz-date"],
+            body=body,
+        )
+
+
+def test_date_is_that_of_the_moment() -> None:
+    """Unix time in, ISO 8601 basic format in UTC out."""
+    moment = Signer("h", "r", TABLES_API).at(Credentials("a", "s"), 1_700_000_000)
+    assert moment.headers("Scan", b"")["X-Amz-Date"] == "20231114T221320Z"
+
+
+@given(
+    uses=st.lists(
+        st.tuples(st.sampled_from(["k1", "k2"]), st.sampled_from(["s1", "s2"]), moments), max_size=8
+    )
+)
+def test_kept_key_is_never_a_stale_one(uses: list[tuple[str, str, int]]) -> None:
+    """A signer that has signed for other days and credentials signs as a new one does."""
+    used = Signer("h", "r", TABLES_API)
+    for access_key, secret_key, epoch_s in uses:
+        credentials = Credentials(access_key, secret_key)
+        fresh = Signer("h", "r", TABLES_API).at(credentials, epoch_s)
+        assert used.at(credentials, epoch_s).headers("Scan", b"x") == fresh.headers("Scan", b"x")
+
+
+def test_headers_are_the_callers_own() -> None:
+    """Changing them leaves the next request as it should be."""
+    moment = Signer("h", "r", TABLES_API).at(Credentials("a", "s"), 0)
+    first = moment.headers("Scan", b"")
+    first.clear()
+    assert moment.headers("Scan", b"")["Host"] == "h"
+
+
+def test_secrets_are_not_shown() -> None:
+    """A repr may end up in a log."""
+    assert repr(Credentials("AKID", "hidden", "hidden")) == "Credentials(access_key='AKID')"

@@ -1,0 +1,195 @@
+"""Reading a stream back: every record, in order, whatever expires or fails meanwhile."""
+
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from refire_async.aws.errors import Disposition, WireError, lost_answer
+from refire_async.aws.streams import Shard, StreamReader, parents_first
+from refire_async.aws.types import Request, Response
+
+ARN = "arn:aws:dynamodb:eu-west-1:1:table/t/stream/2026"
+
+
+@given(
+    parents=st.lists(st.integers(0, 20), max_size=20).map(lambda picks: [pick - 1 for pick in picks]),
+    shuffle=st.randoms(use_true_random=False),
+)
+def test_parents_first(parents: list[int], shuffle: Any) -> None:
+    """Every shard once, each after its parent; parents that are gone or unknown do not matter."""
+    shards = [
+        Shard(str(number), str(parent) if parent >= 0 and parent != number else None, "1", None)
+        for number, parent in enumerate(min(parent, number) for number, parent in enumerate(parents))
+    ]
+    shuffled = shuffle.sample(shards, len(shards))
+    ordered = parents_first(shuffled)
+    assert sorted(ordered, key=lambda shard: int(shard.id)) == shards
+    place = {shard.id: position for position, shard in enumerate(ordered)}
+    assert all(place[shard.parent] < place[shard.id] for shard in ordered if shard.parent in place)
+
+
+class Script:
+    """A transport that answers from a list, and a record of what it was asked."""
+
+    def __init__(self, *answers: Any) -> None:
+        self.answers = list(answers)
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.opened = 0
+        self.waits: list[float] = []
+
+    async def __call__(self, request: Request) -> Response:
+        self.asked.append((request.operation, orjson.loads(request.body)))
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        if isinstance(answer, bytes):
+            return Response(200, {}, answer)
+        status = 400 if "__type" in answer else 200
+        return Response(status, {}, orjson.dumps(answer))
+
+    def reader(self) -> StreamReader:
+        async def opened() -> "Script":
+            self.opened += 1
+            return self
+
+        async def waited(seconds: float) -> None:
+            self.waits.append(seconds)
+
+        return StreamReader(opened, waited)
+
+
+def record(number: str) -> dict[str, Any]:
+    return {
+        "eventName": "MODIFY",
+        "dynamodb": {
+            "SequenceNumber": number,
+            "Keys": {"k": {"B": "AA=="}},
+            "ApproximateCreationDateTime": 1,
+        },
+    }
+
+
+async def read(script: Script, **options: Any) -> list[str]:
+    """Sequence numbers of a shard that ends."""
+    return [
+        entry["dynamodb"]["SequenceNumber"]
+        async for page in script.reader().records(ARN, "s", **options)
+        for entry in page
+    ]
+
+
+async def test_shards_of_all_pages() -> None:
+    """A stream with many shards tells them in pages."""
+    first = {"ShardId": "b", "ParentShardId": "a", "SequenceNumberRange": {"StartingSequenceNumber": "5"}}
+    second = {
+        "ShardId": "a",
+        "SequenceNumberRange": {"StartingSequenceNumber": "1", "EndingSequenceNumber": "4"},
+    }
+    script = Script(
+        {"StreamDescription": {"Shards": [first], "LastEvaluatedShardId": "b"}},
+        {"StreamDescription": {"Shards": [second]}},
+    )
+    shards = await script.reader().shards(ARN)
+    assert shards == [Shard("a", None, "1", "4"), Shard("b", "a", "5", None)]
+    assert [shard.is_open for shard in shards] == [False, True]
+    assert script.asked[1] == ("DescribeStream", {"StreamArn": ARN, "ExclusiveStartShardId": "b"})
+    assert script.opened == 1
+
+
+async def test_closed_shard_is_read_to_its_end() -> None:
+    """From the oldest record on, until there is no next iterator; pages may be empty in between."""
+    script = Script(
+        {"ShardIterator": "i1"},
+        {"Records": [record("1"), record("2")], "NextShardIterator": "i2"},
+        {"Records": [], "NextShardIterator": "i3"},
+        {"Records": [record("3")]},
+    )
+    assert await read(script) == ["1", "2", "3"]
+    assert script.asked[0][1]["ShardIteratorType"] == "TRIM_HORIZON"
+    assert [body["ShardIterator"] for _, body in script.asked[1:]] == ["i1", "i2", "i3"]
+
+
+async def test_start_after_a_record() -> None:
+    """Reading goes on where it was left."""
+    script = Script({"ShardIterator": "i"}, {"Records": [record("8")]})
+    assert await read(script, after="7") == ["8"]
+    assert script.asked[0][1] | {"StreamArn": ARN} == {
+        "StreamArn": ARN,
+        "ShardId": "s",
+        "ShardIteratorType": "AFTER_SEQUENCE_NUMBER",
+        "SequenceNumber": "7",
+    }
+
+
+async def test_nothing_new_is_an_empty_page() -> None:
+    """An open shard never ends: the caller is told that there was nothing, and decides."""
+    script = Script({"ShardIterator": "i"}, {"Records": [], "NextShardIterator": "i"})
+    pages = script.reader().records(ARN, "s")
+    assert await anext(pages) == []
+    await pages.aclose()
+
+
+async def test_expired_iterator_is_renewed_after_the_last_record() -> None:
+    """Whoever takes more than 15 minutes for a page loses nothing and gets nothing twice."""
+    expired = {"__type": "x#ExpiredIteratorException", "message": "too old"}
+    script = Script(
+        {"ShardIterator": "i1"},
+        expired,
+        {"ShardIterator": "i2"},
+        {"Records": [record("1")], "NextShardIterator": "i3"},
+        expired,
+        {"ShardIterator": "i4"},
+        {"Records": [record("2")]},
+    )
+    assert await read(script) == ["1", "2"]
+    starts = [
+        body.get("SequenceNumber") for operation, body in script.asked if operation == "GetShardIterator"
+    ]
+    assert starts == [None, None, "1"]
+    assert not script.waits
+
+
+async def test_trimmed_records_are_an_error() -> None:
+    """A gap must never look like the end."""
+    script = Script(
+        {"ShardIterator": "i1"}, {"__type": "x#TrimmedDataAccessException", "message": "older than 24 hours"}
+    )
+    with pytest.raises(WireError, match="24 hours") as caught:
+        await read(script)
+    assert caught.value.disposition is Disposition.FATAL
+
+
+@pytest.mark.parametrize(
+    "passing",
+    [
+        {"__type": "x#ProvisionedThroughputExceededException"},
+        {"__type": "x#LimitExceededException"},
+        lost_answer("Timeout", "no answer"),
+        b"{",
+        b"[]",
+    ],
+    ids=["throttled", "limit", "lost", "half", "no object"],
+)
+async def test_passing_failures_are_tried_again(passing: Any) -> None:
+    """Reading twice does no harm. The iterator stays, waits grow up to a ceiling, and it ends."""
+    script = Script({"ShardIterator": "i1"}, passing, passing, {"Records": [record("1")]})
+    assert await read(script) == ["1"]
+    assert [body["ShardIterator"] for _, body in script.asked[1:]] == ["i1"] * 3
+
+    script = Script(*[passing] * 100)
+    with pytest.raises(WireError):
+        await read(script)
+    assert len(script.asked) == 8
+    assert len(script.waits) == 7
+    assert all(0 <= wait <= min(0.1 * 2**number, 5) for number, wait in enumerate(script.waits))
+
+
+async def test_refused_is_refused() -> None:
+    """No second attempt where nothing can change."""
+    script = Script({"__type": "x#AccessDeniedException", "message": "no"})
+    with pytest.raises(WireError, match="dynamodb:GetShardIterator"):
+        await read(script)
+    assert len(script.asked) == 1

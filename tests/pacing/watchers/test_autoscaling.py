@@ -1,0 +1,53 @@
+"""How far autoscaling may go: asked where it can be, and no trouble where it cannot."""
+
+import pytest
+
+from refire_async.aws.session import open_session
+from refire_async.model.capacity import TABLE
+from refire_async.pacing.watchers.autoscaling import largest_writes
+from refire_async.settings import Connection
+from tests.support.moto import Moto, moto  # noqa: F401 - a fixture
+
+HERE = Connection(region="eu-west-1", endpoint_url="http://127.0.0.1:9")
+
+
+@pytest.fixture(autouse=True)
+def aws(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """An environment with credentials."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "PLANTED")
+    return monkeypatch
+
+
+async def test_the_largest_write_capacity_of_the_table_and_its_indexes(
+    aws: pytest.MonkeyPatch,
+    moto: Moto,  # noqa: F811 - the fixture
+) -> None:
+    """Of those that are scaled and matter; reads and other tables are left out."""
+    client = moto.client("application-autoscaling")
+    for resource, dimension, most in (
+        ("table/orders", "table:WriteCapacityUnits", 4_000),
+        ("table/orders", "table:ReadCapacityUnits", 9_000),
+        ("table/orders/index/by-day", "index:WriteCapacityUnits", 700),
+        ("table/orders/index/free", "index:WriteCapacityUnits", 5),
+        ("table/others", "table:WriteCapacityUnits", 1),
+    ):
+        client.register_scalable_target(
+            ServiceNamespace="dynamodb",
+            ResourceId=resource,
+            ScalableDimension=f"dynamodb:{dimension}",
+            MinCapacity=1,
+            MaxCapacity=most,
+        )
+    client.close()
+    for name, value in moto.environment.items():
+        aws.setenv(name, value)
+    async with open_session(HERE, 1) as session:
+        found = await largest_writes(session.services, "orders", (TABLE, "by-day", "fixed"))
+    assert found == {TABLE: 4_000.0, "by-day": 700.0}
+
+
+async def test_where_it_cannot_be_asked_nothing_is_known() -> None:
+    """Beside an emulator, or without permission: the run begins all the same."""
+    async with open_session(HERE, 1) as session:
+        assert await largest_writes(session.services, "orders", (TABLE,)) == {}

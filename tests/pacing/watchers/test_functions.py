@@ -1,0 +1,49 @@
+"""The questions to Lambda and CloudWatch as a real client asks them, of moto."""
+
+import time
+from datetime import UTC, datetime
+
+import pytest
+
+from refire_async.model.keys import KeySchema
+from refire_async.model.table import Stream, Table, Throughput
+from refire_async.pacing.watchers.functions import Figures, Function, ask_figures, find_functions, minute_of
+from tests.preflight.world import consumers_of
+from tests.support.moto import moto_server
+
+ARN = "arn:aws:dynamodb:eu-west-1:123456789012:table/orders/stream/2026-11-23T00:00:00.000"
+
+
+async def test_a_function_and_its_figures_are_found(monkeypatch: pytest.MonkeyPatch):
+    """Ages come in milliseconds and are told in seconds, highest of the minute; failures are added up."""
+    now = time.time()
+    minute = minute_of(now) - 120
+    with moto_server() as moto, consumers_of(moto) as consumers:
+        for variable, value in {
+            **moto.environment,
+            "AWS_ACCESS_KEY_ID": "k",
+            "AWS_SECRET_ACCESS_KEY": "s",
+        }.items():
+            monkeypatch.setenv(variable, value)
+        name = consumers.make_function()
+        consumers.map(name, ARN, MaximumBatchingWindowInSeconds=5)
+        for metric, values in {"IteratorAge": (1_500.0, 42_000.0), "Errors": (1.0, 2.0)}.items():
+            consumers.metrics.put_metric_data(
+                Namespace="AWS/Lambda",
+                MetricData=[
+                    {
+                        "MetricName": metric,
+                        "Dimensions": [{"Name": "FunctionName", "Value": name}],
+                        "Timestamp": datetime.fromtimestamp(minute + 10 * n, UTC),
+                        "Value": value,
+                    }
+                    for n, value in enumerate(values)
+                ],
+            )
+        capacity = Throughput(provisioned_read=5.0, provisioned_write=5.0)
+        stream = Stream(enabled=True, arn=ARN)
+        keys = KeySchema("pk", "S")
+        table = Table("orders", "arn", "id", "ACTIVE", keys, "PROVISIONED", capacity, (), stream, 0, 0)
+        assert await find_functions(consumers.services, table, now) == (Function(name, 6.0),)
+        found = await ask_figures(consumers.services, [name], now - 900, now)
+    assert found == {name: Figures({minute: 42.0}, {minute: 3.0}, {})}

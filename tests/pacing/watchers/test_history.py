@@ -1,0 +1,77 @@
+"""What CloudWatch tells of a function's past, and that a past that nobody tells of is no error."""
+
+import pytest
+
+from refire_async.aws.errors import Disposition, WireError
+from refire_async.aws.streams import Shard
+from refire_async.pacing.consumer import FIRST_RATE, OTHERS_UNKNOWN
+from refire_async.pacing.consumer_history import HOUR_S
+from refire_async.pacing.watchers.function_history import with_history
+from refire_async.pacing.watchers.functions import Function
+from tests.pacing.watchers.test_consumer import EPOCH, table
+from tests.support.lambda_functions import Function as Lambda
+from tests.support.lambda_functions import Lambdas
+
+HOUR = int(EPOCH // HOUR_S) * HOUR_S
+
+
+class Shards:
+    """Stands for the stream: so many open shards, and a closed one. `refused` is raised instead."""
+
+    def __init__(self, number: int, refused: WireError | None = None) -> None:
+        self._number = number
+        self._refused = refused
+
+    async def shards(self, stream_arn: str) -> list[Shard]:
+        assert stream_arn == table().stream.arn
+        if self._refused is not None:
+            raise self._refused
+        return [
+            Shard("closed", None, "1", "2"),
+            *(Shard(f"s{n}", None, "3", None) for n in range(self._number)),
+        ]
+
+
+def lambdas() -> Lambdas:
+    """One function: 25 ms an invocation, 12 minutes an hour, four at once; its figures in ms."""
+    known = Lambda()
+    known.past = {
+        ("Duration", "Average"): {HOUR - HOUR_S: 24.0, HOUR: 20.0},
+        ("Duration", "Sum"): {HOUR - HOUR_S: 720_000.0},
+        ("ConcurrentExecutions", "Maximum"): {HOUR - 2 * HOUR_S: 4.0},
+    }
+    return Lambdas(lambda: EPOCH, a=known, b=Lambda())
+
+
+async def look(services: Lambdas, streams: Shards) -> tuple[Function, ...]:
+    functions = (Function("a", parallelization=2), Function("b"))
+    return await with_history(functions, services, streams, table(), EPOCH)  # type: ignore[arg-type]
+
+
+async def test_the_past_tells_the_least_rate_and_what_others_take():
+    services = lambdas()
+    a, b = await look(services, Shards(4))
+    assert a == Function(
+        "a", parallelization=2, least_rate=pytest.approx(4 / 0.025), others=pytest.approx(0.05)
+    )
+    assert b == Function("b", least_rate=FIRST_RATE, others=0.0)
+    (asked,) = services.asked
+    assert (asked["EndTime"] - asked["StartTime"]).total_seconds() == 7 * 24 * HOUR_S
+    assert {query["MetricStat"]["Period"] for query in asked["MetricDataQueries"]} == {HOUR_S}
+
+
+async def test_a_stream_that_cannot_be_asked_is_taken_for_one_shard():
+    a, _ = await look(lambdas(), Shards(4, WireError("AccessDeniedException", "no", Disposition.FATAL)))
+    assert a.least_rate == pytest.approx(2 / 0.025)
+
+
+@pytest.mark.parametrize("status", ["refused", "PartialData"])
+async def test_a_past_that_nobody_tells_of_is_no_error(status: str):
+    """Half of the function is left to others then."""
+    services = lambdas()
+    services.status = status
+    if status == "refused":
+        services.refused["cloudwatch"] = "cloudwatch did not answer within 10 s"
+    found = await look(services, Shards(4))
+    assert found == (Function("a", parallelization=2), Function("b"))
+    assert {(one.least_rate, one.others) for one in found} == {(FIRST_RATE, OTHERS_UNKNOWN)}

@@ -1,0 +1,120 @@
+"""Orders arrive: from the timetable on time, whatever happens to the clock, and from the operator."""
+
+import anyio
+import pytest
+
+from refire_async.model.keys import KeySchema
+from refire_async.model.table import Stream, Table, Throughput
+from refire_async.pacing.control.protocol import RefusedVerbError
+from refire_async.pacing.governor import Steering
+from refire_async.pacing.overrides import Order, Orders, obey
+from refire_async.pacing.timetable import find_zone, parse_timetable
+from refire_async.pacing.watchers.operator import LOOK_AGAIN_S, follow_timetable, rate_verb
+from refire_async.settings import Budget
+from tests.support.virtual_time import VIRTUAL_TIME
+
+HOUR = 3_600.0
+
+
+@pytest.fixture
+def anyio_backend() -> object:
+    return VIRTUAL_TIME
+
+
+class Course:
+    """What a timetable ordered, and when (by the wall clock, which `offset` sets)."""
+
+    def __init__(self, text: str, begin: float) -> None:
+        self.offset = 0.0
+        self.seen: list[tuple[float, str]] = []
+        self._begin, self._started = begin, anyio.current_time()
+        self.timetable = parse_timetable(text, find_zone("UTC"))
+        self.orders = Orders(Budget(), self._carry_out)
+
+    def clock(self) -> float:
+        return self._begin + anyio.current_time() - self._started + self.offset
+
+    def _carry_out(self, order: Order) -> None:
+        self.seen.append((self.clock(), order.said.split(" ")[0]))
+
+    async def follow(self, seconds: float) -> None:
+        with anyio.move_on_after(seconds):
+            await follow_timetable(self.timetable, self.orders, clock=self.clock)
+
+
+async def test_every_change_is_made_when_it_is_due() -> None:
+    """Over midnight: none early, none a second late."""
+    times = {"23:10": "20%", "23:50": "90%", "00:00": "pause", "00:30": "500"}
+    course = Course(" ".join(f"{at},{rate}" for at, rate in times.items()), 23 * HOUR)
+    await course.follow(2 * HOUR)
+    assert [said for _, said in course.seen[1:]] == ["500", "20%", "90%", "paused", "500"]
+    for (at, _), due in zip(course.seen[2:], (10, 50, 60, 90), strict=True):
+        assert due * 60 <= at - 23 * HOUR < due * 60 + 1
+
+
+async def test_a_clock_that_is_set_is_noticed() -> None:
+    """Nobody tells a sleeping process: it looks again now and then."""
+    course = Course("08:00,20% 20:00,90%", 0.0)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(course.follow, 3_600.0)
+        await anyio.sleep(600.0)
+        course.offset = 9 * 3_600.0
+        await anyio.sleep(LOOK_AGAIN_S + 1)
+        assert course.seen[-1][1] == "20%"
+        course.offset = -2 * 3_600.0
+        await anyio.sleep(LOOK_AGAIN_S + 1)
+        assert course.seen[-1][1] == "90%"
+
+
+async def test_one_rate_needs_no_watcher() -> None:
+    course = Course("50%", 0.0)
+    await follow_timetable(course.timetable, course.orders, clock=course.clock)
+    assert course.seen[-1][1] == "50%"
+
+
+@pytest.fixture
+def steering() -> Steering:
+    capacity = Throughput(provisioned_read=500.0, provisioned_write=1_000.0)
+    keys, stream = KeySchema("pk", "S"), Stream(enabled=True)
+    return Steering(
+        Table("t", "arn", "id", "ACTIVE", keys, "PROVISIONED", capacity, (), stream, 0, 0), "rev", Budget()
+    )
+
+
+def test_what_the_operator_is_answered(steering: Steering) -> None:
+    """The new budget, who set it, and what rules of all that hold the run back."""
+    verb = rate_verb("run-1", Orders(steering.budget, obey(steering)), steering)
+    assert verb({}) == {
+        "run_id": "run-1",
+        "by": "options",
+        "set": "the budget of the options",
+        "paused": False,
+        "wcu": 800.0,
+        "rcu": 400.0,
+        "max_rate": None,
+        "capacity": 1_000.0,
+        "why": "80% of the table's provisioned capacity",
+    }
+    assert verb({"value": "300"})["wcu"] == 300.0
+    paused = verb({"value": "PAUSE"})
+    assert (paused["paused"], paused["wcu"], paused["why"]) == (True, 0.0, "paused by refire rate")
+    assert verb({"value": "resume"})["wcu"] == 300.0
+    assert verb({"value": " 50% "})["why"] == "50% of the table's provisioned capacity (refire rate)"
+    assert verb({"value": "auto"})["by"] == "options"
+
+
+def test_other_voices_still_hold_the_run_back(steering: Steering) -> None:
+    """The operator sets a budget; live traffic keeps its share of it, and the answer says so."""
+    verb = rate_verb("run-1", Orders(steering.budget, obey(steering)), steering)
+    steering.limit("headroom", share=0.25, why="live traffic")
+    answer = verb({"value": "400"})
+    assert (answer["wcu"], answer["why"]) == (100.0, "live traffic")
+
+
+@pytest.mark.parametrize("value", ["", "fast", "0", "101%", "3 000", 5, ["50%"], {}, "9" * 500, "-1"])
+def test_what_is_no_rate_changes_nothing(steering: Steering, value: object) -> None:
+    orders = Orders(steering.budget, obey(steering))
+    with pytest.raises(RefusedVerbError) as caught:
+        rate_verb("run-1", orders, steering)({"value": value})
+    assert len(str(caught.value)) < 200
+    assert (orders.order.by, steering.target.wcu) == ("options", 800.0)

@@ -1,0 +1,191 @@
+"""How many items a table has, and how many of them under one hash key, from a few stretches of it."""
+
+import math
+import random
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from refire_async.planning.forecast.counting import Count, Stretch, count
+from refire_async.planning.survey import table as survey
+
+STRETCHES = st.lists(st.builds(Stretch, st.integers(0, 500), st.just(1)), min_size=1, max_size=64)
+
+
+@given(STRETCHES, st.integers(0, 10**6), st.booleans())
+def test_what_was_read_to_its_end_is_counted(
+    stretches: list[Stretch], described: int, sorted_keys: bool
+) -> None:
+    """Whatever a description of hours ago says."""
+    found = count(stretches, len(stretches), described, sorted_keys=sorted_keys)
+    assert found.items == sum(stretch.items for stretch in stretches)
+    assert not found.doubtful
+
+
+def at_random(draw: random.Random, items: int, total: int, read: int) -> list[Stretch]:
+    """`read` of `total` equal stretches over which `items` fall at random: all stretches together hold `items`."""
+    stretches, left = [], items
+    for drawn in range(read):
+        share = 1.0 / (total - drawn)
+        held = round(draw.gauss(left * share, math.sqrt(left * share * (1.0 - share))))
+        stretches.append(Stretch(min(left, max(0, held)), 1))
+        left -= stretches[-1].items
+    return stretches
+
+
+@given(st.integers(0, 2**32), st.integers(100, 5_000_000), st.booleans())
+@example(383102683, 100, False)
+def test_a_description_is_believed_where_the_sample_does_not_object(
+    seed: int, items: int, sorted_keys: bool
+) -> None:
+    """Items that fall at random into equal stretches agree with their true number: no hot key is made up.
+
+    Where the sample differs by chance (3 standard errors or more), the estimate is within 5 of them.
+    """
+    total = max(2, items // 60)
+    read = min(total // 2, 128)
+    stretches = at_random(random.Random(seed), items, total, read)
+    found = count(stretches, total, items, sorted_keys=sorted_keys)
+    error = total * math.sqrt(items / total * (1.0 / read - 1.0 / total))
+    assert abs(found.items - items) <= 5.0 * error + 1.0
+    assert found.hottest_share <= max(5.0 * error / items, 0.06)
+
+
+def test_a_table_that_grew_is_noticed() -> None:
+    """Twice as many items as the description says."""
+    found = count([Stretch(60, 1)] * 100, 10_000, 300_000, sorted_keys=True)
+    assert found.items == 600_000
+
+
+def test_a_table_that_shrank_is_noticed() -> None:
+    """Where every item has a hash key of its own nothing can hide: what is not found is not there."""
+    found = count([Stretch(60, 1, keys=60)] * 100, 10_000, 900_000, sorted_keys=False)
+    assert (found.items, found.doubtful) == (600_000, False)
+    assert found.hottest_share < 1e-5
+
+
+def test_items_that_the_sample_does_not_meet_may_share_one_hash_key() -> None:
+    """A third of the table is nowhere to be seen: the bound is that it lies in one place."""
+    found = count([Stretch(40, 1), Stretch(41, 1), Stretch(39, 1)] * 40, 1_000, 60_000, sorted_keys=True)
+    assert found.items == 60_000
+    assert 0.32 < found.hottest_share < 0.35
+    assert found.doubtful
+
+
+def test_a_hash_key_that_was_met_counts() -> None:
+    """One with a tenth of all items, read to its end."""
+    found = count([Stretch(10, 1)] * 99 + [Stretch(1_000, 990)], 1_000, 10_000, sorted_keys=True)
+    assert found.hottest_share >= 0.099
+
+
+def test_a_hash_key_too_long_to_be_read_has_what_the_others_lack() -> None:
+    """Its own stretch, of which only a part was read, says nothing about how much the others hold."""
+    stretches = [Stretch(40, 10, keys=5)] * 99 + [Stretch(600, 590, whole=False)]
+    found = count(stretches, 100, 10_000, sorted_keys=True)
+    assert found.hottest_share == pytest.approx(0.6)
+
+
+def test_of_few_hash_keys_nothing_is_made_up() -> None:
+    """A thousand hash keys in a million stretches: that nearly all of them are empty is no sign of a hot one."""
+    found = count([Stretch(0, 0, keys=0)] * 127 + [Stretch(90, 90)], 1_000_000, 10**8, sorted_keys=True)
+    assert (found.items, found.doubtful) == (10**8, True)
+    assert found.hottest_share < 1e-5
+
+
+@pytest.mark.parametrize("sorted_keys", [True, False])
+def test_no_items(sorted_keys: bool) -> None:
+    """Nothing divides by zero."""
+    assert count([Stretch(0, 0, 0)], 1, 0, sorted_keys=sorted_keys).items == 0
+    assert count([Stretch(0, 0, 0)], 5, None, sorted_keys=sorted_keys).items == 0
+    assert count([], 5, 100, sorted_keys=sorted_keys).items == 100
+
+
+@dataclass(frozen=True)
+class Skew:
+    """A table of `items` under hash keys of these weights."""
+
+    items: int
+    weights: list[float]
+
+    @property
+    def sizes(self) -> list[int]:
+        whole = sum(self.weights)
+        return [max(1, round(self.items * weight / whole)) for weight in self.weights]
+
+
+def hot(items: int, keys: int, *shares: float) -> Skew:
+    """`keys` that are alike, but for the first, which have these shares."""
+    others = keys - len(shares)
+    rest = (1.0 - sum(shares)) / others
+    return Skew(items, [*shares, *([rest] * others)])
+
+
+def zipf(items: int, keys: int) -> Skew:
+    """The second has half of what the first has, the third a third."""
+    return Skew(items, [1.0 / (rank + 1) for rank in range(keys)])
+
+
+def look(draw: random.Random, skew: Skew) -> Count:
+    """What a survey of the table finds: stretches at random, more of them in doubt, within its bounds."""
+    sizes, each = skew.sizes, survey.MOST_ITEMS // survey.STRETCHES
+    total = math.ceil(sum(sizes) / each)
+    held: dict[int, list[int]] = {}
+    for size in sizes:
+        held.setdefault(draw.randrange(total), []).append(size)
+    drawn = draw.sample(range(total), min(total, survey.MORE_STRETCHES))
+    seen: dict[int, Stretch] = {}
+
+    def read(segments: list[int], most_items: int, most_each: int) -> Count:
+        for segment in segments:
+            if sum(stretch.items for stretch in seen.values()) >= most_items:
+                break
+            keys = held.get(segment, [])
+            whole = sum(keys) < most_each
+            seen[segment] = Stretch(
+                min(sum(keys), most_each), min(max(keys, default=0), most_each), len(keys), whole
+            )
+        return count(list(seen.values()), total, sum(sizes), sorted_keys=True)
+
+    found = read(drawn[: survey.STRETCHES], survey.MOST_ITEMS, each * survey.CROWDED)
+    if found.doubtful:
+        all_drawn = total <= survey.MORE_STRETCHES
+        again = [segment for segment, stretch in seen.items() if all_drawn and not stretch.whole]
+        again += [segment for segment in drawn if segment not in seen]
+        crowded = survey.MORE_CROWDED if all_drawn else survey.CROWDED
+        found = read(again, survey.MORE_ITEMS, each * crowded)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("skew", "least", "most", "tables"),
+    [
+        pytest.param(hot(40_000, 2_000, 0.6), 0.97, 1.03, 40, id="a hot key among many"),
+        pytest.param(hot(40_000, 100, 0.4), 0.97, 1.03, 40, id="a hot key among few"),
+        pytest.param(zipf(40_000, 2_000), 0.95, 1.2, 40, id="Zipf"),
+        pytest.param(hot(40_000, 2_000, 0.3, 0.3), 1.0, 1.35, 40, id="two hot keys"),
+        pytest.param(hot(300_000, 6_000, 0.6), 0.95, 1.05, 20, id="large, a hot key"),
+        pytest.param(hot(300_000, 1_500, 0.4), 0.85, 1.15, 20, id="large, a hot key among few"),
+        pytest.param(zipf(300_000, 15_000), 0.95, 3.0, 20, id="large, Zipf"),
+    ],
+)
+def test_the_share_of_the_hottest_key_is_found(skew: Skew, least: float, most: float, tables: int) -> None:
+    """Of 20 tables 19 are within these bounds of the truth: 3% where it can be had. Where it is not known how many
+    hash keys share what was not met, it is rather too much than too little."""
+    truth = max(skew.sizes) / sum(skew.sizes)
+    found = [look(random.Random(seed), skew).hottest_share / truth for seed in range(tables)]
+    assert sum(least <= share <= most for share in found) >= 0.95 * tables, sorted(found)
+
+
+@pytest.mark.parametrize(
+    "skew",
+    [hot(40_000, 2_000), hot(40_000, 400), hot(40_000, 100), hot(1_000_000, 1_000), hot(300_000, 30_000)],
+    ids=lambda skew: f"{skew.items} items of {len(skew.weights)} keys",
+)
+def test_no_hot_key_is_made_up(skew: Skew) -> None:
+    """Hash keys that are all alike: none is said to have more than three times what each has."""
+    for seed in range(8):
+        found = look(random.Random(seed), skew)
+        assert found.items == sum(skew.sizes)
+        assert found.hottest_share <= 3.0 / len(skew.weights), seed

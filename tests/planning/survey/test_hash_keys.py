@@ -1,0 +1,76 @@
+"""Hash keys are counted without reading their items: on DynamoDB Local and the sandbox, by sort keys of every type."""
+
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+import pytest
+
+from refire_async.aws.data_plane import DataPlane
+from refire_async.aws.errors import Disposition, WireError
+from refire_async.aws.session import open_session
+from refire_async.model.keys import KeySchema
+from refire_async.model.selection import Selection
+from refire_async.pacing.budget import ReadBudget
+from refire_async.planning.survey.hash_keys import LARGEST, MOST_COUNTED, count_hash_keys
+from refire_async.settings import Connection
+from refire_async.sources.table import scan_source
+from tests.support.backends import REGION, Backend
+from tests.support.fakes import data_plane
+from tests.support.tables import Table
+
+SORT_KEYS = {
+    "S": [{"S": "a"}, {"S": "ż\U0001f40e"}, LARGEST["S"]],
+    "N": [{"N": "-5"}, {"N": "0"}, LARGEST["N"]],
+    "B": [{"B": b"\x00"}, {"B": b"\xff"}, {"B": b"\xff" * 1024}],
+}
+
+
+@pytest.mark.parametrize("kind", SORT_KEYS)
+async def test_every_hash_key_counts_once(
+    make_table: Callable[..., Table], backend: Backend, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Seven hash keys with three items each, one of them under the last sort key that there can be."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", backend.access_key)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
+    table = make_table(("pk", "S"), ("sk", kind))
+    rows: list[dict[str, Any]] = [
+        {"pk": {"S": f"k{n}"}, "sk": sort_key} for n in range(7) for sort_key in SORT_KEYS[kind]
+    ]
+    await anyio.to_thread.run_sync(table.fill, rows)
+    async with open_session(Connection(region=REGION, endpoint_url=backend.url), 2) as session:
+        assert await counted(session.data, table.name, kind) == 7
+
+
+async def counted(data: DataPlane, table: str, kind: str = "S") -> int | None:
+    """What is counted of a table."""
+    source = scan_source(data, table, Selection("scan"), None, total_segments=1, carries_marker=True)
+    return await count_hash_keys(source, KeySchema("pk", "S", "sk", kind), ReadBudget(1e6))
+
+
+async def test_many_hash_keys_are_not_counted_to_their_end() -> None:
+    """One more read than keys that are told apart, then it is left open."""
+    asked = 0
+
+    def answer(_operation: str, _request: dict[str, Any]) -> dict[str, Any]:
+        nonlocal asked
+        asked += 1
+        key = {"pk": {"S": str(asked)}, "sk": {"S": "a"}}
+        return {
+            "Items": [key],
+            "ScannedCount": 1,
+            "LastEvaluatedKey": key,
+            "ConsumedCapacity": {"CapacityUnits": 0.5},
+        }
+
+    assert await counted(data_plane(answer), "t") is None
+    assert asked == MOST_COUNTED + 1
+
+
+async def test_where_a_start_after_no_item_is_refused_nothing_is_told() -> None:
+    """A refusal that only this way of asking meets does not end the plan."""
+
+    def answer(_operation: str, _request: dict[str, Any]) -> dict[str, Any]:
+        raise WireError("ValidationException", "refused", Disposition.ITEM)
+
+    assert await counted(data_plane(answer), "t") is None

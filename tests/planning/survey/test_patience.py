@@ -1,0 +1,41 @@
+"""A look at a busy table: it waits, and it does not wait for ever."""
+
+import pytest
+
+from refire_async.aws.errors import Disposition, WireError
+from refire_async.planning.survey.retry import ATTEMPTS, patiently
+from tests.support.virtual_time import run_virtual
+
+
+class Refusing:
+    """Fails `times` times, then answers."""
+
+    def __init__(self, times: int, disposition: Disposition) -> None:
+        self.asked = 0
+        self._times = times
+        self._disposition = disposition
+
+    async def read(self) -> str:
+        self.asked += 1
+        if self.asked <= self._times:
+            raise WireError("Refused", "refused", self._disposition)
+        return "page"
+
+
+@pytest.mark.parametrize("disposition", [Disposition.THROTTLED, Disposition.RETRY])
+def test_a_read_that_is_refused_for_now_is_tried_again(disposition: Disposition) -> None:
+    """As often as it takes, within the bound."""
+    refusing = Refusing(ATTEMPTS - 1, disposition)
+    assert run_virtual(lambda: patiently(refusing.read)) == "page"
+
+
+@pytest.mark.parametrize(
+    ("times", "disposition", "asked"),
+    [(ATTEMPTS, Disposition.THROTTLED, ATTEMPTS), (1, Disposition.FATAL, 1)],
+)
+def test_it_is_given_up(times: int, disposition: Disposition, asked: int) -> None:
+    """After so many attempts; at once where another one cannot help."""
+    refusing = Refusing(times, disposition)
+    with pytest.raises(WireError):
+        run_virtual(lambda: patiently(refusing.read))
+    assert refusing.asked == asked

@@ -1,0 +1,90 @@
+"""Stream records as GetRecords gives them, and a stream of shards that are read from memory."""
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+from typing import Any
+
+from refire_async.aws.errors import Disposition, WireError
+from refire_async.aws.streams import Shard, parents_first
+from refire_async.model.keys import Item
+from tests.support.checkpoints import item
+
+BOTH, NEW, OLD, KEYS = "NEW_AND_OLD_IMAGES", "NEW_IMAGE", "OLD_IMAGE", "KEYS_ONLY"
+SECOND = 1_700_000_000
+
+
+def record(
+    old: Item | None, new: Item | None, *, view: str = BOTH, second: int = SECOND, number: int = 0
+) -> dict[str, Any]:
+    """The record of a change from `old` to `new`, of table `orders` with hash key `pk`."""
+    some = new or old
+    assert some is not None
+    change: dict[str, Any] = {
+        "ApproximateCreationDateTime": float(second),
+        "Keys": {"pk": some["pk"]},
+        "SequenceNumber": str(10**23 + number),
+    }
+    if new is not None and view in (BOTH, NEW):
+        change["NewImage"] = dict(new)
+    if old is not None and view in (BOTH, OLD):
+        change["OldImage"] = dict(old)
+    return {
+        "eventName": "INSERT" if old is None else "REMOVE" if new is None else "MODIFY",
+        "dynamodb": change,
+    }
+
+
+def touch(name: str, before: int | None, *, view: str = BOTH, second: int = SECOND) -> dict[str, Any]:
+    """The record of a touch."""
+    return record(item(name, before), item(name, (before or 0) + 1), view=view, second=second)
+
+
+@dataclass
+class FakeShard:
+    """A shard: answers in order, each a list of records. Closed if `closed`, with children after its end."""
+
+    answers: list[list[dict[str, Any]]]
+    parent: str | None = None
+    closed: bool = False
+    trimmed: int = 0
+    """How many of the coming reads say that the oldest records are gone."""
+
+
+@dataclass
+class FakeStream:
+    """What `Follower` needs of a StreamReader.
+
+    `hidden` are shards that arise later: those of a shard at its end, or with `at_once` all at the end of any.
+    """
+
+    all: dict[str, FakeShard]
+    hidden: set[str] = field(default_factory=set)
+    at_once: bool = False
+    read: list[str] = field(default_factory=list)
+    """Shards in the order in which reading them began."""
+
+    async def shards(self, _arn: str) -> list[Shard]:
+        return parents_first(
+            Shard(name, shard.parent, "1", "2" if shard.closed else None)
+            for name, shard in self.all.items()
+            if name not in self.hidden
+        )
+
+    async def records(
+        self, _arn: str, shard_id: str, *, after: str | None = None
+    ) -> AsyncGenerator[list[dict[str, Any]], None]:
+        assert after is None
+        shard = self.all[shard_id]
+        self.read.append(shard_id)
+        if shard.trimmed:
+            shard.trimmed -= 1
+            raise WireError("TrimmedDataAccessException", "gone", Disposition.FATAL)
+        for answer in shard.answers:
+            yield answer
+        if shard.closed:
+            self.hidden -= {
+                name for name, child in self.all.items() if self.at_once or child.parent == shard_id
+            }
+            return
+        while True:
+            yield []

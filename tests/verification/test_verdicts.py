@@ -1,0 +1,85 @@
+"""Judging again only where something has come: the same verdict as judging everything, for less."""
+
+import tempfile
+from hashlib import blake2b
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from refire_async.model.proof import Tally
+from refire_async.verification.encoding import ABSENT, SURE, TOUCHED, Change, Claim
+from refire_async.verification.reconcile import judge
+from refire_async.verification.results import Verdicts
+from refire_async.verification.spill import Spill
+
+ENDED = 1_700_000_000.0
+ITEMS = 40
+KEYS = [blake2b(b"%d" % number, digest_size=16).digest() for number in range(ITEMS + 10)]
+"""Of the claims, and of ten items that the run has not touched."""
+
+CLAIMS: list[Claim] = [(KEYS[number], 3, 4, number, TOUCHED) for number in range(ITEMS)]
+
+CHANGES = st.tuples(
+    st.sampled_from(KEYS),
+    st.sampled_from([ABSENT, 3, 4, 5]),
+    st.sampled_from([ABSENT, 4, 5, 9]),
+    st.just(int(ENDED)),
+    st.sampled_from([SURE, SURE & ~1, 2, 4, 0]),
+)
+
+
+def afresh(changes: list[Change]) -> tuple[Tally, set[int]]:
+    """The verdict on everything at once."""
+    missing: set[int] = set()
+    return judge(CLAIMS, changes, ended=ENDED, missing=missing.add), missing
+
+
+def numbers(gone: bytearray) -> set[int]:
+    return {number for number in range(8 * len(gone)) if gone[number >> 3] >> (number & 7) & 1}
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.lists(CHANGES, max_size=40), st.booleans()), max_size=5))
+def test_judging_what_has_changed_is_judging_everything(rounds: list[tuple[list[Change], bool]]) -> None:
+    """Whatever comes in whatever order, and whichever are judged in between, the end is that of one judgement."""
+    with tempfile.TemporaryDirectory() as folder, Spill(Path(folder), ITEMS) as spill:
+        spill.add_claims(CLAIMS)
+        verdicts = Verdicts(spill, ENDED)
+        verdicts.judge()
+        assert (verdicts.tally, numbers(verdicts.gone(ITEMS))) == afresh([])
+        changes: list[Change] = []
+        for came, only_missing in rounds:
+            spill.add_changes(came)
+            changes += came
+            if only_missing:
+                verdicts.judge_missing()
+            else:
+                verdicts.judge()
+                assert verdicts.tally == afresh(changes)[0]
+        verdicts.judge()
+        assert (verdicts.tally, numbers(verdicts.gone(ITEMS))) == afresh(changes)
+
+
+def test_only_what_has_changed_is_judged_again(tmp_path: Path) -> None:
+    """Nothing where nothing has come; after one record the partition of its item, and with it what was missing."""
+    with Spill(tmp_path, ITEMS) as spill:
+        spill.add_claims(CLAIMS)
+        verdicts, judged = Verdicts(spill, ENDED), list[int]()
+        verdicts.judge(judged.append)
+        assert judged == [*range(spill.partitions)]
+        verdicts.judge(judged.append)
+        assert len(judged) == spill.partitions
+        spill.add_changes([(KEYS[7], 3, 4, int(ENDED), SURE)])
+        verdicts.judge_missing()
+        assert verdicts.tally == Tally(expected=ITEMS, once=1, missing=ITEMS - 1)
+        assert numbers(verdicts.gone(ITEMS)) == {*range(ITEMS)} - {7}
+        # It is complete now: another touch of it is of interest only when everything is judged.
+        spill.add_changes([(KEYS[7], 4, 5, int(ENDED), SURE)])
+        alone = [
+            c[3] for c in CLAIMS if c[0][1] & (spill.partitions - 1) == KEYS[7][1] & (spill.partitions - 1)
+        ]
+        verdicts.judge_missing()
+        assert verdicts.tally.doubled == (0 if alone == [7] else 1)
+        verdicts.judge(judged.append)
+        assert verdicts.tally == Tally(expected=ITEMS, missing=ITEMS - 1, doubled=1)
