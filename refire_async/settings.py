@@ -44,7 +44,7 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class PacingSettings:
     """How the budget goes with time, with live traffic, and with the consumers of the stream.
 
     `rate` is a timetable as the user wrote it (pacing/timetable.py has its grammar), in `timezone` (None: that of
@@ -83,7 +83,7 @@ class Tuning:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class SelectionSettings:
     """Which items, as the user wrote it; types of key values may be open until the table is known.
 
     `key_values` are texts (base64 for type B), `key_value_range` is `FIRST..LAST`; both name hash keys. `sample` is
@@ -118,11 +118,11 @@ class RunSettings:
 
     table: str
     connection: Connection = field(default_factory=Connection)
-    choice: Choice = field(default_factory=Choice)
+    selection: SelectionSettings = field(default_factory=SelectionSettings)
     marker: MarkerKind = "revision"
     marker_attribute: str | None = None
     budget: Budget = field(default_factory=Budget)
-    pace: Pace = field(default_factory=Pace)
+    pacing: PacingSettings = field(default_factory=PacingSettings)
     tuning: Tuning = field(default_factory=Tuning)
     max_items: int | None = None
     checkpoint: Path | None = None
@@ -132,7 +132,7 @@ class RunSettings:
     stream_arn: str | None = None
     verify: bool = False
     canary: int | None = None
-    sure: bool = False
+    assume_yes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,12 +150,12 @@ class ResumeSettings:
     checkpoint: Path
     connection: Connection = field(default_factory=Connection)
     budget: Budget = field(default_factory=Budget)
-    pace: Pace = field(default_factory=Pace)
+    pacing: PacingSettings = field(default_factory=PacingSettings)
     tuning: Tuning = field(default_factory=Tuning)
     max_items: int | None = None
     ignore: frozenset[str] = frozenset()
     verify: bool = False
-    sure: bool = False
+    assume_yes: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from benchmarks.framework.scenario import Bench, BenchmarkError, Metrics, Scenar
 from refire_async.engine import run as engine
 from refire_async.events import BatchWritten, Event, Paused
 from refire_async.model.stop import StopRequest
-from refire_async.settings import Pace, RunSettings
+from refire_async.settings import PacingSettings, RunSettings
 from tests.support.inprocess_server import EPOCH, InProcess, LoopClock, table_spec
 from tests.support.lambda_functions import Function, Lambdas
 from tests.support.virtual_time import run_virtual
@@ -115,7 +115,7 @@ async def _in_loop(one: Case, checkpoint: Path) -> tuple[dict[str, float], dict[
             settings = RunSettings(
                 table=TABLE,
                 checkpoint=checkpoint,
-                pace=Pace(max_iterator_age_s=one.bound_s, consumer_rate=one.told),
+                pacing=PacingSettings(max_iterator_age_s=one.bound_s, consumer_rate=one.told),
             )
             result = await engine.run(settings, emit=made.handle, stop=StopRequest())
             tasks.cancel_scope.cancel()

@@ -7,7 +7,7 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
-from refire_async.aws.errors import Disposition, WireError, make_error
+from refire_async.aws.errors import AwsError, Disposition, make_error
 from refire_async.aws.providers import RefusedCredentialsError
 from refire_async.aws.transport_errors import failure
 from refire_async.errors import ExitCode
@@ -20,7 +20,7 @@ LOG_IN = "log in again (`aws sso login`) or choose another --profile"
 FATAL = Disposition.FATAL
 
 
-def from_control_plane(error: Exception, operation: str, host: str, owner: str = "") -> WireError:
+def from_control_plane(error: Exception, operation: str, host: str, owner: str = "") -> AwsError:
     """The WireError for one of FOREIGN. Its exit code says that nothing was written: control calls write nothing.
 
     `owner` tells whose credentials they are, as a CredentialSource does.
@@ -35,7 +35,7 @@ def from_control_plane(error: Exception, operation: str, host: str, owner: str =
         case ResponseParserError() | HTTPClientError():
             translated = failure("UnreadableAnswer", host)
         case _:
-            translated = WireError(
+            translated = AwsError(
                 type(error).__name__,
                 f"{operation} cannot be asked: {' '.join(str(error).split())}",
                 FATAL,
@@ -49,13 +49,13 @@ def from_control_plane(error: Exception, operation: str, host: str, owner: str =
     return translated
 
 
-def failed_request(error: Exception) -> WireError | None:
+def failed_request(error: Exception) -> AwsError | None:
     """What became of a request of botocore's that got no answer, None where that is not what the error is about."""
     cause = error.kwargs.get("error") if isinstance(error, BotoCoreError) else None
-    return cause if isinstance(cause, WireError) else None
+    return cause if isinstance(cause, AwsError) else None
 
 
-def _from_answer(error: ClientError, operation: str) -> WireError:
+def _from_answer(error: ClientError, operation: str) -> AwsError:
     said = dict(error.response)
     described = said.pop("Error", {})
     status = said.pop("ResponseMetadata", {}).get("HTTPStatusCode", 0)
@@ -65,13 +65,13 @@ def _from_answer(error: ClientError, operation: str) -> WireError:
     return make_error({"__type": code, "message": described.get("Message", ""), **said}, status, operation)
 
 
-def expired_token(code: str, owner: str) -> WireError:
+def expired_token(code: str, owner: str) -> AwsError:
     """The service calls the session token expired, and there is no other."""
-    return WireError(code, f"the AWS session token{owner} has expired", FATAL, action=LOG_IN)
+    return AwsError(code, f"the AWS session token{owner} has expired", FATAL, action=LOG_IN)
 
 
-def refused_time(code: str) -> WireError:
+def refused_time(code: str) -> AwsError:
     """The service finds the signature too old or too new, and its clock is not to be had or no help."""
-    return WireError(
+    return AwsError(
         code, "the service refuses the time of the signature", FATAL, action="set this machine's clock"
     )

@@ -28,7 +28,7 @@ from yarl import URL
 
 from refire_async.aws.encoding import decoded
 from refire_async.aws.endpoint import forbid_plain, tls_context
-from refire_async.aws.errors import WireError
+from refire_async.aws.errors import AwsError
 from refire_async.aws.http_client import open_client, translate, whole_body
 from refire_async.aws.proxies import choose_proxy, shown
 
@@ -96,7 +96,7 @@ class BoundedHttp:
         proxy = choose_proxy(self._proxies, request.url)
         try:
             return await self._exchange(request, host, proxy)
-        except WireError as error:
+        except AwsError as error:
             raise _as_botocore(error, request, proxy) from error
         except (aiohttp.ClientError, OSError) as error:
             raise _as_botocore(translate(error, host, proxy), request, proxy) from error
@@ -151,7 +151,7 @@ def _plain(body: bytes, headers: dict[str, str], host: str) -> bytes:
     return plain
 
 
-def _as_botocore(error: WireError, request: Any, proxy: str | None) -> BotoCoreError:
+def _as_botocore(error: AwsError, request: Any, proxy: str | None) -> BotoCoreError:
     """The error of botocore that its retries, and whoever calls, know for this failure."""
     kind = _KINDS.get(error.code, HTTPClientError)
     where = {"endpoint_url": request.url, "proxy_url": shown(proxy) if proxy else "", "request": request}

@@ -7,7 +7,7 @@ import anyio
 from refire_async.aws.botocore_errors import FOREIGN, from_control_plane
 from refire_async.aws.clock import ServiceClock
 from refire_async.aws.credentials import CredentialSource
-from refire_async.aws.errors import WireError
+from refire_async.aws.errors import AwsError
 from refire_async.aws.http_backend import CALL_S
 from refire_async.aws.transport_errors import failure
 from refire_async.errors import ExitCode
@@ -67,7 +67,7 @@ class ControlPlane:
                 name,
                 "KinesisDataStreamDestinations",
             )
-        except WireError as error:
+        except AwsError as error:
             if error.name == "UnknownOperation":  # an emulator
                 return ()
             raise
@@ -105,7 +105,7 @@ class ControlPlane:
             raise self._refused("UnreadableAnswer")
         return answer[member]
 
-    def _refused(self, code: str) -> WireError:
+    def _refused(self, code: str) -> AwsError:
         error = failure(code, self._host)
         error.exit_code = ExitCode.REFUSED
         return error

@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
-from refire_async.aws.errors import WireError
+from refire_async.aws.errors import AwsError
 from refire_async.aws.providers import (
     Refusal,
     RefusedCredentialsError,
@@ -157,7 +157,7 @@ class ClientCredentials:
         """Raises RefusedCredentialsError."""
         try:
             return await self._source.frozen()
-        except WireError as error:
+        except AwsError as error:
             raise RefusedCredentialsError(
                 Refusal(error.code, error.message, error.action, error.disposition)
             ) from error

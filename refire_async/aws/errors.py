@@ -20,10 +20,10 @@ from refire_async.aws.types import Response
 from refire_async.errors import ExitCode, RefireError
 
 __all__ = [
+    "AwsError",
     "Disposition",
     "Scope",
     "ThrottlingReason",
-    "WireError",
     "error_of",
     "lost_answer",
     "make_error",
@@ -110,7 +110,7 @@ _QUOTES_CREDENTIALS = frozenset(("IncompleteSignature", "InvalidSignature", "Sig
 _DETAIL_LIMIT = 500
 
 
-class WireError(RefireError):
+class AwsError(RefireError):
     """A call that did not succeed.
 
     `code` is the service's short name for it (`ThrottlingException`; for a lost answer the kind of failure, such
@@ -156,7 +156,7 @@ class WireError(RefireError):
         return self.disposition is Disposition.RETRY and self.name in _CLOCK_SKEW
 
 
-def error_of(response: Response, operation: str) -> WireError:
+def error_of(response: Response, operation: str) -> AwsError:
     """The error that this answer to `operation` is. The status of `response` is not 200."""
     try:
         body = orjson.loads(response.body)
@@ -165,7 +165,7 @@ def error_of(response: Response, operation: str) -> WireError:
     return make_error(body if isinstance(body, dict) else {}, response.status, operation)
 
 
-def make_error(body: dict[str, Any], status: int, operation: str) -> WireError:
+def make_error(body: dict[str, Any], status: int, operation: str) -> AwsError:
     """The error that a JSON body and a status describe; an empty body means that there was none to read."""
     code = _one_line(body.get("__type")).rpartition("#")[2] or f"HTTP {status}"
     name = code.removesuffix("Exception")
@@ -178,7 +178,7 @@ def make_error(body: dict[str, Any], status: int, operation: str) -> WireError:
         message, action = advise(code, operation, said)
     elif disposition is Disposition.THROTTLED:
         message = f"{operation} was throttled: {reasons[0].reason if reasons else code}"
-    return WireError(
+    return AwsError(
         code,
         message,
         disposition,
@@ -222,11 +222,11 @@ def member_disposition(code: str) -> Disposition:
     return _BY_NAME.get(code.removesuffix("Exception"), Disposition.ITEM)
 
 
-def not_sent(code: str, message: str) -> WireError:
+def not_sent(code: str, message: str) -> AwsError:
     """The error of a request that never left: certainly not applied, worth another attempt."""
-    return WireError(code, message, Disposition.RETRY)
+    return AwsError(code, message, Disposition.RETRY)
 
 
-def lost_answer(code: str, message: str) -> WireError:
+def lost_answer(code: str, message: str) -> AwsError:
     """The error of a request that was, or may have been, sent and whose answer is missing or unreadable."""
-    return WireError(code, message, Disposition.UNKNOWN)
+    return AwsError(code, message, Disposition.UNKNOWN)

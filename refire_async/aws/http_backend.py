@@ -25,7 +25,7 @@ CALL_S = 30.0
 """Seconds after which a call over botocore is given up, and any call that is tried again by itself is not any more."""
 
 
-class Exchange(Protocol):
+class HttpBackend(Protocol):
     """Connections to one endpoint, kept open between requests; to be used as `async with`."""
 
     async def __aenter__(self) -> Self: ...

@@ -5,7 +5,7 @@ import ssl
 import aiohttp
 
 from refire_async.aws.encoding import ANSWER_LIMIT
-from refire_async.aws.errors import WireError
+from refire_async.aws.errors import AwsError
 from refire_async.aws.proxies import is_proxy, shown
 from refire_async.aws.transport_errors import connecting, failure, reason
 
@@ -41,7 +41,7 @@ async def whole_body(answer: aiohttp.ClientResponse, host: str) -> bytes:
     return b"".join(pieces)
 
 
-def translate(error: Exception, host: str, proxy: str | None) -> WireError:
+def translate(error: Exception, host: str, proxy: str | None) -> AwsError:
     """The WireError for what aiohttp raised on the way to `host`; `error` is a ClientError or OSError."""
     why = ""
     match error:

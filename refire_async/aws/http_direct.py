@@ -25,7 +25,7 @@ _ADDRESSES_S = 5.0
 """How long an answer of DNS is used: the service's own time to live, which spreads connections over its hosts."""
 
 
-class DirectExchange:
+class DirectBackend:
     """An Exchange of at most `concurrency` connections; further requests wait for their turn, in order.
 
     Memory: concurrency x (64 KiB + the answer that is coming in, at most 16 MB by the service's rules).

@@ -13,7 +13,7 @@ from refire_async.aws.http_client import open_client, translate, whole_body
 from refire_async.aws.types import Response
 
 
-class ProxiedExchange:
+class ProxiedBackend:
     """An Exchange of at most `concurrency` connections over aiohttp, through `proxy` if it is not None.
 
     One thing that `direct` sees and aiohttp does not: an answer that arrives unasked on an idle connection is

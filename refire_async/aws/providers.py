@@ -36,7 +36,7 @@ from botocore.exceptions import (
     UnknownCredentialError,
 )
 
-from refire_async.aws.errors import Disposition, WireError
+from refire_async.aws.errors import AwsError, Disposition
 
 PROCESS_S = 60.0
 """How long a credential process may take: as long as AWS's own SDK for Go gives it (processcreds.DefaultTimeout)."""
@@ -91,9 +91,9 @@ class Refusal:
     action: str
     disposition: Disposition
 
-    def error(self) -> WireError:
+    def error(self) -> AwsError:
         """As an error, a new one each time: many may wait for the same credentials."""
-        return WireError(self.code, self.message, self.disposition, action=self.action)
+        return AwsError(self.code, self.message, self.disposition, action=self.action)
 
 
 class RefusedCredentialsError(BotoCoreError):  # type: ignore[misc] # untyped base

@@ -11,10 +11,10 @@ from refire_async.aws.config import AwsSession, bad_configuration
 from refire_async.aws.control_plane import ControlPlane
 from refire_async.aws.data_plane import DataPlane
 from refire_async.aws.endpoint import parse_endpoint, tls_context
-from refire_async.aws.errors import WireError
-from refire_async.aws.http_backend import DEFAULT_TIMEOUTS, Exchange, Timeouts
-from refire_async.aws.http_direct import DirectExchange
-from refire_async.aws.http_proxied import ProxiedExchange
+from refire_async.aws.errors import AwsError
+from refire_async.aws.http_backend import DEFAULT_TIMEOUTS, HttpBackend, Timeouts
+from refire_async.aws.http_direct import DirectBackend
+from refire_async.aws.http_proxied import ProxiedBackend
 from refire_async.aws.other_services import Services
 from refire_async.aws.proxies import proxy_for
 from refire_async.aws.route import Route, route_of
@@ -78,7 +78,7 @@ async def _open(
         client = await stack.enter_async_context(aws.client("dynamodb", connection.endpoint_url))
         # Of the calls with a table's name all go to one place (of those with an ARN, to its account's).
         route = await route_of(client, "describe_table", TableName=_ANY_TABLE)
-    except WireError as error:
+    except AwsError as error:
         raise RefusedError(error.message, error.action) from error
     except (BotoCoreError, ValueError) as error:
         raise bad_configuration(error) from error
@@ -162,10 +162,10 @@ class _Wires:
         where = route.endpoint
         proxy = proxy_for(where.url)
         trust = tls_context(self._aws.ca_bundle) if where.secure or proxy is not None else None
-        exchange: Exchange = (
-            DirectExchange(where, limit, trust, self._timeouts)
+        exchange: HttpBackend = (
+            DirectBackend(where, limit, trust, self._timeouts)
             if proxy is None
-            else ProxiedExchange(where, limit, trust, proxy, self._timeouts)
+            else ProxiedBackend(where, limit, trust, proxy, self._timeouts)
         )
         await self._stack.enter_async_context(exchange)
         return SignedTransport(
@@ -177,7 +177,7 @@ async def describe(session: Session, name: str) -> Table:
     """The table. Raises RefusedError where there is none, WireError where it cannot be asked about."""
     try:
         return await session.control.describe_table(name)
-    except WireError as error:
+    except AwsError as error:
         if not error.code.startswith("ResourceNotFound"):
             raise
         raise RefusedError(

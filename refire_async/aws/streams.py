@@ -14,7 +14,7 @@ import anyio
 import orjson
 
 from refire_async.aws.data_plane import DataPlane
-from refire_async.aws.errors import Disposition, WireError, lost_answer
+from refire_async.aws.errors import AwsError, Disposition, lost_answer
 from refire_async.aws.http_backend import CALL_S
 from refire_async.aws.types import Transport
 
@@ -99,7 +99,7 @@ class StreamReader:
         while iterator is not None:
             try:
                 answer = await self._ask("GetRecords", {"ShardIterator": iterator})
-            except WireError as error:
+            except AwsError as error:
                 if error.name != "ExpiredIterator":
                     raise
                 # It lives 15 minutes; the caller took longer.
@@ -131,7 +131,7 @@ class StreamReader:
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 return _parse(operation, await self._calls.call(operation, body))
-            except WireError as error:
+            except AwsError as error:
                 passing = error.disposition in _PASSING and error.name != "ExpiredIterator"
                 if not passing or attempt == _ATTEMPTS or anyio.current_time() >= until:
                     raise
@@ -150,7 +150,7 @@ def _parse(operation: str, body: bytes) -> dict[str, Any]:
     return parsed
 
 
-def _misshapen(operation: str) -> WireError:
+def _misshapen(operation: str) -> AwsError:
     return lost_answer("UnreadableAnswer", f"answer to {operation} is not what DynamoDB Streams sends")
 
 

@@ -14,8 +14,8 @@ from refire_async.aws.botocore_errors import expired_token, refused_time
 from refire_async.aws.clock import ServiceClock
 from refire_async.aws.credentials import CredentialSource
 from refire_async.aws.encoding import decoded
-from refire_async.aws.errors import WireError, error_of
-from refire_async.aws.http_backend import Exchange
+from refire_async.aws.errors import AwsError, error_of
+from refire_async.aws.http_backend import HttpBackend
 from refire_async.aws.signing import Signer, SigningMoment
 from refire_async.aws.transport_errors import failure
 from refire_async.aws.types import TABLES_API, Request, Response
@@ -32,7 +32,7 @@ class SignedTransport:
 
     def __init__(
         self,
-        exchange: Exchange,
+        exchange: HttpBackend,
         host: str,
         region: str,
         credentials: CredentialSource,
@@ -76,7 +76,7 @@ class SignedTransport:
             moment = self._moment = self._signer.at(await self._credentials.get(), now_s)
         return moment
 
-    async def _learn_from(self, error: WireError, moment: SigningMoment) -> None:
+    async def _learn_from(self, error: AwsError, moment: SigningMoment) -> None:
         """Before the caller tries again: other credentials or a better clock, where the answer calls for it.
 
         Raises WireError (FATAL) where there is none to be had.

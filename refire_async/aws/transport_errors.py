@@ -8,7 +8,7 @@ connection that was idle before is after: the service may have read the request 
 import os
 import ssl
 
-from refire_async.aws.errors import Disposition, WireError
+from refire_async.aws.errors import AwsError, Disposition
 
 _CHECK_WAY = "check the network, --endpoint-url, --region and the proxy settings"
 _CHECK_TRUST = "check --endpoint-url, or name your proxy's CA in AWS_CA_BUNDLE"
@@ -55,10 +55,10 @@ _FAILURES: dict[str, tuple[Disposition, str, str]] = {
 }
 
 
-def failure(code: str, host: str, why: str = "") -> WireError:
+def failure(code: str, host: str, why: str = "") -> AwsError:
     """The error of a request to `host` that failed in this way; `why` in the words of the system."""
     disposition, message, action = _FAILURES[code]
-    return WireError(code, message.format(host=host, why=why), disposition, action=action)
+    return AwsError(code, message.format(host=host, why=why), disposition, action=action)
 
 
 def reason(error: BaseException) -> str:

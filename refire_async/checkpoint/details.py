@@ -41,7 +41,7 @@ class Details:
     @property
     def sittings(self) -> int:
         """How often the run was begun or gone on with."""
-        return self.run.next_sitting
+        return self.run.next_attempt
 
     @property
     def items_per_second(self) -> float:

@@ -13,7 +13,7 @@ from refire_async.checkpoint.invariants import broken_spec
 from refire_async.checkpoint.ledger import FINISHED, Failure, OpenPage, SegmentState
 from refire_async.checkpoint.pages import unpack
 from refire_async.checkpoint.read_only import look
-from refire_async.checkpoint.schema import MOST_PARTS, PARTS_PER_SITTING
+from refire_async.checkpoint.schema import MOST_PARTS, PROCESSES_PER_ATTEMPT
 from refire_async.checkpoint.shapes import conforms
 from refire_async.model.counts import Counts
 from refire_async.model.keys import Cursor, KeySchema
@@ -39,7 +39,7 @@ class SavedRun:
     totals: Totals
     open_pages: int
     finished_segments: int
-    next_sitting: int
+    next_attempt: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +95,8 @@ def _read_run(db: sqlite3.Connection) -> SavedRun:
         if not conforms(part, Totals) or not 0 <= number < MOST_PARTS:
             raise ValueError("its totals have a value of the wrong type")
         totals.add(part)
-        sitting = number // PARTS_PER_SITTING
-        seconds[sitting] = max(seconds.get(sitting, 0.0), part.seconds)
+        attempt = number // PROCESSES_PER_ATTEMPT
+        seconds[attempt] = max(seconds.get(attempt, 0.0), part.seconds)
     # The parts of a sitting work at the same time.
     totals.seconds = sum(seconds.values())
     open_pages = db.execute("SELECT counts FROM page").fetchall()
@@ -113,7 +113,7 @@ def _read_run(db: sqlite3.Connection) -> SavedRun:
         totals=totals,
         open_pages=len(open_pages),
         finished_segments=finished,
-        next_sitting=max(seconds, default=-1) + 1,
+        next_attempt=max(seconds, default=-1) + 1,
     )
 
 

@@ -76,7 +76,7 @@ CREATE TABLE note (
 CLOCK = "clock"
 """Kind of the note that says that the run's times are the service's, from its answers' `Date` headers."""
 
-PARTS_PER_SITTING = 1 << 10
+PROCESSES_PER_ATTEMPT = 1 << 10
 """Numbers of parts (processes) of one sitting: part n belongs to sitting n // PARTS_PER_SITTING."""
 
 MOST_PARTS = 1 << 22

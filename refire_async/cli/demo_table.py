@@ -6,7 +6,7 @@ from typing import Any
 import anyio
 import orjson
 
-from refire_async.aws.errors import Disposition, WireError
+from refire_async.aws.errors import AwsError, Disposition
 from refire_async.aws.session import Session
 from refire_async.errors import RefusedError
 
@@ -77,7 +77,7 @@ async def _fill(session: Session, batches: Iterator[int], items: int) -> None:
             try:
                 answer = await _call(session, "BatchWriteItem", {"RequestItems": {TABLE: puts}})
                 puts = answer.get("UnprocessedItems", {}).get(TABLE, [])
-            except WireError as error:
+            except AwsError as error:
                 if error.disposition is not Disposition.THROTTLED:
                     raise
             if puts:

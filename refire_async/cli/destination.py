@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from refire_async.checkpoint.identity import Difference, Usual
 
 
-def check_destination(ctx: click.Context, checkpoint: Path, given: Connection, *, sure: bool) -> None:
+def check_destination(ctx: click.Context, checkpoint: Path, given: Connection, *, assume_yes: bool) -> None:
     """Ask before the first request to an endpoint, or with a profile, that only the checkpoint names.
 
     So too for another table or marker than the configuration has for runs. Nothing is asked where all agree.
@@ -27,7 +27,7 @@ def check_destination(ctx: click.Context, checkpoint: Path, given: Connection, *
     from refire_async.checkpoint.identity import differences  # noqa: PLC0415
     from refire_async.checkpoint.reading import peek  # noqa: PLC0415 - brings SQLite
 
-    if sure:
+    if assume_yes:
         return
     try:
         saved = peek(checkpoint)

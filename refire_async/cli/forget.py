@@ -36,10 +36,7 @@ def command(**given: Any) -> int:
 
     import orjson  # noqa: PLC0415 - not needed to show help
 
-    from refire_async.checkpoint import (
-        catalog,  # noqa: PLC0415 - bring SQLite
-        cleanup,  # noqa: PLC0415 - bring SQLite
-    )
+    from refire_async.checkpoint import catalog, cleanup  # noqa: PLC0415 - bring SQLite
     from refire_async.output.runs import status_words  # noqa: PLC0415
 
     run = catalog.describe(checkpoint)

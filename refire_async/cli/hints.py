@@ -11,7 +11,7 @@ from refire_async.settings import (
     DEFAULT_WCU_PERCENT,
     Budget,
     Connection,
-    Pace,
+    PacingSettings,
     ResumeSettings,
     RunSettings,
 )
@@ -34,7 +34,7 @@ class Hints:
             ("--checkpoint", str(self.checkpoint) if self.checkpoint else None),
             *_connection(settings.connection),
             *_budget(settings.budget),
-            *_pace(settings.pace),
+            *_pace(settings.pacing),
             ("--workers", _text(settings.tuning.workers)),
             ("--processes", None if settings.tuning.processes == 1 else str(settings.tuning.processes)),
             ("--writer", None if settings.tuning.writer == "partiql" else settings.tuning.writer),
@@ -88,18 +88,18 @@ def _budget(budget: Budget) -> Options:
     ]
 
 
-def _pace(pace: Pace) -> Options:
-    headroom = None if pace.headroom_percent is None else f"{pace.headroom_percent:.12g}%"
+def _pace(pacing: PacingSettings) -> Options:
+    headroom = None if pacing.headroom_percent is None else f"{pacing.headroom_percent:.12g}%"
     return [
-        ("--rate", pace.rate),
-        ("--rate-timezone", pace.timezone),
+        ("--rate", pacing.rate),
+        ("--rate-timezone", pacing.timezone),
         ("--headroom", headroom),
         (
             "--max-iterator-age",
-            None if pace.max_iterator_age_s is None else f"{pace.max_iterator_age_s:.0f}s",
+            None if pacing.max_iterator_age_s is None else f"{pacing.max_iterator_age_s:.0f}s",
         ),
-        ("--consumer-rate", _text(pace.consumer_rate)),
-        ("--max-consumer-errors", _text(pace.max_consumer_errors)),
+        ("--consumer-rate", _text(pacing.consumer_rate)),
+        ("--max-consumer-errors", _text(pacing.max_consumer_errors)),
     ]
 
 

@@ -261,7 +261,7 @@ budget = _together(
     ]
 )
 
-pace = _together(
+pacing = _together(
     [
         option(
             "Speed",

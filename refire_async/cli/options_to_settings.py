@@ -9,14 +9,14 @@ from click.core import ParameterSource
 
 from refire_async.cli.options import LogFormat, LogLevel
 from refire_async.cli.params import CONFIG
-from refire_async.cli.selection_options import make_choice
+from refire_async.cli.selection_options import make_selection
 from refire_async.errors import UsageError
 from refire_async.settings import (
     DEFAULT_GIVE_UP_AFTER_S,
     DEFAULT_WCU_PERCENT,
     Budget,
     Connection,
-    Pace,
+    PacingSettings,
     RunSettings,
     Tuning,
 )
@@ -82,11 +82,11 @@ def make_budget(given: dict[str, Any]) -> Budget:
     )
 
 
-def make_pace(given: dict[str, Any]) -> Pace:
+def make_pacing(given: dict[str, Any]) -> PacingSettings:
     """How the budget goes with time, live traffic and consumers. Raises UsageError."""
     if given["rate_timezone"] is not None and given["rate"] is None:
         raise UsageError("--rate-timezone needs --rate", "add --rate, or leave it out")
-    return Pace(
+    return PacingSettings(
         given["rate"],
         given["rate_timezone"],
         given["headroom"],
@@ -122,7 +122,7 @@ def make_run(ctx: click.Context, given: dict[str, Any]) -> RunSettings:
     return RunSettings(
         table=given["table"],
         connection=make_connection(given),
-        choice=make_choice(ctx, given),
+        selection=make_selection(ctx, given),
         marker=given["marker"],
         marker_attribute=given["marker_attribute"],
         budget=make_budget(given),

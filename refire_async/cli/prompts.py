@@ -76,7 +76,7 @@ async def confirm(display: Display, stop: StopRequest, outlook: Outlook) -> bool
     async with display.away(), anyio.create_task_group() as tasks:
         print_note(describe_outlook(outlook))
         click.echo("Go ahead? [y/N] ", err=True, nl=False)
-        stop.listen(tasks.cancel_scope.cancel)
+        stop.subscribe(tasks.cancel_scope.cancel)
         yes = await _is_yes()
         tasks.cancel_scope.cancel()
         return yes

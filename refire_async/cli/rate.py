@@ -83,11 +83,7 @@ def _ask(checkpoint: Path, value: str | None) -> dict[str, Any]:
     from refire_async.checkpoint import catalog  # noqa: PLC0415 - brings SQLite
     from refire_async.checkpoint.lock import locked  # noqa: PLC0415
     from refire_async.errors import CheckpointRefusedError  # noqa: PLC0415
-    from refire_async.pacing.control import (
-        address,  # noqa: PLC0415 - bring orjson
-        client,  # noqa: PLC0415 - bring orjson
-        protocol,  # noqa: PLC0415 - bring orjson
-    )
+    from refire_async.pacing.control import address, client, protocol  # noqa: PLC0415 - bring orjson
 
     name = catalog.describe(checkpoint).run_id
     try:

@@ -50,12 +50,12 @@ def command(**given: Any) -> int:
     import orjson  # noqa: PLC0415
 
     from refire_async.output.html.page import render  # noqa: PLC0415
-    from refire_async.output.html.report_data import read_dossier  # noqa: PLC0415
+    from refire_async.output.html.report_data import read_report_data  # noqa: PLC0415
 
-    dossier = read_dossier(checkpoint, with_keys=given["with_keys"], prices=prices)
-    run_id = dossier.run.spec.run_id
+    report_data = read_report_data(checkpoint, with_keys=given["with_keys"], prices=prices)
+    run_id = report_data.run.spec.run_id
     path = given["out"] or Path(f"refire-{run_id}.html")
-    write(path, render(dossier, datetime.now(UTC)))
+    write(path, render(report_data, datetime.now(UTC)))
     print_result(
         orjson.dumps({"run_id": run_id, "report": str(path)}).decode()
         if given["json"]

@@ -15,7 +15,7 @@ from refire_async.cli.options_to_settings import (
     make_connection,
     make_ignore,
     make_output,
-    make_pace,
+    make_pacing,
     make_tuning,
 )
 from refire_async.cli.params import ExistingFile, RunId
@@ -52,7 +52,7 @@ def saved_run(function: Callable[..., Any]) -> Callable[..., Any]:
 @saved_run
 @options.connection
 @options.budget
-@options.pace
+@options.pacing
 @options.workers
 @options.max_items
 @options.give_up_after
@@ -75,7 +75,7 @@ def command(ctx: click.Context, /, **given: Any) -> int:
         checkpoint = catalog.only_stopped()
     else:
         checkpoint = locate(given["run_id"], given["checkpoint"])
-    check_destination(ctx, checkpoint, make_connection(given), sure=given["yes"])
+    check_destination(ctx, checkpoint, make_connection(given), assume_yes=given["yes"])
 
     from refire_async.cli import session  # noqa: PLC0415 - brings the engine, which is slow to import
 
@@ -83,12 +83,12 @@ def command(ctx: click.Context, /, **given: Any) -> int:
         checkpoint=checkpoint,
         connection=make_connection(given),
         budget=make_budget(given),
-        pace=make_pace(given),
+        pacing=make_pacing(given),
         tuning=make_tuning(given),
         max_items=given["max_items"],
         ignore=make_ignore(given),
         verify=given["verify"],
-        sure=given["yes"],
+        assume_yes=given["yes"],
     )
     return session.execute(settings, output, Hints(settings, given["checkpoint"]))
 

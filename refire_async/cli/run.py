@@ -11,7 +11,7 @@ from refire_async.cli.hints import Hints
 from refire_async.cli.options_to_settings import (
     make_ignore,
     make_output,
-    make_pace,
+    make_pacing,
     make_run,
     make_tuning,
 )
@@ -37,7 +37,7 @@ from refire_async.settings import RunSettings
 @options.selection
 @options.marker
 @options.budget
-@options.pace
+@options.pacing
 @options.segments
 @options.workers
 @options.max_items
@@ -82,13 +82,13 @@ def make_settings(ctx: click.Context, given: dict[str, Any]) -> RunSettings:
             raise UsageError(f"--dry-run and --{name} do not go together", "a dry run fires nothing to prove")
     return replace(
         make_run(ctx, given),
-        pace=make_pace(given),
+        pacing=make_pacing(given),
         tuning=make_tuning(given),
         checkpoint=given["checkpoint"],
         run_id=given["run_id"],
         verify=given["verify"],
         canary=given["canary"],
-        sure=given["yes"],
+        assume_yes=given["yes"],
         dry_run=given["dry_run"],
         ignore=make_ignore(given),
         stream_arn=given["stream_arn"],

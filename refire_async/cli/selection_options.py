@@ -13,7 +13,7 @@ from refire_async.cli.expressions import (
 )
 from refire_async.cli.params import origin
 from refire_async.errors import UsageError
-from refire_async.settings import Choice
+from refire_async.settings import SelectionSettings
 from refire_async.sources.key_ranges import expand_range
 from refire_async.sources.sort_key import sort_key_condition, typed_value
 from refire_async.sources.where import compile_where
@@ -32,7 +32,7 @@ _NOT_WITH_A_LIST = (
 )
 
 
-def make_choice(ctx: click.Context, given: dict[str, Any]) -> Choice:
+def make_selection(ctx: click.Context, given: dict[str, Any]) -> SelectionSettings:
     """The selection options of a command. Raises UsageError where they do not go together."""
     _check_combination(ctx, given)
     names: Names = parse_names(given["names"], _where(ctx, "names")) if given["names"] else ()
@@ -53,7 +53,7 @@ def make_choice(ctx: click.Context, given: dict[str, Any]) -> Choice:
     if given["sort_key_condition"] is not None and at_once:
         # Its type is the table's to tell; as text every condition of the right shape passes.
         sort_key_condition(given["sort_key_condition"], "#sk", "S")
-    return Choice(
+    return SelectionSettings(
         index=given["index"],
         key_name=given["key_name"],
         key_values=given["key_value"],

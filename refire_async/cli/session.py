@@ -154,11 +154,11 @@ def _unproven(result: Result) -> str:
     return f"not verified: {result.unproven}; try again with: refire verify {result.summary.run_id}"
 
 
-def _sitting(settings: RunSettings | ResumeSettings, display: Display, stop: StopRequest) -> Sitting:
+def _attempt(settings: RunSettings | ResumeSettings, display: Display, stop: StopRequest) -> Sitting:
     asks = partial(ask, display) if can_ask() else None
     if isinstance(settings, ResumeSettings):
         return partial(engine.resume, settings, ask=asks)
-    if asks is None or settings.sure or settings.dry_run or settings.canary is not None:
+    if asks is None or settings.assume_yes or settings.dry_run or settings.canary is not None:
         return partial(engine.run, settings, ask=asks)
     return partial(engine.run, settings, ask=asks, confirm=partial(confirm, display, stop))
 
@@ -188,7 +188,7 @@ async def _drive(
             with signals.scope:
                 await _try_notice(settings, output)
                 try:
-                    result = await _sitting(settings, watch.display, stop)(emit=watch.emit, stop=stop)
+                    result = await _attempt(settings, watch.display, stop)(emit=watch.emit, stop=stop)
                 except Exception as error:
                     raise _of_host(error, watch.stats.started, hints) from error
                 started = watch.stats.started

@@ -69,7 +69,7 @@ def command(**given: Any) -> int:
     if given["clean"]:
         if given["watch"]:
             raise UsageError("--clean and --watch do not go together", "leave one of them out")
-        return _clean(_one(given) if one else _listed(given), sure=given["yes"], as_json=given["json"])
+        return _clean(_one(given) if one else _listed(given), assume_yes=given["yes"], as_json=given["json"])
     show = _show_one if one else _show_all
     if given["watch"]:
         return _watch(show, given)
@@ -146,13 +146,13 @@ def _watch(show: Callable[[dict[str, Any]], tuple[str, bool]], given: dict[str, 
         return 0
 
 
-def _clean(runs: Sequence["RunInfo"], *, sure: bool, as_json: bool) -> int:
+def _clean(runs: Sequence["RunInfo"], *, assume_yes: bool, as_json: bool) -> int:
     """Remove what is finished, once the user has agreed."""
     from refire_async.checkpoint import cleanup  # noqa: PLC0415 - brings SQLite
 
     removable, kept = cleanup.sort_out(runs)
     removed: list[RunInfo] = []
-    if removable and not sure and not _agreed(removable):
+    if removable and not assume_yes and not _agreed(removable):
         kept += [cleanup.Kept(run, "you said no") for run in removable]
         removable = []
     for run in removable:

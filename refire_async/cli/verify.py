@@ -40,7 +40,7 @@ def command(ctx: click.Context, /, **given: Any) -> int:
     settings = VerifySettings(
         checkpoint=locate(given["run_id"], given["checkpoint"]), connection=make_connection(given)
     )
-    check_destination(ctx, settings.checkpoint, settings.connection, sure=given["yes"])
+    check_destination(ctx, settings.checkpoint, settings.connection, assume_yes=given["yes"])
 
     from refire_async.cli import verify_run  # noqa: PLC0415 - brings the engine, which is slow to import
 

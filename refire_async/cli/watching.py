@@ -20,7 +20,7 @@ from refire_async.cli.prompts import Display
 from refire_async.cli.signals import suspending, taking
 from refire_async.cli.streams import OutputLostError, write_json
 from refire_async.events import Emit, Subscriber, fan_out
-from refire_async.output.counters import Tally
+from refire_async.output.counters import Counters
 from refire_async.output.json_events import JsonEvents
 from refire_async.output.logs import EventLog
 from refire_async.output.metrics import MetricsServer, RunCollector
@@ -64,7 +64,7 @@ async def watching(
     panel = Panel()
     with open_logs(output, console, gone) as logs:
         on_screen = EventLog(logs.screen, brief=logs.terminal)
-        stats, tally = RunStats(clock()), Tally()
+        stats, tally = RunStats(clock()), Counters()
         subscribers: list[Subscriber] = [stats, on_screen]
         tell: list[Callable[[Snapshot], None]] = []
         if logs.file is not None:

@@ -1,1 +1,1 @@
-"""TODO refire_async/engine."""
+"""Runs: start, resume and check them; one attempt with its budget, processes, canary and summary."""

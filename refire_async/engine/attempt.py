@@ -11,10 +11,10 @@ from refire_async import failpoints
 from refire_async.aws.route import Route
 from refire_async.aws.session import Session
 from refire_async.checkpoint.reading import SavedRun
-from refire_async.checkpoint.schema import PARTS_PER_SITTING
+from refire_async.checkpoint.schema import PROCESSES_PER_ATTEMPT
 from refire_async.checkpoint.store import Store
-from refire_async.engine.processes.supervisor import Parent
-from refire_async.engine.processes.task import PartResult, PartSpec
+from refire_async.engine.processes.supervisor import Supervisor
+from refire_async.engine.processes.task import TaskResult, TaskSpec
 from refire_async.engine.processes.work import work
 from refire_async.engine.summary import PriceDryRun, conclude
 from refire_async.events import Emit, Noticed, RunEnded, RunStarted, fan_out
@@ -24,25 +24,30 @@ from refire_async.model.stop import StopRequest
 from refire_async.model.table import Stream, Table
 from refire_async.pacing.capacity import partitions
 from refire_async.pacing.describe import budget_line
-from refire_async.pacing.governor import Steering, Target
+from refire_async.pacing.governor import Governor, RateLimits
 from refire_async.pacing.timetable import Timetable
-from refire_async.pacing.watchers.assemble import begin_orders, watch_consumers, watch_headroom, watch_orders
+from refire_async.pacing.watchers.assemble import (
+    begin_overrides,
+    watch_consumers,
+    watch_headroom,
+    watch_operator,
+)
 from refire_async.pacing.watchers.autoscaling import largest_writes
-from refire_async.pacing.watchers.background import beside
+from refire_async.pacing.watchers.background import in_background
 from refire_async.pacing.watchers.capacity import CapacityWatch
 from refire_async.pacing.watchers.functions import Function
-from refire_async.pacing.watchers.notify import Announcer
+from refire_async.pacing.watchers.notify import LimitNotifier
 from refire_async.pipeline import Context
 from refire_async.pipeline.sizing import choose_readers, choose_workers
 from refire_async.planning.forecast.dry_run import price_dry_run
-from refire_async.planning.forecast.duration import Pace as RunPace
+from refire_async.planning.forecast.duration import Rates as RunPace
 from refire_async.preflight.findings import NOTHING_MATCHED
-from refire_async.settings import Budget, Connection, Pace, Tuning
+from refire_async.settings import Budget, Connection, PacingSettings, Tuning
 from refire_async.sources.key_list import open_list
 
 
 @dataclass(frozen=True, slots=True)
-class Sitting:
+class Attempt:
     """One sitting of a run, new or gone on with."""
 
     spec: RunSpec
@@ -51,7 +56,7 @@ class Sitting:
     connection: Connection
     budget: Budget
     timetable: Timetable | None
-    pace: Pace
+    pacing: PacingSettings
     tuning: Tuning
     max_items: int | None
     dry: bool
@@ -64,64 +69,66 @@ class Sitting:
     lock: int = -1
 
 
-async def sit(session: Session, sitting: Sitting, store: Store, *, emit: Emit, stop: StopRequest) -> Result:
+async def run_attempt(
+    session: Session, attempt: Attempt, store: Store, *, emit: Emit, stop: StopRequest
+) -> Result:
     """Work until the end or a stop, and say how it went."""
     saved = await to_thread.run_sync(store.load)
-    spec = sitting.spec
-    steering = Steering(sitting.table, spec.marker.attribute, sitting.budget, spec.selection.index)
-    orders = begin_orders(steering, sitting.timetable)
-    headroom = None if sitting.dry else sitting.pace.headroom_percent
+    spec = attempt.spec
+    governor = Governor(attempt.table, spec.marker.attribute, attempt.budget, spec.selection.index)
+    overrides = begin_overrides(governor, attempt.timetable)
+    headroom = None if attempt.dry else attempt.pacing.headroom_percent
     services = session.services
-    emit, watchers = watch_headroom(headroom, steering, services, emit, session.clock.now)
+    emit, watchers = watch_headroom(headroom, governor, services, emit, session.clock.now)
     emit, more = watch_consumers(
-        sitting.pace,
-        sitting.functions,
-        steering,
+        attempt.pacing,
+        attempt.functions,
+        governor,
         services,
         emit=emit,
         stop=stop,
         clock=session.clock.now,
     )
     watchers += more
-    watchers += watch_orders(
-        orders,
-        sitting.timetable,
-        steering,
+    watchers += watch_operator(
+        overrides,
+        attempt.timetable,
+        governor,
         run_id=spec.run_id,
-        checkpoint=sitting.checkpoint,
+        checkpoint=attempt.checkpoint,
         emit=emit,
     )
-    capacity = CapacityWatch(steering, session.control.describe_table)
+    capacity = CapacityWatch(governor, session.control.describe_table)
     emit = fan_out(emit, capacity)
     watchers += [capacity.look, capacity.grow]
-    parts = _parts(sitting, saved, steering.target, session.route)
-    limits = steering.target.ceilings
+    parts = _parts(attempt, saved, governor.rate_limits, session.route)
+    limits = governor.rate_limits.ceilings
     emit(
         RunStarted(
             spec=spec,
-            resumed=sitting.resumed,
-            expected_items=await to_thread.run_sync(expected_items, sitting),
+            resumed=attempt.resumed,
+            expected_items=await to_thread.run_sync(expected_items, attempt),
             max_wcu=limits.write[TABLE],
             max_rcu=limits.read,
             bound_by=limits.bound_by,
             checkpoint=str(store.path),
             settled_before=saved.counts,
-            budget=await _budget_line(session, sitting, steering),
-            billing=sitting.table.billing,
+            budget=await _budget_line(session, attempt, governor),
+            billing=attempt.table.billing,
             indexes=limits.indexes,
-            max_items=sitting.max_items,
+            max_items=attempt.max_items,
         )
     )
-    steering.listen(Announcer(steering.target, emit).told)
-    await _save_begin(store, sitting.table.stream)
+    governor.subscribe(LimitNotifier(governor.rate_limits, emit).told)
+    await _save_begin(store, attempt.table.stream)
 
-    async def work_on() -> list[PartResult]:
+    async def work_on() -> list[TaskResult]:
         if len(parts) > 1:
-            return await Parent(parts, steering, emit=emit, stop=stop, keep_open=sitting.lock).run()
-        steer = partial(_steer, steering)
+            return await Supervisor(parts, governor, emit=emit, stop=stop, keep_open=attempt.lock).run()
+        steer = partial(_steer, governor)
         return [await work(parts[0], session.data, store, emit=emit, stop=stop, steer=steer)]
 
-    results = await beside(watchers, work_on)
+    results = await in_background(watchers, work_on)
     for ended in results:
         if ended.stop is not None:
             stop.request(ended.stop)
@@ -136,10 +143,10 @@ async def sit(session: Session, sitting: Sitting, store: Store, *, emit: Emit, s
     await _save_status(store, "complete" if done else "stopped")
     if done and spec.selection.listed:
         # Nobody needs it any more, and keys are personal data.
-        await to_thread.run_sync(partial(Path(sitting.keys).unlink, missing_ok=True))
+        await to_thread.run_sync(partial(Path(attempt.keys).unlink, missing_ok=True))
     if failpoints.reached is not None:
         failpoints.reached("run-ended")
-    price = _price(sitting, steering.target) if sitting.dry else None
+    price = _price(attempt, governor.rate_limits) if attempt.dry else None
     result = await conclude(store, saved, stop, done=done, price=price)
     if result.nothing is not None:
         emit(Noticed(NOTHING_MATCHED.found(result.nothing)))
@@ -147,33 +154,33 @@ async def sit(session: Session, sitting: Sitting, store: Store, *, emit: Emit, s
     return result
 
 
-def _price(sitting: Sitting, target: Target) -> PriceDryRun:
+def _price(attempt: Attempt, rate_limits: RateLimits) -> PriceDryRun:
     """What the run would take within its budget as it is now."""
-    limits, table = target.ceilings, sitting.table
-    pace = RunPace(limits.write, limits.read, target.max_rate, limits.bound_by, partitions(table))
-    return partial(price_dry_run, table, sitting.spec.marker.attribute, pace)
+    limits, table = rate_limits.ceilings, attempt.table
+    pacing = RunPace(limits.write, limits.read, rate_limits.max_rate, limits.bound_by, partitions(table))
+    return partial(price_dry_run, table, attempt.spec.marker.attribute, pacing)
 
 
-async def look(session: Session, sitting: Sitting, *, emit: Emit, stop: StopRequest) -> Result:
+async def run_dry(session: Session, attempt: Attempt, *, emit: Emit, stop: StopRequest) -> Result:
     """A sitting that writes nothing, neither to the table nor to a checkpoint."""
-    store = await to_thread.run_sync(Store.in_memory, sitting.spec, sitting.connection)
+    store = await to_thread.run_sync(Store.in_memory, attempt.spec, attempt.connection)
     with contextlib.closing(store):
-        return await sit(session, sitting, store, emit=emit, stop=stop)
+        return await run_attempt(session, attempt, store, emit=emit, stop=stop)
 
 
-async def _budget_line(session: Session, sitting: Sitting, steering: Steering) -> str:
+async def _budget_line(session: Session, attempt: Attempt, governor: Governor) -> str:
     """How much the sitting may consume, and why."""
-    table, scaled_to = sitting.table, {}
-    if table.billing == "PROVISIONED" and steering.budget.max_wcu is None:
-        resources = tuple(steering.target.ceilings.write)
+    table, scaled_to = attempt.table, {}
+    if table.billing == "PROVISIONED" and governor.budget.max_wcu is None:
+        resources = tuple(governor.rate_limits.ceilings.write)
         scaled_to = await largest_writes(session.services, table.name, resources)
-    return budget_line(steering.target, table, steering.budget, scaled_to)
+    return budget_line(governor.rate_limits, table, governor.budget, scaled_to)
 
 
-def _steer(steering: Steering, context: Context) -> None:
-    """From now on the only part of this sitting consumes what `steering` allows."""
-    context.follow(steering.target)
-    steering.listen(context.follow)
+def _steer(governor: Governor, context: Context) -> None:
+    """From now on the only part of this sitting consumes what `governor` allows."""
+    context.follow(governor.rate_limits)
+    governor.subscribe(context.follow)
 
 
 async def _save_begin(store: Store, stream: Stream) -> None:
@@ -188,14 +195,14 @@ async def _save_begin(store: Store, stream: Stream) -> None:
     await to_thread.run_sync(save)
 
 
-def expected_items(sitting: Sitting) -> int | None:
+def expected_items(attempt: Attempt) -> int | None:
     """How many items the selection has, as far as that is known before they are read."""
-    selection = sitting.spec.selection
+    selection = attempt.spec.selection
     match selection.kind:
         case "scan":
-            return round(sitting.table.item_count * (selection.sample or 100.0) / 100.0)
+            return round(attempt.table.item_count * (selection.sample or 100.0) / 100.0)
         case "keys" | "export":
-            return open_list(Path(sitting.keys)).items
+            return open_list(Path(attempt.keys)).items
         case _:
             return None
 
@@ -208,36 +215,36 @@ async def _save_status(store: Store, status: RunStatus) -> None:
     await to_thread.run_sync(save)
 
 
-def _parts(sitting: Sitting, saved: SavedRun, target: Target, route: Route) -> list[PartSpec]:
+def _parts(attempt: Attempt, saved: SavedRun, rate_limits: RateLimits, route: Route) -> list[TaskSpec]:
     """What each process of this sitting is to do."""
-    spec, tuning = sitting.spec, sitting.tuning
+    spec, tuning = attempt.spec, attempt.tuning
     # The budget may rise while they work; what waits for it costs nothing.
-    most = max(target.ceilings.scarcest_write, min(target.ceilings.capacity.values()))
+    most = max(rate_limits.ceilings.scarcest_write, min(rate_limits.ceilings.capacity.values()))
     # A limit on items and a look without touching are for small runs, where one process is enough.
-    alone = sitting.dry or sitting.max_items is not None
+    alone = attempt.dry or attempt.max_items is not None
     processes = 1 if alone else min(tuning.processes, spec.total_segments)
     workers = tuning.workers or choose_workers(tuning.writer, most / processes)
-    first = saved.next_sitting * PARTS_PER_SITTING
+    first = saved.next_attempt * PROCESSES_PER_ATTEMPT
     return [
-        PartSpec(
+        TaskSpec(
             number=first + index,
             index=index,
             parts=processes,
             spec=spec,
-            table=sitting.table,
-            begun_at=sitting.begun_at,
-            connection=sitting.connection,
+            table=attempt.table,
+            begun_at=attempt.begun_at,
+            connection=attempt.connection,
             route=route,
-            checkpoint=sitting.checkpoint,
-            keys=sitting.keys,
-            target=target,
+            checkpoint=attempt.checkpoint,
+            keys=attempt.keys,
+            rate_limits=rate_limits,
             tuning=tuning,
             workers=workers,
             readers=choose_readers(most / processes),
             share=1.0 / processes,
-            max_items=sitting.max_items,
-            per_segment=sitting.per_segment,
-            dry=sitting.dry,
+            max_items=attempt.max_items,
+            per_segment=attempt.per_segment,
+            dry=attempt.dry,
         )
         for index in range(processes)
     ]

@@ -27,13 +27,13 @@ from refire_async.verification.other_runs import other_runs
 from refire_async.verification.verifier import prove
 from refire_async.verification.verify import stream_of
 
-Sit: TypeAlias = Callable[[], Awaitable[Result]]
+RunAttempt: TypeAlias = Callable[[], Awaitable[Result]]
 Ask: TypeAlias = Callable[[Canary | OtherRuns], Awaitable[bool]]
 """Asks the user whether to go on."""
 
 
-async def proved(
-    sit: Sit, checkpoint: Path, session: Session, table: Table, *, emit: Emit, stop: StopRequest
+async def with_verification(
+    sit: RunAttempt, checkpoint: Path, session: Session, table: Table, *, emit: Emit, stop: StopRequest
 ) -> Result:
     """The result of a sitting, with the proof that its stream gives: followed while the run is at work.
 
@@ -58,7 +58,7 @@ async def proved(
             proving.cancel()
             return
         if stop.reason is None:
-            stop.listen(proving.cancel)
+            stop.subscribe(proving.cancel)
         emit(VerifyStarted(result.summary.run_id))
 
     proof, why = None, "the verification was interrupted"
@@ -89,41 +89,43 @@ async def proved(
     return replace(result, proof=proof, exit_code=code)
 
 
-async def fly_canary(
+async def run_canary(
     sit: Callable[[Emit, StopRequest], Awaitable[Result]],
     checkpoint: Path,
     session: Session,
     table: Table,
     *,
-    sure: bool,
+    assume_yes: bool,
     ask: Ask | None,
     emit: Emit,
     stop: StopRequest,
 ) -> Result | None:
     """The first items of a run, proved. None if the run is to go on, else the result of a run that stops here.
 
-    `sure`: a clean canary needs no question. Without somebody to `ask` the run stops.
+    `assume_yes`: a clean canary needs no question. Without somebody to `ask` the run stops.
     """
     inner = StopRequest()
-    stop.listen(lambda: inner.request(stop.reason or "terminated", stop.error))
+    stop.subscribe(lambda: inner.request(stop.reason or "terminated", stop.error))
 
     def tell(event: Event) -> None:
         if not isinstance(event, RunEnded | Stopping):
             emit(event)
 
-    result = await proved(lambda: sit(tell, inner), checkpoint, session, table, emit=emit, stop=inner)
+    result = await with_verification(
+        lambda: sit(tell, inner), checkpoint, session, table, emit=emit, stop=inner
+    )
     if inner.reason != "limit":
         emit(RunEnded(result.summary))
         return result
     since = seconds_of((await to_thread.run_sync(peek, checkpoint)).created_at)
     canary, go = None, False
     with anyio.CancelScope() as deciding:
-        stop.listen(deciding.cancel)
+        stop.subscribe(deciding.cancel)
         consumers = await settled(session.services, table.stream.arn or "", since, now=session.clock.now)
         counts = result.summary.counts
         canary = Canary(counts.touched, result.proof, result.unproven, consumers, counts.failed)
         emit(CanaryFlown(canary))
-        go = sure and canary.clean
+        go = assume_yes and canary.clean
         if not go and ask is not None:
             go = await ask(canary)
     if go and stop.reason is None:

@@ -20,8 +20,8 @@ from refire_async.checkpoint.identity import adopt, check_table, merge_connectio
 from refire_async.checkpoint.lock import locked
 from refire_async.checkpoint.reading import SavedRun
 from refire_async.checkpoint.store import Store
-from refire_async.engine.attempt import Sitting, expected_items, look, sit
-from refire_async.engine.canary import Ask, fly_canary, proved
+from refire_async.engine.attempt import Attempt, expected_items, run_attempt, run_dry
+from refire_async.engine.canary import Ask, run_canary, with_verification
 from refire_async.engine.summary import check_places
 from refire_async.errors import (
     CheckpointRefusedError,
@@ -49,8 +49,8 @@ from refire_async.preflight.check import check as check_table_and_consumers
 from refire_async.preflight.findings import ASKED_ABOUT, OTHER_RUN_WORKING
 from refire_async.preflight.marker import check_marker
 from refire_async.preflight.rules import refuse
-from refire_async.settings import Pace, ResumeSettings, RunSettings
-from refire_async.sources.importing import Gathering, gather, recognise
+from refire_async.settings import PacingSettings, ResumeSettings, RunSettings
+from refire_async.sources.importing import ImportContext, import_keys, recognise
 from refire_async.sources.key_list import list_path
 from refire_async.sources.resolving import select
 from refire_async.verification.reach import check_readable
@@ -92,47 +92,49 @@ async def run(
 async def _run(
     settings: RunSettings, *, emit: Emit, stop: StopRequest, ask: Ask | None, confirm: Confirm | None
 ) -> Result:
-    begun_at, timetable = anyio.current_time(), read_timetable(settings.pace)
+    begun_at, timetable = anyio.current_time(), read_timetable(settings.pacing)
     async with open_session(settings.connection, CONCURRENCY) as session:
         spec, table = await _specify(session, settings, emit, ask)
-        sitting = Sitting(
+        attempt = Attempt(
             spec,
             table,
             begun_at,
             settings.connection,
             settings.budget,
             timetable,
-            settings.pace,
+            settings.pacing,
             settings.tuning,
             settings.max_items,
             dry=settings.dry_run,
-            functions=await _functions(session, settings.pace, table, dry=settings.dry_run),
+            functions=await _functions(session, settings.pacing, table, dry=settings.dry_run),
             verify=settings.verify,
         )
-        world = Gathering(session.services, emit, stop, settings.ignore)
+        world = ImportContext(session.services, emit, stop, settings.ignore)
         listed = spec.selection.listed
         if settings.dry_run:
             if listed:
                 with TemporaryDirectory(prefix="refire-") as folder:
                     keys = Path(folder) / "list"
-                    sitting = replace(sitting, spec=await gather(spec, table, keys, world), keys=str(keys))
-                    return await look(session, sitting, emit=emit, stop=stop)
-            return await look(session, sitting, emit=emit, stop=stop)
+                    attempt = replace(
+                        attempt, spec=await import_keys(spec, table, keys, world), keys=str(keys)
+                    )
+                    return await run_dry(session, attempt, emit=emit, stop=stop)
+            return await run_dry(session, attempt, emit=emit, stop=stop)
         path = settings.checkpoint or catalog.path_of(spec.run_id)
         await _try_the_end(session, path, table, proves=settings.verify or settings.canary is not None)
         with locked(path) as lock:
-            sitting = replace(sitting, checkpoint=str(path), keys=str(list_path(path)), lock=lock)
+            attempt = replace(attempt, checkpoint=str(path), keys=str(list_path(path)), lock=lock)
             if path.exists():
                 with _opened(path) as (store, saved):
                     spec = await recognise(spec, table, world) if listed else spec
-                    sitting = replace(sitting, spec=adopt(path, saved, settings, spec), resumed=True)
-                    sitting = await _confirmed(sitting, confirm, stop)
-                    return await _work(session, sitting, store, emit=emit, stop=stop)
+                    attempt = replace(attempt, spec=adopt(path, saved, settings, spec), resumed=True)
+                    attempt = await _confirmed(attempt, confirm, stop)
+                    return await _work(session, attempt, store, emit=emit, stop=stop)
             if listed:
-                spec = await gather(spec, table, list_path(path), world)
-                sitting = replace(sitting, spec=spec)
+                spec = await import_keys(spec, table, list_path(path), world)
+                attempt = replace(attempt, spec=spec)
             try:
-                sitting = await _confirmed(sitting, confirm, stop)
+                attempt = await _confirmed(attempt, confirm, stop)
             except RefireError:
                 list_path(path).unlink(missing_ok=True)
                 raise
@@ -146,12 +148,12 @@ async def _run(
                     await to_thread.run_sync(_note_clock, store, session.clock.offset_s)
                 result = await _work(
                     session,
-                    sitting,
+                    attempt,
                     store,
                     emit=emit,
                     stop=stop,
                     canary=settings.canary,
-                    sure=settings.sure,
+                    assume_yes=settings.assume_yes,
                     ask=ask,
                 )
             if result.exit_code is ExitCode.REFUSED and not result.summary.retries:
@@ -161,17 +163,17 @@ async def _run(
             return result
 
 
-async def _confirmed(sitting: Sitting, confirm: Confirm | None, stop: StopRequest) -> Sitting:
+async def _confirmed(attempt: Attempt, confirm: Confirm | None, stop: StopRequest) -> Attempt:
     """The sitting, begun when the user said yes. Raises RefusedError for a no, StoppedError if a signal came."""
     if confirm is None:
-        return sitting
+        return attempt
     limits = ceilings(
-        sitting.table, sitting.spec.marker.attribute, sitting.budget, sitting.spec.selection.index
+        attempt.table, attempt.spec.marker.attribute, attempt.budget, attempt.spec.selection.index
     )
-    items = await to_thread.run_sync(expected_items, sitting)
-    if items is not None and sitting.max_items is not None:
-        items = min(items, sitting.max_items)
-    yes = await confirm(look_ahead(sitting.table, limits.write, items, sitting.budget.max_rate))
+    items = await to_thread.run_sync(expected_items, attempt)
+    if items is not None and attempt.max_items is not None:
+        items = min(items, attempt.max_items)
+    yes = await confirm(look_ahead(attempt.table, limits.write, items, attempt.budget.max_rate))
     if stop.reason is not None:
         error = StoppedError("stopped before anything was written")
         if stop.reason == "interrupted":
@@ -179,7 +181,7 @@ async def _confirmed(sitting: Sitting, confirm: Confirm | None, stop: StopReques
         raise error
     if not yes:
         raise RefusedError("not confirmed, so nothing was written", "answer y, or give --yes")
-    return replace(sitting, begun_at=anyio.current_time())
+    return replace(attempt, begun_at=anyio.current_time())
 
 
 async def check(settings: RunSettings) -> list[Finding]:
@@ -205,7 +207,7 @@ async def resume(
 
 async def _resume(settings: ResumeSettings, *, emit: Emit, stop: StopRequest, ask: Ask | None) -> Result:
     path = settings.checkpoint
-    begun_at, timetable = anyio.current_time(), read_timetable(settings.pace)
+    begun_at, timetable = anyio.current_time(), read_timetable(settings.pacing)
     with locked(path) as lock, _opened(path) as (store, saved):
         if saved.status == "complete":
             raise CheckpointRefusedError(
@@ -221,27 +223,27 @@ async def _resume(settings: ResumeSettings, *, emit: Emit, stop: StopRequest, as
             found = await before_resume(session, settings, saved.spec, table)
             _tell(found, settings.ignore, emit)
             working = [one for one in found if one.id == OTHER_RUN_WORKING.id]
-            await _confirm(working, settings.ignore, sure=settings.sure, ask=ask)
-            sitting = Sitting(
+            await _confirm(working, settings.ignore, assume_yes=settings.assume_yes, ask=ask)
+            attempt = Attempt(
                 saved.spec,
                 table,
                 begun_at,
                 connection,
                 settings.budget,
                 timetable,
-                settings.pace,
+                settings.pacing,
                 settings.tuning,
                 settings.max_items,
                 dry=False,
                 resumed=True,
-                functions=await _functions(session, settings.pace, table, dry=False),
+                functions=await _functions(session, settings.pacing, table, dry=False),
                 verify=settings.verify,
                 checkpoint=str(path),
                 keys=str(list_path(path)),
                 lock=lock,
             )
             await _try_the_end(session, path, table, proves=settings.verify)
-            return await _work(session, sitting, store, emit=emit, stop=stop)
+            return await _work(session, attempt, store, emit=emit, stop=stop)
 
 
 class _Work(Protocol):
@@ -264,7 +266,7 @@ async def _heard(work: _Work, emit: Emit, stop: StopRequest) -> Result:
         emit(event)
 
     with anyio.CancelScope() as scope:
-        stop.listen(lambda: None if begun else scope.cancel())
+        stop.subscribe(lambda: None if begun else scope.cancel())
         return await work(emit=tell)
     raise stop.before_writing("before the run began")
 
@@ -277,13 +279,15 @@ def _tell(found: list[Finding], ignored: frozenset[str], emit: Emit) -> None:
     refuse(found, ignored)
 
 
-async def _confirm(found: list[Finding], ignored: frozenset[str], *, sure: bool, ask: Ask | None) -> None:
+async def _confirm(
+    found: list[Finding], ignored: frozenset[str], *, assume_yes: bool, ask: Ask | None
+) -> None:
     """Ask whether to go on beside other runs of the table, where there are any.
 
     Raises UsageError where there is nobody to ask, RefusedError if the user does not want to.
     """
     others = tuple(one for one in found if one.id in ASKED_ABOUT and one.id not in ignored)
-    if not others or sure:
+    if not others or assume_yes:
         return
     if ask is None:
         more = f" (and {len(others) - 1} more)" if len(others) > 1 else ""
@@ -303,11 +307,11 @@ async def _specify(
     attribute = settings.marker_attribute or DEFAULT_ATTRIBUTE[settings.marker]
     ttl_attribute = await session.control.ttl_attribute(table.name)
     check_marker(table, attribute, ttl_attribute)
-    selection = select(table, settings.choice)
+    selection = select(table, settings.selection)
     asked = about_run(session, settings, table, selection, ttl_attribute)
     found = await before_run(session, asked)
     _tell(found, settings.ignore, emit)
-    await _confirm(found, settings.ignore, sure=settings.sure or settings.dry_run, ask=ask)
+    await _confirm(found, settings.ignore, assume_yes=settings.assume_yes or settings.dry_run, ask=ask)
     limits = ceilings(table, attribute, settings.budget)
     run_id = settings.run_id or new_run_id()
     segments = len(selection.key_values) or 1
@@ -347,42 +351,48 @@ def _note_clock(store: Store, offset_s: float) -> None:
 
 async def _work(
     session: Session,
-    sitting: Sitting,
+    attempt: Attempt,
     store: Store,
     *,
     emit: Emit,
     stop: StopRequest,
     canary: int | None = None,
-    sure: bool = False,
+    assume_yes: bool = False,
     ask: Ask | None = None,
 ) -> Result:
     """A sitting with what the user wants around it: a canary before, a proof beside."""
-    path, table = Path(sitting.checkpoint), sitting.table
+    path, table = Path(attempt.checkpoint), attempt.table
     store.clock = session.clock.now
-    if canary is not None and canary < (sitting.max_items or math.inf):
-        few = replace(sitting, max_items=canary, per_segment=-(-canary // sitting.spec.total_segments))
+    if canary is not None and canary < (attempt.max_items or math.inf):
+        few = replace(attempt, max_items=canary, per_segment=-(-canary // attempt.spec.total_segments))
 
-        async def fly(emit: Emit, stop: StopRequest) -> Result:
-            return await sit(session, few, store, emit=emit, stop=stop)
+        async def run_few(emit: Emit, stop: StopRequest) -> Result:
+            return await run_attempt(session, few, store, emit=emit, stop=stop)
 
-        ended = await fly_canary(fly, path, session, table, sure=sure, ask=ask, emit=emit, stop=stop)
+        ended = await run_canary(
+            run_few, path, session, table, assume_yes=assume_yes, ask=ask, emit=emit, stop=stop
+        )
         if ended is not None:
             return ended
-        more = None if sitting.max_items is None else sitting.max_items - canary
-        sitting = replace(sitting, max_items=more, resumed=True)
+        more = None if attempt.max_items is None else attempt.max_items - canary
+        attempt = replace(attempt, max_items=more, resumed=True)
 
-    work = partial(sit, session, sitting, store, emit=emit, stop=stop)
-    return await (proved(work, path, session, table, emit=emit, stop=stop) if sitting.verify else work())
+    work = partial(run_attempt, session, attempt, store, emit=emit, stop=stop)
+    return await (
+        with_verification(work, path, session, table, emit=emit, stop=stop) if attempt.verify else work()
+    )
 
 
-async def _functions(session: Session, pace: Pace, table: Table, *, dry: bool) -> tuple[Function, ...]:
+async def _functions(
+    session: Session, pacing: PacingSettings, table: Table, *, dry: bool
+) -> tuple[Function, ...]:
     """The consumers that the user wants to be looked after. Raises RefusedError."""
-    if dry or not pace.watches_consumers:
+    if dry or not pacing.watches_consumers:
         return ()
     now = session.clock.now()
     found = await find_functions(session.services, table, now)
-    if pace.max_iterator_age_s is None:
+    if pacing.max_iterator_age_s is None:
         return found
-    if pace.consumer_rate is not None:
-        return tuple(replace(one, least_rate=pace.consumer_rate, others=0.0) for one in found)
+    if pacing.consumer_rate is not None:
+        return tuple(replace(one, least_rate=pacing.consumer_rate, others=0.0) for one in found)
     return await with_history(found, session.services, session.streams, table, now)

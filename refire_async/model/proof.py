@@ -29,7 +29,7 @@ def verdict_of(*, expected: int, clean: bool, view_type: str) -> Verdict:
 
 
 @dataclass(slots=True)
-class Tally:
+class ProofCounts:
     """Items by what the stream shows of them: expected = once + missing + doubled + by_others + unproven.
 
     `by_others`: the run found them changed, and it was another writer's change that fired. `unproven`: the stream no
@@ -46,7 +46,7 @@ class Tally:
     unproven: int = 0
     repeats: int = 0
 
-    def add(self, other: "Tally") -> None:
+    def add(self, other: "ProofCounts") -> None:
         """Add every figure of `other` to this one."""
         for name in self.__slots__:
             setattr(self, name, getattr(self, name) + getattr(other, name))
@@ -69,7 +69,7 @@ class Proof:
     """
 
     run_id: str
-    tally: Tally
+    tally: ProofCounts
     records: int
     shards: int
     view_type: str

@@ -14,7 +14,7 @@ class StopRequest:
     def __init__(self) -> None:
         self.reason: StopReason | None = None
         self.error: RefireError | None = None
-        self._listeners: list[Callable[[], None]] = []
+        self._subscribers: list[Callable[[], None]] = []
 
     def request(self, reason: StopReason, error: RefireError | None = None) -> None:
         """Stop for `reason`; `error` is what made it necessary."""
@@ -22,12 +22,12 @@ class StopRequest:
             return
         self.reason = reason
         self.error = error
-        for listener in self._listeners:
+        for listener in self._subscribers:
             listener()
 
-    def listen(self, listener: Callable[[], None]) -> None:
+    def subscribe(self, listener: Callable[[], None]) -> None:
         """Call `listener` when a stop is asked for; at once if it was."""
-        self._listeners.append(listener)
+        self._subscribers.append(listener)
         if self.reason is not None:
             listener()
 

@@ -53,7 +53,7 @@ class Histogram:
         self.seconds += latency_s
 
 
-class Tally(Subscriber):
+class Counters(Subscriber):
     """Subscriber that adds up what all sittings of this process do."""
 
     def __init__(self) -> None:

@@ -8,7 +8,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, TypeAlias
 
 from refire_async.errors import UsageError
-from refire_async.output.counters import LATENCY_BOUNDS, Histogram, Tally
+from refire_async.output.counters import LATENCY_BOUNDS, Counters, Histogram
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -23,7 +23,7 @@ _BOUND_EVERY = 4
 class RunCollector:
     """What a scrape finds. `share` tells how far the run is (0 to 1), None while that is not known."""
 
-    def __init__(self, tally: Tally, share: Callable[[], float | None]) -> None:
+    def __init__(self, tally: Counters, share: Callable[[], float | None]) -> None:
         self._tally, self._share = tally, share
 
     def collect(self) -> "Iterator[Metric]":

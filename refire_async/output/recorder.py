@@ -32,8 +32,8 @@ from refire_async.events import (
 )
 from refire_async.model.proof import Proof
 from refire_async.model.series import Note, Point
-from refire_async.output.counters import Tally
-from refire_async.settings import Budget, Pace, ResumeSettings, RunSettings, Tuning
+from refire_async.output.counters import Counters
+from refire_async.settings import Budget, PacingSettings, ResumeSettings, RunSettings, Tuning
 
 Clock: TypeAlias = Callable[[], float]
 Sleep: TypeAlias = Callable[[float], Awaitable[None]]
@@ -63,7 +63,7 @@ class Recorder(Subscriber):
 
     def __init__(
         self,
-        tally: Tally,
+        tally: Counters,
         settings: Mapping[str, Any],
         lost: Callable[[str], None],
         *,
@@ -211,7 +211,7 @@ class Recorder(Subscriber):
 _GROUPS = ("wcu", "throttled", "retries", "failed", "writes", "reads", "bands")
 
 
-def _look(tally: Tally) -> dict[str, dict[str, float]]:
+def _look(tally: Counters) -> dict[str, dict[str, float]]:
     """The tally's figures at this moment."""
     return {
         "items": {"": tally.written},
@@ -242,7 +242,7 @@ def recorded_settings(settings: RunSettings | ResumeSettings) -> dict[str, Any]:
     asked: dict[str, Any] = {}
     for given, default in (
         (settings.budget, Budget()),
-        (settings.pace, Pace()),
+        (settings.pacing, PacingSettings()),
         (settings.tuning, Tuning()),
     ):
         usual = asdict(default)

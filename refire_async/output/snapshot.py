@@ -22,7 +22,7 @@ class Snapshot:
     whose key range takes less than the others ("maybe": there is one, and how much it has left is not known yet).
     `done`, `saved` (those of them that the checkpoint has on disk) and `failed` cover all sittings of a run,
     everything else this one. `lanes` are those with work, and those of them that are held back; None until they
-    were counted. `cost_usd` is at the list prices of planning/forecast/cost.py, None while the table's billing is unknown;
+    were counted. `cost_usd` is at the list prices of forecast/cost.py, None while the table's billing is unknown;
     unless it is `paid_by_request`, the capacity would be paid for without the run.
     """
 

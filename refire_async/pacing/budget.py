@@ -13,7 +13,7 @@ import anyio
 from refire_async.model.capacity import TABLE, Consumed
 from refire_async.model.units import WCU_BYTES, Rcu, Wcu
 from refire_async.pacing.controller import RateController
-from refire_async.pacing.governor import Target
+from refire_async.pacing.governor import RateLimits
 from refire_async.pacing.limiter import BURST_S, Limiter
 
 LEARN = 0.1
@@ -135,23 +135,25 @@ class WriteBudget:
         if self._items is not None and self._max_rate is not None:
             self._items.set_rate(self._max_rate * share)
 
-    def follow(self, target: Target) -> None:
-        """Spend what `target` allows from now on. What is owed for earlier writes stays owed.
+    def follow(self, rate_limits: RateLimits) -> None:
+        """Spend what `rate_limits` allows from now on. What is owed for earlier writes stays owed.
 
         While it is paused `reserve` does not return.
         """
-        if not target.paused:
-            self._follow_ceilings(target)
-        self._follow_max_rate(target.max_rate)
+        if not rate_limits.paused:
+            self._follow_ceilings(rate_limits)
+        self._follow_max_rate(rate_limits.max_rate)
         for limiter in self._limiters():
-            if target.paused:
+            if rate_limits.paused:
                 limiter.pause()
             else:
                 limiter.resume()
 
-    def _follow_ceilings(self, target: Target) -> None:
+    def _follow_ceilings(self, rate_limits: RateLimits) -> None:
         """Indexes come and go with the description; what is gone has no budget any more."""
-        self._ceilings = {name: ceiling * target.share for name, ceiling in target.ceilings.write.items()}
+        self._ceilings = {
+            name: ceiling * rate_limits.share for name, ceiling in rate_limits.ceilings.write.items()
+        }
         for name in self._resources.keys() - self._ceilings.keys():
             self._resources.pop(name).limiter.resume()  # whoever waits for it waits no longer
         for name, ceiling in self._ceilings.items():
@@ -280,12 +282,12 @@ class ReadBudget:
         self._share = share
         self._limiter.set_rate(self.ceiling * share)
 
-    def follow(self, target: Target) -> None:
-        """Spend what `target` allows from now on; while it is paused `reserve` does not return."""
-        if target.paused:
+    def follow(self, rate_limits: RateLimits) -> None:
+        """Spend what `rate_limits` allows from now on; while it is paused `reserve` does not return."""
+        if rate_limits.paused:
             self._limiter.pause()
             return
-        self.ceiling = target.rcu
+        self.ceiling = rate_limits.rcu
         self._limiter.set_rate(self.ceiling * self._share)
         self._limiter.resume()
 

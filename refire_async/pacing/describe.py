@@ -4,41 +4,41 @@ from collections.abc import Mapping
 
 from refire_async.model.capacity import TABLE
 from refire_async.model.table import BillingMode, Table, Throughput
-from refire_async.pacing.governor import Target
+from refire_async.pacing.governor import RateLimits
 from refire_async.settings import Budget
 
 
-def budget_line(target: Target, table: Table, budget: Budget, scaled_to: Mapping[str, float]) -> str:
+def budget_line(rate_limits: RateLimits, table: Table, budget: Budget, scaled_to: Mapping[str, float]) -> str:
     """For example `800 WCU/s: 80% of the table's provisioned capacity (1,000 WCU/s)`.
 
     `scaled_to` is the capacity that autoscaling may raise resources to, as far as that is known.
     """
-    if target.paused:
-        return f"paused: {target.why}"
-    limits = target.ceilings
+    if rate_limits.paused:
+        return f"paused: {rate_limits.why}"
+    limits = rate_limits.ceilings
     scarcest = min(limits.write, key=lambda name: limits.write[name])
-    parts = [f"{_units(target.scarcest_write)} WCU/s: {_reason(target, scarcest, table, budget)}"]
+    parts = [f"{_units(rate_limits.scarcest_write)} WCU/s: {_reason(rate_limits, scarcest, table, budget)}"]
     if scarcest != TABLE:
-        parts.append(f"the table alone would allow {_units(target.wcu)} WCU/s")
-    most = _most(target, budget, scaled_to)
+        parts.append(f"the table alone would allow {_units(rate_limits.wcu)} WCU/s")
+    most = _most(rate_limits, budget, scaled_to)
     if most is not None:
         parts.append(f"autoscaling may raise it to {_units(most)} WCU/s")
-    if target.max_rate is not None:
-        parts.append(f"at most {_units(target.max_rate)} items/s")
+    if rate_limits.max_rate is not None:
+        parts.append(f"at most {_units(rate_limits.max_rate)} items/s")
     return "; ".join(parts)
 
 
-def _reason(target: Target, scarcest: str, table: Table, budget: Budget) -> str:
-    limits = target.ceilings
-    if target.why != limits.bound_by:
-        return target.why  # a voice rules
+def _reason(rate_limits: RateLimits, scarcest: str, table: Table, budget: Budget) -> str:
+    limits = rate_limits.ceilings
+    if rate_limits.why != limits.bound_by:
+        return rate_limits.why  # a voice rules
     capacity = limits.capacity[scarcest]
     if scarcest != TABLE:
         share = f"{budget.wcu_percent:g}% of " if limits.write[scarcest] < capacity else ""
         return f"bounded by {limits.bound_by}, {share}its {_units(capacity)} WCU/s"
     if budget.max_wcu is not None:
-        return target.why
-    return f"{target.why} ({_units(capacity)} WCU/s{_origin(table.throughput, table.billing)})"
+        return rate_limits.why
+    return f"{rate_limits.why} ({_units(capacity)} WCU/s{_origin(table.throughput, table.billing)})"
 
 
 def _origin(throughput: Throughput, billing: BillingMode) -> str:
@@ -51,14 +51,14 @@ def _origin(throughput: Throughput, billing: BillingMode) -> str:
     return ", what a new table serves; more while nothing throttles"
 
 
-def _most(target: Target, budget: Budget, scaled_to: Mapping[str, float]) -> float | None:
+def _most(rate_limits: RateLimits, budget: Budget, scaled_to: Mapping[str, float]) -> float | None:
     """What the budget may become by autoscaling, None if no more than it is."""
     if budget.max_wcu is not None:
         return None
-    share = budget.wcu_percent / 100.0 * target.share
-    capacity = target.ceilings.capacity
+    share = budget.wcu_percent / 100.0 * rate_limits.share
+    capacity = rate_limits.ceilings.capacity
     most = min(max(have, scaled_to.get(name, 0.0)) for name, have in capacity.items()) * share
-    return most if most > target.scarcest_write * 1.001 else None
+    return most if most > rate_limits.scarcest_write * 1.001 else None
 
 
 def _units(number: float) -> str:

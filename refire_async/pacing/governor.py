@@ -2,7 +2,7 @@
 
 The table's capacity is read again, the user sets another budget by a timetable or while the run is on, and
 several voices (live traffic, the consumer, a request to pause) hold it back for their own reasons. All of them
-tell one `Steering`; whoever spends listens to its `Target`.
+tell one `Governor`; whoever spends listens to its `RateLimits`.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from refire_async.settings import Budget
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class RateLimits:
     """What may be consumed: `share` (0 to 1; 0: paused) of `ceilings`, and `max_rate` items per second at most.
 
     `share` does not apply to `max_rate`, which is there for the consumer's sake. `why` says in a few words what
@@ -63,7 +63,7 @@ class _Limit(NamedTuple):
 _NO_LIMIT = _Limit(1.0, None, "")
 
 
-class Steering:
+class Governor:
     """What the table has, what the user set, and the limits of several voices; the lowest limit rules.
 
     `read_index` is the index that the run reads (None: the table), as for `ceilings`.
@@ -78,13 +78,13 @@ class Steering:
         self._read_index = read_index
         self._growth = 1.0
         self._limits: dict[str, _Limit] = {}
-        self._listeners: list[Callable[[Target], None]] = []
-        self._target = self._work_out()
+        self._subscribers: list[Callable[[RateLimits], None]] = []
+        self._rate_limits = self._work_out()
 
     @property
-    def target(self) -> Target:
+    def rate_limits(self) -> RateLimits:
         """What may be consumed just now."""
-        return self._target
+        return self._rate_limits
 
     @property
     def table(self) -> Table:
@@ -96,7 +96,9 @@ class Steering:
         """Whether there is a resource of which nobody tells how many writes it serves."""
         described = {TABLE: self._table.throughput}
         described |= {index.name: index.throughput for index in self._table.indexes}
-        return any(is_guessed(described[name], self._table.billing) for name in self._target.ceilings.write)
+        return any(
+            is_guessed(described[name], self._table.billing) for name in self._rate_limits.ceilings.write
+        )
 
     @property
     def budget(self) -> Budget:
@@ -121,9 +123,9 @@ class Steering:
         self._change()
 
     def limit(
-        self, voice: str, *, share: float | None = None, max_rate: float | None = None, why: str = ""
+        self, source: str, *, share: float | None = None, max_rate: float | None = None, why: str = ""
     ) -> None:
-        """`voice` wants no more than `share` (0 to 1) of the ceilings used, and no more than `max_rate` items a second.
+        """`source` allows at most `share` (0 to 1) of the ceilings and `max_rate` items per second.
 
         A share of 0 pauses. It replaces what the voice wanted before; with neither, its limit is lifted.
 
@@ -131,38 +133,38 @@ class Steering:
             ValueError: `share` is not between 0 and 1, or `max_rate` not above 0.
         """
         if share is None and max_rate is None:
-            self._limits.pop(voice, None)
+            self._limits.pop(source, None)
         else:
             share = 1.0 if share is None else share
             if not 0.0 <= share <= 1.0:
                 raise ValueError(f"a share of {share:g} is not between 0 and 1")
             if max_rate is not None and max_rate <= 0.0:
                 raise ValueError("a rate must be above 0 items per second")
-            self._limits[voice] = _Limit(share, max_rate, why or voice)
+            self._limits[source] = _Limit(share, max_rate, why or source)
         self._change()
 
-    def listen(self, told: Callable[[Target], None]) -> None:
+    def subscribe(self, told: Callable[[RateLimits], None]) -> None:
         """Call `told` at each change of the target, in the order of listening. It must return at once."""
-        self._listeners.append(told)
+        self._subscribers.append(told)
 
-    def unlisten(self, told: Callable[[Target], None]) -> None:
+    def unlisten(self, told: Callable[[RateLimits], None]) -> None:
         """`told` is not to be called any more."""
-        self._listeners.remove(told)
+        self._subscribers.remove(told)
 
     def _change(self) -> None:
-        target = self._work_out()
-        if target == self._target:
+        rate_limits = self._work_out()
+        if rate_limits == self._rate_limits:
             return
-        self._target = target
-        for told in tuple(self._listeners):
-            if self._target is not target:
+        self._rate_limits = rate_limits
+        for told in tuple(self._subscribers):
+            if self._rate_limits is not rate_limits:
                 return  # a listener changed it again, and all were told of that one
-            told(target)
+            told(rate_limits)
 
-    def _work_out(self) -> Target:
+    def _work_out(self) -> RateLimits:
         limits = ceilings(self._table, self._attribute, self._budget, self._read_index, growth=self._growth)
         lowest = min(self._limits.values(), key=lambda limit: limit.share, default=_NO_LIMIT)
         why = lowest.why if lowest.share < 1.0 else limits.bound_by
         rates = [self._budget.max_rate, *(limit.max_rate for limit in self._limits.values())]
         max_rate = min((rate for rate in rates if rate is not None), default=None)
-        return Target(limits, lowest.share, max_rate, why)
+        return RateLimits(limits, lowest.share, max_rate, why)

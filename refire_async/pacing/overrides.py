@@ -3,18 +3,18 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from refire_async.pacing.governor import Steering
+from refire_async.pacing.governor import Governor
 from refire_async.pacing.rate import Rate
 from refire_async.pacing.timetable import Ruling
 from refire_async.settings import Budget
 
-VOICE = "orders"
+LIMIT_SOURCE = "orders"
 OPERATOR = "refire rate"
 TIMETABLE = "timetable"
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class Override:
     """What holds: `budget` (None: a pause), as `by` has set it. `said` is for people."""
 
     budget: Budget | None
@@ -22,25 +22,25 @@ class Order:
     said: str
 
 
-class Orders:
+class Overrides:
     """Keeps what each has said; `carry_out` is told at once, and whenever another order holds.
 
     A pause of the operator is a word of its own: `resume` takes it back, and what held before holds again.
     """
 
-    def __init__(self, options: Budget, carry_out: Callable[[Order], None]) -> None:
+    def __init__(self, options: Budget, carry_out: Callable[[Override], None]) -> None:
         self._options = options
         self._carry_out = carry_out
         self._ruling: Ruling | None = None
         self._rate: Rate | None = None
         self._paused = False
-        self._order = self._decide()
-        carry_out(self._order)
+        self._override = self._decide()
+        carry_out(self._override)
 
     @property
-    def order(self) -> Order:
+    def override(self) -> Override:
         """What holds now."""
-        return self._order
+        return self._override
 
     def timetable(self, ruling: Ruling) -> None:
         """The timetable says this from now on."""
@@ -66,33 +66,35 @@ class Orders:
         self._change()
 
     def _change(self) -> None:
-        order = self._decide()
-        if order != self._order:
-            self._order = order
-            self._carry_out(order)
+        override = self._decide()
+        if override != self._override:
+            self._override = override
+            self._carry_out(override)
 
-    def _decide(self) -> Order:
+    def _decide(self) -> Override:
         if self._paused:
-            return Order(None, OPERATOR, f"paused by {OPERATOR}")
+            return Override(None, OPERATOR, f"paused by {OPERATOR}")
         if self._rate is not None:
-            return Order(self._rate.budget(self._options, OPERATOR), OPERATOR, f"{self._rate} by {OPERATOR}")
+            return Override(
+                self._rate.budget(self._options, OPERATOR), OPERATOR, f"{self._rate} by {OPERATOR}"
+            )
         ruling = self._ruling
         if ruling is None or ruling.rate is None:
-            return Order(self._options, "options", "the budget of the options")
+            return Override(self._options, "options", "the budget of the options")
         who = f"{TIMETABLE} {ruling.ends}".rstrip()
         if ruling.rate.paused:
-            return Order(None, TIMETABLE, f"paused by {who}")
-        return Order(ruling.rate.budget(self._options, who), TIMETABLE, f"{ruling.rate} by {who}")
+            return Override(None, TIMETABLE, f"paused by {who}")
+        return Override(ruling.rate.budget(self._options, who), TIMETABLE, f"{ruling.rate} by {who}")
 
 
-def obey(steering: Steering) -> Callable[[Order], None]:
+def apply_to(governor: Governor) -> Callable[[Override], None]:
     """Carries orders out. The budget of before a pause stays, for what looks at it meanwhile."""
 
-    def carry_out(order: Order) -> None:
-        if order.budget is None:
-            steering.limit(VOICE, share=0.0, why=order.said)
+    def carry_out(override: Override) -> None:
+        if override.budget is None:
+            governor.limit(LIMIT_SOURCE, share=0.0, why=override.said)
         else:
-            steering.set_budget(order.budget)
-            steering.limit(VOICE)
+            governor.set_budget(override.budget)
+            governor.limit(LIMIT_SOURCE)
 
     return carry_out

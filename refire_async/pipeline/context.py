@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import anyio
 
-from refire_async.aws.errors import Disposition, ThrottlingReason, WireError
+from refire_async.aws.errors import AwsError, Disposition, ThrottlingReason
 from refire_async.checkpoint.journal import Journal
 from refire_async.errors import StoppedError
 from refire_async.events import Emit, Retried, Suspended, Throttled
@@ -19,8 +19,8 @@ from refire_async.model.run import RunSpec
 from refire_async.model.stop import StopRequest
 from refire_async.pacing.backoff import failure_delay, throttle_delay
 from refire_async.pacing.budget import ReadBudget, WriteBudget
-from refire_async.pacing.governor import Target
-from refire_async.pipeline.outage import MOST_ATTEMPTS, Patience
+from refire_async.pacing.governor import RateLimits
+from refire_async.pipeline.outage import MOST_ATTEMPTS, Outage
 from refire_async.pipeline.writers.base import Writer
 from refire_async.sources.base import Source
 from refire_async.sources.lookup import ITEM_RCU, LARGEST, Found, Lookup
@@ -39,7 +39,7 @@ class LookedUp:
     """`items` that are there, and keys that the service does not take, each with what it says."""
 
     items: list[Item]
-    refused: list[tuple[Key, WireError]]
+    refused: list[tuple[Key, AwsError]]
 
 
 @dataclass(slots=True)
@@ -53,7 +53,7 @@ class Context:
     journal: Journal
     write_budget: WriteBudget
     read_budget: ReadBudget
-    patience: Patience
+    outage: Outage
     emit: Emit
     stop: StopRequest
     item_bytes: float
@@ -71,7 +71,7 @@ class Context:
     _on_recovery: list[Callable[[], None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.patience.on_recovery = self.go_on
+        self.outage.on_recovery = self.go_on
 
     def on_recovery(self, call: Callable[[], None]) -> None:
         """Call this when the service works again: what waits for its next attempt can be tried at once."""
@@ -86,7 +86,7 @@ class Context:
 
     def stood_still(self, seconds: float) -> None:
         """The process did nothing for `seconds`: that is no outage, and no time at work."""
-        self.patience.restart()
+        self.outage.restart()
         self.journal.leave_out(seconds)
         self.emit(Suspended(seconds))
 
@@ -100,14 +100,14 @@ class Context:
         finally:
             self._rests.discard(over)
 
-    def follow(self, target: Target) -> None:
-        """Consume what `target` allows from now on."""
+    def follow(self, rate_limits: RateLimits) -> None:
+        """Consume what `rate_limits` allows from now on."""
         paused = self.read_budget.paused
-        if target.paused or paused:
-            self.patience.restart()
-        self.write_budget.follow(target)
-        self.read_budget.follow(target)
-        if paused and not target.paused:
+        if rate_limits.paused or paused:
+            self.outage.restart()
+        self.write_budget.follow(rate_limits)
+        self.read_budget.follow(rate_limits)
+        if paused and not rate_limits.paused:
             self.go_on()  # the pause was longer than any wait that began before it
 
     async def unless_stopped(self, grant: Awaitable[T]) -> T | None:
@@ -127,7 +127,7 @@ class Context:
         for rest in self._rests:
             rest.set()
 
-    async def read_patiently(self, segment: int, attempt_read: Callable[[], Awaitable[T]]) -> T:
+    async def read_with_retries(self, segment: int, attempt_read: Callable[[], Awaitable[T]]) -> T:
         """Try a read until it goes through; a read can be tried again without harm.
 
         Raises:
@@ -138,12 +138,12 @@ class Context:
         while True:
             try:
                 result = await attempt_read()
-            except WireError as error:
+            except AwsError as error:
                 if error.disposition in FUTILE or self.stop.reason is not None:
                     raise
                 attempt += 1
                 if error.disposition is not Disposition.THROTTLED:
-                    failures = self.patience.attempts(failures + 1, anyio.current_time())
+                    failures = self.outage.attempts(failures + 1, anyio.current_time())
                     if failures >= MOST_ATTEMPTS:
                         raise StoppedError(
                             f"a read of segment {segment} failed {MOST_ATTEMPTS} times in a row: {error.message}",
@@ -151,11 +151,11 @@ class Context:
                         ) from error
                 await self._wait_after(segment, attempt, error)
             else:
-                self.patience.succeeded()
+                self.outage.succeeded()
                 return result
 
-    async def _wait_after(self, segment: int, attempt: int, error: WireError) -> None:
-        self.patience.failed(error.code, anyio.current_time(), error.message)
+    async def _wait_after(self, segment: int, attempt: int, error: AwsError) -> None:
+        self.outage.failed(error.code, anyio.current_time(), error.message)
         totals = self.journal.totals
         if error.disposition is Disposition.THROTTLED:
             totals.throttled += 1
@@ -163,7 +163,7 @@ class Context:
             delay = throttle_delay(attempt, self.draw)
         else:
             totals.retries += 1
-            delay = self.patience.delay(failure_delay(attempt, self.draw), anyio.current_time())
+            delay = self.outage.delay(failure_delay(attempt, self.draw), anyio.current_time())
             self.emit(Retried(segment, 1, error.code, attempt, delay))
         await self.rest(delay)
 
@@ -191,7 +191,7 @@ class Context:
         An item whose key the service refuses is given as it was: its write is refused too, and says why.
 
         Raises:
-            WireError, StoppedError: as `read_patiently`; the latter also if a stop comes before the budget's leave.
+            WireError, StoppedError: as `read_with_retries`; the latter also if a stop comes before the budget's leave.
         """
         keys = self.spec.keys
         looked = await self._look_up(segment, [keys.key_of(item) for item in items], consistent=True)
@@ -210,8 +210,8 @@ class Context:
             if rest:
                 parts.append(rest)
             try:
-                answer = await self.read_patiently(segment, partial(self._look_up_once, part, consistent))
-            except WireError as error:
+                answer = await self.read_with_retries(segment, partial(self._look_up_once, part, consistent))
+            except AwsError as error:
                 if error.name not in BAD_KEY:
                     raise
                 # One bad key spoils a request: halves find it without giving up the others.
@@ -241,7 +241,7 @@ class Context:
         self.journal.totals.rcu += self.read_budget.settle(estimate, consumed)
         if len(answer.unprocessed) == len(part):
             # As good as refused: the next attempt waits, and it does not count as a success.
-            raise WireError("UnprocessedKeys", "BatchGetItem left every key out", Disposition.THROTTLED)
+            raise AwsError("UnprocessedKeys", "BatchGetItem left every key out", Disposition.THROTTLED)
         return answer
 
 

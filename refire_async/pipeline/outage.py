@@ -33,7 +33,7 @@ PROBE_S = 1.0
 """While nothing succeeds some request is tried at least this often, however long the others wait."""
 
 
-class Patience:
+class Outage:
     """Notices when every attempt fails, says so, and gives up after `give_up_after_s` seconds.
 
     The first success after that tells `on_recovery`: what waits for its next attempt need not wait any longer.

@@ -111,7 +111,7 @@ class Readers:
         whole = not selection.thinned and not selection.listed and 2 * len(page.items) >= page.counts.scanned
         if source.carries_marker and whole and page.items:
             read_again = partial(self._read_once, page.segment, page.start, page.counts.scanned)
-            read = await context.read_patiently(page.segment, read_again)
+            read = await context.read_with_retries(page.segment, read_again)
             found = {identity(names, item): item for item in read.items}
         unclear = [item for item in page.items if not self._is_clear(item, found.get(identity(names, item)))]
         for item in unclear:
@@ -200,7 +200,7 @@ class Readers:
         context = self._context
         started = time.perf_counter()
         limit = self._limit_for(wanted)
-        read = await context.read_patiently(segment, partial(self._read_once, segment, cursor, limit))
+        read = await context.read_with_retries(segment, partial(self._read_once, segment, cursor, limit))
         self._read_items += limit
         self._kept_items += len(read.items)
         if len(read.items) > wanted:

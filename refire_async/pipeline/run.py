@@ -68,7 +68,7 @@ async def _read_and_write(
         async with anyio.create_task_group() as tasks:
             for _ in range(workers):
                 tasks.start_soon(writing.work)
-            context.stop.listen(stop)
+            context.stop.subscribe(stop)
             with reading:
                 await _read_all(context, readers, in_doubt)
             queue.close()

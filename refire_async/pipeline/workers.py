@@ -12,7 +12,7 @@ from dataclasses import replace
 import anyio
 
 from refire_async import failpoints
-from refire_async.aws.errors import Disposition, ThrottlingReason, WireError
+from refire_async.aws.errors import AwsError, Disposition, ThrottlingReason
 from refire_async.checkpoint.ledger import Failure, OpenPage
 from refire_async.errors import RefireError, RefusedError, StoppedError
 from refire_async.events import BatchWritten, ItemFailed, RateChanged, Retried
@@ -96,14 +96,14 @@ class Workers:
         started = time.perf_counter()
         try:
             reply = await context.writer.write(batch.items)
-        except WireError as error:
+        except AwsError as error:
             self._refused(batch, error, reservation)
             return
         if failpoints.reached is not None:
             failpoints.reached("batch-answered")
         latency = elapsed_since(started)
         if sum(error.disposition in AGAIN for error in reply.errors.values()) < len(batch.items):
-            context.patience.succeeded()
+            context.outage.succeeded()
         refused = sum(error.disposition is Disposition.THROTTLED for error in reply.errors.values())
         wcu = context.write_budget.settle(reservation, reply.consumed, refused)
         self._totals.wcu += wcu
@@ -120,7 +120,7 @@ class Workers:
         if reply.errors:
             await self._partly(batch, reply)
 
-    def _refused(self, batch: Batch, error: WireError, reservation: Reservation) -> None:
+    def _refused(self, batch: Batch, error: AwsError, reservation: Reservation) -> None:
         """The batch failed as a whole."""
         budget = self._context.write_budget
         match error.disposition:
@@ -267,20 +267,20 @@ class Workers:
         `detail` is for the failed-keys file only, `words` are for everybody.
         """
         context = self._context
-        batch.attempts = context.patience.attempts(batch.attempts + 1, anyio.current_time())
+        batch.attempts = context.outage.attempts(batch.attempts + 1, anyio.current_time())
         self._totals.retries += 1
         if batch.attempts >= MOST_ATTEMPTS:
             why = detail or f"no success in {MOST_ATTEMPTS} attempts"
             self._fail(batch.page, code, [(item, why) for item in batch.items])
             return
-        delay = context.patience.delay(failure_delay(batch.attempts, context.draw), anyio.current_time())
+        delay = context.outage.delay(failure_delay(batch.attempts, context.draw), anyio.current_time())
         context.emit(Retried(batch.page.segment, len(batch.items), code, batch.attempts, delay))
         self._queue.put_back(batch, delay)
         self._lose_patience(code, words)
 
     def _lose_patience(self, code: str, words: str = "") -> None:
         try:
-            self._context.patience.failed(code, anyio.current_time(), words)
+            self._context.outage.failed(code, anyio.current_time(), words)
         except StoppedError as error:
             self._context.stop.request("error", error)
 

@@ -1,1 +1,1 @@
-"""TODO refire_async/planning."""
+"""`refire plan`: surveys a table or a list of keys and forecasts units, time, money and backlog."""

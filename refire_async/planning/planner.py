@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 from anyio import to_thread
 
-from refire_async.aws.errors import WireError
+from refire_async.aws.errors import AwsError
 from refire_async.aws.event_source_mappings import ask_mappings
 from refire_async.aws.other_services import UnansweredError
 from refire_async.aws.session import Session, describe, open_session
@@ -27,7 +27,7 @@ from refire_async.pacing.capacity import (
 )
 from refire_async.pipeline.sizing import choose_page_items, choose_readers, choose_segments, choose_workers
 from refire_async.planning.forecast.cost import DEFAULT_PRICES, Prices
-from refire_async.planning.forecast.duration import Pace
+from refire_async.planning.forecast.duration import Rates
 from refire_async.planning.forecast.load import Load, scan_rcu, units_of
 from refire_async.planning.forecast.plan import Consumers, Plan, Settings, make_plan
 from refire_async.planning.survey.key_list import MOST_DRAWN, survey_list
@@ -35,7 +35,7 @@ from refire_async.planning.survey.lookup import MOST_LOOKED_UP
 from refire_async.planning.survey.question import Question
 from refire_async.planning.survey.table import survey
 from refire_async.settings import Assumed, Budget, PlanSettings, RunSettings, Tuning
-from refire_async.sources.importing import Gathering, draw_from_export, gather
+from refire_async.sources.importing import ImportContext, draw_from_export, import_keys
 from refire_async.sources.key_list import choose_segments as choose_list_segments
 from refire_async.sources.key_list import draw_items, open_list
 from refire_async.sources.resolving import select
@@ -59,7 +59,7 @@ async def plan(settings: PlanSettings, prices: Prices = DEFAULT_PRICES) -> Plan:
 async def _plan_run(session: Session, settings: PlanSettings, run: RunSettings, prices: Prices) -> Plan:
     assumed = settings.assumed
     table = await describe(session, run.table)
-    selection = select(table, run.choice)
+    selection = select(table, run.selection)
     attribute = run.marker_attribute or DEFAULT_ATTRIBUTE[run.marker]
     limits = ceilings(table, attribute, run.budget, selection.index)
     segments = len(selection.key_values) or 1
@@ -199,21 +199,21 @@ async def _survey_list(session: Session, question: Question, run: RunSettings) -
         total_segments=1,
         ttl_attribute=question.ttl_attribute,
     )
-    world = Gathering(session.services, lambda _event: None, StopRequest(), run.ignore)
+    world = ImportContext(session.services, lambda _event: None, StopRequest(), run.ignore)
     draw = random.Random()  # noqa: S311 - which items to look at is no secret
     if selection.kind == "export":
         items, drawn = await draw_from_export(spec, table, world, MOST_LOOKED_UP, draw)
     else:
         with TemporaryDirectory(prefix="refire-") as folder:
             path = Path(folder) / "list"
-            await gather(spec, table, path, world)
+            await import_keys(spec, table, path, world)
             found = open_list(path)
             items, drawn = found.items, await to_thread.run_sync(draw_items, found, MOST_DRAWN, draw)
     return await survey_list(session.data, question, items, drawn), choose_list_segments(items)
 
 
-def _pace(limits: Ceilings, among: int, max_rate: float | None = None) -> Pace:
-    return Pace(limits.write, limits.read, max_rate, limits.bound_by, among)
+def _pace(limits: Ceilings, among: int, max_rate: float | None = None) -> Rates:
+    return Rates(limits.write, limits.read, max_rate, limits.bound_by, among)
 
 
 async def _consumers(session: Session, table: Table, assumed: Assumed) -> tuple[int, Consumers]:
@@ -232,7 +232,7 @@ async def _consumers(session: Session, table: Table, assumed: Assumed) -> tuple[
             if mappings:
                 batch = min(mapping.batch_size for mapping in mappings)
                 side_by_side = min(mapping.parallelization for mapping in mappings)
-        except (UnansweredError, WireError):
+        except (UnansweredError, AwsError):
             pass  # advice that is not to be had: the plan says what it assumes
     return shards, Consumers(_rate(assumed, shards, side_by_side), batch)
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from anyio import to_thread
 
-from refire_async.aws.errors import WireError
+from refire_async.aws.errors import AwsError
 from refire_async.aws.other_services import PATIENCE_S
 from refire_async.aws.session import Session, describe
 from refire_async.checkpoint import catalog
@@ -17,7 +17,7 @@ from refire_async.model.run import RunSpec
 from refire_async.model.selection import Selection
 from refire_async.model.table import Table
 from refire_async.pacing.capacity import ceilings
-from refire_async.preflight.collect import gather
+from refire_async.preflight.collect import collect
 from refire_async.preflight.facts import Asked, Denied, Depth, Facts
 from refire_async.preflight.rules import judge
 from refire_async.settings import ResumeSettings, RunSettings
@@ -35,12 +35,12 @@ async def check(session: Session, settings: RunSettings) -> list[Finding]:
         RefusedError, WireError: the table cannot be described.
     """
     table = await describe(session, settings.table)
-    selection = select(table, settings.choice)
+    selection = select(table, settings.selection)
     denied: tuple[Denied, ...] = ()
     ttl_attribute = None
     try:
         ttl_attribute = await session.control.ttl_attribute(table.name)
-    except WireError as error:
+    except AwsError as error:
         if error.name != "AccessDenied":
             raise
         denied = (Denied(error.message, error.action),)
@@ -73,7 +73,7 @@ async def _gather(session: Session, asked: Asked, depth: Depth) -> Facts:
     if own is not None:
         folders.add(own.parent)
     others = await to_thread.run_sync(unfinished_runs, asked.table, folders, own)
-    return replace(await gather(session, asked, depth), others=tuple(others))
+    return replace(await collect(session, asked, depth), others=tuple(others))
 
 
 async def before_resume(
@@ -115,5 +115,5 @@ def about_run(
         expected_stream=settings.stream_arn,
         run_id=settings.run_id,
         checkpoint=settings.checkpoint,
-        where_words=settings.choice.where_words,
+        where_words=settings.selection.where_words,
     )

@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 import orjson
 
-from refire_async.aws.errors import WireError
+from refire_async.aws.errors import AwsError
 from refire_async.aws.event_source_mappings import ask_mappings
 from refire_async.aws.other_services import PATIENCE_S, UnansweredError
 from refire_async.aws.session import Session
@@ -32,7 +32,7 @@ from refire_async.sources.lookup import Lookup
 from refire_async.sources.table import hash_key_condition, hash_key_values
 
 
-async def gather(session: Session, asked: Asked, depth: Depth) -> Facts:
+async def collect(session: Session, asked: Asked, depth: Depth) -> Facts:
     """Ask DynamoDB and the services beside it. Takes `PATIENCE_S` seconds at most and raises nothing."""
     answers = _Answers(session, asked, anyio.current_time() + PATIENCE_S)
     questions: dict[str, Callable[[], Awaitable[None]]] = {
@@ -71,7 +71,7 @@ class _Answers:
                 await ask()
         except UnansweredError as error:
             self._note_unanswered(str(error))
-        except WireError as error:
+        except AwsError as error:
             self._failed(what, error)
         if scope.cancelled_caught:
             self._note_unanswered(f"{what}: no answer within {PATIENCE_S:g} s")
@@ -80,12 +80,12 @@ class _Answers:
         if why not in self.facts.unanswered:
             self.facts = replace(self.facts, unanswered=(*self.facts.unanswered, why))
 
-    def _note_denied(self, error: WireError | RefusedError) -> None:
+    def _note_denied(self, error: AwsError | RefusedError) -> None:
         denied = Denied(error.message, error.action)
         if denied not in self.facts.denied:  # the same permission can be missed in two places
             self.facts = replace(self.facts, denied=(*self.facts.denied, denied))
 
-    def _failed(self, what: str, error: WireError) -> None:
+    def _failed(self, what: str, error: AwsError) -> None:
         """An emulator that does not know an operation says nothing about the table."""
         if error.name != "UnknownOperation":
             self._note_unanswered(f"{what}: {error.message}")
@@ -151,7 +151,7 @@ class _Answers:
             )
             why = None if found is not None else f"no answer within {seconds:g} s"
             self.facts = replace(self.facts, sample=found, not_sampled=why)
-        except WireError as error:
+        except AwsError as error:
             selection = self._asked.selection
             if error.name == "AccessDenied" and selection.index is None and not selection.listed:
                 self._note_denied(error)
@@ -210,7 +210,7 @@ class _Answers:
             await call
         except RefusedError as error:
             self._note_denied(error)
-        except WireError as error:
+        except AwsError as error:
             if error.name == "AccessDenied":
                 self._note_denied(error)
             else:

@@ -9,7 +9,7 @@ import anyio
 import orjson
 
 from refire_async.aws.data_plane import DataPlane, parse_reply
-from refire_async.aws.errors import WireError
+from refire_async.aws.errors import AwsError
 from refire_async.model.item_size import LARGEST_ITEM_BYTES, item_bytes
 from refire_async.model.keys import AttributeValue, Item
 from refire_async.model.units import RCU_BYTES, WCU_BYTES
@@ -106,7 +106,7 @@ async def sample(
             request["Limit"] = max(1, min(PAGE_ITEMS, MOST_ITEMS - sampler.items, allowed))
             try:
                 reply = await _read(data, request)
-            except WireError:
+            except AwsError:
                 if not sampler.pages:
                     raise
                 break

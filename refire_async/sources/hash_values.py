@@ -10,14 +10,14 @@ from itertools import product
 
 from refire_async.errors import UsageError
 from refire_async.model.keys import AttributeValue, KeyAttribute
-from refire_async.settings import Choice
+from refire_async.settings import SelectionSettings
 from refire_async.sources.canonical import canonical
 from refire_async.sources.key_ranges import MOST_KEY_VALUES, expand_range
 from refire_async.sources.sort_key import typed_value
 
 
 def hash_key_columns(
-    choice: Choice, hashes: Sequence[KeyAttribute], where: str
+    selection: SelectionSettings, hashes: Sequence[KeyAttribute], where: str
 ) -> tuple[tuple[AttributeValue, ...], ...]:
     """The values of each hash attribute, all equally long: position by position they are the hash keys to query.
 
@@ -26,8 +26,8 @@ def hash_key_columns(
     Raises UsageError: a name, type or value that no hash key has, a missing attribute, or more than
     `MOST_KEY_VALUES` hash keys.
     """
-    _check_name_and_type(choice, hashes, where)
-    texts = _texts_by_name(choice, dict(hashes), where)
+    _check_name_and_type(selection, hashes, where)
+    texts = _texts_by_name(selection, dict(hashes), where)
     total = math.prod(len(values) for values in texts.values())
     if total > MOST_KEY_VALUES:
         raise UsageError(
@@ -37,37 +37,37 @@ def hash_key_columns(
     return tuple(zip(*product(*columns), strict=True))
 
 
-def _check_name_and_type(choice: Choice, hashes: Sequence[KeyAttribute], where: str) -> None:
+def _check_name_and_type(selection: SelectionSettings, hashes: Sequence[KeyAttribute], where: str) -> None:
     names, types = [name for name, _ in hashes], {key_type for _, key_type in hashes}
     several = len(hashes) > 1
-    if choice.key_name not in (None, *names):
+    if selection.key_name not in (None, *names):
         what = "one of the hash attributes" if several else "the hash key"
         theirs = f"its hash attributes are {', '.join(names)}" if several else f"its hash key is {names[0]}"
         raise UsageError(
-            f"{choice.key_name} is not {what} of {where}",
+            f"{selection.key_name} is not {what} of {where}",
             f"{theirs}; for another attribute name an index with --index",
         )
-    if choice.key_type is not None and types != {choice.key_type}:
+    if selection.key_type is not None and types != {selection.key_type}:
         if several:
             kinds = ", ".join(f"{name} {key_type}" for name, key_type in hashes)
             raise UsageError(
-                f"the hash attributes of {where} are not all of type {choice.key_type}: {kinds}",
+                f"the hash attributes of {where} are not all of type {selection.key_type}: {kinds}",
                 "leave out --key-type",
             )
         raise UsageError(
-            f"the hash key of {where} is of type {hashes[0][1]}, not {choice.key_type}",
+            f"the hash key of {where} is of type {hashes[0][1]}, not {selection.key_type}",
             f"give --key-type {hashes[0][1]}",
         )
 
 
-def _texts_by_name(choice: Choice, types: dict[str, str], where: str) -> dict[str, list[str]]:
+def _texts_by_name(selection: SelectionSettings, types: dict[str, str], where: str) -> dict[str, list[str]]:
     """What is given for each hash attribute; of a single one the name is not written."""
     texts: dict[str, list[str]] = {name: [] for name in types}
-    for text in choice.key_values:
-        name, value = _split(text, choice, texts, where, "--key-value")
+    for text in selection.key_values:
+        name, value = _split(text, selection, texts, where, "--key-value")
         texts[name].append(value)
-    if choice.key_value_range is not None:
-        name, span = _split(choice.key_value_range, choice, texts, where, "--key-value-range")
+    if selection.key_value_range is not None:
+        name, span = _split(selection.key_value_range, selection, texts, where, "--key-value-range")
         texts[name] += expand_range(span, types[name])
     missing = [name for name, values in texts.items() if not values]
     if missing:
@@ -79,7 +79,7 @@ def _texts_by_name(choice: Choice, types: dict[str, str], where: str) -> dict[st
 
 
 def _split(
-    text: str, choice: Choice, texts: dict[str, list[str]], where: str, option: str
+    text: str, selection: SelectionSettings, texts: dict[str, list[str]], where: str, option: str
 ) -> tuple[str, str]:
     """The attribute that a value belongs to, and the value."""
     if len(texts) == 1:
@@ -88,8 +88,8 @@ def _split(
     if named:
         name = max(named, key=len)
         return name, text[len(name) + 1 :]
-    if choice.key_name is not None:
-        return choice.key_name, text
+    if selection.key_name is not None:
+        return selection.key_name, text
     raise UsageError(
         f"{option} {text[:60]!r} does not say which hash attribute of {where} it is for",
         "write " + " ".join(f"--key-value {name}=VALUE" for name in texts),

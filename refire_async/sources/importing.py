@@ -50,7 +50,7 @@ R = TypeVar("R", bound="_Reading")
 
 
 @dataclass(frozen=True, slots=True)
-class Gathering:
+class ImportContext:
     """What gathering has to do with the world: AWS, those who look on, a wish to stop, findings to ignore."""
 
     services: Services
@@ -59,13 +59,13 @@ class Gathering:
     ignored: frozenset[str]
 
 
-async def recognise(spec: RunSpec, table: Table, world: Gathering) -> RunSpec:
+async def recognise(spec: RunSpec, table: Table, world: ImportContext) -> RunSpec:
     """The spec with the fingerprint of the input as it is now. Raises UsageError or RefusedError."""
     async with _reading(_kind(spec), spec, table, world) as reading:
         return await reading.recognise()
 
 
-async def gather(spec: RunSpec, table: Table, path: Path, world: Gathering) -> RunSpec:
+async def import_keys(spec: RunSpec, table: Table, path: Path, world: ImportContext) -> RunSpec:
     """Make the list of the run at `path`. Gives the spec with the input's fingerprint and the list's segments.
 
     Raises:
@@ -75,11 +75,11 @@ async def gather(spec: RunSpec, table: Table, path: Path, world: Gathering) -> R
     """
     async with _reading(_kind(spec), spec, table, world) as reading:
         with KeyListWriter(path, spec.keys) as writer:
-            return await reading.gather(writer)
+            return await reading.import_keys(writer)
 
 
 async def draw_from_export(
-    spec: RunSpec, table: Table, world: Gathering, most: int, draw: random.Random
+    spec: RunSpec, table: Table, world: ImportContext, most: int, draw: random.Random
 ) -> tuple[int, list[Item]]:
     """How many items the manifest of the run's export tells of, and at most `most` of them with what is known of them.
 
@@ -87,7 +87,7 @@ async def draw_from_export(
     incremental export, items that were deleted in its window are told of too.
 
     Raises:
-        UsageError, RefusedError: as `gather`.
+        UsageError, RefusedError: as `import_keys`.
     """
     async with _reading(_ReadingExport, spec, table, world) as reading:
         return await reading.draw(most, draw)
@@ -98,7 +98,7 @@ def _kind(spec: RunSpec) -> type["_Reading"]:
 
 
 @asynccontextmanager
-async def _reading(kind: type[R], spec: RunSpec, table: Table, world: Gathering) -> AsyncIterator[R]:
+async def _reading(kind: type[R], spec: RunSpec, table: Table, world: ImportContext) -> AsyncIterator[R]:
     """The input, open for the length of the block."""
     given = spec.selection.given
     try:
@@ -114,7 +114,7 @@ async def _reading(kind: type[R], spec: RunSpec, table: Table, world: Gathering)
 class _Reading(ABC):
     """One look at the input."""
 
-    def __init__(self, spec: RunSpec, table: Table, world: Gathering, client: Any) -> None:
+    def __init__(self, spec: RunSpec, table: Table, world: ImportContext, client: Any) -> None:
         self._spec = spec
         self._table = table
         self._world = world
@@ -128,7 +128,7 @@ class _Reading(ABC):
         """See the function of this name."""
 
     @abstractmethod
-    async def gather(self, writer: KeyListWriter) -> RunSpec:
+    async def import_keys(self, writer: KeyListWriter) -> RunSpec:
         """See the function of this name; `writer` makes the list."""
 
     def _recognised(self) -> RunSpec:
@@ -169,7 +169,7 @@ class _ReadingKeys(_Reading):
             self._digest.update(piece)
         return self._recognised()
 
-    async def gather(self, writer: KeyListWriter) -> RunSpec:
+    async def import_keys(self, writer: KeyListWriter) -> RunSpec:
         given = self._spec.selection.given
         name = "standard input" if given == STANDARD_INPUT else given.rsplit("/", 1)[-1]
         # A sample looks at each key.
@@ -199,7 +199,7 @@ class _ReadingExport(_Reading):
         await self._files()
         return self._recognised()
 
-    async def gather(self, writer: KeyListWriter) -> RunSpec:
+    async def import_keys(self, writer: KeyListWriter) -> RunSpec:
         for file in await self._files():
             decoder = self._decoder(file)
             async for piece in self._pieces(self._path(file.name)):

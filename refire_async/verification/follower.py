@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import anyio
 import anyio.abc
 
-from refire_async.aws.errors import WireError
+from refire_async.aws.errors import AwsError
 from refire_async.aws.streams import Shard, StreamReader
 
 Take: TypeAlias = Callable[[list[dict[str, Any]]], Awaitable[None]]
@@ -88,7 +88,7 @@ class Follower:
     async def _begin(self, tasks: anyio.abc.TaskGroup) -> None:
         try:
             shards = await self._reader.shards(self._arn)
-        except WireError as error:
+        except AwsError as error:
             if error.name != "ResourceNotFound":
                 raise
             # A stream that was turned off stays for a day.
@@ -144,7 +144,7 @@ class Follower:
                     peeks += 1
                     if peeks == _PEEKS:
                         break
-        except WireError as error:
+        except AwsError as error:
             if error.name not in ("TrimmedDataAccess", "ResourceNotFound"):
                 raise
         finally:
@@ -161,7 +161,7 @@ class Follower:
             try:
                 await self._read_to_end(shard)
                 break
-            except WireError as error:
+            except AwsError as error:
                 if error.name not in ("TrimmedDataAccess", "ResourceNotFound"):
                     raise
                 # It took longer than records are kept: go on with the oldest that is left.

@@ -2,7 +2,7 @@
 
 import contextlib
 
-from refire_async.aws.errors import WireError
+from refire_async.aws.errors import AwsError
 from refire_async.aws.streams import StreamReader
 from refire_async.checkpoint.history import TableStream
 from refire_async.errors import RefusedError
@@ -18,7 +18,7 @@ async def check_readable(reader: StreamReader, stream: TableStream) -> None:
         if shards:
             async with contextlib.aclosing(reader.records(stream.arn, shards[-1].id)) as pages:
                 await anext(pages, None)
-    except WireError as error:
+    except AwsError as error:
         if error.name in _GONE:
             return
         raise RefusedError(

@@ -16,7 +16,7 @@ there was a change, not whose.
 
 from collections.abc import Callable, Iterable
 
-from refire_async.model.proof import Tally
+from refire_async.model.proof import ProofCounts
 from refire_async.verification.encoding import (
     ABSENT,
     AFTER,
@@ -142,7 +142,7 @@ def judge(
     missing: Callable[[int], None],
     late_s: float = CLOCKS_S,
     older: bool = False,
-) -> Tally:
+) -> ProofCounts:
     """What became of the items of one partition. Changes of an item are in their order.
 
     `ended` is when the run ended, None if it has not; records from more than `late_s` after it are not the run's.
@@ -215,8 +215,8 @@ def _fates(
     return fates, elsewhere, opened
 
 
-def _sum(fates: Iterable[Fate], missing: Callable[[int], None]) -> Tally:
-    tally = Tally()
+def _sum(fates: Iterable[Fate], missing: Callable[[int], None]) -> ProofCounts:
+    tally = ProofCounts()
     for fate in fates:
         if fate.kind == READ:
             continue

@@ -4,7 +4,7 @@ from array import array
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from refire_async.model.proof import Tally
+from refire_async.model.proof import ProofCounts
 from refire_async.verification.reconcile import CLOCKS_S, judge
 from refire_async.verification.spill import Spill
 
@@ -22,7 +22,7 @@ class Verdicts:
         """`ended`, `late_s` and `older` are as `judge` has them."""
         self._spill = spill
         self._judge_one = partial(judge, ended=ended, late_s=late_s, older=older)
-        self._tallies = [Tally() for _ in range(spill.partitions)]
+        self._tallies = [ProofCounts() for _ in range(spill.partitions)]
         self._missing = [array("Q") for _ in range(spill.partitions)]
         self._judged = [-1] * spill.partitions
         """Changes that the verdict rests on."""
@@ -36,9 +36,9 @@ class Verdicts:
         self._judge((number for number, tally in enumerate(self._tallies) if tally.missing), lambda _: None)
 
     @property
-    def tally(self) -> Tally:
+    def tally(self) -> ProofCounts:
         """The sum of all verdicts."""
-        total = Tally()
+        total = ProofCounts()
         for tally in self._tallies:
             total.add(tally)
         return total

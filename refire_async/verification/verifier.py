@@ -23,7 +23,7 @@ from refire_async.checkpoint.history import History, TableStream
 from refire_async.checkpoint.read_only import guard
 from refire_async.checkpoint.reading import SavedRun
 from refire_async.errors import RefireError, RefusedError, StoppedError, first_of
-from refire_async.model.proof import Proof, Tally, least_view
+from refire_async.model.proof import Proof, ProofCounts, least_view
 from refire_async.model.run import RunSpec
 from refire_async.private import replacing
 from refire_async.verification.expected import Claims
@@ -187,7 +187,7 @@ class Proving:
 
     async def _judge_patiently(
         self, verdicts: Verdicts, expected: int, ended: float | None
-    ) -> tuple[Tally, bytearray]:
+    ) -> tuple[ProofCounts, bytearray]:
         now = self._now()  # an end that seems to be yet to come is one by a wrong clock
         until = (now if ended is None else min(ended, now)) + self._patience_s
         partitions = self._spill.partitions
@@ -205,7 +205,7 @@ class Proving:
         return verdicts.tally, await self._apart(verdicts.gone, expected)
 
     def _write_missing(
-        self, history: History, upto: int, gone: bytearray, lost: float, tally: Tally
+        self, history: History, upto: int, gone: bytearray, lost: float, tally: ProofCounts
     ) -> str | None:
         """The missing keys file, as `--keys-file` takes it, where there is something to list. Mode 0600.
 
@@ -257,7 +257,7 @@ class _Bounds:
         )
 
 
-def _is_all_missing(tally: Tally) -> bool:
+def _is_all_missing(tally: ProofCounts) -> bool:
     """Whether the stream shows nothing at all of what the run says."""
     return bool(tally.missing or tally.unproven) and not (tally.once or tally.doubled or tally.by_others)
 

@@ -7,10 +7,10 @@ from ssl import SSLContext
 import pytest
 
 from refire_async.aws.endpoint import Endpoint
-from refire_async.aws.errors import WireError
-from refire_async.aws.http_backend import Exchange, Timeouts
-from refire_async.aws.http_direct import DirectExchange
-from refire_async.aws.http_proxied import ProxiedExchange
+from refire_async.aws.errors import AwsError
+from refire_async.aws.http_backend import HttpBackend, Timeouts
+from refire_async.aws.http_direct import DirectBackend
+from refire_async.aws.http_proxied import ProxiedBackend
 from refire_async.aws.proxies import proxy_for
 from refire_async.aws.signing import Credentials
 from refire_async.aws.transport import SignedTransport
@@ -46,16 +46,16 @@ def keys() -> Keys:
 Connect = Callable[..., AbstractAsyncContextManager[SignedTransport]]
 
 
-def direct(endpoint: Endpoint, concurrency: int, tls: SSLContext | None, timeouts: Timeouts) -> Exchange:
-    return DirectExchange(endpoint, concurrency, tls, timeouts)
+def direct(endpoint: Endpoint, concurrency: int, tls: SSLContext | None, timeouts: Timeouts) -> HttpBackend:
+    return DirectBackend(endpoint, concurrency, tls, timeouts)
 
 
-def proxied(endpoint: Endpoint, concurrency: int, tls: SSLContext | None, timeouts: Timeouts) -> Exchange:
-    return ProxiedExchange(endpoint, concurrency, tls, proxy_for(endpoint.url), timeouts)
+def proxied(endpoint: Endpoint, concurrency: int, tls: SSLContext | None, timeouts: Timeouts) -> HttpBackend:
+    return ProxiedBackend(endpoint, concurrency, tls, proxy_for(endpoint.url), timeouts)
 
 
-async def failure(transport: SignedTransport, request: Request = SCAN) -> WireError:
+async def failure(transport: SignedTransport, request: Request = SCAN) -> AwsError:
     """The error that this request meets."""
-    with pytest.raises(WireError) as caught:
+    with pytest.raises(AwsError) as caught:
         await transport(request)
     return caught.value

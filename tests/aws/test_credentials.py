@@ -18,7 +18,7 @@ from botocore.exceptions import (
 )
 
 from refire_async.aws.credentials import AwsCredentials
-from refire_async.aws.errors import Disposition, WireError
+from refire_async.aws.errors import AwsError, Disposition
 from refire_async.aws.providers import RefusedLookup, nothing_found
 from refire_async.aws.signing import Credentials
 
@@ -101,10 +101,10 @@ async def test_failed_look_up_is_made_again() -> None:
     now = 0.0
     source = AwsCredentials(load, clock=lambda: now)
     stale = await source.get()
-    with pytest.raises(WireError) as caught:
+    with pytest.raises(AwsError) as caught:
         await source.renew(stale)
     assert caught.value.disposition is Disposition.RETRY
-    with pytest.raises(WireError, match="cannot be had"):  # nobody asks a provider without a pause
+    with pytest.raises(AwsError, match="cannot be had"):  # nobody asks a provider without a pause
         await source.get()
     now = 1.0
     assert await source.get() == Credentials("NEW", "s")
@@ -139,7 +139,7 @@ async def test_failed_look_up_is_made_again() -> None:
 async def test_cannot_be_had(error: Exception, code: str, disposition: Disposition) -> None:
     """What only the user can mend ends the run, what may pass is waited for; no source's words are repeated."""
     load, _ = loader(found(error))
-    with pytest.raises(WireError) as caught:
+    with pytest.raises(AwsError) as caught:
         await AwsCredentials(load).get()
     assert (caught.value.code, caught.value.disposition) == (code, disposition)
     assert "PLANTED" not in f"{caught.value} {caught.value.detail}"
@@ -148,7 +148,7 @@ async def test_cannot_be_had(error: Exception, code: str, disposition: Dispositi
 async def test_none_at_all() -> None:
     """The usual places are empty."""
     load, _ = loader(RefusedLookup(nothing_found("default")))
-    with pytest.raises(WireError, match="no AWS credentials found") as caught:
+    with pytest.raises(AwsError, match="no AWS credentials found") as caught:
         await AwsCredentials(load).get()
     assert caught.value.disposition is Disposition.FATAL
 
@@ -159,6 +159,6 @@ async def test_none_at_all() -> None:
 async def test_odd_characters(odd: Any) -> None:
     """A line end that was copied along cannot go into a header, nor smuggle one in."""
     load, _ = loader(found(odd))
-    with pytest.raises(WireError, match="copy the credentials again") as caught:
+    with pytest.raises(AwsError, match="copy the credentials again") as caught:
         await AwsCredentials(load).get()
     assert caught.value.disposition is Disposition.FATAL

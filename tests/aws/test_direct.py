@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from refire_async.aws import http_direct
 from refire_async.aws.endpoint import parse_endpoint
-from refire_async.aws.errors import Disposition, WireError
+from refire_async.aws.errors import AwsError, Disposition
 from refire_async.aws.http_backend import Timeouts
 from refire_async.aws.http_connection import Http1Connection
-from refire_async.aws.http_direct import DirectExchange
+from refire_async.aws.http_direct import DirectBackend
 from refire_async.aws.types import Response
 from tests.aws.raw_server import OK, RawServer, Talk, answer
 
@@ -106,7 +106,7 @@ def test_whatever_comes(data: bytes, cuts: list[int]) -> None:
         assert not connection.usable
         assert future.done()
         if (error := future.exception()) is not None:
-            assert isinstance(error, WireError)
+            assert isinstance(error, AwsError)
             assert error.disposition is Disposition.UNKNOWN
 
     run(scenario())
@@ -132,7 +132,7 @@ async def test_answer_that_nobody_asked_for(server: RawServer) -> None:
         talk.writer.write(answer(b"stray"))
 
     server.plays(act)
-    async with DirectExchange(parse_endpoint(server.url), 1, None) as exchange:
+    async with DirectBackend(parse_endpoint(server.url), 1, None) as exchange:
         assert (await exchange.post({}, b"")).body == OK
         may_stray.set()
         await server.gone.wait()  # given up by our side
@@ -150,13 +150,13 @@ async def test_endless_head_and_body_are_given_up(monkeypatch: pytest.MonkeyPatc
         for _ in range(11):
             feed(connection, b"x" * 100)
         error = future.exception()
-        assert isinstance(error, WireError)
+        assert isinstance(error, AwsError)
         assert error.code == "OversizedAnswer"
 
 
 async def test_old_connections_are_not_used(server: RawServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that the service may be closing at this moment is a needless risk."""
-    async with DirectExchange(parse_endpoint(server.url), 1, None) as exchange:
+    async with DirectBackend(parse_endpoint(server.url), 1, None) as exchange:
         await exchange.post({}, b"")
         monkeypatch.setattr(http_direct, "_IDLE_S", -1.0)
         await exchange.post({}, b"")
@@ -167,13 +167,13 @@ async def test_dead_address_is_survived(server: RawServer) -> None:
     """Of several addresses one may drop everything: the next gets its share of the time."""
     with socket.socket() as full:
         full.bind(("127.0.0.3", server.port))
-        full.listen(0)
+        full.subscribe(0)
         fillers = [socket.socket() for _ in range(3)]
         for filler in fillers:
             filler.setblocking(False)
             filler.connect_ex(("127.0.0.3", server.port))
         timeouts = Timeouts(connect_s=2)
-        async with DirectExchange(parse_endpoint(server.url), 1, None, timeouts) as exchange:
+        async with DirectBackend(parse_endpoint(server.url), 1, None, timeouts) as exchange:
             exchange._addresses = ("127.0.0.3", "127.0.0.1")
             exchange._addresses_until_s = float("inf")
             assert (await exchange.post({}, b"")).body == OK
@@ -186,9 +186,9 @@ async def test_name_is_looked_up_again_after_a_failure() -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{closed.getsockname()[1]}"
-        async with DirectExchange(parse_endpoint(url), 1, None) as exchange:
+        async with DirectBackend(parse_endpoint(url), 1, None) as exchange:
             for _ in range(2):
-                with pytest.raises(WireError):
+                with pytest.raises(AwsError):
                     await exchange.post({}, b"")
                 assert exchange._addresses_until_s == 0.0
 
@@ -204,8 +204,8 @@ async def test_connection_that_is_lost_at_once_is_not_written_to(
         connection._transport.abort()
 
     monkeypatch.setattr(Http1Connection, "connection_made", made_and_lost)
-    async with DirectExchange(parse_endpoint(server.url), 1, None) as exchange:
-        with pytest.raises(WireError) as caught:
+    async with DirectBackend(parse_endpoint(server.url), 1, None) as exchange:
+        with pytest.raises(AwsError) as caught:
             await exchange.post({}, b"")
     assert (caught.value.code, caught.value.disposition) == ("ConnectError", Disposition.RETRY)
     assert not server.received
@@ -223,7 +223,7 @@ async def test_idle_connection_holds_no_answer() -> None:
 async def test_cancelled_while_connecting_is_not_waited_for(server: RawServer, turns: int) -> None:
     """At whatever moment: uvloop never tells that a connection is lost that was cancelled as it came about."""
     with anyio.fail_after(20):
-        async with DirectExchange(parse_endpoint(server.url), 4, None) as exchange:
+        async with DirectBackend(parse_endpoint(server.url), 4, None) as exchange:
             calls = [asyncio.create_task(exchange.post({}, b"")) for _ in range(4)]
             for _ in range(turns):
                 await asyncio.sleep(0)

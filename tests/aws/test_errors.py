@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from refire_async.aws.errors import (
+    AwsError,
     Disposition,
     ThrottlingReason,
-    WireError,
     error_of,
     lost_answer,
     member_disposition,
@@ -24,7 +24,7 @@ THROTTLED, RETRY, UNKNOWN, CONDITION, ITEM, FATAL = Disposition
 TABLE_ARN = "arn:aws:dynamodb:eu-west-1:123456789012:table/orders"
 
 
-def error(kind: str, status: int = 400, operation: str = "UpdateItem", **members: Any) -> WireError:
+def error(kind: str, status: int = 400, operation: str = "UpdateItem", **members: Any) -> AwsError:
     """The error of an answer with this `__type`."""
     body = {"__type": f"com.amazonaws.dynamodb.v20120810#{kind}", **members}
     return error_of(Response(status, {}, orjson.dumps(body)), operation)

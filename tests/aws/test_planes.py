@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from refire_async.aws.control_plane import parse_table
-from refire_async.aws.errors import Disposition, WireError
+from refire_async.aws.errors import AwsError, Disposition
 from refire_async.aws.session import Session, open_session
 from refire_async.model.keys import IndexKeys, KeySchema
 from refire_async.model.table import Index, Stream, Table, Throughput
@@ -72,8 +72,8 @@ async def call(session: Session, operation: str, **parameters: Any) -> dict[str,
     return answer
 
 
-async def refused(session: Session, operation: str, **parameters: Any) -> WireError:
-    with pytest.raises(WireError) as caught:
+async def refused(session: Session, operation: str, **parameters: Any) -> AwsError:
+    with pytest.raises(AwsError) as caught:
         await call(session, operation, **parameters)
     return caught.value
 
@@ -129,7 +129,7 @@ async def test_kinesis_destinations(session: Session, table: str) -> None:
 
 async def test_unknown_table(session: Session) -> None:
     """The same error by both planes: fatal, and where to look."""
-    with pytest.raises(WireError) as caught:
+    with pytest.raises(AwsError) as caught:
         await session.control.describe_table("no-such-table")
     for error in (caught.value, await refused(session, "Scan", TableName="no-such-table")):
         assert (error.name, error.disposition) == ("ResourceNotFound", Disposition.FATAL)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from refire_async.aws.errors import WireError
+from refire_async.aws.errors import AwsError
 from refire_async.aws.http_backend import Timeouts
 from refire_async.aws.session import open_session
 from refire_async.errors import ExitCode, RefireError, RefusedError, UsageError
@@ -174,7 +174,7 @@ class TestFound:
             path.write_text(
                 "[default]\naws_access_key_id=NEW\naws_secret_access_key=s\naws_session_token=t2\n"
             )
-            with pytest.raises(WireError):
+            with pytest.raises(AwsError):
                 await session.data.call("Scan", b"{}")
             await session.data.call("Scan", b"{}")
         assert [sent.headers["x-amz-security-token"] for sent in server.received] == ["t1", "t2"]
@@ -184,9 +184,9 @@ class TestFound:
 class TestControlPlane:
     """botocore's troubles, in our words. Exit code 10: nothing was written."""
 
-    async def complaint(self, url: str) -> WireError:
+    async def complaint(self, url: str) -> AwsError:
         async with open_session(Connection(region="eu-west-1", endpoint_url=url), 1) as session:
-            with pytest.raises(WireError) as caught:
+            with pytest.raises(AwsError) as caught:
                 await session.control.describe_table("orders")
         assert caught.value.exit_code is ExitCode.REFUSED
         assert len(str(caught.value).splitlines()) == 1
@@ -250,7 +250,7 @@ class TestControlPlane:
             server.plays(*[tunnel_to(target)] * 9)
             async with open_session(connection, 1) as session:
                 for call in (session.control.describe_table("orders"), session.data.call("Scan", b"{}")):
-                    with pytest.raises(WireError) as caught:
+                    with pytest.raises(AwsError) as caught:
                         await call
                     assert caught.value.code == "UntrustedCertificate"
         assert server.received[0].line == "CONNECT 127.0.0.2:443 HTTP/1.1"
@@ -285,6 +285,6 @@ class TestControlPlane:
         server.plays(say_nothing)
         connection = Connection(region="eu-west-1", endpoint_url=server.url)
         async with open_session(connection, 1, Timeouts(connect_s=5, answer_s=0.1)) as session:
-            with pytest.raises(WireError) as caught:
+            with pytest.raises(AwsError) as caught:
                 await session.data.call("Scan", b"{}")
         assert caught.value.code == "Timeout"

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refire_async.aws.errors import Disposition, WireError, lost_answer
+from refire_async.aws.errors import AwsError, Disposition, lost_answer
 from refire_async.aws.streams import Shard, StreamReader, parents_first
 from refire_async.aws.types import Request, Response
 
@@ -157,7 +157,7 @@ async def test_trimmed_records_are_an_error() -> None:
     script = Script(
         {"ShardIterator": "i1"}, {"__type": "x#TrimmedDataAccessException", "message": "older than 24 hours"}
     )
-    with pytest.raises(WireError, match="24 hours") as caught:
+    with pytest.raises(AwsError, match="24 hours") as caught:
         await read(script)
     assert caught.value.disposition is Disposition.FATAL
 
@@ -180,7 +180,7 @@ async def test_passing_failures_are_tried_again(passing: Any) -> None:
     assert [body["ShardIterator"] for _, body in script.asked[1:]] == ["i1"] * 3
 
     script = Script(*[passing] * 100)
-    with pytest.raises(WireError):
+    with pytest.raises(AwsError):
         await read(script)
     assert len(script.asked) == 8
     assert len(script.waits) == 7
@@ -190,6 +190,6 @@ async def test_passing_failures_are_tried_again(passing: Any) -> None:
 async def test_refused_is_refused() -> None:
     """No second attempt where nothing can change."""
     script = Script({"__type": "x#AccessDeniedException", "message": "no"})
-    with pytest.raises(WireError, match="dynamodb:GetShardIterator"):
+    with pytest.raises(AwsError, match="dynamodb:GetShardIterator"):
         await read(script)
     assert len(script.asked) == 1

@@ -12,7 +12,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as BotoCredentials
 
-from refire_async.aws.errors import Disposition, WireError
+from refire_async.aws.errors import AwsError, Disposition
 from refire_async.aws.http_backend import Timeouts
 from refire_async.aws.signing import Credentials
 from refire_async.aws.transport import SignedTransport
@@ -196,7 +196,7 @@ class TestNotSent:
         """A host that drops what it is sent: the time for connecting runs out, not that for the answer."""
         with socket.socket() as full:
             full.bind(("127.0.0.1", 0))
-            full.listen(0)
+            full.subscribe(0)
             port = full.getsockname()[1]
             fillers = [socket.socket() for _ in range(3)]
             for filler in fillers:
@@ -262,7 +262,7 @@ class TestConnections:
     async def test_closing_ends_what_is_under_way(self, to: Connect, server: RawServer) -> None:
         """Leaving the block does not wait for an answer that may never come."""
         server.plays(raw_server.say_nothing)
-        errors: list[WireError] = []
+        errors: list[AwsError] = []
 
         async def call(transport: SignedTransport) -> None:
             errors.append(await failure(transport))
@@ -314,14 +314,14 @@ class TestChaos:
                 await talk.reader.read()
 
         server.plays(*[act] * 400)
-        outcomes: list[bytes | WireError] = []
+        outcomes: list[bytes | AwsError] = []
         timeouts = Timeouts(connect_s=1, answer_s=0.2)
 
         async def call(number: int) -> None:
             body = b"call %d" % number
             try:
                 response = await transport(Request("Scan", body))
-            except WireError as error:
+            except AwsError as error:
                 outcomes.append(error)
             else:
                 assert response.body == body
@@ -336,7 +336,7 @@ class TestChaos:
         assert len(outcomes) == 200
         answered = [outcome for outcome in outcomes if isinstance(outcome, bytes)]
         assert answered
-        lost = [outcome for outcome in outcomes if isinstance(outcome, WireError)]
+        lost = [outcome for outcome in outcomes if isinstance(outcome, AwsError)]
         assert {error.disposition for error in lost} <= {Disposition.UNKNOWN, Disposition.RETRY}
         bodies = [sent.body for sent in server.received]
         assert len(set(bodies)) == len(bodies)

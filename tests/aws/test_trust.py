@@ -5,7 +5,7 @@ import pytest
 from refire_async.aws.config import require_verified_tls
 from refire_async.aws.data_plane import DataPlane
 from refire_async.aws.endpoint import tls_context
-from refire_async.aws.errors import Disposition, WireError
+from refire_async.aws.errors import AwsError, Disposition
 from refire_async.aws.signing import Credentials
 from refire_async.errors import RefusedError
 from tests.aws.exchanges import SCAN, Connect, Keys, failure, proxied
@@ -98,7 +98,7 @@ class TestCredentials:
         source = Keys(Credentials("OLD", "s", "t1"), Credentials("NEW", "s", "t2"))
         server.plays(EXPIRED)
         async with to(server.url, credentials=source, clock=lambda: 1_700_000_000.0) as transport:
-            with pytest.raises(WireError) as caught:
+            with pytest.raises(AwsError) as caught:
                 await DataPlane(transport).call("Scan", b"{}")
             assert caught.value.disposition is Disposition.RETRY
             assert await DataPlane(transport).call("Scan", b"{}") == OK
@@ -126,7 +126,7 @@ class TestClock:
         """The error says RETRY, and the next attempt is signed with the service's time."""
         server.plays(reply(SKEWED, 400, Date="Tue, 14 Nov 2023 23:13:20 GMT"))
         async with to(server.url, clock=lambda: 1_700_000_000.0) as transport:
-            with pytest.raises(WireError) as caught:
+            with pytest.raises(AwsError) as caught:
                 await DataPlane(transport).call("Scan", b"{}")
             assert caught.value.disposition is Disposition.RETRY
             assert await DataPlane(transport).call("Scan", b"{}") == OK

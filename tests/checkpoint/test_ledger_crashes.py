@@ -50,7 +50,7 @@ class Crashes(RuleBasedStateMachine):
         """Conditional writes whose answer was given up, by this process or one that has died."""
         self.read_durably = 0
         self.store = new_store(next(self.files))
-        self.sitting = 0
+        self.attempt = 0
         self.begin_sitting()
 
     # The table, and the way a run sees it.
@@ -95,7 +95,7 @@ class Crashes(RuleBasedStateMachine):
 
     def begin_sitting(self) -> None:
         progress = self.store.progress(range(SEGMENTS))
-        self.ledger = Ledger(first_page=self.sitting * 1_000)
+        self.ledger = Ledger(first_page=self.attempt * 1_000)
         self.ledger.restore(progress.segments, progress.pages)
         self.waiting: list[Operation] = []
         self.opening: dict[int, OpenPage] = {}
@@ -163,7 +163,7 @@ class Crashes(RuleBasedStateMachine):
         with self.store.transaction():
             for operation in self.waiting:
                 operation(self.store)
-            self.store.save_part(self.sitting * 1_024, counts, Totals())
+            self.store.save_part(self.attempt * 1_024, counts, Totals())
         self.waiting = []
         for page in self.opening.values():
             self.ledger.open(page)
@@ -243,7 +243,7 @@ class Crashes(RuleBasedStateMachine):
         copy = crashed_copy(self.store, next(self.files))
         self.store.close()
         self.store = reopened(copy)
-        self.sitting = self.store.load().next_sitting
+        self.attempt = self.store.load().next_attempt
         self.begin_sitting()
 
     @rule()
@@ -258,7 +258,7 @@ class Crashes(RuleBasedStateMachine):
         self.commit()
         self.store.close()
         self.store = reopened(self.store.path)
-        self.sitting = self.store.load().next_sitting
+        self.attempt = self.store.load().next_attempt
         self.begin_sitting()
 
     # What must hold after every step.

@@ -58,9 +58,9 @@ def test_a_long_run_has_no_more_points_than_a_short_one(
     path = tmp_path / "a.refire"
     new_store(path).close()
     seconds = [*range(1_000), *range(40_000, 41_000)]
-    for sitting in (seconds[:1_000], seconds[1_000:]):
+    for attempt in (seconds[:1_000], seconds[1_000:]):
         with Recording(path) as kept:
-            for number in sitting:
+            for number in attempt:
                 kept.save([Point(1e9 + number, 1.0, items=3, bands={str(number % 4): 3})], [])
     found = read_recording(path).points
     assert 25 <= len(found) <= 50

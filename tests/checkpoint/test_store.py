@@ -17,7 +17,7 @@ from refire_async.checkpoint.history import History
 from refire_async.checkpoint.ledger import FINISHED, Failure, OpenPage, SegmentState
 from refire_async.checkpoint.reading import peek
 from refire_async.checkpoint.recording import read_recording
-from refire_async.checkpoint.schema import PARTS_PER_SITTING
+from refire_async.checkpoint.schema import PROCESSES_PER_ATTEMPT
 from refire_async.checkpoint.store import Store
 from refire_async.errors import CheckpointRefusedError, StoppedError
 from refire_async.model.counts import COUNT_NAMES, Counts
@@ -65,7 +65,7 @@ def test_a_new_run_is_described_by_its_file(tmp_path: Path):
     store = Store.create(tmp_path / "a.refire", SPEC, connection)
     saved = store.load()
     assert (saved.spec, saved.connection, saved.status) == (SPEC, connection, "running")
-    assert (saved.counts, saved.totals, saved.open_pages, saved.next_sitting) == (Counts(), Totals(), 0, 0)
+    assert (saved.counts, saved.totals, saved.open_pages, saved.next_attempt) == (Counts(), Totals(), 0, 0)
     assert store.progress(range(4)).segments == {}
     store.close()
 
@@ -126,14 +126,14 @@ def test_counts_are_those_of_parts_and_of_settled_items_in_open_pages(tmp_path: 
     with store.transaction():
         store.save_part(0, Counts(scanned=10, touched=10), Totals(wcu=10.0, seconds=4.0))
         store.save_part(1, Counts(scanned=5, touched=5), Totals(wcu=5.0, retries=2, seconds=6.0))
-        store.save_part(PARTS_PER_SITTING, Counts(scanned=1, vanished=1), Totals(rcu=1.0, seconds=2.0))
-        store.save_part(PARTS_PER_SITTING, Counts(scanned=2, vanished=2), Totals(rcu=2.0, seconds=3.0))
+        store.save_part(PROCESSES_PER_ATTEMPT, Counts(scanned=1, vanished=1), Totals(rcu=1.0, seconds=2.0))
+        store.save_part(PROCESSES_PER_ATTEMPT, Counts(scanned=2, vanished=2), Totals(rcu=2.0, seconds=3.0))
         store.open_page(half)
         store.save_status("stopped")
     saved = store.load()
     assert saved.counts == Counts(scanned=19, touched=15, vanished=2, already=1, failed=1)
     assert saved.totals == Totals(retries=2, wcu=15.0, rcu=2.0, seconds=9.0)
-    assert (saved.status, saved.open_pages, saved.next_sitting) == ("stopped", 1, 2)
+    assert (saved.status, saved.open_pages, saved.next_attempt) == ("stopped", 1, 2)
     assert [failure.code for failure in store.failures()] == ["Code"]
     store.close()
 

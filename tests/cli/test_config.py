@@ -8,7 +8,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from refire_async.settings import Budget, Choice, ResumeSettings, RunSettings
+from refire_async.settings import Budget, ResumeSettings, RunSettings, SelectionSettings
 from tests.cli.conftest import Ended, FakeEngine
 from tests.cli.test_settings import EVERYTHING, OPTIONS
 
@@ -50,14 +50,14 @@ def test_types_of_toml(refire: Refire, fake_engine: FakeEngine) -> None:
     )
     ended = refire("run")
     assert ended.code == 0, ended.err
-    choice = Choice(
+    selection = SelectionSettings(
         key_values=("2026-11-20", "42"),
         filter="#s = :open",
         names=(("#s", "status"),),
         values=((":open", {"N": "7"}),),
     )
     assert fake_engine.seen == [
-        RunSettings(table="orders", choice=choice, budget=Budget(max_wcu=500.0, max_rate=0.5))
+        RunSettings(table="orders", selection=selection, budget=Budget(max_wcu=500.0, max_rate=0.5))
     ]
 
 

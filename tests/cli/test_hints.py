@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from refire_async.cli.hints import Hints
-from refire_async.settings import Budget, Connection, Pace, ResumeSettings, RunSettings, Tuning
+from refire_async.settings import Budget, Connection, PacingSettings, ResumeSettings, RunSettings, Tuning
 
 
 def test_nothing_given() -> None:
@@ -21,7 +21,7 @@ def test_everything_given() -> None:
         "orders",
         connection=Connection("eu-west-1", "my profile", "http://127.0.0.1:8000"),
         budget=Budget(wcu_percent=12.5, max_wcu=500, max_rcu=0.25, max_rate=1_234_567),
-        pace=Pace("08:00,20% 20:00,90%", "Europe/Berlin", 20.0, 300.0, 0, 500.0),
+        pacing=PacingSettings("08:00,20% 20:00,90%", "Europe/Berlin", 20.0, 300.0, 0, 500.0),
         tuning=Tuning(segments=64, workers=3, writer="update", give_up_after_s=90),
         max_items=10,
         checkpoint=Path("my runs/x.refire"),

@@ -5,7 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from refire_async.settings import Budget, Choice, Connection, Pace, ResumeSettings, RunSettings, Tuning
+from refire_async.settings import (
+    Budget,
+    Connection,
+    PacingSettings,
+    ResumeSettings,
+    RunSettings,
+    SelectionSettings,
+    Tuning,
+)
 from tests.cli.conftest import Ended, FakeEngine
 
 
@@ -21,10 +29,12 @@ def test_several_key_values_and_a_sample(
     expired = ("--key-value-range", "2026-01..2026-03", "--include-expired")
     assert refire("run", "--table", "orders", *expired).code == 0
     assert fake_engine.seen == [
-        RunSettings(table="orders", choice=Choice(key_values=("a b", "c"), sample=2.5)),
+        RunSettings(table="orders", selection=SelectionSettings(key_values=("a b", "c"), sample=2.5)),
         RunSettings(
             table="orders",
-            choice=Choice(key_values=("x y  z",), key_value_range="2026-01..2026-03", include_expired=True),
+            selection=SelectionSettings(
+                key_values=("x y  z",), key_value_range="2026-01..2026-03", include_expired=True
+            ),
         ),
     ]
 
@@ -32,15 +42,19 @@ def test_several_key_values_and_a_sample(
 def test_where_is_a_filter(refire: Callable[..., Ended], fake_engine: FakeEngine) -> None:
     """Compiled before the engine sees it, so that a checkpoint knows it as the expression that it is."""
     assert refire("run", "--table", "orders", "--where", "status = 'OPEN'").code == 0
-    choice = Choice(filter="#w0 = :w0", names=(("#w0", "status"),), values=((":w0", {"S": "OPEN"}),))
-    assert fake_engine.seen == [RunSettings(table="orders", choice=choice)]
+    selection = SelectionSettings(
+        filter="#w0 = :w0", names=(("#w0", "status"),), values=((":w0", {"S": "OPEN"}),)
+    )
+    assert fake_engine.seen == [RunSettings(table="orders", selection=selection)]
 
 
 def test_lists_from_everywhere(refire: Callable[..., Ended], fake_engine: FakeEngine) -> None:
     """Standard input, objects and exports in S3 are named as given: only the engine can open them."""
     for option, name in (("keys_file", "-"), ("keys_file", "s3://bucket/a"), ("export", "s3://bucket/a/b")):
         assert refire("run", "--table", "orders", f"--{option.replace('_', '-')}", name).code == 0
-        assert fake_engine.seen.pop() == RunSettings(table="orders", choice=Choice(**{option: name}))
+        assert fake_engine.seen.pop() == RunSettings(
+            table="orders", selection=SelectionSettings(**{option: name})
+        )
 
 
 def test_defaults(refire: Callable[..., Ended], fake_engine: FakeEngine) -> None:
@@ -52,7 +66,7 @@ def test_defaults(refire: Callable[..., Ended], fake_engine: FakeEngine) -> None
 EVERYTHING = RunSettings(
     table="orders",
     connection=Connection("eu-west-1", "prod", "http://127.0.0.1:8000"),
-    choice=Choice(
+    selection=SelectionSettings(
         index="by-day",
         key_name="day",
         key_values=("-5",),
@@ -65,12 +79,12 @@ EVERYTHING = RunSettings(
     marker="stamp",
     marker_attribute="refired by",
     budget=Budget(wcu_percent=12.5, max_wcu=500.0, max_rcu=1000.0, max_rate=0.5),
-    pace=Pace("08:00,20% Sat-Sun,pause", "Europe/Berlin", 12.5, 300.0, 0, 500.0),
+    pacing=PacingSettings("08:00,20% Sat-Sun,pause", "Europe/Berlin", 12.5, 300.0, 0, 500.0),
     tuning=Tuning(segments=64, workers=7, writer="update", give_up_after_s=5400),
     max_items=10,
     run_id="fix-1",
     dry_run=True,
-    sure=True,
+    assume_yes=True,
     ignore=frozenset(("stream-disabled", "table-status")),
 )
 
@@ -143,11 +157,11 @@ def test_environment_of_the_known_script(
     monkeypatch.setenv("REFIRE_TABLE", "orders")
     assert refire("run").code == 0
     assert refire("run", "--table", "other", "--key-value", "c-43").code == 0
-    choice = Choice(key_name="customer", key_values=("c-42",))
+    selection = SelectionSettings(key_name="customer", key_values=("c-42",))
     assert fake_engine.seen == [
-        RunSettings(table="old-orders", choice=choice),
-        RunSettings(table="orders", choice=choice),
-        RunSettings(table="other", choice=Choice(key_name="customer", key_values=("c-43",))),
+        RunSettings(table="old-orders", selection=selection),
+        RunSettings(table="orders", selection=selection),
+        RunSettings(table="other", selection=SelectionSettings(key_name="customer", key_values=("c-43",))),
     ]
 
 
@@ -169,7 +183,7 @@ def test_files(refire: Callable[..., Ended], fake_engine: FakeEngine, tmp_path: 
     ended = refire("run", "--table", "orders", "--keys-file", str(keys), "--checkpoint", str(checkpoint))
     assert ended.code == 0, ended.err
     assert fake_engine.seen == [
-        RunSettings(table="orders", choice=Choice(keys_file=str(keys)), checkpoint=checkpoint)
+        RunSettings(table="orders", selection=SelectionSettings(keys_file=str(keys)), checkpoint=checkpoint)
     ]
 
 
@@ -195,7 +209,7 @@ def test_resume(refire: Callable[..., Ended], fake_engine: FakeEngine, tmp_path:
             checkpoint,
             connection=Connection("eu-west-1"),
             budget=Budget(wcu_percent=40),
-            pace=Pace("3000"),
+            pacing=PacingSettings("3000"),
             tuning=Tuning(workers=3, give_up_after_s=90),
             max_items=5,
             ignore=frozenset(("stream-disabled",)),
@@ -208,7 +222,7 @@ def test_canary_and_proof(refire: Callable[..., Ended], fake_engine: FakeEngine)
     assert refire("run", "--table", "orders", "--canary", "100", "--verify").code == 0
     (settings,) = fake_engine.seen
     assert isinstance(settings, RunSettings)
-    assert (settings.canary, settings.verify, settings.sure) == (100, True, False)
+    assert (settings.canary, settings.verify, settings.assume_yes) == (100, True, False)
     for option in ("--verify", "--canary=5"):
         ended = refire("run", "--table", "orders", "--dry-run", option)
         assert ended.code == 2

@@ -63,5 +63,5 @@ def test_percentages(refire: Callable[..., Ended], fake_engine: FakeEngine, sign
     (seen,) = fake_engine.seen
     assert isinstance(seen, RunSettings)
     assert seen.budget.wcu_percent == 50
-    assert seen.pace.headroom_percent == 20
-    assert seen.choice.sample == 2.5
+    assert seen.pacing.headroom_percent == 20
+    assert seen.selection.sample == 2.5

@@ -26,7 +26,7 @@ CODES = {"interrupted": ExitCode.INTERRUPTED, "terminated": ExitCode.STOPPED}
 async def until_asked(stop: StopRequest) -> str:
     """Wait until the engine is asked to stop, as its own parts do; the reason."""
     asked = anyio.Event()
-    stop.listen(asked.set)
+    stop.subscribe(asked.set)
     await asked.wait()
     assert stop.reason is not None
     return stop.reason

@@ -16,7 +16,7 @@ from refire_async.checkpoint.recording import Recording
 from refire_async.checkpoint.store import Store
 from refire_async.cli.status import _text
 from refire_async.model.counts import Counts
-from refire_async.model.proof import Proof, Tally
+from refire_async.model.proof import Proof, ProofCounts
 from refire_async.model.run import RunStatus
 from refire_async.model.series import Note, Point
 from refire_async.model.totals import Totals
@@ -203,7 +203,7 @@ def test_a_complete_run_with_failed_items_is_not_just_complete(refire: Refire) -
 def test_a_proof_is_told(refire: Refire) -> None:
     path = save("a-1", "complete")
     assert "proof        none yet: refire verify a-1" in refire("status", "a-1").out
-    proof = Proof("a-1", Tally(expected=100, once=98, missing=2), 100, 1, "NEW_IMAGE", 1.0)
+    proof = Proof("a-1", ProofCounts(expected=100, once=98, missing=2), 100, 1, "NEW_IMAGE", 1.0)
     assert record_proof(path, proof) is None
     assert "UTC: 100 expected, 98 once, 2 missing" in refire("status", "a-1").out
 

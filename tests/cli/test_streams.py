@@ -124,7 +124,7 @@ def test_hang_up_saves_and_stops(refire: Callable[..., Ended], fake_engine: Fake
 
     async def course(emit: Emit, stop: StopRequest) -> Result:
         asked = anyio.Event()
-        stop.listen(asked.set)
+        stop.subscribe(asked.set)
         emit(started())
         os.kill(os.getpid(), signal.SIGHUP)
         await asked.wait()

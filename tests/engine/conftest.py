@@ -52,9 +52,9 @@ class Runs:
         asked = ResumeSettings(**{"checkpoint": self.checkpoint, **settings})
         return await self._sit(functools.partial(engine.resume, asked), stop)
 
-    async def _sit(self, sitting: Callable[..., Awaitable[Result]], stop: StopRequest | None) -> Result:
+    async def _sit(self, attempt: Callable[..., Awaitable[Result]], stop: StopRequest | None) -> Result:
         self.events = []
-        return await sitting(emit=self.events.append, stop=stop or StopRequest())
+        return await attempt(emit=self.events.append, stop=stop or StopRequest())
 
     def of(self, kind: type[Any]) -> list[Any]:
         """Events of the last sitting of this kind."""

@@ -9,7 +9,7 @@ import pytest
 from benchmarks.consumer.function import StreamConsumer
 from refire_async.errors import ExitCode, RefusedError
 from refire_async.events import ConsumerSeen, Paused
-from refire_async.settings import Budget, Pace
+from refire_async.settings import Budget, PacingSettings
 from tests.engine.conftest import Runs, Service
 from tests.support.inprocess_server import InProcess, LoopClock, table_spec
 from tests.support.lambda_functions import Function, Lambdas
@@ -49,7 +49,7 @@ async def test_the_age_stays_below_the_bound_and_the_consumer_is_busy(service: S
     begun = anyio.current_time()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(consumer.run)
-        result = await runs.run(pace=Pace(max_iterator_age_s=30.0))
+        result = await runs.run(pacing=PacingSettings(max_iterator_age_s=30.0))
         ended = anyio.current_time()
         tasks.cancel_scope.cancel()
     assert (result.exit_code, result.summary.counts.touched) == (ExitCode.COMPLETE, items)
@@ -71,7 +71,7 @@ async def test_a_run_that_is_told_the_consumers_speed_keeps_it_busy_from_the_sta
     begun = anyio.current_time()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(consumer.run)
-        await runs.run(pace=Pace(max_iterator_age_s=30.0, consumer_rate=rate))
+        await runs.run(pacing=PacingSettings(max_iterator_age_s=30.0, consumer_rate=rate))
         ended = anyio.current_time()
         tasks.cancel_scope.cancel()
     assert consumer.oldest_s < 30.0
@@ -86,14 +86,14 @@ async def test_a_consumer_that_fails_too_often_stops_the_run_which_can_go_on(ser
     function = Function(0.0)
     db.services = Lambdas(time.time, orders=function)  # type: ignore[assignment]
     function.metrics["Errors"].add(1.0, time.time())
-    pace = Pace(max_consumer_errors=0)
-    result = await runs.run(budget=Budget(max_rate=100.0), pace=pace)
+    pacing = PacingSettings(max_consumer_errors=0)
+    result = await runs.run(budget=Budget(max_rate=100.0), pacing=pacing)
     assert (result.exit_code, result.reason) == (
         ExitCode.STOPPED,
         "consumer orders has failed more than 0 times (1); mend it, then go on with 'refire resume'",
     )
     await anyio.sleep(120.0)
-    result = await runs.resume(pace=pace)
+    result = await runs.resume(pacing=pacing)
     assert result.exit_code is ExitCode.COMPLETE
     assert set(db.fired("orders").values()) == {1}
     assert len(db.fired("orders")) == items
@@ -117,7 +117,7 @@ async def test_a_consumer_that_is_behind_is_waited_for(service: Service, runs: R
         tasks.start_soon(StreamConsumer(db, function, lambda _: 100.0).run)
         await anyio.sleep(0.1)
         with anyio.fail_after(3_600.0):
-            result = await runs.run(pace=Pace(max_iterator_age_s=60.0))
+            result = await runs.run(pacing=PacingSettings(max_iterator_age_s=60.0))
         tasks.cancel_scope.cancel()
     assert result.exit_code is ExitCode.COMPLETE
     assert anyio.current_time() - begun > 250.0
@@ -129,13 +129,13 @@ async def test_protection_that_cannot_be_had_refuses_run_and_resume_before_they_
     service: Service, runs: Runs
 ):
     db = service(one_shard(100, 100))
-    pace = Pace(max_iterator_age_s=300.0)
+    pacing = PacingSettings(max_iterator_age_s=300.0)
     with pytest.raises(RefusedError, match="consumers cannot be looked after: lambda was not asked"):
-        await runs.run(pace=pace)
+        await runs.run(pacing=pacing)
     assert not runs.checkpoint.exists()
     assert db.fired("orders") == {}
     assert (await runs.run(max_items=10)).exit_code is ExitCode.STOPPED
     with pytest.raises(RefusedError, match="or run without --max-iterator-age"):
-        await runs.resume(pace=pace)
-    result = await runs.run(pace=pace, dry_run=True, checkpoint=None)
+        await runs.resume(pacing=pacing)
+    result = await runs.run(pacing=pacing, dry_run=True, checkpoint=None)
     assert result.summary.status == "dry-run"

@@ -8,7 +8,7 @@ import pytest
 from refire_async.errors import ExitCode, UsageError
 from refire_async.events import Noticed
 from refire_async.output.summary import describe
-from refire_async.settings import Choice
+from refire_async.settings import SelectionSettings
 from tests.engine.conftest import Runs, Service
 from tests.support.inprocess_server import InProcess, table_spec
 
@@ -45,11 +45,11 @@ def noticed(runs: Runs) -> list[str]:
 )
 @pytest.mark.parametrize("dry", [False, True])
 async def test_what_matches_nothing_is_a_warning(
-    service: Service, runs: Runs, choice: dict[str, Any], told: str, *, dry: bool
+    service: Service, runs: Runs, selection: dict[str, Any], told: str, *, dry: bool
 ) -> None:
     """That names what was read, and its price."""
     db = shop(service)
-    result = await runs.run(choice=Choice(**choice), dry_run=dry)
+    result = await runs.run(selection=SelectionSettings(**selection), dry_run=dry)
     assert result.exit_code is ExitCode.COMPLETE
     assert result.nothing is not None
     assert result.nothing.startswith(f"nothing matched: {told} was read for ")
@@ -65,14 +65,14 @@ async def test_a_list_of_which_no_key_is_there(service: Service, runs: Runs, tmp
     """It is most likely another table's."""
     shop(service)
     (tmp_path / "k").write_text("pk\nx\ny\n")
-    result = await runs.run(choice=Choice(keys_file=str(tmp_path / "k")))
+    result = await runs.run(selection=SelectionSettings(keys_file=str(tmp_path / "k")))
     assert result.nothing == "none of the 2 keys in the list is in the table; looking them up took 3.0 RCU"
     assert noticed(runs) == ["nothing-matched"]
 
 
 async def test_what_matches_something_is_not_warned_of(service: Service, runs: Runs) -> None:
     shop(service)
-    result = await runs.run(choice=Choice(key_values=("o-001", "nobody")))
+    result = await runs.run(selection=SelectionSettings(key_values=("o-001", "nobody")))
     assert (result.nothing, noticed(runs)) == (None, [])
     assert "each of them fired" in describe(result, resume_with="x")
 
@@ -81,7 +81,9 @@ async def test_a_word_without_quotes_is_warned_of_before_anything_is_read(
     service: Service, runs: Runs
 ) -> None:
     shop(service)
-    result = await runs.run(choice=Choice(filter="a = #o", names=(("#o", "OPEN"),), where_words=("OPEN",)))
+    result = await runs.run(
+        selection=SelectionSettings(filter="a = #o", names=(("#o", "OPEN"),), where_words=("OPEN",))
+    )
     assert result.nothing is not None, result
     (finding, _) = [event.finding for event in runs.of(Noticed)]
     assert (finding.id, finding.level) == ("where-word", "warn")
@@ -103,10 +105,12 @@ async def test_a_filter_on_what_an_index_does_not_project_is_refused(
 ) -> None:
     """Before anything is read: what servers make of it differs, from nothing at all to an error."""
     db = shop(service)
-    choice = Choice(index="by-day", filter=expression, names=names, values=((":v", {"S": "x"}),))
+    selection = SelectionSettings(
+        index="by-day", filter=expression, names=names, values=((":v", {"S": "x"}),)
+    )
     if missing is None:
-        await runs.run(choice=choice)
+        await runs.run(selection=selection)
         return
     with pytest.raises(UsageError, match=f"index by-day does not project {missing}, .*leave out --index"):
-        await runs.run(choice=choice)
+        await runs.run(selection=selection)
     assert not db.calls["Scan"]

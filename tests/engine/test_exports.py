@@ -15,7 +15,7 @@ import pytest
 from refire_async.errors import CheckpointRefusedError, ExitCode, RefusedError, UsageError
 from refire_async.model.counts import Counts
 from refire_async.sandbox.errors import ServiceError
-from refire_async.settings import Choice
+from refire_async.settings import SelectionSettings
 from tests.engine.conftest import Runs, Service
 from tests.support.exports import EXPORT_ID, Export, full_export, md5
 from tests.support.inprocess_server import WRITES, InProcess, table_spec
@@ -46,7 +46,7 @@ async def test_an_export_is_fired_without_a_read_of_the_table(service: Service, 
     db = shop(service)
     folder = full_export(described(db), db.items("orders")).write(tmp_path)
     db.calls.clear()
-    result = await runs.run(choice=Choice(export=folder))
+    result = await runs.run(selection=SelectionSettings(export=folder))
     assert result.exit_code is ExitCode.COMPLETE
     assert result.summary.counts == Counts(scanned=60, touched=60)
     assert result.summary.rcu == 0
@@ -64,7 +64,7 @@ async def test_what_has_changed_since_the_export(service: Service, runs: Runs, t
     db("PutItem", TableName="orders", Item={"pk": {"S": "o-007"}, "revision": {"S": "odd"}})
     db("PutItem", TableName="orders", Item={"pk": {"S": "new"}})
     before = db.fired("orders")
-    result = await runs.run(choice=Choice(export=folder))
+    result = await runs.run(selection=SelectionSettings(export=folder))
     assert result.exit_code is ExitCode.SOME_FAILED
     assert result.summary.counts == Counts(scanned=60, touched=58, conflicts=1, vanished=1, failed=1)
     found = {item["pk"]["S"]: item for item in db.items("orders")}
@@ -94,7 +94,7 @@ async def test_an_incremental_export_fires_what_changed_in_its_window(
     export.add([])
     export.add(lines[6:])
     export.seal()
-    result = await runs.run(choice=Choice(export=export.write(tmp_path)))
+    result = await runs.run(selection=SelectionSettings(export=export.write(tmp_path)))
     assert result.summary.counts == Counts(scanned=11, touched=10, vanished=1)
     assert db.fired("orders") == names(*range(10))
     assert "gone" not in {item["pk"]["S"] for item in db.items("orders")}
@@ -107,8 +107,8 @@ async def test_expired_items_are_known_from_the_export(service: Service, runs: R
     items = db.items("orders")
     items[0]["ttl"] = {"N": str(int(time.time()) - 86_400)}
     items[1]["ttl"] = {"N": str(int(time.time()) + 86_400)}
-    choice = Choice(export=full_export(described(db), items).write(tmp_path))
-    result = await runs.run(choice=choice)
+    selection = SelectionSettings(export=full_export(described(db), items).write(tmp_path))
+    result = await runs.run(selection=selection)
     assert result.summary.counts == Counts(scanned=20, touched=19, expired=1)
     assert result.summary.rcu == 0
 
@@ -118,12 +118,12 @@ async def test_a_stopped_run_goes_on_without_the_export_and_the_same_one_is_one_
 ):
     db = shop(service)
     table = described(db)
-    choice = Choice(export=full_export(table, db.items("orders")).write(tmp_path))
-    assert (await runs.run(choice=choice, max_items=20)).exit_code is ExitCode.STOPPED
-    assert (await runs.run(choice=choice, max_items=20)).exit_code is ExitCode.STOPPED
+    selection = SelectionSettings(export=full_export(table, db.items("orders")).write(tmp_path))
+    assert (await runs.run(selection=selection, max_items=20)).exit_code is ExitCode.STOPPED
+    assert (await runs.run(selection=selection, max_items=20)).exit_code is ExitCode.STOPPED
     again = full_export(table, db.items("orders"), files=2).write(tmp_path)
     with pytest.raises(CheckpointRefusedError, match=r"export .* was changed since run"):
-        await runs.run(choice=Choice(export=again))
+        await runs.run(selection=SelectionSettings(export=again))
     result = await runs.resume()
     assert result.exit_code is ExitCode.COMPLETE
     assert db.fired("orders") == names(*range(60))
@@ -135,7 +135,7 @@ async def test_a_run_that_was_cut_off_fires_nothing_twice(
 ):
     """Killed between a write and its answer: what the ledger has in doubt is looked up."""
     db = shop(service)
-    choice = Choice(export=full_export(described(db), db.items("orders")).write(tmp_path))
+    selection = SelectionSettings(export=full_export(described(db), db.items("orders")).write(tmp_path))
     with anyio.CancelScope() as scope:
 
         def cut_off(operation: str, _: dict[str, Any]) -> None:
@@ -143,7 +143,7 @@ async def test_a_run_that_was_cut_off_fires_nothing_twice(
                 scope.cancel()
 
         db.watch = cut_off
-        await runs.run(choice=choice, marker=marker)
+        await runs.run(selection=selection, marker=marker)
     assert scope.cancelled_caught
     db.watch = None
     result = await runs.resume()
@@ -157,9 +157,9 @@ async def test_a_stamp_tells_an_older_runs_mark_from_its_own_also_in_doubt(
 ):
     """The export is from before another run, so that every marker in it is behind; then the network loses answers."""
     db = shop(service, 30)
-    choice = Choice(export=full_export(described(db), db.items("orders")).write(tmp_path))
+    selection = SelectionSettings(export=full_export(described(db), db.items("orders")).write(tmp_path))
     earlier = Runs(tmp_path / "earlier.refire")
-    await earlier.run(choice=choice, marker="stamp", run_id="earlier")
+    await earlier.run(selection=selection, marker="stamp", run_id="earlier")
     calls = Counter[str]()
 
     def lose(operation: str, _: dict[str, Any]) -> None:
@@ -168,7 +168,7 @@ async def test_a_stamp_tells_an_older_runs_mark_from_its_own_also_in_doubt(
             raise ServiceError("InternalServerError", "lost")
 
     db.watch = lose
-    result = await runs.run(choice=choice, marker="stamp", run_id="later")
+    result = await runs.run(selection=selection, marker="stamp", run_id="later")
     db.watch = None
     assert result.summary.counts == Counts(scanned=30, touched=30, conflicts=30)
     assert {item["refire_run_id"]["S"] for item in db.items("orders")} == {"later"}
@@ -208,11 +208,11 @@ async def test_a_marker_that_was_another_all_along_is_no_proof_of_firing(
 ):
     """The export is behind and the answer to the first attempt lost: none of them has fired, and each does, once."""
     db = shop(service, 20)
-    choice = Choice(export=full_export(described(db), db.items("orders")).write(tmp_path))
+    selection = SelectionSettings(export=full_export(described(db), db.items("orders")).write(tmp_path))
     revise(db, 40)
     before = db.fired("orders")
     losing(db, applied=False)
-    result = await runs.run(choice=choice)
+    result = await runs.run(selection=selection)
     assert result.summary.counts == Counts(scanned=20, touched=20, conflicts=20)
     assert db.fired("orders") - before == names(*range(20))
     assert {item["revision"]["N"] for item in db.items("orders")} == {"41"}
@@ -223,9 +223,9 @@ async def test_a_marker_that_a_touch_leaves_is_taken_for_its_own(
 ):
     """The answer was lost, the touch was not: nothing fires twice."""
     db = shop(service, 20)
-    choice = Choice(export=full_export(described(db), db.items("orders")).write(tmp_path))
+    selection = SelectionSettings(export=full_export(described(db), db.items("orders")).write(tmp_path))
     losing(db, applied=True)
-    result = await runs.run(choice=choice)
+    result = await runs.run(selection=selection)
     assert result.summary.counts == Counts(scanned=20, already=20)
     assert db.fired("orders") == names(*range(20))
 
@@ -234,7 +234,7 @@ async def test_a_marker_that_was_taken_back_has_fired_by_that(service: Service, 
     """It is what the export says again, which it was not when the attempt was repeated: a change came after that."""
     db = shop(service, 20)
     revise(db, 7)
-    choice = Choice(export=full_export(described(db), db.items("orders")).write(tmp_path))
+    selection = SelectionSettings(export=full_export(described(db), db.items("orders")).write(tmp_path))
     losing(db, applied=True)
     lose, looked = db.watch, False
 
@@ -247,7 +247,7 @@ async def test_a_marker_that_was_taken_back_has_fired_by_that(service: Service, 
         lose(operation, request)
 
     db.watch = take_back
-    result = await runs.run(choice=choice)
+    result = await runs.run(selection=selection)
     assert looked
     assert result.summary.counts == Counts(scanned=20, already=20)
 
@@ -258,9 +258,9 @@ async def test_a_touch_that_others_overtook_may_fire_again(
 ):
     """The side that is erred on: it looks as if the marker had been another all along. Once more, and no oftener."""
     db = shop(service, 20)
-    choice = Choice(export=full_export(described(db), db.items("orders")).write(tmp_path))
+    selection = SelectionSettings(export=full_export(described(db), db.items("orders")).write(tmp_path))
     losing(db, applied=True, then=lambda: revise(db, 40, marker=marker))
-    result = await runs.run(choice=choice, marker=marker)
+    result = await runs.run(selection=selection, marker=marker)
     assert result.summary.counts == Counts(scanned=20, touched=20, conflicts=20)
     assert set(db.fired("orders").values()) == {3}
 
@@ -271,7 +271,7 @@ async def test_what_a_killed_run_had_in_doubt_with_an_old_marker_fires_once(
 ):
     """Killed before the first write arrived: the pages in the ledger have markers that the table left long ago."""
     db = shop(service, 20)
-    choice = Choice(export=full_export(described(db), db.items("orders")).write(tmp_path))
+    selection = SelectionSettings(export=full_export(described(db), db.items("orders")).write(tmp_path))
     revise(db, *revisions)
     before = db.fired("orders")
     with anyio.CancelScope() as scope:
@@ -282,7 +282,7 @@ async def test_what_a_killed_run_had_in_doubt_with_an_old_marker_fires_once(
                 raise ServiceError("InternalServerError", "cut off")
 
         db.watch = cut_off
-        await runs.run(choice=choice)
+        await runs.run(selection=selection)
     assert scope.cancelled_caught
     # The resume's first attempt is lost as well.
     losing(db, applied=False)
@@ -298,7 +298,7 @@ async def test_a_conflict_that_the_ledger_knows_is_proof_also_in_a_run_over_an_e
 ):
     """Killed after the touch from what was looked up; others went on from there: it has fired, and does not again."""
     db = shop(service, 20)
-    choice = Choice(export=full_export(described(db), db.items("orders")).write(tmp_path))
+    selection = SelectionSettings(export=full_export(described(db), db.items("orders")).write(tmp_path))
     revise(db, 40, marker=marker)
     before = db.fired("orders")
     with anyio.CancelScope() as scope:
@@ -311,7 +311,7 @@ async def test_a_conflict_that_the_ledger_knows_is_proof_also_in_a_run_over_an_e
 
         db.calls.clear()
         db.watch = cut_off
-        await runs.run(choice=choice, marker=marker)
+        await runs.run(selection=selection, marker=marker)
     assert scope.cancelled_caught
     revise(db, 70, marker=marker)
     db.watch = None
@@ -374,7 +374,7 @@ async def test_an_export_that_is_not_whole_or_not_this_tables_is_refused(
     damage(export)
     folder = export.write(tmp_path)
     with pytest.raises((UsageError, RefusedError), match=what):
-        await runs.run(choice=Choice(export=folder))
+        await runs.run(selection=SelectionSettings(export=folder))
     assert not any(db.calls[operation] for operation in WRITES)
     assert not runs.checkpoint.exists()
 
@@ -389,7 +389,7 @@ async def test_a_line_that_is_no_item_is_told(service: Service, runs: Runs, tmp_
     export._entries[0]["md5Checksum"] = md5(data)
     export.seal()
     with pytest.raises(UsageError, match=r"file0.json.gz item 2 of the export is not understood"):
-        await runs.run(choice=Choice(export=export.write(tmp_path)))
+        await runs.run(selection=SelectionSettings(export=export.write(tmp_path)))
 
 
 @pytest.mark.parametrize("end", [".md5", ".checksum"])
@@ -402,5 +402,5 @@ async def test_both_names_of_a_checksum_and_both_notations(
         data = export.files[f"{EXPORT_ID}/{name}.json"]
         export.files.pop(f"{EXPORT_ID}/{name}.md5")
         export.files[f"{EXPORT_ID}/{name}{end}"] = hashlib.md5(data).hexdigest().encode() + b"\n"
-    result = await runs.run(choice=Choice(export=export.write(tmp_path)))
+    result = await runs.run(selection=SelectionSettings(export=export.write(tmp_path)))
     assert result.summary.counts.touched == 5

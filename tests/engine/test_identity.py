@@ -9,7 +9,7 @@ from refire_async.checkpoint import catalog
 from refire_async.checkpoint.lock import locked
 from refire_async.checkpoint.reading import peek
 from refire_async.errors import CheckpointRefusedError, ExitCode
-from refire_async.settings import Choice, Tuning
+from refire_async.settings import SelectionSettings, Tuning
 from tests.engine.conftest import Runs, Service
 from tests.support.inprocess_server import WRITES, InProcess, table_spec
 
@@ -42,9 +42,9 @@ async def half_done(service: Service, runs: Runs, **settings: Any) -> InProcess:
     [
         ({"run_id": "second"}, "another run id"),
         ({"table": "another"}, "another table"),
-        ({"choice": Choice(index="by-day")}, "another selection"),
-        ({"choice": Choice(key_values=("1",))}, "another selection"),
-        ({"choice": Choice(filter="attribute_exists(pk)")}, "another selection"),
+        ({"selection": SelectionSettings(index="by-day")}, "another selection"),
+        ({"selection": SelectionSettings(key_values=("1",))}, "another selection"),
+        ({"selection": SelectionSettings(filter="attribute_exists(pk)")}, "another selection"),
         ({"marker": "stamp"}, "another marker"),
         ({"marker_attribute": "version"}, "another marker"),
         ({"tuning": Tuning(segments=3)}, "another number of segments"),
@@ -84,15 +84,15 @@ async def test_the_same_run_goes_on(service: Service, runs: Runs, settings: dict
 async def test_a_selection_with_values_is_the_same_after_its_journey_through_the_checkpoint(
     service: Service, runs: Runs
 ):
-    choice = Choice(
+    selection = SelectionSettings(
         index="by-day",
         key_values=("mon",),
         filter="#p < :p",
         names=(("#p", "pk"),),
         values=((":p", {"S": "99"}),),
     )
-    db = await half_done(service, runs, choice=choice)
-    assert (await runs.run(choice=choice)).exit_code is ExitCode.COMPLETE
+    db = await half_done(service, runs, selection=selection)
+    assert (await runs.run(selection=selection)).exit_code is ExitCode.COMPLETE
     assert db.fired("orders").total() == 30
 
 

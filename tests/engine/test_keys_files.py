@@ -17,7 +17,7 @@ from refire_async.errors import CheckpointRefusedError, ExitCode, StoppedError, 
 from refire_async.events import KeysRead, RunStarted
 from refire_async.model.counts import Counts
 from refire_async.model.stop import StopRequest
-from refire_async.settings import Budget, Choice
+from refire_async.settings import Budget, SelectionSettings
 from refire_async.sources import key_lines, plain_lines
 from refire_async.sources.key_list import list_path
 from tests.engine.conftest import Runs, Service
@@ -30,9 +30,9 @@ def shop(service: Service, count: int = 60, **options: Any) -> InProcess:
     return db
 
 
-def write(path: Path, names: list[str]) -> Choice:
+def write(path: Path, names: list[str]) -> SelectionSettings:
     path.write_text("".join(json.dumps({"pk": name}) + "\n" for name in names))
-    return Choice(keys_file=str(path))
+    return SelectionSettings(keys_file=str(path))
 
 
 def names_in(folder: Path) -> list[str]:
@@ -42,8 +42,8 @@ def names_in(folder: Path) -> list[str]:
 async def test_duplicates_and_what_is_not_there(service: Service, runs: Runs, tmp_path: Path):
     """Only listed items fire, each once; the log tells how many lines were left out, the summary adds up."""
     db = shop(service)
-    choice = write(tmp_path / "k", ["o-001", "o-003", "o-001", "nobody", "o-003", "o-005"])
-    result = await runs.run(choice=choice)
+    selection = write(tmp_path / "k", ["o-001", "o-003", "o-001", "nobody", "o-003", "o-005"])
+    result = await runs.run(selection=selection)
     assert result.summary.counts == Counts(scanned=4, touched=3, vanished=1)
     assert db.fired("orders") == Counter(["o-001", "o-003", "o-005"])
     assert runs.of(KeysRead)[-1] == KeysRead(6, 4, 0)
@@ -53,7 +53,7 @@ async def test_duplicates_and_what_is_not_there(service: Service, runs: Runs, tm
 async def test_looking_up_costs_half_a_unit_each_and_is_counted(service: Service, runs: Runs, tmp_path: Path):
     """Eventually consistent; only what is not found is asked for again, for what a consistent read costs."""
     shop(service)
-    result = await runs.run(choice=write(tmp_path / "k", [f"o-{n:03}" for n in range(40)] + ["no", "nor"]))
+    result = await runs.run(selection=write(tmp_path / "k", [f"o-{n:03}" for n in range(40)] + ["no", "nor"]))
     assert result.summary.rcu == 42 * 0.5 + 2 * 1.0
     assert result.summary.counts == Counts(scanned=42, touched=40, vanished=2)
 
@@ -64,11 +64,11 @@ async def test_a_stopped_run_goes_on_without_the_file(
 ):
     """The run has a list of its own: the file may be changed, moved or gone, or have been a pipe."""
     db = shop(service)
-    choice = write(tmp_path / "k", [f"o-{n:03}" for n in range(50)])
+    selection = write(tmp_path / "k", [f"o-{n:03}" for n in range(50)])
     file = tmp_path / "k"
     if packed:
         file.write_bytes(gzip.compress(file.read_bytes()))
-    first = await runs.run(choice=choice, max_items=20)
+    first = await runs.run(selection=selection, max_items=20)
     assert first.exit_code is ExitCode.STOPPED
     file.unlink()
     assert list_path(runs.checkpoint).exists()
@@ -85,16 +85,16 @@ async def test_the_same_file_given_twice_is_one_run_and_another_is_refused(
 ):
     db = shop(service)
     names = [f"o-{n:03}" for n in range(50)]
-    choice = write(tmp_path / "k", names)
-    await runs.run(choice=choice, max_items=20)
+    selection = write(tmp_path / "k", names)
+    await runs.run(selection=selection, max_items=20)
     write(tmp_path / "k", names[1:])
     with pytest.raises(CheckpointRefusedError, match=r"was changed since run .* began"):
-        await runs.run(choice=choice)
+        await runs.run(selection=selection)
     write(tmp_path / "other", names)
     with pytest.raises(CheckpointRefusedError, match="belongs to another selection"):
-        await runs.run(choice=Choice(keys_file=str(tmp_path / "other")))
+        await runs.run(selection=SelectionSettings(keys_file=str(tmp_path / "other")))
     write(tmp_path / "k", names)
-    result = await runs.run(choice=choice)
+    result = await runs.run(selection=selection)
     assert result.exit_code is ExitCode.COMPLETE
     assert db.fired("orders") == Counter(names)
 
@@ -104,7 +104,7 @@ async def test_standard_input_is_read_once(service: Service, runs: Runs, monkeyp
     db = shop(service)
     data = b"pk\n" + b"".join(b"o-%03d\n" % n for n in range(50))
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(data))))
-    first = await runs.run(choice=Choice(keys_file="-"), max_items=20)
+    first = await runs.run(selection=SelectionSettings(keys_file="-"), max_items=20)
     assert first.exit_code is ExitCode.STOPPED
     assert (await runs.resume()).exit_code is ExitCode.COMPLETE
     assert db.fired("orders") == Counter(f"o-{n:03}" for n in range(50))
@@ -115,13 +115,13 @@ async def test_bad_lines_refuse_the_run_unless_they_are_ignored(service: Service
     db = shop(service)
     path = tmp_path / "keys.jsonl"
     path.write_text('{"pk": "o-001"}\nnonsense\n{"pk": 5}\n{"pk": "o-002"}\n')
-    choice = Choice(keys_file=str(path))
+    selection = SelectionSettings(keys_file=str(path))
     told = r"keys.jsonl line 2 is not JSON; 2 bad lines in all: 2, 3; .*--ignore bad-lines"
     with pytest.raises(UsageError, match=told) as caught:
-        await runs.run(choice=choice)
+        await runs.run(selection=selection)
     assert caught.value.exit_code is ExitCode.USAGE
     assert not any(db.calls[operation] for operation in WRITES)
-    result = await runs.run(choice=choice, ignore=frozenset(["bad-lines"]))
+    result = await runs.run(selection=selection, ignore=frozenset(["bad-lines"]))
     assert result.summary.counts == Counts(scanned=2, touched=2)
     assert runs.of(KeysRead)[-1] == KeysRead(2, 2, 2)
 
@@ -142,12 +142,12 @@ async def test_a_bad_key_in_a_list_made_before_fails_alone(
     monkeypatch.setattr(key_lines, "LARGEST_HASH", 1 << 20)  # as it was when nothing was checked
     monkeypatch.setattr(plain_lines, "LARGEST_HASH", 1 << 20)
     names = [f"o-{n:03}" + ("x" * 2_100 if n in bad else "") for n in range(150)]
-    choice = write(tmp_path / "k", names)
+    selection = write(tmp_path / "k", names)
     if stops:
-        assert (await runs.run(choice=choice, max_items=20)).exit_code is ExitCode.STOPPED
+        assert (await runs.run(selection=selection, max_items=20)).exit_code is ExitCode.STOPPED
         result = await runs.resume()
     else:
-        result = await runs.run(choice=choice)
+        result = await runs.run(selection=selection)
     good = 150 - len(bad)
     assert result.exit_code is ExitCode.SOME_FAILED
     assert result.summary.counts == Counts(scanned=150, touched=good, failed=len(bad))
@@ -161,20 +161,22 @@ async def test_a_bad_key_in_a_list_made_before_fails_alone(
 
 async def test_a_sample_of_a_list_is_that_of_the_table(service: Service, runs: Runs, tmp_path: Path):
     db = shop(service)
-    await runs.run(choice=Choice(sample=40.0))
+    await runs.run(selection=SelectionSettings(sample=40.0))
     chosen = set(db.fired("orders"))
     assert 10 < len(chosen) < 40
     again = Runs(tmp_path / "again.refire")
     names = [f"o-{n:03}" for n in range(0, 60, 2)]
-    result = await again.run(choice=Choice(keys_file=write(tmp_path / "k", names).keys_file, sample=40.0))
+    result = await again.run(
+        selection=SelectionSettings(keys_file=write(tmp_path / "k", names).keys_file, sample=40.0)
+    )
     assert result.summary.counts.scanned == result.summary.counts.touched == len(chosen & set(names))
     assert {name for name, times in db.fired("orders").items() if times == 2} == chosen & set(names)
 
 
 async def test_a_dry_run_of_a_list_leaves_nothing(service: Service, runs: Runs, tmp_path: Path):
     db = shop(service)
-    choice = write(tmp_path / "k", ["o-001", "o-002", "nobody"])
-    result = await runs.run(choice=choice, dry_run=True)
+    selection = write(tmp_path / "k", ["o-001", "o-002", "nobody"])
+    result = await runs.run(selection=selection, dry_run=True)
     assert result.dry_run is not None
     assert result.dry_run.items == 2
     assert names_in(tmp_path) == ["k"]
@@ -201,7 +203,7 @@ async def test_a_list_that_names_no_key_is_refused(
     db = shop(service)
     (tmp_path / "k").write_text(text)
     with pytest.raises(UsageError, match=told):
-        await runs.run(choice=Choice(keys_file=str(tmp_path / "k")), **options)
+        await runs.run(selection=SelectionSettings(keys_file=str(tmp_path / "k")), **options)
     assert names_in(tmp_path) in (["k"], ["k", "run.refire.lock"])
     assert not any(db.calls[operation] for operation in WRITES)
 
@@ -213,15 +215,15 @@ async def test_a_key_that_no_item_can_have_is_a_bad_line(service: Service, runs:
     with pytest.raises(
         UsageError, match=r"line 2 has a hash key of 2,049 bytes, .* bad lines in all: 2, 3, 5"
     ):
-        await runs.run(choice=write(tmp_path / "k", names))
-    result = await runs.run(choice=write(tmp_path / "k", names), ignore=frozenset(["bad-lines"]))
+        await runs.run(selection=write(tmp_path / "k", names))
+    result = await runs.run(selection=write(tmp_path / "k", names), ignore=frozenset(["bad-lines"]))
     assert result.summary.counts == Counts(scanned=3, touched=2, vanished=1)
     assert db.fired("orders") == Counter(["o-001", "o-002"])
 
 
 async def test_a_list_that_is_gone_cannot_be_gone_on_with(service: Service, runs: Runs, tmp_path: Path):
     shop(service)
-    await runs.run(choice=write(tmp_path / "k", [f"o-{n:03}" for n in range(50)]), max_items=20)
+    await runs.run(selection=write(tmp_path / "k", [f"o-{n:03}" for n in range(50)]), max_items=20)
     list_path(runs.checkpoint).unlink()
     with pytest.raises(CheckpointRefusedError, match=r"list of keys .* cannot be read"):
         await runs.resume()
@@ -236,7 +238,7 @@ async def test_a_stop_while_the_list_is_made_leaves_nothing(
     stop = StopRequest()
     stop.request(reason)
     with pytest.raises(StoppedError, match="nothing was written") as caught:
-        await runs.run(stop, choice=write(tmp_path / "k", ["o-001"]))
+        await runs.run(stop, selection=write(tmp_path / "k", ["o-001"]))
     assert caught.value.exit_code == code
     assert names_in(tmp_path) == ["k", "run.refire.lock"]
     assert not any(db.calls[operation] for operation in WRITES)
@@ -254,7 +256,7 @@ async def test_a_small_read_budget_is_kept_by_look_ups(service: Service, runs: R
     db.watch = note
     started = anyio.current_time()
     await runs.run(
-        choice=write(tmp_path / "k", [f"o-{n:03}" for n in range(60)]), budget=Budget(max_rcu=10.0)
+        selection=write(tmp_path / "k", [f"o-{n:03}" for n in range(60)]), budget=Budget(max_rcu=10.0)
     )
     assert sum(sizes) == 60
     assert max(sizes) <= 2

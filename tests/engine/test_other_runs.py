@@ -13,7 +13,7 @@ from refire_async.events import Noticed
 from refire_async.model.other_run import OtherRun, OtherRuns
 from refire_async.model.selection import Selection
 from refire_async.model.stop import StopRequest
-from refire_async.settings import Choice, RunSettings
+from refire_async.settings import RunSettings, SelectionSettings
 from tests.engine.conftest import Runs, Service
 from tests.support.inprocess_server import WRITES, InProcess, table_spec
 
@@ -135,7 +135,7 @@ async def test_a_run_is_no_other_to_itself(service: Service, runs: Runs) -> None
 async def test_a_resume_asks_beside_a_run_at_work_only(service: Service, runs: Runs) -> None:
     """Of two that were stopped the user has chosen one."""
     db = await half_done(service, runs)
-    assert (await runs.run(run_id="second", max_items=10, sure=True)).exit_code is ExitCode.STOPPED
+    assert (await runs.run(run_id="second", max_items=10, assume_yes=True)).exit_code is ExitCode.STOPPED
     with locked(catalog.path_of("first")):
         _set_running(catalog.path_of("first"))
         db.calls.clear()
@@ -147,8 +147,10 @@ async def test_a_resume_asks_beside_a_run_at_work_only(service: Service, runs: R
 
 
 async def test_other_values_of_the_same_key_share_no_item(service: Service, runs: Runs) -> None:
-    await half_done(service, runs, choice=Choice(key_values=tuple(map(str, range(20)))))
-    assert (await runs.run(run_id="second", choice=Choice(key_values=("25",)))).exit_code is ExitCode.COMPLETE
+    await half_done(service, runs, selection=SelectionSettings(key_values=tuple(map(str, range(20)))))
+    assert (
+        await runs.run(run_id="second", selection=SelectionSettings(key_values=("25",)))
+    ).exit_code is ExitCode.COMPLETE
     assert found(runs) == []
 
 

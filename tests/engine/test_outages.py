@@ -8,9 +8,9 @@ import pytest
 
 from refire_async.aws.transport_errors import failure
 from refire_async.errors import ExitCode
-from refire_async.pipeline.outage import MOST_ATTEMPTS, PROBE_S, Patience
+from refire_async.pipeline.outage import MOST_ATTEMPTS, PROBE_S, Outage
 from refire_async.sandbox.errors import ServiceError
-from refire_async.settings import Budget, Choice, Tuning
+from refire_async.settings import Budget, SelectionSettings, Tuning
 from tests.engine.conftest import Runs, Service
 from tests.engine.test_run import once, orders
 from tests.engine.test_selection import index
@@ -92,13 +92,16 @@ async def test_readers_and_look_ups_go_on_too(service: Service, runs: Runs, oper
     )
     days = [f"d{n}" for n in range(10)]
     db.fill("orders", [{**item, "day": {"S": days[n % 10]}} for n, item in enumerate(orders(FEWER))])
-    choices = {"Scan": Choice(), "Query": Choice(index="by-day", key_values=tuple(days))}
+    choices = {
+        "Scan": SelectionSettings(),
+        "Query": SelectionSettings(index="by-day", key_values=tuple(days)),
+    }
     db.watch = outage(15.0, unreachable, operation)
     budget = Budget(max_rate=RATE, max_rcu=3 if operation == "Scan" else 40)
-    choice = choices.get(operation, Choice(index="by-day"))
-    result = await runs.run(choice=choice, budget=budget)
+    selection = choices.get(operation, SelectionSettings(index="by-day"))
+    result = await runs.run(selection=selection, budget=budget)
     assert db.fired("orders") == once(FEWER)
-    alone = await Runs(runs.checkpoint.with_name("again.refire")).run(choice=choice, budget=budget)
+    alone = await Runs(runs.checkpoint.with_name("again.refire")).run(selection=selection, budget=budget)
     assert alone.summary.seconds > BEGINS_S, "the outage fell into the time of these calls"
     assert result.summary.seconds < alone.summary.seconds + 15.0 + PROBED_S
 
@@ -115,7 +118,7 @@ async def test_throttling_to_zero(service: Service, runs: Runs):
 
 def test_one_request_that_always_fails_is_given_up_while_others_succeed_now_and_then():
     """Probing for others does not count as its failures, and does not keep it from being given up either."""
-    patience, attempts, now = Patience(600.0, lambda _event: None), 0, 0.0
+    patience, attempts, now = Outage(600.0, lambda _event: None), 0, 0.0
     for _ in range(100):
         for _ in range(4):  # alone between two successes
             now += 2.0
@@ -129,7 +132,7 @@ def test_one_request_that_always_fails_is_given_up_while_others_succeed_now_and_
 
 def test_while_nothing_succeeds_somebody_tries_every_second():
     """And not everybody: the others keep to their own waits."""
-    patience = Patience(600.0, lambda _event: None)
+    patience = Outage(600.0, lambda _event: None)
     patience.failed("x", 0.0)
     assert patience.delay(20.0, 0.0) == 20.0, "a single failure is no outage"
     patience.failed("x", 0.3)

@@ -17,7 +17,7 @@ from refire_async.events import Event, RunEnded, RunStarted
 from refire_async.model.counts import Counts
 from refire_async.model.stop import StopRequest
 from refire_async.sandbox.errors import ServiceError
-from refire_async.settings import Budget, Choice, Connection, RunSettings, Tuning
+from refire_async.settings import Budget, Connection, RunSettings, SelectionSettings, Tuning
 from refire_async.sources.key_list import list_path
 from tests.engine.conftest import Runs, Service
 from tests.support.inprocess_server import WRITES, table_spec
@@ -99,7 +99,7 @@ async def test_items_that_cannot_be_touched_are_listed_for_their_owner_only(serv
     )
     db("PutItem", TableName="orders", Item={"pk": {"S": "text"}, "revision": {"N": "1"}})
     again = Runs(runs.checkpoint.with_name("again.refire"))
-    second = await again.run(choice=Choice(keys_file=str(path)))
+    second = await again.run(selection=SelectionSettings(keys_file=str(path)))
     assert (second.exit_code, second.summary.counts) == (ExitCode.COMPLETE, Counts(scanned=1, touched=1))
 
 
@@ -110,7 +110,7 @@ async def test_a_keys_file_that_repeats_and_names_what_is_not_there(
     db.fill("orders", orders(5))
     keys = tmp_path / "keys.jsonl"
     keys.write_text('{"pk": "o-00001"}\n{"pk": "o-00003"}\n{"pk": "o-00001"}\n{"pk": "nobody"}\n')
-    result = await runs.run(choice=Choice(keys_file=str(keys)))
+    result = await runs.run(selection=SelectionSettings(keys_file=str(keys)))
     assert result.summary.counts == Counts(scanned=3, touched=2, vanished=1)
     assert db.fired("orders") == Counter(["o-00001", "o-00003"])
 
@@ -123,7 +123,7 @@ async def test_a_keys_file_with_a_bad_line_ends_with_exit_code_2(
     keys = tmp_path / "keys.jsonl"
     keys.write_text('{"pk": "o-00001"}\nnonsense\n')
     with pytest.raises(UsageError, match=r"keys.jsonl line 2 is not JSON"):
-        await runs.run(choice=Choice(keys_file=str(keys)))
+        await runs.run(selection=SelectionSettings(keys_file=str(keys)))
     assert not db.fired("orders")
     assert not list_path(runs.checkpoint).exists()
 

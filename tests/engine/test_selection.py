@@ -10,7 +10,7 @@ import pytest
 from refire_async.errors import CheckpointRefusedError, ExitCode, UsageError
 from refire_async.events import RunStarted
 from refire_async.model.counts import Counts
-from refire_async.settings import Budget, Choice, Tuning
+from refire_async.settings import Budget, SelectionSettings, Tuning
 from tests.engine.conftest import Runs, Service
 from tests.support.inprocess_server import InProcess, table_spec
 
@@ -67,10 +67,12 @@ async def test_one_day_or_all_through_an_index(
 ):
     """Whatever it projects: just those items fire, once, and a second run counts on from the first."""
     db = shop(service, GlobalSecondaryIndexes=[gsi])
-    choice = Choice(index="by-day") if whole else Choice(index="by-day", key_values=("d2",))
+    selection = (
+        SelectionSettings(index="by-day") if whole else SelectionSettings(index="by-day", key_values=("d2",))
+    )
     for number in (1, 2):
         again = Runs(runs.checkpoint.with_name(f"{number}.refire"))
-        result = await again.run(choice=choice)
+        result = await again.run(selection=selection)
         assert result.exit_code is ExitCode.COMPLETE
         assert result.summary.counts == Counts(scanned=80 if whole else 20, touched=80 if whole else 20)
         assert set(db.fired("orders").values()) == {number}
@@ -82,7 +84,9 @@ async def test_one_day_or_all_through_an_index(
 
 async def test_a_local_index_spends_the_tables_units(service: Service, runs: Runs):
     db = shop(service, LocalSecondaryIndexes=[index("by-day", local=True)])
-    result = await runs.run(choice=Choice(index="by-day", key_values=("ann",), sort_key_condition="= d1"))
+    result = await runs.run(
+        selection=SelectionSettings(index="by-day", key_values=("ann",), sort_key_condition="= d1")
+    )
     assert result.summary.counts == Counts(scanned=10, touched=10)
     assert db.fired("orders") == records(*(f"ann/{n}" for n in range(40) if n % 4 == 1))
     assert result.summary.wcu == 20.0
@@ -99,7 +103,9 @@ async def test_a_local_index_spends_the_tables_units(service: Service, runs: Run
 )
 async def test_one_hash_key(service: Service, runs: Runs, condition: str | None, numbers: range):
     db = shop(service)
-    result = await runs.run(choice=Choice(key_name="pk", key_values=("bob",), sort_key_condition=condition))
+    result = await runs.run(
+        selection=SelectionSettings(key_name="pk", key_values=("bob",), sort_key_condition=condition)
+    )
     assert result.summary.counts.touched == len(numbers)
     assert db.fired("orders") == records(*(f"bob/{n}" for n in numbers))
 
@@ -107,21 +113,21 @@ async def test_one_hash_key(service: Service, runs: Runs, condition: str | None,
 async def test_a_collection_of_many_pages(service: Service, runs: Runs):
     """A small read budget makes small pages; the query goes on where the last one ended, also after a stop."""
     db = shop(service)
-    choice = Choice(key_values=("ann",))
-    await runs.run(choice=choice, budget=Budget(max_rcu=1.0), max_items=17)
+    selection = SelectionSettings(key_values=("ann",))
+    await runs.run(selection=selection, budget=Budget(max_rcu=1.0), max_items=17)
     assert db.fired("orders").total() == 17
-    assert (await runs.run(choice=choice)).exit_code is ExitCode.COMPLETE
+    assert (await runs.run(selection=selection)).exit_code is ExitCode.COMPLETE
     assert db.fired("orders") == records(*(f"ann/{n}" for n in range(40)))
 
 
 async def test_a_filter_selects_by_what_is_not_read(service: Service, runs: Runs):
     db = shop(service)
-    choice = Choice(
+    selection = SelectionSettings(
         filter="#d = :d AND sk < :n",
         names=(("#d", "day"),),
         values=((":d", {"S": "d3"}), (":n", {"N": "20"})),
     )
-    result = await runs.run(choice=choice, tuning=Tuning(segments=5))
+    result = await runs.run(selection=selection, tuning=Tuning(segments=5))
     assert result.summary.counts == Counts(scanned=10, touched=10)
     assert db.fired("orders") == records(*(f"{who}/{n}" for who in ("ann", "bob") for n in range(3, 20, 4)))
 
@@ -142,7 +148,7 @@ async def test_items_that_have_expired_are_left_to_their_end(
     }
     stays = {**gone, "sk": {"N": "2"}, "ttl": {"N": str(int(time.time()) + 86_400)}}
     db.fill("orders", [gone, stays])
-    result = await runs.run(choice=Choice(index=None if gsi is None else "by-day"))
+    result = await runs.run(selection=SelectionSettings(index=None if gsi is None else "by-day"))
     assert result.summary.counts == Counts(scanned=82, touched=81, expired=1)
     assert gone in db.items("orders")
     with pytest.raises(UsageError, match="expires items by"):
@@ -153,7 +159,7 @@ async def test_items_that_have_expired_are_left_to_their_end(
 async def test_several_days_through_an_index(service: Service, runs: Runs, gsi: dict[str, Any]):
     """Each is a segment of its own; a value that is given twice is read once, one that nothing has is no error."""
     db = shop(service, GlobalSecondaryIndexes=[gsi])
-    result = await runs.run(choice=Choice(index="by-day", key_values=("d1", "d3", "d1", "d9")))
+    result = await runs.run(selection=SelectionSettings(index="by-day", key_values=("d1", "d3", "d1", "d9")))
     assert result.summary.counts == Counts(scanned=40, touched=40)
     assert db.fired("orders") == records(*(f"{w}/{n}" for w in ("ann", "bob") for n in range(1, 40, 2)))
     assert runs.of(RunStarted)[0].spec.total_segments == 3
@@ -162,10 +168,10 @@ async def test_several_days_through_an_index(service: Service, runs: Runs, gsi: 
 async def test_a_range_of_days_and_one_more_stop_and_go_on(service: Service, runs: Runs):
     """The same selection given twice is one run, whatever the number of hash keys."""
     db = shop(service, GlobalSecondaryIndexes=[index("by-day")])
-    choice = Choice(index="by-day", key_value_range="d1..d2", key_values=("d0",))
-    first = await runs.run(choice=choice, max_items=25)
+    selection = SelectionSettings(index="by-day", key_value_range="d1..d2", key_values=("d0",))
+    first = await runs.run(selection=selection, max_items=25)
     assert first.exit_code is ExitCode.STOPPED
-    result = await runs.run(choice=choice)
+    result = await runs.run(selection=selection)
     assert result.exit_code is ExitCode.COMPLETE
     assert db.fired("orders") == records(
         *(f"{w}/{n}" for w in ("ann", "bob") for n in range(40) if n % 4 < 3)
@@ -195,10 +201,10 @@ async def test_an_item_that_moves_between_the_days_of_an_index_fires_once(servic
                 ExpressionAttributeValues={":d": {"S": "d3"}},
             )
 
-    choice = Choice(index="by-day", key_values=("d0", "d3"))
-    assert (await runs.run(choice=choice, max_items=20)).exit_code is ExitCode.STOPPED
+    selection = SelectionSettings(index="by-day", key_values=("d0", "d3"))
+    assert (await runs.run(selection=selection, max_items=20)).exit_code is ExitCode.STOPPED
     db.watch = move
-    result = await runs.run(choice=choice)
+    result = await runs.run(selection=selection)
     assert result.exit_code is ExitCode.COMPLETE
     assert moved
     revisions = {
@@ -216,8 +222,8 @@ async def test_numbers_given_in_two_notations_are_one_hash_key(service: Service,
     spec["AttributeDefinitions"][0]["AttributeType"] = "N"
     db = service(spec)
     db.fill("orders", [{"pk": {"N": str(n)}} for n in range(-5, 200)])
-    choice = Choice(key_values=("1", "1.0", "10E-1", "+150"), key_value_range="-2..2")
-    result = await runs.run(choice=choice)
+    selection = SelectionSettings(key_values=("1", "1.0", "10E-1", "+150"), key_value_range="-2..2")
+    result = await runs.run(selection=selection)
     assert result.summary.counts == Counts(scanned=6, touched=6)
     assert db.fired("orders") == records("-2", "-1", "0", "1", "2", "150")
 
@@ -227,17 +233,20 @@ async def test_a_sample_is_the_same_through_every_source_and_in_every_run(
 ):
     """A table scan, an index and a query agree on who belongs to it; the summary counts nobody else."""
     db = shop(service, GlobalSecondaryIndexes=[index("by-day")])
-    result = await runs.run(choice=Choice(sample=30.0))
+    result = await runs.run(selection=SelectionSettings(sample=30.0))
     chosen = db.fired("orders")
     assert set(chosen.values()) == {1}
     assert 8 <= len(chosen) <= 40
     assert result.summary.counts == Counts(scanned=len(chosen), touched=len(chosen))
-    for number, choice in enumerate(
-        (Choice(index="by-day", sample=30.0), Choice(key_values=("ann", "bob"), sample=30.0))
+    for number, selection in enumerate(
+        (
+            SelectionSettings(index="by-day", sample=30.0),
+            SelectionSettings(key_values=("ann", "bob"), sample=30.0),
+        )
     ):
-        await Runs(tmp_path / f"{number}.refire").run(choice=choice)
+        await Runs(tmp_path / f"{number}.refire").run(selection=selection)
     assert db.fired("orders") == records(*chosen, *chosen, *chosen)
-    await Runs(tmp_path / "more.refire").run(choice=Choice(sample=60.0))
+    await Runs(tmp_path / "more.refire").run(selection=SelectionSettings(sample=60.0))
     assert set(chosen) < {name for name, times in db.fired("orders").items() if times > 0}
     assert all(db.fired("orders")[name] == 4 for name in chosen)
 
@@ -249,41 +258,43 @@ async def test_expired_items_are_fired_where_the_user_wants_it(service: Service,
     db("UpdateTimeToLive", TableName="orders", TimeToLiveSpecification=enabled)
     gone = {"pk": {"S": "eve"}, "sk": {"N": "1"}, "ttl": {"N": str(int(time.time()) - 86_400)}}
     db.fill("orders", [gone])
-    assert (await runs.run(choice=Choice(include_expired=True), max_items=5)).exit_code is ExitCode.STOPPED
+    assert (
+        await runs.run(selection=SelectionSettings(include_expired=True), max_items=5)
+    ).exit_code is ExitCode.STOPPED
     with pytest.raises(CheckpointRefusedError, match="another selection"):
         await runs.run()
-    result = await runs.run(choice=Choice(include_expired=True))
+    result = await runs.run(selection=SelectionSettings(include_expired=True))
     assert result.summary.counts == Counts(scanned=81, touched=81)
     assert db.fired("orders")["eve/1"] == 1
 
 
 @pytest.mark.parametrize(
-    ("choice", "message"),
+    ("selection", "message"),
     [
-        (Choice(index="by-week"), "has no index by-week"),
-        (Choice(key_name="sk", key_values=("1",)), "sk is not the hash key of table orders"),
-        (Choice(key_name="pk"), "named without its value"),
-        (Choice(key_values=("ann",), key_type="N"), "is of type S, not N"),
-        (Choice(key_value_range="a1..b2"), "is no range of days, months or numbers"),
+        (SelectionSettings(index="by-week"), "has no index by-week"),
+        (SelectionSettings(key_name="sk", key_values=("1",)), "sk is not the hash key of table orders"),
+        (SelectionSettings(key_name="pk"), "named without its value"),
+        (SelectionSettings(key_values=("ann",), key_type="N"), "is of type S, not N"),
+        (SelectionSettings(key_value_range="a1..b2"), "is no range of days, months or numbers"),
         (
-            Choice(
+            SelectionSettings(
                 key_values=("ann",), filter="#s < :s", names=(("#s", "sk"),), values=((":s", {"N": "1"}),)
             ),
             "a filter cannot name sk",
         ),
-        (Choice(key_values=("ann",), sort_key_condition="= x"), "'x' is not a number"),
+        (SelectionSettings(key_values=("ann",), sort_key_condition="= x"), "'x' is not a number"),
         (
-            Choice(index="by-day", key_values=("d1",), sort_key_condition="= x"),
+            SelectionSettings(index="by-day", key_values=("d1",), sort_key_condition="= x"),
             "index by-day has no sort key",
         ),
     ],
 )
 async def test_what_cannot_be_selected_is_told_before_anything_is_done(
-    service: Service, runs: Runs, choice: Choice, message: str
+    service: Service, runs: Runs, selection: SelectionSettings, message: str
 ):
     shop(service, GlobalSecondaryIndexes=[index("by-day")])
     with pytest.raises(UsageError, match=message):
-        await runs.run(choice=choice)
+        await runs.run(selection=selection)
     assert not runs.checkpoint.exists()
 
 
@@ -300,8 +311,8 @@ async def test_a_limit_on_items_does_not_make_a_filter_read_the_table_twice(
         for n in range(2_000)
     ]
     db.fill("orders", items)
-    choice = Choice(filter="kind = :k", values=((":k", {"S": "rare"}),))
-    result = await runs.run(choice=choice, max_items=limit)
+    selection = SelectionSettings(filter="kind = :k", values=((":k", {"S": "rare"}),))
+    result = await runs.run(selection=selection, max_items=limit)
     assert result.summary.counts.touched == limit
     while result.exit_code is ExitCode.STOPPED:
         result = await runs.resume(max_items=25)

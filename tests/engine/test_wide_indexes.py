@@ -8,7 +8,7 @@ import pytest
 from refire_async.errors import ExitCode, UsageError
 from refire_async.events import BatchWritten
 from refire_async.model.counts import Counts
-from refire_async.settings import Choice
+from refire_async.settings import SelectionSettings
 from tests.engine.conftest import Runs, Service
 from tests.support.inprocess_server import InProcess, table_spec
 
@@ -95,11 +95,11 @@ def chosen(**wanted: tuple[str, ...]) -> Counter[str]:
     ],
 )
 async def test_a_run_through_such_an_index(
-    service: Service, runs: Runs, projection: str, choice: dict[str, Any], wanted: dict[str, Any]
+    service: Service, runs: Runs, projection: str, selection: dict[str, Any], wanted: dict[str, Any]
 ):
     """Just those items fire, once each; items that lack a key attribute are not in the index."""
     db = shop(service, projection=projection)
-    result = await runs.run(choice=Choice(index="wide", **choice))
+    result = await runs.run(selection=SelectionSettings(index="wide", **selection))
     expected = chosen(**wanted)
     assert result.exit_code is ExitCode.COMPLETE
     assert len(expected) > 1
@@ -135,8 +135,10 @@ async def test_only_items_that_are_in_the_index_are_paid_twice(service: Service,
 async def test_a_stopped_query_is_resumed(service: Service, runs: Runs):
     """Its hash keys are in the checkpoint, each attribute of them."""
     db = shop(service)
-    choice = Choice(index="wide", key_values=("tenant=acme", "tenant=zeta", "region=eu", "region=ap"))
-    stopped = await runs.run(choice=choice, max_items=10)
+    selection = SelectionSettings(
+        index="wide", key_values=("tenant=acme", "tenant=zeta", "region=eu", "region=ap")
+    )
+    stopped = await runs.run(selection=selection, max_items=10)
     assert stopped.exit_code is ExitCode.STOPPED
     resumed = await runs.resume()
     assert resumed.exit_code is ExitCode.COMPLETE

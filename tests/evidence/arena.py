@@ -253,7 +253,7 @@ def dump(folder: Path, evidence: Evidence, report: Report) -> None:
     (folder / "case.json").write_text(json.dumps(told, indent=1, default=str))
     lines("before.jsonl", iter(evidence.before.values()))
     lines("after.jsonl", iter(evidence.after.values()))
-    lines("writes.jsonl", ([w.kind, w.token, sorted(w.identity), w.sure] for w in evidence.writes))
+    lines("writes.jsonl", ([w.kind, w.token, sorted(w.identity), w.assume_yes] for w in evidence.writes))
     lines(
         "stream.jsonl",
         ([c.event, c.key, c.old, c.new] for changes in evidence.changes.values() for c in changes),

@@ -28,13 +28,13 @@ COUNT = "count"
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """What an application did to an item. `item` is what it put; `sure` is false where the answer was lost."""
+    """What an application did to an item. `item` is what it put; `assume_yes` is false where the answer was lost."""
 
     kind: Literal["increment", "revise", "put", "delete"]
     identity: Identity
     token: str
     item: Item | None = None
-    sure: bool = True
+    assume_yes: bool = True
 
 
 @dataclass(slots=True)
@@ -102,7 +102,7 @@ class _Writes:
         self._maybe_deleted: Counter[Identity] = Counter()
         for write in writes:
             if write.kind == "delete":
-                (self._deletes if write.sure else self._maybe_deleted)[write.identity] += 1
+                (self._deletes if write.assume_yes else self._maybe_deleted)[write.identity] += 1
             else:
                 self._by_token[write.token] = write
 
@@ -121,7 +121,7 @@ class _Writes:
     def unseen(self) -> list[Write]:
         """Acknowledged writes that no record shows."""
         deletes = [Write("delete", identity, "-") for identity in self._deletes.elements()]
-        return [write for write in self._by_token.values() if write.sure] + deletes
+        return [write for write in self._by_token.values() if write.assume_yes] + deletes
 
 
 class _Replay:

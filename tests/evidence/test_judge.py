@@ -57,12 +57,12 @@ def verdict(
     )
 
 
-def put(token: str, what: Item, *, sure: bool = True) -> Write:
-    return Write("put", identity(), token, what, sure)
+def put(token: str, what: Item, *, assume_yes: bool = True) -> Write:
+    return Write("put", identity(), token, what, assume_yes)
 
 
-def write(kind: Any, token: str, *, sure: bool = True) -> Write:
-    return Write(kind, identity(), token, sure=sure)
+def write(kind: Any, token: str, *, assume_yes: bool = True) -> Write:
+    return Write(kind, identity(), token, assume_yes=assume_yes)
 
 
 OLD_COPY = put("p1", item(4, "p1"))
@@ -86,11 +86,11 @@ GOOD: dict[str, dict[str, Any]] = {
     },
     "a write whose answer was lost, applied": {
         "images": (item(), item(by="i1", count=1), item(1, "i1", 1)),
-        "writes": (write("increment", "i1", sure=False),),
+        "writes": (write("increment", "i1", assume_yes=False),),
     },
     "a write whose answer was lost, not applied": {
         "images": (item(), item(1)),
-        "writes": (write("increment", "i1", sure=False), write("delete", "d1", sure=False)),
+        "writes": (write("increment", "i1", assume_yes=False), write("delete", "d1", assume_yes=False)),
     },
     "marker taken back in a run with crashes": {
         "images": (item(4), item(5), OLD_COPY.item, item(5, "p1")),

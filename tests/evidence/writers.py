@@ -112,7 +112,7 @@ class Writers:
                 outcome = client.put(put, condition)
                 write = Write("put", self._id(put), token, put)
         if outcome is not False:
-            self.writes.append(replace(write, sure=outcome is True))
+            self.writes.append(replace(write, assume_yes=outcome is True))
             self.done[action] += 1
 
     def _whole(self, action: str, item: Item, token: str, draw: random.Random) -> Item:

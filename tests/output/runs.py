@@ -8,7 +8,7 @@ from refire_async.checkpoint.ledger import Failure
 from refire_async.checkpoint.recording import Recording
 from refire_async.checkpoint.store import Store
 from refire_async.model.counts import Counts
-from refire_async.model.proof import Proof, Tally
+from refire_async.model.proof import Proof, ProofCounts
 from refire_async.model.run import RunSpec
 from refire_async.model.selection import Selection
 from refire_async.model.series import Note, Point
@@ -28,7 +28,7 @@ def finished_run(
     *,
     budget: float = 800.0,
     index_budget: float | None = 400.0,
-    proof: Tally | None = None,
+    proof: ProofCounts | None = None,
     view: str = "NEW_AND_OLD_IMAGES",
     failed: int = 100,
     finding: str = "the table's stream has no consumer",

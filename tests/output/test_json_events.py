@@ -33,7 +33,7 @@ from refire_async.events import (
 from refire_async.model.canary import Canary, Consumers
 from refire_async.model.counts import Counts
 from refire_async.model.finding import Finding
-from refire_async.model.proof import Proof, Tally
+from refire_async.model.proof import Proof, ProofCounts
 from refire_async.output.json_events import JsonEvents
 from refire_async.output.stats import RunStats
 from tests.output.samples import started, summary
@@ -41,7 +41,7 @@ from tests.output.samples import started, summary
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 SCHEMA: dict[str, Any] = json.loads((DOCS / "events.schema.json").read_text())
 THROTTLED = Throttled(0, 25, "TableWriteKeyRangeThroughputExceeded", "orders", lane_only=True)
-PROOF = Proof("run-1", Tally(5, 5), 5, 1, "KEYS_ONLY", 1.0)
+PROOF = Proof("run-1", ProofCounts(5, 5), 5, 1, "KEYS_ONLY", 1.0)
 
 EVERY: tuple[Event, ...] = (
     Noticed(Finding("stream-disabled", "warn", "the stream is off", "turn it on")),

@@ -26,7 +26,7 @@ from refire_async.events import (
 )
 from refire_async.model.capacity import Consumed
 from refire_async.model.counts import Counts
-from refire_async.output.counters import Tally
+from refire_async.output.counters import Counters
 from refire_async.output.metrics import MetricsServer, RunCollector
 from tests.output.samples import started
 
@@ -35,9 +35,9 @@ ARN = "arn:aws:dynamodb:eu-west-1:1:table/orders"
 HOSTILE = 'a"b\\c\nd'
 
 
-def busy_tally() -> Tally:
+def busy_tally() -> Counters:
     """A run that has met everything."""
-    tally = Tally()
+    tally = Counters()
     for event in (
         replace(started(), indexes=("by-day",)),
         PageRead(0, 100, 12.5, 0.004),
@@ -60,7 +60,7 @@ def busy_tally() -> Tally:
     return tally
 
 
-def scraped(tally: Tally, share: float | None = 0.25) -> dict[str, float]:
+def scraped(tally: Counters, share: float | None = 0.25) -> dict[str, float]:
     """Samples as a scrape reads them, by name and labels."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(RunCollector(tally, lambda: share))
@@ -141,7 +141,7 @@ def test_the_documentation_names_what_there_is() -> None:
 
 def test_before_a_run_begins_there_is_something_to_scrape() -> None:
     """No run, no share of it: such metrics are missing, the others are 0."""
-    found = scraped(Tally(), None)
+    found = scraped(Counters(), None)
     assert found["refire_items_total outcome=touched"] == 0
     assert not {"refire_progress_ratio", "refire_expected_items"} & set(found)
 
@@ -153,19 +153,19 @@ def test_a_port_that_is_taken_is_one_line() -> None:
         with pytest.raises(
             UsageError, match=f"port {port} of 127.0.0.1 cannot be had: Address already in use"
         ):
-            MetricsServer("127.0.0.1", port, RunCollector(Tally(), lambda: None))
+            MetricsServer("127.0.0.1", port, RunCollector(Counters(), lambda: None))
 
 
 def test_without_the_library_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     """The extra is missing."""
     monkeypatch.setitem(sys.modules, "prometheus_client", None)
     with pytest.raises(UsageError, match=r"pip install 'refire-async\[metrics\]'"):
-        MetricsServer("127.0.0.1", 1, RunCollector(Tally(), lambda: None))
+        MetricsServer("127.0.0.1", 1, RunCollector(Counters(), lambda: None))
 
 
 def test_items_count_before_their_page_is_done() -> None:
     """A page of a slow run takes minutes: touched and failed items and what was read show at once, and never fall."""
-    tally = Tally()
+    tally = Counters()
     for event in (
         started(),
         PageRead(0, 500, 12.0, 0.01),

@@ -12,20 +12,20 @@ from hypothesis import strategies as st
 
 from refire_async.checkpoint.recording import Recording
 from refire_async.model.marker import Marker
-from refire_async.model.proof import Tally
+from refire_async.model.proof import ProofCounts
 from refire_async.model.series import Note, Point
 from refire_async.output.html.charts import quantile
 from refire_async.output.html.markup import el
 from refire_async.output.html.page import render
 from refire_async.output.html.promises import promises
-from refire_async.output.html.report_data import read_dossier
+from refire_async.output.html.report_data import read_report_data
 from refire_async.output.html.track import MOST_COLUMNS, lay_out
 from refire_async.planning.forecast.cost import Prices
 from tests.output.runs import finished_run, private_spec
 from tests.support.checkpoints import SPEC, new_store
 
 NOW = datetime(2026, 9, 21, 12, tzinfo=UTC)
-CLEAN = Tally(expected=59_990, once=59_985, by_others=5)
+CLEAN = ProofCounts(expected=59_990, once=59_985, by_others=5)
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>&lt;\u202e\x00"
 
 
@@ -62,12 +62,12 @@ class Reader(HTMLParser):
 
 def report(checkpoint: Path, *, with_keys: bool = False) -> str:
     """The page of a run."""
-    return render(read_dossier(checkpoint, with_keys=with_keys), NOW)
+    return render(read_report_data(checkpoint, with_keys=with_keys), NOW)
 
 
 def row(checkpoint: Path, promise: str) -> str:
     """What a report says of a promise."""
-    found = re.search(rf"<b>{promise}</b></td><td>(.*?)</tr>", promises(read_dossier(checkpoint)))
+    found = re.search(rf"<b>{promise}</b></td><td>(.*?)</tr>", promises(read_report_data(checkpoint)))
     assert found, promise
     return re.sub(r"<[^>]+>", " ", found[1])
 
@@ -104,23 +104,23 @@ def test_it_tells_what_a_run_did(tmp_path: Path) -> None:
 
 def test_every_promise_that_holds_is_called_kept(tmp_path: Path) -> None:
     """A proved, complete run within its budget shows all six."""
-    dossier = read_dossier(finished_run(tmp_path / "a.refire", proof=CLEAN, failed=0))
+    dossier = read_report_data(finished_run(tmp_path / "a.refire", proof=CLEAN, failed=0))
     assert promises(dossier).count("✓ kept") == 6
 
 
 @pytest.mark.parametrize(
     ("promise", "tally", "budget", "said"),
     [
-        ("Once", Tally(10, 9, doubled=1), 800.0, "broken"),
-        ("Coverage", Tally(10, 9, missing=1), 800.0, "broken"),
-        ("Coverage", Tally(10, 9, unproven=1), 800.0, "not shown"),
+        ("Once", ProofCounts(10, 9, doubled=1), 800.0, "broken"),
+        ("Coverage", ProofCounts(10, 9, missing=1), 800.0, "broken"),
+        ("Coverage", ProofCounts(10, 9, unproven=1), 800.0, "not shown"),
         ("Once", None, 800.0, "not shown"),
         ("Budget", CLEAN, 600.0, "broken"),
         ("Budget", CLEAN, 0.0, "not shown"),
     ],
 )
 def test_a_promise_that_was_not_kept_or_not_shown(
-    tmp_path: Path, promise: str, tally: Tally | None, budget: float, said: str
+    tmp_path: Path, promise: str, tally: ProofCounts | None, budget: float, said: str
 ) -> None:
     """What a proof found, what none looked for, and what was recorded above the budget."""
     assert said in row(finished_run(tmp_path / "a.refire", proof=tally, budget=budget), promise)
@@ -175,7 +175,7 @@ def test_an_index_has_a_budget_of_its_own(
 
 def test_a_sitting_of_an_earlier_version_leaves_a_gap(tmp_path: Path) -> None:
     """Units without a recorded budget are not held against that of the other sitting, and nothing is called kept."""
-    dossier = read_dossier(finished_run(tmp_path / "a.refire", proof=CLEAN, failed=0))
+    dossier = read_report_data(finished_run(tmp_path / "a.refire", proof=CLEAN, failed=0))
     for point in dossier.recorded.points[:60]:
         point.index_budgets.clear()
     assert dossier.budgets["_by-$day$"] == (0, 12, pytest.approx(1.0, abs=0.01), True)
@@ -307,6 +307,6 @@ def test_a_quantile_is_in_the_bucket_that_holds_it(counts: dict[str, float], sha
 def test_prices_of_ones_own(tmp_path: Path) -> None:
     """The cost follows the prices that are given."""
     path = finished_run(tmp_path / "a.refire")
-    spent = read_dossier(path, prices=Prices(write_million=10.0, read_million=0.0)).cost
+    spent = read_report_data(path, prices=Prices(write_million=10.0, read_million=0.0)).cost
     assert spent is not None
     assert spent.total == pytest.approx(1.0)

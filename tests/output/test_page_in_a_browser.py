@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from refire_async.model.proof import Tally
+from refire_async.model.proof import ProofCounts
 from refire_async.output.html.page import render
-from refire_async.output.html.report_data import read_dossier
+from refire_async.output.html.report_data import read_report_data
 from tests.output.runs import finished_run
 from tests.output.test_page import NOW
 from tests.support.chromium import browser_page
 
-CLEAN = Tally(expected=59_990, once=59_990)
+CLEAN = ProofCounts(expected=59_990, once=59_990)
 
 
 def colours(picture: bytes) -> tuple[tuple[int, ...], int]:
@@ -29,7 +29,7 @@ def colours(picture: bytes) -> tuple[tuple[int, ...], int]:
 def written(tmp_path: Path) -> Path:
     """A report as a file."""
     path = tmp_path / "report.html"
-    path.write_text(render(read_dossier(finished_run(tmp_path / "a.refire", proof=CLEAN)), NOW))
+    path.write_text(render(read_report_data(finished_run(tmp_path / "a.refire", proof=CLEAN)), NOW))
     return path
 
 

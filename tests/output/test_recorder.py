@@ -28,8 +28,8 @@ from refire_async.events import (
 from refire_async.model.capacity import Consumed
 from refire_async.model.finding import Finding
 from refire_async.model.proof import Proof
-from refire_async.model.proof import Tally as ProofTally
-from refire_async.output.counters import BANDS, Tally
+from refire_async.model.proof import ProofCounts as ProofTally
+from refire_async.output.counters import BANDS, Counters
 from refire_async.output.recorder import Recorder, record_proof
 from tests.output.samples import SPEC, started, summary
 from tests.support.checkpoints import new_store
@@ -43,7 +43,7 @@ class World:
     def __init__(self) -> None:
         self.now = 0.0
         self.lost: list[str] = []
-        self.tally = Tally()
+        self.tally = Counters()
         self.recorder = Recorder(
             self.tally,
             {"verify": True},
@@ -183,7 +183,7 @@ async def test_what_cannot_be_recorded_ends_the_recording_only(
 
 def test_segments_share_bands() -> None:
     """However many segments there are, the map has at most `BANDS` rows, in the order of the segments."""
-    tally = Tally()
+    tally = Counters()
     tally.handle(replace(started(), spec=replace(SPEC, total_segments=1_000)))
     for segment in (0, 499, 500, 999):
         tally.handle(batch(segment))

@@ -13,7 +13,7 @@ from refire_async.model.keys import KeySchema
 from refire_async.model.table import Index, Throughput
 from refire_async.pacing.budget import START_CREDIT_S, START_DEBT_S, ReadBudget, WriteBudget
 from refire_async.pacing.controller import DECREASE, HOLD_S
-from refire_async.pacing.governor import Steering
+from refire_async.pacing.governor import Governor
 from refire_async.pacing.limiter import BURST_S
 from refire_async.settings import Budget
 from tests.pacing.test_steering import PLAIN
@@ -305,11 +305,11 @@ async def _steered(
     draw = random.Random(seed)
     index = Index("g", "global", KeySchema("g", "S"), "ALL", throughput=Throughput(rate, rate))
     table = replace(PLAIN, throughput=Throughput(rate, rate))
-    steering = Steering(table, "revision", Budget(wcu_percent=100.0))
-    budget = WriteBudget(steering.target.ceilings.write)
+    governor = Governor(table, "revision", Budget(wcu_percent=100.0))
+    budget = WriteBudget(governor.target.ceilings.write)
     granted: list[tuple[float, float]] = []
     rates = [(anyio.current_time(), budget.rate)]
-    steering.listen(budget.follow)
+    governor.subscribe(budget.follow)
     waiting, over = 0, False
 
     async def write() -> None:
@@ -334,13 +334,13 @@ async def _steered(
             now = anyio.current_time()
             match what:
                 case "capacity":
-                    steering.follow(replace(table, throughput=Throughput(rate, max(1.0, rate * amount))))
+                    governor.follow(replace(table, throughput=Throughput(rate, max(1.0, rate * amount))))
                 case "index":
-                    steering.follow(replace(steering.table, indexes=(index,) if amount > 0.5 else ()))
+                    governor.follow(replace(governor.table, indexes=(index,) if amount > 0.5 else ()))
                 case "budget":
-                    steering.set_budget(Budget(max_wcu=max(1.0, rate * amount)))
+                    governor.set_budget(Budget(max_wcu=max(1.0, rate * amount)))
                 case "voice":
-                    steering.limit("somebody", share=0.0 if amount < 0.3 else amount)
+                    governor.limit("somebody", share=0.0 if amount < 0.3 else amount)
                 case "throttled":
                     budget.throttled(TABLE, now)
                 case "recovered":
@@ -348,9 +348,9 @@ async def _steered(
                 case "part":
                     budget.set_share(max(0.05, amount))
             rates.append((anyio.current_time(), budget.rate))
-        steering.limit("somebody")
-        steering.follow(table)
-        steering.set_budget(Budget(wcu_percent=100.0))
+        governor.limit("somebody")
+        governor.follow(table)
+        governor.set_budget(Budget(wcu_percent=100.0))
         budget.set_share(1.0)
         rates.append((anyio.current_time(), budget.rate))
         over = True

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from refire_async.model.keys import KeySchema
 from refire_async.model.table import Stream, Table, Throughput
-from refire_async.pacing.governor import Steering
-from refire_async.pacing.overrides import OPERATOR, TIMETABLE, Order, Orders, obey
+from refire_async.pacing.governor import Governor
+from refire_async.pacing.overrides import OPERATOR, TIMETABLE, Override, Overrides, apply_to
 from refire_async.pacing.rate import PAUSE, Rate
 from refire_async.pacing.timetable import Ruling
 from refire_async.settings import Budget
@@ -19,59 +19,61 @@ NIGHT = Ruling(PAUSE, 9.0, "until 08:00 CET")
 NOTHING = Ruling(None, None, "")
 
 
-def made() -> tuple[Orders, list[Order]]:
-    carried_out: list[Order] = []
-    return Orders(OPTIONS, carried_out.append), carried_out
+def made() -> tuple[Overrides, list[Override]]:
+    carried_out: list[Override] = []
+    return Overrides(OPTIONS, carried_out.append), carried_out
 
 
 def test_the_options_hold_where_nobody_says_anything() -> None:
-    orders, carried_out = made()
-    assert carried_out == [orders.order]
-    assert (orders.order.budget, orders.order.by) == (OPTIONS, "options")
+    overrides, carried_out = made()
+    assert carried_out == [overrides.override]
+    assert (overrides.override.budget, overrides.override.by) == (OPTIONS, "options")
 
 
 def test_the_timetable_rules_over_the_options() -> None:
-    orders, _ = made()
-    orders.timetable(FIFTH)
+    overrides, _ = made()
+    overrides.timetable(FIFTH)
     budget = Budget(20.0, None, None, 9.0, "timetable until 20:00 CET")
-    assert orders.order == Order(budget, TIMETABLE, "20% by timetable until 20:00 CET")
-    orders.timetable(NIGHT)
-    assert orders.order == Order(None, TIMETABLE, "paused by timetable until 08:00 CET")
-    orders.timetable(NOTHING)
-    assert orders.order.budget == OPTIONS
+    assert overrides.override == Override(budget, TIMETABLE, "20% by timetable until 20:00 CET")
+    overrides.timetable(NIGHT)
+    assert overrides.override == Override(None, TIMETABLE, "paused by timetable until 08:00 CET")
+    overrides.timetable(NOTHING)
+    assert overrides.override.budget == OPTIONS
 
 
 def test_the_operator_rules_over_the_timetable() -> None:
     """Also over its pauses, until `automatic`."""
-    orders, _ = made()
-    orders.timetable(NIGHT)
-    orders.set_rate(Rate(wcu=3_000.0))
-    assert orders.order == Order(Budget(70.0, 3_000.0, None, 9.0, OPERATOR), OPERATOR, "3000 by refire rate")
-    orders.timetable(FIFTH)
-    assert orders.order.by == OPERATOR
-    orders.automatic()
-    assert orders.order.by == TIMETABLE
+    overrides, _ = made()
+    overrides.timetable(NIGHT)
+    overrides.set_rate(Rate(wcu=3_000.0))
+    assert overrides.override == Override(
+        Budget(70.0, 3_000.0, None, 9.0, OPERATOR), OPERATOR, "3000 by refire rate"
+    )
+    overrides.timetable(FIFTH)
+    assert overrides.override.by == OPERATOR
+    overrides.automatic()
+    assert overrides.override.by == TIMETABLE
 
 
 def test_a_pause_of_the_operator_is_taken_back_by_resume() -> None:
     """What they had set before holds again; a new rate ends a pause too."""
-    orders, _ = made()
-    orders.set_rate(Rate(wcu=300.0))
-    orders.set_rate(PAUSE)
-    assert orders.order == Order(None, OPERATOR, "paused by refire rate")
-    orders.resume()
-    assert orders.order.said == "300 by refire rate"
-    orders.set_rate(PAUSE)
-    orders.set_rate(Rate(percent=5.0))
-    assert orders.order.said == "5% by refire rate"
+    overrides, _ = made()
+    overrides.set_rate(Rate(wcu=300.0))
+    overrides.set_rate(PAUSE)
+    assert overrides.override == Override(None, OPERATOR, "paused by refire rate")
+    overrides.resume()
+    assert overrides.override.said == "300 by refire rate"
+    overrides.set_rate(PAUSE)
+    overrides.set_rate(Rate(percent=5.0))
+    assert overrides.override.said == "5% by refire rate"
 
 
 def test_a_pause_of_the_timetable_is_not_the_operators_to_resume() -> None:
     """`resume` takes back what `pause` did. To run at night all the same is to say how fast."""
-    orders, _ = made()
-    orders.timetable(NIGHT)
-    orders.resume()
-    assert orders.order.budget is None
+    overrides, _ = made()
+    overrides.timetable(NIGHT)
+    overrides.resume()
+    assert overrides.override.budget is None
 
 
 acts = st.sampled_from(
@@ -94,16 +96,16 @@ def test_steering_does_what_holds(steps: list[object]) -> None:
     capacity = Throughput(provisioned_read=100.0, provisioned_write=1_000.0)
     stream = Stream(enabled=True)
     table = Table("t", "arn", "id", "ACTIVE", keys, "PROVISIONED", capacity, (), stream, 0, 0)
-    steering = Steering(table, "revision", OPTIONS)
-    carried_out: list[Order] = []
-    carry_out = obey(steering)
-    orders = Orders(OPTIONS, lambda order: (carried_out.append(order), carry_out(order))[0])
+    governor = Governor(table, "revision", OPTIONS)
+    carried_out: list[Override] = []
+    carry_out = apply_to(governor)
+    overrides = Overrides(OPTIONS, lambda override: (carried_out.append(override), carry_out(override))[0])
     for step in steps:
-        step(orders)  # type: ignore[operator]
-        order = orders.order
-        assert carried_out[-1] == order
-        assert steering.target.paused == (order.budget is None)
-        if order.budget is not None:
-            assert steering.budget == order.budget
-            assert steering.target.wcu == 10.0 * order.budget.wcu_percent
+        step(overrides)  # type: ignore[operator]
+        override = overrides.override
+        assert carried_out[-1] == override
+        assert governor.target.paused == (override.budget is None)
+        if override.budget is not None:
+            assert governor.budget == override.budget
+            assert governor.target.wcu == 10.0 * override.budget.wcu_percent
     assert all(one != other for one, other in itertools.pairwise(carried_out))

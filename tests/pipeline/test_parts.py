@@ -13,7 +13,7 @@ from refire_async.model.marker import Marker
 from refire_async.model.run import RunSpec
 from refire_async.model.selection import Selection
 from refire_async.model.stop import StopRequest
-from refire_async.pipeline.outage import SAY_AFTER_S, SAY_EVERY_S, Patience
+from refire_async.pipeline.outage import SAY_AFTER_S, SAY_EVERY_S, Outage
 from refire_async.pipeline.quota import Quota
 from refire_async.pipeline.segment_order import spread
 from refire_async.pipeline.triage import FIVE_YEARS_S, is_expired, sort_found, sort_items
@@ -79,46 +79,46 @@ async def test_without_a_limit_everybody_gets_what_they_want():
 def test_patience_says_why_nothing_happens_and_ends():
     """After 5 s for the first time, then every 30 s; after the limit the run stops and can be resumed."""
     told: list[Event] = []
-    patience = Patience(100.0, told.append)
+    outage = Outage(100.0, told.append)
     for second in range(101):
-        patience.failed("NetworkUnreachable", NOW + second)
+        outage.failed("NetworkUnreachable", NOW + second)
     assert told == [
         Waiting("NetworkUnreachable", since)
         for since in (SAY_AFTER_S, SAY_AFTER_S + SAY_EVERY_S, SAY_AFTER_S + 2 * SAY_EVERY_S, 95.0)
     ]
     with pytest.raises(StoppedError, match="nothing went through for 101 s: NetworkUnreachable; find"):
-        patience.failed("NetworkUnreachable", NOW + 101)
+        outage.failed("NetworkUnreachable", NOW + 101)
     with pytest.raises(StoppedError, match=r"for 102 s: no way to db \(NetworkUnreachable\); find"):
-        patience.failed("NetworkUnreachable", NOW + 102, "no way to db")
+        outage.failed("NetworkUnreachable", NOW + 102, "no way to db")
 
 
 def test_one_success_restores_patience():
     told: list[Event] = []
-    patience = Patience(10.0, told.append)
-    patience.failed("x", NOW)
-    assert patience.failing_for(NOW + 4) == 4
-    patience.succeeded()
-    assert patience.failing_for(NOW + 9) == 0
-    patience.failed("x", NOW + 9)
-    patience.failed("x", NOW + 13)
+    outage = Outage(10.0, told.append)
+    outage.failed("x", NOW)
+    assert outage.failing_for(NOW + 4) == 4
+    outage.succeeded()
+    assert outage.failing_for(NOW + 9) == 0
+    outage.failed("x", NOW + 9)
+    outage.failed("x", NOW + 13)
     assert told == []
 
 
 def test_the_end_of_a_wait_is_told_once_and_only_if_the_wait_was():
     """So that a log shows when it was over. Short trouble is not worth a line."""
     told: list[Event] = []
-    patience = Patience(100.0, told.append)
-    patience.succeeded()
-    patience.failed("x", NOW)
-    patience.succeeded()
+    outage = Outage(100.0, told.append)
+    outage.succeeded()
+    outage.failed("x", NOW)
+    outage.succeeded()
     assert told == []
-    patience.failed("x", NOW)
-    patience.failed("x", NOW + 20)
-    patience.succeeded()
-    patience.succeeded()
+    outage.failed("x", NOW)
+    outage.failed("x", NOW + 20)
+    outage.succeeded()
+    outage.succeeded()
     assert told == [Waiting("x", 20), Recovered(20)]
-    patience.failed("x", NOW + 30)
-    patience.succeeded()
+    outage.failed("x", NOW + 30)
+    outage.succeeded()
     assert len(told) == 2
 
 
@@ -194,11 +194,11 @@ def test_a_page_in_doubt_is_held_against_what_is_there():
 
 def test_the_first_request_to_stop_counts():
     stop, heard = StopRequest(), []
-    stop.listen(lambda: heard.append("early"))
+    stop.subscribe(lambda: heard.append("early"))
     error = UsageError("bad line")
     stop.request("error", error)
     stop.request("interrupted")
-    stop.listen(lambda: heard.append("late"))
+    stop.subscribe(lambda: heard.append("late"))
     assert (stop.reason, stop.error) == ("error", error)
     assert heard == ["early", "late"]
 

@@ -77,9 +77,9 @@ def checkpoints() -> Iterator[Path]:
         yield Path(name)
 
 
-async def to_its_end(sitting: Sitting) -> str:
+async def to_its_end(attempt: Sitting) -> str:
     with anyio.fail_after(LONGEST_S):
-        return await sitting.run()
+        return await attempt.run()
 
 
 def check_history(world: World, store: Store, counts: Counts) -> None:
@@ -263,8 +263,8 @@ def test_sources_that_repeat_items_fire_them_once(case: Case):
             async with anyio.create_task_group() as world.tasks:
                 for limit in (20, None):
                     source = FakeSource(world, carries_marker=case.carries_marker, may_repeat=True)
-                    sitting = sit(world, store, source=source, max_items=limit, workers=case.workers)
-                    await to_its_end(sitting)
+                    attempt = sit(world, store, source=source, max_items=limit, workers=case.workers)
+                    await to_its_end(attempt)
             return world
 
         world, counts = run_virtual(main), store.load().counts

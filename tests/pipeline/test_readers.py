@@ -5,7 +5,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from refire_async.aws.errors import Disposition, WireError
+from refire_async.aws.errors import AwsError, Disposition
 from refire_async.checkpoint.store import Store
 from refire_async.errors import StoppedError, UsageError
 from refire_async.events import PageRead, SegmentFinished, Stopping
@@ -43,28 +43,28 @@ async def test_the_pages_in_memory_are_bounded(store: Store):
     """Two for each reader, however slow the writes are."""
     async with world_of(300, 300, 300) as world:
         most = 0
-        sitting = sit(world, store, wcu=40.0)
+        attempt = sit(world, store, wcu=40.0)
 
         def look() -> None:
             nonlocal most
-            most = max(most, len(sitting.context.journal.ledger.pages))
+            most = max(most, len(attempt.context.journal.ledger.pages))
 
         world.on_write = look
-        assert await sitting.run() == "complete"
+        assert await attempt.run() == "complete"
         assert 3 < most <= 3 * PAGES_PER_READER
 
 
 async def test_progress_is_told_by_page_and_segment(store: Store):
     async with world_of(40, 0, 5) as world:
-        sitting = sit(world, store)
-        assert await sitting.run() == "complete"
-    assert sum(event.items for event in sitting.of(PageRead)) == 45
-    finished = sitting.of(SegmentFinished)
+        attempt = sit(world, store)
+        assert await attempt.run() == "complete"
+    assert sum(event.items for event in attempt.of(PageRead)) == 45
+    finished = attempt.of(SegmentFinished)
     assert {event.segment for event in finished} == {0, 1, 2}
     assert [(event.finished, event.total) for event in finished] == [(1, 3), (2, 3), (3, 3)]
 
 
-async def stopped_at(sitting: Sitting, stop: StopRequest, after_s: float) -> float:
+async def stopped_at(attempt: Sitting, stop: StopRequest, after_s: float) -> float:
     """Run and ask for a stop; how long it takes to end from then on."""
     asked_at = 0.0
 
@@ -76,7 +76,7 @@ async def stopped_at(sitting: Sitting, stop: StopRequest, after_s: float) -> flo
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(ask)
-        assert await sitting.run() == "stopped"
+        assert await attempt.run() == "stopped"
         ended_at = anyio.current_time()
     return ended_at - asked_at
 
@@ -85,14 +85,14 @@ async def test_a_stop_begins_nothing_new_and_finishes_what_is_in_flight(store: S
     """What is saved then is exact: the items that were not sent, and no others."""
     async with world_of(200, 200) as world:
         stop = StopRequest()
-        sitting = sit(world, store, stop=stop, wcu=500.0, rcu=400.0)
+        attempt = sit(world, store, stop=stop, wcu=500.0, rcu=400.0)
 
         def nothing_after_the_stop() -> None:
             assert stop.reason is None
 
         world.on_write = nothing_after_the_stop
-        assert await stopped_at(sitting, stop, 0.3) < 0.2
-        assert sitting.of(Stopping) == [Stopping("interrupted")]
+        assert await stopped_at(attempt, stop, 0.3) < 0.2
+        assert attempt.of(Stopping) == [Stopping("interrupted")]
         saved = store.load()
         assert 0 < saved.counts.touched == len(world.fired) < 400
         assert saved.counts.settled == saved.counts.scanned
@@ -107,8 +107,8 @@ async def test_a_stop_does_not_wait_for_the_budget(store: Store):
     """Batches whose turn is minutes away are not sent; neither are reads."""
     async with world_of(100, 100) as world:
         stop = StopRequest()
-        sitting = sit(world, store, stop=stop, wcu=0.5, rcu=1.0, workers=8)
-        assert await stopped_at(sitting, stop, 30.0) < 0.2
+        attempt = sit(world, store, stop=stop, wcu=0.5, rcu=1.0, workers=8)
+        assert await stopped_at(attempt, stop, 30.0) < 0.2
         assert await sit(world, store).run() == "complete"
         assert len(world.fired) == 200
         assert set(world.fired.values()) == {1}
@@ -192,14 +192,14 @@ async def test_a_page_that_can_never_be_read_ends_the_run_while_others_are(store
             nonlocal tries
             if segment == 0:
                 tries += 1
-                raise WireError("InternalServerError", "out of order", Disposition.UNKNOWN)
+                raise AwsError("InternalServerError", "out of order", Disposition.UNKNOWN)
             return await super().read(segment, cursor, limit)
 
     async with world_of(40, 6_000) as world:
         stop = StopRequest()
         source = Unreadable(world)
-        sitting = sit(world, store, source=source, stop=stop, wcu=20.0, give_up_after_s=10_000.0)
-        assert await sitting.run() == "stopped"
+        attempt = sit(world, store, source=source, stop=stop, wcu=20.0, give_up_after_s=10_000.0)
+        assert await attempt.run() == "stopped"
         assert tries == MOST_ATTEMPTS
         assert "segment 0 failed" in str(stop.error)
         assert await sit(world, store).run() == "complete"
@@ -221,7 +221,7 @@ async def test_a_read_that_is_refused_for_good_ends_the_run_at_once(store: Store
     class Forbidden(FakeSource):
         async def read(self, segment: int, cursor: Cursor | None, limit: int) -> SourcePage:
             del segment, cursor, limit
-            raise WireError("AccessDeniedException", "no permission", Disposition.FATAL)
+            raise AwsError("AccessDeniedException", "no permission", Disposition.FATAL)
 
     async with world_of(40) as world:
         stop, before = StopRequest(), anyio.current_time()
@@ -232,9 +232,9 @@ async def test_a_read_that_is_refused_for_good_ends_the_run_at_once(store: Store
 
 async def in_doubt(store: Store, world: World, tmp_path: Path) -> Store:
     """What a crash leaves after a page of 19 items was opened and before its first write."""
-    sitting = sit(world, store, wcu=0.001)
+    attempt = sit(world, store, wcu=0.001)
     with anyio.move_on_after(5.0):
-        await sitting.run()
+        await attempt.run()
     assert not world.fired
     assert len(saved_items(store)) >= 19
     return reopened(crashed_copy(store, tmp_path / "crashed.refire"))
@@ -249,12 +249,12 @@ async def test_a_page_in_doubt_is_read_again_and_only_what_is_still_as_it_was_is
         world.items["0-0001"] = (world.items["0-0001"] or 0) + 1
         del world.items["0-0002"]
         source = FakeSource(world)
-        sitting = sit(world, crashed, source=source)
-        assert await sitting.run() == "complete"
+        attempt = sit(world, crashed, source=source)
+        assert await attempt.run() == "complete"
         assert crashed.load().counts == Counts(scanned=19, touched=17, already=1, vanished=1)
         assert source.reads == 1
         # One page again, and one consistent read of each item that it did not give or that has changed.
-        assert sitting.context.journal.totals.rcu <= 0.5 + 2
+        assert attempt.context.journal.totals.rcu <= 0.5 + 2
         crashed.close()
 
 

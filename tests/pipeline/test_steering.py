@@ -9,51 +9,53 @@ from refire_async.model.capacity import TABLE
 from refire_async.model.counts import Counts
 from refire_async.model.stop import StopRequest
 from refire_async.pacing.capacity import Ceilings
-from refire_async.pacing.governor import Target
+from refire_async.pacing.governor import RateLimits
 from tests.pipeline.world import Sitting, Weather, sit, world_of
 
 HOURS = 7_200.0
 
 
-def target(wcu: float, share: float = 1.0, max_rate: float | None = None, rcu: float = 24.0) -> Target:
-    return Target(Ceilings({TABLE: wcu, "g": wcu}, rcu, "a test"), share, max_rate)
+def rate_limits(
+    wcu: float, share: float = 1.0, max_rate: float | None = None, rcu: float = 24.0
+) -> RateLimits:
+    return RateLimits(Ceilings({TABLE: wcu, "g": wcu}, rcu, "a test"), share, max_rate)
 
 
-def progress(sitting: Sitting) -> int:
-    return len(sitting.of(BatchWritten)) + len(sitting.of(PageRead))
+def progress(attempt: Sitting) -> int:
+    return len(attempt.of(BatchWritten)) + len(attempt.of(PageRead))
 
 
 @pytest.mark.parametrize("weather", [Weather(), Weather(throttled=0.2, retry=0.2, read_error=0.2)])
 async def test_a_pause_of_hours_is_no_outage(store: Store, weather: Weather):
     """Nothing is read or written meanwhile; failures before and after it are not one long failure."""
     async with world_of(400, 400, weather=weather) as world, anyio.create_task_group() as tasks:
-        sitting = sit(world, store, wcu=200.0)
-        tasks.start_soon(sitting.run)
+        attempt = sit(world, store, wcu=200.0)
+        tasks.start_soon(attempt.run)
         await anyio.sleep(1.0)
-        sitting.context.follow(target(200.0, share=0.0))
+        attempt.context.follow(rate_limits(200.0, share=0.0))
         await anyio.sleep(5.0)  # what was in flight is over
-        before = progress(sitting)
+        before = progress(attempt)
         await anyio.sleep(HOURS)
-        assert progress(sitting) == before > 0
-        sitting.context.follow(target(200.0))
+        assert progress(attempt) == before > 0
+        attempt.context.follow(rate_limits(200.0))
     counts = store.load().counts
     assert counts.scanned == counts.settled == 800
     world.check_promises(counts)
-    assert sitting.of(Waiting) == []
-    assert sitting.context.stop.error is None
+    assert attempt.of(Waiting) == []
+    assert attempt.context.stop.error is None
 
 
 async def test_the_end_of_a_pause_ends_waits_for_a_next_attempt(store: Store):
     """An outage began before the pause and was over at its end: nothing sleeps on."""
     async with world_of(400, weather=Weather(retry=1.0)) as world, anyio.create_task_group() as tasks:
-        sitting = sit(world, store, wcu=2_000.0)
-        tasks.start_soon(sitting.run)
+        attempt = sit(world, store, wcu=2_000.0)
+        tasks.start_soon(attempt.run)
         await anyio.sleep(60.0)
-        sitting.context.follow(target(2_000.0, share=0.0))
+        attempt.context.follow(rate_limits(2_000.0, share=0.0))
         world.weather = Weather()
         await anyio.sleep(0.5)
         begun = anyio.current_time()
-        sitting.context.follow(target(2_000.0))
+        attempt.context.follow(rate_limits(2_000.0))
     assert anyio.current_time() - begun < 1.5, "as long as 24 RCU take for reading the rest"
     assert store.load().counts == Counts(scanned=400, touched=400)
 
@@ -62,10 +64,10 @@ async def test_a_stop_ends_a_pause_at_once_whatever_is_waited_for(store: Store):
     """Writes, reads and look-ups (all items are changed by others while they are in flight) wait for its end."""
     stop = StopRequest()
     async with world_of(400, 400) as world:
-        sitting = sit(world, store, wcu=200.0, stop=stop)
+        attempt = sit(world, store, wcu=200.0, stop=stop)
 
         def pause_and_change() -> None:
-            sitting.context.follow(target(200.0, share=0.0))
+            attempt.context.follow(rate_limits(200.0, share=0.0))
             world.items.update(dict.fromkeys(world.items, 8))
 
         async def stop_later() -> None:
@@ -76,9 +78,9 @@ async def test_a_stop_ends_a_pause_at_once_whatever_is_waited_for(store: Store):
         begun = anyio.current_time()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(stop_later)
-            assert await sitting.run() == "stopped"
+            assert await attempt.run() == "stopped"
         assert anyio.current_time() - begun == pytest.approx(HOURS, abs=0.1)
-    assert sitting.of(PageRead)
+    assert attempt.of(PageRead)
     assert not world.fired
     assert stop.error is None
     assert store.load().open_pages
@@ -86,49 +88,49 @@ async def test_a_stop_ends_a_pause_at_once_whatever_is_waited_for(store: Store):
 
 async def test_another_budget_is_spent_from_then_on(store: Store):
     async with world_of(1_000) as world:
-        sitting = sit(world, store, wcu=50.0, rcu=1_000.0)
+        attempt = sit(world, store, wcu=50.0, rcu=1_000.0)
         begun = anyio.current_time()
 
         async def faster() -> None:
             await anyio.sleep(10.0)
-            sitting.context.follow(target(500.0, rcu=1_000.0))
+            attempt.context.follow(rate_limits(500.0, rcu=1_000.0))
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(faster)
-            assert await sitting.run() == "complete"
+            assert await attempt.run() == "complete"
         # 500 items in 10 s, 500 in one.
         assert anyio.current_time() - begun == pytest.approx(11.0, abs=0.3)
 
 
 async def test_a_rate_of_items_can_be_set_and_lifted(store: Store):
     async with world_of(400) as world:
-        sitting = sit(world, store, wcu=10_000.0, rcu=1_000.0)
-        sitting.context.follow(target(10_000.0, max_rate=10.0, rcu=1_000.0))
+        attempt = sit(world, store, wcu=10_000.0, rcu=1_000.0)
+        attempt.context.follow(rate_limits(10_000.0, max_rate=10.0, rcu=1_000.0))
         begun = anyio.current_time()
 
         async def lift() -> None:
             await anyio.sleep(20.0)
-            sitting.context.follow(target(10_000.0, rcu=1_000.0))
+            attempt.context.follow(rate_limits(10_000.0, rcu=1_000.0))
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(lift)
-            assert await sitting.run() == "complete"
+            assert await attempt.run() == "complete"
         assert 20.0 <= anyio.current_time() - begun <= 21.0
 
 
 async def test_an_index_that_comes_is_paid_for_and_one_that_goes_holds_nobody_up(store: Store):
     """Reservations that were made before the change are settled after it."""
     async with world_of(600) as world:
-        sitting = sit(world, store, wcu=10_000.0, rcu=1_000.0)
-        sitting.context.follow(Target(Ceilings({TABLE: 10_000.0, "slow": 1.0}, 1_000.0, "index slow")))
+        attempt = sit(world, store, wcu=10_000.0, rcu=1_000.0)
+        attempt.context.follow(RateLimits(Ceilings({TABLE: 10_000.0, "slow": 1.0}, 1_000.0, "index slow")))
         begun = anyio.current_time()
 
         async def change() -> None:
             await anyio.sleep(60.0)
-            sitting.context.follow(Target(Ceilings({TABLE: 10_000.0, "new": 100.0}, 1_000.0, "a test")))
+            attempt.context.follow(RateLimits(Ceilings({TABLE: 10_000.0, "new": 100.0}, 1_000.0, "a test")))
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(change)
-            assert await sitting.run() == "complete"
+            assert await attempt.run() == "complete"
         assert anyio.current_time() - begun == pytest.approx(60.0, abs=7.0)
-    assert sitting.context.write_budget.rates().keys() == {TABLE, "new"}
+    assert attempt.context.write_budget.rates().keys() == {TABLE, "new"}

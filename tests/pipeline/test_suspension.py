@@ -26,16 +26,16 @@ async def test_time_that_stood_still_is_neither_work_nor_an_outage(
     monkeypatch.setattr(pipeline, "LOOK_S", 0.05)
     monkeypatch.setattr(pipeline, "STILL_S", 0.5)
     async with world_of(300, 300, weather=weather) as world, anyio.create_task_group() as tasks:
-        sitting = sit(world, store, wcu=600.0, give_up_after_s=2.0)
-        tasks.start_soon(sitting.run)
+        attempt = sit(world, store, wcu=600.0, give_up_after_s=2.0)
+        tasks.start_soon(attempt.run)
         await anyio.sleep(0.3)
-        sitting.context.patience.failed("ConnectError", anyio.current_time())
+        attempt.context.outage.failed("ConnectError", anyio.current_time())
         time.sleep(3.0)  # noqa: ASYNC251 - the loop stands still, as a stopped process does
         await anyio.sleep(0.2)
-    (seen,) = sitting.of(Suspended)
+    (seen,) = attempt.of(Suspended)
     assert seen.seconds > 2.4
     saved = store.load()
-    assert sitting.context.stop.error is None
+    assert attempt.context.stop.error is None
     assert saved.counts.settled == 600
     world.check_promises(saved.counts)
     assert saved.totals.seconds < 3.0

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import anyio
 import pytest
 
-from refire_async.aws.errors import Disposition, ThrottlingReason, WireError, member_disposition
+from refire_async.aws.errors import AwsError, Disposition, ThrottlingReason, member_disposition
 from refire_async.checkpoint.store import Store
 from refire_async.errors import ExitCode, RefusedError, StoppedError
 from refire_async.events import ItemFailed, PageSettled, RateChanged, Retried, Throttled, Waiting
@@ -43,8 +43,8 @@ def named(items: Sequence[Item], name: str) -> bool:
     return any(one["pk"]["S"] == name for one in items)
 
 
-def refuse(disposition: Disposition, *, reasons: tuple[ThrottlingReason, ...] = ()) -> WireError:
-    return WireError("SomeException", "refused", disposition, reasons=reasons, detail="words")
+def refuse(disposition: Disposition, *, reasons: tuple[ThrottlingReason, ...] = ()) -> AwsError:
+    return AwsError("SomeException", "refused", disposition, reasons=reasons, detail="words")
 
 
 def counts_of(store: Store) -> Counts:
@@ -55,14 +55,14 @@ async def test_an_item_that_another_writer_has_changed_is_touched_on_top_of_that
     """Neither update is lost, and the item has a record that was made after the run read it."""
     async with world_of(10) as world:
         world.on_write = lambda: world.items.update({"0-0003": 41})
-        sitting = sit(world, store)
+        attempt = sit(world, store)
 
         def change_once() -> None:
             world.items["0-0003"] = 41
             world.on_write = None
 
         world.on_write = change_once
-        assert await sitting.run() == "complete"
+        assert await attempt.run() == "complete"
         assert world.items["0-0003"] == 42
     assert counts_of(store) == Counts(scanned=10, touched=10, conflicts=1)
 
@@ -121,12 +121,12 @@ async def test_a_lost_answer_is_sent_again_under_the_same_condition(
             raise refuse(Disposition.UNKNOWN)
 
         writer = Scripted(world, lose_the_first)
-        sitting = sit(world, store, writer=writer)
-        assert await sitting.run() == "complete"
+        attempt = sit(world, store, writer=writer)
+        assert await attempt.run() == "complete"
         assert set(world.fired.values()) == {1}
     assert counts_of(store) == Counts(scanned=10, touched=touched, already=already)
     assert writer.batches[0] == writer.batches[1]
-    assert store.load().totals.retries == len(sitting.of(Retried)) == 1
+    assert store.load().totals.retries == len(attempt.of(Retried)) == 1
 
 
 async def test_one_bad_item_in_a_request_does_not_spoil_the_others(store: Store):
@@ -134,14 +134,14 @@ async def test_one_bad_item_in_a_request_does_not_spoil_the_others(store: Store)
     async with world_of(25) as world:
         world.poison = {"0-0017"}
         writer = Scripted(world, lambda _: None)
-        sitting = sit(world, store, writer=writer, rcu=10_000.0)
-        assert await sitting.run() == "complete"
+        attempt = sit(world, store, writer=writer, rcu=10_000.0)
+        assert await attempt.run() == "complete"
     assert counts_of(store) == Counts(scanned=25, touched=24, failed=1)
     assert len(writer.batches) <= 11
     assert [(f.key, f.code, f.reason) for f in store.failures()] == [
         ({"pk": {"S": "0-0017"}}, "ValidationException", "spoilt")
     ]
-    assert sitting.of(ItemFailed) == [ItemFailed(0, 1, "ValidationException")]
+    assert attempt.of(ItemFailed) == [ItemFailed(0, 1, "ValidationException")]
 
 
 @pytest.mark.parametrize("disposition", [Disposition.RETRY, Disposition.UNKNOWN])
@@ -154,8 +154,8 @@ async def test_a_batch_that_fails_for_ever_fails_while_others_go_on(store: Store
 
     async with world_of(1, 4_000) as world:
         writer = Scripted(world, stubborn)
-        sitting = sit(world, store, writer=writer, wcu=20.0)
-        assert await sitting.run() == "complete"
+        attempt = sit(world, store, writer=writer, wcu=20.0)
+        assert await attempt.run() == "complete"
     assert sum("0-0000" in batch for batch in writer.batches) == MOST_ATTEMPTS
     assert counts_of(store) == Counts(scanned=4_001, touched=4_000, failed=1)
     assert [(f.code, f.reason) for f in store.failures()] == [("SomeException", "words")]
@@ -169,13 +169,13 @@ async def test_when_nothing_goes_through_the_run_stops_and_no_item_fails(store: 
 
     async with world_of(100, 100) as world:
         stop = StopRequest()
-        sitting = sit(world, store, writer=Scripted(world, out_of_order), stop=stop, give_up_after_s=300.0)
+        attempt = sit(world, store, writer=Scripted(world, out_of_order), stop=stop, give_up_after_s=300.0)
         before = anyio.current_time()
-        assert await sitting.run() == "stopped"
+        assert await attempt.run() == "stopped"
         assert 300.0 <= anyio.current_time() - before <= 330.0
         assert isinstance(stop.error, StoppedError)
         assert "nothing went through" in str(stop.error)
-        assert len(sitting.of(Waiting)) >= 5
+        assert len(attempt.of(Waiting)) >= 5
         assert counts_of(store).failed == 0
         assert await sit(world, store).run() == "complete"
         assert set(world.fired.values()) == {1}
@@ -194,8 +194,8 @@ async def test_members_that_never_go_through_end_the_run_too(store: Store, code:
 
     async with world_of(100, 100) as world:
         stop, before = StopRequest(), anyio.current_time()
-        sitting = sit(world, store, writer=Refusing(world), stop=stop, give_up_after_s=300.0)
-        assert await sitting.run() == "stopped"
+        attempt = sit(world, store, writer=Refusing(world), stop=stop, give_up_after_s=300.0)
+        assert await attempt.run() == "stopped"
         assert 300.0 <= anyio.current_time() - before <= 330.0
         assert isinstance(stop.error, StoppedError)
         assert counts_of(store).failed == 0
@@ -278,17 +278,17 @@ async def test_throttling_lowers_the_shared_rate_and_it_comes_back(store: Store,
                 raise refuse(Disposition.THROTTLED, reasons=(reason,))
 
         writer = Scripted(world, throttle_for_a_while)
-        sitting = sit(world, store, writer=writer, wcu=100.0)
-        assert await sitting.run() == "complete"
-    changes = sitting.of(RateChanged)
+        attempt = sit(world, store, writer=writer, wcu=100.0)
+        assert await attempt.run() == "complete"
+    changes = attempt.of(RateChanged)
     assert changes[0] == RateChanged(70.0, 100.0, reason.reason)
     assert changes[-1] == RateChanged(100.0, 100.0, "recovered")
-    throttled = sitting.of(Throttled)
+    throttled = attempt.of(Throttled)
     assert len(throttled) == 4
     assert {(event.reason, event.resource, event.lane_only) for event in throttled} == {
         (reason.reason, reason.resource, False)
     }
-    assert sitting.context.write_budget.rates() == {TABLE: (100.0, 100.0), "g": (100.0, 100.0)}
+    assert attempt.context.write_budget.rates() == {TABLE: (100.0, 100.0), "g": (100.0, 100.0)}
     assert store.load().totals.throttled == sum(event.items for event in throttled)
 
 
@@ -308,12 +308,12 @@ async def test_a_limit_of_the_account_lowers_the_shared_rate_from_the_first_refu
             if member:
                 error = MemberError("RequestLimitExceeded", Disposition.THROTTLED, "")
                 return WriteReply(None, dict.fromkeys(range(len(items)), error))
-            raise WireError("RequestLimitExceeded", "refused", Disposition.THROTTLED)
+            raise AwsError("RequestLimitExceeded", "refused", Disposition.THROTTLED)
 
-        sitting = sit(world, store, writer=Scripted(world, refuse_once), wcu=100.0)
-        assert await sitting.run() == "complete"
-    assert sitting.of(RateChanged)[0] == RateChanged(70.0, 100.0, "RequestLimitExceeded")
-    assert [(event.reason, event.resource, event.lane_only) for event in sitting.of(Throttled)] == [
+        attempt = sit(world, store, writer=Scripted(world, refuse_once), wcu=100.0)
+        assert await attempt.run() == "complete"
+    assert attempt.of(RateChanged)[0] == RateChanged(70.0, 100.0, "RequestLimitExceeded")
+    assert [(event.reason, event.resource, event.lane_only) for event in attempt.of(Throttled)] == [
         ("RequestLimitExceeded", "", False)
     ]
 
@@ -332,13 +332,13 @@ async def test_a_hot_key_range_holds_up_nobody_else(store: Store):
                 done_at[one["pk"]["S"]] = anyio.current_time() - begin
 
         writer = Scripted(world, throttle_the_first)
-        sitting = sit(world, store, writer=writer, workers=2, rcu=10_000.0)
-        assert await sitting.run() == "complete"
+        attempt = sit(world, store, writer=writer, workers=2, rcu=10_000.0)
+        assert await attempt.run() == "complete"
         others = max(at for name, at in done_at.items() if not name.startswith("0-"))
         assert others < 2.0
         assert 60.0 <= max(done_at.values()) < 75.0
-    assert sitting.of(RateChanged) == []
-    assert {event.lane_only for event in sitting.of(Throttled)} == {True}
+    assert attempt.of(RateChanged) == []
+    assert {event.lane_only for event in attempt.of(Throttled)} == {True}
     assert counts_of(store).touched == 650
 
 
@@ -350,9 +350,9 @@ async def test_consumed_units_are_counted_and_kept_to(store: Store):
         def note(items: Sequence[Item]) -> None:
             spent.append((anyio.current_time(), len(items)))
 
-        sitting = sit(world, store, writer=Scripted(world, note), wcu=50.0, rcu=10_000.0)
+        attempt = sit(world, store, writer=Scripted(world, note), wcu=50.0, rcu=10_000.0)
         before = anyio.current_time()
-        assert await sitting.run() == "complete"
+        assert await attempt.run() == "complete"
         assert anyio.current_time() - before == pytest.approx(12.0, rel=0.1)
     for first, (begin, _) in enumerate(spent):
         assert sum(units for at, units in spent[first:] if at < begin + 1.0) <= 55
@@ -362,10 +362,10 @@ async def test_consumed_units_are_counted_and_kept_to(store: Store):
 async def test_every_page_is_told_when_it_is_settled_and_its_counts_add_up(store: Store):
     async with world_of(100, 3, 0) as world:
         world.unwritable = {"0-0005"}
-        sitting = sit(world, store, source=FakeSource(world))
-        assert await sitting.run() == "complete"
+        attempt = sit(world, store, source=FakeSource(world))
+        assert await attempt.run() == "complete"
     total = Counts()
-    for settled in sitting.of(PageSettled):
+    for settled in attempt.of(PageSettled):
         assert settled.counts.scanned == settled.counts.settled
         total.add(settled.counts)
     assert total == counts_of(store) == Counts(scanned=103, touched=102, failed=1)

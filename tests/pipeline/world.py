@@ -15,7 +15,7 @@ from typing import Any
 import anyio
 import anyio.abc
 
-from refire_async.aws.errors import Disposition, ThrottlingReason, WireError, member_disposition
+from refire_async.aws.errors import AwsError, Disposition, ThrottlingReason, member_disposition
 from refire_async.checkpoint.journal import Journal
 from refire_async.checkpoint.ledger import Ledger
 from refire_async.checkpoint.store import Store
@@ -26,7 +26,7 @@ from refire_async.model.keys import Cursor, Item, Key
 from refire_async.model.run import RunStatus
 from refire_async.model.stop import StopRequest
 from refire_async.pacing.budget import ReadBudget, WriteBudget
-from refire_async.pipeline import Context, Patience, run_pipeline
+from refire_async.pipeline import Context, Outage, run_pipeline
 from refire_async.pipeline.writers.base import MemberError, WriteReply
 from refire_async.sources.base import SourcePage
 from refire_async.sources.lookup import Found
@@ -229,7 +229,7 @@ def _maybe_fail(world: World) -> None:
     if world.chance(world.weather.read_error):
         code = world.draw.choice([THROTTLED, "InternalServerError", "ConnectionReset"])
         kind = Disposition.THROTTLED if code == THROTTLED else Disposition.UNKNOWN
-        raise WireError(code, f"read failed: {code}", kind)
+        raise AwsError(code, f"read failed: {code}", kind)
 
 
 class FakeWriter:
@@ -255,9 +255,9 @@ class FakeWriter:
             if world.chance(weather.throttled):
                 raise self._throttling()
             if world.poison & set(names):
-                raise WireError("ValidationException", "refused", Disposition.ITEM, detail="spoilt")
+                raise AwsError("ValidationException", "refused", Disposition.ITEM, detail="spoilt")
             if world.chance(weather.retry):
-                raise WireError("ReplicatedWriteConflictException", "refused", Disposition.RETRY)
+                raise AwsError("ReplicatedWriteConflictException", "refused", Disposition.RETRY)
             return await self._deliver(items)
         finally:
             self.at_once -= 1
@@ -281,7 +281,7 @@ class FakeWriter:
             world.tasks.start_soon(apply)
         if lost:
             await anyio.sleep(world.draw.uniform(0.001, 0.050))
-            raise WireError("ReadTimeout", "no answer", Disposition.UNKNOWN)
+            raise AwsError("ReadTimeout", "no answer", Disposition.UNKNOWN)
         await arrived.wait()
         await anyio.sleep(world.draw.uniform(0.001, 0.010))
         return replies[0]
@@ -307,7 +307,7 @@ class FakeWriter:
         silent = not taken or world.chance(weather.silent_capacity)
         return WriteReply(None if silent else Consumed(taken, {TABLE: taken}), errors)
 
-    def _throttling(self) -> WireError:
+    def _throttling(self) -> AwsError:
         reason = self._world.draw.choice(
             [
                 (),
@@ -316,7 +316,7 @@ class FakeWriter:
                 (ThrottlingReason("IndexWriteProvisionedThroughputExceeded", f"{ARN}/index/g"),),
             ]
         )
-        return WireError(THROTTLED, "throttled", Disposition.THROTTLED, reasons=reason)
+        return AwsError(THROTTLED, "throttled", Disposition.THROTTLED, reasons=reason)
 
 
 @dataclass
@@ -357,7 +357,7 @@ def sit(
 ) -> Sitting:
     """A sitting that goes on where `store` stands. 24 RCU make pages of 19 items."""
     source = source or FakeSource(world)
-    progress, number = store.progress(range(source.total_segments)), store.load().next_sitting * 1_024
+    progress, number = store.progress(range(source.total_segments)), store.load().next_attempt * 1_024
     ledger = Ledger(number << 20)
     ledger.restore(progress.segments, progress.pages)
     events: list[Event] = []
@@ -369,7 +369,7 @@ def sit(
         journal=Journal(store, ledger, number),
         write_budget=WriteBudget({TABLE: wcu, "g": wcu}),
         read_budget=ReadBudget(rcu),
-        patience=Patience(give_up_after_s, events.append),
+        outage=Outage(give_up_after_s, events.append),
         emit=events.append,
         stop=stop or StopRequest(),
         item_bytes=1_000.0,

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from refire_async.settings import Budget, Choice
+from refire_async.settings import Budget, SelectionSettings
 from tests.preflight.planted import BIG, Planted, index, indexed, provisioned
 from tests.preflight.world import World
 
@@ -176,7 +176,7 @@ def _(world: World) -> None:
 
 @heard("another-key", "filter-no-match")
 def _(world: World) -> None:
-    world.settings["choice"] = Choice(key_values=("o-1",))
+    world.settings["selection"] = SelectionSettings(key_values=("o-1",))
     world.consumer(json.dumps({"dynamodb": {"Keys": {"pk": {"S": ["o-2"]}}}}))
 
 
@@ -336,7 +336,7 @@ def _(world: World) -> None:
 
 @case("query-of-an-index-not-allowed", "permission-missing", spec=indexed(index(keys_only=True)))
 def _(world: World) -> None:
-    world.settings["choice"] = Choice(index="by-day", key_values=("d1",))
+    world.settings["selection"] = SelectionSettings(index="by-day", key_values=("d1",))
     world.deny("Query")
 
 

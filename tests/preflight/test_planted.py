@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from refire_async.preflight.findings import ASKED_ABOUT, KINDS
-from refire_async.settings import Budget, Choice
+from refire_async.settings import Budget, SelectionSettings
 from tests.preflight.planted import BIG, Planted, found_in, index, indexed, provisioned
 from tests.preflight.problems import CASES
 from tests.preflight.world import Consumers, World, consumers_of
@@ -68,7 +68,9 @@ HEALTHY: list[Planted] = [
     Planted(
         "fired-before", lambda world: world.fill(revision=lambda n: {"N": str(1 + n % 3)} if n % 2 else None)
     ),
-    Planted("one-key", lambda world: world.settings.update(choice=Choice(key_values=("o-1", "o-2")))),
+    Planted(
+        "one-key", lambda world: world.settings.update(selection=SelectionSettings(key_values=("o-1", "o-2")))
+    ),
 ]
 
 

@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from refire_async.aws.control_plane import parse_table
-from refire_async.aws.errors import WireError
+from refire_async.aws.errors import AwsError
 from refire_async.model.selection import Selection
 from refire_async.pacing.capacity import Ceilings
 from refire_async.preflight.facts import Asked, Sample
@@ -133,5 +133,5 @@ async def test_what_was_seen_before_a_failure_counts() -> None:
     taken = await look.take()
     assert taken is not None
     assert taken.items == 64
-    with pytest.raises(WireError):
+    with pytest.raises(AwsError):
         await look.take()

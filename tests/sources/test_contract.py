@@ -20,9 +20,9 @@ from refire_async.model.keys import Item, KeySchema, identity
 from refire_async.model.marker import Marker
 from refire_async.model.run import RunSpec
 from refire_async.model.stop import StopRequest
-from refire_async.settings import Choice, Connection
+from refire_async.settings import Connection, SelectionSettings
 from refire_async.sources.base import Source
-from refire_async.sources.importing import Gathering, gather
+from refire_async.sources.importing import ImportContext, import_keys
 from refire_async.sources.resolving import select
 from refire_async.sources.sample import Sample
 from tests.support.backends import REGION, Backend, connected
@@ -51,33 +51,35 @@ class Case:
     """A way to name some items of the table. `chosen` says which; `make` writes what it needs and gives the choice."""
 
     chosen: Callable[[Item], bool]
-    make: Callable[[Path, dict[str, Any]], Choice] = field(default=lambda _folder, _table: Choice())
+    make: Callable[[Path, dict[str, Any]], SelectionSettings] = field(
+        default=lambda _folder, _table: SelectionSettings()
+    )
     segments: int | None = None
     listed: bool = False
 
     @classmethod
     def of(cls, chosen: Callable[[Item], bool], segments: int | None = None, **choice: Any) -> "Case":
         """A choice that needs no file."""
-        return cls(chosen, lambda _folder, _table: Choice(**choice), segments)
+        return cls(chosen, lambda _folder, _table: SelectionSettings(**choice), segments)
 
 
-def in_file(form: str) -> Callable[[Path, dict[str, Any]], Choice]:
+def in_file(form: str) -> Callable[[Path, dict[str, Any]], SelectionSettings]:
     """Even rows as a keys file: some twice, and one of nothing."""
 
-    def make(folder: Path, _table: dict[str, Any]) -> Choice:
+    def make(folder: Path, _table: dict[str, Any]) -> SelectionSettings:
         keys = [{"pk": one["pk"]["S"], "sk": one["sk"]["N"]} for one in ROWS[::2] + ROWS[::6]]
         if form == "csv":
             text = "sk,pk\n" + "".join(f"{key['sk']},{key['pk']}\n" for key in keys)
         else:
             text = "".join(json.dumps(key) + "\n" for key in keys)
         (folder / "keys").write_text(text)
-        return Choice(keys_file=str(folder / "keys"))
+        return SelectionSettings(keys_file=str(folder / "keys"))
 
     return make
 
 
-def in_export(folder: Path, table: dict[str, Any]) -> Choice:
-    return Choice(export=full_export(table, ROWS[::2]).write(folder))
+def in_export(folder: Path, table: dict[str, Any]) -> SelectionSettings:
+    return SelectionSettings(export=full_export(table, ROWS[::2]).write(folder))
 
 
 def is_even(item: Item) -> bool:
@@ -132,8 +134,8 @@ class World:
         spec = RunSpec("run", table.name, table.table_id, table.keys, selection, marker, segments)
         keys = self._folder / "list"
         if selection.listed:
-            world = Gathering(self._session.services, lambda _: None, StopRequest(), frozenset())
-            spec = replace(await gather(spec, table, keys, world), total_segments=3)
+            world = ImportContext(self._session.services, lambda _: None, StopRequest(), frozenset())
+            spec = replace(await import_keys(spec, table, keys, world), total_segments=3)
         return lambda: make_source(DataPlane(self._counted), table, spec, str(keys))
 
     async def _counted(self, request: Any) -> Any:

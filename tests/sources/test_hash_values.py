@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from refire_async.errors import UsageError
-from refire_async.settings import Choice
+from refire_async.settings import SelectionSettings
 from refire_async.sources.hash_values import hash_key_columns
 
 ONE = (("day", "S"),)
@@ -14,7 +14,7 @@ SEVERAL = (("tenant", "S"), ("ten", "S"), ("shard", "N"))
 
 def columns(hashes: Any, *values: str, **more: Any) -> list[tuple[str, ...]]:
     """The hash keys, one tuple of texts each."""
-    found = hash_key_columns(Choice(index="i", key_values=values, **more), hashes, "index i")
+    found = hash_key_columns(SelectionSettings(index="i", key_values=values, **more), hashes, "index i")
     return [tuple(next(iter(value.values())) for value in key) for key in zip(*found, strict=True)]
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from refire_async.aws.data_plane import DataPlane
-from refire_async.aws.errors import WireError
+from refire_async.aws.errors import AwsError
 from refire_async.aws.types import Request, Response
 from refire_async.model.keys import IndexKeys, KeySchema
 from refire_async.model.selection import Selection
@@ -252,6 +252,6 @@ async def test_an_error_of_the_service_is_passed_on():
     source = scan_source(
         DataPlane(transport), "t", Selection("scan"), ATTRIBUTES, total_segments=1, carries_marker=True
     )
-    with pytest.raises(WireError, match="throttled"):
+    with pytest.raises(AwsError, match="throttled"):
         await source.read(0, None, 10)
     assert attempts == 1

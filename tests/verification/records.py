@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Any
 
-from refire_async.aws.errors import Disposition, WireError
+from refire_async.aws.errors import AwsError, Disposition
 from refire_async.aws.streams import Shard, parents_first
 from refire_async.model.keys import Item
 from tests.support.checkpoints import item
@@ -78,7 +78,7 @@ class FakeStream:
         self.read.append(shard_id)
         if shard.trimmed:
             shard.trimmed -= 1
-            raise WireError("TrimmedDataAccessException", "gone", Disposition.FATAL)
+            raise AwsError("TrimmedDataAccessException", "gone", Disposition.FATAL)
         for answer in shard.answers:
             yield answer
         if shard.closed:

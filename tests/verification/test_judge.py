@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from refire_async.checkpoint.pages import SettledPage
 from refire_async.model.keys import Item
-from refire_async.model.proof import Tally
+from refire_async.model.proof import ProofCounts
 from refire_async.verification.encoding import Claim
 from refire_async.verification.expected import Claims
 from refire_async.verification.observed import reader
@@ -39,7 +39,7 @@ def verdict(
     rows += [row for one in others for row in Claims(SPEC).foreign(one)]
     changes = [reader(SPEC)(deepcopy(one)) for one in records]
     tally = judge(rows, changes, ended=SECOND + 10.0, missing=missing.append, older=older)
-    counts = {name: getattr(tally, name) for name in Tally.__slots__ if getattr(tally, name)}
+    counts = {name: getattr(tally, name) for name in ProofCounts.__slots__ if getattr(tally, name)}
     assert counts.pop("expected", 0) == claims.count
     return counts, missing
 

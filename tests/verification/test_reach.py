@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from refire_async.aws.errors import Disposition, WireError
+from refire_async.aws.errors import AwsError, Disposition
 from refire_async.aws.streams import Shard
 from refire_async.checkpoint.history import TableStream
 from refire_async.errors import ExitCode, RefusedError
@@ -13,7 +13,7 @@ from refire_async.verification.reach import check_readable
 from tests.verification.records import FakeShard, FakeStream
 
 STREAM = TableStream("arn", "NEW_AND_OLD_IMAGES")
-DENIED = WireError("AccessDeniedException", "access denied", Disposition.FATAL)
+DENIED = AwsError("AccessDeniedException", "access denied", Disposition.FATAL)
 
 
 class DeniedStream(FakeStream):

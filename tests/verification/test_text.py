@@ -4,17 +4,19 @@ from dataclasses import replace
 
 from refire_async.errors import ExitCode
 from refire_async.model.canary import Canary, Consumer, Consumers
-from refire_async.model.proof import Proof, Tally, least_view
+from refire_async.model.proof import Proof, ProofCounts, least_view
 from refire_async.output.proof import describe_canary, describe_proof
 
 
-def proof(tally: Tally, *, began: float = 1_000_000.0, back: float = 990_000.0, view: str = "") -> Proof:
+def proof(
+    tally: ProofCounts, *, began: float = 1_000_000.0, back: float = 990_000.0, view: str = ""
+) -> Proof:
     return Proof("r", tally, 12, 3, view, 4.0, began, back)
 
 
 def test_a_clean_proof_says_how_long_the_stream_is_kept():
     """It can be repeated until then."""
-    one = proof(Tally(expected=5, once=4, by_others=1))
+    one = proof(ProofCounts(expected=5, once=4, by_others=1))
     text = describe_proof(one, rerun_with=None)
     assert "proved from the stream" in text
     assert "kept 2 h 46 min more" in text
@@ -24,7 +26,7 @@ def test_a_clean_proof_says_how_long_the_stream_is_kept():
 
 def test_what_the_stream_no_longer_holds_is_not_proved():
     """It is neither once nor missing, and the exit code says so."""
-    one = proof(Tally(expected=5, once=4, unproven=1), back=1_000_500.0)
+    one = proof(ProofCounts(expected=5, once=4, unproven=1), back=1_000_500.0)
     text = describe_proof(one, rerun_with=None)
     assert "not proved from the stream" in text
     assert "not to the run's start" in text
@@ -42,13 +44,15 @@ def test_what_the_stream_no_longer_holds_is_not_proved():
 
 def test_a_stream_that_shows_less_is_named():
     for view in ("KEYS_ONLY", "NEW_IMAGE", "OLD_IMAGE"):
-        less = proof(Tally(expected=2, once=2), view=view)
+        less = proof(ProofCounts(expected=2, once=2), view=view)
         assert (less.verdict, less.exit_code) == ("not disproved", ExitCode.COMPLETE)
         text = describe_proof(less, rerun_with=None)
         assert "not disproved" in text
         assert "proved from" not in text
         assert "exactly once" not in text
-    text = describe_proof(proof(Tally(expected=2, once=2, repeats=1), view="KEYS_ONLY"), rerun_with=None)
+    text = describe_proof(
+        proof(ProofCounts(expected=2, once=2, repeats=1), view="KEYS_ONLY"), rerun_with=None
+    )
     assert "doubled ? cannot be seen" in " ".join(text.split())
     assert "The stream is KEYS_ONLY" in text
     assert "1 items have more than one record" in text
@@ -63,14 +67,14 @@ def test_the_weakest_of_several_streams_counts():
 
 def test_nothing_is_proved_where_nothing_was_touched():
     """Nor of what failed."""
-    one = replace(proof(Tally()), failed=7)
+    one = replace(proof(ProofCounts()), failed=7)
     text = describe_proof(one, rerun_with=None)
     assert "proved from" not in text
     assert "7 items failed" in text
 
 
 def test_clocks_that_disagree_lead_to_no_advice():
-    one = replace(proof(Tally(expected=5, unproven=5)), clocks_disagree=True)
+    one = replace(proof(ProofCounts(expected=5, unproven=5)), clocks_disagree=True)
     text = describe_proof(one, rerun_with="refire run")
     assert "clocks of this machine and of the service disagree" in text
     assert "refire run" not in text
@@ -80,7 +84,9 @@ def test_clocks_that_disagree_lead_to_no_advice():
 def test_a_canary_tells_of_events_and_consumers():
     """Errors, lag, and what could not be found out."""
     known = (Consumer("pay", 3, 1, 0.5), Consumer("mail", 2, 0, 300.0))
-    canary = Canary(10, proof(Tally(expected=10, once=10)), None, Consumers(known, "x is silent", ("mail",)))
+    canary = Canary(
+        10, proof(ProofCounts(expected=10, once=10)), None, Consumers(known, "x is silent", ("mail",))
+    )
     text = describe_canary(canary)
     assert "10 of 10 fired, 0 missing, 0 doubled" in text
     assert "pay: 3 invocations, 1 errors, iterator age 0.5 s" in text
@@ -92,4 +98,4 @@ def test_a_canary_tells_of_events_and_consumers():
     failed = Canary(10, canary.proof, None, Consumers(), failed=53)
     assert not failed.clean
     assert "53 items could not be touched" in describe_canary(failed)
-    assert not Canary(0, proof(Tally()), None, Consumers()).clean
+    assert not Canary(0, proof(ProofCounts()), None, Consumers()).clean

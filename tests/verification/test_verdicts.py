@@ -7,7 +7,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from refire_async.model.proof import Tally
+from refire_async.model.proof import ProofCounts
 from refire_async.verification.encoding import ABSENT, SURE, TOUCHED, Change, Claim
 from refire_async.verification.reconcile import judge
 from refire_async.verification.results import Verdicts
@@ -29,7 +29,7 @@ CHANGES = st.tuples(
 )
 
 
-def afresh(changes: list[Change]) -> tuple[Tally, set[int]]:
+def afresh(changes: list[Change]) -> tuple[ProofCounts, set[int]]:
     """The verdict on everything at once."""
     missing: set[int] = set()
     return judge(CLAIMS, changes, ended=ENDED, missing=missing.add), missing
@@ -72,7 +72,7 @@ def test_only_what_has_changed_is_judged_again(tmp_path: Path) -> None:
         assert len(judged) == spill.partitions
         spill.add_changes([(KEYS[7], 3, 4, int(ENDED), SURE)])
         verdicts.judge_missing()
-        assert verdicts.tally == Tally(expected=ITEMS, once=1, missing=ITEMS - 1)
+        assert verdicts.tally == ProofCounts(expected=ITEMS, once=1, missing=ITEMS - 1)
         assert numbers(verdicts.gone(ITEMS)) == {*range(ITEMS)} - {7}
         # It is complete now: another touch of it is of interest only when everything is judged.
         spill.add_changes([(KEYS[7], 4, 5, int(ENDED), SURE)])
@@ -82,4 +82,4 @@ def test_only_what_has_changed_is_judged_again(tmp_path: Path) -> None:
         verdicts.judge_missing()
         assert verdicts.tally.doubled == (0 if alone == [7] else 1)
         verdicts.judge(judged.append)
-        assert verdicts.tally == Tally(expected=ITEMS, missing=ITEMS - 1, doubled=1)
+        assert verdicts.tally == ProofCounts(expected=ITEMS, missing=ITEMS - 1, doubled=1)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from refire_async.aws.data_plane import DataPlane
 from refire_async.checkpoint.journal import Journal
-from refire_async.engine.processes.task import PartSpec
+from refire_async.engine.processes.task import TaskSpec
 from refire_async.events import Emit
 from refire_async.model.capacity import TABLE
 from refire_async.model.keys import Item
@@ -15,8 +15,8 @@ from refire_async.model.stop import StopRequest
 from refire_async.model.table import Table
 from refire_async.model.units import WCU_BYTES
 from refire_async.pacing.budget import ReadBudget, WriteBudget
-from refire_async.pacing.governor import Target
-from refire_async.pipeline import Context, Patience
+from refire_async.pacing.governor import RateLimits
+from refire_async.pipeline import Context, Outage
 from refire_async.pipeline.sizing import choose_page_items
 from refire_async.pipeline.writers.base import Writer, WriteReply
 from refire_async.pipeline.writers.partiql import LARGEST, PartiqlWriter
@@ -53,10 +53,10 @@ class DryBudget(WriteBudget):
         super().__init__(ceilings, max_rate)
         self._silent = True
 
-    def follow(self, target: Target) -> None:
+    def follow(self, rate_limits: RateLimits) -> None:
         """See `WriteBudget.follow`."""
-        unbounded = replace(target.ceilings, write={TABLE: UNBOUNDED})
-        super().follow(replace(target, ceilings=unbounded, max_rate=None))
+        unbounded = replace(rate_limits.ceilings, write={TABLE: UNBOUNDED})
+        super().follow(replace(rate_limits, ceilings=unbounded, max_rate=None))
 
 
 def make_source(data: DataPlane, table: Table, spec: RunSpec, keys: str) -> Source:
@@ -98,17 +98,17 @@ def make_writer(data: DataPlane, spec: RunSpec, tuning: Tuning) -> Writer:
 
 
 def make_context(
-    data: DataPlane, part: PartSpec, journal: Journal, *, emit: Emit, stop: StopRequest
+    data: DataPlane, part: TaskSpec, journal: Journal, *, emit: Emit, stop: StopRequest
 ) -> Context:
     """Everything that the tasks of one part share."""
-    spec, table, target = part.spec, part.table, part.target
+    spec, table, rate_limits = part.spec, part.table, part.rate_limits
     writer: Writer = DryWriter() if part.dry else make_writer(data, spec, part.tuning)
     budget_of = DryBudget if part.dry else WriteBudget
-    write_budget, read_budget = budget_of(target.ceilings.write), ReadBudget(target.ceilings.read)
+    write_budget, read_budget = budget_of(rate_limits.ceilings.write), ReadBudget(rate_limits.ceilings.read)
     for spent in (write_budget, read_budget):
-        spent.follow(target)
+        spent.follow(rate_limits)
         spent.set_share(part.share)
-    write_budget.start(target.ceilings.capacity, part.begun_at)
+    write_budget.start(rate_limits.ceilings.capacity, part.begun_at)
     return Context(
         spec=spec,
         source=make_source(data, table, spec, part.keys),
@@ -117,7 +117,7 @@ def make_context(
         journal=journal,
         write_budget=write_budget,
         read_budget=read_budget,
-        patience=Patience(part.tuning.give_up_after_s, emit),
+        outage=Outage(part.tuning.give_up_after_s, emit),
         emit=emit,
         stop=stop,
         readers=part.readers,

@@ -28,12 +28,12 @@ from refire_async.engine.processes.messages import (
     receive,
     send,
 )
-from refire_async.engine.processes.task import PartResult, PartSpec
+from refire_async.engine.processes.task import TaskResult, TaskSpec
 from refire_async.engine.processes.work import work
 from refire_async.errors import RefireError
 from refire_async.events import Event
 from refire_async.model.stop import StopRequest
-from refire_async.pacing.governor import Target
+from refire_async.pacing.governor import RateLimits
 from refire_async.pipeline import Context
 
 TELL_EVERY_S = 0.1
@@ -51,22 +51,22 @@ def main() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     # Nothing but messages may go to the pipe, whatever a library prints.
-    target = os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=0)
+    rate_limits = os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=0)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    run_loop(lambda: _serve(sys.stdin.buffer, target))
+    run_loop(lambda: _serve(sys.stdin.buffer, rate_limits))
 
 
-async def _serve(source: BinaryIO, target: BinaryIO) -> None:
+async def _serve(source: BinaryIO, rate_limits: BinaryIO) -> None:
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), source)
-    transport, protocol = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, target)
+    transport, protocol = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, rate_limits)
     writer = asyncio.StreamWriter(transport, protocol, None, loop)
     child = _Child(reader, writer)
     with suppress(ClosedError):  # the parent is gone: nobody to tell
         part = await receive(reader)
         try:
-            result: PartResult | Failed = await child.work(part)
+            result: TaskResult | Failed = await child.work(part)
         except RefireError as error:
             result = Failed(error.message, error.action, error.exit_code)
         await child.tell()
@@ -83,9 +83,9 @@ class _Child:
         self._stop = StopRequest()
         self._events: list[Event] = []
         self._context: Context | None = None
-        self._target: Target | None = None
+        self._rate_limits: RateLimits | None = None
 
-    async def work(self, part: PartSpec) -> PartResult:
+    async def work(self, part: TaskSpec) -> TaskResult:
         """Do the part. Raises RefireError as `work` does."""
         clock = ServiceClock()
         with closing(Store.join(Path(part.checkpoint))) as store:
@@ -115,8 +115,8 @@ class _Child:
 
     def _steer(self, context: Context) -> None:
         self._context = context
-        if self._target is not None:
-            context.follow(self._target)
+        if self._rate_limits is not None:
+            context.follow(self._rate_limits)
 
     async def _tell_now_and_then(self) -> None:
         with suppress(ClosedError):  # `_listen` notices too, and stops
@@ -132,9 +132,9 @@ class _Child:
                 if isinstance(message, Stop):
                     self._stop.request(message.reason)
                 elif isinstance(message, Follow):
-                    self._target = message.target
+                    self._rate_limits = message.rate_limits
                     if self._context is not None:
-                        self._context.follow(message.target)
+                        self._context.follow(message.rate_limits)
                 elif isinstance(message, Share) and self._context is not None:
                     self._context.write_budget.set_share(message.share)
                     self._context.read_budget.set_share(message.share)

@@ -13,7 +13,7 @@ from typing import Any
 from refire_async.errors import ExitCode
 from refire_async.events import Event
 from refire_async.model.stop import StopReason
-from refire_async.pacing.governor import Target
+from refire_async.pacing.governor import RateLimits
 
 _LENGTH = struct.Struct(">I")
 
@@ -29,7 +29,7 @@ class Share:
 class Follow:
     """To a child: this is what the run may consume from now on; the child's share of it stays."""
 
-    target: Target
+    rate_limits: RateLimits
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import anyio
 
-from refire_async.checkpoint.schema import PARTS_PER_SITTING
+from refire_async.checkpoint.schema import PROCESSES_PER_ATTEMPT
 from refire_async.engine.processes.messages import (
     ClosedError,
     Failed,
@@ -25,11 +25,11 @@ from refire_async.engine.processes.messages import (
     write,
 )
 from refire_async.engine.processes.rebalance import LEAST, rebalance
-from refire_async.engine.processes.task import PartResult, PartSpec
+from refire_async.engine.processes.task import TaskResult, TaskSpec
 from refire_async.errors import StoppedError
 from refire_async.events import Emit, LanesSeen, ProcessReplaced, SegmentFinished, Stopping, Suspended
 from refire_async.model.stop import StopRequest
-from refire_async.pacing.governor import Steering, Target
+from refire_async.pacing.governor import Governor, RateLimits
 
 REBALANCE_S = 1.0
 MOST_REPLACEMENTS = 5
@@ -50,13 +50,13 @@ class _Child:
     wcu_before: float = 0.0
 
 
-class Parent:
+class Supervisor:
     """Children of one sitting."""
 
     def __init__(
         self,
-        parts: Sequence[PartSpec],
-        steering: Steering,
+        parts: Sequence[TaskSpec],
+        governor: Governor,
         *,
         emit: Emit,
         stop: StopRequest,
@@ -64,20 +64,20 @@ class Parent:
     ) -> None:
         """`keep_open` is the file descriptor of the checkpoint's lock: children hold it as long as they live."""
         self._parts = parts
-        self._steering = steering
+        self._governor = governor
         self._emit = emit
         self._stop = stop
         self._keep_open = keep_open
         self._children: dict[int, _Child] = {}
-        self._results: list[PartResult] = []
+        self._results: list[TaskResult] = []
         self._finished = 0
         self._next_number = max(part.number for part in parts) + 1
         self._granted = anyio.Event()
 
-    async def run(self) -> list[PartResult]:
+    async def run(self) -> list[TaskResult]:
         """Run all parts to their end. Raises StoppedError if children keep dying."""
-        self._stop.listen(self._tell_to_stop)
-        self._steering.listen(self._tell_target)
+        self._stop.subscribe(self._tell_to_stop)
+        self._governor.subscribe(self._tell_target)
         async with anyio.create_task_group() as helpers:
             helpers.start_soon(self._balance)
             async with anyio.create_task_group() as tasks:
@@ -86,7 +86,7 @@ class Parent:
             helpers.cancel_scope.cancel()
         return self._results
 
-    async def _see_through(self, part: PartSpec) -> None:
+    async def _see_through(self, part: TaskSpec) -> None:
         """Run one part to its end, in as many processes as it takes."""
         while True:
             result = await self._run_child(part)
@@ -104,7 +104,7 @@ class Parent:
                 return
             number = self._next_number
             self._next_number += 1
-            if number % PARTS_PER_SITTING >= len(self._parts) + MOST_REPLACEMENTS:
+            if number % PROCESSES_PER_ATTEMPT >= len(self._parts) + MOST_REPLACEMENTS:
                 error = StoppedError("processes of this run keep dying", "look for the cause, then resume")
                 self._stop.request("error", error)
                 return
@@ -112,7 +112,7 @@ class Parent:
             # Its share went to the others when it died; it is given one again as soon as it uses this one.
             part = replace(part, number=number, share=LEAST)
 
-    async def _run_child(self, part: PartSpec) -> PartResult | Failed | None:
+    async def _run_child(self, part: TaskSpec) -> TaskResult | Failed | None:
         """Run one process for `part`. None if it died without a result."""
         process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -129,7 +129,7 @@ class Parent:
         child = self._children[part.index] = _Child(process, process.stdin, part.share)
         try:
             with suppress(ClosedError):
-                await send(child.to, replace(part, target=self._steering.target))
+                await send(child.to, replace(part, rate_limits=self._governor.rate_limits))
                 if self._stop.reason is not None:
                     await send(child.to, Stop(self._stop.reason))
                 return await self._follow(part.index, child, process.stdout)
@@ -139,7 +139,7 @@ class Parent:
             with anyio.CancelScope(shield=True):
                 await _end(process)
 
-    async def _follow(self, index: int, child: _Child, source: asyncio.StreamReader) -> PartResult | Failed:
+    async def _follow(self, index: int, child: _Child, source: asyncio.StreamReader) -> TaskResult | Failed:
         while True:
             match await receive(source):
                 case Told(events, wcu):
@@ -156,7 +156,7 @@ class Parent:
                     child.share = share
                     self._granted.set()
                 case result:
-                    assert isinstance(result, PartResult | Failed)  # noqa: S101 - the last kind of message
+                    assert isinstance(result, TaskResult | Failed)  # noqa: S101 - the last kind of message
                     return result
 
     def _tell_to_stop(self) -> None:
@@ -165,16 +165,16 @@ class Parent:
             with suppress(ClosedError):
                 write(child.to, Stop(self._stop.reason or "terminated"))
 
-    def _tell_target(self, target: Target) -> None:
+    def _tell_target(self, rate_limits: RateLimits) -> None:
         for child in self._children.values():
             with suppress(ClosedError):
-                write(child.to, Follow(target))
+                write(child.to, Follow(rate_limits))
 
     async def _balance(self) -> None:
         """Move shares to where they can be used: first take, and when that is confirmed, give."""
         while True:
             await anyio.sleep(REBALANCE_S)
-            ceiling = self._steering.target.scarcest_write
+            ceiling = self._governor.rate_limits.scarcest_write
             if not ceiling:
                 continue  # paused: nobody's use tells what it could use
             used = {}
@@ -204,7 +204,7 @@ class Parent:
                 await send(child.to, Share(share))
 
 
-def _error_of(result: PartResult) -> StoppedError:
+def _error_of(result: TaskResult) -> StoppedError:
     error = StoppedError(result.error or "a process failed")
     error.exit_code = result.exit_code
     return error

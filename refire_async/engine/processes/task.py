@@ -11,7 +11,7 @@ from refire_async.model.run import RunSpec, RunStatus
 from refire_async.model.stop import StopReason
 from refire_async.model.table import Table
 from refire_async.model.totals import Totals
-from refire_async.pacing.governor import Target
+from refire_async.pacing.governor import RateLimits
 from refire_async.pipeline.segment_order import spread
 from refire_async.settings import Connection, Tuning
 
@@ -20,11 +20,11 @@ PAGES_PER_PART = 1 << 40
 
 
 @dataclass(frozen=True, slots=True)
-class PartSpec:
+class TaskSpec:
     """The segments whose place in the order of visiting is `index` modulo `parts`, and what they may consume.
 
     `number` is unlike that of any other part of the run, in this sitting or an earlier one; `share` is the part
-    of `target` (1: all) that it begins with. `begun_at` is when the sitting began, by the loop's clock (the machine's):
+    of `rate_limits` (1: all) that it begins with. `begun_at` is when the attempt began, by the loop's clock:
     from then to the beginning of its parts a run writes next to nothing. `route` is where its data plane goes.
     `checkpoint` is the file's path, `keys` that of the run's list of keys where its selection is one.
     """
@@ -39,7 +39,7 @@ class PartSpec:
     route: Route
     checkpoint: str
     keys: str
-    target: Target
+    rate_limits: RateLimits
     tuning: Tuning
     workers: int
     readers: int
@@ -59,7 +59,7 @@ class PartSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class PartResult:
+class TaskResult:
     """How a part ended. `counts` and `totals` are what it did itself, in this sitting.
 
     `error` is one line with what to do, where a failure made it stop.

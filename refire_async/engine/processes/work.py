@@ -9,7 +9,7 @@ from refire_async.checkpoint.journal import Journal
 from refire_async.checkpoint.ledger import Ledger
 from refire_async.checkpoint.store import Store
 from refire_async.engine.processes.assembly import make_context
-from refire_async.engine.processes.task import PartResult, PartSpec
+from refire_async.engine.processes.task import TaskResult, TaskSpec
 from refire_async.errors import ExitCode, RefireError, first_of
 from refire_async.events import Emit
 from refire_async.model.stop import StopRequest
@@ -17,14 +17,14 @@ from refire_async.pipeline import Context, run_pipeline
 
 
 async def work(
-    part: PartSpec,
+    part: TaskSpec,
     data: DataPlane,
     store: Store,
     *,
     emit: Emit,
     stop: StopRequest,
     steer: Callable[[Context], None] | None = None,
-) -> PartResult:
+) -> TaskResult:
     """Do one part: settle its pages in doubt, read its segments, touch what they hold, until the end or a stop.
 
     `steer` is given what the tasks share, for those who change budgets on the way.
@@ -47,7 +47,7 @@ async def work(
         # Only the checkpoint can fail here: all else is a reason to stop in order.
         raise first_of(group) from group
     error = stop.error
-    return PartResult(
+    return TaskResult(
         status=status,
         counts=ledger.closed,
         totals=journal.totals,

@@ -8,7 +8,7 @@ from refire_async.output.counters import BANDS
 from refire_async.output.html import charts, sections
 from refire_async.output.html.markup import Html, el, join
 from refire_async.output.html.promises import promises
-from refire_async.output.html.report_data import Dossier
+from refire_async.output.html.report_data import ReportData
 from refire_async.output.html.track import lay_out
 from refire_async.output.proof import moment
 from refire_async.output.text import count
@@ -19,9 +19,9 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 _STATUS = {"complete": "ok", "failed": "fail"}
 
 
-def render(dossier: Dossier, now: datetime) -> str:
+def render(report_data: ReportData, now: datetime) -> str:
     """The whole file."""
-    run = dossier.run
+    run = report_data.run
     title = f"Run {run.spec.run_id} of table {run.spec.table}"
     style = "".join(
         files("refire_async.output.html").joinpath(f"{name}.css").read_text(encoding="utf-8")
@@ -36,8 +36,8 @@ def render(dossier: Dossier, now: datetime) -> str:
         Html(f"<style>{style}</style>"),
     )
     failed = run.counts.failed
-    words = f"{dossier.status}, {count(failed)} items failed" if failed else dossier.status
-    mark = "fail" if failed else _STATUS.get(dossier.status, "open")
+    words = f"{report_data.status}, {count(failed)} items failed" if failed else report_data.status
+    mark = "fail" if failed else _STATUS.get(report_data.status, "open")
     status = el("span", words, class_=f"mark {mark}")
     top = el(
         "header",
@@ -51,34 +51,36 @@ def render(dossier: Dossier, now: datetime) -> str:
     )
     private = (
         "It holds keys of items, which can be personal data."
-        if dossier.with_keys
+        if report_data.with_keys
         else "It holds no keys of items."
     )
     made = f"Made by refire {__version__}, {moment(now.timestamp())}, from the run's checkpoint. {private}"
     bottom = el("footer", el("p", made))
-    body = join(top, el("main", sections.tiles(dossier), *_parts(dossier)), bottom)
+    body = join(top, el("main", sections.tiles(report_data), *_parts(report_data)), bottom)
     return f"<!DOCTYPE html>\n{el('html', el('head', head), el('body', body), lang='en')}\n"
 
 
-def _parts(dossier: Dossier) -> list[Html]:
+def _parts(report_data: ReportData) -> list[Html]:
     return [
-        _part("Summary", sections.outcomes(dossier)),
-        _part("Promises and proof", promises(dossier)),
-        _part("Over time", *_plots(dossier)),
-        _part("Cost", sections.money(dossier)),
-        _part("Findings", sections.findings(dossier)),
-        _part("Failed items", sections.failed(dossier)),
-        _part("Settings", sections.settings(dossier), el("h3", "Sittings"), sections.sittings(dossier)),
-        _part("What happened when", sections.timeline(dossier)),
+        _part("Summary", sections.outcomes(report_data)),
+        _part("Promises and proof", promises(report_data)),
+        _part("Over time", *_plots(report_data)),
+        _part("Cost", sections.money(report_data)),
+        _part("Findings", sections.findings(report_data)),
+        _part("Failed items", sections.failed(report_data)),
+        _part(
+            "Settings", sections.settings(report_data), el("h3", "Sittings"), sections.sittings(report_data)
+        ),
+        _part("What happened when", sections.timeline(report_data)),
     ]
 
 
-def _plots(dossier: Dossier) -> list[Html | None]:
-    notes = dossier.recorded.notes
-    track = lay_out(dossier.recorded.points, [note.at for note in dossier.notes("start")])
+def _plots(report_data: ReportData) -> list[Html | None]:
+    notes = report_data.recorded.notes
+    track = lay_out(report_data.recorded.points, [note.at for note in report_data.notes("start")])
     if track is None:
         return [el("p", "Nothing was recorded.", class_="muted")]
-    spec = dossier.run.spec
+    spec = report_data.run.spec
     refused = charts.throttles(track, notes)
     axis = "Time at work, the same in all plots."
     if track.breaks:
@@ -91,7 +93,7 @@ def _plots(dossier: Dossier) -> list[Html | None]:
         charts.consumption(track, notes),
         charts.speed(track, notes),
         refused or el("p", "Nothing was throttled.", class_="muted"),
-        sections.throttled(dossier),
+        sections.throttled(report_data),
         charts.latency(track, notes),
         charts.consumers(track, notes),
         charts.segments(track, notes, spec.total_segments, BANDS, hashed=spec.selection.kind == "scan"),

@@ -5,7 +5,7 @@ from typing import Any, Literal, TypeAlias
 from refire_async.model.capacity import TABLE
 from refire_async.model.proof import WEAK_VIEWS, Verdict, verdict_of
 from refire_async.output.html.markup import Html, el, join, table
-from refire_async.output.html.report_data import WINDOW_S, BudgetUse, Dossier
+from refire_async.output.html.report_data import WINDOW_S, BudgetUse, ReportData
 from refire_async.output.proof import moment
 from refire_async.output.text import count, percent
 
@@ -27,27 +27,27 @@ _PROOFS: dict[Verdict, str] = {
 }
 
 
-def promises(dossier: Dossier) -> Html:
+def promises(report_data: ReportData) -> Html:
     """A row for each promise; what is not known is not called kept."""
-    tally: dict[str, int] | None = None if dossier.proof is None else dossier.proof.data["tally"]
+    tally: dict[str, int] | None = None if report_data.proof is None else report_data.proof.data["tally"]
     rows = [
-        _coverage(dossier, tally),
-        _once(dossier, tally),
-        _no_harm(dossier),
-        _budget(dossier),
-        _resume(dossier),
-        _honest_end(dossier),
+        _coverage(report_data, tally),
+        _once(report_data, tally),
+        _no_harm(report_data),
+        _budget(report_data),
+        _resume(report_data),
+        _honest_end(report_data),
     ]
     body: list[tuple[object, ...]] = []
     for name, state, said in rows:
         kind, words = _MARKS[state]
         body.append((el("b", name), el("span", words, class_=f"mark {kind}"), said))
-    return join(table(("promise", "", "what this run shows"), body), _proof(dossier))
+    return join(table(("promise", "", "what this run shows"), body), _proof(report_data))
 
 
-def _coverage(dossier: Dossier, tally: dict[str, int] | None) -> Row:
+def _coverage(report_data: ReportData, tally: dict[str, int] | None) -> Row:
     """An item that failed has not fired, and without a proof there is only the run's own word for the others."""
-    run, failed = dossier.run, dossier.run.counts.failed
+    run, failed = report_data.run, report_data.run.counts.failed
     said = f"{count(run.finished_segments)} of {count(run.spec.total_segments)} segments read to their end"
     if failed:
         said += f"; {count(failed)} items could not be touched"
@@ -59,23 +59,23 @@ def _coverage(dossier: Dossier, tally: dict[str, int] | None) -> Row:
             said += f", of {count(tally['unproven'])} it is not shown"
     if failed or (tally is not None and tally["missing"]):
         return "Coverage", "broken", said
-    whole = dossier.status == "complete" and _verdict(dossier) == "proved"
+    whole = report_data.status == "complete" and _verdict(report_data) == "proved"
     return "Coverage", "kept" if whole else "not shown", said
 
 
-def _verdict(dossier: Dossier) -> Verdict | None:
+def _verdict(report_data: ReportData) -> Verdict | None:
     """What may be said of the run's last proof; None if there is none."""
-    if dossier.proof is None:
+    if report_data.proof is None:
         return None
-    data: dict[str, Any] = dossier.proof.data
+    data: dict[str, Any] = report_data.proof.data
     tally = data["tally"]
     clean = not (tally["missing"] or tally["doubled"] or tally["unproven"])
     return verdict_of(expected=tally["expected"], clean=clean, view_type=data["view_type"])
 
 
-def _once(dossier: Dossier, tally: dict[str, int] | None) -> Row:
+def _once(report_data: ReportData, tally: dict[str, int] | None) -> Row:
     if tally is None:
-        said = f"not verified; within 24 hours: refire verify {dossier.run.spec.run_id}"
+        said = f"not verified; within 24 hours: refire verify {report_data.run.spec.run_id}"
         return "Once", "not shown", said
     said = (
         f"{count(tally['once'])} of {count(tally['expected'])} events once by this run, "
@@ -83,12 +83,14 @@ def _once(dossier: Dossier, tally: dict[str, int] | None) -> Row:
     )
     if tally["doubled"]:
         return "Once", "broken", said
-    shown = _verdict(dossier) == "proved" and not (dossier.proof and dossier.proof.data["unfinished"])
+    shown = _verdict(report_data) == "proved" and not (
+        report_data.proof and report_data.proof.data["unfinished"]
+    )
     return "Once", "kept" if shown else "not shown", said
 
 
-def _no_harm(dossier: Dossier) -> Row:
-    counts = dossier.run.counts
+def _no_harm(report_data: ReportData) -> Row:
+    counts = report_data.run.counts
     said = (
         f"every write is conditional: {count(counts.conflicts)} met other writers and lost nothing, "
         f"{count(counts.vanished)} deleted meanwhile stayed deleted"
@@ -96,8 +98,8 @@ def _no_harm(dossier: Dossier) -> Row:
     return "No harm", "kept", said
 
 
-def _budget(dossier: Dossier) -> Row:
-    budgets = dossier.budgets
+def _budget(report_data: ReportData) -> Row:
+    budgets = report_data.budgets
     if not budgets[TABLE].windows:
         return "Budget", "not shown", "nothing was recorded"
     said = "; ".join(_use_of(name, use) for name, use in budgets.items())
@@ -118,15 +120,15 @@ def _use_of(name: str, use: BudgetUse) -> str:
     )
 
 
-def _resume(dossier: Dossier) -> Row:
-    sittings = len(dossier.notes("start"))
+def _resume(report_data: ReportData) -> Row:
+    sittings = len(report_data.notes("start"))
     said = f"{count(sittings)} {'sitting' if sittings == 1 else 'sittings'}, "
-    said += f"{count(dossier.run.open_pages)} pages in doubt"
-    return "Resume", "not shown" if dossier.run.open_pages else "kept", said
+    said += f"{count(report_data.run.open_pages)} pages in doubt"
+    return "Resume", "not shown" if report_data.run.open_pages else "kept", said
 
 
-def _honest_end(dossier: Dossier) -> Row:
-    counts = dossier.run.counts
+def _honest_end(report_data: ReportData) -> Row:
+    counts = report_data.run.counts
     if counts.scanned != counts.settled:
         open_items = counts.scanned - counts.settled
         return "Honest end", "not shown", f"{count(open_items)} items have no outcome yet"
@@ -135,13 +137,13 @@ def _honest_end(dossier: Dossier) -> Row:
     return "Honest end", "kept", f"{count(counts.scanned)} scanned = {parts}"
 
 
-def _proof(dossier: Dossier) -> Html | None:
-    proof = dossier.proof
+def _proof(report_data: ReportData) -> Html | None:
+    proof = report_data.proof
     if proof is None:
         return None
     data: dict[str, Any] = proof.data
     said = (
-        f"{_PROOFS[_verdict(dossier) or 'not proved']}, {moment(proof.at)}: {count(data['records'])} records of "
+        f"{_PROOFS[_verdict(report_data) or 'not proved']}, {moment(proof.at)}: {count(data['records'])} records of "
         f"{count(data['shards'])} shards, view type {data['view_type']}."
     )
     if data["view_type"] in WEAK_VIEWS:

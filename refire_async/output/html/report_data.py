@@ -38,7 +38,7 @@ class BudgetUse(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Dossier:
+class ReportData:
     """A run, how it went, and what it left. `failed_keys` are the first `MOST_KEYS` of `failed`, by error code."""
 
     run: SavedRun
@@ -97,7 +97,9 @@ class Dossier:
         return BudgetUse(over, len(shares), max(shares, default=0.0), gaps)
 
 
-def read_dossier(checkpoint: Path, *, with_keys: bool = False, prices: Prices = DEFAULT_PRICES) -> Dossier:
+def read_report_data(
+    checkpoint: Path, *, with_keys: bool = False, prices: Prices = DEFAULT_PRICES
+) -> ReportData:
     """Everything about the run in a checkpoint, while it may be at work. Raises CheckpointRefusedError."""
 
     def failures(db: sqlite3.Connection) -> tuple[Counter[str], list[Failure]]:
@@ -106,4 +108,4 @@ def read_dossier(checkpoint: Path, *, with_keys: bool = False, prices: Prices = 
 
     status = catalog.describe(checkpoint).status
     codes, keys = look(checkpoint, failures)
-    return Dossier(peek(checkpoint), status, read_recording(checkpoint), prices, codes, keys, with_keys)
+    return ReportData(peek(checkpoint), status, read_recording(checkpoint), prices, codes, keys, with_keys)

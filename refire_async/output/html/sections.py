@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 
 from refire_async.output.html.markup import Html, el, join, pairs, table
-from refire_async.output.html.report_data import MOST_KEYS, Dossier
+from refire_async.output.html.report_data import MOST_KEYS, ReportData
 from refire_async.output.proof import moment
 from refire_async.output.summary import MEANINGS
 from refire_async.output.text import count, duration, throttling_reason, units
@@ -13,9 +13,9 @@ from refire_async.output.text import count, duration, throttling_reason, units
 HIDDEN = "left out: it may be personal data (--with-keys shows it)"
 
 
-def tiles(dossier: Dossier) -> Html:
+def tiles(report_data: ReportData) -> Html:
     """The figures to see first."""
-    run, spent = dossier.run, dossier.cost
+    run, spent = report_data.run, report_data.cost
     seconds = run.totals.seconds
     found: list[tuple[str, str, str]] = [
         (count(run.counts.touched), "items touched", f"of {count(run.counts.scanned)} scanned"),
@@ -40,9 +40,9 @@ def tiles(dossier: Dossier) -> Html:
     )
 
 
-def outcomes(dossier: Dossier) -> Html:
+def outcomes(report_data: ReportData) -> Html:
     """Where every item ended."""
-    counts = dossier.run.counts
+    counts = report_data.run.counts
     rows: list[tuple[object, ...]] = [
         ("scanned", count(counts.scanned), "read from the table or the list of keys")
     ]
@@ -57,9 +57,9 @@ def outcomes(dossier: Dossier) -> Html:
     return table(("outcome", "items", "meaning"), rows, numbers=(1,))
 
 
-def money(dossier: Dossier) -> Html:
+def money(report_data: ReportData) -> Html:
     """What it cost."""
-    spent, prices, totals = dossier.cost, dossier.prices, dossier.run.totals
+    spent, prices, totals = report_data.cost, report_data.prices, report_data.run.totals
     if spent is None:
         return el("p", "It was not recorded how the table is billed.", class_="muted")
     how = (
@@ -76,10 +76,10 @@ def money(dossier: Dossier) -> Html:
     return join(table(("", "units", "US dollars"), rows, numbers=(1, 2)), el("p", said, class_="muted"))
 
 
-def settings(dossier: Dossier) -> Html:
+def settings(report_data: ReportData) -> Html:
     """What the run was to do."""
-    spec, keys = dossier.run.spec, dossier.run.spec.keys
-    chosen, connection = spec.selection, dossier.run.connection
+    spec, keys = report_data.run.spec, report_data.run.spec.keys
+    chosen, connection = spec.selection, report_data.run.connection
     rows: list[tuple[str, object]] = [
         ("table", f"{spec.table} ({spec.table_id})"),
         ("region", connection.region),
@@ -102,14 +102,14 @@ def settings(dossier: Dossier) -> Html:
     for name, value in private.items():
         if value:
             shown = value if isinstance(value, str) else orjson.dumps(value).decode()
-            rows.append((name, shown if dossier.with_keys else HIDDEN))
+            rows.append((name, shown if report_data.with_keys else HIDDEN))
     return pairs(rows)
 
 
-def sittings(dossier: Dossier) -> Html:
+def sittings(report_data: ReportData) -> Html:
     """When the run was at work, and with which settings."""
     rows: list[tuple[object, ...]] = []
-    for number, note in enumerate(dossier.notes("start"), 1):
+    for number, note in enumerate(report_data.notes("start"), 1):
         rows.append((number, moment(note.at), note.data["budget"], _asked(note.data["settings"])))
     if not rows:
         return el("p", "Nothing was recorded.", class_="muted")
@@ -130,10 +130,10 @@ def _asked(settings: dict[str, Any]) -> str:
     return " ".join(words) or "nothing but defaults"
 
 
-def findings(dossier: Dossier) -> Html:
+def findings(report_data: ReportData) -> Html:
     """What was noticed before the first write."""
     seen: dict[str, tuple[object, ...]] = {}
-    for note in dossier.notes("finding"):
+    for note in report_data.notes("finding"):
         data = note.data
         mark = el("span", data["level"], class_=f"mark {'fail' if data['level'] == 'stop' else 'open'}")
         seen[data["id"]] = (mark, data["id"], data["message"], data["action"])
@@ -142,24 +142,24 @@ def findings(dossier: Dossier) -> Html:
     return table(("", "finding", "what it means", "what to do"), list(seen.values()))
 
 
-def failed(dossier: Dossier) -> Html:
+def failed(report_data: ReportData) -> Html:
     """What could not be touched."""
-    if not dossier.failed:
+    if not report_data.failed:
         return el("p", "No item failed.", class_="muted")
     parts: list[object] = [
         table(
             ("error code", "items"),
-            [(code, count(items)) for code, items in dossier.failed.most_common()],
+            [(code, count(items)) for code, items in report_data.failed.most_common()],
             numbers=(1,),
         )
     ]
-    if dossier.with_keys:
+    if report_data.with_keys:
         rows: list[tuple[object, ...]] = [
             (el("code", orjson.dumps(failure.key).decode()), failure.code, failure.reason)
-            for failure in dossier.failed_keys
+            for failure in report_data.failed_keys
         ]
         parts.append(table(("key", "error code", "reason"), rows))
-        if sum(dossier.failed.values()) > len(rows):
+        if sum(report_data.failed.values()) > len(rows):
             parts.append(el("p", f"The first {count(MOST_KEYS)} of them.", class_="muted"))
     return join(*parts)
 
@@ -185,20 +185,20 @@ _TOLD = {
 }
 
 
-def timeline(dossier: Dossier) -> Html:
+def timeline(report_data: ReportData) -> Html:
     """What happened when."""
     rows: list[tuple[object, ...]] = [
         (moment(note.at), _TOLD[note.kind](note.data))
-        for note in dossier.recorded.notes
+        for note in report_data.recorded.notes
         if note.kind in _TOLD
     ]
     return table(("when", "what"), rows) if rows else el("p", "Nothing was recorded.", class_="muted")
 
 
-def throttled(dossier: Dossier) -> Html | None:
+def throttled(report_data: ReportData) -> Html | None:
     """Who was short of what: refused attempts by reason and resource."""
     totals: dict[str, float] = {}
-    for point in dossier.recorded.points:
+    for point in report_data.recorded.points:
         for cause, items in point.throttled.items():
             totals[cause] = totals.get(cause, 0) + items
     if not totals:

@@ -33,7 +33,7 @@ Verb: TypeAlias = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 """Does what was asked, at once, and gives the answer's members. Raises RefusedVerbError."""
 
 
-async def listen(checkpoint: Path) -> tuple[SocketListener, Path] | None:
+async def subscribe(checkpoint: Path) -> tuple[SocketListener, Path] | None:
     """A socket for the run on `checkpoint` and where it is; None where the machine has no place for one.
 
     Only for whoever holds the checkpoint's lock: a socket that is there already is of a process that died.

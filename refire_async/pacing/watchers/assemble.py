@@ -8,34 +8,34 @@ from pathlib import Path
 from refire_async.aws.other_services import Services
 from refire_async.events import Emit, fan_out
 from refire_async.model.stop import StopRequest
-from refire_async.pacing.governor import Steering
-from refire_async.pacing.overrides import Orders, obey
+from refire_async.pacing.governor import Governor
+from refire_async.pacing.overrides import Overrides, apply_to
 from refire_async.pacing.timetable import Timetable, find_zone, parse_timetable
 from refire_async.pacing.watchers.background import Watcher
 from refire_async.pacing.watchers.consumer import ConsumerWatch
 from refire_async.pacing.watchers.functions import Function
 from refire_async.pacing.watchers.headroom import Headroom
 from refire_async.pacing.watchers.operator import answer_operator, follow_timetable, rate_verb
-from refire_async.settings import Pace
+from refire_async.settings import PacingSettings
 
 
-def read_timetable(pace: Pace) -> Timetable | None:
+def read_timetable(pacing: PacingSettings) -> Timetable | None:
     """The timetable that the user wrote, if there is one. Raises UsageError."""
-    return None if pace.rate is None else parse_timetable(pace.rate, find_zone(pace.timezone))
+    return None if pacing.rate is None else parse_timetable(pacing.rate, find_zone(pacing.timezone))
 
 
-def begin_orders(steering: Steering, timetable: Timetable | None) -> Orders:
-    """Orders that `steering` obeys: the timetable's as of now, else the budget that it was made with."""
-    orders = Orders(steering.budget, obey(steering))
+def begin_overrides(governor: Governor, timetable: Timetable | None) -> Overrides:
+    """Orders that `governor` obeys: the timetable's as of now, else the budget that it was made with."""
+    overrides = Overrides(governor.budget, apply_to(governor))
     if timetable is not None:
-        orders.timetable(timetable.at(time.time()))
-    return orders
+        overrides.timetable(timetable.at(time.time()))
+    return overrides
 
 
-def watch_orders(
-    orders: Orders,
+def watch_operator(
+    overrides: Overrides,
     timetable: Timetable | None,
-    steering: Steering,
+    governor: Governor,
     *,
     run_id: str,
     checkpoint: str,
@@ -44,16 +44,16 @@ def watch_orders(
     """Those who bring orders. A dry run has no `checkpoint` (""), and nobody could find it."""
     watchers: list[Watcher] = []
     if timetable is not None:
-        watchers.append(partial(follow_timetable, timetable, orders))
+        watchers.append(partial(follow_timetable, timetable, overrides))
     if checkpoint:
-        verbs = {"rate": rate_verb(run_id, orders, steering)}
+        verbs = {"rate": rate_verb(run_id, overrides, governor)}
         watchers.append(partial(answer_operator, Path(checkpoint), verbs, emit))
     return watchers
 
 
 def watch_headroom(
     percent: float | None,
-    steering: Steering,
+    governor: Governor,
     services: Services,
     emit: Emit,
     clock: Callable[[], float] = time.time,
@@ -61,14 +61,14 @@ def watch_headroom(
     """Who gives way to live traffic, if somebody is to, and the emit that tells it what the run consumes."""
     if percent is None:
         return emit, []
-    headroom = Headroom(percent / 100.0, steering, services, emit, clock=clock)
+    headroom = Headroom(percent / 100.0, governor, services, emit, clock=clock)
     return fan_out(emit, headroom), [headroom.watch]
 
 
 def watch_consumers(
-    pace: Pace,
+    pacing: PacingSettings,
     functions: Sequence[Function],
-    steering: Steering,
+    governor: Governor,
     services: Services,
     *,
     emit: Emit,
@@ -78,5 +78,5 @@ def watch_consumers(
     """Who looks after `functions`, if there are any, and the emit that tells it what the run makes."""
     if not functions:
         return emit, []
-    watch = ConsumerWatch(functions, pace, steering, services, emit=emit, stop=stop, clock=clock)
+    watch = ConsumerWatch(functions, pacing, governor, services, emit=emit, stop=stop, clock=clock)
     return fan_out(emit, watch), [watch.look, watch.steer]

@@ -13,7 +13,7 @@ Watcher: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 """Watches something until it is cancelled, and tells the Steering. What it cannot find out must not end the run."""
 
 
-async def beside(watchers: Sequence[Watcher], work: Callable[[], Awaitable[T]]) -> T:
+async def in_background(watchers: Sequence[Watcher], work: Callable[[], Awaitable[T]]) -> T:
     """The result of `work`; `watchers` are cancelled when it is there. Raises what `work` raises."""
     async with anyio.create_task_group() as tasks:
         for watcher in watchers:

@@ -14,7 +14,7 @@ from refire_async.errors import RefireError
 from refire_async.events import BatchWritten, Subscriber, Throttled
 from refire_async.model.capacity import TABLE
 from refire_async.model.table import Table
-from refire_async.pacing.governor import Steering, Target
+from refire_async.pacing.governor import Governor, RateLimits
 from refire_async.pacing.on_demand_growth import Growth
 
 LOOK_EVERY_S = 20.0
@@ -32,12 +32,12 @@ class CapacityWatch(Subscriber):
 
     def __init__(
         self,
-        steering: Steering,
+        governor: Governor,
         describe: Callable[[str], Awaitable[Table]],
         draw: random.Random | None = None,
     ) -> None:
         """`describe` gives a table by its name, or raises RefireError."""
-        self._steering = steering
+        self._governor = governor
         self._describe = describe
         self._draw = draw or random.Random()  # noqa: S311 - a jitter is no secret
         self._hurry = anyio.Event()
@@ -45,12 +45,12 @@ class CapacityWatch(Subscriber):
         self._throttled = False
         self._lacking = False
         self.handlers = {BatchWritten: self._batch_written, Throttled: self._was_throttled}
-        self._told(steering.target)
-        steering.listen(self._told)
+        self._told(governor.rate_limits)
+        governor.subscribe(self._told)
 
-    def _told(self, target: Target) -> None:
-        self._guesses = self._steering.guesses
-        self._indexes = list(target.ceilings.indexes)
+    def _told(self, rate_limits: RateLimits) -> None:
+        self._guesses = self._governor.guesses
+        self._indexes = list(rate_limits.ceilings.indexes)
 
     def _batch_written(self, event: BatchWritten) -> None:
         if not self._guesses:
@@ -74,22 +74,22 @@ class CapacityWatch(Subscriber):
                 await self._hurry.wait()
             self._hurry = anyio.Event()
             try:
-                table = await self._describe(self._steering.table.name)
+                table = await self._describe(self._governor.table.name)
             except RefireError:
                 continue
-            if table.table_id == self._steering.table.table_id:
-                self._steering.follow(table)
+            if table.table_id == self._governor.table.table_id:
+                self._governor.follow(table)
 
     async def grow(self) -> None:
         """Let capacity that nobody tells grow, until cancelled."""
         growth = Growth(anyio.current_time())
         while True:
-            begun, target = anyio.current_time(), self._steering.target
+            begun, rate_limits = anyio.current_time(), self._governor.rate_limits
             await anyio.sleep(GROW_EVERY_S)
             now = anyio.current_time()
-            could = target.wcu * (now - begun)
+            could = rate_limits.wcu * (now - begun)
             used, throttled, lacking = self._used, self._throttled, self._lacking
             self._used, self._throttled, self._lacking = 0.0, False, False
             if could and self._guesses:
                 growth.step(now, used / could, throttled=throttled, lacking=lacking)
-                self._steering.grow(growth.factor)
+                self._governor.grow(growth.factor)

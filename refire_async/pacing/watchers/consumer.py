@@ -11,10 +11,10 @@ from refire_async.events import AdviceBack, AdviceMissing, BatchWritten, Consume
 from refire_async.model.stop import StopRequest
 from refire_async.pacing.consumer import BLIND_S, LOST_S, Consumer
 from refire_async.pacing.emitted_records import Emissions
-from refire_async.pacing.governor import Steering
+from refire_async.pacing.governor import Governor
 from refire_async.pacing.headroom import minute_of
 from refire_async.pacing.watchers.functions import Figures, Function, ask_figures
-from refire_async.settings import Pace
+from refire_async.settings import PacingSettings
 
 VOICE = "consumer"
 LOOK_EVERY_S = 10.0
@@ -83,21 +83,21 @@ class ConsumerWatch(Subscriber):
     def __init__(
         self,
         functions: Sequence[Function],
-        pace: Pace,
-        steering: Steering,
+        pacing: PacingSettings,
+        governor: Governor,
         services: Services,
         *,
         emit: Emit,
         stop: StopRequest,
         clock: Callable[[], float],
     ) -> None:
-        self._steering = steering
+        self._governor = governor
         self._services = services
         self._emit = emit
         self._stop = stop
         self._clock = clock
-        self._bound_s = pace.max_iterator_age_s
-        self._most_errors = pace.max_consumer_errors
+        self._bound_s = pacing.max_iterator_age_s
+        self._most_errors = pacing.max_consumer_errors
         self._start = clock()
         self._emissions = Emissions(self._start)
         self._watched = [_Watched(one, self._start, self._model(one)) for one in functions]
@@ -106,7 +106,7 @@ class ConsumerWatch(Subscriber):
         self._why = ""
         self._missing = False
         self._rate = math.inf
-        steering.limit(VOICE, share=0.0, why="consumers: the age of their records is asked for")
+        governor.limit(VOICE, share=0.0, why="consumers: the age of their records is asked for")
         self.handlers = {} if self._bound_s is None else {BatchWritten: self._batch_written}
 
     def _batch_written(self, event: BatchWritten) -> None:
@@ -176,16 +176,16 @@ class ConsumerWatch(Subscriber):
         self._tell(blind, unanswered_s)
         if not paced:
             if unanswered_s > BLIND_S + LOST_S:
-                self._steering.limit(VOICE, share=0.0, why="consumers: cloudwatch does not answer")
+                self._governor.limit(VOICE, share=0.0, why="consumers: cloudwatch does not answer")
             else:
-                self._steering.limit(VOICE)
+                self._governor.limit(VOICE)
             return
         rate, slowest = min(paced, key=lambda found: found[0])
         if rate <= 0.0:
             why = "nothing is known of" if slowest.name in blind else "waiting for"
-            self._steering.limit(VOICE, share=0.0, why=f"{why} consumer {slowest.name}")
+            self._governor.limit(VOICE, share=0.0, why=f"{why} consumer {slowest.name}")
         elif self._rate <= 0.0 or abs(rate - self._rate) > _NOTICEABLE * self._rate or math.isinf(self._rate):
-            self._steering.limit(VOICE, max_rate=rate)
+            self._governor.limit(VOICE, max_rate=rate)
         else:
             return
         self._rate = rate

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import anyio
 
 from refire_async.aws.cloudwatch import lambda_query
-from refire_async.aws.errors import WireError
+from refire_async.aws.errors import AwsError
 from refire_async.aws.other_services import Services, UnansweredError
 from refire_async.aws.streams import StreamReader
 from refire_async.model.table import Table
@@ -54,7 +54,7 @@ async def _count_shards(streams: StreamReader, table: Table) -> int:
     """Open shards of the table's stream; 1 if nobody tells."""
     if table.stream.arn is None:
         return 1
-    with anyio.move_on_after(PATIENCE_S), contextlib.suppress(WireError):
+    with anyio.move_on_after(PATIENCE_S), contextlib.suppress(AwsError):
         return max(1, sum(shard.is_open for shard in await streams.shards(table.stream.arn)))
     return 1
 

@@ -9,7 +9,7 @@ import anyio
 from refire_async.aws.other_services import Services, UnansweredError
 from refire_async.events import AdviceBack, AdviceMissing, BatchWritten, Emit, Subscriber
 from refire_async.model.capacity import TABLE
-from refire_async.pacing.governor import Steering, Target
+from refire_async.pacing.governor import Governor, RateLimits
 from refire_async.pacing.headroom import BLIND_SHARE, OwnUse, leave, live_rate
 from refire_async.pacing.watchers.consumption import consumed_writes
 
@@ -29,13 +29,13 @@ class Headroom(Subscriber):
     def __init__(
         self,
         share: float,
-        steering: Steering,
+        governor: Governor,
         services: Services,
         emit: Emit,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._share = share
-        self._steering = steering
+        self._governor = governor
         self._services = services
         self._emit = emit
         self._clock = clock
@@ -44,9 +44,9 @@ class Headroom(Subscriber):
         self._asked_at = -math.inf
         self._looked = False
         self._missing = False
-        self._ceilings = steering.target.ceilings
-        steering.limit(VOICE, share=0.0, why="headroom: live writes are asked for")
-        steering.listen(self._told)
+        self._ceilings = governor.rate_limits.ceilings
+        governor.limit(VOICE, share=0.0, why="headroom: live writes are asked for")
+        governor.subscribe(self._told)
         self.handlers = {BatchWritten: self._batch_written}
 
     def _batch_written(self, event: BatchWritten) -> None:
@@ -69,7 +69,7 @@ class Headroom(Subscriber):
         resources = tuple(self._ceilings.write)
         why = "cloudwatch does not show what this run has written"
         try:
-            self._answer = await consumed_writes(self._services, self._steering.table.name, resources, now)
+            self._answer = await consumed_writes(self._services, self._governor.table.name, resources, now)
             self._asked_at = now
         except UnansweredError as error:
             why = str(error)
@@ -97,10 +97,10 @@ class Headroom(Subscriber):
             for name in self._ceilings.write
         }
 
-    def _told(self, target: Target) -> None:
+    def _told(self, rate_limits: RateLimits) -> None:
         """Another budget leaves the same to live traffic."""
-        if target.ceilings != self._ceilings:
-            self._ceilings = target.ceilings
+        if rate_limits.ceilings != self._ceilings:
+            self._ceilings = rate_limits.ceilings
             if self._looked:
                 self._give_way()
 
@@ -108,13 +108,13 @@ class Headroom(Subscriber):
         limits = self._ceilings
         found = leave(limits.capacity, limits.write, self._live(), self._share)
         if found.share >= 1.0:
-            self._steering.limit(VOICE)
+            self._governor.limit(VOICE)
             return
         where = f" to index {found.resource}" if found.resource != TABLE else ""
         seen = (
             "unknown live writes" if found.live is None else f"{_rounded(found.live):g} WCU/s of live writes"
         )
-        self._steering.limit(VOICE, share=found.share, why=f"headroom of {self._share:.0%} and {seen}{where}")
+        self._governor.limit(VOICE, share=found.share, why=f"headroom of {self._share:.0%} and {seen}{where}")
 
 
 def _rounded(number: float) -> float:

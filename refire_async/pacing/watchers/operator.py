@@ -11,9 +11,9 @@ from refire_async.errors import UsageError
 from refire_async.events import AdviceMissing, Emit
 from refire_async.model.capacity import TABLE
 from refire_async.pacing.control.protocol import RefusedVerbError
-from refire_async.pacing.control.server import Verb, listen, serve
-from refire_async.pacing.governor import Steering
-from refire_async.pacing.overrides import Orders
+from refire_async.pacing.control.server import Verb, serve, subscribe
+from refire_async.pacing.governor import Governor
+from refire_async.pacing.overrides import Overrides
 from refire_async.pacing.rate import parse_rate
 from refire_async.pacing.timetable import Timetable
 
@@ -23,16 +23,16 @@ LOOK_AGAIN_S = 15.0
 
 async def follow_timetable(
     timetable: Timetable,
-    orders: Orders,
+    overrides: Overrides,
     *,
     clock: Callable[[], float] = time.time,
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
 ) -> None:
-    """Tell `orders` what rules now, and at each change. Ends where the timetable never changes."""
+    """Tell `overrides` what rules now, and at each change. Ends where the timetable never changes."""
     while True:
         now = clock()
         ruling = timetable.at(now)
-        orders.timetable(ruling)
+        overrides.timetable(ruling)
         if ruling.until is None:
             return
         # What was slept too short by rounding is slept again.
@@ -41,7 +41,7 @@ async def follow_timetable(
 
 async def answer_operator(checkpoint: Path, verbs: Mapping[str, Verb], emit: Emit) -> None:
     """Serve the control socket of the run on `checkpoint`, whose lock it holds, until cancelled."""
-    found = await listen(checkpoint)
+    found = await subscribe(checkpoint)
     if found is None:
         why = "there is no private folder for a control socket"
         emit(AdviceMissing("control", why, "refire rate cannot reach this run"))
@@ -49,7 +49,7 @@ async def answer_operator(checkpoint: Path, verbs: Mapping[str, Verb], emit: Emi
     await serve(*found, verbs)
 
 
-def rate_verb(run_id: str, orders: Orders, steering: Steering) -> Verb:
+def rate_verb(run_id: str, overrides: Overrides, governor: Governor) -> Verb:
     """Answers `rate`: without a value what holds; else that value holds from now on."""
 
     def answer(given: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -57,39 +57,39 @@ def rate_verb(run_id: str, orders: Orders, steering: Steering) -> Verb:
         if value is not None:
             if not isinstance(value, str):
                 raise RefusedVerbError("the value is not text")
-            _give(orders, value.strip().lower())
-        return describe(run_id, orders, steering)
+            _give(overrides, value.strip().lower())
+        return describe(run_id, overrides, governor)
 
     return answer
 
 
-def _give(orders: Orders, value: str) -> None:
+def _give(overrides: Overrides, value: str) -> None:
     match value:
         case "resume":
-            orders.resume()
+            overrides.resume()
         case "auto":
-            orders.automatic()
+            overrides.automatic()
         case _:
             try:
-                orders.set_rate(parse_rate(value))
+                overrides.set_rate(parse_rate(value))
             except UsageError as error:
                 raise RefusedVerbError(str(error)) from None
 
 
-def describe(run_id: str, orders: Orders, steering: Steering) -> dict[str, Any]:
+def describe(run_id: str, overrides: Overrides, governor: Governor) -> dict[str, Any]:
     """What holds: `by` options, timetable or refire rate; `why` is what rules among all that hold the run back.
 
     `capacity` is what the table has, in write units per second.
     """
-    target = steering.target
+    rate_limits = governor.rate_limits
     return {
         "run_id": run_id,
-        "by": orders.order.by,
-        "set": orders.order.said,
-        "paused": target.paused,
-        "wcu": round(target.wcu, 2),
-        "rcu": round(target.rcu, 2),
-        "max_rate": target.max_rate,
-        "capacity": round(target.ceilings.capacity[TABLE], 2),
-        "why": target.why,
+        "by": overrides.override.by,
+        "set": overrides.override.said,
+        "paused": rate_limits.paused,
+        "wcu": round(rate_limits.wcu, 2),
+        "rcu": round(rate_limits.rcu, 2),
+        "max_rate": rate_limits.max_rate,
+        "capacity": round(rate_limits.ceilings.capacity[TABLE], 2),
+        "why": rate_limits.why,
     }

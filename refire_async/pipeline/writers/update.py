@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from refire_async.aws.data_plane import DataPlane, parse_reply
-from refire_async.aws.errors import Disposition, WireError
+from refire_async.aws.errors import AwsError, Disposition
 from refire_async.model.capacity import parse_consumed
 from refire_async.model.keys import Item, KeySchema
 from refire_async.model.marker import Marker
@@ -52,7 +52,7 @@ class UpdateWriter:
         (item,) = items
         try:
             body = await self._data.call("UpdateItem", self.encode(item))
-        except WireError as error:
+        except AwsError as error:
             if error.disposition in (Disposition.CONDITION, Disposition.ITEM):
                 # A failed condition has its price, but the reply does not tell it.
                 return WriteReply(None, {0: MemberError(error.code, error.disposition, error.detail)})

@@ -4,12 +4,12 @@ from refire_async.model.capacity import TABLE
 from refire_async.model.run import DryRun
 from refire_async.model.table import Table
 from refire_async.planning.forecast.cost import cost
-from refire_async.planning.forecast.duration import Pace, duration
+from refire_async.planning.forecast.duration import Rates, duration
 from refire_async.planning.forecast.load import Load
 
 
 def price_dry_run(
-    table: Table, marker_attribute: str, pace: Pace, *, items: int, table_wcu: float, rcu: float, more: bool
+    table: Table, marker_attribute: str, pace: Rates, *, items: int, table_wcu: float, rcu: float, more: bool
 ) -> DryRun:
     """`table_wcu` are the write units of the items themselves, `rcu` those of reading them, as the look was charged.
 

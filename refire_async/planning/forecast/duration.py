@@ -18,7 +18,7 @@ little more on its partition than on others."""
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class Rates:
     """What a run may consume per second: write units by resource (`TABLE` and indexes), read units, items.
 
     `bound_by` names what sets the write budget, for people. `partitions` are those that the table's items are spread
@@ -31,10 +31,10 @@ class Pace:
     bound_by: str = "the write budget"
     partitions: float = math.inf
 
-    def scaled(self, share: float) -> "Pace":
+    def scaled(self, share: float) -> "Rates":
         """`share` of all of it, but for the limit in items, which is the user's own, and the partitions."""
         write = {name: units * share for name, units in self.write.items()}
-        return Pace(write, self.read * share, self.items, self.bound_by, self.partitions)
+        return Rates(write, self.read * share, self.items, self.bound_by, self.partitions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Duration:
     bound_by: str
 
 
-def duration(load: Load, pace: Pace) -> Duration:
+def duration(load: Load, pace: Rates) -> Duration:
     """How long `load` takes at `pace`: as long as its scarcest resource needs."""
     bounds: dict[str, float] = {}
     for name, units in load.item_wcu.items():
@@ -81,4 +81,4 @@ def hottest_partition_s(load: Load, partitions: float) -> float:
 def remaining(items_left: float, item_wcu: float, max_wcu: float, max_rate: float | None = None) -> float:
     """Seconds for `items_left` at `item_wcu` units each, while there is no measured rate to go by."""
     load = Load(int(items_left), 0.0, {TABLE: item_wcu}, 0.0)
-    return duration(load, Pace({TABLE: max_wcu}, 1.0, max_rate)).seconds
+    return duration(load, Rates({TABLE: max_wcu}, 1.0, max_rate)).seconds

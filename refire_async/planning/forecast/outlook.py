@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from refire_async.model.table import Table
 from refire_async.model.units import WCU_BYTES
 from refire_async.planning.forecast.cost import Cost, cost
-from refire_async.planning.forecast.duration import Pace, duration
+from refire_async.planning.forecast.duration import Rates, duration
 from refire_async.planning.forecast.load import Load, units_of
 
 
@@ -33,6 +33,6 @@ def look_ahead(
     size = table.size_bytes / table.item_count if table.item_count else float(WCU_BYTES)
     each = units_of(size)
     load = Load(items, 0.0, dict.fromkeys(write, each), 0.0)
-    took = duration(load, Pace(write, 1.0, max_rate)) if items else None
+    took = duration(load, Rates(write, 1.0, max_rate)) if items else None
     price = cost(load.wcu, 0.0, table.billing, regions=1 + len(table.replicas))
     return Outlook(table.name, items, 0.0 if took is None else took.seconds, price)

@@ -7,7 +7,7 @@ from typing import Any
 from refire_async.model.table import BillingMode
 from refire_async.planning.forecast.backlog import Backlog
 from refire_async.planning.forecast.cost import DEFAULT_PRICES, Cost, Prices, cost
-from refire_async.planning.forecast.duration import Duration, Pace, duration
+from refire_async.planning.forecast.duration import Duration, Rates, duration
 from refire_async.planning.forecast.load import Load
 
 STARTUP_S = 0.2
@@ -51,7 +51,7 @@ class Plan:
     """What a run would do. `others` are durations at shares of the table's whole capacity."""
 
     load: Load
-    pace: Pace
+    pace: Rates
     duration: Duration
     cost: Cost
     prices: Prices
@@ -78,8 +78,8 @@ class Plan:
 
 def make_plan(
     load: Load,
-    pace: Pace,
-    capacity: Pace,
+    pace: Rates,
+    capacity: Rates,
     *,
     billing: BillingMode,
     shards: int,
@@ -120,6 +120,6 @@ def make_plan(
     )
 
 
-def _with_start(load: Load, pace: Pace) -> Duration:
+def _with_start(load: Load, pace: Rates) -> Duration:
     found = duration(load, pace)
     return Duration(found.seconds + STARTUP_S, found.bound_by)

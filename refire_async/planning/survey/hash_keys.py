@@ -6,10 +6,10 @@ after the largest sort key that there can be.
 
 from functools import partial
 
-from refire_async.aws.errors import Disposition, WireError
+from refire_async.aws.errors import AwsError, Disposition
 from refire_async.model.keys import AttributeValue, Cursor, KeySchema
 from refire_async.pacing.budget import ReadBudget
-from refire_async.planning.survey.retry import patiently
+from refire_async.planning.survey.retry import with_retries
 from refire_async.sources.base import Source
 
 MOST_COUNTED = 500
@@ -42,8 +42,8 @@ async def count_hash_keys(source: Source, keys: KeySchema, budget: ReadBudget) -
         while True:
             await budget.reserve(READ_RCU)
             try:
-                page = await patiently(partial(source.read, 0, cursor, 1))
-            except WireError as error:
+                page = await with_retries(partial(source.read, 0, cursor, 1))
+            except AwsError as error:
                 if error.disposition is Disposition.ITEM:  # ValidationException
                     return None
                 raise

@@ -7,14 +7,14 @@ from functools import partial
 import anyio
 
 from refire_async.aws.data_plane import DataPlane
-from refire_async.aws.errors import Disposition, WireError
+from refire_async.aws.errors import AwsError, Disposition
 from refire_async.model.item_size import item_bytes
 from refire_async.model.keys import Item, Key, identity
 from refire_async.model.units import RCU_BYTES
 from refire_async.pacing.budget import ReadBudget
 from refire_async.planning.forecast.load import LEAST_READ_RCU, Sizes
 from refire_async.planning.survey.question import Question
-from refire_async.planning.survey.retry import patiently
+from refire_async.planning.survey.retry import with_retries
 from refire_async.sources.lookup import ITEM_RCU, LARGEST, Found, Lookup
 
 MOST_LOOKED_UP = 2_000
@@ -59,7 +59,7 @@ class LookedUp:
                 self._spent / self.looked * len(wanted) if self.looked else len(wanted) * LEAST_READ_RCU
             )
             await self._budget.reserve(estimate)
-            answer = await patiently(partial(self._read, wanted))
+            answer = await with_retries(partial(self._read, wanted))
             consumed = estimate if answer.rcu is None else answer.rcu
             self._spent += self._budget.settle(estimate, consumed)
             found += answer.items
@@ -69,7 +69,7 @@ class LookedUp:
     async def _read(self, wanted: Sequence[Key]) -> Found:
         answer = await self._lookup.read(wanted, consistent=False)
         if len(answer.unprocessed) == len(wanted):
-            raise WireError("UnprocessedKeys", "BatchGetItem left every key out", Disposition.THROTTLED)
+            raise AwsError("UnprocessedKeys", "BatchGetItem left every key out", Disposition.THROTTLED)
         return answer
 
     def _note(self, listed: Item, item: Item | None) -> None:

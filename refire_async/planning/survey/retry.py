@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import anyio
 
-from refire_async.aws.errors import Disposition, WireError
+from refire_async.aws.errors import AwsError, Disposition
 from refire_async.pacing.backoff import throttle_delay
 
 T = TypeVar("T")
@@ -15,7 +15,7 @@ T = TypeVar("T")
 ATTEMPTS = 10
 
 
-async def patiently(read: Callable[[], Awaitable[T]]) -> T:
+async def with_retries(read: Callable[[], Awaitable[T]]) -> T:
     """What `read` gives, after some pauses if it is throttled or fails for the moment.
 
     Raises:
@@ -25,7 +25,7 @@ async def patiently(read: Callable[[], Awaitable[T]]) -> T:
     for attempt in count(1):
         try:
             return await read()
-        except WireError as error:
+        except AwsError as error:
             if error.disposition not in (Disposition.THROTTLED, Disposition.RETRY) or attempt >= ATTEMPTS:
                 raise
             await anyio.sleep(throttle_delay(attempt, draw))

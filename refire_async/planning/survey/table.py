@@ -19,7 +19,7 @@ from refire_async.planning.forecast.load import LEAST_READ_RCU, Load, Sizes, sca
 from refire_async.planning.survey.hash_keys import count_hash_keys
 from refire_async.planning.survey.lookup import MOST_LOOKED_UP, LookedUp
 from refire_async.planning.survey.question import SHARES, Question
-from refire_async.planning.survey.retry import patiently
+from refire_async.planning.survey.retry import with_retries
 from refire_async.sources.base import Source
 from refire_async.sources.table import query_source, scan_source
 
@@ -156,7 +156,7 @@ class _Look:
         # A stretch that is begun is read on: leaving out the longest would make the others look like all.
         while not (whole or items >= self._most_each or (self._enough and self._most_each == math.inf)):
             await self._budget.reserve(estimate)
-            page = await patiently(partial(self._source.read, segment, cursor, PAGE_ITEMS))
+            page = await with_retries(partial(self._source.read, segment, cursor, PAGE_ITEMS))
             self._rcu += self._budget.settle(estimate, page.rcu)
             estimate = max(LEAST_READ_RCU, page.rcu)
             self._add(page.items)

@@ -7,9 +7,9 @@ from refire_async.errors import StoppedError
 from refire_async.events import BudgetChanged, Event, Paused, Resumed
 from refire_async.model.capacity import TABLE
 from refire_async.pacing.capacity import Ceilings
-from refire_async.pacing.governor import Target
-from refire_async.pacing.watchers.background import beside
-from refire_async.pacing.watchers.notify import Announcer
+from refire_async.pacing.governor import RateLimits
+from refire_async.pacing.watchers.background import in_background
+from refire_async.pacing.watchers.notify import LimitNotifier
 from tests.support.virtual_time import VIRTUAL_TIME
 
 
@@ -31,7 +31,7 @@ async def test_watchers_live_as_long_as_the_work():
         await anyio.sleep(10.5)
         return "done"
 
-    assert await beside([watch, watch], work) == "done"
+    assert await in_background([watch, watch], work) == "done"
     assert seen == 20
     await anyio.sleep(10.0)
     assert seen == 20
@@ -43,16 +43,16 @@ async def test_an_error_of_the_work_is_raised_as_it_is():
         raise StoppedError("disk full")
 
     with pytest.raises(StoppedError, match="disk full"):
-        await beside([anyio.sleep_forever], work)
+        await in_background([anyio.sleep_forever], work)
 
 
-def target(share: float, why: str = "w") -> Target:
-    return Target(Ceilings({TABLE: 100.0, "by-day": 80.0}, 50.0, "b"), share, None, why)
+def target(share: float, why: str = "w") -> RateLimits:
+    return RateLimits(Ceilings({TABLE: 100.0, "by-day": 80.0}, 50.0, "b"), share, None, why)
 
 
 def test_each_change_is_announced_once_and_a_pause_by_its_beginning_and_end():
     told: list[Event] = []
-    announcer = Announcer(target(1.0), told.append)
+    announcer = LimitNotifier(target(1.0), told.append)
     for share in (1.0, 0.5, 0.0, 0.0, 0.5, 0.25):
         announcer.told(target(share))
     assert told == [
@@ -65,5 +65,5 @@ def test_each_change_is_announced_once_and_a_pause_by_its_beginning_and_end():
 
 def test_a_run_that_begins_paused_says_so():
     told: list[Event] = []
-    Announcer(target(0.0, "the timetable"), told.append)
+    LimitNotifier(target(0.0, "the timetable"), told.append)
     assert told == [Paused("the timetable")]

@@ -13,7 +13,7 @@ from refire_async.events import AdviceBack, AdviceMissing, BatchWritten, Event
 from refire_async.model.capacity import TABLE, Consumed
 from refire_async.model.keys import KeySchema
 from refire_async.model.table import Index, Stream, Table, Throughput
-from refire_async.pacing.governor import Steering
+from refire_async.pacing.governor import Governor
 from refire_async.pacing.watchers.headroom import LOOK_EVERY_S, STALE_S, Headroom
 from refire_async.settings import Budget
 from tests.support.virtual_time import VIRTUAL_TIME
@@ -80,10 +80,10 @@ class World:
         keys, stream = KeySchema("pk", "S"), Stream(enabled=True)
         table = Table("orders", "arn", "id", "ACTIVE", keys, "PROVISIONED", capacity, indexes, stream, 0, 0)
         self.started = anyio.current_time()
-        self.steering = Steering(table, "revision", Budget())
+        self.governor = Governor(table, "revision", Budget())
         self.cloudwatch = CloudWatch(self.clock)
         self.events: list[Event] = []
-        self.headroom = Headroom(0.2, self.steering, self.cloudwatch, self.events.append, self.clock)  # type: ignore[arg-type]
+        self.headroom = Headroom(0.2, self.governor, self.cloudwatch, self.events.append, self.clock)  # type: ignore[arg-type]
 
     def clock(self) -> float:
         return EPOCH + anyio.current_time() - self.started
@@ -117,7 +117,7 @@ class World:
 
     @property
     def wcu(self) -> float:
-        return self.steering.target.wcu
+        return self.governor.target.wcu
 
     def of(self, kind: type[Any]) -> list[Any]:
         return [event for event in self.events if isinstance(event, kind)]
@@ -126,9 +126,9 @@ class World:
 async def test_nothing_is_written_before_the_first_look() -> None:
     """Whatever the operator says meanwhile."""
     world = World()
-    assert world.steering.target.paused
-    world.steering.set_budget(Budget(max_wcu=5.0))
-    assert world.steering.target.paused
+    assert world.governor.target.paused
+    world.governor.set_budget(Budget(max_wcu=5.0))
+    assert world.governor.target.paused
 
 
 async def test_without_live_traffic_the_whole_budget_is_used() -> None:
@@ -144,7 +144,7 @@ async def test_live_traffic_keeps_its_share_and_the_headroom() -> None:
     world.live(300.0, 1)
     await world.run(seconds=1.0)
     assert world.wcu == pytest.approx(500.0)
-    assert world.steering.target.why == "headroom of 20% and 300 WCU/s of live writes"
+    assert world.governor.target.why == "headroom of 20% and 300 WCU/s of live writes"
 
 
 async def test_what_the_run_writes_is_not_taken_for_live_traffic() -> None:
@@ -188,7 +188,7 @@ async def test_a_table_that_is_full_pauses_the_run() -> None:
     world = World()
     world.live(900.0, 1)
     await world.run(seconds=1.0)
-    assert world.steering.target.paused
+    assert world.governor.target.paused
     await world.run(lambda: world.write(lambda: world.wcu), seconds=600.0)
     assert world.wcu == 800.0
 
@@ -203,7 +203,7 @@ async def test_an_index_that_carries_the_marker_has_live_traffic_of_its_own() ->
     world.live(600.0, 1, "by-day")
     await world.run(seconds=1.0)
     assert world.wcu == pytest.approx(200.0)
-    assert world.steering.target.why.endswith("600 WCU/s of live writes to index by-day")
+    assert world.governor.target.why.endswith("600 WCU/s of live writes to index by-day")
     (question,) = world.cloudwatch.asked
     assert len(question["MetricDataQueries"]) == 2
     consumed = Consumed(5.0, {TABLE: 3.0, "by-day": 1.0, "local": 1.0})
@@ -216,9 +216,9 @@ async def test_another_budget_leaves_the_same_to_live_traffic() -> None:
     world = World()
     world.live(300.0, 1)
     await world.run(seconds=1.0)
-    world.steering.set_budget(Budget(wcu_percent=100.0))
+    world.governor.set_budget(Budget(wcu_percent=100.0))
     assert world.wcu == pytest.approx(500.0)
-    world.steering.set_budget(Budget(max_wcu=400.0))
+    world.governor.set_budget(Budget(max_wcu=400.0))
     assert world.wcu == 400.0
 
 

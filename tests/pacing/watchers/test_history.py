@@ -2,7 +2,7 @@
 
 import pytest
 
-from refire_async.aws.errors import Disposition, WireError
+from refire_async.aws.errors import AwsError, Disposition
 from refire_async.aws.streams import Shard
 from refire_async.pacing.consumer import FIRST_RATE, OTHERS_UNKNOWN
 from refire_async.pacing.consumer_history import HOUR_S
@@ -18,7 +18,7 @@ HOUR = int(EPOCH // HOUR_S) * HOUR_S
 class Shards:
     """Stands for the stream: so many open shards, and a closed one. `refused` is raised instead."""
 
-    def __init__(self, number: int, refused: WireError | None = None) -> None:
+    def __init__(self, number: int, refused: AwsError | None = None) -> None:
         self._number = number
         self._refused = refused
 
@@ -61,7 +61,7 @@ async def test_the_past_tells_the_least_rate_and_what_others_take():
 
 
 async def test_a_stream_that_cannot_be_asked_is_taken_for_one_shard():
-    a, _ = await look(lambdas(), Shards(4, WireError("AccessDeniedException", "no", Disposition.FATAL)))
+    a, _ = await look(lambdas(), Shards(4, AwsError("AccessDeniedException", "no", Disposition.FATAL)))
     assert a.least_rate == pytest.approx(2 / 0.025)
 
 

@@ -6,8 +6,8 @@ import pytest
 from refire_async.model.keys import KeySchema
 from refire_async.model.table import Stream, Table, Throughput
 from refire_async.pacing.control.protocol import RefusedVerbError
-from refire_async.pacing.governor import Steering
-from refire_async.pacing.overrides import Order, Orders, obey
+from refire_async.pacing.governor import Governor
+from refire_async.pacing.overrides import Override, Overrides, apply_to
 from refire_async.pacing.timetable import find_zone, parse_timetable
 from refire_async.pacing.watchers.operator import LOOK_AGAIN_S, follow_timetable, rate_verb
 from refire_async.settings import Budget
@@ -29,17 +29,17 @@ class Course:
         self.seen: list[tuple[float, str]] = []
         self._begin, self._started = begin, anyio.current_time()
         self.timetable = parse_timetable(text, find_zone("UTC"))
-        self.orders = Orders(Budget(), self._carry_out)
+        self.overrides = Overrides(Budget(), self._carry_out)
 
     def clock(self) -> float:
         return self._begin + anyio.current_time() - self._started + self.offset
 
-    def _carry_out(self, order: Order) -> None:
-        self.seen.append((self.clock(), order.said.split(" ")[0]))
+    def _carry_out(self, override: Override) -> None:
+        self.seen.append((self.clock(), override.said.split(" ")[0]))
 
     async def follow(self, seconds: float) -> None:
         with anyio.move_on_after(seconds):
-            await follow_timetable(self.timetable, self.orders, clock=self.clock)
+            await follow_timetable(self.timetable, self.overrides, clock=self.clock)
 
 
 async def test_every_change_is_made_when_it_is_due() -> None:
@@ -68,22 +68,22 @@ async def test_a_clock_that_is_set_is_noticed() -> None:
 
 async def test_one_rate_needs_no_watcher() -> None:
     course = Course("50%", 0.0)
-    await follow_timetable(course.timetable, course.orders, clock=course.clock)
+    await follow_timetable(course.timetable, course.overrides, clock=course.clock)
     assert course.seen[-1][1] == "50%"
 
 
 @pytest.fixture
-def steering() -> Steering:
+def governor() -> Governor:
     capacity = Throughput(provisioned_read=500.0, provisioned_write=1_000.0)
     keys, stream = KeySchema("pk", "S"), Stream(enabled=True)
-    return Steering(
+    return Governor(
         Table("t", "arn", "id", "ACTIVE", keys, "PROVISIONED", capacity, (), stream, 0, 0), "rev", Budget()
     )
 
 
-def test_what_the_operator_is_answered(steering: Steering) -> None:
+def test_what_the_operator_is_answered(governor: Governor) -> None:
     """The new budget, who set it, and what rules of all that hold the run back."""
-    verb = rate_verb("run-1", Orders(steering.budget, obey(steering)), steering)
+    verb = rate_verb("run-1", Overrides(governor.budget, apply_to(governor)), governor)
     assert verb({}) == {
         "run_id": "run-1",
         "by": "options",
@@ -103,18 +103,18 @@ def test_what_the_operator_is_answered(steering: Steering) -> None:
     assert verb({"value": "auto"})["by"] == "options"
 
 
-def test_other_voices_still_hold_the_run_back(steering: Steering) -> None:
+def test_other_voices_still_hold_the_run_back(governor: Governor) -> None:
     """The operator sets a budget; live traffic keeps its share of it, and the answer says so."""
-    verb = rate_verb("run-1", Orders(steering.budget, obey(steering)), steering)
-    steering.limit("headroom", share=0.25, why="live traffic")
+    verb = rate_verb("run-1", Overrides(governor.budget, apply_to(governor)), governor)
+    governor.limit("headroom", share=0.25, why="live traffic")
     answer = verb({"value": "400"})
     assert (answer["wcu"], answer["why"]) == (100.0, "live traffic")
 
 
 @pytest.mark.parametrize("value", ["", "fast", "0", "101%", "3 000", 5, ["50%"], {}, "9" * 500, "-1"])
-def test_what_is_no_rate_changes_nothing(steering: Steering, value: object) -> None:
-    orders = Orders(steering.budget, obey(steering))
+def test_what_is_no_rate_changes_nothing(governor: Governor, value: object) -> None:
+    overrides = Overrides(governor.budget, apply_to(governor))
     with pytest.raises(RefusedVerbError) as caught:
-        rate_verb("run-1", orders, steering)({"value": value})
+        rate_verb("run-1", overrides, governor)({"value": value})
     assert len(str(caught.value)) < 200
-    assert (orders.order.by, steering.target.wcu) == ("options", 800.0)
+    assert (overrides.override.by, governor.target.wcu) == ("options", 800.0)

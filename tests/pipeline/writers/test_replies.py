@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from refire_async.aws.data_plane import DataPlane
-from refire_async.aws.errors import Disposition, WireError
+from refire_async.aws.errors import AwsError, Disposition
 from refire_async.aws.types import Request, Response
 from refire_async.model.capacity import TABLE, Consumed
 from refire_async.model.keys import KeySchema
@@ -84,7 +84,7 @@ def test_errors_are_told_by_position():
 )
 def test_an_answer_that_is_not_one_leaves_the_outcome_unknown(answer: bytes):
     """A gateway's page, or a reply that does not match the batch: the writes may have been applied."""
-    with pytest.raises(WireError) as caught:
+    with pytest.raises(AwsError) as caught:
         parse_batch(answer, 3)
     assert caught.value.disposition is Disposition.UNKNOWN
 
@@ -107,7 +107,7 @@ async def test_replies_are_told_apart_however_alike_they_are():
     assert [list(reply.errors) for reply in replies] == [[], [1], [1], [], [], []]
     totals = [reply.consumed.total for reply in replies if reply.consumed is not None]
     assert totals == [5.0, 5.0, 5.0, 5.0, 4.0, 5.0]
-    with pytest.raises(WireError):
+    with pytest.raises(AwsError):
         await writer.write(ITEMS[:2])
 
 
@@ -152,6 +152,6 @@ async def test_what_is_about_the_item_is_told_of_the_item(type_: str, dispositio
     ],
 )
 async def test_what_is_not_about_the_item_is_raised(status: int, type_: str, disposition: Disposition):
-    with pytest.raises(WireError) as caught:
+    with pytest.raises(AwsError) as caught:
         await UpdateWriter(refusing(status, type_), "t", KEYS, MARKER).write(ITEMS[:1])
     assert caught.value.disposition is disposition

@@ -6,7 +6,7 @@ from refire_async.model.capacity import TABLE
 from refire_async.model.keys import IndexKeys, KeySchema
 from refire_async.model.table import BillingMode, Index, Stream, Table, Throughput
 from refire_async.planning.forecast.dry_run import price_dry_run
-from refire_async.planning.forecast.duration import Pace
+from refire_async.planning.forecast.duration import Rates
 
 INDEXES = (
     Index("g", "global", IndexKeys((("g", "S"),)), "ALL"),
@@ -22,7 +22,7 @@ def table(billing: BillingMode, replicas: tuple[str, ...] = ()) -> Table:
 
 def test_indexes_that_carry_the_marker_are_paid_and_bound_the_run():
     """Two units an item: twice for the table with its local index, once for the global one, nothing for the third."""
-    pace = Pace({TABLE: 1_000.0, "g": 100.0}, 1_000.0)
+    pace = Rates({TABLE: 1_000.0, "g": 100.0}, 1_000.0)
     found = price_dry_run(
         table("PAY_PER_REQUEST"), "revision", pace, items=1_000_000, table_wcu=2e6, rcu=1e6, more=False
     )
@@ -33,7 +33,7 @@ def test_indexes_that_carry_the_marker_are_paid_and_bound_the_run():
 
 
 def test_every_region_pays_and_provisioned_capacity_is_paid_anyway():
-    pace = Pace({TABLE: 1_000.0, "g": 1_000.0}, 1.0)
+    pace = Rates({TABLE: 1_000.0, "g": 1_000.0}, 1.0)
     once = price_dry_run(
         table("PROVISIONED"), "revision", pace, items=1, table_wcu=3_600.0, rcu=0.0, more=True
     )
@@ -47,6 +47,6 @@ def test_every_region_pays_and_provisioned_capacity_is_paid_anyway():
 
 
 def test_nothing_to_touch():
-    pace = Pace({TABLE: 1_000.0, "g": 100.0}, 10.0, 5.0)
+    pace = Rates({TABLE: 1_000.0, "g": 100.0}, 10.0, 5.0)
     found = price_dry_run(table("PROVISIONED"), "r", pace, items=0, table_wcu=0.0, rcu=20.0, more=False)
     assert (found.wcu, found.seconds, found.bound_by) == (0.0, 2.0, "the read budget")

@@ -11,12 +11,12 @@ from refire_async.errors import UsageError
 from refire_async.model.capacity import TABLE
 from refire_async.planning.forecast.backlog import RETENTION_S, SAFE_AGE_S, Backlog
 from refire_async.planning.forecast.cost import Prices, cost, parse_prices
-from refire_async.planning.forecast.duration import IN_HAND_S, Pace, duration, hottest_partition_s, remaining
+from refire_async.planning.forecast.duration import IN_HAND_S, Rates, duration, hottest_partition_s, remaining
 from refire_async.planning.forecast.load import Load
 from refire_async.planning.forecast.plan import Consumers, Settings, make_plan
 
 LOAD = Load(100_000, 1_000.0, {TABLE: 1.0}, 12_500.0)
-PACE = Pace({TABLE: 1_000.0}, 1_000.0, None, "the table")
+PACE = Rates({TABLE: 1_000.0}, 1_000.0, None, "the table")
 SETTINGS = Settings(32, 8, 1_000.0, None)
 
 loads = st.builds(
@@ -28,7 +28,7 @@ loads = st.builds(
     st.floats(0, 1),
 )
 paces = st.builds(
-    lambda table, index, read, items, among: Pace(
+    lambda table, index, read, items, among: Rates(
         {TABLE: table, "by-day": index}, read, items, partitions=among
     ),
     st.floats(1, 1e5),
@@ -40,7 +40,7 @@ paces = st.builds(
 
 
 @given(loads, paces)
-def test_no_resource_is_asked_for_more_than_it_gives(load: Load, pace: Pace) -> None:
+def test_no_resource_is_asked_for_more_than_it_gives(load: Load, pace: Rates) -> None:
     """In the time that is foretold, every resource can do its part, and one of them is busy all the time."""
     taken = duration(load, pace)
     busy = [load.items * units / pace.write[name] for name, units in load.item_wcu.items()]
@@ -50,7 +50,7 @@ def test_no_resource_is_asked_for_more_than_it_gives(load: Load, pace: Pace) -> 
 
 
 @given(loads, paces, st.floats(0.01, 1))
-def test_less_capacity_takes_longer(load: Load, pace: Pace, share: float) -> None:
+def test_less_capacity_takes_longer(load: Load, pace: Rates, share: float) -> None:
     """Never shorter, and with more items never shorter either."""
     assert duration(load, pace.scaled(share)).seconds >= duration(load, pace).seconds - 1e-9
     more = replace(load, items=load.items + 1)
@@ -79,7 +79,7 @@ def test_less_capacity_takes_longer(load: Load, pace: Pace, share: float) -> Non
         ({"hottest_share": 0.5}, replace(PACE, write={TABLE: 2_000.0}), 50.0, "the table"),
     ],
 )
-def test_what_bounds_a_run_is_named(change: dict, pace: Pace, seconds: float, bound_by: str) -> None:
+def test_what_bounds_a_run_is_named(change: dict, pace: Rates, seconds: float, bound_by: str) -> None:
     """Each bound in turn."""
     taken = duration(replace(LOAD, **change), pace)
     assert (taken.seconds, taken.bound_by) == (pytest.approx(seconds), bound_by)
@@ -104,7 +104,7 @@ def test_a_table_without_a_hot_key_is_bound_by_its_budget(
 ) -> None:
     """Hash keys that are all alike, many to a partition: whatever part of the capacity the budget is."""
     load = Load(items, 500.0, {TABLE: 1.0}, 0.0, hottest_share=1.0 / (keys * partitions))
-    budget = Pace({TABLE: partitions * 1_000.0 * share}, 1e9, None, "the budget", partitions)
+    budget = Rates({TABLE: partitions * 1_000.0 * share}, 1e9, None, "the budget", partitions)
     taken = duration(load, budget)
     assert taken.bound_by == "the budget"
     assert taken.seconds <= items / budget.write[TABLE] * 1.02
@@ -220,7 +220,7 @@ def test_a_slow_consumer_gets_a_recommended_rate() -> None:
 @given(loads)
 def test_every_load_has_a_plan(load: Load) -> None:
     """None too, and a single item."""
-    pace = Pace({TABLE: 100.0, "by-day": 100.0}, 100.0)
+    pace = Rates({TABLE: 100.0, "by-day": 100.0}, 100.0)
     made = make_plan(
         load, pace, pace, billing="PROVISIONED", shards=3, settings=SETTINGS, consumers=Consumers(rate=10.0)
     )

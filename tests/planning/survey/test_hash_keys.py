@@ -7,7 +7,7 @@ import anyio
 import pytest
 
 from refire_async.aws.data_plane import DataPlane
-from refire_async.aws.errors import Disposition, WireError
+from refire_async.aws.errors import AwsError, Disposition
 from refire_async.aws.session import open_session
 from refire_async.model.keys import KeySchema
 from refire_async.model.selection import Selection
@@ -71,6 +71,6 @@ async def test_where_a_start_after_no_item_is_refused_nothing_is_told() -> None:
     """A refusal that only this way of asking meets does not end the plan."""
 
     def answer(_operation: str, _request: dict[str, Any]) -> dict[str, Any]:
-        raise WireError("ValidationException", "refused", Disposition.ITEM)
+        raise AwsError("ValidationException", "refused", Disposition.ITEM)
 
     assert await counted(data_plane(answer), "t") is None

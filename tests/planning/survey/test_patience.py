@@ -2,8 +2,8 @@
 
 import pytest
 
-from refire_async.aws.errors import Disposition, WireError
-from refire_async.planning.survey.retry import ATTEMPTS, patiently
+from refire_async.aws.errors import AwsError, Disposition
+from refire_async.planning.survey.retry import ATTEMPTS, with_retries
 from tests.support.virtual_time import run_virtual
 
 
@@ -18,7 +18,7 @@ class Refusing:
     async def read(self) -> str:
         self.asked += 1
         if self.asked <= self._times:
-            raise WireError("Refused", "refused", self._disposition)
+            raise AwsError("Refused", "refused", self._disposition)
         return "page"
 
 
@@ -26,7 +26,7 @@ class Refusing:
 def test_a_read_that_is_refused_for_now_is_tried_again(disposition: Disposition) -> None:
     """As often as it takes, within the bound."""
     refusing = Refusing(ATTEMPTS - 1, disposition)
-    assert run_virtual(lambda: patiently(refusing.read)) == "page"
+    assert run_virtual(lambda: with_retries(refusing.read)) == "page"
 
 
 @pytest.mark.parametrize(
@@ -36,6 +36,6 @@ def test_a_read_that_is_refused_for_now_is_tried_again(disposition: Disposition)
 def test_it_is_given_up(times: int, disposition: Disposition, asked: int) -> None:
     """After so many attempts; at once where another one cannot help."""
     refusing = Refusing(times, disposition)
-    with pytest.raises(WireError):
-        run_virtual(lambda: patiently(refusing.read))
+    with pytest.raises(AwsError):
+        run_virtual(lambda: with_retries(refusing.read))
     assert refusing.asked == asked
