@@ -317,6 +317,10 @@ class Subscriber:
             handler(event)
 
 
+def ignore(_event: Event) -> None:
+    """The `Emit` of a caller that needs no events."""
+
+
 def fan_out(*listeners: Emit | Subscriber) -> Emit:
     """One Emit that tells each listener in turn: subscribers what concerns them, all others everything.
 

@@ -135,7 +135,7 @@ def command(ctx: click.Context, /, **given: Any) -> int:
     from refire_async.output.plan import describe_plan  # noqa: PLC0415
     from refire_async.planning import planner  # noqa: PLC0415 - brings the engine
 
-    made = run_loop(lambda: planner.plan(settings, prices))
+    made = run_loop(lambda: planner.plan(settings, prices=prices))
     title = f"table {settings.run.table}" if settings.run else "a table that is only thought of"
     if (path := given["plot"]) is not None:
         from refire_async.output.plan_plot import save_plot  # noqa: PLC0415 - not needed to show help

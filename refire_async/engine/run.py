@@ -31,7 +31,7 @@ from refire_async.errors import (
     StoppedError,
     UsageError,
 )
-from refire_async.events import Emit, Event, Noticed, RunStarted
+from refire_async.events import Emit, Event, Noticed, RunStarted, ignore
 from refire_async.model.finding import Finding
 from refire_async.model.marker import DEFAULT_ATTRIBUTE, Marker
 from refire_async.model.other_run import OtherRuns
@@ -72,12 +72,15 @@ Confirm: TypeAlias = Callable[[Outlook], Awaitable[bool]]
 async def run(
     settings: RunSettings,
     *,
-    emit: Emit,
-    stop: StopRequest,
+    emit: Emit = ignore,
+    stop: StopRequest | None = None,
     ask: Ask | None = None,
     confirm: Confirm | None = None,
 ) -> Result:
     """Re-fire what `settings` select, from the start (or from a checkpoint of the same run).
+
+    `emit` is called with each event (refire_async/events.py) and must return at once. `stop` ends the run in order
+    when its `request` is called.
 
     `ask` is asked whether to go on after a canary, and beside another run of the table; without it such a run stops
     there, unless it need not ask.
@@ -86,6 +89,7 @@ async def run(
     Raises:
         RefireError: the run could not begin. Once it has begun, every end is a Result.
     """
+    stop = stop or StopRequest()
     return await _heard(partial(_run, settings, stop=stop, ask=ask, confirm=confirm), emit, stop)
 
 
@@ -195,13 +199,16 @@ async def check(settings: RunSettings) -> list[Finding]:
 
 
 async def resume(
-    settings: ResumeSettings, *, emit: Emit, stop: StopRequest, ask: Ask | None = None
+    settings: ResumeSettings, *, emit: Emit = ignore, stop: StopRequest | None = None, ask: Ask | None = None
 ) -> Result:
-    """Go on with the run in a checkpoint. `ask` is asked where another run of the table is at work.
+    """Resume the run in a checkpoint; `emit` and `stop` as for `run`.
+
+    `ask` is asked where another run of the table is at work.
 
     Raises:
         RefireError: the run could not go on. Once it has begun, every end is a Result.
     """
+    stop = stop or StopRequest()
     return await _heard(partial(_resume, settings, stop=stop, ask=ask), emit, stop)
 
 

@@ -44,7 +44,7 @@ _CONNECTIONS = 16
 _WHOLE = Budget(wcu_percent=100.0)
 
 
-async def plan(settings: PlanSettings, prices: Prices = DEFAULT_PRICES) -> Plan:
+async def plan(settings: PlanSettings, *, prices: Prices = DEFAULT_PRICES) -> Plan:
     """The plan that `settings` ask for.
 
     Raises:

@@ -167,7 +167,7 @@ async def test_dead_address_is_survived(server: RawServer) -> None:
     """Of several addresses one may drop everything: the next gets its share of the time."""
     with socket.socket() as full:
         full.bind(("127.0.0.3", server.port))
-        full.subscribe(0)
+        full.listen(0)
         fillers = [socket.socket() for _ in range(3)]
         for filler in fillers:
             filler.setblocking(False)

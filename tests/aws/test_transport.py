@@ -196,7 +196,7 @@ class TestNotSent:
         """A host that drops what it is sent: the time for connecting runs out, not that for the answer."""
         with socket.socket() as full:
             full.bind(("127.0.0.1", 0))
-            full.subscribe(0)
+            full.listen(0)
             port = full.getsockname()[1]
             fillers = [socket.socket() for _ in range(3)]
             for filler in fillers:
