@@ -187,7 +187,7 @@ async def session(
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     monkeypatch.setenv("AWS_ENDPOINT_URL", url)
-    for module in ("control", "objects", "streams"):
+    for module in ("control_plane", "objects", "streams"):
         monkeypatch.setattr(f"refire_async.aws.{module}.CALL_S", 3 * answer_s)
     monkeypatch.setattr(config, "_READ_S", answer_s)
     monkeypatch.setattr(config, "_CONNECT_S", 10.0)
