@@ -8,7 +8,7 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """Exit codes of `refire`. Scripts rely on them; see docs/design.md, section 5."""
+    """Exit codes of `refire`. Scripts rely on them; see docs/scripting.md."""
 
     COMPLETE = 0
     BUG = 1

@@ -92,7 +92,7 @@ class Proof:
         return ExitCode.COMPLETE if self.tally.clean else ExitCode.UNPROVEN
 
     def to_json(self) -> dict[str, Any]:
-        """One flat object, documented in docs/design.md, section 5."""
+        """One flat object, documented in docs/scripting.md."""
         tally = self.tally
         return {
             "run_id": self.run_id,

@@ -47,7 +47,7 @@ class RunSpec:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The result of a run, over all its sittings. Its JSON form is documented API (docs/design.md, section 5)."""
+    """The result of a run, over all its sittings. Its JSON form is documented API (docs/scripting.md)."""
 
     run_id: str
     table: str

@@ -22,7 +22,7 @@ _NAMES: dict[Level, tuple[str, str]] = {
 
 
 def findings_json(table: str, found: Sequence[Finding]) -> str:
-    """One line: documented API (docs/design.md, section 5)."""
+    """One line: documented API (docs/scripting.md)."""
     return orjson.dumps({"table": table, "findings": [asdict(finding) for finding in found]}).decode()
 
 

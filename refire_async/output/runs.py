@@ -104,7 +104,7 @@ def details_entry(details: Details, kept_files: Sequence[Path]) -> dict[str, Any
         "marker": {"kind": spec.marker.kind, "attribute": spec.marker.attribute},
         "segments": spec.total_segments,
         "segments_finished": saved.finished_segments,
-        "sittings": details.sittings,
+        "attempts": details.sittings,
         "failures": dict(details.failures),
         "region": saved.connection.region,
         "profile": saved.connection.profile,

@@ -190,7 +190,7 @@ def test_everything_about_one(refire: Refire) -> None:
     assert run["share"] == 0.25
     assert run["failures"] == {"Odd\x1b[2J": 3}
     assert run["budget"] == {"max_wcu": 80.0, "max_rcu": 9.0, "why": "80% of 100"}
-    assert (run["profile"], run["proof"], run["sittings"]) == ("work", None, 1)
+    assert (run["profile"], run["proof"], run["attempts"]) == ("work", None, 1)
 
 
 def test_a_complete_run_with_failed_items_is_not_just_complete(refire: Refire) -> None:

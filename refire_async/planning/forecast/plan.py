@@ -62,7 +62,7 @@ class Plan:
     backlog: Backlog | None
 
     def to_json(self) -> dict[str, Any]:
-        """The documented fields, in their order (docs/design.md, section 5)."""
+        """The documented fields, in their order (docs/scripting.md)."""
         return {
             "items": self.load.items,
             "item_bytes_mean": round(self.load.item_bytes, 1),
