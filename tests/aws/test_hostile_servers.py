@@ -14,6 +14,7 @@ import pytest
 
 from refire_async.aws import config
 from refire_async.aws.data_plane import parse_reply
+from refire_async.aws.event_source_mappings import ask_mappings
 from refire_async.aws.http_backend import Timeouts
 from refire_async.aws.objects import ObjectName, object_pieces
 from refire_async.aws.other_services import UnansweredError
@@ -75,7 +76,7 @@ CALLS = {
     "DescribeStream": Call(lambda s: s.streams.shards(STREAM), b'{"StreamDescription":{"Shards":[]}}'),
     "GetShardIterator": Call(_records, b'{"ShardIterator":null}'),
     "ListEventSourceMappings": Call(
-        lambda s: probes.ask_mappings(s.services, STREAM), b'{"EventSourceMappings":[]}'
+        lambda s: ask_mappings(s.services, STREAM), b'{"EventSourceMappings":[]}'
     ),
     "DescribeStreamSummary": Call(
         lambda s: probes.ask_kinesis(s.services, "arn:aws:kinesis:eu-west-1:123456789012:stream/k"),
@@ -194,7 +195,7 @@ async def session(
     monkeypatch.setattr(config, "_ATTEMPTS", 1)
     monkeypatch.setattr("refire_async.aws.streams._ATTEMPTS", 1)
     monkeypatch.setattr("refire_async.aws.objects.MOST_FAILURES", 2)
-    for module in ("encoding", "connection", "http_client"):
+    for module in ("encoding", "http_connection", "http_client"):
         monkeypatch.setattr(f"refire_async.aws.{module}.ANSWER_LIMIT", 1 << 20)
     connection = Connection(region="eu-west-1", endpoint_url=url)
     async with open_session(connection, 2, Timeouts(connect_s=10.0, answer_s=answer_s)) as opened:

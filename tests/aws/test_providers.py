@@ -201,7 +201,7 @@ CASES = {
     "web-empty": web("", "ParamValidationError"),
     "web-no-role": web(TOKEN, "no role ARN", AWS_ROLE_ARN=""),
     "web-refused": web(TOKEN, "AccessDenied", *[reply(STS_ERROR, 403, x_amz_crc32="")] * 9),
-    "web-page": web(TOKEN, "lacks AssumeRoleWithWebIdentityResult", *[text(HTML)] * 9),
+    "web-page": web(TOKEN, "ResponseParserError", *[text(HTML)] * 9),
     "web-lacks": web(
         TOKEN,
         "lacks Credentials",
@@ -221,7 +221,7 @@ CASES = {
     "role-loop": role("source_profile = a\n[profile a]\nrole_arn = b\nsource_profile = default\n", "loop"),
     "role-mfa": role("source_profile = base\nmfa_serial = arn:aws:iam::1:mfa/ann\n", "MFA code"),
     "role-refused": role("source_profile = base\n", "AccessDenied", reply(STS_ERROR, 403, x_amz_crc32="")),
-    "role-page": role("source_profile = base\n", "lacks AssumeRoleResult", *[text(HTML)] * 9),
+    "role-page": role("source_profile = base\n", "ResponseParserError", *[text(HTML)] * 9),
     "role-silent": role("source_profile = base\n", "127.0.0.1", *[say_nothing] * 9),
     "role-expired": role(
         "source_profile = base\n", "have expired", text(STS_KEYS.format("AssumeRole", PAST).encode())
@@ -238,7 +238,7 @@ CASES = {
         "expired or is not there",
         reply(b'{"message":"PLANTED"}', 401, x_amz_crc32="", x_amzn_errortype="UnauthorizedException"),
     ),
-    "sso-page": sso(login(), "lacks roleCredentials", *[text(HTML)] * 9),
+    "sso-page": sso(login(), "ResponseParserError", *[text(HTML)] * 9),
     "sso-lacks-keys": sso(login(), "lacks accessKeyId", *[answer(roleCredentials={})] * 9),
     "sso-silent": sso(login(), "127.0.0.1", *[say_nothing] * 9),
     "container-refused": container("failed", *[text(HTML, 500)] * 9),

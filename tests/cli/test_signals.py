@@ -125,7 +125,8 @@ def test_handlers_are_put_back(refire: Callable[..., Ended], fake_engine: FakeEn
 
 LATE = """
 import atexit, builtins, os, signal, sys
-from refire_async import cli, engine
+from refire_async import cli
+from refire_async.engine import run as engine
 from refire_async.errors import ExitCode
 from refire_async.model.run import Result
 from tests.output.samples import summary
@@ -144,7 +145,7 @@ class Loud:
     def flush(self):
         sys.__stdout__.flush()
 
-async def run(settings, *, emit, stop, ask=None):
+async def run(settings, *, emit, stop, **_):
     return Result(summary(), ExitCode.COMPLETE)
 
 engine.run = run

@@ -22,7 +22,8 @@ from tests.output.samples import started, summary
 CODE = """
 import sys
 import anyio
-from refire_async import cli, engine
+from refire_async import cli
+from refire_async.engine import run as engine
 from refire_async.errors import ExitCode
 from refire_async.events import Paused, RunEnded
 from refire_async.model.run import Result
@@ -33,7 +34,7 @@ COMPLETE = sys.argv.pop(1) == "complete"
 async def run(settings, *, emit, stop, **_):
     emit(started())
     asked = anyio.Event()
-    stop.listen(asked.set)
+    stop.subscribe(asked.set)
     while not COMPLETE and not asked.is_set():
         emit(Paused("a test"))
         await anyio.sleep(0.001)

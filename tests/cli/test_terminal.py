@@ -16,7 +16,8 @@ import pytest
 CODE = """
 import sys
 import anyio
-from refire_async import cli, engine
+from refire_async import cli
+from refire_async.engine import run as engine
 from refire_async.errors import ExitCode
 from refire_async.events import BatchWritten, Paused, Noticed
 from refire_async.model.finding import Finding
@@ -27,7 +28,7 @@ async def run(settings, *, emit, stop, **_):
     emit(started())
     emit(Noticed(Finding("no-listener", "warn", "index \\x1b]0;evil\\x07 \\x1b[2J", "look")))
     asked = anyio.Event()
-    stop.listen(asked.set)
+    stop.subscribe(asked.set)
     number = 0
     while not asked.is_set():
         number += 1
