@@ -17,9 +17,18 @@ from refire_async.sandbox.faults import CapacityRestored, Faults, TableEvent, er
 from refire_async.sandbox.http import Ending, Response
 from refire_async.sandbox.latency import Latency
 from refire_async.sandbox.operations.table_settings import capacity_of
+from refire_async.sandbox.operations.transactions import canceled
 from refire_async.sandbox.partiql import compile_statement
 from refire_async.sandbox.responses import error_response
 from refire_async.sandbox.store.table import Table, Throughput, table_arn, table_name
+
+# What holds the actions of transactions, and the reasons for which a fault cancels one.
+_TRANSACTIONS = {
+    "TransactWriteItems": "TransactItems",
+    "TransactGetItems": "TransactItems",
+    "ExecuteTransaction": "TransactStatements",
+}
+_CANCELING = ("TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +83,14 @@ class Chaos:
         delay_s = decision.delay + (self._latency.sample(self._rng) if self._latency else 0.0)
         if decision.before is not None:
             return self._end(decision.before, call, tables, delay_s)
+        # As long as the answer is under way, so is a transaction.
+        self._database.answer_delay_s = delay_s
         try:
             response = Response(200, call.execute())
         except ServiceError as error:
             response = error_response(error)
+        finally:
+            self._database.answer_delay_s = 0.0
         if decision.after is not None:
             return self._end(decision.after, call, tables, delay_s)
         response.delay_s = delay_s
@@ -93,7 +106,7 @@ class Chaos:
             response = Response(500, b"", ending=Ending.SILENT)
         else:
             error = self._error(fault, call.operation, call.region, tables[0] if tables else "*")
-            response = error_response(error)
+            response = error_response(_of_transaction(call, error))
         response.delay_s = delay_s
         return response
 
@@ -144,6 +157,15 @@ class Chaos:
         table.capacity.resize(event.index, capacity_of(throughput, table.billing))
 
 
+def _of_transaction(call: Call, error: ServiceError) -> ServiceError:
+    """A conflict or throttling of a transaction, whose first action is to blame, cancels it."""
+    members = _TRANSACTIONS.get(call.operation)
+    actions = call.parameters.get(members) if isinstance(call.parameters, dict) else None
+    if not isinstance(actions, list) or error.batch_code not in _CANCELING:
+        return error
+    return canceled([error, *[None] * (len(actions) - 1)])
+
+
 def _spoil(response: Response, fault: RequestFault) -> None:
     if fault.kind is RequestKind.TRUNCATE:
         response.ending = Ending.TRUNCATED
@@ -164,12 +186,21 @@ def _tables_of(parameters: Any) -> list[str]:
         names.append(parameters["TableName"])
     if isinstance(parameters.get("RequestItems"), dict):
         names += parameters["RequestItems"]
-    statements = parameters.get("Statements")
+    statements = parameters.get("Statements") or parameters.get("TransactStatements")
     if "Statement" in parameters:
         statements = [parameters]
     if isinstance(statements, list):
         names += filter(None, map(_table_of_statement, statements))
+    members = parameters.get("TransactItems")
+    if isinstance(members, list):
+        names += filter(None, map(_table_of_member, members))
     return [table_name(name) for name in dict.fromkeys(names)]
+
+
+def _table_of_member(member: Any) -> str | None:
+    contents = member.values() if isinstance(member, dict) else ()
+    names = [content.get("TableName") for content in contents if isinstance(content, dict)]
+    return names[0] if names and isinstance(names[0], str) else None
 
 
 def _table_of_statement(member: Any) -> str | None:

@@ -9,9 +9,18 @@ from typing import Any
 
 from refire_async.sandbox.capacity.settings import CapacitySettings
 from refire_async.sandbox.clock import Clock, SystemClock
-from refire_async.sandbox.errors import ServiceError, resource_not_found, table_not_found, validation
+from refire_async.sandbox.errors import (
+    ServiceError,
+    resource_not_found,
+    table_not_found,
+    transaction_conflict,
+    validation,
+)
+from refire_async.sandbox.store.holds import Holds
 from refire_async.sandbox.store.index import SecondaryIndex
-from refire_async.sandbox.store.table import Table, table_name
+from refire_async.sandbox.store.keys import OrderKey
+from refire_async.sandbox.store.table import Stored, Table, table_name
+from refire_async.sandbox.store.tokens import Tokens
 
 _NAME = re.compile(r"[a-zA-Z0-9_.-]{3,255}")
 
@@ -29,6 +38,10 @@ class Database:
     tables: dict[str, Table] = field(default_factory=dict)
     member_fault: MemberFault | None = None
     """Asked for each member of a batch, where faults of single members are in force."""
+    holds: Holds = field(default_factory=Holds)
+    tokens: Tokens = field(default_factory=Tokens)
+    answer_delay_s: float = 0.0
+    """How late the answer to the request that is being carried out will be; so long a transaction is under way."""
 
     def table(self, name_or_arn: str) -> Table:
         """The table for a data operation; ResourceNotFoundException if there is none."""
@@ -40,6 +53,16 @@ class Database:
                 check_name(name)
                 raise resource_not_found()
         return table
+
+    def is_held(self, table: Table, key: OrderKey) -> bool:
+        """Whether a transaction that is under way holds an item."""
+        return self.holds.has((table.id, key), self.clock.monotonic())
+
+    def read_to_write(self, table: Table, key: OrderKey) -> Stored | None:
+        """What is stored at ``key``, for a write; TransactionConflictException if a transaction holds it."""
+        if self.holds and self.is_held(table, key):
+            raise transaction_conflict()
+        return table.read(key)
 
     def described_table(self, name_or_arn: str) -> Table:
         """The table for a control operation, whose message differs."""

@@ -112,6 +112,11 @@ def transaction_canceled(reasons: Sequence[Mapping[str, Any]]) -> ServiceError:
     )
 
 
+def transaction_conflict() -> ServiceError:
+    """A transaction that is under way holds the item."""
+    return ServiceError("TransactionConflictException", "Transaction is ongoing for the item")
+
+
 def provisioned_throughput_exceeded(extra: Mapping[str, Any] | None = None) -> ServiceError:
     """A table, index or partition has no capacity left; ``extra`` may hold ``ThrottlingReasons``."""
     return ServiceError(

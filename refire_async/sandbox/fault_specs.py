@@ -35,6 +35,7 @@ class RequestKind(StrEnum):
     EXPIRED_TOKEN = "expired_token"  # noqa: S105  the name of a fault
     ACCESS_DENIED = "access_denied"
     THROTTLE = "throttle"
+    TRANSACTION_CONFLICT = "transaction_conflict"
     TRUNCATE = "truncate"
     BAD_CRC = "bad_crc"
     SLOW_DRIP = "slow_drip"
@@ -47,9 +48,10 @@ class RequestFault:
 
     ``kind``: *internal_error* (500), *reset* (connection reset) and *timeout* (never answered) strike, as
     ``when`` says, before the request is carried out or after it; *unavailable* (503), *expired_token*,
-    *access_denied* and *throttle* before; *truncate*, *bad_crc* and *slow_drip* spoil the answer of a request that
-    was carried out; *latency* delays it. ``scope`` "member" strikes single members of a batch operation
-    (internal_error and throttle only).
+    *access_denied*, *throttle* and *transaction_conflict* before; *truncate*, *bad_crc* and *slow_drip* spoil the
+    answer of a request that was carried out; *latency* delays it. ``scope`` "member" strikes single members of a
+    batch operation (internal_error, throttle and transaction_conflict only). Where *throttle* or
+    *transaction_conflict* strikes a transaction, it is cancelled, and its first action is to blame.
 
     ``probability`` for each request that fits, ``count`` strikes at most; ``operations`` and ``tables``: empty
     fits all; active from ``start`` to ``stop`` seconds.
@@ -286,6 +288,7 @@ _MEMBERS: dict[str, frozenset[str]] = {
     "expired_token": _FILTERS,
     "access_denied": _FILTERS,
     "throttle": _FILTERS | {"scope", "reason", "index"},
+    "transaction_conflict": _FILTERS | {"scope"},
     "truncate": _FILTERS | {"keep_bytes"},
     "bad_crc": _FILTERS,
     "slow_drip": _FILTERS | {"bytes_per_second"},

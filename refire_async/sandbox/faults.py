@@ -99,7 +99,7 @@ class Faults:
         return Decision(delay) if delay else NOTHING
 
     def decide_member(self, operation: str, table: str) -> RequestFault | None:
-        """The fate of one member of a batch operation: None, or a throttle or internal_error for it alone."""
+        """The fate of one member of a batch operation: None, or the fault that strikes it alone."""
         if not self._of_members:
             return None
         elapsed = self._now() - self._began
@@ -142,6 +142,14 @@ class Faults:
         return restores
 
 
+_PLAIN_ERRORS = {
+    RequestKind.INTERNAL_ERROR: errors.internal_server_error,
+    RequestKind.UNAVAILABLE: errors.service_unavailable,
+    RequestKind.EXPIRED_TOKEN: errors.expired_token,
+    RequestKind.TRANSACTION_CONFLICT: errors.transaction_conflict,
+}
+
+
 def error_of(
     fault: RequestFault,
     operation: str,
@@ -151,13 +159,10 @@ def error_of(
     on_demand: bool = False,
 ) -> ServiceError | None:
     """The error that a fault answers with; None for those that do not answer with an error."""
+    plain = _PLAIN_ERRORS.get(fault.kind)
+    if plain is not None:
+        return plain()
     match fault.kind:
-        case RequestKind.INTERNAL_ERROR:
-            return errors.internal_server_error()
-        case RequestKind.UNAVAILABLE:
-            return errors.service_unavailable()
-        case RequestKind.EXPIRED_TOKEN:
-            return errors.expired_token()
         case RequestKind.ACCESS_DENIED:
             return errors.access_denied(
                 f"User: arn:aws:iam::000000000000:user/sandbox is not authorized to perform: dynamodb:{operation} "

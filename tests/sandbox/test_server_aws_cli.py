@@ -151,6 +151,30 @@ STEPS = [
         "Responses[].Error.Code",
         ["ConditionalCheckFailed"],
     ),
+    Step(
+        "TransactWriteItems",
+        {
+            "TransactItems": [
+                {"Put": {**TABLE, "Item": {"pk": {"S": "t"}, "sk": {"N": "1"}}}},
+                {"ConditionCheck": {**TABLE, "Key": KEY, "ConditionExpression": "attribute_exists(pk)"}},
+            ],
+            "ReturnConsumedCapacity": "TOTAL",
+        },
+        "ConsumedCapacity[0].WriteCapacityUnits",
+        4.0,
+    ),
+    Step(
+        "TransactGetItems",
+        {"TransactItems": [{"Get": {**TABLE, "Key": {"pk": {"S": "t"}, "sk": {"N": "1"}}}}]},
+        "Responses[0].Item.pk.S",
+        "t",
+    ),
+    Step(
+        "ExecuteTransaction",
+        {"TransactStatements": [{"Statement": "DELETE FROM orders WHERE pk = 't' AND sk = 1"}]},
+        "Responses",
+        [],
+    ),
     Step("DeleteItem", {**TABLE, "Key": KEY, "ReturnValues": "ALL_OLD"}, "Attributes.revision.N", "1"),
     streams("ListStreams", TABLE, "Streams[].TableName", ["orders"]),
     streams("DescribeStream", STREAM, "StreamDescription.Shards[0].ShardId", name="shard"),

@@ -52,6 +52,13 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "Statement": "SELECT * FROM orders WHERE pk = 'k1' AND sk > ?",
         "Parameters": [{"N": "1"}],
     },
+    "ExecuteTransaction": {
+        "TransactStatements": [
+            {"Statement": UPDATE, "Parameters": [{"N": "1"}, {"S": "k1"}, {"N": "2"}]},
+            {"Statement": "EXISTS(SELECT * FROM orders WHERE pk = 'k1' AND sk = 3 AND g = 'x')"},
+        ],
+        "ClientRequestToken": "token",
+    },
     "GetItem": {
         "TableName": "orders",
         "Key": KEY,
@@ -89,6 +96,25 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "IndexName": "by-g",
         "FilterExpression": "sk > :v",
         "ExpressionAttributeValues": {":v": {"N": "1"}},
+    },
+    "TransactGetItems": {
+        "TransactItems": [{"Get": {"TableName": "orders", "Key": KEY, "ProjectionExpression": "g"}}],
+    },
+    "TransactWriteItems": {
+        "TransactItems": [
+            {"Put": {"TableName": "orders", "Item": {**KEY, "sk": {"N": "7"}}}},
+            {"Delete": {"TableName": "orders", "Key": {**KEY, "sk": {"N": "8"}}}},
+            {
+                "Update": {
+                    "TableName": "orders",
+                    "Key": KEY,
+                    "UpdateExpression": "SET x = :v",
+                    "ExpressionAttributeValues": {":v": {"N": "1"}},
+                    "ConditionExpression": "attribute_exists(pk)",
+                }
+            },
+        ],
+        "ReturnItemCollectionMetrics": "SIZE",
     },
     "UpdateItem": {
         "TableName": "orders",

@@ -79,6 +79,12 @@ class TableCapacity:
             return self._admit_indexes(now, hash64, table_units, index_arms)
         return throttle
 
+    def undo_write(self, hash64: int, table_units: float, index_arms: Sequence[IndexArm] = ()) -> None:
+        """Give back what ``admit_write`` charged in this moment."""
+        self._table.undo_write(hash64, table_units)
+        for name, index_hash64, units in index_arms:
+            self._indexes[name].undo_write(index_hash64, units)
+
     def charge_write(self, hash64: int, table_units: float, index_arms: Sequence[IndexArm] = ()) -> None:
         """Charge a write that is done already and cannot be refused; balances may go below zero."""
         now = self._catch_up()

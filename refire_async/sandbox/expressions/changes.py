@@ -148,7 +148,8 @@ class Changes:
 
     def __init__(self, changes: Sequence[Change]) -> None:
         self._changes = tuple(changes)
-        self.attributes = frozenset(str(change.path[0]) for change in changes)
+        self.names = tuple(str(change.path[0]) for change in changes)
+        self.attributes = frozenset(self.names)
         """Names of the top-level attributes that are changed, wholly or in part."""
         self.apply: Callable[[Item, Any], Item]
         """The changed item, from an item and the statement's parameters; the item itself is left alone."""

@@ -65,6 +65,10 @@ class Update:
         """
         return self._changes.apply(item, None)
 
+    def refuse_keys(self, key_attributes: Collection[str]) -> None:
+        """Raise ValidationException if it changes one of these attributes, which are a table's key."""
+        refuse_key_attributes([(name,) for name in self._changes.names], key_attributes)
+
     def changed_old(self, item: Item | None) -> Item:
         """UPDATED_OLD: the changed parts of the item as it was, None if it did not exist."""
         return self._changes.old(item)

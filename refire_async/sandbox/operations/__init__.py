@@ -27,6 +27,8 @@ from refire_async.sandbox.operations.stream_reads import (
     get_shard_iterator,
     list_streams,
 )
+from refire_async.sandbox.operations.transact_items import transact_get_items, transact_write_items
+from refire_async.sandbox.operations.transact_statements import execute_transaction
 from refire_async.sandbox.operations.update_table import update_table
 
 Operation = Callable[[Session, dict[str, Any]], dict[str, Any]]
@@ -44,11 +46,14 @@ OPERATIONS: dict[str, Operation] = {
     "DynamoDB_20120810.DescribeTable": describe_table,
     "DynamoDB_20120810.DescribeTimeToLive": describe_time_to_live,
     "DynamoDB_20120810.ExecuteStatement": execute_statement,
+    "DynamoDB_20120810.ExecuteTransaction": execute_transaction,
     "DynamoDB_20120810.GetItem": get_item,
     "DynamoDB_20120810.ListTables": list_tables,
     "DynamoDB_20120810.PutItem": put_item,
     "DynamoDB_20120810.Query": query,
     "DynamoDB_20120810.Scan": scan,
+    "DynamoDB_20120810.TransactGetItems": transact_get_items,
+    "DynamoDB_20120810.TransactWriteItems": transact_write_items,
     "DynamoDB_20120810.UpdateItem": update_item,
     "DynamoDB_20120810.UpdateTable": update_table,
     "DynamoDB_20120810.UpdateTimeToLive": update_time_to_live,

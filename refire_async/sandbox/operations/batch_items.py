@@ -20,7 +20,7 @@ from refire_async.sandbox.operations.common import (
 from refire_async.sandbox.operations.get_item import read_item
 from refire_async.sandbox.operations.parameters import Expressions
 from refire_async.sandbox.operations.reading import project
-from refire_async.sandbox.operations.writing import write
+from refire_async.sandbox.operations.writing import check_new_item, write
 from refire_async.sandbox.shapes import (
     boolean,
     check,
@@ -29,10 +29,9 @@ from refire_async.sandbox.shapes import (
     mapping_of_anything,
     structure,
 )
-from refire_async.sandbox.store.changes import PUT
 from refire_async.sandbox.store.keys import OrderKey
 from refire_async.sandbox.store.table import Table
-from refire_async.sandbox.values import MAX_ITEM_BYTES, Item, item_size, validate_item
+from refire_async.sandbox.values import Item, validate_item
 
 _MAX_WRITES = 25
 _MAX_GETS = 100
@@ -97,7 +96,8 @@ def batch_write_item(session: Session, request: dict[str, Any]) -> dict[str, Any
         try:
             if before is not None:
                 raise before
-            change = write(session, one.table, one.key, one.table.read(one.key), one.new)
+            stored = session.database.read_to_write(one.table, one.key)
+            change = write(session, one.table, one.key, stored, one.new)
             if after is not None:
                 raise after
         except ServiceError as error:
@@ -132,11 +132,7 @@ def _parse_writes(session: Session, items: dict[str, list[dict[str, Any]]]) -> l
             new = None
             if put is not None:
                 new = validate_item(put["Item"])
-                table.schema.check_item(new)
-                for index in table.indexes.values():
-                    index.schema.check_index_values(new, index.name)
-                if item_size(new) > MAX_ITEM_BYTES:
-                    raise validation(PUT.too_large)
+                check_new_item(table, new)
                 key_item = new
             elif delete is not None:
                 key_item = table.schema.validate_key(delete["Key"])

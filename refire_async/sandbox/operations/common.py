@@ -17,6 +17,7 @@ INDEX_NAME = text(3, 255, pattern="[a-zA-Z0-9_.-]+")
 RETURN_CONSUMED = text(of=("INDEXES", "TOTAL", "NONE"))
 RETURN_METRICS = text(of=("SIZE", "NONE"))
 RETURN_ON_FAILURE = text(of=("ALL_OLD", "NONE"))
+REQUEST_TOKEN = text(1, 36)
 EXPRESSION = text()
 NAMES = map_of(text(1, 65535))
 VALUES = mapping_of_anything
@@ -47,18 +48,26 @@ class Consumption:
         arms = self.indexes if is_global else self.local
         arms[name] = arms.get(name, 0.0) + units
 
-    def render(self, table: str, wanted: str) -> dict[str, Any]:
-        """ConsumedCapacity for ReturnConsumedCapacity TOTAL or INDEXES."""
+    def render(self, table: str, wanted: str, also: str | None = None) -> dict[str, Any]:
+        """ConsumedCapacity for ReturnConsumedCapacity TOTAL or INDEXES.
+
+        ``also`` is the second name that units have in a transaction: ReadCapacityUnits or WriteCapacityUnits.
+        """
+
+        def units(number: float) -> dict[str, float]:
+            named = {"CapacityUnits": float(number)}
+            return named if also is None else {**named, also: float(number)}
+
         total = self.table + self.failed + sum(self.indexes.values()) + sum(self.local.values())
-        shown: dict[str, Any] = {"TableName": table, "CapacityUnits": total}
+        shown: dict[str, Any] = {"TableName": table, **units(total)}
         if wanted == "INDEXES":
-            shown["Table"] = {"CapacityUnits": self.table}
+            shown["Table"] = units(self.table)
             for member, arms in (
                 ("GlobalSecondaryIndexes", self.indexes),
                 ("LocalSecondaryIndexes", self.local),
             ):
                 if arms:
-                    shown[member] = {name: {"CapacityUnits": float(units)} for name, units in arms.items()}
+                    shown[member] = {name: units(number) for name, number in arms.items()}
         return shown
 
     def add_to(self, response: dict[str, Any], table: str, wanted: str | None) -> dict[str, Any]:

@@ -73,7 +73,7 @@ def put_item(session: Session, request: dict[str, Any]) -> dict[str, Any]:
     table = session.database.table(request["TableName"])
     table.schema.check_item(new)
     key = table.schema.order_key(new)
-    stored = table.read(key)
+    stored = session.database.read_to_write(table, key)
     old = stored[1] if stored else None
     if condition is not None and not condition.matches(old or {}):
         raise fail_condition(table, key, stored, item_size(new), request.get(_ON_FAILURE))
@@ -92,7 +92,7 @@ def delete_item(session: Session, request: dict[str, Any]) -> dict[str, Any]:
     table = session.database.table(request["TableName"])
     key_item = table.schema.validate_key(request["Key"])
     key = table.schema.order_key(key_item)
-    stored = table.read(key)
+    stored = session.database.read_to_write(table, key)
     old = stored[1] if stored else None
     if condition is not None and not condition.matches(old or {}):
         raise fail_condition(table, key, stored, None, request.get(_ON_FAILURE))
@@ -111,7 +111,7 @@ def update_item(session: Session, request: dict[str, Any]) -> dict[str, Any]:
     update, condition = _compiled(request, schema.names)
     key_item = schema.validate_key(request["Key"])
     key = schema.order_key(key_item)
-    stored = table.read(key)
+    stored = session.database.read_to_write(table, key)
     old = stored[1] if stored else None
     before = key_item if old is None else old
     if condition is not None and not condition.matches(old or {}):

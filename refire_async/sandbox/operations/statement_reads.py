@@ -26,10 +26,20 @@ def bind_batch_select(
     session: Session, statement: Select, values: list[AttributeValue]
 ) -> tuple[Table, OrderKey]:
     """Table and key of a SELECT in a batch. Raises ServiceError."""
-    table = session.database.table(statement.table)
-    key = None if statement.index is not None else statement.key(values, table.schema.names)
-    if key is None or statement.filter_attributes - set(table.schema.names):
+    found = None if statement.index is not None else pinned_key(session, statement, values)
+    if found is None or statement.filter_attributes - set(found[0].schema.names):
         raise validation(_BATCH_NEEDS_KEY)
+    return found
+
+
+def pinned_key(
+    session: Session, statement: Select, values: list[AttributeValue]
+) -> tuple[Table, OrderKey] | None:
+    """Table and key of a SELECT, None if it does not pin the whole key. Raises ServiceError."""
+    table = session.database.table(statement.table)
+    key = statement.key(values, table.schema.names)
+    if key is None:
+        return None
     table.schema.check_pinned(key)
     return table, table.schema.order_key(key)
 

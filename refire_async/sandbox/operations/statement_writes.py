@@ -10,7 +10,7 @@ from refire_async.sandbox.errors import ServiceError, conditional_check_failed, 
 from refire_async.sandbox.operations.common import Consumption, throttled
 from refire_async.sandbox.operations.writing import attempted_size, write
 from refire_async.sandbox.partiql import Delete, Insert, Update
-from refire_async.sandbox.store.changes import UPDATE
+from refire_async.sandbox.store.changes import PUT, UPDATE
 from refire_async.sandbox.store.keys import OrderKey
 from refire_async.sandbox.store.table import Stored, Table
 from refire_async.sandbox.values import AttributeValue, Item, item_size
@@ -41,40 +41,60 @@ class BoundWrite:
         schema.check_pinned(key)
         return cls(statement, values, table, schema.order_key(key))
 
+    def changed(self, stored: Stored | None, on_failure: str | None = None) -> Item | None:
+        """What is to be stored in the place of what is; None is no item.
+
+        Raises ConditionalCheckFailedException, DuplicateItemException, or ValidationException for an update that
+        does not fit the item.
+        """
+        statement, values = self.statement, self.values
+        if isinstance(statement, Update):
+            if stored is None or not statement.condition_holds(stored[1], values):
+                raise conditional_check_failed(_old(stored, on_failure))
+            return statement.apply(stored[1], values)
+        if isinstance(statement, Insert):
+            if stored is not None:
+                raise duplicate_item()
+            return self.new
+        found = stored[1] if stored is not None else statement.key(values, self.table.schema.names)
+        if not statement.condition_holds(found, values):
+            raise conditional_check_failed(_old(stored, on_failure))
+        return None
+
     def execute(
         self, session: Session, consumption: Consumption, on_failure: str | None = None
     ) -> list[Item]:
         """Carry it out and return what RETURNING asks for. Raises ServiceError and counts what the failure took."""
-        table, values, statement = self.table, self.values, self.statement
-        stored = table.read(self.key)
-        if isinstance(statement, Update):
-            if stored is None or not statement.condition_holds(stored[1], values):
-                attempted = None if stored is None else attempted_size(statement.apply, stored[1], values)
-                raise self._failed(
-                    stored, attempted, consumption, conditional_check_failed(_old(stored, on_failure))
-                )
-            new = statement.apply(stored[1], values)
-            change = write(session, table, self.key, stored, new, wording=UPDATE)
-            consumption.add(change.units, change.index_changes)
-            return statement.returned(stored[1], new) if statement.returning else []
-        if isinstance(statement, Insert):
-            if stored is not None and self.new is not None:
-                raise self._failed(stored, item_size(self.new), consumption, duplicate_item())
-            change = write(session, table, self.key, None, self.new)
-            consumption.add(change.units, change.index_changes)
+        table, statement = self.table, self.statement
+        stored = session.database.read_to_write(table, self.key)
+        try:
+            new = self.changed(stored, on_failure)
+        except ServiceError as error:
+            if error.type == "ValidationException":
+                raise
+            raise self._failed(stored, consumption, error) from None
+        wording = UPDATE if isinstance(statement, Update) else PUT
+        change = write(session, table, self.key, stored, new, wording=wording)
+        consumption.add(change.units, change.index_changes)
+        if isinstance(statement, Insert) or statement.returning is None:
             return []
         before = None if stored is None else stored[1]
-        found = before if before is not None else statement.key(values, table.schema.names)
-        if not statement.condition_holds(found, values):
-            raise self._failed(stored, None, consumption, conditional_check_failed(_old(stored, on_failure)))
-        change = write(session, table, self.key, stored, None)
-        consumption.add(change.units, change.index_changes)
-        return statement.returned(before)
+        if isinstance(statement, Delete):
+            return statement.returned(before)
+        assert before is not None  # noqa: S101 - an update has found its item
+        assert new is not None  # noqa: S101 - and leaves one
+        return statement.returned(before, new)
 
-    def _failed(
-        self, stored: Stored | None, attempted: int | None, consumption: Consumption, error: ServiceError
-    ) -> ServiceError:
-        units = failed_condition_units(None if stored is None else stored[0][1], attempted)
+    def _attempted(self, stored: Stored | None) -> int | None:
+        """Size of the item that was not stored, where it counts."""
+        if stored is None:
+            return None
+        if isinstance(self.statement, Update):
+            return attempted_size(self.statement.apply, stored[1], self.values)
+        return None if self.new is None else item_size(self.new)
+
+    def _failed(self, stored: Stored | None, consumption: Consumption, error: ServiceError) -> ServiceError:
+        units = failed_condition_units(None if stored is None else stored[0][1], self._attempted(stored))
         throttle = self.table.capacity.admit_write(self.key[0] >> 64, units)
         if throttle is not None:
             return throttled(throttle)

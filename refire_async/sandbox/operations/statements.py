@@ -14,7 +14,7 @@ from refire_async.sandbox.operations.common import (
 )
 from refire_async.sandbox.operations.statement_reads import bind_batch_select, select, select_by_key
 from refire_async.sandbox.operations.statement_writes import BoundWrite
-from refire_async.sandbox.partiql import Select, compile_statement
+from refire_async.sandbox.partiql import Select, compile_plain
 from refire_async.sandbox.shapes import anything, boolean, check, integer, list_of, structure, text
 from refire_async.sandbox.store.keys import OrderKey
 from refire_async.sandbox.store.table import Table
@@ -54,7 +54,7 @@ _BATCH = structure(
 def execute_statement(session: Session, request: dict[str, Any]) -> dict[str, Any]:
     """ExecuteStatement."""
     check(_EXECUTE, request)
-    statement = compile_statement(request["Statement"])
+    statement = compile_plain(request["Statement"])
     values = statement.bind(request.get("Parameters"))
     if isinstance(statement, Select):
         return select(session, statement, values, request)
@@ -155,7 +155,7 @@ def _bind(session: Session, statements: list[dict[str, Any]]) -> list[_Member]:
     reads = writes = False
     for given in statements:
         try:
-            statement = compile_statement(given["Statement"])
+            statement = compile_plain(given["Statement"])
             if isinstance(statement, Select):
                 reads = True
                 values = statement.bind(given.get("Parameters"))

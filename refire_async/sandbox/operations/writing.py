@@ -63,6 +63,15 @@ def fail_condition(
     return conditional_check_failed(stored[1] if stored and on_failure == "ALL_OLD" else None)
 
 
+def check_new_item(table: Table, new: Item) -> None:
+    """ValidationException if a canonical item cannot be put into a table."""
+    table.schema.check_item(new)
+    for index in table.indexes.values():
+        index.schema.check_index_values(new, index.name)
+    if item_size(new) > MAX_ITEM_BYTES:
+        raise validation(PUT.too_large)
+
+
 def check_update_size(update: Update, new: Item, schema: KeySchema) -> None:
     """ValidationException if UpdateItem would refuse an item this large, which it does sooner than PartiQL."""
     size = item_size(new) + update.request_bytes

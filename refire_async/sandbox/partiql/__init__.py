@@ -32,16 +32,24 @@ by text. How the server executes one::
 "MODIFIED NEW" or None. Items must be canonical (``sandbox.values``) and are never changed in place.
 
 Only what AWS documents is there (Developer Guide: PartiQL): ``attribute_exists`` and ``if_not_exists``, which DynamoDB
-Local takes, are refused; so is ``EXISTS``, which belongs to transactions.
+Local takes, are refused; ``EXISTS`` is for transactions alone, and other operations refuse it.
 """
 
 from functools import lru_cache
 from typing import TypeAlias
 
 from refire_async.sandbox.errors import validation
-from refire_async.sandbox.partiql.statements import Delete, Insert, Select, Update, compile_uncached
+from refire_async.sandbox.partiql.statements import (
+    Delete,
+    Exists,
+    Insert,
+    Select,
+    Update,
+    compile_uncached,
+)
 
-Statement: TypeAlias = Select | Insert | Update | Delete
+Plain: TypeAlias = Select | Insert | Update | Delete
+Statement: TypeAlias = Plain | Exists
 
 MAX_STATEMENT_CHARACTERS = 8192
 _CACHED_STATEMENTS = 512
@@ -61,4 +69,21 @@ def compile_statement(text: str) -> Statement:
     return compile_uncached(text)
 
 
-__all__ = ["Delete", "Insert", "Select", "Statement", "Update", "compile_statement"]
+def compile_plain(text: str) -> Plain:
+    """A statement that can stand outside of a transaction. Raises ValidationException."""
+    statement = compile_statement(text)
+    if isinstance(statement, Exists):
+        raise validation("EXISTS can only be used in ExecuteTransaction write requests.")
+    return statement
+
+
+__all__ = [
+    "Delete",
+    "Exists",
+    "Insert",
+    "Select",
+    "Statement",
+    "Update",
+    "compile_plain",
+    "compile_statement",
+]

@@ -13,6 +13,7 @@ from refire_async.sandbox.partiql.syntax import (
     Action,
     Assignment,
     DeleteSyntax,
+    ExistsSyntax,
     InsertSyntax,
     Removal,
     SelectSyntax,
@@ -41,12 +42,11 @@ class _StatementParser(ConditionParser):
             "UPDATE": self._update,
             "DELETE": self._delete,
             "FROM": self._update_from,
+            "EXISTS": self._exists,
         }
         if token.kind == "keyword" and token.text in statements:
             self.next()
             return statements[token.text]()
-        if self.at_keyword("EXISTS"):
-            raise validation("EXISTS can only be used in ExecuteTransaction write requests.")
         if token.kind == "keyword" and token.text in {"CREATE", "DROP"}:
             raise validation(f"Unsupported operation: {token.text.capitalize()}")
         raise not_well_formed("Expected data manipulation")
@@ -118,6 +118,13 @@ class _StatementParser(ConditionParser):
         if self.at_keyword("LIMIT", "OFFSET", "GROUP", "HAVING"):
             raise validation(f"Unsupported clause: {self.token.text}")
         return SelectSyntax(tuple(paths), table, index, where, tuple(order))
+
+    def _exists(self) -> ExistsSyntax:
+        self.expect_symbol("(")
+        self.expect_keyword("SELECT")
+        select = self._select()
+        self.expect_symbol(")")
+        return ExistsSyntax(select)
 
     def _projected(self) -> Path:
         token = self.token

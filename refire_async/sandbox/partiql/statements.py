@@ -24,6 +24,7 @@ from refire_async.sandbox.partiql.syntax import (
     Action,
     Assignment,
     DeleteSyntax,
+    ExistsSyntax,
     InsertSyntax,
     Removal,
     SelectSyntax,
@@ -131,6 +132,15 @@ class Select(_Conditional):
             if value is not None:
                 result[name] = value
         return result
+
+
+class Exists(Statement):
+    """``EXISTS(SELECT …)``: a condition of a transaction. The item must be there and ``select`` match it."""
+
+    def __init__(self, syntax: ExistsSyntax, parameters: int) -> None:
+        self.select = Select(syntax.select, parameters)
+        super().__init__(self.select.table, parameters, ())
+        self.bind = self.select.bind  # type: ignore[method-assign]
 
 
 class Insert(Statement):
@@ -261,11 +271,13 @@ class _UpdateBinder(AssigningBinder):
         return changes.delete_from(path, members.read)
 
 
-def compile_uncached(statement: str) -> Select | Insert | Update | Delete:
+def compile_uncached(statement: str) -> Select | Exists | Insert | Update | Delete:
     """Compile one statement."""
     syntax, parameters = parse(statement)
     if isinstance(syntax, SelectSyntax):
         return Select(syntax, parameters)
+    if isinstance(syntax, ExistsSyntax):
+        return Exists(syntax, parameters)
     if isinstance(syntax, InsertSyntax):
         return Insert(syntax, parameters)
     if isinstance(syntax, UpdateSyntax):

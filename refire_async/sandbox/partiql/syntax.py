@@ -47,6 +47,13 @@ class SelectSyntax:
 
 
 @dataclass(frozen=True, slots=True)
+class ExistsSyntax:
+    """``EXISTS(SELECT …)``"""
+
+    select: SelectSyntax
+
+
+@dataclass(frozen=True, slots=True)
 class InsertSyntax:
     """``INSERT INTO table VALUE {…}``"""
 
@@ -73,4 +80,4 @@ class DeleteSyntax:
     returning: str | None = None
 
 
-StatementSyntax: TypeAlias = SelectSyntax | InsertSyntax | UpdateSyntax | DeleteSyntax
+StatementSyntax: TypeAlias = SelectSyntax | ExistsSyntax | InsertSyntax | UpdateSyntax | DeleteSyntax

@@ -165,6 +165,12 @@ class KeySchema:
         self.check_values(canonical)
         return canonical
 
+    def refuse_empty(self, item: Mapping[str, AttributeValue]) -> None:
+        """ValidationException if one of the key attributes that an item has is empty."""
+        for name, type_ in self._typed:
+            if item.get(name, {}).get(type_) == "":
+                raise validation(f"{_NOT_VALID}{_EMPTY.format(_KINDS[type_])} Key: {name}")
+
     def check_pinned(self, key: Mapping[str, AttributeValue]) -> None:
         """ValidationException if what a statement's WHERE pins has another type than the key, or cannot be a key."""
         for name, type_ in self._typed:
