@@ -144,6 +144,8 @@ class Loud:
         return sys.__stdout__.write(text)
     def flush(self):
         sys.__stdout__.flush()
+    def isatty(self):
+        return False
 
 async def run(settings, *, emit, stop, **_):
     return Result(summary(), ExitCode.COMPLETE)
