@@ -173,14 +173,29 @@ class _Wires:
         )
 
 
-async def describe(session: Session, name: str) -> Table:
-    """The table. Raises RefusedError where there is none, WireError where it cannot be asked about."""
+async def describe(session: Session, table: str) -> Table:
+    """The table of this name or ARN.
+
+    Every other call names the table only, so that it goes to the account and region of the credentials. An ARN is
+    therefore looked up by its name, and refused where the table found is another one.
+
+    Raises:
+        RefusedError: there is no such table, or the ARN is that of a table in another account or region.
+        AwsError: the table cannot be described.
+    """
+    name = table.rpartition("/")[2]
     try:
-        return await session.control.describe_table(name)
+        found = await session.control.describe_table(name)
     except AwsError as error:
         if not error.code.startswith("ResourceNotFound"):
             raise
         raise RefusedError(
-            f"there is no table {name} in {session.region} ({session.endpoint})",
+            f"there is no table {table} in {session.region} ({session.endpoint})",
             "check --table, --region, --profile and --endpoint-url",
         ) from error
+    if table not in (name, found.arn):
+        raise RefusedError(
+            f"{table} is not the table that these credentials reach in {session.region}: that is {found.arn}",
+            "give the --profile and --region of its account, or --table by name",
+        )
+    return found

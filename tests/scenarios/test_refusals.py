@@ -33,6 +33,38 @@ def filled(table: Table) -> Snapshot:
     return Snapshot.of(table)
 
 
+@pytest.mark.parametrize("part", ["account", "region", "table"])
+def test_an_arn_of_another_place(cli: Cli, make_table: MakeTable, part: str) -> None:
+    """The table of the same name in one's own account and region is left alone."""
+    table = make_table()
+    before = filled(table)
+    arn = table.backend.dynamodb.describe_table(TableName=table.name)["Table"]["TableArn"]
+    fields = arn.split(":")
+    other = {"region": 3, "account": 4}
+    if part in other:
+        fields[other[part]] = {"region": "ap-south-1", "account": "999999999999"}[part]
+        hint = "is not the table that these credentials reach"
+    else:
+        fields[5] = "table/absent-table"
+        hint = "there is no table arn:"
+
+    assert_refused(cli.refire(":".join(fields)), 10, hint=hint)
+    before.assert_untouched()
+
+
+def test_an_arn_of_this_place(cli: Cli, make_table: MakeTable) -> None:
+    """An ARN is as good as the name of its table."""
+    table = make_table()
+    filled(table)
+    arn = table.backend.dynamodb.describe_table(TableName=table.name)["Table"]["TableArn"]
+
+    result = cli.refire(arn)
+
+    assert result.code == 0, result.stderr
+    assert_summary(result.json, touched=30)
+    assert result.json["table"] == table.name
+
+
 def test_stream_disabled(cli: Cli, make_table: MakeTable) -> None:
     """Without a stream or a Kinesis destination nobody would hear: refused, naming the way out."""
     table = make_table(stream=False)
