@@ -18,7 +18,7 @@ DEFAULT_WCU_PERCENT = 80.0
 DEFAULT_GIVE_UP_AFTER_S = 600.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
     """Where the table is. `None` leaves a choice to the usual AWS configuration."""
 
@@ -27,7 +27,7 @@ class Connection:
     endpoint_url: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
     """How fast a run may be.
 
@@ -43,7 +43,7 @@ class Budget:
     set_by: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PacingSettings:
     """How the budget goes with time, with live traffic, and with the consumers of the stream.
 
@@ -67,7 +67,7 @@ class PacingSettings:
         return self.max_iterator_age_s is not None or self.max_consumer_errors is not None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tuning:
     """How a run works inside; `None` lets it choose.
 
@@ -82,7 +82,7 @@ class Tuning:
     give_up_after_s: float = DEFAULT_GIVE_UP_AFTER_S
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SelectionSettings:
     """Which items, as the user wrote it; types of key values may be open until the table is known.
 
@@ -112,7 +112,7 @@ class SelectionSettings:
         return bool(self.key_values) or self.key_value_range is not None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunSettings:
     """A new run."""
 
@@ -135,7 +135,7 @@ class RunSettings:
     assume_yes: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VerifySettings:
     """A run to prove from its table's stream."""
 
@@ -143,7 +143,7 @@ class VerifySettings:
     connection: Connection = field(default_factory=Connection)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ResumeSettings:
     """A run that goes on. `checkpoint` is its file; what identifies the run is read from there."""
 
@@ -158,7 +158,7 @@ class ResumeSettings:
     assume_yes: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Assumed:
     """What a plan is to take for granted instead of looking: of a table that is not there, or against what it says.
 
@@ -176,7 +176,7 @@ class Assumed:
     consumer_ms: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlanSettings:
     """A plan of `run`, or without a table (`run` is None) of what `assumed` describes. `sample_s` bounds the look.
 

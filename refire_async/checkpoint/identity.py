@@ -82,7 +82,7 @@ def merge_connections(saved: Connection, given: Connection, own: Connection | No
             return mine
         return None if own is not None and getattr(own, name) == theirs else theirs
 
-    return Connection(choose("region"), choose("profile"), choose("endpoint_url"))
+    return Connection(region=choose("region"), profile=choose("profile"), endpoint_url=choose("endpoint_url"))
 
 
 @dataclass(frozen=True, slots=True)

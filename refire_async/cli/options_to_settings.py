@@ -69,7 +69,7 @@ def make_output(given: dict[str, Any]) -> Output:
 
 def make_connection(given: dict[str, Any]) -> Connection:
     """The connection options of a command."""
-    return Connection(given["region"], given["profile"], given["endpoint_url"])
+    return Connection(region=given["region"], profile=given["profile"], endpoint_url=given["endpoint_url"])
 
 
 def make_budget(given: dict[str, Any]) -> Budget:
@@ -87,12 +87,12 @@ def make_pacing(given: dict[str, Any]) -> PacingSettings:
     if given["rate_timezone"] is not None and given["rate"] is None:
         raise UsageError("--rate-timezone needs --rate", "add --rate, or leave it out")
     return PacingSettings(
-        given["rate"],
-        given["rate_timezone"],
-        given["headroom"],
-        given["max_iterator_age"],
-        given["max_consumer_errors"],
-        given["consumer_rate"],
+        rate=given["rate"],
+        timezone=given["rate_timezone"],
+        headroom_percent=given["headroom"],
+        max_iterator_age_s=given["max_iterator_age"],
+        max_consumer_errors=given["max_consumer_errors"],
+        consumer_rate=given["consumer_rate"],
     )
 
 

@@ -165,7 +165,11 @@ def make_settings(ctx: click.Context, given: dict[str, Any]) -> PlanSettings:
             raise UsageError("no table given", "name it with --table NAME, or give --items and --item-size")
         _refuse_selection(ctx, given)
         return PlanSettings(
-            None, assumed, budget=make_budget(given), tuning=_tuning(given), max_items=given["max_items"]
+            run=None,
+            assumed=assumed,
+            budget=make_budget(given),
+            tuning=_tuning(given),
+            max_items=given["max_items"],
         )
     for name in ("wcu", "rcu", "indexes", "on_demand"):
         if given[name]:
@@ -176,11 +180,11 @@ def make_settings(ctx: click.Context, given: dict[str, Any]) -> PlanSettings:
         tuning=_tuning(given),
         ignore=make_ignore(given),
     )
-    return PlanSettings(run, assumed, given["sample_seconds"])
+    return PlanSettings(run=run, assumed=assumed, sample_s=given["sample_seconds"])
 
 
 def _tuning(given: dict[str, Any]) -> Tuning:
-    return Tuning(given["segments"], given["workers"], writer=given["writer"] or "partiql")
+    return Tuning(segments=given["segments"], workers=given["workers"], writer=given["writer"] or "partiql")
 
 
 def _refuse_selection(ctx: click.Context, given: dict[str, Any]) -> None:

@@ -213,7 +213,7 @@ def test_values_of_another_type(checkpoint: Path, change: Callable[[Path], None]
 def test_what_a_run_saves_conforms() -> None:
     """Else the tests above would prove nothing."""
     assert conforms(SPEC, type(SPEC))
-    assert conforms(Connection("eu-west-1", None, "http://x"), Connection)
+    assert conforms(Connection(region="eu-west-1", profile=None, endpoint_url="http://x"), Connection)
     assert conforms(Counts(scanned=3), Counts)
     assert not conforms(Counts(scanned=True), Counts)
     assert not conforms(SPEC, Counts)

@@ -161,7 +161,7 @@ def test_options_of_other_commands(refire: Refire, fake_engine: FakeEngine, here
     checkpoint.touch()
     write(f'table = "orders"\nwcu-percent = 40\n[resume]\ncheckpoint = "{checkpoint}"\n')
     assert refire("resume").code == 0
-    assert fake_engine.seen == [ResumeSettings(checkpoint, budget=Budget(wcu_percent=40))]
+    assert fake_engine.seen == [ResumeSettings(checkpoint=checkpoint, budget=Budget(wcu_percent=40))]
 
 
 def test_a_run_says_which_file(refire: Refire, fake_engine: FakeEngine) -> None:

@@ -62,14 +62,26 @@ def terminal(monkeypatch: pytest.MonkeyPatch, typed: str) -> Iterator[list[str]]
 
 SAME = [
     (Connection(), {}, ()),
-    (Connection("eu-west-1", None, None), {"AWS_REGION": "eu-west-1"}, ()),
-    (Connection("eu-west-1", None, None), {"AWS_DEFAULT_REGION": "eu-west-1"}, ()),
-    (Connection("eu-west-1", "prod", None), {"AWS_PROFILE": "prod"}, ()),
-    (Connection("eu-west-1", "prod", None), {}, ("--profile", "prod")),
-    (Connection(None, None, NOWHERE), {"AWS_ENDPOINT_URL_DYNAMODB": f"{NOWHERE}/"}, ()),
-    (Connection(None, None, NOWHERE), {"AWS_ENDPOINT_URL": NOWHERE}, ()),
-    (Connection(None, None, NOWHERE), {"REFIRE_ENDPOINT_URL": NOWHERE}, ()),
-    (Connection(None, None, NOWHERE), {}, ("--endpoint-url", "http://127.0.0.1:10")),
+    (Connection(region="eu-west-1", profile=None, endpoint_url=None), {"AWS_REGION": "eu-west-1"}, ()),
+    (
+        Connection(region="eu-west-1", profile=None, endpoint_url=None),
+        {"AWS_DEFAULT_REGION": "eu-west-1"},
+        (),
+    ),
+    (Connection(region="eu-west-1", profile="prod", endpoint_url=None), {"AWS_PROFILE": "prod"}, ()),
+    (Connection(region="eu-west-1", profile="prod", endpoint_url=None), {}, ("--profile", "prod")),
+    (
+        Connection(region=None, profile=None, endpoint_url=NOWHERE),
+        {"AWS_ENDPOINT_URL_DYNAMODB": f"{NOWHERE}/"},
+        (),
+    ),
+    (Connection(region=None, profile=None, endpoint_url=NOWHERE), {"AWS_ENDPOINT_URL": NOWHERE}, ()),
+    (Connection(region=None, profile=None, endpoint_url=NOWHERE), {"REFIRE_ENDPOINT_URL": NOWHERE}, ()),
+    (
+        Connection(region=None, profile=None, endpoint_url=NOWHERE),
+        {},
+        ("--endpoint-url", "http://127.0.0.1:10"),
+    ),
 ]
 
 
@@ -93,17 +105,32 @@ def test_where_both_lead_to_the_same_place_nothing_is_asked(  # noqa: PLR0917 - 
 
 
 OTHER = [
-    (Connection(None, None, NOWHERE), {}, f"endpoint {NOWHERE} (yours: AWS itself)", "--endpoint-url"),
     (
-        Connection("eu-west-1", None, None),
+        Connection(region=None, profile=None, endpoint_url=NOWHERE),
+        {},
+        f"endpoint {NOWHERE} (yours: AWS itself)",
+        "--endpoint-url",
+    ),
+    (
+        Connection(region="eu-west-1", profile=None, endpoint_url=None),
         {"AWS_REGION": "us-east-1"},
         "region eu-west-1 (yours: us-east-1)",
         "--region",
     ),
-    (Connection(None, "prod", None), {"AWS_PROFILE": "dev"}, "profile prod (yours: dev)", "--profile"),
-    (Connection(None, "prod", None), {}, "profile prod (yours: none)", "--profile"),
     (
-        Connection(None, None, NOWHERE),
+        Connection(region=None, profile="prod", endpoint_url=None),
+        {"AWS_PROFILE": "dev"},
+        "profile prod (yours: dev)",
+        "--profile",
+    ),
+    (
+        Connection(region=None, profile="prod", endpoint_url=None),
+        {},
+        "profile prod (yours: none)",
+        "--profile",
+    ),
+    (
+        Connection(region=None, profile=None, endpoint_url=NOWHERE),
         {"AWS_ENDPOINT_URL": NOWHERE, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"},
         f"endpoint {NOWHERE} (yours: AWS itself)",
         "--endpoint-url",
@@ -181,7 +208,7 @@ def test_on_a_terminal_it_asks(
     refire: Refire, fake_engine: FakeEngine, monkeypatch: pytest.MonkeyPatch, answer: str, *, goes_on: bool
 ) -> None:
     """Endpoint, profile, table and marker are shown before the question; what could steer a terminal is escaped."""
-    save(Connection(None, "prod", NOWHERE), table="tbl", attribute="x\x1b[2Jy")
+    save(Connection(region=None, profile="prod", endpoint_url=NOWHERE), table="tbl", attribute="x\x1b[2Jy")
     with terminal(monkeypatch, answer) as shown:
         code = refire("resume", "run-1").code
     text = "".join(shown)

@@ -12,16 +12,23 @@ from refire_async.settings import Budget, Connection, PacingSettings, ResumeSett
 
 def test_nothing_given() -> None:
     """The id is enough where the user relied on defaults."""
-    assert Hints(RunSettings("orders"), None).resume("run-1") == "refire resume run-1"
+    assert Hints(RunSettings(table="orders"), None).resume("run-1") == "refire resume run-1"
 
 
 def test_everything_given() -> None:
     """Place, connection and speed limits are repeated; --max-items is not, it was for that sitting."""
     settings = RunSettings(
-        "orders",
-        connection=Connection("eu-west-1", "my profile", "http://127.0.0.1:8000"),
+        table="orders",
+        connection=Connection(region="eu-west-1", profile="my profile", endpoint_url="http://127.0.0.1:8000"),
         budget=Budget(wcu_percent=12.5, max_wcu=500, max_rcu=0.25, max_rate=1_234_567),
-        pacing=PacingSettings("08:00,20% 20:00,90%", "Europe/Berlin", 20.0, 300.0, 0, 500.0),
+        pacing=PacingSettings(
+            rate="08:00,20% 20:00,90%",
+            timezone="Europe/Berlin",
+            headroom_percent=20.0,
+            max_iterator_age_s=300.0,
+            max_consumer_errors=0,
+            consumer_rate=500.0,
+        ),
         tuning=Tuning(segments=64, workers=3, writer="update", give_up_after_s=90),
         max_items=10,
         checkpoint=Path("my runs/x.refire"),
@@ -40,7 +47,7 @@ def test_everything_given() -> None:
 @given(st.floats(1e-6, 1e9), st.text(st.characters(min_codepoint=32, codec="utf-8"), min_size=1))
 def test_values_survive(limit: float, path: str) -> None:
     """Numbers keep their value, names their characters."""
-    settings = ResumeSettings(Path("x"), budget=Budget(max_wcu=limit))
+    settings = ResumeSettings(checkpoint=Path("x"), budget=Budget(max_wcu=limit))
     words = shlex.split(Hints(settings, Path(path)).resume("run-1"))
     assert abs(float(words[words.index("--max-wcu") + 1]) - limit) <= limit * 1e-9
     assert str(Path(path)) in (words[4], words[3].removeprefix("--checkpoint="))

@@ -65,7 +65,7 @@ def test_defaults(refire: Callable[..., Ended], fake_engine: FakeEngine) -> None
 
 EVERYTHING = RunSettings(
     table="orders",
-    connection=Connection("eu-west-1", "prod", "http://127.0.0.1:8000"),
+    connection=Connection(region="eu-west-1", profile="prod", endpoint_url="http://127.0.0.1:8000"),
     selection=SelectionSettings(
         index="by-day",
         key_name="day",
@@ -79,7 +79,14 @@ EVERYTHING = RunSettings(
     marker="stamp",
     marker_attribute="refired by",
     budget=Budget(wcu_percent=12.5, max_wcu=500.0, max_rcu=1000.0, max_rate=0.5),
-    pacing=PacingSettings("08:00,20% Sat-Sun,pause", "Europe/Berlin", 12.5, 300.0, 0, 500.0),
+    pacing=PacingSettings(
+        rate="08:00,20% Sat-Sun,pause",
+        timezone="Europe/Berlin",
+        headroom_percent=12.5,
+        max_iterator_age_s=300.0,
+        max_consumer_errors=0,
+        consumer_rate=500.0,
+    ),
     tuning=Tuning(segments=64, workers=7, writer="update", give_up_after_s=5400),
     max_items=10,
     run_id="fix-1",
@@ -206,10 +213,10 @@ def test_resume(refire: Callable[..., Ended], fake_engine: FakeEngine, tmp_path:
     assert ended.code == 0, ended.err
     assert fake_engine.seen == [
         ResumeSettings(
-            checkpoint,
-            connection=Connection("eu-west-1"),
+            checkpoint=checkpoint,
+            connection=Connection(region="eu-west-1"),
             budget=Budget(wcu_percent=40),
-            pacing=PacingSettings("3000"),
+            pacing=PacingSettings(rate="3000"),
             tuning=Tuning(workers=3, give_up_after_s=90),
             max_items=5,
             ignore=frozenset(("stream-disabled",)),

@@ -100,7 +100,10 @@ def save(run_id: str, status: RunStatus = "stopped", *, table: str = "orders", f
     """A run that has read 100 of about 400 items."""
     path = catalog.path_of(run_id)
     spec = replace(SPEC, run_id=run_id, table=table, marker=replace(SPEC.marker, run_id=run_id))
-    with closing(Store.create(path, spec, Connection("eu-west-1", "work"))) as store, store.transaction():
+    with (
+        closing(Store.create(path, spec, Connection(region="eu-west-1", profile="work"))) as store,
+        store.transaction(),
+    ):
         store.save_part(0, Counts(scanned=100, touched=100 - failed, failed=failed), Totals(seconds=5.0))
         store._db.executemany(
             "INSERT INTO failed (key, code, reason) VALUES ('{}', ?, 'x')", [("Odd\x1b[2J",)] * failed

@@ -91,7 +91,7 @@ async def test_who_has_said_so_is_not_asked(service: Service, runs: Runs, settin
 async def test_the_answer_counts(service: Service, runs: Runs, *, answer: bool) -> None:
     db = await half_done(service, runs)
     ask = Asked(answer=answer)
-    settings = RunSettings("orders", run_id="second", checkpoint=runs.checkpoint)
+    settings = RunSettings(table="orders", run_id="second", checkpoint=runs.checkpoint)
     if answer:
         result = await engine.run(settings, emit=runs.events.append, stop=StopRequest(), ask=ask)
         assert result.exit_code is ExitCode.COMPLETE
@@ -157,7 +157,7 @@ async def test_other_values_of_the_same_key_share_no_item(service: Service, runs
 async def test_check_tells(service: Service, runs: Runs) -> None:
     """And asks nothing."""
     await half_done(service, runs)
-    told = {finding.id: finding.level for finding in await engine.check(RunSettings("orders"))}
+    told = {finding.id: finding.level for finding in await engine.check(RunSettings(table="orders"))}
     assert told["other-run-stopped"] == "warn"
 
 

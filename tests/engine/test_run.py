@@ -321,6 +321,8 @@ async def test_a_marker_that_is_a_key_is_refused(service: Service, runs: Runs, a
 async def test_a_resume_uses_the_saved_connection_where_nothing_else_is_given(service: Service, runs: Runs):
     db = service(table_spec())
     db.fill("orders", orders(9))
-    await runs.run(max_items=3, connection=Connection("eu-west-1", "work", "http://a"))
+    await runs.run(
+        max_items=3, connection=Connection(region="eu-west-1", profile="work", endpoint_url="http://a")
+    )
     await runs.resume(connection=Connection(endpoint_url="http://b"))
-    assert db.connections[-1] == Connection("eu-west-1", "work", "http://b")
+    assert db.connections[-1] == Connection(region="eu-west-1", profile="work", endpoint_url="http://b")

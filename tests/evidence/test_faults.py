@@ -54,7 +54,7 @@ async def run(case: Case, folder: Path) -> Outcome:
     service.break_down(case.fault_file("orders"))
     events: list[Event] = []
     asked = RunSettings(
-        "orders",
+        table="orders",
         marker=case.marker,
         tuning=Tuning(segments=case.segments, workers=4, writer=case.writer),
         checkpoint=folder / "run.refire",

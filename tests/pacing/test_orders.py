@@ -33,7 +33,9 @@ def test_the_options_hold_where_nobody_says_anything() -> None:
 def test_the_timetable_rules_over_the_options() -> None:
     overrides, _ = made()
     overrides.timetable(FIFTH)
-    budget = Budget(20.0, None, None, 9.0, "timetable until 20:00 CET")
+    budget = Budget(
+        wcu_percent=20.0, max_wcu=None, max_rcu=None, max_rate=9.0, set_by="timetable until 20:00 CET"
+    )
     assert overrides.override == Override(budget, TIMETABLE, "20% by timetable until 20:00 CET")
     overrides.timetable(NIGHT)
     assert overrides.override == Override(None, TIMETABLE, "paused by timetable until 08:00 CET")
@@ -47,7 +49,9 @@ def test_the_operator_rules_over_the_timetable() -> None:
     overrides.timetable(NIGHT)
     overrides.set_rate(Rate(wcu=3_000.0))
     assert overrides.override == Override(
-        Budget(70.0, 3_000.0, None, 9.0, OPERATOR), OPERATOR, "3000 by refire rate"
+        Budget(wcu_percent=70.0, max_wcu=3_000.0, max_rcu=None, max_rate=9.0, set_by=OPERATOR),
+        OPERATOR,
+        "3000 by refire rate",
     )
     overrides.timetable(FIFTH)
     assert overrides.override.by == OPERATOR

@@ -227,7 +227,11 @@ def test_rates_are_written_as_they_are_read(text: str) -> None:
 def test_a_rate_replaces_the_budget_for_writing_only() -> None:
     """Limits for reading and for the consumer stay."""
     options = Budget(wcu_percent=50.0, max_wcu=100.0, max_rcu=7.0, max_rate=3.0)
-    assert Rate(percent=20.0).budget(options, "x") == Budget(20.0, None, 7.0, 3.0, "x")
-    assert Rate(wcu=900.0).budget(options, "x") == Budget(50.0, 900.0, 7.0, 3.0, "x")
+    assert Rate(percent=20.0).budget(options, "x") == Budget(
+        wcu_percent=20.0, max_wcu=None, max_rcu=7.0, max_rate=3.0, set_by="x"
+    )
+    assert Rate(wcu=900.0).budget(options, "x") == Budget(
+        wcu_percent=50.0, max_wcu=900.0, max_rcu=7.0, max_rate=3.0, set_by="x"
+    )
     with pytest.raises(ValueError, match="pause"):
         PAUSE.budget(options, "x")

@@ -22,8 +22,8 @@ def main() -> None:
     """Touch everything."""
     todo = job()
     settings = RunSettings(
-        todo.table,
-        Connection(endpoint_url=todo.url),
+        table=todo.table,
+        connection=Connection(endpoint_url=todo.url),
         budget=Budget(max_wcu=UNITS, max_rcu=UNITS),
         tuning=Tuning(segments=todo.segments),
         sure=True,
