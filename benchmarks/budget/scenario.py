@@ -70,7 +70,7 @@ def _measure(bench: Bench, parameters: Parameters, units: int, percent: int) -> 
 
 
 def _on_real(bench: Bench, parameters: Parameters, real: RealTable) -> Metrics:
-    """What a run says itself: nobody else can be asked about single seconds."""
+    """What a run reports itself: no other source has figures for single seconds."""
     bench.steps.begin(len(parameters.percents))
     found = []
     for percent in parameters.percents:

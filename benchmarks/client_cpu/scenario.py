@@ -33,7 +33,7 @@ class Parameters:
     other forms, for the engine only: shape, marker, and more options of `refire run`. `segments` and `workers` are
     those of the contenders; the engine chooses its workers itself. `profile_items` are touched once more while the
     engine's CPU time is sampled. In `watched_rounds` more it touches `watched_items` looked at in every way, and again
-    with nobody looking.
+    without subscribers.
     """
 
     items: tuple[tuple[str, int], ...]
@@ -172,7 +172,7 @@ def run(bench: Bench, parameters: Parameters) -> Metrics:
 
 
 def _looked_at(bench: Bench, track: _Track) -> Metrics:
-    """The engine looked at in every way and with nobody looking, in turn."""
+    """The engine with all subscribers and without any, in turn."""
     rounds = track.parameters.watched_rounds
     target = NullTable("hash", "present", track.parameters.watched_items)
     found: dict[str, list[float]] = {"watched": [], UNWATCHED: []}

@@ -45,7 +45,7 @@ def run_watched(
     program: tuple[str, ...] = PROGRAM,
     counts: Sequence[int] = (),
 ) -> None:
-    """`refire run` as somebody who looks at everything has it. Raises BenchmarkError if it fails.
+    """`refire run` with every subscriber (panel, JSON, log file, recording). Raises BenchmarkError if it fails.
 
     `counts` are for `backend.watch`; `program` is the module that is run, and words before those of `refire`.
     """

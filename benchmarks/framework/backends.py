@@ -28,7 +28,7 @@ CREDENTIALS = {
     "AWS_REGION": REGION,
     "AWS_EC2_METADATA_DISABLED": "true",
 }
-"""What clients of our own backends sign with. Nobody checks it."""
+"""What clients of our own backends sign with. The backends do not check it."""
 
 
 def own_environment(home: Path) -> dict[str, str]:

@@ -26,7 +26,7 @@ QUICK_ITEMS, FULL_ITEMS = 2_000, 50_000
 
 _WARNING = """[bold]This touches a real table.[/] Every run of {names} adds 1 to the attribute "revision" of up to \
 {items:,} items of table {table} at {place}: that writes to it (and is charged), and whatever listens to its stream \
-sees an event for each. A benchmark makes several runs. Use a table that nobody depends on."""
+sees an event for each. A benchmark makes several runs. Use a table that no application depends on."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -182,7 +182,7 @@ def run_one(
 
 
 def _command(name: str, *, quick: bool, changes: Mapping[str, str], real: RealTable | None) -> str:
-    """The command line that repeats a run. It names no folder and no table of whoever ran it."""
+    """The command line that repeats a run. It names no folder and no table of the machine it ran on."""
     words = ["python -m benchmarks run", name]
     if quick:
         words.append("--quick")

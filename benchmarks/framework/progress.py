@@ -55,7 +55,7 @@ class Bar:
 
 
 class Silent:
-    """`Steps` that nobody looks at."""
+    """`Steps` without a display."""
 
     def begin(self, total: int) -> None:
         """See `Steps`."""

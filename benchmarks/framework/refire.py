@@ -40,7 +40,7 @@ def own_place(table: str, url: str, folder: Path) -> Place:
 
 
 def real_place(real: RealTable) -> Place:
-    """A real table: everything comes from the environment of whoever runs the benchmark."""
+    """A real table: everything comes from the environment of the person who runs the benchmark."""
     given = {"--endpoint-url": real.endpoint_url, "--region": real.region, "--profile": real.profile}
     arguments = [word for name, value in given.items() if value is not None for word in (name, value)]
     return Place(real.table, tuple(arguments), os.environ)
@@ -56,7 +56,7 @@ class Memory:
 
 @dataclass(slots=True)
 class Run:
-    """One sitting of the command line, running or ended.
+    """One process of the command line, running or ended.
 
     `summary` is its JSON line without what names files or tables; empty if it was killed. `checkpoint_bytes` is the
     most that the checkpoint and its log took on disk.
@@ -163,7 +163,7 @@ def size_on_disk(path: Path) -> int:
 
 
 class Refire:
-    """Runs the program against one place, one sitting at a time, on the client's core."""
+    """Runs the program against one place, one process at a time, on the client's core."""
 
     def __init__(
         self, folder: Path, place: Place, *, pinned: bool = True, program: tuple[str, ...] = PROGRAM

@@ -1,4 +1,4 @@
-"""pacing: the whole budget and never more, hot keys that hold up nobody, capacity that comes and goes."""
+"""pacing: the whole budget and never more, hot keys that delay no other lane, capacity that comes and goes."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ class Parameters:
 
 @dataclass(frozen=True, slots=True)
 class _Whole:
-    """A run from start to end: what it read and how long it took, over all its sittings."""
+    """A run from start to end: what it read and how long it took, over all its attempts."""
 
     read_units: float
     wall_s: float
@@ -95,7 +95,7 @@ def _measure(bench: Bench, parameters: Parameters, stop: tuple[str, float] | Non
 
 
 def _stopped(refire: Refire, server: Sandbox, way: str, items: int) -> Run:
-    """A sitting that is stopped once `items` are written."""
+    """An attempt that is stopped once `items` are written."""
     number, code = choice(_SIGNALS, way)
     with refire.start() as run:
         run.wait_until(lambda: capacity.written(_arm(server)) >= items)

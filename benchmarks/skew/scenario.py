@@ -74,7 +74,7 @@ def _measure(bench: Bench, parameters: Parameters, name: str) -> dict[str, Any]:
 
 
 def _on_real(bench: Bench, parameters: Parameters, real: RealTable) -> Metrics:
-    """The table as it is. Nobody tells its partitions' load, so the bound is that of the budget alone."""
+    """The table as it is. The load of its partitions is unknown, so the bound is that of the budget alone."""
     bench.steps.begin(1)
     bench.steps.step("the table as it is")
     refire = Refire(bench.folder, real_place(real))

@@ -1,4 +1,4 @@
-"""refire's engine with nobody looking: no progress, no events, no log, no recording. What these cost is the rest."""
+"""refire's engine without subscribers: no progress, no events, no log, no recording."""
 
 from __future__ import annotations
 
