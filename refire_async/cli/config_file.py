@@ -22,7 +22,7 @@ from refire_async.private import why_foreign
 
 DEFAULT = Path("refire.toml")
 
-LARGEST = 1 << 20
+MAX_FILE_BYTES = 1 << 20
 """Bytes of a file of options."""
 
 _TABLES = ("names", "values")
@@ -126,9 +126,9 @@ def read_config(path: Path, command: str, commands: Mapping[str, Mapping[str, Op
 def _load(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
-            content = file.read(LARGEST + 1)
-        if len(content) > LARGEST:
-            raise UsageError(f"{path} has more than {LARGEST >> 10:,} KB", "name a file of options")
+            content = file.read(MAX_FILE_BYTES + 1)
+        if len(content) > MAX_FILE_BYTES:
+            raise UsageError(f"{path} has more than {MAX_FILE_BYTES >> 10:,} KB", "name a file of options")
         return tomllib.loads(content.decode())
     except RecursionError:
         raise UsageError(f"{path} nests too deep", "docs/configuration.md shows one") from None

@@ -8,6 +8,7 @@ from pathlib import Path
 from anyio import to_thread
 
 from refire_async import failpoints
+from refire_async.aws.autoscaling import max_scaled_writes
 from refire_async.aws.route import Route
 from refire_async.aws.session import Session
 from refire_async.checkpoint.reading import SavedRun
@@ -32,7 +33,6 @@ from refire_async.pacing.watchers.assemble import (
     watch_headroom,
     watch_operator,
 )
-from refire_async.pacing.watchers.autoscaling import largest_writes
 from refire_async.pacing.watchers.background import in_background
 from refire_async.pacing.watchers.capacity import CapacityWatch
 from refire_async.pacing.watchers.functions import Function
@@ -173,7 +173,7 @@ async def _budget_line(session: Session, attempt: Attempt, governor: Governor) -
     table, scaled_to = attempt.table, {}
     if table.billing == "PROVISIONED" and governor.budget.max_wcu is None:
         resources = tuple(governor.rate_limits.ceilings.write)
-        scaled_to = await largest_writes(session.services, table.name, resources)
+        scaled_to = await max_scaled_writes(session.services, table.name, resources)
     return budget_line(governor.rate_limits, table, governor.budget, scaled_to)
 
 

@@ -5,15 +5,14 @@ Metrics come a minute or two late (CloudWatch User Guide), so what is not known 
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import anyio
 
-from refire_async.aws.cloudwatch import lambda_query
+from refire_async.aws.cloudwatch import Series, get_metric_data, lambda_query
 from refire_async.aws.event_source_mappings import ask_mappings
-from refire_async.aws.other_services import Services, UnansweredError, reading
+from refire_async.aws.other_services import Services, UnansweredError
 from refire_async.model.canary import Consumer, Consumers
+from refire_async.model.units import MINUTE_S
 from refire_async.preflight.probes import MOST_FUNCTIONS
 
 SETTLE_S = 240.0
@@ -24,7 +23,6 @@ FOLLOWS_S = 60.0
 
 _ASK_EVERY_S = 10.0
 _METRICS = (("Invocations", "Sum"), ("Errors", "Sum"), ("IteratorAge", "Maximum"))
-_MINUTE = timedelta(minutes=1)
 
 
 async def settled(
@@ -47,7 +45,7 @@ async def settled(
             return Consumers(unknown="no Lambda function is mapped to the stream")
         waited = 0.0
         while True:
-            known = await _ask(services, functions, datetime.fromtimestamp(since, UTC), now())
+            known = await _ask(services, functions, since, now())
             waiting = tuple(one.function for one in known if not _follows(one))
             if not waiting or any(one.errors for one in known):
                 return Consumers(known)
@@ -71,34 +69,22 @@ def _out_of_patience(known: tuple[Consumer, ...]) -> Consumers:
 
 
 async def _ask(
-    services: Services, functions: Sequence[str], since: datetime, until: float
+    services: Services, functions: Sequence[str], since: float, until: float
 ) -> tuple[Consumer, ...]:
     queries = [
         lambda_query(f"f{n}_{metric.lower()}", metric, name, statistic)
         for n, name in enumerate(functions)
         for metric, statistic in _METRICS
     ]
-    async with services.open("cloudwatch") as client:
-        answer = await client.get_metric_data(
-            MetricDataQueries=queries,
-            # Data points stand for whole minutes.
-            StartTime=since.replace(second=0, microsecond=0),
-            EndTime=datetime.fromtimestamp(until, UTC) + _MINUTE,
-        )
-    with reading("cloudwatch"):
-        series = {result["Id"]: result for result in answer.get("MetricDataResults", ())}
+    series = await get_metric_data(services, queries, since=since, until=until + MINUTE_S)
     return tuple(_consumer(name, n, series) for n, name in enumerate(functions))
 
 
-def _consumer(name: str, number: int, series: dict[str, Any]) -> Consumer:
-    def values(metric: str) -> list[tuple[datetime, float]]:
-        result = series.get(f"f{number}_{metric}") or {}
-        return list(zip(result.get("Timestamps", ()), result.get("Values", ()), strict=False))
-
-    ages = values("iteratorage")
+def _consumer(name: str, number: int, series: dict[str, Series]) -> Consumer:
+    ages = series[f"f{number}_iteratorage"]
     return Consumer(
         name,
-        invocations=sum(value for _, value in values("invocations")),
-        errors=sum(value for _, value in values("errors")),
-        age_s=max(ages)[1] / 1000 if ages else None,
+        invocations=sum(series[f"f{number}_invocations"].values()),
+        errors=sum(series[f"f{number}_errors"].values()),
+        age_s=ages[max(ages)] / 1000 if ages else None,
     )

@@ -42,7 +42,7 @@ from refire_async.pacing.capacity import ceilings
 from refire_async.pacing.watchers.assemble import read_timetable
 from refire_async.pacing.watchers.function_history import with_history
 from refire_async.pacing.watchers.functions import Function, find_functions
-from refire_async.pipeline.sizing import choose_segments
+from refire_async.pipeline.sizing import total_segments
 from refire_async.planning.forecast.outlook import Outlook, look_ahead
 from refire_async.preflight.check import about_run, before_resume, before_run
 from refire_async.preflight.check import check as check_table_and_consumers
@@ -321,9 +321,6 @@ async def _specify(
     await _confirm(found, settings.ignore, assume_yes=settings.assume_yes or settings.dry_run, ask=ask)
     limits = ceilings(table, attribute, settings.budget)
     run_id = settings.run_id or new_run_id()
-    segments = len(selection.key_values) or 1
-    if selection.kind == "scan":
-        segments = settings.tuning.segments or choose_segments(table, limits.scarcest_write)
     spec = RunSpec(
         run_id=run_id,
         table=table.name,
@@ -331,7 +328,7 @@ async def _specify(
         keys=table.keys,
         selection=selection,
         marker=Marker(settings.marker, attribute, run_id),
-        total_segments=segments,
+        total_segments=total_segments(selection, table, limits.scarcest_write, settings.tuning.segments),
         ttl_attribute=None if selection.include_expired else ttl_attribute,
     )
     return spec, table

@@ -1,5 +1,6 @@
 """Units as types, so that a checker refuses to mix them up."""
 
+import math
 from typing import NewType
 
 Wcu = NewType("Wcu", float)
@@ -10,3 +11,15 @@ Rcu = NewType("Rcu", float)
 
 WCU_BYTES = 1024
 RCU_BYTES = 4096
+
+MINUTE_S = 60
+"""Period of the shortest CloudWatch metrics that DynamoDB and Lambda publish."""
+
+STREAM_RETENTION_S = 24 * 3600.0
+"""A stream record is kept this long, read or not, and may be trimmed at any time after that (DynamoDB Developer Guide:
+Change data capture for DynamoDB Streams)."""
+
+
+def minute_of(instant: float) -> int:
+    """The first second of the minute of `instant` (seconds since 1970)."""
+    return math.floor(instant / MINUTE_S) * MINUTE_S

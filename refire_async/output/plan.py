@@ -1,8 +1,8 @@
 """A plan in words, for a terminal of 80 columns."""
 
 from refire_async.model.capacity import TABLE
+from refire_async.model.units import STREAM_RETENTION_S
 from refire_async.output.text import count, duration, percent, units
-from refire_async.planning.forecast.backlog import RETENTION_S
 from refire_async.planning.forecast.plan import Plan
 
 _WIDTH = 48
@@ -92,7 +92,7 @@ def _stream(plan: Plan) -> list[str]:
     lines += curves(plan)
     if backlog.loses_records:
         lines.append(_row("WARNING", "records over 24 hours old are lost unread: see --max-rate below"))
-    elif backlog.oldest_s > RETENTION_S / 4:
+    elif backlog.oldest_s > STREAM_RETENTION_S / 4:
         lines.append(_row("careful", "over 6 of the 24 hours that a record is kept"))
     return lines
 

@@ -15,8 +15,9 @@ done tells how fast it is at least, and it is given more. What it did before the
 import math
 from collections.abc import Mapping, Sequence
 
+from refire_async.model.units import MINUTE_S
 from refire_async.pacing.emitted_records import Emissions
-from refire_async.pacing.rate_estimate import MINUTE_S, STEPS, Minute, Place, fit, follow, minutes_of
+from refire_async.pacing.rate_estimate import STEPS, Minute, Place, fit, follow, minutes_of
 
 SETTLED_S = 30.0
 LATE_S = 180.0

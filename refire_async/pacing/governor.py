@@ -147,10 +147,6 @@ class Governor:
         """Call `told` at each change of the target, in the order of listening. It must return at once."""
         self._subscribers.append(told)
 
-    def unlisten(self, told: Callable[[RateLimits], None]) -> None:
-        """`told` is not to be called any more."""
-        self._subscribers.remove(told)
-
     def _change(self) -> None:
         rate_limits = self._work_out()
         if rate_limits == self._rate_limits:

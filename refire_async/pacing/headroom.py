@@ -5,11 +5,11 @@ itself consumed in the same minute comes off; the rest is live traffic. The busi
 minutes counts: traffic that rises is answered at once, traffic that falls is believed after three minutes.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-MINUTE_S = 60
+from refire_async.model.units import MINUTE_S, minute_of
+
 SETTLED_S = 60
 """Age of a minute's end below which its figure may still grow, so that it counts only if it is high already."""
 
@@ -48,11 +48,6 @@ class OwnUse:
     def of(self, resource: str) -> Mapping[int, float]:
         """Units by minute."""
         return self._minutes.get(resource, {})
-
-
-def minute_of(instant: float) -> int:
-    """The first second of the minute of `instant`."""
-    return math.floor(instant / MINUTE_S) * MINUTE_S
 
 
 def live_rate(consumed: Mapping[int, float], own: Mapping[int, float], asked_at: float) -> float | None:

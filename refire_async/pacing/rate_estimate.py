@@ -9,9 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from refire_async.model.units import MINUTE_S
 from refire_async.pacing.emitted_records import Emissions
-
-MINUTE_S = 60
 
 LEAST_RATE, MOST_RATE = 0.1, 1e6
 """Records per second that any consumer is taken for: one that stands still has to be tried again."""

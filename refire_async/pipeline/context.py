@@ -23,7 +23,7 @@ from refire_async.pacing.governor import RateLimits
 from refire_async.pipeline.outage import MOST_ATTEMPTS, Outage
 from refire_async.pipeline.writers.base import Writer
 from refire_async.sources.base import Source
-from refire_async.sources.lookup import ITEM_RCU, LARGEST, Found, Lookup
+from refire_async.sources.lookup import ITEM_RCU, MAX_BATCH_KEYS, Found, Lookup
 
 T = TypeVar("T")
 
@@ -205,7 +205,7 @@ class Context:
         while parts:
             wanted = parts.pop()
             price = self._lookup_rcu if consistent else self._lookup_rcu / 2
-            size = self.read_budget.page_limit(price, LARGEST)
+            size = self.read_budget.page_limit(price, MAX_BATCH_KEYS)
             part, rest = wanted[:size], wanted[size:]
             if rest:
                 parts.append(rest)

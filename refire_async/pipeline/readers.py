@@ -26,7 +26,7 @@ from refire_async.pipeline.queue import WorkQueue
 from refire_async.pipeline.quota import Quota
 from refire_async.pipeline.triage import sort_found, sort_items
 from refire_async.sources.base import SourcePage
-from refire_async.sources.lookup import LARGEST
+from refire_async.sources.lookup import MAX_BATCH_KEYS
 
 PAGES_PER_READER = 2
 FILTERED_PAGE_ITEMS = 5000
@@ -177,7 +177,7 @@ class Readers:
         thinned = self._context.spec.selection.thinned
         largest = FILTERED_PAGE_ITEMS if thinned else self._context.page_items
         if not self._context.source.carries_marker:
-            largest = -(-largest // LARGEST) * LARGEST  # whole look-ups
+            largest = -(-largest // MAX_BATCH_KEYS) * MAX_BATCH_KEYS  # whole look-ups
         if self._context.per_segment is not None and not thinned:
             largest = min(largest, self._context.per_segment)
         item_rcu = self._item_bytes / RCU_BYTES / 2

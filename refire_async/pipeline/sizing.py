@@ -11,6 +11,7 @@ is chosen here against the published result. Measured there:
 import math
 
 from refire_async.model.partitions import partitions_needed
+from refire_async.model.selection import Selection
 from refire_async.model.table import Table
 from refire_async.pacing.capacity import partitions_of_capacity
 from refire_async.settings import WriterKind
@@ -52,6 +53,17 @@ def choose_segments(table: Table, write_rate: float) -> int:
     if partitions <= 2 * lanes:
         lanes = math.ceil(lanes / partitions) * partitions
     return min(lanes, MOST_SEGMENTS)
+
+
+def total_segments(selection: Selection, table: Table, write_rate: float, wanted: int | None) -> int:
+    """Segments in which a run reads `selection`: one for each hash key of a query; `wanted`, or else
+    `choose_segments`, for a Scan. A list has 1 until it is imported: `sources.key_list.choose_segments`.
+
+    `write_rate` is the WCU/s of the scarcest resource.
+    """
+    if selection.kind == "scan":
+        return wanted or choose_segments(table, write_rate)
+    return len(selection.key_values) or 1
 
 
 def _enough_segments(table: Table, write_rate: float) -> int:

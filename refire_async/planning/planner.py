@@ -16,6 +16,7 @@ from refire_async.errors import UsageError
 from refire_async.model.keys import IndexKeys, KeySchema
 from refire_async.model.marker import DEFAULT_ATTRIBUTE, Marker
 from refire_async.model.run import RunSpec, new_run_id
+from refire_async.model.selection import Selection
 from refire_async.model.stop import StopRequest
 from refire_async.model.table import BillingMode, Index, Stream, Table, Throughput
 from refire_async.pacing.capacity import (
@@ -25,7 +26,7 @@ from refire_async.pacing.capacity import (
     ceilings,
     partitions,
 )
-from refire_async.pipeline.sizing import choose_page_items, choose_readers, choose_segments, choose_workers
+from refire_async.pipeline.sizing import choose_page_items, choose_readers, choose_workers, total_segments
 from refire_async.planning.forecast.cost import DEFAULT_PRICES, Prices
 from refire_async.planning.forecast.duration import Rates
 from refire_async.planning.forecast.load import Load, scan_rcu, units_of
@@ -62,9 +63,7 @@ async def _plan_run(session: Session, settings: PlanSettings, run: RunSettings, 
     selection = select(table, run.selection)
     attribute = run.marker_attribute or DEFAULT_ATTRIBUTE[run.marker]
     limits = ceilings(table, attribute, run.budget, selection.index)
-    segments = len(selection.key_values) or 1
-    if selection.kind == "scan":
-        segments = run.tuning.segments or choose_segments(table, limits.scarcest_write)
+    segments = total_segments(selection, table, limits.scarcest_write, run.tuning.segments)
     readers = choose_readers(limits.scarcest_write)
     if assumed.items is not None and assumed.item_bytes is not None:
         load = _assumed_load(assumed, limits.write, readers, segments)
@@ -116,7 +115,7 @@ def plan_without_table(settings: PlanSettings, prices: Prices = DEFAULT_PRICES) 
     limits = ceilings(table, attribute, budget)
     if assumed.wcu is None and budget.max_wcu is None:
         limits = replace(limits, bound_by=f"{budget.wcu_percent:g}% of a new table's capacity")
-    segments = tuning.segments or choose_segments(table, limits.scarcest_write)
+    segments = total_segments(Selection("scan"), table, limits.scarcest_write, tuning.segments)
     readers = choose_readers(limits.scarcest_write)
     load = _at_most(_assumed_load(assumed, limits.write, readers, segments), settings.max_items)
     shards = partitions(table)

@@ -3,17 +3,18 @@
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 import anyio
 import orjson
 
+from refire_async.aws.autoscaling import describe_scalable_writes
 from refire_async.aws.errors import AwsError
 from refire_async.aws.event_source_mappings import ask_mappings
 from refire_async.aws.other_services import PATIENCE_S, UnansweredError
 from refire_async.aws.session import Session
 from refire_async.errors import RefusedError
+from refire_async.model.capacity import TABLE
 from refire_async.model.keys import Key, KeySchema
 from refire_async.model.marker import Marker
 from refire_async.pipeline.writers.base import Writer
@@ -113,7 +114,7 @@ class _Answers:
             self._session.services,
             functions,
             self._asked.table.name,
-            datetime.fromtimestamp(self._session.clock.now(), UTC),
+            self._session.clock.now(),
         )
         self.facts = replace(self.facts, health=health, live_wcu=live_wcu)
 
@@ -136,7 +137,9 @@ class _Answers:
 
     async def ask_scaling(self) -> None:
         """What scales the capacity."""
-        scaling = await probes.ask_scaling(self._session.services, self._asked.table)
+        table = self._asked.table
+        resources = [TABLE, *(index.name for index in table.indexes if index.scope == "global")]
+        scaling = await describe_scalable_writes(self._session.services, table.name, resources)
         self.facts = replace(self.facts, scaling=scaling)
 
     async def ask_sample(self, seconds: float, *, whole_items: bool) -> None:

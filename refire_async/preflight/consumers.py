@@ -2,6 +2,7 @@
 
 from refire_async.aws.event_source_mappings import Mapping
 from refire_async.model.finding import Finding
+from refire_async.model.units import STREAM_RETENTION_S
 from refire_async.preflight import findings
 from refire_async.preflight.facts import Facts
 from refire_async.preflight.filters import FilterError, Match, mentions, parse
@@ -18,8 +19,6 @@ SHARD_RECORDS_PER_S = 1_000.0
 BEHIND_S = 60.0
 CATCH_UP_S = 60.0
 """A backlog that is gone within a minute after the run does not matter."""
-
-STREAM_KEEPS_S = 86_400
 
 
 def judge(facts: Facts) -> list[Finding]:
@@ -164,7 +163,7 @@ def _pace(mapping: Mapping, facts: Facts, load: Load) -> list[Finding]:
         limit_s is not None
         and limit_s >= 0
         and seconds is not None
-        and limit_s < min(seconds, STREAM_KEEPS_S)
+        and limit_s < min(seconds, STREAM_RETENTION_S)
     ):
         lost = "sends on to its destination" if mapping.has_failure_destination else "drops"
         found.append(

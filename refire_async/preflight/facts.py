@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from refire_async.aws.autoscaling import ScalableTarget
 from refire_async.aws.event_source_mappings import Mapping
 from refire_async.model.keys import AttributeValue
 from refire_async.model.marker import MarkerKind
@@ -66,15 +67,6 @@ class KinesisStream:
 
 
 @dataclass(frozen=True, slots=True)
-class Scaling:
-    """A scalable target of write capacity: `resource` such as `table/orders` or `table/orders/index/by-day`."""
-
-    resource: str
-    least: int
-    most: int
-
-
-@dataclass(frozen=True, slots=True)
 class Sample:
     """What some items spread over the table showed. Marker values are judged, never shown."""
 
@@ -111,7 +103,7 @@ class Facts:
     health: tuple[FunctionHealth, ...] = ()
     live_wcu: float | None = None
     """The highest minute of the table's consumed write units in the last hour, per second."""
-    scaling: tuple[Scaling, ...] = ()
+    scaling: tuple[ScalableTarget, ...] = ()
     sample: Sample | None = None
     not_sampled: str | None = None
     denied: tuple[Denied, ...] = ()

@@ -3,14 +3,12 @@
 Every function raises UnansweredError where its service cannot be asked.
 """
 
-from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from collections.abc import Iterable
 
-from refire_async.aws.cloudwatch import lambda_query, metric_query
+from refire_async.aws.cloudwatch import Series, get_metric_data, lambda_query, metric_query
 from refire_async.aws.other_services import Services, reading
-from refire_async.model.table import Table
-from refire_async.preflight.facts import FunctionHealth, KinesisStream, Scaling
+from refire_async.model.units import MINUTE_S
+from refire_async.preflight.facts import FunctionHealth, KinesisStream
 
 MOST_FUNCTIONS = 20
 """Functions whose health is asked for, in one call."""
@@ -20,12 +18,12 @@ _HEALTH = {
     "errors": ("Errors", "Sum"),
     "throttles": ("Throttles", "Sum"),
 }
-_RECENT = timedelta(minutes=15)
-_HOUR = timedelta(hours=1)
+_RECENT_S = 15 * 60
+_HOUR_S = 60 * 60
 
 
 async def ask_metrics(
-    services: Services, functions: Iterable[str], table: str, now: datetime | None = None
+    services: Services, functions: Iterable[str], table: str, now: float
 ) -> tuple[tuple[FunctionHealth, ...], float | None]:
     """The health of the first functions in the last 15 minutes, and the table's busiest minute of the last hour.
 
@@ -40,25 +38,14 @@ async def ask_metrics(
     queries.append(
         metric_query("table", "AWS/DynamoDB", "ConsumedWriteCapacityUnits", {"TableName": table}, "Sum")
     )
-    end = now or datetime.now(UTC)
-    async with services.open("cloudwatch") as client:
-        answer = await client.get_metric_data(
-            MetricDataQueries=queries, StartTime=end - _HOUR, EndTime=end + timedelta(minutes=1)
-        )
-    with reading("cloudwatch"):
-        series = {result["Id"]: result for result in answer.get("MetricDataResults", ())}
-    health = tuple(_health(name, n, series, end - _RECENT) for n, name in enumerate(names))
-    minutes = (series.get("table") or {}).get("Values") or ()
-    return health, max(minutes) / 60 if minutes else None
+    series = await get_metric_data(services, queries, since=now - _HOUR_S, until=now + MINUTE_S)
+    health = tuple(_health(name, n, series, now - _RECENT_S) for n, name in enumerate(names))
+    return health, max(series["table"].values()) / MINUTE_S if series["table"] else None
 
 
-def _health(name: str, number: int, series: dict[str, Any], since: datetime) -> FunctionHealth:
+def _health(name: str, number: int, series: dict[str, Series], since: float) -> FunctionHealth:
     def recent(key: str) -> list[float]:
-        result = series.get(f"f{number}_{key}") or {}
-        pairs: Sequence[tuple[datetime, float]] = list(
-            zip(result.get("Timestamps", ()), result.get("Values", ()), strict=False)
-        )
-        return [value for moment, value in pairs if moment >= since]
+        return [value for minute, value in series[f"f{number}_{key}"].items() if minute >= since]
 
     ages, errors, throttles = (recent(key) for key in _HEALTH)
     return FunctionHealth(
@@ -67,20 +54,6 @@ def _health(name: str, number: int, series: dict[str, Any], since: datetime) -> 
         errors=sum(errors) if errors else None,
         throttles=sum(throttles) if throttles else None,
     )
-
-
-async def ask_scaling(services: Services, table: Table) -> tuple[Scaling, ...]:
-    """Scalable targets of write capacity, of the table and its global indexes."""
-    resources = [f"table/{table.name}"]
-    resources += [f"{resources[0]}/index/{index.name}" for index in table.indexes if index.scope == "global"]
-    async with services.open("application-autoscaling") as client:
-        answer = await client.describe_scalable_targets(ServiceNamespace="dynamodb", ResourceIds=resources)
-    with reading("application-autoscaling"):
-        return tuple(
-            Scaling(target["ResourceId"], target["MinCapacity"], target["MaxCapacity"])
-            for target in answer.get("ScalableTargets", ())
-            if target["ScalableDimension"].endswith(":WriteCapacityUnits")
-        )
 
 
 async def ask_kinesis(services: Services, arn: str) -> KinesisStream:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from refire_async.aws.autoscaling import resource_id
 from refire_async.model.capacity import TABLE
 from refire_async.model.finding import Finding
 from refire_async.model.table import Table
@@ -85,7 +86,8 @@ def judge_capacity(facts: Facts) -> list[Finding]:
     found += _indexes(table, asked.marker_attribute, own)
     found.extend(
         findings.AUTOSCALING.found(
-            f"write capacity of {scaling.resource} scales from {scaling.least:,} to {scaling.most:,} WCU"
+            f"write capacity of {resource_id(table.name, scaling.resource)} scales from {scaling.min_wcu:,} "
+            f"to {scaling.max_wcu:,} WCU"
         )
         for scaling in facts.scaling
     )

@@ -1,7 +1,7 @@
 """JSON values one after the other, of any size, in text that comes in pieces. No I/O.
 
-A value that is complete within `LARGEST` characters is decoded as a whole. A larger one is stepped into: its members or
-elements are given one by one. So an answer of Scan of any size takes memory for `LARGEST` characters and what they
+A value that is complete within `MAX_VALUE_CHARS` is decoded as a whole. A larger one is stepped into: its members or
+elements are given one by one. So an answer of Scan of any size takes memory for that many characters and what they
 decode to: measured, 40 MB where there are many items of usual sizes.
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 from refire_async.errors import UsageError
 from refire_async.sources.lines import LONGEST_LINE
 
-LARGEST = LONGEST_LINE
+MAX_VALUE_CHARS = LONGEST_LINE
 LEAST = 1 << 16
 """Characters that are waited for before a value that was not complete is looked at again."""
 
@@ -81,7 +81,7 @@ class JsonDocuments:
             try:
                 value, end = _DECODER.raw_decode(self._text, at)
             except (ValueError, RecursionError) as error:
-                if not last and len(self._text) - at < LARGEST:
+                if not last and len(self._text) - at < MAX_VALUE_CHARS:
                     break  # not complete yet, or not JSON: more text tells
                 if self._step_into(name, at):
                     continue
@@ -132,13 +132,13 @@ class JsonDocuments:
         # Either the text ends here, or this is no member.
         complete = _BLANK.match(self._text, name.end()) if name is not None else None
         begun = complete is None or complete.end() == len(self._text) or colon is not None
-        if self._text[self._at] != '"' or not begun or len(self._text) - self._at > LARGEST:
+        if self._text[self._at] != '"' or not begun or len(self._text) - self._at > MAX_VALUE_CHARS:
             raise self._refusal(self._at)
         return None
 
     def _step_into(self, name: str | None, at: int) -> bool:
         """Open the bracket at `at`, if it belongs to a value that is too large. Returns False for what is not JSON."""
-        if len(self._text) - at < LARGEST or self._text[at] not in "[{" or len(self._open) == DEEPEST:
+        if len(self._text) - at < MAX_VALUE_CHARS or self._text[at] not in "[{" or len(self._open) == DEEPEST:
             return False
         inherited = self._open[-1][1] if self._open else None
         self._open.append((self._text[at], name if name is not None else inherited))

@@ -14,7 +14,7 @@ from refire_async.aws.data_plane import DataPlane, parse_reply
 from refire_async.model.keys import Item, Key
 from refire_async.sources.lazy_items import Undecoded
 
-LARGEST = 100
+MAX_BATCH_KEYS = 100
 """Keys in one BatchGetItem (DynamoDB Developer Guide: Quotas)."""
 
 ITEM_RCU = 1.0
@@ -47,7 +47,7 @@ class Lookup:
         }
 
     async def read(self, keys: Sequence[Key], *, consistent: bool = True) -> Found:
-        """One attempt for at most `LARGEST` different keys. Raises WireError."""
+        """One attempt for at most `MAX_BATCH_KEYS` different keys. Raises WireError."""
         wanted = keys.as_json() if isinstance(keys, Undecoded) else keys
         body = {
             "RequestItems": {self._table: {**self._request, "ConsistentRead": consistent, "Keys": wanted}},

@@ -44,7 +44,7 @@ _HASHED = 1 << 62
 _EXACT = Context(prec=40)
 _PLAIN_DIGITS = 18
 _MOST_CODES = 10_000
-LARGEST: int = 10**_PLAIN_DIGITS
+MAX_NUMBER_CODE: int = 10**_PLAIN_DIGITS
 """The largest code that is a number."""
 
 
@@ -103,7 +103,7 @@ def _number(text: str) -> int:
     """The code of a number that is large, broken, or written in an unusual way."""
     try:
         number = Decimal(text)
-        if number == number.to_integral_value() and abs(number) < LARGEST:
+        if number == number.to_integral_value() and abs(number) < MAX_NUMBER_CODE:
             return int(number)
         text = str(number.normalize(_EXACT))
     except InvalidOperation:
@@ -117,4 +117,4 @@ def _hashed(data: bytes) -> int:
 
 def is_number(marker: int) -> bool:
     """Whether the code is that of a whole number, which has a next one."""
-    return -LARGEST <= marker <= LARGEST
+    return -MAX_NUMBER_CODE <= marker <= MAX_NUMBER_CODE

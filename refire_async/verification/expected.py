@@ -8,7 +8,7 @@ from refire_async.model.run import RunSpec
 from refire_async.verification.encoding import (
     ALREADY,
     FOREIGN,
-    LARGEST,
+    MAX_NUMBER_CODE,
     OPENED,
     READ,
     TOUCHED,
@@ -34,7 +34,7 @@ class Claims:
         """The code of what a touch writes over `read`."""
         if self._spec.marker.kind == "revision":
             before = self._codes.of(read)
-            if is_number(before) and before < LARGEST:
+            if is_number(before) and before < MAX_NUMBER_CODE:
                 return before + 1
         return code(self._spec.marker.next(read))
 

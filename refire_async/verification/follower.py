@@ -14,11 +14,9 @@ import anyio.abc
 
 from refire_async.aws.errors import AwsError
 from refire_async.aws.streams import Shard, StreamReader
+from refire_async.model.units import STREAM_RETENTION_S
 
 Take: TypeAlias = Callable[[list[dict[str, Any]]], Awaitable[None]]
-
-RETENTION_S = 24 * 3600.0
-"""Records are kept for 24 hours, and may be trimmed at any time after that (Developer Guide: DynamoDB Streams)."""
 
 _AT_ONCE = 8
 _FOLLOW_S = 1.0
@@ -92,7 +90,7 @@ class Follower:
             if error.name != "ResourceNotFound":
                 raise
             # A stream that was turned off stays for a day.
-            self._lose(self._now() - RETENTION_S)
+            self._lose(self._now() - STREAM_RETENTION_S)
             return
         self._shards = {shard.id: shard for shard in shards}
         wanted = await self._choose()
@@ -156,7 +154,7 @@ class Follower:
         self.shards_read += 1
         parent = self._shards[shard].parent
         if parent is None or parent not in self._begun:
-            self._lose(self._now() - RETENTION_S)
+            self._lose(self._now() - STREAM_RETENTION_S)
         while True:
             try:
                 await self._read_to_end(shard)
@@ -165,7 +163,7 @@ class Follower:
                 if error.name not in ("TrimmedDataAccess", "ResourceNotFound"):
                     raise
                 # It took longer than records are kept: go on with the oldest that is left.
-                self._lose(self._now() - RETENTION_S)
+                self._lose(self._now() - STREAM_RETENTION_S)
                 if error.name == "ResourceNotFound":
                     break
         for child in await self._children(shard):

@@ -11,7 +11,7 @@ from refire_async.verification.encoding import (
     AFTER,
     BEFORE,
     BOTH,
-    LARGEST,
+    MAX_NUMBER_CODE,
     SURE,
     TOUCH,
     Change,
@@ -49,7 +49,7 @@ def reader(spec: RunSpec) -> Read:
             except (KeyError, TypeError):  # no number, or none that was met before
                 before, after = code_of(was), code_of(is_now)
             flags = BOTH
-            if before + 1 == after <= LARGEST and is_now is not None:
+            if before + 1 == after <= MAX_NUMBER_CODE and is_now is not None:
                 touched = old == new or _same_item(old, new)
             else:
                 touched = _is_touch(marker, was, is_now, before, after) and _same_item(old, new)

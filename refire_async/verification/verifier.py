@@ -25,9 +25,10 @@ from refire_async.checkpoint.reading import SavedRun
 from refire_async.errors import RefireError, RefusedError, StoppedError, first_of
 from refire_async.model.proof import Proof, ProofCounts, least_view
 from refire_async.model.run import RunSpec
+from refire_async.model.units import STREAM_RETENTION_S
 from refire_async.private import replacing
 from refire_async.verification.expected import Claims
-from refire_async.verification.follower import RETENTION_S, Follower, lost_before
+from refire_async.verification.follower import Follower, lost_before
 from refire_async.verification.moments import seconds_of
 from refire_async.verification.observed import reader
 from refire_async.verification.reconcile import CLOCKS_S, LATE_S
@@ -131,7 +132,7 @@ class Proving:
                 older=self._spec.markers_are_older,
             )
             tally, gone = await self._judge_patiently(verdicts, expected, ended)
-            lost = max(lost_before(self._followers), self._now() - RETENTION_S)
+            lost = max(lost_before(self._followers), self._now() - STREAM_RETENTION_S)
             clocks = _is_all_missing(tally) and self._records > 0
             if clocks:
                 tally.unproven, tally.missing = tally.unproven + tally.missing, 0

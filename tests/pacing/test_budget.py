@@ -16,7 +16,7 @@ from refire_async.pacing.controller import DECREASE, HOLD_S
 from refire_async.pacing.governor import Governor
 from refire_async.pacing.limiter import BURST_S
 from refire_async.settings import Budget
-from tests.pacing.test_steering import PLAIN
+from tests.pacing.test_governor import PLAIN
 from tests.support.virtual_time import VIRTUAL_TIME, run_virtual
 
 
@@ -306,7 +306,7 @@ async def _steered(
     index = Index("g", "global", KeySchema("g", "S"), "ALL", throughput=Throughput(rate, rate))
     table = replace(PLAIN, throughput=Throughput(rate, rate))
     governor = Governor(table, "revision", Budget(wcu_percent=100.0))
-    budget = WriteBudget(governor.target.ceilings.write)
+    budget = WriteBudget(governor.rate_limits.ceilings.write)
     granted: list[tuple[float, float]] = []
     rates = [(anyio.current_time(), budget.rate)]
     governor.subscribe(budget.follow)

@@ -173,7 +173,7 @@ def test_documents_come_whole_or_in_parts(values: list[Any], size: int, indent: 
     """Whatever the pieces; what is stepped into gives all of its leaves, in order."""
     text = "\n".join(json.dumps(value, indent=indent) for value in values) + "\n"
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(json_documents, "LARGEST", largest)
+        patched.setattr(json_documents, "MAX_VALUE_CHARS", largest)
         patched.setattr(json_documents, "LEAST", 1)
         documents = JsonDocuments("k")
         parts: list[Part] = []
@@ -196,7 +196,7 @@ def leaves(value: Any) -> list[Any]:
 @pytest.mark.parametrize("member", ["Items", "Records"])
 def test_a_document_of_any_size_takes_bounded_memory(member: str, monkeypatch: pytest.MonkeyPatch):
     """Twelve times as much as may be seen as a whole, on one line."""
-    monkeypatch.setattr(json_documents, "LARGEST", 1 << 18)
+    monkeypatch.setattr(json_documents, "MAX_VALUE_CHARS", 1 << 18)
     monkeypatch.setattr("refire_async.sources.key_decoder.LONGEST_LINE", 1 << 18)
     entry = json.dumps({"pk": {"S": "customer-1"}, "sk": {"N": "1"}, "x": {"S": "y" * 400}}).encode()
     count = 7_000

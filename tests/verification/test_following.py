@@ -6,7 +6,8 @@ from typing import Any
 import anyio
 import pytest
 
-from refire_async.verification.follower import RETENTION_S, Follower
+from refire_async.model.units import STREAM_RETENTION_S
+from refire_async.verification.follower import Follower
 from tests.support.virtual_time import run_virtual
 from tests.verification.records import SECOND, FakeShard, FakeStream, touch
 
@@ -122,4 +123,4 @@ def test_trimmed_records_are_noticed():
     stream = FakeStream({"s": FakeShard([[touch("a", 1)]], trimmed=1)})
     follower = followed(stream)
     assert follower.taken == ["a"]  # type: ignore[attr-defined]
-    assert follower.lost_before == pytest.approx(time.time() - RETENTION_S, abs=60)
+    assert follower.lost_before == pytest.approx(time.time() - STREAM_RETENTION_S, abs=60)

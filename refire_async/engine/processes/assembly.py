@@ -19,7 +19,7 @@ from refire_async.pacing.governor import RateLimits
 from refire_async.pipeline import Context, Outage
 from refire_async.pipeline.sizing import choose_page_items
 from refire_async.pipeline.writers.base import Writer, WriteReply
-from refire_async.pipeline.writers.partiql import LARGEST, PartiqlWriter
+from refire_async.pipeline.writers.partiql import MAX_BATCH_STATEMENTS, PartiqlWriter
 from refire_async.pipeline.writers.update import UpdateWriter
 from refire_async.settings import Tuning
 from refire_async.sources.base import Source
@@ -35,7 +35,7 @@ UNBOUNDED = 1e9
 class DryWriter:
     """Writes nothing and says that all went well, so that a dry run is a run in all else."""
 
-    largest = LARGEST
+    largest = MAX_BATCH_STATEMENTS
 
     async def write(self, items: Sequence[Item]) -> WriteReply:
         """See `Writer.write`."""

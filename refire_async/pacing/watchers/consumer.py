@@ -9,10 +9,10 @@ from refire_async.aws.other_services import Services, UnansweredError
 from refire_async.errors import StoppedError
 from refire_async.events import AdviceBack, AdviceMissing, BatchWritten, ConsumerSeen, Emit, Subscriber
 from refire_async.model.stop import StopRequest
+from refire_async.model.units import STREAM_RETENTION_S, minute_of
 from refire_async.pacing.consumer import BLIND_S, LOST_S, Consumer
 from refire_async.pacing.emitted_records import Emissions
 from refire_async.pacing.governor import Governor
-from refire_async.pacing.headroom import minute_of
 from refire_async.pacing.watchers.functions import Figures, Function, ask_figures
 from refire_async.settings import PacingSettings
 
@@ -23,8 +23,8 @@ BACK_S = 900.0
 """How far back is asked, at least: a minute's figure may come late, or be corrected."""
 
 MOST_BACK_S = 12 * 3600.0
-HALF_OF_RETENTION_S = 12 * 3600.0
-"""A stream keeps records for 24 hours (DynamoDB Developer Guide: Streams). Half of that is left to mend things."""
+MAX_AGE_S = STREAM_RETENTION_S / 2
+"""The run stops when a function is this far behind: the other half of the retention is left to fix it."""
 
 _NOTICEABLE = 0.01
 """A smaller change of the rate is not passed on."""
@@ -161,7 +161,7 @@ class ConsumerWatch(Subscriber):
                 "mend it, then go on with 'refire resume'",
             )
             self._stop.request("error", error)
-        elif one.age_s is not None and one.age_s >= HALF_OF_RETENTION_S:
+        elif one.age_s is not None and one.age_s >= MAX_AGE_S:
             error = StoppedError(
                 f"consumer {one.name} is {one.age_s / 3600:.1f} hours behind, and a stream keeps records for 24",
                 "mend it, then go on with 'refire resume'",

@@ -3,18 +3,16 @@
 import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import anyio
 
-from refire_async.aws.cloudwatch import lambda_query
+from refire_async.aws.cloudwatch import get_metric_data, lambda_query
 from refire_async.aws.errors import AwsError
 from refire_async.aws.other_services import Services, UnansweredError
 from refire_async.aws.streams import StreamReader
 from refire_async.model.table import Table
 from refire_async.pacing.consumer_history import HOUR_S, Past, lanes, least_rate, taken_by_others
-from refire_async.pacing.watchers.functions import PATIENCE_S, Function
-from refire_async.pacing.watchers.metric_series import read_series
+from refire_async.pacing.watchers.functions import TIMEOUT_S, Function
 
 BACK_S = 7 * 24 * HOUR_S
 """How far back is asked. One page: 168 hours of each figure (CloudWatch API: GetMetricData)."""
@@ -54,7 +52,7 @@ async def _count_shards(streams: StreamReader, table: Table) -> int:
     """Open shards of the table's stream; 1 if nobody tells."""
     if table.stream.arn is None:
         return 1
-    with anyio.move_on_after(PATIENCE_S), contextlib.suppress(AwsError):
+    with anyio.move_on_after(TIMEOUT_S), contextlib.suppress(AwsError):
         return max(1, sum(shard.is_open for shard in await streams.shards(table.stream.arn)))
     return 1
 
@@ -67,21 +65,12 @@ async def _ask_past(services: Services, names: Sequence[str], now: float) -> dic
         for key, (metric, statistic) in _FIGURES.items()
     ]
     end = now - now % HOUR_S + HOUR_S
-    async with services.open("cloudwatch", PATIENCE_S) as client:
-        answer = await client.get_metric_data(
-            MetricDataQueries=queries,
-            StartTime=datetime.fromtimestamp(end - BACK_S, UTC),
-            EndTime=datetime.fromtimestamp(end, UTC),
+    series = await get_metric_data(services, queries, since=end - BACK_S, until=end, timeout_s=TIMEOUT_S)
+    return {
+        name: Past(
+            {hour: average / 1000.0 for hour, average in series[f"f{number}_average"].items()},
+            {hour: total / 1000.0 for hour, total in series[f"f{number}_sum"].items()},
+            series[f"f{number}_at_once"],
         )
-    series = read_series(answer)
-    try:
-        return {
-            name: Past(
-                {hour: average / 1000.0 for hour, average in series[f"f{number}_average"].items()},
-                {hour: total / 1000.0 for hour, total in series[f"f{number}_sum"].items()},
-                series[f"f{number}_at_once"],
-            )
-            for number, name in enumerate(names)
-        }
-    except KeyError:
-        raise UnansweredError("cloudwatch left a metric out of its answer") from None
+        for number, name in enumerate(names)
+    }

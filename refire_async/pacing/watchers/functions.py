@@ -2,19 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
-from refire_async.aws.cloudwatch import lambda_query
+from refire_async.aws.cloudwatch import get_metric_data, lambda_query
 from refire_async.aws.event_source_mappings import ask_mappings
 from refire_async.aws.other_services import Services, UnansweredError
 from refire_async.errors import RefusedError
 from refire_async.model.table import Table
+from refire_async.model.units import MINUTE_S, minute_of
 from refire_async.pacing.consumer import BLURRED_S, FIRST_RATE, OTHERS_UNKNOWN
-from refire_async.pacing.headroom import minute_of
-from refire_async.pacing.rate_estimate import MINUTE_S
-from refire_async.pacing.watchers.metric_series import read_series
 
-PATIENCE_S = 10.0
+TIMEOUT_S = 10.0
 _METRICS = (("IteratorAge", "Maximum"), ("Errors", "Sum"), ("Throttles", "Sum"))
 
 
@@ -108,21 +105,14 @@ async def ask_figures(
         for number, name in enumerate(functions)
         for metric, statistic in _METRICS
     ]
-    async with services.open("cloudwatch", PATIENCE_S) as client:
-        answer = await client.get_metric_data(
-            MetricDataQueries=queries,
-            StartTime=datetime.fromtimestamp(minute_of(since), UTC),
-            EndTime=datetime.fromtimestamp(minute_of(now) + MINUTE_S, UTC),
+    series = await get_metric_data(
+        services, queries, since=since, until=minute_of(now) + MINUTE_S, timeout_s=TIMEOUT_S
+    )
+    return {
+        name: Figures(
+            {minute: age / 1000.0 for minute, age in series[f"f{number}_iteratorage"].items()},
+            series[f"f{number}_errors"],
+            series[f"f{number}_throttles"],
         )
-    series = read_series(answer)
-    try:
-        return {
-            name: Figures(
-                {minute: age / 1000.0 for minute, age in series[f"f{number}_iteratorage"].items()},
-                series[f"f{number}_errors"],
-                series[f"f{number}_throttles"],
-            )
-            for number, name in enumerate(functions)
-        }
-    except KeyError:
-        raise UnansweredError("cloudwatch left a metric out of its answer") from None
+        for number, name in enumerate(functions)
+    }

@@ -16,7 +16,7 @@ from refire_async.model.keys import Item, KeySchema
 from refire_async.model.marker import Marker
 from refire_async.pipeline.writers.base import MemberError, WriteReply
 
-LARGEST = 25
+MAX_BATCH_STATEMENTS = 25
 """Statements in one BatchExecuteStatement (DynamoDB API reference)."""
 
 LONGEST_STATEMENT = 8192
@@ -35,7 +35,7 @@ def can_quote(*names: str) -> bool:
 class PartiqlWriter:
     """Conditional updates of one marker attribute of one table."""
 
-    largest = LARGEST
+    largest = MAX_BATCH_STATEMENTS
 
     def __init__(self, data: DataPlane, table: str, keys: KeySchema, marker: Marker) -> None:
         self._data = data

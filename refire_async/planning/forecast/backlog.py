@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass
 
-RETENTION_S = 24 * 3600.0
-"""A record is kept this long, read or not (DynamoDB Developer Guide: DynamoDB Streams)."""
+from refire_async.model.units import STREAM_RETENTION_S
 
-SAFE_AGE_S = RETENTION_S / 4
+SAFE_AGE_S = STREAM_RETENTION_S / 4
 """An age at which there is still time to do something about a consumer that stands still."""
 
 
@@ -45,7 +44,7 @@ class Backlog:
     @property
     def loses_records(self) -> bool:
         """Whether records would be trimmed unread."""
-        return self.oldest_s >= RETENTION_S
+        return self.oldest_s >= STREAM_RETENTION_S
 
     def safe_rate(self) -> float | None:
         """Items per second that keep the age below `SAFE_AGE_S`; None if the run does as it is."""

@@ -18,7 +18,7 @@ MOST_COUNTED = 500
 READ_RCU = 0.5
 """What one read is taken to cost; that of an item of more than 4 KB costs more, and is settled."""
 
-LARGEST: dict[str, AttributeValue] = {
+LAST_SORT_KEYS: dict[str, AttributeValue] = {
     "S": {"S": "\U0010ffff" * 256},
     "N": {"N": "9.9999999999999999999999999999999999999E+125"},
     "B": {"B": "/" * 1364 + "/w=="},
@@ -36,7 +36,7 @@ async def count_hash_keys(source: Source, keys: KeySchema, budget: ReadBudget) -
     """
     if keys.range_name is None or keys.range_type is None:
         return None
-    last = LARGEST[keys.range_type]
+    last = LAST_SORT_KEYS[keys.range_type]
     cursor: Cursor | None = None
     for found in range(MOST_COUNTED + 1):
         while True:

@@ -15,7 +15,7 @@ from refire_async.pacing.budget import ReadBudget
 from refire_async.planning.forecast.load import LEAST_READ_RCU, Sizes
 from refire_async.planning.survey.question import Question
 from refire_async.planning.survey.retry import with_retries
-from refire_async.sources.lookup import ITEM_RCU, LARGEST, Found, Lookup
+from refire_async.sources.lookup import ITEM_RCU, MAX_BATCH_KEYS, Found, Lookup
 
 MOST_LOOKED_UP = 2_000
 MOST_RCU = 2_000.0
@@ -43,10 +43,10 @@ class LookedUp:
         """Look them up, as many as time and units allow. Raises WireError."""
         key_of, names = self._question.table.keys.key_of, self._question.table.keys.names
         with anyio.move_on_after(self._question.within_s):
-            for start in range(0, len(drawn), LARGEST):
+            for start in range(0, len(drawn), MAX_BATCH_KEYS):
                 if self._spent >= self._most_rcu:
                     return
-                part = {identity(names, item): item for item in drawn[start : start + LARGEST]}
+                part = {identity(names, item): item for item in drawn[start : start + MAX_BATCH_KEYS]}
                 found = await self._find([key_of(item) for item in part.values()])
                 there = {identity(names, item): item for item in found}
                 for key, listed in part.items():

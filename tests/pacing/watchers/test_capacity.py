@@ -14,7 +14,7 @@ from refire_async.pacing.governor import Governor
 from refire_async.pacing.on_demand_growth import DOUBLING_S
 from refire_async.pacing.watchers.capacity import JITTER, LOOK_EVERY_S, SOON_S, CapacityWatch
 from refire_async.settings import Budget
-from tests.pacing.test_steering import PLAIN, capacity
+from tests.pacing.test_governor import PLAIN, capacity
 from tests.support.virtual_time import VIRTUAL_TIME
 
 
@@ -48,7 +48,7 @@ async def test_a_change_is_followed_within_half_a_minute():
         for write in (500.0, 2_000.0, 1.0):
             found.table = capacity(write)
             await anyio.sleep(LOOK_EVERY_S * (1 + JITTER) + 1.0)
-            assert found.governor.target.wcu == write
+            assert found.governor.rate_limits.wcu == write
         tasks.cancel_scope.cancel()
     gaps = [after - before for before, after in zip(found.looks, found.looks[1:], strict=False)]
     assert all(LOOK_EVERY_S * (1 - JITTER) <= gap <= LOOK_EVERY_S * (1 + JITTER) for gap in gaps)
@@ -82,13 +82,13 @@ async def test_a_look_that_fails_and_a_table_that_was_made_again_change_nothing(
         tasks.start_soon(found.watch.look)
         found.error = AwsError("AccessDeniedException", "no", Disposition.FATAL)
         await anyio.sleep(100.0)
-        assert found.governor.target.wcu == 1_000.0
+        assert found.governor.rate_limits.wcu == 1_000.0
         found.error, found.table = None, replace(capacity(5.0), table_id="another")
         await anyio.sleep(100.0)
-        assert found.governor.target.wcu == 1_000.0
+        assert found.governor.rate_limits.wcu == 1_000.0
         found.table = capacity(600.0)
         await anyio.sleep(100.0)
-        assert found.governor.target.wcu == 600.0
+        assert found.governor.rate_limits.wcu == 600.0
         tasks.cancel_scope.cancel()
 
 
@@ -100,20 +100,20 @@ async def test_unknown_on_demand_capacity_grows_with_its_use(reported: bool):
 
     async def use(seconds: float) -> None:
         for _ in range(int(seconds)):
-            wcu = found.governor.target.wcu
+            wcu = found.governor.rate_limits.wcu
             found.watch.handle(BatchWritten(0, 25, wcu, 0.01, Consumed(wcu) if reported else None))
             await anyio.sleep(1.0)
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(found.watch.grow)
         await use(DOUBLING_S + 5.0)
-        grown = found.governor.target.wcu
+        grown = found.governor.rate_limits.wcu
         assert grown == pytest.approx(8_000.0, rel=0.01)
         found.watch.handle(Throttled(0, 25, "ThrottlingException", "", lane_only=True))
         await use(60.0)
-        assert found.governor.target.wcu == grown
+        assert found.governor.rate_limits.wcu == grown
         await anyio.sleep(DOUBLING_S)
-        assert found.governor.target.wcu == grown
+        assert found.governor.rate_limits.wcu == grown
         tasks.cancel_scope.cancel()
 
 
@@ -125,5 +125,5 @@ async def test_known_capacity_does_not_grow_by_guessing():
         for _ in range(100):
             found.watch.handle(BatchWritten(0, 25, 40_000.0, 0.01, Consumed(40_000.0)))
             await anyio.sleep(10.0)
-        assert found.governor.target.wcu == 4_000.0
+        assert found.governor.rate_limits.wcu == 4_000.0
         tasks.cancel_scope.cancel()

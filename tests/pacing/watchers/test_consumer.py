@@ -69,7 +69,7 @@ class World:
         """The run, as fast as it may be; what it makes is handled at once."""
         while True:
             await anyio.sleep(0.5)
-            target = self.governor.target
+            target = self.governor.rate_limits
             rate = 0.0 if target.paused else min(800.0, target.max_rate or 800.0)
             self.watch.handle(BatchWritten(0, round(rate / 2), rate / 2, 0.01))
             for function in self.lambdas.functions.values():
@@ -120,18 +120,18 @@ async def test_a_table_without_a_stream_refuses_the_run():
 
 async def test_the_run_waits_for_the_first_look_and_begins_slowly():
     world = World(BY_AGE, a=Lambda())
-    assert world.governor.target.paused
+    assert world.governor.rate_limits.paused
     await world.run(seconds=0.1)
-    assert world.governor.target.max_rate == pytest.approx(FIRST_RATE * 31, rel=0.01)
+    assert world.governor.rate_limits.max_rate == pytest.approx(FIRST_RATE * 31, rel=0.01)
     await world.run(world.write, seconds=20.0)
-    assert world.governor.target.max_rate == pytest.approx(FIRST_RATE, rel=0.1)
+    assert world.governor.rate_limits.max_rate == pytest.approx(FIRST_RATE, rel=0.1)
 
 
 async def test_a_consumer_that_keeps_up_gets_more_and_more_till_the_table_bounds_the_run():
     world = World(BY_AGE, a=Lambda())
     await world.run(world.write, seconds=900.0)
-    assert world.governor.target.max_rate is not None
-    assert world.governor.target.max_rate > 800.0
+    assert world.governor.rate_limits.max_rate is not None
+    assert world.governor.rate_limits.max_rate > 800.0
     assert world.of(AdviceMissing) == []
     seen = world.of(ConsumerSeen)[-1]
     assert isinstance(seen, ConsumerSeen)
@@ -144,8 +144,8 @@ async def test_the_slowest_consumer_rules():
     world.lambdas.functions["a"].metrics["IteratorAge"].add(0.5, EPOCH - 70.0)
     world.lambdas.functions["b"].metrics["IteratorAge"].add(31.0, EPOCH - 70.0)
     await world.run(seconds=1.0)
-    assert world.governor.target.paused
-    assert world.governor.target.why == "waiting for consumer b"
+    assert world.governor.rate_limits.paused
+    assert world.governor.rate_limits.why == "waiting for consumer b"
 
 
 async def test_a_consumer_that_is_half_a_day_behind_ends_the_run():
@@ -170,7 +170,7 @@ async def test_failures_end_the_run_and_those_before_it_do_not_count():
 
     await world.run(fail, seconds=2_400.0)
     assert world.stop.reason is None
-    assert not world.governor.target.paused
+    assert not world.governor.rate_limits.paused
     await world.run(seconds=1.0)
     errors.add(1.0, world.clock())
     await world.run(seconds=100.0)
@@ -189,29 +189,29 @@ async def test_silence_slows_the_run_then_pauses_it_and_answers_end_that():
     """Each is said once."""
     world = World(BY_AGE, a=Lambda())
     await world.run(world.write, seconds=600.0)
-    before = world.governor.target.max_rate
+    before = world.governor.rate_limits.max_rate
     assert before is not None
     world.lambdas.refused["cloudwatch"] = "cloudwatch did not answer within 10 s"
     since = world.clock()
     while not world.of(AdviceMissing):
-        assert world.governor.target.max_rate is not None
+        assert world.governor.rate_limits.max_rate is not None
         await world.run(world.write, seconds=1.0)
     # The newest figure was one to two and a half minutes old when the silence began.
     assert BLIND_S - 150.0 < world.clock() - since < BLIND_S - 60.0
-    slowed = world.governor.target.max_rate
+    slowed = world.governor.rate_limits.max_rate
     assert slowed is not None
     assert slowed < before / 2
     since = world.clock()
-    while not world.governor.target.paused:
+    while not world.governor.rate_limits.paused:
         await world.run(world.write, seconds=1.0)
     assert world.clock() - since == pytest.approx(30.0, abs=2.0)
-    assert world.governor.target.why == "nothing is known of consumer a"
+    assert world.governor.rate_limits.why == "nothing is known of consumer a"
     (missing,) = world.of(AdviceMissing)
     assert isinstance(missing, AdviceMissing)
     assert missing.why == "cloudwatch did not answer within 10 s"
     world.lambdas.refused.clear()
     await world.run(world.write, seconds=200.0)
-    assert not world.governor.target.paused
+    assert not world.governor.rate_limits.paused
     assert world.of(AdviceBack) == [AdviceBack("consumer")]
 
 
@@ -219,7 +219,7 @@ async def test_a_consumer_of_which_nothing_ever_shows_is_not_taken_for_a_fast_on
     """CloudWatch answers, but has no figure: filters that drop every event, or another account's function."""
     world = World(BY_AGE, a=Lambda(lag_s=1e9))
     await world.run(world.write, seconds=BLIND_S + 60.0)
-    assert world.governor.target.paused
+    assert world.governor.rate_limits.paused
     (missing,) = world.of(AdviceMissing)
     assert isinstance(missing, AdviceMissing)
     assert missing.why == "cloudwatch shows no iterator age of a"
@@ -230,12 +230,12 @@ async def test_a_run_that_only_counts_failures_pauses_after_half_an_hour_of_sile
     await world.run(seconds=1.0)
     world.lambdas.refused["cloudwatch"] = "no"
     await world.run(seconds=BLIND_S + LOST_S - 30.0)
-    assert not world.governor.target.paused
+    assert not world.governor.rate_limits.paused
     await world.run(seconds=60.0)
-    assert world.governor.target.paused
+    assert world.governor.rate_limits.paused
     world.lambdas.refused.clear()
     await world.run(seconds=20.0)
-    assert not world.governor.target.paused
+    assert not world.governor.rate_limits.paused
 
 
 @pytest.mark.parametrize("status", ["PartialData", "InternalError", "Forbidden"])

@@ -1,15 +1,16 @@
 """The call to CloudWatch, against moto's."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from refire_async.aws.other_services import UnansweredError
+from refire_async.aws.other_services import Services, UnansweredError
 from refire_async.aws.session import open_session
 from refire_async.model.capacity import TABLE
-from refire_async.pacing.watchers.consumption import _read, consumed_writes
+from refire_async.pacing.watchers.consumption import consumed_writes
 from refire_async.settings import Connection
 from tests.support.moto import Moto, moto  # noqa: F401 - a fixture
 
@@ -83,6 +84,22 @@ async def test_no_figures_are_an_answer(cloudwatch: Any) -> None:
     assert await asked(TABLE, "by-day") == {TABLE: {}, "by-day": {}}
 
 
+def answering(answer: dict[str, Any]) -> Services:
+    """Services whose CloudWatch sends `answer`."""
+
+    class Client:
+        async def get_metric_data(self, **_request: Any) -> dict[str, Any]:
+            return answer
+
+    class Stand:
+        @asynccontextmanager
+        async def open(self, service: str, _timeout_s: float) -> AsyncIterator[Client]:
+            assert service == "cloudwatch"
+            yield Client()
+
+    return cast("Services", Stand())
+
+
 GOOD = {"Id": "r0", "Timestamps": [datetime.fromtimestamp(NOW, UTC)], "Values": [5.0]}
 
 
@@ -103,11 +120,11 @@ GOOD = {"Id": "r0", "Timestamps": [datetime.fromtimestamp(NOW, UTC)], "Values": 
         {"MetricDataResults": [{**GOOD, "StatusCode": "PartialData"}]},
     ],
 )
-def test_an_answer_that_makes_no_sense_is_none(answer: dict[str, Any]) -> None:
-    """Whatever an endpoint of somebody else's says: it is not taken for traffic, and does not end the run."""
-    assert _read({"MetricDataResults": [GOOD]}, [TABLE])[TABLE]
+async def test_a_malformed_answer_is_no_answer(answer: dict[str, Any]) -> None:
+    """Whatever a foreign endpoint sends: it does not count as traffic, and does not end the run."""
+    assert (await consumed_writes(answering({"MetricDataResults": [GOOD]}), "orders", [TABLE], NOW))[TABLE]
     with pytest.raises(UnansweredError, match="cloudwatch"):
-        _read(answer, [TABLE])
+        await consumed_writes(answering(answer), "orders", [TABLE], NOW)
 
 
 async def test_nobody_there(cloudwatch: Any, monkeypatch: pytest.MonkeyPatch) -> None:

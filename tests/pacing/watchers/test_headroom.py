@@ -117,7 +117,7 @@ class World:
 
     @property
     def wcu(self) -> float:
-        return self.governor.target.wcu
+        return self.governor.rate_limits.wcu
 
     def of(self, kind: type[Any]) -> list[Any]:
         return [event for event in self.events if isinstance(event, kind)]
@@ -126,9 +126,9 @@ class World:
 async def test_nothing_is_written_before_the_first_look() -> None:
     """Whatever the operator says meanwhile."""
     world = World()
-    assert world.governor.target.paused
+    assert world.governor.rate_limits.paused
     world.governor.set_budget(Budget(max_wcu=5.0))
-    assert world.governor.target.paused
+    assert world.governor.rate_limits.paused
 
 
 async def test_without_live_traffic_the_whole_budget_is_used() -> None:
@@ -144,7 +144,7 @@ async def test_live_traffic_keeps_its_share_and_the_headroom() -> None:
     world.live(300.0, 1)
     await world.run(seconds=1.0)
     assert world.wcu == pytest.approx(500.0)
-    assert world.governor.target.why == "headroom of 20% and 300 WCU/s of live writes"
+    assert world.governor.rate_limits.why == "headroom of 20% and 300 WCU/s of live writes"
 
 
 async def test_what_the_run_writes_is_not_taken_for_live_traffic() -> None:
@@ -188,7 +188,7 @@ async def test_a_table_that_is_full_pauses_the_run() -> None:
     world = World()
     world.live(900.0, 1)
     await world.run(seconds=1.0)
-    assert world.governor.target.paused
+    assert world.governor.rate_limits.paused
     await world.run(lambda: world.write(lambda: world.wcu), seconds=600.0)
     assert world.wcu == 800.0
 
@@ -203,7 +203,7 @@ async def test_an_index_that_carries_the_marker_has_live_traffic_of_its_own() ->
     world.live(600.0, 1, "by-day")
     await world.run(seconds=1.0)
     assert world.wcu == pytest.approx(200.0)
-    assert world.governor.target.why.endswith("600 WCU/s of live writes to index by-day")
+    assert world.governor.rate_limits.why.endswith("600 WCU/s of live writes to index by-day")
     (question,) = world.cloudwatch.asked
     assert len(question["MetricDataQueries"]) == 2
     consumed = Consumed(5.0, {TABLE: 3.0, "by-day": 1.0, "local": 1.0})

@@ -15,7 +15,12 @@ from hypothesis import strategies as st
 
 from refire_async.model.keys import Item, KeySchema
 from refire_async.model.marker import Marker
-from refire_async.pipeline.writers.partiql import LARGEST, LONGEST_STATEMENT, PartiqlWriter, can_quote
+from refire_async.pipeline.writers.partiql import (
+    LONGEST_STATEMENT,
+    MAX_BATCH_STATEMENTS,
+    PartiqlWriter,
+    can_quote,
+)
 from refire_async.pipeline.writers.update import UpdateWriter
 from refire_async.sandbox.expressions import Placeholders, compile_condition, compile_update
 from refire_async.sandbox.partiql import Update, compile_statement
@@ -180,10 +185,13 @@ def test_a_statement_is_never_longer_than_the_service_takes(
 def test_a_batch_holds_a_statement_per_item_in_order_and_asks_for_capacity():
     schema, marker = KeySchema("pk", "S"), Marker("revision", "revision", "r")
     writer = PartiqlWriter(Scripted().data, "t", schema, marker)
-    items = [{"pk": {"S": str(n)}, **({"revision": {"N": str(n)}} if n % 2 else {})} for n in range(LARGEST)]
+    items = [
+        {"pk": {"S": str(n)}, **({"revision": {"N": str(n)}} if n % 2 else {})}
+        for n in range(MAX_BATCH_STATEMENTS)
+    ]
     batch = orjson.loads(writer.encode(items))
     assert batch["ReturnConsumedCapacity"] == "INDEXES"
     assert [s["Parameters"][1] for s in batch["Statements"]] == [item["pk"] for item in items]
     assert [s["Parameters"][0]["N"] for s in batch["Statements"]] == [
-        str(n + 1) if n % 2 else "1" for n in range(LARGEST)
+        str(n + 1) if n % 2 else "1" for n in range(MAX_BATCH_STATEMENTS)
     ]

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from refire_async.errors import UsageError
 from refire_async.model.capacity import TABLE
-from refire_async.planning.forecast.backlog import RETENTION_S, SAFE_AGE_S, Backlog
+from refire_async.model.units import STREAM_RETENTION_S
+from refire_async.planning.forecast.backlog import SAFE_AGE_S, Backlog
 from refire_async.planning.forecast.cost import Prices, cost, parse_prices
 from refire_async.planning.forecast.duration import IN_HAND_S, Rates, duration, hottest_partition_s, remaining
 from refire_async.planning.forecast.load import Load
@@ -183,7 +184,7 @@ def test_a_consumer_that_loses_records_is_told() -> None:
     """A hundred million records at 500 a second take longer than a day."""
     backlog = Backlog(100_000_000, 3_600.0, 500.0)
     assert backlog.loses_records
-    assert backlog.oldest_s > RETENTION_S
+    assert backlog.oldest_s > STREAM_RETENTION_S
 
 
 def plan_of(load: Load, rate: float | None = None) -> dict:

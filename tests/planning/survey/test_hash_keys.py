@@ -12,7 +12,7 @@ from refire_async.aws.session import open_session
 from refire_async.model.keys import KeySchema
 from refire_async.model.selection import Selection
 from refire_async.pacing.budget import ReadBudget
-from refire_async.planning.survey.hash_keys import LARGEST, MOST_COUNTED, count_hash_keys
+from refire_async.planning.survey.hash_keys import LAST_SORT_KEYS, MOST_COUNTED, count_hash_keys
 from refire_async.settings import Connection
 from refire_async.sources.table import scan_source
 from tests.support.backends import REGION, Backend
@@ -20,8 +20,8 @@ from tests.support.fakes import data_plane
 from tests.support.tables import Table
 
 SORT_KEYS = {
-    "S": [{"S": "a"}, {"S": "ż\U0001f40e"}, LARGEST["S"]],
-    "N": [{"N": "-5"}, {"N": "0"}, LARGEST["N"]],
+    "S": [{"S": "a"}, {"S": "ż\U0001f40e"}, LAST_SORT_KEYS["S"]],
+    "N": [{"N": "-5"}, {"N": "0"}, LAST_SORT_KEYS["N"]],
     "B": [{"B": b"\x00"}, {"B": b"\xff"}, {"B": b"\xff" * 1024}],
 }
 

@@ -10,7 +10,7 @@ from refire_async.model.table import Index, Throughput
 from refire_async.pacing.describe import budget_line
 from refire_async.pacing.governor import Governor
 from refire_async.settings import Budget
-from tests.pacing.test_steering import PLAIN
+from tests.pacing.test_governor import PLAIN
 
 ON_DEMAND = replace(PLAIN, billing="PAY_PER_REQUEST", throughput=Throughput())
 BY_DAY = Index("by-day", "global", KeySchema("g", "S"), "ALL", throughput=Throughput(50.0, 250.0))
@@ -52,16 +52,16 @@ INDEXED = replace(PLAIN, indexes=(BY_DAY,))
     ],
 )
 def test_how_much_and_why(table: object, budget: Budget, line: str):
-    target = Governor(table, "revision", budget).target  # type: ignore[arg-type]
+    target = Governor(table, "revision", budget).rate_limits  # type: ignore[arg-type]
     assert budget_line(target, table, budget, {}) == line  # type: ignore[arg-type]
 
 
 def test_a_voice_that_holds_the_run_back_is_the_reason():
     governor = Governor(PLAIN, "revision", Budget())
     governor.limit("headroom", share=0.25, why="live writes")
-    assert budget_line(governor.target, PLAIN, Budget(), {}) == "200 WCU/s: live writes"
+    assert budget_line(governor.rate_limits, PLAIN, Budget(), {}) == "200 WCU/s: live writes"
     governor.limit("orders", share=0.0, why="the timetable")
-    assert budget_line(governor.target, PLAIN, Budget(), {}) == "paused: the timetable"
+    assert budget_line(governor.rate_limits, PLAIN, Budget(), {}) == "paused: the timetable"
 
 
 @pytest.mark.parametrize(
@@ -74,16 +74,16 @@ def test_a_voice_that_holds_the_run_back_is_the_reason():
 )
 def test_how_far_autoscaling_may_raise_it(scaled_to: dict[str, float], most: str):
     """As far as the scarcest resource goes then."""
-    target = Governor(INDEXED, "revision", Budget()).target
+    target = Governor(INDEXED, "revision", Budget()).rate_limits
     line = budget_line(target, INDEXED, Budget(), scaled_to)
     assert line.endswith(f"; autoscaling may raise it to {most} WCU/s")
 
 
 @pytest.mark.parametrize("scaled_to", [{}, {TABLE: 4_000.0}, {TABLE: 500.0, "by-day": 200.0}])
 def test_autoscaling_that_cannot_raise_it_is_not_mentioned(scaled_to: dict[str, float]):
-    target = Governor(INDEXED, "revision", Budget()).target
+    target = Governor(INDEXED, "revision", Budget()).rate_limits
     assert "autoscaling" not in budget_line(target, INDEXED, Budget(), scaled_to)
     fixed = Budget(max_wcu=100.0)
     assert "autoscaling" not in budget_line(
-        Governor(PLAIN, "revision", fixed).target, PLAIN, fixed, {TABLE: 9_000.0}
+        Governor(PLAIN, "revision", fixed).rate_limits, PLAIN, fixed, {TABLE: 9_000.0}
     )

@@ -117,4 +117,4 @@ def test_what_is_no_rate_changes_nothing(governor: Governor, value: object) -> N
     with pytest.raises(RefusedVerbError) as caught:
         rate_verb("run-1", overrides, governor)({"value": value})
     assert len(str(caught.value)) < 200
-    assert (overrides.override.by, governor.target.wcu) == ("options", 800.0)
+    assert (overrides.override.by, governor.rate_limits.wcu) == ("options", 800.0)

@@ -108,8 +108,8 @@ def test_steering_does_what_holds(steps: list[object]) -> None:
         step(overrides)  # type: ignore[operator]
         override = overrides.override
         assert carried_out[-1] == override
-        assert governor.target.paused == (override.budget is None)
+        assert governor.rate_limits.paused == (override.budget is None)
         if override.budget is not None:
             assert governor.budget == override.budget
-            assert governor.target.wcu == 10.0 * override.budget.wcu_percent
+            assert governor.rate_limits.wcu == 10.0 * override.budget.wcu_percent
     assert all(one != other for one, other in itertools.pairwise(carried_out))

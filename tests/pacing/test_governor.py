@@ -145,13 +145,6 @@ def test_only_unknown_capacity_grows():
     assert made.rate_limits.wcu == 6_000.0 * 0.8
 
 
-def test_nobody_is_told_who_does_not_want_to_be():
-    made, told = governor()
-    made.unlisten(told.append)
-    made.limit("control", share=0.0)
-    assert told == []
-
-
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.none() | st.floats(0.0, 1.0)), max_size=20))
 def test_no_sequence_of_voices_allows_more_than_the_lowest_of_them(words: list[tuple[str, float | None]]):
     made, told = governor()

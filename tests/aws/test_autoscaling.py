@@ -2,9 +2,9 @@
 
 import pytest
 
+from refire_async.aws.autoscaling import max_scaled_writes
 from refire_async.aws.session import open_session
 from refire_async.model.capacity import TABLE
-from refire_async.pacing.watchers.autoscaling import largest_writes
 from refire_async.settings import Connection
 from tests.support.moto import Moto, moto  # noqa: F401 - a fixture
 
@@ -43,11 +43,11 @@ async def test_the_largest_write_capacity_of_the_table_and_its_indexes(
     for name, value in moto.environment.items():
         aws.setenv(name, value)
     async with open_session(HERE, 1) as session:
-        found = await largest_writes(session.services, "orders", (TABLE, "by-day", "fixed"))
+        found = await max_scaled_writes(session.services, "orders", (TABLE, "by-day", "fixed"))
     assert found == {TABLE: 4_000.0, "by-day": 700.0}
 
 
 async def test_where_it_cannot_be_asked_nothing_is_known() -> None:
     """Beside an emulator, or without permission: the run begins all the same."""
     async with open_session(HERE, 1) as session:
-        assert await largest_writes(session.services, "orders", (TABLE,)) == {}
+        assert await max_scaled_writes(session.services, "orders", (TABLE,)) == {}
