@@ -10,6 +10,7 @@ import click
 from refire_async.cli import options
 from refire_async.cli.help import Command
 from refire_async.cli.options_to_settings import make_run
+from refire_async.cli.parsed_options import CheckOptions
 from refire_async.cli.streams import print_json, print_styled
 from refire_async.errors import ExitCode
 from refire_async.settings import RunSettings, Tuning
@@ -43,14 +44,15 @@ def command(ctx: click.Context, /, **given: Any) -> int:
     Writes nothing. It samples up to 1,000 items within the read budget, and tries the permission to write on a key
     that does not exist, which costs 1 WCU. docs/findings.md explains every finding. A run does the same first.
     """
-    settings = make_settings(ctx, given)
+    parsed = CheckOptions(**given)
+    settings = make_settings(ctx, parsed)
 
     from refire_async.engine import run as engine  # noqa: PLC0415 - slow to import, not needed to show help
     from refire_async.engine.event_loop import run_loop  # noqa: PLC0415
     from refire_async.output.findings import findings_json, findings_text  # noqa: PLC0415
 
     found = run_loop(partial(engine.check, settings))
-    if given["json"]:
+    if parsed.json:
         print_json(findings_json(settings.table, found))
     else:
         print_styled(findings_text(settings.table, found, colors=sys.stdout.isatty()))
@@ -58,10 +60,10 @@ def command(ctx: click.Context, /, **given: Any) -> int:
     return ExitCode.REFUSED if stops else ExitCode.COMPLETE
 
 
-def make_settings(ctx: click.Context, given: dict[str, Any]) -> RunSettings:
+def make_settings(ctx: click.Context, parsed: CheckOptions) -> RunSettings:
     """The run that is thought of. Raises UsageError."""
     return replace(
-        make_run(ctx, given),
-        tuning=Tuning(writer=given["writer"] or "partiql"),
-        stream_arn=given["stream_arn"],
+        make_run(ctx, parsed),
+        tuning=Tuning(writer=parsed.writer or "partiql"),
+        stream_arn=parsed.stream_arn,
     )

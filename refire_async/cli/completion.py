@@ -3,7 +3,6 @@
 import os
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import click
 from click.shell_completion import ShellComplete, get_completion_class
@@ -34,20 +33,20 @@ SHELLS = ("bash", "zsh", "fish")
 @click.argument("shell", metavar="SHELL|install", type=OneOf("SHELL", *SHELLS, "install"))
 @click.argument("which", metavar="[SHELL]", required=False, type=OneOf("SHELL", *SHELLS))
 @click.pass_context
-def command(ctx: click.Context, /, **given: Any) -> int:
+def command(ctx: click.Context, /, *, shell: str, which: str | None) -> int:
     """Print the script for bash, zsh or fish that completes commands, options, their words, and run ids.
 
     With install it is put where the shell looks for it: the shell that SHELL names, else the one in the variable SHELL.
     """
-    if given["shell"] == "install":
-        shell = given["which"] or _own_shell()
-        path, more = _place(shell)
-        _write(path, _script(ctx, shell))
-        print_result(f"Completion for {shell} is in {path}; {more}")
+    if shell == "install":
+        chosen = which or _own_shell()
+        path, more = _place(chosen)
+        _write(path, _script(ctx, chosen))
+        print_result(f"Completion for {chosen} is in {path}; {more}")
         return 0
-    if given["which"] is not None:
-        raise UsageError(f"unexpected argument {given['which']!r}", "give one shell")
-    print_result(_script(ctx, given["shell"]))
+    if which is not None:
+        raise UsageError(f"unexpected argument {which!r}", "give one shell")
+    print_result(_script(ctx, shell))
     return 0
 
 

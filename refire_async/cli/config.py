@@ -46,7 +46,7 @@ class _Setting:
 @click.argument("command_name", metavar="[COMMAND]", required=False, default="run")
 @options.json_output
 @click.pass_context
-def command(ctx: click.Context, /, **given: Any) -> int:
+def command(ctx: click.Context, /, *, command_name: str, json: bool) -> int:
     """Show which options would hold for a command (default: run), and where each comes from.
 
     The command line rules over the environment, that over the file, that over defaults. docs/configuration.md shows
@@ -56,7 +56,7 @@ def command(ctx: click.Context, /, **given: Any) -> int:
     group = parent.command if parent is not None else None
     assert parent is not None  # noqa: S101 - a command of the program
     assert isinstance(group, LazyGroup)  # noqa: S101 - the program is one
-    name, target, _ = group.resolve_command(parent, [given["command_name"]])
+    name, target, _ = group.resolve_command(parent, [command_name])
     assert target is not None  # noqa: S101 - an unknown one is an error
     # What --config says goes on to the command that is asked about.
     own: Config | None = ctx.meta.get(CONFIG)
@@ -64,7 +64,7 @@ def command(ctx: click.Context, /, **given: Any) -> int:
     with target.make_context(name, words, parent=parent) as asked:
         config: Config | None = asked.meta.get(CONFIG)
         found = [_setting(asked, config, param) for param in target.params if _is_shown(param)]
-    if given["json"]:
+    if json:
         print_json(_json(str(name), config, found))
     else:
         print_result(_text(str(name), config, found))

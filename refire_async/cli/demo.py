@@ -1,12 +1,10 @@
 """`refire demo`: how it works, in a sandbox, with proof."""
 
-from typing import Any
-
 import click
 
 from refire_async.cli import options
 from refire_async.cli.help import Command
-from refire_async.cli.options_to_settings import Output
+from refire_async.cli.options_to_settings import OutputSettings
 from refire_async.cli.params import Whole
 from refire_async.cli.streams import say_error
 from refire_async.errors import ExitCode
@@ -29,7 +27,7 @@ from refire_async.errors import ExitCode
 )
 @options.json_output
 @options.flag("Output", "--no-progress", "Show no progress on standard error.")
-def command(**given: Any) -> int:
+def command(*, items: int, json: bool, no_progress: bool) -> int:
     """Show how it works, in a sandbox on this machine: no AWS account, nothing to set up, nothing left behind.
 
     Fills a table, shows why writing items back unchanged fires nothing, fires all of them again, stops half-way
@@ -38,8 +36,8 @@ def command(**given: Any) -> int:
     from refire_async.cli.demo_story import tell  # noqa: PLC0415 - brings the engine, which is slow to import
 
     # Logs would tell the story a second time.
-    output = Output(given["json"], "error", not given["no_progress"])
-    code = tell(given["items"], output)
+    output = OutputSettings(json=json, log_level="error", progress=not no_progress)
+    code = tell(items, output)
     if code in (ExitCode.INTERRUPTED, ExitCode.STOPPED):
         say_error("the demo was stopped; nothing of it is left")
     return code

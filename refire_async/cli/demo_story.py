@@ -23,7 +23,7 @@ from refire_async.cli.demo_table import (
     order_id,
     write_back_unchanged,
 )
-from refire_async.cli.options_to_settings import Output
+from refire_async.cli.options_to_settings import OutputSettings
 from refire_async.cli.signals import ending_signals, taking
 from refire_async.cli.streams import print_json, print_result
 from refire_async.cli.watching import watching
@@ -51,7 +51,7 @@ _NO_ACCOUNT = {
 }
 
 
-def tell(items: int, output: Output) -> int:
+def tell(items: int, output: OutputSettings) -> int:
     """Run the demo with `items` items and give the exit code."""
     with tempfile.TemporaryDirectory(prefix="refire-demo-") as folder, _no_account(folder):
         return run_loop(lambda: _until_signal(items, output, Path(folder)))
@@ -75,7 +75,7 @@ def _leads_elsewhere(variable: str) -> bool:
     return variable.startswith("AWS_") or variable.lower().endswith("_proxy") or variable == "XDG_STATE_HOME"
 
 
-async def _until_signal(items: int, output: Output, folder: Path) -> int:
+async def _until_signal(items: int, output: OutputSettings, folder: Path) -> int:
     """Tell the story, or stop at once at the first signal: there is nothing here that is worth saving."""
     code = int(ExitCode.INTERRUPTED)
     scope = anyio.CancelScope()
@@ -100,7 +100,7 @@ class _Story:
     """One demo, in the order in which things happen."""
 
     def __init__(
-        self, items: int, output: Output, folder: Path, connection: Connection, session: Session
+        self, items: int, output: OutputSettings, folder: Path, connection: Connection, session: Session
     ) -> None:
         self._items = items
         self._output = output

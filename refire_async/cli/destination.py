@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from refire_async.cli.params import CONFIG
+from refire_async.cli.parsed_options import RunOptions
 from refire_async.cli.question import agreed
 from refire_async.errors import CheckpointRefusedError, StoppedError, UsageError
 from refire_async.settings import Connection
@@ -78,8 +79,8 @@ def _usual(ctx: click.Context) -> "Usual":
     words = [] if config is None else ["--config", str(config.path)]
     try:
         with command.make_context("run", words, parent=parent) as asked:
-            params = asked.params
+            run = RunOptions(**asked.params)
     except UsageError:  # an option that is of no matter here
         return Usual()
-    marker = params["marker_attribute"] or DEFAULT_ATTRIBUTE[params["marker"]]
-    return Usual(params["table"], marker)
+    marker = run.marker_attribute or DEFAULT_ATTRIBUTE[run.marker]
+    return Usual(run.table, marker)

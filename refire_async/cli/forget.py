@@ -6,8 +6,9 @@ import click
 
 from refire_async.cli import options
 from refire_async.cli.help import Command
+from refire_async.cli.parsed_options import ForgetOptions
 from refire_async.cli.question import agreed
-from refire_async.cli.resume import locate, saved_run
+from refire_async.cli.resume import locate_one, saved_run
 from refire_async.cli.streams import print_json, print_result
 from refire_async.errors import StoppedError, UsageError
 
@@ -30,9 +31,8 @@ def command(**given: Any) -> int:
     A run that is at work is refused. One that was stopped cannot be resumed afterwards, and none can be verified;
     what it has fired stays fired. RUN_ID may be the beginning of an id, or latest.
     """
-    if given["run_id"] is None and given["checkpoint"] is None:
-        raise UsageError("no run given", "give its RUN_ID or its --checkpoint; refire status lists runs")
-    checkpoint = locate(given["run_id"], given["checkpoint"])
+    parsed = ForgetOptions(**given)
+    checkpoint = locate_one(parsed)
 
     import orjson  # noqa: PLC0415 - not needed to show help
 
@@ -41,7 +41,7 @@ def command(**given: Any) -> int:
 
     run = catalog.describe(checkpoint)
     cleanup.refuse_at_work(run)
-    if not given["yes"]:
+    if not parsed.yes:
         lost = "It cannot be resumed afterwards." if run.status == "stopped" else ""
         asked = agreed(
             [
@@ -57,7 +57,7 @@ def command(**given: Any) -> int:
         if not asked:
             raise StoppedError(f"run {run.run_id} was not removed", "nothing was changed")
     removed = [str(path) for path in cleanup.forget(run)]
-    if given["json"]:
+    if parsed.json:
         print_json(orjson.dumps({"run_id": run.run_id, "removed": removed}).decode())
     else:
         print_result(f"Removed run {run.run_id}: {len(removed)} file{'' if len(removed) == 1 else 's'}")

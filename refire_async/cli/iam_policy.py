@@ -5,12 +5,14 @@ from typing import Any
 
 import click
 
+from refire_async.aws import permissions
 from refire_async.aws.permissions import COMMANDS, TableArn, Use, parse_arn, policy
 from refire_async.cli import options
 from refire_async.cli.help import Command
 from refire_async.cli.params import Notice, OneOf, Word, quoted
 from refire_async.cli.streams import print_json, print_result
 from refire_async.errors import UsageError
+from refire_async.settings import WriterKind
 
 _ARN = "arn:aws:dynamodb:eu-west-1:123456789012:table/job"
 
@@ -92,26 +94,40 @@ class Commands(OneOf):
 )
 @options.option("Speed", "--writer", OneOf("KIND", "partiql", "update"), "partiql (default) or update.")
 @options.json_output
-def command(**given: Any) -> int:
+def command(
+    *,
+    table: str | None,
+    account: str | None,
+    region: str | None,
+    command: tuple[permissions.Command, ...],
+    dry_run: bool,
+    index: str | None,
+    by_key: bool,
+    keys_file: str | None,
+    export: str | None,
+    notify: str | None,
+    writer: WriterKind | None,
+    json: bool,
+) -> int:
     """Print the IAM policy that allows a command what it does, and nothing else. Asks AWS nothing."""
-    if given["table"] is None:
+    if table is None:
         raise UsageError("no table given", f"name its ARN, for example --table {_ARN}")
     use = Use(
-        table=_table(given["table"], given["account"], given["region"]),
-        commands=given["command"],
-        index=given["index"],
-        by_key=given["by_key"],
-        keys_file=_in_s3("--keys-file", given["keys_file"]),
-        export=_in_s3("--export", given["export"]),
-        writer=given["writer"] or "partiql",
-        dry_run=given["dry_run"],
-        topic=given["notify"] if (given["notify"] or "").startswith("arn:") else None,
+        table=_table(table, account, region),
+        commands=command,
+        index=index,
+        by_key=by_key,
+        keys_file=_in_s3("--keys-file", keys_file),
+        export=_in_s3("--export", export),
+        writer=writer or "partiql",
+        dry_run=dry_run,
+        topic=notify if (notify or "").startswith("arn:") else None,
     )
 
     import orjson  # noqa: PLC0415 - not needed to show help
 
-    text = orjson.dumps(policy(use), option=0 if given["json"] else orjson.OPT_INDENT_2).decode()
-    print_json(text) if given["json"] else print_result(text)
+    text = orjson.dumps(policy(use), option=0 if json else orjson.OPT_INDENT_2).decode()
+    print_json(text) if json else print_result(text)
     return 0
 
 

@@ -15,7 +15,7 @@ from rich.console import Console
 from refire_async import __version__
 from refire_async.cli.bug import describe
 from refire_async.cli.exit_codes import single
-from refire_async.cli.options_to_settings import Output
+from refire_async.cli.options_to_settings import OutputSettings
 from refire_async.errors import RefireError, UsageError
 from refire_async.output.logs import LibraryLog, Logger, LogLevel, make_logger
 from refire_async.private import NOFOLLOW
@@ -42,7 +42,7 @@ class Logs:
 
 @contextmanager
 def open_logs(
-    output: Output, console: Console, lost: Callable[[OSError], None] | None = None
+    output: OutputSettings, console: Console, lost: Callable[[OSError], None] | None = None
 ) -> Iterator[Logs]:
     """Logs for the time of the block, with the warnings of libraries. What ends the block is in the file.
 

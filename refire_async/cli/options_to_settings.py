@@ -1,14 +1,23 @@
-"""What is made of the options that commands share, as click gives them."""
+"""From the parsed options that commands share to settings."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import click
 from click.core import ParameterSource
 
 from refire_async.cli.options import LogFormat, LogLevel
 from refire_async.cli.params import CONFIG
+from refire_async.cli.parsed_options import (
+    AttemptOptions,
+    BudgetOptions,
+    ConnectionOptions,
+    IgnoreOptions,
+    LoggedOutputOptions,
+    MonitoredOutputOptions,
+    PacingOptions,
+    WorkOptions,
+)
 from refire_async.cli.selection_options import make_selection
 from refire_async.errors import UsageError
 from refire_async.settings import (
@@ -24,11 +33,12 @@ from refire_async.settings import (
 LOOPBACK = "127.0.0.1"
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
-    """How results, logs and progress are shown. `config` is the file that options came from, if one did.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputSettings:
+    """How results, logs and progress are shown.
 
-    `metrics` is the address and the port to serve metrics on, `emf` asks for a line of them at the end.
+    `config` is the file that options came from, None without one. `metrics` is the address and the port that serve
+    metrics, `emf` adds a line of CloudWatch metrics at the end, `notify` is an https URL or the ARN of an SNS topic.
     """
 
     json: bool
@@ -42,89 +52,94 @@ class Output:
     notify: str | None = None
 
 
-def make_output(given: dict[str, Any]) -> Output:
-    """The output options of a command. Raises UsageError."""
-    config = click.get_current_context().meta.get(CONFIG)
-    host, port = given.get("metrics_host"), given.get("metrics_port")
-    if host is not None and port is None:
-        raise UsageError("--metrics-host needs --metrics-port", "add --metrics-port, or leave it out")
-    quiet, verbose = given.get("quiet", False), given.get("verbose", False)
-    if quiet and verbose:
-        raise UsageError("--quiet and --verbose do not go together", "leave one of them out")
-    level: LogLevel = given["log_level"]
-    if click.get_current_context().get_parameter_source("log_level") is ParameterSource.DEFAULT:
-        level = "warning" if quiet else "debug" if verbose else level
-    return Output(
-        given["json"],
-        level,
-        not (given["no_progress"] or quiet),
-        given.get("log_file"),
-        None if config is None else config.path,
-        None if port is None else (host or LOOPBACK, port),
-        given.get("emf", False),
-        given.get("log_format"),
-        given.get("notify"),
+def make_output(ctx: click.Context, parsed: LoggedOutputOptions) -> OutputSettings:
+    """The output settings of a command without monitoring. Raises UsageError."""
+    if parsed.quiet and parsed.verbose:
+        raise UsageError("--quiet and --verbose cannot be combined", "remove one of them")
+    level = parsed.log_level
+    if ctx.get_parameter_source("log_level") is ParameterSource.DEFAULT:
+        level = "warning" if parsed.quiet else "debug" if parsed.verbose else level
+    config = ctx.meta.get(CONFIG)
+    return OutputSettings(
+        json=parsed.json,
+        log_level=level,
+        progress=not (parsed.no_progress or parsed.quiet),
+        log_file=parsed.log_file,
+        config=None if config is None else config.path,
+        log_format=parsed.log_format,
     )
 
 
-def make_connection(given: dict[str, Any]) -> Connection:
-    """The connection options of a command."""
-    return Connection(region=given["region"], profile=given["profile"], endpoint_url=given["endpoint_url"])
+def make_monitored_output(ctx: click.Context, parsed: MonitoredOutputOptions) -> OutputSettings:
+    """The output settings of a command with metrics and a notice of the end. Raises UsageError."""
+    host, port = parsed.metrics_host, parsed.metrics_port
+    if host is not None and port is None:
+        raise UsageError(
+            "--metrics-host needs --metrics-port", "add --metrics-port, or remove --metrics-host"
+        )
+    return replace(
+        make_output(ctx, parsed),
+        metrics=None if port is None else (host or LOOPBACK, port),
+        emf=parsed.emf,
+        notify=parsed.notify,
+    )
 
 
-def make_budget(given: dict[str, Any]) -> Budget:
+def make_connection(parsed: ConnectionOptions) -> Connection:
+    """The connection of a command."""
+    return Connection(region=parsed.region, profile=parsed.profile, endpoint_url=parsed.endpoint_url)
+
+
+def make_budget(parsed: BudgetOptions) -> Budget:
     """The speed limits of a command."""
     return Budget(
-        wcu_percent=given["wcu_percent"] or DEFAULT_WCU_PERCENT,
-        max_wcu=given["max_wcu"],
-        max_rcu=given["max_rcu"],
-        max_rate=given["max_rate"],
+        wcu_percent=parsed.wcu_percent or DEFAULT_WCU_PERCENT,
+        max_wcu=parsed.max_wcu,
+        max_rcu=parsed.max_rcu,
+        max_rate=parsed.max_rate,
     )
 
 
-def make_pacing(given: dict[str, Any]) -> PacingSettings:
-    """How the budget goes with time, live traffic and consumers. Raises UsageError."""
-    if given["rate_timezone"] is not None and given["rate"] is None:
-        raise UsageError("--rate-timezone needs --rate", "add --rate, or leave it out")
+def make_pacing(parsed: PacingOptions) -> PacingSettings:
+    """How the budget follows the time of day, live traffic and consumers. Raises UsageError."""
+    if parsed.rate_timezone is not None and parsed.rate is None:
+        raise UsageError("--rate-timezone needs --rate", "add --rate, or remove --rate-timezone")
     return PacingSettings(
-        rate=given["rate"],
-        timezone=given["rate_timezone"],
-        headroom_percent=given["headroom"],
-        max_iterator_age_s=given["max_iterator_age"],
-        max_consumer_errors=given["max_consumer_errors"],
-        consumer_rate=given["consumer_rate"],
+        rate=parsed.rate,
+        timezone=parsed.rate_timezone,
+        headroom_percent=parsed.headroom,
+        max_iterator_age_s=parsed.max_iterator_age,
+        max_consumer_errors=parsed.max_consumer_errors,
+        consumer_rate=parsed.consumer_rate,
     )
 
 
-def make_tuning(given: dict[str, Any]) -> Tuning:
-    """How many segments, workers and processes, and which writer."""
+def make_tuning(parsed: AttemptOptions, segments: int | None = None) -> Tuning:
+    """How many segments, workers and processes, and which writer. A resumed run keeps its segments."""
     return Tuning(
-        segments=given.get("segments"),
-        workers=given["workers"],
-        processes=given["processes"] or 1,
-        writer=given["writer"] or "partiql",
-        give_up_after_s=given["give_up_after"] or DEFAULT_GIVE_UP_AFTER_S,
+        segments=segments,
+        workers=parsed.workers,
+        processes=parsed.processes or 1,
+        writer=parsed.writer or "partiql",
+        give_up_after_s=parsed.give_up_after or DEFAULT_GIVE_UP_AFTER_S,
     )
 
 
-def make_ignore(given: dict[str, Any]) -> frozenset[str]:
-    """Findings to ignore, each given alone or several separated by commas."""
-    return frozenset(finding for findings in given["ignore"] for finding in findings)
+def make_ignore(parsed: IgnoreOptions) -> frozenset[str]:
+    """The ids of findings to ignore: one per --ignore, or several separated by commas."""
+    return frozenset(finding for findings in parsed.ignore for finding in findings)
 
 
-def make_run(ctx: click.Context, given: dict[str, Any]) -> RunSettings:
-    """The run that a command is about, as far as all of them ask alike: which items of which table, and the budget.
-
-    Raises UsageError.
-    """
-    if given["table"] is None:
+def make_run(ctx: click.Context, parsed: WorkOptions) -> RunSettings:
+    """The part of a run's settings that `run`, `check` and `plan` share. Raises UsageError."""
+    if parsed.table is None:
         raise UsageError("no table given", "name it with --table NAME, or in REFIRE_TABLE or DynamoTable")
     return RunSettings(
-        table=given["table"],
-        connection=make_connection(given),
-        selection=make_selection(ctx, given),
-        marker=given["marker"],
-        marker_attribute=given["marker_attribute"],
-        budget=make_budget(given),
-        max_items=given["max_items"],
+        table=parsed.table,
+        connection=make_connection(parsed),
+        selection=make_selection(ctx, parsed),
+        marker=parsed.marker,
+        marker_attribute=parsed.marker_attribute,
+        budget=make_budget(parsed),
+        max_items=parsed.max_items,
     )

@@ -11,6 +11,7 @@ from refire_async.cli import options
 from refire_async.cli.help import Command
 from refire_async.cli.options_to_settings import make_budget, make_ignore, make_run
 from refire_async.cli.params import Duration, ExistingFile, FilePath, Number, Whole, Word, origin, quoted
+from refire_async.cli.parsed_options import PlanOptions
 from refire_async.cli.streams import print_json, print_result
 from refire_async.errors import UsageError
 from refire_async.settings import Assumed, PlanSettings, Tuning
@@ -126,8 +127,9 @@ def command(ctx: click.Context, /, **given: Any) -> int:
 
     Looks at the table's description and at some thousand items, within the read budget. Writes nothing.
     """
-    settings = make_settings(ctx, given)
-    prices = read_prices(given["prices"])
+    parsed = PlanOptions(**given)
+    settings = make_settings(ctx, parsed)
+    prices = read_prices(parsed.prices)
 
     import orjson  # noqa: PLC0415 - not needed to show help
 
@@ -137,60 +139,60 @@ def command(ctx: click.Context, /, **given: Any) -> int:
 
     made = run_loop(lambda: planner.plan(settings, prices=prices))
     title = f"table {settings.run.table}" if settings.run else "a table that is only thought of"
-    if (path := given["plot"]) is not None:
+    if (path := parsed.plot) is not None:
         from refire_async.output.plan_plot import save_plot  # noqa: PLC0415 - not needed to show help
 
         save_plot(made, title, path)
-    if given["json"]:
+    if parsed.json:
         print_json(orjson.dumps(made.to_json()).decode())
     else:
         print_result(describe_plan(made, title))
     return 0
 
 
-def make_settings(ctx: click.Context, given: dict[str, Any]) -> PlanSettings:
+def make_settings(ctx: click.Context, parsed: PlanOptions) -> PlanSettings:
     """The settings of a plan. Raises UsageError."""
     assumed = Assumed(
-        items=None if given["items"] is None else round(given["items"]),
-        item_bytes=given["item_size"],
-        wcu=given["wcu"],
-        rcu=given["rcu"],
-        indexes=given["indexes"],
-        on_demand=given["on_demand"],
-        consumer_rate=given["consumer_rate"],
-        consumer_ms=given["consumer_ms"],
+        items=None if parsed.items is None else round(parsed.items),
+        item_bytes=parsed.item_size,
+        wcu=parsed.wcu,
+        rcu=parsed.rcu,
+        indexes=parsed.indexes,
+        on_demand=parsed.on_demand,
+        consumer_rate=parsed.consumer_rate,
+        consumer_ms=parsed.consumer_ms,
     )
-    if given["table"] is None:
+    if parsed.table is None:
         if assumed.items is None or assumed.item_bytes is None:
             raise UsageError("no table given", "name it with --table NAME, or give --items and --item-size")
-        _refuse_selection(ctx, given)
+        _refuse_selection(ctx, parsed)
         return PlanSettings(
             run=None,
             assumed=assumed,
-            budget=make_budget(given),
-            tuning=_tuning(given),
-            max_items=given["max_items"],
+            budget=make_budget(parsed),
+            tuning=_tuning(parsed),
+            max_items=parsed.max_items,
         )
     for name in ("wcu", "rcu", "indexes", "on_demand"):
-        if given[name]:
+        if getattr(parsed, name):
             option = "--" + name.replace("_", "-")
             raise UsageError(f"{option} is for a plan without a table", "leave it out, or leave out --table")
     run = replace(
-        make_run(ctx, given),
-        tuning=_tuning(given),
-        ignore=make_ignore(given),
+        make_run(ctx, parsed),
+        tuning=_tuning(parsed),
+        ignore=make_ignore(parsed),
     )
-    return PlanSettings(run=run, assumed=assumed, sample_s=given["sample_seconds"])
+    return PlanSettings(run=run, assumed=assumed, sample_s=parsed.sample_seconds)
 
 
-def _tuning(given: dict[str, Any]) -> Tuning:
-    return Tuning(segments=given["segments"], workers=given["workers"], writer=given["writer"] or "partiql")
+def _tuning(parsed: PlanOptions) -> Tuning:
+    return Tuning(segments=parsed.segments, workers=parsed.workers, writer=parsed.writer or "partiql")
 
 
-def _refuse_selection(ctx: click.Context, given: dict[str, Any]) -> None:
+def _refuse_selection(ctx: click.Context, parsed: PlanOptions) -> None:
     """Without a table there is nothing to select from. Raises UsageError."""
     for param in ctx.command.params:
-        if param.name in SELECTS and given[param.name] not in (None, ()):
+        if param.name in SELECTS and getattr(parsed, param.name) not in (None, ()):
             raise UsageError(
                 f"{origin(ctx, param)} needs a table to select from",
                 "add --table NAME, or leave it out and give the number of selected items with --items",

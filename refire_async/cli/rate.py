@@ -43,13 +43,14 @@ _RUN_ID = RunId("refire status lists the runs")
 )
 @options.json_output
 @click.pass_context
-def command(ctx: click.Context, /, **given: Any) -> int:
+def command(
+    ctx: click.Context, /, *, run_id: str | None, value: str | None, checkpoint: Path | None, json: bool
+) -> int:
     """See or change how fast a run is while it works.
 
     VALUE is 3000 (write units a second), 50% (of the table's capacity), pause, resume, or auto: back to what the
     options and the timetable of the run say. Without VALUE it tells what holds.
     """
-    run_id, value, checkpoint = given["run_id"], given["value"], given["checkpoint"]
     if checkpoint is not None and value is None:
         run_id, value = None, run_id  # with a checkpoint, one word is the rate
     if run_id is None and checkpoint is None:
@@ -62,7 +63,7 @@ def command(ctx: click.Context, /, **given: Any) -> int:
     import orjson  # noqa: PLC0415 - not needed to show help
 
     answer = _ask(locate(run_id, checkpoint), value)
-    print_json(orjson.dumps(answer).decode()) if given["json"] else print_result(_text(answer))
+    print_json(orjson.dumps(answer).decode()) if json else print_result(_text(answer))
     return 0
 
 

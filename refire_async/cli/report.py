@@ -10,8 +10,9 @@ import click
 from refire_async.cli import options
 from refire_async.cli.help import Command
 from refire_async.cli.params import ExistingFile, FilePath
+from refire_async.cli.parsed_options import ReportOptions
 from refire_async.cli.plan import read_prices
-from refire_async.cli.resume import locate, saved_run
+from refire_async.cli.resume import locate_one, saved_run
 from refire_async.cli.streams import print_result
 from refire_async.errors import UsageError
 
@@ -40,10 +41,9 @@ def command(**given: Any) -> int:
 
     Made from the checkpoint alone: no AWS account is needed, and the run may still be at work.
     """
-    if given["run_id"] is None and given["checkpoint"] is None:
-        raise UsageError("no run given", "give its RUN_ID or its --checkpoint; refire status lists runs")
-    checkpoint = locate(given["run_id"], given["checkpoint"])
-    prices = read_prices(given["prices"])
+    parsed = ReportOptions(**given)
+    checkpoint = locate_one(parsed)
+    prices = read_prices(parsed.prices)
 
     from datetime import UTC, datetime  # noqa: PLC0415 - not needed to show help
 
@@ -52,13 +52,13 @@ def command(**given: Any) -> int:
     from refire_async.output.html.page import render  # noqa: PLC0415
     from refire_async.output.html.report_data import read_report_data  # noqa: PLC0415
 
-    report_data = read_report_data(checkpoint, with_keys=given["with_keys"], prices=prices)
+    report_data = read_report_data(checkpoint, with_keys=parsed.with_keys, prices=prices)
     run_id = report_data.run.spec.run_id
-    path = given["out"] or Path(f"refire-{run_id}.html")
+    path = parsed.out or Path(f"refire-{run_id}.html")
     write(path, render(report_data, datetime.now(UTC)))
     print_result(
         orjson.dumps({"run_id": run_id, "report": str(path)}).decode()
-        if given["json"]
+        if parsed.json
         else f"Report of run {run_id}: {path}"
     )
     return 0

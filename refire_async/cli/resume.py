@@ -14,11 +14,12 @@ from refire_async.cli.options_to_settings import (
     make_budget,
     make_connection,
     make_ignore,
-    make_output,
+    make_monitored_output,
     make_pacing,
     make_tuning,
 )
 from refire_async.cli.params import ExistingFile, RunId
+from refire_async.cli.parsed_options import ResumeOptions, SavedRunOptions
 from refire_async.errors import UsageError
 from refire_async.settings import ResumeSettings
 
@@ -68,29 +69,30 @@ def command(ctx: click.Context, /, **given: Any) -> int:
 
     RUN_ID may be the beginning of an id, or latest. It may be left out where only one run can be resumed.
     """
-    output = make_output(given)
-    if given["run_id"] is None and given["checkpoint"] is None:
+    parsed = ResumeOptions(**given)
+    output = make_monitored_output(ctx, parsed)
+    if parsed.run_id is None and parsed.checkpoint is None:
         from refire_async.checkpoint import catalog  # noqa: PLC0415 - brings SQLite
 
         checkpoint = catalog.only_stopped()
     else:
-        checkpoint = locate(given["run_id"], given["checkpoint"])
-    check_destination(ctx, checkpoint, make_connection(given), assume_yes=given["yes"])
+        checkpoint = locate(parsed.run_id, parsed.checkpoint)
+    check_destination(ctx, checkpoint, make_connection(parsed), assume_yes=parsed.yes)
 
     from refire_async.cli import session  # noqa: PLC0415 - brings the engine, which is slow to import
 
     settings = ResumeSettings(
         checkpoint=checkpoint,
-        connection=make_connection(given),
-        budget=make_budget(given),
-        pacing=make_pacing(given),
-        tuning=make_tuning(given),
-        max_items=given["max_items"],
-        ignore=make_ignore(given),
-        verify=given["verify"],
-        assume_yes=given["yes"],
+        connection=make_connection(parsed),
+        budget=make_budget(parsed),
+        pacing=make_pacing(parsed),
+        tuning=make_tuning(parsed),
+        max_items=parsed.max_items,
+        ignore=make_ignore(parsed),
+        verify=parsed.verify,
+        assume_yes=parsed.yes,
     )
-    return session.execute(settings, output, Hints(settings, given["checkpoint"]))
+    return session.execute(settings, output, Hints(settings, parsed.checkpoint))
 
 
 def locate(run_id: str | None, checkpoint: Path | None) -> Path:
@@ -105,3 +107,10 @@ def locate(run_id: str | None, checkpoint: Path | None) -> Path:
             "give one of the two, not both",
         )
     return checkpoint
+
+
+def locate_one(parsed: SavedRunOptions) -> Path:
+    """The checkpoint of the run that the user must name. Raises UsageError or CheckpointRefusedError."""
+    if parsed.run_id is None and parsed.checkpoint is None:
+        raise UsageError("no run given", "give its RUN_ID or its --checkpoint; refire status lists runs")
+    return locate(parsed.run_id, parsed.checkpoint)

@@ -10,12 +10,13 @@ from refire_async.cli.help import Command
 from refire_async.cli.hints import Hints
 from refire_async.cli.options_to_settings import (
     make_ignore,
-    make_output,
+    make_monitored_output,
     make_pacing,
     make_run,
     make_tuning,
 )
 from refire_async.cli.params import RunId
+from refire_async.cli.parsed_options import RunOptions
 from refire_async.errors import UsageError
 from refire_async.settings import RunSettings
 
@@ -67,29 +68,33 @@ def command(ctx: click.Context, /, **given: Any) -> int:
     Adds 1 to an attribute of each item, within the table's write budget. Nothing else changes: no item is
     created, no update of another writer is lost. Stop it with Ctrl-C, go on with refire resume.
     """
-    settings = make_settings(ctx, given)
-    output = make_output(given)
+    parsed = RunOptions(**given)
+    settings = make_settings(ctx, parsed)
+    output = make_monitored_output(ctx, parsed)
 
     from refire_async.cli import session  # noqa: PLC0415 - brings the engine, which is slow to import
 
     return session.execute(settings, output, Hints(settings, settings.checkpoint))
 
 
-def make_settings(ctx: click.Context, given: dict[str, Any]) -> RunSettings:
+def make_settings(ctx: click.Context, parsed: RunOptions) -> RunSettings:
     """The settings of a new run. Raises UsageError."""
-    for name in ("verify", "canary"):
-        if given["dry_run"] and given.get(name):
-            raise UsageError(f"--dry-run and --{name} do not go together", "a dry run fires nothing to prove")
+    for name, value in (("verify", parsed.verify), ("canary", parsed.canary)):
+        if parsed.dry_run and value:
+            raise UsageError(
+                f"--dry-run and --{name} cannot be combined",
+                "a dry run writes nothing, so there are no events to verify",
+            )
     return replace(
-        make_run(ctx, given),
-        pacing=make_pacing(given),
-        tuning=make_tuning(given),
-        checkpoint=given["checkpoint"],
-        run_id=given["run_id"],
-        verify=given["verify"],
-        canary=given["canary"],
-        assume_yes=given["yes"],
-        dry_run=given["dry_run"],
-        ignore=make_ignore(given),
-        stream_arn=given["stream_arn"],
+        make_run(ctx, parsed),
+        pacing=make_pacing(parsed),
+        tuning=make_tuning(parsed, parsed.segments),
+        checkpoint=parsed.checkpoint,
+        run_id=parsed.run_id,
+        verify=parsed.verify,
+        canary=parsed.canary,
+        assume_yes=parsed.yes,
+        dry_run=parsed.dry_run,
+        ignore=make_ignore(parsed),
+        stream_arn=parsed.stream_arn,
     )

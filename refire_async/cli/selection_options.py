@@ -1,7 +1,5 @@
 """Which items a command is about: the selection options, checked as far as no table is needed."""
 
-from typing import Any
-
 import click
 
 from refire_async.cli.expressions import (
@@ -12,6 +10,7 @@ from refire_async.cli.expressions import (
     parse_values,
 )
 from refire_async.cli.params import origin
+from refire_async.cli.parsed_options import SelectionOptions
 from refire_async.errors import UsageError
 from refire_async.settings import SelectionSettings
 from refire_async.sources.key_ranges import expand_range
@@ -32,69 +31,69 @@ _NOT_WITH_A_LIST = (
 )
 
 
-def make_selection(ctx: click.Context, given: dict[str, Any]) -> SelectionSettings:
-    """The selection options of a command. Raises UsageError where they do not go together."""
-    _check_combination(ctx, given)
-    names: Names = parse_names(given["names"], _where(ctx, "names")) if given["names"] else ()
-    values: Values = parse_values(given["values"], _where(ctx, "values")) if given["values"] else ()
-    check_placeholders(_where(ctx, "filter"), given["filter"], names, values)
-    expression: str | None = given["filter"]
+def make_selection(ctx: click.Context, parsed: SelectionOptions) -> SelectionSettings:
+    """The selection options of a command. Raises UsageError where they cannot be combined."""
+    _check_combination(ctx, parsed)
+    names: Names = parse_names(parsed.names, _where(ctx, "names")) if parsed.names else ()
+    values: Values = parse_values(parsed.values, _where(ctx, "values")) if parsed.values else ()
+    check_placeholders(_where(ctx, "filter"), parsed.filter, names, values)
+    expression: str | None = parsed.filter
     words: tuple[str, ...] = ()
-    if given["where"] is not None:
-        where = compile_where(given["where"], _where(ctx, "where"))
+    if parsed.where is not None:
+        where = compile_where(parsed.where, _where(ctx, "where"))
         expression, names, values, words = where.expression, where.names, where.values, where.words
     # Only the table knows whether an index has several hash or sort attributes, which are named in the option's value.
-    at_once = given["index"] is None
-    if given["key_type"] is not None and at_once:
-        for text in given["key_value"]:
-            typed_value(text, given["key_type"])
-    if given["key_value_range"] is not None and (at_once or "=" not in given["key_value_range"]):
-        _check_range(given["key_value_range"], given["key_type"])
-    if given["sort_key_condition"] is not None and at_once:
+    at_once = parsed.index is None
+    if parsed.key_type is not None and at_once:
+        for text in parsed.key_value:
+            typed_value(text, parsed.key_type)
+    if parsed.key_value_range is not None and (at_once or "=" not in parsed.key_value_range):
+        _check_range(parsed.key_value_range, parsed.key_type)
+    if parsed.sort_key_condition is not None and at_once:
         # Its type is the table's to tell; as text every condition of the right shape passes.
-        sort_key_condition(given["sort_key_condition"], "#sk", "S")
+        sort_key_condition(parsed.sort_key_condition, "#sk", "S")
     return SelectionSettings(
-        index=given["index"],
-        key_name=given["key_name"],
-        key_values=given["key_value"],
-        key_value_range=given["key_value_range"],
-        key_type=given["key_type"],
-        sort_key_condition=given["sort_key_condition"],
+        index=parsed.index,
+        key_name=parsed.key_name,
+        key_values=parsed.key_value,
+        key_value_range=parsed.key_value_range,
+        key_type=parsed.key_type,
+        sort_key_condition=parsed.sort_key_condition,
         filter=expression,
         names=names,
         values=values,
-        keys_file=given["keys_file"],
-        export=given["export"],
-        sample=given["sample"],
-        include_expired=given["include_expired"],
+        keys_file=parsed.keys_file,
+        export=parsed.export,
+        sample=parsed.sample,
+        include_expired=parsed.include_expired,
         where_words=words,
     )
 
 
-def _check_combination(ctx: click.Context, given: dict[str, Any]) -> None:
+def _check_combination(ctx: click.Context, parsed: SelectionOptions) -> None:
     for given_list in ("keys_file", "export"):
-        if given[given_list] is None:
+        if getattr(parsed, given_list) is None:
             continue
         for name in (*_NOT_WITH_A_LIST, *(("export",) if given_list == "keys_file" else ())):
-            if given[name] not in (None, ()):
+            if getattr(parsed, name) not in (None, ()):
                 raise UsageError(
-                    f"{_where(ctx, given_list)} and {_where(ctx, name)} do not go together",
+                    f"{_where(ctx, given_list)} and {_where(ctx, name)} cannot be combined",
                     "the list names the items; leave the other one out",
                 )
     for name in ("filter", "names", "values"):
-        if given["where"] is not None and given[name] is not None:
+        if parsed.where is not None and getattr(parsed, name) is not None:
             raise UsageError(
-                f"{_where(ctx, 'where')} and {_where(ctx, name)} do not go together",
+                f"{_where(ctx, 'where')} and {_where(ctx, name)} cannot be combined",
                 "say all of it in one of them",
             )
-    if given["include_expired"] and given["exclude_expired"]:
+    if parsed.include_expired and parsed.exclude_expired:
         raise UsageError(
-            f"{_where(ctx, 'include_expired')} and {_where(ctx, 'exclude_expired')} do not go together",
+            f"{_where(ctx, 'include_expired')} and {_where(ctx, 'exclude_expired')} cannot be combined",
             "leave one of them out",
         )
-    if not given["key_value"] and given["key_value_range"] is None:
+    if not parsed.key_value and parsed.key_value_range is None:
         for name in ("key_name", "key_type", "sort_key_condition"):
-            if given[name] is not None:
+            if getattr(parsed, name) is not None:
                 raise UsageError(
                     f"{_where(ctx, name)} needs --key-value",
                     "add --key-value VALUE, or leave it out to select the whole table",

@@ -20,7 +20,7 @@ from refire_async.cli.hints import Hints
 from refire_async.cli.host import from_host
 from refire_async.cli.logs import Logs
 from refire_async.cli.notify import Target, message, send, try_out
-from refire_async.cli.options_to_settings import Output
+from refire_async.cli.options_to_settings import OutputSettings
 from refire_async.cli.prompts import Display, ask, can_ask, confirm
 from refire_async.cli.signals import ending_signals, taking
 from refire_async.cli.streams import ELSEWHERE, OutputLostError, print_note, say_error, write_json, write_text
@@ -48,7 +48,7 @@ class Sitting(Protocol):
     def __call__(self, *, emit: Emit, stop: StopRequest) -> Awaitable[Result]: ...
 
 
-def execute(settings: RunSettings | ResumeSettings, output: Output, hints: Hints) -> int:
+def execute(settings: RunSettings | ResumeSettings, output: OutputSettings, hints: Hints) -> int:
     """Run the engine once, print its result and give the exit code. Raises RefireError."""
     result, spec = run_loop(partial(_drive, settings, output, hints))
     summary = result.summary
@@ -72,7 +72,7 @@ def execute(settings: RunSettings | ResumeSettings, output: Output, hints: Hints
     return result.exit_code
 
 
-def _target(settings: RunSettings | ResumeSettings, output: Output) -> Target | None:
+def _target(settings: RunSettings | ResumeSettings, output: OutputSettings) -> Target | None:
     """Where to tell of the end. A dry run has none that anybody waits for."""
     if output.notify is None or (isinstance(settings, RunSettings) and settings.dry_run):
         return None
@@ -80,14 +80,14 @@ def _target(settings: RunSettings | ResumeSettings, output: Output) -> Target | 
     return Target(topic=output.notify) if is_topic else Target(url=output.notify)
 
 
-async def _try_notice(settings: RunSettings | ResumeSettings, output: Output) -> None:
+async def _try_notice(settings: RunSettings | ResumeSettings, output: OutputSettings) -> None:
     """Say it before the first write if the notice of the end will not get through."""
     target = _target(settings, output)
     if target is not None and (why := await try_out(target, _connection(settings))) is not None:
         say_error(f"the notice to {target} could not be sent now: {why}; the run goes on")
 
 
-def _notify(settings: RunSettings | ResumeSettings, output: Output, result: Result) -> None:
+def _notify(settings: RunSettings | ResumeSettings, output: OutputSettings, result: Result) -> None:
     target = _target(settings, output)
     if target is None:
         return
@@ -103,7 +103,7 @@ def _connection(settings: RunSettings | ResumeSettings) -> Connection:
     return merge_connections(peek(settings.checkpoint).connection, settings.connection)
 
 
-def _print_end(result: Result, spec: RunSpec | None, output: Output, hints: Hints) -> None:
+def _print_end(result: Result, spec: RunSpec | None, output: OutputSettings, hints: Hints) -> None:
     """Print how the run ended. Raises OutputLostError."""
     summary = result.summary
     resume_with = hints.resume(summary.run_id)
@@ -169,7 +169,7 @@ def json_line(result: Result) -> str:
 
 
 async def _drive(
-    settings: RunSettings | ResumeSettings, output: Output, hints: Hints
+    settings: RunSettings | ResumeSettings, output: OutputSettings, hints: Hints
 ) -> tuple[Result, RunSpec | None]:
     """Run the engine with signals, logs and progress around it. The spec is that of the run, if it began.
 

@@ -11,6 +11,7 @@ import click
 from refire_async.cli import options
 from refire_async.cli.help import Command
 from refire_async.cli.params import Whole
+from refire_async.cli.parsed_options import StatusOptions
 from refire_async.cli.question import agreed
 from refire_async.cli.resume import locate, saved_run
 from refire_async.cli.streams import (
@@ -63,75 +64,76 @@ def command(**given: Any) -> int:
 
     RUN_ID may be the beginning of an id, or latest.
     """
-    one = given["run_id"] is not None or given["checkpoint"] is not None
-    if one and (given["unfinished"] or given["limit"] is not None):
+    parsed = StatusOptions(**given)
+    one = parsed.run_id is not None or parsed.checkpoint is not None
+    if one and (parsed.unfinished or parsed.limit is not None):
         raise UsageError("--unfinished and --limit choose among all runs", "leave them out, or the run")
-    if given["clean"]:
-        if given["watch"]:
-            raise UsageError("--clean and --watch do not go together", "leave one of them out")
-        return _clean(_one(given) if one else _listed(given), assume_yes=given["yes"], as_json=given["json"])
+    if parsed.clean:
+        if parsed.watch:
+            raise UsageError("--clean and --watch cannot be combined", "leave one of them out")
+        return _clean(_one(parsed) if one else _listed(parsed), assume_yes=parsed.yes, as_json=parsed.json)
     show = _show_one if one else _show_all
-    if given["watch"]:
-        return _watch(show, given)
-    text, _ = show(given)
-    print_json(text) if given["json"] else print_result(text)
+    if parsed.watch:
+        return _watch(show, parsed)
+    text, _ = show(parsed)
+    print_json(text) if parsed.json else print_result(text)
     return 0
 
 
-def _one(given: dict[str, Any]) -> "Sequence[RunInfo]":
+def _one(parsed: StatusOptions) -> "Sequence[RunInfo]":
     from refire_async.checkpoint import catalog  # noqa: PLC0415 - brings SQLite
 
-    return [catalog.describe(locate(given["run_id"], given["checkpoint"]))]
+    return [catalog.describe(locate(parsed.run_id, parsed.checkpoint))]
 
 
-def _listed(given: dict[str, Any]) -> "Sequence[RunInfo]":
+def _listed(parsed: StatusOptions) -> "Sequence[RunInfo]":
     """The runs of the state folder that the options choose; what cannot be read is told on standard error."""
     from refire_async.checkpoint import catalog  # noqa: PLC0415 - brings SQLite
 
     found = catalog.survey()
     for line in found.unreadable:
         say_error(line)
-    table = given["table"]
+    table = parsed.table
     chosen = [
         run
         for run in found.runs
-        if not (given["unfinished"] and run.status == "complete")
+        if not (parsed.unfinished and run.status == "complete")
         and (table is None or run.table.rpartition("/")[2] == table.rpartition("/")[2])
     ]
-    return chosen[: given["limit"]]
+    return chosen[: parsed.limit]
 
 
-def _show_all(given: dict[str, Any]) -> tuple[str, bool]:
+def _show_all(parsed: StatusOptions) -> tuple[str, bool]:
     """What is printed of all runs, and whether one of them is at work."""
-    runs = _listed(given)
-    chosen = given["table"] is not None or given["unfinished"]
-    text = _json(runs) if given["json"] else _text(runs, chosen=chosen, table=given["table"])
+    runs = _listed(parsed)
+    chosen = parsed.table is not None or parsed.unfinished
+    text = _json(runs) if parsed.json else _text(runs, chosen=chosen, table=parsed.table)
     return text, any(run.status == "running" for run in runs)
 
 
-def _show_one(given: dict[str, Any]) -> tuple[str, bool]:
+def _show_one(parsed: StatusOptions) -> tuple[str, bool]:
     """What is printed of one run, and whether it is at work."""
     import orjson  # noqa: PLC0415 - not needed to show help
 
     from refire_async.checkpoint.details import read_details  # noqa: PLC0415
     from refire_async.output.runs import details_entry, details_lines, list_entry  # noqa: PLC0415
 
-    (run,) = _one(given)
+    (run,) = _one(parsed)
     details = read_details(run.checkpoint)
-    if given["json"]:
+    if parsed.json:
         entry = list_entry(run) | details_entry(details, run.kept_files)
         return orjson.dumps({"runs": [entry]}).decode(), run.status == "running"
     lines = [*details_lines(details, run.kept_files), "", f"Checkpoint: {_shown(run.checkpoint)}"]
     return "\n".join([*lines, *_how_to_go_on([run])]), run.status == "running"
 
 
-def _watch(show: Callable[[dict[str, Any]], tuple[str, bool]], given: dict[str, Any]) -> int:
+def _watch(show: Callable[[StatusOptions], tuple[str, bool]], parsed: StatusOptions) -> int:
     """Show it until no run is at work any more, or until Ctrl-C. A line of JSON each time with --json."""
-    clear = sys.stdout.isatty() and not given["json"] and os.environ.get("TERM") != "dumb"
+    clear = sys.stdout.isatty() and not parsed.json and os.environ.get("TERM") != "dumb"
     try:
         while True:
-            text, working = show(given)
-            if given["json"]:
+            text, working = show(parsed)
+            if parsed.json:
                 write_json(text)
             else:
                 write_line((_CLEAR if clear else "") + _shown(text))

@@ -8,8 +8,8 @@ from refire_async.cli import options
 from refire_async.cli.destination import check_destination
 from refire_async.cli.help import Command
 from refire_async.cli.options_to_settings import make_connection, make_output
-from refire_async.cli.resume import locate, saved_run
-from refire_async.errors import UsageError
+from refire_async.cli.parsed_options import VerifyOptions
+from refire_async.cli.resume import locate_one, saved_run
 from refire_async.settings import VerifySettings
 
 
@@ -34,13 +34,10 @@ def command(ctx: click.Context, /, **given: Any) -> int:
     Reads the table's stream from the run's start and holds it against the checkpoint. Nothing is written but a
     file of missing keys. A stream keeps 24 hours: verify before they are over.
     """
-    if given["run_id"] is None and given["checkpoint"] is None:
-        raise UsageError("no run given", "give its RUN_ID or its --checkpoint; refire status lists runs")
-    output = make_output(given)
-    settings = VerifySettings(
-        checkpoint=locate(given["run_id"], given["checkpoint"]), connection=make_connection(given)
-    )
-    check_destination(ctx, settings.checkpoint, settings.connection, assume_yes=given["yes"])
+    parsed = VerifyOptions(**given)
+    output = make_output(ctx, parsed)
+    settings = VerifySettings(checkpoint=locate_one(parsed), connection=make_connection(parsed))
+    check_destination(ctx, settings.checkpoint, settings.connection, assume_yes=parsed.yes)
 
     from refire_async.cli import verify_run  # noqa: PLC0415 - brings the engine, which is slow to import
 

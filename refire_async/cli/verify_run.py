@@ -14,7 +14,7 @@ from refire_async.checkpoint.identity import merge_connections
 from refire_async.checkpoint.reading import peek
 from refire_async.cli.hints import rerun
 from refire_async.cli.logs import Logs, open_logs
-from refire_async.cli.options_to_settings import Output
+from refire_async.cli.options_to_settings import OutputSettings
 from refire_async.cli.session import keep_proof
 from refire_async.cli.streams import print_json, print_result, say_error
 from refire_async.engine.event_loop import run_loop
@@ -28,7 +28,7 @@ from refire_async.verification.verify import verify
 READERS = "the proof takes one of the two reader places of each of the stream's shards while it reads"
 
 
-def execute(settings: VerifySettings, output: Output) -> int:
+def execute(settings: VerifySettings, output: OutputSettings) -> int:
     """Prove a run, print the result and give the exit code. Raises RefireError."""
     proof = run_loop(partial(_drive, settings, output))
     keep_proof(settings.checkpoint, proof)
@@ -47,13 +47,13 @@ def execute(settings: VerifySettings, output: Output) -> int:
     return proof.exit_code
 
 
-async def _drive(settings: VerifySettings, output: Output) -> Proof:
+async def _drive(settings: VerifySettings, output: OutputSettings) -> Proof:
     console = Console(stderr=True)
     with open_logs(output, console) as logs:
         return await _prove(settings, output, console, logs)
 
 
-async def _prove(settings: VerifySettings, output: Output, console: Console, logs: Logs) -> Proof:
+async def _prove(settings: VerifySettings, output: OutputSettings, console: Console, logs: Logs) -> Proof:
     looks = _Looks()
     if logs.terminal:
         say_error(READERS)

@@ -15,7 +15,7 @@ from anyio import to_thread
 from rich.console import Console
 
 from refire_async.cli.logs import Logs, open_logs
-from refire_async.cli.options_to_settings import Output
+from refire_async.cli.options_to_settings import OutputSettings
 from refire_async.cli.prompts import Display
 from refire_async.cli.signals import suspending, taking
 from refire_async.cli.streams import OutputLostError, write_json
@@ -47,7 +47,7 @@ class Watch:
 
 @asynccontextmanager
 async def watching(
-    output: Output,
+    output: OutputSettings,
     *,
     events: bool = False,
     record: RunSettings | ResumeSettings | None = None,
@@ -145,7 +145,7 @@ def _gone(lost: Lost | None, error: OSError) -> None:
 
 
 @asynccontextmanager
-async def _metrics(output: Output, collector: RunCollector) -> AsyncIterator[None]:
+async def _metrics(output: OutputSettings, collector: RunCollector) -> AsyncIterator[None]:
     """Serve metrics in the block, if they are wanted. Raises UsageError."""
     if output.metrics is None:
         yield

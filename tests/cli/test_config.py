@@ -190,7 +190,7 @@ BAD = {
     "twice": ("max-wcu = 1\nmax-wcu = 2", "not valid TOML"),
     "what does not go together": (
         'keys-file = "refire.toml"\nkey-value = "c-42"',
-        "keys-file in refire.toml and key-value in refire.toml do not go together",
+        "keys-file in refire.toml and key-value in refire.toml cannot be combined",
     ),
 }
 

@@ -233,4 +233,4 @@ def test_canary_and_proof(refire: Callable[..., Ended], fake_engine: FakeEngine)
     for option in ("--verify", "--canary=5"):
         ended = refire("run", "--table", "orders", "--dry-run", option)
         assert ended.code == 2
-        assert "do not go together" in ended.err
+        assert "cannot be combined" in ended.err
