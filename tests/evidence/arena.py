@@ -148,7 +148,7 @@ class Arena:
 
     @contextlib.contextmanager
     def _faults(self, table: Table) -> Iterator[None]:
-        if not (self._case.faults or self._case.slow_lookup):
+        if not (self._case.faults or self._case.slow_lookup or self._case.live):
             yield
             return
         _put_faults(self._backend.url, self._case.fault_file(table.name))

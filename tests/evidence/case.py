@@ -39,6 +39,7 @@ REFUSALS: dict[str, dict[str, Any]] = {
         "reason": "TableWriteKeyRangeThroughputExceeded",
         "scope": "member",
     },
+    "conflict with a transaction": {"kind": "transaction_conflict"},
     "token expired": {"kind": "expired_token", "count": 3},
     "slow": {"kind": "latency", "latency": "lognormal:20ms,1"},
 }
@@ -51,6 +52,13 @@ SLOW_LOOKUP: dict[str, Any] = {
 }
 """What was read is old when it comes: others write between a look at an item that they have changed and the second
 attempt at it."""
+
+SLOW_TRANSACTIONS: dict[str, Any] = {
+    "kind": "latency",
+    "latency": "lognormal:40ms,0.5",
+    "operations": ["TransactWriteItems"],
+}
+"""The writers' transactions hold their items for a while: touches of those meet a conflict."""
 
 FAULTS = {**WRITES_UNKNOWN, **STALLS, **REFUSALS}
 
@@ -114,12 +122,18 @@ class Case:
         faults = []
         for name, probability in self.faults.items():
             fault = dict(FAULTS[name])
-            of_members = fault.get("scope") == "member"
             writes = "BatchExecuteStatement" if self.writer == "partiql" else "UpdateItem"
-            operations = ["BatchExecuteStatement"] if of_members else [*READS, writes]
+            operations = [*READS, writes]
+            if fault["kind"] == "transaction_conflict":  # single writes and members of batches meet it
+                operations = [writes]
+                fault["scope"] = "member" if self.writer == "partiql" else "request"
+            elif fault.get("scope") == "member":
+                operations = ["BatchExecuteStatement"]
             faults.append({**fault, "probability": probability, "operations": operations, "tables": [table]})
         if self.slow_lookup:
             faults.append({**SLOW_LOOKUP, "tables": [table]})
+        if self.live:
+            faults.append({**SLOW_TRANSACTIONS, "tables": [table]})
         return {"seed": self.seed, "faults": faults}
 
     def describe(self) -> dict[str, Any]:

@@ -238,5 +238,5 @@ def test_refire_is_not_convicted_for_the_same(backend: Backend, tmp_path: Path, 
     report = carry_out(backend, tmp_path, case)
     assert report.verdict.violations == []
     assert len(report.kills) == len(case.kills)
-    assert bool(report.faults) == bool(case.faults or case.slow_lookup)
+    assert bool(report.faults) == bool(case.faults or case.slow_lookup or case.live)
     assert report.conflicts >= (1 if case.hot else 0)

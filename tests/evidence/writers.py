@@ -1,8 +1,8 @@
 """An application that works on a table while a run is on, in every way that could go wrong between them.
 
-It increments, counts up the marker itself, replaces whole items (with a marker of its own, without one, or from the
-copy that it took before the run), deletes, puts again what it deleted, and inserts. Every write carries a token;
-what was acknowledged is remembered for the judge.
+It increments (also two items in one transaction), counts up the marker itself, replaces whole items (with a marker of
+its own, without one, or from the copy that it took before the run), deletes, puts again what it deleted, and inserts.
+Every write carries a token; what was acknowledged is remembered for the judge.
 """
 
 import contextlib
@@ -30,10 +30,13 @@ NOT_APPLIED = (
     "ProvisionedThroughputExceededException",
     "ThrottlingException",
     "ExpiredTokenException",
+    "TransactionConflictException",
+    "TransactionCanceledException",
 )
 
 MIX = {
     "increment": 10,
+    "transaction": 3,
     "revise": 4,
     "replace, own marker": 2,
     "replace, no marker": 1,
@@ -102,6 +105,9 @@ class Writers:
                 write = Write("delete", self._id(item), token)
                 if outcome:
                     self._deleted.append(item)
+            case "transaction":
+                self._transact(client, item, draw.choice(self.items))
+                return
             case "put again" if not self._deleted:
                 return
             case _:
@@ -111,8 +117,23 @@ class Writers:
                 put = self._whole(action, item, token, draw)
                 outcome = client.put(put, condition)
                 write = Write("put", self._id(put), token, put)
+        self._note(action, outcome, write)
+
+    def _transact(self, client: "_Client", *items: Item) -> None:
+        """Increment two items, both or none."""
+        if self._id(items[0]) == self._id(items[1]):
+            return
+        number = next(self._tokens)
+        named = [(item, f"transaction {number}/{place}") for place, item in enumerate(items)]
+        outcome = client.add_all(named)
+        self._note(
+            "transaction", outcome, *(Write("increment", self._id(item), token) for item, token in named)
+        )
+
+    def _note(self, action: str, outcome: bool | None, *writes: Write) -> None:
+        """Remember what was done, or may have been."""
         if outcome is not False:
-            self.writes.append(replace(write, assume_yes=outcome is True))
+            self.writes += [replace(write, assume_yes=outcome is True) for write in writes]
             self.done[action] += 1
 
     def _whole(self, action: str, item: Item, token: str, draw: random.Random) -> Item:
@@ -153,29 +174,39 @@ class _Client:
 
     def add(self, item: Item, attribute: str, token: str) -> bool | None:
         """Count an attribute of an item that is there up."""
-        return self._call(
-            "UpdateItem",
-            Key=self._table.key(item),
-            UpdateExpression="SET #by = :token ADD #attribute :one",
-            ConditionExpression="attribute_exists(pk)",
-            ExpressionAttributeNames={"#attribute": attribute, "#by": BY},
-            ExpressionAttributeValues={":one": {"N": "1"}, ":token": {"S": token}},
-        )
+        return self._call("UpdateItem", self._addition(item, attribute, token))
+
+    def add_all(self, items: Sequence[tuple[Item, str]]) -> bool | None:
+        """Count the items up, each with a token, in one transaction."""
+        updates = [{"Update": self._addition(item, COUNT, token)} for item, token in items]
+        return self._call("TransactWriteItems", {"TransactItems": updates})
+
+    def _addition(self, item: Item, attribute: str, token: str) -> dict[str, Any]:
+        return {
+            "TableName": self._table.name,
+            "Key": self._table.key(item),
+            "UpdateExpression": "SET #by = :token ADD #attribute :one",
+            "ConditionExpression": "attribute_exists(pk)",
+            "ExpressionAttributeNames": {"#attribute": attribute, "#by": BY},
+            "ExpressionAttributeValues": {":one": {"N": "1"}, ":token": {"S": token}},
+        }
 
     def put(self, item: Item, condition: str) -> bool | None:
         """Put a whole item."""
-        return self._call("PutItem", Item=item, ConditionExpression=condition)
+        request = {"TableName": self._table.name, "Item": item, "ConditionExpression": condition}
+        return self._call("PutItem", request)
 
     def delete(self, item: Item) -> bool | None:
         """Delete an item that is there."""
-        return self._call("DeleteItem", Key=self._table.key(item), ConditionExpression="attribute_exists(pk)")
+        key = {"TableName": self._table.name, "Key": self._table.key(item)}
+        return self._call("DeleteItem", {**key, "ConditionExpression": "attribute_exists(pk)"})
 
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
 
-    def _call(self, operation: str, **request: Any) -> bool | None:
-        body = json.dumps({"TableName": self._table.name, **request})
+    def _call(self, operation: str, request: dict[str, Any]) -> bool | None:
+        body = json.dumps(request)
         headers = {**self._headers, "x-amz-target": f"DynamoDB_20120810.{operation}"}
         try:
             self._connection.request("POST", "/", body, headers)

@@ -1,9 +1,13 @@
 """A run does no harm to an application that writes to the same table at the same time."""
 
+import json
+import urllib.request
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
+from tests.support.backends import Backend, on_one_backend
 from tests.support.cli import Cli
 from tests.support.judge import Snapshot, assert_same, assert_summary
 from tests.support.rows import composite_rows
@@ -15,10 +19,40 @@ MakeTable = Callable[..., Table]
 
 @pytest.mark.parametrize("writer", ["partiql", "update"])
 def test_four_writers(cli: Cli, make_table: MakeTable, writer: str) -> None:
-    """Four writers increment, count up `revision` and delete during a run.
+    """Four writers increment, alone and in transactions, count up `revision` and delete during a run.
 
     No increment is lost, no deleted item comes back, each other item has fired, and the summary adds up.
     """
+    beside_writers(cli, make_table, writer)
+
+
+@on_one_backend
+@pytest.mark.parametrize("writer", ["partiql", "update"])
+def test_transactions_that_hold_items(cli: Cli, make_table: MakeTable, backend: Backend, writer: str) -> None:
+    """The same while every transaction holds its items for a while, so that touches and writes meet conflicts."""
+    slow = {"kind": "latency", "latency": "lognormal:60ms,0.5", "operations": ["TransactWriteItems"]}
+    conflicts = {"kind": "transaction_conflict", "probability": 0.05}
+    by_writer = {
+        "partiql": {"operations": ["BatchExecuteStatement"], "scope": "member"},
+        "update": {"operations": ["UpdateItem"]},
+    }
+    _put_faults(backend.url, {"seed": 7, "faults": [slow, {**conflicts, **by_writer[writer]}]})
+    try:
+        writers = beside_writers(cli, make_table, writer)
+    finally:
+        _put_faults(backend.url, {})
+    assert writers.turned_away, "nobody met a transaction"
+
+
+def _put_faults(url: str, document: dict[str, Any]) -> None:
+    body = json.dumps(document).encode()
+    request = urllib.request.Request(f"{url}/_sandbox/faults", body, method="PUT")
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        assert answer.status == 200
+
+
+def beside_writers(cli: Cli, make_table: MakeTable, writer: str) -> LiveWriters:
+    """A run beside four writers, held against its promises."""
     table = make_table(("pk", "S"), ("sk", "N"))
     table.fill(composite_rows(1500))
     before = Snapshot.of(table)
@@ -31,6 +65,7 @@ def test_four_writers(cli: Cli, make_table: MakeTable, writer: str) -> None:
     assert result.code == 0, result.stderr
     assert during > 200, "too few writes to prove anything"
     assert writers.deleted
+    assert writers.transactions
     summary = result.json
     assert_summary(summary, status="complete", failed=0)
     assert summary["scanned"] + len(writers.deleted) >= 1500
@@ -56,3 +91,4 @@ def test_four_writers(cli: Cli, make_table: MakeTable, writer: str) -> None:
             assert change.event in ("MODIFY", "REMOVE"), f"{identity} was put: {change}"
             if change.event == "MODIFY":
                 assert change.changed in ({"revision"}, {"count"})
+    return writers
