@@ -28,7 +28,7 @@ from refire_async.pacing.describe import budget_line
 from refire_async.pacing.governor import Governor, RateLimits
 from refire_async.pacing.timetable import Timetable
 from refire_async.pacing.watchers.assemble import (
-    begin_overrides,
+    start_overrides,
     watch_consumers,
     watch_headroom,
     watch_operator,
@@ -76,7 +76,7 @@ async def run_attempt(
     saved = await to_thread.run_sync(store.load)
     spec = attempt.spec
     governor = Governor(attempt.table, spec.marker.attribute, attempt.budget, spec.selection.index)
-    overrides = begin_overrides(governor, attempt.timetable)
+    overrides = start_overrides(governor, attempt.timetable)
     headroom = None if attempt.dry else attempt.pacing.headroom_percent
     services = session.services
     emit, watchers = watch_headroom(headroom, governor, services, emit, session.clock.now)
@@ -119,7 +119,7 @@ async def run_attempt(
             max_items=attempt.max_items,
         )
     )
-    governor.subscribe(LimitNotifier(governor.rate_limits, emit).told)
+    governor.subscribe(LimitNotifier(governor.rate_limits, emit).on_change)
     await _save_begin(store, attempt.table.stream)
 
     async def work_on() -> list[TaskResult]:

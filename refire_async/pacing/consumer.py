@@ -16,8 +16,8 @@ import math
 from collections.abc import Mapping, Sequence
 
 from refire_async.model.units import MINUTE_S
-from refire_async.pacing.emitted_records import Emissions
-from refire_async.pacing.rate_estimate import STEPS, Minute, Place, fit, follow, minutes_of
+from refire_async.pacing.emitted_records import EmittedRecords
+from refire_async.pacing.rate_estimate import STEPS, Minute, Progress, fit, follow, minutes_of
 
 SETTLED_S = 30.0
 LATE_S = 180.0
@@ -77,7 +77,7 @@ class Consumer:
     def __init__(
         self,
         bound_s: float,
-        emissions: Emissions,
+        emitted: EmittedRecords,
         blur_s: float = BLURRED_S,
         *,
         least_rate: float = FIRST_RATE,
@@ -85,11 +85,11 @@ class Consumer:
     ) -> None:
         self._wanted_s = min(bound_s / 2, MOST_WAITING_S)
         self._lost_s = BLIND_S + min(bound_s, LOST_S)
-        self._emissions = emissions
+        self._emitted = emitted
         self._blur_s = min(blur_s, self._wanted_s)
         self._rate = least_rate
         self._others = others
-        self._known = [Place(emissions.start, 0.0)]
+        self._known = [Progress(emitted.start, 0.0)]
         """Where it was by the figures, the newest last."""
         self._reckoned = self._known[0]
         """Where it must be by now."""
@@ -119,7 +119,7 @@ class Consumer:
 
         A minute without a figure is missing.
         """
-        minutes = sorted((m, age) for m, age in ages.items() if m + MINUTE_S > self._emissions.start)
+        minutes = sorted((m, age) for m, age in ages.items() if m + MINUTE_S > self._emitted.start)
         newest = max(ages, default=0)
         settled: list[tuple[int, float]] = []
         young: list[tuple[int, float]] = []
@@ -133,7 +133,7 @@ class Consumer:
         bad = [(m, age) for m, age in young if age > self._age_in(m) + BAD_NEWS_S]
         if bad:
             self._count([*settled, *bad])
-        if ages and not self._emissions.total:  # whatever it has to do is not of this run's making
+        if ages and not self._emitted.total:  # whatever it has to do is not of this run's making
             self._leave_to_others(newest + MINUTE_S, ages[newest])
 
     def waiting_s(self, now: float) -> float:
@@ -141,7 +141,7 @@ class Consumer:
         foreign, seen_at = self._foreign
         # A consumer that was behind is either still invoked, which shows, or no longer behind.
         left = foreign if now - seen_at < BLIND_S else 0.0
-        return (self._emissions.total - self._handled(now)) / self.rate + left
+        return (self._emitted.total - self._handled(now)) / self.rate + left
 
     def allowed(self, now: float) -> float:
         """Records per second that the run may make just now; 0: none."""
@@ -157,8 +157,8 @@ class Consumer:
 
     def blind_s(self, now: float) -> float:
         """How long ago the first record was made that no figure tells of."""
-        unseen = self._emissions.at(self.seen_until) + 1.0
-        return max(0.0, now - self._emissions.when(unseen)) if unseen <= self._emissions.total else 0.0
+        unseen = self._emitted.at(self.seen_until) + 1.0
+        return max(0.0, now - self._emitted.when(unseen)) if unseen <= self._emitted.total else 0.0
 
     def _handled(self, now: float) -> float:
         """Records that must be handled by now. None is handled before it is made."""
@@ -167,8 +167,8 @@ class Consumer:
         while moment < now:
             taken = min(step, now - moment)
             moment += taken
-            handled = min(handled + rate * taken, self._emissions.at(moment))
-        self._reckoned = Place(moment, handled)
+            handled = min(handled + rate * taken, self._emitted.at(moment))
+        self._reckoned = Progress(moment, handled)
         return handled
 
     def _age_in(self, minute: int) -> float:
@@ -176,8 +176,8 @@ class Consumer:
         newest = self._known[-1]
         if minute < newest.moment and len(self._known) > 1:
             return math.inf
-        (unseen,) = minutes_of(self._emissions, newest.moment, [(minute, 0.0)])
-        return follow(self._emissions, unseen, newest, self._rate)[1]
+        (unseen,) = minutes_of(self._emitted, newest.moment, [(minute, 0.0)])
+        return follow(self._emitted, unseen, newest, self._rate)[1]
 
     def _count(self, found: Sequence[tuple[int, float]]) -> None:
         """Measure the rate by the last minutes of `found`, and correct where the consumer was."""
@@ -185,15 +185,15 @@ class Consumer:
         if not counted or counted == self._counted:
             return
         for minute, _ in counted:
-            if minute > self._newest and self._emissions.at(minute + MINUTE_S) > self._emissions.at(minute):
+            if minute > self._newest and self._emitted.at(minute + MINUTE_S) > self._emitted.at(minute):
                 self._others *= OTHERS_FADE
         self._newest = max(self._newest, counted[-1][0])
         self._counted = counted
-        before = [place for place in self._known if place.moment <= counted[0][0]] or self._known[:1]
+        before = [progress for progress in self._known if progress.moment <= counted[0][0]] or self._known[:1]
         start = before[-1]
-        minutes = minutes_of(self._emissions, start.moment, counted)
-        if self._emissions.at(minutes[-1].end) >= start.handled + 1.0:
-            fitted = fit(self._emissions, minutes, start, self._blur_s, self._rate)
+        minutes = minutes_of(self._emitted, start.moment, counted)
+        if self._emitted.at(minutes[-1].end) >= start.handled + 1.0:
+            fitted = fit(self._emitted, minutes, start, self._blur_s, self._rate)
             # Ages that are not worth mentioning show only that it is no slower than this.
             busy = any(age > self._blur_s for _, age in counted)
             if minutes[-1].end - start.moment < SHORT_S:
@@ -203,17 +203,17 @@ class Consumer:
         self._known = before[-WINDOW:] + self._correct(start, minutes)
         self._reckoned = self._known[-1]
 
-    def _correct(self, place: Place, minutes: Sequence[Minute]) -> list[Place]:
+    def _correct(self, progress: Progress, minutes: Sequence[Minute]) -> list[Progress]:
         """Where it was at the end of each minute, at the rate that was found; figures rule over what was reckoned."""
-        emissions, places = self._emissions, []
+        emitted, places = self._emitted, []
         for minute in minutes:
-            end, age, before = minute.end, minute.age, place.handled
-            place, oldest = follow(emissions, minute, place, self._rate)
+            end, age, before = minute.end, minute.age, progress.handled
+            progress, oldest = follow(emitted, minute, progress, self._rate)
             off = 0.0 if max(age, oldest) <= self._blur_s else age - oldest
-            at_end = 0.0 if place.handled >= emissions.at(end) else end - emissions.when(place.handled)
-            place = Place(end, max(before, emissions.at(end - max(0.0, at_end + off))))
-            places.append(place)
-            alone = emissions.at(end) <= max(before, emissions.at(end - age))
+            at_end = 0.0 if progress.handled >= emitted.at(end) else end - emitted.when(progress.handled)
+            progress = Progress(end, max(before, emitted.at(end - max(0.0, at_end + off))))
+            places.append(progress)
+            alone = emitted.at(end) <= max(before, emitted.at(end - age))
             self._leave_to_others(end, age if alone else 0.0)
         return places
 

@@ -10,7 +10,7 @@ MOST = 8_192
 """Counts that are kept; when there are more, every second of the older half is forgotten. About 1 MB."""
 
 
-class Emissions:
+class EmittedRecords:
     """Counts over time, in seconds since 1970. Begins with nothing at `start`."""
 
     def __init__(self, start: float) -> None:

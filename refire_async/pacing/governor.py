@@ -143,19 +143,19 @@ class Governor:
             self._limits[source] = _Limit(share, max_rate, why or source)
         self._change()
 
-    def subscribe(self, told: Callable[[RateLimits], None]) -> None:
-        """Call `told` at each change of the target, in the order of listening. It must return at once."""
-        self._subscribers.append(told)
+    def subscribe(self, on_change: Callable[[RateLimits], None]) -> None:
+        """Call `on_change` at each change of the target, in the order of listening. It must return at once."""
+        self._subscribers.append(on_change)
 
     def _change(self) -> None:
         rate_limits = self._work_out()
         if rate_limits == self._rate_limits:
             return
         self._rate_limits = rate_limits
-        for told in tuple(self._subscribers):
+        for on_change in tuple(self._subscribers):
             if self._rate_limits is not rate_limits:
-                return  # a listener changed it again, and all were told of that one
-            told(rate_limits)
+                return  # a listener changed it again, and all were on_change of that one
+            on_change(rate_limits)
 
     def _work_out(self) -> RateLimits:
         limits = ceilings(self._table, self._attribute, self._budget, self._read_index, growth=self._growth)

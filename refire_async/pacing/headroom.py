@@ -79,7 +79,7 @@ def live_rate(consumed: Mapping[int, float], own: Mapping[int, float], asked_at:
 
 
 @dataclass(frozen=True, slots=True)
-class Leave:
+class Available:
     """What a run may take: `share` of its ceilings (0 to 1), because of `resource`, where `live` was seen."""
 
     share: float
@@ -87,18 +87,18 @@ class Leave:
     live: float | None
 
 
-def leave(
+def available(
     capacity: Mapping[str, float],
     ceilings: Mapping[str, float],
     live: Mapping[str, float | None],
     headroom: float,
-) -> Leave:
+) -> Available:
     """How much of `ceilings` leaves live traffic and `headroom` (a share of the capacity) alone, everywhere.
 
     All in units per second by resource; `live` is None where it is not known.
     """
     found = [
-        Leave(_share(capacity[name], ceiling, live.get(name), headroom), name, live.get(name))
+        Available(_share(capacity[name], ceiling, live.get(name), headroom), name, live.get(name))
         for name, ceiling in ceilings.items()
     ]
     return min(found, key=lambda one: one.share)

@@ -5,46 +5,46 @@ from dataclasses import dataclass
 
 from refire_async.pacing.governor import Governor
 from refire_async.pacing.rate import Rate
-from refire_async.pacing.timetable import Ruling
+from refire_async.pacing.timetable import ScheduledRate
 from refire_async.settings import Budget
 
-LIMIT_SOURCE = "orders"
+LIMIT_SOURCE = "overrides"
 OPERATOR = "refire rate"
 TIMETABLE = "timetable"
 
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """What holds: `budget` (None: a pause), as `by` has set it. `said` is for people."""
+    """What holds: `budget` (None: a pause), as `by` has set it. `description` is for people."""
 
     budget: Budget | None
     by: str
-    said: str
+    description: str
 
 
 class Overrides:
-    """Keeps what each has said; `carry_out` is told at once, and whenever another order holds.
+    """Keeps what each has description; `apply` is told at once, and whenever another order holds.
 
     A pause of the operator is a word of its own: `resume` takes it back, and what held before holds again.
     """
 
-    def __init__(self, options: Budget, carry_out: Callable[[Override], None]) -> None:
+    def __init__(self, options: Budget, apply: Callable[[Override], None]) -> None:
         self._options = options
-        self._carry_out = carry_out
-        self._ruling: Ruling | None = None
+        self._apply = apply
+        self._scheduled: ScheduledRate | None = None
         self._rate: Rate | None = None
         self._paused = False
         self._override = self._decide()
-        carry_out(self._override)
+        apply(self._override)
 
     @property
     def override(self) -> Override:
         """What holds now."""
         return self._override
 
-    def timetable(self, ruling: Ruling) -> None:
+    def timetable(self, scheduled: ScheduledRate) -> None:
         """The timetable says this from now on."""
-        self._ruling = ruling
+        self._scheduled = scheduled
         self._change()
 
     def set_rate(self, rate: Rate) -> None:
@@ -69,7 +69,7 @@ class Overrides:
         override = self._decide()
         if override != self._override:
             self._override = override
-            self._carry_out(override)
+            self._apply(override)
 
     def _decide(self) -> Override:
         if self._paused:
@@ -78,23 +78,23 @@ class Overrides:
             return Override(
                 self._rate.budget(self._options, OPERATOR), OPERATOR, f"{self._rate} by {OPERATOR}"
             )
-        ruling = self._ruling
-        if ruling is None or ruling.rate is None:
+        scheduled = self._scheduled
+        if scheduled is None or scheduled.rate is None:
             return Override(self._options, "options", "the budget of the options")
-        who = f"{TIMETABLE} {ruling.ends}".rstrip()
-        if ruling.rate.paused:
+        who = f"{TIMETABLE} {scheduled.ends}".rstrip()
+        if scheduled.rate.paused:
             return Override(None, TIMETABLE, f"paused by {who}")
-        return Override(ruling.rate.budget(self._options, who), TIMETABLE, f"{ruling.rate} by {who}")
+        return Override(scheduled.rate.budget(self._options, who), TIMETABLE, f"{scheduled.rate} by {who}")
 
 
 def apply_to(governor: Governor) -> Callable[[Override], None]:
     """Carries orders out. The budget of before a pause stays, for what looks at it meanwhile."""
 
-    def carry_out(override: Override) -> None:
+    def apply(override: Override) -> None:
         if override.budget is None:
-            governor.limit(LIMIT_SOURCE, share=0.0, why=override.said)
+            governor.limit(LIMIT_SOURCE, share=0.0, why=override.description)
         else:
             governor.set_budget(override.budget)
             governor.limit(LIMIT_SOURCE)
 
-    return carry_out
+    return apply

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from refire_async.model.units import MINUTE_S
-from refire_async.pacing.emitted_records import Emissions
+from refire_async.pacing.emitted_records import EmittedRecords
 
 LEAST_RATE, MOST_RATE = 0.1, 1e6
 """Records per second that any consumer is taken for: one that stands still has to be tried again."""
@@ -37,7 +37,7 @@ _SAME = 0.05
 """Squares of seconds that make no difference between two rates."""
 
 
-class Place(NamedTuple):
+class Progress(NamedTuple):
     """How far the consumer was at a moment: the records that were handled."""
 
     moment: float
@@ -45,12 +45,12 @@ class Place(NamedTuple):
 
 
 class Step(NamedTuple):
-    """A short time that ends at `moment`, and the records made by then. `told`: whether ages tell of it."""
+    """A short time that ends at `moment`, and the records made by then. `observed`: whether ages tell of it."""
 
     moment: float
     length_s: float
     made: float
-    told: bool
+    observed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Minute:
         return self.minute + MINUTE_S
 
 
-def minutes_of(emissions: Emissions, since: float, ages: Sequence[tuple[int, float]]) -> list[Minute]:
+def minutes_of(emitted: EmittedRecords, since: float, ages: Sequence[tuple[int, float]]) -> list[Minute]:
     """The minutes of `ages`, in steps, from the moment `since`."""
     step_s = max(_LEAST_STEP_S, (ages[-1][0] + MINUTE_S - since) / STEPS)
     found, moment = [], since
@@ -76,24 +76,28 @@ def minutes_of(emissions: Emissions, since: float, ages: Sequence[tuple[int, flo
         while moment < end:
             length_s = min(step_s, end - moment)
             moment += length_s
-            steps.append(Step(moment, length_s, emissions.at(moment), moment > minute))
+            steps.append(Step(moment, length_s, emitted.at(moment), moment > minute))
         found.append(Minute(minute, age, steps))
     return found
 
 
-def follow(emissions: Emissions, minute: Minute, place: Place, rate: float) -> tuple[Place, float]:
-    """Where a consumer of that rate is at the end of a minute, from `place` on, and the highest age in it."""
-    handled, oldest = place.handled, 0.0
-    for moment, length_s, made, told in minute.steps:
+def follow(
+    emitted: EmittedRecords, minute: Minute, progress: Progress, rate: float
+) -> tuple[Progress, float]:
+    """Where a consumer of that rate is at the end of a minute, from `progress` on, and the highest age in it."""
+    handled, oldest = progress.handled, 0.0
+    for moment, length_s, made, observed in minute.steps:
         handled += rate * length_s
         if handled >= made:
             handled = made
-        elif told and (age := moment - math.floor(emissions.when(handled))) > oldest:
+        elif observed and (age := moment - math.floor(emitted.when(handled))) > oldest:
             oldest = age
-    return Place(minute.end, handled), oldest
+    return Progress(minute.end, handled), oldest
 
 
-def fit(emissions: Emissions, minutes: Sequence[Minute], start: Place, blur_s: float, so_far: float) -> float:
+def fit(
+    emitted: EmittedRecords, minutes: Sequence[Minute], start: Progress, blur_s: float, so_far: float
+) -> float:
     """The rate that explains the ages best, the newest most of all.
 
     Ages of `blur_s` and less say no more than that it kept up. Where many rates explain them: the lowest if it kept
@@ -102,9 +106,9 @@ def fit(emissions: Emissions, minutes: Sequence[Minute], start: Place, blur_s: f
     """
 
     def misses(rate: float) -> list[float]:
-        place, found = start, []
+        progress, found = start, []
         for minute in minutes:
-            place, oldest = follow(emissions, minute, place, rate)
+            progress, oldest = follow(emitted, minute, progress, rate)
             found.append(max(oldest, blur_s) - max(minute.age, blur_s))
         return found
 

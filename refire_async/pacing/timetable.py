@@ -47,7 +47,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Ruling:
+class ScheduledRate:
     """What a timetable says: `rate` (None: nothing) until the instant `until` (None: for ever).
 
     `ends` is for people: `until 20:00 CET`, or nothing.
@@ -65,7 +65,7 @@ class Timetable:
         self._entries = entries
         self._zone = zone
 
-    def at(self, instant: float) -> Ruling:
+    def at(self, instant: float) -> ScheduledRate:
         """What rules at `instant`, and until when."""
         today = self._local(instant).date()
         # Nine days on, the weekday is one that was seen, with another one before it that was seen too.
@@ -77,7 +77,7 @@ class Timetable:
         now = bisect_right(marks, instant, key=lambda mark: mark[0]) - 1
         rate = marks[now][1]
         until = next((start for start, other in marks[now + 1 :] if other != rate), None)
-        return Ruling(rate, until, self._say(instant, until))
+        return ScheduledRate(rate, until, self._say(instant, until))
 
     def _times(self, day: date) -> list[time]:
         """When the rate may change on that day."""

@@ -33,7 +33,7 @@ from refire_async.planning.forecast.load import Load, scan_rcu, units_of
 from refire_async.planning.forecast.plan import Consumers, Plan, Settings, make_plan
 from refire_async.planning.survey.key_list import MOST_DRAWN, survey_list
 from refire_async.planning.survey.lookup import MOST_LOOKED_UP
-from refire_async.planning.survey.question import Question
+from refire_async.planning.survey.request import SurveyRequest
 from refire_async.planning.survey.table import survey
 from refire_async.settings import Assumed, Budget, PlanSettings, RunSettings, Tuning
 from refire_async.sources.importing import ImportContext, draw_from_export, import_keys
@@ -69,7 +69,7 @@ async def _plan_run(session: Session, settings: PlanSettings, run: RunSettings, 
         load = _assumed_load(assumed, limits.write, readers, segments)
     else:
         ttl_attribute = await session.control.ttl_attribute(table.name)
-        question = Question(
+        request = SurveyRequest(
             table=table,
             selection=selection,
             marker=Marker(run.marker, attribute, run.run_id or new_run_id()),
@@ -81,17 +81,17 @@ async def _plan_run(session: Session, settings: PlanSettings, run: RunSettings, 
             now_s=session.clock.now(),
         )
         if selection.listed:
-            load, segments = await _survey_list(session, question, run)
+            load, segments = await _survey_list(session, request, run)
         else:
-            load = await survey(session.data, question)
+            load = await survey(session.data, request)
         if assumed.items is not None and load.items:
             load = replace(load, items=assumed.items, rcu=load.rcu * assumed.items / load.items)
     load = _at_most(load, run.max_items)
     shards, consumers = await _consumers(session, table, assumed)
     return make_plan(
         load,
-        _pace(limits, partitions(table), run.budget.max_rate),
-        _pace(ceilings(table, attribute, _WHOLE, selection.index), partitions(table)),
+        _rates(limits, partitions(table), run.budget.max_rate),
+        _rates(ceilings(table, attribute, _WHOLE, selection.index), partitions(table)),
         billing=table.billing,
         shards=shards,
         settings=_recommended(run.tuning, segments, limits, run.budget),
@@ -121,8 +121,8 @@ def plan_without_table(settings: PlanSettings, prices: Prices = DEFAULT_PRICES) 
     shards = partitions(table)
     return make_plan(
         load,
-        _pace(limits, shards, budget.max_rate),
-        _pace(ceilings(table, attribute, _WHOLE), shards),
+        _rates(limits, shards, budget.max_rate),
+        _rates(ceilings(table, attribute, _WHOLE), shards),
         billing=table.billing,
         shards=shards,
         settings=_recommended(tuning, segments, limits, budget),
@@ -178,25 +178,25 @@ def _assumed_load(assumed: Assumed, resources: Iterable[str], readers: int, segm
     items, size = assumed.items or 0, assumed.item_bytes or 0.0
     units = {name: units_of(size) for name in resources}
     rcu = scan_rcu(items, size, choose_page_items(readers), segments)
-    return Load(items, size, units, rcu)
+    return Load(items=items, item_bytes=size, item_wcu=units, rcu=rcu)
 
 
-async def _survey_list(session: Session, question: Question, run: RunSettings) -> tuple[Load, int]:
+async def _survey_list(session: Session, request: SurveyRequest, run: RunSettings) -> tuple[Load, int]:
     """What the list takes, and in how many segments a run reads it.
 
     A list of keys is read as a run reads it, to its end: a bad line is told, a key that is listed twice counts once.
     An export tells how many items it has.
     """
-    table, selection = question.table, question.selection
+    table, selection = request.table, request.selection
     spec = RunSpec(
-        run_id=question.marker.run_id,
+        run_id=request.marker.run_id,
         table=table.name,
         table_id=table.table_id,
         keys=table.keys,
         selection=selection,
-        marker=question.marker,
+        marker=request.marker,
         total_segments=1,
-        ttl_attribute=question.ttl_attribute,
+        ttl_attribute=request.ttl_attribute,
     )
     world = ImportContext(session.services, lambda _event: None, StopRequest(), run.ignore)
     draw = random.Random()  # noqa: S311 - which items to look at is no secret
@@ -208,17 +208,17 @@ async def _survey_list(session: Session, question: Question, run: RunSettings) -
             await import_keys(spec, table, path, world)
             found = open_list(path)
             items, drawn = found.items, await to_thread.run_sync(draw_items, found, MOST_DRAWN, draw)
-    return await survey_list(session.data, question, items, drawn), choose_list_segments(items)
+    return await survey_list(session.data, request, items, drawn), choose_list_segments(items)
 
 
-def _pace(limits: Ceilings, among: int, max_rate: float | None = None) -> Rates:
+def _rates(limits: Ceilings, among: int, max_rate: float | None = None) -> Rates:
     return Rates(limits.write, limits.read, max_rate, limits.bound_by, among)
 
 
 async def _consumers(session: Session, table: Table, assumed: Assumed) -> tuple[int, Consumers]:
     """Open shards, and the consumers as far as they are known. What does not answer is estimated."""
     shards = partitions(table)  # a shard each
-    batch, side_by_side = 100, 1
+    batch, parallelization = 100, 1
     if table.stream.enabled and table.stream.arn is not None:
         try:
             known = await session.streams.shards(table.stream.arn)
@@ -230,15 +230,15 @@ async def _consumers(session: Session, table: Table, assumed: Assumed) -> tuple[
             ]
             if mappings:
                 batch = min(mapping.batch_size for mapping in mappings)
-                side_by_side = min(mapping.parallelization for mapping in mappings)
+                parallelization = min(mapping.parallelization for mapping in mappings)
         except (UnansweredError, AwsError):
             pass  # advice that is not to be had: the plan says what it assumes
-    return shards, Consumers(_rate(assumed, shards, side_by_side), batch)
+    return shards, Consumers(_rate(assumed, shards, parallelization), batch)
 
 
-def _rate(assumed: Assumed, shards: int, side_by_side: int) -> float | None:
+def _rate(assumed: Assumed, shards: int, parallelization: int) -> float | None:
     if assumed.consumer_rate is not None:
         return assumed.consumer_rate
     if assumed.consumer_ms is not None:
-        return shards * side_by_side * 1_000.0 / assumed.consumer_ms
+        return shards * parallelization * 1_000.0 / assumed.consumer_ms
     return None

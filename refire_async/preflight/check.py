@@ -1,4 +1,4 @@
-"""Gathering and judging put together: for `refire check`, and for the first look of a run or its resumption."""
+"""Collect facts and apply the rules: for `refire check`, and before the first write of `run` and `resume`."""
 
 from contextlib import suppress
 from dataclasses import replace
@@ -19,7 +19,7 @@ from refire_async.model.table import Table
 from refire_async.pacing.capacity import ceilings
 from refire_async.preflight.collect import collect
 from refire_async.preflight.facts import Asked, Denied, Depth, Facts
-from refire_async.preflight.rules import judge
+from refire_async.preflight.rules import apply_rules
 from refire_async.settings import ResumeSettings, RunSettings
 from refire_async.sources.resolving import select
 
@@ -45,12 +45,12 @@ async def check(session: Session, settings: RunSettings) -> list[Finding]:
             raise
         denied = (Denied(error.message, error.action),)
     asked = about_run(session, settings, table, selection, ttl_attribute)
-    facts = await _gather(
+    facts = await _collect_facts(
         session,
         asked,
         Depth(sample_s=PATIENCE_S, whole_items=True, write_as=settings.tuning.writer),
     )
-    return judge(replace(facts, denied=(*denied, *facts.denied)))
+    return apply_rules(replace(facts, denied=(*denied, *facts.denied)))
 
 
 async def before_run(session: Session, asked: Asked) -> list[Finding]:
@@ -60,10 +60,10 @@ async def before_run(session: Session, asked: Asked) -> list[Finding]:
     permissions to read show themselves with its first page.
     """
     reads_table = not asked.selection.listed and asked.selection.index is None
-    return judge(await _gather(session, asked, Depth(sample_s=START_S if reads_table else None)))
+    return apply_rules(await _collect_facts(session, asked, Depth(sample_s=START_S if reads_table else None)))
 
 
-async def _gather(session: Session, asked: Asked, depth: Depth) -> Facts:
+async def _collect_facts(session: Session, asked: Asked, depth: Depth) -> Facts:
     """What the services say, and the checkpoints at hand: those of the state folder and those beside the run's own."""
     own, folders = asked.checkpoint, set()
     with suppress(UsageError):  # no home, so no state folder: then there is a checkpoint elsewhere
@@ -82,12 +82,12 @@ async def before_resume(
     """As `before_run`. The run's own markers, which a sample finds too, are no reason against it."""
     limits = ceilings(table, spec.marker.attribute, settings.budget, spec.selection.index)
     asked = Asked(
-        table,
-        session.region,
-        spec.selection,
-        spec.marker.kind,
-        spec.marker.attribute,
-        limits,
+        table=table,
+        region=session.region,
+        selection=spec.selection,
+        marker_kind=spec.marker.kind,
+        marker_attribute=spec.marker.attribute,
+        limits=limits,
         max_rate=settings.budget.max_rate,
         max_items=settings.max_items,
         ttl_attribute=spec.ttl_attribute,
@@ -103,12 +103,12 @@ def about_run(
     """The run that these settings ask for."""
     attribute = settings.marker_attribute or DEFAULT_ATTRIBUTE[settings.marker]
     return Asked(
-        table,
-        session.region,
-        selection,
-        settings.marker,
-        attribute,
-        ceilings(table, attribute, settings.budget, selection.index),
+        table=table,
+        region=session.region,
+        selection=selection,
+        marker_kind=settings.marker,
+        marker_attribute=attribute,
+        limits=ceilings(table, attribute, settings.budget, selection.index),
         max_rate=settings.budget.max_rate,
         max_items=settings.max_items,
         ttl_attribute=ttl_attribute,

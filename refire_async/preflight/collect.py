@@ -35,37 +35,37 @@ from refire_async.sources.table import hash_key_condition, hash_key_values
 
 async def collect(session: Session, asked: Asked, depth: Depth) -> Facts:
     """Ask DynamoDB and the services beside it. Takes `PATIENCE_S` seconds at most and raises nothing."""
-    answers = _Answers(session, asked, anyio.current_time() + PATIENCE_S)
+    collector = _Collector(session, asked, anyio.current_time() + PATIENCE_S)
     questions: dict[str, Callable[[], Awaitable[None]]] = {
-        "consumers": answers.ask_consumers,
-        "Kinesis destinations": answers.ask_kinesis,
-        "backups": answers.ask_backups,
+        "consumers": collector.ask_consumers,
+        "Kinesis destinations": collector.ask_kinesis,
+        "backups": collector.ask_backups,
     }
     if asked.table.billing == "PROVISIONED":
-        questions["autoscaling"] = answers.ask_scaling
+        questions["autoscaling"] = collector.ask_scaling
     if (sample_s := depth.sample_s) is not None:
-        questions["the sample"] = lambda: answers.ask_sample(sample_s, whole_items=depth.whole_items)
-        questions["permissions to read"] = answers.try_reading
+        questions["the sample"] = lambda: collector.ask_sample(sample_s, whole_items=depth.whole_items)
+        questions["permissions to read"] = collector.try_reading
     if (kind := depth.write_as) is not None:
-        questions["the permission to write"] = lambda: answers.try_writing(
+        questions["the permission to write"] = lambda: collector.try_writing(
             UpdateWriter if kind == "update" else PartiqlWriter
         )
     async with anyio.create_task_group() as tasks:
         for what, ask in questions.items():
-            tasks.start_soon(answers.put, what, ask)
-    return answers.facts
+            tasks.start_soon(collector.collect_one, what, ask)
+    return collector.facts
 
 
-class _Answers:
+class _Collector:
     """Filled by questions that run at the same time: nothing is awaited between taking `facts` and putting it back."""
 
     def __init__(self, session: Session, asked: Asked, until: float) -> None:
-        self.facts = Facts(asked)
+        self.facts = Facts(asked=asked)
         self._session = session
         self._asked = asked
         self._until = until
 
-    async def put(self, what: str, ask: Callable[[], Awaitable[None]]) -> None:
+    async def collect_one(self, what: str, ask: Callable[[], Awaitable[None]]) -> None:
         """One question. Neither its failure nor its silence is anybody else's."""
         try:
             with anyio.CancelScope(deadline=self._until) as scope:
@@ -104,13 +104,13 @@ class _Answers:
                 self.facts = replace(self.facts, mappings=mappings)
                 functions = [mapping.function for mapping in mappings if mapping.enabled]
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self.put, "CloudWatch", lambda: self._ask_metrics(functions))
+            tasks.start_soon(self.collect_one, "CloudWatch", lambda: self._query_metrics(functions))
             if functions and stream.arn is not None:
                 arn = stream.arn
-                tasks.start_soon(self.put, "the stream's shards", lambda: self._ask_shards(arn))
+                tasks.start_soon(self.collect_one, "the stream's shards", lambda: self._ask_shards(arn))
 
-    async def _ask_metrics(self, functions: list[str]) -> None:
-        health, live_wcu = await probes.ask_metrics(
+    async def _query_metrics(self, functions: list[str]) -> None:
+        health, live_wcu = await probes.query_metrics(
             self._session.services,
             functions,
             self._asked.table.name,

@@ -21,13 +21,13 @@ CATCH_UP_S = 60.0
 """A backlog that is gone within a minute after the run does not matter."""
 
 
-def judge(facts: Facts) -> list[Finding]:
+def check_consumers(facts: Facts) -> list[Finding]:
     """Everything about Lambda mappings and Kinesis destinations."""
     load = load_of(facts)
     found = _kinesis(facts, load)
     mappings = facts.mappings
     if facts.asked.table.stream.enabled and mappings is not None:
-        heard = [_heard(mapping, facts) for mapping in mappings]
+        heard = [_passes_refires(mapping, facts) for mapping in mappings]
         if not mappings and not facts.kinesis:
             found.append(
                 findings.NO_CONSUMER.found(
@@ -56,7 +56,7 @@ def judge(facts: Facts) -> list[Finding]:
     return found
 
 
-def verdict(mapping: Mapping, facts: Facts) -> tuple[Match, Match]:
+def filter_match(mapping: Mapping, facts: Facts) -> tuple[Match, Match]:
     """Whether re-fired events pass the mapping's filters, and whether any event of theirs would."""
     if mapping.filters is None:
         return Match.MAY, Match.MAY
@@ -73,8 +73,8 @@ def verdict(mapping: Mapping, facts: Facts) -> tuple[Match, Match]:
     return result[0], result[1]
 
 
-def _heard(mapping: Mapping, facts: Facts) -> bool:
-    return mapping.enabled and verdict(mapping, facts)[0] is not Match.NEVER
+def _passes_refires(mapping: Mapping, facts: Facts) -> bool:
+    return mapping.enabled and filter_match(mapping, facts)[0] is not Match.NEVER
 
 
 def _mapping(mapping: Mapping, facts: Facts) -> list[Finding]:
@@ -83,7 +83,7 @@ def _mapping(mapping: Mapping, facts: Facts) -> list[Finding]:
     found = []
     if not mapping.enabled:
         found.append(findings.MAPPING_DISABLED.found(f"the event source mapping of {name} is disabled"))
-    touch, any_kind = verdict(mapping, facts)
+    touch, any_kind = filter_match(mapping, facts)
     if touch is Match.NEVER and any_kind is not Match.NEVER:
         found.append(
             findings.FILTER_NO_MODIFY.found(

@@ -14,7 +14,7 @@ from refire_async.pacing.capacity import Ceilings
 from refire_async.settings import WriterKind
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """The run that is thought of. `items` is at most how many it touches, None if nobody knows."""
 
@@ -91,7 +91,7 @@ class Denied:
     action: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """Everything that is judged. None stands for not known; `unanswered` says why, a line each."""
 

@@ -69,7 +69,7 @@ def check_marker(table: Table, attribute: str, ttl_attribute: str | None = None)
         raise UsageError(finding.message, finding.action)
 
 
-def judge(facts: Facts) -> list[Finding]:
+def check_values(facts: Facts) -> list[Finding]:
     """What the attribute holds already, in the items that were sampled."""
     sample, asked = facts.sample, facts.asked
     found = on_table(asked.table, asked.marker_attribute, asked.ttl_attribute)

@@ -5,7 +5,7 @@ from refire_async.preflight import findings
 from refire_async.preflight.facts import Facts
 
 
-def judge(facts: Facts) -> list[Finding]:
+def check_other_runs(facts: Facts) -> list[Finding]:
     """One at work shares capacity and consumers whatever it selects; a stopped one matters if items can be in both."""
     found = []
     name = facts.asked.table.name

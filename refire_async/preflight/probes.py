@@ -1,4 +1,4 @@
-"""What other services know: questions to Lambda, CloudWatch, autoscaling and Kinesis, and their answers as facts.
+"""Facts from CloudWatch and Kinesis.
 
 Every function raises UnansweredError where its service cannot be asked.
 """
@@ -22,7 +22,7 @@ _RECENT_S = 15 * 60
 _HOUR_S = 60 * 60
 
 
-async def ask_metrics(
+async def query_metrics(
     services: Services, functions: Iterable[str], table: str, now: float
 ) -> tuple[tuple[FunctionHealth, ...], float | None]:
     """The health of the first functions in the last 15 minutes, and the table's busiest minute of the last hour.

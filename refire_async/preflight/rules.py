@@ -29,23 +29,23 @@ def _unanswered(facts: Facts) -> list[Finding]:
     return [NOT_ASKED.found(why) for why in facts.unanswered]
 
 
-_JUDGES: tuple[Callable[[Facts], list[Finding]], ...] = (
-    table.judge_table,
-    table.judge_stream,
-    marker.judge,
+_RULES: tuple[Callable[[Facts], list[Finding]], ...] = (
+    table.check_table,
+    table.check_stream,
+    marker.check_values,
     _permissions,
-    other_runs.judge,
+    other_runs.check_other_runs,
     _selection,
-    table.judge_capacity,
-    consumers.judge,
-    table.judge_items,
+    table.check_capacity,
+    consumers.check_consumers,
+    table.check_items,
     _unanswered,
 )
 
 
-def judge(facts: Facts) -> list[Finding]:
+def apply_rules(facts: Facts) -> list[Finding]:
     """Everything that there is to say, in the order of the registry: stops, warnings, then the rest."""
-    found = [finding for judge_one in _JUDGES for finding in judge_one(facts)]
+    found = [finding for rule in _RULES for finding in rule(facts)]
     return sorted(found, key=lambda finding: _ORDER[finding.id])
 
 

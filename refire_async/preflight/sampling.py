@@ -85,7 +85,7 @@ class Sampler:
 async def sample(
     data: DataPlane, asked: Asked, until: float, *, whole_items: bool = False, now_s: float | None = None
 ) -> Sample | None:
-    """Look at up to `MOST_ITEMS` items: some from each of 16 stretches of the key hash, or of 16 hash keys.
+    """Look at up to `MOST_ITEMS` items: some from each of 16 ranges of the key hash, or of 16 hash keys.
 
     Eventually consistent, a page at a time, each of a tenth of the read budget's second at most, and no faster than
     the budget. `now_s` is the service's time, by which items expire.
@@ -96,12 +96,12 @@ async def sample(
     """
     sampler = Sampler(asked, time.time() if now_s is None else now_s, whole_items=whole_items)
     rate = max(asked.limits.read, 0.1)
-    stretches = deque(_stretches(asked, whole_items=whole_items))
+    requests = deque(_page_requests(asked, whole_items=whole_items))
     due = anyio.current_time()
     with anyio.CancelScope(deadline=until):
-        while stretches and sampler.items < MOST_ITEMS and sampler.rcu < MOST_RCU:
+        while requests and sampler.items < MOST_ITEMS and sampler.rcu < MOST_RCU:
             await anyio.sleep(max(0.0, due - anyio.current_time()))
-            request = stretches.popleft()
+            request = requests.popleft()
             allowed = int(rate * _SHARE_OF_A_SECOND * 2 * RCU_BYTES / sampler.item_bytes)
             request["Limit"] = max(1, min(PAGE_ITEMS, MOST_ITEMS - sampler.items, allowed))
             try:
@@ -114,7 +114,7 @@ async def sample(
             sampler.add(reply["Items"], rcu)
             due = anyio.current_time() + rcu / rate
             if "LastEvaluatedKey" in reply:
-                stretches.append({**request, "ExclusiveStartKey": reply["LastEvaluatedKey"]})
+                requests.append({**request, "ExclusiveStartKey": reply["LastEvaluatedKey"]})
     return sampler.sample() if sampler.pages else None
 
 
@@ -123,7 +123,7 @@ async def _read(data: DataPlane, request: dict[str, Any]) -> dict[str, Any]:
     return parse_reply(await data.call(operation, orjson.dumps(request)), "Items")
 
 
-def _stretches(asked: Asked, *, whole_items: bool) -> list[dict[str, Any]]:
+def _page_requests(asked: Asked, *, whole_items: bool) -> list[dict[str, Any]]:
     """Requests for where to look."""
     table, selection = asked.table, asked.selection
     attributes = dict.fromkeys((*table.keys.names, asked.marker_attribute, asked.ttl_attribute))

@@ -13,7 +13,7 @@ from refire_async.preflight.facts import Facts
 WRITABLE = ("ACTIVE", "UPDATING")
 
 
-def judge_table(facts: Facts) -> list[Finding]:
+def check_table(facts: Facts) -> list[Finding]:
     """Status, replicas, backups, time to live."""
     table = facts.asked.table
     found = []
@@ -38,7 +38,7 @@ def judge_table(facts: Facts) -> list[Finding]:
     return found
 
 
-def judge_stream(facts: Facts) -> list[Finding]:
+def check_stream(facts: Facts) -> list[Finding]:
     """Whether there is a stream, the right one, and what it carries."""
     table, expected = facts.asked.table, facts.asked.expected_stream
     stream = table.stream
@@ -62,7 +62,7 @@ def judge_stream(facts: Facts) -> list[Finding]:
     return found
 
 
-def judge_capacity(facts: Facts) -> list[Finding]:
+def check_capacity(facts: Facts) -> list[Finding]:
     """What the budget takes of the table and of the indexes that carry the marker."""
     asked = facts.asked
     table, limits = asked.table, asked.limits.write
@@ -142,7 +142,7 @@ def _indexes(table: Table, marker: str, own: float) -> list[Finding]:
     return found
 
 
-def judge_items(facts: Facts) -> list[Finding]:
+def check_items(facts: Facts) -> list[Finding]:
     """What the sample showed besides markers, or why there is none."""
     sample = facts.sample
     if facts.not_sampled is not None:

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from refire_async.pacing.consumer import Consumer
-from refire_async.pacing.emitted_records import Emissions
+from refire_async.pacing.emitted_records import EmittedRecords
 from refire_async.pacing.rate_estimate import MINUTE_S
 from tests.support.lambda_functions import Metric
 
 EPOCH = 1_800_000_000.0
 STEP_S = 0.5
-LOOK_EVERY_S = 10.0
+POLL_EVERY_S = 10.0
 
 
 class Queue:
@@ -77,24 +77,24 @@ def simulate(
     """A run of `minutes` with a consumer of `capacity(seconds since the start)` records per second.
 
     `budget` is what the table gives, `others(seconds)` the records per second of the live application, `jitter` how
-    much the capacity differs from one half minute to the next. `known`: what `Consumer` is told beforehand.
+    much the capacity differs from one half minute to the next. `known`: what `Consumer` is observed beforehand.
     """
     start = now = EPOCH + phase_s
     draw, trace = random.Random(7), Trace()
-    queue, metric, emissions = Queue(), Metric(lag_s), Emissions(start)
-    consumer = Consumer(bound_s, emissions, **(known or {}))
+    queue, metric, emitted = Queue(), Metric(lag_s), EmittedRecords(start)
+    consumer = Consumer(bound_s, emitted, **(known or {}))
     look_at, factor = now, 1.0
     while now < start + minutes * MINUTE_S:
         if now >= look_at:
             consumer.learn(metric.by_minute(now), now)
-            look_at += LOOK_EVERY_S
+            look_at += POLL_EVERY_S
         if math.isclose(now % 30.0, 0.0):
             factor = 1.0 + draw.uniform(-jitter, jitter)
         at = now - start
         rate = min(consumer.allowed(now), budget)
         now += STEP_S
         if rate:
-            emissions.add(rate * STEP_S, now)
+            emitted.add(rate * STEP_S, now)
         queue.put((rate + others(at)) * STEP_S, now - STEP_S / 2)
         can = capacity(at) * factor * STEP_S
         done, age = queue.take(can, now)

@@ -7,7 +7,7 @@ from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
 from refire_async.pacing.consumer import BLIND_S, FIRST_RATE, MOST_WAITING_S, Consumer
-from refire_async.pacing.emitted_records import Emissions
+from refire_async.pacing.emitted_records import EmittedRecords
 from refire_async.pacing.rate_estimate import MINUTE_S
 from tests.pacing.simulated_consumer import EPOCH, simulate
 
@@ -115,24 +115,24 @@ class TestWhatIsKnown:
     """Single figures, and their absence."""
 
     minute = int(EPOCH)
-    emissions: Emissions
+    emitted: EmittedRecords
     consumer: Consumer
 
     @pytest.fixture(autouse=True)
     def begin(self) -> None:
-        self.emissions = Emissions(EPOCH)
-        self.consumer = Consumer(60.0, self.emissions)
+        self.emitted = EmittedRecords(EPOCH)
+        self.consumer = Consumer(60.0, self.emitted)
 
     def burst(self) -> None:
         """Three hundred records within two seconds."""
         for half in range(1, 5):
-            self.emissions.add(75, EPOCH + half / 2)
+            self.emitted.add(75, EPOCH + half / 2)
 
     def test_nothing_is_known_at_first_and_a_slow_consumer_is_taken_for_granted(self):
         assert self.consumer.allowed(EPOCH) == pytest.approx(FIRST_RATE * 61.0)
         self.burst()
         assert self.consumer.allowed(EPOCH + 2.0) == pytest.approx(5.0 * FIRST_RATE)
-        self.emissions.add(320, EPOCH + 2.5)
+        self.emitted.add(320, EPOCH + 2.5)
         assert self.consumer.allowed(EPOCH + 3.0) == 0.0
 
     def test_ages_tell_how_fast_it_is(self):

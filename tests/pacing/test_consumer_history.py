@@ -5,7 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from refire_async.pacing.consumer import FIRST_RATE
-from refire_async.pacing.consumer_history import HOUR_S, MOST_OTHERS, Past, lanes, least_rate, taken_by_others
+from refire_async.pacing.consumer_history import (
+    HOUR_S,
+    MOST_OTHERS,
+    History,
+    lanes,
+    least_rate,
+    taken_by_others,
+)
 
 HOURS = [HOUR_S * (500_000 + number) for number in range(168)]
 
@@ -20,22 +27,22 @@ HOURS = [HOUR_S * (500_000 + number) for number in range(168)]
 def test_no_function_is_slower_than_its_past_says(
     fixed_s: float, each_s: float, handed_in: float, records: float, handling: tuple[int, int]
 ):
-    """An invocation takes some time and so much more for each record; in the past batches were smaller, or not."""
+    """An invocation takes some time and so much more for each record; in the history batches were smaller, or not."""
     at_once, batch_size = handling
-    past = Past(durations={HOURS[0]: fixed_s + each_s * records})
+    history = History(durations={HOURS[0]: fixed_s + each_s * records})
     true = at_once * batch_size / (handed_in + fixed_s + each_s * batch_size)
-    assert least_rate(past, at_once, batch_size) <= max(FIRST_RATE, true * 1.000001)
+    assert least_rate(history, at_once, batch_size) <= max(FIRST_RATE, true * 1.000001)
 
 
 def test_the_slowest_hour_of_the_week_counts():
     """A function that fails at once, for days, looks fast."""
     durations = dict.fromkeys(HOURS, 0.001) | {HOURS[0]: 0.049}
-    assert least_rate(Past(durations), 1, 100) == pytest.approx(20.0)
+    assert least_rate(History(durations), 1, 100) == pytest.approx(20.0)
 
 
 @pytest.mark.parametrize("durations", [{}, {HOURS[0]: 0.0}, {HOURS[0]: 60.0}])
 def test_one_that_nothing_good_is_known_of_is_taken_for_a_slow_one(durations: dict[int, float]):
-    assert least_rate(Past(durations), 1, 100) == FIRST_RATE
+    assert least_rate(History(durations), 1, 100) == FIRST_RATE
 
 
 @pytest.mark.parametrize(
@@ -51,7 +58,7 @@ def test_one_that_nothing_good_is_known_of_is_taken_for_a_slow_one(durations: di
 def test_it_handles_as_many_batches_at_once_as_it_was_seen_to_and_half_of_the_shards_give(
     seen: dict[int, float], parallelization: int, shards: int, expected: int
 ):
-    assert lanes(Past(at_once=seen), parallelization, shards) == expected
+    assert lanes(History(at_once=seen), parallelization, shards) == expected
 
 
 @pytest.mark.parametrize(
@@ -64,4 +71,4 @@ def test_it_handles_as_many_batches_at_once_as_it_was_seen_to_and_half_of_the_sh
     ],
 )
 def test_others_take_what_they_took_in_the_busiest_hour_of_the_day(busy: dict[int, float], share: float):
-    assert taken_by_others(Past(busy_s=busy), 2) == pytest.approx(share)
+    assert taken_by_others(History(busy_s=busy), 2) == pytest.approx(share)

@@ -4,15 +4,15 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from refire_async.pacing.emitted_records import MOST, STEP_S, Emissions
+from refire_async.pacing.emitted_records import MOST, STEP_S, EmittedRecords
 
 START = 1_800_000_000.0
 
 histories = st.lists(st.tuples(st.floats(0.0, 90.0), st.integers(0, 500)), max_size=60)
 
 
-def made(history: list[tuple[float, int]]) -> Emissions:
-    found, now = Emissions(START), START
+def made(history: list[tuple[float, int]]) -> EmittedRecords:
+    found, now = EmittedRecords(START), START
     for wait, records in history:
         now += wait
         found.add(records, now)
@@ -54,7 +54,7 @@ def test_what_was_made_at_a_moment_shows_within_two_steps(history: list[tuple[fl
 
 
 def test_a_day_takes_bounded_memory_and_the_last_hour_stays_exact():
-    found = Emissions(START)
+    found = EmittedRecords(START)
     for second in range(86_400):
         found.add(500, START + second)
     assert len(found._moments) <= MOST
@@ -65,7 +65,7 @@ def test_a_day_takes_bounded_memory_and_the_last_hour_stays_exact():
 
 
 def test_a_clock_that_is_set_back_stands_still():
-    found = Emissions(START)
+    found = EmittedRecords(START)
     found.add(10, START + 100.0)
     found.add(10, START + 50.0)
     assert (found.total, found.at(START + 100.0)) == (20, 20)

@@ -9,7 +9,7 @@ from refire_async.pacing.headroom import (
     KEPT_S,
     LATE_S,
     OwnUse,
-    leave,
+    available,
     live_rate,
     minute_of,
 )
@@ -107,11 +107,11 @@ resources = st.dictionaries(
 def test_live_traffic_and_headroom_are_left_alone(
     found: dict[str, tuple[float, float, float | None]], headroom: float
 ) -> None:
-    """Everywhere: what the run takes and what is live leave the headroom; or the run takes nothing."""
+    """Everywhere: what the run takes and what is live available the headroom; or the run takes nothing."""
     capacity = {name: has for name, (has, _, _) in found.items()}
     ceilings = {name: has * share for name, (has, share, _) in found.items()}
     live = {name: lives for name, (_, _, lives) in found.items()}
-    given_leave = leave(capacity, ceilings, live, headroom)
+    given_leave = available(capacity, ceilings, live, headroom)
     assert 0.0 <= given_leave.share <= 1.0
     for name, ceiling in ceilings.items():
         taken = ceiling * given_leave.share
@@ -131,18 +131,19 @@ def test_more_traffic_never_gives_more_leave(
     live = {name: lives or 0.0 for name, (_, _, lives) in found.items()}
     busier = {name: lives + more for name, lives in live.items()}
     assert (
-        leave(capacity, ceilings, busier, headroom).share <= leave(capacity, ceilings, live, headroom).share
+        available(capacity, ceilings, busier, headroom).share
+        <= available(capacity, ceilings, live, headroom).share
     )
 
 
 def test_with_room_for_all_nothing_is_held_back() -> None:
-    assert leave({"": 1_000.0}, {"": 500.0}, {"": 200.0}, 0.2).share == 1.0
+    assert available({"": 1_000.0}, {"": 500.0}, {"": 200.0}, 0.2).share == 1.0
 
 
 def test_the_scarcest_resource_rules_and_is_named() -> None:
-    given_leave = leave({"": 1_000.0, "i": 100.0}, {"": 800.0, "i": 80.0}, {"": 0.0, "i": 40.0}, 0.2)
+    given_leave = available({"": 1_000.0, "i": 100.0}, {"": 800.0, "i": 80.0}, {"": 0.0, "i": 40.0}, 0.2)
     assert (given_leave.share, given_leave.resource, given_leave.live) == (0.5, "i", 40.0)
 
 
 def test_next_to_nothing_is_a_pause() -> None:
-    assert leave({"": 1_000.0}, {"": 800.0}, {"": 795.0}, 0.2).share == 0.0
+    assert available({"": 1_000.0}, {"": 800.0}, {"": 795.0}, 0.2).share == 0.0

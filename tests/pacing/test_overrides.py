@@ -10,13 +10,13 @@ from refire_async.model.table import Stream, Table, Throughput
 from refire_async.pacing.governor import Governor
 from refire_async.pacing.overrides import OPERATOR, TIMETABLE, Override, Overrides, apply_to
 from refire_async.pacing.rate import PAUSE, Rate
-from refire_async.pacing.timetable import Ruling
+from refire_async.pacing.timetable import ScheduledRate
 from refire_async.settings import Budget
 
 OPTIONS = Budget(wcu_percent=70.0, max_rate=9.0)
-FIFTH = Ruling(Rate(percent=20.0), 5.0, "until 20:00 CET")
-NIGHT = Ruling(PAUSE, 9.0, "until 08:00 CET")
-NOTHING = Ruling(None, None, "")
+FIFTH = ScheduledRate(Rate(percent=20.0), 5.0, "until 20:00 CET")
+NIGHT = ScheduledRate(PAUSE, 9.0, "until 08:00 CET")
+NOTHING = ScheduledRate(None, None, "")
 
 
 def made() -> tuple[Overrides, list[Override]]:
@@ -66,10 +66,10 @@ def test_a_pause_of_the_operator_is_taken_back_by_resume() -> None:
     overrides.set_rate(PAUSE)
     assert overrides.override == Override(None, OPERATOR, "paused by refire rate")
     overrides.resume()
-    assert overrides.override.said == "300 by refire rate"
+    assert overrides.override.description == "300 by refire rate"
     overrides.set_rate(PAUSE)
     overrides.set_rate(Rate(percent=5.0))
-    assert overrides.override.said == "5% by refire rate"
+    assert overrides.override.description == "5% by refire rate"
 
 
 def test_a_pause_of_the_timetable_is_not_the_operators_to_resume() -> None:
@@ -102,8 +102,8 @@ def test_steering_does_what_holds(steps: list[object]) -> None:
     table = Table("t", "arn", "id", "ACTIVE", keys, "PROVISIONED", capacity, (), stream, 0, 0)
     governor = Governor(table, "revision", OPTIONS)
     carried_out: list[Override] = []
-    carry_out = apply_to(governor)
-    overrides = Overrides(OPTIONS, lambda override: (carried_out.append(override), carry_out(override))[0])
+    apply = apply_to(governor)
+    overrides = Overrides(OPTIONS, lambda override: (carried_out.append(override), apply(override))[0])
     for step in steps:
         step(overrides)  # type: ignore[operator]
         override = overrides.override

@@ -40,9 +40,9 @@ def wall(at: float | None, zone: ZoneInfo = BERLIN) -> str:
 )
 def test_office_hours(moment: str, rate: str, said: str) -> None:
     """A whole day rules from midnight to midnight; after it, what the times had said by then."""
-    ruling = parse_timetable(OFFICE, BERLIN).at(instant(moment))
-    assert f"{ruling.rate} {ruling.ends}" == said
-    assert str(ruling.rate) == rate
+    scheduled = parse_timetable(OFFICE, BERLIN).at(instant(moment))
+    assert f"{scheduled.rate} {scheduled.ends}" == said
+    assert str(scheduled.rate) == rate
 
 
 @pytest.mark.parametrize(
@@ -68,14 +68,14 @@ def test_what_is_more_special_rules(text: str, moment: str, rate: str) -> None:
 
 
 def test_days_without_an_entry_leave_it_to_the_options() -> None:
-    ruling = parse_timetable("Sat-Sun,100%", BERLIN).at(instant("2026-11-25 12:00"))
-    assert (ruling.rate, wall(ruling.until)) == (None, "2026-11-28 00:00+01:00")
-    assert ruling.ends == "until Sat 00:00 CET"
+    scheduled = parse_timetable("Sat-Sun,100%", BERLIN).at(instant("2026-11-25 12:00"))
+    assert (scheduled.rate, wall(scheduled.until)) == (None, "2026-11-28 00:00+01:00")
+    assert scheduled.ends == "until Sat 00:00 CET"
 
 
 def test_one_rate_for_ever() -> None:
-    ruling = parse_timetable("50%", BERLIN).at(instant("2026-11-25 12:00"))
-    assert (ruling.rate, ruling.until, ruling.ends) == (Rate(percent=50.0), None, "")
+    scheduled = parse_timetable("50%", BERLIN).at(instant("2026-11-25 12:00"))
+    assert (scheduled.rate, scheduled.until, scheduled.ends) == (Rate(percent=50.0), None, "")
 
 
 @pytest.mark.parametrize(
@@ -198,15 +198,15 @@ def test_a_ruling_holds_until_it_says(
     """Until its end nothing changes, at its end something does, and it lies ahead; also over clock changes."""
     words = [f"{when},{rate}" for when, rate in (*entries.items(), *whole.items())]
     table = parse_timetable(" ".join(words), zone)
-    ruling = table.at(moment)
-    if ruling.until is None:
-        assert all(table.at(moment + hour * 3600).rate == ruling.rate for hour in range(0, 24 * 8, 7))
+    scheduled = table.at(moment)
+    if scheduled.until is None:
+        assert all(table.at(moment + hour * 3600).rate == scheduled.rate for hour in range(0, 24 * 8, 7))
         return
-    assert moment < ruling.until <= moment + 8 * 86_400
+    assert moment < scheduled.until <= moment + 8 * 86_400
     for share in (0.0, 0.3, 0.7, 0.999):
-        between = table.at(moment + (ruling.until - 0.001 - moment) * share)
-        assert (between.rate, between.until) == (ruling.rate, ruling.until)
-    assert table.at(ruling.until).rate != ruling.rate
+        between = table.at(moment + (scheduled.until - 0.001 - moment) * share)
+        assert (between.rate, between.until) == (scheduled.rate, scheduled.until)
+    assert table.at(scheduled.until).rate != scheduled.rate
 
 
 @given(st.text(alphabet="0123458:,%- MonSatSunpaueoff.\t\0é", max_size=40))

@@ -10,7 +10,7 @@ from refire_async.model.selection import Selection
 from refire_async.model.table import Index, Stream, Table, Throughput
 from refire_async.pacing.capacity import Ceilings
 from refire_async.preflight.facts import Asked, Facts, Sample
-from refire_async.preflight.marker import check_marker, judge, on_table
+from refire_async.preflight.marker import apply_rules, check_marker, on_table
 
 
 def table_with(keys: IndexKeys) -> Table:
@@ -37,9 +37,16 @@ def test_a_marker_among_several_key_attributes_of_an_index(kind: str, position: 
 def found_in(values: list[int | None]) -> list[str]:
     """Ids of what is found where sampled items have these revisions."""
     table = table_with(IndexKeys((("g", "S"),)))
-    asked = Asked(table, "eu-west-1", Selection("scan"), "revision", "revision", Ceilings({}, 1.0, ""))
+    asked = Asked(
+        table=table,
+        region="eu-west-1",
+        selection=Selection("scan"),
+        marker_kind="revision",
+        marker_attribute="revision",
+        limits=Ceilings({}, 1.0, ""),
+    )
     markers = tuple(None if value is None else {"N": str(value)} for value in values)
-    return [finding.id for finding in judge(Facts(asked, sample=Sample(markers, 1.0, 0, 0, 1.0)))]
+    return [finding.id for finding in apply_rules(Facts(asked=asked, sample=Sample(markers, 1.0, 0, 0, 1.0)))]
 
 
 @pytest.mark.parametrize(

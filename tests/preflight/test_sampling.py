@@ -39,19 +39,19 @@ class Look:
     ) -> Sample | None:
         described = self.db("DescribeTable", TableName="orders")["Table"]
         asked = Asked(
-            parse_table(described),
-            "eu-west-1",
-            selection or Selection("scan"),
-            "revision",
-            "revision",
-            Ceilings({"": 100.0}, rcu, ""),
+            table=parse_table(described),
+            region="eu-west-1",
+            selection=selection or Selection("scan"),
+            marker_kind="revision",
+            marker_attribute="revision",
+            limits=Ceilings({"": 100.0}, rcu, ""),
         )
         async with self.db.open_session(Connection(), 8) as session:
             return await sample(session.data, asked, anyio.current_time() + seconds, **how)
 
 
 async def test_a_large_table_is_looked_at_in_all_its_stretches() -> None:
-    """Of 5,000 items 1,000 from all 16 stretches of the key hash, for little more than what they are worth."""
+    """Of 5,000 items 1,000 from all 16 ranges of the key hash, for little more than what they are worth."""
     look = Look(5_000, payload=900)
     taken = await look.take(whole_items=True)
     assert taken is not None
@@ -62,7 +62,7 @@ async def test_a_large_table_is_looked_at_in_all_its_stretches() -> None:
 
 
 async def test_a_small_table_is_read_whole() -> None:
-    """Page after page, and not one request for each of 16 stretches that hold nothing."""
+    """Page after page, and not one request for each of 16 ranges that hold nothing."""
     look = Look(150)
     taken = await look.take()
     assert taken is not None

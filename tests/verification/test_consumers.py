@@ -64,7 +64,7 @@ class Patient:
     def __init__(self, services: Services) -> None:
         self._services = services
 
-    def open(self, service: ServiceName) -> AbstractAsyncContextManager[Any]:
+    def open(self, service: ServiceName, _timeout_s: float | None = None) -> AbstractAsyncContextManager[Any]:
         return self._services.open(service, None)
 
 

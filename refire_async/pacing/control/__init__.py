@@ -1,1 +1,1 @@
-"""A run's control socket: one question and one answer, between processes of one user on one machine."""
+"""A run's control socket: one request and one answer, between processes of one user on one machine."""

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from refire_async.pacing.control.address import addresses, is_private
-from refire_async.pacing.control.protocol import LONGEST, ProtocolError, decode_answer, encode_question
+from refire_async.pacing.control.protocol import LONGEST, ProtocolError, decode_answer, encode_request
 
-PATIENCE_S = 5.0
+TIMEOUT_S = 5.0
 
 
 class UnreachedError(Exception):
@@ -28,15 +28,15 @@ def ask(checkpoint: Path, verb: str, members: Mapping[str, Any]) -> dict[str, An
         if not is_private(path.parent):
             continue  # whoever listens there may be another user
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection, contextlib.suppress(OSError):
-            connection.settimeout(PATIENCE_S)
+            connection.settimeout(TIMEOUT_S)
             connection.connect(str(path))
-            return _ask(connection, encode_question(verb, members))
+            return _ask(connection, encode_request(verb, members))
     raise UnreachedError("no control socket of it is served")
 
 
-def _ask(connection: socket.socket, question: bytes) -> dict[str, Any]:
+def _ask(connection: socket.socket, request: bytes) -> dict[str, Any]:
     try:
-        connection.sendall(question)
+        connection.sendall(request)
         answer = b""
         while not answer.endswith(b"\n"):
             piece = connection.recv(LONGEST)
@@ -46,7 +46,7 @@ def _ask(connection: socket.socket, question: bytes) -> dict[str, Any]:
             if len(answer) > LONGEST:
                 raise ProtocolError("the answer is too long")
     except TimeoutError:
-        raise UnreachedError(f"it did not answer within {PATIENCE_S:g} s") from None
+        raise UnreachedError(f"it did not answer within {TIMEOUT_S:g} s") from None
     except ConnectionError:
         raise UnreachedError("it hung up without an answer") from None
     except OSError as error:

@@ -1,6 +1,6 @@
 """Questions and answers of the control socket: one line of JSON each. Pure.
 
-Question: `{"refire": 1, "verb": "rate", "value": "3000"}`. Answer: `{"refire": 1, ...}` with what the verb
+Request: `{"refire": 1, "verb": "rate", "value": "3000"}`. Answer: `{"refire": 1, ...}` with what the verb
 answers, or `{"refire": 1, "error": "one line"}`. The number is that of the protocol.
 """
 
@@ -12,7 +12,7 @@ import orjson
 
 VERSION = 1
 LONGEST = 4_096
-"""Bytes of a question or an answer at most, its line end included."""
+"""Bytes of a request or an answer at most, its line end included."""
 
 
 class ProtocolError(Exception):
@@ -20,29 +20,29 @@ class ProtocolError(Exception):
 
 
 class RefusedVerbError(Exception):
-    """The run understood the question and does not do it. The text is one line."""
+    """The run understood the request and does not do it. The text is one line."""
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class Request:
     """A verb and what it is given."""
 
     verb: str
     members: Mapping[str, Any]
 
 
-def encode_question(verb: str, members: Mapping[str, Any]) -> bytes:
+def encode_request(verb: str, members: Mapping[str, Any]) -> bytes:
     """A line to send."""
     return orjson.dumps({"refire": VERSION, "verb": verb, **members}) + b"\n"
 
 
-def decode_question(line: bytes) -> Question:
+def decode_request(line: bytes) -> Request:
     """What was asked. Raises ProtocolError."""
     members = _decode(line)
     verb = members.pop("verb", None)
     if not isinstance(verb, str):
-        raise ProtocolError("the question has no verb")
-    return Question(verb, members)
+        raise ProtocolError("the request has no verb")
+    return Request(verb, members)
 
 
 def encode_answer(members: Mapping[str, Any]) -> bytes:

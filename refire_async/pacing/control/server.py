@@ -1,6 +1,6 @@
 """Serves the control socket of a run. Nothing that a client does, or leaves undone, can hold up the run.
 
-A question has 4 KB and 2 s; no more than 8 clients are served at once. Others are hung up on.
+A request has 4 KB and 2 s; no more than 8 clients are served at once. Others are hung up on.
 """
 
 import os
@@ -18,12 +18,12 @@ from refire_async.pacing.control.protocol import (
     LONGEST,
     ProtocolError,
     RefusedVerbError,
-    decode_question,
+    decode_request,
     encode_answer,
     encode_error,
 )
 
-PATIENCE_S = 2.0
+TIMEOUT_S = 2.0
 MOST_CLIENTS = 8
 _PAUSE_S = 0.5
 _TRIES = 3
@@ -33,7 +33,7 @@ Verb: TypeAlias = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 """Does what was asked, at once, and gives the answer's members. Raises RefusedVerbError."""
 
 
-async def subscribe(checkpoint: Path) -> tuple[SocketListener, Path] | None:
+async def open_listener(checkpoint: Path) -> tuple[SocketListener, Path] | None:
     """A socket for the run on `checkpoint` and where it is; None where the machine has no place for one.
 
     Only for whoever holds the checkpoint's lock: a socket that is there already is of a process that died.
@@ -85,7 +85,7 @@ async def serve(listener: SocketListener, path: Path, verbs: Mapping[str, Verb])
 
 async def _answer(stream: SocketStream, verbs: Mapping[str, Verb]) -> None:
     try:
-        with anyio.move_on_after(PATIENCE_S):
+        with anyio.move_on_after(TIMEOUT_S):
             async with stream:
                 if _is_ours(stream):
                     await stream.send(await _carry_out(stream, verbs))
@@ -110,11 +110,11 @@ def may_ask(uid: int, owner: int) -> bool:
 
 async def _carry_out(stream: SocketStream, verbs: Mapping[str, Verb]) -> bytes:
     try:
-        question = decode_question(await _line(stream))
-        verb = verbs.get(question.verb)
+        request = decode_request(await _line(stream))
+        verb = verbs.get(request.verb)
         if verb is None:
-            return encode_error(f"this run does not know the verb {question.verb[:40]!r}")
-        return encode_answer(verb(question.members))
+            return encode_error(f"this run does not know the verb {request.verb[:40]!r}")
+        return encode_answer(verb(request.members))
     except (ProtocolError, RefusedVerbError) as error:
         return encode_error(str(error))
     except anyio.EndOfStream:
@@ -129,5 +129,5 @@ async def _line(stream: SocketStream) -> bytes:
     while b"\n" not in line:
         line += await stream.receive(LONGEST)
         if len(line) > LONGEST:
-            raise ProtocolError(f"the question has more than {LONGEST} bytes")
+            raise ProtocolError(f"the request has more than {LONGEST} bytes")
     return line[: line.index(b"\n")]

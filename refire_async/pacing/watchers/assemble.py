@@ -24,7 +24,7 @@ def read_timetable(pacing: PacingSettings) -> Timetable | None:
     return None if pacing.rate is None else parse_timetable(pacing.rate, find_zone(pacing.timezone))
 
 
-def begin_overrides(governor: Governor, timetable: Timetable | None) -> Overrides:
+def start_overrides(governor: Governor, timetable: Timetable | None) -> Overrides:
     """Orders that `governor` obeys: the timetable's as of now, else the budget that it was made with."""
     overrides = Overrides(governor.budget, apply_to(governor))
     if timetable is not None:

@@ -17,7 +17,7 @@ from refire_async.model.table import Table
 from refire_async.pacing.governor import Governor, RateLimits
 from refire_async.pacing.on_demand_growth import Growth
 
-LOOK_EVERY_S = 20.0
+POLL_EVERY_S = 20.0
 JITTER = 0.2
 """Many runs that were started together do not ask together."""
 
@@ -45,10 +45,10 @@ class CapacityWatch(Subscriber):
         self._throttled = False
         self._lacking = False
         self.handlers = {BatchWritten: self._batch_written, Throttled: self._was_throttled}
-        self._told(governor.rate_limits)
-        governor.subscribe(self._told)
+        self._on_change(governor.rate_limits)
+        governor.subscribe(self._on_change)
 
-    def _told(self, rate_limits: RateLimits) -> None:
+    def _on_change(self, rate_limits: RateLimits) -> None:
         self._guesses = self._governor.guesses
         self._indexes = list(rate_limits.ceilings.indexes)
 
@@ -70,7 +70,7 @@ class CapacityWatch(Subscriber):
         """Describe the table again and again, until cancelled. A look that fails changes nothing."""
         while True:
             await anyio.sleep(SOON_S)
-            with anyio.move_on_after(LOOK_EVERY_S * self._draw.uniform(1 - JITTER, 1 + JITTER) - SOON_S):
+            with anyio.move_on_after(POLL_EVERY_S * self._draw.uniform(1 - JITTER, 1 + JITTER) - SOON_S):
                 await self._hurry.wait()
             self._hurry = anyio.Event()
             try:

@@ -11,14 +11,14 @@ from refire_async.events import AdviceBack, AdviceMissing, BatchWritten, Consume
 from refire_async.model.stop import StopRequest
 from refire_async.model.units import STREAM_RETENTION_S, minute_of
 from refire_async.pacing.consumer import BLIND_S, LOST_S, Consumer
-from refire_async.pacing.emitted_records import Emissions
+from refire_async.pacing.emitted_records import EmittedRecords
 from refire_async.pacing.governor import Governor
-from refire_async.pacing.watchers.functions import Figures, Function, ask_figures
+from refire_async.pacing.watchers.functions import Figures, Function, query_figures
 from refire_async.settings import PacingSettings
 
-VOICE = "consumer"
-LOOK_EVERY_S = 10.0
-STEER_EVERY_S = 0.25
+LIMIT_SOURCE = "consumer"
+POLL_EVERY_S = 10.0
+ADJUST_EVERY_S = 0.25
 BACK_S = 900.0
 """How far back is asked, at least: a minute's figure may come late, or be corrected."""
 
@@ -30,7 +30,7 @@ _NOTICEABLE = 0.01
 """A smaller change of the rate is not passed on."""
 
 
-class _Tally:
+class _MinuteCounter:
     """A count that comes by minute, each minute several times."""
 
     def __init__(self, since: int) -> None:
@@ -55,8 +55,8 @@ class _Watched:
     def __init__(self, function: Function, start: float, consumer: Consumer | None) -> None:
         self.name = function.name
         self.consumer = consumer
-        self.errors = _Tally(minute_of(start))
-        self.throttles = _Tally(minute_of(start))
+        self.errors = _MinuteCounter(minute_of(start))
+        self.throttles = _MinuteCounter(minute_of(start))
         self.age_s: float | None = None
         self._said: ConsumerSeen | None = None
 
@@ -99,51 +99,51 @@ class ConsumerWatch(Subscriber):
         self._bound_s = pacing.max_iterator_age_s
         self._most_errors = pacing.max_consumer_errors
         self._start = clock()
-        self._emissions = Emissions(self._start)
+        self._emitted = EmittedRecords(self._start)
         self._watched = [_Watched(one, self._start, self._model(one)) for one in functions]
         self._answered_at = self._start
-        self._looked = anyio.Event()
+        self._polled = anyio.Event()
         self._why = ""
         self._missing = False
         self._rate = math.inf
-        governor.limit(VOICE, share=0.0, why="consumers: the age of their records is asked for")
+        governor.limit(LIMIT_SOURCE, share=0.0, why="consumers: the age of their records is asked for")
         self.handlers = {} if self._bound_s is None else {BatchWritten: self._batch_written}
 
     def _batch_written(self, event: BatchWritten) -> None:
         """Keep account of the records that the run makes."""
-        self._emissions.add(event.items, self._clock())
+        self._emitted.add(event.items, self._clock())
 
     async def look(self, sleep: Callable[[float], Awaitable[None]] = anyio.sleep) -> None:
         """Ask CloudWatch again and again, until cancelled."""
         while True:
-            await self._look()
-            self._looked.set()
-            await sleep(LOOK_EVERY_S)
+            await self._poll()
+            self._polled.set()
+            await sleep(POLL_EVERY_S)
 
     async def steer(self, sleep: Callable[[float], Awaitable[None]] = anyio.sleep) -> None:
         """Follow what is reckoned between the looks, until cancelled."""
-        await self._looked.wait()
+        await self._polled.wait()
         while True:
-            self._steer()
-            await sleep(STEER_EVERY_S)
+            self._adjust()
+            await sleep(ADJUST_EVERY_S)
 
     def _model(self, function: Function) -> Consumer | None:
         if self._bound_s is None:
             return None
         return Consumer(
             self._bound_s,
-            self._emissions,
+            self._emitted,
             function.blur_s,
             least_rate=function.least_rate,
             others=function.others,
         )
 
-    async def _look(self) -> None:
+    async def _poll(self) -> None:
         now = self._clock()
         seen_until = [one.consumer.seen_until for one in self._watched if one.consumer is not None]
         since = max(now - MOST_BACK_S, min([now, *seen_until]) - BACK_S)
         try:
-            found = await ask_figures(self._services, [one.name for one in self._watched], since, now)
+            found = await query_figures(self._services, [one.name for one in self._watched], since, now)
         except UnansweredError as error:
             self._why = str(error)
             return
@@ -168,29 +168,29 @@ class ConsumerWatch(Subscriber):
             )
             self._stop.request("error", error)
 
-    def _steer(self) -> None:
+    def _adjust(self) -> None:
         now = self._clock()
         unanswered_s = now - self._answered_at
         paced = [(one.consumer.allowed(now), one) for one in self._watched if one.consumer is not None]
         blind = [one.name for _, one in paced if one.consumer and one.consumer.blind_s(now) > BLIND_S]
-        self._tell(blind, unanswered_s)
+        self._notify(blind, unanswered_s)
         if not paced:
             if unanswered_s > BLIND_S + LOST_S:
-                self._governor.limit(VOICE, share=0.0, why="consumers: cloudwatch does not answer")
+                self._governor.limit(LIMIT_SOURCE, share=0.0, why="consumers: cloudwatch does not answer")
             else:
-                self._governor.limit(VOICE)
+                self._governor.limit(LIMIT_SOURCE)
             return
         rate, slowest = min(paced, key=lambda found: found[0])
         if rate <= 0.0:
             why = "nothing is known of" if slowest.name in blind else "waiting for"
-            self._governor.limit(VOICE, share=0.0, why=f"{why} consumer {slowest.name}")
+            self._governor.limit(LIMIT_SOURCE, share=0.0, why=f"{why} consumer {slowest.name}")
         elif self._rate <= 0.0 or abs(rate - self._rate) > _NOTICEABLE * self._rate or math.isinf(self._rate):
-            self._governor.limit(VOICE, max_rate=rate)
+            self._governor.limit(LIMIT_SOURCE, max_rate=rate)
         else:
             return
         self._rate = rate
 
-    def _tell(self, blind: Sequence[str], unanswered_s: float) -> None:
+    def _notify(self, blind: Sequence[str], unanswered_s: float) -> None:
         """Once when nothing is known of consumers, and once when something is."""
         missing = bool(blind) or unanswered_s > BLIND_S
         if missing and not self._missing:
@@ -199,7 +199,7 @@ class ConsumerWatch(Subscriber):
             instead = "the run goes at half their speed, then pauses until they are heard of"
             if self._bound_s is None:
                 instead = "failures are not seen; the run goes on for half an hour, then pauses"
-            self._emit(AdviceMissing(VOICE, why, instead))
+            self._emit(AdviceMissing(LIMIT_SOURCE, why, instead))
         elif self._missing and not missing:
-            self._emit(AdviceBack(VOICE))
+            self._emit(AdviceBack(LIMIT_SOURCE))
         self._missing = missing

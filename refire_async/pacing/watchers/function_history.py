@@ -11,7 +11,7 @@ from refire_async.aws.errors import AwsError
 from refire_async.aws.other_services import Services, UnansweredError
 from refire_async.aws.streams import StreamReader
 from refire_async.model.table import Table
-from refire_async.pacing.consumer_history import HOUR_S, Past, lanes, least_rate, taken_by_others
+from refire_async.pacing.consumer_history import HOUR_S, History, lanes, least_rate, taken_by_others
 from refire_async.pacing.watchers.functions import TIMEOUT_S, Function
 
 BACK_S = 7 * 24 * HOUR_S
@@ -28,21 +28,21 @@ _FIGURES = {
 async def with_history(
     functions: Sequence[Function], services: Services, streams: StreamReader, table: Table, now: float
 ) -> tuple[Function, ...]:
-    """The functions with what their past tells of their speed. One that cannot be known is no error."""
+    """The functions with what their history tells of their speed. One that cannot be known is no error."""
     try:
-        found = await _ask_past(services, [one.name for one in functions], now)
+        found = await _query_history(services, [one.name for one in functions], now)
     except UnansweredError:
         return tuple(functions)
     shards = await _count_shards(streams, table)
     known = []
     for one in functions:
-        past = found[one.name]
-        at_once = lanes(past, one.parallelization, shards)
+        history = found[one.name]
+        at_once = lanes(history, one.parallelization, shards)
         known.append(
             replace(
                 one,
-                least_rate=least_rate(past, at_once, one.batch_size),
-                others=taken_by_others(past, at_once),
+                least_rate=least_rate(history, at_once, one.batch_size),
+                others=taken_by_others(history, at_once),
             )
         )
     return tuple(known)
@@ -57,7 +57,7 @@ async def _count_shards(streams: StreamReader, table: Table) -> int:
     return 1
 
 
-async def _ask_past(services: Services, names: Sequence[str], now: float) -> dict[str, Past]:
+async def _query_history(services: Services, names: Sequence[str], now: float) -> dict[str, History]:
     """The last hours of each function. Raises UnansweredError."""
     queries = [
         lambda_query(f"f{number}_{key}", metric, name, statistic, period_s=HOUR_S)
@@ -67,7 +67,7 @@ async def _ask_past(services: Services, names: Sequence[str], now: float) -> dic
     end = now - now % HOUR_S + HOUR_S
     series = await get_metric_data(services, queries, since=end - BACK_S, until=end, timeout_s=TIMEOUT_S)
     return {
-        name: Past(
+        name: History(
             {hour: average / 1000.0 for hour, average in series[f"f{number}_average"].items()},
             {hour: total / 1000.0 for hour, total in series[f"f{number}_sum"].items()},
             series[f"f{number}_at_once"],

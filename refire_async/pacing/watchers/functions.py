@@ -15,7 +15,7 @@ TIMEOUT_S = 10.0
 _METRICS = (("IteratorAge", "Maximum"), ("Errors", "Sum"), ("Throttles", "Sum"))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Function:
     """A function, and the age (s) that records may have when it keeps up.
 
@@ -63,10 +63,15 @@ async def find_functions(services: Services, table: Table, now: float) -> tuple[
             if mapping.enabled:
                 found[name] = _slower(
                     found.get(name),
-                    Function(name, BLURRED_S + mapping.window_s, mapping.batch_size, mapping.parallelization),
+                    Function(
+                        name=name,
+                        blur_s=BLURRED_S + mapping.window_s,
+                        batch_size=mapping.batch_size,
+                        parallelization=mapping.parallelization,
+                    ),
                 )
         if found:
-            await ask_figures(services, list(found), now - MINUTE_S, now)
+            await query_figures(services, list(found), now - MINUTE_S, now)
     except UnansweredError as error:
         raise RefusedError(
             f"consumers cannot be looked after: {error}",
@@ -84,14 +89,14 @@ def _slower(one: Function | None, other: Function) -> Function:
     if one is None:
         return other
     return Function(
-        one.name,
-        max(one.blur_s, other.blur_s),
-        min(one.batch_size, other.batch_size),
-        min(one.parallelization, other.parallelization),
+        name=one.name,
+        blur_s=max(one.blur_s, other.blur_s),
+        batch_size=min(one.batch_size, other.batch_size),
+        parallelization=min(one.parallelization, other.parallelization),
     )
 
 
-async def ask_figures(
+async def query_figures(
     services: Services, functions: Sequence[str], since: float, now: float
 ) -> dict[str, Figures]:
     """The figures of each function from the minute of `since` to that of `now` (seconds since 1970).

@@ -10,11 +10,11 @@ from refire_async.aws.other_services import Services, UnansweredError
 from refire_async.events import AdviceBack, AdviceMissing, BatchWritten, Emit, Subscriber
 from refire_async.model.capacity import TABLE
 from refire_async.pacing.governor import Governor, RateLimits
-from refire_async.pacing.headroom import BLIND_SHARE, OwnUse, leave, live_rate
+from refire_async.pacing.headroom import BLIND_SHARE, OwnUse, available, live_rate
 from refire_async.pacing.watchers.consumption import consumed_writes
 
-VOICE = "headroom"
-LOOK_EVERY_S = 30.0
+LIMIT_SOURCE = "headroom"
+POLL_EVERY_S = 30.0
 STALE_S = 300.0
 """How long the last answer holds when there are no more."""
 
@@ -42,11 +42,11 @@ class Headroom(Subscriber):
         self._own = OwnUse()
         self._answer: Mapping[str, Mapping[int, float]] = {}
         self._asked_at = -math.inf
-        self._looked = False
+        self._polled = False
         self._missing = False
         self._ceilings = governor.rate_limits.ceilings
-        governor.limit(VOICE, share=0.0, why="headroom: live writes are asked for")
-        governor.subscribe(self._told)
+        governor.limit(LIMIT_SOURCE, share=0.0, why="headroom: live writes are asked for")
+        governor.subscribe(self._on_change)
         self.handlers = {BatchWritten: self._batch_written}
 
     def _batch_written(self, event: BatchWritten) -> None:
@@ -61,10 +61,10 @@ class Headroom(Subscriber):
     async def watch(self, sleep: Callable[[float], Awaitable[None]] = anyio.sleep) -> None:
         """Look, and give way, until cancelled."""
         while True:
-            await self._look()
-            await sleep(LOOK_EVERY_S)
+            await self._poll()
+            await sleep(POLL_EVERY_S)
 
-    async def _look(self) -> None:
+    async def _poll(self) -> None:
         now = self._clock()
         resources = tuple(self._ceilings.write)
         why = "cloudwatch does not show what this run has written"
@@ -73,17 +73,17 @@ class Headroom(Subscriber):
             self._asked_at = now
         except UnansweredError as error:
             why = str(error)
-        self._looked = True
-        self._give_way()
-        self._tell(missing=None in self._live().values(), why=why)
+        self._polled = True
+        self._apply()
+        self._notify(missing=None in self._live().values(), why=why)
 
-    def _tell(self, *, missing: bool, why: str) -> None:
+    def _notify(self, *, missing: bool, why: str) -> None:
         """Once when advice is missing, and once when it is back."""
         if missing and not self._missing:
             instead = f"{BLIND_SHARE:.0%} of what the headroom leaves is used until live traffic is known"
-            self._emit(AdviceMissing(VOICE, why, instead))
+            self._emit(AdviceMissing(LIMIT_SOURCE, why, instead))
         elif self._missing and not missing:
-            self._emit(AdviceBack(VOICE))
+            self._emit(AdviceBack(LIMIT_SOURCE))
         self._missing = missing
 
     def _live(self) -> dict[str, float | None]:
@@ -97,24 +97,26 @@ class Headroom(Subscriber):
             for name in self._ceilings.write
         }
 
-    def _told(self, rate_limits: RateLimits) -> None:
+    def _on_change(self, rate_limits: RateLimits) -> None:
         """Another budget leaves the same to live traffic."""
         if rate_limits.ceilings != self._ceilings:
             self._ceilings = rate_limits.ceilings
-            if self._looked:
-                self._give_way()
+            if self._polled:
+                self._apply()
 
-    def _give_way(self) -> None:
+    def _apply(self) -> None:
         limits = self._ceilings
-        found = leave(limits.capacity, limits.write, self._live(), self._share)
+        found = available(limits.capacity, limits.write, self._live(), self._share)
         if found.share >= 1.0:
-            self._governor.limit(VOICE)
+            self._governor.limit(LIMIT_SOURCE)
             return
         where = f" to index {found.resource}" if found.resource != TABLE else ""
         seen = (
             "unknown live writes" if found.live is None else f"{_rounded(found.live):g} WCU/s of live writes"
         )
-        self._governor.limit(VOICE, share=found.share, why=f"headroom of {self._share:.0%} and {seen}{where}")
+        self._governor.limit(
+            LIMIT_SOURCE, share=found.share, why=f"headroom of {self._share:.0%} and {seen}{where}"
+        )
 
 
 def _rounded(number: float) -> float:

@@ -11,11 +11,11 @@ class LimitNotifier:
         """`rate_limits` is the one that the sitting begins with, which is not announced unless it is a pause."""
         self._emit = emit
         self._paused, self._pause_why = False, ""
-        self._told = rate_limits
+        self._last = rate_limits
         if rate_limits.paused:
             self._pause(rate_limits)
 
-    def told(self, rate_limits: RateLimits) -> None:
+    def on_change(self, rate_limits: RateLimits) -> None:
         """The target changed: see `Steering.subscribe`."""
         if rate_limits.paused:
             if not self._paused or rate_limits.why != self._pause_why:
@@ -24,7 +24,7 @@ class LimitNotifier:
         if self._paused:
             self._paused = False
             self._emit(Resumed(rate_limits.why))
-        before, self._told = self._told, rate_limits
+        before, self._last = self._last, rate_limits
         # Items per second are no part of it: for a consumer's sake they change every other second.
         if (rate_limits.ceilings, rate_limits.share, rate_limits.why) != (
             before.ceilings,

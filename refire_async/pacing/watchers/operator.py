@@ -11,13 +11,13 @@ from refire_async.errors import UsageError
 from refire_async.events import AdviceMissing, Emit
 from refire_async.model.capacity import TABLE
 from refire_async.pacing.control.protocol import RefusedVerbError
-from refire_async.pacing.control.server import Verb, serve, subscribe
+from refire_async.pacing.control.server import Verb, open_listener, serve
 from refire_async.pacing.governor import Governor
 from refire_async.pacing.overrides import Overrides
 from refire_async.pacing.rate import parse_rate
 from refire_async.pacing.timetable import Timetable
 
-LOOK_AGAIN_S = 15.0
+MAX_SLEEP_S = 15.0
 """The longest sleep of the timetable's watcher: clocks are set, machines sleep."""
 
 
@@ -31,17 +31,17 @@ async def follow_timetable(
     """Tell `overrides` what rules now, and at each change. Ends where the timetable never changes."""
     while True:
         now = clock()
-        ruling = timetable.at(now)
-        overrides.timetable(ruling)
-        if ruling.until is None:
+        scheduled = timetable.at(now)
+        overrides.timetable(scheduled)
+        if scheduled.until is None:
             return
         # What was slept too short by rounding is slept again.
-        await sleep(min(max(ruling.until - now, 0.001), LOOK_AGAIN_S))
+        await sleep(min(max(scheduled.until - now, 0.001), MAX_SLEEP_S))
 
 
 async def answer_operator(checkpoint: Path, verbs: Mapping[str, Verb], emit: Emit) -> None:
     """Serve the control socket of the run on `checkpoint`, whose lock it holds, until cancelled."""
-    found = await subscribe(checkpoint)
+    found = await open_listener(checkpoint)
     if found is None:
         why = "there is no private folder for a control socket"
         emit(AdviceMissing("control", why, "refire rate cannot reach this run"))
@@ -57,13 +57,13 @@ def rate_verb(run_id: str, overrides: Overrides, governor: Governor) -> Verb:
         if value is not None:
             if not isinstance(value, str):
                 raise RefusedVerbError("the value is not text")
-            _give(overrides, value.strip().lower())
+            _apply_value(overrides, value.strip().lower())
         return describe(run_id, overrides, governor)
 
     return answer
 
 
-def _give(overrides: Overrides, value: str) -> None:
+def _apply_value(overrides: Overrides, value: str) -> None:
     match value:
         case "resume":
             overrides.resume()
@@ -85,7 +85,7 @@ def describe(run_id: str, overrides: Overrides, governor: Governor) -> dict[str,
     return {
         "run_id": run_id,
         "by": overrides.override.by,
-        "set": overrides.override.said,
+        "set": overrides.override.description,
         "paused": rate_limits.paused,
         "wcu": round(rate_limits.wcu, 2),
         "rcu": round(rate_limits.rcu, 2),

@@ -7,7 +7,7 @@ from refire_async.errors import UsageError
 from refire_async.model.table import BillingMode
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Prices:
     """US dollars: a million request units, a unit of provisioned capacity for an hour, a million Lambda requests.
 

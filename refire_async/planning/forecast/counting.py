@@ -1,16 +1,16 @@
-"""From what some stretches of a table held to how many items all of it holds, and under how few hash keys. Pure.
+"""Estimate the items of a whole table, and the share of its hottest hash key, from some hash ranges. Pure.
 
 Stretches are equal parts of the hash range, drawn at random. A hash key with a large part of all items lies in one of
 them, which is most probably not drawn, and is too long to be read to its end if it is. So it is found by what is
-missing: the other stretches tell how many items lie elsewhere, the description how many there are.
+missing: the other hash ranges tell how many items lie elsewhere, the description how many there are.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-SURE = 3.0
-"""Standard errors beyond which a difference is no chance."""
+SIGNIFICANT = 3.0
+"""Standard errors above which a difference counts as significant."""
 
 HIDDEN = 0.1
 """A hash key with this share of the items must not go unnoticed if looking at more can help it."""
@@ -20,10 +20,10 @@ ENOUGH_KEYS = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class HashRange:
     """One part of the hash range that was read: its items, the most of them under one hash key, its hash keys.
 
-    `whole` is false where reading ended before the stretch did, because it holds far more than it should.
+    `whole` is false where reading ended before the hash range did, because it holds far more than it should.
     """
 
     items: int
@@ -46,52 +46,52 @@ class Count:
     few_keys: bool = False
 
 
-def count(stretches: Sequence[Stretch], total: int, described: int | None, *, sorted_keys: bool) -> Count:
-    """Count a table of which `stretches` of `total` equal parts of the hash range were read.
+def count(hash_ranges: Sequence[HashRange], total: int, described: int | None, *, sorted_keys: bool) -> Count:
+    """Count a table of which `hash_ranges` of `total` equal parts of the hash range were read.
 
-    `described` is what DescribeTable says, up to 6 hours old (None: it says nothing about this selection). It is
-    believed unless the sample shows that there must be more. Where the sample shows less, the rest is real too: it
-    lies under hash keys that the stretches do not hold. Without `sorted_keys`, a sort key, a hash key has one item, so
-    that nothing can hide and the sample is believed either way.
+    `described` is the item count of DescribeTable, up to 6 hours old (None: it does not cover this selection). It is
+    used unless the sample proves that there are more items. If the sample suggests fewer, the difference is attributed
+    to hash keys outside the sampled hash ranges. Without `sorted_keys` (a sort key) a hash key has one item, so no hash
+    key can be hot and the sample is used either way.
     """
-    found = sum(stretch.items for stretch in stretches)
-    most = max((stretch.most for stretch in stretches), default=0)
-    whole = [stretch for stretch in stretches if stretch.whole]
+    found = sum(hash_range.items for hash_range in hash_ranges)
+    most = max((hash_range.most for hash_range in hash_ranges), default=0)
+    whole = [hash_range for hash_range in hash_ranges if hash_range.whole]
     if len(whole) >= total:
         return Count(found, most / found if found else 0.0)
-    estimate, error = _estimate(stretches, total)
-    if described is None or estimate > described + SURE * error:
+    estimate, error = _estimate(hash_ranges, total)
+    if described is None or estimate > described + SIGNIFICANT * error:
         items = round(estimate)
         return Count(items, most / items if items else 0.0)
     rest, error = _estimate(whole, total)
     missing = described - rest
     if not sorted_keys:
-        items = round(rest) if whole and missing > SURE * error else described
+        items = round(rest) if whole and missing > SIGNIFICANT * error else described
         return Count(items, most / items if items else 0.0)
-    crowded, unmet = len(stretches) - len(whole), 0.0
-    enough = sum(stretch.keys for stretch in whole) >= ENOUGH_KEYS
-    if described and enough and missing > SURE * error:
-        unmet = missing / described / _harmonic(_crowds(crowded, len(stretches), total))
+    crowded, unmet = len(hash_ranges) - len(whole), 0.0
+    enough = sum(hash_range.keys for hash_range in whole) >= ENOUGH_KEYS
+    if described and enough and missing > SIGNIFICANT * error:
+        unmet = missing / described / _harmonic(_crowds(crowded, len(hash_ranges), total))
     doubtful = not enough or crowded > 0 or max(missing, 0.0) + error > HIDDEN * described
     hottest = max(most / described if described else 0.0, unmet)
     return Count(described, hottest, doubtful, few_keys=not enough)
 
 
-def _estimate(read: Sequence[Stretch], total: int) -> tuple[float, float]:
-    """Items of all stretches if they were like these, and the standard error of that."""
+def _estimate(read: Sequence[HashRange], total: int) -> tuple[float, float]:
+    """Items of all hash ranges if they were like these, and the standard error of that."""
     number = len(read)
     if not number:
         return 0.0, 0.0
-    mean = sum(stretch.items for stretch in read) / number
-    spread = sum((stretch.items - mean) ** 2 for stretch in read)
-    # Of few or like stretches the scatter says little: items that fall at random scatter by the root of their number.
+    mean = sum(hash_range.items for hash_range in read) / number
+    spread = sum((hash_range.items - mean) ** 2 for hash_range in read)
+    # Of few or like hash ranges the scatter says little: items that fall at random scatter by the root of their number.
     variance = max(spread / max(1, number - 1), mean)
     # What was read is known: only of the others there is doubt.
     return mean * total, total * math.sqrt(variance * max(0.0, 1.0 / number - 1.0 / total))
 
 
 def _crowds(met: int, number: int, total: int) -> float:
-    """How many crowded stretches there are at least, if `met` are among `number` of `total`."""
+    """How many crowded hash ranges there are at least, if `met` are among `number` of `total`."""
     at_random = met - 2.0 * math.sqrt(met)
     return max(1.0, met, at_random * total / number if met < number < total else 0.0)
 

@@ -20,7 +20,7 @@ def price_dry_run(
     locals_ = sum(index.scope == "local" for index in touched)
     item_wcu = {TABLE: each * (1 + locals_)}
     item_wcu |= {index.name: each for index in touched if index.scope == "global"}
-    load = Load(items, 0.0, item_wcu, rcu)
+    load = Load(items=items, item_bytes=0.0, item_wcu=item_wcu, rcu=rcu)
     takes = duration(load, pace)
     regions = 1 + len(table.replicas)
     costs = cost(load.wcu, rcu, table.billing, regions=regions)

@@ -80,5 +80,5 @@ def hottest_partition_s(load: Load, partitions: float) -> float:
 
 def remaining(items_left: float, item_wcu: float, max_wcu: float, max_rate: float | None = None) -> float:
     """Seconds for `items_left` at `item_wcu` units each, while there is no measured rate to go by."""
-    load = Load(int(items_left), 0.0, {TABLE: item_wcu}, 0.0)
+    load = Load(items=int(items_left), item_bytes=0.0, item_wcu={TABLE: item_wcu}, rcu=0.0)
     return duration(load, Rates({TABLE: max_wcu}, 1.0, max_rate)).seconds

@@ -24,7 +24,7 @@ def units_of(size: float) -> float:
     return max(1.0, math.ceil(size / WCU_BYTES))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
     """What a run would do. Mean values are per item that is touched, `rcu` is for all that is read.
 

@@ -1,4 +1,4 @@
-"""What a run is about to do, for the question before its first write: items, time and dollars, roughly. Pure."""
+"""What a run is about to do, for the request before its first write: items, time and dollars, roughly. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ def look_ahead(
         return Outlook(table.name, None, None, None)
     size = table.size_bytes / table.item_count if table.item_count else float(WCU_BYTES)
     each = units_of(size)
-    load = Load(items, 0.0, dict.fromkeys(write, each), 0.0)
+    load = Load(items=items, item_bytes=0.0, item_wcu=dict.fromkeys(write, each), rcu=0.0)
     took = duration(load, Rates(write, 1.0, max_rate)) if items else None
     price = cost(load.wcu, 0.0, table.billing, regions=1 + len(table.replicas))
     return Outlook(table.name, items, 0.0 if took is None else took.seconds, price)

@@ -46,7 +46,7 @@ class Settings:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What a run would do. `others` are durations at shares of the table's whole capacity."""
 

@@ -8,13 +8,13 @@ from refire_async.model.capacity import TABLE
 from refire_async.model.keys import Item
 from refire_async.planning.forecast.load import Load
 from refire_async.planning.survey.lookup import MOST_LOOKED_UP, LookedUp
-from refire_async.planning.survey.question import SHARES, Question
+from refire_async.planning.survey.request import SHARES, SurveyRequest
 
 MOST_DRAWN = 20_000
 """Items of a list of which the hash keys are looked at, at most."""
 
 
-async def survey_list(data: DataPlane, question: Question, items: int, drawn: Sequence[Item]) -> Load:
+async def survey_list(data: DataPlane, request: SurveyRequest, items: int, drawn: Sequence[Item]) -> Load:
     """What touching a list of `items` would take, of which `drawn` are some at random: keys, and the markers that the
     list knows. An export tells its markers, which saves looking them up; where one is behind, the first attempt to
     touch its item fails and is paid for.
@@ -25,13 +25,13 @@ async def survey_list(data: DataPlane, question: Question, items: int, drawn: Se
         WireError: the table cannot be read.
         RefusedError: nothing could be read in time.
     """
-    seen = LookedUp(data, question)
+    seen = LookedUp(data, request)
     await seen.read(drawn[:MOST_LOOKED_UP])
     if drawn and not seen.looked:
-        raise question.unread()
-    exported = question.selection.kind == "export"
+        raise request.unread()
+    exported = request.selection.kind == "export"
     looked, touched = max(1, seen.looked), len(seen.sizes.sizes)
-    units = question.by_resource(seen.sizes.item_units())
+    units = request.by_resource(seen.sizes.item_units())
     if exported and touched:
         # A write to an item that is gone fails too (DynamoDB Developer Guide: Working with items).
         units[TABLE] += seen.gone / touched
@@ -41,13 +41,13 @@ async def survey_list(data: DataPlane, question: Question, items: int, drawn: Se
         item_wcu=units,
         rcu=items * seen.rcu / looked,
         # Items of an export are drawn side by side, which tells nothing of hash keys.
-        hottest_share=0.0 if exported else _hottest_share(question, drawn),
+        hottest_share=0.0 if exported else _hottest_share(request, drawn),
         quantiles=seen.sizes.quantiles(*SHARES),
         sampled=seen.looked,
     )
 
 
-def _hottest_share(question: Question, drawn: Sequence[Item]) -> float:
+def _hottest_share(request: SurveyRequest, drawn: Sequence[Item]) -> float:
     """The share of the hash key that most of the items have, which were drawn one by one."""
-    counted = Counter(str(item[question.table.keys.hash_name]) for item in drawn)
+    counted = Counter(str(item[request.table.keys.hash_name]) for item in drawn)
     return max(counted.values(), default=0) / max(1, len(drawn))

@@ -13,7 +13,7 @@ from refire_async.model.keys import Item, Key, identity
 from refire_async.model.units import RCU_BYTES
 from refire_async.pacing.budget import ReadBudget
 from refire_async.planning.forecast.load import LEAST_READ_RCU, Sizes
-from refire_async.planning.survey.question import Question
+from refire_async.planning.survey.request import SurveyRequest
 from refire_async.planning.survey.retry import with_retries
 from refire_async.sources.lookup import ITEM_RCU, MAX_BATCH_KEYS, Found, Lookup
 
@@ -27,13 +27,13 @@ class LookedUp:
     spends on looking them up. What the look itself has spent is bounded by `MOST_RCU`.
     """
 
-    def __init__(self, data: DataPlane, question: Question) -> None:
+    def __init__(self, data: DataPlane, request: SurveyRequest) -> None:
         self.looked = 0
-        self._question = question
-        self._exported = question.selection.kind == "export"
-        self._lookup = Lookup(data, question.table.name, None)
-        self._budget = ReadBudget(question.max_rcu)
-        self._most_rcu = min(MOST_RCU, question.max_rcu * question.within_s)
+        self._request = request
+        self._exported = request.selection.kind == "export"
+        self._lookup = Lookup(data, request.table.name, None)
+        self._budget = ReadBudget(request.max_rcu)
+        self._most_rcu = min(MOST_RCU, request.max_rcu * request.within_s)
         self._spent = 0.0
         self.sizes = Sizes()
         self.gone = 0
@@ -41,8 +41,8 @@ class LookedUp:
 
     async def read(self, drawn: Sequence[Item]) -> None:
         """Look them up, as many as time and units allow. Raises WireError."""
-        key_of, names = self._question.table.keys.key_of, self._question.table.keys.names
-        with anyio.move_on_after(self._question.within_s):
+        key_of, names = self._request.table.keys.key_of, self._request.table.keys.names
+        with anyio.move_on_after(self._request.within_s):
             for start in range(0, len(drawn), MAX_BATCH_KEYS):
                 if self._spent >= self._most_rcu:
                     return
@@ -74,7 +74,7 @@ class LookedUp:
 
     def _note(self, listed: Item, item: Item | None) -> None:
         """One of the list, and what is there now; the units that a run reads for it."""
-        question, attribute = self._question, self._question.marker.attribute
+        request, attribute = self._request, self._request.marker.attribute
         self.looked += 1
         if item is None:
             self.gone += 1
@@ -87,5 +87,5 @@ class LookedUp:
             self.rcu += consistent / 2
         elif behind:
             self.rcu += consistent
-        if not question.is_expired(item):
-            question.note(item, self.sizes, refused=behind)
+        if not request.is_expired(item):
+            request.note(item, self.sizes, refused=behind)

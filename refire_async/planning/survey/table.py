@@ -14,11 +14,11 @@ from refire_async.model.item_size import item_bytes
 from refire_async.model.keys import Cursor, Item, identity
 from refire_async.model.units import RCU_BYTES
 from refire_async.pacing.budget import ReadBudget
-from refire_async.planning.forecast.counting import Count, Stretch, count
+from refire_async.planning.forecast.counting import Count, HashRange, count
 from refire_async.planning.forecast.load import LEAST_READ_RCU, Load, Sizes, scan_rcu
 from refire_async.planning.survey.hash_keys import count_hash_keys
 from refire_async.planning.survey.lookup import MOST_LOOKED_UP, LookedUp
-from refire_async.planning.survey.question import SHARES, Question
+from refire_async.planning.survey.request import SHARES, SurveyRequest
 from refire_async.planning.survey.retry import with_retries
 from refire_async.sources.base import Source
 from refire_async.sources.table import query_source, scan_source
@@ -34,19 +34,19 @@ MORE_RCU = 5_000.0
 MOST_COUNTED_RCU = 20_000.0
 """Read units at most for given hash keys: nothing tells how many items they have but reading them."""
 
-STRETCHES = 128
-MORE_STRETCHES = 1_024
+HASH_RANGES = 128
+MORE_HASH_RANGES = 1_024
 """Stretches of a look, and of one with doubt."""
 
 READERS = 8
 PAGE_ITEMS = 200
 CROWDED = 10
 MORE_CROWDED = 30
-"""A stretch that holds this many times what it should is not read to its end; the same where doubt can be ended by
+"""A hash range that holds this many times what it should is not read to its end; the same where doubt can be ended by
 reading all that are not crowded."""
 
 
-async def survey(data: DataPlane, question: Question, seed: int | None = None) -> Load:
+async def survey(data: DataPlane, request: SurveyRequest, seed: int | None = None) -> Load:
     """What the run would do.
 
     A table or index is looked at in some of its many small hash ranges, drawn at random: `MOST_ITEMS` items and
@@ -57,36 +57,36 @@ async def survey(data: DataPlane, question: Question, seed: int | None = None) -
         WireError: the table cannot be read.
         RefusedError: nothing could be read in time.
     """
-    look = _Look(data, question, random.Random(seed))  # noqa: S311 - where to look is no secret
+    look = _TableSurvey(data, request, random.Random(seed))  # noqa: S311 - where to look is no secret
     await look.read()
-    if not look.stretches:
-        raise question.unread()
+    if not look.hash_ranges:
+        raise request.unread()
     await look.look_up()
     return look.load()
 
 
-class _Look:
+class _TableSurvey:
     """One look at a table."""
 
-    def __init__(self, data: DataPlane, question: Question, draw: random.Random) -> None:
-        self.stretches: dict[int, Stretch] = {}
+    def __init__(self, data: DataPlane, request: SurveyRequest, draw: random.Random) -> None:
+        self.hash_ranges: dict[int, HashRange] = {}
         self._data = data
-        self._question = question
+        self._request = request
         self._draw = draw
-        self._budget = ReadBudget(question.max_rcu)
-        counting = question.selection.kind == "query"
+        self._budget = ReadBudget(request.max_rcu)
+        counting = request.selection.kind == "query"
         self._most_items = math.inf if counting else MOST_ITEMS
-        self._all_rcu = question.max_rcu * question.within_s
+        self._all_rcu = request.max_rcu * request.within_s
         self._most_rcu = min(MOST_COUNTED_RCU if counting else MOST_RCU, self._all_rcu)
         self._sizes = Sizes()
         self._items = 0
         self._read_bytes = 0
         self._expired = 0
         self._rcu = 0.0
-        table, selection, index = question.table, question.selection, question.index
+        table, selection, index = request.table, request.selection, request.index
         keys = table.keys if index is None else index.keys
         self._hash_names = tuple(name for name, _ in keys.hashes)
-        self._seen = LookedUp(data, question)
+        self._seen = LookedUp(data, request)
         self._sized = index is None or index.projection == "ALL"
         self._entries: list[Item] = []
         self._hash_keys: int | None = None
@@ -103,57 +103,55 @@ class _Look:
             self._source = self._scan(self._total)
 
     def _scan(self, total_segments: int) -> Source:
-        question = self._question
+        request = self._request
         return scan_source(
             self._data,
-            question.table.name,
-            question.selection,
+            request.table.name,
+            request.selection,
             None,
             total_segments=total_segments,
             carries_marker=True,
         )
 
     def _items_each(self) -> int:
-        """Items that a stretch should hold, so that as many as there are to be stay within the bounds."""
-        mean = self._question.mean_bytes
+        """Items that a hash range should hold, so that as many as there are to be stay within the bounds."""
+        mean = self._request.mean_bytes
         affordable = self._most_rcu * 2 * RCU_BYTES / mean if mean else MOST_ITEMS
-        return max(4, int(min(affordable, MOST_ITEMS) / STRETCHES))
+        return max(4, int(min(affordable, MOST_ITEMS) / HASH_RANGES))
 
     @property
     def _enough(self) -> bool:
         return self._items >= self._most_items or self._rcu >= self._most_rcu
 
     async def read(self) -> None:
-        """Read stretches until there are enough of them, or time is up. Raises WireError."""
-        drawn = self._draw.sample(range(self._total), min(self._total, MORE_STRETCHES))
-        with anyio.move_on_after(self._question.within_s):
-            await self._read_side_by_side(drawn[:STRETCHES])
+        """Read hash ranges until there are enough of them, or time is up. Raises WireError."""
+        drawn = self._draw.sample(range(self._total), min(self._total, MORE_HASH_RANGES))
+        with anyio.move_on_after(self._request.within_s):
+            await self._read_concurrently(drawn[:HASH_RANGES])
             if self._count().doubtful:
                 self._most_items, self._most_rcu = MORE_ITEMS, min(MORE_RCU, self._all_rcu)
-                more = [segment for segment in drawn if segment not in self.stretches]
-                if self._total <= MORE_STRETCHES:
+                more = [segment for segment in drawn if segment not in self.hash_ranges]
+                if self._total <= MORE_HASH_RANGES:
                     self._most_each *= MORE_CROWDED / CROWDED
                     more += self._left
-                await self._read_side_by_side(more)
-            if self._question.index is None and self._count().few_keys:
-                self._hash_keys = await count_hash_keys(
-                    self._scan(1), self._question.table.keys, self._budget
-                )
+                await self._read_concurrently(more)
+            if self._request.index is None and self._count().few_keys:
+                self._hash_keys = await count_hash_keys(self._scan(1), self._request.table.keys, self._budget)
 
-    async def _read_side_by_side(self, waiting: list[int]) -> None:
+    async def _read_concurrently(self, waiting: list[int]) -> None:
         async with anyio.create_task_group() as tasks:
             for _ in range(min(READERS, len(waiting))):
                 tasks.start_soon(self._read_some, waiting)
 
     async def _read_some(self, waiting: list[int]) -> None:
         while waiting and not self._enough:
-            await self._read_stretch(waiting.pop())
+            await self._read_hash_range(waiting.pop())
 
-    async def _read_stretch(self, segment: int) -> None:
+    async def _read_hash_range(self, segment: int) -> None:
         cursor, hash_keys = self._left.pop(segment, (None, Counter()))
         items, whole = hash_keys.total(), False
         estimate = LEAST_READ_RCU
-        # A stretch that is begun is read on: leaving out the longest would make the others look like all.
+        # A hash range that is begun is read on: leaving out the longest would make the others look like all.
         while not (whole or items >= self._most_each or (self._enough and self._most_each == math.inf)):
             await self._budget.reserve(estimate)
             page = await with_retries(partial(self._source.read, segment, cursor, PAGE_ITEMS))
@@ -163,21 +161,21 @@ class _Look:
             items += len(page.items)
             hash_keys.update(identity(self._hash_names, item) for item in page.items)
             cursor, whole = page.cursor, page.cursor is None
-            self.stretches[segment] = Stretch(
+            self.hash_ranges[segment] = HashRange(
                 items, max(hash_keys.values(), default=0), len(hash_keys), whole
             )
         if not whole:
             self._left[segment] = cursor, hash_keys
 
     def _add(self, items: Iterable[Item]) -> None:
-        question = self._question
+        request = self._request
         for item in items:
             self._items += 1
             self._read_bytes += item_bytes(item)
-            if question.is_expired(item):
+            if request.is_expired(item):
                 self._expired += 1
             elif self._sized:
-                question.note(item, self._sizes)
+                request.note(item, self._sizes)
             else:
                 self._entries.append(item)
 
@@ -189,34 +187,32 @@ class _Look:
 
     def load(self) -> Load:
         """What all of it comes to."""
-        question = self._question
-        table, selection, index = question.table, question.selection, question.index
-        complete = all(stretch.whole for stretch in self.stretches.values())
+        request = self._request
+        table, selection, index = request.table, request.selection, request.index
+        complete = all(hash_range.whole for hash_range in self.hash_ranges.values())
         counted = self._count()
         # What was read to its end needs no description, which may be hours old; a filter chooses sizes of its own.
         described = (
             self._sized and selection.kind == "scan" and selection.filter is None and not self._all_read
         )
         mean = (
-            (question.mean_bytes if described else self._sizes.mean)
-            or self._sizes.mean
-            or question.mean_bytes
+            (request.mean_bytes if described else self._sizes.mean) or self._sizes.mean or request.mean_bytes
         )
         if not self._sizes.sizes:
             # There was nothing to see. One of mean size stands for all, whole in each index that shows it.
             self._sizes.add(
-                round(mean), 0, dict.fromkeys((entry.name for entry in question.touched), round(mean))
+                round(mean), 0, dict.fromkeys((entry.name for entry in request.touched), round(mean))
             )
         living = 1.0 - self._expired / self._items if self._items else 1.0
         items = round(counted.items * living * (selection.sample or 100.0) / 100.0)
         rcu = self._read_rcu(counted.items, mean)
-        if index is not None and not index.projects(question.marker.attribute, table.keys):
+        if index is not None and not index.projects(request.marker.attribute, table.keys):
             each = math.ceil(max(mean, 1.0) / RCU_BYTES) / 2
             rcu += items * (self._seen.rcu / self._seen.looked if self._seen.looked else each)
         return Load(
             items=items,
             item_bytes=mean,
-            item_wcu=question.by_resource(self._sizes.item_units(mean)),
+            item_wcu=request.by_resource(self._sizes.item_units(mean)),
             rcu=rcu,
             # However the items are spread over few hash keys, one has its even part at least.
             hottest_share=max(counted.hottest_share, 1.0 / (self._hash_keys or math.inf))
@@ -229,33 +225,35 @@ class _Look:
 
     @property
     def _all_read(self) -> bool:
-        return len(self.stretches) == self._total and all(
-            stretch.whole for stretch in self.stretches.values()
+        return len(self.hash_ranges) == self._total and all(
+            hash_range.whole for hash_range in self.hash_ranges.values()
         )
 
     def _count(self) -> Count:
         """Items to read, and the share of them that may be under one hash key."""
-        question, stretches = self._question, list(self.stretches.values())
-        if question.selection.kind == "query":
-            found = [stretch.items for stretch in stretches] or [0]
+        request, hash_ranges = self._request, list(self.hash_ranges.values())
+        if request.selection.kind == "query":
+            found = [hash_range.items for hash_range in hash_ranges] or [0]
             items = round(sum(found) * self._total / len(found))
             return Count(items, max(found) / items if items else 0.0)
         # What time cut short is neither whole nor crowded.
-        read = [stretch for stretch in stretches if stretch.whole or stretch.items >= self._crowded]
+        read = [
+            hash_range for hash_range in hash_ranges if hash_range.whole or hash_range.items >= self._crowded
+        ]
         described = None
-        if question.selection.filter is None:
-            described = (question.index or question.table).item_count
-        sorted_keys = question.index is not None or question.table.keys.range_name is not None
-        return count(read or stretches, self._total, described, sorted_keys=sorted_keys)
+        if request.selection.filter is None:
+            described = (request.index or request.table).item_count
+        sorted_keys = request.index is not None or request.table.keys.range_name is not None
+        return count(read or hash_ranges, self._total, described, sorted_keys=sorted_keys)
 
     def _read_rcu(self, read: int, mean: float) -> float:
         """Units for reading all of it. A filter thins what comes, not what is read."""
-        question = self._question
-        if question.index is None and question.selection.kind == "scan":
-            thinned = question.selection.filter is not None
-            number, size = (question.table.item_count, question.mean_bytes) if thinned else (read, mean)
-            return scan_rcu(number, size, question.page_items, question.segments)
-        if question.selection.kind == "scan" and question.selection.filter is None and self._items:
-            return scan_rcu(read, self._read_bytes / self._items, question.page_items, question.segments)
+        request = self._request
+        if request.index is None and request.selection.kind == "scan":
+            thinned = request.selection.filter is not None
+            number, size = (request.table.item_count, request.mean_bytes) if thinned else (read, mean)
+            return scan_rcu(number, size, request.page_items, request.segments)
+        if request.selection.kind == "scan" and request.selection.filter is None and self._items:
+            return scan_rcu(read, self._read_bytes / self._items, request.page_items, request.segments)
         # Of hash keys, or filtered: as the sample was charged.
-        return max(LEAST_READ_RCU * question.segments, self._rcu * self._total / len(self.stretches))
+        return max(LEAST_READ_RCU * request.segments, self._rcu * self._total / len(self.hash_ranges))

@@ -8,10 +8,10 @@ from refire_async.pacing.control.protocol import (
     ProtocolError,
     RefusedVerbError,
     decode_answer,
-    decode_question,
+    decode_request,
     encode_answer,
     encode_error,
-    encode_question,
+    encode_request,
 )
 
 values = st.one_of(st.none(), st.booleans(), st.integers(-(2**53), 2**53), st.text(max_size=20))
@@ -22,11 +22,11 @@ members = st.dictionaries(
 
 @given(st.text(max_size=20), members)
 def test_questions_are_read_as_they_were_asked(verb: str, given_members: dict[str, object]) -> None:
-    line = encode_question(verb, given_members)
+    line = encode_request(verb, given_members)
     assert line.count(b"\n") == 1
     assert line.endswith(b"\n")
-    question = decode_question(line)
-    assert (question.verb, question.members) == (verb, given_members)
+    request = decode_request(line)
+    assert (request.verb, request.members) == (verb, given_members)
 
 
 @given(members)
@@ -59,10 +59,10 @@ def test_errors_arrive_in_one_line(error: str) -> None:
 )
 def test_anything_else_is_no_question(line: bytes) -> None:
     with pytest.raises(ProtocolError):
-        decode_question(line)
+        decode_request(line)
 
 
 @given(st.binary(max_size=100))
 def test_no_bytes_break_the_reader(line: bytes) -> None:
     with pytest.raises(ProtocolError):
-        decode_question(line)
+        decode_request(line)

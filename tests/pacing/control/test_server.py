@@ -17,7 +17,7 @@ from anyio import to_thread
 from refire_async.pacing.control import address, server
 from refire_async.pacing.control.client import UnreachedError, ask
 from refire_async.pacing.control.protocol import LONGEST, ProtocolError, RefusedVerbError
-from refire_async.pacing.control.server import MOST_CLIENTS, may_ask, serve, subscribe
+from refire_async.pacing.control.server import MOST_CLIENTS, may_ask, open_listener, serve
 from tests.aws.conftest import LOOPS
 
 
@@ -56,7 +56,7 @@ def fail(given: Mapping[str, Any]) -> Mapping[str, Any]:
 @asynccontextmanager
 async def served(checkpoint: Path) -> AsyncIterator[Path]:
     """Serves verbs for the time of the block; gives the socket's path."""
-    found = await subscribe(checkpoint)
+    found = await open_listener(checkpoint)
     assert found is not None
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(serve, *found, {"echo": echo, "refuse": refuse, "fail": fail})
@@ -135,7 +135,7 @@ async def test_without_a_free_descriptor_it_serves_on(
     On asyncio's own loop: uvloop tells anyio of the same client twice then, which it reports as an error of a callback.
     """
     monkeypatch.setattr(server, "_PAUSE_S", 0.01)
-    found = await subscribe(checkpoint)
+    found = await open_listener(checkpoint)
     assert found is not None
     listener = Accepting(found[0])
     assert await to_thread.run_sync(lambda: True)  # the thread that asks later has what it needs
@@ -185,7 +185,7 @@ async def test_endless_questions_are_cut_off(checkpoint: Path) -> None:
 
 async def test_clients_that_say_nothing(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As many as are served at once: later ones are hung up on, until the silent ones are after their time."""
-    monkeypatch.setattr(server, "PATIENCE_S", 0.3)
+    monkeypatch.setattr(server, "TIMEOUT_S", 0.3)
     async with served(checkpoint) as path:
         silent = [await anyio.connect_unix(path) for _ in range(MOST_CLIENTS)]
         with pytest.raises(UnreachedError):
@@ -198,7 +198,7 @@ async def test_clients_that_say_nothing(checkpoint: Path, monkeypatch: pytest.Mo
 
 
 async def test_clients_that_go_away(checkpoint: Path) -> None:
-    """Before a question, in the middle of one, and before the answer."""
+    """Before a request, in the middle of one, and before the answer."""
     async with served(checkpoint) as path:
         for sent in (b"", b'{"refire":1', b'{"refire":1,"verb":"echo"}\n'):
             stream = await anyio.connect_unix(path)
@@ -266,7 +266,7 @@ async def test_folders_that_others_could_get_at_are_not_used(
         assert path == second
         assert await asked(checkpoint, "echo") == {"given": {}}
     spoil(second.parent)
-    assert await subscribe(checkpoint) is None
+    assert await open_listener(checkpoint) is None
 
 
 def test_long_homes_have_their_sockets_elsewhere(

@@ -52,9 +52,9 @@ def target(share: float, why: str = "w") -> RateLimits:
 
 def test_each_change_is_announced_once_and_a_pause_by_its_beginning_and_end():
     told: list[Event] = []
-    announcer = LimitNotifier(target(1.0), told.append)
+    notifier = LimitNotifier(target(1.0), told.append)
     for share in (1.0, 0.5, 0.0, 0.0, 0.5, 0.25):
-        announcer.told(target(share))
+        notifier.on_change(target(share))
     assert told == [
         BudgetChanged(50.0, 25.0, "w", {"by-day": 40.0}),
         Paused("w"),

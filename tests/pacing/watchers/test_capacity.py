@@ -12,7 +12,7 @@ from refire_async.model.capacity import Consumed
 from refire_async.model.table import Table, Throughput
 from refire_async.pacing.governor import Governor
 from refire_async.pacing.on_demand_growth import DOUBLING_S
-from refire_async.pacing.watchers.capacity import JITTER, LOOK_EVERY_S, SOON_S, CapacityWatch
+from refire_async.pacing.watchers.capacity import JITTER, POLL_EVERY_S, SOON_S, CapacityWatch
 from refire_async.settings import Budget
 from tests.pacing.test_governor import PLAIN, capacity
 from tests.support.virtual_time import VIRTUAL_TIME
@@ -47,11 +47,11 @@ async def test_a_change_is_followed_within_half_a_minute():
         tasks.start_soon(found.watch.look)
         for write in (500.0, 2_000.0, 1.0):
             found.table = capacity(write)
-            await anyio.sleep(LOOK_EVERY_S * (1 + JITTER) + 1.0)
+            await anyio.sleep(POLL_EVERY_S * (1 + JITTER) + 1.0)
             assert found.governor.rate_limits.wcu == write
         tasks.cancel_scope.cancel()
     gaps = [after - before for before, after in zip(found.looks, found.looks[1:], strict=False)]
-    assert all(LOOK_EVERY_S * (1 - JITTER) <= gap <= LOOK_EVERY_S * (1 + JITTER) for gap in gaps)
+    assert all(POLL_EVERY_S * (1 - JITTER) <= gap <= POLL_EVERY_S * (1 + JITTER) for gap in gaps)
 
 
 async def test_throttling_for_lack_of_capacity_hurries_but_does_not_make_a_storm_of_questions():

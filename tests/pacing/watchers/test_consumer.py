@@ -46,7 +46,7 @@ class World:
         self.events: list[Event] = []
         self.stop = StopRequest()
         self.watch = ConsumerWatch(
-            [Function(name, others=0.0) for name in functions],
+            [Function(name=name, others=0.0) for name in functions],
             pacing,
             self.governor,
             self.lambdas,  # type: ignore[arg-type]
@@ -91,7 +91,7 @@ async def test_enabled_mappings_are_found_on_all_pages_each_function_once():
     """Whatever their alias; a window in which batches fill makes records old without fault."""
     lambdas = Lambdas(lambda: EPOCH, **{"a": Lambda(MaximumBatchingWindowInSeconds=20), "a:live": Lambda()})
     lambdas.functions |= {"off": Lambda(State="Disabled"), "b": Lambda()}
-    assert await find(lambdas) == (Function("a", 21.0), Function("b", 1.0))
+    assert await find(lambdas) == (Function(name="a", blur_s=21.0), Function(name="b", blur_s=1.0))
     asked = {query["MetricStat"]["Metric"]["MetricName"] for query in lambdas.asked[0]["MetricDataQueries"]}
     assert asked == {"IteratorAge", "Errors", "Throttles"}
 

@@ -44,7 +44,7 @@ def lambdas() -> Lambdas:
 
 
 async def look(services: Lambdas, streams: Shards) -> tuple[Function, ...]:
-    functions = (Function("a", parallelization=2), Function("b"))
+    functions = (Function(name="a", parallelization=2), Function(name="b"))
     return await with_history(functions, services, streams, table(), EPOCH)  # type: ignore[arg-type]
 
 
@@ -52,9 +52,9 @@ async def test_the_past_tells_the_least_rate_and_what_others_take():
     services = lambdas()
     a, b = await look(services, Shards(4))
     assert a == Function(
-        "a", parallelization=2, least_rate=pytest.approx(4 / 0.025), others=pytest.approx(0.05)
+        name="a", parallelization=2, least_rate=pytest.approx(4 / 0.025), others=pytest.approx(0.05)
     )
-    assert b == Function("b", least_rate=FIRST_RATE, others=0.0)
+    assert b == Function(name="b", least_rate=FIRST_RATE, others=0.0)
     (asked,) = services.asked
     assert (asked["EndTime"] - asked["StartTime"]).total_seconds() == 7 * 24 * HOUR_S
     assert {query["MetricStat"]["Period"] for query in asked["MetricDataQueries"]} == {HOUR_S}
@@ -73,5 +73,5 @@ async def test_a_past_that_nobody_tells_of_is_no_error(status: str):
     if status == "refused":
         services.refused["cloudwatch"] = "cloudwatch did not answer within 10 s"
     found = await look(services, Shards(4))
-    assert found == (Function("a", parallelization=2), Function("b"))
+    assert found == (Function(name="a", parallelization=2), Function(name="b"))
     assert {(one.least_rate, one.others) for one in found} == {(FIRST_RATE, OTHERS_UNKNOWN)}

@@ -7,7 +7,7 @@ import pytest
 
 from refire_async.model.keys import KeySchema
 from refire_async.model.table import Stream, Table, Throughput
-from refire_async.pacing.watchers.functions import Figures, Function, ask_figures, find_functions, minute_of
+from refire_async.pacing.watchers.functions import Figures, Function, find_functions, minute_of, query_figures
 from tests.preflight.world import consumers_of
 from tests.support.moto import moto_server
 
@@ -44,6 +44,6 @@ async def test_a_function_and_its_figures_are_found(monkeypatch: pytest.MonkeyPa
         stream = Stream(enabled=True, arn=ARN)
         keys = KeySchema("pk", "S")
         table = Table("orders", "arn", "id", "ACTIVE", keys, "PROVISIONED", capacity, (), stream, 0, 0)
-        assert await find_functions(consumers.services, table, now) == (Function(name, 6.0),)
-        found = await ask_figures(consumers.services, [name], now - 900, now)
+        assert await find_functions(consumers.services, table, now) == (Function(name=name, blur_s=6.0),)
+        found = await query_figures(consumers.services, [name], now - 900, now)
     assert found == {name: Figures({minute: 42.0}, {minute: 3.0}, {})}

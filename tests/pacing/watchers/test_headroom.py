@@ -14,7 +14,7 @@ from refire_async.model.capacity import TABLE, Consumed
 from refire_async.model.keys import KeySchema
 from refire_async.model.table import Index, Stream, Table, Throughput
 from refire_async.pacing.governor import Governor
-from refire_async.pacing.watchers.headroom import LOOK_EVERY_S, STALE_S, Headroom
+from refire_async.pacing.watchers.headroom import POLL_EVERY_S, STALE_S, Headroom
 from refire_async.settings import Budget
 from tests.support.virtual_time import VIRTUAL_TIME
 
@@ -175,7 +175,7 @@ async def test_more_traffic_is_given_way_to_as_soon_as_it_shows(late_s: float) -
         busy = world.clock() // MINUTE * MINUTE
         for n in range(5):
             world.cloudwatch.figures[""][busy + n * MINUTE] += 550 * MINUTE
-        await anyio.sleep(MINUTE + late_s + LOOK_EVERY_S + 1)
+        await anyio.sleep(MINUTE + late_s + POLL_EVERY_S + 1)
         assert world.wcu == pytest.approx(150.0, rel=0.02)
         await anyio.sleep(5 * MINUTE + 3 * MINUTE + late_s)
         assert world.wcu == pytest.approx(700.0, rel=0.02)
@@ -244,9 +244,9 @@ async def test_a_short_silence_changes_nothing() -> None:
     world.live(300.0, 60)
     await world.run(seconds=1.0)
     world.cloudwatch.silent = "no"
-    await world.run(seconds=STALE_S - LOOK_EVERY_S)
+    await world.run(seconds=STALE_S - POLL_EVERY_S)
     assert (world.wcu, world.events) == (pytest.approx(500.0), [])
-    await world.run(seconds=2 * LOOK_EVERY_S)
+    await world.run(seconds=2 * POLL_EVERY_S)
     assert world.wcu == pytest.approx(200.0)
     assert len(world.of(AdviceMissing)) == 1
 

@@ -9,7 +9,7 @@ from refire_async.pacing.control.protocol import RefusedVerbError
 from refire_async.pacing.governor import Governor
 from refire_async.pacing.overrides import Override, Overrides, apply_to
 from refire_async.pacing.timetable import find_zone, parse_timetable
-from refire_async.pacing.watchers.operator import LOOK_AGAIN_S, follow_timetable, rate_verb
+from refire_async.pacing.watchers.operator import MAX_SLEEP_S, follow_timetable, rate_verb
 from refire_async.settings import Budget
 from tests.support.virtual_time import VIRTUAL_TIME
 
@@ -29,13 +29,13 @@ class Course:
         self.seen: list[tuple[float, str]] = []
         self._begin, self._started = begin, anyio.current_time()
         self.timetable = parse_timetable(text, find_zone("UTC"))
-        self.overrides = Overrides(Budget(), self._carry_out)
+        self.overrides = Overrides(Budget(), self._apply)
 
     def clock(self) -> float:
         return self._begin + anyio.current_time() - self._started + self.offset
 
-    def _carry_out(self, override: Override) -> None:
-        self.seen.append((self.clock(), override.said.split(" ")[0]))
+    def _apply(self, override: Override) -> None:
+        self.seen.append((self.clock(), override.description.split(" ")[0]))
 
     async def follow(self, seconds: float) -> None:
         with anyio.move_on_after(seconds):
@@ -47,7 +47,7 @@ async def test_every_change_is_made_when_it_is_due() -> None:
     times = {"23:10": "20%", "23:50": "90%", "00:00": "pause", "00:30": "500"}
     course = Course(" ".join(f"{at},{rate}" for at, rate in times.items()), 23 * HOUR)
     await course.follow(2 * HOUR)
-    assert [said for _, said in course.seen[1:]] == ["500", "20%", "90%", "paused", "500"]
+    assert [description for _, description in course.seen[1:]] == ["500", "20%", "90%", "paused", "500"]
     for (at, _), due in zip(course.seen[2:], (10, 50, 60, 90), strict=True):
         assert due * 60 <= at - 23 * HOUR < due * 60 + 1
 
@@ -59,10 +59,10 @@ async def test_a_clock_that_is_set_is_noticed() -> None:
         tasks.start_soon(course.follow, 3_600.0)
         await anyio.sleep(600.0)
         course.offset = 9 * 3_600.0
-        await anyio.sleep(LOOK_AGAIN_S + 1)
+        await anyio.sleep(MAX_SLEEP_S + 1)
         assert course.seen[-1][1] == "20%"
         course.offset = -2 * 3_600.0
-        await anyio.sleep(LOOK_AGAIN_S + 1)
+        await anyio.sleep(MAX_SLEEP_S + 1)
         assert course.seen[-1][1] == "90%"
 
 

@@ -1,4 +1,4 @@
-"""How many items a table has, and how many of them under one hash key, from a few stretches of it."""
+"""How many items a table has, and how many of them under one hash key, from a few hash ranges of it."""
 
 import math
 import random
@@ -8,31 +8,31 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from refire_async.planning.forecast.counting import Count, Stretch, count
+from refire_async.planning.forecast.counting import Count, HashRange, count
 from refire_async.planning.survey import table as survey
 
-STRETCHES = st.lists(st.builds(Stretch, st.integers(0, 500), st.just(1)), min_size=1, max_size=64)
+HASH_RANGES = st.lists(st.builds(HashRange, st.integers(0, 500), st.just(1)), min_size=1, max_size=64)
 
 
-@given(STRETCHES, st.integers(0, 10**6), st.booleans())
+@given(HASH_RANGES, st.integers(0, 10**6), st.booleans())
 def test_what_was_read_to_its_end_is_counted(
-    stretches: list[Stretch], described: int, sorted_keys: bool
+    hash_ranges: list[HashRange], described: int, sorted_keys: bool
 ) -> None:
     """Whatever a description of hours ago says."""
-    found = count(stretches, len(stretches), described, sorted_keys=sorted_keys)
-    assert found.items == sum(stretch.items for stretch in stretches)
+    found = count(hash_ranges, len(hash_ranges), described, sorted_keys=sorted_keys)
+    assert found.items == sum(hash_range.items for hash_range in hash_ranges)
     assert not found.doubtful
 
 
-def at_random(draw: random.Random, items: int, total: int, read: int) -> list[Stretch]:
-    """`read` of `total` equal stretches over which `items` fall at random: all stretches together hold `items`."""
-    stretches, left = [], items
+def at_random(draw: random.Random, items: int, total: int, read: int) -> list[HashRange]:
+    """`read` of `total` equal hash ranges over which `items` fall at random: all hash ranges together hold `items`."""
+    hash_ranges, left = [], items
     for drawn in range(read):
         share = 1.0 / (total - drawn)
         held = round(draw.gauss(left * share, math.sqrt(left * share * (1.0 - share))))
-        stretches.append(Stretch(min(left, max(0, held)), 1))
-        left -= stretches[-1].items
-    return stretches
+        hash_ranges.append(HashRange(min(left, max(0, held)), 1))
+        left -= hash_ranges[-1].items
+    return hash_ranges
 
 
 @given(st.integers(0, 2**32), st.integers(100, 5_000_000), st.booleans())
@@ -40,14 +40,14 @@ def at_random(draw: random.Random, items: int, total: int, read: int) -> list[St
 def test_a_description_is_believed_where_the_sample_does_not_object(
     seed: int, items: int, sorted_keys: bool
 ) -> None:
-    """Items that fall at random into equal stretches agree with their true number: no hot key is made up.
+    """Items that fall at random into equal hash ranges agree with their true number: no hot key is made up.
 
     Where the sample differs by chance (3 standard errors or more), the estimate is within 5 of them.
     """
     total = max(2, items // 60)
     read = min(total // 2, 128)
-    stretches = at_random(random.Random(seed), items, total, read)
-    found = count(stretches, total, items, sorted_keys=sorted_keys)
+    hash_ranges = at_random(random.Random(seed), items, total, read)
+    found = count(hash_ranges, total, items, sorted_keys=sorted_keys)
     error = total * math.sqrt(items / total * (1.0 / read - 1.0 / total))
     assert abs(found.items - items) <= 5.0 * error + 1.0
     assert found.hottest_share <= max(5.0 * error / items, 0.06)
@@ -55,20 +55,22 @@ def test_a_description_is_believed_where_the_sample_does_not_object(
 
 def test_a_table_that_grew_is_noticed() -> None:
     """Twice as many items as the description says."""
-    found = count([Stretch(60, 1)] * 100, 10_000, 300_000, sorted_keys=True)
+    found = count([HashRange(60, 1)] * 100, 10_000, 300_000, sorted_keys=True)
     assert found.items == 600_000
 
 
 def test_a_table_that_shrank_is_noticed() -> None:
     """Where every item has a hash key of its own nothing can hide: what is not found is not there."""
-    found = count([Stretch(60, 1, keys=60)] * 100, 10_000, 900_000, sorted_keys=False)
+    found = count([HashRange(60, 1, keys=60)] * 100, 10_000, 900_000, sorted_keys=False)
     assert (found.items, found.doubtful) == (600_000, False)
     assert found.hottest_share < 1e-5
 
 
 def test_items_that_the_sample_does_not_meet_may_share_one_hash_key() -> None:
     """A third of the table is nowhere to be seen: the bound is that it lies in one place."""
-    found = count([Stretch(40, 1), Stretch(41, 1), Stretch(39, 1)] * 40, 1_000, 60_000, sorted_keys=True)
+    found = count(
+        [HashRange(40, 1), HashRange(41, 1), HashRange(39, 1)] * 40, 1_000, 60_000, sorted_keys=True
+    )
     assert found.items == 60_000
     assert 0.32 < found.hottest_share < 0.35
     assert found.doubtful
@@ -76,20 +78,20 @@ def test_items_that_the_sample_does_not_meet_may_share_one_hash_key() -> None:
 
 def test_a_hash_key_that_was_met_counts() -> None:
     """One with a tenth of all items, read to its end."""
-    found = count([Stretch(10, 1)] * 99 + [Stretch(1_000, 990)], 1_000, 10_000, sorted_keys=True)
+    found = count([HashRange(10, 1)] * 99 + [HashRange(1_000, 990)], 1_000, 10_000, sorted_keys=True)
     assert found.hottest_share >= 0.099
 
 
 def test_a_hash_key_too_long_to_be_read_has_what_the_others_lack() -> None:
-    """Its own stretch, of which only a part was read, says nothing about how much the others hold."""
-    stretches = [Stretch(40, 10, keys=5)] * 99 + [Stretch(600, 590, whole=False)]
-    found = count(stretches, 100, 10_000, sorted_keys=True)
+    """Its own hash range, of which only a part was read, says nothing about how much the others hold."""
+    hash_ranges = [HashRange(40, 10, keys=5)] * 99 + [HashRange(600, 590, whole=False)]
+    found = count(hash_ranges, 100, 10_000, sorted_keys=True)
     assert found.hottest_share == pytest.approx(0.6)
 
 
 def test_of_few_hash_keys_nothing_is_made_up() -> None:
-    """A thousand hash keys in a million stretches: that nearly all of them are empty is no sign of a hot one."""
-    found = count([Stretch(0, 0, keys=0)] * 127 + [Stretch(90, 90)], 1_000_000, 10**8, sorted_keys=True)
+    """A thousand hash keys in a million hash ranges: that nearly all of them are empty is no sign of a hot one."""
+    found = count([HashRange(0, 0, keys=0)] * 127 + [HashRange(90, 90)], 1_000_000, 10**8, sorted_keys=True)
     assert (found.items, found.doubtful) == (10**8, True)
     assert found.hottest_share < 1e-5
 
@@ -97,8 +99,8 @@ def test_of_few_hash_keys_nothing_is_made_up() -> None:
 @pytest.mark.parametrize("sorted_keys", [True, False])
 def test_no_items(sorted_keys: bool) -> None:
     """Nothing divides by zero."""
-    assert count([Stretch(0, 0, 0)], 1, 0, sorted_keys=sorted_keys).items == 0
-    assert count([Stretch(0, 0, 0)], 5, None, sorted_keys=sorted_keys).items == 0
+    assert count([HashRange(0, 0, 0)], 1, 0, sorted_keys=sorted_keys).items == 0
+    assert count([HashRange(0, 0, 0)], 5, None, sorted_keys=sorted_keys).items == 0
     assert count([], 5, 100, sorted_keys=sorted_keys).items == 100
 
 
@@ -128,30 +130,30 @@ def zipf(items: int, keys: int) -> Skew:
 
 
 def look(draw: random.Random, skew: Skew) -> Count:
-    """What a survey of the table finds: stretches at random, more of them in doubt, within its bounds."""
-    sizes, each = skew.sizes, survey.MOST_ITEMS // survey.STRETCHES
+    """What a survey of the table finds: hash ranges at random, more of them in doubt, within its bounds."""
+    sizes, each = skew.sizes, survey.MOST_ITEMS // survey.HASH_RANGES
     total = math.ceil(sum(sizes) / each)
     held: dict[int, list[int]] = {}
     for size in sizes:
         held.setdefault(draw.randrange(total), []).append(size)
-    drawn = draw.sample(range(total), min(total, survey.MORE_STRETCHES))
-    seen: dict[int, Stretch] = {}
+    drawn = draw.sample(range(total), min(total, survey.MORE_HASH_RANGES))
+    seen: dict[int, HashRange] = {}
 
     def read(segments: list[int], most_items: int, most_each: int) -> Count:
         for segment in segments:
-            if sum(stretch.items for stretch in seen.values()) >= most_items:
+            if sum(hash_range.items for hash_range in seen.values()) >= most_items:
                 break
             keys = held.get(segment, [])
             whole = sum(keys) < most_each
-            seen[segment] = Stretch(
+            seen[segment] = HashRange(
                 min(sum(keys), most_each), min(max(keys, default=0), most_each), len(keys), whole
             )
         return count(list(seen.values()), total, sum(sizes), sorted_keys=True)
 
-    found = read(drawn[: survey.STRETCHES], survey.MOST_ITEMS, each * survey.CROWDED)
+    found = read(drawn[: survey.HASH_RANGES], survey.MOST_ITEMS, each * survey.CROWDED)
     if found.doubtful:
-        all_drawn = total <= survey.MORE_STRETCHES
-        again = [segment for segment, stretch in seen.items() if all_drawn and not stretch.whole]
+        all_drawn = total <= survey.MORE_HASH_RANGES
+        again = [segment for segment, hash_range in seen.items() if all_drawn and not hash_range.whole]
         again += [segment for segment in drawn if segment not in seen]
         crowded = survey.MORE_CROWDED if all_drawn else survey.CROWDED
         found = read(again, survey.MORE_ITEMS, each * crowded)

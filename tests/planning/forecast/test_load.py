@@ -73,7 +73,7 @@ def test_reads_cost_their_bytes_at_least(items: int, size: float, page: int, seg
 
 def test_units_of_a_load_are_those_of_all_resources() -> None:
     """What is paid for."""
-    assert Load(10, 100.0, {TABLE: 1.0, "by-day": 2.0}, 5.0).wcu == 30.0
+    assert Load(items=10, item_bytes=100.0, item_wcu={TABLE: 1.0, "by-day": 2.0}, rcu=5.0).wcu == 30.0
 
 
 def test_quantiles() -> None:

@@ -16,7 +16,7 @@ from refire_async.planning.forecast.duration import IN_HAND_S, Rates, duration, 
 from refire_async.planning.forecast.load import Load
 from refire_async.planning.forecast.plan import Consumers, Settings, make_plan
 
-LOAD = Load(100_000, 1_000.0, {TABLE: 1.0}, 12_500.0)
+LOAD = Load(items=100_000, item_bytes=1_000.0, item_wcu={TABLE: 1.0}, rcu=12_500.0)
 PACE = Rates({TABLE: 1_000.0}, 1_000.0, None, "the table")
 SETTINGS = Settings(32, 8, 1_000.0, None)
 
@@ -104,7 +104,9 @@ def test_a_table_without_a_hot_key_is_bound_by_its_budget(
     items: int, partitions: int, share: float, keys: int
 ) -> None:
     """Hash keys that are all alike, many to a partition: whatever part of the capacity the budget is."""
-    load = Load(items, 500.0, {TABLE: 1.0}, 0.0, hottest_share=1.0 / (keys * partitions))
+    load = Load(
+        items=items, item_bytes=500.0, item_wcu={TABLE: 1.0}, rcu=0.0, hottest_share=1.0 / (keys * partitions)
+    )
     budget = Rates({TABLE: partitions * 1_000.0 * share}, 1e9, None, "the budget", partitions)
     taken = duration(load, budget)
     assert taken.bound_by == "the budget"

@@ -11,7 +11,7 @@ from refire_async.model.marker import Marker
 from refire_async.model.selection import Selection
 from refire_async.model.table import Stream, Table, Throughput
 from refire_async.planning.forecast.load import Load
-from refire_async.planning.survey.question import Question
+from refire_async.planning.survey.request import SurveyRequest
 from refire_async.planning.survey.table import MORE_RCU, MOST_RCU, survey
 from tests.support.fakes import data_plane
 from tests.support.virtual_time import run_virtual
@@ -78,7 +78,7 @@ def look(stored: Stored, max_rcu: float = 1_000.0) -> Load:
         item_count=stored.count,
         size_bytes=stored.count * ITEM_BYTES,
     )
-    question = Question(
+    request = SurveyRequest(
         table=table,
         selection=Selection(kind="scan"),
         marker=Marker("revision", "revision", "run"),
@@ -89,7 +89,7 @@ def look(stored: Stored, max_rcu: float = 1_000.0) -> Load:
         within_s=10.0,
         now_s=0.0,
     )
-    return run_virtual(lambda: survey(data_plane(stored.answer), question, seed=3))
+    return run_virtual(lambda: survey(data_plane(stored.answer), request, seed=3))
 
 
 def test_a_hot_key_is_found_by_looking_at_more() -> None:

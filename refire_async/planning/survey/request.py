@@ -16,8 +16,8 @@ SHARES = (0.1, 0.5, 0.9, 1.0)
 """Quantiles of item sizes that are told."""
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SurveyRequest:
     """The run whose load is asked for. `page_items` and `segments` are those that it would use.
 
     At most `max_rcu` read units a second for `within_s` seconds are spent on the look. `ttl_attribute` is what
