@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from refire_async.sandbox.connections import Connections
-from refire_async.sandbox.http import Ending, Request, Response, subscribe
+from refire_async.sandbox.http import Ending, Request, Response, listen
 from refire_async.sandbox.process import SandboxProcess
 from tests.sandbox.server_support import AUTHORIZATION, Wire, client, config, request_bytes, schema
 
@@ -208,7 +208,7 @@ def test_idle_connections_give_way() -> None:
                 200, request.body, ending=Ending.SILENT if request.target == "/wait" else Ending.WHOLE
             )
 
-        server = await subscribe(handler, "127.0.0.1", 0, most=20)
+        server = await listen(handler, "127.0.0.1", 0, most=20)
         host, _, port = server.url.removeprefix("http://").rpartition(":")
 
         async def connect(request: bytes = b"") -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
