@@ -20,7 +20,6 @@ from refire_async.cli.prompts import Display
 from refire_async.cli.signals import suspending, taking
 from refire_async.cli.streams import OutputLostError, write_json
 from refire_async.events import Emit, Subscriber, fan_out
-from refire_async.output.counters import Counters
 from refire_async.output.json_events import JsonEvents
 from refire_async.output.logs import EventLog
 from refire_async.output.metrics import MetricsServer, RunCollector
@@ -64,7 +63,7 @@ async def watching(
     panel = Panel()
     with open_logs(output, console, gone) as logs:
         on_screen = EventLog(logs.screen, brief=logs.terminal)
-        stats, tally = RunStats(clock()), Counters()
+        stats = RunStats(clock())
         subscribers: list[Subscriber] = [stats, on_screen]
         tell: list[Callable[[Snapshot], None]] = []
         if logs.file is not None:
@@ -76,7 +75,7 @@ async def watching(
             subscribers.append(told)
             tell.append(told.progress)
         async with (
-            _metrics(output, RunCollector(tally, lambda: stats.share)),
+            _metrics(output, RunCollector(stats, lambda: stats.share)),
             anyio.create_task_group() as tasks,
         ):
             answer = partial(_show, console, logs, on_screen, stats, clock)
@@ -88,10 +87,10 @@ async def watching(
             for say in tell:
                 tasks.start_soon(log_lines, stats, say, clock)
             if record is not None:
-                recorder = Recorder(tally, recorded_settings(record), partial(_say_unrecorded, logs))
-                subscribers += [tally, recorder]
+                recorder = Recorder(stats, recorded_settings(record), partial(_say_unrecorded, logs))
+                subscribers.append(recorder)
                 tasks.start_soon(recorder.run)
-            with taking((signal.SIGUSR1,), answer), suspending(panel.take_away):
+            with taking((signal.SIGUSR1,), answer), suspending(panel.hide):
                 yield Watch(fan_out(*subscribers), stats, logs, display)
             tasks.cancel_scope.cancel()
         on_screen.flush()

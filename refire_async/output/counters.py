@@ -1,8 +1,8 @@
-"""What a process has seen of a run so far, in totals that only grow: behind the recording and the metrics.
+"""Counters of a run's events in one process: totals that only grow, used by progress, recording and metrics.
 
-Handling an event only adds; whoever wants rates takes two looks and subtracts. Everything is bounded: segments are
-counted in `BANDS` bands, reasons as `Throttles` bounds them. Metrics read it from another thread: each figure is one
-object that is replaced or added to, so a reader sees it before or after a change, never half of it.
+Handling an event only adds; a rate is the difference of two readings. Memory is bounded: segments are counted in
+`BANDS` bands, reasons as in `Throttles`. The metrics thread reads the counters too: each figure is one object that is
+replaced or added to, so a reader sees it before or after a change, never in between.
 """
 
 from bisect import bisect_right
@@ -30,7 +30,7 @@ from refire_async.model.counts import Counts
 from refire_async.output.throttles import OTHER, Throttles
 
 BANDS = 64
-"""Rows of the map of progress over the segments: each stands for one segment or as many as there must be."""
+"""Rows of the progress map over the segments: one segment each, or several where there are more segments."""
 
 LATENCY_BOUNDS = tuple(0.001 * 1.2**power for power in range(64))
 """Upper bounds of the latency buckets in seconds, 1 ms to 97 s, each 20% above the one before."""
@@ -48,13 +48,13 @@ class Histogram:
         self.seconds = 0.0
 
     def add(self, latency_s: float) -> None:
-        """Note one latency."""
+        """Count one latency."""
         self.counts[bisect_right(LATENCY_BOUNDS, latency_s)] += 1
         self.seconds += latency_s
 
 
 class Counters(Subscriber):
-    """Subscriber that adds up what all sittings of this process do."""
+    """Subscriber that counts the events of all attempts of this process."""
 
     def __init__(self) -> None:
         self.started: RunStarted | None = None
@@ -89,14 +89,14 @@ class Counters(Subscriber):
             LanesSeen: self._lanes_seen,
             RateChanged: self._rate_changed,
             BudgetChanged: self._budget_changed,
-            Paused: self._paused_now,
-            Resumed: self._resumed_now,
+            Paused: self._run_paused,
+            Resumed: self._run_unpaused,
             ConsumerSeen: self._consumer_seen,
         }
 
     @property
     def allowed_wcu(self) -> float:
-        """What may be written right now: the budget, or less where throttling holds the run back."""
+        """WCU/s that the run may use now: the budget, less where throttling reduces the rate, 0 while paused."""
         return 0.0 if self.paused else self.budget_wcu * self.held_to
 
     def _run_started(self, event: RunStarted) -> None:
@@ -125,7 +125,7 @@ class Counters(Subscriber):
 
     @property
     def outcomes(self) -> dict[str, int]:
-        """Items by outcome. Touched and failed ones count at once, the others with their page."""
+        """Items by outcome. Touched and failed items count at once, the others when their page is acknowledged."""
         counts = self.counts
         return {
             "touched": max(self.written, counts.touched),
@@ -154,20 +154,20 @@ class Counters(Subscriber):
         self.lanes[event.part] = (event.active, event.backing_off)
 
     def _rate_changed(self, event: RateChanged) -> None:
-        # As a share: each process of a run tells its own rate, of its own part of the budget.
+        # As a share: each process of a run reports the rate of its own share of the budget.
         self.held_to = min(event.wcu / event.ceiling, 1.0) if event.ceiling > 0 else 1.0
 
     def _budget_changed(self, event: BudgetChanged) -> None:
         self.budget_wcu, self.budget_rcu = event.wcu, event.rcu
         self.index_budgets = event.indexes
 
-    def _paused_now(self, _event: Paused) -> None:
+    def _run_paused(self, _event: Paused) -> None:
         self.paused = True
 
     def _consumer_seen(self, event: ConsumerSeen) -> None:
         self.consumers[event.name] = event
 
-    def _resumed_now(self, _event: Resumed) -> None:
+    def _run_unpaused(self, _event: Resumed) -> None:
         self.paused = False
 
 

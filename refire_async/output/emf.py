@@ -1,6 +1,6 @@
 """The end of a run as a line in CloudWatch's embedded metric format.
 
-CloudWatch Logs makes metrics of such lines by itself (CloudWatch User Guide: Specification: Embedded metric format).
+CloudWatch Logs extracts metrics from such lines (CloudWatch User Guide: Specification: Embedded metric format).
 """
 
 import orjson
@@ -9,7 +9,7 @@ from refire_async.model.run import Summary
 
 NAMESPACE = "refire"
 
-# One set of dimensions: each more would be another set of metrics to pay for.
+# One set of dimensions: each further set would be charged as separate custom metrics.
 _DIMENSIONS = [["table", "status"]]
 _UNITS = {
     **dict.fromkeys(("scanned", "touched", "already", "conflicts", "vanished", "expired", "failed"), "Count"),
@@ -20,7 +20,7 @@ _UNITS = {
 
 
 def emf_line(summary: Summary, now: float) -> str:
-    """One line of JSON; `now` in seconds since the epoch. The run's id is a property: as a dimension it would cost."""
+    """One line of JSON; `now` in seconds since the epoch. The run id is a property: a dimension would be charged."""
     fields = summary.to_json()
     metrics = [{"Name": name, "Unit": unit} for name, unit in _UNITS.items()]
     directive = {"Namespace": NAMESPACE, "Dimensions": _DIMENSIONS, "Metrics": metrics}

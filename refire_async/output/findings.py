@@ -1,4 +1,4 @@
-"""What a check found, for people (fits 80 columns) and for scripts."""
+"""Findings of the checks before a run, as text (80 columns) and as JSON."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -27,9 +27,9 @@ def findings_json(table: str, found: Sequence[Finding]) -> str:
 
 
 def findings_text(table: str, found: Sequence[Finding], *, colors: bool, width: int = WIDTH) -> str:
-    """A table with two lines or more for each finding, and a line that sums up."""
+    """A table with two lines or more for each finding, and a summary."""
     if not found:
-        return f"Nothing to say against a run on {table}."
+        return f"{table}: no problems found. A run would start."
     grid = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1))
     grid.add_column("level", no_wrap=True)
     grid.add_column("finding", no_wrap=True)
@@ -43,12 +43,12 @@ def findings_text(table: str, found: Sequence[Finding], *, colors: bool, width: 
     with console.capture() as captured:
         console.print(grid)
     lines = [line.rstrip() for line in captured.get().splitlines()]
-    return "\n".join([*lines, "", _sum(table, found)])
+    return "\n".join([*lines, "", _summary(table, found)])
 
 
-def _sum(table: str, found: Sequence[Finding]) -> str:
+def _summary(table: str, found: Sequence[Finding]) -> str:
     levels = Counter(finding.level for finding in found)
     parts = [f"{n} {_NAMES[level][n > 1]}" for level in _NAMES if (n := levels[level])]
     stops = [finding.id for finding in found if finding.level == "stop"]
-    end = "A run would begin." if not stops else "A run would end here, unless --ignore ID is given."
+    end = "A run would start." if not stops else "A run would stop here, unless --ignore ID is given."
     return f"{table}: {', '.join(parts)}.\n{end}"

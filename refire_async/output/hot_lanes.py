@@ -1,30 +1,30 @@
-"""What hot hash keys mean for the remaining time: their segments go on at their own pace when all others are done.
+"""Effect of hot hash keys on the remaining time: their segments continue at their own rate when all others are done.
 
-The speed of the last minute is that of all lanes together. A lane whose key range is throttled is slower than the rest
-of the run; if it holds more than its part of the items, it is what the end of the run waits for. How many items it
-holds is not known before it is read to its end, but segments of a scan are equal parts of the hash range: what is
-not in the others is in the hot ones.
+The rate of the last minute is the sum over all lanes. A lane whose key range is throttled is slower than the others; if
+it holds more than its share of the items, it determines when the run ends. The number of its items is unknown until it
+is read to its end, but the segments of a scan are equal parts of the hash range: items that the other segments do not
+hold are in the hot ones.
 """
 
 from refire_async.events import BatchWritten, PageRead, SegmentFinished, Throttled
 from refire_async.output.rolling import RateWindow
 
 HOT_FOR_S = 30.0
-"""A lane is hot for so long after it was refused for lack of its key range's capacity."""
+"""Seconds for which a lane counts as hot after a request of it was throttled for its key range."""
 
 ENOUGH_FINISHED = 3
-"""Segments that must be read to their end before their size says how large the others are."""
+"""Segments that must be read to their end before their mean size is used as an estimate of the others."""
 
 FEW = 4
-"""At most every so many-th lane can be hot: if more are refused, it is not their key ranges that are scarce."""
+"""At most one lane in `FEW` can be hot: if more are throttled, the key ranges are not the cause."""
 
 SPAN_S = 10.0
 
 
 class HotLanes:
-    """Adds up what is read and written per lane, as far as the remaining time of hot ones needs it.
+    """Counts items read and written per lane, as far as the remaining time of hot lanes needs them.
 
-    Bounded: lanes are forgotten when their segment is read to its end, but for hot ones.
+    Bounded: a lane that is not hot is dropped when its segment is read to its end.
     """
 
     def __init__(self) -> None:
@@ -39,22 +39,22 @@ class HotLanes:
         self._few = False
 
     def page_read(self, event: PageRead) -> None:
-        """A page of a lane."""
+        """Count a page of a lane."""
         self._read[event.segment] = self._read.get(event.segment, 0) + event.items
 
     def batch_written(self, event: BatchWritten) -> None:
-        """A batch of a lane."""
+        """Count a batch of a lane."""
         lane = event.segment
         if lane in self._read or lane in self._hot_until or lane in self._refused:
             self._written[lane] = self._written.get(lane, 0) + event.items
 
     def throttled(self, event: Throttled) -> None:
-        """A refusal; only those for lack of a key range's capacity count."""
+        """Note a throttled request; only those for a key range's capacity count."""
         if event.lane_only:
             self._refused.add(event.segment)
 
     def segment_finished(self, event: SegmentFinished) -> None:
-        """A lane has read all that it has."""
+        """A segment is read to its end."""
         items = self._read.pop(event.segment, 0)
         if event.segment not in self._hot_until and event.segment not in self._refused:
             self._finished += 1
@@ -63,13 +63,13 @@ class HotLanes:
 
     @property
     def any(self) -> bool:
-        """Whether few lanes are hot, as of the last call of `remaining`."""
+        """Whether at least one lane was hot, and not too many of them, at the last call of `remaining`."""
         return self._few
 
     def remaining(self, now: float, expected: int, segments: int) -> float | None:
-        """Seconds until the hot lanes are done, of `expected` items in `segments`; None if there are none.
+        """Seconds until the hot lanes are done, of `expected` items in `segments`; None if unknown.
 
-        To be asked a few times a second, as `RateWindow` is.
+        Call it a few times a second, like `RateWindow.sample`.
         """
         self._hot_until |= dict.fromkeys(self._refused, now + HOT_FOR_S)
         self._refused.clear()

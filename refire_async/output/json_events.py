@@ -1,6 +1,6 @@
-"""A run for programs: one JSON object per line. Its types and fields are documented API (docs/scripting.md).
+"""Events of a run as JSON Lines for other programs. Types and fields are documented API (docs/scripting.md).
 
-Key values are personal data, so no event has any: keys of failed items are in the file that the summary names.
+Key values can be personal data, so no event contains any: the summary names the file with the keys of failed items.
 """
 
 import time
@@ -30,14 +30,14 @@ from refire_async.events import (
     Waiting,
 )
 from refire_async.model.proof import Proof
-from refire_async.output.log_throttle import Repeats
+from refire_async.output.log_throttle import LogThrottle
 from refire_async.output.snapshot import Snapshot, rounded
 
 
 class JsonEvents(Subscriber):
-    """Subscriber that gives every event that programs can act on to `write`, as a line without its end.
+    """Subscriber that passes each event that programs can act on to `write`, as a line without a line end.
 
-    `clock` tells when something is repeated too soon, `wall` the time (Unix seconds) for the lines.
+    `clock` (seconds, monotonic) limits repeated lines; `wall` (Unix seconds) stamps them.
     """
 
     def __init__(
@@ -48,26 +48,26 @@ class JsonEvents(Subscriber):
     ) -> None:
         self._write = write
         self._wall = wall
-        self._repeats = Repeats(clock, self._say_repeated)
+        self._throttle = LogThrottle(clock, self._write_repeated)
         self._run_id: str | None = None
         self._checkpoint: str | None = None
         self._before = 0
         self._saved: dict[int, int] = {}
-        self._unsaid = self._stopping_said = False
+        self._unreported = self._stop_reported = False
         self.handlers = {
             RunStarted: self._run_started,
-            Noticed: lambda event: self._say("finding", **asdict(event.finding)),
+            Noticed: lambda event: self._event("finding", **asdict(event.finding)),
             Throttled: self._throttled,
-            Retried: lambda event: self._repeats.add("retry", event.items, event.reason),
-            ItemFailed: lambda event: self._repeats.add("item-failed", event.items, event.code),
+            Retried: lambda event: self._throttle.add("retry", event.items, event.reason),
+            ItemFailed: lambda event: self._throttle.add("item-failed", event.items, event.code),
             CheckpointSaved: self._checkpoint_saved,
-            BudgetChanged: lambda event: self._say(
+            BudgetChanged: lambda event: self._event(
                 "budget", max_wcu=round(event.wcu, 1), max_rcu=round(event.rcu, 1), why=event.why
             ),
-            Paused: lambda event: self._say("pause", why=event.why),
-            Resumed: lambda event: self._say("unpause", why=event.why),
+            Paused: lambda event: self._event("pause", why=event.why),
+            Resumed: lambda event: self._event("unpause", why=event.why),
             Waiting: self._waiting,
-            Recovered: lambda event: self._say("recover", after_s=round(event.after_s, 1)),
+            Recovered: lambda event: self._event("recover", after_s=round(event.after_s, 1)),
             CanaryFlown: self._canary_flown,
             ConsumerSeen: self._consumer_seen,
             Stopping: self._stopping,
@@ -75,35 +75,35 @@ class JsonEvents(Subscriber):
         }
 
     def progress(self, now: Snapshot) -> None:
-        """How far the run is; to be called every 10 s or so."""
-        self._say("progress", **now.to_json())
+        """Write the progress of the run; call it about every 10 s."""
+        self._event("progress", **now.to_json())
 
     def proof(self, proof: Proof) -> None:
-        """What `--verify` has found."""
-        self._say("proof", **proof.to_json())
+        """Write the result of `--verify`."""
+        self._event("proof", **proof.to_json())
 
     def flush(self) -> None:
-        """Write what was added up and not yet said."""
-        self._repeats.flush()
-        if self._unsaid and self._checkpoint is not None:
-            self._say_saved()
+        """Write pending counts."""
+        self._throttle.flush()
+        if self._unreported and self._checkpoint is not None:
+            self._write_saved()
 
-    def _say(self, event: str, **fields: Any) -> None:
-        moment = datetime.fromtimestamp(self._wall(), UTC).isoformat(timespec="milliseconds")
-        start = {"event": event, "time": moment.replace("+00:00", "Z"), "run_id": self._run_id}
+    def _event(self, event: str, **fields: Any) -> None:
+        time_ = datetime.fromtimestamp(self._wall(), UTC).isoformat(timespec="milliseconds")
+        start = {"event": event, "time": time_.replace("+00:00", "Z"), "run_id": self._run_id}
         self._write(orjson.dumps(start | fields).decode())
 
-    def _say_repeated(self, name: str, items: int, fields: dict[str, Any]) -> None:
+    def _write_repeated(self, name: str, items: int, fields: dict[str, Any]) -> None:
         if name == "item-failed":
             fields = {"code": fields["reason"]}
-        self._say(name, items=items, **fields)
+        self._event(name, items=items, **fields)
 
     def _run_started(self, event: RunStarted) -> None:
         spec = event.spec
         self._run_id = spec.run_id
         self._checkpoint = None if event.checkpoint == ":memory:" else event.checkpoint
         self._before, self._saved = event.settled_before.settled, {}
-        self._say(
+        self._event(
             "start",
             table=spec.table,
             resumed=event.resumed,
@@ -122,24 +122,24 @@ class JsonEvents(Subscriber):
 
     def _throttled(self, event: Throttled) -> None:
         kind = "read" if "Read" in event.reason else "write"
-        self._repeats.add("throttle", event.items, event.reason, resource=event.resource, kind=kind)
+        self._throttle.add("throttle", event.items, event.reason, resource=event.resource, kind=kind)
 
     def _checkpoint_saved(self, event: CheckpointSaved) -> None:
-        self._unsaid |= self._saved.get(event.part) != event.settled
+        self._unreported |= self._saved.get(event.part) != event.settled
         self._saved[event.part] = event.settled
-        if self._unsaid and self._checkpoint is not None and self._repeats.due("checkpoint"):
-            self._say_saved()
+        if self._unreported and self._checkpoint is not None and self._throttle.due("checkpoint"):
+            self._write_saved()
 
-    def _say_saved(self) -> None:
-        self._unsaid = False
-        self._say("checkpoint", checkpoint=self._checkpoint, saved=self._before + sum(self._saved.values()))
+    def _write_saved(self) -> None:
+        self._unreported = False
+        self._event("checkpoint", checkpoint=self._checkpoint, saved=self._before + sum(self._saved.values()))
 
     def _waiting(self, event: Waiting) -> None:
-        if self._repeats.due("wait"):
-            self._say("wait", reason=event.reason, since_s=round(event.since_s, 1))
+        if self._throttle.due("wait"):
+            self._event("wait", reason=event.reason, since_s=round(event.since_s, 1))
 
     def _consumer_seen(self, event: ConsumerSeen) -> None:
-        self._say(
+        self._event(
             "consumer",
             function=event.name,
             age_s=rounded(event.age_s),
@@ -150,7 +150,7 @@ class JsonEvents(Subscriber):
 
     def _canary_flown(self, event: CanaryFlown) -> None:
         canary = event.canary
-        self._say(
+        self._event(
             "canary",
             items=canary.items,
             clean=canary.clean,
@@ -159,6 +159,6 @@ class JsonEvents(Subscriber):
         )
 
     def _stopping(self, event: Stopping) -> None:
-        if not self._stopping_said:
-            self._stopping_said = True
-            self._say("stop", reason=event.reason)
+        if not self._stop_reported:
+            self._stop_reported = True
+            self._event("stop", reason=event.reason)

@@ -1,4 +1,4 @@
-"""What comes in numbers is said now and then: at once the first time, then added up."""
+"""Limit for repeated log lines: the first of a kind is written at once, later ones are added up."""
 
 import math
 from collections.abc import Callable
@@ -7,24 +7,24 @@ from typing import Any, TypeAlias
 REPEAT_S = 10.0
 MOST_KINDS = 100
 
-Say: TypeAlias = Callable[[str, int, dict[str, Any]], object]
-"""Takes a name, how many items it was about, and what else tells one kind from another."""
+Write: TypeAlias = Callable[[str, int, dict[str, Any]], object]
+"""Called with the name of the line, the number of items, and the fields that identify its kind."""
 
 
-class Repeats:
-    """Adds up items by name and fields, and says each kind at most every `REPEAT_S` seconds. Bounded."""
+class LogThrottle:
+    """Adds up items by name and fields, and writes each kind at most every `REPEAT_S` seconds. Bounded memory."""
 
-    def __init__(self, clock: Callable[[], float], say: Say) -> None:
+    def __init__(self, clock: Callable[[], float], write: Write) -> None:
         self._clock = clock
-        self._say = say
+        self._write = write
         self._kinds: dict[tuple[str, ...], _Kind] = {}
-        self._said_at: dict[str, float] = {}
+        self._written_at: dict[str, float] = {}
 
     def add(self, name: str, items: int, reason: str, **fields: Any) -> None:
-        """Say it now if the last line about the same is long ago, otherwise later, with all that came meanwhile."""
+        """Write a line now if the last of its kind is at least `REPEAT_S` old, else add `items` to the next one."""
         key = (name, reason, *map(str, fields.values()))
         if key not in self._kinds and len(self._kinds) >= MOST_KINDS:
-            # Reasons are few by nature; should one ever hold something unique, memory stays bounded.
+            # There are few reasons; the limit keeps memory bounded if one ever contains a unique text.
             key, reason = (name, "other"), "other"
             fields = dict.fromkeys(fields, "")
         kind = self._kinds.setdefault(key, _Kind(name, {"reason": reason, **fields}))
@@ -32,29 +32,29 @@ class Repeats:
         now = self._clock()
         if now >= kind.next_at:
             kind.next_at = now + REPEAT_S
-            self._say_now(kind)
+            self._write_now(kind)
 
     def due(self, name: str) -> bool:
-        """Whether `name`, which needs no adding up, is to be said now."""
+        """Whether a line of this name, which has no count, may be written now."""
         now = self._clock()
-        if now < self._said_at.get(name, -math.inf) + REPEAT_S:
+        if now < self._written_at.get(name, -math.inf) + REPEAT_S:
             return False
-        self._said_at[name] = now
+        self._written_at[name] = now
         return True
 
     def flush(self) -> None:
-        """Say what was added up and not yet said."""
+        """Write pending counts."""
         for kind in self._kinds.values():
             if kind.items:
-                self._say_now(kind)
+                self._write_now(kind)
 
-    def _say_now(self, kind: "_Kind") -> None:
+    def _write_now(self, kind: "_Kind") -> None:
         items, kind.items = kind.items, 0
-        self._say(kind.name, items, kind.fields)
+        self._write(kind.name, items, kind.fields)
 
 
 class _Kind:
-    """What was added up since it was last said."""
+    """A kind of line, and its count since it was last written."""
 
     __slots__ = ("fields", "items", "name", "next_at")
 

@@ -1,7 +1,7 @@
 """Logs of a run on standard error: lines for people on a terminal, JSON lines elsewhere.
 
-One line per thing that an operator acts on. What comes in numbers (throttling, retries, failed items) is added
-up and logged at most every 10 s per reason (repeats.py). Key values and item data are never logged: they are
+One line per event that an operator acts on. Frequent events (throttling, retries, failed items) are added up and
+logged at most every 10 s per reason (log_throttle.py). Key values and item data are never logged: they can be
 personal data.
 """
 
@@ -40,7 +40,7 @@ from refire_async.events import (
     VerifyStarted,
     Waiting,
 )
-from refire_async.output.log_throttle import Repeats
+from refire_async.output.log_throttle import LogThrottle
 from refire_async.output.snapshot import Snapshot, rounded
 from refire_async.output.text import is_utf8, visible, visible_json
 
@@ -49,9 +49,9 @@ LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
 
 
 class _Stream:
-    """Writes lines to standard error as it is at that moment (a live display puts itself before it).
+    """Writes lines to the current `sys.stderr` (a live display replaces it).
 
-    Lines that cannot be written are lost; `lost` is told why.
+    Lines that cannot be written are dropped; `lost` is called with the error.
     """
 
     def __init__(self, stream: TextIO | None, lost: Callable[[OSError], None] | None = None) -> None:
@@ -80,9 +80,9 @@ def make_logger(
     stream: TextIO | None = None,
     lost: Callable[[OSError], None] | None = None,
 ) -> Logger:
-    """A logger of its own: nothing of structlog's global configuration is used or changed.
+    """A logger that neither uses nor changes the global configuration of structlog.
 
-    `lost` is told of every line that cannot be written, and why.
+    `lost` is called with the error of every line that cannot be written.
     """
     renderer: Any
     if human:
@@ -104,7 +104,7 @@ def make_logger(
 
 
 def _visible(_logger: object, _method: str, fields: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """A processor: nothing that a service, a table or a path is called steers the terminal that shows the log."""
+    """A structlog processor: escapes control characters, so that no name or message can control the terminal."""
     for name, value in fields.items():
         if isinstance(value, str) and not value.isprintable():
             fields[name] = visible(value)
@@ -146,7 +146,7 @@ class EventLog(Subscriber):
     ) -> None:
         self._logger = logger
         self._brief = brief
-        self._repeats = Repeats(clock, self._say_repeated)
+        self._throttle = LogThrottle(clock, self._log_repeated)
         self._budget_why = ""
         handlers: dict[type, Callable[[Any], None]] = {
             KeysRead: self._keys_read,
@@ -175,11 +175,11 @@ class EventLog(Subscriber):
         self.handlers = handlers
 
     def flush(self) -> None:
-        """Log what was added up and not yet said."""
-        self._repeats.flush()
+        """Log pending counts."""
+        self._throttle.flush()
 
     def progress(self, now: Snapshot) -> None:
-        """One line that says how far a run is."""
+        """Log the progress of a run, one line."""
         self._logger.info(
             "run.progress",
             items=now.done,
@@ -196,10 +196,10 @@ class EventLog(Subscriber):
         )
 
     def snapshot(self, now: Snapshot) -> None:
-        """All that is known of a run at this moment, for an operator who asks."""
+        """Log the full state of a run (on SIGUSR1)."""
         self._logger.info("run.snapshot", **now.to_json())
 
-    def _say_repeated(self, name: str, items: int, fields: dict[str, Any]) -> None:
+    def _log_repeated(self, name: str, items: int, fields: dict[str, Any]) -> None:
         self._logger.warning(name, items=items, **fields)
 
     def _run_started(self, event: RunStarted) -> None:
@@ -233,7 +233,7 @@ class EventLog(Subscriber):
                 duplicates=event.taken - event.items,
                 bad_lines=event.left_out,
             )
-        elif self._repeats.due("keys"):
+        elif self._throttle.due("keys"):
             self._logger.info("keys.reading", keys=event.taken)
 
     def _noticed(self, event: Noticed) -> None:
@@ -243,22 +243,22 @@ class EventLog(Subscriber):
 
     def _throttled(self, event: Throttled) -> None:
         name = "read.throttled" if "Read" in event.reason else "write.throttled"
-        self._repeats.add(name, event.items, event.reason, resource=event.resource)
+        self._throttle.add(name, event.items, event.reason, resource=event.resource)
 
     def _retried(self, event: Retried) -> None:
-        self._repeats.add("request.retried", event.items, event.reason)
+        self._throttle.add("request.retried", event.items, event.reason)
 
     def _item_failed(self, event: ItemFailed) -> None:
-        self._repeats.add("item.failed", event.items, event.code)
+        self._throttle.add("item.failed", event.items, event.code)
 
     def _rate_changed(self, event: RateChanged) -> None:
-        if self._repeats.due("rate"):
+        if self._throttle.due("rate"):
             self._logger.info(
                 "rate.changed", wcu=round(event.wcu, 1), ceiling=round(event.ceiling, 1), reason=event.reason
             )
 
     def _budget_changed(self, event: BudgetChanged) -> None:
-        if not self._repeats.due("budget") and event.why == self._budget_why:
+        if not self._throttle.due("budget") and event.why == self._budget_why:
             return
         self._budget_why = event.why
         self._logger.info(
@@ -272,7 +272,7 @@ class EventLog(Subscriber):
         self._logger.info("run.unpaused", why=event.why)
 
     def _waiting(self, event: Waiting) -> None:
-        if self._repeats.due("wait"):
+        if self._throttle.due("wait"):
             self._logger.warning("run.waiting", reason=event.reason, since_s=round(event.since_s, 1))
 
     def _recovered(self, event: Recovered) -> None:
@@ -298,7 +298,7 @@ class EventLog(Subscriber):
 
     def _process_replaced(self, event: ProcessReplaced) -> None:
         self._logger.warning(
-            "process.replaced", index=event.index, hint="its segments go on in a new process"
+            "process.replaced", index=event.index, hint="a new process continues its segments"
         )
 
     def _verify_started(self, event: VerifyStarted) -> None:

@@ -1,8 +1,9 @@
-"""Metrics of a run for Prometheus, read from the tally when they are asked for. Names are in docs/metrics.md.
+"""Metrics of a run for Prometheus, read from the counters on each scrape. docs/metrics.md lists the names.
 
-They are served by a thread of prometheus-client's own, so that no scrape holds up the run.
+A thread of prometheus-client serves them, so that no scrape delays the run.
 """
 
+import errno
 from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, TypeAlias
@@ -14,20 +15,20 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
 Rows: TypeAlias = Sequence[tuple[tuple[str, ...], float]]
-"""Values of labels, and the number that belongs to them."""
+"""(label values, number) of each sample."""
 
 _BOUND_EVERY = 4
-"""Every fourth bound of the tally's is one of the histogram's: each is twice the one before."""
+"""The histogram uses every fourth bound of the counters: each is about twice the one before."""
 
 
 class RunCollector:
-    """What a scrape finds. `share` tells how far the run is (0 to 1), None while that is not known."""
+    """Collects the metrics of a run. `share` returns its progress (0 to 1), None while that is unknown."""
 
-    def __init__(self, tally: Counters, share: Callable[[], float | None]) -> None:
-        self._tally, self._share = tally, share
+    def __init__(self, counters: Counters, share: Callable[[], float | None]) -> None:
+        self._counters, self._share = counters, share
 
     def collect(self) -> "Iterator[Metric]":
-        """All metrics at this moment. Called in the server's thread."""
+        """The current metrics. Called in the server's thread."""
         yield from self._about()
         yield from self._work()
         yield from self._capacity()
@@ -36,7 +37,7 @@ class RunCollector:
         yield self._requests()
 
     def _about(self) -> "Iterator[Metric]":
-        started = self._tally.started
+        started = self._counters.started
         if started is None:
             return
         yield _gauges(
@@ -46,15 +47,15 @@ class RunCollector:
             yield _gauge("expected_items", "Items of the selection, as far as known.", started.expected_items)
 
     def _work(self) -> "Iterator[Metric]":
-        tally, counts = self._tally, self._tally.counts
-        outcomes = [((name,), items) for name, items in tally.outcomes.items()]
+        counters, counts = self._counters, self._counters.counts
+        outcomes = [((name,), items) for name, items in counters.outcomes.items()]
         yield _counters("items", "Items by outcome.", ("outcome",), outcomes)
-        yield _counters("scanned", "Items read.", (), [((), max(tally.read, counts.scanned))])
+        yield _counters("scanned", "Items read.", (), [((), max(counters.read, counts.scanned))])
         yield _counters("conflicts", "Touched items that others had changed.", (), [((), counts.conflicts)])
-        finished, total = tally.segments
+        finished, total = counters.segments
         yield _gauge("segments", "Segments of the selection.", total)
         yield _gauge("segments_finished", "Segments that are read to their end.", finished)
-        lanes = list(tally.lanes.values())
+        lanes = list(counters.lanes.values())
         held = sum(backing_off for _, backing_off in lanes)
         states = [(("active",), sum(active for active, _ in lanes) - held), (("backing_off",), held)]
         yield _gauges("lanes", "Segments with writes waiting.", ("state",), states)
@@ -63,29 +64,29 @@ class RunCollector:
             yield _gauge("progress_ratio", "How far the run is, from 0 to 1.", share)
 
     def _capacity(self) -> "Iterator[Metric]":
-        tally = self._tally
-        wcu = [((name or "table",), units) for name, units in dict(tally.wcu).items()]
+        counters = self._counters
+        wcu = [((name or "table",), units) for name, units in dict(counters.wcu).items()]
         yield _counters("wcu", "Write units consumed by the table and its indexes.", ("resource",), wcu)
-        yield _counters("rcu", "Read units consumed.", (), [((), tally.rcu)])
-        yield _gauge("budget_wcu", "Write units a second that the table may give.", tally.budget_wcu)
-        yield _gauge("budget_rcu", "Read units a second that may be used.", tally.budget_rcu)
-        yield _gauge("allowed_wcu", "What throttling and pauses leave of the budget.", tally.allowed_wcu)
-        yield _gauge("paused", "1 while the run is paused.", float(tally.paused))
+        yield _counters("rcu", "Read units consumed.", (), [((), counters.rcu)])
+        yield _gauge("budget_wcu", "Write units a second that the table may give.", counters.budget_wcu)
+        yield _gauge("budget_rcu", "Read units a second that may be used.", counters.budget_rcu)
+        yield _gauge("allowed_wcu", "What throttling and pauses leave of the budget.", counters.allowed_wcu)
+        yield _gauge("paused", "1 while the run is paused.", float(counters.paused))
 
     def _trouble(self) -> "Iterator[Metric]":
-        tally = self._tally
-        refused = [(cause, items) for cause, items in dict(tally.throttles.by_reason).items()]
+        counters = self._counters
+        refused = [(cause, items) for cause, items in dict(counters.throttles.by_reason).items()]
         yield _counters(
             "throttled", "Attempts refused for lack of capacity.", ("reason", "resource"), refused
         )
         for name, text, label, numbers in (
-            ("retries", "Other requests that are made again.", "reason", dict(tally.retries)),
-            ("failed", "Items that failed.", "code", dict(tally.failed)),
+            ("retries", "Other requests that are made again.", "reason", dict(counters.retries)),
+            ("failed", "Items that failed.", "code", dict(counters.failed)),
         ):
             yield _counters(name, text, (label,), [((value,), items) for value, items in numbers.items()])
 
     def _consumers(self) -> "Iterator[Metric]":
-        seen = list(self._tally.consumers.values())
+        seen = list(self._counters.consumers.values())
         ages = [((one.name,), one.age_s) for one in seen if one.age_s is not None]
         yield _gauges("consumer_age_seconds", "Age of what consumers were given.", ("consumer",), ages)
         errors = [((one.name,), one.errors) for one in seen]
@@ -99,7 +100,7 @@ class RunCollector:
         found = HistogramMetricFamily(
             "refire_request_seconds", "Time that requests took.", labels=("operation",)
         )
-        for operation, histogram in (("write", self._tally.writes), ("read", self._tally.reads)):
+        for operation, histogram in (("write", self._counters.writes), ("read", self._counters.reads)):
             found.add_metric([operation], _buckets(histogram), histogram.seconds)
         return found
 
@@ -133,10 +134,10 @@ def _buckets(histogram: Histogram) -> list[tuple[str, float]]:
 
 
 class MetricsServer:
-    """Serves metrics on http://HOST:PORT/metrics until it is stopped. Both calls block for a moment."""
+    """Serves metrics on http://HOST:PORT/metrics until it is stopped. Starting and stopping block briefly."""
 
     def __init__(self, host: str, port: int, collector: RunCollector) -> None:
-        """Raises UsageError if prometheus-client is missing or the port cannot be had."""
+        """Raises UsageError if prometheus-client is missing or the server cannot listen on the port."""
         try:
             from prometheus_client import CollectorRegistry, start_wsgi_server  # noqa: PLC0415 - an extra
         except ImportError:
@@ -149,12 +150,15 @@ class MetricsServer:
         try:
             self._server, self._thread = start_wsgi_server(port, host, registry)
         except OSError as error:
-            raise UsageError(
-                f"--metrics-port: port {port} of {host} cannot be had: {error.strerror}", "choose another one"
-            ) from None
+            problem = (
+                f"port {port} of {host} is already in use"
+                if error.errno == errno.EADDRINUSE
+                else f"cannot listen on port {port} of {host}: {error.strerror}"
+            )
+            raise UsageError(f"--metrics-port: {problem}", "choose another port") from None
 
     def stop(self) -> None:
-        """Take no more requests and free the port."""
+        """Stop serving and close the port."""
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()

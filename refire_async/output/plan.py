@@ -1,4 +1,4 @@
-"""A plan in words, for a terminal of 80 columns."""
+"""A plan as text, for a terminal of 80 columns."""
 
 from refire_async.model.capacity import TABLE
 from refire_async.model.units import STREAM_RETENTION_S
@@ -10,7 +10,7 @@ _BARS = " ▁▂▃▄▅▆▇█"
 
 
 def describe_plan(plan: Plan, title: str) -> str:
-    """What people read: what is to be done, how long it takes, what it costs, what it does to the consumers."""
+    """The plan: items and units, duration, cost, effect on the stream's consumers, and suggested settings."""
     lines = [f"Plan for {title}", "", *_load(plan), "", *_time(plan), "", *_money(plan), "", *_stream(plan)]
     lines += ["", *_settings(plan)]
     return "\n".join(lines)
@@ -30,12 +30,12 @@ def _load(plan: Plan) -> list[str]:
         lines.append(
             _row(
                 "sizes",
-                f"10% to {count(small)}, half to {count(middle)}, 90% to {count(large)}, all to {count(largest)} bytes",
+                f"p10 {count(small)}, median {count(middle)}, p90 {count(large)}, max {count(largest)} bytes",
             )
         )
     for name, each in sorted(load.item_wcu.items()):
         what = "writes" if name == TABLE else f"  {name}"
-        lines.append(_row(what, f"{units(load.items * each)} WCU, {each:.2f} an item"))
+        lines.append(_row(what, f"{units(load.items * each)} WCU, {each:.2f} per item"))
     lines.append(_row("reads", f"{units(load.rcu)} RCU"))
     return lines
 
@@ -52,7 +52,7 @@ def _time(plan: Plan) -> list[str]:
         lines.append(
             _row(
                 "hottest key",
-                f"about {percent(plan.load.hottest_share)} of the items may share one: 1,000 WCU/s at most",
+                f"about {percent(plan.load.hottest_share)} of the items may share one, limited to 1,000 WCU/s",
             )
         )
     return lines
@@ -60,9 +60,19 @@ def _time(plan: Plan) -> list[str]:
 
 def _money(plan: Plan) -> list[str]:
     cost = plan.cost
-    paid = "" if cost.extra else ", already paid"
+    total = (
+        f"${cost.total:,.2f}"
+        if cost.extra
+        else f"no extra cost: ${cost.total:,.2f} of capacity you already pay for"
+    )
+    split = f"writes ${cost.writes:,.2f}, reads ${cost.reads:,.2f}"
+    costs = (
+        [f"{total}: {split}"]
+        if cost.extra
+        else [f"no extra cost: {total} of capacity you already pay for", split]
+    )
     return [
-        _row("costs", f"${cost.total:,.2f}: writes ${cost.writes:,.2f}, reads ${cost.reads:,.2f}{paid}"),
+        *(_row("" if number else "costs", text) for number, text in enumerate(costs)),
         _row(
             "",
             f"and Lambda requests ${cost.consumers:,.2f} (prices of {plan.prices.region}, {plan.prices.date})",
@@ -73,12 +83,12 @@ def _money(plan: Plan) -> list[str]:
 def _stream(plan: Plan) -> list[str]:
     shards = f"{plan.shards} shard{'' if plan.shards == 1 else 's'}"
     rate = plan.load.items / plan.duration.seconds
-    lines = [_row("stream", f"{count(plan.records)} records, {units(rate)} a second, over {shards}")]
+    lines = [_row("stream", f"{count(plan.records)} records, {units(rate)}/s, over {shards}")]
     backlog = plan.backlog
     if backlog is None:
         lines.append(_row("consumers", "give --consumer-rate or --consumer-ms to see their backlog"))
         return lines
-    lines.append(_row("consumers", f"{units(backlog.consumer_rate)} records a second"))
+    lines.append(_row("consumers", f"{units(backlog.consumer_rate)} records/s"))
     if not backlog.largest:
         lines.append(_row("", "they keep up"))
         return lines
@@ -91,9 +101,9 @@ def _stream(plan: Plan) -> list[str]:
     lines.append(_row("", f"all read after {duration(backlog.drained_s)}"))
     lines += curves(plan)
     if backlog.loses_records:
-        lines.append(_row("WARNING", "records over 24 hours old are lost unread: see --max-rate below"))
+        lines.append(_row("WARNING", "records older than 24 hours expire unread: see --max-rate below"))
     elif backlog.oldest_s > STREAM_RETENTION_S / 4:
-        lines.append(_row("careful", "over 6 of the 24 hours that a record is kept"))
+        lines.append(_row("caution", "records get over 6 hours old; the stream keeps them for 24 hours"))
     return lines
 
 
@@ -110,14 +120,14 @@ def _settings(plan: Plan) -> list[str]:
 
 
 def curves(plan: Plan, width: int = _WIDTH) -> list[str]:
-    """Progress and backlog from the start until all is read, as two rows of bars."""
+    """Progress and backlog from the start until the backlog is empty, as two rows of bars."""
     if plan.backlog is None:
         return []
     end = plan.backlog.drained_s
-    moments = [end * (step + 0.5) / width for step in range(width)]
-    done = [min(1.0, moment / plan.duration.seconds) for moment in moments]
+    times = [end * (step + 0.5) / width for step in range(width)]
+    done = [min(1.0, time / plan.duration.seconds) for time in times]
     most = plan.backlog.largest or 1.0
-    waiting = [plan.backlog.at(moment) / most for moment in moments]
+    waiting = [plan.backlog.at(time) / most for time in times]
     return [
         _row("touched", _bars(done)),
         _row("waiting", _bars(waiting)),

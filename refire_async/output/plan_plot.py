@@ -1,4 +1,4 @@
-"""A plan as a picture: progress and backlog over time, as an SVG file that needs nothing else."""
+"""A plan as a plot: progress and backlog over time, as a self-contained SVG file."""
 
 from importlib.resources import files
 from pathlib import Path
@@ -15,41 +15,41 @@ _WIDTH, _HEIGHT = 840, 420
 
 
 def save_plot(plan: Plan, title: str, path: Path) -> None:
-    """Write the picture.
+    """Write the SVG file.
 
     Raises:
         UsageError: the name does not end with .svg, or the file cannot be written.
     """
     if path.suffix.lower() != ".svg":
-        raise UsageError(f"{path.name} is not the name of an SVG picture", "end it with .svg")
+        raise UsageError(f"{path.name} does not end with .svg", "choose a file name that ends with .svg")
     try:
         path.write_text(draw(plan, title), encoding="utf-8")
     except OSError as error:
         raise UsageError(
-            f"{path} cannot be written: {error.strerror}", "choose another place with --plot"
+            f"cannot write {path}: {error.strerror}", "choose another path with --plot"
         ) from None
 
 
 def draw(plan: Plan, title: str) -> str:
-    """The whole file."""
+    """The content of the SVG file."""
     backlog = plan.backlog
     end = plan.duration.seconds if backlog is None else backlog.drained_s
-    moments = [end * step / _POINTS for step in range(_POINTS + 1)]
+    times = [end * step / _POINTS for step in range(_POINTS + 1)]
     plot = Plot(Axis(round_top(plan.load.items)), end, height=270)
-    touched = [plan.load.items * min(1.0, moment / plan.duration.seconds) for moment in moments]
-    plot.line(touched, moments, Key("items touched", "var(--c1)"))
+    touched = [plan.load.items * min(1.0, time / plan.duration.seconds) for time in times]
+    plot.line(touched, times, Key("items touched", "var(--c1)"))
     if backlog is not None:
-        waiting = Key("records that wait for the consumers", "var(--c2)")
-        plot.line([backlog.at(moment) for moment in moments], moments, waiting)
-    said = f"takes {duration(plan.duration.seconds)}, bound by {plan.duration.bound_by}"
+        waiting = Key("records waiting for the consumers", "var(--c2)")
+        plot.line([backlog.at(time) for time in times], times, waiting)
+    summary = f"takes {duration(plan.duration.seconds)}, bound by {plan.duration.bound_by}"
     svg = el(
         "svg",
         el("title", f"Plan for {title}"),
-        el("desc", said),
+        el("desc", summary),
         Html(f"<style>{_style()}</style>"),
         el("rect", width="100%", height="100%", fill="var(--paper)"),
         el("text", f"Plan for {title}", x=24, y=34, class_="h"),
-        el("text", said, x=24, y=54, fill="var(--soft)"),
+        el("text", summary, x=24, y=54, fill="var(--soft)"),
         join(*(_key(key, 24 + 150 * place, 80) for place, key in enumerate(plot.keys))),
         el("svg", plot.content(), x=64, y=100, width=_WIDTH - 100, height=300, overflow="visible"),
         xmlns="http://www.w3.org/2000/svg",
@@ -63,7 +63,7 @@ def draw(plan: Plan, title: str) -> str:
 
 
 def _style() -> str:
-    """The colours of a report's page, and what its plots need."""
+    """The colours and plot styles of the report."""
     colours = files("refire_async.output.html").joinpath("colours.css").read_text(encoding="utf-8")
     plots = files("refire_async.output.html").joinpath("plots.css").read_text(encoding="utf-8")
     own = "svg{font:12px system-ui,'Segoe UI','Helvetica Neue',Arial,sans-serif}"

@@ -1,7 +1,7 @@
-"""Progress while a run works: a live panel on a terminal, a log line now and then elsewhere.
+"""Progress of a run: a live panel on a terminal, a log line every 10 s elsewhere.
 
-Both are tasks that run until they are cancelled. Showing progress must never end a run: if the terminal goes
-away, or drawing fails for any other reason, the task ends and the run goes on without it.
+Both are tasks that run until they are cancelled. Showing progress must never end a run: if the terminal disappears,
+or drawing fails for any other reason, the task ends and the run continues without it.
 """
 
 import contextlib
@@ -33,20 +33,20 @@ _SAMPLE_S = 1.0
 
 
 class Panel:
-    """The panel on a terminal, while there is one: lines can be printed above it, and it can be taken away."""
+    """The live panel, while it is shown: allows printing above it, and hiding it."""
 
     def __init__(self) -> None:
         self._live: Live | None = None
 
     def print_above(self, line: str) -> bool:
-        """Print a line where the panel is, and the panel anew below it. False if there is none. Raises OSError."""
+        """Print a line above the panel. Returns False if no panel is shown. Raises OSError."""
         if self._live is None or not self._live.is_started:
             return False
         self._live.console.print(Text(line), soft_wrap=True)
         return True
 
-    def take_away(self) -> None:
-        """Erase the panel and show the cursor. The next frame draws it anew, from where the cursor is then."""
+    def hide(self) -> None:
+        """Erase the panel and show the cursor. The next frame draws the panel at the cursor."""
         if self._live is not None:
             with contextlib.suppress(OSError):
                 self._live.stop()
@@ -71,9 +71,9 @@ async def show_live(
     panel: Panel | None = None,
     lost: Callable[[OSError], None] | None = None,
 ) -> None:
-    """Draw the panel on `console` twice a second; it disappears at the end. In the background nothing is drawn.
+    """Draw the panel on `console` twice a second, and erase it at the end. A background process draws nothing.
 
-    `lost` is told why it cannot be drawn.
+    `lost` is called with the error if the panel cannot be drawn.
     """
     panel = Panel() if panel is None else panel
     try:
@@ -85,12 +85,12 @@ async def show_live(
     except OSError as error:
         if lost is not None:
             lost(error)
-    except Exception:  # noqa: BLE001, S110 - see the module's docstring; cancellation is no Exception
+    except Exception:  # noqa: BLE001, S110 - see the module's docstring; cancellation is a BaseException
         pass
 
 
 async def _draw(stats: RunStats, console: Console, clock: Clock, sleep: Sleep, panel: Panel) -> None:
-    """Draw frames until the panel is taken away, or the program is put into the background."""
+    """Draw frames until the panel is hidden or the process goes to the background."""
     live = Live(
         console=console, auto_refresh=False, transient=True, redirect_stdout=False, vertical_overflow="crop"
     )
@@ -99,11 +99,11 @@ async def _draw(stats: RunStats, console: Console, clock: Clock, sleep: Sleep, p
         while live.is_started and is_in_foreground(console):
             now = stats.sample(clock())
             width, rows = console.size
-            # One write per frame, which terminals that know how show at once: no flicker.
+            # One synchronized write per frame avoids flicker.
             with console:
                 console.control(_code(_BEGIN))
                 if width < columns:
-                    console.control(_code(_unfold(columns, lines, width)))
+                    console.control(_code(_erase_wrapped(columns, lines, width)))
                 live.update(render(now, width), refresh=True)
                 console.control(_code(_END))
             columns, lines = min(width, MOST_COLUMNS), min(height(now), rows)
@@ -111,42 +111,42 @@ async def _draw(stats: RunStats, console: Console, clock: Clock, sleep: Sleep, p
 
 
 def is_in_foreground(console: Console) -> bool:
-    """Whether the program may draw: its terminal, if it is one of its own, shows it and not the shell (`bg`)."""
+    """Whether the process may draw: it is in the foreground of its controlling terminal, or has none."""
     try:
         return os.tcgetpgrp(console.file.fileno()) == os.getpgrp()
-    except (OSError, ValueError):  # not the terminal that controls this program, or none
+    except (OSError, ValueError):  # not the controlling terminal, or not a terminal
         return True
 
 
 def _code(codes: str) -> Control:
-    """Escape codes that rich has no name for."""
+    """Escape codes that rich does not define."""
     control = Control()
     control.segment = Segment(codes, None, [(ControlType.HOME,)])
     return control
 
 
-def _unfold(columns: int, lines: int, width: int) -> str:
-    """Codes that take away a frame of `columns` and `lines` which a terminal that has become narrower has folded.
+def _erase_wrapped(columns: int, lines: int, width: int) -> str:
+    """Codes that erase a frame of `columns` and `lines` which a terminal has wrapped after it became narrower.
 
-    The cursor ends where it would be below an unfolded one, so that the next frame takes its place.
+    The cursor ends where it would be without wrapping, so that the next frame overwrites the old one.
     """
-    folded = (lines - 1) * math.ceil(columns / width)
-    return f"\r\x1b[{folded}A\x1b[J\x1b[{lines - 1}B" if lines > 1 else ""
+    wrapped = (lines - 1) * math.ceil(columns / width)
+    return f"\r\x1b[{wrapped}A\x1b[J\x1b[{lines - 1}B" if lines > 1 else ""
 
 
 async def log_lines(
-    stats: RunStats, say: Callable[[Snapshot], None], clock: Clock, sleep: Sleep = anyio.sleep
+    stats: RunStats, log: Callable[[Snapshot], None], clock: Clock, sleep: Sleep = anyio.sleep
 ) -> None:
-    """Say how far the run is every 10 s, from the first 10 s on."""
-    said_at = clock()
+    """Log the progress of the run every 10 s."""
+    logged_at = clock()
     while True:
         await sleep(_SAMPLE_S)
         now = stats.sample(clock())
-        if clock() - said_at >= LINE_S:
-            said_at += LINE_S
-            say(now)
+        if clock() - logged_at >= LINE_S:
+            logged_at += LINE_S
+            log(now)
 
 
 def is_live(console: Console) -> bool:
-    """Whether the panel can be drawn there."""
+    """Whether the console can show the panel."""
     return console.is_terminal and not console.is_dumb_terminal

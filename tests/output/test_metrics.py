@@ -147,12 +147,10 @@ def test_before_a_run_begins_there_is_something_to_scrape() -> None:
 
 
 def test_a_port_that_is_taken_is_one_line() -> None:
-    """Somebody else listens there."""
+    """Another process listens on it."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        with pytest.raises(
-            UsageError, match=f"port {port} of 127.0.0.1 cannot be had: Address already in use"
-        ):
+        with pytest.raises(UsageError, match=f"port {port} of 127.0.0.1 is already in use"):
             MetricsServer("127.0.0.1", port, RunCollector(Counters(), lambda: None))
 
 

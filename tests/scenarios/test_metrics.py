@@ -79,6 +79,6 @@ def test_a_port_that_is_taken_ends_the_run_before_it_begins(
     result = proxied_cli.run("run", "--table", table.name, "--metrics-port", taken)
     assert result.code == 2
     assert result.error_lines == [
-        f"refire: --metrics-port: port {taken} of 127.0.0.1 cannot be had: Address already in use; choose another one"
+        f"refire: --metrics-port: port {taken} of 127.0.0.1 is already in use; choose another port"
     ]
     assert calls == []
