@@ -4,27 +4,35 @@ import contextlib
 from collections.abc import Callable, Iterator
 
 import pytest
-from hypothesis import settings
 
 from refire_async.sandbox.config import SandboxConfig
 from refire_async.sandbox.process import SandboxProcess
 from tests.support.backends import Backend, BackendName, connected
 from tests.support.dynamodb_local import DynamoDBLocalUnavailableError, running_dynamodb_local
+from tests.support.examples import load_profile, mark_property_tests, selects_soak
 from tests.support.tables import Table, create_table
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Leave the long evidence runs out, unless `-m` asks for something.
+    """Leave the long tests out, unless `-m` asks for something.
 
-    The result of the default command does not depend on luck: there each property test draws the same examples every
-    time. `-m` draws new ones.
+    The result of the default command does not depend on luck: there each property test draws the same few examples
+    every time. `-m soak` draws many new ones.
     """
-    if not config.option.markexpr:
-        config.option.markexpr = "not soak"
-        settings.load_profile("same-examples")
+    config.option.markexpr = config.option.markexpr or "not soak"
+    load_profile(config.option.markexpr)
 
 
-settings.register_profile("same-examples", derandomize=True, deadline=None)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """`-n auto`, as in pyproject.toml: no workers for tests that are named (a file or a test), two for folders."""
+    return 0 if config.args and all(".py" in argument for argument in config.args) else 2
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` is applied
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Under `-m soak` the property tests run too, with more examples."""
+    if selects_soak(config.option.markexpr):
+        mark_property_tests(items)
 
 
 @pytest.fixture(scope="session")

@@ -37,7 +37,7 @@ async def test_a_service_with_an_endpoint_of_its_own_is_asked(
     """Also beside a table in an emulator."""
     for name, value in moto.environment.items():
         aws.setenv(name, value)
-    async with open_session(HERE, 1) as session, session.services.open("lambda") as client:
+    async with open_session(HERE, 1) as session, session.services.open("lambda", 60.0) as client:
         assert (await client.list_event_source_mappings())["EventSourceMappings"] == []
 
 

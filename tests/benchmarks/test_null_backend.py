@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.framework.backends import Window, null_backend, window
@@ -27,7 +27,6 @@ from benchmarks.processes.report import table as processes_table
 from benchmarks.processes.scenario import case
 
 
-@settings(deadline=None)  # the first example prepares a block
 @given(st.sampled_from(["hash", "composite"]), st.integers(0, 250_000), st.integers(1, 1_000))
 def test_prepared_text_is_the_items(shape: str, start: int, count: int) -> None:
     """Text that is cut from blocks is what the items are, also across blocks."""
@@ -36,7 +35,6 @@ def test_prepared_text_is_the_items(shape: str, start: int, count: int) -> None:
     assert items == [table.item(number) for number in range(start, start + count)]
 
 
-@settings(deadline=None)  # the first example prepares a block
 @given(
     st.integers(1, 3_000), st.integers(1, 40), st.integers(1, 1_500), st.sampled_from(["present", "missing"])
 )

@@ -17,7 +17,7 @@ from benchmarks.framework.stream import verdict
 from benchmarks.framework.tables import TABLE, config, table_spec
 
 SMALL = {
-    "budget": ["capacities=[500]", "percents=[100]", "seconds=4"],
+    "budget": ["capacities=[500]", "percents=[100]", "seconds=2"],
     "index": [
         "items=2000",
         "hash_keys=20",
@@ -27,14 +27,14 @@ SMALL = {
     ],
     "pacing": [
         'cases=["uniform 500","four hot keys","four hot keys, one queue","their others alone","index"]',
-        "seconds=4",
-        "four_items=4000",
+        "seconds=2",
+        "four_items=2000",
         "four_segments=8",
     ],
-    "processes": ["items=4000", "rounds=1", "counts=[1]"],
+    "processes": ["items=2000", "rounds=1", "counts=[1]"],
     "sandbox_throughput": ["items=400"],
     "scale": ["counts=[500]"],
-    "sources": ["items=2000", "rounds=1", "export_item_bytes=200"],
+    "sources": ["items=800", "rounds=1", "export_item_bytes=200"],
     "skew": ["items=1000", "hash_keys=20", 'skews=["hot key"]'],
     "sweep": [
         "segments=[2]",
@@ -90,8 +90,8 @@ def test_client_cpu_measures_engine_and_contenders(tmp_path: Path) -> None:
         ("engine", "floor", "aioboto3_batch"),
         ("aiodynamo_update", "aioboto3_update", "boto3_resource"),
     )
-    items = [*[[name, 6_000] for name in batches], *[[name, 300] for name in singles]]
-    changes = (f"items={orjson.dumps(items).decode()}", "rounds=1", "variants=[]", "profile_items=40000")
+    items = [*[[name, 2_000] for name in batches], *[[name, 100] for name in singles]]
+    changes = (f"items={orjson.dumps(items).decode()}", "rounds=1", "variants=[]", "profile_items=10000")
     metrics = run(tmp_path, "client_cpu", *changes)["metrics"]
     assert isinstance(metrics, dict)
     cpu = {name: found["cpu_us_per_item"]["median"] for name, found in metrics["contenders"].items()}
@@ -219,13 +219,13 @@ def test_no_cell_of_a_sweep_takes_longer_than_it_may(tmp_path: Path) -> None:
 
 
 def test_verify_finds_every_planted_fault_and_nothing_else(tmp_path: Path) -> None:
-    """Of 20,000 items: 200 made up by the checkpoint, 200 touched again by a second writer, 200 changed otherwise."""
-    metrics = run(tmp_path, "verify", "counts=[20000]", "planted=200")["metrics"]
+    """Of 5,000 items: 50 made up by the checkpoint, 50 touched again by a second writer, 50 changed otherwise."""
+    metrics = run(tmp_path, "verify", "counts=[5000]", "planted=50")["metrics"]
     assert isinstance(metrics, dict)
     (case,) = metrics["cases"]
-    assert (case["missing_found"], case["missing_false"]) == (200, 0)
-    assert (case["doubled_found"], case["doubled_false"]) == (200, 0)
-    assert (case["expected"], case["once"]) == (20_200, 19_800)
+    assert (case["missing_found"], case["missing_false"]) == (50, 0)
+    assert (case["doubled_found"], case["doubled_false"]) == (50, 0)
+    assert (case["expected"], case["once"]) == (5_050, 4_950)
     assert case["verify_peak_bytes"] < 500 << 20
 
 

@@ -10,7 +10,6 @@ import tempfile
 from collections import Counter, defaultdict
 from pathlib import Path
 
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -22,6 +21,7 @@ from refire_async.model.keys import Item
 from refire_async.model.totals import Totals
 from refire_async.pipeline.triage import sort_found
 from tests.support.checkpoints import SPEC, crashed_copy, item, new_store, reopened
+from tests.support.examples import examples
 
 SEGMENTS, ITEMS = 2, 9
 
@@ -340,4 +340,4 @@ class Crashes(RuleBasedStateMachine):
 
 
 TestCrashes = Crashes.TestCase
-TestCrashes.settings = settings(deadline=None, max_examples=100, stateful_step_count=50)
+TestCrashes.settings = examples(40, 500, stateful_step_count=50)

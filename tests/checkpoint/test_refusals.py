@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from refire_async.checkpoint import catalog
@@ -21,6 +21,7 @@ from refire_async.checkpoint.store import Store
 from refire_async.errors import CheckpointRefusedError, ExitCode, UsageError
 from refire_async.settings import Connection
 from tests.support.checkpoints import SPEC, item, new_store, page
+from tests.support.examples import examples
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -113,7 +114,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return path.read_bytes()
 
 
-@settings(deadline=None, max_examples=200)
+@examples(60, 1_000)
 @given(st.data())
 def test_a_damaged_file_is_refused_or_read_but_never_a_traceback(
     sound: bytes, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
@@ -250,6 +251,7 @@ HOLD = """
 import sys
 from pathlib import Path
 from refire_async.checkpoint.lock import locked
+from tests.support.examples import examples
 with locked(Path(sys.argv[1])):
     print("locked", flush=True)
     sys.stdin.read()

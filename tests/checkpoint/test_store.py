@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from refire_async.checkpoint.history import History
@@ -78,7 +78,6 @@ def test_a_file_that_is_there_is_never_overwritten(tmp_path: Path):
     assert path.read_text() == "mine"
 
 
-@settings(deadline=None)
 @given(st.lists(pages, max_size=4, unique_by=(lambda page: page.number, lambda page: page.segment)))
 def test_pages_come_back_as_they_were(tmp_path_factory: pytest.TempPathFactory, opened: list[OpenPage]):
     """In the order of their numbers, in doubt, their open items counted once."""

@@ -9,8 +9,8 @@ from refire_async.settings import Budget, Tuning
 from tests.engine.conftest import Runs, Service
 from tests.support.inprocess_server import WRITES, table_spec
 
-ITEMS, HOT, SHARE = 24_000, 4, 0.12
-WCU = 10_000
+ITEMS, HOT, SHARE = 12_000, 4, 0.12
+WCU = 5_000
 WORKERS = 20
 SEGMENTS = 256
 ALONE_S = 0.8 * ITEMS * (1 - HOT * SHARE) / WCU

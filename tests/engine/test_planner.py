@@ -1,6 +1,6 @@
 """What a run chooses for itself."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from refire_async.model.keys import KeySchema
@@ -25,7 +25,6 @@ def table(size_bytes: int, wcu: float | None = None) -> Table:
     )
 
 
-@settings(deadline=None)
 @given(st.integers(0, 10**16), st.floats(0.5, 1e6), capacities)
 def test_segments_are_within_what_the_service_takes(size_bytes: int, rate: float, wcu: float | None):
     assert 1 <= choose_segments(table(size_bytes, wcu), rate) <= MOST_SEGMENTS
@@ -35,21 +34,18 @@ large = st.integers(SMALL_TABLE_BYTES, 10**13)
 rates = st.floats(0.5, 1e6)
 
 
-@settings(deadline=None)
 @given(large, large, rates, capacities)
 def test_more_data_never_means_fewer_segments(one: int, other: int, rate: float, wcu: float | None):
     small, big = sorted((one, other))
     assert choose_segments(table(small, wcu), rate) <= choose_segments(table(big, wcu), rate)
 
 
-@settings(deadline=None)
 @given(large | st.integers(0, SMALL_TABLE_BYTES), rates, rates, capacities)
 def test_more_speed_never_means_fewer_segments(size_bytes: int, one: float, other: float, wcu: float | None):
     slow, fast = sorted((one, other))
     assert choose_segments(table(size_bytes, wcu), slow) <= choose_segments(table(size_bytes, wcu), fast)
 
 
-@settings(deadline=None)
 @given(st.integers(SMALL_TABLE_BYTES, 10**12), st.integers(1, 96), st.floats(0.5, 1.0))
 def test_segments_are_cut_like_the_partitions_of_the_capacity(size_bytes: int, partitions: int, share: float):
     """As many lanes in each of them as in any other, whatever share of the capacity the budget is; all are read."""
@@ -72,7 +68,6 @@ def test_a_fast_table_has_lanes_for_all_its_partitions():
     assert choose_segments(table(GIB), 40_000.0) >= 40
 
 
-@settings(deadline=None)
 @given(st.floats(0.5, 1e6))
 def test_readers_are_enough_for_the_partitions_and_hold_a_bounded_number_of_items(rate: float):
     """Two lanes per partition up to the bound, and two pages of each in under 50,000 items."""
@@ -82,7 +77,6 @@ def test_readers_are_enough_for_the_partitions_and_hold_a_bounded_number_of_item
     assert 2 * readers * choose_page_items(readers) <= 50_000
 
 
-@settings(deadline=None)
 @given(st.floats(0.5, 1e6))
 def test_workers_are_enough_for_the_budget_and_bounded(rate: float):
     """Requests of 50 ms: either the bound is reached or the budget can be used."""

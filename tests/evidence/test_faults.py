@@ -11,7 +11,7 @@ from pathlib import Path
 
 import anyio
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from refire_async.engine import run as engine
@@ -25,6 +25,7 @@ from refire_async.settings import RunSettings, Tuning
 from tests.evidence.arena import carry_out
 from tests.evidence.case import FAULTS, Case
 from tests.support.backends import Backend, on_one_backend
+from tests.support.examples import examples
 from tests.support.inprocess_server import InProcess, Item, table_spec
 from tests.support.virtual_time import run_virtual
 
@@ -98,7 +99,7 @@ def test_each_fault_alone(name: str, marker: str) -> None:
 mixtures = st.dictionaries(st.sampled_from(list(FAULTS)), st.floats(0.01, 0.3), min_size=2, max_size=5)
 
 
-@settings(deadline=None, max_examples=25)
+@examples(8, 100)
 @given(
     mixtures,
     st.sampled_from(["revision", "stamp"]),

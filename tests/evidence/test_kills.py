@@ -9,6 +9,7 @@ from tests.evidence.arena import carry_out
 from tests.evidence.case import Case, Kill
 from tests.evidence.rows import SELECTIONS
 from tests.support.backends import Backend, on_one_backend
+from tests.support.examples import thinned
 
 
 def at(*points: str) -> tuple[Kill, ...]:
@@ -106,11 +107,15 @@ def test_every_process_dies_at_a_point(backend: Backend, tmp_path: Path) -> None
 
 
 @on_one_backend
-@pytest.mark.parametrize("selection", SELECTIONS)
+@pytest.mark.parametrize(
+    "selection",
+    thinned(dict(zip(SELECTIONS, SELECTIONS, strict=True)), "scan", "filtered scan", "index query", "export"),
+)
 def test_killed_among_live_writers(backend: Backend, tmp_path: Path, selection: str) -> None:
     """Every source, with an application at half of the table's capacity on it, and a kill in the middle.
 
     No update is lost, nothing comes back to life, every item that was there all the time has fired, none fires twice
-    (but for markers that the application takes back between the kill and the resume, which the design says).
+    (but for markers that the application takes back between the kill and the resume, which the design says). The other
+    selections: `-m soak`.
     """
     check(backend, tmp_path, Case(9, selection, items=200, live=0.5, kills=at("batch-answered:2")))

@@ -3,7 +3,7 @@
 from decimal import MAX_PREC, Context, Decimal, localcontext
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from refire_async.model.marker import Marker, UntouchableError, next_number
@@ -29,7 +29,6 @@ def significant_digits(number: Decimal) -> int:
     return len("".join(map(str, number.as_tuple().digits)).strip("0"))
 
 
-@settings(deadline=None)
 @given(dynamodb_numbers())
 def test_the_next_number_is_exactly_one_more_or_refused(text: str):
     """Held against arithmetic with 999 digits: never rounded, and refused only where 38 digits cannot hold it."""
@@ -43,7 +42,6 @@ def test_the_next_number_is_exactly_one_more_or_refused(text: str):
                 next_number(text)
 
 
-@settings(deadline=None)
 @given(dynamodb_numbers())
 def test_the_next_number_is_written_out_without_an_exponent(text: str):
     """So that it reads the same in the ledger, in DynamoDB's answer and for people."""

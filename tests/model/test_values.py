@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from refire_async.checkpoint.reading import spec_from_json, spec_to_json
@@ -55,14 +55,12 @@ specs = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(specs)
 def test_a_run_spec_comes_back_from_the_checkpoint_as_it_was(spec: RunSpec):
     """Any difference would refuse the checkpoint of the very same run."""
     assert spec_from_json(spec_to_json(spec)) == spec
 
 
-@settings(deadline=None)
 @given(selections)
 def test_a_selection_comes_back_from_json_as_it_was(selection: Selection):
     assert Selection.from_json(selection.to_json()) == selection
@@ -94,7 +92,6 @@ def test_a_selection_says_what_it_is(selection: Selection, words: str):
 counts = st.builds(Counts, **{name: st.integers(0, 10**9) for name in COUNT_NAMES})
 
 
-@settings(deadline=None)
 @given(counts, counts)
 def test_adding_counts_adds_every_one_of_them(one: Counts, other: Counts):
     before = one.to_json()
@@ -102,7 +99,6 @@ def test_adding_counts_adds_every_one_of_them(one: Counts, other: Counts):
     assert one.to_json() == {name: before[name] + getattr(other, name) for name in COUNT_NAMES}
 
 
-@settings(deadline=None)
 @given(counts)
 def test_settled_items_are_those_with_an_outcome(some: Counts):
     """`conflicts` are among `touched`, `scanned` is the sum to be reached."""

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import anyio
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from refire_async.model.capacity import TABLE, Consumed
@@ -17,6 +17,7 @@ from refire_async.pacing.governor import Governor
 from refire_async.pacing.limiter import BURST_S
 from refire_async.settings import Budget
 from tests.pacing.test_governor import PLAIN
+from tests.support.examples import examples
 from tests.support.virtual_time import VIRTUAL_TIME, run_virtual
 
 
@@ -192,7 +193,6 @@ async def test_a_resource_is_told_once_to_be_back_at_its_ceiling():
     assert budget.rates()["g"] == (100.0, 100.0)
 
 
-@settings(deadline=None)
 @given(st.floats(0.1, 1e5), st.floats(1.0, 400.0), st.integers(1, 25), st.none() | st.floats(0.1, 1e5))
 def test_a_batch_fits_in_half_the_burst_or_is_a_single_item(
     rate: float, item_units: float, largest: int, max_rate: float | None
@@ -265,7 +265,7 @@ async def test_no_second_sees_more_than_110_percent(spread: tuple[float, float])
     assert sum(cost for _, cost in taken) >= rate * 10.0 * 0.95
 
 
-@settings(deadline=None, max_examples=20)
+@examples(10, 100)
 @given(
     st.lists(
         st.tuples(
@@ -391,7 +391,6 @@ async def test_reads_use_only_their_share():
     assert anyio.current_time() - before == pytest.approx(4.0, abs=0.2)
 
 
-@settings(deadline=None)
 @given(st.floats(0.5, 1e5), st.floats(0.0, 50.0), st.integers(1, 5_000))
 def test_a_page_is_at_least_one_item_and_at_most_what_was_asked(rate: float, item_rcu: float, largest: int):
     items = ReadBudget(rate).page_limit(item_rcu, largest)

@@ -3,19 +3,20 @@
 import statistics
 
 import pytest
-from hypothesis import Phase, example, given, settings
+from hypothesis import Phase, example, given
 from hypothesis import strategies as st
 
 from refire_async.pacing.consumer import BLIND_S, FIRST_RATE, MOST_WAITING_S, Consumer
 from refire_async.pacing.emitted_records import EmittedRecords
 from refire_async.pacing.rate_estimate import MINUTE_S
 from tests.pacing.simulated_consumer import EPOCH, simulate
+from tests.support.examples import examples
 
 LEARNT_S = 10 * 60.0
 """By then the consumer's speed is known, however late the figures are."""
 
 
-@settings(max_examples=6, deadline=None, phases=[Phase.explicit, Phase.generate])
+@examples(3, 50, phases=[Phase.explicit, Phase.generate])
 @given(
     capacity=st.floats(20.0, 2_000.0),
     bound_s=st.sampled_from([30.0, 60.0, 300.0, 3_600.0]),

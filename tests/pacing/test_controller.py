@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from refire_async.pacing.backoff import (
@@ -14,12 +14,12 @@ from refire_async.pacing.backoff import (
     throttle_delay,
 )
 from refire_async.pacing.controller import DECREASE, FLOOR, HOLD_S, RateController
+from tests.support.examples import examples
 
 ceilings = st.floats(1.0, 100_000.0)
 answers = st.lists(st.tuples(st.booleans(), st.floats(0.0, 3.0)), max_size=60)
 
 
-@settings(deadline=None)
 @given(ceilings, answers)
 def test_the_rate_stays_between_floor_and_ceiling(ceiling: float, sequence: list[tuple[bool, float]]):
     """Whatever comes; and each answer moves the rate only in its own direction, never unsaid."""
@@ -33,7 +33,6 @@ def test_the_rate_stays_between_floor_and_ceiling(ceiling: float, sequence: list
         assert ceiling * FLOOR * 0.999 <= control.rate <= ceiling
 
 
-@settings(deadline=None)
 @given(ceilings, st.integers(1, 100), st.sampled_from([5.0, 20.0, 200.0]))
 def test_it_is_back_at_the_ceiling_within_ten_seconds(ceiling: float, cuts: int, batches_a_second: float):
     """Counted from the last refusal, however far it had fallen, if writes go through."""
@@ -48,7 +47,7 @@ def test_it_is_back_at_the_ceiling_within_ten_seconds(ceiling: float, cuts: int,
     assert control.rate == ceiling
 
 
-@settings(deadline=None, max_examples=40)
+@examples(15, 200)
 @given(ceilings, st.floats(0.05, 0.95))
 def test_it_settles_near_the_true_capacity(ceiling: float, part: float):
     """For any capacity below the ceiling: it hovers there, without long dips."""
@@ -94,7 +93,6 @@ def test_no_rise_while_the_hold_lasts():
     assert control.rate == pytest.approx(70.0 + 12.0 * HOLD_S)
 
 
-@settings(deadline=None)
 @given(ceilings, ceilings, answers)
 def test_another_ceiling_keeps_the_share(old: float, new: float, sequence: list[tuple[bool, float]]):
     """A part of a run that is given more or less does not forget that its table throttles."""
@@ -111,7 +109,6 @@ def test_another_ceiling_keeps_the_share(old: float, new: float, sequence: list[
     assert (control.rate == new) == (share == 1.0)
 
 
-@settings(deadline=None)
 @given(st.integers(1, 10_000), st.integers())
 def test_delays_are_below_a_bound_that_doubles_up_to_its_ceiling(attempt: int, seed: int):
     draw = random.Random(seed)
@@ -131,7 +128,6 @@ def test_delays_use_the_whole_range():
     assert max(delays) > THROTTLE_CEILING_S * 0.95
 
 
-@settings(deadline=None)
 @given(ceilings, ceilings, st.integers(0, 20))
 def test_capacity_that_fell_is_not_answered_twice(old: float, new: float, cuts: int):
     """Throttling has lowered the rate for it already: it is lowered to the new ceiling, and not by as much again."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import anyio
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from refire_async.pacing.limiter import BURST_S, Limiter
@@ -90,7 +90,6 @@ async def play(sequence: list[Ask], rate: float) -> tuple[Recorded, Limiter]:
     return seen, limiter
 
 
-@settings(deadline=None)
 @given(asks(largest_share=1.0, most_actual=1.0), st.sampled_from([0.5, 25.0, 1_000.0, 40_000.0]))
 def test_no_window_sees_more_than_its_rate_and_two_bursts(sequence: list[Ask], rate: float):
     """For any requests of up to a burst, estimates that are too high, cancellations and changes of rate.
@@ -108,7 +107,6 @@ def test_no_window_sees_more_than_its_rate_and_two_bursts(sequence: list[Ask], r
             assert total <= highest * (end - begin + 2 * BURST_S + SLACK_S)
 
 
-@settings(deadline=None)
 @given(asks(largest_share=6.0, most_actual=8.0), st.sampled_from([0.5, 25.0, 1_000.0, 40_000.0]))
 def test_everything_that_was_spent_is_paid_for_or_still_owed(sequence: list[Ask], rate: float):
     """Requests far above the bucket's size and costs far above the estimate delay what comes after them."""
@@ -119,7 +117,6 @@ def test_everything_that_was_spent_is_paid_for_or_still_owed(sequence: list[Ask]
     assert paid <= highest * (end - begin + BURST_S + SLACK_S) + 1e-6
 
 
-@settings(deadline=None)
 @given(asks(largest_share=6.0, most_actual=3.0), st.sampled_from([0.5, 25.0, 1_000.0, 40_000.0]))
 def test_requests_are_granted_in_the_order_of_their_arrival_and_all_of_them(sequence: list[Ask], rate: float):
     """A large request is not overtaken by small ones, and who gave up does not stand in the way."""

@@ -2,12 +2,13 @@
 
 from collections import Counter
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from refire_async.pipeline.lanes import MOST_KNOWN, Batch, Lanes
 from tests.support.checkpoints import item, page
+from tests.support.examples import examples
 
 SEGMENTS = 4
 
@@ -96,10 +97,9 @@ class LanesMachine(RuleBasedStateMachine):
 
 
 TestLanes = LanesMachine.TestCase
-TestLanes.settings = settings(deadline=None, max_examples=80)
+TestLanes.settings = examples(30, 500)
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(1, 40), min_size=2, max_size=8), st.integers(1, 7))
 def test_lanes_with_work_take_turns(sizes: list[int], batch: int):
     """Between two batches of one lane every other that has work has had one."""

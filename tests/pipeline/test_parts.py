@@ -2,7 +2,7 @@
 
 import anyio
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from refire_async.checkpoint.ledger import Failure
@@ -23,13 +23,11 @@ from tests.support.virtual_time import run_virtual
 NOW = 1_800_000_000.0
 
 
-@settings(deadline=None)
 @given(st.integers(1, 5_000))
 def test_the_order_of_segments_has_each_once(total: int):
     assert sorted(spread(total)) == list(range(total))
 
 
-@settings(deadline=None)
 @given(st.integers(32, 5_000), st.data())
 def test_segments_at_work_lie_all_over_the_table(total: int, data: st.DataObject):
     """Any 8 that follow each other reach into every quarter of the hash range: no rolling hot partition."""
@@ -43,7 +41,6 @@ def test_a_million_segments_are_not_made_before_they_are_needed():
     assert [next(order) for _ in range(4)] == [0, 524_288, 262_144, 786_432]
 
 
-@settings(deadline=None)
 @given(st.integers(0, 40), st.lists(st.tuples(st.integers(1, 9), st.integers(0, 9)), min_size=1, max_size=6))
 def test_a_quota_is_used_up_and_never_exceeded(limit: int, readers: list[tuple[int, int]]):
     """Readers that find less than they asked for give the rest to others, who wait for it."""

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import anyio
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from refire_async.checkpoint.history import History
@@ -21,6 +21,7 @@ from refire_async.verification.encoding import READ, TOUCHED, digest
 from refire_async.verification.expected import Claims
 from tests.pipeline.world import CALM, STORM, FakeSource, FakeWriter, Sitting, Weather, World, sit
 from tests.support.checkpoints import SPEC, crashed_copy, item, new_store, reopened
+from tests.support.examples import examples
 from tests.support.virtual_time import run_virtual
 
 LONGEST_S = 24 * 3600.0
@@ -115,7 +116,7 @@ def check_failures(world: World, store: Store, counts: Counts) -> None:
         assert failure.reason in {"spoilt", f"ValidationError {failure.key['pk']['S']}"}
 
 
-@settings(deadline=None, max_examples=60)
+@examples(20, 300)
 @given(cases)
 def test_every_item_fires_once_whatever_happens_on_the_way(case: Case):
     """One sitting. It ends by itself, the summary adds up, what failed is what cannot be written."""
@@ -138,7 +139,7 @@ def test_every_item_fires_once_whatever_happens_on_the_way(case: Case):
         store.close()
 
 
-@settings(deadline=None, max_examples=60)
+@examples(20, 300)
 @given(cases, st.integers(1, 80), st.sampled_from([0.01, 0.1, 1.0]))
 def test_updates_and_deletes_of_others_are_never_lost(case: Case, changes: int, pause_s: float):
     """While other writers count up the same marker and delete items. No item fires twice, none comes back."""
@@ -163,7 +164,7 @@ interruptions = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=80)
+@examples(25, 400)
 @given(cases, interruptions)
 def test_a_run_that_is_stopped_or_killed_goes_on_and_nothing_fires_twice(
     case: Case, interruptions: list[tuple[str, float]]
@@ -193,7 +194,7 @@ def test_a_run_that_is_stopped_or_killed_goes_on_and_nothing_fires_twice(
         last.close()
 
 
-@settings(deadline=None, max_examples=80)
+@examples(25, 400)
 @given(cases, interruptions, st.integers(1, 120), st.sampled_from([0.005, 0.05]), st.booleans())
 def test_crashes_among_other_writers(
     case: Case, interruptions: list[tuple[str, float]], changes: int, pause_s: float, old_copies: bool
@@ -247,7 +248,7 @@ async def interrupted(  # noqa: PLR0917 - one schedule, spelt out
             tasks.cancel_scope.cancel()
 
 
-@settings(deadline=None, max_examples=30)
+@examples(10, 200)
 @given(cases)
 def test_sources_that_repeat_items_fire_them_once(case: Case):
     """An index can give an item twice, in one page or in another one, also after a resume."""

@@ -2,11 +2,12 @@
 
 import anyio
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from refire_async.pipeline.queue import WorkQueue
 from tests.support.checkpoints import item, page
+from tests.support.examples import examples
 from tests.support.virtual_time import run_virtual
 
 
@@ -118,7 +119,7 @@ async def test_a_stop_ends_every_wait_and_leaves_the_work_to_be_drained():
     assert queue.drain() == {1: (one, one.items)}
 
 
-@settings(deadline=None, max_examples=40)
+@examples(20, 300)
 @given(st.lists(st.integers(1, 30), max_size=6), st.integers(1, 6), st.integers(1, 9), st.integers(0, 3))
 def test_every_item_is_handed_out_until_it_is_settled(
     sizes: list[int], workers: int, size: int, repeats: int

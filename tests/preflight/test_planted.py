@@ -14,7 +14,7 @@ from refire_async.settings import Budget, SelectionSettings
 from tests.preflight.planted import BIG, Planted, found_in, index, indexed, provisioned
 from tests.preflight.problems import CASES
 from tests.preflight.world import Consumers, World, consumers_of
-from tests.support.moto import SERVICES, moto_server
+from tests.support.moto import SERVICES, moto_server, unhurried  # noqa: F401 - the fixture
 
 LEVELS = {kind.id: kind.level for kind in KINDS}
 
@@ -31,6 +31,7 @@ def consumers() -> Iterator[Consumers]:
             yield made
 
 
+@pytest.mark.usefixtures("unhurried")
 @pytest.mark.parametrize("planted", CASES, ids=lambda planted: planted.name)
 async def test_what_is_planted_is_found(planted: Planted, consumers: Consumers) -> None:
     """With its level, no other stop or warning beside it, and without a change to any item."""

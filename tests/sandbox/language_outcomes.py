@@ -1,20 +1,14 @@
 """Outcomes of the sandbox and of DynamoDB Local made comparable, and how many examples are tried."""
 
-import os
 import re
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck
 
 from refire_async.sandbox.values import validate_item
 from tests.sandbox.language_judge import Outcome
+from tests.support.examples import examples
 
-EXAMPLES = int(os.environ.get("REFIRE_TEST_EXAMPLES", "40"))
-several = settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    derandomize="REFIRE_TEST_EXAMPLES" not in os.environ,
-    suppress_health_check=list(HealthCheck),
-)
+several = examples(20, 1_000, suppress_health_check=list(HealthCheck))
 
 
 # Parts of messages in which the service and Local have other words for the same thing, or choose another one of

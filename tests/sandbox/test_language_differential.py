@@ -1,8 +1,7 @@
 """The sandbox's languages against DynamoDB Local: generated expressions and statements, the same outcome.
 
 An outcome is what a condition decides, what an item becomes, what is returned, or the type and message of the error.
-`REFIRE_TEST_EXAMPLES` sets how many examples each test generates (default 40, always the same ones); with it the
-examples are new each time.
+By default each test draws the same few examples every time; under `-m soak` it draws many new ones.
 
 Known differences. The sandbox follows the service where its behaviour is documented or was measured:
 

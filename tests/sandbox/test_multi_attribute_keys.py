@@ -8,11 +8,12 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from refire_async.sandbox.values import key_order
 from tests.sandbox.server_support import Direct, Item, direct, index, schema, with_types
+from tests.support.examples import examples
 
 KEYS = ("cup", "region", "round", "seat", "code")
 TYPES = {"cup": "S", "region": "N", "round": "S", "seat": "N", "code": "B"}
@@ -85,7 +86,7 @@ def test_segments_cover_the_index(db: Direct) -> None:
 
 
 @given(data=st.data(), limit=st.integers(1, 20), forward=st.booleans())
-@settings(max_examples=200, deadline=None)
+@examples(50, 1_000)
 def test_queries_by_all_hash_attributes_and_ranges_from_the_left(
     db: Direct, data: st.DataObject, limit: int, forward: bool
 ) -> None:

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import aioboto3
+import anyio
 from botocore.config import Config
 
 from refire_async.sandbox import SandboxConfig, start_sandbox
@@ -57,8 +58,8 @@ async def test_aioboto3_works_unchanged(sandbox_url: str) -> None:
 
 
 async def test_standard_retries_get_through_throttling() -> None:
-    """A table of 20 WCU without burst refuses some of 40 writes; botocore's standard mode gets all of them in."""
-    throughput = {"ReadCapacityUnits": 10, "WriteCapacityUnits": 20}
+    """A table of 2 WCU without burst refuses some of 8 writes at once; botocore's standard mode gets all of them in."""
+    throughput = {"ReadCapacityUnits": 10, "WriteCapacityUnits": 2}
     table = {"TableName": "small", **schema(pk="S"), "ProvisionedThroughput": throughput}
     config = Config(retries={"mode": "standard", "max_attempts": 10})
     session = aioboto3.Session()
@@ -67,7 +68,13 @@ async def test_standard_retries_get_through_throttling() -> None:
         start_sandbox(SandboxConfig(tables=(table,), burst_seconds=0)) as url,
         session.client("dynamodb", endpoint_url=url, config=config, **ACCESS) as dynamodb,
     ):
-        for number in range(40):
+
+        async def put(number: int) -> None:
+            nonlocal retries
             answer = await dynamodb.put_item(TableName="small", Item={"pk": {"S": str(number)}})
             retries += answer["ResponseMetadata"]["RetryAttempts"]
+
+        async with anyio.create_task_group() as tasks:
+            for number in range(8):
+                tasks.start_soon(put, number)
     assert retries > 0

@@ -12,10 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.sandbox.server_differential import Sequence, Side, everything, outcome
+from tests.support.examples import examples
 
 TABLE = f"differential-{uuid.uuid4().hex[:12]}"
 RUNS = (f"{number:05d}-" for number in itertools.count())
-PATIENT = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large]}
+HEALTH = {"suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large]}
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,7 @@ def judge(sides: tuple[Side, Side], data: st.DataObject) -> None:
 
 
 @given(data=st.data())
-@settings(max_examples=100, **PATIENT)
+@examples(30, 300, **HEALTH)
 def test_sequences_of_operations_agree(sides: tuple[Side, Side], data: st.DataObject) -> None:
     """Items, stream records, errors, return values and capacity, over a few dozen sequences."""
     judge(sides, data)
@@ -48,7 +49,7 @@ def test_sequences_of_operations_agree(sides: tuple[Side, Side], data: st.DataOb
 @pytest.mark.soak
 @pytest.mark.timeout(7200)
 @given(data=st.data())
-@settings(max_examples=2_500, **PATIENT)
+@settings(max_examples=2_500, **HEALTH)
 def test_sequences_of_operations_agree_for_long(sides: tuple[Side, Side], data: st.DataObject) -> None:
     """The same over 2,500 sequences."""
     judge(sides, data)

@@ -17,6 +17,7 @@ from refire_async.sandbox.operations import OPERATIONS
 from refire_async.sandbox.process import SandboxProcess
 from refire_async.sandbox.server import build_handler
 from tests.sandbox.server_support import AUTHORIZATION, Wire, index, schema, with_types
+from tests.support.examples import examples
 
 KEY = {"pk": {"S": "k1"}, "sk": {"N": "1"}}
 TABLE: dict[str, Any] = {
@@ -217,7 +218,7 @@ def check(response: Response) -> None:
         max_size=3,
     ),
 )
-@settings(max_examples=1500, deadline=None)
+@examples(300, 10_000)
 def test_bent_requests_are_refused_or_answered(operation: str, bends: list[tuple[int, str, Any]]) -> None:
     """Any member replaced, removed or added, anywhere: an answer or a client's error, and the table stays whole."""
     document: Any = EXAMPLES[operation]
@@ -230,7 +231,7 @@ def test_bent_requests_are_refused_or_answered(operation: str, bends: list[tuple
 @given(
     operation=st.sampled_from(sorted(EXAMPLES)), body=st.binary(max_size=60) | json_values.map(orjson.dumps)
 )
-@settings(max_examples=300, deadline=None)
+@examples(100, 2_000)
 def test_bodies_of_anything_are_refused_or_answered(operation: str, body: bytes) -> None:
     """Random bytes and random JSON."""
     check(HANDLERS[operation](request_for(operation, body)))
@@ -318,7 +319,7 @@ def test_broken_http_never_hangs_or_crashes_for_long() -> None:
         max_size=3,
     ),
 )
-@settings(max_examples=20_000, deadline=None)
+@settings(max_examples=20_000)
 def test_bent_requests_for_long(operation: str, bends: list[tuple[int, str, Any]]) -> None:
     """Twenty thousand bent requests."""
     document: Any = EXAMPLES[operation]

@@ -4,10 +4,11 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.sandbox.server_support import Direct, Item, client, direct, index, new_name, schema, with_types
+from tests.support.examples import examples
 
 DAYS = ("2026-01-01", "2026-01-02", "2026-01-03")
 
@@ -54,7 +55,7 @@ ALL = sorted(map(identity, ITEMS))
 
 
 @given(total=st.integers(1, 60), limit=st.integers(1, 25), data=st.data())
-@settings(max_examples=60, deadline=None)
+@examples(25, 300)
 def test_segments_cover_every_item_exactly_once(
     db: Direct, total: int, limit: int, data: st.DataObject
 ) -> None:
@@ -108,7 +109,7 @@ def test_halves_of_a_segment_hold_what_it_holds(db: Direct) -> None:
     forward=st.booleans(),
     hash_key=st.integers(0, 7),
 )
-@settings(max_examples=150, deadline=None)
+@examples(50, 500)
 def test_query_finds_what_its_condition_says(
     db: Direct, operator: str | None, low: int, width: int, limit: int, *, forward: bool, hash_key: int
 ) -> None:

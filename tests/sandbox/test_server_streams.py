@@ -4,11 +4,12 @@ import itertools
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from refire_async.sandbox.capacity.settings import CapacitySettings
 from tests.sandbox.server_support import Direct, client, direct, new_name, schema
+from tests.support.examples import examples
 
 KEY = {"pk": {"S": "a"}}
 ITEM = {**KEY, "n": {"N": "1"}, "names": {"SS": ["x", "y"]}}
@@ -120,7 +121,7 @@ def test_view_types_decide_on_images(view: str, old: bool, new: bool) -> None:
         max_size=60,
     )
 )
-@settings(max_examples=60, deadline=None)
+@examples(25, 300)
 def test_the_stream_replayed_gives_the_table(writes: list[tuple[int, str, int]]) -> None:
     """Every record continues where the item's last one ended, and the last images are the table."""
     db = with_stream()

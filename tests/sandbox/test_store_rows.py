@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from refire_async.sandbox.store.generated import GeneratedRows
@@ -14,6 +14,7 @@ from refire_async.sandbox.store.generator import Generator, hot_keys, uniform, z
 from refire_async.sandbox.store.keys import HASH_SPACE, KeySchema, OrderKey
 from refire_async.sandbox.store.rows import MemoryRows, Row, Rows
 from refire_async.sandbox.values import item_size
+from tests.support.examples import examples
 
 HASH_KEYS = 7
 COUNT = 60
@@ -87,7 +88,7 @@ operations = st.lists(
 
 
 @pytest.mark.parametrize(("make", "hash_type", "range_type"), CASES)
-@settings(max_examples=30, deadline=None)
+@examples(15, 150)
 @given(changes=operations, bounds=st.tuples(st.integers(0, HASH_SPACE), st.integers(0, HASH_SPACE)))
 def test_rows_behave_like_a_sorted_dictionary(
     make: Callable[[KeySchema], Rows],
@@ -152,7 +153,6 @@ def test_generated_rows_have_the_sizes_that_were_asked_for(types: tuple[str, str
         assert case.schema.order_key(item) == key
 
 
-@settings(deadline=None)
 @given(
     count=st.integers(1, 5000),
     keys=st.integers(2, 300),

@@ -4,20 +4,21 @@ import csv
 import io
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from refire_async.errors import UsageError
 from refire_async.model.keys import KeySchema
 from refire_async.sources.csv_rows import DELIMITERS, Splitter
 from tests.sources.test_key_decoder import BOTH, HASH, decode, key
+from tests.support.examples import examples
 
 TEXTS = KeySchema("pk", "S", "sk", "S")
 
 values = st.text(st.sampled_from('ab",;\t| \n5'), max_size=6)
 
 
-@settings(deadline=None, max_examples=300)
+@examples(80, 2_000)
 @given(st.lists(values, min_size=1, max_size=4), st.sampled_from(DELIMITERS), st.booleans())
 def test_values_are_those_that_a_csv_writer_was_given(row: list[str], delimiter: str, everything: bool):
     """Quoted where they must be, or all of them."""
@@ -27,7 +28,7 @@ def test_values_are_those_that_a_csv_writer_was_given(row: list[str], delimiter:
     assert Splitter(delimiter).split(text.getvalue()[:-1]) == row
 
 
-@settings(deadline=None, max_examples=300)
+@examples(80, 2_000)
 @given(st.lists(st.text(st.sampled_from('ab"5 '), max_size=6), min_size=1, max_size=4))
 def test_what_is_not_quoted_whole_is_as_it_is_or_not_csv(row: list[str]):
     """A quote within a value is a character; one at its beginning has to close at its end."""

@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from refire_async.errors import UsageError
@@ -15,6 +15,7 @@ from refire_async.sources import json_documents
 from refire_async.sources.json_documents import JsonDocuments, Part
 from refire_async.sources.key_decoder import KeyDecoder
 from tests.sources.test_key_decoder import BOTH, HASH, decode, key, packed
+from tests.support.examples import examples
 
 KEYS = [key("c0", 0), key("c1", 1), key("c2", 2)]
 ITEMS = [{**one, "x": {"S": "y"}, "l": {"L": [{"M": {"pk": {"S": "not me"}}}]}} for one in KEYS]
@@ -162,7 +163,7 @@ json_values = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=300)
+@examples(80, 2_000)
 @given(
     st.lists(json_values, max_size=3),
     st.integers(1, 40),

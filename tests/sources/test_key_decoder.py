@@ -9,7 +9,7 @@ import zlib
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from refire_async.errors import UsageError
@@ -63,7 +63,6 @@ def as_csv(rows: list[tuple[str, int]], end: str, delimiter: str = ",") -> bytes
     return text.getvalue().encode()
 
 
-@settings(deadline=None)
 @given(rows, cuts, st.sampled_from(["\n", "\r\n"]), st.sampled_from([as_json, as_csv]), st.integers(0, 3))
 def test_whatever_the_form_and_the_pieces_the_keys_are_the_same(rows, cuts, end, form, members: int):  # type: ignore[no-untyped-def]
     """JSON and CSV, plain and gzip of one member or several: cut anywhere, also inside of a character or a header."""
@@ -112,7 +111,6 @@ def test_bad_lines_are_told_by_the_number_that_an_editor_shows():
     ]
 
 
-@settings(deadline=None)
 @given(st.lists(st.booleans(), min_size=1, max_size=40), cuts)
 def test_no_line_is_lost(good: list[bool], cuts: tuple[int, ...]):
     """Every line is a key or counted as bad, wherever the pieces end; only the first few are told one by one."""

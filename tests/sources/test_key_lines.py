@@ -5,7 +5,7 @@ import json
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from refire_async.model.keys import Item, KeySchema
@@ -54,7 +54,6 @@ def test_key_attributes_named_like_parts_of_a_line(name: str):
     assert parse(json.dumps({name: "a"}), keys) == key
 
 
-@settings(deadline=None)
 @given(st.text(st.characters(codec="utf-8"), min_size=1), st.integers(0, 10**38 - 1), st.integers(-130, 87))
 def test_what_a_run_writes_into_its_failed_keys_file_comes_back(text: str, digits: int, exponent: int):
     """Keys travel unchanged, apart from the notation of numbers."""
@@ -67,7 +66,6 @@ def test_what_a_run_writes_into_its_failed_keys_file_comes_back(text: str, digit
     assert Decimal(found["sk"]["N"]) == number
 
 
-@settings(deadline=None)
 @given(st.integers(1, 10**38 - 1), st.integers(-125, 80), st.booleans())
 def test_equal_numbers_have_one_text(digits: int, exponent: int, negative: bool):
     """So that a key that is listed twice in two notations is not asked for twice in one request."""

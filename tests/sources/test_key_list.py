@@ -5,7 +5,7 @@ from pathlib import Path
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from refire_async.errors import CheckpointRefusedError
@@ -13,6 +13,7 @@ from refire_async.model.keys import Item, KeySchema, identity
 from refire_async.sources import key_list
 from refire_async.sources.key_list import KeyListSource, KeyListWriter, list_path, open_list
 from refire_async.sources.lazy_items import Undecoded
+from tests.support.examples import examples
 from tests.support.virtual_time import run_virtual
 
 KEYS = KeySchema("pk", "S", "sk", "N")
@@ -46,7 +47,7 @@ async def read_all(path: Path, segments: int, limit: int) -> list[list[Item]]:
     return found
 
 
-@settings(deadline=None, max_examples=60)
+@examples(25, 300)
 @given(
     st.lists(st.tuples(st.integers(0, 30), st.integers(0, 3)), max_size=60),
     st.integers(1, 20),

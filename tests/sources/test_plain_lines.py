@@ -7,12 +7,13 @@ from collections.abc import Callable
 
 import orjson
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from refire_async.model.keys import Key, KeySchema
 from refire_async.sources.key_decoder import KeyDecoder
 from refire_async.sources.plain_lines import PlainKeys
+from tests.support.examples import examples
 
 SCHEMAS = [
     KeySchema("pk", "S"),
@@ -95,7 +96,7 @@ def lists(draw: st.DrawFn) -> tuple[bytes, KeySchema]:
     return text.encode(), keys
 
 
-@settings(deadline=None, max_examples=300)
+@examples(80, 2_000)
 @given(lists(), st.integers(0, 200))
 @example((b'{"pk":"\xff"}\n{"pk":"a"}', SCHEMAS[0]), 0)
 @example((b'{"pk":"a"}\n\n{"pk":"b"} {"pk":"c"}\n{"pk":"a","x":1}', SCHEMAS[0]), 0)

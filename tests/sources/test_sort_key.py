@@ -3,7 +3,7 @@
 import base64
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from refire_async.errors import UsageError
@@ -22,7 +22,6 @@ def in_any_case(word: str) -> st.SearchStrategy[str]:
     return st.sampled_from([word, word.upper(), word.title()])
 
 
-@settings(deadline=None)
 @given(operators, blanks, blanks, blanks, plain_words)
 def test_a_comparison_keeps_its_operator_and_its_value(
     operator: str, before: str, between: str, after: str, value: str
@@ -32,7 +31,6 @@ def test_a_comparison_keeps_its_operator_and_its_value(
     assert sort_key_condition(text, "#sk", "S") == (f"#sk {operator} :sk1", {":sk1": {"S": value}})
 
 
-@settings(deadline=None)
 @given(in_any_case("begins_with"), some_blanks, words)
 def test_begins_with_keeps_its_prefix(keyword: str, blank: str, value: str):
     assert sort_key_condition(f"{keyword}{blank}{value}", "#sk", "S") == (
@@ -41,7 +39,6 @@ def test_begins_with_keeps_its_prefix(keyword: str, blank: str, value: str):
     )
 
 
-@settings(deadline=None)
 @given(in_any_case("between"), in_any_case("and"), some_blanks, plain_words, plain_words)
 def test_between_keeps_both_ends(between: str, conjunction: str, blank: str, low: str, high: str):
     text = f"{between}{blank}{low}{blank}{conjunction}{blank}{high}"
@@ -51,21 +48,18 @@ def test_between_keeps_both_ends(between: str, conjunction: str, blank: str, low
     )
 
 
-@settings(deadline=None)
 @given(operators, numbers)
 def test_numbers_are_taken_in_every_notation(operator: str, number: str):
     _, values = sort_key_condition(f"{operator} {number}", "#sk", "N")
     assert values == {":sk1": {"N": number}}
 
 
-@settings(deadline=None)
 @given(binaries, binaries)
 def test_binary_values_are_base64(low: str, high: str):
     _, values = sort_key_condition(f"between {low} and {high}", "#sk", "B")
     assert values == {":sk1": {"B": low}, ":sk2": {"B": high}}
 
 
-@settings(deadline=None)
 @given(st.text(max_size=60), st.sampled_from("SNB"))
 def test_any_other_text_is_a_usage_error_and_nothing_else(text: str, key_type: str):
     """Never a traceback, and what is understood names only its own placeholders."""

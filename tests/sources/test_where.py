@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from refire_async.errors import UsageError
@@ -13,6 +13,7 @@ from refire_async.sandbox.expressions import Placeholders, compile_condition
 from refire_async.sandbox.values import validate_item
 from refire_async.sources.where import MOST_DEPTH, compile_where
 from tests.sandbox.language_strategies import items
+from tests.support.examples import examples
 
 Value = dict[str, Any]
 
@@ -192,7 +193,7 @@ tests = comparisons() | ranges() | members() | presences() | functions()
 conditions = st.recursive(tests, combined, max_leaves=5)
 
 
-@settings(deadline=None, max_examples=400)
+@examples(100, 2_000)
 @given(conditions, items)
 def test_what_is_written_is_what_is_selected(condition: Condition, item: dict[str, Value]):
     """On random items and conditions: the service's filter agrees with a direct evaluation."""

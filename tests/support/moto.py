@@ -10,6 +10,7 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
+from refire_async.aws.other_services import Services
 from tests.support.backends import REGION
 
 SERVICES = ("APPLICATION_AUTO_SCALING", "CLOUDWATCH", "KINESIS", "LAMBDA", "S3")
@@ -51,6 +52,16 @@ def moto_server() -> Iterator[Moto]:
             yield Moto(url)
     finally:
         server.stop()
+
+
+@pytest.fixture
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The program waits a minute for answers of AWS services, so that a busy machine changes no result.
+
+    Import it into a conftest or test module to use it.
+    """
+    original = Services.open
+    monkeypatch.setattr(Services, "open", lambda self, service, *_, **__: original(self, service, 60.0))
 
 
 @pytest.fixture

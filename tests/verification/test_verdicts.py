@@ -4,7 +4,7 @@ import tempfile
 from hashlib import blake2b
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from refire_async.model.proof import ProofCounts
@@ -12,6 +12,7 @@ from refire_async.verification.encoding import ABSENT, SURE, TOUCHED, Change, Cl
 from refire_async.verification.reconcile import judge
 from refire_async.verification.results import Verdicts
 from refire_async.verification.spill import Spill
+from tests.support.examples import examples
 
 ENDED = 1_700_000_000.0
 ITEMS = 40
@@ -39,7 +40,7 @@ def numbers(gone: bytearray) -> set[int]:
     return {number for number in range(8 * len(gone)) if gone[number >> 3] >> (number & 7) & 1}
 
 
-@settings(max_examples=60, deadline=None)
+@examples(30, 500)
 @given(st.lists(st.tuples(st.lists(CHANGES, max_size=40), st.booleans()), max_size=5))
 def test_judging_what_has_changed_is_judging_everything(rounds: list[tuple[list[Change], bool]]) -> None:
     """Whatever comes in whatever order, and whichever are judged in between, the end is that of one judgement."""

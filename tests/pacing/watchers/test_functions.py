@@ -9,11 +9,12 @@ from refire_async.model.keys import KeySchema
 from refire_async.model.table import Stream, Table, Throughput
 from refire_async.pacing.watchers.functions import Figures, Function, find_functions, minute_of, query_figures
 from tests.preflight.world import consumers_of
-from tests.support.moto import moto_server
+from tests.support.moto import moto_server, unhurried  # noqa: F401 - the fixture
 
 ARN = "arn:aws:dynamodb:eu-west-1:123456789012:table/orders/stream/2026-11-23T00:00:00.000"
 
 
+@pytest.mark.usefixtures("unhurried")
 async def test_a_function_and_its_figures_are_found(monkeypatch: pytest.MonkeyPatch):
     """Ages come in milliseconds and are told in seconds, highest of the minute; failures are added up."""
     now = time.time()

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from refire_async.model.keys import Item, KeySchema
@@ -93,7 +93,6 @@ def read(schema: KeySchema, marker: Marker, item: Item) -> Item:
     return {name: item[name] for name in (*schema.names, marker.attribute) if name in item}
 
 
-@settings(deadline=None)
 @given(cases(quotable))
 def test_a_partiql_statement_changes_the_marker_of_its_item_and_nothing_else(
     case: tuple[KeySchema, Marker, Item],
@@ -113,7 +112,6 @@ def test_a_partiql_statement_changes_the_marker_of_its_item_and_nothing_else(
         assert not update.condition_holds(changed, values)
 
 
-@settings(deadline=None)
 @given(cases())
 def test_an_update_item_changes_the_marker_of_its_item_and_creates_nothing(
     case: tuple[KeySchema, Marker, Item],
@@ -137,7 +135,6 @@ def test_an_update_item_changes_the_marker_of_its_item_and_creates_nothing(
     )
 
 
-@settings(deadline=None)
 @given(cases(quotable))
 def test_values_are_only_in_parameters(case: tuple[KeySchema, Marker, Item]):
     """The text of a statement depends on the names and on whether there is a marker, on nothing else."""
@@ -165,7 +162,6 @@ def test_names_that_partiql_cannot_quote_are_left_to_update_item(name: str):
     assert not PartiqlWriter.fits("t", KeySchema("pk", "S"), Marker("revision", name, "x"))
 
 
-@settings(deadline=None)
 @given(st.integers(1, 255), st.integers(1, 255), st.integers(1, 65_535))
 def test_a_statement_is_never_longer_than_the_service_takes(
     hash_name: int, range_name: int, marker_name: int

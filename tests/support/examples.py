@@ -1,0 +1,58 @@
+"""How many examples the property tests draw: few and always the same ones by default, many new ones under `-m soak`."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from _pytest.mark import ParameterSet
+from hypothesis import HealthCheck, is_hypothesis_test, settings
+
+DEFAULT, SOAK = 30, 500
+"""Examples of a property test that asks for no number of its own."""
+
+SOAK_TIMEOUT_S = 3_600.0
+
+_SOAK = "soak"
+
+settings.register_profile("default", derandomize=True, deadline=None, max_examples=DEFAULT)
+settings.register_profile(
+    _SOAK,
+    derandomize=False,
+    deadline=None,
+    max_examples=SOAK,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+
+
+def load_profile(markers: str) -> None:
+    """The profile for pytest's `-m` expression. xdist gives its workers the expression that the main process set."""
+    settings.load_profile(_SOAK if selects_soak(markers) else "default")
+
+
+def selects_soak(markers: str) -> bool:
+    """Whether a `-m` expression asks for the long tests."""
+    return "soak" in markers and "not soak" not in markers
+
+
+def examples(default: int, soak: int, **more: Any) -> settings:
+    """Hypothesis settings of one test: `default` examples, or `soak` of them under `-m soak`. Use as a decorator."""
+    number = soak if settings.get_current_profile_name() == _SOAK else default
+    return settings(max_examples=number, **more)
+
+
+def thinned(cases: Mapping[str, Any], *kept: str) -> list[ParameterSet]:
+    """Parameters of one argument by their names, of which the default run has `kept` only and `-m soak` the others."""
+    assert cases.keys() >= set(kept), set(kept) - cases.keys()
+    return [
+        pytest.param(case, id=name, marks=() if name in kept else pytest.mark.soak)
+        for name, case in cases.items()
+    ]
+
+
+def mark_property_tests(items: list[pytest.Item]) -> None:
+    """Under `-m soak` every property test is a long test too, and has the time for it."""
+    for item in items:
+        if is_hypothesis_test(getattr(item, "obj", None)) and not item.get_closest_marker("soak"):
+            item.add_marker(pytest.mark.soak)
+            item.add_marker(pytest.mark.timeout(SOAK_TIMEOUT_S))
