@@ -1,7 +1,7 @@
-"""What the engine tells while it works. Logs, metrics and progress subscribe; the engine knows none of them.
+"""The events that a run emits. Logs, metrics and progress subscribe to them; the engine imports none of these.
 
-Events are per page, per batch or rarer, never per item. Subscribers must return at once. Those per page and batch are
-named tuples, which take a third of the time to make.
+A run emits an event per page, per batch or less often, never per item. Subscribers must return at once. The events per
+page and per batch are named tuples, which take a third of the time to create.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,13 +16,13 @@ from refire_async.model.run import RunSpec, Summary
 from refire_async.model.table import BillingMode
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunStarted:
-    """The first write is about to be allowed. `expected_items` may be hours old, or None if unknown.
+    """The attempt is about to begin its reads and writes. `expected_items` may be hours old, or None if unknown.
 
-    `budget` says in one line how much may be consumed, and why. `max_items` is how many items this sitting reads at
-    most, None without a limit. `indexes` are those of the global indexes
-    that a touch writes to, in write units per second by name.
+    `budget` is one line: what the run may consume, and why. `max_items` is the most that this attempt reads, None
+    without a limit. `indexes` are the ceilings of the global indexes that a touch writes to, in WCU per second by
+    name. `settled_before` counts the items that have an outcome from earlier attempts.
     """
 
     spec: RunSpec
@@ -41,9 +41,9 @@ class RunStarted:
 
 @dataclass(frozen=True, slots=True)
 class KeysRead:
-    """A list of keys is being made, before the run begins: `taken` keys so far.
+    """A list of keys is being imported, before the run begins: `taken` keys so far.
 
-    At its end `items` are those that differ, and `left_out` counts lines that name no key.
+    At its end `items` counts the distinct keys, and `left_out` the lines without a key.
     """
 
     taken: int
@@ -53,13 +53,13 @@ class KeysRead:
 
 @dataclass(frozen=True, slots=True)
 class Noticed:
-    """Something to know about the table or its consumers, found before the first write; it does not end the run."""
+    """A finding about the table or its consumers, from before the first write. It does not end the run."""
 
     finding: Finding
 
 
 class PageRead(NamedTuple):
-    """A page came from the source. `latency_s` is that of its last request."""
+    """A page was read from the source. `latency_s` includes the retries and look-ups of the page."""
 
     segment: int
     items: int
@@ -68,9 +68,9 @@ class PageRead(NamedTuple):
 
 
 class BatchWritten(NamedTuple):
-    """A batch was answered; `items` of it are settled by the answer. `wcu` includes what refused members cost.
+    """DynamoDB answered a batch and touched `items` of its members. `wcu` includes the cost of refused members.
 
-    `consumed` is what the answer told of it, None where it told nothing and `wcu` is an estimate.
+    `consumed` is the capacity in the answer, or None where the answer has none and `wcu` is an estimate.
     """
 
     segment: int
@@ -89,7 +89,7 @@ class PageSettled(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Throttled:
-    """The service refused `items` writes (or one read) for lack of capacity."""
+    """DynamoDB throttled `items` writes (or one read)."""
 
     segment: int
     items: int
@@ -100,7 +100,7 @@ class Throttled:
 
 @dataclass(frozen=True, slots=True)
 class Retried:
-    """An attempt failed for another reason and will be made again after `delay_s`."""
+    """A request failed for a reason other than throttling. It is retried after `delay_s` seconds."""
 
     segment: int
     items: int
@@ -111,7 +111,7 @@ class Retried:
 
 @dataclass(frozen=True, slots=True)
 class SegmentFinished:
-    """A segment is read to its end (its last pages may still be in their lane)."""
+    """A segment is read to its end. Its last pages may still wait in their lane for their writes."""
 
     segment: int
     finished: int
@@ -120,7 +120,7 @@ class SegmentFinished:
 
 @dataclass(frozen=True, slots=True)
 class ItemFailed:
-    """Items that cannot be touched; they go to the failed-keys file. Keys are personal data: not here."""
+    """Items that cannot be touched. Their keys, which can be personal data, go only to the failed-keys file."""
 
     segment: int
     items: int
@@ -129,9 +129,9 @@ class ItemFailed:
 
 @dataclass(frozen=True, slots=True)
 class LanesSeen:
-    """Lanes with work right now in process `part`, and those of them that throttling or an error holds back.
+    """Lanes that have work in process `part`, and how many of them back off after throttling or an error.
 
-    About once a second.
+    Emitted about once a second.
     """
 
     active: int
@@ -141,7 +141,10 @@ class LanesSeen:
 
 @dataclass(frozen=True, slots=True)
 class CheckpointSaved:
-    """`settled` items of part `part` in this sitting have their outcome on disk. At most once a second and part."""
+    """The outcomes of `settled` items of process `part` in this attempt are on disk.
+
+    Emitted at most once a second per process.
+    """
 
     part: int
     settled: int
@@ -149,7 +152,7 @@ class CheckpointSaved:
 
 @dataclass(frozen=True, slots=True)
 class RateChanged:
-    """The shared rate follows throttling down or recovers. Units per second."""
+    """The shared write rate fell after throttling, or recovers. WCU per second."""
 
     wcu: float
     ceiling: float
@@ -158,7 +161,7 @@ class RateChanged:
 
 @dataclass(frozen=True, slots=True)
 class Suspended:
-    """The process did nothing for `seconds`: it was stopped by Ctrl-Z, or the machine slept. `part` as in LanesSeen."""
+    """The process was suspended for `seconds`, by Ctrl-Z or because the machine slept. `part` as in LanesSeen."""
 
     seconds: float
     part: int = 0
@@ -166,9 +169,9 @@ class Suspended:
 
 @dataclass(frozen=True, slots=True)
 class BudgetChanged:
-    """The run may consume more or less than before: units per second at most, and what bounds them.
+    """The limits of the run changed: units per second at most, and the reason.
 
-    `wcu` is that of the table, `indexes` those of the global indexes that a touch writes to.
+    `wcu` is the limit of the table, `indexes` the limits of the global indexes that a touch writes to.
     """
 
     wcu: float
@@ -179,21 +182,21 @@ class BudgetChanged:
 
 @dataclass(frozen=True, slots=True)
 class Paused:
-    """Nothing is read or written until the run is resumed; what is in flight is finished."""
+    """The run is paused: requests in flight complete, and no others begin until it continues."""
 
     why: str
 
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """A pause is over; `why` is what bounds the run now."""
+    """A pause is over. `why` names what limits the run now."""
 
     why: str
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Nothing can be done right now (no network, no capacity): the run waits and says so."""
+    """No request has succeeded for `since_s` seconds (no network, no capacity): the run waits."""
 
     reason: str
     since_s: float
@@ -201,17 +204,17 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """What a `Waiting` was about is over: something went through again, `after_s` after the first failure."""
+    """The outage that `Waiting` reported is over. It lasted `after_s` seconds, from the first failure to the last."""
 
     after_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class ConsumerSeen:
-    """A minute's figures of a consumer came: the age (s) of what it was given, at most, None where nothing is known.
+    """Metrics of a consumer for one minute. `age_s` is its maximum iterator age in seconds, None where unknown.
 
-    `errors` and `throttles` are its failed and refused invocations since the sitting began, `rate` the records per
-    second that it is taken to handle, None where nobody measures.
+    `errors` and `throttles` are its failed and throttled invocations since the attempt began, `rate` its estimated
+    capacity in records per second, None where it is not estimated.
     """
 
     name: str
@@ -223,7 +226,7 @@ class ConsumerSeen:
 
 @dataclass(frozen=True, slots=True)
 class AdviceMissing:
-    """Something that `topic` relies on cannot be found out; `instead` says what the run does meanwhile."""
+    """Data that `topic` relies on is unavailable. `instead` says what the run does meanwhile."""
 
     topic: str
     why: str
@@ -232,21 +235,21 @@ class AdviceMissing:
 
 @dataclass(frozen=True, slots=True)
 class AdviceBack:
-    """What `topic` relies on is known again."""
+    """The data that `topic` relies on is available again."""
 
     topic: str
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessReplaced:
-    """A process of the run died; another one goes on with its segments."""
+    """A process of the run died. Another process continues with its segments."""
 
     index: int
 
 
 @dataclass(frozen=True, slots=True)
 class Stopping:
-    """The run stops before its end; what is in flight is finished and saved."""
+    """The run stops before its end. Requests in flight complete, and their outcomes are saved."""
 
     reason: str
 
@@ -260,14 +263,14 @@ class RunEnded:
 
 @dataclass(frozen=True, slots=True)
 class VerifyStarted:
-    """The run is over as far as it goes, and what its stream has shown meanwhile is judged now."""
+    """The attempt is over, and its verification compares the stream with the checkpoint."""
 
     run_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class CanaryFlown:
-    """The first items of the run are touched, and this is what their events did."""
+    """The canary of the run is over, with its report."""
 
     canary: Canary
 
@@ -306,31 +309,31 @@ Emit: TypeAlias = Callable[[Event], None]
 
 
 class Subscriber:
-    """Someone whom only some kinds of event concern; `handlers` has who takes in each of them."""
+    """A subscriber to some event types. `handlers` maps each type to its callback."""
 
     handlers: Mapping[type, Callable[[Any], None]]
 
     def handle(self, event: Event) -> None:
-        """Take one event in, or let it pass by."""
+        """Pass the event to the handler of its type, if there is one."""
         handler = self.handlers.get(type(event))
         if handler is not None:
             handler(event)
 
 
 def ignore(_event: Event) -> None:
-    """The `Emit` of a caller that needs no events."""
+    """An `Emit` for callers that need no events."""
 
 
 def fan_out(*listeners: Emit | Subscriber) -> Emit:
-    """One Emit that tells each listener in turn: subscribers what concerns them, all others everything.
+    """Return an `Emit` that passes each event to the listeners in turn; a `Subscriber` gets only the types it handles.
 
-    Who is told of a kind of event is looked up once: there is one for every batch.
+    The listeners of each event type are looked up once, since there is an event per batch.
     """
     routes: dict[type, tuple[Callable[[Any], None], ...]] = {}
 
     def route(kind: type) -> tuple[Callable[[Any], None], ...]:
-        told = [one.handlers.get(kind) if isinstance(one, Subscriber) else one for one in listeners]
-        return routes.setdefault(kind, tuple(one for one in told if one is not None))
+        handlers = [one.handlers.get(kind) if isinstance(one, Subscriber) else one for one in listeners]
+        return routes.setdefault(kind, tuple(one for one in handlers if one is not None))
 
     def emit(event: Event) -> None:
         for tell in routes.get(type(event)) or route(type(event)):

@@ -1,11 +1,11 @@
-"""Named points of a run at which a test can stop the process dead. A seam for tests and nothing else.
+"""Named points of a run at which a test can kill the process. For tests only.
 
-`REFIRE_KILL_AT=batch-answered:3` in the environment kills the process with SIGKILL when it comes to that point for
-the third time, as `kill -9`, the OOM killer or a lost machine would. Unarmed, which is always but in such a test,
-`reached` is None and a point costs one look at it; points stand where pages and batches pass, never items.
+`REFIRE_KILL_AT=batch-answered:3` in the environment kills the process with SIGKILL when it reaches that failpoint for
+the third time, as `kill -9`, the OOM killer or a lost machine would. Without the variable `reached` is None, and a
+failpoint costs one comparison. Failpoints are passed per page and per batch, never per item.
 
-    if points.reached is not None:
-        points.reached("batch-answered")
+    if failpoints.reached is not None:
+        failpoints.reached("batch-answered")
 """
 
 import os
@@ -16,39 +16,39 @@ from itertools import count
 VARIABLE = "REFIRE_KILL_AT"
 
 POINTS = {
-    "checkpoint-begun": "a new checkpoint is whole, under another name",
-    "checkpoint-made": "the checkpoint is there, nothing is read yet",
-    "page-read": "a page has come from the source",
+    "checkpoint-begun": "a new checkpoint is complete, under a temporary name",
+    "checkpoint-made": "the checkpoint exists; nothing is read yet",
+    "page-read": "a page has been read from the source",
     "page-in-ledger": "a page and the cursor after it are durable; none of its writes is sent",
     "segment-read": "a segment is read to its end",
     "doubt-resolved": "the items of a page in doubt have been read again",
-    "batch-ready": "the budget lets a batch go; it is not sent",
-    "request-sent": "a request (read or write) is handed to the kernel; the service may apply it from now on",
-    "batch-answered": "the service has answered a batch; nothing of it is counted",
+    "batch-ready": "the budget grants a batch; it is not sent yet",
+    "request-sent": "a request (read or write) is handed to the kernel; DynamoDB may apply it from now on",
+    "batch-answered": "DynamoDB has answered a batch; its outcomes are not counted yet",
     "batch-counted": "the outcomes of a batch are counted in memory",
     "outcome-unknown": "a batch failed and may have been applied; it is not in its lane again yet",
-    "conflict-read": "items that others changed have been looked at again; nobody knows yet",
-    "conflict-in-ledger": "the ledger has what they are now; they are not sent yet",
+    "conflict-read": "items that other writers changed have been read again; the ledger does not have them yet",
+    "conflict-in-ledger": "the ledger has their present state; they are not sent yet",
     "page-settled": "every item of a page has its outcome, in memory",
-    "page-closed": "a page has left the ledger, in memory; this is on its way to the disk",
+    "page-closed": "a page has left the ledger in memory, but not yet on disk",
     "commit-begun": "a transaction of the checkpoint has begun",
-    "commit-pending": "all of a transaction is written, but for the COMMIT",
-    "committed": "a transaction is on disk; nobody knows yet",
+    "commit-pending": "a transaction is written except for its COMMIT",
+    "committed": "a transaction is on disk; the waiting tasks are not notified yet",
     "stopping": "an orderly stop has begun",
-    "rest-known": "an orderly stop knows what is left of each page; it is not saved yet",
+    "rest-known": "an orderly stop knows the open items of each page; they are not saved yet",
     "finishing": "all work is done; the last commit is still to come",
-    "work-done": "all is on disk but the status of the run",
-    "run-ended": "the status is saved; the summary is not told yet",
+    "work-done": "everything is on disk except the status of the run",
+    "run-ended": "the status is saved; the summary is not printed yet",
 }
-"""Every point by name, with what is true there."""
+"""Every failpoint by name, with the state of the run there."""
 
 
 def arm(text: str) -> Callable[[str], None]:
-    """What kills this process at `NAME:COUNT` of POINTS. Raises ValueError for anything else."""
+    """Return a function that kills this process at `NAME:COUNT` of POINTS. Raises ValueError for any other `text`."""
     name, _, number = text.partition(":")
     if name not in POINTS or not number.isdecimal() or int(number) < 1:
         raise ValueError(f"{VARIABLE} must be one of {', '.join(POINTS)}, a colon and a count from 1")
-    times = count(1)  # its next() is one step of the interpreter: points are reached in threads too
+    times = count(1)  # its next() is one step of the interpreter: threads reach failpoints too
 
     def reached(point: str) -> None:
         if point == name and next(times) == int(number):
@@ -58,4 +58,4 @@ def arm(text: str) -> Callable[[str], None]:
 
 
 reached: Callable[[str], None] | None = arm(os.environ[VARIABLE]) if VARIABLE in os.environ else None
-"""Called with the name of each point that is come to, if a test has asked for it."""
+"""Called with the name of each failpoint that the process reaches; None unless a test sets the variable."""

@@ -154,6 +154,5 @@ def _open_page(store: Store, page: OpenPage) -> None:
 
 def _open_unseen(store: Store, page: OpenPage, digests: list[bytes]) -> None:
     fresh = [item for item, new in zip(page.items, store.unseen(digests), strict=True) if new]
-    page.counts.already += len(page.items) - len(fresh)
-    page.items = fresh
+    page.leave_out(fresh, already=len(page.items) - len(fresh))
     store.open_page(page)

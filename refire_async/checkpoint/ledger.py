@@ -8,6 +8,7 @@ read again and compared with what the ledger says was there when the run first r
 So a segment's resume point, its *watermark*, is the start of its oldest open page, or its cursor.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from refire_async.checkpoint.pages import Note
@@ -53,6 +54,53 @@ class OpenPage:
     def done(self) -> bool:
         """Whether every item has its outcome."""
         return self.open_items == 0
+
+    def leave_out(
+        self,
+        rest: list[Item],
+        *,
+        already: int = 0,
+        vanished: int = 0,
+        expired: int = 0,
+        failures: Sequence[Failure] = (),
+    ) -> None:
+        """Before the page is in the ledger: only `rest` needs a write, the other items have these outcomes."""
+        self.items = rest
+        self.counts.already += already
+        self.counts.vanished += vanished
+        self.counts.expired += expired
+        self.counts.failed += len(failures)
+        self.failures += failures
+
+    def narrow(self, rest: list[Item]) -> None:
+        """After a crash: only `rest` can be written as the ledger has it."""
+        self.items = rest
+
+    def touched(self, items: int) -> None:
+        """Writes of `items` items succeeded."""
+        self.counts.touched += items
+
+    def touched_after_conflict(self, items: Sequence[Item]) -> None:
+        """Writes of `items` succeeded from a marker that another writer set after the run read the item."""
+        self.counts.touched += len(items)
+        self.counts.conflicts += len(items)
+        self.notes.extend(("conflict", item) for item in items)
+
+    def already_fired(self, items: Sequence[Item]) -> None:
+        """`items` changed since the run read them, so their events were emitted."""
+        self.counts.already += len(items)
+        self.notes.extend(("already", item) for item in items)
+
+    def vanished(self, items: Sequence[Item]) -> None:
+        """`items` are no longer in the table."""
+        self.counts.vanished += len(items)
+        self.notes.extend(("none", item) for item in items)
+
+    def failed(self, items: Sequence[Item], failures: Iterable[Failure]) -> None:
+        """`items` cannot be touched, each for the reason in the failure at its position."""
+        self.counts.failed += len(items)
+        self.failures.extend(failures)
+        self.notes.extend(("none", item) for item in items)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ import anyio.abc
 import click
 
 from refire_async.cli.streams import print_note
+from refire_async.engine.questions import Question
 from refire_async.model.canary import Canary
 from refire_async.model.other_run import OtherRuns
-from refire_async.model.stop import StopRequest
 from refire_async.output.proof import describe_canary
 from refire_async.output.text import count, dollars, duration, visible
 from refire_async.planning.forecast.outlook import Outlook
@@ -58,29 +58,22 @@ def can_ask() -> bool:
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
-async def ask(display: Display, about: Canary | OtherRuns) -> bool:
-    """Whether the user wants to go on after this canary, or beside these runs. Anything but yes is no."""
-    if isinstance(about, Canary):
-        told, question = describe_canary(about), "Go on with all items?"
-    else:
-        told = "\n".join(f"{one.message}: {one.action}" for one in about.findings)
-        question = "Continue all the same?"
+async def ask(display: Display, about: Question) -> bool:
+    """Print a question of the run and read the answer. Anything but yes is no."""
     async with display.away():
-        click.echo(visible(told), err=True)
+        match about:
+            case Canary():
+                question = "Go on with all items?"
+                click.echo(visible(describe_canary(about)), err=True)
+            case OtherRuns():
+                question = "Continue all the same?"
+                for one in about.findings:
+                    click.echo(visible(f"{one.message}: {one.action}"), err=True)
+            case Outlook():
+                question = "Go ahead?"
+                print_note(describe_outlook(about))
         click.echo(f"{question} [y/N] ", err=True, nl=False)
         return await _is_yes()
-
-
-async def confirm(display: Display, stop: StopRequest, outlook: Outlook) -> bool:
-    """Whether the user wants what is ahead. Anything but yes is no, and so is a signal."""
-    async with display.away(), anyio.create_task_group() as tasks:
-        print_note(describe_outlook(outlook))
-        click.echo("Go ahead? [y/N] ", err=True, nl=False)
-        stop.subscribe(tasks.cancel_scope.cancel)
-        yes = await _is_yes()
-        tasks.cancel_scope.cancel()
-        return yes
-    return False
 
 
 def describe_outlook(outlook: Outlook) -> str:

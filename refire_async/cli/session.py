@@ -21,7 +21,7 @@ from refire_async.cli.host import from_host
 from refire_async.cli.logs import Logs
 from refire_async.cli.notify import Target, message, send, try_out
 from refire_async.cli.options_to_settings import OutputSettings
-from refire_async.cli.prompts import Display, ask, can_ask, confirm
+from refire_async.cli.prompts import Display, ask, can_ask
 from refire_async.cli.signals import ending_signals, taking
 from refire_async.cli.streams import ELSEWHERE, OutputLostError, print_note, say_error, write_json, write_text
 from refire_async.cli.watching import watching
@@ -154,13 +154,11 @@ def _unproven(result: Result) -> str:
     return f"not verified: {result.unproven}; try again with: refire verify {result.summary.run_id}"
 
 
-def _attempt(settings: RunSettings | ResumeSettings, display: Display, stop: StopRequest) -> Sitting:
-    asks = partial(ask, display) if can_ask() else None
+def _attempt(settings: RunSettings | ResumeSettings, display: Display) -> Sitting:
+    confirm = partial(ask, display) if can_ask() else None
     if isinstance(settings, ResumeSettings):
-        return partial(engine.resume, settings, ask=asks)
-    if asks is None or settings.assume_yes or settings.dry_run or settings.canary is not None:
-        return partial(engine.run, settings, ask=asks)
-    return partial(engine.run, settings, ask=asks, confirm=partial(confirm, display, stop))
+        return partial(engine.resume, settings, confirm=confirm)
+    return partial(engine.run, settings, confirm=confirm)
 
 
 def json_line(result: Result) -> str:
@@ -188,7 +186,7 @@ async def _drive(
             with signals.scope:
                 await _try_notice(settings, output)
                 try:
-                    result = await _attempt(settings, watch.display, stop)(emit=watch.emit, stop=stop)
+                    result = await _attempt(settings, watch.display)(emit=watch.emit, stop=stop)
                 except Exception as error:
                     raise _of_host(error, watch.stats.started, hints) from error
                 started = watch.stats.started

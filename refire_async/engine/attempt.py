@@ -23,7 +23,7 @@ from refire_async.model.capacity import TABLE
 from refire_async.model.run import Result, RunSpec, RunStatus
 from refire_async.model.stop import StopRequest
 from refire_async.model.table import Stream, Table
-from refire_async.pacing.capacity import partitions
+from refire_async.pacing.capacity import Ceilings, partitions
 from refire_async.pacing.describe import budget_line
 from refire_async.pacing.governor import Governor, RateLimits
 from refire_async.pacing.timetable import Timetable
@@ -46,12 +46,16 @@ from refire_async.settings import Budget, Connection, PacingSettings, Tuning
 from refire_async.sources.key_list import open_list
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One sitting of a run, new or gone on with."""
+    """One attempt of a run, new or resumed. `ceilings` are those of `table` within `budget` as it begins.
+
+    `begun_at` is a time of the event loop's clock, `lock` the file descriptor of the checkpoint's lock.
+    """
 
     spec: RunSpec
     table: Table
+    ceilings: Ceilings
     begun_at: float
     connection: Connection
     budget: Budget
@@ -75,7 +79,9 @@ async def run_attempt(
     """Work until the end or a stop, and say how it went."""
     saved = await to_thread.run_sync(store.load)
     spec = attempt.spec
-    governor = Governor(attempt.table, spec.marker.attribute, attempt.budget, spec.selection.index)
+    governor = Governor(
+        attempt.table, spec.marker.attribute, attempt.budget, spec.selection.index, first=attempt.ceilings
+    )
     overrides = start_overrides(governor, attempt.timetable)
     headroom = None if attempt.dry else attempt.pacing.headroom_percent
     services = session.services

@@ -15,10 +15,10 @@ from refire_async.aws.session import Session
 from refire_async.checkpoint import catalog
 from refire_async.checkpoint.reading import peek
 from refire_async.engine.canary_consumers import settled
+from refire_async.engine.questions import Confirm
 from refire_async.errors import ExitCode, RefireError
 from refire_async.events import CanaryFlown, Emit, Event, RunEnded, Stopping, VerifyStarted
 from refire_async.model.canary import Canary
-from refire_async.model.other_run import OtherRuns
 from refire_async.model.run import Result
 from refire_async.model.stop import StopRequest
 from refire_async.model.table import Table
@@ -28,8 +28,6 @@ from refire_async.verification.verifier import prove
 from refire_async.verification.verify import stream_of
 
 RunAttempt: TypeAlias = Callable[[], Awaitable[Result]]
-Ask: TypeAlias = Callable[[Canary | OtherRuns], Awaitable[bool]]
-"""Asks the user whether to go on."""
 
 
 async def with_verification(
@@ -96,13 +94,13 @@ async def run_canary(
     table: Table,
     *,
     assume_yes: bool,
-    ask: Ask | None,
+    confirm: Confirm | None,
     emit: Emit,
     stop: StopRequest,
 ) -> Result | None:
-    """The first items of a run, proved. None if the run is to go on, else the result of a run that stops here.
+    """Run and verify the first items of a run. Returns None if the run continues, else the result of the stopped run.
 
-    `assume_yes`: a clean canary needs no question. Without somebody to `ask` the run stops.
+    With `assume_yes` a clean canary needs no confirmation. Without `confirm` the run stops after the canary.
     """
     inner = StopRequest()
     stop.subscribe(lambda: inner.request(stop.reason or "terminated", stop.error))
@@ -126,8 +124,8 @@ async def run_canary(
         canary = Canary(counts.touched, result.proof, result.unproven, consumers, counts.failed)
         emit(CanaryFlown(canary))
         go = assume_yes and canary.clean
-        if not go and ask is not None:
-            go = await ask(canary)
+        if not go and confirm is not None:
+            go = await confirm(canary)
     if go and stop.reason is None:
         return None
     emit(RunEnded(result.summary))

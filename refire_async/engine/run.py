@@ -2,12 +2,12 @@
 
 import contextlib
 import math
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 import anyio
 from anyio import to_thread
@@ -21,14 +21,14 @@ from refire_async.checkpoint.lock import locked
 from refire_async.checkpoint.reading import SavedRun
 from refire_async.checkpoint.store import Store
 from refire_async.engine.attempt import Attempt, expected_items, run_attempt, run_dry
-from refire_async.engine.canary import Ask, run_canary, with_verification
+from refire_async.engine.canary import run_canary, with_verification
+from refire_async.engine.questions import Confirm
 from refire_async.engine.summary import check_places
 from refire_async.errors import (
     CheckpointRefusedError,
     ExitCode,
     RefireError,
     RefusedError,
-    StoppedError,
     UsageError,
 )
 from refire_async.events import Emit, Event, Noticed, RunStarted, ignore
@@ -38,13 +38,13 @@ from refire_async.model.other_run import OtherRuns
 from refire_async.model.run import Result, RunSpec, new_run_id
 from refire_async.model.stop import StopRequest
 from refire_async.model.table import Table
-from refire_async.pacing.capacity import ceilings
+from refire_async.pacing.capacity import Ceilings
 from refire_async.pacing.watchers.assemble import read_timetable
 from refire_async.pacing.watchers.function_history import with_history
 from refire_async.pacing.watchers.functions import Function, find_functions
 from refire_async.pipeline.sizing import total_segments
-from refire_async.planning.forecast.outlook import Outlook, look_ahead
-from refire_async.preflight.check import about_run, before_resume, before_run
+from refire_async.planning.forecast.outlook import look_ahead
+from refire_async.preflight.check import about_resume, about_run, before_run
 from refire_async.preflight.check import check as check_table_and_consumers
 from refire_async.preflight.findings import ASKED_ABOUT, OTHER_RUN_WORKING
 from refire_async.preflight.marker import check_marker
@@ -65,16 +65,11 @@ FEW = 8
 """Connections of a check."""
 
 
-Confirm: TypeAlias = Callable[[Outlook], Awaitable[bool]]
-"""Asks the user, before the first write, whether to do that."""
-
-
 async def run(
     settings: RunSettings,
     *,
     emit: Emit = ignore,
     stop: StopRequest | None = None,
-    ask: Ask | None = None,
     confirm: Confirm | None = None,
 ) -> Result:
     """Re-fire what `settings` select, from the start (or from a checkpoint of the same run).
@@ -82,33 +77,33 @@ async def run(
     `emit` is called with each event (refire_async/events.py) and must return at once. `stop` ends the run in order
     when its `request` is called.
 
-    `ask` is asked whether to go on after a canary, and beside another run of the table; without it such a run stops
-    there, unless it need not ask.
-    `confirm` is asked before the first write; without it the run begins.
+    `confirm` answers the run's questions (refire_async/engine/questions.py): begin now (if there is no canary),
+    continue after a canary, run beside another unfinished run of the table. With `assume_yes` the run asks only after
+    a canary that is not clean. Without `confirm` and `assume_yes` it begins at once, stops after a canary, and is
+    refused where another run is unfinished.
 
     Raises:
         RefireError: the run could not begin. Once it has begun, every end is a Result.
     """
     stop = stop or StopRequest()
-    return await _heard(partial(_run, settings, stop=stop, ask=ask, confirm=confirm), emit, stop)
+    return await _heard(partial(_run, settings, stop=stop, confirm=confirm), emit, stop)
 
 
-async def _run(
-    settings: RunSettings, *, emit: Emit, stop: StopRequest, ask: Ask | None, confirm: Confirm | None
-) -> Result:
+async def _run(settings: RunSettings, *, emit: Emit, stop: StopRequest, confirm: Confirm | None) -> Result:
     begun_at, timetable = anyio.current_time(), read_timetable(settings.pacing)
     async with open_session(settings.connection, CONCURRENCY) as session:
-        spec, table = await _specify(session, settings, emit, ask)
+        spec, table, limits = await _specify(session, settings, emit, confirm)
         attempt = Attempt(
-            spec,
-            table,
-            begun_at,
-            settings.connection,
-            settings.budget,
-            timetable,
-            settings.pacing,
-            settings.tuning,
-            settings.max_items,
+            spec=spec,
+            table=table,
+            ceilings=limits,
+            begun_at=begun_at,
+            connection=settings.connection,
+            budget=settings.budget,
+            timetable=timetable,
+            pacing=settings.pacing,
+            tuning=settings.tuning,
+            max_items=settings.max_items,
             dry=settings.dry_run,
             functions=await _functions(session, settings.pacing, table, dry=settings.dry_run),
             verify=settings.verify,
@@ -132,13 +127,13 @@ async def _run(
                 with _opened(path) as (store, saved):
                     spec = await recognise(spec, table, world) if listed else spec
                     attempt = replace(attempt, spec=adopt(path, saved, settings, spec), resumed=True)
-                    attempt = await _confirmed(attempt, confirm, stop)
+                    attempt = await _confirmed(attempt, settings, confirm)
                     return await _work(session, attempt, store, emit=emit, stop=stop)
             if listed:
                 spec = await import_keys(spec, table, list_path(path), world)
                 attempt = replace(attempt, spec=spec)
             try:
-                attempt = await _confirmed(attempt, confirm, stop)
+                attempt = await _confirmed(attempt, settings, confirm)
             except RefireError:
                 list_path(path).unlink(missing_ok=True)
                 raise
@@ -158,7 +153,7 @@ async def _run(
                     stop=stop,
                     canary=settings.canary,
                     assume_yes=settings.assume_yes,
-                    ask=ask,
+                    confirm=confirm,
                 )
             if result.exit_code is ExitCode.REFUSED and not result.summary.retries:
                 # No write is in doubt and there is nothing to go on with: the file's name is free again.
@@ -167,24 +162,19 @@ async def _run(
             return result
 
 
-async def _confirmed(attempt: Attempt, confirm: Confirm | None, stop: StopRequest) -> Attempt:
-    """The sitting, begun when the user said yes. Raises RefusedError for a no, StoppedError if a signal came."""
-    if confirm is None:
+async def _confirmed(attempt: Attempt, settings: RunSettings, confirm: Confirm | None) -> Attempt:
+    """Return the attempt, which begins once it is confirmed. A canary asks its own question later.
+
+    Raises RefusedError if it was not confirmed.
+    """
+    if confirm is None or settings.assume_yes or settings.canary is not None:
         return attempt
-    limits = ceilings(
-        attempt.table, attempt.spec.marker.attribute, attempt.budget, attempt.spec.selection.index
-    )
     items = await to_thread.run_sync(expected_items, attempt)
     if items is not None and attempt.max_items is not None:
         items = min(items, attempt.max_items)
-    yes = await confirm(look_ahead(attempt.table, limits.write, items, attempt.budget.max_rate))
-    if stop.reason is not None:
-        error = StoppedError("stopped before anything was written")
-        if stop.reason == "interrupted":
-            error.exit_code = ExitCode.INTERRUPTED
-        raise error
-    if not yes:
-        raise RefusedError("not confirmed, so nothing was written", "answer y, or give --yes")
+    outlook = look_ahead(attempt.table, attempt.ceilings.write, items, attempt.budget.max_rate)
+    if not await confirm(outlook):
+        raise RefusedError("not confirmed, so nothing was written", "answer y, or use --yes")
     return replace(attempt, begun_at=anyio.current_time())
 
 
@@ -199,20 +189,26 @@ async def check(settings: RunSettings) -> list[Finding]:
 
 
 async def resume(
-    settings: ResumeSettings, *, emit: Emit = ignore, stop: StopRequest | None = None, ask: Ask | None = None
+    settings: ResumeSettings,
+    *,
+    emit: Emit = ignore,
+    stop: StopRequest | None = None,
+    confirm: Confirm | None = None,
 ) -> Result:
     """Resume the run in a checkpoint; `emit` and `stop` as for `run`.
 
-    `ask` is asked where another run of the table is at work.
+    `confirm` answers whether to run at the same time as another run of the table.
 
     Raises:
         RefireError: the run could not go on. Once it has begun, every end is a Result.
     """
     stop = stop or StopRequest()
-    return await _heard(partial(_resume, settings, stop=stop, ask=ask), emit, stop)
+    return await _heard(partial(_resume, settings, stop=stop, confirm=confirm), emit, stop)
 
 
-async def _resume(settings: ResumeSettings, *, emit: Emit, stop: StopRequest, ask: Ask | None) -> Result:
+async def _resume(
+    settings: ResumeSettings, *, emit: Emit, stop: StopRequest, confirm: Confirm | None
+) -> Result:
     path = settings.checkpoint
     begun_at, timetable = anyio.current_time(), read_timetable(settings.pacing)
     with locked(path) as lock, _opened(path) as (store, saved):
@@ -227,20 +223,22 @@ async def _resume(settings: ResumeSettings, *, emit: Emit, stop: StopRequest, as
             check_table(path, saved.spec, table)
             ttl_attribute = await session.control.ttl_attribute(table.name)
             check_marker(table, saved.spec.marker.attribute, ttl_attribute)
-            found = await before_resume(session, settings, saved.spec, table)
+            asked = about_resume(session, settings, saved.spec, table)
+            found = await before_run(session, asked)
             _tell(found, settings.ignore, emit)
             working = [one for one in found if one.id == OTHER_RUN_WORKING.id]
-            await _confirm(working, settings.ignore, assume_yes=settings.assume_yes, ask=ask)
+            await _confirm(working, settings.ignore, assume_yes=settings.assume_yes, confirm=confirm)
             attempt = Attempt(
-                saved.spec,
-                table,
-                begun_at,
-                connection,
-                settings.budget,
-                timetable,
-                settings.pacing,
-                settings.tuning,
-                settings.max_items,
+                spec=saved.spec,
+                table=table,
+                ceilings=asked.limits,
+                begun_at=begun_at,
+                connection=connection,
+                budget=settings.budget,
+                timetable=timetable,
+                pacing=settings.pacing,
+                tuning=settings.tuning,
+                max_items=settings.max_items,
                 dry=False,
                 resumed=True,
                 functions=await _functions(session, settings.pacing, table, dry=False),
@@ -287,7 +285,7 @@ def _tell(found: list[Finding], ignored: frozenset[str], emit: Emit) -> None:
 
 
 async def _confirm(
-    found: list[Finding], ignored: frozenset[str], *, assume_yes: bool, ask: Ask | None
+    found: list[Finding], ignored: frozenset[str], *, assume_yes: bool, confirm: Confirm | None
 ) -> None:
     """Ask whether to go on beside other runs of the table, where there are any.
 
@@ -296,19 +294,19 @@ async def _confirm(
     others = tuple(one for one in found if one.id in ASKED_ABOUT and one.id not in ignored)
     if not others or assume_yes:
         return
-    if ask is None:
+    if confirm is None:
         more = f" (and {len(others) - 1} more)" if len(others) > 1 else ""
         raise UsageError(
             f"{others[0].message}{more}, and there is no terminal to ask at",
             f"{others[0].action}, or continue all the same with --yes or --ignore {others[0].id}",
         )
-    if not await ask(OtherRuns(others)):
+    if not await confirm(OtherRuns(others)):
         raise RefusedError("the run was not confirmed", "nothing was written")
 
 
 async def _specify(
-    session: Session, settings: RunSettings, emit: Emit, ask: Ask | None
-) -> tuple[RunSpec, Table]:
+    session: Session, settings: RunSettings, emit: Emit, confirm: Confirm | None
+) -> tuple[RunSpec, Table, Ceilings]:
     """What the run is, checked against the table; beside another run of it only if the user wants that."""
     table = await describe(session, settings.table)
     attribute = settings.marker_attribute or DEFAULT_ATTRIBUTE[settings.marker]
@@ -318,8 +316,9 @@ async def _specify(
     asked = about_run(session, settings, table, selection, ttl_attribute)
     found = await before_run(session, asked)
     _tell(found, settings.ignore, emit)
-    await _confirm(found, settings.ignore, assume_yes=settings.assume_yes or settings.dry_run, ask=ask)
-    limits = ceilings(table, attribute, settings.budget)
+    await _confirm(
+        found, settings.ignore, assume_yes=settings.assume_yes or settings.dry_run, confirm=confirm
+    )
     run_id = settings.run_id or new_run_id()
     spec = RunSpec(
         run_id=run_id,
@@ -328,10 +327,12 @@ async def _specify(
         keys=table.keys,
         selection=selection,
         marker=Marker(settings.marker, attribute, run_id),
-        total_segments=total_segments(selection, table, limits.scarcest_write, settings.tuning.segments),
+        total_segments=total_segments(
+            selection, table, asked.limits.scarcest_write, settings.tuning.segments
+        ),
         ttl_attribute=None if selection.include_expired else ttl_attribute,
     )
-    return spec, table
+    return spec, table, asked.limits
 
 
 @contextlib.contextmanager
@@ -362,7 +363,7 @@ async def _work(
     stop: StopRequest,
     canary: int | None = None,
     assume_yes: bool = False,
-    ask: Ask | None = None,
+    confirm: Confirm | None = None,
 ) -> Result:
     """A sitting with what the user wants around it: a canary before, a proof beside."""
     path, table = Path(attempt.checkpoint), attempt.table
@@ -374,7 +375,7 @@ async def _work(
             return await run_attempt(session, few, store, emit=emit, stop=stop)
 
         ended = await run_canary(
-            run_few, path, session, table, assume_yes=assume_yes, ask=ask, emit=emit, stop=stop
+            run_few, path, session, table, assume_yes=assume_yes, confirm=confirm, emit=emit, stop=stop
         )
         if ended is not None:
             return ended

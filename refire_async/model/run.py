@@ -15,7 +15,7 @@ from refire_async.model.selection import Selection
 RunStatus: TypeAlias = Literal["running", "complete", "stopped", "failed", "dry-run"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunSpec:
     """Everything that must stay the same from a run's start to its end. Plain values: it can be pickled."""
 
@@ -45,7 +45,7 @@ class RunSpec:
         return now in (before, self.marker.next(before))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
     """The result of a run, over all its sittings. Its JSON form is documented API (docs/scripting.md)."""
 

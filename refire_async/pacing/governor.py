@@ -70,8 +70,15 @@ class Governor:
     """
 
     def __init__(
-        self, table: Table, marker_attribute: str, budget: Budget, read_index: str | None = None
+        self,
+        table: Table,
+        marker_attribute: str,
+        budget: Budget,
+        read_index: str | None = None,
+        *,
+        first: Ceilings | None = None,
     ) -> None:
+        """`first`: the ceilings of `table` within `budget`, where they are known already."""
         self._table = table
         self._attribute = marker_attribute
         self._budget = budget
@@ -79,7 +86,7 @@ class Governor:
         self._growth = 1.0
         self._limits: dict[str, _Limit] = {}
         self._subscribers: list[Callable[[RateLimits], None]] = []
-        self._rate_limits = self._work_out()
+        self._rate_limits = self._apply(first or self._ceilings())
 
     @property
     def rate_limits(self) -> RateLimits:
@@ -148,7 +155,7 @@ class Governor:
         self._subscribers.append(on_change)
 
     def _change(self) -> None:
-        rate_limits = self._work_out()
+        rate_limits = self._apply(self._ceilings())
         if rate_limits == self._rate_limits:
             return
         self._rate_limits = rate_limits
@@ -157,8 +164,10 @@ class Governor:
                 return  # a listener changed it again, and all were on_change of that one
             on_change(rate_limits)
 
-    def _work_out(self) -> RateLimits:
-        limits = ceilings(self._table, self._attribute, self._budget, self._read_index, growth=self._growth)
+    def _ceilings(self) -> Ceilings:
+        return ceilings(self._table, self._attribute, self._budget, self._read_index, growth=self._growth)
+
+    def _apply(self, limits: Ceilings) -> RateLimits:
         lowest = min(self._limits.values(), key=lambda limit: limit.share, default=_NO_LIMIT)
         why = lowest.why if lowest.share < 1.0 else limits.bound_by
         rates = [self._budget.max_rate, *(limit.max_rate for limit in self._limits.values())]

@@ -17,13 +17,13 @@ import orjson
 
 from refire_async import failpoints
 from refire_async.checkpoint.ledger import Failure, OpenPage
-from refire_async.events import ItemFailed, PageRead, PageSettled, SegmentFinished
+from refire_async.events import ItemFailed, PageRead, SegmentFinished
 from refire_async.model.keys import Cursor, Item, identity
 from refire_async.model.units import RCU_BYTES
-from refire_async.pipeline.context import Context, elapsed_since
+from refire_async.pipeline.context import Context
 from refire_async.pipeline.lanes import Batch
+from refire_async.pipeline.pages import PagesInProgress
 from refire_async.pipeline.queue import WorkQueue
-from refire_async.pipeline.quota import Quota
 from refire_async.pipeline.triage import sort_found, sort_items
 from refire_async.sources.base import SourcePage
 from refire_async.sources.lookup import MAX_BATCH_KEYS
@@ -38,15 +38,51 @@ FIRST_READ = 100
 SMALLEST_READ_RCU = 0.5
 
 
+class Quota:
+    """Lends items to read; what a page did not hold is given back to others who wait for it."""
+
+    def __init__(self, limit: int | None) -> None:
+        self._left = limit
+        self._lent = 0
+        self._changed = anyio.Event()
+
+    async def take(self, wanted: int) -> int:
+        """Up to `wanted` items; 0 when the limit is reached for good."""
+        while self._left == 0 and self._lent:
+            await self._changed.wait()
+        if self._left is None:
+            return wanted
+        granted = min(wanted, self._left)
+        self._left -= granted
+        self._lent += granted
+        return granted
+
+    def settle(self, granted: int, used: int) -> None:
+        """Of `granted` items `used` were read."""
+        if self._left is None:
+            return
+        self._lent -= granted
+        self._left += granted - used
+        self._changed.set()
+        self._changed = anyio.Event()
+
+
 class Readers:
     """All readers of one sitting, and the pages that they wait for."""
 
-    def __init__(self, context: Context, queue: WorkQueue, quota: Quota, segments: Iterator[int]) -> None:
+    def __init__(
+        self,
+        context: Context,
+        queue: WorkQueue,
+        pages: PagesInProgress,
+        quota: Quota,
+        segments: Iterator[int],
+    ) -> None:
         self._context = context
         self._queue = queue
+        self._pages = pages
         self._quota = quota
         self._segments = segments
-        self._slots: dict[int, anyio.Semaphore] = {}
         self._item_bytes = context.item_bytes
         self.limited = False
         self._read_items = self._kept_items = 0
@@ -83,18 +119,6 @@ class Readers:
                 # Their condition fails most likely: then they are looked at and touched as after any conflict.
                 self._queue.put_back(Batch(page, unknown[start : start + largest]))
 
-    def settled(self, page: OpenPage) -> None:
-        """Every item of `page` has its outcome."""
-        if failpoints.reached is not None:
-            failpoints.reached("page-settled")
-        self._context.journal.close(page)
-        if failpoints.reached is not None:
-            failpoints.reached("page-closed")
-        self._context.emit(PageSettled(page.segment, page.counts))
-        slots = self._slots.pop(page.number, None)
-        if slots is not None:
-            slots.release()
-
     async def _find_again(self, page: OpenPage) -> dict[tuple[object, ...], Item]:
         """What is there now for the open items of `page`, by key identity.
 
@@ -111,12 +135,12 @@ class Readers:
         whole = not selection.thinned and not selection.listed and 2 * len(page.items) >= page.counts.scanned
         if source.carries_marker and whole and page.items:
             read_again = partial(self._read_once, page.segment, page.start, page.counts.scanned)
-            read = await context.read_with_retries(page.segment, read_again)
+            read = await context.reads.with_retries(page.segment, read_again)
             found = {identity(names, item): item for item in read.items}
         unclear = [item for item in page.items if not self._is_clear(item, found.get(identity(names, item)))]
         for item in unclear:
             found.pop(identity(names, item), None)
-        found.update(await context.look_up(page.segment, unclear))
+        found.update(await context.lookups.look_up(page.segment, unclear))
         return found
 
     async def _still_older(self, page: OpenPage) -> set[tuple[object, ...]]:
@@ -167,9 +191,9 @@ class Readers:
         return True
 
     def _hand_over(self, page: OpenPage, slots: anyio.Semaphore) -> None:
-        self._slots[page.number] = slots
+        self._pages.add(page, slots)
         if page.done:
-            self.settled(page)
+            self._pages.acknowledge(page)
         elif page.items:
             self._queue.add_page(page)
 
@@ -200,7 +224,7 @@ class Readers:
         context = self._context
         started = time.perf_counter()
         limit = self._limit_for(wanted)
-        read = await context.read_with_retries(segment, partial(self._read_once, segment, cursor, limit))
+        read = await context.reads.with_retries(segment, partial(self._read_once, segment, cursor, limit))
         self._read_items += limit
         self._kept_items += len(read.items)
         if len(read.items) > wanted:
@@ -209,7 +233,7 @@ class Readers:
         if failpoints.reached is not None:
             failpoints.reached("page-read")
         page = await self.take_in(segment, cursor, read)
-        context.emit(PageRead(segment, page.counts.scanned, read.rcu, elapsed_since(started)))
+        context.emit(PageRead(segment, page.counts.scanned, read.rcu, time.perf_counter() - started))
         return page
 
     async def _read_once(self, segment: int, cursor: Cursor | None, limit: int) -> SourcePage:
@@ -237,19 +261,21 @@ class Readers:
             item_units=context.write_budget.estimate(item_bytes),
         )
         page.counts.scanned = len(read.items)
-        items = read.items
+        items = list(read.items)
         if context.source.may_repeat:
             names = context.spec.keys.names
             items = list({identity(names, item): item for item in items}.values())
-            page.counts.already = len(read.items) - len(items)
+        repeated = len(read.items) - len(items)
         if context.source.carries_marker:
-            page.items = list(items)
+            page.leave_out(items, already=repeated)
         else:
-            looked = await context.look_up_first(segment, items)
-            page.items = looked.items
-            page.counts.vanished = len(items) - len(looked.items) - len(looked.refused)
-            page.counts.failed = len(looked.refused)
-            page.failures += [Failure(key, error.code, error.detail) for key, error in looked.refused]
+            looked = await context.lookups.look_up_first(segment, items)
+            page.leave_out(
+                looked.items,
+                already=repeated,
+                vanished=len(items) - len(looked.items) - len(looked.refused),
+                failures=[Failure(key, error.code, error.detail) for key, error in looked.refused],
+            )
             for _, error in looked.refused:
                 context.emit(ItemFailed(segment, 1, error.code))
         sort_items(context.spec, page, context.clock())

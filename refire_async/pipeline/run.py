@@ -13,9 +13,9 @@ from refire_async.events import LanesSeen, Stopping
 from refire_async.model.run import RunStatus
 from refire_async.pacing.lane_rate import lane_share
 from refire_async.pipeline.context import Context
+from refire_async.pipeline.pages import PagesInProgress
 from refire_async.pipeline.queue import WorkQueue
-from refire_async.pipeline.quota import Quota
-from refire_async.pipeline.readers import Readers
+from refire_async.pipeline.readers import Quota, Readers
 from refire_async.pipeline.workers import Workers
 
 STILL_S = 4.0
@@ -49,9 +49,10 @@ async def _read_and_write(
     budget, largest = context.write_budget, context.writer.largest
     unfinished = (segment for segment in segments if not ledger.segment(segment).finished)
     queue = WorkQueue(lambda page: budget.batch_limit(page.item_units, largest), _lane_share(context))
-    readers = Readers(context, queue, Quota(max_items), unfinished)
-    context.on_recovery(queue.hurry)
-    writing = Workers(context, queue, readers)
+    pages = PagesInProgress(context.journal, context.emit)
+    readers = Readers(context, queue, pages, Quota(max_items), unfinished)
+    context.waits.on_recovery(queue.hurry)
+    writing = Workers(context, queue, pages)
     in_doubt = iter(list(ledger.pages.values()))
     reading = anyio.CancelScope()
 
@@ -59,7 +60,7 @@ async def _read_and_write(
         context.emit(Stopping(context.stop.reason or ""))
         reading.cancel()
         queue.stop()
-        context.stop_waiting()
+        context.waits.end()
         if failpoints.reached is not None:
             failpoints.reached("stopping")
 
@@ -99,7 +100,7 @@ async def _count_lanes(context: Context, queue: WorkQueue) -> None:
         await anyio.sleep(LOOK_S)
         late = anyio.current_time() - began - LOOK_S
         if late > STILL_S:
-            context.stood_still(late)
+            context.suspended(late)
         context.emit(LanesSeen(*queue.lanes()))
 
 

@@ -9,6 +9,7 @@ is chosen here against the published result. Measured there:
 """
 
 import math
+from collections.abc import Iterator
 
 from refire_async.model.partitions import partitions_needed
 from refire_async.model.selection import Selection
@@ -98,3 +99,17 @@ def choose_readers(write_rate: float) -> int:
 def choose_page_items(readers: int) -> int:
     """Items in a page, so that memory hardly depends on the number of readers (72 MB for items at the most)."""
     return max(LEAST_PAGE_ITEMS, BUFFERED_ITEMS // 2 // readers)
+
+
+def spread(total: int) -> Iterator[int]:
+    """The numbers below `total`, each once, neighbours far apart (bit reversal).
+
+    Segments are ranges of the key hash in order, so any few consecutive ones of this order lie all over the
+    table's partitions. Writing in scan order is a known cause of rolling hot partitions (DynamoDB Developer
+    Guide: Key range throughput exceeded).
+    """
+    bits = max(0, (total - 1).bit_length())
+    for number in range(1 << bits):
+        segment = int(format(number, f"0{bits}b")[::-1], 2) if bits else 0
+        if segment < total:
+            yield segment

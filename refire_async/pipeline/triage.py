@@ -1,4 +1,4 @@
-"""Which items of a page are to be written, and which have their outcome at a glance. Pure."""
+"""Separates the items of a page that need a write from those whose outcome is known without one. Pure."""
 
 from collections.abc import Container
 
@@ -24,27 +24,28 @@ def is_expired(value: AttributeValue | None, now: float) -> bool:
 
 
 def sort_items(spec: RunSpec, page: OpenPage, now: float) -> None:
-    """Keep in `page.items` what is to be written; count the rest by outcome."""
+    """Keep in `page.items` the items to write and count the others by outcome. `now`: seconds since the epoch."""
     marker, ttl = spec.marker, spec.ttl_attribute
-    attribute, counts = marker.attribute, page.counts
+    attribute = marker.attribute
     if ttl is None and marker.kind == "revision" and not any(attribute in item for item in page.items):
         return
     open_items: list[Item] = []
+    failures: list[Failure] = []
+    expired = already = 0
     for item in page.items:
         old = item.get(attribute)
         if ttl is not None and is_expired(item.get(ttl), now):
-            counts.expired += 1
+            expired += 1
         elif marker.fired(old):
-            counts.already += 1
+            already += 1
         else:
             try:
                 marker.next(old)
             except UntouchableError as error:
-                page.failures.append(Failure(spec.keys.key_of(item), "UntouchableMarker", str(error)))
-                counts.failed += 1
+                failures.append(Failure(spec.keys.key_of(item), "UntouchableMarker", str(error)))
             else:
                 open_items.append(item)
-    page.items = open_items
+    page.leave_out(open_items, already=already, expired=expired, failures=failures)
 
 
 def sort_found(
@@ -53,29 +54,26 @@ def sort_found(
     found: dict[tuple[object, ...], Item],
     older: Container[tuple[object, ...]] = (),
 ) -> list[Item]:
-    """Hold items read for a page that was in doubt against what the ledger says of them.
+    """Compare the items of a page in doubt with what the table has now (`found`, by key identity).
 
-    An item whose marker is no longer the one in the ledger has changed since the run first read it: it has
-    fired. One that is still the same may be written, with the same condition as before. Gives the items of which
-    that is not known: those of `older`, whose marker in the ledger is from before the run, if it is another now than
-    a touch leaves.
+    An item whose marker differs from the ledger's has changed since the run first read it, so it has fired. An item
+    with the same marker is written with the same condition as before. Returns the items whose outcome is unknown:
+    those of `older` (the ledger has a marker from before the run) with a marker that a touch of this run cannot leave.
     """
-    attribute, names, counts = spec.marker.attribute, spec.keys.names, page.counts
+    attribute, names = spec.marker.attribute, spec.keys.names
     open_items: list[Item] = []
     overtaken: list[Item] = []
     for item in page.items:
         present = found.get(identity(names, item))
         if present is None:
-            counts.vanished += 1
-            page.notes.append(("none", item))
+            page.vanished([item])
         elif identity(names, item) in older and not spec.may_have_touched(
             item.get(attribute), present.get(attribute)
         ):
             overtaken.append(item)
         elif present.get(attribute) != item.get(attribute):
-            counts.already += 1
-            page.notes.append(("already", item))
+            page.already_fired([item])
         else:
             open_items.append(item)
-    page.items = open_items
+    page.narrow(open_items)
     return overtaken

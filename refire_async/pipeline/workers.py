@@ -21,11 +21,12 @@ from refire_async.model.keys import Item, identity
 from refire_async.model.marker import UntouchableError
 from refire_async.pacing.backoff import failure_delay, throttle_delay
 from refire_async.pacing.budget import Reservation
-from refire_async.pipeline.context import Context, elapsed_since, throttled_event
+from refire_async.pipeline.context import Context
 from refire_async.pipeline.lanes import Batch
 from refire_async.pipeline.outage import MOST_ATTEMPTS
+from refire_async.pipeline.pages import PagesInProgress
 from refire_async.pipeline.queue import WorkQueue
-from refire_async.pipeline.readers import Readers
+from refire_async.pipeline.reads import throttled_event
 from refire_async.pipeline.writers.base import MemberError, WriteReply
 
 AGAIN = (Disposition.THROTTLED, Disposition.RETRY, Disposition.UNKNOWN)
@@ -43,10 +44,10 @@ conflict on: another writer's change emitted a record."""
 class Workers:
     """All workers of one sitting."""
 
-    def __init__(self, context: Context, queue: WorkQueue, readers: Readers) -> None:
+    def __init__(self, context: Context, queue: WorkQueue, pages: PagesInProgress) -> None:
         self._context = context
         self._queue = queue
-        self._readers = readers
+        self._pages = pages
         self._totals = context.journal.totals
         # `fast_acquire`: an uncontended lock must not cost a trip around the loop per batch.
         self._gate = anyio.Lock(fast_acquire=True)
@@ -66,7 +67,7 @@ class Workers:
             finally:
                 self._queue.done()
             if batch.page.done:
-                self._readers.settled(batch.page)
+                self._pages.acknowledge(batch.page)
 
     async def _take(self) -> tuple[Batch, Reservation] | None:
         """The next batch, and the budget's leave to send it; None if there is no more to do, or the run stops first.
@@ -79,7 +80,7 @@ class Workers:
             return None
         budget = self._context.write_budget
         estimate = len(batch.items) * batch.page.item_units
-        reservation = await self._context.unless_stopped(budget.reserve(estimate, len(batch.items)))
+        reservation = await self._context.waits.unless_stopped(budget.reserve(estimate, len(batch.items)))
         if reservation is not None and not self._queue.stopped:
             if failpoints.reached is not None:
                 failpoints.reached("batch-ready")
@@ -101,7 +102,7 @@ class Workers:
             return
         if failpoints.reached is not None:
             failpoints.reached("batch-answered")
-        latency = elapsed_since(started)
+        latency = time.perf_counter() - started
         if sum(error.disposition in AGAIN for error in reply.errors.values()) < len(batch.items):
             context.outage.succeeded()
         refused = sum(error.disposition is Disposition.THROTTLED for error in reply.errors.values())
@@ -111,11 +112,12 @@ class Workers:
             self._speed_up()
         self._queue.accepted(batch, len(batch.items) - refused)
         touched = len(batch.items) - len(reply.errors)
-        batch.page.counts.touched += touched
         if batch.conflicts:
-            batch.page.counts.conflicts += touched
-            took = (item for place, item in enumerate(batch.items) if place not in reply.errors)
-            batch.page.notes.extend(("conflict", item) for item in took)
+            batch.page.touched_after_conflict(
+                [item for position, item in enumerate(batch.items) if position not in reply.errors]
+            )
+        else:
+            batch.page.touched(touched)
         context.emit(BatchWritten(batch.page.segment, touched, wcu, latency, reply.consumed))
         if reply.errors:
             await self._partly(batch, reply)
@@ -159,8 +161,7 @@ class Workers:
             disposition = failed[0][1].disposition
             match disposition:
                 case Disposition.CONDITION if self._proves_firing(batch):
-                    page.counts.already += len(items)
-                    page.notes.extend(("already", item) for item in items)
+                    page.already_fired(items)
                 case Disposition.CONDITION:
                     conflicted += items
                 case Disposition.THROTTLED:
@@ -201,7 +202,7 @@ class Workers:
         """
         context, page = self._context, batch.page
         unsure = batch.in_doubt and self._starts_from_older(batch)
-        found = await context.look_up(page.segment, batch.items)
+        found = await context.lookups.look_up(page.segment, batch.items)
         if failpoints.reached is not None:
             failpoints.reached("conflict-read")
         spec = context.spec
@@ -211,11 +212,9 @@ class Workers:
             now = found.get(identity(names, item))
             old = None if now is None else now.get(marker.attribute)
             if now is None:
-                page.counts.vanished += 1
-                page.notes.append(("none", item))
+                page.vanished([item])
             elif marker.fired(old) or (unsure and spec.may_have_touched(item.get(marker.attribute), old)):
-                page.counts.already += 1
-                page.notes.append(("already", item))
+                page.already_fired([item])
             else:
                 try:
                     marker.next(old)
@@ -287,9 +286,10 @@ class Workers:
     def _fail(self, page: OpenPage, code: str, failed: list[tuple[Item, str]]) -> None:
         """These items cannot be touched, each with the service's words about it."""
         keys = self._context.spec.keys
-        page.failures.extend(Failure(keys.key_of(item), code, detail) for item, detail in failed)
-        page.notes.extend(("none", item) for item, _ in failed)
-        page.counts.failed += len(failed)
+        page.failed(
+            [item for item, _ in failed],
+            (Failure(keys.key_of(item), code, detail) for item, detail in failed),
+        )
         self._context.emit(ItemFailed(page.segment, len(failed), code))
 
     @staticmethod

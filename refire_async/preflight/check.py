@@ -76,12 +76,10 @@ async def _collect_facts(session: Session, asked: Asked, depth: Depth) -> Facts:
     return replace(await collect(session, asked, depth), others=tuple(others))
 
 
-async def before_resume(
-    session: Session, settings: ResumeSettings, spec: RunSpec, table: Table
-) -> list[Finding]:
-    """As `before_run`. The run's own markers, which a sample finds too, are no reason against it."""
+def about_resume(session: Session, settings: ResumeSettings, spec: RunSpec, table: Table) -> Asked:
+    """The run that is resumed, for `before_run`. Its own markers in the table are no finding against it."""
     limits = ceilings(table, spec.marker.attribute, settings.budget, spec.selection.index)
-    asked = Asked(
+    return Asked(
         table=table,
         region=session.region,
         selection=spec.selection,
@@ -94,7 +92,6 @@ async def before_resume(
         run_id=spec.run_id,
         checkpoint=settings.checkpoint,
     )
-    return await before_run(session, asked)
 
 
 def about_run(

@@ -13,6 +13,7 @@ from refire_async.events import Noticed
 from refire_async.model.other_run import OtherRun, OtherRuns
 from refire_async.model.selection import Selection
 from refire_async.model.stop import StopRequest
+from refire_async.planning.forecast.outlook import Outlook
 from refire_async.settings import RunSettings, SelectionSettings
 from tests.engine.conftest import Runs, Service
 from tests.support.inprocess_server import WRITES, InProcess, table_spec
@@ -77,7 +78,7 @@ def _set_running(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "settings", [{"sure": True}, {"ignore": frozenset(("other-run-stopped",))}, {"dry_run": True}]
+    "settings", [{"assume_yes": True}, {"ignore": frozenset(("other-run-stopped",))}, {"dry_run": True}]
 )
 async def test_who_has_said_so_is_not_asked(service: Service, runs: Runs, settings: dict[str, Any]) -> None:
     """The finding is told all the same. A dry run writes nothing, so there is nothing to ask."""
@@ -93,14 +94,15 @@ async def test_the_answer_counts(service: Service, runs: Runs, *, answer: bool) 
     ask = Asked(answer=answer)
     settings = RunSettings(table="orders", run_id="second", checkpoint=runs.checkpoint)
     if answer:
-        result = await engine.run(settings, emit=runs.events.append, stop=StopRequest(), ask=ask)
+        result = await engine.run(settings, emit=runs.events.append, stop=StopRequest(), confirm=ask)
         assert result.exit_code is ExitCode.COMPLETE
     else:
         with pytest.raises(RefusedError, match="not confirmed; nothing was written"):
-            await engine.run(settings, emit=runs.events.append, stop=StopRequest(), ask=ask)
+            await engine.run(settings, emit=runs.events.append, stop=StopRequest(), confirm=ask)
         assert not any(db.calls[operation] for operation in WRITES)
-    (question,) = ask.questions
+    question, *later = ask.questions
     assert isinstance(question, OtherRuns)
+    assert [type(one) for one in later] == ([Outlook] if answer else [])
     assert [one.id for one in question.findings] == ["other-run-stopped"]
 
 

@@ -14,8 +14,8 @@ from refire_async.model.run import RunSpec
 from refire_async.model.selection import Selection
 from refire_async.model.stop import StopRequest
 from refire_async.pipeline.outage import SAY_AFTER_S, SAY_EVERY_S, Outage
-from refire_async.pipeline.quota import Quota
-from refire_async.pipeline.segment_order import spread
+from refire_async.pipeline.readers import Quota
+from refire_async.pipeline.sizing import spread
 from refire_async.pipeline.triage import FIVE_YEARS_S, is_expired, sort_found, sort_items
 from tests.support.checkpoints import item, page
 from tests.support.virtual_time import run_virtual

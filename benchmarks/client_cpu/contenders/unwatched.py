@@ -26,7 +26,7 @@ def main() -> None:
         connection=Connection(endpoint_url=todo.url),
         budget=Budget(max_wcu=UNITS, max_rcu=UNITS),
         tuning=Tuning(segments=todo.segments),
-        sure=True,
+        assume_yes=True,
     )
     result = run_loop(partial(run, settings, emit=ignore, stop=StopRequest()))
     if result.exit_code:

@@ -12,14 +12,14 @@ from refire_async.model.stop import StopReason
 from refire_async.model.table import Table
 from refire_async.model.totals import Totals
 from refire_async.pacing.governor import RateLimits
-from refire_async.pipeline.segment_order import spread
+from refire_async.pipeline.sizing import spread
 from refire_async.settings import Connection, Tuning
 
 PAGES_PER_PART = 1 << 40
 """Page numbers that one part may use before it would meet the next one's."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TaskSpec:
     """The segments whose place in the order of visiting is `index` modulo `parts`, and what they may consume.
 
@@ -58,7 +58,7 @@ class TaskSpec:
         return islice(spread(self.spec.total_segments), self.index, None, self.parts)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TaskResult:
     """How a part ended. `counts` and `totals` are what it did itself, in this sitting.
 
