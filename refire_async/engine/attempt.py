@@ -106,7 +106,7 @@ async def run_attempt(
     )
     capacity = CapacityWatch(governor, session.control.describe_table)
     emit = fan_out(emit, capacity)
-    watchers += [capacity.look, capacity.grow]
+    watchers += [capacity.poll, capacity.grow]
     parts = _parts(attempt, saved, governor.rate_limits, session.route)
     limits = governor.rate_limits.ceilings
     emit(

@@ -1,4 +1,4 @@
-"""What a run may spend: reserve an estimate before a call, settle with what it consumed.
+"""Budgets of capacity units: reserve an estimate before a request, settle it with the consumed capacity.
 
 One budget per resource: the table, and each global index that the marker's change is written to. Units of
 local indexes come from the table (DynamoDB Developer Guide: Local secondary indexes).
@@ -21,21 +21,21 @@ LEARN = 0.1
 
 
 START_DEBT_S = 0.1
-"""Seconds of budget that a part owes when it begins, if the table has nothing to spare.
+"""Seconds of budget that a process owes at its start, if the table has no spare capacity.
 
-A table whose capacity is no more than the budget, and that has saved up nothing, refuses the first burst of a full
-bucket and every jitter of the network after it. So much of its capacity left unused once is slack for both.
+A table whose capacity equals the budget, and that has no unused capacity saved, throttles the first burst of a full
+bucket and every burst that network jitter makes after it. Leaving this much unused once is slack for both.
 """
 
 START_CREDIT_S = BURST_S / 2
-"""Seconds of budget that a part begins with, beside a full bucket, if the table has that to spare: reading the first
-pages takes so long that a run would else never be as fast as its budget. Less than the credit that may always be
-left over, so that the first second too stays below 110%, with room for jitter."""
+"""Seconds of budget that a process starts with, on top of a full bucket, if the table has that much to spare: it makes
+up for the time that reading the first pages takes. Less than the largest credit, so that the first second too stays
+below 110%, with room for jitter."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """Units granted for a batch of `items`: the estimate that it came from, and the grant by resource."""
+    """Units granted for a batch of `items`: the table's estimate, and the granted units by resource."""
 
     items: int
     estimate: float
@@ -43,7 +43,7 @@ class Reservation:
 
 
 class _Resource:
-    """Rate, feedback and learned price of one resource."""
+    """Rate controller, limiter and learned price (consumed per estimated unit) of one resource."""
 
     def __init__(self, ceiling: float) -> None:
         self.control = RateController(ceiling)
@@ -58,7 +58,7 @@ class _Resource:
         return self.limiter.rate / max(self.ratio, 1e-9)
 
     def learn(self, estimate: float, actual: float, items: float) -> None:
-        """`items` that should have cost `estimate` units have cost `actual`."""
+        """Update the price: `items` with an estimate of `estimate` units consumed `actual` units."""
         if estimate <= 0:
             return
         seen = actual / estimate
@@ -85,7 +85,7 @@ class _Resource:
 
 
 class WriteBudget:
-    """Write units per second by resource, and items per second for the consumer's sake.
+    """Write units per second by resource, and items per second to protect consumers.
 
     `ceilings` maps `TABLE` and index names to units per second; `max_rate` is items per second or None.
     """
@@ -110,10 +110,10 @@ class WriteBudget:
         return max(1.0, units + 0.5 if self._silent and units > 1.0 else units)
 
     def start(self, capacity: Mapping[str, float], begun_at: float) -> None:
-        """From the first reservation on, the first second may take a little more than the rate, or leaves some.
+        """Start with a credit or a debt, applied at the first reservation.
 
-        That depends on `capacity`, what resources have in all (units per second), and on how long they were left in
-        peace since `begun_at`: unused throughput is retained (DynamoDB Developer Guide: Burst and adaptive capacity).
+        It depends on the whole `capacity` by resource (units per second) and on the time since `begun_at` in which
+        the run used none of it: unused throughput is retained (DynamoDB Developer Guide: Burst and adaptive capacity).
         """
         self._start = capacity, begun_at
 
@@ -126,7 +126,7 @@ class WriteBudget:
             resource.limiter.settle(0.0, resource.limiter.rate * owed_s)
 
     def set_share(self, share: float) -> None:
-        """Use only `share` (0 to 1, above 0) of everything: others use the rest."""
+        """Use only `share` (above 0, at most 1) of the budget: other processes use the rest."""
         self._share = share
         for name, ceiling in self._ceilings.items():
             resource = self._resources[name]
@@ -136,10 +136,7 @@ class WriteBudget:
             self._items.set_rate(self._max_rate * share)
 
     def follow(self, rate_limits: RateLimits) -> None:
-        """Spend what `rate_limits` allows from now on. What is owed for earlier writes stays owed.
-
-        While it is paused `reserve` does not return.
-        """
+        """Apply `rate_limits` from now on. Debt for earlier writes stays. During a pause `reserve` does not return."""
         if not rate_limits.paused:
             self._follow_ceilings(rate_limits)
         self._follow_max_rate(rate_limits.max_rate)
@@ -150,12 +147,12 @@ class WriteBudget:
                 limiter.resume()
 
     def _follow_ceilings(self, rate_limits: RateLimits) -> None:
-        """Indexes come and go with the description; what is gone has no budget any more."""
+        """Add and remove resources with the table's indexes."""
         self._ceilings = {
             name: ceiling * rate_limits.share for name, ceiling in rate_limits.ceilings.write.items()
         }
         for name in self._resources.keys() - self._ceilings.keys():
-            self._resources.pop(name).limiter.resume()  # whoever waits for it waits no longer
+            self._resources.pop(name).limiter.resume()  # release the tasks that wait for it
         for name, ceiling in self._ceilings.items():
             if name not in self._resources:
                 self._resources[name] = _Resource(ceiling * self._share)
@@ -183,7 +180,7 @@ class WriteBudget:
 
     @property
     def rate(self) -> Wcu:
-        """Units per second that the table may be written at just now."""
+        """Current write units per second of the table."""
         return Wcu(self._resources[TABLE].limiter.rate)
 
     def batch_limit(self, item_units: float, largest: int) -> int:
@@ -216,9 +213,9 @@ class WriteBudget:
     def settle(self, reservation: Reservation, consumed: Consumed | None, refused: int = 0) -> Wcu:
         """Correct `reservation` by the reply and return the units of all resources.
 
-        `refused` members of the batch were throttled. They cost nothing and tell nothing of the price of the
-        others, but their part of the grant is spent all the same: given back it would be sent again at once, so
-        that a table that takes half is asked for twice as much. `consumed` is None where the backend reports
+        `refused` members of the batch were throttled. They cost nothing and say nothing about the price of the
+        others, but their share of the grant is not returned: otherwise it would be sent again at once, and a table
+        that accepts half would receive twice as much. `consumed` is None where the backend reports
         nothing; the estimate of the others stands then.
         """
         share = 1.0 - refused / reservation.items
@@ -235,18 +232,18 @@ class WriteBudget:
         return Wcu(consumed.total)
 
     def release(self, reservation: Reservation) -> None:
-        """Give back a grant of which nothing was consumed. Not for throttled writes: see `settle`."""
+        """Return a grant of which nothing was consumed. Not for throttled writes: see `settle`."""
         for name, units in reservation.granted.items():
             if name in self._resources:
                 self._resources[name].limiter.settle(units, 0.0)
 
     @property
     def scarcest(self) -> str:
-        """The resource that bounds the run just now: what is refused without a reason is most likely its."""
+        """The resource that currently limits the run: most likely the one that throttles without a stated reason."""
         return min(self._resources, key=lambda name: self._resources[name].affordable)
 
     def throttled(self, resource: str, now: float) -> str | None:
-        """The service refused a write for lack of `resource`. Returns whose rate was lowered, if one was."""
+        """The service throttled a write because of `resource`. Returns the resource whose rate was lowered, or None."""
         name = resource if resource in self._resources else TABLE
         found = self._resources[name]
         if not found.control.throttled(now):
@@ -255,7 +252,7 @@ class WriteBudget:
         return name
 
     def accepted(self, now: float) -> list[str]:
-        """The service took a whole batch. Returns the resources whose rate is back at its ceiling by that."""
+        """The service accepted a whole batch. Returns the resources whose rate thereby reached its ceiling again."""
         back = []
         for name, resource in self._resources.items():
             if resource.control.accepted(now):
@@ -278,12 +275,12 @@ class ReadBudget:
         self._limiter = Limiter(ceiling)
 
     def set_share(self, share: float) -> None:
-        """Use only `share` (0 to 1, above 0) of the ceiling: others use the rest."""
+        """Use only `share` (above 0, at most 1) of the ceiling: other processes use the rest."""
         self._share = share
         self._limiter.set_rate(self.ceiling * share)
 
     def follow(self, rate_limits: RateLimits) -> None:
-        """Spend what `rate_limits` allows from now on; while it is paused `reserve` does not return."""
+        """Apply `rate_limits` from now on; during a pause `reserve` does not return."""
         if rate_limits.paused:
             self._limiter.pause()
             return
@@ -298,7 +295,7 @@ class ReadBudget:
 
     @property
     def paused(self) -> bool:
-        """Whether `reserve` waits for the end of a pause."""
+        """Whether `reserve` waits until the limits are no longer paused."""
         return self._limiter.paused
 
     async def reserve(self, estimate: float) -> bool:

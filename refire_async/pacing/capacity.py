@@ -1,4 +1,4 @@
-"""What a table can take, from its description: the ceilings of the budgets. Pure."""
+"""The capacity of a table from its description, and the ceilings of a run's budgets. Pure."""
 
 from dataclasses import dataclass, field
 
@@ -14,9 +14,9 @@ NEW_ON_DEMAND_READ = 12_000.0
 
 @dataclass(frozen=True, slots=True)
 class Ceilings:
-    """Units per second by resource for writes (`TABLE` and global index names), for reads, and why.
+    """Units per second by resource for writes (`TABLE` and global index names), for reads, and what bounds the writes.
 
-    `capacity` is what the same resources have in all, of which `write` is the run's part.
+    `capacity` is the whole write capacity of the same resources, of which `write` is the run's part.
     """
 
     write: dict[str, float]
@@ -38,7 +38,7 @@ class Ceilings:
 def write_capacity(throughput: Throughput, billing: BillingMode, growth: float = 1.0) -> float:
     """Write units per second that a table or global index grants.
 
-    `growth` is how many times what is new on-demand capacity is served by now, where nothing tells.
+    `growth` is how many times the capacity of a new on-demand table is assumed, where the description has no figure.
     """
     if billing == "PROVISIONED":
         return throughput.provisioned_write or 1.0
@@ -53,18 +53,23 @@ def read_capacity(throughput: Throughput, billing: BillingMode, growth: float = 
 
 
 def is_guessed(throughput: Throughput, billing: BillingMode) -> bool:
-    """Whether nothing tells how many writes it serves, so that what is new on-demand capacity is assumed."""
+    """Whether the description does not state the write capacity, so that a new on-demand table is assumed."""
     return billing != "PROVISIONED" and not (throughput.maximum_write or throughput.warm_write)
 
 
 def partitions_of_capacity(table: Table) -> int:
-    """The fewest partitions that the table's capacity needs, as far as its description tells.
+    """The fewest partitions that the table's capacity needs, according to its description.
 
-    A maximum that the user set for on-demand requests takes no partitions away.
+    An on-demand maximum does not reduce the number of partitions.
     """
-    told, on_demand = table.throughput, table.billing != "PROVISIONED"
-    write = max(told.provisioned_write or 0.0, told.warm_write or (NEW_ON_DEMAND_WRITE if on_demand else 0.0))
-    read = max(told.provisioned_read or 0.0, told.warm_read or (NEW_ON_DEMAND_READ if on_demand else 0.0))
+    described, on_demand = table.throughput, table.billing != "PROVISIONED"
+    write = max(
+        described.provisioned_write or 0.0,
+        described.warm_write or (NEW_ON_DEMAND_WRITE if on_demand else 0.0),
+    )
+    read = max(
+        described.provisioned_read or 0.0, described.warm_read or (NEW_ON_DEMAND_READ if on_demand else 0.0)
+    )
     return partitions_needed(write, read)
 
 
@@ -81,10 +86,10 @@ def ceilings(
     *,
     growth: float = 1.0,
 ) -> Ceilings:
-    """The most that a run may consume. What the user set rules; else it is a share of what is there.
+    """The most that a run may consume: the limits that the user set, else a share of the capacity.
 
     Writes are bounded by the table and by every global index that projects the marker, each with its own
-    capacity; reads by whatever `read_index` (None: the table) has, since that is what the run reads. `growth`
+    capacity; reads by the capacity of `read_index` (None: the table), which the run reads. `growth`
     as in `write_capacity`.
     """
     share = budget.wcu_percent / 100.0
@@ -95,7 +100,7 @@ def ceilings(
     if budget.max_wcu is None:
         write = {name: capacity * share for name, capacity in capacities.items()}
     else:
-        # The user speaks for the table. An index cannot give more than it has.
+        # --max-wcu applies to the table. An index is limited by its own capacity.
         write = {name: min(budget.max_wcu, capacity) for name, capacity in capacities.items()}
         write[TABLE] = budget.max_wcu
     source = table.index(read_index) if read_index else None

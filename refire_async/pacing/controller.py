@@ -1,14 +1,14 @@
-"""How the shared rate answers throttling: down by a factor, up by steps, toward the budget (AIMD). Pure."""
+"""AIMD rate control: throttling lowers the rate by a factor, success raises it in steps up to the budget. Pure."""
 
 DECREASE = 0.7
-"""Factor on throttling, at most once per `HOLD_S`: one burst of refusals is one message, not many."""
+"""Factor on throttling, at most once per `HOLD_S`: a burst of throttled writes counts once."""
 
 HOLD_S = 0.5
 INCREASE_PER_S = 0.12
 """Share of the ceiling added per second without throttling: from the floor to the ceiling in under 10 s."""
 
 FLOOR = 0.02
-"""Share of the ceiling below which the rate never falls: a probe has to go through to notice recovery."""
+"""Share of the ceiling below which the rate never falls: some writes must succeed to detect recovery."""
 
 
 class RateController:
@@ -21,14 +21,14 @@ class RateController:
         self._last_seen: float | None = None
 
     def set_ceiling(self, ceiling: float) -> None:
-        """Others use more or less of the same resource; a lowered rate stays the same share of the ceiling."""
+        """Change the ceiling; a lowered rate keeps its share of the ceiling."""
         self.rate = ceiling * (self.rate / self.ceiling)
         self.ceiling = ceiling
 
     def follow(self, ceiling: float) -> None:
-        """The resource itself has another capacity now.
+        """Follow a changed capacity of the resource.
 
-        One that fell is what a lowered rate was lowered for: the rate is not lowered by as much again.
+        If the ceiling falls, a rate that throttling has lowered already is not lowered again in proportion.
         """
         if ceiling >= self.ceiling:
             self.set_ceiling(ceiling)
@@ -37,7 +37,7 @@ class RateController:
             self.ceiling = ceiling
 
     def throttled(self, now: float) -> bool:
-        """The service refused a write. Returns whether the rate was lowered."""
+        """The service throttled a write. Returns whether the rate was lowered."""
         if self._last_cut is not None and now - self._last_cut < HOLD_S:
             return False
         self._last_cut = self._last_seen = now
@@ -46,7 +46,7 @@ class RateController:
         return self.rate < before
 
     def accepted(self, now: float) -> bool:
-        """The service took a write. Returns whether the rate was raised."""
+        """The service accepted a write. Returns whether the rate was raised."""
         if self.rate >= self.ceiling:
             return False
         since, self._last_seen = self._last_seen, now

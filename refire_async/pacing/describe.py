@@ -1,4 +1,4 @@
-"""The budget of a run in one line: how much, and why. Pure."""
+"""Describe the budget of a run in one line of text. Pure."""
 
 from collections.abc import Mapping
 
@@ -11,7 +11,7 @@ from refire_async.settings import Budget
 def budget_line(rate_limits: RateLimits, table: Table, budget: Budget, scaled_to: Mapping[str, float]) -> str:
     """For example `800 WCU/s: 80% of the table's provisioned capacity (1,000 WCU/s)`.
 
-    `scaled_to` is the capacity that autoscaling may raise resources to, as far as that is known.
+    `scaled_to` is the known MaxCapacity of autoscaling by resource.
     """
     if rate_limits.paused:
         return f"paused: {rate_limits.why}"
@@ -31,7 +31,7 @@ def budget_line(rate_limits: RateLimits, table: Table, budget: Budget, scaled_to
 def _reason(rate_limits: RateLimits, scarcest: str, table: Table, budget: Budget) -> str:
     limits = rate_limits.ceilings
     if rate_limits.why != limits.bound_by:
-        return rate_limits.why  # a voice rules
+        return rate_limits.why  # a limit source
     capacity = limits.capacity[scarcest]
     if scarcest != TABLE:
         share = f"{budget.wcu_percent:g}% of " if limits.write[scarcest] < capacity else ""
@@ -52,7 +52,7 @@ def _origin(throughput: Throughput, billing: BillingMode) -> str:
 
 
 def _most(rate_limits: RateLimits, budget: Budget, scaled_to: Mapping[str, float]) -> float | None:
-    """What the budget may become by autoscaling, None if no more than it is."""
+    """The budget after autoscaling to its maximum; None if that is no more than now."""
     if budget.max_wcu is not None:
         return None
     share = budget.wcu_percent / 100.0 * rate_limits.share

@@ -1,13 +1,13 @@
-"""How many stream records a run has made, over time. Pure."""
+"""The number of stream records that a run has emitted, over time. Pure."""
 
 import math
 from bisect import bisect_left, bisect_right
 
 STEP_S = 1.0
-"""Counts are kept this far apart. Between them records are taken to have come evenly."""
+"""Interval of the stored counts. Records between two counts are assumed to be evenly spread."""
 
 MOST = 8_192
-"""Counts that are kept; when there are more, every second of the older half is forgotten. About 1 MB."""
+"""Largest number of stored counts; then every second one of the older half is dropped. About 1 MB."""
 
 
 class EmittedRecords:
@@ -19,7 +19,7 @@ class EmittedRecords:
 
     @property
     def start(self) -> float:
-        """When nothing had been made yet."""
+        """The time of the first count, which is 0."""
         return self._moments[0]
 
     @property
@@ -28,12 +28,12 @@ class EmittedRecords:
         return self._totals[-1]
 
     def add(self, records: float, now: float) -> None:
-        """So many records were made just now. A clock that is set back stands still instead."""
+        """Count `records` emitted at `now`. If the clock was set back, the last time is used."""
         moments, totals = self._moments, self._totals
         now = max(now, moments[-1])
         made = totals[-1] + records
         if now - moments[-1] > 2 * STEP_S:
-            # Nothing was made for a while: without this point it would look as if these came slowly.
+            # After an idle time: without this point the new records would look evenly spread over it.
             moments.append(now - STEP_S)
             totals.append(totals[-1])
         if len(moments) > 1 and now - moments[-2] < STEP_S:
@@ -47,7 +47,7 @@ class EmittedRecords:
             totals[1:half] = totals[2:half:2]
 
     def at(self, moment: float) -> float:
-        """Records made by `moment`."""
+        """Records emitted by `moment`."""
         moments, totals = self._moments, self._totals
         after = bisect_right(moments, moment)
         if after == 0:
@@ -58,10 +58,10 @@ class EmittedRecords:
         return totals[after - 1] + share * (totals[after] - totals[after - 1])
 
     def when(self, count: float) -> float:
-        """The earliest moment by which `count` records had been made; the last one known if there are fewer.
+        """The earliest time by which `count` records were emitted; the last known time if there are fewer.
 
         Seconds since 1970 are kept to about 0.2 µs, in which a burst makes a noticeable number of records, so the
-        interpolated moment is moved up to the first representable one at which `at` reaches `count`.
+        interpolated time is moved up to the first representable time at which `at` reaches `count`.
         """
         moments, totals = self._moments, self._totals
         after = bisect_left(totals, count)

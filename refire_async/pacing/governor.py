@@ -1,8 +1,8 @@
-"""What a sitting may consume just now, while the table, the user and others change their minds. Pure.
+"""Combine capacity, budget and limits into the current rate limits of an attempt. Pure.
 
-The table's capacity is read again, the user sets another budget by a timetable or while the run is on, and
-several voices (live traffic, the consumer, a request to pause) hold it back for their own reasons. All of them
-tell one `Governor`; whoever spends listens to its `RateLimits`.
+The table's capacity changes, the user changes the budget by a timetable or a command, and several limit sources
+(live traffic, consumers, a pause) slow the run down. All of them call one `Governor`; budgets subscribe to its
+`RateLimits`.
 """
 
 from collections.abc import Callable
@@ -19,8 +19,8 @@ from refire_async.settings import Budget
 class RateLimits:
     """What may be consumed: `share` (0 to 1; 0: paused) of `ceilings`, and `max_rate` items per second at most.
 
-    `share` does not apply to `max_rate`, which is there for the consumer's sake. `why` says in a few words what
-    rules over units: the voice that holds the run back, else what bounds its ceilings.
+    `share` does not apply to `max_rate`, which protects the consumers. `why` names the cause of the current limit on
+    units: the limit source, else what bounds the ceilings.
     """
 
     ceilings: Ceilings
@@ -30,7 +30,7 @@ class RateLimits:
 
     @property
     def paused(self) -> bool:
-        """Whether nothing may be consumed at all."""
+        """Whether nothing may be consumed."""
         return self.share <= 0.0
 
     @property
@@ -64,7 +64,7 @@ _NO_LIMIT = _Limit(1.0, None, "")
 
 
 class Governor:
-    """What the table has, what the user set, and the limits of several voices; the lowest limit rules.
+    """Capacity of the table, budget of the user, and limits by source; the lowest limit applies.
 
     `read_index` is the index that the run reads (None: the table), as for `ceilings`.
     """
@@ -90,7 +90,7 @@ class Governor:
 
     @property
     def rate_limits(self) -> RateLimits:
-        """What may be consumed just now."""
+        """The current limits."""
         return self._rate_limits
 
     @property
@@ -100,7 +100,7 @@ class Governor:
 
     @property
     def guesses(self) -> bool:
-        """Whether there is a resource of which nobody tells how many writes it serves."""
+        """Whether the write capacity of a resource is assumed, because its description does not state it."""
         described = {TABLE: self._table.throughput}
         described |= {index.name: index.throughput for index in self._table.indexes}
         return any(
@@ -109,21 +109,21 @@ class Governor:
 
     @property
     def budget(self) -> Budget:
-        """What the user set last."""
+        """The budget that the user set last."""
         return self._budget
 
     def follow(self, table: Table) -> None:
-        """The table was described again: its capacity, or its indexes, may be others now."""
+        """Use a new description of the table: capacity and indexes may have changed."""
         self._table = table
         self._change()
 
     def set_budget(self, budget: Budget) -> None:
-        """The user wants another budget from now on."""
+        """Use another budget from now on."""
         self._budget = budget
         self._change()
 
     def grow(self, growth: float) -> None:
-        """What nobody knows the capacity of serves `growth` times what it served at first (1 or more)."""
+        """Assume `growth` times (1 or more) the capacity of a new table where the description states none."""
         if growth < 1.0:
             raise ValueError("a table never serves less than a new one")
         self._growth = growth
@@ -134,7 +134,7 @@ class Governor:
     ) -> None:
         """`source` allows at most `share` (0 to 1) of the ceilings and `max_rate` items per second.
 
-        A share of 0 pauses. It replaces what the voice wanted before; with neither, its limit is lifted.
+        A share of 0 pauses. It replaces the previous limit of this source; with neither, the limit is removed.
 
         Raises:
             ValueError: `share` is not between 0 and 1, or `max_rate` not above 0.
@@ -151,7 +151,7 @@ class Governor:
         self._change()
 
     def subscribe(self, on_change: Callable[[RateLimits], None]) -> None:
-        """Call `on_change` at each change of the target, in the order of listening. It must return at once."""
+        """Call `on_change` at each change of the limits, in the order of subscription. It must return at once."""
         self._subscribers.append(on_change)
 
     def _change(self) -> None:

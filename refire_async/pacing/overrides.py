@@ -1,4 +1,4 @@
-"""Who says how fast: the options, over them the timetable, over both the operator (`refire rate`). Pure."""
+"""Precedence of budgets: options, overridden by the timetable, overridden by `refire rate`. Pure."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ TIMETABLE = "timetable"
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """What holds: `budget` (None: a pause), as `by` has set it. `description` is for people."""
+    """The current `budget` (None: a pause) and its source `by`. `description` is one line of text."""
 
     budget: Budget | None
     by: str
@@ -23,9 +23,9 @@ class Override:
 
 
 class Overrides:
-    """Keeps what each has description; `apply` is told at once, and whenever another order holds.
+    """Keeps the budget of each source; calls `apply` at once and at each change of the current override.
 
-    A pause of the operator is a word of its own: `resume` takes it back, and what held before holds again.
+    A pause of the operator is kept apart from the operator's rate: `resume` ends it, and the previous budget applies.
     """
 
     def __init__(self, options: Budget, apply: Callable[[Override], None]) -> None:
@@ -39,16 +39,16 @@ class Overrides:
 
     @property
     def override(self) -> Override:
-        """What holds now."""
+        """The current override."""
         return self._override
 
     def timetable(self, scheduled: ScheduledRate) -> None:
-        """The timetable says this from now on."""
+        """Use this entry of the timetable from now on."""
         self._scheduled = scheduled
         self._change()
 
     def set_rate(self, rate: Rate) -> None:
-        """The operator wants this rate, whatever the timetable says; it also ends a pause of theirs."""
+        """Set the operator's rate, which overrides the timetable and ends the operator's pause."""
         if rate.paused:
             self._paused = True
         else:
@@ -56,12 +56,12 @@ class Overrides:
         self._change()
 
     def resume(self) -> None:
-        """The operator ends their pause."""
+        """End the operator's pause."""
         self._paused = False
         self._change()
 
     def automatic(self) -> None:
-        """The operator leaves it to the timetable and the options again."""
+        """Drop the operator's rate and pause: timetable and options apply again."""
         self._rate, self._paused = None, False
         self._change()
 
@@ -88,7 +88,7 @@ class Overrides:
 
 
 def apply_to(governor: Governor) -> Callable[[Override], None]:
-    """Carries orders out. The budget of before a pause stays, for what looks at it meanwhile."""
+    """A function that applies overrides to `governor`. During a pause the previous budget stays readable."""
 
     def apply(override: Override) -> None:
         if override.budget is None:

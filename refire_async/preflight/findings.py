@@ -225,7 +225,7 @@ MARKER_LOCK = Kind(
     "marker-lock",
     "warn",
     "The marker attribute looks like the application's own number, such as an optimistic lock: conditional "
-    "writes of the application would fail.",
+    "writes of the application could fail.",
     "choose another attribute with --marker-attribute",
 )
 ITEM_NEAR_LIMIT = Kind(

@@ -90,7 +90,7 @@ async def test_a_consumer_that_fails_too_often_stops_the_run_which_can_go_on(ser
     result = await runs.run(budget=Budget(max_rate=100.0), pacing=pacing)
     assert (result.exit_code, result.reason) == (
         ExitCode.STOPPED,
-        "consumer orders has failed more than 0 times (1); mend it, then go on with 'refire resume'",
+        "consumer orders has failed more than 0 times (1); fix the function, then run 'refire resume'",
     )
     await anyio.sleep(120.0)
     result = await runs.resume(pacing=pacing)
@@ -130,7 +130,7 @@ async def test_protection_that_cannot_be_had_refuses_run_and_resume_before_they_
 ):
     db = service(one_shard(100, 100))
     pacing = PacingSettings(max_iterator_age_s=300.0)
-    with pytest.raises(RefusedError, match="consumers cannot be looked after: lambda was not asked"):
+    with pytest.raises(RefusedError, match="cannot monitor the consumers: lambda was not asked"):
         await runs.run(pacing=pacing)
     assert not runs.checkpoint.exists()
     assert db.fired("orders") == {}

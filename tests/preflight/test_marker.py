@@ -10,7 +10,7 @@ from refire_async.model.selection import Selection
 from refire_async.model.table import Index, Stream, Table, Throughput
 from refire_async.pacing.capacity import Ceilings
 from refire_async.preflight.facts import Asked, Facts, Sample
-from refire_async.preflight.marker import apply_rules, check_marker, on_table
+from refire_async.preflight.marker import check_marker, check_values, on_table
 
 
 def table_with(keys: IndexKeys) -> Table:
@@ -46,7 +46,9 @@ def found_in(values: list[int | None]) -> list[str]:
         limits=Ceilings({}, 1.0, ""),
     )
     markers = tuple(None if value is None else {"N": str(value)} for value in values)
-    return [finding.id for finding in apply_rules(Facts(asked=asked, sample=Sample(markers, 1.0, 0, 0, 1.0)))]
+    return [
+        finding.id for finding in check_values(Facts(asked=asked, sample=Sample(markers, 1.0, 0, 0, 1.0)))
+    ]
 
 
 @pytest.mark.parametrize(

@@ -1,1 +1,1 @@
-"""What runs beside the work of a sitting and steers it: one module per watcher."""
+"""Background tasks that adjust the limits of an attempt: one module per watcher."""

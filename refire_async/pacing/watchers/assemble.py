@@ -1,4 +1,4 @@
-"""Puts together who says how fast a sitting may be, beside its table: timetable, operator, live traffic, consumers."""
+"""Assemble the watchers of an attempt: timetable, operator, headroom for live traffic, consumers."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -20,12 +20,12 @@ from refire_async.settings import PacingSettings
 
 
 def read_timetable(pacing: PacingSettings) -> Timetable | None:
-    """The timetable that the user wrote, if there is one. Raises UsageError."""
+    """The timetable of `--rate`; None without one. Raises UsageError."""
     return None if pacing.rate is None else parse_timetable(pacing.rate, find_zone(pacing.timezone))
 
 
 def start_overrides(governor: Governor, timetable: Timetable | None) -> Overrides:
-    """Orders that `governor` obeys: the timetable's as of now, else the budget that it was made with."""
+    """Overrides that set the budget of `governor`, beginning with the current entry of `timetable`."""
     overrides = Overrides(governor.budget, apply_to(governor))
     if timetable is not None:
         overrides.timetable(timetable.at(time.time()))
@@ -41,7 +41,7 @@ def watch_operator(
     checkpoint: str,
     emit: Emit,
 ) -> list[Watcher]:
-    """Those who bring orders. A dry run has no `checkpoint` (""), and nobody could find it."""
+    """Watchers for the timetable and the control socket. A dry run has no `checkpoint` (""), so it has no socket."""
     watchers: list[Watcher] = []
     if timetable is not None:
         watchers.append(partial(follow_timetable, timetable, overrides))
@@ -58,7 +58,7 @@ def watch_headroom(
     emit: Emit,
     clock: Callable[[], float] = time.time,
 ) -> tuple[Emit, list[Watcher]]:
-    """Who gives way to live traffic, if somebody is to, and the emit that tells it what the run consumes."""
+    """The headroom watcher (if enabled) and an `emit` that also feeds it."""
     if percent is None:
         return emit, []
     headroom = Headroom(percent / 100.0, governor, services, emit, clock=clock)
@@ -75,8 +75,8 @@ def watch_consumers(
     stop: StopRequest,
     clock: Callable[[], float] = time.time,
 ) -> tuple[Emit, list[Watcher]]:
-    """Who looks after `functions`, if there are any, and the emit that tells it what the run makes."""
+    """The watchers of `functions` (none without functions) and an `emit` that also feeds them."""
     if not functions:
         return emit, []
     watch = ConsumerWatch(functions, pacing, governor, services, emit=emit, stop=stop, clock=clock)
-    return fan_out(emit, watch), [watch.look, watch.steer]
+    return fan_out(emit, watch), [watch.poll, watch.adjust]

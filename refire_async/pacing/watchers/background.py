@@ -1,4 +1,4 @@
-"""Runs watchers beside the work, for as long as the work lasts."""
+"""Run watchers in the background for as long as the work lasts."""
 
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, TypeAlias, TypeVar
@@ -10,11 +10,11 @@ from refire_async.errors import RefireError
 T = TypeVar("T")
 
 Watcher: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
-"""Watches something until it is cancelled, and tells the Steering. What it cannot find out must not end the run."""
+"""Updates the Governor until it is cancelled. Its failures must not end the run."""
 
 
 async def in_background(watchers: Sequence[Watcher], work: Callable[[], Awaitable[T]]) -> T:
-    """The result of `work`; `watchers` are cancelled when it is there. Raises what `work` raises."""
+    """The result of `work`; `watchers` are cancelled when it returns. Raises what `work` raises."""
     async with anyio.create_task_group() as tasks:
         for watcher in watchers:
             tasks.start_soon(watcher)

@@ -1,8 +1,8 @@
-"""Follows the capacity of a table and its indexes while the run works.
+"""Follow the capacity of a table and its indexes during a run.
 
-It is described again every 20 s or so, so that what was changed in the console, or by autoscaling, is followed within
-a minute; and soon after a write was refused for lack of a table's or index's capacity. Where nobody tells what an
-on-demand table has, it is taken to grow slowly.
+The table is described about every 20 s, so that changes by the user or by autoscaling apply within a minute, and soon
+after a table or index throttled a write. On-demand capacity that the description does not state is assumed to grow
+slowly.
 """
 
 import random
@@ -19,16 +19,16 @@ from refire_async.pacing.on_demand_growth import Growth
 
 POLL_EVERY_S = 20.0
 JITTER = 0.2
-"""Many runs that were started together do not ask together."""
+"""Relative jitter, so that runs that were started together do not send their requests together."""
 
 SOON_S = 2.0
-"""After throttling; and there are never two looks within this time."""
+"""Delay after throttling, and the shortest time between two descriptions."""
 
 GROW_EVERY_S = 10.0
 
 
 class CapacityWatch(Subscriber):
-    """Tell it the run's events, and run `look` and `grow` beside the work."""
+    """Subscribe it to the run's events, and run `poll` and `grow` in the background."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class CapacityWatch(Subscriber):
         describe: Callable[[str], Awaitable[Table]],
         draw: random.Random | None = None,
     ) -> None:
-        """`describe` gives a table by its name, or raises RefireError."""
+        """`describe` returns a table by its name, or raises RefireError."""
         self._governor = governor
         self._describe = describe
         self._draw = draw or random.Random()  # noqa: S311 - a jitter is no secret
@@ -66,8 +66,8 @@ class CapacityWatch(Subscriber):
             self._lacking = True
             self._hurry.set()
 
-    async def look(self) -> None:
-        """Describe the table again and again, until cancelled. A look that fails changes nothing."""
+    async def poll(self) -> None:
+        """Describe the table periodically until cancelled. A failed request changes nothing."""
         while True:
             await anyio.sleep(SOON_S)
             with anyio.move_on_after(POLL_EVERY_S * self._draw.uniform(1 - JITTER, 1 + JITTER) - SOON_S):
@@ -81,7 +81,7 @@ class CapacityWatch(Subscriber):
                 self._governor.follow(table)
 
     async def grow(self) -> None:
-        """Let capacity that nobody tells grow, until cancelled."""
+        """Let assumed on-demand capacity grow, until cancelled."""
         growth = Growth(anyio.current_time())
         while True:
             begun, rate_limits = anyio.current_time(), self._governor.rate_limits

@@ -1,4 +1,4 @@
-"""Looks after the Lambda functions that read the stream: how old what they are given is, and how often they fail."""
+"""Monitor the Lambda functions that read the stream: age of their records, failures, throttles."""
 
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -20,18 +20,18 @@ LIMIT_SOURCE = "consumer"
 POLL_EVERY_S = 10.0
 ADJUST_EVERY_S = 0.25
 BACK_S = 900.0
-"""How far back is asked, at least: a minute's figure may come late, or be corrected."""
+"""Shortest period queried: data points can arrive late, or be corrected."""
 
 MOST_BACK_S = 12 * 3600.0
 MAX_AGE_S = STREAM_RETENTION_S / 2
 """The run stops when a function is this far behind: the other half of the retention is left to fix it."""
 
 _NOTICEABLE = 0.01
-"""A smaller change of the rate is not passed on."""
+"""Smaller relative changes of the rate are ignored."""
 
 
 class _MinuteCounter:
-    """A count that comes by minute, each minute several times."""
+    """Sums counts by minute; each minute is reported several times."""
 
     def __init__(self, since: int) -> None:
         self._since = since
@@ -39,7 +39,7 @@ class _MinuteCounter:
         self._earlier = 0.0
 
     def add(self, found: Mapping[int, float], asked_since: float) -> None:
-        """Minutes before `asked_since` will not come again."""
+        """Add counts by minute. Minutes before `asked_since` are final."""
         for minute in [m for m in self._minutes if m < minute_of(asked_since)]:
             self._earlier += self._minutes.pop(minute)
         self._minutes.update((m, count) for m, count in found.items() if m >= self._since)
@@ -50,7 +50,7 @@ class _MinuteCounter:
 
 
 class _Watched:
-    """One function."""
+    """State of one function."""
 
     def __init__(self, function: Function, start: float, consumer: Consumer | None) -> None:
         self.name = function.name
@@ -60,8 +60,8 @@ class _Watched:
         self.age_s: float | None = None
         self._said: ConsumerSeen | None = None
 
-    def take(self, figures: Figures, asked_since: float, now: float) -> ConsumerSeen | None:
-        """What came of it, if that is news."""
+    def update(self, figures: Figures, asked_since: float, now: float) -> ConsumerSeen | None:
+        """The event to emit, or None if nothing changed."""
         self.errors.add(figures.errors, asked_since)
         self.throttles.add(figures.throttles, asked_since)
         self.age_s = figures.ages[max(figures.ages)] if figures.ages else None
@@ -74,10 +74,10 @@ class _Watched:
 
 
 class ConsumerWatch(Subscriber):
-    """Tell it the run's events, and run `look` and `steer` beside the work.
+    """Subscribe it to the run's events, and run `poll` and `adjust` in the background.
 
-    `clock` gives seconds since 1970. With a bound for the age the run is paced by the slowest function. It waits for
-    the first look.
+    `clock` returns seconds since 1970. With a bound for the age, the slowest function limits the run. The run is
+    paused until the first poll.
     """
 
     def __init__(
@@ -106,22 +106,22 @@ class ConsumerWatch(Subscriber):
         self._why = ""
         self._missing = False
         self._rate = math.inf
-        governor.limit(LIMIT_SOURCE, share=0.0, why="consumers: the age of their records is asked for")
+        governor.limit(LIMIT_SOURCE, share=0.0, why="consumers: waiting for the age of their records")
         self.handlers = {} if self._bound_s is None else {BatchWritten: self._batch_written}
 
     def _batch_written(self, event: BatchWritten) -> None:
-        """Keep account of the records that the run makes."""
+        """Count the records that the run emits."""
         self._emitted.add(event.items, self._clock())
 
-    async def look(self, sleep: Callable[[float], Awaitable[None]] = anyio.sleep) -> None:
-        """Ask CloudWatch again and again, until cancelled."""
+    async def poll(self, sleep: Callable[[float], Awaitable[None]] = anyio.sleep) -> None:
+        """Query CloudWatch periodically until cancelled."""
         while True:
             await self._poll()
             self._polled.set()
             await sleep(POLL_EVERY_S)
 
-    async def steer(self, sleep: Callable[[float], Awaitable[None]] = anyio.sleep) -> None:
-        """Follow what is reckoned between the looks, until cancelled."""
+    async def adjust(self, sleep: Callable[[float], Awaitable[None]] = anyio.sleep) -> None:
+        """Apply the model's rate between the polls, until cancelled."""
         await self._polled.wait()
         while True:
             self._adjust()
@@ -149,7 +149,7 @@ class ConsumerWatch(Subscriber):
             return
         self._answered_at, self._why = now, ""
         for one in self._watched:
-            seen = one.take(found[one.name], since, now)
+            seen = one.update(found[one.name], since, now)
             if seen is not None:
                 self._emit(seen)
             self._end_if_needed(one)
@@ -158,13 +158,13 @@ class ConsumerWatch(Subscriber):
         if self._most_errors is not None and one.errors.total > self._most_errors:
             error = StoppedError(
                 f"consumer {one.name} has failed more than {self._most_errors:,} times ({one.errors.total:,})",
-                "mend it, then go on with 'refire resume'",
+                "fix the function, then run 'refire resume'",
             )
             self._stop.request("error", error)
         elif one.age_s is not None and one.age_s >= MAX_AGE_S:
             error = StoppedError(
                 f"consumer {one.name} is {one.age_s / 3600:.1f} hours behind, and a stream keeps records for 24",
-                "mend it, then go on with 'refire resume'",
+                "fix the function, then run 'refire resume'",
             )
             self._stop.request("error", error)
 
@@ -182,7 +182,7 @@ class ConsumerWatch(Subscriber):
             return
         rate, slowest = min(paced, key=lambda found: found[0])
         if rate <= 0.0:
-            why = "nothing is known of" if slowest.name in blind else "waiting for"
+            why = "no metrics of" if slowest.name in blind else "waiting for"
             self._governor.limit(LIMIT_SOURCE, share=0.0, why=f"{why} consumer {slowest.name}")
         elif self._rate <= 0.0 or abs(rate - self._rate) > _NOTICEABLE * self._rate or math.isinf(self._rate):
             self._governor.limit(LIMIT_SOURCE, max_rate=rate)
@@ -191,14 +191,14 @@ class ConsumerWatch(Subscriber):
         self._rate = rate
 
     def _notify(self, blind: Sequence[str], unanswered_s: float) -> None:
-        """Once when nothing is known of consumers, and once when something is."""
+        """Emit AdviceMissing when data about consumers is missing, AdviceBack when it arrives again."""
         missing = bool(blind) or unanswered_s > BLIND_S
         if missing and not self._missing:
             names = ", ".join(blind or [one.name for one in self._watched])
             why = self._why or f"cloudwatch shows no iterator age of {names}"
-            instead = "the run goes at half their speed, then pauses until they are heard of"
+            instead = "the run continues at half their speed, then pauses until metrics arrive"
             if self._bound_s is None:
-                instead = "failures are not seen; the run goes on for half an hour, then pauses"
+                instead = "failures are not detected; the run continues for half an hour, then pauses"
             self._emit(AdviceMissing(LIMIT_SOURCE, why, instead))
         elif self._missing and not missing:
             self._emit(AdviceBack(LIMIT_SOURCE))

@@ -1,4 +1,4 @@
-"""What CloudWatch tells of functions before the run: how long an invocation took, how many ran at the same time."""
+"""CloudWatch metrics of functions before the run: duration of invocations, concurrent executions."""
 
 import contextlib
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from refire_async.pacing.consumer_history import HOUR_S, History, lanes, least_r
 from refire_async.pacing.watchers.functions import TIMEOUT_S, Function
 
 BACK_S = 7 * 24 * HOUR_S
-"""How far back is asked. One page: 168 hours of each figure (CloudWatch API: GetMetricData)."""
+"""Period queried. One page: 168 hours of each figure (CloudWatch API: GetMetricData)."""
 
 # Lambda Developer Guide: Types of metrics for Lambda functions. Duration is in milliseconds.
 _FIGURES = {
@@ -49,7 +49,7 @@ async def with_history(
 
 
 async def _count_shards(streams: StreamReader, table: Table) -> int:
-    """Open shards of the table's stream; 1 if nobody tells."""
+    """Open shards of the table's stream; 1 if unknown."""
     if table.stream.arn is None:
         return 1
     with anyio.move_on_after(TIMEOUT_S), contextlib.suppress(AwsError):

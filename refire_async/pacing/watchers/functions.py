@@ -1,4 +1,4 @@
-"""The Lambda functions that read a table's stream, and what CloudWatch tells of them."""
+"""The Lambda functions that read a table's stream, and their CloudWatch metrics."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,10 +17,10 @@ _METRICS = (("IteratorAge", "Maximum"), ("Errors", "Sum"), ("Throttles", "Sum"))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Function:
-    """A function, and the age (s) that records may have when it keeps up.
+    """A function that reads the stream. `blur_s` is the age (s) of records at a function that keeps up.
 
-    It is handed `batch_size` records at most, and by each shard `parallelization` batches at the same time. What is
-    known of it before the run: it handles `least_rate` records per second, and others take a share of that.
+    A batch has at most `batch_size` records; each shard has `parallelization` concurrent batches. Known before the
+    run: it processes at least `least_rate` records/s, of which live events take the share `others` (0 to 1).
     """
 
     name: str
@@ -33,9 +33,9 @@ class Function:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Of one function, by minute (its first second since 1970): highest age in seconds, failures, refusals.
+    """Metrics of one function by minute (its first second since 1970): highest age in seconds, errors, throttles.
 
-    A minute in which it was not invoked, and one whose figures have not come yet, is missing.
+    A minute without invocations, or whose data points have not arrived yet, is missing.
     """
 
     ages: Mapping[int, float] = field(default_factory=dict)
@@ -44,11 +44,11 @@ class Figures:
 
 
 async def find_functions(services: Services, table: Table, now: float) -> tuple[Function, ...]:
-    """The functions with an enabled mapping of the table's stream. CloudWatch is asked too, whether it answers.
+    """The functions with an enabled mapping of the table's stream. Also checks that CloudWatch answers.
 
     Raises:
-        RefusedError: there is none, or one of the services cannot be asked: who wants consumers to be looked after
-            does not want a run that cannot.
+        RefusedError: there is no function, or a service does not answer. A run that cannot monitor its consumers must
+            not begin if the user asked for that.
     """
     instead = "or run without --max-iterator-age and --max-consumer-errors"
     if not table.stream.enabled or table.stream.arn is None:
@@ -74,7 +74,7 @@ async def find_functions(services: Services, table: Table, now: float) -> tuple[
             await query_figures(services, list(found), now - MINUTE_S, now)
     except UnansweredError as error:
         raise RefusedError(
-            f"consumers cannot be looked after: {error}",
+            f"cannot monitor the consumers: {error}",
             f"allow lambda:ListEventSourceMappings and cloudwatch:GetMetricData, {instead}",
         ) from error
     if not found:
@@ -85,7 +85,7 @@ async def find_functions(services: Services, table: Table, now: float) -> tuple[
 
 
 def _slower(one: Function | None, other: Function) -> Function:
-    """What two mappings of the same function have in common: each is as slow as the slower of them."""
+    """Two mappings of one function as one: with the slower settings of both."""
     if one is None:
         return other
     return Function(
@@ -99,7 +99,7 @@ def _slower(one: Function | None, other: Function) -> Function:
 async def query_figures(
     services: Services, functions: Sequence[str], since: float, now: float
 ) -> dict[str, Figures]:
-    """The figures of each function from the minute of `since` to that of `now` (seconds since 1970).
+    """The metrics of each function from the minute of `since` to that of `now` (seconds since 1970).
 
     Raises:
         UnansweredError: CloudWatch could not be asked or did not answer in full.

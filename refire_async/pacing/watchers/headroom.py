@@ -1,4 +1,4 @@
-"""Gives way to live traffic: asks CloudWatch twice a minute what was consumed, and holds the run back by it."""
+"""Keep capacity free for live traffic: query the consumed capacity twice a minute and limit the run by it."""
 
 import math
 import time
@@ -16,14 +16,14 @@ from refire_async.pacing.watchers.consumption import consumed_writes
 LIMIT_SOURCE = "headroom"
 POLL_EVERY_S = 30.0
 STALE_S = 300.0
-"""How long the last answer holds when there are no more."""
+"""How long the last answer is used when later requests fail."""
 
 
 class Headroom(Subscriber):
-    """Keeps `share` (0 to 1) of the write capacity free beside live traffic. Tell it the run's events.
+    """Keeps `share` (0 to 1) of the write capacity free on top of live traffic. Subscribe it to the run's events.
 
-    The run waits for the first look. Where nothing is known of live traffic then, it takes a quarter of what the
-    headroom leaves, and says so once.
+    The run is paused until the first poll. While live traffic is unknown it uses a quarter of the capacity outside
+    the headroom, and emits AdviceMissing once.
     """
 
     def __init__(
@@ -45,21 +45,21 @@ class Headroom(Subscriber):
         self._polled = False
         self._missing = False
         self._ceilings = governor.rate_limits.ceilings
-        governor.limit(LIMIT_SOURCE, share=0.0, why="headroom: live writes are asked for")
+        governor.limit(LIMIT_SOURCE, share=0.0, why="headroom: waiting for the metrics of live writes")
         governor.subscribe(self._on_change)
         self.handlers = {BatchWritten: self._batch_written}
 
     def _batch_written(self, event: BatchWritten) -> None:
-        """Keep account of what the run consumes itself."""
+        """Record the run's own consumption."""
         resources = self._ceilings.write
         if event.consumed is not None:
             self._own.add(event.consumed.by_resource(self._ceilings.indexes), self._clock())
         else:
-            # Where replies tell nothing, the budget's estimate for all resources stands.
+            # Without ConsumedCapacity in the response, use the budget's estimate for all resources.
             self._own.add(dict.fromkeys(resources, event.wcu / len(resources)), self._clock())
 
     async def watch(self, sleep: Callable[[float], Awaitable[None]] = anyio.sleep) -> None:
-        """Look, and give way, until cancelled."""
+        """Poll and apply the limit, until cancelled."""
         while True:
             await self._poll()
             await sleep(POLL_EVERY_S)
@@ -78,16 +78,18 @@ class Headroom(Subscriber):
         self._notify(missing=None in self._live().values(), why=why)
 
     def _notify(self, *, missing: bool, why: str) -> None:
-        """Once when advice is missing, and once when it is back."""
+        """Emit AdviceMissing when live traffic becomes unknown, AdviceBack when it is known again."""
         if missing and not self._missing:
-            instead = f"{BLIND_SHARE:.0%} of what the headroom leaves is used until live traffic is known"
+            instead = (
+                f"{BLIND_SHARE:.0%} of the capacity outside the headroom is used until live traffic is known"
+            )
             self._emit(AdviceMissing(LIMIT_SOURCE, why, instead))
         elif self._missing and not missing:
             self._emit(AdviceBack(LIMIT_SOURCE))
         self._missing = missing
 
     def _live(self) -> dict[str, float | None]:
-        """Units per second of live traffic by resource; None where that is not known."""
+        """Units per second of live traffic by resource; None if unknown."""
         if not -STALE_S <= self._clock() - self._asked_at <= STALE_S:
             return dict.fromkeys(self._ceilings.write)
         return {
@@ -98,7 +100,7 @@ class Headroom(Subscriber):
         }
 
     def _on_change(self, rate_limits: RateLimits) -> None:
-        """Another budget leaves the same to live traffic."""
+        """Apply the headroom to changed ceilings."""
         if rate_limits.ceilings != self._ceilings:
             self._ceilings = rate_limits.ceilings
             if self._polled:
@@ -120,5 +122,5 @@ class Headroom(Subscriber):
 
 
 def _rounded(number: float) -> float:
-    """Two digits that matter: a log that says each small change says nothing."""
+    """Two significant digits, so that the log does not report every small change."""
     return float(f"{number:.1e}")

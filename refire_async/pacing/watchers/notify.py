@@ -1,14 +1,14 @@
-"""Tells subscribers of the run what becomes of its budget."""
+"""Notify subscribers of a run of changes of its budget."""
 
 from refire_async.events import BudgetChanged, Emit, Paused, Resumed
 from refire_async.pacing.governor import RateLimits
 
 
 class LimitNotifier:
-    """Listens to a Steering and emits what changed, and only that."""
+    """Subscribes to a Governor and emits an event for each change."""
 
     def __init__(self, rate_limits: RateLimits, emit: Emit) -> None:
-        """`rate_limits` is the one that the sitting begins with, which is not announced unless it is a pause."""
+        """`rate_limits` are those at the start of the attempt; they are emitted only if they are a pause."""
         self._emit = emit
         self._paused, self._pause_why = False, ""
         self._last = rate_limits
@@ -16,7 +16,7 @@ class LimitNotifier:
             self._pause(rate_limits)
 
     def on_change(self, rate_limits: RateLimits) -> None:
-        """The target changed: see `Steering.subscribe`."""
+        """The limits changed: see `Governor.subscribe`."""
         if rate_limits.paused:
             if not self._paused or rate_limits.why != self._pause_why:
                 self._pause(rate_limits)
@@ -25,7 +25,7 @@ class LimitNotifier:
             self._paused = False
             self._emit(Resumed(rate_limits.why))
         before, self._last = self._last, rate_limits
-        # Items per second are no part of it: for a consumer's sake they change every other second.
+        # Items per second are left out: to protect consumers they change every few seconds.
         if (rate_limits.ceilings, rate_limits.share, rate_limits.why) != (
             before.ceilings,
             before.share,

@@ -1,4 +1,4 @@
-"""Brings orders to a run: from the timetable at each of its changes, and from `refire rate` when it comes."""
+"""Apply the timetable and the commands of `refire rate` to a run."""
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -18,7 +18,7 @@ from refire_async.pacing.rate import parse_rate
 from refire_async.pacing.timetable import Timetable
 
 MAX_SLEEP_S = 15.0
-"""The longest sleep of the timetable's watcher: clocks are set, machines sleep."""
+"""Longest sleep of the timetable's watcher, since clocks are set and machines are suspended."""
 
 
 async def follow_timetable(
@@ -28,19 +28,19 @@ async def follow_timetable(
     clock: Callable[[], float] = time.time,
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
 ) -> None:
-    """Tell `overrides` what rules now, and at each change. Ends where the timetable never changes."""
+    """Apply the current entry now and at each change. Returns if the timetable never changes."""
     while True:
         now = clock()
         scheduled = timetable.at(now)
         overrides.timetable(scheduled)
         if scheduled.until is None:
             return
-        # What was slept too short by rounding is slept again.
+        # A sleep that rounding made too short is repeated.
         await sleep(min(max(scheduled.until - now, 0.001), MAX_SLEEP_S))
 
 
 async def answer_operator(checkpoint: Path, verbs: Mapping[str, Verb], emit: Emit) -> None:
-    """Serve the control socket of the run on `checkpoint`, whose lock it holds, until cancelled."""
+    """Serve the control socket of the run until cancelled. The caller holds the lock of `checkpoint`."""
     found = await open_listener(checkpoint)
     if found is None:
         why = "there is no private folder for a control socket"
@@ -50,7 +50,7 @@ async def answer_operator(checkpoint: Path, verbs: Mapping[str, Verb], emit: Emi
 
 
 def rate_verb(run_id: str, overrides: Overrides, governor: Governor) -> Verb:
-    """Answers `rate`: without a value what holds; else that value holds from now on."""
+    """The verb `rate`: set the rate to its value, if it has one, and return the current state."""
 
     def answer(given: Mapping[str, Any]) -> Mapping[str, Any]:
         value = given.get("value")
@@ -77,9 +77,9 @@ def _apply_value(overrides: Overrides, value: str) -> None:
 
 
 def describe(run_id: str, overrides: Overrides, governor: Governor) -> dict[str, Any]:
-    """What holds: `by` options, timetable or refire rate; `why` is what rules among all that hold the run back.
+    """The current state: `by` is the source of the budget, `set` its value, `why` the cause of the current limit.
 
-    `capacity` is what the table has, in write units per second.
+    `capacity` is the whole capacity of the table in write units per second.
     """
     rate_limits = governor.rate_limits
     return {

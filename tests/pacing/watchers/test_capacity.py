@@ -44,7 +44,7 @@ class Described:
 async def test_a_change_is_followed_within_half_a_minute():
     found = Described()
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(found.watch.look)
+        tasks.start_soon(found.watch.poll)
         for write in (500.0, 2_000.0, 1.0):
             found.table = capacity(write)
             await anyio.sleep(POLL_EVERY_S * (1 + JITTER) + 1.0)
@@ -58,7 +58,7 @@ async def test_throttling_for_lack_of_capacity_hurries_but_does_not_make_a_storm
     """A hot key range is no reason: the table's description says nothing of it."""
     found = Described()
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(found.watch.look)
+        tasks.start_soon(found.watch.poll)
         begun = anyio.current_time()
         for _ in range(100):
             found.watch.handle(
@@ -79,7 +79,7 @@ async def test_throttling_for_lack_of_capacity_hurries_but_does_not_make_a_storm
 async def test_a_look_that_fails_and_a_table_that_was_made_again_change_nothing():
     found = Described()
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(found.watch.look)
+        tasks.start_soon(found.watch.poll)
         found.error = AwsError("AccessDeniedException", "no", Disposition.FATAL)
         await anyio.sleep(100.0)
         assert found.governor.rate_limits.wcu == 1_000.0

@@ -62,7 +62,7 @@ class World:
         """The watcher and `tasks` for so long."""
         with anyio.move_on_after(seconds):
             async with anyio.create_task_group() as group:
-                for task in (self.watch.look, self.watch.steer, *tasks):
+                for task in (self.watch.poll, self.watch.adjust, *tasks):
                     group.start_soon(task)
 
     async def write(self) -> None:
@@ -205,7 +205,7 @@ async def test_silence_slows_the_run_then_pauses_it_and_answers_end_that():
     while not world.governor.rate_limits.paused:
         await world.run(world.write, seconds=1.0)
     assert world.clock() - since == pytest.approx(30.0, abs=2.0)
-    assert world.governor.rate_limits.why == "nothing is known of consumer a"
+    assert world.governor.rate_limits.why == "no metrics of consumer a"
     (missing,) = world.of(AdviceMissing)
     assert isinstance(missing, AdviceMissing)
     assert missing.why == "cloudwatch did not answer within 10 s"
