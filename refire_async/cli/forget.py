@@ -37,7 +37,7 @@ def command(**given: Any) -> int:
     import orjson  # noqa: PLC0415 - not needed to show help
 
     from refire_async.checkpoint import catalog, cleanup  # noqa: PLC0415 - bring SQLite
-    from refire_async.output.runs import status_words  # noqa: PLC0415
+    from refire_async.output.runs import describe_status  # noqa: PLC0415
 
     run = catalog.describe(checkpoint)
     cleanup.refuse_at_work(run)
@@ -45,7 +45,7 @@ def command(**given: Any) -> int:
         lost = "It cannot be resumed afterwards." if run.status == "stopped" else ""
         asked = agreed(
             [
-                f"Run {run.run_id} of table {run.table}: {status_words(run.status, run.failed)}. {lost}".rstrip(),
+                f"Run {run.run_id} of table {run.table}: {describe_status(run.status, run.failed)}. {lost}".rstrip(),
                 *(f"  {path}" for path in (checkpoint, *run.kept_files)),
             ],
             "Remove it?",

@@ -1,4 +1,4 @@
-"""A proof in words."""
+"""The result of a verification as text."""
 
 from datetime import UTC, datetime
 
@@ -12,36 +12,36 @@ from refire_async.output.text import count, duration, percent
 
 _MEANINGS = (
     ("once", "fired, exactly once by this run"),
-    ("by_others", "fired, by another writer's change that came first"),
+    ("by_others", "fired by another writer's change before the run wrote"),
     ("missing", "no event of this run in the stream"),
-    ("doubled", "more than one event that nothing but a run causes"),
-    ("unproven", "not shown: older than what is left of the stream, or at a time that is not the run's"),
+    ("doubled", "more than one event that only a run causes"),
+    ("unproven", "unknown: older than the stream's oldest record, or outside the run's time"),
 )
 
 _LESS = {
-    "KEYS_ONLY": "records have no images, so events of this run cannot be told from those of others, nor a second one"
-    " seen",
-    "NEW_IMAGE": "records have no old image, so a change of others that raises the marker by one passes for a touch",
-    "OLD_IMAGE": "records have no new image, so a change of others that raises the marker by one passes for a touch",
+    "KEYS_ONLY": "records have no images, so events of this run cannot be distinguished from others, nor a second one"
+    " detected",
+    "NEW_IMAGE": "records have no old image, so another writer's change that adds one to the marker looks like a touch",
+    "OLD_IMAGE": "records have no new image, so another writer's change that adds one to the marker looks like a touch",
 }
 
 _LESS_ONCE = {
-    "KEYS_ONLY": "have a record since the run read them; the stream does not show whose",
+    "KEYS_ONLY": "have a record since the run read them; the stream does not show which writer's",
     "NEW_IMAGE": "have a record with the marker that the run wrote; the stream does not show what else changed",
-    "OLD_IMAGE": "have a record with the marker that the run replaced; the stream does not show by what",
+    "OLD_IMAGE": "have a record with the marker that the run replaced; the stream does not show with what",
 }
-"""What `once` means where the stream shows less."""
+"""Meaning of `once` where the stream shows less than both images."""
 
 _VERDICTS: dict[Verdict, str] = {
     "proved": "proved from the stream",
-    "not disproved": "not disproved: the stream shows nothing against it, and too little to prove it",
+    "not disproved": "not disproved: the stream contradicts nothing but shows too little to prove it",
     "not proved": "not proved from the stream",
-    "nothing to prove": "nothing to prove, it touched no item",
+    "nothing to prove": "nothing to prove: it touched no item",
 }
 
 
 def describe_proof(proof: Proof, *, rerun_with: str | None) -> str:
-    """What people read at the end of a verification. `rerun_with` fires what is missing."""
+    """The text at the end of a verification. `rerun_with`: the command that touches the missing items again."""
     lines = [f"Run {proof.run_id}: {_VERDICTS[proof.verdict]}", "", *_counts(proof), "", *_limits(proof)]
     if proof.clocks_disagree:
         lines += ["", clocks_disagree(proof)]
@@ -53,69 +53,69 @@ def describe_proof(proof: Proof, *, rerun_with: str | None) -> str:
 
 
 def _counts(proof: Proof) -> list[str]:
-    """A line for each count, with what it means in this stream."""
-    tally = proof.tally
+    """A line for each count with its meaning for the stream's view type."""
+    counts = proof.tally
     meanings = dict(_MEANINGS)
     meanings["once"] = _LESS_ONCE.get(proof.view_type, meanings["once"])
-    numbers = {name: count(getattr(tally, name)) for name in ("expected", *meanings)}
+    numbers = {name: count(getattr(counts, name)) for name in ("expected", *meanings)}
     if proof.view_type == "KEYS_ONLY":
-        numbers["doubled"], meanings["doubled"] = "?", "cannot be seen in this stream"
+        numbers["doubled"], meanings["doubled"] = "?", "not visible in this stream"
     width = max(map(len, numbers.values()))
     lines = [f"  {'expected':<9} {numbers['expected']:>{width}}  items that the run touched or found changed"]
     for name, meaning in meanings.items():
-        if name in ("once", "missing", "doubled") or getattr(tally, name):
+        if name in ("once", "missing", "doubled") or getattr(counts, name):
             lines.append(f"  {name.replace('_', ' '):<9} {numbers[name]:>{width}}  {meaning}")
     return lines
 
 
 def _limits(proof: Proof) -> list[str]:
     """What was read, and what it cannot show."""
-    tally = proof.tally
+    counts = proof.tally
     lines = [f"  {count(proof.records)} records of {count(proof.shards)} shards, {duration(proof.seconds)}"]
     less = _LESS.get(proof.view_type)
     if less is not None:
         lines.append(f"  The stream is {proof.view_type}: {less}")
-    if tally.repeats:
-        lines.append(f"  {count(tally.repeats)} items have more than one record; it is not known whose")
+    if counts.repeats:
+        lines.append(f"  {count(counts.repeats)} items have more than one record; their writers are unknown")
     if proof.failed:
         lines.append(
-            f"  {count(proof.failed)} items failed: the run did not touch them, so no event of theirs is expected"
+            f"  {count(proof.failed)} items failed: the run did not touch them, so it expects no events for them"
         )
     if proof.unfinished:
-        lines.append("  The run has not ended: nothing is said of what it has not settled yet")
-    back = moment(proof.reaches_back_to)
+        lines.append("  The run has not ended: items in progress are not included")
+    back = utc_text(proof.reaches_back_to)
     left_s = proof.began - proof.reaches_back_to
     if left_s >= 0:
-        lines.append(
-            f"  The stream reaches back to {back}: the run's records are kept {duration(left_s)} more"
-        )
+        lines.append(f"  The stream reaches back to {back}: the run's records expire in {duration(left_s)}")
     else:
-        lines.append(f"  The stream reaches back to {back}, not to the run's start at {moment(proof.began)}")
+        lines.append(
+            f"  The stream reaches back to {back}, not to the run's start at {utc_text(proof.began)}"
+        )
     return lines
 
 
 def clocks_disagree(proof: Proof) -> str:
-    """One line on a proof that found records, but none of what the run says."""
+    """One line on a verification that found records, but none of the events that the run expects."""
     return (
-        f"The stream has {count(proof.records)} records, but none of what the run says it did from "
-        f"{moment(proof.began)} on: the clocks of this machine and of the service disagree, or this is not the stream "
-        "of that run. Set the clock and verify again; nothing is called missing, and nothing should be fired again"
+        f"The stream has {count(proof.records)} records, but none of the events that the run expects since "
+        f"{utc_text(proof.began)}: the clocks of this machine and of the service disagree, or this is not the stream "
+        "of that run. Correct the clock and verify again; no item is reported missing, do not touch any item again"
     )
 
 
 def describe_canary(canary: Canary) -> str:
-    """What people read before they decide whether to go on."""
+    """The canary's result, shown before the question whether to continue."""
     lines = [f"Canary: {count(canary.items)} items touched, {'clean' if canary.clean else 'NOT clean'}"]
     if canary.failed:
         lines.append(f"  failed    {count(canary.failed)} items could not be touched")
     if canary.proof is not None:
-        tally = canary.proof.tally
+        counts = canary.proof.tally
         lines.append(
-            f"  events    {count(tally.once + tally.by_others)} of {count(tally.expected)} fired"
-            f", {count(tally.missing)} missing, {count(tally.doubled)} doubled"
+            f"  events    {count(counts.once + counts.by_others)} of {count(counts.expected)} fired"
+            f", {count(counts.missing)} missing, {count(counts.doubled)} doubled"
         )
-        if tally.unproven:
-            lines.append(f"  not shown {count(tally.unproven)} events")
+        if counts.unproven:
+            lines.append(f"  unknown   {count(counts.unproven)} events")
         if canary.proof.verdict == "not disproved":
             lines.append(
                 f"  not proved: the stream is {canary.proof.view_type}, {_LESS[canary.proof.view_type]}"
@@ -130,17 +130,17 @@ def describe_canary(canary: Canary) -> str:
             f", {count(one.errors)} errors, {age}{behind}"
         )
     if canary.consumers.unknown is not None:
-        lines.append(f"  consumers not known: {canary.consumers.unknown}")
+        lines.append(f"  consumers unknown: {canary.consumers.unknown}")
     return "\n".join(lines)
 
 
-def moment(seconds: float) -> str:
-    """A moment for people, in UTC."""
+def utc_text(seconds: float) -> str:
+    """Unix seconds as `2026-11-30 12:00:00 UTC`."""
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def bar(doing: str, done: int, total: int, columns: int) -> RenderableType:
-    """How far a proof is, on one line. More records than the run's own may be in the stream."""
+    """Progress of a verification on one line. The stream may hold more records than the run's."""
     share = min(done / total, 1.0) if total else 0.0
     text = f"{doing}: {count(done)} of {count(total)}" if total else f"{doing}: {count(done)}"
     line = Table.grid(padding=(0, 1))

@@ -1,6 +1,6 @@
-"""Recording a run while it works: the tally's differences every second, and what happened when.
+"""Records a run in its checkpoint: the change of the counters every second, and events as notes.
 
-What cannot be written ends the recording, never the run.
+A failed write ends the recording, never the run.
 """
 
 import time
@@ -38,10 +38,10 @@ from refire_async.settings import Budget, PacingSettings, ResumeSettings, RunSet
 Clock: TypeAlias = Callable[[], float]
 Sleep: TypeAlias = Callable[[float], Awaitable[None]]
 
-LOOK_S = 1.0
-LOOKS_PER_SAVE = 2
+SAMPLE_S = 1.0
+SAMPLES_PER_SAVE = 2
 MOST_WAITING = 1_000
-"""Notes that wait for the next save; should there ever be more within seconds, the rest is let go."""
+"""Notes kept until the next save; further ones are dropped."""
 
 PLAIN: dict[type, str] = {
     BudgetChanged: "budget",
@@ -52,33 +52,33 @@ PLAIN: dict[type, str] = {
     ProcessReplaced: "process-replaced",
     Stopping: "stop",
 }
-"""Events whose fields are their note."""
+"""Events whose fields are recorded as they are, and the kind of their note."""
 
 
 class Recorder(Subscriber):
-    """Subscriber whose `run` saves what it and `tally` were told. `settings` are those of this sitting, for the report.
+    """Subscriber that records `counters` and events; `run` saves them. `settings` of this attempt go into the report.
 
-    `clock` counts seconds, `wall` tells the time (seconds since the epoch), `lost` is told why a recording ended.
+    `clock` is in monotonic seconds, `wall` in Unix seconds; `lost` is called with the reason if recording fails.
     """
 
     def __init__(
         self,
-        tally: Counters,
+        counters: Counters,
         settings: Mapping[str, Any],
         lost: Callable[[str], None],
         *,
         clock: Clock = time.monotonic,
         wall: Clock = time.time,
     ) -> None:
-        self._tally, self._settings, self._lost = tally, settings, lost
+        self._counters, self._settings, self._lost = counters, settings, lost
         self._clock, self._wall = clock, wall
         self._checkpoint: Path | None = None
         self._recording: Recording | None = None
         self._over = self._ended = False
-        self._seen, self._seen_at = _look(tally), clock()
+        self._seen, self._seen_at = _read(counters), clock()
         self._points: list[Point] = []
         self._notes: list[Note] = []
-        self._waits_for: str | None = None
+        self._wait_reason: str | None = None
         self.handlers = dict.fromkeys(PLAIN, self._plain) | {
             RunStarted: self._started,
             Suspended: self._suspended,
@@ -93,18 +93,18 @@ class Recorder(Subscriber):
         self._note(PLAIN[type(event)], asdict(event))
 
     def _waiting(self, event: Waiting) -> None:
-        if event.reason != self._waits_for:
+        if event.reason != self._wait_reason:
             self._note("wait", {"reason": event.reason})
-        self._waits_for = event.reason
+        self._wait_reason = event.reason
 
     def _suspended(self, event: Suspended) -> None:
-        """Time in which the process did nothing is no time at work."""
+        """Exclude the time in which the process was suspended."""
         if event.part == 0:
             self._seen_at += event.seconds
 
     def _recovered(self, event: Recovered) -> None:
         self._note("recover", asdict(event))
-        self._waits_for = None
+        self._wait_reason = None
 
     def _canary_flown(self, event: CanaryFlown) -> None:
         canary = event.canary
@@ -121,17 +121,17 @@ class Recorder(Subscriber):
     def _run_ended(self, event: RunEnded) -> None:
         self._note("end", event.summary.to_json())
         self._take_point()
-        self._ended = True  # what comes after, such as a proof, is not the run
+        self._ended = True  # later events, such as a verification's, are not part of the run
 
     async def run(self, sleep: Sleep = anyio.sleep) -> None:
-        """Look every second and save every other one, until cancelled; then save what is left."""
-        looks = 0
+        """Take a sample every second and save every second one, until cancelled; then save the rest."""
+        samples = 0
         try:
             while not self._over:
-                await sleep(LOOK_S)
+                await sleep(SAMPLE_S)
                 self._take_point()
-                looks += 1
-                if looks % LOOKS_PER_SAVE == 0:
+                samples += 1
+                if samples % SAMPLES_PER_SAVE == 0:
                     await self._save()
         finally:
             with anyio.CancelScope(shield=True):
@@ -143,7 +143,7 @@ class Recorder(Subscriber):
     def _started(self, event: RunStarted) -> None:
         if event.checkpoint != ":memory:":
             self._checkpoint = Path(event.checkpoint)
-        self._seen, self._seen_at, self._ended = _look(self._tally), self._clock(), False
+        self._seen, self._seen_at, self._ended = _read(self._counters), self._clock(), False
         self._note(
             "start",
             {
@@ -163,9 +163,9 @@ class Recorder(Subscriber):
             self._notes.append(Note(self._wall(), kind, data))
 
     def _take_point(self) -> None:
-        if self._tally.started is None or self._ended:
+        if self._counters.started is None or self._ended:
             return
-        now, before = _look(self._tally), self._seen
+        now, before = _read(self._counters), self._seen
         at = self._clock()
         seconds = at - self._seen_at
         if seconds <= 0:
@@ -175,13 +175,13 @@ class Recorder(Subscriber):
             Point(
                 at=self._wall() - seconds,
                 seconds=seconds,
-                budget=self._tally.budget_wcu * seconds,
-                allowed=self._tally.allowed_wcu * seconds,
-                index_budgets={name: wcu * seconds for name, wcu in self._tally.index_budgets.items()},
+                budget=self._counters.budget_wcu * seconds,
+                allowed=self._counters.allowed_wcu * seconds,
+                index_budgets={name: wcu * seconds for name, wcu in self._counters.index_budgets.items()},
                 items=round(now["items"][""] - before["items"][""]),
                 rcu=now["rcu"][""] - before["rcu"][""],
                 ages={
-                    name: one.age_s for name, one in self._tally.consumers.items() if one.age_s is not None
+                    name: one.age_s for name, one in self._counters.consumers.items() if one.age_s is not None
                 },
                 **{name: _grown(now[name], before[name]) for name in _GROUPS},
             )
@@ -193,12 +193,12 @@ class Recorder(Subscriber):
         points, self._points = self._points, []
         notes, self._notes = self._notes, []
         try:
-            # Cancelled before it has begun, it would take with it what is to be written.
+            # The shield: if it were cancelled before the thread starts, these points would be lost.
             with anyio.CancelScope(shield=True):
                 await to_thread.run_sync(self._write, self._checkpoint, points, notes)
         except Exception as error:  # noqa: BLE001 - see the module's docstring
             self._over = True
-            # A run that was refused at its first write has no checkpoint any more, which is no loss.
+            # A run that was refused at its first write has no checkpoint any more: nothing to report.
             if self._checkpoint.exists():
                 self._lost(str(error))
 
@@ -211,21 +211,21 @@ class Recorder(Subscriber):
 _GROUPS = ("wcu", "throttled", "retries", "failed", "writes", "reads", "bands")
 
 
-def _look(tally: Counters) -> dict[str, dict[str, float]]:
-    """The tally's figures at this moment."""
+def _read(counters: Counters) -> dict[str, dict[str, float]]:
+    """The current counters by group and name."""
     return {
-        "items": {"": tally.written},
-        "rcu": {"": tally.rcu},
-        "wcu": dict(tally.wcu),
+        "items": {"": counters.written},
+        "rcu": {"": counters.rcu},
+        "wcu": dict(counters.wcu),
         "throttled": {
             f"{reason} {resource.rpartition(':table/')[2]}".rstrip(): items
-            for (reason, resource), items in tally.throttles.by_reason.items()
+            for (reason, resource), items in counters.throttles.by_reason.items()
         },
-        "retries": dict(tally.retries),
-        "failed": dict(tally.failed),
-        "writes": _numbered(tally.writes.counts),
-        "reads": _numbered(tally.reads.counts),
-        "bands": _numbered(tally.bands),
+        "retries": dict(counters.retries),
+        "failed": dict(counters.failed),
+        "writes": _numbered(counters.writes.counts),
+        "reads": _numbered(counters.reads.counts),
+        "bands": _numbered(counters.bands),
     }
 
 
@@ -238,22 +238,22 @@ def _grown(now: dict[str, float], before: dict[str, float]) -> dict[str, float]:
 
 
 def recorded_settings(settings: RunSettings | ResumeSettings) -> dict[str, Any]:
-    """What was asked of a sitting, as far as it is no default. Which items is in the checkpoint: not here."""
-    asked: dict[str, Any] = {}
+    """Settings of an attempt that differ from the defaults, without the selection, which the checkpoint has."""
+    changed: dict[str, Any] = {}
     for given, default in (
         (settings.budget, Budget()),
         (settings.pacing, PacingSettings()),
         (settings.tuning, Tuning()),
     ):
         usual = asdict(default)
-        asked |= {name: value for name, value in asdict(given).items() if value != usual[name]}
+        changed |= {name: value for name, value in asdict(given).items() if value != usual[name]}
     rest = {"max_items": settings.max_items, "verify": settings.verify, "ignore": sorted(settings.ignore)}
-    return asked | {name: value for name, value in rest.items() if value}
+    return changed | {name: value for name, value in rest.items() if value}
 
 
 def record_proof(checkpoint: Path, proof: Proof) -> str | None:
-    """Keep the result of a proof with its run. Gives why it could not be kept, if so."""
-    data = asdict(proof) | {"missing_keys_file": None}  # paths are of this machine; the report goes elsewhere
+    """Save the result of a verification in the checkpoint. Returns the error text if that fails, else None."""
+    data = asdict(proof) | {"missing_keys_file": None}  # a path of this machine, while the report is shared
     try:
         with Recording(checkpoint) as recording:
             recording.save([], [Note(time.time(), "proof", data)])

@@ -22,9 +22,9 @@ class RateWindow:
         self._samples: deque[tuple[float, float]] = deque()
 
     def sample(self, now: float, total: float) -> None:
-        """Note what the total is at `now` (seconds of any clock that does not go back)."""
+        """Add the total at `now` (seconds of a monotonic clock)."""
         samples = self._samples
-        # The latest sample moves along until it is a gap away from the one before.
+        # Replace the latest sample until it is a gap away from the one before.
         if len(samples) > 1 and now - samples[-2][0] < self._gap_s:
             samples[-1] = (now, total)
         else:
@@ -54,18 +54,18 @@ class LatencyWindow:
         self._previous = [0] * (len(_BOUNDS) + 1)
 
     def add(self, latency_s: float) -> None:
-        """Note one latency."""
+        """Count one latency."""
         self._current[bisect_right(_BOUNDS, latency_s)] += 1
 
     def turn(self, now: float) -> None:
-        """Let go of what is too old; call it now and then."""
+        """Drop old latencies; call it at least every `turn_s` seconds."""
         if now - self._turned_at >= self._turn_s:
             self._turned_at = now
             self._previous = self._current
             self._current = [0] * (len(_BOUNDS) + 1)
 
     def quantiles(self, *shares: float) -> tuple[float, ...] | None:
-        """Latency in seconds below which each share (0 to 1) lies; None while nothing was noted."""
+        """Latency in seconds below which each share (0 to 1) lies; None while there are none."""
         merged = [a + b for a, b in zip(self._current, self._previous, strict=True)]
         total = sum(merged)
         if total == 0:

@@ -1,4 +1,4 @@
-"""Runs as `refire status` shows them: a table, or all of one run; for people and as JSON."""
+"""Output of `refire status`: the list of runs, or the details of one; as text and as JSON."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -28,7 +28,7 @@ def list_entry(run: RunInfo) -> dict[str, Any]:
 
 
 def list_lines(runs: Sequence[RunInfo], width: int | None) -> list[str]:
-    """A line for each run under headings; where that is wider than `width`, two lines and nothing broken."""
+    """A line for each run under headings; two lines for each, wrapped at commas, if that exceeds `width` columns."""
     rows = [_cells(run) for run in runs]
     widths = [max(map(len, column)) for column in zip(_HEADINGS, *rows, strict=True)]
     if width is not None and sum(widths) + len(_GAP) * (len(widths) - 1) > width:
@@ -40,16 +40,16 @@ def _cells(run: RunInfo) -> tuple[str, ...]:
     return (
         visible(run.run_id),
         visible(run.table),
-        status_words(run.status, run.failed),
+        describe_status(run.status, run.failed),
         "-" if run.share is None else percent(run.share),
         count(run.touched),
         units(run.items_per_second),
-        _moment(run.updated_at),
+        _minute(run.updated_at),
     )
 
 
-def status_words(status: str, failed: int) -> str:
-    """The status, and what it would hide: a complete run can have items that could not be touched."""
+def describe_status(status: str, failed: int) -> str:
+    """The status with the number of failed items: a complete run can have some."""
     return f"{status}, {count(failed)} failed" if failed else status
 
 
@@ -62,9 +62,9 @@ def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def _stacked(cells: Sequence[str], width: int) -> list[str]:
-    """The id in full, to be copied; the rest below it, the table's name shortened if need be."""
-    run_id, table, status, read, touched, rate, moment = cells
-    rest = f"{status}, read {read}, touched {touched}, {rate} items/s, {moment}"
+    """The run id in full, for copying; the rest below it, with the table's name shortened if necessary."""
+    run_id, table, status, read, touched, rate, updated = cells
+    rest = f"{status}, read {read}, touched {touched}, {rate} items/s, {updated}"
     one = f"{_GAP}{table}: {rest}"
     if len(one) <= width:
         return [run_id, one]
@@ -84,7 +84,7 @@ def _wrapped(text: str, room: int) -> list[str]:
 
 
 def details_entry(details: Details, kept_files: Sequence[Path]) -> dict[str, Any]:
-    """The run of `refire status RUN_ID --json`, beside what the list tells of it."""
+    """Fields of `refire status RUN_ID --json` in addition to `list_entry`."""
     saved, totals = details.run, details.run.totals
     spec, proof = saved.spec, details.proof
     present = details.present_rate
@@ -109,13 +109,13 @@ def details_entry(details: Details, kept_files: Sequence[Path]) -> dict[str, Any
         "region": saved.connection.region,
         "profile": saved.connection.profile,
         "endpoint_url": saved.connection.endpoint_url,
-        "proof": None if proof is None else {"at": _iso(proof.at), **_tally(proof.data)},
+        "proof": None if proof is None else {"at": _iso(proof.at), **_proof_counts(proof.data)},
         "kept_files": [str(path) for path in kept_files],
     }
 
 
 def details_lines(details: Details, kept_files: Sequence[Path]) -> list[str]:
-    """All of one run, a line for each thing. Nothing in it steers a terminal."""
+    """Details of one run, one per line, with control characters escaped."""
     saved, counts, totals = details.run, details.run.counts, details.run.totals
     spec, where = saved.spec, saved.connection
     share = "unknown" if details.share is None else percent(details.share)
@@ -123,7 +123,7 @@ def details_lines(details: Details, kept_files: Sequence[Path]) -> list[str]:
     rows = [
         ("run", spec.run_id),
         ("table", spec.table),
-        ("status", status_words(details.status, counts.failed)),
+        ("status", describe_status(details.status, counts.failed)),
         ("because", details.reason),
         ("selection", spec.selection.describe()),
         ("marker", f"{spec.marker.kind}, attribute {spec.marker.attribute}"),
@@ -135,8 +135,8 @@ def details_lines(details: Details, kept_files: Sequence[Path]) -> list[str]:
         ("consumed", f"{units(totals.wcu)} WCU, {units(totals.rcu)} RCU"),
         ("throttled", f"{count(totals.throttled)}, retries {count(totals.retries)}"),
         ("proof", _proof(details)),
-        ("begun", f"{_moment(saved.created_at)} UTC, sittings: {details.sittings}"),
-        ("updated", f"{_moment(saved.updated_at)} UTC"),
+        ("started", f"{_minute(saved.created_at)} UTC, attempts: {details.sittings}"),
+        ("updated", f"{_minute(saved.updated_at)} UTC"),
         ("region", where.region),
         ("profile", where.profile),
         ("endpoint", where.endpoint_url),
@@ -182,19 +182,19 @@ def _proof(details: Details) -> str:
             if details.status == "complete"
             else "none yet"
         )
-    tally = _tally(note.data)
-    said = [
+    counts = _proof_counts(note.data)
+    shown = [
         f"{count(number)} {name.replace('_', ' ')}"
-        for name, number in tally.items()
+        for name, number in counts.items()
         if number or name == "once"
     ]
-    return f"at {_iso(note.at)[:16].replace('T', ' ')} UTC: {', '.join(said)}"
+    return f"at {_iso(note.at)[:16].replace('T', ' ')} UTC: {', '.join(shown)}"
 
 
-def _tally(data: dict[str, Any]) -> dict[str, int]:
-    """The numbers of a proof's note."""
-    tally = data.get("tally")
-    known = tally if isinstance(tally, dict) else {}
+def _proof_counts(data: dict[str, Any]) -> dict[str, int]:
+    """The counts in a proof's note."""
+    counts = data.get("tally")
+    known = counts if isinstance(counts, dict) else {}
     names = ("expected", "once", "missing", "doubled", "by_others", "unproven")
     return {name: number for name in names if isinstance(number := known.get(name), int)}
 
@@ -203,5 +203,5 @@ def _iso(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
 
 
-def _moment(text: str) -> str:
+def _minute(text: str) -> str:
     return visible(text[:16].replace("T", " "))

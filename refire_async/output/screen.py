@@ -1,4 +1,4 @@
-"""The live panel: a pure function of a snapshot. Fits 80 columns and grows with the terminal."""
+"""The live panel: a pure function of a snapshot. Fits 80 columns; wider terminals show up to `MOST_COLUMNS`."""
 
 from rich.console import Group, RenderableType
 from rich.markup import escape
@@ -29,7 +29,7 @@ _STATES = {
     "running": ("running", "green"),
     "waiting": ("waiting", "yellow"),
     "paused": ("paused", "yellow"),
-    "draining": ("draining: finishing what is in flight", "yellow"),
+    "draining": ("draining: finishing writes in flight", "yellow"),
     "ended": ("ended", "green"),
 }
 
@@ -53,7 +53,7 @@ def render(now: Snapshot, columns: int) -> RenderableType:
         border_style="yellow" if now.state in ("waiting", "paused", "draining") else "cyan",
         width=width,
     )
-    # The cursor rests on a line of its own, where a terminal's echo of Ctrl-C does no harm.
+    # The cursor stays on a line of its own, so that the echo of Ctrl-C does not damage the panel.
     return Group(panel, Text())
 
 
@@ -84,12 +84,12 @@ def _bar(now: Snapshot, columns: int) -> RenderableType:
 
 
 def _rows(now: Snapshot) -> list[tuple[str, Text]]:
-    words, style = _STATES[now.state]
-    state = Text(words, style=style)
+    label, style = _STATES[now.state]
+    state = Text(label, style=style)
     if now.detail:
         state.append(f" · {now.detail}")
     return [
-        ("time", Text(f"{duration(now.elapsed_s)} so far · {_remaining(now)}")),
+        ("time", Text(f"{duration(now.elapsed_s)} elapsed · {_remaining(now)}")),
         ("items", Text(f"{_rate(now.items_rate)}/s")),
         ("writes", _writes(now)),
         ("reads", Text(f"{_rate(now.rcu_rate)} of {units(now.max_rcu)} RCU/s")),
@@ -123,10 +123,10 @@ def _remaining(now: Snapshot) -> str:
     left = duration(now.remaining_s)
     match now.hot_key:
         case "yes":
-            return f"about {left} to go, for a hot key range"
+            return f"about {left} left, due to a hot key range"
         case "maybe":
-            return f"over {left} to go, for a hot key range"
-    return f"about {left} to go"
+            return f"over {left} left, due to a hot key range"
+    return f"about {left} left"
 
 
 def _rate(rate: float | None) -> str:
@@ -136,9 +136,9 @@ def _rate(rate: float | None) -> str:
 def _writes(now: Snapshot) -> Text:
     text = Text(f"{_rate(now.wcu_rate)} of {units(now.max_wcu)} WCU/s")
     if now.held_to_wcu is not None:
-        text.append(f" · held to {units(now.held_to_wcu)} by throttling", style="yellow")
+        text.append(f" · reduced to {units(now.held_to_wcu)} by throttling", style="yellow")
     elif now.bound_by:
-        text.append(f" · bound by {now.bound_by}", style="dim")
+        text.append(f" · limited by {now.bound_by}", style="dim")
     return text
 
 

@@ -1,4 +1,4 @@
-"""A run at one moment, as all who show it see it."""
+"""State of a run at one time, for the panel, logs and JSON events."""
 
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
@@ -12,18 +12,17 @@ State: TypeAlias = Literal["starting", "running", "waiting", "paused", "draining
 HotKey: TypeAlias = Literal["yes", "maybe"] | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """A run at one moment. Rates are per second over the last 10 s, `remaining_s` follows the last minute,
-    or the plan's model where the budget is newer than that.
+    """State of a run at one time. Rates are per second over the last 10 s; `remaining_s` is based on the last minute,
+    or on the plan's model if the budget has changed since.
 
-    `share` (0 to 1) and `remaining_s` are None while nothing is known to measure them by; rates are 0 and
-    `remaining_s` None while the run is paused or waits for the service. `hot_key`: whether the end waits for a lane
-    whose key range takes less than the others ("maybe": there is one, and how much it has left is not known yet).
-    `done`, `saved` (those of them that the checkpoint has on disk) and `failed` cover all sittings of a run,
-    everything else this one. `lanes` are those with work, and those of them that are held back; None until they
-    were counted. `cost_usd` is at the list prices of forecast/cost.py, None while the table's billing is unknown;
-    unless it is `paid_by_request`, the capacity would be paid for without the run.
+    `share` (0 to 1) and `remaining_s` are None while unknown; rates are 0 and `remaining_s` None while the run is
+    paused or waits for the service. `hot_key`: whether a lane with a throttled key range determines the remaining
+    time ("maybe": there is one, but how many items it has left is unknown). `done`, `saved` (of them, on disk in the
+    checkpoint) and `failed` cover all attempts of a run, everything else this process. `lanes`: those with work, and
+    those of them that back off; None until they were counted. `cost_usd` is at the list prices of forecast/cost.py,
+    None while the table's billing mode is unknown; unless `paid_by_request`, it is capacity that is paid for anyway.
     """
 
     state: State
@@ -60,11 +59,11 @@ class Snapshot:
 
     @property
     def throttled_total(self) -> int:
-        """Refused writes and reads, whatever the reason."""
+        """Throttled writes and reads, for all reasons."""
         return sum(number for _, number in self.throttled)
 
     def visible(self) -> "Snapshot":
-        """The same with nothing in its texts that could steer a terminal."""
+        """A copy with the control characters of all texts replaced."""
         return replace(
             self,
             detail=one_line(self.detail),
@@ -111,5 +110,5 @@ class Snapshot:
 
 
 def rounded(value: float | None, digits: int = 1) -> float | None:
-    """`round` for what may not be known."""
+    """`round`, or None for None."""
     return None if value is None else round(value, digits)

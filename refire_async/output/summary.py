@@ -1,4 +1,4 @@
-"""The end of a run in words, and the command lines that it leads to."""
+"""The summary at the end of a run as text, and the commands that it suggests."""
 
 import shlex
 from collections.abc import Iterable, Sequence
@@ -9,10 +9,10 @@ from refire_async.output.text import count, duration, units
 from refire_async.planning.forecast.cost import DEFAULT_PRICES
 
 MEANINGS = (
-    ("touched", "changed by this run: each of them fired"),
-    ("already", "had fired before this attempt, left alone"),
-    ("vanished", "deleted by others meanwhile, left deleted"),
-    ("expired", "past their time to live, left alone"),
+    ("touched", "changed by this run: each emitted a record"),
+    ("already", "had fired before this attempt, left unchanged"),
+    ("vanished", "deleted by other writers during the run, left deleted"),
+    ("expired", "past their time to live, left unchanged"),
     ("failed", "could not be touched"),
 )
 
@@ -38,14 +38,14 @@ def command_line(*words: str, options: Iterable[tuple[str, str | None]] = ()) ->
 def describe(
     result: Result, *, resume_with: str, rerun_failed_with: str | None = None, verify_with: str | None = None
 ) -> str:
-    """What people read at the end of a run: counts, speed, capacity, and what to do next.
+    """The text at the end of a run: counts, rate, consumed capacity, and what to do next.
 
-    `verify_with` is the command that proves a complete run, while the stream keeps its records.
+    `verify_with` is the command that verifies a complete run, which is possible while the stream keeps its records.
     """
     summary = result.summary
     if result.dry_run is not None:
-        told = _describe_dry_run(summary, result.dry_run)
-        return told if result.nothing is None else f"{told}\n\n  {result.nothing}"
+        text = _describe_dry_run(summary, result.dry_run)
+        return text if result.nothing is None else f"{text}\n\n  {result.nothing}"
     ending, failed = _ENDINGS[summary.status], summary.counts.failed
     if failed and summary.status == "complete":
         ending += f", but {count(failed)} items failed"
@@ -56,11 +56,11 @@ def describe(
         lines.append(f"  {result.nothing}")
     lines += ["", *_count_lines(summary.counts), "", *_cost_lines(summary)]
     if verify_with is not None and summary.status == "complete" and summary.counts.touched:
-        lines += ["", f"Within 24 hours, prove that each fired once: {verify_with}"]
+        lines += ["", f"Within 24 hours, verify that each fired once: {verify_with}"]
     if summary.failed_keys_file is not None and summary.counts.failed:
-        lines += ["", f"The keys of failed items, with reasons: {summary.failed_keys_file}"]
+        lines += ["", f"Keys of the failed items, with reasons: {summary.failed_keys_file}"]
         if rerun_failed_with is not None:
-            lines.append(f"Once the reasons are gone: {rerun_failed_with}")
+            lines.append(f"To retry them once the causes are fixed: {rerun_failed_with}")
     if summary.status != "complete":
         lines += ["", f"Resume with: {resume_with}"]
     return "\n".join(lines)
@@ -76,7 +76,7 @@ def _count_lines(counts: Counts) -> Sequence[str]:
             lines.append(f"{line}  {meaning}" if getattr(counts, name) else line)
     if counts.conflicts:
         lines.append(
-            f"  {count(counts.conflicts)} of the touched were changed by others meanwhile; nothing was lost"
+            f"  {count(counts.conflicts)} of the touched were changed by other writers; no update was lost"
         )
     return lines
 
@@ -91,16 +91,16 @@ def _cost_lines(summary: Summary) -> Sequence[str]:
 
 
 def _describe_dry_run(summary: Summary, found: DryRun) -> str:
-    limit = " in what was read; there is more" if found.more else ""
+    limit = " in what was read; there are more" if found.more else ""
     return "\n".join(
         (
             f"Table {summary.table}: dry run, nothing was written",
             "",
             f"  would touch  {count(found.items)} items{limit}",
-            f"  would take   {duration(found.seconds)}, bound by {found.bound_by}",
+            f"  would take   {duration(found.seconds)}, limited by {found.bound_by}",
             f"  would use    {units(found.wcu)} WCU to write, {units(found.rcu)} RCU to read",
             f"  would cost   {_dollars(found)}",
-            f"  looking took {duration(summary.seconds)} and {units(summary.rcu)} RCU: it read all of the selection",
+            f"  reading took {duration(summary.seconds)} and {units(summary.rcu)} RCU: it read the whole selection",
             "",
             "'refire plan' estimates this from a sample, for a fraction of the reads.",
         )
@@ -109,5 +109,5 @@ def _describe_dry_run(summary: Summary, found: DryRun) -> str:
 
 def _dollars(found: DryRun) -> str:
     amount = f"${found.cost_usd:,.2f}" if found.cost_usd >= 0.01 or not found.cost_usd else "less than $0.01"
-    paid = "" if found.extra_cost else " of capacity that is paid for by the hour anyway"
+    paid = "" if found.extra_cost else " of provisioned capacity you already pay for"
     return f"{amount}{paid} (prices of {DEFAULT_PRICES.region}, {DEFAULT_PRICES.date})"

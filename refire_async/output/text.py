@@ -1,4 +1,4 @@
-"""Numbers and times as people read them."""
+"""Numbers, times and untrusted text, formatted for people."""
 
 import math
 from typing import TextIO
@@ -10,12 +10,12 @@ def count(number: float) -> str:
 
 
 def units(number: float) -> str:
-    """Capacity units or a rate: three digits that matter, `12.5`, `812`, `39,500`."""
+    """Capacity units or a rate: one decimal below 100, `12.5`, `812`, `39,500`."""
     return f"{number:,.1f}" if abs(number) < 99.95 and number != int(number) else f"{number:,.0f}"
 
 
 def percent(share: float) -> str:
-    """A share of 1 with one decimal. Never says 100 before all is done."""
+    """A share (0 to 1) with one decimal, rounded down: `100%` only at 1."""
     return "100%" if share >= 1 else f"{math.floor(share * 1000) / 10:.1f}%"
 
 
@@ -57,26 +57,26 @@ _REASONS = (
 
 
 def throttling_reason(reason: str) -> str:
-    """A throttling reason of the service in a few words.
+    """A throttling reason of DynamoDB in a few words.
 
     The service builds them from {Table|Index}{Read|Write}{what was exceeded} (DynamoDB Developer Guide:
     Diagnosing throttling). Anything else stays as it is.
     """
     side = "index" if reason.startswith("Index") else "table"
     kind = "reads" if "Read" in reason else "writes"
-    for part, words in _REASONS:
+    for part, text in _REASONS:
         if part in reason:
-            return f"{side} {kind}: {words}"
+            return f"{side} {kind}: {text}"
     if "ProvisionedThroughput" in reason and reason.startswith(("Index", "Table")):
         return f"{side} {kind}: provisioned capacity"
     return reason
 
 
 def visible(text: str) -> str:
-    r"""`text` with everything that could steer a terminal escaped: an ESC shows as `\x1b`, a bidi override as `\u202e`.
+    r"""`text` with control and formatting characters escaped: an ESC shows as `\x1b`, a bidi override as `\u202e`.
 
-    Line ends stay. For everything printed that may quote others: reasons, names of tables and indexes, messages of
-    services, paths. A lone surrogate (a byte of a path that is not UTF-8) shows as `\udcff`.
+    Line ends stay. For everything printed that may contain foreign text: reasons, names of tables and indexes,
+    messages of services, paths. A lone surrogate (a byte of a path that is not UTF-8) shows as `\udcff`.
     """
     if text.isprintable():
         return text
@@ -86,7 +86,7 @@ def visible(text: str) -> str:
 def visible_json(line: str, *, ascii_only: bool = False) -> str:
     r"""As `visible` for a line of JSON, which stays the same JSON: an ESC shows as `\u001b`.
 
-    `ascii_only`: all other than ASCII is escaped too, for a stream that cannot take it.
+    `ascii_only`: all other than ASCII is escaped too, for a stream whose encoding lacks them.
     """
     if line.isprintable() and (line.isascii() or not ascii_only):
         return line
@@ -101,19 +101,19 @@ def _json_escape(character: str) -> str:
 
 
 def is_utf8(stream: TextIO) -> bool:
-    """Whether the stream takes every character. Streams in memory, which name no encoding, do."""
+    """Whether the stream's encoding is UTF-8. Streams in memory, which have no encoding, count as such."""
     return (getattr(stream, "encoding", None) or "utf-8").lower().replace("-", "").replace("_", "") == "utf8"
 
 
 def one_line(text: str) -> str:
-    """`text` without line ends or control characters, so that an error stays one line whatever it quotes."""
+    """`text` without line ends or control characters, so that an error message stays on one line."""
     return "".join(c if c.isprintable() else " " for c in " ".join(text.split()))
 
 
 def shorten(text: str, width: int) -> str:
-    """`text` in at most `width` characters; what is missing in the middle shows as an ellipsis."""
+    """`text` in at most `width` characters; an ellipsis replaces the middle."""
     if len(text) <= width:
         return text
-    head = (width - 1 + 1) // 2
+    head = width // 2
     tail = width - 1 - head
     return f"{text[:head]}…{text[len(text) - tail :]}"

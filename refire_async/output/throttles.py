@@ -1,8 +1,8 @@
-"""What was refused for lack of capacity: counted by reason and resource, and by segment."""
+"""Counts of throttled requests by reason and resource, and by segment."""
 
 OTHER = "other"
 MOST_REASONS = 24
-"""Reasons and resources are few by nature; should one ever hold something unique, memory stays bounded."""
+"""There are few reasons and resources; the limit keeps memory bounded if one ever contains a unique text."""
 
 MOST_SEGMENTS = 4_096
 OTHER_SEGMENTS = -1
@@ -10,7 +10,7 @@ OTHER_SEGMENTS = -1
 
 
 class Throttles:
-    """Attempts refused, in items (a read counts as one)."""
+    """Throttled requests in items (a read counts as one)."""
 
     def __init__(self) -> None:
         self.by_reason: dict[tuple[str, str], int] = {}
@@ -29,7 +29,7 @@ class Throttles:
 
     @property
     def total(self) -> int:
-        """All of them."""
+        """The sum over all reasons."""
         return sum(self.by_reason.values())
 
     def reasons(self) -> dict[str, int]:

@@ -67,8 +67,8 @@ def test_dry_run(refire: Callable[..., Ended], fake_engine: FakeEngine) -> None:
     ending(fake_engine, Result(looked, ExitCode.COMPLETE, dry_run=found))
     assert orjson.loads(last(refire(*RUN, "--dry-run", "--json"))) == looked.to_json()
     told = refire(*RUN, "--dry-run").out
-    assert "would touch  10 items in what was read; there is more" in told
-    assert "would take   1 min 12 s, bound by --max-wcu" in told
+    assert "would touch  10 items in what was read; there are more" in told
+    assert "would take   1 min 12 s, limited by --max-wcu" in told
     assert "would cost   $1.20 (prices of us-east-1" in told
 
 
@@ -101,6 +101,6 @@ def test_failed_items(
     ended = refire(*RUN)
     assert ended.code == 4
     assert ended.out.endswith(
-        "Once the reasons are gone: refire run --table orders --keys-file /state/f.jsonl "
+        "To retry them once the causes are fixed: refire run --table orders --keys-file /state/f.jsonl "
         f"--endpoint-url http://127.0.0.1:8000{options}\n"
     )

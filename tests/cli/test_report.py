@@ -63,7 +63,7 @@ def test_pictures_need_nothing_and_heed_no_notebook(cli: Cli, tmp_path: Path) ->
     words = "".join(root.itertext())
     assert "Plan for" in words
     assert "items touched" in words
-    assert "records that wait" in words
+    assert "records waiting" in words
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What set the speed: one cause a moment, the most telling one first."""
+"""What limited the rate: one cause a moment, the most telling one first."""
 
 from typing import Any
 

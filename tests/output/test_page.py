@@ -89,11 +89,11 @@ def test_it_tells_what_a_run_did(tmp_path: Path) -> None:
         "index writes: hot key range",
         "project-orders at most 2 min 09 s",
         "$0.06",  # 100,000 writes on demand
-        "It holds no keys of items.",
+        "It contains no keys of items.",
     ):
         assert said in text, said
     titles = [
-        "What set the speed",
+        "What limited the rate",
         "Write capacity against the budget",
         "Items",
         "Throttling by reason",
@@ -196,7 +196,7 @@ def test_keys_are_there_only_where_they_are_asked_for(tmp_path: Path) -> None:
     for private in ("ann7@example.org", "bob@example.org", "Bob Miller"):
         assert private not in hidden
         assert private in shown
-    assert "It holds keys of items" in shown
+    assert "It contains keys of items" in shown
 
 
 def test_names_from_elsewhere_stay_text(tmp_path: Path) -> None:

@@ -55,9 +55,9 @@ BUSY = (
 EXPECTED_80 = """\
 ╭─ refire · orders ────────────────────────────────────────────────────────────╮
 │ ━━━━━━━━━━━━━━                                            25.0% 250 of 1,000 │
-│ time        10 s so far · about 30 s to go                                   │
+│ time        10 s elapsed · about 30 s left                                   │
 │ items       25/s                                                             │
-│ writes      50 of 800 WCU/s · held to 300 by throttling                      │
+│ writes      50 of 800 WCU/s · reduced to 300 by throttling                   │
 │ reads       0 of 100 RCU/s                                                   │
 │ throttled   1,241 · table writes: hot key range 1,234 · index writes: provi… │
 │ retries     1 · 3 items failed                                               │
@@ -92,7 +92,7 @@ def test_fits_any_width(columns: int) -> None:
     ("event", "words"),
     [
         (Waiting("no network", 5.0), "waiting · no network"),
-        (Stopping("interrupted"), "draining: finishing what is in flight · interrupted"),
+        (Stopping("interrupted"), "draining: finishing writes in flight · interrupted"),
         (RunEnded(summary()), "100%"),
     ],
 )
@@ -132,9 +132,9 @@ def test_names_are_no_markup() -> None:
 @pytest.mark.parametrize(
     ("hot_key", "said"),
     [
-        (None, "about 2 min 00 s to go"),
-        ("yes", "about 2 min 00 s to go, for a hot key range"),
-        ("maybe", "over 2 min 00 s to go, for a hot key range"),
+        (None, "about 2 min 00 s left"),
+        ("yes", "about 2 min 00 s left, due to a hot key range"),
+        ("maybe", "over 2 min 00 s left, due to a hot key range"),
     ],
 )
 def test_the_remaining_time_says_what_it_knows(hot_key: HotKey, said: str) -> None:
@@ -143,4 +143,4 @@ def test_the_remaining_time_says_what_it_knows(hot_key: HotKey, said: str) -> No
     console = Console(width=80, file=io.StringIO(), force_terminal=False)
     console.print(render(now, 80))
     assert isinstance(console.file, io.StringIO)
-    assert f"so far · {said} " in console.file.getvalue()
+    assert f"elapsed · {said} " in console.file.getvalue()

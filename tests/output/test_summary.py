@@ -14,9 +14,9 @@ COMPLETE = """\
 Run run-1 of table orders: complete
 
   scanned   1,010
-  touched   1,000  changed by this run: each of them fired
-  vanished     10  deleted by others meanwhile, left deleted
-  2 of the touched were changed by others meanwhile; nothing was lost
+  touched   1,000  changed by this run: each emitted a record
+  vanished     10  deleted by other writers during the run, left deleted
+  2 of the touched were changed by other writers; no update was lost
 
   took      12 s, 84.2 items/s
   consumed  1,234 WCU, 67 RCU
@@ -48,7 +48,7 @@ def test_failed_items() -> None:
     assert "failed    2  could not be touched" in text
     assert "reasons: /state/failed.jsonl" in text
     assert text.endswith(
-        "Once the reasons are gone: refire run --table orders --keys-file /state/failed.jsonl"
+        "To retry them once the causes are fixed: refire run --table orders --keys-file /state/failed.jsonl"
     )
     assert "never" not in text
 
@@ -60,7 +60,7 @@ def test_dry_run() -> None:
     )
     text = describe(looked, resume_with="never")
     assert "nothing was written" in text
-    assert "10 items in what was read; there is more" in text
+    assert "10 items in what was read; there are more" in text
     assert "20 WCU to write, 1.5 RCU to read" in text
     assert "never" not in text
     whole = Result(summary("dry-run"), ExitCode.COMPLETE, dry_run=DryRun(10, 20.0, 1.5, more=False))

@@ -19,7 +19,7 @@ def test_a_clean_proof_says_how_long_the_stream_is_kept():
     one = proof(ProofCounts(expected=5, once=4, by_others=1))
     text = describe_proof(one, rerun_with=None)
     assert "proved from the stream" in text
-    assert "kept 2 h 46 min more" in text
+    assert "expire in 2 h 46 min" in text
     assert "by others 1" in " ".join(text.split())
     assert one.exit_code is ExitCode.COMPLETE
 
@@ -53,7 +53,7 @@ def test_a_stream_that_shows_less_is_named():
     text = describe_proof(
         proof(ProofCounts(expected=2, once=2, repeats=1), view="KEYS_ONLY"), rerun_with=None
     )
-    assert "doubled ? cannot be seen" in " ".join(text.split())
+    assert "doubled ? not visible" in " ".join(text.split())
     assert "The stream is KEYS_ONLY" in text
     assert "1 items have more than one record" in text
 

@@ -1,6 +1,6 @@
-"""What set the speed of a run, moment by moment: its budget, throttling, a pause, an outage … Pure.
+"""What limited the rate of a run over time: its budget, throttling, a pause, an outage … Pure.
 
-Told from what was recorded. The first of these that is so counts: a run that is paused is not slow for its budget.
+Based on the recording. The first cause that applies counts: a paused run is not limited by its budget.
 """
 
 from collections.abc import Sequence
@@ -11,13 +11,13 @@ from refire_async.output.html.track import Track
 from refire_async.output.text import throttling_reason, units
 
 USED = 0.8
-"""From this share of a limit on it is the limit that sets the speed: sizes of items and pages are never quite even."""
+"""Share of a limit from which on it counts as the cause: sizes of items and pages vary."""
 
 REFUSED = 0.02
-"""From this share of refused attempts on, throttling does."""
+"""Share of throttled attempts from which on throttling counts as the cause."""
 
 SAY_AFTER_S = 5.0
-"""An outage is noted when it has lasted for so long (pipeline/outage.py)."""
+"""An outage is recorded after this many seconds (pipeline/outage.py)."""
 
 BUDGET, READS, INDEX, MAX_RATE, THROTTLED, WAITED, PAUSED, IDLE, REST = (
     "the write budget",
@@ -28,13 +28,13 @@ BUDGET, READS, INDEX, MAX_RATE, THROTTLED, WAITED, PAUSED, IDLE, REST = (
     "no answer from the service",
     "a pause",
     "nothing to write: reading, or the end of a segment",
-    "something else: latency, the machine, a hot key's own pace",
+    "other: latency, this machine, a hot key's own limit",
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """What set the speed in some points: `kind` is one of the above, `label` has the details."""
+    """What limited the rate at a point: `kind` is one of the above, `label` has the details."""
 
     kind: str
     label: str
@@ -42,7 +42,7 @@ class Cause:
 
 @dataclass(slots=True)
 class _Limits:
-    """The limits of a moment, and why the budget is what it is."""
+    """The limits at one time, and the reason for the budget."""
 
     max_rcu: float = 0.0
     max_rate: float | None = None
@@ -50,7 +50,7 @@ class _Limits:
 
 
 def causes(track: Track, notes: Sequence[Note]) -> list[Cause]:
-    """One for each point of the track."""
+    """The cause for each point of the track."""
     paused, waited = track.spans(notes, "pause", "unpause"), track.spans(notes, "wait", "recover")
     found: list[Cause] = []
     reason = ""
@@ -70,7 +70,7 @@ def causes(track: Track, notes: Sequence[Note]) -> list[Cause]:
 
 
 def _limits(notes: Sequence[Note], at: float) -> _Limits:
-    """What held at a moment."""
+    """The limits in force at `at` (Unix seconds)."""
     limits = _Limits()
     for note in notes:
         if note.at > at:

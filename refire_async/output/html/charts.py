@@ -1,4 +1,4 @@
-"""The plots of a report. All of them share one time axis; colours are the page's, for light, dark and paper."""
+"""The plots of a report. All share one time axis; colours are variables of the page, for light, dark and print."""
 
 import itertools
 import math
@@ -33,7 +33,7 @@ HEAT_COLUMNS = 150
 HEAT_LEVELS = 6
 
 NEAR = 1.8
-"""A budget up to this many times what was consumed is shown to scale: one that is far above would flatten the curve."""
+"""A budget up to this many times the consumption is shown to scale; a larger one would flatten the curve."""
 
 BLUE, ORANGE, RED, GREEN, PURPLE, TEAL, PINK = (f"var(--c{n})" for n in range(1, 8))
 GREY, PALE = "var(--soft)", "var(--line)"
@@ -58,8 +58,8 @@ def _plot(track: Track, notes: Sequence[Note], axis: Axis | None, height: int = 
     return Plot(axis, track.end_s, height, track.breaks, gaps)
 
 
-def what_set_the_speed(track: Track, notes: Sequence[Note]) -> Html:
-    """A strip that says what the run waited for, moment by moment, and a table of how long each was so."""
+def rate_limits(track: Track, notes: Sequence[Note]) -> Html:
+    """A strip that shows what limited the rate over time, and a table with the duration of each cause."""
     found = find_causes(track, notes)
     seconds, items = Counter[str](), Counter[str]()
     kinds = {cause.label: cause.kind for cause in found}
@@ -84,9 +84,9 @@ def what_set_the_speed(track: Track, notes: Sequence[Note]) -> Html:
         if lasted >= track.end_s / 1_000
     ]
     label, lasted = ranked[0]
-    said = f"{percent(lasted / track.end_s)} of the time at work: {plain(label)}."
-    causes = el("div", table(("", "share", "time", "speed then"), rows, numbers=(1, 2, 3)), class_="causes")
-    return plot.figure("What set the speed", "", said, causes)
+    caption = f"{percent(lasted / track.end_s)} of the time at work: {plain(label)}."
+    causes = el("div", table(("", "share", "time", "rate then"), rows, numbers=(1, 2, 3)), class_="causes")
+    return plot.figure("What limited the rate", "", caption, causes)
 
 
 def consumption(track: Track, notes: Sequence[Note]) -> Html:
@@ -104,15 +104,17 @@ def consumption(track: Track, notes: Sequence[Note]) -> Html:
     for name, colour in zip(names, itertools.cycle((PURPLE, TEAL, PINK, GREEN)), strict=False):
         plot.stairs(of_index[name], track.edges, Key(f"index {plain(name)}", colour))
     if any(a < 0.999 * b for a, b in zip(allowed, budget, strict=True)):
-        left = Key("left of it by throttling and pauses", ORANGE, dotted=True)
+        left = Key("after throttling and pauses", ORANGE, dotted=True)
         drawn = [value if value <= top else math.nan for value in allowed]
         plot.stairs(drawn, track.edges, left, width=1.6)
     far = max(budget) > top
     name = f"budget (up to {units(max(budget))}: above this scale)" if far else "budget"
     drawn = [value if value <= top else math.nan for value in budget]
     plot.stairs(drawn, track.edges, Key(name, ORANGE), width=2.2)
-    said = f"Highest {units(max(written))} WCU per second of the table, highest budget {units(max(budget))}."
-    return plot.figure("Write capacity against the budget", "WCU per second", said)
+    caption = (
+        f"Highest {units(max(written))} WCU per second of the table, highest budget {units(max(budget))}."
+    )
+    return plot.figure("Write capacity against the budget", "WCU per second", caption)
 
 
 def speed(track: Track, notes: Sequence[Note]) -> Html:
@@ -120,12 +122,12 @@ def speed(track: Track, notes: Sequence[Note]) -> Html:
     values = track.rates(lambda p: p.items)
     plot = _plot(track, notes, Axis(round_top(max(values))), height=120)
     plot.stairs(values, track.edges, Key("items", GREEN), filled=True)
-    said = f"Highest {units(max(values))} items per second."
-    return plot.figure("Items", "per second", said)
+    caption = f"Highest {units(max(values))} items per second."
+    return plot.figure("Items", "per second", caption)
 
 
 def throttles(track: Track, notes: Sequence[Note]) -> Html | None:
-    """Refused attempts by reason, one on the other; None where there were none."""
+    """Throttled attempts by reason, stacked; None if there were none."""
     totals: Numbers = {}
     for point in track.points:
         for cause, items in point.throttled.items():
@@ -151,8 +153,8 @@ def throttles(track: Track, notes: Sequence[Note]) -> Html | None:
         above = [a + b for a, b in zip(below, values, strict=True)]
         plot.stairs(above, track.edges, Key(label, colour, line=False), below=below)
         below = above
-    said = "; ".join(f"{throttling_reason(reason)}: {count(totals[reason])}" for reason in ranked)
-    return plot.figure("Throttling by reason", "refused per second", said + ".")
+    caption = "; ".join(f"{throttling_reason(reason)}: {count(totals[reason])}" for reason in ranked)
+    return plot.figure("Throttling by reason", "throttled per second", caption + ".")
 
 
 def latency(track: Track, notes: Sequence[Note]) -> Html | None:
@@ -169,12 +171,12 @@ def latency(track: Track, notes: Sequence[Note]) -> Html | None:
     plot = _plot(track, notes, Axis(max(known) * 1.3, min(known) / 1.3, log=True))
     for (_, colour, label), values in zip(shares, curves, strict=True):
         plot.stairs(values, track.edges, Key(label, colour))
-    said = ", ".join(f"{label} {milliseconds(quantile(whole, share))}" for share, _, label in shares)
-    return plot.figure("Latency of writes", "milliseconds", f"Over the whole run: {said}.")
+    caption = ", ".join(f"{label} {milliseconds(quantile(whole, share))}" for share, _, label in shares)
+    return plot.figure("Latency of writes", "milliseconds", f"Over the whole run: {caption}.")
 
 
 def consumers(track: Track, notes: Sequence[Note]) -> Html | None:
-    """How far consumers were behind; None where nobody looked."""
+    """Iterator age of the consumers; None if they were not watched."""
     names = sorted({name for point in track.points for name in point.ages})[:MOST_CONSUMERS]
     if not names:
         return None
@@ -183,12 +185,12 @@ def consumers(track: Track, notes: Sequence[Note]) -> Html | None:
     for name, colour in zip(names, (TEAL, PURPLE, PINK, ORANGE), strict=False):
         values = [point.ages.get(name, math.nan) for point in track.points]
         plot.stairs(values, track.edges, Key(plain(f"age of {name}"), colour), width=1.8)
-    said = ", ".join(f"{plain(name)} at most {duration(age)}" for name, age in highest.items())
-    return plot.figure("Age of what consumers were given", "seconds", said + ".")
+    caption = ", ".join(f"{plain(name)} at most {duration(age)}" for name, age in highest.items())
+    return plot.figure("Age of the records that consumers received", "seconds", caption + ".")
 
 
 def segments(track: Track, notes: Sequence[Note], total: int, bands: int, *, hashed: bool) -> Html | None:
-    """Where the run was at work when: one row per band of segments."""
+    """Which segments were written when: one row per band of segments."""
     rows = min(total, bands)
     if rows < 2:
         return None
@@ -204,13 +206,13 @@ def segments(track: Track, notes: Sequence[Note], total: int, bands: int, *, has
     plot = _plot(track, notes, Axis(float(total)), height=200)
     for level, path in _heat(cells, max(map(max, cells)) or 1.0):
         plot.cells(path, BLUE, round(level / HEAT_LEVELS, 2))
-    title = "Progress over the hash range" if hashed else "Progress over the parts of the selection"
-    said = f"{count(total)} segments in {rows} rows; the stronger the colour, the more items per second."
-    return plot.figure(title, "segment", said)
+    title = "Progress over the hash range" if hashed else "Progress over the selection"
+    caption = f"{count(total)} segments in {rows} rows; the stronger the colour, the more items per second."
+    return plot.figure(title, "segment", caption)
 
 
 def _heat(cells: list[list[float]], top: float) -> list[tuple[int, str]]:
-    """Surfaces by strength of their colour (1 to `HEAT_LEVELS`), neighbours in a row as one."""
+    """Paths by strength of their colour (1 to `HEAT_LEVELS`), neighbours in a row as one."""
     paths: dict[int, list[str]] = {}
     high, wide = HEIGHT / len(cells), WIDTH / len(cells[0])
     for row, values in enumerate(cells):
@@ -234,6 +236,6 @@ def quantile(counts: Numbers, share: float) -> float:
     for bucket in sorted(counts, key=int):
         below += counts[bucket]
         if below >= share * total:
-            # The middle of the bucket on its logarithmic scale.
+            # The middle of the bucket on the logarithmic scale.
             return LATENCY_BOUNDS[min(int(bucket), len(LATENCY_BOUNDS) - 1)] / math.sqrt(1.2)
     return math.nan

@@ -1,17 +1,17 @@
-"""HTML that cannot be broken by what it shows: text is escaped unless it was made here."""
+"""HTML builder: all text is escaped unless it is `Html`, which only this package creates."""
 
 import html
 from typing import Any
 
 
 class Html(str):
-    """Markup that is ready: everything else is text."""
+    """Finished markup; any other string is text and gets escaped."""
 
     __slots__ = ()
 
 
 def el(name: str, *children: object, **attributes: Any) -> Html:
-    """An element. `class_` is the class; underscores in names of attributes stand for dashes."""
+    """An element. `class_` is the class; underscores in attribute names become dashes."""
     opening = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{_escape(value)}"'
         for key, value in attributes.items()
@@ -21,7 +21,7 @@ def el(name: str, *children: object, **attributes: Any) -> Html:
 
 
 def join(*children: object) -> Html:
-    """Elements and texts, one after the other; None is left out."""
+    """Elements and texts, one after the other; None is skipped."""
     return Html(
         "".join(
             child if isinstance(child, Html) else _escape(child) for child in children if child is not None
@@ -30,7 +30,7 @@ def join(*children: object) -> Html:
 
 
 def plain(text: str) -> str:
-    """Text without control characters and marks that turn the direction of writing."""
+    """Text with control and bidirectional formatting characters replaced by spaces."""
     return "".join(c if c.isprintable() else " " for c in text)
 
 
@@ -41,7 +41,7 @@ def _escape(value: object) -> str:
 def table(
     headings: tuple[str, ...], rows: list[tuple[object, ...]], *, numbers: tuple[int, ...] = ()
 ) -> Html:
-    """A table; the columns in `numbers` are aligned at their right."""
+    """A table; the columns in `numbers` are right-aligned."""
 
     def row(cells: tuple[object, ...]) -> Html:
         found = (el("td", cell, class_="n" if at in numbers else None) for at, cell in enumerate(cells))
@@ -55,7 +55,7 @@ def table(
 
 
 def pairs(rows: list[tuple[str, object]]) -> Html:
-    """Names and values. Those without a value are left out."""
+    """A table of names and values. Rows whose value is None are skipped."""
     found = [
         el("tr", el("th", name, scope="row"), el("td", value, class_="any"))
         for name, value in rows

@@ -1,4 +1,4 @@
-"""The report as one file of HTML that needs nothing else: no script, no request, colours for light, dark and paper."""
+"""The report as one self-contained HTML file: no script, no request, colours for light, dark and print."""
 
 from datetime import datetime
 from importlib.resources import files
@@ -10,17 +10,17 @@ from refire_async.output.html.markup import Html, el, join
 from refire_async.output.html.promises import promises
 from refire_async.output.html.report_data import ReportData
 from refire_async.output.html.track import lay_out
-from refire_async.output.proof import moment
+from refire_async.output.proof import utc_text
 from refire_async.output.text import count
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
-"""Should markup ever get in that is not ours, a browser still loads and runs nothing."""
+"""Even if foreign markup got into the page, a browser would load and run nothing."""
 
 _STATUS = {"complete": "ok", "failed": "fail"}
 
 
 def render(report_data: ReportData, now: datetime) -> str:
-    """The whole file."""
+    """The content of the HTML file; `now` is the time of its creation."""
     run = report_data.run
     title = f"Run {run.spec.run_id} of table {run.spec.table}"
     style = "".join(
@@ -36,42 +36,42 @@ def render(report_data: ReportData, now: datetime) -> str:
         Html(f"<style>{style}</style>"),
     )
     failed = run.counts.failed
-    words = f"{report_data.status}, {count(failed)} items failed" if failed else report_data.status
+    status_text = f"{report_data.status}, {count(failed)} items failed" if failed else report_data.status
     mark = "fail" if failed else _STATUS.get(report_data.status, "open")
-    status = el("span", words, class_=f"mark {mark}")
+    status = el("span", status_text, class_=f"mark {mark}")
     top = el(
         "header",
         el("h1", title),
         el(
             "p",
             status,
-            f" · begun {_time(run.created_at)} · last saved {_time(run.updated_at)}",
+            f" · started {_time(run.created_at)} · last saved {_time(run.updated_at)}",
             class_="muted",
         ),
     )
     private = (
-        "It holds keys of items, which can be personal data."
+        "It contains keys of items, which can be personal data."
         if report_data.with_keys
-        else "It holds no keys of items."
+        else "It contains no keys of items."
     )
-    made = f"Made by refire {__version__}, {moment(now.timestamp())}, from the run's checkpoint. {private}"
+    made = f"Made by refire {__version__}, {utc_text(now.timestamp())}, from the run's checkpoint. {private}"
     bottom = el("footer", el("p", made))
-    body = join(top, el("main", sections.tiles(report_data), *_parts(report_data)), bottom)
+    body = join(top, el("main", sections.tiles(report_data), *_sections(report_data)), bottom)
     return f"<!DOCTYPE html>\n{el('html', el('head', head), el('body', body), lang='en')}\n"
 
 
-def _parts(report_data: ReportData) -> list[Html]:
+def _sections(report_data: ReportData) -> list[Html]:
     return [
-        _part("Summary", sections.outcomes(report_data)),
-        _part("Promises and proof", promises(report_data)),
-        _part("Over time", *_plots(report_data)),
-        _part("Cost", sections.money(report_data)),
-        _part("Findings", sections.findings(report_data)),
-        _part("Failed items", sections.failed(report_data)),
-        _part(
-            "Settings", sections.settings(report_data), el("h3", "Sittings"), sections.sittings(report_data)
+        _section("Summary", sections.outcomes(report_data)),
+        _section("Promises and proof", promises(report_data)),
+        _section("Over time", *_plots(report_data)),
+        _section("Cost", sections.money(report_data)),
+        _section("Findings", sections.findings(report_data)),
+        _section("Failed items", sections.failed(report_data)),
+        _section(
+            "Settings", sections.settings(report_data), el("h3", "Attempts"), sections.attempts(report_data)
         ),
-        _part("What happened when", sections.timeline(report_data)),
+        _section("Timeline", sections.timeline(report_data)),
     ]
 
 
@@ -84,12 +84,12 @@ def _plots(report_data: ReportData) -> list[Html | None]:
     refused = charts.throttles(track, notes)
     axis = "Time at work, the same in all plots."
     if track.breaks:
-        axis += " Dashed: resumed; the time between is left out."
+        axis += " Dashed: resumed; the time between attempts is left out."
     if any(note.kind in ("pause", "wait") for note in notes):
         axis += " Shaded: paused, or waiting for the service."
     return [
         el("p", axis, class_="muted"),
-        charts.what_set_the_speed(track, notes),
+        charts.rate_limits(track, notes),
         charts.consumption(track, notes),
         charts.speed(track, notes),
         refused or el("p", "Nothing was throttled.", class_="muted"),
@@ -100,10 +100,10 @@ def _plots(report_data: ReportData) -> list[Html | None]:
     ]
 
 
-def _part(title: str, *content: Html | None) -> Html:
+def _section(title: str, *content: Html | None) -> Html:
     return el("section", el("h2", title), *content)
 
 
 def _time(text: str) -> str:
-    """A moment of the checkpoint (ISO 8601) as the rest of the page has it."""
-    return moment(datetime.fromisoformat(text).timestamp())
+    """A time of the checkpoint (ISO 8601) in the page's format."""
+    return utc_text(datetime.fromisoformat(text).timestamp())

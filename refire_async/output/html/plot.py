@@ -1,7 +1,7 @@
-"""A plot over time as SVG: the data stretch with the page, the text does not, and colours are the page's variables.
+"""A plot over time as SVG: the curves scale with the page, the text does not; colours are variables of the page.
 
-The outer element has no scale of its own: lines and text stand at percentages of its width, so that letters keep their
-size on a telephone and on paper. Curves lie in an inner element that is stretched over it.
+The outer element has no viewBox: lines and text are placed at percentages of its width, so that text keeps its size on
+a telephone and in print. The curves are in an inner element with a viewBox that is scaled to the outer one.
 """
 
 import math
@@ -17,14 +17,14 @@ WIDTH, HEIGHT = 1_000.0, 200.0
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """Values from `low` to `high`, by their logarithm if `log`."""
+    """Values from `low` to `high`, logarithmic if `log`."""
 
     high: float
     low: float = 0.0
     log: bool = False
 
     def place(self, value: float) -> float:
-        """Where `value` is: 0 at the lower end, 1 at the upper, what is beyond at the end."""
+        """Position of `value`: 0 at the lower end, 1 at the upper; values beyond are clipped."""
         if self.log:
             share = math.log(max(value, self.low) / self.low) / math.log(self.high / self.low)
         else:
@@ -37,7 +37,7 @@ class Axis:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """An entry of a legend: `colour` is a variable of the page's style, `line` if it is a line and no surface."""
+    """An entry of a legend: `colour` is a variable of the page's style, `line` whether it is a line or an area."""
 
     label: str
     colour: str
@@ -67,7 +67,7 @@ class Plot:
         below: Sequence[float] | None = None,
         width: float = 1.4,
     ) -> None:
-        """Each value from its edge to the next; not a number leaves a gap. `below`: a surface down to these."""
+        """Each value from its edge to the next; NaN leaves a gap. `below`: an area down to these values."""
         self.keys.append(key)
         if filled or below is not None:
             floor = below or [0.0] * len(values)
@@ -79,14 +79,14 @@ class Plot:
                 return
         self._curves.append(self._line(self._steps(values, edges), key, width))
 
-    def line(self, values: Sequence[float], moments: Sequence[float], key: Key) -> None:
-        """Straight from point to point."""
+    def line(self, values: Sequence[float], times: Sequence[float], key: Key) -> None:
+        """Straight lines between points."""
         self.keys.append(key)
-        points = (f"{self._x(at)} {self._y(value)}" for at, value in zip(moments, values, strict=True))
+        points = (f"{self._x(at)} {self._y(value)}" for at, value in zip(times, values, strict=True))
         self._curves.append(self._line("M" + "L".join(points), key, 2.0))
 
     def cells(self, path: str, colour: str, opacity: float) -> None:
-        """A surface whose path is in coordinates of the inner element."""
+        """An area; `path` is in coordinates of the inner element."""
         self._curves.append(el("path", d=path, fill=colour, fill_opacity=opacity))
 
     def _line(self, path: str, key: Key, width: float) -> Html:
@@ -132,7 +132,7 @@ class Plot:
         return "".join(path) + "Z"
 
     def content(self) -> Html:
-        """What is in the outer element."""
+        """The children of the outer element."""
         return join(
             *(self._gap(start, end) for start, end in self.gaps),
             *self._upright(),
@@ -194,19 +194,21 @@ class Plot:
         x = self._percent(at)
         return el("line", x1=x, x2=x, y1=0, y2=self.height, class_="break")
 
-    def figure(self, title: str, unit: str, said: str, *more: Html | None) -> Html:
-        """The plot in a page, with its title, its legend, and what it says in words."""
+    def figure(self, title: str, unit: str, caption: str, *more: Html | None) -> Html:
+        """The plot as a figure with title, legend and caption."""
         picture = el(
             "svg",
             el("title", title),
-            el("desc", said),
+            el("desc", caption),
             self.content(),
             class_="plot",
             role="img",
             height=self.height + 24,
         )
-        caption = el("figcaption", el("h3", title, el("small", f" {unit}") if unit else None), el("p", said))
-        return el("figure", caption, self._legend(), picture, *more)
+        heading = el(
+            "figcaption", el("h3", title, el("small", f" {unit}") if unit else None), el("p", caption)
+        )
+        return el("figure", heading, self._legend(), picture, *more)
 
     def _legend(self) -> Html | None:
         if len(self.keys) < 2:

@@ -1,4 +1,4 @@
-"""What a report tells, read from a run's checkpoint."""
+"""The data of a report, read from a run's checkpoint."""
 
 import sqlite3
 from collections import Counter
@@ -21,14 +21,14 @@ from refire_async.planning.forecast.cost import DEFAULT_PRICES, Cost, Prices, co
 WINDOW_S = 5.0
 MOST_OF_BUDGET = 1.1
 MOST_KEYS = 1_000
-"""Failed items that are listed one by one, where keys are wanted."""
+"""Failed items that are listed with their keys (`--with-keys`)."""
 
 
 class BudgetUse(NamedTuple):
-    """Windows in which more than 1.1 times the budget was taken, all windows, and the highest share of it in one.
+    """Windows that used more than 1.1 times the budget, all windows, and the highest share used in one.
 
-    Without windows the budget is not known; with `gaps` not for all that was written: earlier versions did not record
-    the budgets of indexes.
+    Without windows the budget is unknown; with `gaps` it is unknown for some of the writes: earlier versions did not
+    record the budgets of indexes.
     """
 
     over: int
@@ -37,9 +37,9 @@ class BudgetUse(NamedTuple):
     gaps: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReportData:
-    """A run, how it went, and what it left. `failed_keys` are the first `MOST_KEYS` of `failed`, by error code."""
+    """A run, its recording and failed items. `failed`: items by error code; `failed_keys`: the first `MOST_KEYS`."""
 
     run: SavedRun
     status: RunStatus
@@ -50,7 +50,7 @@ class ReportData:
     with_keys: bool = False
 
     def notes(self, *kinds: str) -> list[Note]:
-        """Notes of these kinds, in the order of time."""
+        """Notes of these kinds, oldest first."""
         return [note for note in self.recorded.notes if note.kind in kinds]
 
     @property
@@ -61,7 +61,7 @@ class ReportData:
 
     @property
     def cost(self) -> Cost | None:
-        """What the units cost; None where it was not recorded how the table is billed."""
+        """Cost of the consumed units; None if the table's billing mode was not recorded."""
         billing = next((note.data["billing"] for note in reversed(self.notes("start"))), None)
         if billing is None:
             return None
@@ -69,10 +69,10 @@ class ReportData:
 
     @property
     def budgets(self) -> dict[str, BudgetUse]:
-        """How the budgets of the table (`TABLE`) and of every index that was written to were kept.
+        """Use of the budgets of the table (`TABLE`) and of every index that was written to.
 
-        A burst of a tenth of a second's budget is part of the promise. Units count when their answer comes, which is
-        some time after they were consumed: in windows of at least `WINDOW_S` that is of no weight.
+        A burst of a tenth of a second's budget is part of the promise. Units count when their response arrives,
+        some time after they were consumed; in windows of at least `WINDOW_S` that does not matter.
         """
         names = dict.fromkeys([TABLE, *(name for point in self.recorded.points for name in point.wcu)])
         return {name: self._use(name) for name in names}
@@ -100,7 +100,7 @@ class ReportData:
 def read_report_data(
     checkpoint: Path, *, with_keys: bool = False, prices: Prices = DEFAULT_PRICES
 ) -> ReportData:
-    """Everything about the run in a checkpoint, while it may be at work. Raises CheckpointRefusedError."""
+    """Read the data of the run in a checkpoint; the run may be active. Raises CheckpointRefusedError."""
 
     def failures(db: sqlite3.Connection) -> tuple[Counter[str], list[Failure]]:
         codes = Counter(failure.code for failure in read_failures(db))
@@ -108,4 +108,12 @@ def read_report_data(
 
     status = catalog.describe(checkpoint).status
     codes, keys = look(checkpoint, failures)
-    return ReportData(peek(checkpoint), status, read_recording(checkpoint), prices, codes, keys, with_keys)
+    return ReportData(
+        run=peek(checkpoint),
+        status=status,
+        recorded=read_recording(checkpoint),
+        prices=prices,
+        failed=codes,
+        failed_keys=keys,
+        with_keys=with_keys,
+    )

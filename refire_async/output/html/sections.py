@@ -1,4 +1,4 @@
-"""The parts of a report in words and tables. Which items a run was about is told only where keys are wanted."""
+"""The sections of a report as text and tables. They show keys and conditions only with `--with-keys`."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import orjson
 
 from refire_async.output.html.markup import Html, el, join, pairs, table
 from refire_async.output.html.report_data import MOST_KEYS, ReportData
-from refire_async.output.proof import moment
+from refire_async.output.proof import utc_text
 from refire_async.output.summary import MEANINGS
 from refire_async.output.text import count, duration, throttling_reason, units
 
@@ -14,7 +14,7 @@ HIDDEN = "left out: it may be personal data (--with-keys shows it)"
 
 
 def tiles(report_data: ReportData) -> Html:
-    """The figures to see first."""
+    """The key figures."""
     run, spent = report_data.run, report_data.cost
     seconds = run.totals.seconds
     found: list[tuple[str, str, str]] = [
@@ -29,7 +29,7 @@ def tiles(report_data: ReportData) -> Html:
         (count(run.counts.failed), "failed", f"{count(run.counts.vanished)} vanished"),
     ]
     if spent is not None:
-        found.append((dollars(spent.total), "cost", "" if spent.extra else "of capacity paid for anyway"))
+        found.append((dollars(spent.total), "cost", "" if spent.extra else "of capacity you already pay for"))
     return el(
         "div",
         *(
@@ -41,7 +41,7 @@ def tiles(report_data: ReportData) -> Html:
 
 
 def outcomes(report_data: ReportData) -> Html:
-    """Where every item ended."""
+    """Items by outcome."""
     counts = report_data.run.counts
     rows: list[tuple[object, ...]] = [
         ("scanned", count(counts.scanned), "read from the table or the list of keys")
@@ -51,33 +51,33 @@ def outcomes(report_data: ReportData) -> Html:
         (
             "conflicts",
             count(counts.conflicts),
-            "of the touched: changed by others meanwhile, nothing was lost",
+            "of the touched: changed by other writers during the run, no update was lost",
         )
     )
     return table(("outcome", "items", "meaning"), rows, numbers=(1,))
 
 
 def money(report_data: ReportData) -> Html:
-    """What it cost."""
+    """The cost of the run."""
     spent, prices, totals = report_data.cost, report_data.prices, report_data.run.totals
     if spent is None:
-        return el("p", "It was not recorded how the table is billed.", class_="muted")
+        return el("p", "The table's billing mode was not recorded.", class_="muted")
     how = (
         "on demand, by request"
         if spent.extra
-        else "provisioned: these units were paid for by the hour anyway"
+        else "provisioned: you already paid for these units by the hour"
     )
     rows: list[tuple[object, ...]] = [
         ("writes", units(totals.wcu), dollars(spent.writes)),
         ("reads", units(totals.rcu), dollars(spent.reads)),
-        (el("b", "together"), "", el("b", dollars(spent.total))),
+        (el("b", "total"), "", el("b", dollars(spent.total))),
     ]
     said = f"Billed {how}. Prices of {prices.region}, {prices.date}; without consumers and copies in other regions."
     return join(table(("", "units", "US dollars"), rows, numbers=(1, 2)), el("p", said, class_="muted"))
 
 
 def settings(report_data: ReportData) -> Html:
-    """What the run was to do."""
+    """The selection and settings of the run."""
     spec, keys = report_data.run.spec, report_data.run.spec.keys
     chosen, connection = spec.selection, report_data.run.connection
     rows: list[tuple[str, object]] = [
@@ -106,44 +106,44 @@ def settings(report_data: ReportData) -> Html:
     return pairs(rows)
 
 
-def sittings(report_data: ReportData) -> Html:
-    """When the run was at work, and with which settings."""
+def attempts(report_data: ReportData) -> Html:
+    """Start, budget and settings of each attempt."""
     rows: list[tuple[object, ...]] = []
     for number, note in enumerate(report_data.notes("start"), 1):
-        rows.append((number, moment(note.at), note.data["budget"], _asked(note.data["settings"])))
+        rows.append((number, utc_text(note.at), note.data["budget"], _asked(note.data["settings"])))
     if not rows:
         return el("p", "Nothing was recorded.", class_="muted")
-    return table(("", "began", "budget", "asked for"), rows)
+    return table(("", "started", "budget", "settings"), rows)
 
 
 def _asked(settings: dict[str, Any]) -> str:
-    """Settings in the words of the options."""
-    words = []
+    """Settings as command-line options."""
+    options = []
     for name, value in settings.items():
         option = f"--{name.replace('_', '-').removesuffix('-s')}"
         if value is True:
-            words.append(option)
+            options.append(option)
         elif isinstance(value, list):
-            words += [f"{option} {one}" for one in value]
+            options += [f"{option} {one}" for one in value]
         else:
-            words.append(f"{option} {value:g}" if isinstance(value, float) else f"{option} {value}")
-    return " ".join(words) or "nothing but defaults"
+            options.append(f"{option} {value:g}" if isinstance(value, float) else f"{option} {value}")
+    return " ".join(options) or "defaults only"
 
 
 def findings(report_data: ReportData) -> Html:
-    """What was noticed before the first write."""
+    """Findings of the checks before the first write."""
     seen: dict[str, tuple[object, ...]] = {}
     for note in report_data.notes("finding"):
         data = note.data
         mark = el("span", data["level"], class_=f"mark {'fail' if data['level'] == 'stop' else 'open'}")
         seen[data["id"]] = (mark, data["id"], data["message"], data["action"])
     if not seen:
-        return el("p", "Nothing stood against the run.", class_="muted")
+        return el("p", "No problems found.", class_="muted")
     return table(("", "finding", "what it means", "what to do"), list(seen.values()))
 
 
 def failed(report_data: ReportData) -> Html:
-    """What could not be touched."""
+    """Items that could not be touched."""
     if not report_data.failed:
         return el("p", "No item failed.", class_="muted")
     parts: list[object] = [
@@ -164,16 +164,16 @@ def failed(report_data: ReportData) -> Html:
     return join(*parts)
 
 
-_TOLD = {
+_DESCRIPTIONS = {
     "start": lambda data: (
-        f"{'resumed' if data['resumed'] else 'began'}; at most {units(data['max_wcu'])} WCU/s"
+        f"{'resumed' if data['resumed'] else 'started'}; at most {units(data['max_wcu'])} WCU/s"
     ),
     "budget": lambda data: f"budget {units(data['wcu'])} WCU/s, {units(data['rcu'])} RCU/s: {data['why']}",
     "pause": lambda data: f"paused: {data['why']}",
-    "unpause": lambda data: f"goes on: {data['why']}",
+    "unpause": lambda data: f"continued: {data['why']}",
     "wait": lambda data: f"waited: {data['reason']}",
-    "recover": lambda data: f"something went through again after {duration(data['after_s'])}",
-    "advice-missing": lambda data: f"{data['topic']} not known: {data['why']}; {data['instead']}",
+    "recover": lambda data: f"the service responded again after {duration(data['after_s'])}",
+    "advice-missing": lambda data: f"{data['topic']} unknown: {data['why']}; {data['instead']}",
     "advice-back": lambda data: f"{data['topic']} known again",
     "process-replaced": lambda data: f"process {data['index']} died and was replaced",
     "stop": lambda data: f"stopping: {data['reason']}",
@@ -186,17 +186,17 @@ _TOLD = {
 
 
 def timeline(report_data: ReportData) -> Html:
-    """What happened when."""
+    """Events of the run with their times."""
     rows: list[tuple[object, ...]] = [
-        (moment(note.at), _TOLD[note.kind](note.data))
+        (utc_text(note.at), _DESCRIPTIONS[note.kind](note.data))
         for note in report_data.recorded.notes
-        if note.kind in _TOLD
+        if note.kind in _DESCRIPTIONS
     ]
     return table(("when", "what"), rows) if rows else el("p", "Nothing was recorded.", class_="muted")
 
 
 def throttled(report_data: ReportData) -> Html | None:
-    """Who was short of what: refused attempts by reason and resource."""
+    """Throttled attempts by reason and resource."""
     totals: dict[str, float] = {}
     for point in report_data.recorded.points:
         for cause, items in point.throttled.items():
@@ -207,9 +207,9 @@ def throttled(report_data: ReportData) -> Html | None:
     for cause, items in sorted(totals.items(), key=lambda pair: -pair[1]):
         reason, _, resource = cause.partition(" ")
         rows.append((throttling_reason(reason), reason, resource or "-", count(items)))
-    return table(("reason", "as the service says it", "resource", "refused"), rows, numbers=(3,))
+    return table(("reason", "as DynamoDB reports it", "resource", "throttled"), rows, numbers=(3,))
 
 
 def dollars(amount: float) -> str:
-    """Money, with more digits the less it is."""
+    """US dollars, with more digits for smaller amounts."""
     return f"${amount:,.2f}" if amount >= 0.995 else f"${amount:.4f}" if amount >= 0.00005 else "< $0.0001"

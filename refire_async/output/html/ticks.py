@@ -1,4 +1,4 @@
-"""Where an axis has its ticks, and what stands there. Pure."""
+"""Positions and labels of the ticks of an axis. Pure."""
 
 import math
 
@@ -51,7 +51,7 @@ def number(value: float) -> str:
 
 
 def times(end_s: float) -> list[tuple[float, str]]:
-    """Ticks of an axis from 0 to `end_s` seconds, at moments that people count in."""
+    """Ticks of an axis from 0 to `end_s` seconds, at round times."""
     days = math.ceil(end_s / _DAY_S / MOST_TIME_TICKS) * _DAY_S
     step = next((step for step in _TIME_STEPS if end_s / step <= MOST_TIME_TICKS), max(days, _DAY_S))
     if end_s < 1.0:

@@ -14,7 +14,7 @@ MOST_COLUMNS = 400
 class Track:
     """A run's points along its time at work: `edges` (seconds) are one more than the points.
 
-    `breaks` are where another sitting began: the time between two of them is not shown.
+    `breaks` are where a later attempt began: the time between attempts is not shown.
     """
 
     points: list[Point]
@@ -31,14 +31,14 @@ class Track:
         return [value(point) / point.seconds for point in self.points]
 
     def place(self, at: float) -> float:
-        """Where a moment (seconds since the epoch) is; one between two sittings is at the end of the first."""
+        """Position of a time (Unix seconds); a time between two attempts is at the end of the first."""
         number = bisect.bisect_right([point.at for point in self.points], at) - 1
         if number < 0:
             return 0.0
         return min(self.edges[number] + at - self.points[number].at, self.edges[number + 1])
 
     def spans(self, notes: Sequence[Note], begin: str, end: str) -> list[tuple[float, float, Note]]:
-        """Stretches that begin with a note of kind `begin` and end with the next of kind `end` or the sitting's end."""
+        """Spans from a note of kind `begin` to the next of kind `end`, or to the attempt's end."""
         found: list[tuple[float, float, Note]] = []
         opened: Note | None = None
         for note in notes:
@@ -53,7 +53,7 @@ class Track:
 
 
 def lay_out(points: Sequence[Point], starts: Sequence[float]) -> Track | None:
-    """Points as a track of at most about `MOST_COLUMNS`; None where there is nothing. `starts` are of sittings."""
+    """Points as a track of at most about `MOST_COLUMNS`; None if there are none. `starts`: begin of each attempt."""
     span, kept = 1.0, [Point.from_json(point.at, point.to_json()) for point in points if point.seconds > 0]
     while len(kept) > MOST_COLUMNS and span < 1e9:
         span *= 2
