@@ -1,4 +1,4 @@
-"""`refire plan` from the table to the plan: looks at the table within bounds, then lets the model speak."""
+"""`refire plan`: survey the table within bounds, then compute the plan."""
 
 import random
 from collections.abc import Iterable
@@ -232,7 +232,7 @@ async def _consumers(session: Session, table: Table, assumed: Assumed) -> tuple[
                 batch = min(mapping.batch_size for mapping in mappings)
                 parallelization = min(mapping.parallelization for mapping in mappings)
         except (UnansweredError, AwsError):
-            pass  # advice that is not to be had: the plan says what it assumes
+            pass  # not available: the plan states its assumptions
     return shards, Consumers(_rate(assumed, shards, parallelization), batch)
 
 

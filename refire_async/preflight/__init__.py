@@ -1,6 +1,6 @@
-"""What could go wrong, looked at before the first write.
+"""Problems that can be found before the first write: `refire check`, and the first step of `run` and `resume`.
 
-`gather` asks (the only module with I/O, with `services` and `sampling` under it), `apply_rules` decides over what was
-answered, `registry` names everything that can be found. Nothing is imported here: the command line needs the
-names without the rest.
+`collect` queries the services (the only module with I/O, with `probes` and `sampling` under it), `rules` derives
+findings from the facts, `findings` lists all kinds of findings. Nothing is imported here: the command line needs the
+ids without the rest.
 """

@@ -1,4 +1,4 @@
-"""Everything that a check asks, all at once and within `PATIENCE_S`. What is not answered is a fact too."""
+"""Collect the facts of a check concurrently, within `PATIENCE_S`. A missing answer is a fact too."""
 
 import secrets
 from collections.abc import Awaitable, Callable
@@ -66,7 +66,7 @@ class _Collector:
         self._until = until
 
     async def collect_one(self, what: str, ask: Callable[[], Awaitable[None]]) -> None:
-        """One question. Neither its failure nor its silence is anybody else's."""
+        """Run one query. Its failure or timeout does not affect the others."""
         try:
             with anyio.CancelScope(deadline=self._until) as scope:
                 await ask()
@@ -192,7 +192,7 @@ class _Collector:
         asked = self._asked
         marker = Marker(asked.marker_kind, asked.marker_attribute, asked.run_id or "check")
         keys = asked.table.keys
-        if marker.attribute in keys.names:  # nobody could write that
+        if marker.attribute in keys.names:  # key attributes cannot be written
             return
         if make is PartiqlWriter and not PartiqlWriter.fits(asked.table.name, keys, marker):
             make = UpdateWriter

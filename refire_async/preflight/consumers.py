@@ -1,4 +1,4 @@
-"""Who listens, what they let through, and whether they can follow. Pure."""
+"""Rules about consumers: which exist, which events their filters pass, whether they keep up. Pure."""
 
 from refire_async.aws.event_source_mappings import Mapping
 from refire_async.model.finding import Finding

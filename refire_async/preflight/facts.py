@@ -1,4 +1,4 @@
-"""What a check asks for, and what it was answered: frozen values, gathered first and judged afterwards."""
+"""The run to check, and the collected facts: frozen values that the rules read."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from refire_async.settings import WriterKind
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """The run that is thought of. `items` is at most how many it touches, None if nobody knows."""
+    """The run to check."""
 
     table: Table
     region: str
@@ -36,7 +36,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Depth:
-    """How far to look.
+    """Which facts to collect.
 
     `sample_s`: seconds for the sample; None takes none and tries no permissions to read. `whole_items`: to know how
     large each is; else only keys, marker and TTL attribute travel. `write_as` tries the permission to write with this
@@ -93,7 +93,7 @@ class Denied:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """Everything that is judged. None stands for not known; `unanswered` says why, a line each."""
+    """All facts. None means unknown; `unanswered` has the reasons, one line each."""
 
     asked: Asked
     kinesis: tuple[KinesisStream, ...] = ()

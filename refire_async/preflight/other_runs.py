@@ -1,4 +1,4 @@
-"""Other runs of the same table: at work beside this one, or stopped half-way. Pure."""
+"""Rules about other runs of the same table: in progress, or stopped before their end. Pure."""
 
 from refire_async.model.finding import Finding
 from refire_async.preflight import findings

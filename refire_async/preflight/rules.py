@@ -1,4 +1,4 @@
-"""All findings over the facts, the most serious first. Pure."""
+"""Apply all rules to the facts; most serious findings first. Pure."""
 
 from collections.abc import Callable, Iterable
 

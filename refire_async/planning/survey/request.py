@@ -1,4 +1,4 @@
-"""What a survey is asked: the run whose load is wanted."""
+"""The run whose load a survey estimates."""
 
 from dataclasses import dataclass
 
