@@ -1,4 +1,4 @@
-"""How fast a run may be for the sake of a consumer of its table's stream. Pure.
+"""Model of a consumer of the stream: how far it is, how fast it is, how fast the run may be. Pure.
 
 What is known of a consumer comes late: CloudWatch has the age of what a Lambda function was given (IteratorAge) by
 minute, one to three minutes after it. A run that waited for the age to show would be minutes too late. But it knows
@@ -25,7 +25,7 @@ LATE_S = 180.0
 over. Till then it counts only if it is bad news."""
 
 FIRST_RATE = 10.0
-"""Records per second that a consumer is taken for at first."""
+"""Assumed records/s of an unknown consumer."""
 
 MOST_WAITING_S = 60.0
 """Work that is to wait for the consumer at the most, whatever its bound: live events wait behind it."""
@@ -39,16 +39,16 @@ PAUSE_SHARE = 0.05
 """Of the consumer's rate: a run that would be slower than this pauses."""
 
 SHORT_S = 15.0
-"""In less time than this a consumer cannot show that it is faster than was known."""
+"""A shorter period cannot prove that a consumer is faster than estimated."""
 
 WINDOW = 5
-"""Minutes with figures by which the rate is measured."""
+"""Minutes with data points from which the rate is estimated."""
 
 OTHERS_UNKNOWN = 0.5
-"""Share of a consumer that other records are taken to take, where nothing tells."""
+"""Assumed share of a consumer's time that other records take, if unknown."""
 
 OTHERS_FADE = 0.8
-"""What is left of that after each minute with figures: what they take in fact has shown itself by and by."""
+"""Factor on that share after each minute with data points: the measured rate includes their real share."""
 
 BLURRED_S = 1.0
 """Ages below this say that the consumer keeps up, and nothing else: polling, and creation times in whole seconds."""
@@ -63,7 +63,7 @@ BLIND_SHARE = 0.5
 """Of the consumer's rate, what is made after that."""
 
 LOST_S = 1_500.0
-"""So much later, or as much later as the bound if that is less, nothing is made any more."""
+"""After a further min(bound, 1,500 s) without metrics the run pauses."""
 
 
 class Consumer:

@@ -1,4 +1,4 @@
-"""What a consumer did before the run, and how fast it is at least by that. Pure."""
+"""The lowest rate of a consumer, according to its metrics before the run. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from refire_async.pacing.consumer import FIRST_RATE
 
 HOUR_S = 3_600
 RECENT_HOURS = 24
-"""Newest hours with figures by which it is told how busy it is."""
+"""Number of newest hours with data points that determine how busy it is."""
 
 HANDING_OVER_S = 0.1
 """Between two invocations on the same shard, at most: Lambda takes the answer and hands over the next batch."""

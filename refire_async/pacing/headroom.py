@@ -17,16 +17,16 @@ LATE_S = 180
 """Age of a minute's end after which a figure that is not there will not come."""
 
 SPAN = 3
-"""Known minutes that are looked at."""
+"""Number of known minutes that count."""
 
 KEPT_S = 15 * MINUTE_S
-"""How far back is remembered."""
+"""How long the run's own consumption is kept."""
 
 BLIND_SHARE = 0.25
 """Of what the headroom leaves, the share that a run takes where nothing is known of live traffic."""
 
 LEAST_SHARE = 0.01
-"""Of a resource's capacity: with less than this left, the run pauses."""
+"""Share of a resource's capacity: with less available, the run pauses."""
 
 
 class OwnUse:
@@ -36,7 +36,7 @@ class OwnUse:
         self._minutes: dict[str, dict[int, float]] = {}
 
     def add(self, used: Mapping[str, float], now: float) -> None:
-        """Units by resource were consumed just now."""
+        """Count units by resource consumed at `now`."""
         minute = minute_of(now)
         for resource, units in used.items():
             minutes = self._minutes.setdefault(resource, {})

@@ -14,11 +14,11 @@ import math
 from refire_async.model.partitions import PARTITION_WCU
 
 WINDOW_S = 0.5
-"""The accepted rate is measured over this long."""
+"""Window (s) over which the accepted rate is measured."""
 
 CUT = 0.93
 CUT_AGAIN_S = 0.25
-"""Refusals of writes that were on their way together are one message."""
+"""Throttled writes that were in flight together count once."""
 
 GROWTH_PER_S = 0.08
 EASY_AFTER_S = 2.0
@@ -26,7 +26,7 @@ EASY_GROWTH_PER_S = 0.7
 """A lane that was not refused for so long grows faster: what held it up may be over."""
 
 FREE_AFTER_S = 15.0
-"""A lane that was not refused for so long is not held any more."""
+"""A lane that was not throttled for this long has no limit any more."""
 
 LEAST = 5.0
 """Units per second of a lane that nothing was taken from: enough to notice when something is."""

@@ -1,4 +1,4 @@
-"""How on-demand capacity that nobody tells is taken to grow. Pure; time is an argument.
+"""Assumed growth of on-demand capacity that the description does not state. Pure; time is an argument.
 
 A new on-demand table serves 4,000 write units per second, and at once twice of what was its peak before; more than
 twice the peak within 30 minutes may be throttled (DynamoDB Developer Guide: On-demand capacity mode). So what is
@@ -15,7 +15,7 @@ REST_S = 300.0
 
 
 class Growth:
-    """`factor` is how many times what a new table serves is taken to be there."""
+    """`factor` is the assumed capacity as a multiple of a new table's."""
 
     def __init__(self, now: float) -> None:
         self.factor = 1.0

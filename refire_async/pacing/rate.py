@@ -1,4 +1,4 @@
-"""How fast, in one word: `20%` of the table's capacity, `3000` write units a second, `pause`. Pure."""
+"""Rates as text: `20%` of the table's capacity, `3000` WCU/s, `pause`. Pure."""
 
 import re
 from dataclasses import dataclass, replace
@@ -20,7 +20,7 @@ class Rate:
 
     @property
     def paused(self) -> bool:
-        """Whether nothing is to be consumed."""
+        """Whether it is a pause."""
         return self.percent is None and self.wcu is None
 
     def budget(self, flags: Budget, set_by: str) -> Budget:

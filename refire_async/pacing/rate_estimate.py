@@ -1,4 +1,4 @@
-"""How fast a consumer must have been, by the ages of what it was given and by when that was made. Pure.
+"""Estimate the rate of a consumer from the ages of its records and their creation times. Pure.
 
 A consumer is taken for one queue that is worked off at a steady rate. Ages are those that a consumer sees: they count
 from the whole second in which a record was made (DynamoDB Streams API: ApproximateCreationDateTime).
@@ -28,10 +28,10 @@ _GRIDS = (17, 9, 9)
 """How near a first guess is, and rates that are tried: so many times it, then ever nearer around the best."""
 
 _FINE = 1.01
-"""Rates that are no farther apart are the same."""
+"""Ratio up to which two rates count as the same."""
 
 _APART = 2.0
-"""Rates of which one is so many times the other are not near each other."""
+"""Ratio above which two rates count as different."""
 
 _SAME = 0.05
 """Squares of seconds that make no difference between two rates."""

@@ -42,15 +42,15 @@ class Entry:
     at: time | None = None
 
     def covers(self, weekday: int) -> bool:
-        """Whether the entry has a say on this day of the week."""
+        """Whether the entry applies on this day of the week."""
         return self.days is None or weekday in self.days
 
 
 @dataclass(frozen=True, slots=True)
 class ScheduledRate:
-    """What a timetable says: `rate` (None: nothing) until the instant `until` (None: for ever).
+    """The `rate` (None: no entry applies) until the instant `until` (None: no end).
 
-    `ends` is for people: `until 20:00 CET`, or nothing.
+    `ends` is text: `until 20:00 CET`, or empty.
     """
 
     rate: Rate | None
@@ -66,7 +66,7 @@ class Timetable:
         self._zone = zone
 
     def at(self, instant: float) -> ScheduledRate:
-        """What rules at `instant`, and until when."""
+        """The rate at `instant`, and its end."""
         today = self._local(instant).date()
         # Nine days on, the weekday is one that was seen, with another one before it that was seen too.
         marks = [
@@ -85,7 +85,7 @@ class Timetable:
         return sorted({_MIDNIGHT, *named})
 
     def _rate(self, day: date, at: time) -> Rate | None:
-        """What rules at that time on the wall clock."""
+        """The rate at that local time."""
         whole = self._whole(day)
         today = [e for e in self._timed(day, at) if whole is None or e.days is not None]
         if today:

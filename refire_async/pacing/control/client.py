@@ -1,4 +1,4 @@
-"""Asks a run that is at work. Blocking: for a command that does nothing else."""
+"""Send a request to a running run. Blocking: for a command that does nothing else."""
 
 import contextlib
 import socket
@@ -13,20 +13,20 @@ TIMEOUT_S = 5.0
 
 
 class UnreachedError(Exception):
-    """No run answers there. The text is one line that says why."""
+    """No run answered. The text is one line with the reason."""
 
 
 def ask(checkpoint: Path, verb: str, members: Mapping[str, Any]) -> dict[str, Any]:
     """The answer of the run that works on `checkpoint`.
 
     Raises:
-        UnreachedError: nobody listens, or nobody answers in time.
+        UnreachedError: no run listens, or it does not answer in time.
         ProtocolError: what listens there does not speak the protocol.
         RefusedVerbError: the run refuses.
     """
     for path in addresses(checkpoint):
         if not is_private(path.parent):
-            continue  # whoever listens there may be another user
+            continue  # the socket may belong to another user
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection, contextlib.suppress(OSError):
             connection.settimeout(TIMEOUT_S)
             connection.connect(str(path))

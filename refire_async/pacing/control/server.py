@@ -1,6 +1,6 @@
-"""Serves the control socket of a run. Nothing that a client does, or leaves undone, can hold up the run.
+"""Serve the control socket of a run. A client cannot stop or slow down the run.
 
-A request has 4 KB and 2 s; no more than 8 clients are served at once. Others are hung up on.
+A request has 4 KB and 2 s; no more than 8 clients are served at once. Further connections are closed.
 """
 
 import os
