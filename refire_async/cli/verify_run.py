@@ -22,7 +22,7 @@ from refire_async.model.proof import Proof
 from refire_async.output.progress import FRAME_S, LINE_S, is_live
 from refire_async.output.proof import bar, clocks_disagree, describe_proof
 from refire_async.settings import VerifySettings
-from refire_async.verification.verifier import Progress, Proving
+from refire_async.verification.verifier import Progress, Verifier
 from refire_async.verification.verify import verify
 
 READERS = "the proof takes one of the two reader places of each of the stream's shards while it reads"
@@ -78,9 +78,9 @@ class _Looks:
     """Looks at a proof as soon as there is one."""
 
     def __init__(self) -> None:
-        self._proving: Proving | None = None
+        self._proving: Verifier | None = None
 
-    def at(self, proving: Proving) -> None:
+    def at(self, proving: Verifier) -> None:
         self._proving = proving
 
     @property

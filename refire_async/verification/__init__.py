@@ -1,5 +1,5 @@
-"""Proof from the table's stream that every item which a run says it touched has fired, once.
+"""Verifies from the table's stream that every item which a run touched emitted exactly one record.
 
-What the run says (`claims`, from its checkpoint) and what the stream holds (`changes`) meet by key in `judge`. Both
-go through partitions on disk (`spill`), so that 10,000,000 items need no more memory than 100,000.
+`reconcile` compares, by key, what the checkpoint expects (`expected`) with what the stream contains (`observed`).
+Both go through partitions on disk (`spill`), so that 10,000,000 items need no more memory than 100,000.
 """

@@ -1,4 +1,4 @@
-"""Reading a stream from a moment on: every shard that can hold anything of it, parents before children.
+"""Reads a stream from a given time on: every shard that can hold such records, parents before children.
 
 One task per shard, at most `_AT_ONCE` requests under way, so at most as many answers (1 MB each) in memory. A shard
 takes one of the two readers that DynamoDB gives it (Developer Guide: Change data capture for DynamoDB Streams).
@@ -20,7 +20,7 @@ Take: TypeAlias = Callable[[list[dict[str, Any]]], Awaitable[None]]
 
 _AT_ONCE = 8
 _FOLLOW_S = 1.0
-"""How often an open shard is asked while nothing is new and nobody waits; at most 5 calls a second are allowed."""
+"""How often an open shard is polled while idle, unless `caught_up` waits; at most 5 calls a second are allowed."""
 
 _HURRY_S = 0.25
 _EMPTY_ANSWERS = 8

@@ -1,4 +1,4 @@
-"""Other runs on the same table whose checkpoints are at hand: their touches are not to be taken for doubled ones."""
+"""Finds checkpoints of other runs on the same table, so that their touches do not count as doubled."""
 
 from collections.abc import Iterable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a proof needs, tried before the first write: else a whole table is touched that nothing can be said of."""
+"""Checks before the first write that the stream can be read, so that the run can be verified afterwards."""
 
 import contextlib
 
@@ -8,11 +8,11 @@ from refire_async.checkpoint.history import TableStream
 from refire_async.errors import RefusedError
 
 _GONE = ("TrimmedDataAccess", "ResourceNotFound", "ExpiredIterator")
-"""Refusals that say nothing of who may read: what was asked for is older than what the stream keeps."""
+"""Errors unrelated to permissions: the requested records are older than the stream keeps."""
 
 
 async def check_readable(reader: StreamReader, stream: TableStream) -> None:
-    """List the stream's shards and read from one. Raises RefusedError if that is refused or nobody answers."""
+    """List the stream's shards and read from one. Raises RefusedError if that fails."""
     try:
         shards = await reader.shards(stream.arn)
         if shards:

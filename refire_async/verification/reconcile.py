@@ -1,4 +1,4 @@
-"""Claims and changes of one partition held against each other: what became of every item. Pure.
+"""Compares expected and observed changes of one partition: the result for every item. Pure.
 
 An item is found `once` when the stream has the change that the run says it made: nothing but the marker, to the very
 value that the checkpoint says. Any further change of nothing but the marker, from what the run read first onwards,
@@ -67,7 +67,7 @@ class Fate:
         self.touches = 0
         """Other changes of nothing but the marker."""
         self.others = 0
-        """Changes of somebody else away from the marker that the run read first."""
+        """Changes by other writers away from the marker that the run read first."""
         self.seen = 0
         """Changes of which nothing more is known."""
         self.after = low
@@ -134,7 +134,7 @@ class Fate:
         return is_number(before) and is_number(self.low) and before >= self.low
 
 
-def judge(
+def reconcile(
     claims: Iterable[Claim],
     changes: Iterable[Change],
     *,
@@ -208,7 +208,7 @@ def _fates(
         if known is None:
             fates[key] = Fate(low, new, number, kind)
             continue
-        # An earlier sitting read it first, and left it to this one.
+        # An earlier attempt read it first; this one touched it.
         if known.kind == READ:
             known.new, known.number, known.kind = new, number, kind
         known.low = known.after = min(known.low, low)

@@ -1,4 +1,4 @@
-"""A run's checkpoint held against the table's streams, from the first record to the file of what is missing.
+"""Compares a run's checkpoint with the table's streams, and writes the file of missing keys.
 
 Reading can begin while the run is still at work. What is read goes to disk by partition (see `spill`); when the run
 has ended and the streams are read up to then, the checkpoint's claims are added and each partition is judged. If
@@ -32,12 +32,12 @@ from refire_async.verification.follower import Follower, lost_before
 from refire_async.verification.moments import seconds_of
 from refire_async.verification.observed import reader
 from refire_async.verification.reconcile import CLOCKS_S, LATE_S
-from refire_async.verification.results import Verdicts
+from refire_async.verification.results import Results
 from refire_async.verification.spill import Spill
 
 T = TypeVar("T")
 
-PATIENCE_S = 10.0
+LATE_RECORDS_S = 10.0
 """When something is missing, reading goes on until so long after the run's end. Records usually come in a second."""
 
 _LAG_S = 5.0
@@ -55,15 +55,15 @@ _MINUTE_S = 60
 
 @dataclass(slots=True)
 class Progress:
-    """How far a proof is, for those who look on. `total` is 0 where it is not known."""
+    """Progress of a verification. `total` is 0 while unknown."""
 
     doing: str = "reading the stream"
     done: int = 0
     total: int = 0
 
 
-class Proving:
-    """One proof. `follow` reads the streams, beside `conclude`, which says what they show."""
+class Verifier:
+    """One verification: `follow` reads the streams, `conclude` compares them with the checkpoint."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class Proving:
         since: float,
         *,
         now: Callable[[], float] = time.time,
-        patience_s: float = PATIENCE_S,
+        late_records_s: float = LATE_RECORDS_S,
     ) -> None:
         """`path` is the run's checkpoint, `since` its start in seconds since the epoch, `now` the service's time."""
         self._path = path
@@ -81,7 +81,7 @@ class Proving:
         self._spill = spill
         self._since = since
         self._now = now
-        self._patience_s = patience_s
+        self._late_records_s = late_records_s
         self._read = reader(spec)
         self._followers: list[Follower] = []
         self._thread = anyio.CapacityLimiter(1)  # the spill is for one thread at a time
@@ -125,13 +125,13 @@ class Proving:
                 wanted=self._spec.markers_are_older or any(one.view_type == "KEYS_ONLY" for one in streams),
             )
             expected = await self._apart(self._claim, history, upto, others, bounds)
-            verdicts = Verdicts(
+            results = Results(
                 self._spill,
                 ended,
                 late_s=LATE_S if by_service else CLOCKS_S,
                 older=self._spec.markers_are_older,
             )
-            tally, gone = await self._judge_patiently(verdicts, expected, ended)
+            tally, gone = await self._reconcile_until_complete(results, expected, ended)
             lost = max(lost_before(self._followers), self._now() - STREAM_RETENTION_S)
             clocks = _is_all_missing(tally) and self._records > 0
             if clocks:
@@ -153,7 +153,7 @@ class Proving:
         )
 
     async def _apart(self, work: Callable[..., T], *arguments: Any) -> T:
-        """Do what takes a while in the thread that has the spill."""
+        """Run blocking work in the thread that owns the spill."""
         return await to_thread.run_sync(work, *arguments, limiter=self._thread)
 
     async def _take(self, records: list[dict[str, Any]]) -> None:
@@ -186,24 +186,24 @@ class Proving:
                     guard(path, lambda page=page: self._spill.add_claims(elsewhere.foreign(page)))  # type: ignore[misc]  # noqa: B023
         return claims.count
 
-    async def _judge_patiently(
-        self, verdicts: Verdicts, expected: int, ended: float | None
+    async def _reconcile_until_complete(
+        self, results: Results, expected: int, ended: float | None
     ) -> tuple[ProofCounts, bytearray]:
         now = self._now()  # an end that seems to be yet to come is one by a wrong clock
-        until = (now if ended is None else min(ended, now)) + self._patience_s
+        until = (now if ended is None else min(ended, now)) + self._late_records_s
         partitions = self._spill.partitions
 
         def at_work(partition: int) -> None:
             self.progress = Progress("comparing", partition, partitions)
 
-        await self._apart(verdicts.judge, at_work)
-        while verdicts.tally.missing and self._now() < until:
+        await self._apart(results.reconcile, at_work)
+        while results.tally.missing and self._now() < until:
             self.progress.doing = "waiting for late records"
             await anyio.sleep(_AGAIN_S)
-            await self._apart(verdicts.judge_missing)
-            if not verdicts.tally.missing or self._now() >= until:
-                await self._apart(verdicts.judge)  # what has come for other items in the meantime
-        return verdicts.tally, await self._apart(verdicts.gone, expected)
+            await self._apart(results.reconcile_missing)
+            if not results.tally.missing or self._now() >= until:
+                await self._apart(results.reconcile)  # what has come for other items in the meantime
+        return results.tally, await self._apart(results.gone, expected)
 
     def _write_missing(
         self, history: History, upto: int, gone: bytearray, lost: float, tally: ProofCounts
@@ -271,9 +271,9 @@ async def prove(
     now: TableStream | None,
     others: Sequence[Path] = (),
     ended: Callable[[], Awaitable[object]] | None = None,
-    watch: Callable[[Proving], None] | None = None,
+    watch: Callable[[Verifier], None] | None = None,
     clock: Callable[[], float] = time.time,
-    patience_s: float = PATIENCE_S,
+    late_records_s: float = LATE_RECORDS_S,
 ) -> Proof:
     """Prove the run in the checkpoint at `path`; with `ended`, follow it until that returns.
 
@@ -297,7 +297,7 @@ async def prove(
     since = seconds_of(saved.created_at)
     guess = max(expected, saved.counts.settled)
     with await to_thread.run_sync(Spill, path.parent, guess) as spill:
-        proving = Proving(path, saved.spec, spill, since, now=clock, patience_s=patience_s)
+        proving = Verifier(path, saved.spec, spill, since, now=clock, late_records_s=late_records_s)
         proving.progress.total = saved.counts.touched + saved.counts.already
         if watch is not None:
             watch(proving)
@@ -305,7 +305,7 @@ async def prove(
         concluding = anyio.CancelScope()
 
         async def follow(*, task_status: anyio.abc.TaskStatus[None]) -> None:
-            """What fails here is told when the run beside it has come to its end in peace."""
+            """Follow the streams; a failure is raised after the run has ended, so that it does not disturb the run."""
             try:
                 await proving.follow(reader, streams, task_status=task_status)
             except* RefireError as group:

@@ -15,12 +15,12 @@ from refire_async.model.proof import Proof
 from refire_async.model.table import Table
 from refire_async.settings import VerifySettings
 from refire_async.verification.other_runs import other_runs
-from refire_async.verification.verifier import Proving, prove
+from refire_async.verification.verifier import Verifier, prove
 
 _CALLS = 4
 
 
-async def verify(settings: VerifySettings, *, watch: Callable[[Proving], None] | None = None) -> Proof:
+async def verify(settings: VerifySettings, *, watch: Callable[[Verifier], None] | None = None) -> Proof:
     """Prove the run in a checkpoint. `watch` is given the proof at work, for its progress.
 
     Raises:

@@ -14,7 +14,7 @@ from refire_async.model.proof import ProofCounts
 from refire_async.verification.encoding import Claim
 from refire_async.verification.expected import Claims
 from refire_async.verification.observed import reader
-from refire_async.verification.reconcile import CLOCKS_S, judge
+from refire_async.verification.reconcile import CLOCKS_S, reconcile
 from tests.support.checkpoints import SPEC, item
 from tests.verification.records import BOTH, KEYS, NEW, OLD, SECOND, record, touch
 
@@ -38,7 +38,7 @@ def verdict(
         rows += [row for one in settled for row in Claims(SPEC).opened(one, *opened)]
     rows += [row for one in others for row in Claims(SPEC).foreign(one)]
     changes = [reader(SPEC)(deepcopy(one)) for one in records]
-    tally = judge(rows, changes, ended=SECOND + 10.0, missing=missing.append, older=older)
+    tally = reconcile(rows, changes, ended=SECOND + 10.0, missing=missing.append, older=older)
     counts = {name: getattr(tally, name) for name in ProofCounts.__slots__ if getattr(tally, name)}
     assert counts.pop("expected", 0) == claims.count
     return counts, missing
@@ -208,7 +208,7 @@ histories = st.lists(
 
 
 @given(before=histories, after=histories, mine=st.booleans(), start=st.integers(0, 3))
-def test_any_history_is_judged_as_its_author_knows_it(
+def test_any_history_is_reconciled_at_as_its_author_knows_it(
     before: list[str], after: list[str], mine: bool, start: int
 ):
     """Changes of others before and after the read, and ours or not. Both images."""

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from refire_async.model.proof import ProofCounts
 from refire_async.verification.encoding import ABSENT, SURE, TOUCHED, Change, Claim
-from refire_async.verification.reconcile import judge
-from refire_async.verification.results import Verdicts
+from refire_async.verification.reconcile import reconcile
+from refire_async.verification.results import Results
 from refire_async.verification.spill import Spill
 from tests.support.examples import examples
 
@@ -33,7 +33,7 @@ CHANGES = st.tuples(
 def afresh(changes: list[Change]) -> tuple[ProofCounts, set[int]]:
     """The verdict on everything at once."""
     missing: set[int] = set()
-    return judge(CLAIMS, changes, ended=ENDED, missing=missing.add), missing
+    return reconcile(CLAIMS, changes, ended=ENDED, missing=missing.add), missing
 
 
 def numbers(gone: bytearray) -> set[int]:
@@ -46,41 +46,41 @@ def test_judging_what_has_changed_is_judging_everything(rounds: list[tuple[list[
     """Whatever comes in whatever order, and whichever are judged in between, the end is that of one judgement."""
     with tempfile.TemporaryDirectory() as folder, Spill(Path(folder), ITEMS) as spill:
         spill.add_claims(CLAIMS)
-        verdicts = Verdicts(spill, ENDED)
-        verdicts.judge()
-        assert (verdicts.tally, numbers(verdicts.gone(ITEMS))) == afresh([])
+        results = Results(spill, ENDED)
+        results.reconcile()
+        assert (results.tally, numbers(results.gone(ITEMS))) == afresh([])
         changes: list[Change] = []
         for came, only_missing in rounds:
             spill.add_changes(came)
             changes += came
             if only_missing:
-                verdicts.judge_missing()
+                results.reconcile_missing()
             else:
-                verdicts.judge()
-                assert verdicts.tally == afresh(changes)[0]
-        verdicts.judge()
-        assert (verdicts.tally, numbers(verdicts.gone(ITEMS))) == afresh(changes)
+                results.reconcile()
+                assert results.tally == afresh(changes)[0]
+        results.reconcile()
+        assert (results.tally, numbers(results.gone(ITEMS))) == afresh(changes)
 
 
-def test_only_what_has_changed_is_judged_again(tmp_path: Path) -> None:
+def test_only_what_has_changed_is_reconciled_at_again(tmp_path: Path) -> None:
     """Nothing where nothing has come; after one record the partition of its item, and with it what was missing."""
     with Spill(tmp_path, ITEMS) as spill:
         spill.add_claims(CLAIMS)
-        verdicts, judged = Verdicts(spill, ENDED), list[int]()
-        verdicts.judge(judged.append)
+        results, judged = Results(spill, ENDED), list[int]()
+        results.reconcile(judged.append)
         assert judged == [*range(spill.partitions)]
-        verdicts.judge(judged.append)
+        results.reconcile(judged.append)
         assert len(judged) == spill.partitions
         spill.add_changes([(KEYS[7], 3, 4, int(ENDED), SURE)])
-        verdicts.judge_missing()
-        assert verdicts.tally == ProofCounts(expected=ITEMS, once=1, missing=ITEMS - 1)
-        assert numbers(verdicts.gone(ITEMS)) == {*range(ITEMS)} - {7}
+        results.reconcile_missing()
+        assert results.tally == ProofCounts(expected=ITEMS, once=1, missing=ITEMS - 1)
+        assert numbers(results.gone(ITEMS)) == {*range(ITEMS)} - {7}
         # It is complete now: another touch of it is of interest only when everything is judged.
         spill.add_changes([(KEYS[7], 4, 5, int(ENDED), SURE)])
         alone = [
             c[3] for c in CLAIMS if c[0][1] & (spill.partitions - 1) == KEYS[7][1] & (spill.partitions - 1)
         ]
-        verdicts.judge_missing()
-        assert verdicts.tally.doubled == (0 if alone == [7] else 1)
-        verdicts.judge(judged.append)
-        assert verdicts.tally == ProofCounts(expected=ITEMS, missing=ITEMS - 1, doubled=1)
+        results.reconcile_missing()
+        assert results.tally.doubled == (0 if alone == [7] else 1)
+        results.reconcile(judged.append)
+        assert results.tally == ProofCounts(expected=ITEMS, missing=ITEMS - 1, doubled=1)
