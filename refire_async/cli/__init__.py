@@ -20,20 +20,20 @@ COMMANDS = (
 
 START = (
     ("refire demo", "See it work, without an AWS account."),
-    ("refire check --table NAME", "What stands against it?"),
-    ("refire run --table NAME", "Fire every item's event again, once."),
+    ("refire check --table NAME", "Check for problems before a run."),
+    ("refire run --table NAME", "Fire the event of every item again, once."),
 )
 
 OVERVIEW = (
     ("run", "Fire the stream event of every selected item again."),
-    ("resume", "Go on with a run that was stopped."),
-    ("rate", "See or change how fast a run is while it works."),
+    ("resume", "Resume a run that was stopped."),
+    ("rate", "Show or change the speed of a run in progress."),
     ("status, forget", "List runs, finished and unfinished; remove one."),
-    ("plan, check", "Before a run: what it will take, what stands against it."),
-    ("verify, report", "After a run: proof that all fired, once; an HTML page."),
+    ("plan, check", "Before a run: its time and cost; possible problems."),
+    ("verify, report", "After a run: check its events; write an HTML report."),
     ("iam-policy", "Print the AWS permissions that a command needs."),
-    ("sandbox, demo", "A DynamoDB on this machine to try things on; a tour."),
-    ("config, completion", "Where options come from; help for your shell."),
+    ("sandbox, demo", "A local DynamoDB for experiments; a guided tour."),
+    ("config, completion", "Where options come from; shell completion."),
 )
 """All commands, in lines that fit one small screen with the rest of the help."""
 
@@ -46,7 +46,7 @@ OVERVIEW = (
     no_args_is_help=False,
     subcommand_metavar="COMMAND ...",
     options_metavar="",
-    epilog="Every command has --help, with examples; refire --version tells the version.",
+    epilog="Every command has --help, with examples; refire --version shows the version.",
 )
 @printing_option("--version", help="Show the version and exit.", text=lambda _ctx: f"refire {__version__}")
 def program() -> None:

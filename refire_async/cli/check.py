@@ -21,9 +21,9 @@ from refire_async.settings import RunSettings, Tuning
     cls=Command,
     unexpected="name the table with --table {0}",
     examples=(
-        ("Is this table, and who listens to it, ready?", "refire check --table orders"),
+        ("Are this table and its consumers ready for a run?", "refire check --table orders"),
         (
-            "The same for a script: exit code 10 if a run would not begin",
+            "The same for a script: exit code 10 if a run would be refused",
             "refire check --table orders --max-wcu 500 --json",
         ),
     ),
@@ -39,10 +39,10 @@ from refire_async.settings import RunSettings, Tuning
 @options.output
 @click.pass_context
 def command(ctx: click.Context, /, **given: Any) -> int:
-    """Look at table, stream, indexes, items and consumers, and say what stands against a run.
+    """Check the table, its stream, indexes, items and consumers for problems before a run.
 
-    Writes nothing. It samples up to 1,000 items within the read budget, and tries the permission to write on a key
-    that does not exist, which costs 1 WCU. docs/findings.md explains every finding. A run does the same first.
+    Writes nothing. It samples up to 1,000 items within the read budget, and tests the write permission on a key
+    that does not exist, which costs 1 WCU. docs/findings.md explains every finding. A run starts with the same checks.
     """
     parsed = CheckOptions(**given)
     settings = make_settings(ctx, parsed)
@@ -61,7 +61,7 @@ def command(ctx: click.Context, /, **given: Any) -> int:
 
 
 def make_settings(ctx: click.Context, parsed: CheckOptions) -> RunSettings:
-    """The run that is thought of. Raises UsageError."""
+    """The settings of the run to check. Raises UsageError."""
     return replace(
         make_run(ctx, parsed),
         tuning=Tuning(writer=parsed.writer or "partiql"),

@@ -23,9 +23,9 @@ SHELLS = ("bash", "zsh", "fish")
     cls=Command,
     unexpected="give one shell",
     examples=(
-        ("For the shell that you use, once", "refire completion install"),
+        ("Install it for the shell that you use", "refire completion install"),
         (
-            "By hand for bash, which reads it from there when it needs it",
+            "Install it by hand for bash",
             "refire completion bash > ~/.local/share/bash-completion/completions/refire",
         ),
     ),
@@ -34,9 +34,9 @@ SHELLS = ("bash", "zsh", "fish")
 @click.argument("which", metavar="[SHELL]", required=False, type=OneOf("SHELL", *SHELLS))
 @click.pass_context
 def command(ctx: click.Context, /, *, shell: str, which: str | None) -> int:
-    """Print the script for bash, zsh or fish that completes commands, options, their words, and run ids.
+    """Print the script for bash, zsh or fish that completes commands, options, option values and run ids.
 
-    With install it is put where the shell looks for it: the shell that SHELL names, else the one in the variable SHELL.
+    With install it is written where the shell looks for it: the shell given, else the one in the variable SHELL.
     """
     if shell == "install":
         chosen = which or _own_shell()

@@ -39,18 +39,18 @@ class _Setting:
     cls=Command,
     unexpected="give one command",
     examples=(
-        ("What would hold for refire run here?", "refire config"),
-        ("What would hold for a resume with another file?", "refire config resume --config ./night.toml"),
+        ("The effective options of refire run in this folder", "refire config"),
+        ("The effective options of a resume with another file", "refire config resume --config ./night.toml"),
     ),
 )
 @click.argument("command_name", metavar="[COMMAND]", required=False, default="run")
 @options.json_output
 @click.pass_context
 def command(ctx: click.Context, /, *, command_name: str, json: bool) -> int:
-    """Show which options would hold for a command (default: run), and where each comes from.
+    """Show the effective options of a command (default: run) and where each comes from.
 
-    The command line rules over the environment, that over the file, that over defaults. docs/configuration.md shows
-    a file. Nothing secret is among them: credentials stay in the AWS configuration.
+    The command line overrides the environment, which overrides the file, which overrides defaults.
+    docs/configuration.md shows a file. Credentials are never among them: they stay in the AWS configuration.
     """
     parent = ctx.parent
     group = parent.command if parent is not None else None
@@ -134,7 +134,7 @@ def _text(name: str, config: Config | None, found: list[_Setting]) -> str:
     """What is set comes first, then what is as it always is."""
     said = [one for one in found if one.source != "default"]
     rest = [one for one in found if one.source == "default"]
-    file = "there is no refire.toml here" if config is None else f"file: {config.path}"
+    file = "no refire.toml in this folder" if config is None else f"file: {config.path}"
     lines = [f"refire {name}: {len(said)} set, {len(rest)} at their defaults; {file}"]
     names, origins = max(len(one.name) for one in found), max(len(one.origin) for one in found)
     room = max(WIDTH - names - origins - 6, 12)

@@ -47,7 +47,7 @@ def config_option() -> Option:
         is_eager=True,
         expose_value=False,
         callback=_apply,
-        help="Options from this TOML file; default refire.toml, if there is one.",
+        help="Options from this TOML file; default refire.toml, if it exists.",
     )
 
 
@@ -131,14 +131,14 @@ def _load(path: Path) -> dict[str, Any]:
             raise UsageError(f"{path} has more than {MAX_FILE_BYTES >> 10:,} KB", "name a file of options")
         return tomllib.loads(content.decode())
     except RecursionError:
-        raise UsageError(f"{path} nests too deep", "docs/configuration.md shows one") from None
+        raise UsageError(f"{path} is nested too deeply", "docs/configuration.md shows one") from None
     except UnicodeDecodeError:
-        raise UsageError(f"{path} is not a text in UTF-8", "save it as one") from None
+        raise UsageError(f"{path} is not UTF-8 text", "save it as UTF-8") from None
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{path} is not valid TOML: {error}", "docs/configuration.md shows one") from None
     except OSError as error:
         raise UsageError(
-            f"{path} cannot be read: {error.strerror}", "mend that, or name another one"
+            f"{path} cannot be read: {error.strerror}", "fix that, or name another file"
         ) from None
 
 

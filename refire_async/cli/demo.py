@@ -14,7 +14,7 @@ from refire_async.errors import ExitCode
     "demo",
     cls=Command,
     examples=(
-        ("The whole story, in less than a minute", "refire demo"),
+        ("The whole demo, in less than a minute", "refire demo"),
         ("A short one", "refire demo --items 5000"),
     ),
 )
@@ -28,10 +28,10 @@ from refire_async.errors import ExitCode
 @options.json_output
 @options.flag("Output", "--no-progress", "Show no progress on standard error.")
 def command(*, items: int, json: bool, no_progress: bool) -> int:
-    """Show how it works, in a sandbox on this machine: no AWS account, nothing to set up, nothing left behind.
+    """Show how refire works in a local sandbox: no AWS account, nothing to set up, nothing left behind.
 
     Fills a table, shows why writing items back unchanged fires nothing, fires all of them again, stops half-way
-    and goes on, then counts in the stream that each item fired exactly once.
+    and resumes, then counts in the stream that each item fired exactly once.
     """
     from refire_async.cli.demo_story import tell  # noqa: PLC0415 - brings the engine, which is slow to import
 
@@ -39,5 +39,5 @@ def command(*, items: int, json: bool, no_progress: bool) -> int:
     output = OutputSettings(json=json, log_level="error", progress=not no_progress)
     code = tell(items, output)
     if code in (ExitCode.INTERRUPTED, ExitCode.STOPPED):
-        say_error("the demo was stopped; nothing of it is left")
+        say_error("the demo was stopped; nothing is left on this machine")
     return code

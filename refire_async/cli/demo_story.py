@@ -92,7 +92,7 @@ async def _until_signal(items: int, output: OutputSettings, folder: Path) -> int
                 async with open_session(connection, concurrency=16) as session:
                     code = await _Story(items, output, folder, connection, session).tell()
         except SandboxError as error:
-            raise RefusedError(f"the sandbox of the demo does not start: {error}") from None
+            raise RefusedError(f"the demo's sandbox cannot start: {error}") from None
     return code
 
 
@@ -110,7 +110,7 @@ class _Story:
         self._began_at = time.monotonic()
 
     async def tell(self) -> int:
-        self._say(f"A sandbox, a DynamoDB on this machine, listens at {self._connection.endpoint_url}.\n")
+        self._say(f"The sandbox, a local DynamoDB, listens at {self._connection.endpoint_url}.\n")
         stream = await self._fill()
         await self._change_nothing(stream)
         result = await self._run_half()
@@ -122,24 +122,24 @@ class _Story:
         return self._end(result, proof)
 
     async def _fill(self) -> Tail:
-        self._say(f"1. A table with a stream, as you may have one: {TABLE}, {count(self._items)} orders")
+        self._say(f"1. Create a table with a stream: {TABLE}, {count(self._items)} orders")
         began_at = time.monotonic()
         stream_arn = await create_table(self._session)
         await fill_table(self._session, self._items)
         self._say(f"   filled in {duration(time.monotonic() - began_at)}")
         stream = Tail(self._session.streams, stream_arn)
         events = await stream.count_new()
-        self._say(f"   the stream has told {count(events)} events: one INSERT per order")
-        self._say("   Now think that the consumer of these events had a bug: you want them again.\n")
+        self._say(f"   the stream delivered {count(events)} events: one INSERT per order")
+        self._say("   Suppose the consumer had a bug: you want these events again.\n")
         return stream
 
     async def _change_nothing(self, stream: Tail) -> None:
         self._say(f"2. Can we just write an order back as it is? Trying it with {order_id(0)}:")
         await write_back_unchanged(self._session, 0)
         events = await stream.count_new()
-        self._say(f"   the write succeeded, and the stream has told {count(events)} new events.")
-        self._say("   A stream tells only of changes. So refire changes one thing: it adds 1 to")
-        self._say("   an attribute, `revision`, of every item, on condition that nobody else did.\n")
+        self._say(f"   the write succeeded, and the stream delivered {count(events)} new events.")
+        self._say("   A stream delivers only changes. So refire changes one thing: it adds 1 to")
+        self._say("   an attribute, `revision`, of every item, unless another writer did first.\n")
 
     async def _run_half(self) -> Result:
         self._say(f"3. $ refire run --table {TABLE}")
@@ -177,11 +177,11 @@ class _Story:
         async with watching(self._output) as watch:
             result = await engine.resume(settings, emit=watch.emit, stop=StopRequest())
         summary = result.summary
-        self._say(f"   done: {units(summary.items_per_second)} orders a second over both sittings.\n")
+        self._say(f"   done: {units(summary.items_per_second)} orders/s across both attempts.\n")
         return result
 
     async def _prove(self, stream: Tail) -> Proof:
-        self._say("5. What the stream has told since, read back and counted by order:")
+        self._say("5. The events since then, read from the stream and counted by order:")
         tally = Tally((order_id(number) for number in range(self._items)), "order_id", "revision")
         await stream.read_new(tally.add)
         proof = tally.proof()
@@ -193,7 +193,7 @@ class _Story:
             f"   {count(proof.otherwise_changed):>{width}} events in which anything but `revision` changed"
         )
         if proof.strangers:
-            self._say(f"   {count(proof.strangers):>{width}} events that nobody can explain")
+            self._say(f"   {count(proof.strangers):>{width}} unexpected events")
         return proof
 
     def _end(self, result: Result, proof: Proof) -> int:
@@ -203,8 +203,8 @@ class _Story:
         elif proof.holds:
             self._say("   Proven: every order's event was fired again, exactly once, across the stop.\n")
             self._say(describe(result, resume_with=""))
-            self._say(f"\nThat took {duration(seconds)} in all, and nothing of it is left on this machine.")
-            self._say("Now with your own table, reading a sample of it and writing nothing:")
+            self._say(f"\nThat took {duration(seconds)} in total, and nothing is left on this machine.")
+            self._say("Next, with your own table (reads a sample, writes nothing):")
             self._say("  refire check --table NAME    what could go wrong")
             self._say("  refire plan --table NAME     how long a run takes, and what it costs")
         else:
@@ -217,7 +217,7 @@ class _Story:
         if self._output.json:
             print_json(orjson.dumps({"summary": result.summary.to_json()}).decode())
         else:
-            print_result(describe(result, resume_with="refire demo (it begins anew)"))
+            print_result(describe(result, resume_with="refire demo (it starts over)"))
         return int(result.exit_code)
 
     def _say(self, line: str) -> None:

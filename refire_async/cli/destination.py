@@ -21,7 +21,7 @@ def check_destination(ctx: click.Context, checkpoint: Path, given: Connection, *
     So too for another table or marker than the configuration has for runs. Nothing is asked where all agree.
 
     Raises:
-        UsageError: there is no terminal to ask at.
+        UsageError: there is no terminal for confirmation.
         StoppedError: the user said no.
     """
     from refire_async.aws.configured import configured  # noqa: PLC0415 - brings botocore
@@ -45,9 +45,9 @@ def check_destination(ctx: click.Context, checkpoint: Path, given: Connection, *
             *(f"  {one.what:<16} {one.saved}  (yours: {one.own})" for one in found),
             f"  table {saved.spec.table}, marker attribute {saved.spec.marker.attribute}, {checkpoint}",
         ],
-        f"Use what the checkpoint of run {run_id} says?",
+        f"Use the settings of the checkpoint of run {run_id}?",
         UsageError(
-            f"the checkpoint of run {run_id} names {said}, and there is no terminal to ask at",
+            f"the checkpoint of run {run_id} names {said}, and there is no terminal for confirmation",
             f"if that is right, give --yes{_options(found)}",
         ),
     )

@@ -65,7 +65,7 @@ def report(error: Exception) -> int:
             from refire_async.cli.bug import write_report  # noqa: PLC0415 - rarely needed
 
             path = write_report(error)
-            report_with = f"with {path}" if path is not None else "(there is no place for a file about it)"
+            report_with = f"with {path}" if path is not None else "(no report file could be written)"
             say_error(f"this is a bug: {type(cause).__name__}; please report it {report_with}")
             return ExitCode.BUG
 
@@ -99,7 +99,7 @@ def _usage_error(error: click.ClickException) -> RefireError:
 
 def _nearest(error: click.NoSuchOption, ctx: click.Context | None) -> str:
     if not error.option_name.startswith("--"):
-        return "options begin with two dashes, but for -t, -q, -v and -h"
+        return "options begin with two dashes, except -t, -q, -v and -h"
     known = [name for param in ctx.command.get_params(ctx) for name in param.opts] if ctx is not None else []
     near = difflib.get_close_matches(error.option_name, known, n=1, cutoff=0.7)
     return f"did you mean {near[0]}?" if near else ""

@@ -18,7 +18,7 @@ from refire_async.errors import StoppedError, UsageError
     cls=Command,
     unexpected="one run at a time",
     examples=(
-        ("Remove a run that nobody will resume", "refire forget 20260131T120000Z-3f2a1b"),
+        ("Remove a run that you will not resume", "refire forget 20260131T120000Z-3f2a1b"),
         ("The same for a script", "refire forget --checkpoint ./orders.refire --yes --json"),
     ),
 )
@@ -26,10 +26,10 @@ from refire_async.errors import StoppedError, UsageError
 @options.yes
 @options.json_output
 def command(**given: Any) -> int:
-    """Remove a run's checkpoint, its list of keys and its lists of failed and missing keys, after asking.
+    """Remove a run's checkpoint, its list of keys and its lists of failed and missing keys, after confirmation.
 
-    A run that is at work is refused. One that was stopped cannot be resumed afterwards, and none can be verified;
-    what it has fired stays fired. RUN_ID may be the beginning of an id, or latest.
+    A run in progress is refused. A stopped run cannot be resumed afterwards, and no run can be verified;
+    events that were fired stay fired. RUN_ID may be a prefix of an id, or latest.
     """
     parsed = ForgetOptions(**given)
     checkpoint = locate_one(parsed)
@@ -50,7 +50,7 @@ def command(**given: Any) -> int:
             ],
             "Remove it?",
             UsageError(
-                f"run {run.run_id} would be removed, and there is no terminal to ask at",
+                f"run {run.run_id} would be removed, and there is no terminal for confirmation",
                 "give --yes to remove without asking",
             ),
         )

@@ -118,8 +118,8 @@ class Command(click.Command):
         if variables:
             formatter.write_paragraph()
             formatter.write_text(
-                f"Every option can also be set in the environment: {variables[0]} stands for "
-                f"{_flag_of(variables[0])}, and so on. Flags take 1 or 0 there. Or in the file refire.toml."
+                f"Every option can also be set in the file refire.toml, or in the environment: {variables[0]} for "
+                f"{_flag_of(variables[0])}, and so on, with 1 or 0 for flags."
             )
 
 
@@ -174,7 +174,7 @@ class LazyGroup(click.Group):
         """As click does, but a missing command is a UsageError."""
         rest = super().parse_args(ctx, args)
         if not args and not ctx.resilient_parsing:
-            raise UsageError("no command given", "begin with refire demo, or see refire --help")
+            raise UsageError("no command given", "start with refire demo, or see refire --help")
         return rest
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's interface

@@ -27,7 +27,7 @@ _ACTIONS = {
     errno.EMFILE: "raise the limit of open files (ulimit -n)",
     errno.ENFILE: "raise the limit of open files of this machine",
     errno.EAGAIN: "raise the limit of processes (ulimit -u), or try again",
-    errno.ENOMEM: "give it more memory",
+    errno.ENOMEM: "provide more memory",
 }
 
 _OURS = (errno.EBADF, errno.EFAULT, errno.ENOTSOCK, errno.EINVAL)
@@ -44,13 +44,13 @@ def from_host(error: BaseException) -> RefireError | None:
         case FileNotFoundError() if str(error.strerror).startswith("No usable temporary directory"):
             found = "there is no folder for temporary files", "set TMPDIR to a folder that can be written"
         case OSError() if error.filename is not None or error.errno not in _OURS:
-            found = _describe(error), _ACTIONS.get(error.errno or 0, "mend that, then try again")
+            found = _describe(error), _ACTIONS.get(error.errno or 0, "fix the cause, then try again")
         case MemoryError():
-            found = "there is no memory left", "give it more, or use fewer --workers and --processes"
+            found = "out of memory", "provide more memory, or use fewer --workers and --processes"
         case RuntimeError() if str(error) == _NO_THREAD:
-            found = "the system starts no more threads", "raise the limit of processes (ulimit -u)"
+            found = "the system cannot start more threads", "raise the limit of processes (ulimit -u)"
         case _ if _is_sqlite(error):
-            found = f"a file of SQLite cannot be used: {error}", "check its disk and permissions"
+            found = f"SQLite cannot use a file: {error}", "check its disk and permissions"
     return None if found is None else RefusedError(*found)
 
 

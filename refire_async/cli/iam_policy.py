@@ -37,7 +37,7 @@ class Commands(OneOf):
     examples=(
         ("What a run of the whole table needs", f"refire iam-policy --table {_ARN}"),
         (
-            "The same and a proof of it, for a table by name",
+            "The same plus verification, for a table given by name",
             "refire iam-policy -t orders --account 123456789012 --command run,verify",
         ),
     ),
@@ -59,8 +59,8 @@ class Commands(OneOf):
     "Permissions",
     "--region",
     Word("NAME", r"[a-z0-9-]{1,60}", "the name of a region", "for example --region eu-west-1"),
-    "Its region; else AWS_REGION or AWS_DEFAULT_REGION.",
-    unset="as AWS_REGION says",
+    "Its region; default: AWS_REGION or AWS_DEFAULT_REGION.",
+    unset="from AWS_REGION",
 )
 @options.option(
     "Permissions",
@@ -109,7 +109,7 @@ def command(
     writer: WriterKind | None,
     json: bool,
 ) -> int:
-    """Print the IAM policy that allows a command what it does, and nothing else. Asks AWS nothing."""
+    """Print the IAM policy with exactly the permissions that a command needs. Sends nothing to AWS."""
     if table is None:
         raise UsageError("no table given", f"name its ARN, for example --table {_ARN}")
     use = Use(

@@ -137,7 +137,7 @@ def _why(error: BaseException, within_s: float) -> str:
     while isinstance(error, ExceptionGroup):
         error = error.exceptions[0]
     if isinstance(error, ssl.SSLCertVerificationError | aiohttp.ClientConnectorCertificateError):
-        return "its certificate is not to be trusted"
+        return "its certificate is not trusted"
     if isinstance(error, TimeoutError):
         return f"no answer within {within_s:g} s"
     inner = getattr(error, "os_error", None) or error

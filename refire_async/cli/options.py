@@ -75,21 +75,21 @@ connection = _together(
             "Connection",
             "--region",
             Word("NAME", r"[a-z0-9-]{1,60}", "the name of a region", "for example --region eu-west-1"),
-            "AWS region; else the usual AWS configuration decides.",
-            unset="as the AWS configuration says",
+            "AWS region; default: from the AWS configuration.",
+            unset="from the AWS configuration",
         ),
         option(
             "Connection",
             "--profile",
             Word("NAME", ANY_TEXT, "the name of a profile", "aws configure list-profiles shows them"),
             "Profile of the AWS configuration.",
-            unset="as the AWS configuration says",
+            unset="from the AWS configuration",
         ),
         option(
             "Connection",
             "--endpoint-url",
             Endpoint("URL"),
-            "Another endpoint, such as that of `refire sandbox`.",
+            "Custom endpoint, such as that of `refire sandbox`.",
             unset="AWS itself",
         ),
     ]
@@ -132,8 +132,8 @@ selection = _together(
         option(
             SELECTION,
             "--key-name",
-            Word("NAME", ANY_TEXT, "the name of a hash key", "leave it out and the table tells it"),
-            "Name of the hash key; the table or index tells it if left out.",
+            Word("NAME", ANY_TEXT, "the name of a hash key", "leave it out to take it from the table"),
+            "Name of the hash key; default: from the table or index.",
             also=("HashKeyName",),
         ),
         option(
@@ -155,7 +155,7 @@ selection = _together(
             SELECTION,
             "--key-type",
             OneOf("S|N|B", "S", "N", "B"),
-            "Type of --key-value; the table tells it if left out.",
+            "Type of --key-value; default: from the table.",
         ),
         option(
             SELECTION,
@@ -167,7 +167,7 @@ selection = _together(
             SELECTION,
             "--where",
             Word("COND", ANY_TEXT, "a condition", """for example "status = 'OPEN' and total > 100\""""),
-            """Only items like "status = 'OPEN' and total > 100". Items are read (and paid) first.""",
+            """Only items like "status = 'OPEN' and total > 100". Filtered items cost reads too.""",
         ),
         option(
             SELECTION,
@@ -203,10 +203,10 @@ selection = _together(
             SELECTION,
             "--sample",
             Percent("P%", "--sample 1%"),
-            "Only this share of the items, by a hash of the key: always the same ones.",
+            "Only this share of the items, by a hash of the key: always the same items.",
         ),
-        flag(SELECTION, "--exclude-expired", "Leave out items that TTL is about to delete (default)."),
-        flag(SELECTION, "--include-expired", "Fire items too that have expired and are still there."),
+        flag(SELECTION, "--exclude-expired", "Skip items whose TTL has expired (default)."),
+        flag(SELECTION, "--include-expired", "Include items whose TTL has expired but that still exist."),
     ]
 )
 
@@ -214,7 +214,7 @@ max_items = option(
     "Safety",
     "--max-items",
     Whole("N", "--max-items 1000", 1, 10**15),
-    "Stop after this many items (the run can be resumed).",
+    "Stop (resumable) after this many items.",
 )
 
 marker = _together(
@@ -242,7 +242,7 @@ budget = _together(
             "Speed",
             "--max-wcu",
             Number("N", "--max-wcu 500"),
-            "Most write units a second, of the table and of each index. Rules over --wcu-percent.",
+            "Maximum WCU/s, for the table and for each index. Overrides --wcu-percent.",
         ),
         option(
             "Speed",
@@ -251,12 +251,12 @@ budget = _together(
             f"Share of the table's write capacity to use; default {DEFAULT_WCU_PERCENT:g}.",
             unset="80",
         ),
-        option("Speed", "--max-rcu", Number("N", "--max-rcu 200"), "Most read units a second."),
+        option("Speed", "--max-rcu", Number("N", "--max-rcu 200"), "Maximum RCU/s."),
         option(
             "Speed",
             "--max-rate",
             Number("N", "--max-rate 100"),
-            "Most items a second, for consumers that are slower than the table.",
+            "Maximum items/s, for consumers that are slower than the table.",
         ),
     ]
 )
@@ -273,32 +273,32 @@ pacing = _together(
             "Speed",
             "--rate-timezone",
             Zone("ZONE"),
-            "Zone of these times, such as Europe/Berlin; default: this machine's.",
+            "Time zone of --rate, such as Europe/Berlin; default: this machine's.",
             unset="that of this machine",
         ),
         option(
             "Speed",
             "--headroom",
             Percent("P%", "--headroom 20%", 95.0),
-            "Give way to live writes and keep this share of the capacity free.",
+            "Yield to live writes and keep this share of the capacity free.",
         ),
         option(
             "Speed",
             "--max-iterator-age",
             Duration("--max-iterator-age 5m", 10, 12 * 3600),
-            "Slow down and pause so that Lambda consumers are never further behind.",
+            "Slow down or pause to keep Lambda consumers from falling further behind.",
         ),
         option(
             "Speed",
             "--consumer-rate",
             Number("N", "--consumer-rate 500"),
-            "For that: records a second that they take beside live events; else found out.",
+            "Records/s the consumers can take on top of live traffic (default: measured).",
         ),
         option(
             "Safety",
             "--max-consumer-errors",
             Whole("N", "--max-consumer-errors 10", 0, 10**9),
-            "Stop (the run can be resumed) when a Lambda consumer has failed more often.",
+            "Stop (resumable) when a Lambda consumer has had more errors than this.",
         ),
     ]
 )
@@ -307,7 +307,7 @@ segments = option(
     "Speed",
     "--segments",
     Whole("N", "--segments 64", 1, 1_000_000),
-    "Parts that the table is scanned in; else chosen from its size.",
+    "Number of parallel scan segments; default: chosen from the table's size.",
     unset="chosen from the table's size",
 )
 
@@ -322,13 +322,13 @@ writer = option(
 workers = _together(
     [
         option(
-            "Speed", "--workers", Whole("N", "--workers 32", 1, 1024), "Write requests under way at once."
+            "Speed", "--workers", Whole("N", "--workers 32", 1, 1024), "Write requests in flight at once."
         ),
         option(
             "Speed",
             "--processes",
             Whole("N", "--processes 2", 1, 64),
-            "Processes that share segments and budget; default 1, which can spend 40,000 WCU/s.",
+            "Processes that share segments and budget; default 1, enough for 40,000 WCU/s.",
             unset="1",
         ),
         writer,
@@ -339,7 +339,7 @@ checkpoint = option(
     "Safety",
     "--checkpoint",
     FilePath("FILE"),
-    "The file that keeps the run's state; default: one per run in your state folder.",
+    "File for the run's state; default: one per run in your state folder.",
     unset="one per run in your state folder",
 )
 
@@ -347,7 +347,7 @@ give_up_after = option(
     "Safety",
     "--give-up-after",
     Duration("--give-up-after 30m"),
-    "Stop (the run can be resumed) after this time without success; default 10m.",
+    "Stop (resumable) after this time without progress; default 10m.",
     unset="10m",
 )
 
@@ -355,7 +355,7 @@ ignore = option(
     "Safety",
     "--ignore",
     Findings(),
-    "Go on in spite of this finding, such as stream-disabled. Can be repeated.",
+    "Continue despite this finding, such as stream-disabled. Can be repeated.",
     multiple=True,
 )
 
@@ -368,21 +368,23 @@ stream_arn = option(
         "the ARN of a DynamoDB stream",
         "aws dynamodbstreams list-streams shows it",
     ),
-    "The stream that consumers read; a table with another one is refused.",
+    "The stream that consumers read; a table with another stream is refused.",
 )
 
 verify = flag(
-    "Proof", "--verify", "Read the stream beside the run, and prove in the end that each item fired once."
+    "Verification",
+    "--verify",
+    "Read the stream during the run and verify at the end that each item fired once.",
 )
 
 canary = option(
-    "Proof",
+    "Verification",
     "--canary",
     Whole("N", "--canary 100", 1, 100_000),
-    "Touch N items all over the table first, prove their events, look at the consumers; then ask.",
+    "Touch N items across the table first, verify their events, check the consumers, then ask.",
 )
 
-yes = flag("Safety", "--yes", "Do not ask, go ahead.")
+yes = flag("Safety", "--yes", "Do not ask for confirmation.")
 
 json_output = flag("Output", "--json", "Print the result as JSON: the last line of standard output.")
 
@@ -404,8 +406,8 @@ output = _together(
             unset="text on a terminal, else json",
         ),
         flag("Output", "--no-progress", "Show no progress on standard error."),
-        flag("Output", "--quiet", "No progress, and of the logs only warnings and errors.", short="-q"),
-        flag("Output", "--verbose", "Logs in full, as --log-level debug.", short="-v"),
+        flag("Output", "--quiet", "No progress; log only warnings and errors.", short="-q"),
+        flag("Output", "--verbose", "Log everything, as --log-level debug.", short="-v"),
     ]
 )
 
@@ -414,7 +416,7 @@ log_file = option(
     "Output",
     "--log-file",
     FilePath("FILE"),
-    "Logs go to this file too: JSON lines, and the traceback should there be a bug.",
+    "Also log to this file: JSON lines, with the traceback of a bug.",
 )
 
 
@@ -422,7 +424,7 @@ notify = option(
     "Output",
     "--notify",
     Notice("URL|sns:ARN"),
-    "Send the summary there when the run has ended: an https POST of JSON, or SNS.",
+    "Send the summary here when the run ends: an https POST of JSON, or SNS.",
 )
 
 monitoring = _together(
@@ -432,14 +434,14 @@ monitoring = _together(
             "Output",
             "--metrics-port",
             Whole("N", "--metrics-port 9464", 1, 65_535),
-            "Serve metrics for Prometheus on this port (docs/metrics.md) while the run works.",
+            "Serve metrics for Prometheus on this port during the run (docs/metrics.md).",
         ),
         option(
             "Output",
             "--metrics-host",
             Word("ADDRESS", r"[0-9A-Za-z.:-]{1,253}", "an address", "for example 0.0.0.0"),
-            "Address to serve them on; default 127.0.0.1, this machine only.",
+            "Address to serve metrics on; default 127.0.0.1, this machine only.",
         ),
-        flag("Output", "--emf", "End with a line of CloudWatch metrics (EMF) on standard error."),
+        flag("Output", "--emf", "Write a line of CloudWatch metrics (EMF) to standard error at the end."),
     ]
 )

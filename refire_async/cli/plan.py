@@ -19,7 +19,7 @@ from refire_async.settings import Assumed, PlanSettings, Tuning
 if TYPE_CHECKING:
     from refire_async.planning.forecast.cost import Prices
 
-WITHOUT = "Without a table, or instead of what it says"
+WITHOUT = "Assumptions, without a table or instead of sampled values"
 CONSUMERS = "Consumers"
 SELECTS = (
     "index",
@@ -66,7 +66,7 @@ _BYTES = {"": 1.0, "b": 1.0, "kb": 1024.0, "k": 1024.0, "mb": 1024.0**2}
     examples=(
         ("How long would a run take, and what would it cost?", "refire plan --table orders"),
         (
-            "The same for a table that is only thought of",
+            "The same for a table that does not exist yet",
             "refire plan --items 500M --item-size 1.2KB --wcu 40000 --indexes 2",
         ),
     ),
@@ -89,8 +89,8 @@ _BYTES = {"": 1.0, "b": 1.0, "kb": 1024.0, "k": 1024.0, "mb": 1024.0**2}
     Scaled("SIZE", _BYTES, "--item-size 1.2KB"),
     "Mean size of an item, such as 900, 1.2KB or 80KB.",
 )
-@options.option(WITHOUT, "--wcu", Number("N", "--wcu 40000"), "Write units a second that it has.")
-@options.option(WITHOUT, "--rcu", Number("N", "--rcu 20000"), "Read units a second that it has.")
+@options.option(WITHOUT, "--wcu", Number("N", "--wcu 40000"), "Its write capacity in WCU/s.")
+@options.option(WITHOUT, "--rcu", Number("N", "--rcu 20000"), "Its read capacity in RCU/s.")
 @options.option(
     WITHOUT,
     "--indexes",
@@ -98,34 +98,36 @@ _BYTES = {"": 1.0, "b": 1.0, "kb": 1024.0, "k": 1024.0, "mb": 1024.0**2}
     "Indexes that hold the marker.",
     default="0",
 )
-@options.flag(WITHOUT, "--on-demand", "It pays by request, not by the hour.")
+@options.flag(WITHOUT, "--on-demand", "It is on-demand: billed per request, not per hour.")
 @options.option(
     CONSUMERS,
     "--consumer-rate",
     Number("N", "--consumer-rate 500"),
-    "Records a second that the consumers take together.",
+    "Records/s that the consumers handle together.",
 )
 @options.option(
     CONSUMERS,
     "--consumer-ms",
     Number("N", "--consumer-ms 20"),
-    "Milliseconds for one record; shards and parallelization multiply it.",
+    "Milliseconds per record; shards and parallelization multiply the rate.",
 )
-@options.option("Output", "--prices", ExistingFile("FILE"), "JSON file with prices of your own.")
-@options.option("Output", "--plot", FilePath("FILE"), "Picture of progress and backlog, as .svg.")
+@options.option("Output", "--prices", ExistingFile("FILE"), "JSON file with your own prices.")
+@options.option(
+    "Output", "--plot", FilePath("FILE"), "Write a chart of progress and backlog to this .svg file."
+)
 @options.option(
     "Output",
     "--sample-seconds",
     Duration("--sample-seconds 30s"),
-    "How long to look at the table; default 10s.",
+    "Maximum time to sample the table; default 10s.",
     default="10s",
 )
 @options.output
 @click.pass_context
 def command(ctx: click.Context, /, **given: Any) -> int:
-    """Tell what a run would take: units, time, money, and what it does to the consumers.
+    """Forecast a run: capacity units, time, cost, and the load on the consumers.
 
-    Looks at the table's description and at some thousand items, within the read budget. Writes nothing.
+    Reads the table's description and samples a few thousand items within the read budget. Writes nothing.
     """
     parsed = PlanOptions(**given)
     settings = make_settings(ctx, parsed)
@@ -138,7 +140,7 @@ def command(ctx: click.Context, /, **given: Any) -> int:
     from refire_async.planning import planner  # noqa: PLC0415 - brings the engine
 
     made = run_loop(lambda: planner.plan(settings, prices=prices))
-    title = f"table {settings.run.table}" if settings.run else "a table that is only thought of"
+    title = f"table {settings.run.table}" if settings.run else "a table that does not exist yet"
     if (path := parsed.plot) is not None:
         from refire_async.output.plan_plot import save_plot  # noqa: PLC0415 - not needed to show help
 

@@ -12,7 +12,7 @@ from refire_async.cli.resume import locate
 from refire_async.cli.streams import print_json, print_result
 from refire_async.errors import UsageError
 
-_VALUES = "3000 (write units a second), 50%, pause, resume or auto (as the options say)"
+_VALUES = "3000 (WCU/s), 50%, pause, resume or auto (the run's options apply)"
 _RUN_ID = RunId("refire status lists the runs")
 
 
@@ -23,7 +23,7 @@ _RUN_ID = RunId("refire status lists the runs")
     examples=(
         ("Half of the table's capacity, from now on", "refire rate 20260131T120000Z-3f2a1b 50%"),
         (
-            "Hold a run for a moment (and go on with resume)",
+            "Pause a run (continue it with resume in place of pause)",
             "refire rate 20260131T120000Z-3f2a1b pause",
         ),
     ),
@@ -46,10 +46,10 @@ _RUN_ID = RunId("refire status lists the runs")
 def command(
     ctx: click.Context, /, *, run_id: str | None, value: str | None, checkpoint: Path | None, json: bool
 ) -> int:
-    """See or change how fast a run is while it works.
+    """Show or change the speed of a run in progress.
 
-    VALUE is 3000 (write units a second), 50% (of the table's capacity), pause, resume, or auto: back to what the
-    options and the timetable of the run say. Without VALUE it tells what holds.
+    VALUE is 3000 (WCU/s), 50% (of the table's capacity), pause, resume, or auto (the options and the timetable of
+    the run apply again). Without VALUE it shows the current rate.
     """
     if checkpoint is not None and value is None:
         run_id, value = None, run_id  # with a checkpoint, one word is the rate
@@ -93,7 +93,8 @@ def _ask(checkpoint: Path, value: str | None) -> dict[str, Any]:
         raise UsageError(f"run {name} refuses: {error}", f"give {_VALUES}") from None
     except protocol.ProtocolError as error:
         raise UsageError(
-            f"run {name} does not understand: {error}", "use the refire that it was started with"
+            f"run {name} does not support this request: {error}",
+            "use the version of refire that started the run",
         ) from None
     except client.UnreachedError as error:
         why = str(error)
@@ -102,10 +103,10 @@ def _ask(checkpoint: Path, value: str | None) -> dict[str, Any]:
             for path in address.addresses(checkpoint):
                 address.remove(path)  # of a process that died
     except CheckpointRefusedError:
-        raise UsageError(f"run {name} is at work but cannot be reached: {why}", "try again") from None
+        raise UsageError(f"run {name} is in progress but cannot be reached: {why}", "try again") from None
     if catalog.describe(checkpoint).status == "complete":
-        raise UsageError(f"run {name} is complete", "begin a new one with refire run")
-    raise UsageError(f"run {name} is not at work", f"go on with it: refire resume {name}")
+        raise UsageError(f"run {name} is complete", "start a new one with refire run")
+    raise UsageError(f"run {name} is not in progress", f"resume it: refire resume {name}")
 
 
 def _text(answer: dict[str, Any]) -> str:
@@ -116,7 +117,8 @@ def _text(answer: dict[str, Any]) -> str:
     items = "" if answer["max_rate"] is None else f", {units(answer['max_rate'])} items/s at most"
     more = ""
     if answer["wcu"] > answer["capacity"]:
-        more = f". The table has no more than {units(answer['capacity'])}: expect throttling, also of others"
+        capacity = units(answer["capacity"])
+        more = f". This exceeds the table's capacity of {capacity} WCU/s: expect throttling, also of other writers"
     return (
         f"Run {answer['run_id']}: {units(answer['wcu'])} WCU/s, {units(answer['rcu'])} RCU/s{items}: "
         f"{answer['why']}{more}"

@@ -22,24 +22,24 @@ from refire_async.errors import UsageError
     cls=Command,
     unexpected="one run at a time",
     examples=(
-        ("A file to look at or to mail", "refire report 20260131T120000Z-3f2a1b"),
+        ("A file to open or to mail", "refire report 20260131T120000Z-3f2a1b"),
         (
-            "Under a name of your own, with the keys of failed items",
+            "With a chosen file name and the keys of failed items",
             "refire report RUN_ID --out orders.html --with-keys",
         ),
     ),
 )
 @saved_run
 @options.option(
-    "Output", "--out", FilePath("FILE"), "Where it goes; default refire-RUN_ID.html in this folder."
+    "Output", "--out", FilePath("FILE"), "Output file; default refire-RUN_ID.html in this folder."
 )
-@options.flag("Output", "--with-keys", "Show keys: those of failed items and those that were selected.")
-@options.option("Output", "--prices", ExistingFile("FILE"), "JSON file with prices of your own.")
+@options.flag("Output", "--with-keys", "Include keys: of failed items and of the selection.")
+@options.option("Output", "--prices", ExistingFile("FILE"), "JSON file with your own prices.")
 @options.json_output
 def command(**given: Any) -> int:
-    """Write a run as one HTML file: summary, promises and proof, plots over time, cost, findings.
+    """Write a report of a run as one HTML file: summary, verification, charts over time, cost, findings.
 
-    Made from the checkpoint alone: no AWS account is needed, and the run may still be at work.
+    Reads only the checkpoint: no AWS account is needed, and the run may still be in progress.
     """
     parsed = ReportOptions(**given)
     checkpoint = locate_one(parsed)

@@ -30,7 +30,7 @@ def saved_run(function: Callable[..., Any]) -> Callable[..., Any]:
         "Run",
         "--checkpoint",
         ExistingFile("FILE"),
-        "The run's checkpoint, where it is not in your state folder.",
+        "The run's checkpoint file, if it is not in your state folder.",
     )
     run_id = click.argument(
         "run_id", metavar="[RUN_ID]", required=False, type=RunId("refire status lists the runs")
@@ -43,9 +43,9 @@ def saved_run(function: Callable[..., Any]) -> Callable[..., Any]:
     cls=Command,
     unexpected="one run at a time",
     examples=(
-        ("Go on with a run; refire status lists them", "refire resume 20260131T120000Z-3f2a1b"),
+        ("Resume a run; refire status lists them", "refire resume 20260131T120000Z-3f2a1b"),
         (
-            "Go on from a checkpoint elsewhere, with half the speed",
+            "Resume from a checkpoint elsewhere, at half the speed",
             "refire resume --checkpoint ./orders.refire --wcu-percent 40",
         ),
     ),
@@ -65,9 +65,9 @@ def saved_run(function: Callable[..., Any]) -> Callable[..., Any]:
 @options.monitoring
 @click.pass_context
 def command(ctx: click.Context, /, **given: Any) -> int:
-    """Go on with a run that was stopped, killed or cut off, from where it was. No item fires twice.
+    """Resume a run that was stopped, killed or cut off, where it left off. No item fires twice.
 
-    RUN_ID may be the beginning of an id, or latest. It may be left out where only one run can be resumed.
+    RUN_ID may be a prefix of an id, or latest. It is optional if only one run can be resumed.
     """
     parsed = ResumeOptions(**given)
     output = make_monitored_output(ctx, parsed)

@@ -26,7 +26,7 @@ from refire_async.settings import RunSettings
     cls=Command,
     unexpected="name the table with --table {0}",
     examples=(
-        ("What would it touch, take and cost? (reads all of it)", "refire run --table orders --dry-run"),
+        ("Preview items, time and cost (reads the whole selection)", "refire run --table orders --dry-run"),
         (
             "Fire one customer's orders again, slowly",
             "refire run --table orders --key-value c-42 --max-rate 50",
@@ -48,10 +48,12 @@ from refire_async.settings import RunSettings
     "Safety",
     "--run-id",
     RunId("for example --run-id fix-2026-01-31"),
-    "Name of the run; else made from the time.",
+    "Name of the run; default: generated from the time.",
 )
 @options.flag(
-    "Safety", "--dry-run", "Write nothing: read all of it, and say what a run would touch, take and cost."
+    "Safety",
+    "--dry-run",
+    "Write nothing: read the whole selection and report the items, time and cost of a run.",
 )
 @options.stream_arn
 @options.canary
@@ -66,7 +68,7 @@ def command(ctx: click.Context, /, **given: Any) -> int:
     """Fire the stream event of every selected item again, exactly once.
 
     Adds 1 to an attribute of each item, within the table's write budget. Nothing else changes: no item is
-    created, no update of another writer is lost. Stop it with Ctrl-C, go on with refire resume.
+    created, no update of another writer is lost. Stop it with Ctrl-C, continue with refire resume.
     """
     parsed = RunOptions(**given)
     settings = make_settings(ctx, parsed)

@@ -17,13 +17,13 @@ from refire_async.errors import UsageError
     examples=(
         ("Serve on a port, then use it with any AWS SDK or with refire", "refire sandbox --port 8123"),
         (
-            "Begin with tables and faults from files",
+            "Start with tables and faults from files",
             "refire sandbox --tables tables.json --faults faults.json",
         ),
     ),
 )
 @options.option(
-    "Sandbox", "--port", Whole("N", "--port 8123", 0, 65535), "Port to listen on; default any free one."
+    "Sandbox", "--port", Whole("N", "--port 8123", 0, 65535), "Port to listen on; default: any free port."
 )
 @options.option(
     "Sandbox",
@@ -35,19 +35,19 @@ from refire_async.errors import UsageError
     "Sandbox",
     "--burst-seconds",
     Word("S", r"[0-9]+(\.[0-9]+)?", "seconds, 0 or more", "for example --burst-seconds 0"),
-    "Unused capacity that can be used later; default 300, 0 turns it off.",
+    "Seconds of unused capacity to keep for bursts; default 300, 0 turns it off.",
 )
 @options.option(
     "Sandbox",
     "--partitions",
     Whole("N", "--partitions 4", 1, 100_000),
-    "Partitions of each table; else from its capacity and size.",
+    "Partitions of each table; default: from its capacity and size.",
 )
 @options.option(
     "Sandbox",
     "--split-after",
     Word("S", r"[0-9]+(\.[0-9]+)?|never", "seconds above 0, or never", "for example --split-after 60"),
-    "Seconds of heat after which a partition splits, or never; default 600.",
+    "Seconds after which a hot partition splits, or never; default 600.",
 )
 @options.option(
     "Sandbox",
@@ -59,15 +59,13 @@ from refire_async.errors import UsageError
     "Sandbox",
     "--latency",
     Word("TIME", r".+", "a time", "for example --latency 5ms or --latency lognormal:5ms,0.5"),
-    "Time that every answer takes, such as 5ms or lognormal:5ms,0.5.",
+    "Latency of every response, such as 5ms or lognormal:5ms,0.5.",
 )
 @options.option("Sandbox", "--faults", ExistingFile("FILE"), "Faults to inject, as JSON.")
-@options.option("Sandbox", "--tables", ExistingFile("FILE"), "Tables to begin with, as JSON.")
-@options.option(
-    "Sandbox", "--seed", Whole("N", "--seed 1", 0, 2**63 - 1), "Seed of everything random; default 0."
-)
+@options.option("Sandbox", "--tables", ExistingFile("FILE"), "Tables to start with, as JSON.")
+@options.option("Sandbox", "--seed", Whole("N", "--seed 1", 0, 2**63 - 1), "Random seed; default 0.")
 def command(**given: Any) -> int:
-    """Run a DynamoDB with streams and capacity on this machine, for trying things on. Its data is gone at the end."""
+    """Run a local DynamoDB with streams and capacity limits for experiments. Its data is deleted when it stops."""
     from refire_async.sandbox.config import SandboxConfig  # noqa: PLC0415 - slow to import, not needed for help
     from refire_async.sandbox.latency import parse_latency  # noqa: PLC0415
     from refire_async.sandbox.process import SandboxError, run  # noqa: PLC0415

@@ -84,7 +84,7 @@ async def _try_notice(settings: RunSettings | ResumeSettings, output: OutputSett
     """Say it before the first write if the notice of the end will not get through."""
     target = _target(settings, output)
     if target is not None and (why := await try_out(target, _connection(settings))) is not None:
-        say_error(f"the notice to {target} could not be sent now: {why}; the run goes on")
+        say_error(f"the notification to {target} cannot be sent now: {why}; the run continues")
 
 
 def _notify(settings: RunSettings | ResumeSettings, output: OutputSettings, result: Result) -> None:
@@ -93,7 +93,7 @@ def _notify(settings: RunSettings | ResumeSettings, output: OutputSettings, resu
         return
     why = run_loop(partial(send, target, _connection(settings), message(result)))
     if why is not None:
-        say_error(f"the notice to {target} was not sent: {why}")
+        say_error(f"the notification to {target} was not sent: {why}")
 
 
 def _connection(settings: RunSettings | ResumeSettings) -> Connection:
@@ -147,7 +147,7 @@ def keep_proof(checkpoint: Path, proof: Proof) -> None:
     """Keep a proof with its run, for a report."""
     why = record_proof(checkpoint, proof)
     if why is not None:
-        say_error(f"the proof cannot be kept for a report: {why}")
+        say_error(f"the verification cannot be saved for a report: {why}")
 
 
 def _unproven(result: Result) -> str:
@@ -228,9 +228,9 @@ class _Signals:
     def cut_off(self, started: RunStarted | None, hints: Hints) -> StoppedError:
         """How a run ended that was cancelled; `started` if it had begun."""
         if started is None:
-            cut = StoppedError("stopped at once, before anything was written")
+            cut = StoppedError("stopped immediately, before anything was written")
         else:
-            cut = StoppedError("stopped at once", f"resume with: {hints.resume(started.spec.run_id)}")
+            cut = StoppedError("stopped immediately", f"resume with: {hints.resume(started.spec.run_id)}")
         interrupted = self._last in (None, signal.SIGINT)
         cut.exit_code = ExitCode.INTERRUPTED if interrupted else ExitCode.STOPPED
         return cut
@@ -238,8 +238,11 @@ class _Signals:
 
 def _say_draining(logs: Logs) -> None:
     if logs.terminal:
-        say_error("stopping: what is in flight is finished and saved; press Ctrl-C again to stop at once")
+        say_error(
+            "stopping: requests in flight are finished and saved; press Ctrl-C again to stop immediately"
+        )
     else:
         logs.warning(
-            "run.draining", hint="what is in flight is finished and saved; a second signal stops at once"
+            "run.draining",
+            hint="requests in flight are finished and saved; a second signal stops immediately",
         )

@@ -46,28 +46,30 @@ _CLEAR = "\x1b[H\x1b[2J\x1b[3J"
             "All runs of a table that are not complete, the newest first",
             "refire status --table orders --unfinished",
         ),
-        ("Everything about the newest run, again and again until it ends", "refire status latest --watch"),
+        ("Details of the newest run, refreshed until it ends", "refire status latest --watch"),
     ),
 )
 @saved_run
 @options.table_filter
 @options.flag("Run", "--unfinished", "Only runs that are not complete.")
 @options.option(
-    "Run", "--limit", Whole("N", "--limit 10", 1, 1_000_000), "At most so many runs, the newest ones."
+    "Run", "--limit", Whole("N", "--limit 10", 1, 1_000_000), "Show at most N runs, newest first."
 )
-@options.flag("Run", "--watch", "Show it again every 2 s, until no run of it is at work.")
-@options.flag("Run", "--clean", "Remove finished runs; never one that can be resumed or left failed keys.")
+@options.flag("Run", "--watch", "Refresh every 2 s until no listed run is in progress.")
+@options.flag("Run", "--clean", "Remove finished runs; keeps those that can be resumed or have failed keys.")
 @options.yes
 @options.json_output
 def command(**given: Any) -> int:
-    """List runs, finished and unfinished, the newest first; or tell all about one. Or remove what is finished.
+    """List runs, newest first; show the details of one; or remove finished runs.
 
-    RUN_ID may be the beginning of an id, or latest.
+    RUN_ID may be a prefix of an id, or latest.
     """
     parsed = StatusOptions(**given)
     one = parsed.run_id is not None or parsed.checkpoint is not None
     if one and (parsed.unfinished or parsed.limit is not None):
-        raise UsageError("--unfinished and --limit choose among all runs", "leave them out, or the run")
+        raise UsageError(
+            "--unfinished and --limit filter the list of all runs", "remove them, or do not name a run"
+        )
     if parsed.clean:
         if parsed.watch:
             raise UsageError("--clean and --watch cannot be combined", "leave one of them out")
@@ -155,7 +157,7 @@ def _clean(runs: Sequence["RunInfo"], *, assume_yes: bool, as_json: bool) -> int
     removable, kept = cleanup.sort_out(runs)
     removed: list[RunInfo] = []
     if removable and not assume_yes and not _agreed(removable):
-        kept += [cleanup.Kept(run, "you said no") for run in removable]
+        kept += [cleanup.Kept(run, "not confirmed") for run in removable]
         removable = []
     for run in removable:
         refused = cleanup.remove(run)
@@ -176,7 +178,7 @@ def _agreed(runs: Sequence["RunInfo"]) -> bool:
         [f"  {run.run_id}  {run.table}  complete  {run.updated_at}" for run in runs],
         f"Remove the checkpoints of {_runs(len(runs))}?",
         UsageError(
-            f"{_runs(len(runs))} would be removed, and there is no terminal to ask at",
+            f"{_runs(len(runs))} would be removed, and there is no terminal for confirmation",
             "give --yes to remove without asking",
         ),
     )
@@ -216,7 +218,7 @@ def _text(runs: Sequence["RunInfo"], *, chosen: bool = False, table: str | None 
     from refire_async.output.runs import list_lines  # noqa: PLC0415
 
     if not runs and chosen:
-        return "No such runs."
+        return "No matching runs."
     if not runs:
         return "No runs yet. Start one with: refire run --table NAME"
     # A pipe has no width: nothing is folded there.
@@ -251,10 +253,10 @@ def _how_to_go_on(runs: Sequence["RunInfo"]) -> list[str]:
 
     stopped = [run for run in runs if run.status == "stopped"]
     if len(stopped) > MOST_HINTS:
-        return ["Go on with a stopped run: refire resume RUN_ID"]
+        return ["Resume a stopped run with: refire resume RUN_ID"]
     lines = []
     for run in stopped:
         at_home = run.checkpoint == catalog.path_of(run.run_id)
         elsewhere = [] if at_home else [("--checkpoint", str(run.checkpoint))]
-        lines.append(_shown(f"Go on with: {command_line('resume', run.run_id, options=elsewhere)}"))
+        lines.append(_shown(f"Resume with: {command_line('resume', run.run_id, options=elsewhere)}"))
     return lines

@@ -18,7 +18,7 @@ from refire_async.settings import VerifySettings
     cls=Command,
     unexpected="one run at a time",
     examples=(
-        ("Has every event of this run fired, once?", "refire verify 20260131T120000Z-3f2a1b"),
+        ("Did every item of this run fire exactly once?", "refire verify 20260131T120000Z-3f2a1b"),
         ("The same for a script; exit code 5 if not", "refire verify --checkpoint ./orders.refire --json"),
     ),
 )
@@ -29,10 +29,10 @@ from refire_async.settings import VerifySettings
 @options.log_file
 @click.pass_context
 def command(ctx: click.Context, /, **given: Any) -> int:
-    """Prove from the stream that every item that a run touched has fired, exactly once.
+    """Verify from the stream that every item that a run touched fired exactly once.
 
-    Reads the table's stream from the run's start and holds it against the checkpoint. Nothing is written but a
-    file of missing keys. A stream keeps 24 hours: verify before they are over.
+    Reads the table's stream from the run's start and compares it with the checkpoint. Writes nothing except a
+    file of missing keys. A stream keeps records for 24 hours: verify within that time.
     """
     parsed = VerifyOptions(**given)
     output = make_output(ctx, parsed)

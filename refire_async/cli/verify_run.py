@@ -25,7 +25,7 @@ from refire_async.settings import VerifySettings
 from refire_async.verification.verifier import Progress, Verifier
 from refire_async.verification.verify import verify
 
-READERS = "the proof takes one of the two reader places of each of the stream's shards while it reads"
+READERS = "verification uses one of the two concurrent readers that each shard of the stream allows"
 
 
 def execute(settings: VerifySettings, output: OutputSettings) -> int:

@@ -158,7 +158,7 @@ async def _metrics(output: OutputSettings, collector: RunCollector) -> AsyncIter
 
 
 def _say_unrecorded(logs: Logs, why: str) -> None:
-    logs.warning("recording.lost", why=why, hint="the run goes on; its report will lack the rest")
+    logs.warning("recording.lost", why=why, hint="the run continues; its report will lack the rest")
 
 
 def _show(

@@ -76,7 +76,7 @@ BAD: dict[str, tuple[tuple[str, ...], dict[str, str], str]] = {
     "rate of an unknown run": (("rate", "no-such-run", "50%"), {}, "no-such-run"),
     "rate of a path": (("rate", "../../etc/passwd", "50%"), {}, "RUN_ID must be"),
     "rate that is none": (("rate", "run-1", "fast"), {}, "VALUE 'fast' is not a rate"),
-    "rate of too much": (("rate", "run-1", "101%"), {}, "3000 (write units a second), 50%, pause"),
+    "rate of too much": (("rate", "run-1", "101%"), {}, "3000 (WCU/s), 50%, pause"),
     "two rates": (("rate", "run-1", "50%", "60%"), {}, "one run and one rate"),
     "segments 0": ((*RUN, "--segments", "0"), {}, "1 to 1,000,000"),
     "segments above 1,000,000": ((*RUN, "--segments", "1000001"), {}, "1 to 1,000,000"),

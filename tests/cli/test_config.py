@@ -144,7 +144,7 @@ def test_a_file_of_roots_is_read(refire: Refire, fake_engine: FakeEngine) -> Non
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("a = " + "[" * 100_000, "nests too deep"), ("# " + "x" * (1 << 20), "has more than 1,024 KB")],
+    [("a = " + "[" * 100_000, "is nested too deeply"), ("# " + "x" * (1 << 20), "has more than 1,024 KB")],
     ids=["deep", "long"],
 )
 def test_a_file_without_end(refire: Refire, fake_engine: FakeEngine, text: str, words: str) -> None:

@@ -112,5 +112,5 @@ def test_stopped(environment: dict[str, str], number: signal.Signals, code: int)
         assert child.wait() == code
     finally:
         stop(child)
-    assert said == b"refire: the demo was stopped; nothing of it is left\n"
+    assert said == b"refire: the demo was stopped; nothing is left on this machine\n"
     assert left_behind(environment) == []

@@ -215,7 +215,13 @@ def test_on_a_terminal_it_asks(
     assert code == (0 if goes_on else 3)
     assert len(fake_engine.seen) == goes_on
     assert "\x1b[2J" not in text
-    for word in (NOWHERE, "prod", "tbl", r"x\x1b[2Jy", "Use what the checkpoint of run run-1 says? [y/N]"):
+    for word in (
+        NOWHERE,
+        "prod",
+        "tbl",
+        r"x\x1b[2Jy",
+        "Use the settings of the checkpoint of run run-1? [y/N]",
+    ):
         assert word in text
 
 

@@ -77,7 +77,7 @@ def test_help_of_a_command(refire: Callable[..., Ended], name: str) -> None:
         assert option.group
         assert option.own_variable == "REFIRE_" + option.opts[0][2:].replace("-", "_").upper()
     if options:
-        assert f"{options[0].own_variable} stands for {options[0].opts[0]}" in " ".join(ended.out.split())
+        assert f"{options[0].own_variable} for {options[0].opts[0]}" in " ".join(ended.out.split())
 
 
 @pytest.mark.parametrize(

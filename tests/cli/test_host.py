@@ -48,8 +48,8 @@ def test_refused_by_the_system(refire: Callable[..., Ended], fake_engine: FakeEn
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (MemoryError(), "no memory left"),
-        (RuntimeError("can't start new thread"), "no more threads"),
+        (MemoryError(), "out of memory"),
+        (RuntimeError("can't start new thread"), "cannot start more threads"),
         (sqlite3.OperationalError("disk I/O error"), "disk I/O error"),
         (OSError(errno.EMFILE, "Too many open files"), "ulimit -n"),
         (FileNotFoundError(2, "No usable temporary directory found in ['/tmp']"), "TMPDIR"),
@@ -174,7 +174,7 @@ def test_bug_without_any_place(
     ended = refire(*RUN)
     assert ended.code == 1
     assert ended.err == (
-        "refire: this is a bug: ZeroDivisionError; please report it (there is no place for a file about it)\n"
+        "refire: this is a bug: ZeroDivisionError; please report it (no report file could be written)\n"
     )
 
 

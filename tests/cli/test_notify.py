@@ -104,7 +104,7 @@ def test_refused(  # noqa: PLR0917 - fixtures
     assert ended.code == 0
     assert len(hook.got) == 1
     (line,) = ended.err.splitlines()
-    assert line.startswith("refire: the notice to 127.0.0.1 was not sent: ")
+    assert line.startswith("refire: the notification to 127.0.0.1 was not sent: ")
     assert said in line
     assert SECRET not in ended.err + ended.out
 
@@ -117,8 +117,8 @@ def test_told_before_the_first_write(refire: Callable[..., Ended], fake_engine: 
         ended = refire(*RUN, "--notify", url)
     assert ended.code == 0
     first, last = ended.err.splitlines()
-    assert first.endswith("; the run goes on")
-    assert "could not be sent now" in first
+    assert first.endswith("; the run continues")
+    assert "cannot be sent now" in first
     assert "was not sent" in last
     assert SECRET not in ended.err
     assert len(fake_engine.seen) == 1

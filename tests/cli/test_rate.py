@@ -31,7 +31,7 @@ HOLDS = {
 }
 
 
-ABOVE = "Run run-1: 3,000 WCU/s, 12.5 RCU/s: x. The table has no more than 1,000: expect throttling, also of others\n"
+ABOVE = "Run run-1: 3,000 WCU/s, 12.5 RCU/s: x. This exceeds the table's capacity of 1,000 WCU/s: expect throttling, also of other writers\n"
 
 
 @pytest.fixture
@@ -111,13 +111,13 @@ def test_a_run_that_cannot_be_reached(refire: Callable[..., Ended], checkpoint: 
     with locked(checkpoint):
         ended = refire("rate", "run-1", "5")
     assert (ended.code, ended.out) == (2, "")
-    assert "run run-1 is at work but cannot be reached" in ended.err
+    assert "run run-1 is in progress but cannot be reached" in ended.err
 
 
 def test_a_run_that_is_not_at_work(refire: Callable[..., Ended], checkpoint: Path) -> None:
     ended = refire("rate", "run-1")
     assert (ended.code, ended.out) == (2, "")
-    assert ended.err == "refire: run run-1 is not at work; go on with it: refire resume run-1\n"
+    assert ended.err == "refire: run run-1 is not in progress; resume it: refire resume run-1\n"
 
 
 def test_run_and_checkpoint_of_another(refire: Callable[..., Ended], checkpoint: Path) -> None:

@@ -51,7 +51,7 @@ def test_first_signal_drains(
     fake_engine.course = course
     ended = refire(*RUN)
     assert ended.code == code
-    assert "a second signal stops at once" in ended.err
+    assert "a second signal stops immediately" in ended.err
     assert ended.out.endswith("Resume with: refire resume run-1 --max-wcu 50\n")
 
 
@@ -79,7 +79,8 @@ def test_second_signal_cuts_off(
     assert cancelled
     assert [orjson.loads(line)["event"] for line in ended.out.splitlines()] == ["start"], "no summary"
     assert (
-        ended.err.splitlines()[-1] == "refire: stopped at once; resume with: refire resume run-1 --max-wcu 50"
+        ended.err.splitlines()[-1]
+        == "refire: stopped immediately; resume with: refire resume run-1 --max-wcu 50"
     )
 
 
@@ -95,7 +96,7 @@ def test_cut_off_before_the_start(refire: Callable[..., Ended], fake_engine: Fak
     fake_engine.course = course
     ended = refire(*RUN)
     assert ended.code == 130
-    assert ended.err.splitlines()[-1] == "refire: stopped at once, before anything was written"
+    assert ended.err.splitlines()[-1] == "refire: stopped immediately, before anything was written"
 
 
 def test_result_in_spite_of_a_second_signal(refire: Callable[..., Ended], fake_engine: FakeEngine) -> None:

@@ -72,14 +72,14 @@ def test_for_people(refire: Callable[..., Ended], checkpoint: Path) -> None:
         out,
     )
     assert str(checkpoint) in out
-    assert "Go on with: refire resume run-1\n" in out
+    assert "Resume with: refire resume run-1\n" in out
 
 
 def test_how_to_go_on_elsewhere(refire: Callable[..., Ended], checkpoint: Path, tmp_path: Path) -> None:
     """A checkpoint that is not in the state folder is named; of many runs only the form is told."""
     moved = checkpoint.rename(tmp_path / "moved.refire")
     out = refire("status", "--checkpoint", str(moved)).out
-    assert f"Go on with: refire resume run-1 --checkpoint {moved}\n" in out
+    assert f"Resume with: refire resume run-1 --checkpoint {moved}\n" in out
     runs = [catalog.RunInfo(f"r{n}", "t", "stopped", 5, "2026", Path("/x")) for n in range(6)]
     assert "refire resume RUN_ID" in _text(runs)
     assert "refire resume r1" not in _text(runs)
@@ -146,7 +146,7 @@ def test_which_runs(refire: Refire) -> None:
     assert ids(refire("status", "--json", "latest")) == ["b-2"]
     assert ids(refire("status", "--json", "a-1")) == ["a-1"]
     assert "Only runs of table orders are shown." in refire("status", "--table", "orders").out
-    assert refire("status", "--table", "other").out == "No such runs.\n"
+    assert refire("status", "--table", "other").out == "No matching runs.\n"
     assert refire("status", "a-1", "--limit", "3").code == 2
 
 
@@ -186,7 +186,7 @@ def test_everything_about_one(refire: Refire) -> None:
         "budget       80 WCU/s, 9 RCU/s (80% of 100)",
         "proof        none yet",
         "profile      work",
-        "Go on with: refire resume a-1",
+        "Resume with: refire resume a-1",
     ):
         assert line in ended.out.splitlines()
     (run,) = orjson.loads(refire("status", "a-1", "--json").out)["runs"]

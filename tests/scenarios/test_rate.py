@@ -135,7 +135,7 @@ def test_runs_that_are_not_at_work(cli: Cli, table: Table, tmp_path: Path) -> No
     assert sockets(cli)
     gone = cli.run("rate", *checkpoint, "5")
     assert (gone.code, gone.stdout) == (2, "")
-    assert gone.error_lines == ["refire: run r is not at work; go on with it: refire resume r"]
+    assert gone.error_lines == ["refire: run r is not in progress; resume it: refire resume r"]
     assert not sockets(cli)
     resumed = cli.start("resume", *checkpoint, "--json", *CRAWL)
     resumed.wait_until(lambda: bool(sockets(cli)))
@@ -144,7 +144,7 @@ def test_runs_that_are_not_at_work(cli: Cli, table: Table, tmp_path: Path) -> No
     ended = cli.run("rate", *checkpoint)
     assert (ended.code, ended.error_lines) == (
         2,
-        ["refire: run r is complete; begin a new one with refire run"],
+        ["refire: run r is complete; start a new one with refire run"],
     )
     assert not sockets(cli)
 
