@@ -22,7 +22,7 @@ Course: TypeAlias = Callable[[Emit, StopRequest], Awaitable[Result]]
 
 @dataclass
 class FakeEngine:
-    """Notes the settings of each sitting and does what `course` says."""
+    """Records the settings of each call and does what `course` says."""
 
     seen: list[RunSettings | ResumeSettings] = field(default_factory=list)
     course: Course | None = None
@@ -33,7 +33,7 @@ class FakeEngine:
         *,
         emit: Emit,
         stop: StopRequest,
-        ask: object = None,  # noqa: ARG002 - the interface of the engine
+        confirm: object = None,  # noqa: ARG002 - the interface of the engine
     ) -> Result:
         self.seen.append(settings)
         if self.course is not None:

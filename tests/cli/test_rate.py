@@ -31,7 +31,10 @@ HOLDS = {
 }
 
 
-ABOVE = "Run run-1: 3,000 WCU/s, 12.5 RCU/s: x. This exceeds the table's capacity of 1,000 WCU/s: expect throttling, also of other writers\n"
+ABOVE = (
+    "Run run-1: 3,000 WCU/s, 12.5 RCU/s: x. "
+    "This exceeds the table's capacity of 1,000 WCU/s: expect throttling, also of other writers\n"
+)
 
 
 @pytest.fixture
