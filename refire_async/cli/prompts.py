@@ -54,7 +54,7 @@ class Display:
 
 
 def can_ask() -> bool:
-    """Whether there is somebody to ask."""
+    """Whether standard input and standard error are terminals."""
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
@@ -63,14 +63,14 @@ async def ask(display: Display, about: Question) -> bool:
     async with display.away():
         match about:
             case Canary():
-                question = "Go on with all items?"
+                question = "Continue with the remaining items?"
                 click.echo(visible(describe_canary(about)), err=True)
             case OtherRuns():
-                question = "Continue all the same?"
+                question = "Continue anyway?"
                 for one in about.findings:
                     click.echo(visible(f"{one.message}: {one.action}"), err=True)
             case Outlook():
-                question = "Go ahead?"
+                question = "Continue?"
                 print_note(describe_outlook(about))
         click.echo(f"{question} [y/N] ", err=True, nl=False)
         return await _is_yes()
@@ -84,7 +84,7 @@ def describe_outlook(outlook: Outlook) -> str:
     paid = (
         f"about {price} at list prices"
         if outlook.price.extra
-        else f"no extra cost ({price} are paid already)"
+        else f"no extra cost ({price} of capacity you already pay for)"
     )
     return (
         f"About to touch about {count(outlook.items)} items of table {outlook.table}: "

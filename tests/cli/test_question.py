@@ -66,7 +66,7 @@ def test_question(  # noqa: PLR0917 - fixtures and parameters
             assert "about 20 items" in seen.replace("\r\n", "")
             screen.type(keys)
         assert f"END {code}" in screen.read_until(r"END \d+")
-        assert ("Go ahead?" in screen.written) is (keys is not None)
+        assert ("Continue?" in screen.written) is (keys is not None)
     assert revisions(backend, table.name) == [touched] * 20
     if not touched:
         assert not list(Path(tmp_path).glob("**/*.refire"))

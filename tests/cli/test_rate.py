@@ -13,7 +13,7 @@ from refire_async.checkpoint import catalog
 from refire_async.checkpoint.lock import locked
 from refire_async.checkpoint.store import Store
 from refire_async.pacing.control.protocol import RefusedVerbError
-from refire_async.pacing.control.server import serve, subscribe
+from refire_async.pacing.control.server import open_listener, serve
 from refire_async.settings import Connection
 from tests.cli.conftest import Ended
 from tests.output.samples import SPEC
@@ -48,7 +48,7 @@ def checkpoint(state: Path) -> Path:
 def at_work(checkpoint: Path, answer: Callable[[Any], Any]) -> Iterator[None]:
     """A run in a thread that holds the lock and answers `rate` so."""
     with locked(checkpoint), start_blocking_portal() as portal:
-        found = portal.call(subscribe, checkpoint)
+        found = portal.call(open_listener, checkpoint)
         assert found is not None
         served = portal.start_task_soon(serve, *found, {"rate": answer})
         yield
