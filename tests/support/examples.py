@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from _pytest.mark import ParameterSet
-from hypothesis import HealthCheck, is_hypothesis_test, settings
+from hypothesis import HealthCheck, settings
 
 DEFAULT, SOAK = 30, 500
 """Examples of a property test that asks for no number of its own."""
@@ -53,6 +53,8 @@ def thinned(cases: Mapping[str, Any], *kept: str) -> list[ParameterSet]:
 def mark_property_tests(items: list[pytest.Item]) -> None:
     """Under `-m soak` every property test is a long test too, and has the time for it."""
     for item in items:
-        if is_hypothesis_test(getattr(item, "obj", None)) and not item.get_closest_marker("soak"):
+        if getattr(getattr(item, "obj", None), "is_hypothesis_test", False) and not item.get_closest_marker(
+            "soak"
+        ):
             item.add_marker(pytest.mark.soak)
             item.add_marker(pytest.mark.timeout(SOAK_TIMEOUT_S))
