@@ -23,13 +23,13 @@ from pathlib import Path
 
 from refire_async.sandbox.config import SandboxConfig
 from refire_async.sandbox.process import SandboxProcess
-from tests.evidence.arena import carry_out
 from tests.evidence.case import draw_case
 from tests.evidence.figures import MUST_BE_ZERO, Figures, try_bad_inputs
+from tests.evidence.harness import carry_out
 from tests.support.backends import connected
 
 
-class Gathering:
+class EvidenceRun:
     """Cases from a seed on, a few at a time, each job with a sandbox of its own."""
 
     def __init__(self, seeds: Iterable[int], folder: Path, *, seconds: float, loud: bool) -> None:
@@ -42,7 +42,7 @@ class Gathering:
         self._lock = threading.Lock()
 
     def run(self, jobs: int) -> Figures:
-        """Gather until the time is over or the cases are done."""
+        """Run cases until the time is over or the cases are done."""
         with ThreadPoolExecutor(jobs) as pool:
             for ended in [pool.submit(self._work) for _ in range(jobs)]:
                 ended.result()
@@ -73,7 +73,7 @@ class Gathering:
 
 def gather(seeds: Iterable[int], *, minutes: float, folder: Path, jobs: int, loud: bool = False) -> Figures:
     """Cases for some minutes, or until the seeds are used up, `jobs` at a time. What failed stays in `folder`."""
-    return Gathering(seeds, folder, seconds=minutes * 60, loud=loud).run(jobs)
+    return EvidenceRun(seeds, folder, seconds=minutes * 60, loud=loud).run(jobs)
 
 
 def main() -> int:

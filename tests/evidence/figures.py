@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.cli.test_bad_input import BAD
-from tests.evidence.arena import Report
+from tests.evidence.harness import Report
 from tests.support.cli import CODE
 
 MUST_BE_ZERO = ("missing", "doubled", "lost_updates", "brought_back", "other_violations")

@@ -22,8 +22,8 @@ from refire_async.model.stop import StopRequest
 from refire_async.pacing.backoff import FAILURE_CEILING_S
 from refire_async.pipeline.outage import MOST_ATTEMPTS
 from refire_async.settings import RunSettings, Tuning
-from tests.evidence.arena import carry_out
 from tests.evidence.case import FAULTS, Case
+from tests.evidence.harness import carry_out
 from tests.support.backends import Backend, on_one_backend
 from tests.support.examples import examples
 from tests.support.inprocess_server import InProcess, Item, table_spec

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from tests.evidence import mutants
-from tests.evidence.arena import carry_out
 from tests.evidence.case import Case, Kill
+from tests.evidence.harness import carry_out
 from tests.evidence.judge import Evidence, Verdict, Write, judge
 from tests.support.backends import Backend, on_one_backend
 from tests.support.examples import thinned

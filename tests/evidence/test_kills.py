@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from refire_async.failpoints import POINTS
-from tests.evidence.arena import carry_out
 from tests.evidence.case import Case, Kill
+from tests.evidence.harness import carry_out
 from tests.evidence.rows import SELECTIONS
 from tests.support.backends import Backend, on_one_backend
 from tests.support.examples import thinned

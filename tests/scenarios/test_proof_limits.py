@@ -188,7 +188,7 @@ def test_a_folder_in_the_place_of_the_list_of_failed_keys(cli: Cli, make_table: 
 @pytest.fixture
 def put_faults(backend: Backend) -> Iterator[Callable[..., None]]:
     """Put faults of the sandbox in force; none are left behind."""
-    from tests.evidence.arena import _put_faults
+    from tests.evidence.harness import _put_faults
 
     def put(*faults: dict[str, Any]) -> None:
         _put_faults(backend.url, {"faults": list(faults)} if faults else {})

@@ -55,7 +55,7 @@ class Report:
         return not self.verdict.violations
 
 
-class Arena:
+class Harness:
     """One case. `program` is what is judged; anything but `refire` is there to see the judge say no."""
 
     def __init__(self, backend: Backend, folder: Path, case: Case, program: Sequence[str] = PROGRAM) -> None:
@@ -267,7 +267,7 @@ def carry_out(
     own = folder / f"case-{case.seed}"
     own.mkdir(parents=True)
     try:
-        report = Arena(backend, own, case, program).run()
+        report = Harness(backend, own, case, program).run()
     except (AssertionError, TimeoutError) as error:  # no end by itself, a secret in a file, a write refused
         report = Report(case, Verdict(other=[f"{type(error).__name__}: {error}"]))
         (own / "case.json").write_text(
