@@ -62,7 +62,7 @@ def test_question(  # noqa: PLR0917 - fixtures and parameters
     }
     with terminal(tmp_path, SCRIPT, *options, env=environment) as screen:
         if keys is not None:
-            seen = screen.read_until(r"Go ahead\? \[y/N\] ")
+            seen = screen.read_until(r"Continue\? \[y/N\] ")
             assert "about 20 items" in seen.replace("\r\n", "")
             screen.type(keys)
         assert f"END {code}" in screen.read_until(r"END \d+")
