@@ -1,4 +1,4 @@
-"""One sitting of a run: watchers and parts set to work within a budget, and what came of it."""
+"""One attempt of a run: assembles the governor and its watchers, runs the processes, and saves how it ended."""
 
 import contextlib
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ from refire_async.pacing.watchers.notify import LimitNotifier
 from refire_async.pipeline import Context
 from refire_async.pipeline.sizing import choose_readers, choose_workers
 from refire_async.planning.forecast.dry_run import price_dry_run
-from refire_async.planning.forecast.duration import Rates as RunPace
+from refire_async.planning.forecast.duration import Rates as RunRates
 from refire_async.preflight.findings import NOTHING_MATCHED
 from refire_async.settings import Budget, Connection, PacingSettings, Tuning
 from refire_async.sources.key_list import open_list
@@ -76,7 +76,7 @@ class Attempt:
 async def run_attempt(
     session: Session, attempt: Attempt, store: Store, *, emit: Emit, stop: StopRequest
 ) -> Result:
-    """Work until the end or a stop, and say how it went."""
+    """Run the attempt until its end or a stop, and return its result."""
     saved = await to_thread.run_sync(store.load)
     spec = attempt.spec
     governor = Governor(
@@ -107,7 +107,7 @@ async def run_attempt(
     capacity = CapacityWatch(governor, session.control.describe_table)
     emit = fan_out(emit, capacity)
     watchers += [capacity.poll, capacity.grow]
-    parts = _parts(attempt, saved, governor.rate_limits, session.route)
+    tasks = _tasks(attempt, saved, governor.rate_limits, session.route)
     limits = governor.rate_limits.ceilings
     emit(
         RunStarted(
@@ -129,10 +129,10 @@ async def run_attempt(
     await _save_begin(store, attempt.table.stream)
 
     async def work_on() -> list[TaskResult]:
-        if len(parts) > 1:
-            return await Supervisor(parts, governor, emit=emit, stop=stop, keep_open=attempt.lock).run()
+        if len(tasks) > 1:
+            return await Supervisor(tasks, governor, emit=emit, stop=stop, keep_open=attempt.lock).run()
         steer = partial(_steer, governor)
-        return [await work(parts[0], session.data, store, emit=emit, stop=stop, steer=steer)]
+        return [await work(tasks[0], session.data, store, emit=emit, stop=stop, steer=steer)]
 
     results = await in_background(watchers, work_on)
     for ended in results:
@@ -143,12 +143,12 @@ async def run_attempt(
         failpoints.reached("work-done")
     done = not saved.open_pages and (
         (stop.reason is None and all(ended.status == "complete" for ended in results))
-        # What only lost its readers at the very end has done all there was to do.
+        # A run that lost only its output at the very end has done all of its work.
         or (stop.reason == "output" and saved.finished_segments == spec.total_segments)
     )
     await _save_status(store, "complete" if done else "stopped")
     if done and spec.selection.listed:
-        # Nobody needs it any more, and keys are personal data.
+        # The list is no longer needed, and keys can be personal data.
         await to_thread.run_sync(partial(Path(attempt.keys).unlink, missing_ok=True))
     if failpoints.reached is not None:
         failpoints.reached("run-ended")
@@ -161,21 +161,21 @@ async def run_attempt(
 
 
 def _price(attempt: Attempt, rate_limits: RateLimits) -> PriceDryRun:
-    """What the run would take within its budget as it is now."""
+    """The price and duration of the run within its present budget."""
     limits, table = rate_limits.ceilings, attempt.table
-    pacing = RunPace(limits.write, limits.read, rate_limits.max_rate, limits.bound_by, partitions(table))
-    return partial(price_dry_run, table, attempt.spec.marker.attribute, pacing)
+    rates = RunRates(limits.write, limits.read, rate_limits.max_rate, limits.bound_by, partitions(table))
+    return partial(price_dry_run, table, attempt.spec.marker.attribute, rates)
 
 
 async def run_dry(session: Session, attempt: Attempt, *, emit: Emit, stop: StopRequest) -> Result:
-    """A sitting that writes nothing, neither to the table nor to a checkpoint."""
+    """Run an attempt that writes neither to the table nor to a checkpoint file."""
     store = await to_thread.run_sync(Store.in_memory, attempt.spec, attempt.connection)
     with contextlib.closing(store):
         return await run_attempt(session, attempt, store, emit=emit, stop=stop)
 
 
 async def _budget_line(session: Session, attempt: Attempt, governor: Governor) -> str:
-    """How much the sitting may consume, and why."""
+    """One line: what the attempt may consume, and why."""
     table, scaled_to = attempt.table, {}
     if table.billing == "PROVISIONED" and governor.budget.max_wcu is None:
         resources = tuple(governor.rate_limits.ceilings.write)
@@ -184,13 +184,13 @@ async def _budget_line(session: Session, attempt: Attempt, governor: Governor) -
 
 
 def _steer(governor: Governor, context: Context) -> None:
-    """From now on the only part of this sitting consumes what `governor` allows."""
+    """Make the only process of this attempt follow the limits of `governor`."""
     context.follow(governor.rate_limits)
     governor.subscribe(context.follow)
 
 
 async def _save_begin(store: Store, stream: Stream) -> None:
-    """The run works, and this is the stream that its events go to."""
+    """Save that the run is working, and the stream that receives its events."""
 
     def save() -> None:
         with store.transaction():
@@ -202,7 +202,7 @@ async def _save_begin(store: Store, stream: Stream) -> None:
 
 
 def expected_items(attempt: Attempt) -> int | None:
-    """How many items the selection has, as far as that is known before they are read."""
+    """The number of items in the selection, or None if it is unknown before they are read."""
     selection = attempt.spec.selection
     match selection.kind:
         case "scan":
@@ -221,12 +221,12 @@ async def _save_status(store: Store, status: RunStatus) -> None:
     await to_thread.run_sync(save)
 
 
-def _parts(attempt: Attempt, saved: SavedRun, rate_limits: RateLimits, route: Route) -> list[TaskSpec]:
-    """What each process of this sitting is to do."""
+def _tasks(attempt: Attempt, saved: SavedRun, rate_limits: RateLimits, route: Route) -> list[TaskSpec]:
+    """The tasks of this attempt, one per process."""
     spec, tuning = attempt.spec, attempt.tuning
-    # The budget may rise while they work; what waits for it costs nothing.
+    # The budget may rise during the attempt; workers that wait for it cost nothing.
     most = max(rate_limits.ceilings.scarcest_write, min(rate_limits.ceilings.capacity.values()))
-    # A limit on items and a look without touching are for small runs, where one process is enough.
+    # `--max-items` and `--dry-run` are for small runs, where one process is enough.
     alone = attempt.dry or attempt.max_items is not None
     processes = 1 if alone else min(tuning.processes, spec.total_segments)
     workers = tuning.workers or choose_workers(tuning.writer, most / processes)

@@ -1,6 +1,6 @@
-"""A proof around a sitting of a run, and a canary before it.
+"""Verifies an attempt while it runs, and runs a canary before it.
 
-The sitting comes in as a function, so that nothing here knows how a run works.
+The attempt is passed in as a function, so this module does not depend on how a run works.
 """
 
 from collections.abc import Awaitable, Callable
@@ -31,14 +31,14 @@ RunAttempt: TypeAlias = Callable[[], Awaitable[Result]]
 
 
 async def with_verification(
-    sit: RunAttempt, checkpoint: Path, session: Session, table: Table, *, emit: Emit, stop: StopRequest
+    attempt: RunAttempt, checkpoint: Path, session: Session, table: Table, *, emit: Emit, stop: StopRequest
 ) -> Result:
-    """The result of a sitting, with the proof that its stream gives: followed while the run is at work.
+    """Run an attempt, read its stream meanwhile, and return the result with the verification.
 
-    A sitting that the user ended has none. What goes wrong with the proof once the run works changes nothing about it.
+    An attempt that the user stopped is not verified. An error of the verification does not affect the run.
 
     Raises:
-        RefireError: as `sit`; or the proof cannot begin, so the sitting was not begun either.
+        RefireError: as `attempt`; or the verification cannot begin, so the attempt did not begin either.
     """
     results: list[Result] = []
     refusals: list[RefireError] = []
@@ -46,7 +46,7 @@ async def with_verification(
 
     async def work() -> None:
         try:
-            result = await sit()
+            result = await attempt()
         except RefireError as error:
             refusals.append(error)
             proving.cancel()
@@ -88,7 +88,7 @@ async def with_verification(
 
 
 async def run_canary(
-    sit: Callable[[Emit, StopRequest], Awaitable[Result]],
+    attempt: Callable[[Emit, StopRequest], Awaitable[Result]],
     checkpoint: Path,
     session: Session,
     table: Table,
@@ -105,12 +105,12 @@ async def run_canary(
     inner = StopRequest()
     stop.subscribe(lambda: inner.request(stop.reason or "terminated", stop.error))
 
-    def tell(event: Event) -> None:
+    def relay(event: Event) -> None:
         if not isinstance(event, RunEnded | Stopping):
             emit(event)
 
     result = await with_verification(
-        lambda: sit(tell, inner), checkpoint, session, table, emit=emit, stop=inner
+        lambda: attempt(relay, inner), checkpoint, session, table, emit=emit, stop=inner
     )
     if inner.reason != "limit":
         emit(RunEnded(result.summary))

@@ -1,4 +1,4 @@
-"""How a sitting ended: summary, exit code, and the file of what failed."""
+"""The end of an attempt: summary, exit code, and the failed-keys file."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +21,7 @@ FAILED, MISSING = ".failed.jsonl", ".missing.jsonl"
 
 
 def check_places(checkpoint: Path) -> None:
-    """See before the first write that the files at the end can be written. Raises RefusedError."""
+    """Check before the first write that the files at the end can be written. Raises RefusedError."""
     for suffix in (FAILED, MISSING):
         path = checkpoint.with_name(checkpoint.name + suffix)
         if path.is_dir():
@@ -34,9 +34,9 @@ def check_places(checkpoint: Path) -> None:
 async def conclude(
     store: Store, saved: SavedRun, stop: StopRequest, *, done: bool, price: PriceDryRun | None = None
 ) -> Result:
-    """The result of a sitting that left the checkpoint as `saved`; writes the failed-keys file where it is needed.
+    """Return the result of an attempt that left the checkpoint as `saved`, and write the failed-keys file if needed.
 
-    `done`: the selection is settled to its end. `price`: it was a dry run, and this tells what the run would take.
+    `done`: every selected item has its outcome. `price`: for a dry run, estimates the real run.
     """
     counts, totals = saved.counts, saved.totals
     status: RunStatus = "complete" if done else "stopped"
@@ -53,7 +53,7 @@ async def conclude(
         try:
             await to_thread.run_sync(_write_failures, path, store)
             failed_keys = str(path)
-        except OSError as error:  # the run itself went as it went
+        except OSError as error:  # the outcome of the run itself stands
             reason = reason or f"the failed keys cannot be written to {path}: {error.strerror}"
     if code is ExitCode.REFUSED:
         status = "failed"
@@ -94,7 +94,7 @@ def exit_of(status: RunStatus, failed: int, stop: StopRequest, *, wrote: bool) -
     if stop.error is not None:
         code = stop.error.exit_code
         if code is ExitCode.REFUSED and wrote:
-            code = ExitCode.STOPPED  # no longer true that nothing was written
+            code = ExitCode.STOPPED  # REFUSED would mean that nothing was written
         return code, str(stop.error)
     reasons = {
         "interrupted": (ExitCode.INTERRUPTED, "interrupted"),

@@ -1,4 +1,4 @@
-"""Readers, lanes and write workers of one sitting. Retries live here and nowhere else."""
+"""The readers, lanes and write workers of one attempt. Only this package retries requests of the data plane."""
 
 from refire_async.pipeline.context import Context
 from refire_async.pipeline.outage import Outage

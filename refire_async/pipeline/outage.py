@@ -1,4 +1,4 @@
-"""How long a run goes on while nothing succeeds. Pure; time is an argument."""
+"""Detects that no request succeeds, and how long the run continues then. Pure; time is an argument."""
 
 from collections.abc import Callable
 
@@ -11,15 +11,15 @@ SAY_EVERY_S = 30.0
 MOST_ATTEMPTS = 30
 """Failures in a row, other than throttling, after which one request is given up while others succeed.
 
-With full jitter up to 20 s each this takes some minutes. Throttling has no such bound: it says that the request is good
-and the time is not. Whatever fails, when nothing at all succeeds `give_up_after_s` is the bound.
+With full jitter up to 20 s each this takes some minutes. Throttling has no such bound, since a throttled request is
+valid. While no request at all succeeds, `give_up_after_s` is the bound.
 """
 
 OUTAGE_S = 30.0
-"""When nothing has succeeded for this long it is not the request: the run waits or gives up as a whole."""
+"""When nothing has succeeded for this long the fault is not in one request: the run as a whole waits or gives up."""
 
 OUTAGE_ATTEMPTS = 8
-"""What an outage counts for, however long it is: else the first failure after it would be a request's last.
+"""Failures that an outage of any length counts for: else the first failure after it would be a request's last.
 
 The wait before the next attempt has reached its ceiling by then.
 """
@@ -27,18 +27,18 @@ The wait before the next attempt has reached its ceiling by then.
 
 HALT_FAILURES = 3
 HALT_S = 0.5
-"""So many failures in a row over so long, of all requests together, and not a request is at fault but the service."""
+"""After this many failures in a row, of all requests together, over at least HALT_S, the service is at fault."""
 
 PROBE_S = 1.0
-"""While nothing succeeds some request is tried at least this often, however long the others wait."""
+"""While nothing succeeds, one request is tried at least this often, however long the others wait."""
 
 
 class Outage:
-    """Notices when every attempt fails, says so, and gives up after `give_up_after_s` seconds.
+    """Detects that every request fails, emits `Waiting`, and gives up after `give_up_after_s` seconds.
 
-    The first success after that tells `on_recovery`: what waits for its next attempt need not wait any longer.
+    The first success after that calls `on_recovery`, so that delayed requests are retried at once.
 
-    Times are those of a monotonic clock: what is done to the wall clock neither shortens nor lengthens a wait.
+    Times are those of a monotonic clock, so changes of the wall clock do not affect a wait.
     """
 
     def __init__(self, give_up_after_s: float, emit: Emit) -> None:
@@ -59,7 +59,7 @@ class Outage:
         return since is not None and self._failures >= HALT_FAILURES and self._failing_until - since >= HALT_S
 
     def succeeded(self) -> None:
-        """An attempt went through."""
+        """A request succeeded."""
         if self._said and self._failing_since is not None:
             self._emit(Recovered(self._failing_until - self._failing_since))
             self._said = False
@@ -76,7 +76,7 @@ class Outage:
         return delay_s
 
     def restart(self) -> None:
-        """Time in which nothing was tried is over, or begins: it says nothing about the service."""
+        """Forget the failures so far: a time without requests begins or ends, and shows nothing about the service."""
         self._failing_since = None
         self._said = False
 
@@ -91,10 +91,10 @@ class Outage:
         # A request that probes for the others is tried more often than its own failures ask for.
         return failures - 1 if self.halted and failures > OUTAGE_ATTEMPTS else failures
 
-    def failed(self, reason: str, now: float, words: str = "") -> None:
-        """An attempt failed, for `reason` (a code; `words`, if any, are fit for people and for logs).
+    def failed(self, reason: str, now: float, message: str = "") -> None:
+        """A request failed with the code `reason`. `message` explains it and is safe to log.
 
-        Raises StoppedError if none has succeeded for too long.
+        Raises StoppedError if no request has succeeded for too long.
         """
         if self._failing_since is None:
             self._failing_since = now
@@ -104,7 +104,7 @@ class Outage:
         self._failures += 1
         since = now - self._failing_since
         if since > self._give_up_after_s:
-            why = f"{words} ({reason})" if words else reason
+            why = f"{message} ({reason})" if message else reason
             raise StoppedError(
                 f"nothing went through for {since:.0f} s: {why}",
                 "find out why, then go on with 'refire resume'",

@@ -1,4 +1,4 @@
-"""The lanes as tasks see them: workers wait for a batch, readers for a page to be settled."""
+"""The queue of batches between readers and workers: the lanes, with waiting."""
 
 import math
 from collections import deque
@@ -11,13 +11,13 @@ from refire_async.model.keys import Item
 from refire_async.pipeline.lanes import Batch, Lanes
 
 SHARED_FROM = 0.5
-"""Share of throttled lanes from which unexplained throttling is taken for the table's."""
+"""Share of throttled lanes from which throttling without a reason is attributed to the table."""
 
 
 class WorkQueue:
-    """Hands batches to workers until it is closed and everything that was handed out is settled, or stopped.
+    """Hands out batches until it is stopped, or closed with every batch done.
 
-    Bounded by its readers: each puts in no page before one of its earlier ones is settled.
+    Its readers bound it: each adds a page only after one of its earlier pages is acknowledged.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class WorkQueue:
 
     @property
     def stopped(self) -> bool:
-        """Whether no more work is handed out although there may be some."""
+        """Whether the queue hands out no more batches, even if some are left."""
         return self._stopped
 
     def lanes(self) -> tuple[int, int]:
@@ -40,18 +40,18 @@ class WorkQueue:
         return len(self._lanes), self._lanes.held_back(anyio.current_time())
 
     def add_page(self, page: OpenPage) -> None:
-        """The items of a ledgered page are to be written."""
+        """Add a page that is durable in the ledger."""
         self._lanes.add_page(page)
         self._wake_one()
 
     def put_back(self, batch: Batch, delay_s: float = 0.0) -> None:
-        """A batch (or what is left of one) is to be tried again after a while."""
+        """Return a batch, or the rest of one, for a retry after `delay_s` seconds."""
         batch.ready_at = anyio.current_time() + delay_s
         self._lanes.add_batch(batch)
         self._wake_one()
 
     def hurry(self) -> None:
-        """What is to be tried again later can be tried now."""
+        """Make all delayed batches ready now."""
         self._lanes.hurry(anyio.current_time())
         self._wake_one()
 
@@ -90,7 +90,7 @@ class WorkQueue:
         return None
 
     def done(self) -> None:
-        """A batch that was handed out is settled or put back."""
+        """A batch that was handed out has its outcomes or is put back."""
         self._handed_out -= 1
         if not self._handed_out and self._closed:
             self._wake_all()
@@ -110,7 +110,7 @@ class WorkQueue:
         return self._lanes.drain()
 
     async def _wait(self, wake_at: float | None) -> None:
-        """Until somebody says that there is work, or a lane's rest is over."""
+        """Wait until a page or batch is added, or until `wake_at`."""
         called = anyio.Event()
         self._waiters.append(called)
         with anyio.CancelScope(deadline=math.inf if wake_at is None else wake_at):

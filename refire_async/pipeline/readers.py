@@ -1,8 +1,8 @@
-"""From the source to the lanes: each reader works through one segment at a time.
+"""Readers: each reads one segment of the source at a time and puts its pages into the lanes.
 
 A page is sorted, made durable in the ledger, and only then put in its lane. A reader has at most
-`PAGES_PER_READER` unsettled pages, so memory is bounded by
-readers x PAGES_PER_READER x page_items x about 1.5 KB, and a lane that stands still stops only its reader.
+`PAGES_PER_READER` pages that are not acknowledged, so memory is bounded by
+readers x PAGES_PER_READER x page_items x about 1.5 KB, and a stalled lane stops only its own reader.
 """
 
 import math
@@ -30,16 +30,16 @@ from refire_async.sources.lookup import MAX_BATCH_KEYS
 
 PAGES_PER_READER = 2
 FILTERED_PAGE_ITEMS = 5000
-"""A filter and a sample work after reading, so most of a page may be left out."""
+"""A filter and a sample apply after the read, so they may drop most of a page."""
 
 FIRST_READ = 100
-"""Items that are read for each one wanted while nobody knows what a filter leaves."""
+"""Items to read for each one wanted, as long as it is unknown how many items a filter keeps."""
 
 SMALLEST_READ_RCU = 0.5
 
 
 class Quota:
-    """Lends items to read; what a page did not hold is given back to others who wait for it."""
+    """The user's limit on items (`--max-items`), shared by all readers. Items that a page did not have are returned."""
 
     def __init__(self, limit: int | None) -> None:
         self._left = limit
@@ -47,7 +47,7 @@ class Quota:
         self._changed = anyio.Event()
 
     async def take(self, wanted: int) -> int:
-        """Up to `wanted` items; 0 when the limit is reached for good."""
+        """Grant up to `wanted` items; 0 when the limit is reached."""
         while self._left == 0 and self._lent:
             await self._changed.wait()
         if self._left is None:
@@ -68,7 +68,7 @@ class Quota:
 
 
 class Readers:
-    """All readers of one sitting, and the pages that they wait for."""
+    """All readers of one attempt."""
 
     def __init__(
         self,
@@ -86,10 +86,10 @@ class Readers:
         self._item_bytes = context.item_bytes
         self.limited = False
         self._read_items = self._kept_items = 0
-        """Items that a filter or a sample was applied to, and what was left of them."""
+        """Items that a filter or a sample was applied to, and how many it kept."""
 
     async def read(self) -> None:
-        """Read segment after segment until there is none left or the user's limit is reached."""
+        """Read segments until none is left or the user's limit is reached."""
         slots = anyio.Semaphore(PAGES_PER_READER, fast_acquire=True)
         for segment in self._segments:
             if not await self._read_segment(segment, slots):
@@ -99,13 +99,13 @@ class Readers:
                 failpoints.reached("segment-read")
             ledger = self._context.journal.ledger
             if not ledger.segment(segment).finished:
-                self.limited = True  # a canary has what it wants of it
+                self.limited = True  # the canary has its share of this segment
                 continue
             total = self._context.source.total_segments
             self._context.emit(SegmentFinished(segment, ledger.finished_segments, total))
 
     async def recover(self, pages: Iterator[OpenPage]) -> None:
-        """Settle pages that were open when an earlier sitting ended: read their items again, write the rest."""
+        """Resolve pages that an earlier attempt left open: read their items again and write the open ones."""
         slots = anyio.Semaphore(PAGES_PER_READER, fast_acquire=True)
         for page in pages:
             await slots.acquire()
@@ -116,7 +116,7 @@ class Readers:
             self._hand_over(page, slots)
             largest = self._context.writer.largest
             for start in range(0, len(unknown), largest):
-                # Their condition fails most likely: then they are looked at and touched as after any conflict.
+                # Their condition most likely fails: then workers handle them like any conflict.
                 self._queue.put_back(Batch(page, unknown[start : start + largest]))
 
     async def _find_again(self, page: OpenPage) -> dict[tuple[object, ...], Item]:
@@ -131,7 +131,7 @@ class Readers:
         names = context.spec.keys.names
         found: dict[tuple[object, ...], Item] = {}
         selection = context.spec.selection
-        # A list tells what was, not what is.
+        # A list of keys does not show the present items.
         whole = not selection.thinned and not selection.listed and 2 * len(page.items) >= page.counts.scanned
         if source.carries_marker and whole and page.items:
             read_again = partial(self._read_once, page.segment, page.start, page.counts.scanned)
@@ -164,7 +164,7 @@ class Readers:
         return seen is not None and seen.get(marker.attribute) in (before, marker.next(before))
 
     async def _read_segment(self, segment: int, slots: anyio.Semaphore) -> bool:
-        """Read a segment to its end, or what a canary wants of it. Returns False if the user's limit came first."""
+        """Read a segment to its end, or a canary's share of it. Returns False if the user's limit is reached first."""
         context = self._context
         ledger = context.journal.ledger
         while not (state := ledger.segment(segment)).finished:
@@ -249,7 +249,7 @@ class Readers:
         return read
 
     async def take_in(self, segment: int, cursor: Cursor | None, read: SourcePage) -> OpenPage:
-        """A page of the source as a page of the ledger: markers looked up, settled items sorted out."""
+        """Make a ledger page of a source page: look up missing markers and sort out items that need no write."""
         context = self._context
         item_bytes = read.item_bytes or self._item_bytes
         page = OpenPage(
@@ -283,5 +283,5 @@ class Readers:
 
 
 def _digest(names: tuple[str, ...], item: Item) -> bytes:
-    """16 bytes that stand for a key: by chance two among 10^9 keys are equal once in 10^20 runs."""
+    """A 16-byte digest of a key. Two of 10^9 keys share one by chance in fewer than 1 of 10^20 runs."""
     return blake2b(orjson.dumps(identity(names, item)), digest_size=16).digest()

@@ -1,4 +1,4 @@
-"""One sitting: readers, lanes and workers in one task group, until the end or a stop."""
+"""The pipeline of one attempt: readers, lanes and workers in one task group, until the end or a stop."""
 
 import math
 from collections.abc import Awaitable, Callable, Iterator
@@ -18,17 +18,17 @@ from refire_async.pipeline.queue import WorkQueue
 from refire_async.pipeline.readers import Quota, Readers
 from refire_async.pipeline.workers import Workers
 
-STILL_S = 4.0
-"""A look that comes so much too late means that the process was stopped (Ctrl-Z), or that the machine slept."""
+SUSPENDED_S = 4.0
+"""A count of lanes that is this late means that the process was suspended (Ctrl-Z) or the machine slept."""
 
-LOOK_S = 1.0
-"""How often the lanes are counted for those who look on."""
+COUNT_EVERY_S = 1.0
+"""Interval of `LanesSeen` events."""
 
 
 async def run_pipeline(
     context: Context, segments: Iterator[int], *, workers: int, max_items: int | None
 ) -> RunStatus:
-    """Read `segments` and write until they are done or `context.stop` is asked for, and save what was reached.
+    """Read and write `segments` until they are done or a stop is requested, and save the progress.
 
     Raises:
         StoppedError: the checkpoint cannot be saved; in an exception group.
@@ -64,8 +64,8 @@ async def _read_and_write(
         if failpoints.reached is not None:
             failpoints.reached("stopping")
 
-    async with anyio.create_task_group() as looking:
-        looking.start_soon(_count_lanes, context, queue)
+    async with anyio.create_task_group() as counting:
+        counting.start_soon(_count_lanes, context, queue)
         async with anyio.create_task_group() as tasks:
             for _ in range(workers):
                 tasks.start_soon(writing.work)
@@ -73,7 +73,7 @@ async def _read_and_write(
             with reading:
                 await _read_all(context, readers, in_doubt)
             queue.close()
-        looking.cancel_scope.cancel()
+        counting.cancel_scope.cancel()
     for page, rest in queue.drain().values():
         if len(rest) == page.open_items:
             context.journal.shrink(page, rest)
@@ -86,7 +86,7 @@ async def _read_and_write(
 
 
 def _lane_share(context: Context) -> Callable[[], float]:
-    """What a lane may write until it is refused. Only the segments of a table's own scan are ranges of partitions."""
+    """The rate of a lane until it is throttled. Only the segments of a table's own scan are ranges of partitions."""
     selection, budget = context.spec.selection, context.write_budget
     if selection.kind != "scan" or selection.index is not None:
         return lambda: math.inf
@@ -97,9 +97,9 @@ def _lane_share(context: Context) -> Callable[[], float]:
 async def _count_lanes(context: Context, queue: WorkQueue) -> None:
     while True:
         began = anyio.current_time()
-        await anyio.sleep(LOOK_S)
-        late = anyio.current_time() - began - LOOK_S
-        if late > STILL_S:
+        await anyio.sleep(COUNT_EVERY_S)
+        late = anyio.current_time() - began - COUNT_EVERY_S
+        if late > SUSPENDED_S:
             context.suspended(late)
         context.emit(LanesSeen(*queue.lanes()))
 
@@ -112,7 +112,7 @@ async def _read_all(context: Context, readers: Readers, in_doubt: Iterator[OpenP
 
 
 async def _orderly(context: Context, task: Callable[[], Awaitable[None]]) -> None:
-    """A reader that fails stops the run; what is in flight is still finished and saved."""
+    """Stop the run if a reader fails. Requests in flight still complete and are saved."""
     try:
         await task()
     except RefireError as error:

@@ -1,9 +1,9 @@
-"""From the lanes to the table: each worker writes one batch at a time and settles what became of it.
+"""Write workers: each takes one batch at a time from the lanes, writes it and records the outcome of every item.
 
-All decisions about retries are here. They rest on one rule: an attempt is repeated only with the same
-condition. If an earlier attempt may have been applied (`in_doubt`), a failed condition means that the item has
-changed since it was read, so a record was emitted: it has fired. If not, another writer changed the item; it
-is looked at again and touched once more, conditional on what is there now.
+All decisions about retries of writes are here. They rest on one rule: a write is retried only with the same
+condition. If an earlier try may have been applied (`in_doubt`), a failed condition means that the item has
+changed since it was read, so a record was emitted: the item has fired. Otherwise another writer changed the item;
+the worker reads it again and touches it once more, conditional on the marker that it has now.
 """
 
 import time
@@ -30,19 +30,19 @@ from refire_async.pipeline.reads import throttled_event
 from refire_async.pipeline.writers.base import MemberError, WriteReply
 
 AGAIN = (Disposition.THROTTLED, Disposition.RETRY, Disposition.UNKNOWN)
-"""What a member of a batch can meet that gets it nowhere."""
+"""Errors after which a batch member is retried."""
 
 ACCOUNT = "RequestLimitExceeded"
-"""The code of refusals for lack of the account's capacity, which has nothing to do with a key range
+"""The error code of throttling by the account's quota, which does not depend on a key range
 (DynamoDB Developer Guide: Error handling)."""
 
 MOST_CONFLICTS = 5
-"""How often an item that other writers keep changing is looked at again. Its coverage is safe from the first
-conflict on: another writer's change emitted a record."""
+"""How often an item that other writers keep changing is read again. It is covered from the first conflict on: the
+other writer's change emitted a record."""
 
 
 class Workers:
-    """All workers of one sitting."""
+    """All workers of one attempt."""
 
     def __init__(self, context: Context, queue: WorkQueue, pages: PagesInProgress) -> None:
         self._context = context
@@ -53,7 +53,7 @@ class Workers:
         self._gate = anyio.Lock(fast_acquire=True)
 
     async def work(self) -> None:
-        """Write batches until there are no more or the run stops."""
+        """Write batches until none is left or the run stops."""
         while True:
             async with self._gate:
                 taken = await self._take()
@@ -70,10 +70,10 @@ class Workers:
                 self._pages.acknowledge(batch.page)
 
     async def _take(self) -> tuple[Batch, Reservation] | None:
-        """The next batch, and the budget's leave to send it; None if there is no more to do, or the run stops first.
+        """Take the next batch and reserve its capacity. Returns None if no batch is left or the run stops first.
 
-        One worker at a time waits here, so that lanes are served in turn, and a lane's pace is kept, at the moment
-        of sending: batches that wait for the budget in the hands of many workers would be one FIFO again.
+        One worker at a time waits here, so that the lane is chosen, and its rate applied, when the batch is sent.
+        If many workers held batches that wait for the budget, those batches would form a single FIFO again.
         """
         batch = await self._queue.take()
         if batch is None:
@@ -92,7 +92,7 @@ class Workers:
         return None
 
     async def _write(self, batch: Batch, reservation: Reservation) -> None:
-        """One attempt. Afterwards every item of `batch` is settled or back in its lane."""
+        """Send the batch once. Afterwards every item has its outcome or is back in its lane."""
         context = self._context
         started = time.perf_counter()
         try:
@@ -109,7 +109,7 @@ class Workers:
         wcu = context.write_budget.settle(reservation, reply.consumed, refused)
         self._totals.wcu += wcu
         if not refused:
-            self._speed_up()
+            self._raise_rates()
         self._queue.accepted(batch, len(batch.items) - refused)
         touched = len(batch.items) - len(reply.errors)
         if batch.conflicts:
@@ -132,9 +132,9 @@ class Workers:
                 batch.in_doubt = batch.in_doubt or error.disposition is Disposition.UNKNOWN
                 if failpoints.reached is not None:
                     failpoints.reached("outcome-unknown")
-                self._again(batch, error.code, error.detail or error.message, words=error.message)
+                self._again(batch, error.code, error.detail or error.message, message=error.message)
             case Disposition.ITEM if len(batch.items) > 1:
-                # One bad member can spoil a batch: halves find it without giving up the others.
+                # One bad member fails the whole batch: halve it until that member is alone.
                 budget.release(reservation)
                 middle = len(batch.items) // 2
                 for part in (batch.items[:middle], batch.items[middle:]):
@@ -149,7 +149,7 @@ class Workers:
                 self._context.stop.request("error", error)
 
     async def _partly(self, batch: Batch, reply: WriteReply) -> None:
-        """Some members failed; the others are counted already."""
+        """Handle the members that failed. The others are counted already."""
         page = batch.page
         by_code: dict[str, list[tuple[Item, MemberError]]] = {}
         for position, error in reply.errors.items():
@@ -179,7 +179,7 @@ class Workers:
         if conflicted:
             rest = self._rest(batch, conflicted)
             try:
-                await self._look_again(rest)
+                await self._read_again(rest)
             except RefireError as error:
                 self._queue.put_back(rest)
                 self._context.stop.request("error", error)
@@ -191,14 +191,14 @@ class Workers:
         return batch.in_doubt and not self._starts_from_older(batch)
 
     def _starts_from_older(self, batch: Batch) -> bool:
-        """Whether the markers of these items are from before the run: no read of this run has shown them."""
+        """Whether the markers of these items are from before the run: this run has not read them from the table."""
         return self._context.spec.markers_are_older and not batch.looked_at
 
-    async def _look_again(self, batch: Batch) -> None:
-        """Another writer changed these items since they were read: see what is there now, and touch that.
+    async def _read_again(self, batch: Batch) -> None:
+        """Another writer changed these items: read them again and retry with their present markers.
 
-        Where the outcome of an earlier attempt is unknown, and the marker that it started from older than the run,
-        it may have been that attempt that changed them: those that it can have changed are not touched again.
+        Where the outcome of an earlier try is unknown and its marker is older than the run, that try itself may have
+        changed an item. Items whose present marker that try can have written are not touched again.
         """
         context, page = self._context, batch.page
         unsure = batch.in_doubt and self._starts_from_older(batch)
@@ -229,10 +229,10 @@ class Workers:
             self._queue.put_back(Batch(page, present, conflicts=batch.conflicts + 1, looked_at=True))
 
     def _throttled(self, batch: Batch, code: str, reasons: tuple[ThrottlingReason, ...]) -> None:
-        """Slow down what is scarce: the lane for a hot key range, the shared rate for all else.
+        """Slow down the lane for a hot key range, or the shared rate for any other throttling.
 
-        Members of a batch are refused without a reason. Then the lane is held back first; when half of the
-        lanes are refused, it is not their key ranges that are scarce.
+        DynamoDB throttles members of a batch without a reason. Then the lane backs off first; when half of the lanes
+        are throttled at once, the shared capacity is exhausted rather than their key ranges.
         """
         context, segment = self._context, batch.page.segment
         self._totals.throttled += len(batch.items)
@@ -244,26 +244,26 @@ class Workers:
             if not reasons and self._queue.is_shared():
                 shared = {context.write_budget.scarcest}
         delay = throttle_delay(1, context.draw)
-        told = throttled_event(segment, len(batch.items), code, reasons, lane_only=not shared)
-        context.emit(told)
+        event = throttled_event(segment, len(batch.items), code, reasons, lane_only=not shared)
+        context.emit(event)
         now = anyio.current_time()
         for scarce in shared:
             lowered = context.write_budget.throttled(scarce, now)
             if lowered is not None:
-                context.emit(RateChanged(*context.write_budget.rates()[lowered], told.reason))
+                context.emit(RateChanged(*context.write_budget.rates()[lowered], event.reason))
         self._queue.put_back(batch, delay)
-        self._lose_patience(code)
+        self._count_failure(code)
 
-    def _speed_up(self) -> None:
-        """A whole batch was taken: rates that throttling has lowered rise again."""
+    def _raise_rates(self) -> None:
+        """A whole batch was accepted: raise the rates that throttling has lowered."""
         budget = self._context.write_budget
         for name in budget.accepted(anyio.current_time()):
             self._context.emit(RateChanged(*budget.rates()[name], "recovered"))
 
-    def _again(self, batch: Batch, code: str, detail: str, words: str = "") -> None:
-        """Try again later, unless this batch has failed too often while others succeed.
+    def _again(self, batch: Batch, code: str, detail: str, message: str = "") -> None:
+        """Retry the batch later, unless it has failed too often while others succeed.
 
-        `detail` is for the failed-keys file only, `words` are for everybody.
+        `detail` can quote item data and goes only to the failed-keys file; `message` goes to logs and the terminal.
         """
         context = self._context
         batch.attempts = context.outage.attempts(batch.attempts + 1, anyio.current_time())
@@ -275,16 +275,16 @@ class Workers:
         delay = context.outage.delay(failure_delay(batch.attempts, context.draw), anyio.current_time())
         context.emit(Retried(batch.page.segment, len(batch.items), code, batch.attempts, delay))
         self._queue.put_back(batch, delay)
-        self._lose_patience(code, words)
+        self._count_failure(code, message)
 
-    def _lose_patience(self, code: str, words: str = "") -> None:
+    def _count_failure(self, code: str, message: str = "") -> None:
         try:
-            self._context.outage.failed(code, anyio.current_time(), words)
+            self._context.outage.failed(code, anyio.current_time(), message)
         except StoppedError as error:
             self._context.stop.request("error", error)
 
     def _fail(self, page: OpenPage, code: str, failed: list[tuple[Item, str]]) -> None:
-        """These items cannot be touched, each with the service's words about it."""
+        """Record items that cannot be touched, each with DynamoDB's message."""
         keys = self._context.spec.keys
         page.failed(
             [item for item, _ in failed],
@@ -294,5 +294,5 @@ class Workers:
 
     @staticmethod
     def _rest(batch: Batch, items: list[Item]) -> Batch:
-        """What is left of `batch`, for another attempt."""
+        """A batch of the `items` of `batch` that are retried."""
         return replace(batch, items=items, ready_at=0.0)

@@ -23,8 +23,8 @@ async def test_time_that_stood_still_is_neither_work_nor_an_outage(
     store: Store, monkeypatch: pytest.MonkeyPatch, weather: Weather
 ):
     """Standing still for longer than --give-up-after ends nothing, and is left out of the seconds."""
-    monkeypatch.setattr(pipeline, "LOOK_S", 0.05)
-    monkeypatch.setattr(pipeline, "STILL_S", 0.5)
+    monkeypatch.setattr(pipeline, "COUNT_EVERY_S", 0.05)
+    monkeypatch.setattr(pipeline, "SUSPENDED_S", 0.5)
     async with world_of(300, 300, weather=weather) as world, anyio.create_task_group() as tasks:
         attempt = sit(world, store, wcu=600.0, give_up_after_s=2.0)
         tasks.start_soon(attempt.run)

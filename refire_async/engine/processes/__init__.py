@@ -1,1 +1,1 @@
-"""Parts of a run: the work of some segments as one function of plain values, called here or in other processes."""
+"""The processes of a run: the work on some segments as one function of plain values, and its supervisor."""

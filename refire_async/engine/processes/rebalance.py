@@ -1,15 +1,15 @@
-"""How the parts of a run share its budget: by what they can use. Pure."""
+"""Shares the budget of a run among its processes by what they can use. Pure."""
 
 from collections.abc import Mapping
 
 HUNGRY = 0.85
-"""A part that uses more of its share than this could use more."""
+"""A process that uses more than this part of its share could use more."""
 
 HEADROOM = 1.25
-"""A part that uses less keeps this much more than it uses, to notice when it can use more again."""
+"""A process that uses less keeps this multiple of its use, so that a rise of its use shows."""
 
 LEAST = 0.02
-"""The smallest share of a part that is still at work."""
+"""The smallest share of a process that is still working."""
 
 
 def rebalance(shares: Mapping[int, float], used: Mapping[int, float]) -> dict[int, float]:

@@ -1,4 +1,4 @@
-"""What one part of a run is told, and what it tells when it is done. Plain values that can be pickled."""
+"""The task of one process of a run, and its result. Plain values that can be pickled."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ from refire_async.pacing.governor import RateLimits
 from refire_async.pipeline.sizing import spread
 from refire_async.settings import Connection, Tuning
 
-PAGES_PER_PART = 1 << 40
-"""Page numbers that one part may use before it would meet the next one's."""
+PAGES_PER_TASK = 1 << 40
+"""Page numbers that one task may use. The numbers of the next task follow."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,19 +50,19 @@ class TaskSpec:
 
     @property
     def first_page(self) -> int:
-        """The first number that this part gives to a page."""
-        return self.number * PAGES_PER_PART
+        """The number of the first page of this task."""
+        return self.number * PAGES_PER_TASK
 
     def segments(self) -> Iterator[int]:
-        """This part's segments, in the order of visiting."""
+        """The segments of this task, in the order of visits."""
         return islice(spread(self.spec.total_segments), self.index, None, self.parts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskResult:
-    """How a part ended. `counts` and `totals` are what it did itself, in this sitting.
+    """How a task ended. `counts` and `totals` cover this task in this attempt only.
 
-    `error` is one line with what to do, where a failure made it stop.
+    `error` is one line, with the action to take, where an error stopped it.
     """
 
     status: RunStatus
