@@ -121,7 +121,16 @@ def test_the_end_of_a_wait_is_told_once_and_only_if_the_wait_was():
 
 def spec(marker: Marker | None = None, ttl: str | None = None) -> RunSpec:
     marker = marker or Marker("revision", "revision", "run-1")
-    return RunSpec("run-1", "t", "id", KeySchema("pk", "S"), Selection("scan"), marker, 1, ttl)
+    return RunSpec(
+        run_id="run-1",
+        table="t",
+        table_id="id",
+        keys=KeySchema("pk", "S"),
+        selection=Selection("scan"),
+        marker=marker,
+        total_segments=1,
+        ttl_attribute=ttl,
+    )
 
 
 @pytest.mark.parametrize(

@@ -131,7 +131,15 @@ class World:
         selection = select(table, case.make(self._folder, description))
         marker = Marker("revision", "revision", "run")
         segments = case.segments or len(selection.key_values) or 1
-        spec = RunSpec("run", table.name, table.table_id, table.keys, selection, marker, segments)
+        spec = RunSpec(
+            run_id="run",
+            table=table.name,
+            table_id=table.table_id,
+            keys=table.keys,
+            selection=selection,
+            marker=marker,
+            total_segments=segments,
+        )
         keys = self._folder / "list"
         if selection.listed:
             world = ImportContext(self._session.services, lambda _: None, StopRequest(), frozenset())
