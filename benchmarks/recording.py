@@ -169,6 +169,8 @@ def animate(frames: list[tuple[str, float]]) -> str:
     assert found, "rich draws a viewBox"  # noqa: S101 - it does
     total = sum(seconds for _, seconds in frames)
     styles, groups, begin = [], [], 0.0
+    # Where nothing moves, the first frame is all that one sees: the animation starts at the last one.
+    start = total - frames[-1][1]
     for number, (picture, (_, seconds)) in enumerate(zip(pictures, frames, strict=True)):
         first, last = (100 * moment / total for moment in (begin, begin + seconds))
         begin += seconds
@@ -176,7 +178,7 @@ def animate(frames: list[tuple[str, float]]) -> str:
             f"@keyframes k{number} {{ 0% {{ visibility: hidden }} {first:.3f}% {{ visibility: visible }} "
             f"{last:.3f}%, 100% {{ visibility: hidden }} }}\n"
             f".k{number} {{ visibility: {'visible' if number == len(frames) - 1 else 'hidden'}; "
-            f"animation: k{number} {total:.1f}s step-end infinite }}"
+            f"animation: k{number} {total:.1f}s step-end -{start:.1f}s infinite }}"
         )
         groups.append(f'<g class="k{number}">{picture}</g>')
     return (

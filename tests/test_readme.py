@@ -69,6 +69,19 @@ def test_links_to_files_lead_somewhere() -> None:
                 assert path.exists(), f"{page.relative_to(ROOT)} links to {target}"
 
 
+def test_links_of_the_readme_work_on_a_package_index() -> None:
+    """They are absolute, and what they name on the project's pages is there."""
+    home = "https://github.com/refire-async/refire-async"
+    raw = "https://raw.githubusercontent.com/refire-async/refire-async/main/"
+    targets = re.findall(r"\[[^\]]*\]\(([^)\s]+)\)", README)
+    assert targets
+    for target in targets:
+        assert target.startswith("https://"), target
+        for start in (f"{home}/blob/main/", raw):
+            if target.startswith(start):
+                assert (ROOT / target.removeprefix(start)).exists(), target
+
+
 def test_nothing_of_the_machine_it_was_made_on() -> None:
     """No tracked file holds the path of this working copy or of anybody's home."""
     paths = re.compile(rf"{re.escape(str(ROOT))}\b|{re.escape(str(Path.home()))}/|/(home|Users)/\w+/")
