@@ -1,10 +1,14 @@
 """The README keeps its word: its commands stand where CI runs them from, its links lead somewhere."""
 
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+STUBS = ("ruff", "mypy", "lint-imports", "pytest", "python")
+"""What `.ci/run` calls from .venv."""
+
 README = (ROOT / "README.md").read_text()
 
 
@@ -34,14 +38,13 @@ def test_start_has_two_commands_of_one_line() -> None:
 
 
 def test_ci_runs_the_command_of_the_readme(tmp_path: Path) -> None:
-    """`.ci/run` takes the second command from the README, and fails when that command fails."""
-    (tmp_path / ".ci").mkdir()
-    (tmp_path / ".ci" / "run").write_text((ROOT / ".ci" / "run").read_text())
+    """`.ci/run` takes the second command from the README, and fails when that command or a check fails."""
+    shutil.copytree(ROOT / ".ci", tmp_path / ".ci")
     tools = tmp_path / ".venv" / "bin"
     tools.mkdir(parents=True)
-    for name in ("ruff", "mypy", "lint-imports"):
-        (tools / name).write_text("#!/bin/sh\n")
-        (tools / name).chmod(0o755)
+    for stub in (tmp_path / ".ci/versions", *(tools / name for name in STUBS)):
+        stub.write_text("#!/bin/sh\n")
+        stub.chmod(0o755)
 
     def run(command: str) -> subprocess.CompletedProcess[str]:
         start = (
