@@ -32,7 +32,7 @@ def noticed(runs: Runs) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("choice", "told"),
+    ("selection", "told"),
     [
         (
             {"filter": "#s = :v", "names": (("#s", "status"),), "values": ((":v", {"S": "NO"}),)},

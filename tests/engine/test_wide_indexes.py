@@ -72,7 +72,7 @@ def chosen(**wanted: tuple[str, ...]) -> Counter[str]:
 
 @pytest.mark.parametrize("projection", ["KEYS_ONLY", "ALL"])
 @pytest.mark.parametrize(
-    ("choice", "wanted"),
+    ("selection", "wanted"),
     [
         ({}, {}),
         ({"key_values": ("tenant=acme", "region=eu")}, {"tenant": ("acme",), "region": ("eu",)}),

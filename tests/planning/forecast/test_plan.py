@@ -22,11 +22,11 @@ SETTINGS = Settings(32, 8, 1_000.0, None)
 
 loads = st.builds(
     Load,
-    st.integers(0, 10**9),
-    st.floats(1, 400_000),
-    st.fixed_dictionaries({TABLE: st.floats(1, 400), "by-day": st.floats(0, 400)}),
-    st.floats(0, 1e9),
-    st.floats(0, 1),
+    items=st.integers(0, 10**9),
+    item_bytes=st.floats(1, 400_000),
+    item_wcu=st.fixed_dictionaries({TABLE: st.floats(1, 400), "by-day": st.floats(0, 400)}),
+    rcu=st.floats(0, 1e9),
+    hottest_share=st.floats(0, 1),
 )
 paces = st.builds(
     lambda table, index, read, items, among: Rates(
