@@ -43,6 +43,8 @@ THEME = TerminalTheme(
 
 FONTS = "Fira Code, ui-monospace, SFMono-Regular, Menlo, Consolas, DejaVu Sans Mono, monospace"
 
+STILL = "@media (prefers-reduced-motion: reduce) { g { animation: none !important } }"
+
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "recording", "AWS_SECRET_ACCESS_KEY": "recording"}
 
 
@@ -144,6 +146,8 @@ def _play(home: Path, url: str) -> list[tuple[str, float]]:
     terminal.start(home, environment)
     try:
         terminal.type("refire run --table demo-orders --run-id fix-42 --max-wcu 6000")
+        terminal.wait_for("Continue? [y/N]")
+        terminal.type("y")
         terminal.wait_for("p99")
         terminal.watch(5, 0.8)
         terminal.press("C-c")
@@ -184,7 +188,7 @@ def animate(frames: list[tuple[str, float]]) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{found[1]}" role="img" '
         'aria-label="refire run in a terminal: started, stopped with Ctrl-C, resumed, complete">\n'
-        f"<style>\n{chr(10).join(styles)}\n</style>\n{chr(10).join(groups)}\n</svg>\n"
+        f"<style>\n{chr(10).join(styles)}\n{STILL}\n</style>\n{chr(10).join(groups)}\n</svg>\n"
     )
 
 

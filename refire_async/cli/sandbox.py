@@ -85,6 +85,9 @@ def command(**given: Any) -> int:
 
 
 def _say_ready(url: str) -> None:
+    """Print the sandbox's URL and a command that works as it is: the sandbox accepts any credentials and region."""
+    anything = "AWS_ACCESS_KEY_ID=sandbox AWS_SECRET_ACCESS_KEY=sandbox AWS_REGION=us-east-1"
     print_result(
-        f"Sandbox ready at {url}; stop it with Ctrl-C. To use it:\n  refire run --table NAME --endpoint-url {url}"
+        f"Sandbox ready at {url}; stop it with Ctrl-C. To use it:\n"
+        f"  {anything} refire run --table NAME --endpoint-url {url}"
     )

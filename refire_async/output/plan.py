@@ -60,16 +60,11 @@ def _time(plan: Plan) -> list[str]:
 
 def _money(plan: Plan) -> list[str]:
     cost = plan.cost
-    total = (
-        f"${cost.total:,.2f}"
-        if cost.extra
-        else f"no extra cost: ${cost.total:,.2f} of capacity you already pay for"
-    )
     split = f"writes ${cost.writes:,.2f}, reads ${cost.reads:,.2f}"
     costs = (
-        [f"{total}: {split}"]
+        [f"${cost.total:,.2f}: {split}"]
         if cost.extra
-        else [f"no extra cost: {total} of capacity you already pay for", split]
+        else [f"no extra cost: ${cost.total:,.2f} of capacity you already pay for", split]
     )
     return [
         *(_row("" if number else "costs", text) for number, text in enumerate(costs)),

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import shlex
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -73,6 +74,28 @@ def test_run_against_a_sandbox_of_the_command_line(cli: Cli) -> None:
         before.assert_fired()
     child.signal(signal.SIGINT)
     assert child.wait(timeout_s=20).code in (0, 130)
+
+
+def test_the_printed_command_works_without_an_aws_configuration(cli: Cli) -> None:
+    """The line that `refire sandbox` prints brings credentials and region: pasted with a table's name, it runs."""
+    child, url = start_sandbox(cli)
+    child.wait_until(lambda: "refire run" in child.stdout.read_text())
+    (line,) = [line for line in child.stdout.read_text().splitlines() if "refire run" in line]
+    words = shlex.split(line)
+    start = words.index("refire")
+    env: dict[str, str | None] = dict.fromkeys(name for name in cli.environment() if name.startswith("AWS_"))
+    env["AWS_EC2_METADATA_DISABLED"] = "true"
+    assert cli.run("run", "--table", "orders", "--endpoint-url", url, "--yes", env=env).code == 10
+    env.update(word.split("=", 1) for word in words[:start])
+    with connected("sandbox", url) as backend:
+        table = create_table(backend)
+        table.fill(hash_rows(10))
+        arguments = [table.name if word == "NAME" else word for word in words[start + 1 :]]
+
+        result = cli.run(*arguments, "--yes", "--json", env=env)
+
+        assert result.code == 0, result.stderr
+        assert_summary(result.json, touched=10)
 
 
 def test_port_that_is_taken(cli: Cli) -> None:

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -246,6 +247,8 @@ def test_what_people_read(cli: Cli, tmp_path: Path) -> None:
     assert "backlog" in planned.stdout
     assert "█" in planned.stdout
     assert "--max-wcu 3200" in planned.stdout
+    (cost,) = [line.strip() for line in planned.stdout.splitlines() if line.startswith("  costs")]
+    assert re.fullmatch(r"costs +no extra cost: \$\d+\.\d\d of capacity you already pay for", cost)
     assert picture.read_text().lstrip().startswith("<?xml")
 
 
