@@ -10,9 +10,8 @@ LOOP = "refire_async.cli.session:execute:50;asyncio.runners:run:118"
 
 def test_samples_belong_to_the_innermost_room() -> None:
     """A library is the doing of the room that called it; what no room called is the event loop's."""
-    assert (
-        room_of(f"{LOOP};refire_async.pipeline.writers.partiql:encode:5;json:dumps:1".split(";")) == "writers"
-    )
+    in_a_writer = f"{LOOP};refire_async.pipeline.writers.partiql:encode:5;json:dumps:1"
+    assert room_of(in_a_writer.split(";")) == "pipeline"
     assert room_of(LOOP.split(";")) == "event loop"
     assert room_of(["threading:run:1"]) == "event loop"
 
@@ -27,7 +26,7 @@ def test_start_up_is_no_part_of_the_shares() -> None:
         ]
     )
     assert found["samples"] == 4
-    assert found["rooms"] == {"wire": 0.75, "event loop": 0.25}
+    assert found["rooms"] == {"aws": 0.75, "event loop": 0.25}
     assert found["lines"] == {"refire_async.aws.http_direct:post:80": 0.75, "asyncio.runners:run:118": 0.25}
 
 
