@@ -102,10 +102,10 @@ class LambdaContext:
 def test_a_lambda_function_is_continued_by_the_next_invocation(orders: Orders) -> None:
     handler = run_code(
         orders.example("A Lambda function that continues in the next invocation")
-        .replace("RunSettings(", "RunSettings(budget=Budget(max_wcu=20.0), ")
+        .replace("RunSettings(", "RunSettings(budget=Budget(max_wcu=5.0), ")
         .replace("from refire_async import ", "from refire_async import Budget, ")
     )["handler"]
-    first = handler({}, LambdaContext(31.0))
+    first = handler({}, LambdaContext(36.0))
     assert first["status"] == "stopped"
     assert 0 < first["touched"] < ITEMS
     second = handler({}, LambdaContext(600.0))

@@ -74,7 +74,7 @@ async def test_what_matches_something_is_not_warned_of(service: Service, runs: R
     shop(service)
     result = await runs.run(selection=SelectionSettings(key_values=("o-001", "nobody")))
     assert (result.nothing, noticed(runs)) == (None, [])
-    assert "each of them fired" in describe(result, resume_with="x")
+    assert "each emitted a record" in describe(result, resume_with="x")
 
 
 async def test_a_word_without_quotes_is_warned_of_before_anything_is_read(

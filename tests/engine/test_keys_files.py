@@ -240,7 +240,7 @@ async def test_a_stop_while_the_list_is_made_leaves_nothing(
     with pytest.raises(StoppedError, match="nothing was written") as caught:
         await runs.run(stop, selection=write(tmp_path / "k", ["o-001"]))
     assert caught.value.exit_code == code
-    assert names_in(tmp_path) == ["k", "run.refire.lock"]
+    assert names_in(tmp_path) == ["k"]
     assert not any(db.calls[operation] for operation in WRITES)
 
 

@@ -351,7 +351,7 @@ def test_key_conditions(typed_judge: Judge, data: st.DataObject) -> None:
             placeholders = Placeholders(None, used)
             condition = compile_key_condition(text, placeholders, (HASH,), (RANGE,))
             placeholders.check_all_used()
-            condition.check_types("S", type_)
+            condition.check_types({HASH: "S", RANGE: type_})
             return [value for value in sorted(stored, key=key_order) if condition.range_matches(value)]
 
         theirs = judge.ask(
