@@ -35,16 +35,16 @@ def test_a_killed_run_is_recorded_to_its_last_seconds(
         child.wait_until(lambda: len(read_recording(checkpoint).points) >= seen + 3)
         child.kill()
     killed = read_recording(checkpoint)
-    assert [note.kind for note in killed.notes] == ["start"]
-    assert killed.notes[0].data["settings"] == {"workers": 1}
+    assert [note.kind for note in killed.notes] == ["clock", "start"]
+    assert killed.notes[1].data["settings"] == {"workers": 1}
     assert 0 < sum(point.items for point in killed.points) <= 250
 
     assert proxied_cli.run("resume", "--checkpoint", str(checkpoint)).code == 0
     assert proxied_cli.run("verify", "--checkpoint", str(checkpoint)).code == 0
 
     recorded = read_recording(checkpoint)
-    assert [note.kind for note in recorded.notes] == ["start", "start", "end", "proof"]
-    assert recorded.notes[2].data["scanned"] == 500
-    assert recorded.notes[3].data["tally"]["expected"] == 500
+    assert [note.kind for note in recorded.notes] == ["clock", "start", "start", "end", "proof"]
+    assert recorded.notes[3].data["scanned"] == 500
+    assert recorded.notes[4].data["tally"]["expected"] == 500
     assert 475 <= sum(point.items for point in recorded.points) <= 525
     assert all(point.budget > 0 for point in recorded.points)
