@@ -49,7 +49,7 @@ def adopt(path: Path, saved: SavedRun, settings: RunSettings, wanted: RunSpec) -
         if getattr(same, field) != getattr(spec, field):
             raise CheckpointRefusedError(
                 f"checkpoint {path} belongs to another {name}",
-                f"give the options of run {spec.run_id}, or go on with 'refire resume'",
+                f"give the options of run {spec.run_id}, or run 'refire resume'",
             )
     return spec
 

@@ -73,7 +73,7 @@ class Store:
         remove(made)
         if os.path.lexists(path):
             raise CheckpointRefusedError(
-                f"checkpoint {path} exists", "go on with 'refire resume', or name another file"
+                f"checkpoint {path} exists", "run 'refire resume', or name another file"
             )
         try:
             os.close(os.open(made, os.O_CREAT | os.O_EXCL | os.O_WRONLY | NOFOLLOW, 0o600))
@@ -315,7 +315,7 @@ class Store:
         except sqlite3.Error as error:
             raise StoppedError(
                 f"checkpoint {self.path} cannot be saved: {error}",
-                "make room or repair the disk, then go on with 'refire resume'",
+                "free space or repair the disk, then run 'refire resume'",
             ) from error
 
     def guarded(self, read: Callable[[], T]) -> T:

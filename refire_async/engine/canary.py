@@ -132,7 +132,7 @@ async def run_canary(
     if stop.reason is not None:
         reason = "stopped after the canary"
     elif canary is not None and canary.clean:
-        reason = "the canary is clean, and nobody said to go on"
+        reason = "the canary passed but the run was not confirmed; use --yes"
     else:
         reason = "the canary is not clean"
     code = ExitCode.INTERRUPTED if stop.reason == "interrupted" else ExitCode.STOPPED

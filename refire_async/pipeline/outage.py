@@ -107,7 +107,7 @@ class Outage:
             why = f"{message} ({reason})" if message else reason
             raise StoppedError(
                 f"nothing went through for {since:.0f} s: {why}",
-                "find out why, then go on with 'refire resume'",
+                "find the cause, then run 'refire resume'",
             )
         if now >= self._say_at:
             self._say_at = now + SAY_EVERY_S

@@ -69,4 +69,4 @@ def test_a_page_that_the_disk_has_not_taken_is_not_saved(tmp_path: Path, synchro
     )
     assert done.stdout.startswith(said), done.stdout
     if said != "saved":
-        assert "cannot be saved: disk I/O error; make room or repair the disk" in done.stdout
+        assert "cannot be saved: disk I/O error; free space or repair the disk" in done.stdout

@@ -132,7 +132,7 @@ def test_text_says_what_was_found_and_what_to_do(cli: Cli, make_table: MakeTable
     assert "missing 1" in " ".join(result.stdout.split())
     assert f"refire run --table {table.name} --keys-file" in result.stdout
     assert "--marker stamp" in result.stdout
-    assert "one of the two reader places" in result.stderr
+    assert "one of the two concurrent readers" in result.stderr
 
 
 @on_one_backend
@@ -146,7 +146,7 @@ def test_a_canary_is_spread_over_the_table_and_the_run_goes_on_from_there(
 
     flown = cli.refire(table.name, "--run-id", "r", "--canary", "40", "--segments", "8")
     assert (flown.code, flown.json["touched"], flown.json["status"]) == (3, 40, "stopped"), flown.stderr
-    assert "nobody said to go on" in flown.stderr
+    assert "the canary passed but the run was not confirmed; use --yes" in flown.stderr
     assert "canary.flown" in flown.stderr
     first = [item for item in table.items().values() if "revision" in item]
     assert len(first) == 40
