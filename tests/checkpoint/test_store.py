@@ -221,7 +221,7 @@ def test_a_full_disk_stops_the_run_and_keeps_what_was_saved(tmp_path: Path):
                 )
             saved += 1
 
-    with pytest.raises(StoppedError, match=r"cannot be saved: database or disk is full; make room"):
+    with pytest.raises(StoppedError, match=r"cannot be saved: database or disk is full; free space"):
         fill()
     assert saved > 0
     assert len(store.progress(range(4)).pages) == saved

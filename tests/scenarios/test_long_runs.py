@@ -85,7 +85,8 @@ def test_credentials_are_renewed_before_they_expire(
 ) -> None:
     """Their lifetime is seconds: each second signs with credentials that are valid then.
 
-    What their source says when it fails once is in no log, as it may be anything.
+    A source that fails once while the present ones are good is asked again. What it says is in no log, as it may be
+    anything: `Cli` looks for the planted secrets in all output.
     """
     table = make_table()
     table.fill(hash_rows(60))
@@ -105,7 +106,6 @@ def test_credentials_are_renewed_before_they_expire(
     assert len({call.access_key for call in proxy.calls}) >= 2
     assert len(calls.read_text()) >= 4
     assert not trouble.exists()
-    assert "CredentialRetrievalError" in result.stderr
 
 
 @pytest.fixture
