@@ -71,7 +71,7 @@ def expired_token(code: str, owner: str) -> AwsError:
 
 
 def refused_time(code: str) -> AwsError:
-    """The service finds the signature too old or too new, and its clock is not to be had or no help."""
+    """The service finds the signature too old or too new, and its clock is unknown or does not help."""
     return AwsError(
         code, "the service refuses the time of the signature", FATAL, action="set this machine's clock"
     )

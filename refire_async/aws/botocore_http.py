@@ -51,7 +51,7 @@ class BoundedHttp:
     """What aiobotocore asks of its `http_session_cls`: keyword arguments, `send`, `close`, `async with`.
 
     A request has `timeout[1]` seconds to its whole answer, of them `timeout[0]` to connect. Only the body of a
-    stream, such as an object in S3, has no end set here: whoever reads it bounds it, and `timeout[1]` bounds each wait.
+    stream, such as an object in S3, has no total time here: its reader sets one, and `timeout[1]` bounds each wait.
     """
 
     def __init__(
@@ -152,7 +152,7 @@ def _plain(body: bytes, headers: dict[str, str], host: str) -> bytes:
 
 
 def _as_botocore(error: AwsError, request: Any, proxy: str | None) -> BotoCoreError:
-    """The error of botocore that its retries, and whoever calls, know for this failure."""
+    """The error of botocore that its retries and callers expect for this failure."""
     kind = _KINDS.get(error.code, HTTPClientError)
     where = {"endpoint_url": request.url, "proxy_url": shown(proxy) if proxy else "", "request": request}
     translated: BotoCoreError = kind(**where, error=error)

@@ -18,7 +18,7 @@ from refire_async.aws.providers import Chain, RefusedCredentialsError, profile_o
 from refire_async.errors import RefireError, RefusedError, UsageError
 from refire_async.settings import Connection
 
-# An endpoint that nobody answers at is reported after 3 x 1.5 s and two short pauses.
+# An endpoint that does not answer is reported after 3 x 1.5 s and two short pauses.
 _CONNECT_S = 1.5
 _READ_S = 10.0
 _ATTEMPTS = 3

@@ -28,7 +28,7 @@ class ControlPlane:
         credentials: CredentialSource | None = None,
         clock: ServiceClock | None = None,
     ) -> None:
-        """`client`, an open aioboto3 client for DynamoDB, signs with `credentials`; whoever opened it closes it.
+        """`client`, an open aioboto3 client for DynamoDB, signs with `credentials`; its opener closes it.
 
         `clock` learns the service's time from the answers.
         """
