@@ -54,7 +54,7 @@ class AwsCredentials:
 
     Looking up anew, rather than refreshing, also finds what the user has changed meanwhile: a new login, another
     key in the credentials file. However many ask, a provider is asked by one of them at a time, and while what it
-    gave before is still good, nobody waits for it.
+    gave before is still good, no caller waits for it.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Answers that are compressed although nobody asked for it: some proxies do that."""
+"""Compressed answers to requests that did not ask for them: some proxies send these."""
 
 import zlib
 from collections.abc import Mapping

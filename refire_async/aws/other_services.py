@@ -1,6 +1,6 @@
 """The other AWS services that know something about a table and its consumers, over aioboto3.
 
-They are asked for advice, never relied upon: whoever asks gets an answer or an UnansweredError within a bound.
+Their answers are advice, never relied upon: a call ends with an answer or an UnansweredError within a bound.
 """
 
 from collections.abc import AsyncIterator, Iterator

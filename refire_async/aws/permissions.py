@@ -115,7 +115,7 @@ class Use:
     writer: WriterKind = "partiql"
     dry_run: bool = False
     topic: str | None = None
-    """The ARN of the SNS topic that is told of the end of a run."""
+    """The ARN of the SNS topic that receives the notice at the end of a run."""
 
     @property
     def _given(self) -> str | None:

@@ -107,7 +107,7 @@ class RefusedCredentialsError(BotoCoreError):  # type: ignore[misc] # untyped ba
 
 
 class RefusedLookup(Exception):  # noqa: N818 - it carries the error, and is not seen by users
-    """A Refusal on its way to whoever looked."""
+    """A Refusal, raised to the caller that looked credentials up."""
 
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal.message)
@@ -269,7 +269,7 @@ def _one_line(text: object) -> str:
 
 
 class MfaError(Exception):
-    """A code is needed, and nobody can be asked for it."""
+    """An MFA code is needed, and there is no terminal to ask for it."""
 
 
 def _tame(resolver: Any, *, prompt: bool) -> None:
