@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 from refire_async.model.canary import Canary
 from refire_async.model.capacity import Consumed
 from refire_async.model.counts import Counts
+from refire_async.model.delivery import DeliveryCounts, DeliverySummary
 from refire_async.model.finding import Finding
 from refire_async.model.run import RunSpec, Summary
 from refire_async.model.table import BillingMode
@@ -275,6 +276,84 @@ class CanaryFlown:
     canary: Canary
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryStarted:
+    """A replay or redrive is about to invoke. `expected` is the number of records to deliver, None if unknown.
+
+    `counts` are those of earlier attempts.
+    """
+
+    run_id: str
+    source: str
+    function: str
+    resumed: bool
+    expected: int | None
+    checkpoint: str | None
+    counts: DeliveryCounts
+
+
+class BatchDelivered(NamedTuple):
+    """The target took the first `records` records of a batch."""
+
+    shard: str
+    lane: int
+    records: int
+    latency_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class BatchFailed:
+    """`records` records are given up. `condition` is the word of an invocation record (RetryAttemptsExhausted, …)."""
+
+    shard: str
+    lane: int
+    records: int
+    condition: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class InvocationRetried:
+    """A batch of `records` records will be invoked again after `delay_s` seconds, which uses an attempt."""
+
+    shard: str
+    lane: int
+    records: int
+    reason: str
+    delay_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class InvocationThrottled:
+    """The service refused an invocation. It is tried again after `delay_s` seconds, which uses no attempt."""
+
+    reason: str
+    delay_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class RecordsLost:
+    """Records of a shard from before `before` (seconds since the epoch) are no longer in the source."""
+
+    shard: str
+    before: float
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class MessageSettled:
+    """A message of a queue is worked off: its records are settled, and it was deleted or kept."""
+
+    deleted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryEnded:
+    """The last event of a replay or redrive."""
+
+    summary: DeliverySummary
+
+
 Event: TypeAlias = (
     KeysRead
     | RunStarted
@@ -303,6 +382,14 @@ Event: TypeAlias = (
     | RunEnded
     | VerifyStarted
     | CanaryFlown
+    | DeliveryStarted
+    | BatchDelivered
+    | BatchFailed
+    | InvocationRetried
+    | InvocationThrottled
+    | RecordsLost
+    | MessageSettled
+    | DeliveryEnded
 )
 
 Emit: TypeAlias = Callable[[Event], None]

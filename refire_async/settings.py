@@ -14,6 +14,9 @@ from refire_async.model.marker import MarkerKind
 WriterKind: TypeAlias = Literal["partiql", "update"]
 KeyType: TypeAlias = Literal["S", "N", "B"]
 
+EventImage: TypeAlias = Literal["insert", "modify"]
+DeliveryHow: TypeAlias = Literal["direct", "mapping"]
+
 DEFAULT_WCU_PERCENT = 80.0
 DEFAULT_GIVE_UP_AFTER_S = 600.0
 
@@ -189,3 +192,68 @@ class PlanSettings:
     budget: Budget = field(default_factory=Budget)
     tuning: Tuning = field(default_factory=Tuning)
     max_items: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliverySettings:
+    """How records are delivered. None leaves a choice to the function's event source mapping (delivery/rules.py).
+
+    `function` is a name, ARN or NAME:QUALIFIER; `to` is a file, `-`, or `python:MODULE.FUNCTION`: one of them is set,
+    but for `redrive`, whose records name their function. `concurrency` bounds invocations at a time, `max_rate` is
+    records per second, `max_iterator_age_s` the age up to which the function's own mapping may fall behind.
+    """
+
+    function: str | None = None
+    to: str | None = None
+    whole_events: bool = False
+    batch_size: int | None = None
+    window_s: float | None = None
+    parallelization: int | None = None
+    retries: int | None = None
+    max_record_age_s: float | None = None
+    bisect: bool | None = None
+    partial_failures: bool | None = None
+    filters: tuple[str, ...] | None = None
+    how: DeliveryHow = "direct"
+    concurrency: int | None = None
+    max_rate: float | None = None
+    max_iterator_age_s: float | None = None
+    checkpoint: Path | None = None
+    run_id: str | None = None
+    dry_run: bool = False
+    assume_yes: bool = False
+    ignore: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplaySettings:
+    """A replay of a table's events. Times are seconds since the epoch; `until` None is now.
+
+    Without `exports` and `as_event`, the source is the stream from `since` on. `as_event` makes events of present
+    items. `selection` and `kinds` choose among the records of every source.
+    """
+
+    table: str
+    delivery: DeliverySettings
+    connection: Connection = field(default_factory=Connection)
+    since: float | None = None
+    until: float | None = None
+    exports: tuple[str, ...] = ()
+    as_event: EventImage | None = None
+    kinds: frozenset[str] = frozenset()
+    selection: SelectionSettings = field(default_factory=SelectionSettings)
+    latest_per_key: bool = False
+    budget: Budget = field(default_factory=Budget)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RedriveSettings:
+    """A redrive of failed batches from `source`: a queue's URL or ARN, `s3://bucket/prefix`, a file, or `-`.
+
+    `keep` leaves the queue's messages where they are.
+    """
+
+    source: str
+    delivery: DeliverySettings
+    connection: Connection = field(default_factory=Connection)
+    keep: bool = False

@@ -1,11 +1,11 @@
 """Rules about consumers: which exist, which events their filters pass, whether they keep up. Pure."""
 
+from refire_async.aws.event_filters import FilterError, Match, mentions, parse
 from refire_async.aws.event_source_mappings import Mapping
 from refire_async.model.finding import Finding
 from refire_async.model.units import STREAM_RETENTION_S
 from refire_async.preflight import findings
 from refire_async.preflight.facts import Facts
-from refire_async.preflight.filters import FilterError, Match, mentions, parse
 from refire_async.preflight.load import Load, load_of
 from refire_async.preflight.record import any_event, passes, refired
 

@@ -7,8 +7,7 @@ Developer Guide: Using Lambda with DynamoDB).
 from collections.abc import Mapping
 from typing import Any
 
-from refire_async.preflight.facts import Asked
-from refire_async.preflight.filters import (
+from refire_async.aws.event_filters import (
     UNKNOWN,
     Exact,
     Match,
@@ -19,6 +18,7 @@ from refire_async.preflight.filters import (
     cannot_hold_at_once,
     match,
 )
+from refire_async.preflight.facts import Asked
 
 _WITH_NEW = ("NEW_IMAGE", "NEW_AND_OLD_IMAGES")
 _WITH_OLD = ("OLD_IMAGE", "NEW_AND_OLD_IMAGES")

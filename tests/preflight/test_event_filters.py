@@ -7,10 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refire_async.model.selection import Selection
-from refire_async.pacing.capacity import Ceilings
-from refire_async.preflight.facts import Asked
-from refire_async.preflight.filters import (
+from refire_async.aws.event_filters import (
     ABSENT,
     UNKNOWN,
     Exact,
@@ -23,6 +20,9 @@ from refire_async.preflight.filters import (
     match_rules,
     parse,
 )
+from refire_async.model.selection import Selection
+from refire_async.pacing.capacity import Ceilings
+from refire_async.preflight.facts import Asked
 from refire_async.preflight.record import passes, refired
 from tests.preflight.tables import table_of
 

@@ -1,0 +1,38 @@
+"""How records become batches, and what follows a failed one: the settings of an event source mapping."""
+
+from dataclasses import dataclass, fields, replace
+
+from refire_async.settings import DeliverySettings
+
+DEFAULT_BATCH = 100
+"""Records per batch where neither an option nor a mapping says otherwise (Lambda's default for DynamoDB)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryRules:
+    """The settings of a delivery, as an event source mapping has them (Lambda API reference: EventSourceMapping).
+
+    `window_s` is how long a batch may wait to fill, `parallelization` the lanes per shard. `retries` is per batch and
+    `max_record_age_s` in seconds; None stands for no limit. `bisect` halves a batch after a function error,
+    `partial_failures` reads `batchItemFailures` in the answer. `filters` are patterns as JSON texts; a record passes
+    if it matches one of them, or if there are none.
+    """
+
+    batch_size: int = DEFAULT_BATCH
+    window_s: float = 0.0
+    parallelization: int = 1
+    retries: int | None = None
+    max_record_age_s: float | None = None
+    bisect: bool = False
+    partial_failures: bool = False
+    filters: tuple[str, ...] = ()
+
+
+def with_options(rules: DeliveryRules, settings: DeliverySettings) -> DeliveryRules:
+    """The rules with what the user's options override. An option that is None leaves the rule as it is."""
+    given = {
+        one.name: getattr(settings, one.name)
+        for one in fields(rules)
+        if getattr(settings, one.name) is not None
+    }
+    return replace(rules, **given)

@@ -1,0 +1,77 @@
+"""The counters of a delivery (replay, redrive), and how it ended."""
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, TypeAlias
+
+from refire_async.errors import ExitCode
+from refire_async.model.run import RunStatus
+
+DeliveryCommand: TypeAlias = Literal["replay", "redrive"]
+
+
+@dataclass(slots=True, kw_only=True)
+class DeliveryCounts:
+    """What a delivery did, over all its attempts. selected = delivered + failed + what is still to come.
+
+    `repeated` counts records that were delivered again, `retries` invocations that repeated an earlier one,
+    `throttled` invocations that the service refused. `messages` and `messages_deleted` are those of a queue.
+    """
+
+    selected: int = 0
+    delivered: int = 0
+    failed: int = 0
+    filtered: int = 0
+    lost: int = 0
+    invocations: int = 0
+    repeated: int = 0
+    retries: int = 0
+    throttled: int = 0
+    messages: int = 0
+    messages_deleted: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliverySummary:
+    """The result of a delivery, over all its attempts. Its JSON form is documented API (docs/scripting.md)."""
+
+    run_id: str
+    source: str
+    function: str
+    status: RunStatus
+    counts: DeliveryCounts
+    seconds: float
+    checkpoint: str | None
+    failed_records_file: str | None
+
+    @property
+    def records_per_second(self) -> float:
+        """Settled records by time spent delivering."""
+        settled = self.counts.delivered + self.counts.failed
+        return settled / self.seconds if self.seconds > 0 else 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """One flat object, fields in the documented order."""
+        return {
+            "run_id": self.run_id,
+            "source": self.source,
+            "function": self.function,
+            "status": self.status,
+            **asdict(self.counts),
+            "seconds": round(self.seconds, 3),
+            "records_per_second": round(self.records_per_second, 1),
+            "checkpoint": self.checkpoint,
+            "failed_records_file": self.failed_records_file,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryResult:
+    """How an attempt of a delivery ended. `reason` is one line for people where it ended early.
+
+    `may_have_run_twice` names the batches whose outcome was unknown when an earlier attempt ended.
+    """
+
+    summary: DeliverySummary
+    exit_code: ExitCode
+    reason: str | None = None
+    may_have_run_twice: tuple[str, ...] = ()
