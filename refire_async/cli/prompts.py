@@ -9,11 +9,11 @@ import anyio.abc
 import click
 
 from refire_async.cli.streams import print_note
-from refire_async.engine.questions import Question
-from refire_async.model.canary import Canary
+from refire_async.engine.questions import AfterCanary, Question
 from refire_async.model.other_run import OtherRuns
 from refire_async.output.proof import describe_canary
-from refire_async.output.text import count, dollars, duration, visible
+from refire_async.output.text import about_duration, count, dollars, visible
+from refire_async.planning.forecast.cost import Cost
 from refire_async.planning.forecast.outlook import Outlook
 
 Show = Callable[[], Awaitable[None]]
@@ -62,9 +62,9 @@ async def ask(display: Display, about: Question) -> bool:
     """Print a question of the run and read the answer. Anything but yes is no."""
     async with display.away():
         match about:
-            case Canary():
-                question = "Continue with the remaining items?"
-                click.echo(visible(describe_canary(about)), err=True)
+            case AfterCanary():
+                question = f"Continue with {describe_remaining(about.remaining)}?"
+                click.echo(visible(describe_canary(about.canary)), err=True)
             case OtherRuns():
                 question = "Continue anyway?"
                 for one in about.findings:
@@ -79,17 +79,30 @@ async def ask(display: Display, about: Question) -> bool:
 def describe_outlook(outlook: Outlook) -> str:
     """What a run is about to do, in one line."""
     if outlook.items is None or outlook.seconds is None or outlook.price is None:
-        return f"About to touch the selected items of table {outlook.table}; how many is known when they are read."
-    price = dollars(outlook.price.total)
-    paid = (
-        f"about {price} at list prices"
-        if outlook.price.extra
-        else f"no extra cost ({price} of capacity you already pay for)"
-    )
+        return (
+            f"About to touch the selected items of table {outlook.table}. "
+            "Their number is not known until they are read."
+        )
     return (
-        f"About to touch about {count(outlook.items)} items of table {outlook.table}: "
-        f"about {duration(outlook.seconds)}, {paid}."
+        f"About to touch about {count(outlook.items)} items of table {outlook.table} "
+        f"(about {about_duration(outlook.seconds)}, {_price(outlook.price)})."
     )
+
+
+def describe_remaining(outlook: Outlook) -> str:
+    """What is left of a run after its canary, as the object of a sentence."""
+    if outlook.items is None or outlook.seconds is None or outlook.price is None:
+        return "the remaining items (their number is not known until they are read)"
+    return (
+        f"the remaining {count(outlook.items)} items "
+        f"(about {about_duration(outlook.seconds)}, {_price(outlook.price)})"
+    )
+
+
+def _price(cost: Cost) -> str:
+    """US dollars at list prices, and whether the table's capacity is paid for already."""
+    total = dollars(cost.total)
+    return total if cost.extra else f"no extra cost: {total} of capacity you already pay for"
 
 
 async def _is_yes() -> bool:

@@ -206,7 +206,8 @@ def expected_items(attempt: Attempt) -> int | None:
     selection = attempt.spec.selection
     match selection.kind:
         case "scan":
-            return round(attempt.table.item_count * (selection.sample or 100.0) / 100.0)
+            index = None if selection.index is None else attempt.table.index(selection.index)
+            return round((index or attempt.table).item_count * (selection.sample or 100.0) / 100.0)
         case "keys" | "export":
             return open_list(Path(attempt.keys)).items
         case _:

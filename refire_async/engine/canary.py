@@ -15,13 +15,15 @@ from refire_async.aws.session import Session
 from refire_async.checkpoint import catalog
 from refire_async.checkpoint.reading import peek
 from refire_async.engine.canary_consumers import settled
-from refire_async.engine.questions import Confirm
+from refire_async.engine.questions import AfterCanary, Confirm
 from refire_async.errors import ExitCode, RefireError
 from refire_async.events import CanaryFlown, Emit, Event, RunEnded, Stopping, VerifyStarted
 from refire_async.model.canary import Canary
+from refire_async.model.counts import Counts
 from refire_async.model.run import Result
 from refire_async.model.stop import StopRequest
 from refire_async.model.table import Table
+from refire_async.planning.forecast.outlook import Outlook
 from refire_async.verification.moments import seconds_of
 from refire_async.verification.other_runs import other_runs
 from refire_async.verification.verifier import prove
@@ -93,6 +95,7 @@ async def run_canary(
     session: Session,
     table: Table,
     *,
+    remaining: Callable[[Counts], Awaitable[Outlook]],
     assume_yes: bool,
     confirm: Confirm | None,
     emit: Emit,
@@ -100,6 +103,7 @@ async def run_canary(
 ) -> Result | None:
     """Run and verify the first items of a run. Returns None if the run continues, else the result of the stopped run.
 
+    `remaining` estimates what is left of the run after items with these outcomes.
     With `assume_yes` a clean canary needs no confirmation. Without `confirm` the run stops after the canary.
     """
     inner = StopRequest()
@@ -125,7 +129,7 @@ async def run_canary(
         emit(CanaryFlown(canary))
         go = assume_yes and canary.clean
         if not go and confirm is not None:
-            go = await confirm(canary)
+            go = await confirm(AfterCanary(canary, await remaining(counts)))
     if go and stop.reason is None:
         return None
     emit(RunEnded(result.summary))

@@ -32,6 +32,7 @@ from refire_async.errors import (
     UsageError,
 )
 from refire_async.events import Emit, Event, Noticed, RunStarted, ignore
+from refire_async.model.counts import Counts
 from refire_async.model.finding import Finding
 from refire_async.model.marker import DEFAULT_ATTRIBUTE, Marker
 from refire_async.model.other_run import OtherRuns
@@ -43,7 +44,7 @@ from refire_async.pacing.watchers.assemble import read_timetable
 from refire_async.pacing.watchers.function_history import with_history
 from refire_async.pacing.watchers.functions import Function, find_functions
 from refire_async.pipeline.sizing import total_segments
-from refire_async.planning.forecast.outlook import look_ahead
+from refire_async.planning.forecast.outlook import Outlook, look_ahead
 from refire_async.preflight.check import about_resume, about_run, before_run
 from refire_async.preflight.check import check as check_table_and_consumers
 from refire_async.preflight.findings import ASKED_ABOUT, OTHER_RUN_WORKING
@@ -127,7 +128,7 @@ async def _run(settings: RunSettings, *, emit: Emit, stop: StopRequest, confirm:
                 with _opened(path) as (store, saved):
                     spec = await recognise(spec, table, world) if listed else spec
                     attempt = replace(attempt, spec=adopt(path, saved, settings, spec), resumed=True)
-                    attempt = await _confirmed(attempt, settings, confirm)
+                    attempt = await _confirmed(attempt, settings, confirm, saved.counts)
                     return await _work(session, attempt, store, emit=emit, stop=stop)
             if listed:
                 spec = await import_keys(spec, table, list_path(path), world)
@@ -162,20 +163,34 @@ async def _run(settings: RunSettings, *, emit: Emit, stop: StopRequest, confirm:
             return result
 
 
-async def _confirmed(attempt: Attempt, settings: RunSettings, confirm: Confirm | None) -> Attempt:
+async def _confirmed(
+    attempt: Attempt, settings: RunSettings, confirm: Confirm | None, before: Counts | None = None
+) -> Attempt:
     """Return the attempt, which begins once it is confirmed. A canary asks its own question later.
+
+    `before` are the outcomes of earlier attempts of the run.
 
     Raises RefusedError if it was not confirmed.
     """
     if confirm is None or settings.assume_yes or settings.canary is not None:
         return attempt
-    items = await to_thread.run_sync(expected_items, attempt)
-    if items is not None and attempt.max_items is not None:
-        items = min(items, attempt.max_items)
-    outlook = look_ahead(attempt.table, attempt.ceilings.write, items, attempt.budget.max_rate)
-    if not await confirm(outlook):
+    if not await confirm(await _outlook(attempt, before or Counts())):
         raise RefusedError("not confirmed, so nothing was written", "answer y, or use --yes")
     return replace(attempt, begun_at=anyio.current_time())
+
+
+async def _outlook(attempt: Attempt, before: Counts) -> Outlook:
+    """What the attempt is about to do, after items with the outcomes `before`."""
+    items = await to_thread.run_sync(expected_items, attempt)
+    selection = attempt.spec.selection
+    if items is not None:
+        items -= before.settled
+        # The table's own count is up to six hours old, and shows nothing of what a filter lets through.
+        if not selection.listed and (items <= 0 or selection.filter is not None):
+            items = None
+    if items is not None and attempt.max_items is not None:
+        items = min(items, attempt.max_items)
+    return look_ahead(attempt.table, attempt.ceilings.write, items, attempt.budget.max_rate)
 
 
 async def check(settings: RunSettings) -> list[Finding]:
@@ -374,13 +389,21 @@ async def _work(
         async def run_few(emit: Emit, stop: StopRequest) -> Result:
             return await run_attempt(session, few, store, emit=emit, stop=stop)
 
+        more = None if attempt.max_items is None else attempt.max_items - canary
+        attempt = replace(attempt, max_items=more, resumed=True)
         ended = await run_canary(
-            run_few, path, session, table, assume_yes=assume_yes, confirm=confirm, emit=emit, stop=stop
+            run_few,
+            path,
+            session,
+            table,
+            remaining=partial(_outlook, attempt),
+            assume_yes=assume_yes,
+            confirm=confirm,
+            emit=emit,
+            stop=stop,
         )
         if ended is not None:
             return ended
-        more = None if attempt.max_items is None else attempt.max_items - canary
-        attempt = replace(attempt, max_items=more, resumed=True)
 
     work = partial(run_attempt, session, attempt, store, emit=emit, stop=stop)
     return await (

@@ -36,6 +36,13 @@ def duration(seconds: float) -> str:
     return f"{days} d {hours:02d} h"
 
 
+def about_duration(seconds: float) -> str:
+    """An estimate, to its largest unit or two: `5 s`, `42 s`, `2 min`, `5 h 02 min`, `3 d 04 h`."""
+    if seconds < 59.5:
+        return f"{max(math.ceil(seconds), 1)} s"
+    return f"{round(seconds / 60)} min" if seconds < 3570 else duration(seconds)
+
+
 def milliseconds(seconds: float) -> str:
     """A latency: `0.8 ms`, `12 ms`, `1,500 ms`."""
     value = seconds * 1000
@@ -43,7 +50,9 @@ def milliseconds(seconds: float) -> str:
 
 
 def dollars(amount: float) -> str:
-    """US dollars: `$0.0042`, `$0.62`, `$1,234`."""
+    """US dollars: `<$0.0001`, `$0.0042`, `$0.62`, `$1,234`."""
+    if 0 < amount < 0.0001:
+        return "<$0.0001"
     if amount >= 99.995:
         return f"${amount:,.0f}"
     return f"${amount:.2f}" if amount >= 0.095 or amount == 0 else f"${amount:.4f}"

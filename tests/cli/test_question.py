@@ -1,5 +1,6 @@
-"""`run` asks on a terminal before its first write; a no and a signal write nothing."""
+"""`run` asks on a terminal before its first write and after a canary; a no and a signal write nothing more."""
 
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import boto3
 import pytest
 
-from refire_async.cli.prompts import describe_outlook
+from refire_async.cli.prompts import describe_outlook, describe_remaining
 from refire_async.model.capacity import TABLE
 from refire_async.planning.forecast.outlook import look_ahead
 from tests.cli.test_terminal import terminal
@@ -34,6 +35,18 @@ def revisions(backend: Backend, table: str) -> list[int]:
     return [int(item.get("revision", {"N": "0"})["N"]) for item in items]
 
 
+def environment(backend: Backend, table: str) -> dict[str, str]:
+    """What `SCRIPT` needs to run `refire` on a table."""
+    return {
+        "PYTHON": sys.executable,
+        "TABLE": table,
+        "REFIRE_ENDPOINT_URL": backend.url,
+        "AWS_ACCESS_KEY_ID": backend.access_key,
+        "AWS_SECRET_ACCESS_KEY": "scenario",
+        "AWS_REGION": REGION,
+    }
+
+
 @on_one_backend
 @pytest.mark.parametrize(
     ("keys", "options", "code", "touched"),
@@ -52,15 +65,7 @@ def test_question(  # noqa: PLR0917 - fixtures and parameters
     """Only a yes begins; the question says what is ahead."""
     table = make_table()
     table.fill(hash_rows(20))
-    environment = {
-        "PYTHON": sys.executable,
-        "TABLE": table.name,
-        "REFIRE_ENDPOINT_URL": backend.url,
-        "AWS_ACCESS_KEY_ID": backend.access_key,
-        "AWS_SECRET_ACCESS_KEY": "scenario",
-        "AWS_REGION": REGION,
-    }
-    with terminal(tmp_path, SCRIPT, *options, env=environment) as screen:
+    with terminal(tmp_path, SCRIPT, *options, env=environment(backend, table.name)) as screen:
         if keys is not None:
             seen = screen.read_until(r"Continue\? \[y/N\] ")
             assert "about 20 items" in seen.replace("\r\n", "")
@@ -70,6 +75,50 @@ def test_question(  # noqa: PLR0917 - fixtures and parameters
     assert revisions(backend, table.name) == [touched] * 20
     if not touched:
         assert not list(Path(tmp_path).glob("**/*.refire"))
+
+
+@on_one_backend
+@pytest.mark.parametrize(
+    ("keys", "options", "asked", "code", "touched"),
+    [
+        ("y\r", (), r"the remaining 290 items \(about 1 s, \$0\.0002\)", 0, 300),
+        ("n\r", (), r"the remaining 290 items \(about 1 s, \$0\.0002\)", 3, 10),
+        ("y\r", ("--max-items", "40"), r"the remaining 30 items \(about 1 s, <\$0\.0001\)", 3, 40),
+        (
+            "n\r",
+            ("--where", "attribute_exists(pk)"),
+            r"the remaining items \(their number is not known until they are read\)",
+            3,
+            10,
+        ),
+    ],
+    ids=["yes", "no", "limit", "filter"],
+)
+def test_question_after_a_canary(  # noqa: PLR0917 - fixtures and parameters
+    backend: Backend, make_table, tmp_path: Path, keys, options, asked, code, touched
+) -> None:
+    """The question gives the number of items that remain, their time and their price, or says that it is unknown."""
+    table = make_table()
+    table.fill(hash_rows(300))
+    more = ("--canary", "10", *options)
+    with terminal(tmp_path, SCRIPT, *more, env=environment(backend, table.name)) as screen:
+        seen = screen.read_until(r"\? \[y/N\] ").replace("\r\n", "")
+        assert "Canary: 10 items touched, clean" in seen
+        assert re.search(rf"Continue with {asked}\? \[y/N\] ", seen), seen
+        screen.type(keys)
+        assert f"END {code}" in screen.read_until(r"END \d+")
+    assert sum(revisions(backend, table.name)) == touched
+
+
+def test_remaining() -> None:
+    """Rough figures for people; capacity that is paid for by the hour costs nothing more."""
+    table = replace(table_of(), item_count=300_000, size_bytes=150_000_000)
+    ahead = look_ahead(table, {TABLE: 2500.0}, 299_900, None)
+    assert describe_remaining(ahead) == "the remaining 299,900 items (about 2 min, $0.19)"
+    provisioned = look_ahead(replace(table, billing="PROVISIONED"), {TABLE: 2500.0}, 299_900, None)
+    assert describe_remaining(provisioned) == (
+        "the remaining 299,900 items (about 2 min, no extra cost: $0.0541 of capacity you already pay for)"
+    )
 
 
 def test_outlook() -> None:
@@ -84,4 +133,4 @@ def test_outlook() -> None:
     assert look_ahead(table, {TABLE: 1000.0}, 1_000_000, 100.0).seconds == pytest.approx(10_000.0)
     unknown = look_ahead(table, {TABLE: 1000.0}, None, None)
     assert (unknown.items, unknown.seconds, unknown.price) == (None, None, None)
-    assert "how many is known when they are read" in describe_outlook(unknown)
+    assert "number is not known until they are read" in describe_outlook(unknown)
