@@ -111,8 +111,6 @@ def _unpack(tarball: Path, unpacked: Path, home: Path) -> None:
         _decompress(packed / f"{name}.tar.br", unpacked / f"{name}.tar")
         with tarfile.open(unpacked / f"{name}.tar") as archive:
             archive.extractall(made / name, filter="data")
-    # The package's own file names the folder that it would have where it is meant for.
-    (made / "fonts" / "fonts.conf").write_text(_FONTS.format(folder=home / "fonts" / "fonts"))
     (made / "whole").touch()
     if home.exists():
         shutil.rmtree(home)
@@ -215,10 +213,13 @@ async def browser_page(folder: Path, width: int = 1100, height: int = 900) -> As
     """A page of a browser of its own, which lives in `folder` for the length of the block."""
     home = await anyio.to_thread.run_sync(ensure_chromium)
     profile = folder / "profile"
+    # The package's own file names a folder of another machine, and the cache can be moved.
+    fonts = folder / "fonts.conf"
+    fonts.write_text(_FONTS.format(folder=home.resolve() / "fonts" / "fonts"))
     environment = {
         "HOME": str(folder),
         "PATH": os.defpath,
-        "FONTCONFIG_PATH": str(home / "fonts"),
+        "FONTCONFIG_FILE": str(fonts),
         "LD_LIBRARY_PATH": str(home / "al2023" / "lib"),
     }
     command = [
