@@ -68,7 +68,7 @@ class BoundedHttp:
         self._proxies = proxies or {}
         self._connect_s, self._answer_s = timeout
         self._connections = max_pool_connections
-        self._clients: dict[str | None, aiohttp.ClientSession] = {}
+        self._clients: dict[tuple[str | None, bool], aiohttp.ClientSession] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -102,8 +102,9 @@ class BoundedHttp:
             raise _as_botocore(translate(error, host, proxy), request, proxy) from error
 
     async def _exchange(self, request: Any, host: str, proxy: str | None) -> AioAWSResponse:
+        client = self._client(proxy, secure=request.url.startswith("https:"))
         async with asyncio.timeout(self._answer_s):
-            answer = await self._client(proxy).request(
+            answer = await client.request(
                 request.method,
                 URL(request.url, encoded=True),
                 headers=_headers(request.headers),
@@ -122,13 +123,15 @@ class BoundedHttp:
         response._content = content  # noqa: SLF001 - where botocore keeps what was read
         return response
 
-    def _client(self, proxy: str | None) -> aiohttp.ClientSession:
-        client = self._clients.get(proxy)
+    def _client(self, proxy: str | None, *, secure: bool) -> aiohttp.ClientSession:
+        client = self._clients.get((proxy, secure))
         if client is None:
             # The total is bounded in `_exchange`, since the body of a stream has none.
             timeout = aiohttp.ClientTimeout(total=None, connect=self._connect_s, sock_read=self._answer_s)
-            client = open_client(self._connections, tls_context(self._bundle), timeout, proxy)
-            self._clients[proxy] = client
+            # Reading the certificates takes some 30 ms.
+            trust = tls_context(self._bundle) if secure or proxy is not None else None
+            client = open_client(self._connections, trust, timeout, proxy)
+            self._clients[proxy, secure] = client
         return client
 
 

@@ -13,6 +13,7 @@ from botocore.exceptions import NoRegionError, ProfileNotFound
 
 from refire_async.aws.botocore_http import BoundedHttp
 from refire_async.aws.credentials import AwsCredentials, ClientCredentials
+from refire_async.aws.metadata_http import bound_region
 from refire_async.aws.parsing import StrictParserFactory
 from refire_async.aws.providers import Chain, RefusedCredentialsError, profile_of
 from refire_async.errors import RefireError, RefusedError, UsageError
@@ -52,6 +53,7 @@ class AwsSession:
         core.register_component("response_parser_factory", StrictParserFactory())
         if self._region is not None:
             core.set_config_variable("region", self._region)
+        bound_region(core)
         return core
 
     async def _look_up(self) -> Any:

@@ -37,6 +37,7 @@ from botocore.exceptions import (
 )
 
 from refire_async.aws.errors import AwsError, Disposition
+from refire_async.aws.metadata_http import bound_container, bound_instance
 
 PROCESS_S = 60.0
 """How long a credential process may take: as long as AWS's own SDK for Go gives it (processcreds.DefaultTimeout)."""
@@ -273,10 +274,11 @@ class MfaError(Exception):
 
 
 def _tame(resolver: Any, *, prompt: bool) -> None:
-    """Keep providers from standard input, which may be a list of keys or the line to another process.
+    """Keep providers from following redirects, and from standard input: a list of keys, or the line to another process.
 
-    As they come, one asks there for MFA codes where there is no terminal, and one gives it to the credential process
-    and waits for that without end. Both are set by attributes that have no public name; tests notice if they move.
+    Without this, one asks there for MFA codes where there is no terminal, one gives it to the credential process and
+    waits for that without end, and two follow redirects. All are set by attributes that have no public name; tests
+    notice if they move.
     """
     assume_role = resolver.get_provider("assume-role")
     assume_role._prompter = _ask_for_code if prompt else _ask_nobody  # noqa: SLF001
@@ -290,6 +292,9 @@ def _tame(resolver: Any, *, prompt: bool) -> None:
 
     builder._create_process_provider = make_tame  # noqa: SLF001
     resolver.get_provider("custom-process")._popen = _start  # noqa: SLF001
+    # The same providers serve `credential_source` of a role.
+    bound_container(resolver.get_provider("container-role"))
+    bound_instance(resolver.get_provider("iam-role")._role_fetcher)  # noqa: SLF001
 
 
 def _ask_nobody(_text: str) -> str:

@@ -324,6 +324,53 @@ async def test_a_provider_that_fails(case: Case, given: Callable[[Case], None]) 
     assert "PLANTED" not in said
 
 
+REDIRECT = reply(b"moved", 307, Location="/elsewhere", x_amz_crc32="")
+
+
+@pytest.mark.parametrize(
+    ("case", "sends"),
+    [
+        (container("failed", *[REDIRECT] * 9, AWS_CONTAINER_AUTHORIZATION_TOKEN="PLANTED"), "authorization"),
+        (imds("no AWS credentials found", *[text(b"PLANTED")] + [REDIRECT] * 9), "x-aws-ec2-metadata-token"),
+        (
+            role(
+                "credential_source = EcsContainer\n",
+                "failed",
+                *[REDIRECT] * 9,
+            ),
+            "authorization",
+        ),
+    ],
+    ids=["container", "instance", "role from a container"],
+)
+async def test_no_provider_follows_a_redirect(
+    case: Case, sends: str, given: Callable[[Case], None], server: RawServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A token that is for one address is not sent to another one."""
+    monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{server.url}/get")
+    monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "PLANTED")
+    if case.provider == "instance metadata":
+        monkeypatch.delenv("AWS_CONTAINER_CREDENTIALS_FULL_URI")
+    given(case)
+    assert case.says in str(await refused())
+    assert any(sent.headers.get(sends) == "PLANTED" for sent in server.received)
+    assert not any("/elsewhere" in sent.line for sent in server.received)
+
+
+async def test_the_region_of_an_instance_follows_no_redirect(
+    given: Callable[[Case], None], server: RawServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`defaults_mode = auto` asks the metadata service, with a token of its own."""
+    monkeypatch.setenv("AWS_DEFAULTS_MODE", "auto")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "PLANTED")
+    given(imds("", text(b"PLANTED"), *[REDIRECT] * 9))
+    async with open_session(Connection(region="eu-west-1", endpoint_url="http://127.0.0.1:9"), 1):
+        pass
+    assert any(sent.headers.get("x-aws-ec2-metadata-token") == "PLANTED" for sent in server.received)
+    assert not any("/elsewhere" in sent.line for sent in server.received)
+
+
 async def test_a_login_that_cannot_be_saved(
     given: Callable[[Case], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
