@@ -35,11 +35,12 @@ class ShardSink(Protocol):
         """
         ...
 
-    async def put(self, records: Sequence[EventRecord], token: str) -> None:
+    async def put(self, records: Sequence[EventRecord], token: str, skipped: Skipped | None = None) -> None:
         """Take records in ascending sequence order. Waits while the buffers are full.
 
         `token` is a text of the source's own from which it continues behind these records. `records` may be empty,
-        which moves the token over records that were left out.
+        which moves the token over records that were left out. `skipped` counts what the source has left out since the
+        `put` before; it is counted when the token is saved, so that a resume counts nothing twice.
         """
         ...
 
