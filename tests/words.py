@@ -23,6 +23,7 @@ CLEAN: tuple[str, ...] = (
     "tests/test_words.py",
     "tests/model",
     "tests/typing",
+    "refire_async/cli",
     "benchmarks/budget",
     "benchmarks/framework",
     "benchmarks/pacing",

@@ -10,7 +10,7 @@ import click
 from refire_async import __version__
 from refire_async.cli.exit_codes import check_text, guarded
 from refire_async.cli.help import LazyGroup, printing_option
-from refire_async.cli.signals import ignore, put_back
+from refire_async.cli.signals import ignore, restored
 from refire_async.cli.streams import open_streams
 
 COMMANDS = (
@@ -54,8 +54,8 @@ def program() -> None:
 
 
 def invoke(arguments: Sequence[str]) -> int:
-    """Run the program with these arguments and give its exit code; signals are handled as before then. Never raises."""
-    with put_back():
+    """Run the program with these arguments and return its exit code. Restores signal handlers. Never raises."""
+    with restored():
         return _exit_code(arguments)
 
 
@@ -79,10 +79,10 @@ def main() -> NoReturn:
 
 
 def _complete(instruction: str) -> int:
-    """Answer a shell that asks what can follow (see `refire completion`). Silent whatever is wrong."""
+    """Print completions for a shell (see `refire completion`) and return the exit code. Prints no errors."""
     from click.shell_completion import shell_complete  # noqa: PLC0415 - rarely needed
 
     try:
         return shell_complete(program, {}, "refire", "_REFIRE_COMPLETE", instruction)
-    except Exception:  # noqa: BLE001 - a shell shows what is written here in the middle of the user's line
+    except Exception:  # noqa: BLE001 - the shell would show an error in the middle of the user's input
         return 1

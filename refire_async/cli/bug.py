@@ -1,4 +1,4 @@
-"""A bug's report: enough to find it, nothing that is secret."""
+"""The report file of a bug: enough to find the cause, without secrets."""
 
 import os
 import platform
@@ -13,10 +13,10 @@ from refire_async.errors import RefireError
 
 
 def write_report(error: BaseException) -> Path | None:
-    """Write the traceback to a file that only the user can read, and give its path; None if no place takes it.
+    """Write the traceback to a file of mode 0600 and return its path; None if no folder is writable.
 
-    It has no values of variables, no command line, and no words of errors that can quote data: those may hold keys
-    and credentials.
+    The file contains no values of variables, no command line, and no messages of errors that can quote data, because
+    these may contain keys and credentials.
     """
     text = "\n".join(
         (
@@ -48,17 +48,17 @@ _PLAIN = (
     UnboundLocalError,
     ZeroDivisionError,
 )
-"""Errors whose words are about the program. A KeyError has the key for words, a ValueError often the value, and an
-error of a library whatever a service or a credential process said."""
+"""Errors whose messages describe the program only. The message of a KeyError is the key, that of a ValueError often
+the value, and that of a library's error may quote a service or a credential process."""
 
 
 def describe(error: BaseException) -> str:
-    """The traceback of an error and of those that led to it, without anything that can be secret."""
+    """The traceback of an error and of its causes, without anything that can be secret."""
     return "\n".join(_describe(error, set()))
 
 
 def _describe(error: BaseException, seen: set[int]) -> Iterator[str]:
-    """Where the error and those that led to it were raised, the first of them first."""
+    """The tracebacks of the error's causes and of the error, in the order in which they were raised."""
     seen.add(id(error))
     before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     if before is not None and id(before) not in seen:
@@ -66,7 +66,7 @@ def _describe(error: BaseException, seen: set[int]) -> Iterator[str]:
         yield "which led to:\n"
     yield "".join(traceback.format_tb(error.__traceback__)).rstrip("\n")
     plain = type(error) in _PLAIN or isinstance(error, RefireError)
-    yield f"{type(error).__name__}: {error if plain else '(its words are left out, they may hold data)'}\n"
+    yield f"{type(error).__name__}: {error if plain else '(message omitted, it may contain data)'}\n"
     if isinstance(error, BaseExceptionGroup):
         for number, inner in enumerate(error.exceptions, 1):
             yield f"{number} of {len(error.exceptions)} in this group:\n"

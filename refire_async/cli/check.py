@@ -1,4 +1,4 @@
-"""`refire check`: what a run would do to the table and its consumers, before it does."""
+"""`refire check`: check a table and its consumers for problems before a run."""
 
 import sys
 from dataclasses import replace

@@ -1,7 +1,6 @@
 """`refire completion`: the script that lets a shell complete commands, options and run ids."""
 
 import os
-import tempfile
 from pathlib import Path
 
 import click
@@ -11,9 +10,10 @@ from refire_async.cli.help import Command
 from refire_async.cli.params import OneOf
 from refire_async.cli.streams import print_result
 from refire_async.errors import UsageError
+from refire_async.private import replacing
 
 VARIABLE = "_REFIRE_COMPLETE"
-"""Set by the script when it asks the program what there is to complete."""
+"""The variable with which the script asks the program for completions."""
 
 SHELLS = ("bash", "zsh", "fish")
 
@@ -36,7 +36,8 @@ SHELLS = ("bash", "zsh", "fish")
 def command(ctx: click.Context, /, *, shell: str, which: str | None) -> int:
     """Print the script for bash, zsh or fish that completes commands, options, option values and run ids.
 
-    With install it is written where the shell looks for it: the shell given, else the one in the variable SHELL.
+    With install it writes the script to the folder that the shell reads. The shell is that of the variable SHELL if
+    none is given.
     """
     if shell == "install":
         chosen = which or _own_shell()
@@ -53,21 +54,21 @@ def command(ctx: click.Context, /, *, shell: str, which: str | None) -> int:
 def _script(ctx: click.Context, shell: str) -> str:
     kind = get_completion_class(shell)
     assert kind is not None  # noqa: S101 - click has these three
-    # That of bash looks for bash first and complains where there is none; the script is the same.
+    # BashComplete.source checks the version of bash first and warns if there is none; the script is the same.
     return ShellComplete.source(kind(ctx.find_root().command, {}, "refire", VARIABLE))
 
 
 def _own_shell() -> str:
-    """The user's shell, by the variable SHELL. Raises UsageError."""
+    """The user's shell, from the variable SHELL. Raises UsageError."""
     name = Path(os.environ.get("SHELL", "")).name
     if name not in SHELLS:
-        what = f"the shell {name!r} is not one of them" if name else "the variable SHELL is not set"
-        raise UsageError(what, f"name it: refire completion install {'|'.join(SHELLS)}")
+        what = f"there is no completion for the shell {name!r}" if name else "the variable SHELL is not set"
+        raise UsageError(what, f"give the shell: refire completion install {'|'.join(SHELLS)}")
     return name
 
 
 def _place(shell: str) -> tuple[Path, str]:
-    """Where a shell looks for completions of the user's, and what is left to do. Raises UsageError."""
+    """The file from which a shell loads the user's completion, and what remains to be done. Raises UsageError."""
     try:
         home = Path.home()
     except RuntimeError:
@@ -76,29 +77,21 @@ def _place(shell: str) -> tuple[Path, str]:
         case "bash":
             data = os.environ.get("XDG_DATA_HOME") or home / ".local" / "share"
             folder = Path(data) / "bash-completion" / "completions"
-            return folder / "refire", "new shells have it (with the package bash-completion)"
+            return folder / "refire", "new shells use it (with the package bash-completion)"
         case "fish":
             config = os.environ.get("XDG_CONFIG_HOME") or home / ".config"
-            return Path(config) / "fish" / "completions" / "refire.fish", "new shells have it"
+            return Path(config) / "fish" / "completions" / "refire.fish", "new shells use it"
         case _:
             folder = home / ".zfunc"
-            return folder / "_refire", "in ~/.zshrc: fpath+=(~/.zfunc); autoload -Uz compinit; compinit"
+            return folder / "_refire", "add to ~/.zshrc: fpath+=(~/.zfunc); autoload -Uz compinit; compinit"
 
 
 def _write(path: Path, script: str) -> None:
-    """Put the script in its place in one step; a link that is there is replaced. Raises UsageError."""
+    """Write the script in one step, in place of an existing file or link. Raises UsageError."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        number, name = tempfile.mkstemp(dir=path.parent, prefix=".refire-")
-        scratch = Path(name)
-        try:
-            with os.fdopen(number, "w", encoding="utf-8") as file:
-                file.write(script + "\n")
-            scratch.chmod(0o644)
-            scratch.replace(path)
-        except BaseException:
-            scratch.unlink()
-            raise
+        with replacing(path) as file:
+            file.write(f"{script}\n".encode())
     except OSError as error:
         raise UsageError(
             f"{path} cannot be written: {error.strerror}", "print it instead: refire completion SHELL"

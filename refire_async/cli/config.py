@@ -1,4 +1,4 @@
-"""`refire config`: which options hold, and where each comes from."""
+"""`refire config`: the effective options of a command, and where each comes from."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -25,7 +25,7 @@ _SOURCES = {
 
 @dataclass(frozen=True, slots=True)
 class _Setting:
-    """One option: what holds, and where it comes from. `origin` names the variable or the file and its table."""
+    """One option with its effective value. `origin` names the variable, or the file and the table in it."""
 
     name: str
     value: Any
@@ -50,7 +50,7 @@ def command(ctx: click.Context, /, *, command_name: str, json: bool) -> int:
     """Show the effective options of a command (default: run) and where each comes from.
 
     The command line overrides the environment, which overrides the file, which overrides defaults.
-    docs/configuration.md shows a file. Credentials are never among them: they stay in the AWS configuration.
+    docs/configuration.md shows an example. Credentials are not options: they stay in the AWS configuration.
     """
     parent = ctx.parent
     group = parent.command if parent is not None else None
@@ -58,12 +58,12 @@ def command(ctx: click.Context, /, *, command_name: str, json: bool) -> int:
     assert isinstance(group, LazyGroup)  # noqa: S101 - the program is one
     name, target, _ = group.resolve_command(parent, [command_name])
     assert target is not None  # noqa: S101 - an unknown one is an error
-    # What --config says goes on to the command that is asked about.
+    # The command that is shown reads the same file.
     own: Config | None = ctx.meta.get(CONFIG)
-    words = ["--config", str(own.path)] if own is not None else []
-    with target.make_context(name, words, parent=parent) as asked:
-        config: Config | None = asked.meta.get(CONFIG)
-        found = [_setting(asked, config, param) for param in target.params if _is_shown(param)]
+    arguments = ["--config", str(own.path)] if own is not None else []
+    with target.make_context(name, arguments, parent=parent) as shown:
+        config: Config | None = shown.meta.get(CONFIG)
+        found = [_setting(shown, config, param) for param in target.params if _is_shown(param)]
     if json:
         print_json(_json(str(name), config, found))
     else:
@@ -91,30 +91,31 @@ def _setting(ctx: click.Context, config: Config | None, param: click.Parameter) 
         return _Setting(param.opts[0][2:], None, source, origin, param.unset or "-")
     if param.name == "endpoint_url":
         value = _without_user(value)
-    return _Setting(param.opts[0][2:], _plain(value), source, origin, _words(value))
+    return _Setting(param.opts[0][2:], _plain(value), source, origin, _format(value))
 
 
 def _without_user(url: str) -> str:
-    """The URL without a name and password, which some put there."""
+    """The URL without the user name and password that it may contain."""
     parts = urlsplit(url)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def _plain(value: Any) -> Any:
-    """A value as JSON has it."""
+    """A value that JSON can represent."""
     if isinstance(value, tuple):
         return [_plain(part) for part in value]
     return value if isinstance(value, bool | int | float | str) else str(value)
 
 
-def _words(value: Any) -> str:
+def _format(value: Any) -> str:
+    """A value as text."""
     match value:
         case True:
             return "yes"
         case float():
             return f"{value:g}"
         case tuple():
-            return ", ".join(_words(part) for part in value)
+            return ", ".join(_format(part) for part in value)
         case _:
             return str(value)
 
@@ -131,18 +132,18 @@ def _json(name: str, config: Config | None, found: list[_Setting]) -> str:
 
 
 def _text(name: str, config: Config | None, found: list[_Setting]) -> str:
-    """What is set comes first, then what is as it always is."""
-    said = [one for one in found if one.source != "default"]
+    """The options that are set come first, then those at their defaults."""
+    changed = [one for one in found if one.source != "default"]
     rest = [one for one in found if one.source == "default"]
     file = "no refire.toml in this folder" if config is None else f"file: {config.path}"
-    lines = [f"refire {name}: {len(said)} set, {len(rest)} at their defaults; {file}"]
+    lines = [f"refire {name}: {len(changed)} set, {len(rest)} at their defaults; {file}"]
     names, origins = max(len(one.name) for one in found), max(len(one.origin) for one in found)
     room = max(WIDTH - names - origins - 6, 12)
-    for group in (said, rest):
+    for group in (changed, rest):
         if group:
             lines.append("")
         for one in group:
-            # What has no origin may use its place.
+            # A value without an origin may extend into that column.
             text = shorten(one_line(one.text), room if one.origin else WIDTH - names - 4)
             lines.append(f"  {one.name:<{names}}  {text:<{room}}  {one.origin}".rstrip())
     return "\n".join(lines)

@@ -1,7 +1,7 @@
 """Options from a file: `refire.toml` in the working directory, or the one that --config or REFIRE_CONFIG names.
 
-Names at the top are for every command that has such an option; those in a table such as [run] for that command
-alone, where they rule over those at the top. The environment and the command line rule over both.
+Names at the top level apply to every command that has such an option. Names in a table such as [run] apply to that
+command only and override the top level. The environment and the command line override both.
 """
 
 import difflib
@@ -23,15 +23,15 @@ from refire_async.private import why_foreign
 DEFAULT = Path("refire.toml")
 
 MAX_FILE_BYTES = 1 << 20
-"""Bytes of a file of options."""
+"""Maximum size of the file in bytes."""
 
 _TABLES = ("names", "values")
-"""Options that take JSON objects, for which TOML has tables."""
+"""Options whose values are JSON objects; in the file they can be TOML tables."""
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What a file says for one command. `tables` tells in which table each option of `values` stands ("": the top)."""
+    """The options of one command in a file. `tables` has the table of each option in `values` ("": the top level)."""
 
     path: Path
     values: dict[str, Any]
@@ -39,7 +39,7 @@ class Config:
 
 
 def config_option() -> Option:
-    """`--config`, which every command has. It is read before the other options, and sets what they fall back to."""
+    """`--config`, an option of every command. It is processed before the others and sets their defaults."""
     return Option(
         ["--config"],
         group="Settings",
@@ -73,9 +73,9 @@ def _apply(ctx: click.Context, _param: click.Parameter, given: Path | None) -> N
 
 
 def _default() -> Path | None:
-    """The file in the working directory, if there is one. Raises UsageError where others can have written it.
+    """The file in the working directory, if there is one. Raises UsageError if other users can have written it.
 
-    Nobody named it: in a folder of another user it would choose table, endpoint and credentials of this one.
+    The user did not name this file: in another user's folder it would choose the table, endpoint and credentials.
     """
     try:
         statuses = (DEFAULT.lstat(), DEFAULT.stat())
@@ -85,19 +85,19 @@ def _default() -> Path | None:
         return None
     why = next(filter(None, map(why_foreign, statuses)), None)
     if why is not None:
-        mend = f"chmod go-w {DEFAULT}, " if "written" in why else ""
+        fix = f"chmod go-w {DEFAULT}, " if "written" in why else ""
         raise UsageError(
             f"{DEFAULT} in this folder {why}",
-            f"{mend}name it with --config if you trust it, or leave it out with --config {os.devnull}",
+            f"{fix}name it with --config if you trust it, or ignore it with --config {os.devnull}",
         )
     return DEFAULT
 
 
 def read_config(path: Path, command: str, commands: Mapping[str, Mapping[str, Option]]) -> Config:
-    """What the file says for `command`; `commands` has the options of each by name.
+    """The options for `command` in the file; `commands` has the options of each command by name.
 
     Raises:
-        UsageError: it cannot be read, is not TOML, or has a name that nobody knows.
+        UsageError: the file cannot be read, is not TOML, or contains an unknown name.
     """
     values: dict[str, Any] = {}
     tables: dict[str, str] = {}
@@ -128,17 +128,19 @@ def _load(path: Path) -> dict[str, Any]:
         with path.open("rb") as file:
             content = file.read(MAX_FILE_BYTES + 1)
         if len(content) > MAX_FILE_BYTES:
-            raise UsageError(f"{path} has more than {MAX_FILE_BYTES >> 10:,} KB", "name a file of options")
+            raise UsageError(f"{path} has more than {MAX_FILE_BYTES >> 10:,} KB", "give a configuration file")
         return tomllib.loads(content.decode())
     except RecursionError:
-        raise UsageError(f"{path} is nested too deeply", "docs/configuration.md shows one") from None
+        raise UsageError(f"{path} is nested too deeply", "docs/configuration.md shows an example") from None
     except UnicodeDecodeError:
         raise UsageError(f"{path} is not UTF-8 text", "save it as UTF-8") from None
     except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{path} is not valid TOML: {error}", "docs/configuration.md shows one") from None
+        raise UsageError(
+            f"{path} is not valid TOML: {error}", "docs/configuration.md shows an example"
+        ) from None
     except OSError as error:
         raise UsageError(
-            f"{path} cannot be read: {error.strerror}", "fix that, or name another file"
+            f"{path} cannot be read: {error.strerror}", "check its permissions, or name another file"
         ) from None
 
 
@@ -155,7 +157,7 @@ def _find(
 
 
 def _value(path: Path, table: str, name: str, option: Option, value: Any) -> Any:
-    """A TOML value as the environment would give it, or several of them. Raises UsageError."""
+    """A TOML value as the environment would give it; a list for an option that repeats. Raises UsageError."""
     if isinstance(value, dict) and option.name in _TABLES:
         return json.dumps(value, default=str)
     if isinstance(value, list) and option.multiple:

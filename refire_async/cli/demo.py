@@ -1,4 +1,4 @@
-"""`refire demo`: how it works, in a sandbox, with proof."""
+"""`refire demo`: a guided tour in a local sandbox."""
 
 import click
 
@@ -33,11 +33,11 @@ def command(*, items: int, json: bool, no_progress: bool) -> int:
     Fills a table, shows why writing items back unchanged fires nothing, fires all of them again, stops half-way
     and resumes, then counts in the stream that each item fired exactly once.
     """
-    from refire_async.cli.demo_story import tell  # noqa: PLC0415 - brings the engine, which is slow to import
+    from refire_async.cli.demo_steps import run_demo  # noqa: PLC0415 - brings the engine, which is slow to import
 
-    # Logs would tell the story a second time.
+    # The demo prints its steps; logs would repeat them.
     output = OutputSettings(json=json, log_level="error", progress=not no_progress)
-    code = tell(items, output)
+    code = run_demo(items, output)
     if code in (ExitCode.INTERRUPTED, ExitCode.STOPPED):
         say_error("the demo was stopped; nothing is left on this machine")
     return code

@@ -1,4 +1,4 @@
-"""The demo's reader of the stream: what is new in it, and how many events each item got."""
+"""The demo's reader of the stream: the new records, and the number of events per item."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -10,32 +10,32 @@ import anyio
 
 from refire_async.aws.streams import StreamReader
 
-# An empty answer may come before the newest record (API reference: GetRecords), so one is not the end.
-_EMPTY_ANSWERS = 3
+# An empty page may come before the newest record (API reference: GetRecords), so one is not the end.
+_EMPTY_PAGES = 3
 _PAUSE_S = 0.2
 
 
 class Tail:
-    """Reads on from where it was, all shards at the same time: the order of events does not matter for counting."""
+    """Reads all shards concurrently from where it last stopped: the order of events does not matter for counting."""
 
     def __init__(self, streams: StreamReader, stream_arn: str) -> None:
         self._streams = streams
         self._arn = stream_arn
         self._after: dict[str, str] = {}
 
-    async def read_new(self, take: Callable[[list[dict[str, Any]]], None]) -> None:
-        """Give `take` what came since the last call, page by page."""
+    async def read_new(self, on_page: Callable[[list[dict[str, Any]]], None]) -> None:
+        """Call `on_page` with each page of records since the last call."""
         async with anyio.create_task_group() as tasks:
             for shard in await self._streams.shards(self._arn):
-                tasks.start_soon(self._read_shard, shard.id, take)
+                tasks.start_soon(self._read_shard, shard.id, on_page)
 
     async def count_new(self) -> int:
-        """The number of records that came since the last call."""
+        """The number of records since the last call."""
         sizes: list[int] = []
         await self.read_new(lambda page: sizes.append(len(page)))
         return sum(sizes)
 
-    async def _read_shard(self, shard_id: str, take: Callable[[list[dict[str, Any]]], None]) -> None:
+    async def _read_shard(self, shard_id: str, on_page: Callable[[list[dict[str, Any]]], None]) -> None:
         empty = 0
         pages = self._streams.records(self._arn, shard_id, after=self._after.get(shard_id))
         async with aclosing(pages):
@@ -43,19 +43,19 @@ class Tail:
                 if page:
                     empty = 0
                     self._after[shard_id] = page[-1]["dynamodb"]["SequenceNumber"]
-                    take(page)
+                    on_page(page)
                     continue
                 empty += 1
-                if empty == _EMPTY_ANSWERS:
+                if empty == _EMPTY_PAGES:
                     return
                 await anyio.sleep(_PAUSE_S)
 
 
-@dataclass(frozen=True, slots=True)
-class Proof:
-    """What the stream says about a re-fire of `items` items.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventCounts:
+    """The events of a re-fire of `items` items. The field names are the JSON of `refire demo --json`.
 
-    `once`, `missing` and `doubled` count items by their events; `otherwise_changed` counts events in which
+    `once`, `missing` and `doubled` count items by their events. `otherwise_changed` counts events in which
     something other than the marker differs, `strangers` those of unknown items or of another kind than MODIFY.
     """
 
@@ -68,12 +68,12 @@ class Proof:
     strangers: int
 
     @property
-    def holds(self) -> bool:
-        """Exactly one event per item, and nothing but the marker changed."""
+    def proven(self) -> bool:
+        """Whether each item has exactly one event, and nothing but the marker changed."""
         return self.once == self.items and self.events == self.items and self.otherwise_changed == 0
 
 
-class Tally:
+class EventCounter:
     """Counts events per item, page by page."""
 
     def __init__(self, keys: Iterable[str], key_name: str, marker: str) -> None:
@@ -84,7 +84,7 @@ class Tally:
         self._strangers = 0
 
     def add(self, page: Iterable[dict[str, Any]]) -> None:
-        """Take raw stream records in."""
+        """Count the events of raw stream records."""
         for record in page:
             change = record["dynamodb"]
             key = change["Keys"][self._key_name]["S"]
@@ -95,10 +95,10 @@ class Tally:
             if self._unmarked(change["OldImage"]) != self._unmarked(change["NewImage"]):
                 self._otherwise_changed += 1
 
-    def proof(self) -> Proof:
-        """What was counted so far."""
+    def counts(self) -> EventCounts:
+        """The counts so far."""
         by_events = Counter(self._events.values())
-        return Proof(
+        return EventCounts(
             items=len(self._events),
             events=sum(self._events.values()) + self._strangers,
             once=by_events[1],

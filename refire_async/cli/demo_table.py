@@ -1,4 +1,4 @@
-"""The demo's table: made, filled, and one item written back unchanged."""
+"""The demo's table: create it, fill it, write an item back unchanged."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -14,7 +14,7 @@ TABLE = "demo-orders"
 CAPACITY = 40_000
 FILLERS = 8
 
-_BATCH = 25  # the most that BatchWriteItem takes (DynamoDB API reference: BatchWriteItem)
+_BATCH = 25  # the maximum of one request (DynamoDB API reference: BatchWriteItem)
 _CITIES = ("Accra", "Bergen", "Cusco", "Dakar", "Esbjerg", "Fukuoka", "Genoa", "Hobart")
 
 
@@ -34,7 +34,7 @@ def make_item(number: int) -> dict[str, Any]:
 
 
 async def create_table(session: Session) -> str:
-    """Make the table with a stream of old and new images; the stream's ARN."""
+    """Create the table with a stream of old and new images, and return the stream's ARN."""
     await _call(
         session,
         "CreateTable",
@@ -56,7 +56,7 @@ async def create_table(session: Session) -> str:
 
 
 async def fill_table(session: Session, items: int) -> None:
-    """Put items number 0 to `items` - 1, several batches at a time."""
+    """Put items number 0 to `items` - 1, several batches concurrently."""
     batches = iter(range(0, items, _BATCH))
     async with anyio.create_task_group() as tasks:
         for _ in range(FILLERS):

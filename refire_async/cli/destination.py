@@ -1,13 +1,13 @@
-"""Before a checkpoint is obeyed: where it leads, if that is not where the user's own configuration does."""
+"""Asks before a command follows a checkpoint to another place or marker than the user's configuration names."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from refire_async.cli.confirmation import confirmed
 from refire_async.cli.params import CONFIG
 from refire_async.cli.parsed_options import RunOptions
-from refire_async.cli.question import agreed
 from refire_async.errors import CheckpointRefusedError, StoppedError, UsageError
 from refire_async.settings import Connection
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 def check_destination(ctx: click.Context, checkpoint: Path, given: Connection, *, assume_yes: bool) -> None:
-    """Ask before the first request to an endpoint, or with a profile, that only the checkpoint names.
+    """Ask before the first request to an endpoint, or with a profile or region, that only the checkpoint names.
 
-    So too for another table or marker than the configuration has for runs. Nothing is asked where all agree.
+    Also ask if the configuration names another table or marker for runs. Ask nothing where all agree.
 
     Raises:
         UsageError: there is no terminal for confirmation.
@@ -33,13 +33,13 @@ def check_destination(ctx: click.Context, checkpoint: Path, given: Connection, *
     try:
         saved = peek(checkpoint)
     except CheckpointRefusedError:
-        return  # the command itself says why, before it sends anything
+        return  # the command itself reports the reason before it sends anything
     found = differences(saved, given, configured(given), _usual(ctx))
     if not found:
         return
     run_id, command = saved.spec.run_id, ctx.command.name
-    said = ", ".join(f"{one.what} {_quoted(one.saved)} (yours: {_quoted(one.own)})" for one in found)
-    answer = agreed(
+    named = ", ".join(f"{one.what} {_quoted(one.saved)} (yours: {_quoted(one.own)})" for one in found)
+    answer = confirmed(
         [
             f"The checkpoint of run {run_id} differs from your configuration:",
             *(f"  {one.what:<16} {one.saved}  (yours: {one.own})" for one in found),
@@ -47,7 +47,7 @@ def check_destination(ctx: click.Context, checkpoint: Path, given: Connection, *
         ],
         f"Use the settings of the checkpoint of run {run_id}?",
         UsageError(
-            f"the checkpoint of run {run_id} names {said}, and there is no terminal for confirmation",
+            f"the checkpoint of run {run_id} names {named}, and there is no terminal for confirmation",
             f"if that is right, give --yes{_options(found)}",
         ),
     )
@@ -66,7 +66,7 @@ def _options(found: "list[Difference]") -> str:
 
 
 def _usual(ctx: click.Context) -> "Usual":
-    """What environment and file say for `refire run`, where that can be told."""
+    """The table and the marker that environment and file configure for `refire run`, as far as known."""
     from refire_async.checkpoint.identity import Usual  # noqa: PLC0415 - see above
     from refire_async.model.marker import DEFAULT_ATTRIBUTE  # noqa: PLC0415
 
@@ -76,11 +76,11 @@ def _usual(ctx: click.Context) -> "Usual":
     command = parent.command.get_command(parent, "run")
     assert command is not None  # noqa: S101 - the program has it
     config = ctx.meta.get(CONFIG)
-    words = [] if config is None else ["--config", str(config.path)]
+    arguments = [] if config is None else ["--config", str(config.path)]
     try:
-        with command.make_context("run", words, parent=parent) as asked:
-            run = RunOptions(**asked.params)
-    except UsageError:  # an option that is of no matter here
+        with command.make_context("run", arguments, parent=parent) as run_ctx:
+            run = RunOptions(**run_ctx.params)
+    except UsageError:  # options of `refire run` do not concern this command
         return Usual()
     marker = run.marker_attribute or DEFAULT_ATTRIBUTE[run.marker]
     return Usual(run.table, marker)

@@ -1,23 +1,23 @@
-"""The edge of the program: whatever happens inside becomes one line on standard error and an exit code."""
+"""The boundary of the program: every error becomes one line on standard error and an exit code."""
 
 import difflib
 from collections.abc import Callable, Mapping, Sequence
 
 import click
 
-from refire_async.cli.host import from_host
 from refire_async.cli.streams import flush, say_error
+from refire_async.cli.system_errors import from_system
 from refire_async.errors import ExitCode, RefireError, UsageError
 from refire_async.output.text import visible
 
 _READ = ("REFIRE_", "AWS_", "DynamoTable", "HashKeyName", "HashKeyValue")
-"""How the names of variables begin that this program or botocore reads."""
+"""Prefixes of the variables that this program or botocore reads."""
 
 
 def check_text(arguments: Sequence[str], environment: Mapping[str, str]) -> None:
-    """Refuse what is no text in the encoding of this machine: it could not be stored or sent. Raises UsageError.
+    """Refuse arguments and variables that are not UTF-8: they cannot be stored or sent. Raises UsageError.
 
-    Python gives undecodable bytes as lone surrogates (PEP 383).
+    Python decodes invalid bytes as lone surrogates (PEP 383).
     """
     for word in arguments:
         if not _is_text(word):
@@ -26,9 +26,7 @@ def check_text(arguments: Sequence[str], environment: Mapping[str, str]) -> None
             )
     for name, value in environment.items():
         if name.startswith(_READ) and not _is_text(name + value):
-            raise UsageError(
-                f"variable {visible(name)} is not UTF-8", "set it to a text in UTF-8, or unset it"
-            )
+            raise UsageError(f"variable {visible(name)} is not UTF-8", "set it to text in UTF-8, or unset it")
 
 
 def _is_text(word: str) -> bool:
@@ -36,7 +34,7 @@ def _is_text(word: str) -> bool:
 
 
 def guarded(work: Callable[[], int]) -> int:
-    """The exit code of `work`, or of the error that ended it, which is told in one line."""
+    """The exit code of `work`, or of the error that ended it, which is printed as one line."""
     try:
         code = work()
     except KeyboardInterrupt:
@@ -44,14 +42,14 @@ def guarded(work: Callable[[], int]) -> int:
         code = ExitCode.INTERRUPTED
     except click.exceptions.Exit as ending:
         code = ending.exit_code
-    except Exception as error:  # noqa: BLE001 - this is the place that turns every error into a line
+    except Exception as error:  # noqa: BLE001 - every error becomes one line here
         code = report(error)
     flush()
     return int(code)
 
 
 def report(error: Exception) -> int:
-    """Tell the error in one line and give its exit code. What no user can cause is a bug, with a file about it."""
+    """Print the error as one line and return its exit code. Write a report on an error that no user can cause."""
     cause = single(error)
     match cause:
         case RefireError():
@@ -59,7 +57,7 @@ def report(error: Exception) -> int:
             return cause.exit_code
         case click.ClickException():
             return report(_usage_error(cause))
-        case _ if (refused := from_host(cause)) is not None:
+        case _ if (refused := from_system(cause)) is not None:
             return report(refused)
         case _:
             from refire_async.cli.bug import write_report  # noqa: PLC0415 - rarely needed
@@ -71,16 +69,16 @@ def report(error: Exception) -> int:
 
 
 def single(error: BaseException) -> BaseException:
-    """The one error inside of groups. Of several, one that is a bug, because it must not go unseen."""
+    """The one error inside of groups. Of several, one that is a bug if there is one, so that it is not hidden."""
     if not isinstance(error, BaseExceptionGroup):
         return error
     causes = [single(inner) for inner in error.exceptions]
-    bugs = [cause for cause in causes if not isinstance(cause, RefireError) and from_host(cause) is None]
+    bugs = [cause for cause in causes if not isinstance(cause, RefireError) and from_system(cause) is None]
     return (bugs or causes)[0]
 
 
 def _usage_error(error: click.ClickException) -> RefireError:
-    """An error of click's parser in our words."""
+    """An error of click's parser as a UsageError."""
     ctx = getattr(error, "ctx", None)
     see = f"see {ctx.command_path} --help" if ctx is not None else "see refire --help"
     match error:

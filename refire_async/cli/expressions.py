@@ -1,4 +1,4 @@
-"""Expression placeholders as users write them: `--names` and `--values`, checked before anything is asked of AWS."""
+"""The placeholders of expressions in `--names` and `--values`, checked before any request to AWS."""
 
 import json
 import re
@@ -34,7 +34,7 @@ def parse_names(text: str, where: str) -> Names:
         _check_placeholder(placeholder, "#", where)
         if not isinstance(name, str) or not name:
             raise UsageError(
-                f"{where}: {placeholder} must stand for the name of an attribute",
+                f"{where}: {placeholder} must be the name of an attribute",
                 'for example {"#s": "status"}',
             )
         pairs.append((placeholder, name))
@@ -60,7 +60,7 @@ def parse_values(text: str, where: str) -> Values:
 
 
 def check_placeholders(option: str, expression: str | None, names: Names, values: Values) -> None:
-    """Refuse what the service would refuse later: placeholders that are not defined, or defined and not used.
+    """Refuse what the service would refuse later: placeholders that are undefined or unused.
 
     `expression` was given as `option`. Raises UsageError.
     """
@@ -151,7 +151,7 @@ def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in pairs:
         if name in found:
-            raise ValueError(f"{quoted(name)} is there twice")
+            raise ValueError(f"{quoted(name)} occurs twice")
         found[name] = value
     return found
 
@@ -159,7 +159,7 @@ def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _check_placeholder(placeholder: str, first: str, where: str) -> None:
     if not placeholder.startswith(first) or not _PLACEHOLDER.fullmatch(placeholder):
         raise UsageError(
-            f"{where}: {quoted(placeholder)} is no placeholder",
+            f"{where}: {quoted(placeholder)} is not a placeholder",
             f"begin it with {first} and use letters, digits and _ only, such as {first}a",
         )
 
@@ -195,6 +195,6 @@ def _typed(kind: str, content: Any) -> AttributeValue:  # noqa: PLR0911 - one re
 
 def _set(kind: str, members: list[Any]) -> list[str]:
     if not members or not all(isinstance(member, str) for member in members):
-        raise ValueError(f"{kind}S must be a list of texts with at least one member")
+        raise ValueError(f"{kind}S must be a list of strings with at least one member")
     checks: dict[str, Callable[[str], str]] = {"N": check_number, "B": check_base64, "S": str}
     return [checks[kind](member) for member in members]

@@ -1,13 +1,13 @@
-"""`refire forget`: remove a run's checkpoint and what lies beside it."""
+"""`refire forget`: remove a run's checkpoint and the files that belong to it."""
 
 from typing import Any
 
 import click
 
 from refire_async.cli import options
+from refire_async.cli.confirmation import confirmed
 from refire_async.cli.help import Command
 from refire_async.cli.parsed_options import ForgetOptions
-from refire_async.cli.question import agreed
 from refire_async.cli.resume import locate_one, saved_run
 from refire_async.cli.streams import print_json, print_result
 from refire_async.errors import StoppedError, UsageError
@@ -43,7 +43,7 @@ def command(**given: Any) -> int:
     cleanup.refuse_at_work(run)
     if not parsed.yes:
         lost = "It cannot be resumed afterwards." if run.status == "stopped" else ""
-        asked = agreed(
+        remove = confirmed(
             [
                 f"Run {run.run_id} of table {run.table}: {describe_status(run.status, run.failed)}. {lost}".rstrip(),
                 *(f"  {path}" for path in (checkpoint, *run.kept_files)),
@@ -54,7 +54,7 @@ def command(**given: Any) -> int:
                 "give --yes to remove without asking",
             ),
         )
-        if not asked:
+        if not remove:
             raise StoppedError(f"run {run.run_id} was not removed", "nothing was changed")
     removed = [str(path) for path in cleanup.forget(run)]
     if parsed.json:

@@ -1,4 +1,4 @@
-"""What `--help` shows: one screen for the program, grouped options and two examples per command."""
+"""The text of `--help`: one screen for the program, grouped options and two examples per command."""
 
 import difflib
 import itertools
@@ -33,12 +33,12 @@ def printing_option(
 
 
 def _add_help(command: click.Command) -> None:
-    """Click's own help option cannot deal with a reader that has gone away."""
+    """Add -h and --help. Click's own help option fails if the reader of standard output has closed it."""
     printing_option("-h", "--help", text=click.Context.get_help, help="Show this message and exit.")(command)
 
 
 class Command(click.Command):
-    """A command with examples, whose options stand in groups. What it cannot parse is a UsageError."""
+    """A command with examples and grouped options. Arguments that it cannot parse raise UsageError."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Command(click.Command):
         _add_help(self)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """As click does, but an argument too many names what was probably meant."""
+        """As click, but the error for an unexpected argument says how to give it."""
         if not ctx.resilient_parsing:
             self._check_values(ctx, args)
         try:
@@ -72,7 +72,7 @@ class Command(click.Command):
         return rest
 
     def _check_values(self, ctx: click.Context, args: list[str]) -> None:
-        """Refuse an option whose value is missing and that would swallow the next option, be it --dry-run."""
+        """Refuse an option without its value, which would take the next option, such as --dry-run, for its value."""
         options = [param for param in self.get_params(ctx) if isinstance(param, click.Option)]
         names = {name for option in options for name in option.opts}
         with_value = {name for option in options if not option.is_flag for name in option.opts}
@@ -82,11 +82,11 @@ class Command(click.Command):
             if word in with_value and following.partition("=")[0] in names:
                 raise UsageError(
                     f"{word} needs a value, and {following} is an option",
-                    f"write {word}={following} if it is meant as a value",
+                    f"write {word}={following} if it is the value",
                 )
 
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """What the command is for, then its examples: the part that most readers came for."""
+        """The purpose of the command, then its examples."""
         super().format_help_text(ctx, formatter)
         if self.examples:
             with formatter.section("Examples"):
@@ -101,7 +101,7 @@ class Command(click.Command):
             # Arguments are in the usage line and the examples.
             record = param.get_help_record(ctx) if isinstance(param, click.Option) else None
             if record is not None:
-                # Click's own --help goes with the last group.
+                # --help goes with the last group.
                 group = param.group if isinstance(param, Option) else next(reversed(groups), "Options")
                 also = getattr(param, "variables", ())[1:]
                 text = record[1] + (f" [also: {', '.join(also)}]" if also else "")
@@ -113,7 +113,7 @@ class Command(click.Command):
                 formatter.write_dl([(f"{name:<{widest}}", text) for name, text in rows], col_max=widest)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        """How to set options in the environment."""
+        """How to set options in a file or in the environment."""
         variables = [param.own_variable for param in self.params if isinstance(param, Option)]
         if variables:
             formatter.write_paragraph()
@@ -127,7 +127,7 @@ def _flag_of(variable: str) -> str:
     return "--" + variable.removeprefix("REFIRE_").replace("_", "-").lower()
 
 
-_MEANT = {
+_SYNONYMS = {
     **dict.fromkeys(("pause", "unpause"), "rate RUN_ID pause"),
     **dict.fromkeys(("speed", "throttle", "limit"), "rate RUN_ID 50%"),
     **dict.fromkeys(("list", "ls", "ps", "runs", "show"), "status"),
@@ -138,23 +138,24 @@ _MEANT = {
     **dict.fromkeys(("prove", "proof"), "verify"),
     **dict.fromkeys(("estimate", "cost", "price"), "plan"),
 }
-"""What other programs call what a command of this one does."""
+"""Names of commands in other programs, with the command of this one that does the same."""
 
-NEAR = 0.7
-"""How alike two names must be (difflib's ratio) for one to be suggested for the other."""
+SIMILARITY = 0.7
+"""Similarity (difflib's ratio) above which a name is suggested in place of another."""
 
 
-def _meant(word: str, names: Sequence[str]) -> str | None:
-    """The command that somebody meant who wrote `word`; None if there is none that is near."""
-    meant = _MEANT.get(word.lower())
-    if meant is not None and meant.split()[0] in names:
-        return meant
-    near = difflib.get_close_matches(word.lower(), names, n=1, cutoff=NEAR - 0.1 if len(word) < 5 else NEAR)
+def _suggest(word: str, names: Sequence[str]) -> str | None:
+    """The command that the user probably means by `word`; None if no name is similar."""
+    synonym = _SYNONYMS.get(word.lower())
+    if synonym is not None and synonym.split()[0] in names:
+        return synonym
+    cutoff = SIMILARITY - 0.1 if len(word) < 5 else SIMILARITY
+    near = difflib.get_close_matches(word.lower(), names, n=1, cutoff=cutoff)
     return near[0] if near else None
 
 
 class LazyGroup(click.Group):
-    """The program. A command's module is imported when the command is asked for, so that `--help` is quick."""
+    """The program. A command's module is imported when the command is used, so that `--help` is fast."""
 
     def __init__(
         self,
@@ -171,14 +172,14 @@ class LazyGroup(click.Group):
         _add_help(self)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """As click does, but a missing command is a UsageError."""
+        """As click, but a missing command raises UsageError."""
         rest = super().parse_args(ctx, args)
         if not args and not ctx.resilient_parsing:
             raise UsageError("no command given", "start with refire demo, or see refire --help")
         return rest
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's interface
-        """Names in the order in which they are needed."""
+        """Names in the order in which users need them."""
         return list(self._names)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
@@ -191,20 +192,17 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click does, but an unknown command names the nearest."""
+        """As click, but the error for an unknown command suggests a similar one."""
         if args[0] not in self._names:
             if ctx.resilient_parsing:
                 return None, None, []
-            action = (
-                f"did you mean refire {meant}?"
-                if (meant := _meant(args[0], self._names))
-                else "see refire --help"
-            )
+            near = _suggest(args[0], self._names)
+            action = f"did you mean refire {near}?" if near else "see refire --help"
             raise UsageError(f"unknown command {args[0]!r}", action)
         return super().resolve_command(ctx, args)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        """What a first-time user needs first, then all commands. --help and --version are in the epilog: one screen."""
+        """First steps, then all commands. The epilog has --help and --version, so that all fits one screen."""
         with formatter.section("Start here"):
             formatter.write_dl(self._start, col_max=40)
         with formatter.section("Commands"):

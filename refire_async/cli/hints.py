@@ -1,4 +1,4 @@
-"""Command lines that a finished run leads to, with the options that its user gave."""
+"""Command lines for the user to run next, with the options of this attempt."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,20 +21,20 @@ Options = list[tuple[str, str | None]]
 
 @dataclass(frozen=True, slots=True)
 class Hints:
-    """What a user may want to type next, given the settings of this sitting."""
+    """The next command lines, given the settings of this attempt."""
 
     settings: RunSettings | ResumeSettings
     checkpoint: Path | None
-    """As the user named it; None if it is the run's default place."""
+    """The path as the user gave it; None for the default."""
 
     def resume(self, run_id: str) -> str:
-        """How to go on: at the same place and with the same speed limits, which are not part of a checkpoint."""
+        """Resume the run, with the same connection and speed limits: a checkpoint does not contain the limits."""
         settings = self.settings
         options: Options = [
             ("--checkpoint", str(self.checkpoint) if self.checkpoint else None),
             *_connection(settings.connection),
             *_budget(settings.budget),
-            *_pace(settings.pacing),
+            *_pacing(settings.pacing),
             ("--workers", _text(settings.tuning.workers)),
             ("--processes", None if settings.tuning.processes == 1 else str(settings.tuning.processes)),
             ("--writer", None if settings.tuning.writer == "partiql" else settings.tuning.writer),
@@ -44,7 +44,7 @@ class Hints:
         return command_line("resume", run_id, options=options)
 
     def verify(self, run_id: str) -> str:
-        """How to prove the run: at the same place."""
+        """Verify the run, with the same connection."""
         options: Options = [
             ("--checkpoint", str(self.checkpoint) if self.checkpoint else None),
             *_connection(self.settings.connection),
@@ -52,12 +52,12 @@ class Hints:
         return command_line("verify", run_id, options=options)
 
     def rerun_failed(self, spec: RunSpec, keys_file: str) -> str:
-        """How to touch what failed, once the reasons are gone."""
+        """Touch the failed items again."""
         return rerun(spec, keys_file, self.settings.connection)
 
 
 def rerun(spec: RunSpec, keys_file: str, connection: Connection) -> str:
-    """A new run for keys that an earlier one has listed in a file."""
+    """Start a run for the keys that run `spec` wrote to `keys_file`."""
     marker = spec.marker
     default = marker.attribute == DEFAULT_ATTRIBUTE[marker.kind]
     options: Options = [
@@ -88,7 +88,7 @@ def _budget(budget: Budget) -> Options:
     ]
 
 
-def _pace(pacing: PacingSettings) -> Options:
+def _pacing(pacing: PacingSettings) -> Options:
     headroom = None if pacing.headroom_percent is None else f"{pacing.headroom_percent:.12g}%"
     return [
         ("--rate", pacing.rate),

@@ -1,4 +1,4 @@
-"""`refire iam-policy`: the permissions that a command needs, no more."""
+"""`refire iam-policy`: print the IAM policy with exactly the permissions that a command needs."""
 
 import os
 from typing import Any
@@ -9,7 +9,7 @@ from refire_async.aws import permissions
 from refire_async.aws.permissions import COMMANDS, TableArn, Use, parse_arn, policy
 from refire_async.cli import options
 from refire_async.cli.help import Command
-from refire_async.cli.params import Notice, OneOf, Word, quoted
+from refire_async.cli.params import NotifyAddress, OneOf, Word, quoted
 from refire_async.cli.streams import print_json, print_result
 from refire_async.errors import UsageError
 from refire_async.settings import WriterKind
@@ -18,7 +18,7 @@ _ARN = "arn:aws:dynamodb:eu-west-1:123456789012:table/job"
 
 
 class Commands(OneOf):
-    """One command, or several with commas between them."""
+    """One command, or several separated by commas."""
 
     def __init__(self) -> None:
         super().__init__("COMMAND", *COMMANDS)
@@ -66,7 +66,7 @@ class Commands(OneOf):
     "Permissions",
     "--command",
     Commands(),
-    "run (default), resume, check, plan or verify; several with commas.",
+    "run (default), resume, check, plan or verify; separate several by commas.",
     default=("run",),
 )
 @options.flag("Permissions", "--dry-run", "For run --dry-run: without the permission to write.")
@@ -90,7 +90,10 @@ class Commands(OneOf):
     "For runs over this export: neither Scan nor Query; s3://… adds S3.",
 )
 @options.option(
-    "Permissions", "--notify", Notice("sns:ARN"), "For runs with this --notify: a topic takes sns:Publish."
+    "Permissions",
+    "--notify",
+    NotifyAddress("sns:ARN"),
+    "For runs with this --notify: a topic takes sns:Publish.",
 )
 @options.option("Speed", "--writer", OneOf("KIND", "partiql", "update"), "partiql (default) or update.")
 @options.json_output
@@ -132,7 +135,7 @@ def command(
 
 
 def _table(text: str, account: str | None, region: str | None) -> TableArn:
-    """The table that is meant by an ARN, or by a name in an account and a region. Raises UsageError."""
+    """The table with this ARN, or with this name in an account and a region. Raises UsageError."""
     if text.startswith("arn:"):
         found = parse_arn(text)
         for option, value, there in (("account", account, found.account), ("region", region, found.region)):
@@ -154,12 +157,12 @@ def _table(text: str, account: str | None, region: str | None) -> TableArn:
 
 
 def _in_s3(option: str, name: str | None) -> str | None:
-    """As given. Raises UsageError if it names S3 without an object: wildcards there would allow too much."""
+    """`name` unchanged. Raises UsageError if it is in S3 and not one object: a wildcard would allow too much."""
     if name is None or not name.startswith("s3://"):
         return name
     bucket, _, key = name.removeprefix("s3://").partition("/")
     if not bucket or not key or set(bucket + key) & set("*?$"):
         raise UsageError(
-            f"{option} {name!r} names no object", "give it as s3://bucket/key, without wildcards"
+            f"{option} {name!r} does not name an object", "give it as s3://bucket/key, without wildcards"
         )
     return name

@@ -1,4 +1,4 @@
-"""Where a command's logs go: standard error, and the file of --log-file."""
+"""The logs of a command, on standard error and in the file of --log-file."""
 
 import errno
 import logging
@@ -23,7 +23,7 @@ from refire_async.private import NOFOLLOW
 
 @dataclass(frozen=True, slots=True)
 class Logs:
-    """A logger for standard error, one for the file if there is one, and whether people read the first."""
+    """`screen` logs to standard error, `file` to --log-file (if given). `terminal`: standard error is a terminal."""
 
     screen: Logger
     file: Logger | None
@@ -44,9 +44,9 @@ class Logs:
 def open_logs(
     output: OutputSettings, console: Console, lost: Callable[[OSError], None] | None = None
 ) -> Iterator[Logs]:
-    """Logs for the time of the block, with the warnings of libraries. What ends the block is in the file.
+    """Open the logs for the block, and log warnings of libraries. An error that ends the block is logged to the file.
 
-    `lost` is told why standard error cannot be written.
+    `lost` is called with the error if standard error cannot be written.
 
     Raises:
         UsageError: the file cannot be written.
@@ -60,7 +60,7 @@ def open_logs(
         file = None
         if output.log_file is not None:
             stream = stack.enter_context(_opened(output.log_file))
-            # A file is for afterwards: what went well belongs there too.
+            # A file is read afterwards, so it has the info events too.
             level: LogLevel = "debug" if output.log_level == "debug" else "info"
             file = make_logger(level, human=False, stream=stream)
             stack.enter_context(_library_log(file))
@@ -92,7 +92,7 @@ def _opened(path: Path) -> Iterator[TextIO]:
     try:
         yield stream
     finally:
-        with suppress(OSError):  # a full disk: what could not be written is lost, the run is not
+        with suppress(OSError):  # a full disk: the rest of the log is lost, the run continues
             stream.close()
 
 

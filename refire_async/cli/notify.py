@@ -1,7 +1,7 @@
-"""`--notify`: the summary of a run, sent to a web hook or to an SNS topic when the run has ended.
+"""`--notify`: sends the summary of a run to a web hook or to an SNS topic when the run ends.
 
-It changes nothing about how a run ends: what cannot be sent is one line on standard error. Addresses of web hooks are
-often secrets, so no line shows more of one than its host.
+A notification that cannot be sent is one line on standard error and does not change the exit code. URLs of web hooks
+are often secret, so no message shows more of one than its host.
 """
 
 import ssl
@@ -23,18 +23,18 @@ from refire_async.output.text import count, one_line
 from refire_async.settings import Connection
 
 TOTAL_S = 10.0
-"""Seconds that sending may take, names looked up, connecting and answer included."""
+"""Maximum time of a notification in seconds, with name resolution, connection and response."""
 
-TRY_S = 5.0
-"""The same for the try before a run."""
+TEST_S = 5.0
+"""The same for the test of the connection before a run."""
 
 _SUBJECT = 100
-"""Characters of an SNS subject at most, all ASCII (SNS API: Publish)."""
+"""Maximum number of characters of an SNS subject, which must be ASCII (SNS API: Publish)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
-    """Where notices go: an `https://` URL (or `http://` on this machine), or the ARN of an SNS topic."""
+class NotifyTarget:
+    """Where to send notifications: an `https://` URL (or `http://` on this machine), or the ARN of an SNS topic."""
 
     url: str | None = None
     topic: str | None = None
@@ -44,9 +44,9 @@ class Target:
 
 
 def message(result: Result) -> dict[str, Any]:
-    """What is sent: the fields of the summary, `exit_code`, `reason` (null at a complete end), and `text` in one line.
+    """The notification: the summary's fields, `exit_code`, `reason` (null for a complete run), and `text` in one line.
 
-    `text` is what chat services show of a web hook's JSON.
+    Chat services show `text`.
     """
     summary = result.summary
     counts = summary.counts
@@ -61,16 +61,16 @@ def message(result: Result) -> dict[str, Any]:
     }
 
 
-async def try_out(target: Target, connection: Connection) -> str | None:
-    """Go as far towards `target` as is possible without sending: why it fails in one line, None if it does not."""
+async def try_connection(target: NotifyTarget, connection: Connection) -> str | None:
+    """Connect to the destination without sending. Returns None, or the reason of a failure in one line."""
     if target.url is None:
         return await _publish(target, connection, None)
     parts = urlsplit(target.url)
     host, secure = str(parts.hostname), parts.scheme == "https"
     if _proxy(target.url) is not None:
-        return None  # only the proxy knows the way
+        return None  # the proxy makes the connection
     try:
-        with anyio.fail_after(TRY_S):
+        with anyio.fail_after(TEST_S):
             port = parts.port or (443 if secure else 80)
             stream = await anyio.connect_tcp(host, port)
             if secure:
@@ -78,15 +78,15 @@ async def try_out(target: Target, connection: Connection) -> str | None:
                 await TLSStream.wrap(stream, hostname=host, ssl_context=context)
             await anyio.aclose_forcefully(stream)
     except (OSError, TimeoutError, ExceptionGroup) as error:
-        return _why(error, TRY_S)
+        return _why(error, TEST_S)
     return None
 
 
-async def send(target: Target, connection: Connection, what: dict[str, Any]) -> str | None:
-    """Send a notice: why that fails in one line, None if it does not. Within `TOTAL_S`, and no redirect is followed."""
-    body = orjson.dumps(what)
+async def send(target: NotifyTarget, connection: Connection, notification: dict[str, Any]) -> str | None:
+    """Send a notification within `TOTAL_S`; follow no redirect. Returns None, or the reason of a failure."""
+    body = orjson.dumps(notification)
     if target.url is None:
-        return await _publish(target, connection, what)
+        return await _publish(target, connection, notification)
     try:
         with anyio.fail_after(TOTAL_S):
             timeout = aiohttp.ClientTimeout(total=TOTAL_S)
@@ -107,8 +107,10 @@ async def send(target: Target, connection: Connection, what: dict[str, Any]) -> 
         return _why(error, TOTAL_S)
 
 
-async def _publish(target: Target, connection: Connection, what: dict[str, Any] | None) -> str | None:
-    """Publish to the topic, in its own region; without `what`, only what comes before. Why it fails, if it does."""
+async def _publish(
+    target: NotifyTarget, connection: Connection, notification: dict[str, Any] | None
+) -> str | None:
+    """Publish `notification` to the topic in its region; None: only open the client. Returns as `send`."""
     topic = str(target.topic)
     try:
         with anyio.fail_after(TOTAL_S):
@@ -116,9 +118,10 @@ async def _publish(target: Target, connection: Connection, what: dict[str, Any] 
                 open_session(replace(connection, region=topic.split(":")[3]), 1) as session,
                 session.services.open("sns", TOTAL_S) as client,
             ):
-                if what is not None:
-                    subject = what["text"].encode("ascii", "replace").decode()[:_SUBJECT]
-                    await client.publish(TopicArn=topic, Subject=subject, Message=orjson.dumps(what).decode())
+                if notification is not None:
+                    subject = notification["text"].encode("ascii", "replace").decode()[:_SUBJECT]
+                    body = orjson.dumps(notification).decode()
+                    await client.publish(TopicArn=topic, Subject=subject, Message=body)
     except (UnansweredError, RefireError) as error:
         return str(error)
     except TimeoutError as error:
@@ -127,13 +130,13 @@ async def _publish(target: Target, connection: Connection, what: dict[str, Any] 
 
 
 def _proxy(url: str) -> str | None:
-    """The proxy that the environment names for a URL."""
+    """The proxy for a URL in the environment, if any."""
     parts = urlsplit(url)
     return None if proxy_bypass(str(parts.hostname)) else getproxies().get(parts.scheme)
 
 
 def _why(error: BaseException, within_s: float) -> str:
-    """What went wrong, without a word that could hold the URL."""
+    """The reason of a failure, without any text that could contain the URL."""
     while isinstance(error, ExceptionGroup):
         error = error.exceptions[0]
     if isinstance(error, ssl.SSLCertVerificationError | aiohttp.ClientConnectorCertificateError):

@@ -12,7 +12,7 @@ from refire_async.cli.params import (
     FilePath,
     Flag,
     KeyValues,
-    Notice,
+    NotifyAddress,
     Number,
     OneOf,
     Option,
@@ -36,7 +36,7 @@ SELECTION = "Selection (default: the whole table)"
 
 
 class Findings(OneOf):
-    """One finding, or several with commas between them."""
+    """One finding, or several separated by commas."""
 
     def __init__(self) -> None:
         super().__init__("ID", *IGNORABLE)
@@ -50,7 +50,7 @@ class Findings(OneOf):
 def option(
     group: str, name: str, kind: "click.ParamType[Any]", text: str, *, short: str = "", **settings: Any
 ) -> Decorator:
-    """One option, shown under the heading `group`; `short` is its name in one letter, such as `-t`."""
+    """One option under the heading `group` of the help; `short` is its one-letter name, such as `-t`."""
     names = (name, short) if short else (name,)
     return click.option(*names, cls=Option, group=group, type=kind, help=text, **settings)
 
@@ -423,7 +423,7 @@ log_file = option(
 notify = option(
     "Output",
     "--notify",
-    Notice("URL|sns:ARN"),
+    NotifyAddress("URL|sns:ARN"),
     "Send the summary here when the run ends: an https POST of JSON, or SNS.",
 )
 

@@ -1,4 +1,4 @@
-"""From the parsed options that commands share to settings."""
+"""Makes settings of the parsed options that commands share."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -35,10 +35,10 @@ LOOPBACK = "127.0.0.1"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputSettings:
-    """How results, logs and progress are shown.
+    """How to show results, logs and progress.
 
-    `config` is the file that options came from, None without one. `metrics` is the address and the port that serve
-    metrics, `emf` adds a line of CloudWatch metrics at the end, `notify` is an https URL or the ARN of an SNS topic.
+    `config` is the configuration file that was read, if any. `metrics` is the address and the port to serve metrics
+    on, `emf` adds a line of CloudWatch metrics at the end, `notify` is an https URL or the ARN of an SNS topic.
     """
 
     json: bool
@@ -71,7 +71,7 @@ def make_output(ctx: click.Context, parsed: LoggedOutputOptions) -> OutputSettin
 
 
 def make_monitored_output(ctx: click.Context, parsed: MonitoredOutputOptions) -> OutputSettings:
-    """The output settings of a command with metrics and a notice of the end. Raises UsageError."""
+    """The output settings of a command with metrics and notifications. Raises UsageError."""
     host, port = parsed.metrics_host, parsed.metrics_port
     if host is not None and port is None:
         raise UsageError(

@@ -1,4 +1,4 @@
-"""Options that can also be set in the environment, and values that say in one line what is wrong with them."""
+"""Options that can also be set in the environment, and the types of their values. Every error is one line."""
 
 import math
 import os
@@ -16,16 +16,16 @@ from refire_async.errors import UsageError
 from refire_async.pacing.timetable import find_zone, parse_timetable
 
 CONFIG = "refire.config"
-"""Where a click context keeps what a file says (cli/config_file.py)."""
+"""Key of the configuration file in the `meta` of a click context (cli/config_file.py)."""
 
 
 class Option(click.Option):
-    """An option of a group in the help. `--max-wcu` is also `REFIRE_MAX_WCU`; `also` names older variables.
+    """An option under the heading `group` of the help. `--max-wcu` is also `REFIRE_MAX_WCU`; `also`: older variables.
 
-    `unset` says what holds where nobody gives a value and click knows no default.
+    `unset` describes the effective value if the option is not given and click has no default for it.
 
-    An empty `REFIRE_` variable is refused: a script whose own variable was unset would otherwise run without
-    the limit or the selection that it meant to give. The older variables may be empty, as they always could.
+    An empty `REFIRE_` variable is refused: a script whose own variable is unset would otherwise run without the limit
+    or the selection that it is meant to give. The older variables may be empty, for compatibility.
     """
 
     def __init__(
@@ -44,14 +44,14 @@ class Option(click.Option):
         self.variables: tuple[str, ...] = (own, *also)
 
     def resolve_envvar_value(self, ctx: click.Context) -> str | None:
-        """The value from the environment. Raises UsageError if the variable is there but empty."""
+        """The value from the environment. Raises UsageError if the variable is set but empty."""
         if os.environ.get(self.own_variable) == "":
             raise UsageError(f"{self.own_variable} is set but empty", "give it a value or unset it")
         return super().resolve_envvar_value(ctx)
 
 
 def origin(ctx: click.Context | None, param: click.Parameter | None) -> str:
-    """How the user gave this value: the name of the option, of the variable, of the argument, or of the file."""
+    """How the user gave this value, for messages: the option, the variable, the argument, or the file."""
     if param is None:
         return "a value"
     if not isinstance(param, Option):
@@ -70,7 +70,7 @@ def variable_in_use(option: Option) -> str:
 
 
 def quoted(value: object) -> str:
-    """The user's value for an error line: always one line, never long."""
+    """The user's value for an error message: one line of at most 60 characters."""
     text = repr(str(value))
     return text if len(text) <= 60 else f"{text[:50]}…{text[-8:]}"
 
@@ -80,7 +80,7 @@ _WHOLE = 100.0
 
 
 class _Checked(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.5
-    """A value type whose errors are UsageErrors: what was given where, and what to give instead."""
+    """A value type whose errors are UsageErrors with the option, the value and what to give instead."""
 
     name = "text"
 
@@ -88,7 +88,7 @@ class _Checked(click.ParamType):  # type: ignore[type-arg]  # generic since clic
         self.metavar = metavar
 
     def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str | None:  # noqa: ARG002
-        """What the help shows as the value."""
+        """The name of the value in the help."""
         return self.metavar
 
     def refuse(
@@ -103,7 +103,7 @@ class _Checked(click.ParamType):  # type: ignore[type-arg]  # generic since clic
 
 
 class Number(_Checked):
-    """A finite number above 0, and not above `most` where there is one. A share of 100 may have its sign: `50%`."""
+    """A finite number above 0 and at most `most`. If `most` is 100, it may have a percent sign: `50%`."""
 
     def __init__(self, metavar: str, example: str, most: float = math.inf) -> None:
         super().__init__(metavar)
@@ -145,7 +145,7 @@ class Whole(_Checked):
 class Duration(_Checked):
     """A time in hours, minutes and seconds, such as `90s`, `10m` or `1h30m`.
 
-    From `least_s` to `most_s` seconds: one second to a year where nothing is said.
+    From `least_s` to `most_s` seconds; by default from one second to a year.
     """
 
     _PARTS = re.compile(r"(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s)?", re.ASCII)
@@ -184,22 +184,22 @@ class Word(_Checked):
 
 
 class KeyValues(Word):
-    """Text of which several can be given, each with the option; a variable holds one, blanks and all."""
+    """Text of an option that can be repeated. A variable holds one value, which may contain spaces."""
 
     def split_envvar_value(self, rv: str) -> list[str]:
-        """The variable's value as it is."""
+        """The variable's value, not split."""
         return [rv]
 
 
 class Percent(_Checked):
-    """A share in percent, with or without its sign: above 0 and at most `most`."""
+    """A percentage above 0 and at most `most`, with or without the sign."""
 
     def __init__(self, metavar: str, example: str, most: float = _WHOLE) -> None:
         super().__init__(metavar)
         self._example, self._most = example, most
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """The number, which may have the sign behind it. Raises UsageError."""
+        """The number. Raises UsageError."""
         try:
             number = float(str(value).strip().removesuffix("%"))
         except ValueError:
@@ -211,10 +211,10 @@ class Percent(_Checked):
 
 
 class Rates(_Checked):
-    """A timetable of rates, or one rate. The text stays as it is: the run reads it again, and so does a resume."""
+    """A timetable of rates, or one rate. It stays a text, which the run parses."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The text. Raises UsageError that names the entry that is wrong."""
+        """The text. Raises UsageError, which names the invalid entry."""
         try:
             parse_timetable(str(value), None)
         except UsageError as error:
@@ -235,7 +235,7 @@ class Zone(_Checked):
 
 
 class RunId(Word):
-    """The id of a run: safe as the name of a file and in a shell."""
+    """The id of a run, which is safe as a file name and in a shell."""
 
     def __init__(self, action: str) -> None:
         expected = "an id of up to 64 letters, digits, and . _ - after the first"
@@ -247,7 +247,7 @@ class RunId(Word):
         param: click.Parameter,  # noqa: ARG002
         incomplete: str,
     ) -> list[CompletionItem[str]]:
-        """Runs in the state folder, the newest first, with table and status."""
+        """Runs in the state folder, newest first, with table and status."""
         from refire_async.checkpoint import catalog  # noqa: PLC0415 - brings SQLite
 
         return [
@@ -258,14 +258,14 @@ class RunId(Word):
 
 
 class OneOf(_Checked):
-    """One of a few words, whatever their case."""
+    """One of several words, in any case."""
 
     def __init__(self, metavar: str, *words: str) -> None:
         super().__init__(metavar)
         self._words = words
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The word as it is written in the help. Raises UsageError."""
+        """The word in the spelling of the help. Raises UsageError."""
         for word in self._words:
             if word.lower() == str(value).lower():
                 return word
@@ -282,7 +282,7 @@ class OneOf(_Checked):
 
 
 class _File(_Checked):
-    """The path of a file, which shells can complete."""
+    """The path of a file; shells complete it."""
 
     def shell_complete(
         self,
@@ -290,12 +290,12 @@ class _File(_Checked):
         param: click.Parameter,  # noqa: ARG002
         incomplete: str,
     ) -> list[CompletionItem[str]]:
-        """Let the shell look."""
+        """Let the shell complete file names."""
         return [CompletionItem(incomplete, type="file")]
 
 
 class ExistingFile(_File):
-    """A file that is there and can be read."""
+    """The path of an existing, readable file."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         """The path as given. Raises UsageError."""
@@ -307,7 +307,7 @@ class ExistingFile(_File):
 
 
 def _why_unreadable(path: Path) -> str | None:
-    """What is wrong with a file that is to be read; None if nothing is."""
+    """Why the file cannot be read; None if it can."""
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
@@ -320,7 +320,7 @@ def _why_unreadable(path: Path) -> str | None:
 
 
 class ConfigFile(ExistingFile):
-    """A file that is there, or the null device: no file at all."""
+    """The path of an existing, readable file; the null device for no file."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         """The path as given. Raises UsageError."""
@@ -328,7 +328,7 @@ class ConfigFile(ExistingFile):
 
 
 class Readable(ExistingFile):
-    """A file that is there, `-` for standard input, or an object in S3."""
+    """The path of an existing file, `-` for standard input, or an object in S3."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The text as given. Raises UsageError."""
@@ -344,7 +344,7 @@ class Readable(ExistingFile):
 
 
 class ExportFolder(_Checked):
-    """The folder of an export, here or in S3."""
+    """The folder of an export, on this machine or in S3."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """The text as given. Raises UsageError."""
@@ -358,10 +358,10 @@ class ExportFolder(_Checked):
 
 
 class FilePath(_File):
-    """Where a file is or will be: its folder must be there."""
+    """The path of a file, which need not exist. Its folder must."""
 
     _LONGEST = 200
-    """Bytes of a name: file systems take 255, and some files have others beside them with longer names."""
+    """Maximum bytes of a file name. File systems allow 255, and files that belong to this one have longer names."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         """The path as given. Raises UsageError."""
@@ -386,13 +386,13 @@ class FilePath(_File):
 
 
 class Endpoint(_Checked):
-    """Scheme, host and perhaps port of a service."""
+    """The URL of a service: scheme, host and optionally a port."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """The URL. Raises UsageError, which does not show a password."""
         if "@" in value:
             raise UsageError(
-                f"{origin(ctx, param)} holds a user name or password",
+                f"{origin(ctx, param)} contains a user name or password",
                 "give it as https://HOST or https://HOST:PORT; credentials come from the AWS configuration",
             )
         try:
@@ -406,8 +406,8 @@ class Endpoint(_Checked):
         return str(value)
 
 
-class Notice(_Checked):
-    """Where a run tells of its end: a URL, or `sns:` and a topic's ARN. Errors do not show it: it may be secret."""
+class NotifyAddress(_Checked):
+    """Where to send the notification: a URL, or `sns:` and a topic's ARN. Errors do not show it: it may be secret."""
 
     _TOPIC = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?")
     _HERE = ("127.0.0.1", "::1", "localhost")
@@ -436,10 +436,10 @@ class Notice(_Checked):
 
 
 class Flag(click.types.BoolParamType):
-    """On or off, for the value of a variable that stands for a flag."""
+    """The value of a flag in a variable or a file: on or off."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> bool:
-        """Whether it is on. Raises UsageError."""
+        """Whether the flag is on. Raises UsageError."""
         if isinstance(value, bool):
             return value
         word = str(value).strip().lower()

@@ -1,4 +1,4 @@
-"""The options of each command as click has parsed them: one typed record per command, made of one per option group.
+"""The options of each command as parsed by click: one typed record per command, composed of one per option group.
 
 A field has the name of its option's parameter (`--max-wcu` is `max_wcu`) and the type that the option's `convert`
 gives (cli/params.py). Each command builds its record from click's parameters in its first line;
@@ -139,7 +139,7 @@ class AttemptOptions(PacingOptions, WorkersOptions, IgnoreOptions, MonitoredOutp
 
 @dataclass(frozen=True, kw_only=True)
 class SavedRunOptions:
-    """`saved_run`: the argument and the option that name a run which has begun."""
+    """`saved_run`: the argument and the option that name an existing run."""
 
     run_id: str | None
     checkpoint: Path | None
@@ -197,7 +197,7 @@ class VerifyOptions(SavedRunOptions, ConnectionOptions, LoggedOutputOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class StatusOptions(SavedRunOptions):
-    """`refire status`. `table` chooses among all runs."""
+    """`refire status`. `table` filters the list of runs."""
 
     table: str | None
     unfinished: bool

@@ -1,4 +1,4 @@
-"""`refire plan`: what a run will take, before it is begun."""
+"""`refire plan`: forecast the capacity, time and cost of a run."""
 
 import re
 from dataclasses import replace
@@ -31,25 +31,25 @@ SELECTS = (
     "export",
     "sample",
 )
-"""Options that choose some of a table's items; the other selection options go with these."""
+"""Options that select some of a table's items; the other selection options depend on these."""
 
 
 class Scaled(Word):
-    """A number with an ending that multiplies it. Gives the number."""
+    """A number with an optional unit, which multiplies it."""
 
-    def __init__(self, metavar: str, endings: dict[str, float], example: str) -> None:
+    def __init__(self, metavar: str, unit_factors: dict[str, float], example: str) -> None:
         super().__init__(metavar, r"(?s).*", "a number", f"for example {example}")
-        self._endings = endings
+        self._factors = unit_factors
         self._example = example
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The number. Raises UsageError."""
         found = re.fullmatch(r"(\d{1,18}(?:\.\d{1,9})?)\s*([A-Za-z]*)", str(value).strip(), re.ASCII)
-        factor = self._endings.get(found[2].lower()) if found else None
+        factor = self._factors.get(found[2].lower()) if found else None
         if found is None or factor is None or not float(found[1]) > 0:
-            known = ", ".join(ending.upper() for ending in self._endings if ending)
+            known = ", ".join(unit.upper() for unit in self._factors if unit)
             raise UsageError(
-                f"{origin(ctx, param)} must be a number above 0, perhaps with {known}, not {quoted(value)}",
+                f"{origin(ctx, param)} must be a number above 0, optionally with {known}, not {quoted(value)}",
                 f"for example {self._example}",
             )
         return float(found[1]) * factor
@@ -192,7 +192,7 @@ def _tuning(parsed: PlanOptions) -> Tuning:
 
 
 def _refuse_selection(ctx: click.Context, parsed: PlanOptions) -> None:
-    """Without a table there is nothing to select from. Raises UsageError."""
+    """Refuse selection options where there is no table. Raises UsageError."""
     for param in ctx.command.params:
         if param.name in SELECTS and getattr(parsed, param.name) not in (None, ()):
             raise UsageError(
@@ -202,7 +202,7 @@ def _refuse_selection(ctx: click.Context, parsed: PlanOptions) -> None:
 
 
 def read_prices(path: Path | None) -> "Prices":
-    """Prices from the file that the user named, else the default. Raises UsageError."""
+    """The prices in this file, or the default prices. Raises UsageError."""
     import orjson  # noqa: PLC0415 - not needed to show help
 
     from refire_async.planning.forecast.cost import DEFAULT_PRICES, parse_prices  # noqa: PLC0415

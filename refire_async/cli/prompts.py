@@ -1,4 +1,4 @@
-"""Questions on the terminal while a run is on: the live display makes room for them."""
+"""Questions on the terminal during a run. The progress display is hidden meanwhile."""
 
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -20,7 +20,7 @@ Show = Callable[[], Awaitable[None]]
 
 
 class Display:
-    """Progress on standard error that can be put away for a while."""
+    """Progress on standard error that can be hidden temporarily."""
 
     def __init__(self, tasks: anyio.abc.TaskGroup) -> None:
         self._tasks = tasks
@@ -42,8 +42,8 @@ class Display:
             self._gone.set()
 
     @asynccontextmanager
-    async def away(self) -> AsyncIterator[None]:
-        """Nothing is shown in this block."""
+    async def hidden(self) -> AsyncIterator[None]:
+        """Hide the progress in this block."""
         if self._show is None:
             yield
             return
@@ -53,14 +53,9 @@ class Display:
         self.start(self._show)
 
 
-def can_ask() -> bool:
-    """Whether standard input and standard error are terminals."""
-    return sys.stdin.isatty() and sys.stderr.isatty()
-
-
-async def ask(display: Display, about: Question) -> bool:
-    """Print a question of the run and read the answer. Anything but yes is no."""
-    async with display.away():
+async def confirm(display: Display, about: Question) -> bool:
+    """Print a question of the run and return whether the answer is yes. Any other answer is no."""
+    async with display.hidden():
         match about:
             case AfterCanary():
                 question = f"Continue with {describe_remaining(about.remaining)}?"
@@ -77,7 +72,7 @@ async def ask(display: Display, about: Question) -> bool:
 
 
 def describe_outlook(outlook: Outlook) -> str:
-    """What a run is about to do, in one line."""
+    """One line: what a run is about to do."""
     if outlook.items is None or outlook.seconds is None or outlook.price is None:
         return (
             f"About to touch the selected items of table {outlook.table}. "
@@ -90,7 +85,7 @@ def describe_outlook(outlook: Outlook) -> str:
 
 
 def describe_remaining(outlook: Outlook) -> str:
-    """What is left of a run after its canary, as the object of a sentence."""
+    """What remains of a run after its canary, as a part of a sentence."""
     if outlook.items is None or outlook.seconds is None or outlook.price is None:
         return "the remaining items (their number is not known until they are read)"
     return (
@@ -106,6 +101,6 @@ def _price(cost: Cost) -> str:
 
 
 async def _is_yes() -> bool:
-    # Not in a thread: nobody could end one that waits for a key.
+    # Not in a thread: a thread that waits for input cannot be cancelled.
     await anyio.wait_readable(sys.stdin)
     return sys.stdin.readline().strip().lower() in ("y", "yes")

@@ -1,4 +1,4 @@
-"""`refire rate`: see or change how fast a run is while it works."""
+"""`refire rate`: show or change the speed of a run in progress."""
 
 from pathlib import Path
 from typing import Any
@@ -52,7 +52,7 @@ def command(
     the run apply again). Without VALUE it shows the current rate.
     """
     if checkpoint is not None and value is None:
-        run_id, value = None, run_id  # with a checkpoint, one word is the rate
+        run_id, value = None, run_id  # with a checkpoint, the first argument is the rate
     if run_id is None and checkpoint is None:
         raise UsageError("no run given", "give its RUN_ID or its --checkpoint; refire status lists runs")
     if run_id is not None:
@@ -62,13 +62,13 @@ def command(
 
     import orjson  # noqa: PLC0415 - not needed to show help
 
-    answer = _ask(locate(run_id, checkpoint), value)
-    print_json(orjson.dumps(answer).decode()) if json else print_result(_text(answer))
+    response = _request(locate(run_id, checkpoint), value)
+    print_json(orjson.dumps(response).decode()) if json else print_result(_text(response))
     return 0
 
 
 def _check(value: str) -> None:
-    """Refuse what the run would refuse. Raises UsageError."""
+    """Refuse a value that the run would refuse. Raises UsageError."""
     from refire_async.pacing.rate import parse_rate  # noqa: PLC0415 - not needed to show help
 
     if value.lower() in ("resume", "auto"):
@@ -79,8 +79,8 @@ def _check(value: str) -> None:
         raise UsageError(f"VALUE {error.message}", f"give {_VALUES}") from None
 
 
-def _ask(checkpoint: Path, value: str | None) -> dict[str, Any]:
-    """What the run answers. Raises UsageError where none is at work, or it does not answer."""
+def _request(checkpoint: Path, value: str | None) -> dict[str, Any]:
+    """The response of the run. Raises UsageError if the run is not in progress or does not respond."""
     from refire_async.checkpoint import catalog  # noqa: PLC0415 - brings SQLite
     from refire_async.checkpoint.lock import locked  # noqa: PLC0415
     from refire_async.errors import CheckpointRefusedError  # noqa: PLC0415
@@ -101,7 +101,7 @@ def _ask(checkpoint: Path, value: str | None) -> dict[str, Any]:
     try:
         with locked(checkpoint):
             for path in address.addresses(checkpoint):
-                address.remove(path)  # of a process that died
+                address.remove(path)  # the socket of a process that died
     except CheckpointRefusedError:
         raise UsageError(f"run {name} is in progress but cannot be reached: {why}", "try again") from None
     if catalog.describe(checkpoint).status == "complete":
@@ -109,17 +109,17 @@ def _ask(checkpoint: Path, value: str | None) -> dict[str, Any]:
     raise UsageError(f"run {name} is not in progress", f"resume it: refire resume {name}")
 
 
-def _text(answer: dict[str, Any]) -> str:
+def _text(response: dict[str, Any]) -> str:
     from refire_async.output.text import units  # noqa: PLC0415
 
-    if answer["paused"]:
-        return f"Run {answer['run_id']} is paused: {answer['why']}"
-    items = "" if answer["max_rate"] is None else f", {units(answer['max_rate'])} items/s at most"
+    if response["paused"]:
+        return f"Run {response['run_id']} is paused: {response['why']}"
+    items = "" if response["max_rate"] is None else f", {units(response['max_rate'])} items/s at most"
     more = ""
-    if answer["wcu"] > answer["capacity"]:
-        capacity = units(answer["capacity"])
+    if response["wcu"] > response["capacity"]:
+        capacity = units(response["capacity"])
         more = f". This exceeds the table's capacity of {capacity} WCU/s: expect throttling, also of other writers"
     return (
-        f"Run {answer['run_id']}: {units(answer['wcu'])} WCU/s, {units(answer['rcu'])} RCU/s{items}: "
-        f"{answer['why']}{more}"
+        f"Run {response['run_id']}: {units(response['wcu'])} WCU/s, {units(response['rcu'])} RCU/s{items}: "
+        f"{response['why']}{more}"
     )

@@ -1,7 +1,5 @@
-"""`refire report`: a run as one HTML file."""
+"""`refire report`: write the report of a run as one HTML file."""
 
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ from refire_async.cli.plan import read_prices
 from refire_async.cli.resume import locate_one, saved_run
 from refire_async.cli.streams import print_result
 from refire_async.errors import UsageError
+from refire_async.private import replacing
 
 
 @click.command(
@@ -65,17 +64,10 @@ def command(**given: Any) -> int:
 
 
 def write(path: Path, page: str) -> None:
-    """Put the page in its place in one step, for its owner only. Raises UsageError."""
+    """Write the page in one step, readable by its owner only. Raises UsageError."""
     try:
-        number, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # 0600, whatever the umask
-        scratch = Path(name)
-        try:
-            with os.fdopen(number, "w", encoding="utf-8") as file:
-                file.write(page)
-            scratch.replace(path)
-        except BaseException:
-            scratch.unlink()
-            raise
+        with replacing(path) as file:
+            file.write(page.encode())
     except OSError as error:
         raise UsageError(
             f"{path} cannot be written: {error.strerror}", "choose another place with --out"

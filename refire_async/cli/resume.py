@@ -1,4 +1,4 @@
-"""`refire resume`: go on with a run that was stopped."""
+"""`refire resume`: resume a run that was stopped."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -25,7 +25,7 @@ from refire_async.settings import ResumeSettings
 
 
 def saved_run(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The argument and the option that name a run which has begun."""
+    """Add the argument and the option that name an existing run."""
     checkpoint = options.option(
         "Run",
         "--checkpoint",
@@ -96,21 +96,21 @@ def command(ctx: click.Context, /, **given: Any) -> int:
 
 
 def locate(run_id: str | None, checkpoint: Path | None) -> Path:
-    """The checkpoint that the user means. Raises UsageError or CheckpointRefusedError."""
+    """The checkpoint with this run id or path. Raises UsageError or CheckpointRefusedError."""
     from refire_async.checkpoint import catalog  # noqa: PLC0415 - brings SQLite
 
     if checkpoint is None:
         return catalog.find(run_id or "")
     if run_id is not None and not (found := catalog.describe(checkpoint).run_id).startswith(run_id):
         raise UsageError(
-            f"checkpoint {checkpoint} is that of run {found}, not of {run_id}",
-            "give one of the two, not both",
+            f"checkpoint {checkpoint} belongs to run {found}, not to {run_id}",
+            "give either the run id or --checkpoint",
         )
     return checkpoint
 
 
 def locate_one(parsed: SavedRunOptions) -> Path:
-    """The checkpoint of the run that the user must name. Raises UsageError or CheckpointRefusedError."""
+    """The checkpoint of the run that the options name. Raises UsageError or CheckpointRefusedError."""
     if parsed.run_id is None and parsed.checkpoint is None:
         raise UsageError("no run given", "give its RUN_ID or its --checkpoint; refire status lists runs")
     return locate(parsed.run_id, parsed.checkpoint)

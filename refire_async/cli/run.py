@@ -1,4 +1,4 @@
-"""`refire run`: fire every selected item's event again."""
+"""`refire run`: fire the stream event of every selected item again."""
 
 from dataclasses import replace
 from typing import Any

@@ -1,4 +1,4 @@
-"""`refire sandbox`: a DynamoDB on this machine."""
+"""`refire sandbox`: run a local DynamoDB for experiments."""
 
 from typing import Any
 
@@ -85,7 +85,7 @@ def command(**given: Any) -> int:
 
 
 def _say_ready(url: str) -> None:
-    """Print the sandbox's URL and a command that works as it is: the sandbox accepts any credentials and region."""
+    """Print the sandbox's URL and a command that uses it; the sandbox accepts any credentials and region."""
     anything = "AWS_ACCESS_KEY_ID=sandbox AWS_SECRET_ACCESS_KEY=sandbox AWS_REGION=us-east-1"
     print_result(
         f"Sandbox ready at {url}; stop it with Ctrl-C. To use it:\n"

@@ -1,4 +1,4 @@
-"""Which items a command is about: the selection options, checked as far as no table is needed."""
+"""The selection options of a command, checked as far as that is possible without the table."""
 
 import click
 
@@ -42,15 +42,15 @@ def make_selection(ctx: click.Context, parsed: SelectionOptions) -> SelectionSet
     if parsed.where is not None:
         where = compile_where(parsed.where, _where(ctx, "where"))
         expression, names, values, words = where.expression, where.names, where.values, where.words
-    # Only the table knows whether an index has several hash or sort attributes, which are named in the option's value.
-    at_once = parsed.index is None
-    if parsed.key_type is not None and at_once:
+    # An index can have several hash or sort attributes, named in the option's value: checked later, with the table.
+    one_key = parsed.index is None
+    if parsed.key_type is not None and one_key:
         for text in parsed.key_value:
             typed_value(text, parsed.key_type)
-    if parsed.key_value_range is not None and (at_once or "=" not in parsed.key_value_range):
+    if parsed.key_value_range is not None and (one_key or "=" not in parsed.key_value_range):
         _check_range(parsed.key_value_range, parsed.key_type)
-    if parsed.sort_key_condition is not None and at_once:
-        # Its type is the table's to tell; as text every condition of the right shape passes.
+    if parsed.sort_key_condition is not None and one_key:
+        # The table determines its type; as a string every well-formed condition passes.
         sort_key_condition(parsed.sort_key_condition, "#sk", "S")
     return SelectionSettings(
         index=parsed.index,
@@ -84,7 +84,7 @@ def _check_combination(ctx: click.Context, parsed: SelectionOptions) -> None:
         if parsed.where is not None and getattr(parsed, name) is not None:
             raise UsageError(
                 f"{_where(ctx, 'where')} and {_where(ctx, name)} cannot be combined",
-                "say all of it in one of them",
+                "write the whole condition in one of them",
             )
     if parsed.include_expired and parsed.exclude_expired:
         raise UsageError(
@@ -101,7 +101,7 @@ def _check_combination(ctx: click.Context, parsed: SelectionOptions) -> None:
 
 
 def _check_range(text: str, key_type: str | None) -> None:
-    """Refuse what is no range of any type that the key can have; which one it has is the table's to tell."""
+    """Refuse a text that is no range for any type of key; the type is known only with the table. Raises UsageError."""
     try:
         expand_range(text, key_type or "N")
     except UsageError:

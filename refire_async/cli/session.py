@@ -1,6 +1,6 @@
-"""Running the engine from a terminal: loop, signals, logs and progress around it.
+"""Runs the engine for `refire run` and `refire resume`, with signals, logs, progress and the printed result.
 
-This module is imported when there is something to run: it brings everything that is slow to import.
+Commands import this module when they need it, because its imports are slow.
 """
 
 import signal
@@ -15,15 +15,16 @@ import orjson
 
 from refire_async.checkpoint.identity import merge_connections
 from refire_async.checkpoint.reading import peek
+from refire_async.cli.confirmation import has_terminal
 from refire_async.cli.exit_codes import single
 from refire_async.cli.hints import Hints
-from refire_async.cli.host import from_host
 from refire_async.cli.logs import Logs
-from refire_async.cli.notify import Target, message, send, try_out
+from refire_async.cli.notify import NotifyTarget, message, send, try_connection
 from refire_async.cli.options_to_settings import OutputSettings
-from refire_async.cli.prompts import Display, ask, can_ask
-from refire_async.cli.signals import ending_signals, taking
+from refire_async.cli.prompts import Display, confirm
+from refire_async.cli.signals import handling, stop_signals
 from refire_async.cli.streams import ELSEWHERE, OutputLostError, print_note, say_error, write_json, write_text
+from refire_async.cli.system_errors import from_system
 from refire_async.cli.watching import watching
 from refire_async.engine import run as engine
 from refire_async.engine.event_loop import run_loop
@@ -42,20 +43,20 @@ from refire_async.settings import Connection, ResumeSettings, RunSettings
 T = TypeVar("T")
 
 
-class Sitting(Protocol):
-    """One call of the engine, its settings given."""
+class EngineCall(Protocol):
+    """`engine.run` or `engine.resume` with its settings and `confirm` bound."""
 
     def __call__(self, *, emit: Emit, stop: StopRequest) -> Awaitable[Result]: ...
 
 
 def execute(settings: RunSettings | ResumeSettings, output: OutputSettings, hints: Hints) -> int:
-    """Run the engine once, print its result and give the exit code. Raises RefireError."""
+    """Run the engine once, print its result and return the exit code. Raises RefireError."""
     result, spec = run_loop(partial(_drive, settings, output, hints))
     summary = result.summary
     if result.proof is not None and summary.checkpoint is not None:
         keep_proof(Path(summary.checkpoint), result.proof)
     if result.exit_code in (ExitCode.REFUSED, ExitCode.USAGE) and summary.counts.touched == 0:
-        # Bad input or a refusal that showed itself late: nothing was written, so there is nothing to sum up.
+        # Invalid input or a refusal that was found late: nothing was written, so there is no summary.
         say_error(result.reason or "refused")
         return result.exit_code
     if output.emf:
@@ -63,7 +64,7 @@ def execute(settings: RunSettings | ResumeSettings, output: OutputSettings, hint
     try:
         _print_end(result, spec, output, hints)
     except OutputLostError as error:
-        # How the run ended stands; whoever reads the code can still be told how to go on.
+        # The exit code does not change; standard error says how to resume.
         if not (error.reader_gone and summary.status == "complete"):
             why = result.reason if summary.status != "complete" and result.reason else str(error)
             more = "" if summary.status == "complete" else f"; resume with: {hints.resume(summary.run_id)}"
@@ -72,23 +73,23 @@ def execute(settings: RunSettings | ResumeSettings, output: OutputSettings, hint
     return result.exit_code
 
 
-def _target(settings: RunSettings | ResumeSettings, output: OutputSettings) -> Target | None:
-    """Where to tell of the end. A dry run has none that anybody waits for."""
+def _notify_target(settings: RunSettings | ResumeSettings, output: OutputSettings) -> NotifyTarget | None:
+    """Where to send the notification; None if there is none, as for a dry run."""
     if output.notify is None or (isinstance(settings, RunSettings) and settings.dry_run):
         return None
     is_topic = output.notify.startswith("arn:")
-    return Target(topic=output.notify) if is_topic else Target(url=output.notify)
+    return NotifyTarget(topic=output.notify) if is_topic else NotifyTarget(url=output.notify)
 
 
-async def _try_notice(settings: RunSettings | ResumeSettings, output: OutputSettings) -> None:
-    """Say it before the first write if the notice of the end will not get through."""
-    target = _target(settings, output)
-    if target is not None and (why := await try_out(target, _connection(settings))) is not None:
+async def _check_notify(settings: RunSettings | ResumeSettings, output: OutputSettings) -> None:
+    """Warn before the first write if the notification cannot be sent."""
+    target = _notify_target(settings, output)
+    if target is not None and (why := await try_connection(target, _connection(settings))) is not None:
         say_error(f"the notification to {target} cannot be sent now: {why}; the run continues")
 
 
 def _notify(settings: RunSettings | ResumeSettings, output: OutputSettings, result: Result) -> None:
-    target = _target(settings, output)
+    target = _notify_target(settings, output)
     if target is None:
         return
     why = run_loop(partial(send, target, _connection(settings), message(result)))
@@ -97,7 +98,7 @@ def _notify(settings: RunSettings | ResumeSettings, output: OutputSettings, resu
 
 
 def _connection(settings: RunSettings | ResumeSettings) -> Connection:
-    """Where the run is: as the checkpoint has it where one goes on."""
+    """The connection of the run; for a resumed run, the checkpoint's completes the one given."""
     if isinstance(settings, RunSettings):
         return settings.connection
     return merge_connections(peek(settings.checkpoint).connection, settings.connection)
@@ -144,7 +145,7 @@ def _print_end(result: Result, spec: RunSpec | None, output: OutputSettings, hin
 
 
 def keep_proof(checkpoint: Path, proof: Proof) -> None:
-    """Keep a proof with its run, for a report."""
+    """Save a proof beside the run's checkpoint, for the report."""
     why = record_proof(checkpoint, proof)
     if why is not None:
         say_error(f"the verification cannot be saved for a report: {why}")
@@ -154,25 +155,25 @@ def _unproven(result: Result) -> str:
     return f"not verified: {result.unproven}; try again with: refire verify {result.summary.run_id}"
 
 
-def _attempt(settings: RunSettings | ResumeSettings, display: Display) -> Sitting:
-    confirm = partial(ask, display) if can_ask() else None
+def _engine_call(settings: RunSettings | ResumeSettings, display: Display) -> EngineCall:
+    answer = partial(confirm, display) if has_terminal() else None
     if isinstance(settings, ResumeSettings):
-        return partial(engine.resume, settings, confirm=confirm)
-    return partial(engine.run, settings, confirm=confirm)
+        return partial(engine.resume, settings, confirm=answer)
+    return partial(engine.run, settings, confirm=answer)
 
 
 def json_line(result: Result) -> str:
-    """The summary as one line of JSON. A dry run says with the same fields what would be touched and cost."""
+    """The summary as one line of JSON. For a dry run the same fields have what a run would touch and consume."""
     return orjson.dumps(result.summary.to_json()).decode()
 
 
 async def _drive(
     settings: RunSettings | ResumeSettings, output: OutputSettings, hints: Hints
 ) -> tuple[Result, RunSpec | None]:
-    """Run the engine with signals, logs and progress around it. The spec is that of the run, if it began.
+    """Run the engine with signals, logs and progress. Returns its result, and the run's spec if the run began.
 
-    The first SIGINT or SIGTERM asks the engine to stop in good order, the second cancels it. Those that come when it
-    has a result are ignored. Raises StoppedError where it was cancelled before it had one.
+    The first SIGINT or SIGTERM requests an orderly stop, the second cancels the run. Signals after the result are
+    ignored. Raises StoppedError if the run was cancelled before it had a result.
     """
     stop = StopRequest()
 
@@ -182,21 +183,21 @@ async def _drive(
 
     async with watching(output, events=output.json, record=settings, lost=lost) as watch:
         signals = _Signals(stop, watch.logs)
-        with taking(ending_signals(), signals.take):
+        with handling(stop_signals(), signals.handle):
             with signals.scope:
-                await _try_notice(settings, output)
+                await _check_notify(settings, output)
                 try:
-                    result = await _attempt(settings, watch.display)(emit=watch.emit, stop=stop)
+                    result = await _engine_call(settings, watch.display)(emit=watch.emit, stop=stop)
                 except Exception as error:
-                    raise _of_host(error, watch.stats.started, hints) from error
+                    raise _with_resume(error, watch.stats.started, hints) from error
                 started = watch.stats.started
                 return result, None if started is None else started.spec
-            raise signals.cut_off(watch.stats.started, hints)
+            raise signals.cancelled(watch.stats.started, hints)
 
 
-def _of_host(error: Exception, started: RunStarted | None, hints: Hints) -> Exception:
-    """What the machine refused in mid-run, with how to go on; any other error as it is."""
-    refused = from_host(single(error))
+def _with_resume(error: Exception, started: RunStarted | None, hints: Hints) -> Exception:
+    """An error of the operating system during the run, with the command to resume; any other error unchanged."""
+    refused = from_system(single(error))
     if refused is None or started is None:
         return error
     return StoppedError(
@@ -205,7 +206,7 @@ def _of_host(error: Exception, started: RunStarted | None, hints: Hints) -> Exce
 
 
 class _Signals:
-    """What signals do to a run: the first asks it to stop, the second cancels `scope`."""
+    """The effect of signals on a run: the first requests a stop, the second cancels `scope`."""
 
     def __init__(self, stop: StopRequest, logs: Logs) -> None:
         self.scope = anyio.CancelScope()
@@ -213,8 +214,8 @@ class _Signals:
         self._logs = logs
         self._last: signal.Signals | None = None
 
-    def take(self, number: signal.Signals) -> None:
-        """A signal has come. A terminal that is closed often says so twice, so a further SIGHUP cuts nothing off."""
+    def handle(self, number: signal.Signals) -> None:
+        """Stop or cancel. A closed terminal often sends SIGHUP twice, so a SIGHUP never cancels."""
         first = self._last is None
         if number == signal.SIGHUP and not first:
             return
@@ -225,15 +226,15 @@ class _Signals:
         else:
             self.scope.cancel()
 
-    def cut_off(self, started: RunStarted | None, hints: Hints) -> StoppedError:
-        """How a run ended that was cancelled; `started` if it had begun."""
+    def cancelled(self, started: RunStarted | None, hints: Hints) -> StoppedError:
+        """The error for a cancelled run; `started`: its event, if it had begun."""
         if started is None:
-            cut = StoppedError("stopped immediately, before anything was written")
+            error = StoppedError("stopped immediately, before anything was written")
         else:
-            cut = StoppedError("stopped immediately", f"resume with: {hints.resume(started.spec.run_id)}")
+            error = StoppedError("stopped immediately", f"resume with: {hints.resume(started.spec.run_id)}")
         interrupted = self._last in (None, signal.SIGINT)
-        cut.exit_code = ExitCode.INTERRUPTED if interrupted else ExitCode.STOPPED
-        return cut
+        error.exit_code = ExitCode.INTERRUPTED if interrupted else ExitCode.STOPPED
+        return error
 
 
 def _say_draining(logs: Logs) -> None:

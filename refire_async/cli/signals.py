@@ -1,40 +1,41 @@
-"""Signals while a loop runs, and after: what ends the program in the end is its outcome, not a late signal."""
+"""Signal handlers during and after an event loop. A signal after the work has ended does not change the exit code."""
 
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-HANDLED = (*ENDING, signal.SIGUSR1, signal.SIGTSTP)
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+HANDLED = (*STOPPING, signal.SIGUSR1, signal.SIGTSTP)
 
 
-def ending_signals() -> tuple[signal.Signals, ...]:
-    """Those that end a run in good order. A SIGHUP that is ignored, as `nohup` has it, stays ignored."""
+def stop_signals() -> tuple[signal.Signals, ...]:
+    """The signals that stop a run. If SIGHUP is ignored, as under `nohup`, it stays ignored."""
     return tuple(
-        number for number in ENDING if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN
+        number for number in STOPPING if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN
     )
 
 
 @contextmanager
-def taking(numbers: tuple[signal.Signals, ...], tell: Callable[[signal.Signals], None]) -> Iterator[None]:
-    """Call `tell` on the running loop for each of these signals that comes within the block.
+def handling(
+    numbers: tuple[signal.Signals, ...], on_signal: Callable[[signal.Signals], None]
+) -> Iterator[None]:
+    """Call `on_signal` in the running event loop for each of these signals that arrives in the block.
 
-    When the block ends they are ignored: what the program has to say stands, and its exit code is not to become that
-    of a signal that came too late. When it ends by an error they have their default effect, so that a program that
-    hangs then can be ended.
+    After the block the signals are ignored, so that a late signal does not replace the program's exit code. After an
+    error in the block they have their default effect, so that a program that hangs can be ended.
 
-    These are not the loop's own handlers, which leave the default behind when they are taken off, nor does a function
-    of Python stay a handler to the end: the interpreter takes it off when it shuts down. Only for the main thread.
+    `loop.add_signal_handler` does not do: its removal restores the default effect. A Python function does not remain a
+    handler to the end either: the interpreter removes it at shutdown. Main thread only.
     """
-    import asyncio  # noqa: PLC0415 - help comes without it
+    import asyncio  # noqa: PLC0415 - not needed to show help
 
     loop = asyncio.get_running_loop()
 
-    def heard(number: int, _frame: object) -> None:
-        loop.call_soon_threadsafe(tell, signal.Signals(number))
+    def handler(number: int, _frame: object) -> None:
+        loop.call_soon_threadsafe(on_signal, signal.Signals(number))
 
     for number in numbers:
-        signal.signal(number, heard)
+        signal.signal(number, handler)
     after = signal.SIG_DFL
     try:
         yield
@@ -45,31 +46,31 @@ def taking(numbers: tuple[signal.Signals, ...], tell: Callable[[signal.Signals],
 
 
 @contextmanager
-def suspending(put_away: Callable[[], None]) -> Iterator[None]:
-    """In the block Ctrl-Z calls `put_away` before it stops the program, so that the shell finds a tidy terminal."""
+def suspending(hide: Callable[[], None]) -> Iterator[None]:
+    """In the block, Ctrl-Z calls `hide` before it suspends the program, so that nothing remains on the screen."""
 
     def stop(_number: signal.Signals) -> None:
-        put_away()
+        hide()
         handler = signal.signal(signal.SIGTSTP, signal.SIG_DFL)
-        signal.raise_signal(signal.SIGTSTP)  # returns when the shell lets the program go on (`fg`, `bg`)
+        signal.raise_signal(signal.SIGTSTP)  # returns when the shell continues the program (`fg`, `bg`)
         signal.signal(signal.SIGTSTP, handler)
 
     if signal.getsignal(signal.SIGTSTP) == signal.SIG_IGN:
         yield
         return
-    with taking((signal.SIGTSTP,), stop):
+    with handling((signal.SIGTSTP,), stop):
         yield
 
 
 def ignore() -> None:
-    """Ignore from now on what would end the program: its exit code is known."""
-    for number in ENDING:
+    """Ignore the signals that would end the program, because its exit code is known."""
+    for number in STOPPING:
         signal.signal(number, signal.SIG_IGN)
 
 
 @contextmanager
-def put_back() -> Iterator[None]:
-    """After the block the handlers are what they were, for a caller that lives on."""
+def restored() -> Iterator[None]:
+    """Restore the handlers after the block, for a caller that continues."""
     before = {number: signal.getsignal(number) for number in HANDLED}
     try:
         yield

@@ -1,4 +1,4 @@
-"""`refire status`: which runs there are, where they stand, and an end to those that are finished."""
+"""`refire status`: list runs, show one in detail, remove finished ones."""
 
 import os
 import sys
@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from refire_async.cli import options
+from refire_async.cli.confirmation import confirmed
 from refire_async.cli.help import Command
 from refire_async.cli.params import Whole
 from refire_async.cli.parsed_options import StatusOptions
-from refire_async.cli.question import agreed
 from refire_async.cli.resume import locate, saved_run
 from refire_async.cli.streams import (
     OutputLostError,
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from refire_async.checkpoint.cleanup import Kept
 
 MOST_HINTS = 5
-"""Stopped runs whose command to go on is shown; of more, the form of it."""
+"""With more stopped runs than this, the resume command is shown once, as a pattern."""
 
 WATCH_S = 2.0
-"""How often a run saves what it records, so there is nothing new sooner."""
+"""Seconds between refreshes. A run saves its progress as often, so that a shorter interval shows nothing new."""
 
 _CLEAR = "\x1b[H\x1b[2J\x1b[3J"
 
@@ -89,7 +89,7 @@ def _one(parsed: StatusOptions) -> "Sequence[RunInfo]":
 
 
 def _listed(parsed: StatusOptions) -> "Sequence[RunInfo]":
-    """The runs of the state folder that the options choose; what cannot be read is told on standard error."""
+    """The runs in the state folder that match the options. Files that cannot be read are errors on standard error."""
     from refire_async.checkpoint import catalog  # noqa: PLC0415 - brings SQLite
 
     found = catalog.survey()
@@ -106,7 +106,7 @@ def _listed(parsed: StatusOptions) -> "Sequence[RunInfo]":
 
 
 def _show_all(parsed: StatusOptions) -> tuple[str, bool]:
-    """What is printed of all runs, and whether one of them is at work."""
+    """The text about all runs, and whether one of them is in progress."""
     runs = _listed(parsed)
     chosen = parsed.table is not None or parsed.unfinished
     text = _json(runs) if parsed.json else _text(runs, chosen=chosen, table=parsed.table)
@@ -114,7 +114,7 @@ def _show_all(parsed: StatusOptions) -> tuple[str, bool]:
 
 
 def _show_one(parsed: StatusOptions) -> tuple[str, bool]:
-    """What is printed of one run, and whether it is at work."""
+    """The text about one run, and whether it is in progress."""
     import orjson  # noqa: PLC0415 - not needed to show help
 
     from refire_async.checkpoint.details import read_details  # noqa: PLC0415
@@ -126,11 +126,11 @@ def _show_one(parsed: StatusOptions) -> tuple[str, bool]:
         entry = list_entry(run) | details_entry(details, run.kept_files)
         return orjson.dumps({"runs": [entry]}).decode(), run.status == "running"
     lines = [*details_lines(details, run.kept_files), "", f"Checkpoint: {_shown(run.checkpoint)}"]
-    return "\n".join([*lines, *_how_to_go_on([run])]), run.status == "running"
+    return "\n".join([*lines, *_resume_commands([run])]), run.status == "running"
 
 
 def _watch(show: Callable[[StatusOptions], tuple[str, bool]], parsed: StatusOptions) -> int:
-    """Show it until no run is at work any more, or until Ctrl-C. A line of JSON each time with --json."""
+    """Show the runs until none is in progress, or until Ctrl-C. With --json, print a line each time."""
     clear = sys.stdout.isatty() and not parsed.json and os.environ.get("TERM") != "dumb"
     try:
         while True:
@@ -151,12 +151,12 @@ def _watch(show: Callable[[StatusOptions], tuple[str, bool]], parsed: StatusOpti
 
 
 def _clean(runs: Sequence["RunInfo"], *, assume_yes: bool, as_json: bool) -> int:
-    """Remove what is finished, once the user has agreed."""
+    """Remove finished runs after confirmation."""
     from refire_async.checkpoint import cleanup  # noqa: PLC0415 - brings SQLite
 
     removable, kept = cleanup.sort_out(runs)
     removed: list[RunInfo] = []
-    if removable and not assume_yes and not _agreed(removable):
+    if removable and not assume_yes and not _confirmed(removable):
         kept += [cleanup.Kept(run, "not confirmed") for run in removable]
         removable = []
     for run in removable:
@@ -172,9 +172,9 @@ def _clean(runs: Sequence["RunInfo"], *, assume_yes: bool, as_json: bool) -> int
     return 0
 
 
-def _agreed(runs: Sequence["RunInfo"]) -> bool:
-    """Ask on the terminal. Raises UsageError where there is none."""
-    return agreed(
+def _confirmed(runs: Sequence["RunInfo"]) -> bool:
+    """Ask on the terminal. Raises UsageError if there is none."""
+    return confirmed(
         [f"  {run.run_id}  {run.table}  complete  {run.updated_at}" for run in runs],
         f"Remove the checkpoints of {_runs(len(runs))}?",
         UsageError(
@@ -214,14 +214,14 @@ def _json(runs: Sequence["RunInfo"]) -> str:
 
 
 def _text(runs: Sequence["RunInfo"], *, chosen: bool = False, table: str | None = None) -> str:
-    """The list for people; `chosen`: options may have left some out, such as all that are not of `table`."""
+    """The list as text. `chosen`: options have filtered it, for example by `table`."""
     from refire_async.output.runs import list_lines  # noqa: PLC0415
 
     if not runs and chosen:
         return "No matching runs."
     if not runs:
         return "No runs yet. Start one with: refire run --table NAME"
-    # A pipe has no width: nothing is folded there.
+    # A pipe has no width: nothing is shortened there.
     width = _columns() if sys.stdout.isatty() else None
     lines = [
         *list_lines(runs, width),
@@ -232,7 +232,7 @@ def _text(runs: Sequence["RunInfo"], *, chosen: bool = False, table: str | None 
     ]
     if table is not None:
         lines.append(f"Only runs of table {table} are shown.")
-    return "\n".join([*lines, *_how_to_go_on(runs)])
+    return "\n".join([*lines, *_resume_commands(runs)])
 
 
 def _columns() -> int:
@@ -247,7 +247,7 @@ def _shown(path: object) -> str:
     return visible(str(path))
 
 
-def _how_to_go_on(runs: Sequence["RunInfo"]) -> list[str]:
+def _resume_commands(runs: Sequence["RunInfo"]) -> list[str]:
     from refire_async.checkpoint import catalog  # noqa: PLC0415 - brings SQLite
     from refire_async.output.summary import command_line  # noqa: PLC0415
 
@@ -256,7 +256,7 @@ def _how_to_go_on(runs: Sequence["RunInfo"]) -> list[str]:
         return ["Resume a stopped run with: refire resume RUN_ID"]
     lines = []
     for run in stopped:
-        at_home = run.checkpoint == catalog.path_of(run.run_id)
-        elsewhere = [] if at_home else [("--checkpoint", str(run.checkpoint))]
-        lines.append(_shown(f"Resume with: {command_line('resume', run.run_id, options=elsewhere)}"))
+        is_default = run.checkpoint == catalog.path_of(run.run_id)
+        checkpoint = [] if is_default else [("--checkpoint", str(run.checkpoint))]
+        lines.append(_shown(f"Resume with: {command_line('resume', run.run_id, options=checkpoint)}"))
     return lines

@@ -1,7 +1,7 @@
 """The standard streams: results on standard output, one-line errors and notes on standard error.
 
-Everything that is printed goes through here, so that what others said (a reason, a name, a path) cannot steer a
-terminal, and a stream that is full, closed or gone is met at one place.
+All output goes through this module, so that foreign text (a reason, a name, a path) cannot control a terminal, and a
+stream that is full or closed is handled in one place.
 """
 
 import contextlib
@@ -16,11 +16,11 @@ from refire_async.output.text import is_utf8, one_line, shorten, visible, visibl
 _LONGEST_LINE = 1_000
 
 
-ELSEWHERE = "make room there, or send it elsewhere, such as to a file"
+ELSEWHERE = "make room, or redirect it to a file"
 
 
 class OutputLostError(RefusedError):
-    """Standard output cannot be written. `reader_gone`: whoever read it closed it, as `| head` does."""
+    """Standard output cannot be written. `reader_gone`: its reader has closed it, as `| head` does."""
 
     def __init__(self, why: str, *, reader_gone: bool) -> None:
         super().__init__(f"standard output cannot be written: {why}", ELSEWHERE)
@@ -29,9 +29,9 @@ class OutputLostError(RefusedError):
 
 
 def open_streams() -> None:
-    """Put the null device where the caller closed a standard stream (`>&-`).
+    """Open the null device in place of a standard stream that the caller closed (`>&-`).
 
-    Python has None there then, and the next file to be opened, such as a checkpoint, would get its number.
+    Python sets such a stream to None, and the next file to be opened, such as a checkpoint, would get its descriptor.
     """
     for name, number in (("stdin", 0), ("stdout", 1), ("stderr", 2)):
         if getattr(sys, name) is None:
@@ -43,28 +43,28 @@ def open_streams() -> None:
 
 
 def say_error(text: str) -> None:
-    """`refire: text` as exactly one line on standard error, and not an endless one."""
+    """`refire: text` as exactly one line of limited length on standard error."""
     print_note(f"refire: {shorten(one_line(text), _LONGEST_LINE)}")
 
 
 def print_note(line: str) -> None:
-    """Write a line that is no result to standard error, as it is. One that cannot be written is lost."""
+    """Write a line to standard error. A line that cannot be written is lost."""
     with contextlib.suppress(OSError, ValueError):
         sys.stderr.write(_encodable(visible(line), sys.stderr) + "\n")
         sys.stderr.flush()
 
 
 def print_result(text: str) -> None:
-    """Write a result to standard output, escapes of terminals made visible. Raises OutputLostError.
+    """Write a result to standard output, terminal escapes made visible. Raises OutputLostError.
 
-    A reader that has gone away changes nothing about how the program ends.
+    It is no error if the reader has closed standard output.
     """
     with _readers_may_go():
         write_text(text)
 
 
 def print_styled(text: str) -> None:
-    """As `print_result`, for text with colours of ours, in which what others said is escaped already."""
+    """As `print_result`, for text with our own colours, in which foreign text is already escaped."""
     with _readers_may_go():
         write_line(text)
 
@@ -85,17 +85,20 @@ def _readers_may_go() -> Iterator[None]:
 
 
 def write_text(text: str) -> None:
-    """Text for people, escapes of terminals made visible. Raises OutputLostError."""
+    """Write text, terminal escapes made visible. Raises OutputLostError."""
     write_line(visible(text))
 
 
 def write_json(line: str) -> None:
-    """One line of JSON; what a terminal or the stream's encoding cannot take is escaped. Raises OutputLostError."""
+    """Write one line of JSON, with escapes for control characters and for characters that the encoding lacks.
+
+    Raises OutputLostError.
+    """
     write_line(visible_json(line, ascii_only=not is_utf8(sys.stdout)))
 
 
 def write_line(text: str) -> None:
-    """Write to standard output. Raises OutputLostError if that is not possible, once and for all."""
+    """Write to standard output. Raises OutputLostError if it cannot be written, and closes it."""
     try:
         sys.stdout.write(_encodable(text, sys.stdout) + "\n")
         sys.stdout.flush()
@@ -109,7 +112,7 @@ def write_line(text: str) -> None:
 
 
 def flush() -> None:
-    """Leave nothing to the interpreter's own end, which would tell of a stream that is gone by exit code 120."""
+    """Flush the standard streams: the interpreter would report a closed one with exit code 120."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -118,7 +121,7 @@ def flush() -> None:
 
 
 def close(stream: TextIO) -> None:
-    """Put the null device in the stream's place: what waits in its buffer goes there."""
+    """Replace the stream by the null device, which takes what is in the buffer."""
     with contextlib.suppress(OSError, ValueError):
         descriptor = os.open(os.devnull, os.O_WRONLY)
         os.dup2(descriptor, stream.fileno())
@@ -127,7 +130,7 @@ def close(stream: TextIO) -> None:
 
 
 def _encodable(text: str, stream: TextIO) -> str:
-    """`text` with what the stream's encoding lacks escaped."""
+    """`text` with escapes for characters that the stream's encoding lacks."""
     if text.isascii() or is_utf8(stream):
         return text
     return text.encode(stream.encoding, "backslashreplace").decode(stream.encoding)

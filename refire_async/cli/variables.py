@@ -1,4 +1,4 @@
-"""Variables of the environment that look like ours and are not: a misspelt limit would not be there."""
+"""Refuses unknown environment variables that begin with REFIRE_: a misspelt limit would otherwise be missing."""
 
 import difflib
 import os
@@ -13,14 +13,14 @@ from refire_async.errors import UsageError
 PREFIX = "REFIRE_"
 
 _INTERNAL = re.compile(r"REFIRE_(KILL_AT|TEST_.*)")
-"""Seams of the tests."""
+"""Variables of the test suite."""
 
 _SERVICE_LINK = re.compile(r"REFIRE_(.+_)?(SERVICE_(HOST|PORT(_.+)?)|PORT(_\d+_(TCP|UDP|SCTP)(_.+)?)?)")
-"""What Kubernetes and Docker put into every container beside a service that is called refire-something."""
+"""Variables that Kubernetes and Docker set in containers if a service is called refire or refire-…"""
 
 
 def check_variables(ctx: click.Context) -> None:
-    """Refuse a `REFIRE_` variable that no command knows. Raises UsageError that names the nearest one."""
+    """Refuse a `REFIRE_` variable that no command knows. Raises UsageError, which suggests a similar name."""
     names = [name for name in os.environ if name.startswith(PREFIX) and not _INTERNAL.fullmatch(name)]
     root = ctx.find_root()
     if not names or not isinstance(root.command, click.Group):
@@ -29,7 +29,7 @@ def check_variables(ctx: click.Context) -> None:
     for name in sorted(names):
         if name not in known and not _is_service_link(name, os.environ):
             near = difflib.get_close_matches(name, known, n=1, cutoff=0.75)
-            action = f"did you mean {near[0]}?" if near else "unset it; refire config shows what there is"
+            action = f"did you mean {near[0]}?" if near else "unset it; refire config shows the options"
             raise UsageError(f"unknown environment variable {quoted(name)}", action)
 
 
@@ -48,7 +48,7 @@ def _known(root: click.Context, group: click.Group) -> list[str]:
 
 
 def _is_service_link(name: str, environ: Mapping[str, str]) -> bool:
-    """Whether an orchestrator has made it. `…_PORT` alone is one only if its value is an address."""
+    """Whether an orchestrator has set it. `…_PORT` is such a variable only if its value is an address."""
     if not _SERVICE_LINK.fullmatch(name):
         return False
     return not re.search(r"(?<!SERVICE)_PORT$", name) or "://" in environ[name]

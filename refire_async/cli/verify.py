@@ -1,4 +1,4 @@
-"""`refire verify`: prove from the stream that every touched item has fired, once."""
+"""`refire verify`: verify from the stream that every touched item fired exactly once."""
 
 from typing import Any
 

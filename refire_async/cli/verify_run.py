@@ -1,4 +1,4 @@
-"""Running a proof from a terminal: progress beside it, its result after it."""
+"""Runs a verification for `refire verify`, with logs, progress and the printed result."""
 
 from collections.abc import Callable, Coroutine
 from functools import partial
@@ -29,7 +29,7 @@ READERS = "verification uses one of the two concurrent readers that each shard o
 
 
 def execute(settings: VerifySettings, output: OutputSettings) -> int:
-    """Prove a run, print the result and give the exit code. Raises RefireError."""
+    """Verify a run, print the result and return the exit code. Raises RefireError."""
     proof = run_loop(partial(_drive, settings, output))
     keep_proof(settings.checkpoint, proof)
     if output.json:
@@ -50,58 +50,58 @@ def execute(settings: VerifySettings, output: OutputSettings) -> int:
 async def _drive(settings: VerifySettings, output: OutputSettings) -> Proof:
     console = Console(stderr=True)
     with open_logs(output, console) as logs:
-        return await _prove(settings, output, console, logs)
+        return await _verify(settings, output, console, logs)
 
 
-async def _prove(settings: VerifySettings, output: OutputSettings, console: Console, logs: Logs) -> Proof:
-    looks = _Looks()
+async def _verify(settings: VerifySettings, output: OutputSettings, console: Console, logs: Logs) -> Proof:
+    monitor = _Monitor()
     if logs.terminal:
         say_error(READERS)
     else:
         logs.screen.info("verify.started", hint=READERS)
     show: Callable[[], Coroutine[Any, Any, None]] | None = None
     if output.progress and is_live(console):
-        show = partial(_show_live, looks, console)
+        show = partial(_show_live, monitor, console)
     elif output.progress:
-        show = partial(_log_lines, looks, logs.screen.info)
+        show = partial(_log_lines, monitor, logs.screen.info)
     async with anyio.create_task_group() as tasks:
         if show is not None:
             tasks.start_soon(show)
-        proof = await verify(settings, watch=looks.at)
+        proof = await verify(settings, watch=monitor.attach)
         tasks.cancel_scope.cancel()
     if logs.file is not None:
         logs.file.info("verify.ended", **proof.to_json())
     return proof
 
 
-class _Looks:
-    """Looks at a proof as soon as there is one."""
+class _Monitor:
+    """The progress of a verifier, which is attached when it starts."""
 
     def __init__(self) -> None:
-        self._proving: Verifier | None = None
+        self._verifier: Verifier | None = None
 
-    def at(self, proving: Verifier) -> None:
-        self._proving = proving
+    def attach(self, verifier: Verifier) -> None:
+        self._verifier = verifier
 
     @property
     def progress(self) -> Progress:
-        return Progress() if self._proving is None else self._proving.progress
+        return Progress() if self._verifier is None else self._verifier.progress
 
 
-async def _show_live(looks: _Looks, console: Console) -> None:
-    """A bar, twice a second; it disappears at the end. Showing it never ends the proof."""
+async def _show_live(monitor: _Monitor, console: Console) -> None:
+    """Show a bar, which disappears at the end. An error of the display does not end the verification."""
     try:
         with Live(console=console, auto_refresh=False, transient=True, redirect_stdout=False) as live:
             while True:
-                now = looks.progress
+                now = monitor.progress
                 live.update(bar(now.doing, now.done, now.total, console.width), refresh=True)
                 await anyio.sleep(FRAME_S)
     except Exception:  # noqa: BLE001, S110 - cancellation is no Exception
         pass
 
 
-async def _log_lines(looks: _Looks, say: Callable[..., object]) -> None:
+async def _log_lines(monitor: _Monitor, log: Callable[..., object]) -> None:
     while True:
         await anyio.sleep(LINE_S)
-        now = looks.progress
-        say("verify.progress", doing=now.doing, done=now.done, total=now.total or None)
+        now = monitor.progress
+        log("verify.progress", doing=now.doing, done=now.done, total=now.total or None)

@@ -1,4 +1,4 @@
-"""Those who look on while a run works: logs, progress, events for programs, and snapshots on request."""
+"""The observers of a run: logs, progress, JSON events, metrics, the recorder, and snapshots on SIGUSR1."""
 
 import errno
 import os
@@ -17,7 +17,7 @@ from rich.console import Console
 from refire_async.cli.logs import Logs, open_logs
 from refire_async.cli.options_to_settings import OutputSettings
 from refire_async.cli.prompts import Display
-from refire_async.cli.signals import suspending, taking
+from refire_async.cli.signals import handling, suspending
 from refire_async.cli.streams import OutputLostError, write_json
 from refire_async.events import Emit, Subscriber, fan_out
 from refire_async.output.json_events import JsonEvents
@@ -31,12 +31,12 @@ from refire_async.output.stats import RunStats
 from refire_async.settings import ResumeSettings, RunSettings
 
 Lost: TypeAlias = Callable[[str, str], None]
-"""Told which standard stream cannot be written any more, and why."""
+"""Called with the name of a standard stream that can no longer be written, and the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """Those who look on: give `emit` to the engine."""
+    """The observers of a run. The engine gets `emit`."""
 
     emit: Emit
     stats: RunStats
@@ -52,10 +52,10 @@ async def watching(
     record: RunSettings | ResumeSettings | None = None,
     lost: Lost | None = None,
 ) -> AsyncIterator[Watch]:
-    """Logs and progress on standard error for the time of the block; with `events`, those on standard output.
+    """Show logs and progress on standard error in the block; with `events`, write JSON events to standard output.
 
-    SIGUSR1 is answered with a snapshot on standard error. `record`: what this sitting was asked for, to be kept
-    with how it goes. `lost` is told of a standard stream that cannot be written any more, and why.
+    SIGUSR1 prints a snapshot to standard error. `record`: the settings of this attempt, which are recorded with its
+    progress. `lost` is called when a standard stream can no longer be written.
     """
     console = Console(stderr=True)
     clock = anyio.current_time
@@ -65,41 +65,41 @@ async def watching(
         on_screen = EventLog(logs.screen, brief=logs.terminal)
         stats = RunStats(clock())
         subscribers: list[Subscriber] = [stats, on_screen]
-        tell: list[Callable[[Snapshot], None]] = []
+        progress_sinks: list[Callable[[Snapshot], None]] = []
         if logs.file is not None:
             in_file = EventLog(logs.file)
             subscribers.append(in_file)
-            tell.append(in_file.progress)
+            progress_sinks.append(in_file.progress)
         if events:
-            told = JsonEvents(_Lines(lost, panel).write)
-            subscribers.append(told)
-            tell.append(told.progress)
+            json_events = JsonEvents(_Lines(lost, panel).write)
+            subscribers.append(json_events)
+            progress_sinks.append(json_events.progress)
         async with (
             _metrics(output, RunCollector(stats, lambda: stats.share)),
             anyio.create_task_group() as tasks,
         ):
-            answer = partial(_show, console, logs, on_screen, stats, clock)
+            show_snapshot = partial(_show_snapshot, console, logs, on_screen, stats, clock)
             display = Display(tasks)
             if output.progress and is_live(console):
                 display.start(partial(show_live, stats, console, clock, panel=panel, lost=gone))
             elif output.progress:
                 display.start(partial(log_lines, stats, on_screen.progress, clock))
-            for say in tell:
-                tasks.start_soon(log_lines, stats, say, clock)
+            for sink in progress_sinks:
+                tasks.start_soon(log_lines, stats, sink, clock)
             if record is not None:
-                recorder = Recorder(stats, recorded_settings(record), partial(_say_unrecorded, logs))
+                recorder = Recorder(stats, recorded_settings(record), partial(_warn_unrecorded, logs))
                 subscribers.append(recorder)
                 tasks.start_soon(recorder.run)
-            with taking((signal.SIGUSR1,), answer), suspending(panel.hide):
+            with handling((signal.SIGUSR1,), show_snapshot), suspending(panel.hide):
                 yield Watch(fan_out(*subscribers), stats, logs, display)
             tasks.cancel_scope.cancel()
         on_screen.flush()
 
 
 class _Lines:
-    """Lines of JSON for standard output, until it cannot be written any more.
+    """Lines of JSON for standard output, until it can no longer be written.
 
-    Where that is the terminal that shows the panel, they go above it.
+    If that is the terminal with the progress panel, the lines go above the panel.
     """
 
     def __init__(self, lost: Lost | None, panel: Panel) -> None:
@@ -109,7 +109,7 @@ class _Lines:
         self._open = True
 
     def write(self, line: str) -> None:
-        """Write one line, or tell why that is not possible."""
+        """Write one line, or call `lost` if standard output cannot be written."""
         if not self._open:
             return
         try:
@@ -135,9 +135,9 @@ def _on_one_terminal() -> bool:
 
 
 def _gone(lost: Lost | None, error: OSError) -> None:
-    """Standard error cannot be written. A terminal that is gone ends nothing by itself: SIGHUP has been sent for that.
+    """Standard error cannot be written. A closed terminal (EIO) does not stop the run here: SIGHUP does.
 
-    Where the user had that signal ignored, the run is meant to outlive the terminal.
+    If SIGHUP is ignored, the run continues without its terminal.
     """
     if lost is not None and error.errno != errno.EIO:
         lost("standard error", error.strerror or type(error).__name__)
@@ -145,7 +145,7 @@ def _gone(lost: Lost | None, error: OSError) -> None:
 
 @asynccontextmanager
 async def _metrics(output: OutputSettings, collector: RunCollector) -> AsyncIterator[None]:
-    """Serve metrics in the block, if they are wanted. Raises UsageError."""
+    """Serve metrics in the block, if `output` has an address for them. Raises UsageError."""
     if output.metrics is None:
         yield
         return
@@ -157,11 +157,11 @@ async def _metrics(output: OutputSettings, collector: RunCollector) -> AsyncIter
             await to_thread.run_sync(server.stop)
 
 
-def _say_unrecorded(logs: Logs, why: str) -> None:
+def _warn_unrecorded(logs: Logs, why: str) -> None:
     logs.warning("recording.lost", why=why, hint="the run continues; its report will lack the rest")
 
 
-def _show(
+def _show_snapshot(
     console: Console,
     logs: Logs,
     log: EventLog,
@@ -169,7 +169,7 @@ def _show(
     clock: Callable[[], float],
     _number: signal.Signals,
 ) -> None:
-    """Show how far the run is: SIGUSR1 has come."""
+    """Print a snapshot of the progress, on SIGUSR1."""
     now = stats.sample(clock())
     if not logs.terminal:
         log.snapshot(now)
@@ -177,4 +177,4 @@ def _show(
     try:
         console.print(render(now, console.width))
     except OSError:
-        return  # the terminal is gone, the run goes on
+        return  # the terminal is closed, the run continues

@@ -47,7 +47,7 @@ BAD: dict[str, tuple[tuple[str, ...], dict[str, str], str]] = {
     "endpoint with a password": (
         (*RUN, "--endpoint-url", "ftp://u:PLANTED@a:99999"),
         {},
-        "--endpoint-url holds a user name or password; give it as",
+        "--endpoint-url contains a user name or password; give it as",
     ),
     "endpoint with a bad port": ((*RUN, "--endpoint-url", "http://a:99999"), {}, "--endpoint-url"),
     "max-wcu 0": ((*RUN, "--max-wcu", "0"), {}, "above 0"),

@@ -12,7 +12,7 @@ import orjson
 import pytest
 
 from refire_async.cli import notify
-from refire_async.cli.notify import Target
+from refire_async.cli.notify import NotifyTarget
 from refire_async.errors import ExitCode
 from refire_async.model.run import Result
 from refire_async.settings import Connection
@@ -173,12 +173,12 @@ async def test_topic(at_moto: Moto) -> None:
     finally:
         client.close()
     target, connection = (
-        Target(topic=arn),
+        NotifyTarget(topic=arn),
         Connection(region="eu-central-1", endpoint_url="http://127.0.0.1:1"),
     )
     region, account = arn.split(":")[3:5]
     sent = sns_backends[account][region].topics[arn].sent_notifications
-    assert await notify.try_out(target, connection) is None
+    assert await notify.try_connection(target, connection) is None
     assert sent == []
     what = notify.message(Result(summary(), ExitCode.COMPLETE))
     assert await notify.send(target, connection, what) is None
@@ -189,7 +189,7 @@ async def test_topic(at_moto: Moto) -> None:
 
 async def test_topic_that_is_not_there(at_moto: Moto) -> None:
     """The service's answer is told by its code."""
-    target = Target(topic="arn:aws:sns:us-east-1:123456789012:gone")
+    target = NotifyTarget(topic="arn:aws:sns:us-east-1:123456789012:gone")
     connection = Connection(endpoint_url="http://127.0.0.1:1")
     assert await notify.send(target, connection, {"text": "x"}) == "sns refused to answer: NotFound"
 
@@ -198,7 +198,7 @@ async def test_topic_beside_an_emulator(monkeypatch: pytest.MonkeyPatch) -> None
     """AWS itself is not told of what went on in an emulator."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "SCENARIO")
-    target = Target(topic="arn:aws:sns:us-east-1:123456789012:ops")
+    target = NotifyTarget(topic="arn:aws:sns:us-east-1:123456789012:ops")
     connection = Connection(endpoint_url="http://127.0.0.1:1")
     said = await notify.send(target, connection, {"text": "x"})
     assert said is not None

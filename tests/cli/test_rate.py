@@ -126,4 +126,4 @@ def test_a_run_that_is_not_at_work(refire: Callable[..., Ended], checkpoint: Pat
 def test_run_and_checkpoint_of_another(refire: Callable[..., Ended], checkpoint: Path) -> None:
     ended = refire("rate", "--checkpoint", str(checkpoint), "other", "50%")
     assert ended.code == 2
-    assert "is that of run run-1, not of other" in ended.err
+    assert "belongs to run run-1, not to other" in ended.err

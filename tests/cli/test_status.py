@@ -298,4 +298,4 @@ def test_run_and_checkpoint_of_another(refire: Callable[..., Ended], checkpoint:
     """Both given must be the same run."""
     ended = refire("resume", "other", "--checkpoint", str(checkpoint))
     assert ended.code == 2
-    assert "is that of run run-1, not of other" in ended.err
+    assert "belongs to run run-1, not to other" in ended.err

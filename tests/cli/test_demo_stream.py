@@ -1,10 +1,10 @@
-"""The demo's proof can fail: every way in which a re-fire could go wrong shows in it."""
+"""The demo counts every kind of failure of a re-fire: missing, doubled, unexpected and other changes."""
 
 from typing import Any
 
 import pytest
 
-from refire_async.cli.demo_stream import Proof, Tally
+from refire_async.cli.demo_stream import EventCounter, EventCounts
 
 KEYS = ("a", "b", "c")
 
@@ -18,19 +18,21 @@ def record(key: str, revision: int | None = 1, *, name: str = "MODIFY", city: st
     return {"eventName": name, "dynamodb": {"Keys": {"id": {"S": key}}, "OldImage": old, "NewImage": new}}
 
 
-def proof_of(*records: dict[str, Any]) -> Proof:
-    """What these records prove about the three items."""
-    tally = Tally(KEYS, "id", "revision")
+def counts_of(*records: dict[str, Any]) -> EventCounts:
+    """The counts of these records for the three items."""
+    counter = EventCounter(KEYS, "id", "revision")
     for one in records:
-        tally.add([one])
-    return tally.proof()
+        counter.add([one])
+    return counter.counts()
 
 
 def test_exactly_one_event_per_item() -> None:
-    """The good case, and the only one that holds."""
-    proof = proof_of(*(record(key) for key in KEYS))
-    assert proof == Proof(items=3, events=3, once=3, missing=0, doubled=0, otherwise_changed=0, strangers=0)
-    assert proof.holds
+    """The only case that is proven."""
+    counts = counts_of(*(record(key) for key in KEYS))
+    assert counts == EventCounts(
+        items=3, events=3, once=3, missing=0, doubled=0, otherwise_changed=0, strangers=0
+    )
+    assert counts.proven
 
 
 GOOD = tuple(record(key) for key in KEYS)
@@ -57,9 +59,9 @@ GOOD = tuple(record(key) for key in KEYS)
         "missing and doubled",
     ],
 )
-def test_anything_else_does_not_hold(records: tuple[dict[str, Any], ...], expected: dict[str, int]) -> None:
-    """What is wrong is counted as what it is."""
-    proof = proof_of(*records)
-    assert not proof.holds
+def test_anything_else_is_not_proven(records: tuple[dict[str, Any], ...], expected: dict[str, int]) -> None:
+    """Each failure has its own count."""
+    counts = counts_of(*records)
+    assert not counts.proven
     for name, number in expected.items():
-        assert getattr(proof, name) == number, name
+        assert getattr(counts, name) == number, name

@@ -1,10 +1,10 @@
-"""The demo's story, told while it happens: fill, change nothing, re-fire, stop, resume, prove."""
+"""The steps of the demo: fill a table, write an item back unchanged, re-fire, stop, resume, verify."""
 
 import os
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -14,7 +14,7 @@ import anyio
 import orjson
 
 from refire_async.aws.session import Session, open_session
-from refire_async.cli.demo_stream import Proof, Tail, Tally
+from refire_async.cli.demo_stream import EventCounter, EventCounts, Tail
 from refire_async.cli.demo_table import (
     CAPACITY,
     TABLE,
@@ -24,7 +24,7 @@ from refire_async.cli.demo_table import (
     write_back_unchanged,
 )
 from refire_async.cli.options_to_settings import OutputSettings
-from refire_async.cli.signals import ending_signals, taking
+from refire_async.cli.signals import handling, stop_signals
 from refire_async.cli.streams import print_json, print_result
 from refire_async.cli.watching import watching
 from refire_async.engine import run as engine
@@ -39,8 +39,6 @@ from refire_async.sandbox.config import SandboxConfig
 from refire_async.sandbox.process import SandboxError, start_sandbox
 from refire_async.settings import Connection, ResumeSettings, RunSettings
 
-Say = Callable[[str], None]
-
 _REGION = "us-east-1"
 _NO_ACCOUNT = {
     "AWS_ACCESS_KEY_ID": "demo",
@@ -51,16 +49,16 @@ _NO_ACCOUNT = {
 }
 
 
-def tell(items: int, output: OutputSettings) -> int:
-    """Run the demo with `items` items and give the exit code."""
+def run_demo(items: int, output: OutputSettings) -> int:
+    """Run the demo with `items` items and return the exit code."""
     with tempfile.TemporaryDirectory(prefix="refire-demo-") as folder, _no_account(folder):
         return run_loop(lambda: _until_signal(items, output, Path(folder)))
 
 
 @contextmanager
 def _no_account(folder: str) -> Iterator[None]:
-    """For the time of the block dummy credentials, no AWS configuration, no proxy, and a state folder in `folder`."""
-    before = {name: os.environ.pop(name) for name in [*os.environ] if _leads_elsewhere(name)}
+    """In the block: dummy credentials, no AWS configuration, no proxy, and a state folder in `folder`."""
+    before = {name: os.environ.pop(name) for name in [*os.environ] if _is_hidden(name)}
     ours = _NO_ACCOUNT | {"XDG_STATE_HOME": folder}
     os.environ.update(ours)
     try:
@@ -71,12 +69,12 @@ def _no_account(folder: str) -> Iterator[None]:
         os.environ.update(before)
 
 
-def _leads_elsewhere(variable: str) -> bool:
+def _is_hidden(variable: str) -> bool:
     return variable.startswith("AWS_") or variable.lower().endswith("_proxy") or variable == "XDG_STATE_HOME"
 
 
 async def _until_signal(items: int, output: OutputSettings, folder: Path) -> int:
-    """Tell the story, or stop at once at the first signal: there is nothing here that is worth saving."""
+    """Run the demo; stop at once at the first signal, because there is nothing to save."""
     code = int(ExitCode.INTERRUPTED)
     scope = anyio.CancelScope()
 
@@ -85,19 +83,19 @@ async def _until_signal(items: int, output: OutputSettings, folder: Path) -> int
         code = int(ExitCode.INTERRUPTED if number == signal.SIGINT else ExitCode.STOPPED)
         scope.cancel()
 
-    with taking(ending_signals(), cancel), scope:
+    with handling(stop_signals(), cancel), scope:
         try:
             async with start_sandbox(SandboxConfig()) as url:
                 connection = Connection(region=_REGION, endpoint_url=url)
                 async with open_session(connection, concurrency=16) as session:
-                    code = await _Story(items, output, folder, connection, session).tell()
+                    code = await _Demo(items, output, folder, connection, session).run()
         except SandboxError as error:
             raise RefusedError(f"the demo's sandbox cannot start: {error}") from None
     return code
 
 
-class _Story:
-    """One demo, in the order in which things happen."""
+class _Demo:
+    """One demo; the methods are in the order in which they run."""
 
     def __init__(
         self, items: int, output: OutputSettings, folder: Path, connection: Connection, session: Session
@@ -109,7 +107,7 @@ class _Story:
         self._session = session
         self._began_at = time.monotonic()
 
-    async def tell(self) -> int:
+    async def run(self) -> int:
         self._say(f"The sandbox, a local DynamoDB, listens at {self._connection.endpoint_url}.\n")
         stream = await self._fill()
         await self._change_nothing(stream)
@@ -118,8 +116,8 @@ class _Story:
             result = await self._resume()
         if result.exit_code is not ExitCode.COMPLETE:
             return self._end_early(result)
-        proof = await self._prove(stream)
-        return self._end(result, proof)
+        counts = await self._count_events(stream)
+        return self._end(result, counts)
 
     async def _fill(self) -> Tail:
         self._say(f"1. Create a table with a stream: {TABLE}, {count(self._items)} orders")
@@ -166,9 +164,9 @@ class _Story:
             result = await engine.run(settings, emit=emit, stop=stop)
         done = count(result.summary.counts.touched)
         if result.exit_code is ExitCode.INTERRUPTED:
-            self._say(f"   stopped in good order: {done} orders touched, the checkpoint knows which.\n")
+            self._say(f"   stopped: {done} orders touched; the checkpoint records which.\n")
         else:
-            self._say(f"   {done} orders touched, before it could be stopped.\n")
+            self._say(f"   {done} orders touched before the stop took effect.\n")
         return result
 
     async def _resume(self) -> Result:
@@ -180,40 +178,40 @@ class _Story:
         self._say(f"   done: {units(summary.items_per_second)} orders/s across both attempts.\n")
         return result
 
-    async def _prove(self, stream: Tail) -> Proof:
+    async def _count_events(self, stream: Tail) -> EventCounts:
         self._say("5. The events since then, read from the stream and counted by order:")
-        tally = Tally((order_id(number) for number in range(self._items)), "order_id", "revision")
-        await stream.read_new(tally.add)
-        proof = tally.proof()
+        counter = EventCounter((order_id(number) for number in range(self._items)), "order_id", "revision")
+        await stream.read_new(counter.add)
+        counts = counter.counts()
         width = len(count(self._items))
-        self._say(f"   {count(proof.once):>{width}} orders with exactly one event")
-        self._say(f"   {count(proof.missing):>{width}} orders with none")
-        self._say(f"   {count(proof.doubled):>{width}} orders with more than one")
+        self._say(f"   {count(counts.once):>{width}} orders with exactly one event")
+        self._say(f"   {count(counts.missing):>{width}} orders with none")
+        self._say(f"   {count(counts.doubled):>{width}} orders with more than one")
         self._say(
-            f"   {count(proof.otherwise_changed):>{width}} events in which anything but `revision` changed"
+            f"   {count(counts.otherwise_changed):>{width}} events in which anything but `revision` changed"
         )
-        if proof.strangers:
-            self._say(f"   {count(proof.strangers):>{width}} unexpected events")
-        return proof
+        if counts.strangers:
+            self._say(f"   {count(counts.strangers):>{width}} unexpected events")
+        return counts
 
-    def _end(self, result: Result, proof: Proof) -> int:
+    def _end(self, result: Result, counts: EventCounts) -> int:
         seconds = time.monotonic() - self._began_at
         if self._output.json:
-            print_json(orjson.dumps(_json(result, proof, seconds)).decode())
-        elif proof.holds:
+            print_json(orjson.dumps(_json(result, counts, seconds)).decode())
+        elif counts.proven:
             self._say("   Proven: every order's event was fired again, exactly once, across the stop.\n")
             self._say(describe(result, resume_with=""))
             self._say(f"\nThat took {duration(seconds)} in total, and nothing is left on this machine.")
             self._say("Next, with your own table (reads a sample, writes nothing):")
-            self._say("  refire check --table NAME    what could go wrong")
-            self._say("  refire plan --table NAME     how long a run takes, and what it costs")
+            self._say("  refire check --table NAME    check for problems before a run")
+            self._say("  refire plan --table NAME     forecast the time and cost of a run")
         else:
-            self._say("   NOT proven: please report this, with the numbers above.\n")
+            self._say("   NOT proven. Please report this with the numbers above.\n")
             self._say(describe(result, resume_with=""))
-        return int(ExitCode.COMPLETE if proof.holds else ExitCode.UNPROVEN)
+        return int(ExitCode.COMPLETE if counts.proven else ExitCode.UNPROVEN)
 
     def _end_early(self, result: Result) -> int:
-        """The run itself did not go as the story wants: say how it ended."""
+        """Print how the run ended if it neither stopped nor completed as planned."""
         if self._output.json:
             print_json(orjson.dumps({"summary": result.summary.to_json()}).decode())
         else:
@@ -225,10 +223,10 @@ class _Story:
             print_result(line)
 
 
-def _json(result: Result, proof: Proof, seconds: float) -> dict[str, Any]:
+def _json(result: Result, counts: EventCounts, seconds: float) -> dict[str, Any]:
     return {
-        "proven": proof.holds,
-        **asdict(proof),
+        "proven": counts.proven,
+        **asdict(counts),
         "seconds": round(seconds, 3),
         "summary": result.summary.to_json(),
     }

@@ -11,7 +11,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from refire_async.cli.host import from_host
+from refire_async.cli.system_errors import from_system
 from refire_async.errors import ExitCode, UsageError
 from refire_async.events import Emit
 from refire_async.folders import state_folder, temporary_folder
@@ -58,7 +58,7 @@ def test_refused_by_the_system(refire: Callable[..., Ended], fake_engine: FakeEn
 )
 def test_words(error: BaseException, said: str) -> None:
     """Limits of the machine are told with what raises them."""
-    assert said in str(from_host(error))
+    assert said in str(from_system(error))
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_words(error: BaseException, said: str) -> None:
 )
 def test_bugs_stay_bugs(error: BaseException) -> None:
     """A wrong call is the program's own fault."""
-    assert from_host(error) is None
+    assert from_system(error) is None
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
-"""What the machine refuses (a disk, a permission, a limit), as an error of the user's with what to do about it.
+"""Errors of the operating system (disk, permissions, limits) as RefusedErrors that say what to do.
 
-Modules translate what they expect themselves, with words of their own; this is for all the rest, so that none of it
-passes for a bug.
+Modules translate the errors that they expect; this module translates all others, so that none is reported as a bug.
 """
 
 import errno
@@ -30,20 +29,20 @@ _ACTIONS = {
     errno.ENOMEM: "provide more memory",
 }
 
-_OURS = (errno.EBADF, errno.EFAULT, errno.ENOTSOCK, errno.EINVAL)
-"""Without a path these say that a call was wrong, which is a bug."""
+_BUGS = (errno.EBADF, errno.EFAULT, errno.ENOTSOCK, errno.EINVAL)
+"""Without a path these report an invalid call, which is a bug."""
 
 _NO_THREAD = "can't start new thread"
-"""What CPython's RuntimeError says when the system refuses a thread (Modules/_threadmodule.c)."""
+"""The message of CPython's RuntimeError when the system refuses a thread (Modules/_threadmodule.c)."""
 
 
-def from_host(error: BaseException) -> RefireError | None:
-    """The error that tells what the machine refused; None if `error` is nothing of that kind."""
+def from_system(error: BaseException) -> RefireError | None:
+    """The translation of an error of the operating system; None for any other error."""
     found: tuple[str, str] | None = None
     match error:
         case FileNotFoundError() if str(error.strerror).startswith("No usable temporary directory"):
-            found = "there is no folder for temporary files", "set TMPDIR to a folder that can be written"
-        case OSError() if error.filename is not None or error.errno not in _OURS:
+            found = "there is no writable folder for temporary files", "set TMPDIR to one"
+        case OSError() if error.filename is not None or error.errno not in _BUGS:
             found = _describe(error), _ACTIONS.get(error.errno or 0, "fix the cause, then try again")
         case MemoryError():
             found = "out of memory", "provide more memory, or use fewer --workers and --processes"
@@ -55,7 +54,7 @@ def from_host(error: BaseException) -> RefireError | None:
 
 
 def _is_sqlite(error: BaseException) -> bool:
-    """Whether SQLite met a file that it cannot use; told by name, since the module is slow to import."""
+    """Whether SQLite cannot use a file. Compares the name of the class, because the module is slow to import."""
     kind = type(error)
     return (kind.__module__, kind.__name__) == ("sqlite3", "OperationalError")
 
@@ -63,6 +62,6 @@ def _is_sqlite(error: BaseException) -> bool:
 def _describe(error: OSError) -> str:
     why = error.strerror or type(error).__name__
     if error.filename is None or isinstance(error.filename, int):
-        return f"the system refuses: {why}"
+        return f"the operating system refused a request: {why}"
     verb = "cannot be found" if error.errno == errno.ENOENT else "cannot be used"
     return f"{os.fsdecode(error.filename)} {verb}: {why}"
