@@ -1,24 +1,102 @@
-"""The files of a checkpoint: connected to for writing, removed, made durable by name."""
+"""The files of a checkpoint: made, connected to for writing, removed, made durable by name."""
 
 import contextlib
 import os
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
+from refire_async import failpoints
 from refire_async.checkpoint.read_only import check_beside, guard, harden
-from refire_async.checkpoint.schema import VERSION
-from refire_async.errors import CheckpointRefusedError
+from refire_async.checkpoint.schema import RUN_FORMAT, FileFormat
+from refire_async.errors import CheckpointRefusedError, RefusedError
+from refire_async.private import NO_ROOM, NOFOLLOW
 
 LOGS = ("-wal", "-shm", "-journal")
 """Ends of the names of SQLite's files beside its own."""
 
 
-def connect(path: Path) -> sqlite3.Connection:
+def make(path: Path, form: FileFormat, fill: Callable[[sqlite3.Connection], None]) -> sqlite3.Connection:
+    """A connection to a new file with the tables of `form` and the first rows, which `fill` inserts.
+
+    It is made whole under another name first: a process that is killed on the way leaves nothing that would
+    stand in the way of the same run.
+
+    Raises:
+        CheckpointRefusedError: there is a file of that name, or none can be made.
+        RefusedError: there is no room for it.
+    """
+    made = path.with_name(f"{path.name}.new")
+    remove(made)
+    if os.path.lexists(path):
+        raise CheckpointRefusedError(f"checkpoint {path} exists", "run 'refire resume', or name another file")
+    try:
+        os.close(os.open(made, os.O_CREAT | os.O_EXCL | os.O_WRONLY | NOFOLLOW, 0o600))
+    except OSError as error:
+        kind = RefusedError if error.errno in NO_ROOM else CheckpointRefusedError
+        raise kind(
+            f"checkpoint {path} cannot be made: {error.strerror}",
+            "choose another place with --checkpoint",
+        ) from None
+    at = made
+    try:
+        with contextlib.closing(connect(made, form)) as db:
+            begin(db, form, fill)
+        if failpoints.reached is not None:
+            failpoints.reached("checkpoint-begun")
+        _remove_logs(path)
+        made.rename(path)
+        at = path
+        sync_folder(path.parent)
+        return connect(path, form)
+    except BaseException as error:
+        remove(at)
+        why = _why_unwritable(error)
+        if why is None:
+            raise
+        # Nothing was written or invoked, and there is nothing to continue with.
+        raise RefusedError(
+            f"checkpoint {path} cannot be made: {why}",
+            "make room, or choose another place with --checkpoint",
+        ) from error
+
+
+def begin(db: sqlite3.Connection, form: FileFormat, fill: Callable[[sqlite3.Connection], None]) -> None:
+    """Create the tables of `form` in an empty file, and the rows that `fill` inserts. Raises sqlite3.Error."""
+    db.executescript(
+        f"PRAGMA application_id = {form.application_id}; PRAGMA user_version = {form.version};"
+        f" BEGIN; {form.tables}"
+    )
+    fill(db)
+    db.execute("COMMIT")
+    # Into the file itself, so that its header shows from now on what it is.
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _remove_logs(path: Path) -> None:
+    """Remove logs of a checkpoint that is gone: SQLite would read them into a new one of the same name.
+
+    Raises CheckpointRefusedError where they are not this user's.
+    """
+    check_beside(path)
+    for end in LOGS:
+        path.with_name(path.name + end).unlink(missing_ok=True)
+
+
+def _why_unwritable(error: BaseException) -> str | None:
+    """What the disk reported, if that kept a file from being made."""
+    cause = error.__cause__ if isinstance(error, CheckpointRefusedError) else error
+    if isinstance(cause, OSError):
+        return cause.strerror or type(cause).__name__
+    return str(cause) if isinstance(cause, sqlite3.OperationalError) else None
+
+
+def connect(path: Path, form: FileFormat = RUN_FORMAT) -> sqlite3.Connection:
     """A connection whose commits are on disk when they return. Raises CheckpointRefusedError."""
-    return guard(path, lambda: _connect_unguarded(path))
+    return guard(path, lambda: _connect_unguarded(path, form))
 
 
-def _connect_unguarded(path: Path) -> sqlite3.Connection:
+def _connect_unguarded(path: Path, form: FileFormat) -> sqlite3.Connection:
     check_beside(path.resolve())
     try:
         db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
@@ -29,7 +107,7 @@ def _connect_unguarded(path: Path) -> sqlite3.Connection:
             # Other processes of the same run commit too; each commit takes milliseconds.
             db.execute("PRAGMA busy_timeout = 60000")
             # SQLite opens for reading what it may not write, and would say so at the first commit only.
-            db.executescript(f"BEGIN IMMEDIATE; PRAGMA user_version = {VERSION}; ROLLBACK")
+            db.executescript(f"BEGIN IMMEDIATE; PRAGMA user_version = {form.version}; ROLLBACK")
         except BaseException:
             db.close()
             raise

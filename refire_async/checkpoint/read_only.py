@@ -8,7 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from refire_async.checkpoint.schema import APPLICATION_ID, VERSION, check_schema
+from refire_async.checkpoint.schema import (
+    DELIVERY_APPLICATION_ID,
+    RUN_FORMAT,
+    FileFormat,
+    check_schema,
+)
 from refire_async.errors import CheckpointRefusedError, RefireError
 from refire_async.private import why_foreign
 
@@ -24,12 +29,12 @@ _FREE_STEPS, _STEPS_PER_BYTE = 20_000_000, 4
 """What reading may take: a row takes some ten steps, and no row has fewer than ten bytes."""
 
 
-def look(path: Path, read: Callable[[sqlite3.Connection], T]) -> T:
+def look(path: Path, read: Callable[[sqlite3.Connection], T], form: FileFormat = RUN_FORMAT) -> T:
     """What `read` finds in a checkpoint, while a run may be using it.
 
     Raises CheckpointRefusedError if it is missing, foreign, newer or damaged.
     """
-    check_file(path)
+    check_file(path, form)
     real = path.resolve()
 
     def opened() -> T:
@@ -41,7 +46,7 @@ def look(path: Path, read: Callable[[sqlite3.Connection], T]) -> T:
         ) as db:
             harden(db)
             _bound_steps(db, real)
-            check_schema(db)
+            check_schema(db, form)
             return read(db)
 
     return guard(path, opened)
@@ -111,8 +116,8 @@ def check_beside(real: Path) -> None:
             raise CheckpointRefusedError(f"{other} {why}, and SQLite would read it", "move it away")
 
 
-def check_file(path: Path) -> None:
-    """Refuse what is not a checkpoint of this version, or not this user's. Raises CheckpointRefusedError."""
+def check_file(path: Path, form: FileFormat = RUN_FORMAT) -> None:
+    """Refuse what is not a checkpoint of this form, or not this user's. Raises CheckpointRefusedError."""
     try:
         check_owner(path)
         application, version = _identity(path)
@@ -125,13 +130,28 @@ def check_file(path: Path) -> None:
         raise CheckpointRefusedError(
             f"checkpoint {path} cannot be read: {why}", "check its permissions"
         ) from None
-    if application != APPLICATION_ID:
-        raise CheckpointRefusedError(f"{path} is not a checkpoint of refire", "name another file")
-    if version != VERSION:
+    if application != form.application_id and application in _CONTENTS:
         raise CheckpointRefusedError(
-            f"checkpoint {path} has format {version}, this program reads format {VERSION}",
+            f"checkpoint {path} holds {_CONTENTS[application]}, not {form.holds}", "name another file"
+        )
+    if application != form.application_id:
+        raise CheckpointRefusedError(f"{path} is not a checkpoint of refire", "name another file")
+    if version != form.version:
+        raise CheckpointRefusedError(
+            f"checkpoint {path} has format {version}, this program reads format {form.version}",
             "use the version of refire that made it",
         )
+
+
+_CONTENTS = {RUN_FORMAT.application_id: RUN_FORMAT.holds, DELIVERY_APPLICATION_ID: "a replay or redrive"}
+
+
+def holds_delivery(path: Path) -> bool:
+    """Whether a file is the ledger of a replay or redrive, as its header says. False if it cannot be read."""
+    try:
+        return stat.S_ISREG(path.stat().st_mode) and _identity(path)[0] == DELIVERY_APPLICATION_ID
+    except (OSError, sqlite3.Error):
+        return False
 
 
 def _identity(path: Path) -> tuple[int, int]:

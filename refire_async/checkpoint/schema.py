@@ -2,6 +2,7 @@
 
 import contextlib
 import sqlite3
+from dataclasses import dataclass
 from functools import cache
 
 APPLICATION_ID = 0x52464952
@@ -9,7 +10,7 @@ APPLICATION_ID = 0x52464952
 
 VERSION = 3
 
-TABLES = """
+RUN_TABLES = """
 CREATE TABLE run (
   only INTEGER PRIMARY KEY CHECK (only = 1),
   run_id TEXT NOT NULL,
@@ -60,6 +61,9 @@ CREATE TABLE failed (
 CREATE TABLE seen (
   digest BLOB PRIMARY KEY
 ) STRICT, WITHOUT ROWID;
+"""
+
+RECORDING_TABLES = """
 CREATE TABLE point (
   at REAL PRIMARY KEY,
   span REAL NOT NULL,
@@ -73,6 +77,24 @@ CREATE TABLE note (
 ) STRICT;
 """
 
+TABLES = RUN_TABLES + RECORDING_TABLES
+
+
+@dataclass(frozen=True, slots=True)
+class FileFormat:
+    """A kind of checkpoint file: the numbers in its header and its tables. `holds` names its content in messages."""
+
+    application_id: int
+    version: int
+    tables: str
+    holds: str
+
+
+RUN_FORMAT = FileFormat(APPLICATION_ID, VERSION, TABLES, "a run")
+
+DELIVERY_APPLICATION_ID = 0x52464456
+"""`RFDV`: the ledger of a replay or redrive (delivery/ledger.py has its tables)."""
+
 CLOCK = "clock"
 """Kind of the note that says that the run's times are the service's, from its answers' `Date` headers."""
 
@@ -83,12 +105,12 @@ MOST_PARTS = 1 << 22
 """Parts of a run over all sittings: more than anybody makes, and pages numbered by them fit into SQLite's integers."""
 
 
-def check_schema(db: sqlite3.Connection) -> None:
+def check_schema(db: sqlite3.Connection, form: FileFormat = RUN_FORMAT) -> None:
     """Raise ValueError unless the file has our tables and nothing else: no view, trigger, index or other column.
 
     Reading a view or writing to a table with a trigger would run what somebody else has put there.
     """
-    expected = _objects()
+    expected = _objects(form.tables)
     found = db.execute(_OBJECTS).fetchmany(len(expected) + 1)
     if sorted(map(str, found)) != expected:
         raise ValueError("its tables are not those of a checkpoint")
@@ -98,8 +120,8 @@ _OBJECTS = "SELECT type, name, tbl_name, sql FROM sqlite_master"
 
 
 @cache
-def _objects() -> list[str]:
+def _objects(tables: str) -> list[str]:
     """What the schema of a new checkpoint says."""
     with contextlib.closing(sqlite3.connect(":memory:")) as db:
-        db.executescript(TABLES)
+        db.executescript(tables)
         return sorted(map(str, db.execute(_OBJECTS)))

@@ -4,7 +4,6 @@ A commit is on disk when it returns (WAL with synchronous=FULL). Files are 0600:
 """
 
 import contextlib
-import os
 import sqlite3
 import time
 from collections.abc import Callable, Container, Iterator, Sequence
@@ -15,12 +14,11 @@ from typing import Any, TypeVar
 
 import orjson
 
-from refire_async import failpoints
 from refire_async.checkpoint import invariants
-from refire_async.checkpoint.files import LOGS, connect, remove, sync_folder
+from refire_async.checkpoint.files import begin, connect, make
 from refire_async.checkpoint.ledger import Failure, OpenPage
 from refire_async.checkpoint.pages import EMPTY, pack, unpack
-from refire_async.checkpoint.read_only import check_beside, guard, look
+from refire_async.checkpoint.read_only import guard, look
 from refire_async.checkpoint.reading import (
     Progress,
     SavedRun,
@@ -33,13 +31,12 @@ from refire_async.checkpoint.reading import (
     spec_from_json,
     spec_to_json,
 )
-from refire_async.checkpoint.schema import APPLICATION_ID, CLOCK, TABLES, VERSION
-from refire_async.errors import CheckpointRefusedError, RefusedError, StoppedError
+from refire_async.checkpoint.schema import CLOCK, RUN_FORMAT
+from refire_async.errors import StoppedError
 from refire_async.model.counts import Counts
 from refire_async.model.keys import Cursor, Item, identity
 from refire_async.model.run import RunSpec, RunStatus
 from refire_async.model.totals import Totals
-from refire_async.private import NO_ROOM, NOFOLLOW
 from refire_async.settings import Connection
 
 T = TypeVar("T")
@@ -66,46 +63,10 @@ class Store:
     ) -> "Store":
         """A new file. Raises CheckpointRefusedError if there is one, RefusedError if there is no room for it.
 
-        It is made whole under another name first: a process that is killed on the way leaves nothing that would
-        stand in the way of the same run. Whoever calls this holds the lock of `path`.
+        The caller holds the lock of `path`.
         """
-        made = path.with_name(f"{path.name}.new")
-        remove(made)
-        if os.path.lexists(path):
-            raise CheckpointRefusedError(
-                f"checkpoint {path} exists", "run 'refire resume', or name another file"
-            )
-        try:
-            os.close(os.open(made, os.O_CREAT | os.O_EXCL | os.O_WRONLY | NOFOLLOW, 0o600))
-        except OSError as error:
-            kind = RefusedError if error.errno in NO_ROOM else CheckpointRefusedError
-            raise kind(
-                f"checkpoint {path} cannot be made: {error.strerror}",
-                "choose another place with --checkpoint",
-            ) from None
-        at = made
-        try:
-            store = cls(made, connect(made))
-            store.clock = clock
-            with contextlib.closing(store):
-                store._begin(spec, connection)
-            if failpoints.reached is not None:
-                failpoints.reached("checkpoint-begun")
-            _remove_logs(path)
-            made.rename(path)
-            at = path
-            sync_folder(path.parent)
-            store = cls(path, connect(path))
-        except BaseException as error:
-            remove(at)
-            why = _why_unwritable(error)
-            if why is None:
-                raise
-            # Nothing was written to the table, and there is nothing to go on with.
-            raise RefusedError(
-                f"checkpoint {path} cannot be made: {why}",
-                "make room, or choose another place with --checkpoint",
-            ) from error
+        db = make(path, RUN_FORMAT, lambda db: _insert_run(db, spec, connection, clock()))
+        store = cls(path, db)
         store.clock = clock
         return store
 
@@ -114,22 +75,9 @@ class Store:
         """A store that is gone when it is closed, for a run that changes nothing."""
         db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
         store = cls(Path(":memory:"), db, keeps=False)
-        store._begin(spec, connection)
+        with store._saving():
+            begin(db, RUN_FORMAT, lambda db: _insert_run(db, spec, connection, store.clock()))
         return store
-
-    def _begin(self, spec: RunSpec, connection: Connection) -> None:
-        with self._saving():
-            now = self._now()
-            self._db.executescript(
-                f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; BEGIN; {TABLES}"
-            )
-            self._db.execute(
-                "INSERT INTO run VALUES (1, ?, ?, 'running', ?, ?, ?, ?)",
-                (spec.run_id, spec.table, now, now, spec_to_json(spec), _dump(asdict(connection))),
-            )
-            self._db.execute("COMMIT")
-            # Into the file itself, so that its header tells from now on what it is.
-            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     @classmethod
     def open(cls, path: Path) -> "Store":
@@ -249,7 +197,7 @@ class Store:
         )
 
     def _now(self) -> str:
-        return datetime.fromtimestamp(self.clock(), UTC).isoformat(timespec="seconds")
+        return _iso(self.clock())
 
     def _key_names(self) -> tuple[str, ...]:
         (spec,) = self._db.execute("SELECT spec FROM run").fetchone()
@@ -323,22 +271,16 @@ class Store:
         return guard(self.path, read)
 
 
-def _remove_logs(path: Path) -> None:
-    """Remove logs of a checkpoint that is gone: SQLite would read them into a new one of the same name.
-
-    Raises CheckpointRefusedError where they are not this user's.
-    """
-    check_beside(path)
-    for end in LOGS:
-        path.with_name(path.name + end).unlink(missing_ok=True)
+def _insert_run(db: sqlite3.Connection, spec: RunSpec, connection: Connection, at: float) -> None:
+    now = _iso(at)
+    db.execute(
+        "INSERT INTO run VALUES (1, ?, ?, 'running', ?, ?, ?, ?)",
+        (spec.run_id, spec.table, now, now, spec_to_json(spec), _dump(asdict(connection))),
+    )
 
 
-def _why_unwritable(error: BaseException) -> str | None:
-    """What the disk said, if it is that which kept a file from being made."""
-    cause = error.__cause__ if isinstance(error, StoppedError | CheckpointRefusedError) else error
-    if isinstance(cause, OSError):
-        return cause.strerror or type(cause).__name__
-    return str(cause) if isinstance(cause, sqlite3.OperationalError) else None
+def _iso(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
 
 
 def _outcomes(page: OpenPage) -> tuple[str, str]:

@@ -11,8 +11,8 @@ from refire_async.model.run import RunSpec
 from refire_async.model.stop import StopRequest
 from refire_async.pacing.budget import ReadBudget, WriteBudget
 from refire_async.pacing.governor import RateLimits
+from refire_async.pacing.outage import Outage
 from refire_async.pipeline.lookups import LookUps
-from refire_async.pipeline.outage import Outage
 from refire_async.pipeline.reads import Reads
 from refire_async.pipeline.waits import Waits
 from refire_async.pipeline.writers.base import Writer

@@ -12,7 +12,7 @@ from refire_async.events import Emit, Retried, Throttled
 from refire_async.model.stop import StopRequest
 from refire_async.model.totals import Totals
 from refire_async.pacing.backoff import failure_delay, throttle_delay
-from refire_async.pipeline.outage import MOST_ATTEMPTS, Outage
+from refire_async.pacing.outage import MOST_ATTEMPTS, Outage
 from refire_async.pipeline.waits import Waits
 
 T = TypeVar("T")

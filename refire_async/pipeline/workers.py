@@ -21,9 +21,9 @@ from refire_async.model.keys import Item, identity
 from refire_async.model.marker import UntouchableError
 from refire_async.pacing.backoff import failure_delay, throttle_delay
 from refire_async.pacing.budget import Reservation
+from refire_async.pacing.outage import MOST_ATTEMPTS
 from refire_async.pipeline.context import Context
 from refire_async.pipeline.lanes import Batch
-from refire_async.pipeline.outage import MOST_ATTEMPTS
 from refire_async.pipeline.pages import PagesInProgress
 from refire_async.pipeline.queue import WorkQueue
 from refire_async.pipeline.reads import throttled_event

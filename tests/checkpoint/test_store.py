@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from refire_async.checkpoint import files
 from refire_async.checkpoint.history import History
 from refire_async.checkpoint.ledger import FINISHED, Failure, OpenPage, SegmentState
 from refire_async.checkpoint.reading import peek
@@ -241,7 +242,7 @@ def test_a_file_that_cannot_be_begun_does_not_stand_in_the_way(
     def full(*_: object) -> None:
         raise StoppedError("disk full")
 
-    monkeypatch.setattr(Store, "_begin", full)
+    monkeypatch.setattr(files, "begin", full)
     with pytest.raises(StoppedError):
         Store.create(tmp_path / "a.refire", SPEC, Connection())
     monkeypatch.undo()

@@ -8,7 +8,7 @@ import pytest
 
 from refire_async.aws.transport_errors import failure
 from refire_async.errors import ExitCode
-from refire_async.pipeline.outage import MOST_ATTEMPTS, PROBE_S, Outage
+from refire_async.pacing.outage import MOST_ATTEMPTS, PROBE_S, Outage
 from refire_async.sandbox.errors import ServiceError
 from refire_async.settings import Budget, SelectionSettings, Tuning
 from tests.engine.conftest import Runs, Service

@@ -13,7 +13,7 @@ from refire_async.model.marker import Marker
 from refire_async.model.run import RunSpec
 from refire_async.model.selection import Selection
 from refire_async.model.stop import StopRequest
-from refire_async.pipeline.outage import SAY_AFTER_S, SAY_EVERY_S, Outage
+from refire_async.pacing.outage import SAY_AFTER_S, SAY_EVERY_S, Outage
 from refire_async.pipeline.readers import Quota
 from refire_async.pipeline.sizing import spread
 from refire_async.pipeline.triage import FIVE_YEARS_S, is_expired, sort_found, sort_items

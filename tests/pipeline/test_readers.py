@@ -12,7 +12,7 @@ from refire_async.events import PageRead, SegmentFinished, Stopping
 from refire_async.model.counts import Counts
 from refire_async.model.keys import Cursor
 from refire_async.model.stop import StopRequest
-from refire_async.pipeline.outage import MOST_ATTEMPTS
+from refire_async.pacing.outage import MOST_ATTEMPTS
 from refire_async.pipeline.readers import PAGES_PER_READER
 from refire_async.sources.base import SourcePage
 from tests.pipeline.world import FakeSource, FakeWriter, Sitting, Weather, World, sit, world_of

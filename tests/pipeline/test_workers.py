@@ -13,7 +13,7 @@ from refire_async.model.capacity import TABLE
 from refire_async.model.counts import Counts
 from refire_async.model.keys import Item
 from refire_async.model.stop import StopRequest
-from refire_async.pipeline.outage import MOST_ATTEMPTS
+from refire_async.pacing.outage import MOST_ATTEMPTS
 from refire_async.pipeline.workers import MOST_CONFLICTS
 from refire_async.pipeline.writers.base import MemberError, WriteReply
 from tests.pipeline.world import ARN, FakeSource, FakeWriter, World, sit, world_of

@@ -26,7 +26,8 @@ from refire_async.model.keys import Cursor, Item, Key
 from refire_async.model.run import RunStatus
 from refire_async.model.stop import StopRequest
 from refire_async.pacing.budget import ReadBudget, WriteBudget
-from refire_async.pipeline import Context, Outage, run_pipeline
+from refire_async.pacing.outage import Outage
+from refire_async.pipeline import Context, run_pipeline
 from refire_async.pipeline.writers.base import MemberError, WriteReply
 from refire_async.sources.base import SourcePage
 from refire_async.sources.lookup import Found

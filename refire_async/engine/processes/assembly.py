@@ -16,7 +16,8 @@ from refire_async.model.table import Table
 from refire_async.model.units import WCU_BYTES
 from refire_async.pacing.budget import ReadBudget, WriteBudget
 from refire_async.pacing.governor import RateLimits
-from refire_async.pipeline import Context, Outage
+from refire_async.pacing.outage import Outage
+from refire_async.pipeline import Context
 from refire_async.pipeline.sizing import choose_page_items
 from refire_async.pipeline.writers.base import Writer, WriteReply
 from refire_async.pipeline.writers.partiql import MAX_BATCH_STATEMENTS, PartiqlWriter

@@ -17,7 +17,7 @@ REFUSED = 0.02
 """Share of throttled attempts from which on throttling counts as the cause."""
 
 SAY_AFTER_S = 5.0
-"""An outage is recorded after this many seconds (pipeline/outage.py)."""
+"""An outage is recorded after this many seconds (pacing/outage.py)."""
 
 BUDGET, READS, INDEX, MAX_RATE, THROTTLED, WAITED, PAUSED, IDLE, REST = (
     "the write budget",
