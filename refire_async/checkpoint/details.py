@@ -39,7 +39,7 @@ class Details:
         return share_read(self.run, self.expected)
 
     @property
-    def sittings(self) -> int:
+    def attempts(self) -> int:
         """How often the run was begun or gone on with."""
         return self.run.next_attempt
 

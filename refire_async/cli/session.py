@@ -33,8 +33,8 @@ from refire_async.events import Emit, RunStarted
 from refire_async.model.proof import Proof
 from refire_async.model.run import Result, RunSpec
 from refire_async.model.stop import StopRequest
-from refire_async.output.emf import emf_line
 from refire_async.output.json_events import JsonEvents
+from refire_async.output.metrics import emf_line
 from refire_async.output.proof import clocks_disagree, describe_proof
 from refire_async.output.recorder import record_proof
 from refire_async.output.summary import describe

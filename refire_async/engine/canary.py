@@ -85,7 +85,7 @@ async def with_verification(
     if proof is None:
         ran = result.exit_code in (ExitCode.COMPLETE, ExitCode.SOME_FAILED)
         return replace(result, unproven=why, exit_code=ExitCode.UNPROVEN if ran else result.exit_code)
-    code = result.exit_code if proof.tally.clean else proof.exit_code
+    code = result.exit_code if proof.counts.clean else proof.exit_code
     return replace(result, proof=proof, exit_code=code)
 
 
@@ -140,7 +140,7 @@ async def run_canary(
     else:
         reason = "the canary is not clean"
     code = ExitCode.INTERRUPTED if stop.reason == "interrupted" else ExitCode.STOPPED
-    if result.proof is not None and not result.proof.tally.clean:
+    if result.proof is not None and not result.proof.counts.clean:
         code = ExitCode.UNPROVEN
     return replace(result, reason=reason, exit_code=code)
 

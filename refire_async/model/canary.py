@@ -43,5 +43,5 @@ class Canary:
     @property
     def clean(self) -> bool:
         """Whether items were touched, and nothing speaks against going on. What is not known of consumers does not."""
-        shown = self.items > 0 and self.proof is not None and self.proof.tally.clean
+        shown = self.items > 0 and self.proof is not None and self.proof.counts.clean
         return shown and not (self.failed or self.consumers.failing or self.consumers.behind)

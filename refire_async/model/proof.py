@@ -69,7 +69,7 @@ class Proof:
     """
 
     run_id: str
-    tally: ProofCounts
+    counts: ProofCounts
     records: int
     shards: int
     view_type: str
@@ -84,22 +84,22 @@ class Proof:
     @property
     def verdict(self) -> Verdict:
         """What may be said of it."""
-        return verdict_of(expected=self.tally.expected, clean=self.tally.clean, view_type=self.view_type)
+        return verdict_of(expected=self.counts.expected, clean=self.counts.clean, view_type=self.view_type)
 
     @property
     def exit_code(self) -> ExitCode:
         """The exit code of `refire verify`."""
-        return ExitCode.COMPLETE if self.tally.clean else ExitCode.UNPROVEN
+        return ExitCode.COMPLETE if self.counts.clean else ExitCode.UNPROVEN
 
     def to_json(self) -> dict[str, Any]:
         """One flat object, documented in docs/scripting.md."""
-        tally = self.tally
+        counts = self.counts
         return {
             "run_id": self.run_id,
-            "expected": tally.expected,
-            "once": tally.once,
-            "missing": tally.missing,
-            "doubled": tally.doubled,
-            "by_others": tally.by_others,
+            "expected": counts.expected,
+            "once": counts.once,
+            "missing": counts.missing,
+            "doubled": counts.doubled,
+            "by_others": counts.by_others,
             "missing_keys_file": self.missing_keys_file,
         }

@@ -1,1 +1,1 @@
-"""What people and programs see of a run: progress, logs, summaries. Subscribes to events; knows no engine."""
+"""The output of a run: progress, logs, metrics, JSON events, summaries. Subscribes to events; knows no engine."""

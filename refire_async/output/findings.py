@@ -36,9 +36,9 @@ def findings_text(table: str, found: Sequence[Finding], *, colors: bool, width: 
     grid.add_column("what it means; what to do", overflow="fold")
     for finding in found:
         style = _STYLES[finding.level]
-        said = Text(one_line(finding.message))
-        said.append(f"\n→ {one_line(finding.action)}", style="dim")
-        grid.add_row(Text(finding.level, style=style), Text(finding.id), said)
+        meaning = Text(one_line(finding.message))
+        meaning.append(f"\n→ {one_line(finding.action)}", style="dim")
+        grid.add_row(Text(finding.level, style=style), Text(finding.id), meaning)
     console = Console(width=width, color_system="auto" if colors else None, highlight=False)
     with console.capture() as captured:
         console.print(grid)

@@ -116,9 +116,9 @@ def _json_line(value: Any, *, ascii_only: bool, **_options: Any) -> str:
 
 
 class LibraryLog(logging.Handler):
-    """Brings warnings of libraries into the same log. Their lower levels hold requests, so they stay out.
+    """Logs warnings of libraries. Lower levels are left out, because they contain requests.
 
-    So do the words of errors: that of a credential process is whatever it wrote on standard error.
+    Messages of exceptions are left out too: that of a credential process contains its standard error.
     """
 
     def __init__(self, logger: Logger) -> None:
@@ -126,7 +126,7 @@ class LibraryLog(logging.Handler):
         self._logger = logger
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Log the record's text; where it came from is `library`."""
+        """Log the record's text, with its logger as `library`."""
         line = record.getMessage()
         if record.exc_info and record.exc_info[1] is not None:
             line = f"{line}: {type(record.exc_info[1]).__name__}"
@@ -138,7 +138,7 @@ class LibraryLog(logging.Handler):
 class EventLog(Subscriber):
     """Subscriber that logs what an operator wants to read later.
 
-    `brief` is for a terminal, where the panel and the summary tell the rest: only what is not there is logged.
+    `brief` is for a terminal: it leaves out what the panel and the summary show.
     """
 
     def __init__(
@@ -306,16 +306,16 @@ class EventLog(Subscriber):
 
     def _canary_flown(self, event: CanaryFlown) -> None:
         canary = event.canary
-        tally = canary.proof.tally if canary.proof is not None else None
+        counts = canary.proof.counts if canary.proof is not None else None
         self._logger.log(
             logging.INFO if canary.clean else logging.WARNING,
             "canary.flown",
             items=canary.items,
             clean=canary.clean,
             failed=canary.failed,
-            once=tally.once if tally else None,
-            missing=tally.missing if tally else None,
-            doubled=tally.doubled if tally else None,
+            once=counts.once if counts else None,
+            missing=counts.missing if counts else None,
+            doubled=counts.doubled if counts else None,
             unproven=canary.unproven,
             failing=canary.consumers.failing,
             behind=canary.consumers.behind,

@@ -1,6 +1,8 @@
-"""Metrics of a run for Prometheus, read from the counters on each scrape. docs/metrics.md lists the names.
+"""Metrics of a run for Prometheus and CloudWatch. docs/metrics.md lists the names.
 
-A thread of prometheus-client serves them, so that no scrape delays the run.
+Prometheus reads the counters on each scrape. A thread of prometheus-client serves them, so that no scrape delays the
+run. CloudWatch Logs extracts metrics from a line of JSON at the end of the run (CloudWatch User Guide: Specification:
+Embedded metric format).
 """
 
 import errno
@@ -8,7 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, TypeAlias
 
+import orjson
+
 from refire_async.errors import UsageError
+from refire_async.model.run import Summary
 from refire_async.output.counters import LATENCY_BOUNDS, Counters, Histogram
 
 if TYPE_CHECKING:
@@ -19,6 +24,35 @@ Rows: TypeAlias = Sequence[tuple[tuple[str, ...], float]]
 
 _BOUND_EVERY = 4
 """The histogram uses every fourth bound of the counters: each is about twice the one before."""
+
+
+NAMESPACE = "refire"
+"""Namespace of the CloudWatch metrics."""
+
+# One set of dimensions: CloudWatch charges each further set as separate custom metrics.
+_DIMENSIONS = [["table", "status"]]
+_UNITS = {
+    **dict.fromkeys(("scanned", "touched", "already", "conflicts", "vanished", "expired", "failed"), "Count"),
+    **dict.fromkeys(("throttled", "retries", "wcu", "rcu"), "Count"),
+    "seconds": "Seconds",
+    "items_per_second": "Count/Second",
+}
+
+
+def emf_line(summary: Summary, now: float) -> str:
+    """The summary in the embedded metric format, one line; `now` in Unix seconds.
+
+    The run id is a property, because a dimension would be charged.
+    """
+    fields = summary.to_json()
+    metrics = [{"Name": name, "Unit": unit} for name, unit in _UNITS.items()]
+    directive = {"Namespace": NAMESPACE, "Dimensions": _DIMENSIONS, "Metrics": metrics}
+    return orjson.dumps(
+        {
+            "_aws": {"Timestamp": round(now * 1000), "CloudWatchMetrics": [directive]},
+            **{name: fields[name] for name in ("table", "status", "run_id", *_UNITS)},
+        }
+    ).decode()
 
 
 class RunCollector:
@@ -41,7 +75,10 @@ class RunCollector:
         if started is None:
             return
         yield _gauges(
-            "run", "The run at work.", ("run_id", "table"), [((started.spec.run_id, started.spec.table), 1)]
+            "run",
+            "The run in progress.",
+            ("run_id", "table"),
+            [((started.spec.run_id, started.spec.table), 1)],
         )
         if started.expected_items is not None:
             yield _gauge("expected_items", "Items of the selection, as far as known.", started.expected_items)
@@ -51,26 +88,30 @@ class RunCollector:
         outcomes = [((name,), items) for name, items in counters.outcomes.items()]
         yield _counters("items", "Items by outcome.", ("outcome",), outcomes)
         yield _counters("scanned", "Items read.", (), [((), max(counters.read, counts.scanned))])
-        yield _counters("conflicts", "Touched items that others had changed.", (), [((), counts.conflicts)])
+        yield _counters(
+            "conflicts", "Touched items that other writers had changed.", (), [((), counts.conflicts)]
+        )
         finished, total = counters.segments
         yield _gauge("segments", "Segments of the selection.", total)
-        yield _gauge("segments_finished", "Segments that are read to their end.", finished)
+        yield _gauge("segments_finished", "Segments that were read to their end.", finished)
         lanes = list(counters.lanes.values())
         held = sum(backing_off for _, backing_off in lanes)
         states = [(("active",), sum(active for active, _ in lanes) - held), (("backing_off",), held)]
         yield _gauges("lanes", "Segments with writes waiting.", ("state",), states)
         share = self._share()
         if share is not None:
-            yield _gauge("progress_ratio", "How far the run is, from 0 to 1.", share)
+            yield _gauge("progress_ratio", "Progress of the run, from 0 to 1.", share)
 
     def _capacity(self) -> "Iterator[Metric]":
         counters = self._counters
         wcu = [((name or "table",), units) for name, units in dict(counters.wcu).items()]
         yield _counters("wcu", "Write units consumed by the table and its indexes.", ("resource",), wcu)
         yield _counters("rcu", "Read units consumed.", (), [((), counters.rcu)])
-        yield _gauge("budget_wcu", "Write units a second that the table may give.", counters.budget_wcu)
-        yield _gauge("budget_rcu", "Read units a second that may be used.", counters.budget_rcu)
-        yield _gauge("allowed_wcu", "What throttling and pauses leave of the budget.", counters.allowed_wcu)
+        yield _gauge("budget_wcu", "Write units per second that the run may use.", counters.budget_wcu)
+        yield _gauge("budget_rcu", "Read units per second that the run may use.", counters.budget_rcu)
+        yield _gauge(
+            "allowed_wcu", "Write units per second after throttling and pauses.", counters.allowed_wcu
+        )
         yield _gauge("paused", "1 while the run is paused.", float(counters.paused))
 
     def _trouble(self) -> "Iterator[Metric]":
@@ -80,7 +121,7 @@ class RunCollector:
             "throttled", "Attempts refused for lack of capacity.", ("reason", "resource"), refused
         )
         for name, text, label, numbers in (
-            ("retries", "Other requests that are made again.", "reason", dict(counters.retries)),
+            ("retries", "Requests retried for other reasons.", "reason", dict(counters.retries)),
             ("failed", "Items that failed.", "code", dict(counters.failed)),
         ):
             yield _counters(name, text, (label,), [((value,), items) for value, items in numbers.items()])
@@ -88,17 +129,17 @@ class RunCollector:
     def _consumers(self) -> "Iterator[Metric]":
         seen = list(self._counters.consumers.values())
         ages = [((one.name,), one.age_s) for one in seen if one.age_s is not None]
-        yield _gauges("consumer_age_seconds", "Age of what consumers were given.", ("consumer",), ages)
+        yield _gauges("consumer_age_seconds", "Iterator age of consumers.", ("consumer",), ages)
         errors = [((one.name,), one.errors) for one in seen]
         yield _counters("consumer_errors", "Failed invocations of consumers.", ("consumer",), errors)
         refused = [((one.name,), one.throttles) for one in seen]
-        yield _counters("consumer_throttles", "Refused invocations of consumers.", ("consumer",), refused)
+        yield _counters("consumer_throttles", "Throttled invocations of consumers.", ("consumer",), refused)
 
     def _requests(self) -> "Metric":
         from prometheus_client.core import HistogramMetricFamily  # noqa: PLC0415 - an extra
 
         found = HistogramMetricFamily(
-            "refire_request_seconds", "Time that requests took.", labels=("operation",)
+            "refire_request_seconds", "Duration of requests.", labels=("operation",)
         )
         for operation, histogram in (("write", self._counters.writes), ("read", self._counters.reads)):
             found.add_metric([operation], _buckets(histogram), histogram.seconds)

@@ -35,7 +35,7 @@ def draw(plan: Plan, title: str) -> str:
     backlog = plan.backlog
     end = plan.duration.seconds if backlog is None else backlog.drained_s
     times = [end * step / _POINTS for step in range(_POINTS + 1)]
-    plot = Plot(Axis(round_top(plan.load.items)), end, height=270)
+    plot = Plot(axis=Axis(round_top(plan.load.items)), end_s=end, height=270)
     touched = [plan.load.items * min(1.0, time / plan.duration.seconds) for time in times]
     plot.line(touched, times, Key("items touched", "var(--c1)"))
     if backlog is not None:

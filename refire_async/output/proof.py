@@ -54,7 +54,7 @@ def describe_proof(proof: Proof, *, rerun_with: str | None) -> str:
 
 def _counts(proof: Proof) -> list[str]:
     """A line for each count with its meaning for the stream's view type."""
-    counts = proof.tally
+    counts = proof.counts
     meanings = dict(_MEANINGS)
     meanings["once"] = _LESS_ONCE.get(proof.view_type, meanings["once"])
     numbers = {name: count(getattr(counts, name)) for name in ("expected", *meanings)}
@@ -70,7 +70,7 @@ def _counts(proof: Proof) -> list[str]:
 
 def _limits(proof: Proof) -> list[str]:
     """What was read, and what it cannot show."""
-    counts = proof.tally
+    counts = proof.counts
     lines = [f"  {count(proof.records)} records of {count(proof.shards)} shards, {duration(proof.seconds)}"]
     less = _LESS.get(proof.view_type)
     if less is not None:
@@ -109,7 +109,7 @@ def describe_canary(canary: Canary) -> str:
     if canary.failed:
         lines.append(f"  failed    {count(canary.failed)} items could not be touched")
     if canary.proof is not None:
-        counts = canary.proof.tally
+        counts = canary.proof.counts
         lines.append(
             f"  events    {count(counts.once + counts.by_others)} of {count(counts.expected)} fired"
             f", {count(counts.missing)} missing, {count(counts.doubled)} doubled"

@@ -41,7 +41,7 @@ Sleep: TypeAlias = Callable[[float], Awaitable[None]]
 SAMPLE_S = 1.0
 SAMPLES_PER_SAVE = 2
 MOST_WAITING = 1_000
-"""Notes kept until the next save; further ones are dropped."""
+"""Maximum number of notes kept until the next save; further ones are dropped."""
 
 PLAIN: dict[type, str] = {
     BudgetChanged: "budget",
@@ -56,7 +56,7 @@ PLAIN: dict[type, str] = {
 
 
 class Recorder(Subscriber):
-    """Subscriber that records `counters` and events; `run` saves them. `settings` of this attempt go into the report.
+    """Subscriber that records `counters`, events and the attempt's `settings`; `run` saves them.
 
     `clock` is in monotonic seconds, `wall` in Unix seconds; `lost` is called with the reason if recording fails.
     """
@@ -254,6 +254,7 @@ def recorded_settings(settings: RunSettings | ResumeSettings) -> dict[str, Any]:
 def record_proof(checkpoint: Path, proof: Proof) -> str | None:
     """Save the result of a verification in the checkpoint. Returns the error text if that fails, else None."""
     data = asdict(proof) | {"missing_keys_file": None}  # a path of this machine, while the report is shared
+    data["tally"] = data.pop("counts")  # its name in checkpoints
     try:
         with Recording(checkpoint) as recording:
             recording.save([], [Note(time.time(), "proof", data)])

@@ -139,7 +139,7 @@ class Verifier:
             file = await self._apart(self._write_missing, history, upto, gone, lost, tally)
         return Proof(
             run_id=self._spec.run_id,
-            tally=tally,
+            counts=tally,
             records=self._records,
             shards=sum(follower.shards_read for follower in self._followers),
             view_type=least_view(one.view_type for one in streams),

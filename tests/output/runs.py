@@ -1,4 +1,4 @@
-"""Checkpoints of runs that have been, with everything that a report can tell."""
+"""Checkpoints of finished runs with everything that a report shows."""
 
 import math
 from dataclasses import replace
@@ -35,7 +35,7 @@ def finished_run(
     code: str = "ValidationException",
     reason: str = "Item size has exceeded the maximum allowed size",
 ) -> Path:
-    """A run of two sittings with throttling and a pause, 100 of whose 60,100 items failed, if not told otherwise."""
+    """A run of two attempts with throttling and a pause; by default 100 of its 60,100 items failed."""
     store = Store.create(path, spec, Connection(region="eu-west-1"))
     with store.transaction():
         store.save_part(
@@ -60,7 +60,7 @@ def finished_run(
 def _points(budget: float, index_budget: float | None) -> list[Point]:
     points = []
     for second in range(SECONDS):
-        # The second sitting began an hour later.
+        # The second attempt began an hour later.
         at = BEGAN + second + (3600 if second >= 60 else 0)
         wcu = 750 + 50 * math.sin(second / 5)
         hot = {HOT: 25, "TableWriteProvisionedThroughputExceeded orders": 5} if 20 <= second < 30 else {}

@@ -1,4 +1,4 @@
-"""Events as an engine would emit them."""
+"""Events as the engine emits them."""
 
 from refire_async.events import RunStarted
 from refire_async.model.counts import Counts
@@ -34,7 +34,7 @@ def started(expected: int | None = 1000, *, before: Counts | None = None, spec: 
 
 
 def summary(status: RunStatus = "complete", *, failed_keys_file: str | None = None, **counts: int) -> Summary:
-    """How a run ended."""
+    """The summary of a run."""
     return Summary(
         run_id="run-1",
         table="orders",

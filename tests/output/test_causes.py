@@ -1,4 +1,4 @@
-"""What limited the rate: one cause a moment, the most telling one first."""
+"""What limited the rate: one cause for each point, the first that applies."""
 
 from typing import Any
 
@@ -35,12 +35,12 @@ def labels(*points: Point, notes: tuple[Note, ...] = ()) -> list[str]:
         ({}, REST),
     ],
 )
-def test_a_moment(more: dict[str, Any], label: str):
+def test_a_point(more: dict[str, Any], label: str):
     assert labels(point(0.0, **more)) == [label]
 
 
-def test_a_rate_that_throttling_lowered_is_throttling_still():
-    """Refusals are over, the rate rises again: the reason is the last one."""
+def test_a_rate_that_is_still_reduced_counts_as_throttled():
+    """Nothing is refused any more, but the rate is still rising: the cause is the last reason."""
     found = labels(point(0.0, throttled={HOT: 9}), point(1.0, allowed=60.0), point(2.0))
     assert found == ["throttling: table writes: hot key range"] * 2 + [REST]
 
@@ -58,5 +58,5 @@ def test_pauses_outages_and_budgets_have_their_reasons():
     found = labels(*points, notes=notes)
     assert [at for at, label in enumerate(found) if label == "a pause: you, by refire rate"] == [3, 4]
     waits = [at for at, label in enumerate(found) if label == "no answer from the service: ConnectError"]
-    assert waits == list(range(10, 20)), "from its beginning on, not from when it was said"
+    assert waits == list(range(10, 20)), "from its beginning, not from when it was reported"
     assert found[25] == "the write budget: live traffic"

@@ -1,14 +1,14 @@
-"""The line for CloudWatch keeps to the specification of its embedded metric format."""
+"""The line for CloudWatch follows the specification of the embedded metric format."""
 
 import json
 from typing import Any
 
 import pytest
 
-from refire_async.output.emf import emf_line
+from refire_async.output.metrics import emf_line
 from tests.output.samples import summary
 
-# CloudWatch API Reference: MetricDatum, as far as a run could use them.
+# CloudWatch API Reference: MetricDatum; those that a run could use.
 UNITS = {"Seconds", "Milliseconds", "Bytes", "Percent", "Count", "Count/Second", "None"}
 
 
@@ -67,7 +67,7 @@ def test_it_is_a_document_with_the_run_s_figures() -> None:
     ],
 )
 def test_the_judge_finds_what_is_wrong(path: tuple[Any, ...], value: Any) -> None:
-    """Each spoiled document is found out."""
+    """The judge reports each damaged document."""
     found = json.loads(emf_line(summary(touched=5), 1.0))
     place = found
     for step in path[:-1]:

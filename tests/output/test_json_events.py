@@ -1,4 +1,4 @@
-"""Events for programs: documented types and fields, the schema in step with them, no flood and no personal data."""
+"""JSON events: documented types and fields, equal to the schema, limited in number, without personal data."""
 
 import json
 from dataclasses import replace
@@ -69,7 +69,7 @@ EVERY: tuple[Event, ...] = (
 
 
 class Recorded:
-    """What is written, and clocks that only move by hand."""
+    """The lines that were written, and clocks that the test moves."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -109,7 +109,7 @@ def test_every_line_is_as_the_schema_says() -> None:
     for line in lines:
         assert not list(validator.iter_errors(line)), line
         broken = line | {"unknown": 1}
-        assert list(validator.iter_errors(broken)), "an unknown field is told"
+        assert list(validator.iter_errors(broken)), "an unknown field is an error"
     assert {line["event"] for line in lines} == {*SCHEMA["$defs"]} - {"summary", "common"}
     assert not list(validator.iter_errors(summary().to_json()))
     assert list(validator.iter_errors({"event": "start"}))
@@ -128,7 +128,7 @@ def test_every_type_and_field_is_in_the_docs() -> None:
 
 
 def test_start_and_time() -> None:
-    """A line says when and which run; before the start there is no id yet."""
+    """A line has the time and the run id, which is null before the start."""
     recorded = Recorded().handle(*EVERY[:2])
     finding, start = recorded.lines
     assert finding["run_id"] is None
@@ -137,7 +137,7 @@ def test_start_and_time() -> None:
 
 
 def test_progress_is_the_snapshot() -> None:
-    """What the panel shows, as numbers."""
+    """The numbers of the panel."""
     (first, second) = everything().of("progress")
     assert first["state"] == "starting"
     assert second["items"] == 29
@@ -151,7 +151,7 @@ def test_progress_is_the_snapshot() -> None:
 
 
 def test_no_flood_and_nothing_left_out() -> None:
-    """A thousand refusals in 10 s are two lines, whose sum is right; so are saved pages."""
+    """A thousand refusals in 10 s are two lines with the right sum; likewise saved pages."""
     recorded = Recorded().handle(started())
     for step in range(1001):
         recorded.now = step * 0.01
@@ -164,12 +164,12 @@ def test_no_flood_and_nothing_left_out() -> None:
 
 
 def test_no_key_values() -> None:
-    """The selection is told by its kind only."""
+    """The events have only the kind of the selection."""
     assert "ann@example.org" not in str(everything().lines)
 
 
-def test_a_look_saves_nothing() -> None:
-    """A dry run has no checkpoint, and no line says that it has saved something."""
+def test_a_dry_run_saves_nothing() -> None:
+    """It has no checkpoint and no `checkpoint` event."""
     recorded = Recorded().handle(
         replace(started(), checkpoint=":memory:"), CheckpointSaved(0, 25), RunEnded(summary("dry-run"))
     )

@@ -1,4 +1,4 @@
-"""The log: one line per thing that an operator acts on, no personal data, no flood."""
+"""The log: one line per event that an operator acts on, no personal data, limited in number."""
 
 import io
 import logging
@@ -33,7 +33,7 @@ THROTTLED = Throttled(0, 25, "TableWriteKeyRangeThroughputExceeded", "orders", l
 
 
 class Recorded:
-    """A JSON log and a clock that only moves by hand."""
+    """A JSON log and a clock that the test moves."""
 
     def __init__(self, level: LogLevel = "info") -> None:
         self.now = 0.0
@@ -68,8 +68,8 @@ def test_lines_are_json_with_time_level_and_run() -> None:
     assert recorded.lines[2]["touched"] == 5
 
 
-def test_resumed_run_is_called_so() -> None:
-    """A resumed run says where it begins."""
+def test_resumed_run_has_its_own_event() -> None:
+    """`run.resumed` has the number of items that were done before."""
     recorded = Recorded().handle([started(before=Counts(scanned=4, touched=4))])
     assert recorded.lines[0]["event"] == "run.resumed"
     assert recorded.lines[0]["settled_before"] == 4
@@ -77,7 +77,7 @@ def test_resumed_run_is_called_so() -> None:
 
 @pytest.mark.parametrize("level", ["debug", "info"])
 def test_no_key_values(level: LogLevel) -> None:
-    """Key values are personal data: the selection is told by its kind only."""
+    """Key values are personal data: the log has only the kind of the selection."""
     recorded = Recorded(level).handle(
         [started(), PageRead(1, 10, 1.0, 0.01), BatchWritten(1, 10, 10.0, 0.01)]
     )
@@ -86,7 +86,7 @@ def test_no_key_values(level: LogLevel) -> None:
 
 
 def test_a_flood_is_added_up() -> None:
-    """A thousand throttled batches in 10 s are two lines, and no item is left out of them."""
+    """A thousand throttled batches in 10 s are two lines with the right sum."""
     recorded = Recorded()
     for step in range(1001):
         recorded.now = step * 0.01
@@ -96,7 +96,7 @@ def test_a_flood_is_added_up() -> None:
     assert sum(line["items"] for line in lines) == 25 * 1001
 
 
-def test_reasons_are_told_apart() -> None:
+def test_reasons_have_separate_lines() -> None:
     """Each reason and each resource has its own line at once."""
     recorded = Recorded().handle(
         [
@@ -122,12 +122,12 @@ def test_reasons_are_told_apart() -> None:
     }
 
 
-def test_what_was_held_back_is_told_at_the_end() -> None:
-    """The last line about a reason has what came after the one before."""
+def test_pending_counts_are_logged_at_the_end() -> None:
+    """The last line of a reason has the items since the line before."""
     recorded = Recorded().handle([started(), THROTTLED, THROTTLED, THROTTLED, RunEnded(summary())])
     assert [line["items"] for line in recorded.named("write.throttled")] == [25, 50]
     recorded.log.flush()
-    assert len(recorded.named("write.throttled")) == 2, "told once"
+    assert len(recorded.named("write.throttled")) == 2, "logged once"
 
 
 def test_kinds_of_lines_are_bounded() -> None:
@@ -162,7 +162,7 @@ def test_level_filters() -> None:
 
 
 def test_progress_line() -> None:
-    """A line for those who have no terminal says how far and how fast."""
+    """Without a terminal a line has the progress and the rates."""
     recorded = Recorded()
     stats = RunStats(0.0)
     for event in (started(1000), BatchWritten(0, 25, 25.0, 0.01)):
@@ -182,7 +182,7 @@ def test_progress_line() -> None:
 
 
 def test_people_get_lines_without_json() -> None:
-    """On a terminal there is only what neither panel nor summary tells; colours only if asked for."""
+    """On a terminal the log leaves out what panel and summary show; colours only if requested."""
     stream = io.StringIO()
     log = EventLog(make_logger("info", human=True, colors=False, stream=stream), brief=True)
     for event in (started(), THROTTLED, RunEnded(summary())):
@@ -193,8 +193,8 @@ def test_people_get_lines_without_json() -> None:
     assert "\x1b" not in stream.getvalue()
 
 
-def test_libraries_are_heard_from_warning_on() -> None:
-    """A library's warning becomes a line of this log; its lower levels hold requests and stay out."""
+def test_warnings_of_libraries_are_logged() -> None:
+    """Lower levels are not: they contain requests."""
     stream = io.StringIO()
     library = logging.Logger("some.library")  # noqa: LOG001 - one that is not part of the process's tree
     library.addHandler(LibraryLog(make_logger("debug", human=False, stream=stream)))
@@ -209,7 +209,7 @@ def test_libraries_are_heard_from_warning_on() -> None:
 
 
 def test_log_that_cannot_be_written_ends_nothing() -> None:
-    """Standard error may be a pipe that nobody reads any more."""
+    """Standard error may be a pipe that its reader has closed."""
 
     class Broken(io.StringIO):
         def write(self, _text: str, /) -> int:
@@ -221,8 +221,8 @@ def test_log_that_cannot_be_written_ends_nothing() -> None:
     EventLog(make_logger("info", human=False, stream=closed)).handle(started())
 
 
-def test_a_budget_that_creeps_is_logged_now_and_then_but_every_new_reason_at_once() -> None:
-    """A timetable, a pause or the console of the table is an operator's business; each step of a growth is not."""
+def test_small_budget_changes_are_limited_but_every_new_reason_is_logged_at_once() -> None:
+    """An operator needs every new reason (a timetable, a pause, the console), but not each step of a growth."""
     recorded = Recorded()
     for step in range(100):
         recorded.now = step / 10

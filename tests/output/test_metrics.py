@@ -1,4 +1,4 @@
-"""Metrics: names as documented, numbers as the events say, and one line where they cannot be served."""
+"""Metrics: documented names, the numbers of the events, and a one-line error if they cannot be served."""
 
 import re
 import socket
@@ -35,9 +35,9 @@ ARN = "arn:aws:dynamodb:eu-west-1:1:table/orders"
 HOSTILE = 'a"b\\c\nd'
 
 
-def busy_tally() -> Counters:
-    """A run that has met everything."""
-    tally = Counters()
+def busy_counters() -> Counters:
+    """The counters of a run with every kind of event."""
+    counters = Counters()
     for event in (
         replace(started(), indexes=("by-day",)),
         PageRead(0, 100, 12.5, 0.004),
@@ -56,14 +56,14 @@ def busy_tally() -> Counters:
         ConsumerSeen("project-orders", 31.5, 3, 2, 400.0),
         ConsumerSeen("audit", None, 0, 0),
     ):
-        tally.handle(event)
-    return tally
+        counters.handle(event)
+    return counters
 
 
-def scraped(tally: Counters, share: float | None = 0.25) -> dict[str, float]:
+def scraped(counters: Counters, share: float | None = 0.25) -> dict[str, float]:
     """Samples as a scrape reads them, by name and labels."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(RunCollector(tally, lambda: share))
+    registry.register(RunCollector(counters, lambda: share))
     return {
         sample.name
         + "".join(f" {name}={value}" for name, value in sorted(sample.labels.items())): sample.value
@@ -73,8 +73,8 @@ def scraped(tally: Counters, share: float | None = 0.25) -> dict[str, float]:
 
 
 def test_numbers_are_those_of_the_run() -> None:
-    """Every event shows in its metric; labels keep whatever text they are given."""
-    found = scraped(busy_tally())
+    """Every event counts in its metric; labels keep any text."""
+    found = scraped(busy_counters())
     for name, value in {
         "refire_run run_id=run-1 table=orders": 1,
         "refire_items_total outcome=touched": 50,
@@ -110,8 +110,8 @@ def test_numbers_are_those_of_the_run() -> None:
 
 
 def test_the_histogram_counts_each_request_once() -> None:
-    """Buckets only grow, the last holds all requests, and a bound separates what is below from what is above."""
-    found = scraped(busy_tally())
+    """Buckets only grow, the last one has all requests, and each bound separates lower from higher latencies."""
+    found = scraped(busy_counters())
     buckets = [
         (float(name.rpartition("le=")[2].split()[0]), value)
         for name, value in found.items()
@@ -124,15 +124,15 @@ def test_the_histogram_counts_each_request_once() -> None:
     assert {value for bound, value in buckets if bound > 3.7} == {2}
 
 
-def test_the_documentation_names_what_there_is() -> None:
-    """Names and labels in docs/metrics.md are those of a scrape, no more and no less."""
+def test_the_documentation_is_complete() -> None:
+    """Names and labels in docs/metrics.md are exactly those of a scrape."""
     documented, there = set(), set()
     for line in DOCS.read_text().splitlines():
         if line.startswith("| `refire_"):
             names, _, labels = line.split("|")[1:4]
             known = tuple(sorted(re.findall(r"`(\w+)`", labels)))
             documented |= {(name, known) for name in re.findall(r"`(\w+)`", names)}
-    for sample in scraped(busy_tally()):
+    for sample in scraped(busy_counters()):
         name, *labels = re.sub(r" le=\S+", "", sample).split(" ")
         used = tuple(sorted(label.partition("=")[0] for label in labels))
         there.add((re.sub(r"_(bucket|sum|count)$", "", name), used))
@@ -162,21 +162,21 @@ def test_without_the_library_one_line_says_what_to_install(monkeypatch: pytest.M
 
 
 def test_items_count_before_their_page_is_done() -> None:
-    """A page of a slow run takes minutes: touched and failed items and what was read show at once, and never fall."""
-    tally = Counters()
+    """A page of a slow run takes minutes: touched, failed and scanned items count at once and never decrease."""
+    counters = Counters()
     for event in (
         started(),
         PageRead(0, 500, 12.0, 0.01),
         BatchWritten(0, 25, 25.0, 0.01),
         ItemFailed(0, 2, "ValidationException"),
     ):
-        tally.handle(event)
-    found = scraped(tally)
+        counters.handle(event)
+    found = scraped(counters)
     assert found["refire_items_total outcome=touched"] == 25
     assert found["refire_items_total outcome=failed"] == 2
     assert found["refire_scanned_total"] == 500
-    tally.handle(PageSettled(0, Counts(scanned=500, touched=25, failed=2, already=473)))
-    found = scraped(tally)
+    counters.handle(PageSettled(0, Counts(scanned=500, touched=25, failed=2, already=473)))
+    found = scraped(counters)
     assert found["refire_items_total outcome=touched"] == 25
     assert found["refire_items_total outcome=already"] == 473
     assert found["refire_scanned_total"] == 500

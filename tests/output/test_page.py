@@ -1,4 +1,4 @@
-"""The report: what it says of a run, that it hides keys, and that nothing in it breaks out of its place."""
+"""The report: its content, that it hides keys, and that foreign text cannot become markup."""
 
 import re
 from dataclasses import replace
@@ -66,14 +66,14 @@ def report(checkpoint: Path, *, with_keys: bool = False) -> str:
 
 
 def row(checkpoint: Path, promise: str) -> str:
-    """What a report says of a promise."""
+    """The text of a promise in a report."""
     found = re.search(rf"<b>{promise}</b></td><td>(.*?)</tr>", promises(read_report_data(checkpoint)))
     assert found, promise
     return re.sub(r"<[^>]+>", " ", found[1])
 
 
-def test_it_tells_what_a_run_did(tmp_path: Path) -> None:
-    """Counts, proof, cost, findings, failures, settings and the course of events are all there."""
+def test_content(tmp_path: Path) -> None:
+    """Counts, proof, cost, findings, failures, settings and the timeline are all in it."""
     text = Reader(report(finished_run(tmp_path / "a.refire", proof=CLEAN))).text
     for said in (
         "Run run-1 of table orders",
@@ -104,12 +104,12 @@ def test_it_tells_what_a_run_did(tmp_path: Path) -> None:
 
 def test_every_promise_that_holds_is_called_kept(tmp_path: Path) -> None:
     """A proved, complete run within its budget shows all six."""
-    dossier = read_report_data(finished_run(tmp_path / "a.refire", proof=CLEAN, failed=0))
-    assert promises(dossier).count("✓ kept") == 6
+    report_data = read_report_data(finished_run(tmp_path / "a.refire", proof=CLEAN, failed=0))
+    assert promises(report_data).count("✓ kept") == 6
 
 
 @pytest.mark.parametrize(
-    ("promise", "tally", "budget", "said"),
+    ("promise", "counts", "budget", "said"),
     [
         ("Once", ProofCounts(10, 9, doubled=1), 800.0, "broken"),
         ("Coverage", ProofCounts(10, 9, missing=1), 800.0, "broken"),
@@ -120,13 +120,13 @@ def test_every_promise_that_holds_is_called_kept(tmp_path: Path) -> None:
     ],
 )
 def test_a_promise_that_was_not_kept_or_not_shown(
-    tmp_path: Path, promise: str, tally: ProofCounts | None, budget: float, said: str
+    tmp_path: Path, promise: str, counts: ProofCounts | None, budget: float, said: str
 ) -> None:
-    """What a proof found, what none looked for, and what was recorded above the budget."""
-    assert said in row(finished_run(tmp_path / "a.refire", proof=tally, budget=budget), promise)
+    """A verification that found a problem, no verification, and use above the budget."""
+    assert said in row(finished_run(tmp_path / "a.refire", proof=counts, budget=budget), promise)
 
 
-def test_items_that_failed_break_coverage_and_nothing_is_green_for_them(tmp_path: Path) -> None:
+def test_failed_items_break_coverage(tmp_path: Path) -> None:
     """The run is complete and every event proved, but 100 items have not fired."""
     path = finished_run(tmp_path / "a.refire", proof=CLEAN)
     found = row(path, "Coverage")
@@ -137,7 +137,7 @@ def test_items_that_failed_break_coverage_and_nothing_is_green_for_them(tmp_path
 
 @pytest.mark.parametrize("view", ["KEYS_ONLY", "NEW_IMAGE", "OLD_IMAGE"])
 def test_a_stream_that_shows_less_proves_no_promise(tmp_path: Path, view: str) -> None:
-    """Nothing speaks against it, and nothing more is said."""
+    """It disproves nothing, and the report claims no more."""
     path = finished_run(tmp_path / "a.refire", proof=CLEAN, view=view, failed=0)
     for promise in ("Once", "Coverage"):
         assert "kept" not in row(path, promise)
@@ -147,8 +147,8 @@ def test_a_stream_that_shows_less_proves_no_promise(tmp_path: Path, view: str) -
     assert "Proved from the stream" not in text
 
 
-def test_a_run_that_nobody_verified_shows_no_coverage(tmp_path: Path) -> None:
-    """There is only its own word for the events, and the page says what to do."""
+def test_a_run_that_was_not_verified_shows_no_coverage(tmp_path: Path) -> None:
+    """Nothing but its own counts is known, and the page says how to verify."""
     found = row(finished_run(tmp_path / "a.refire", failed=0), "Coverage")
     assert "not shown" in found
     assert "refire verify run-1" in found
@@ -165,7 +165,7 @@ def test_a_run_that_nobody_verified_shows_no_coverage(tmp_path: Path) -> None:
 def test_an_index_has_a_budget_of_its_own(
     tmp_path: Path, index_budget: float | None, state: str, said: str
 ) -> None:
-    """The table kept to its budget; the promise is for each index that was written to as well."""
+    """The table stayed within its budget; the promise covers each index that was written to as well."""
     path = finished_run(tmp_path / "a.refire", proof=CLEAN, index_budget=index_budget)
     found = row(path, "Budget")
     assert state in found
@@ -173,24 +173,24 @@ def test_an_index_has_a_budget_of_its_own(
     assert "0 of 24 windows of 5 s above the table" in found
 
 
-def test_a_sitting_of_an_earlier_version_leaves_a_gap(tmp_path: Path) -> None:
-    """Units without a recorded budget are not held against that of the other sitting, and nothing is called kept."""
-    dossier = read_report_data(finished_run(tmp_path / "a.refire", proof=CLEAN, failed=0))
-    for point in dossier.recorded.points[:60]:
+def test_an_attempt_of_an_earlier_version_leaves_a_gap(tmp_path: Path) -> None:
+    """Units without a recorded budget are not compared with that of another attempt, and do not count as kept."""
+    report_data = read_report_data(finished_run(tmp_path / "a.refire", proof=CLEAN, failed=0))
+    for point in report_data.recorded.points[:60]:
         point.index_budgets.clear()
-    assert dossier.budgets["_by-$day$"] == (0, 12, pytest.approx(1.0, abs=0.01), True)
-    assert promises(dossier).count("✓ kept") == 5
+    assert report_data.budgets["_by-$day$"] == (0, 12, pytest.approx(1.0, abs=0.01), True)
+    assert promises(report_data).count("✓ kept") == 5
 
 
-def test_a_run_that_goes_on_promises_nothing_yet(tmp_path: Path) -> None:
-    """Of a checkpoint that has just been made there is a report too."""
+def test_a_run_in_progress_shows_no_promise_yet(tmp_path: Path) -> None:
+    """A new checkpoint has a report too."""
     new_store(tmp_path / "a.refire").close()
     assert "not shown" in row(tmp_path / "a.refire", "Coverage")
     assert "Nothing was recorded." in report(tmp_path / "a.refire")
 
 
-def test_keys_are_there_only_where_they_are_asked_for(tmp_path: Path) -> None:
-    """Neither failed nor selected keys, nor values of a filter, unless they are wanted."""
+def test_keys_are_shown_only_on_request(tmp_path: Path) -> None:
+    """Neither failed nor selected keys, nor values of a filter, without `with_keys`."""
     path = finished_run(tmp_path / "a.refire", private_spec(), reason="what Bob Miller wrote is too long")
     hidden, shown = report(path), report(path, with_keys=True)
     for private in ("ann7@example.org", "bob@example.org", "Bob Miller"):
@@ -199,8 +199,8 @@ def test_keys_are_there_only_where_they_are_asked_for(tmp_path: Path) -> None:
     assert "It contains keys of items" in shown
 
 
-def test_names_from_elsewhere_stay_text(tmp_path: Path) -> None:
-    """Markup in ids, names, findings, codes and reasons is shown, not obeyed; with and without keys."""
+def test_foreign_text_stays_text(tmp_path: Path) -> None:
+    """Markup in ids, names, findings, codes and reasons is shown as text; with and without keys."""
     spec = replace(SPEC, run_id=HOSTILE, table=HOSTILE, marker=Marker("revision", HOSTILE, HOSTILE))
     path = finished_run(tmp_path / "a.refire", spec, finding=HOSTILE, code=HOSTILE, reason=HOSTILE)
     with Recording(path) as recording:
@@ -222,15 +222,15 @@ def test_names_from_elsewhere_stay_text(tmp_path: Path) -> None:
 
 @given(st.text(), st.text())
 def test_text_comes_out_as_it_went_in(text: str, value: str):
-    """Whatever a text holds, an element has exactly it, but for characters that cannot be seen."""
+    """An element has exactly the text that it was given, except for invisible characters."""
     page = Reader(el("p", text, title=value))
     assert [tag for tag, _ in page.elements] == ["p"]
     assert "".join(page.texts) == "".join(c if c.isprintable() else " " for c in text)
     assert page.elements[0][1]["title"] == "".join(c if c.isprintable() else " " for c in value)
 
 
-def test_it_asks_for_nothing_from_outside(tmp_path: Path) -> None:
-    """No address but names of XML, no picture but its own, and a policy that would forbid both."""
+def test_it_loads_nothing(tmp_path: Path) -> None:
+    """No address except XML namespaces, no picture except its own, and a policy that forbids both."""
     page = report(finished_run(tmp_path / "a.refire"))
     addresses = set(re.findall(r"\b(?:https?:)?//[\w.-]+", page))
     assert addresses <= {"http://www.w3.org", "//www.w3.org"}
@@ -245,7 +245,7 @@ def test_it_asks_for_nothing_from_outside(tmp_path: Path) -> None:
 
 
 def test_plots_take_the_colours_of_the_page(tmp_path: Path) -> None:
-    """Every plot has words for those who cannot see it, and colours that follow the reader's preference."""
+    """Every plot has a title and a description, and colours that follow the reader's preference."""
     page = report(finished_run(tmp_path / "a.refire"))
     plots = re.findall(r'<svg [^>]*role="img".*?</figure>', page, re.DOTALL)
     assert len(plots) == 7
@@ -268,7 +268,7 @@ def test_all_plots_share_one_time_axis(tmp_path: Path) -> None:
 
 
 def test_a_budget_far_above_what_was_used_does_not_flatten_the_curve(tmp_path: Path) -> None:
-    """It is named, and the axis ends above what was consumed."""
+    """The legend has its value, and the axis ends above the consumption."""
     page = report(finished_run(tmp_path / "a.refire", budget=99_999.0))
     assert "budget (up to 99,999: above this scale)" in page
     plot = page[page.index("<title>Write capacity") :]
@@ -277,7 +277,7 @@ def test_a_budget_far_above_what_was_used_does_not_flatten_the_curve(tmp_path: P
 
 
 def test_a_long_run_makes_no_long_page(tmp_path: Path) -> None:
-    """2,000 points with every band at work are drawn as at most `MOST_COLUMNS`, and nothing is lost on the way."""
+    """2,000 points are drawn in at most `MOST_COLUMNS` columns with the same sum."""
     points = [Point(1e9 + second, 1.0, items=second) for second in range(2_000)]
     track = lay_out(points, [1e9])
     assert track is not None
@@ -287,8 +287,8 @@ def test_a_long_run_makes_no_long_page(tmp_path: Path) -> None:
     assert points[0].seconds == 1.0
 
 
-def test_time_between_sittings_is_left_out() -> None:
-    """A night between two sittings is a line, not a gap."""
+def test_time_between_attempts_is_left_out() -> None:
+    """A night between two attempts is a line, not a gap."""
     points = [Point(at, 1.0) for at in (100.0, 101.0, 40_000.0, 40_001.0)]
     track = lay_out(points, [100.0, 40_000.0])
     assert track is not None
@@ -297,15 +297,15 @@ def test_time_between_sittings_is_left_out() -> None:
 
 @given(st.dictionaries(st.integers(0, 63).map(str), st.integers(1, 1_000), min_size=1), st.floats(0.01, 0.99))
 def test_a_quantile_is_in_the_bucket_that_holds_it(counts: dict[str, float], share: float):
-    """As many requests as it says lie below the bucket's end, and fewer below its start."""
+    """At least `share` of the requests lie below the bucket's end."""
     value = quantile(counts, share)
     total = sum(counts.values())
     below = sum(number for bucket, number in counts.items() if 0.001 * 1.2 ** (int(bucket) - 1) < value)
     assert below >= share * total
 
 
-def test_prices_of_ones_own(tmp_path: Path) -> None:
-    """The cost follows the prices that are given."""
+def test_own_prices(tmp_path: Path) -> None:
+    """The cost is that of the given prices."""
     path = finished_run(tmp_path / "a.refire")
     spent = read_report_data(path, prices=Prices(write_million=10.0, read_million=0.0)).cost
     assert spent is not None

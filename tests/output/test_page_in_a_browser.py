@@ -79,14 +79,14 @@ BROKEN_WORDS = """
   return broken;
 })()
 """
-"""Words that begin on one line and end on another."""
+"""Returns the words that are broken across lines."""
 
 
 @pytest.mark.parametrize(
     ("width", "media"), [(390, "screen"), (320, "screen"), (1100, "screen"), (700, "print")]
 )
 async def test_no_word_is_broken(tmp_path: Path, written: Path, width: int, media: str) -> None:
-    """On a telephone nothing stands out of the page (wide tables scroll by themselves), and letters keep their size."""
+    """On a phone nothing exceeds the page (wide tables scroll on their own), and text keeps its size."""
     async with browser_page(tmp_path, width=width, height=800) as page:
         await page.open(written)
         await page.prefer("light", media)
@@ -104,8 +104,8 @@ async def test_no_word_is_broken(tmp_path: Path, written: Path, width: int, medi
         assert apart, "labels of the time axis do not touch"
 
 
-async def test_the_browser_tells_what_is_wrong(tmp_path: Path) -> None:
-    """A page with a script that fails and a picture from outside is found out: the checks above can fail."""
+async def test_the_browser_reports_errors(tmp_path: Path) -> None:
+    """A script that fails and a foreign picture are reported: the checks above can fail."""
     path = tmp_path / "bad.html"
     path.write_text("<script>nothing.there()</script><img src='http://127.0.0.1:9/picture.png'><b>text</b>")
     async with browser_page(tmp_path) as page:

@@ -1,4 +1,4 @@
-"""Progress is drawn on a terminal and said in lines elsewhere, and can never end a run."""
+"""Progress is a panel on a terminal and log lines elsewhere; it never ends a run."""
 
 import io
 
@@ -15,7 +15,7 @@ from tests.output.samples import started
 
 
 class Time:
-    """A clock that sleeping moves, until it has moved `end_s`."""
+    """A clock that sleeping moves, up to `end_s`."""
 
     def __init__(self, end_s: float) -> None:
         self.now = 0.0
@@ -49,7 +49,7 @@ def written(console: Console) -> str:
 
 
 async def test_a_line_every_ten_seconds() -> None:
-    """35 s are three lines, and their rates come from samples in between."""
+    """35 s give three lines, with rates from the samples in between."""
     time, said = Time(35.5), list[Snapshot]()
     stats = RunStats(0.0)
     stats.handle(started(1000))
@@ -59,8 +59,8 @@ async def test_a_line_every_ten_seconds() -> None:
     assert said[0].done == 25
 
 
-async def test_panel_is_drawn_and_taken_away() -> None:
-    """Frames follow the run; at the end the cursor is back and the panel gone."""
+async def test_panel_is_drawn_and_erased() -> None:
+    """Frames follow the run; at the end the panel is erased and the cursor is shown."""
     time, console = Time(2.1), terminal()
     stats = RunStats(0.0)
     stats.handle(started(1000))
@@ -72,7 +72,7 @@ async def test_panel_is_drawn_and_taken_away() -> None:
 
 
 async def test_terminal_that_becomes_narrower() -> None:
-    """It has folded the frame: all of its rows are taken away before the next one, in the same write."""
+    """It has wrapped the frame: all of its rows are erased before the next one, in the same write."""
     time, console = Time(1.1), terminal()
 
     async def narrow(seconds: float) -> None:
@@ -89,8 +89,8 @@ async def test_terminal_that_becomes_narrower() -> None:
     assert all(frame.count("\x1b[?2026l") == 1 for frame in frames[1:])
 
 
-async def test_terminal_that_goes_away_ends_only_the_panel() -> None:
-    """Drawing fails with an error of the terminal; the task ends as if nothing had happened."""
+async def test_terminal_that_is_closed_ends_only_the_panel() -> None:
+    """Drawing fails with an error of the terminal; the task ends without an error."""
 
     class Gone(io.StringIO):
         def write(self, _text: str, /) -> int:

@@ -1,4 +1,4 @@
-"""Recording: what events say comes out as points and notes, and never ends a run."""
+"""Recording: events become points and notes, and a failure never ends a run."""
 
 import os
 from collections.abc import Callable
@@ -27,8 +27,7 @@ from refire_async.events import (
 )
 from refire_async.model.capacity import Consumed
 from refire_async.model.finding import Finding
-from refire_async.model.proof import Proof
-from refire_async.model.proof import ProofCounts as ProofTally
+from refire_async.model.proof import Proof, ProofCounts
 from refire_async.output.counters import BANDS, Counters
 from refire_async.output.recorder import Recorder, record_proof
 from tests.output.samples import SPEC, started, summary
@@ -37,23 +36,23 @@ from tests.support.checkpoints import new_store
 ARN = "arn:aws:dynamodb:eu-west-1:1:table/orders/index/by-day"
 
 
-class World:
-    """A recorder on a clock of its own; `play` tells it events second by second."""
+class Harness:
+    """A recorder with its own clock; `play` emits events second by second."""
 
     def __init__(self) -> None:
         self.now = 0.0
         self.lost: list[str] = []
-        self.tally = Counters()
+        self.counters = Counters()
         self.recorder = Recorder(
-            self.tally,
+            self.counters,
             {"verify": True},
             self.lost.append,
             clock=lambda: self.now,
             wall=lambda: 1e9 + self.now,
         )
 
-    def tell(self, event: Event) -> None:
-        self.tally.handle(event)
+    def emit(self, event: Event) -> None:
+        self.counters.handle(event)
         self.recorder.handle(event)
 
     async def play(self, *seconds: list[Event]) -> None:
@@ -63,7 +62,7 @@ class World:
             if not left:
                 await anyio.sleep_forever()
             for event in left.pop(0):
-                self.tell(event)
+                self.emit(event)
             self.now += 1.0
             if not left:
                 tasks.cancel_scope.cancel()
@@ -74,23 +73,23 @@ class World:
 
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
-    """A checkpoint that a run has just made."""
+    """The checkpoint of a new run."""
     new_store(tmp_path / "run-1.refire").close()
     return tmp_path / "run-1.refire"
 
 
 def batch(segment: int = 0, items: int = 25, consumed: Consumed | None = None) -> BatchWritten:
-    """One batch as it is answered."""
+    """The event of one batch."""
     return BatchWritten(segment, items, 2.0 * items, 0.010, consumed)
 
 
-async def test_what_happened_in_each_second(checkpoint: Path) -> None:
-    """Items, units by resource, throttles, retries, failures, latencies and segments come out as they went in."""
-    world = World()
+async def test_a_point_for_each_second(checkpoint: Path) -> None:
+    """Items, units by resource, throttles, retries, failures, latencies and segments are those of the events."""
+    harness = Harness()
     start = replace(started(), checkpoint=str(checkpoint), indexes={"by-day": 40.0})
     written = batch(7, consumed=Consumed(60.0, {"": 50.0, "by-day": 10.0}))
     throttled = Throttled(3, 5, "IndexWriteKeyRangeThroughputExceeded", ARN, lane_only=True)
-    await world.play(
+    await harness.play(
         [start, PageRead(0, 100, 12.5, 0.004), batch(), written],
         [],
         [
@@ -113,10 +112,10 @@ async def test_what_happened_in_each_second(checkpoint: Path) -> None:
     assert [point.at for point in (first, second, third)] == [1e9, 1e9 + 1, 1e9 + 2]
 
 
-async def test_the_budget_and_what_is_left_of_it(checkpoint: Path) -> None:
-    """The budget follows its changes; what is allowed follows throttling and pauses too."""
-    world = World()
-    await world.play(
+async def test_the_budget_and_the_allowed_rate(checkpoint: Path) -> None:
+    """The budget follows its changes; the allowed rate follows throttling and pauses too."""
+    harness = Harness()
+    await harness.play(
         [replace(started(), checkpoint=str(checkpoint))],
         [RateChanged(200.0, 400.0, "throttled")],
         [BudgetChanged(400.0, 50.0, "you")],
@@ -128,9 +127,9 @@ async def test_the_budget_and_what_is_left_of_it(checkpoint: Path) -> None:
 
 
 async def test_budgets_of_indexes_follow_their_changes(checkpoint: Path) -> None:
-    """They are there from the start on, and are others with the table's."""
-    world = World()
-    await world.play(
+    """They are recorded from the start, and change with the table's."""
+    harness = Harness()
+    await harness.play(
         [replace(started(), checkpoint=str(checkpoint), indexes={"by-day": 300.0})],
         [BudgetChanged(400.0, 50.0, "you", {"by-day": 150.0})],
     )
@@ -138,11 +137,11 @@ async def test_budgets_of_indexes_follow_their_changes(checkpoint: Path) -> None
     assert [point.index_budgets for point in points] == [{"by-day": 300.0}, {"by-day": 150.0}]
 
 
-async def test_notes_tell_what_happened_when(checkpoint: Path) -> None:
-    """Findings from before the start, the start with its settings, a wait said once, the end. No key is in them."""
-    world = World()
+async def test_notes(checkpoint: Path) -> None:
+    """Findings from before the start, the start with its settings, a wait once, the end. They contain no key."""
+    harness = Harness()
     finding = Finding("pitr-off", "warn", "no point-in-time recovery", "turn it on")
-    await world.play(
+    await harness.play(
         [Noticed(finding), replace(started(), checkpoint=str(checkpoint))],
         [Waiting("no network", 1.0), Waiting("no network", 2.0)],
         [RunEnded(summary(touched=5))],
@@ -159,9 +158,9 @@ async def test_notes_tell_what_happened_when(checkpoint: Path) -> None:
 async def test_a_dry_run_is_not_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It has no checkpoint, and no file comes about."""
     monkeypatch.chdir(tmp_path)
-    world = World()
-    await world.play([replace(started(), checkpoint=":memory:"), batch()], [batch()], [])
-    assert (os.listdir(tmp_path), world.lost) == ([], [])  # noqa: PTH208 - nothing blocks here
+    harness = Harness()
+    await harness.play([replace(started(), checkpoint=":memory:"), batch()], [batch()], [])
+    assert (os.listdir(tmp_path), harness.lost) == ([], [])  # noqa: PTH208 - nothing blocks here
 
 
 @pytest.mark.parametrize(
@@ -173,26 +172,26 @@ async def test_what_cannot_be_recorded_ends_the_recording_only(
     checkpoint: Path, spoil: Callable[[Path], object], said: bool
 ) -> None:
     """A checkpoint that went bad is told once; one that a refused run took with it is no loss."""
-    world = World()
+    harness = Harness()
     spoil(checkpoint)
-    await world.play([replace(started(), checkpoint=str(checkpoint)), batch()], [batch()])
-    world.tell(batch())
-    assert len(world.lost) == said
-    assert world.tally.written == 75
+    await harness.play([replace(started(), checkpoint=str(checkpoint)), batch()], [batch()])
+    harness.emit(batch())
+    assert len(harness.lost) == said
+    assert harness.counters.written == 75
 
 
 def test_segments_share_bands() -> None:
     """However many segments there are, the map has at most `BANDS` rows, in the order of the segments."""
-    tally = Counters()
-    tally.handle(replace(started(), spec=replace(SPEC, total_segments=1_000)))
+    counters = Counters()
+    counters.handle(replace(started(), spec=replace(SPEC, total_segments=1_000)))
     for segment in (0, 499, 500, 999):
-        tally.handle(batch(segment))
-    assert [band for band, items in enumerate(tally.bands) if items] == [0, 31, 32, BANDS - 1]
+        counters.handle(batch(segment))
+    assert [band for band, items in enumerate(counters.bands) if items] == [0, 31, 32, BANDS - 1]
 
 
 def test_a_proof_is_kept_with_its_run(checkpoint: Path) -> None:
     """Its figures are there afterwards, and no path of this machine."""
-    proof = Proof("run-1", ProofTally(5, 4, 1), 9, 2, "KEYS_ONLY", 1.5, missing_keys_file="/data/ann/keys")
+    proof = Proof("run-1", ProofCounts(5, 4, 1), 9, 2, "KEYS_ONLY", 1.5, missing_keys_file="/data/ann/keys")
     assert record_proof(checkpoint, proof) is None
     (note,) = read_recording(checkpoint).notes
     assert (note.kind, note.data["tally"]["missing"], note.data["view_type"]) == ("proof", 1, "KEYS_ONLY")

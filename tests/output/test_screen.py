@@ -97,17 +97,17 @@ def test_fits_any_width(columns: int) -> None:
     ],
 )
 def test_states(event: Event, words: str) -> None:
-    """The state is told in words, not by colour alone."""
+    """The state is shown as text, not by colour alone."""
     assert words in screen(event)
 
 
 def test_cost_of_capacity_that_is_paid_anyway() -> None:
-    """Dollars of a provisioned table are not dollars more."""
+    """The panel says so for a provisioned table."""
     assert "of provisioned capacity so far" in screen(*BUSY, billing="PROVISIONED")
 
 
 def test_height_is_that_of_the_panel() -> None:
-    """What a frame takes away after a resize is what was drawn."""
+    """After a resize a frame erases exactly the lines of the panel."""
     stats = RunStats(0.0)
     for event in (started(1000), *BUSY):
         stats.handle(event)
@@ -117,7 +117,7 @@ def test_height_is_that_of_the_panel() -> None:
 
 
 def test_before_the_start() -> None:
-    """Nothing is known yet, and that can be drawn."""
+    """A run about which nothing is known yet can be drawn."""
     console = Console(file=io.StringIO(), width=80, force_terminal=True, color_system=None)
     console.print(render(RunStats(0.0).sample(0.0), 80))
     assert isinstance(console.file, io.StringIO)
@@ -137,8 +137,8 @@ def test_names_are_no_markup() -> None:
         ("maybe", "over 2 min 00 s left, due to a hot key range"),
     ],
 )
-def test_the_remaining_time_says_what_it_knows(hot_key: HotKey, said: str) -> None:
-    """Half of the truth is called that."""
+def test_the_remaining_time_names_a_hot_key(hot_key: HotKey, said: str) -> None:
+    """An estimate that is only a lower bound says "over"."""
     now = replace(RunStats(0.0).sample(1.0), remaining_s=120.0, hot_key=hot_key)
     console = Console(width=80, file=io.StringIO(), force_terminal=False)
     console.print(render(now, 80))

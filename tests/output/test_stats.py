@@ -1,4 +1,4 @@
-"""What a run's events add up to."""
+"""Progress from the events of a run."""
 
 from dataclasses import replace
 
@@ -26,8 +26,8 @@ from refire_async.events import (
     Waiting,
 )
 from refire_async.model.counts import Counts
+from refire_async.output.counters import MOST_SEGMENTS, OTHER_SEGMENTS
 from refire_async.output.stats import RunStats
-from refire_async.output.throttles import MOST_SEGMENTS, OTHER_SEGMENTS
 from tests.output.samples import started, summary
 
 HOT = "TableWriteKeyRangeThroughputExceeded"
@@ -100,7 +100,7 @@ def test_batches_and_their_page_are_not_counted_twice() -> None:
 
 
 def test_resumed_run_begins_where_it_was() -> None:
-    """What earlier sittings have done counts for the share, not for the rate."""
+    """Items of earlier attempts count for the share, not for the rate."""
     stats = RunStats(-1.0)
     stats.sample(-1.0)
     stats.handle(started(1000, before=Counts(scanned=600, touched=590, failed=10)))
@@ -114,21 +114,21 @@ def test_resumed_run_begins_where_it_was() -> None:
 @pytest.mark.parametrize(
     ("index", "seconds"), [(1_600.0, 1.125), (400.0, 2.25)], ids=["the table bounds", "the index bounds"]
 )
-def test_an_index_takes_part_of_the_units_and_may_bound_what_is_left(index: float, seconds: float) -> None:
-    """Before there is a rate: 900 items left, a unit each in the table and in the index, 800 units a second."""
+def test_an_index_may_limit_the_remaining_time(index: float, seconds: float) -> None:
+    """Before a rate is known: 900 items left, a unit each in the table and in the index, 800 units/s."""
     stats = stats_of(replace(started(1000), indexes={"by-day": index}), BatchWritten(0, 100, 200.0, 0.01))
     assert stats.sample(0.0).remaining_s == pytest.approx(seconds, rel=0.02)
 
 
 def test_more_items_than_expected() -> None:
-    """The table's count can be hours old: segments measure what is done then, and 100% is not shown early."""
+    """The table's count can be hours old: then the segments give the share, and 100% is not shown early."""
     stats = stats_of(started(100), BatchWritten(0, 150, 150.0, 0.01), SegmentFinished(3, 6, 8))
     assert stats.sample(1.0).share == 0.75
 
 
 @pytest.mark.parametrize("expected", [None, 0])
 def test_unknown_number_of_items(expected: int | None) -> None:
-    """Without a count segments measure what is done."""
+    """Without a count the segments give the share."""
     stats = stats_of(started(expected), BatchWritten(0, 10, 10.0, 0.01))
     assert stats.sample(1.0).share == 0.0
     stats.handle(SegmentFinished(0, 4, 8))
@@ -136,7 +136,7 @@ def test_unknown_number_of_items(expected: int | None) -> None:
 
 
 def test_share_is_one_only_at_the_end() -> None:
-    """All counted items done is not the end: there may be more of them than counted."""
+    """There may be more items than counted, so the share is below 1 until the run ends."""
     stats = stats_of(started(100), BatchWritten(0, 100, 100.0, 0.01))
     assert stats.sample(1.0).share == 0.999
     stats.handle(RunEnded(summary()))
@@ -144,8 +144,8 @@ def test_share_is_one_only_at_the_end() -> None:
     assert (now.share, now.state, now.remaining_s) == (1.0, "ended", None)
 
 
-def test_stopped_run_is_not_whole() -> None:
-    """A run that was stopped ends with the share that it had."""
+def test_stopped_run_is_not_complete() -> None:
+    """A stopped run ends with the share that it had."""
     stats = stats_of(started(100), BatchWritten(0, 30, 30.0, 0.01), Stopping("interrupted"))
     assert stats.sample(1.0).state == "draining"
     assert stats.sample(1.0).detail == "interrupted"
@@ -154,7 +154,7 @@ def test_stopped_run_is_not_whole() -> None:
 
 
 def test_throttling_by_reason() -> None:
-    """Reasons are told apart, the most frequent first; retries and failures have their own numbers."""
+    """Reasons are separate, the most frequent first; retries and failures have their own numbers."""
     stats = stats_of(
         started(),
         Throttled(1, 3, "ThrottlingException", "orders", lane_only=False),
@@ -188,7 +188,7 @@ def test_throttling_by_resource_and_segment() -> None:
 
 
 def test_segments_that_are_throttled_are_bounded() -> None:
-    """Beyond some thousands they are counted together; nothing is lost."""
+    """Beyond `MOST_SEGMENTS` they are counted together, so that the sum is right."""
     stats = stats_of(*(Throttled(n, 2, HOT, "orders", lane_only=True) for n in range(MOST_SEGMENTS + 100)))
     assert len(stats.throttles.by_segment) == MOST_SEGMENTS + 1
     assert stats.throttles.by_segment[OTHER_SEGMENTS] == 200
@@ -205,13 +205,13 @@ def test_reasons_are_bounded() -> None:
 
 
 def test_a_budget_that_changes_is_shown_with_its_reason() -> None:
-    """From the change on, not the one that the run began with."""
+    """From the change on, the new budget is shown."""
     now = stats_of(started(), BudgetChanged(400.0, 50.0, "live traffic")).sample(1.0)
     assert (now.max_wcu, now.max_rcu, now.bound_by) == (400.0, 50.0, "live traffic")
 
 
 def test_a_pause_is_a_state_until_it_ends() -> None:
-    """It is shown with its reason; an end of the run that comes first is shown instead."""
+    """The state has its reason; an orderly stop replaces it."""
     stats = stats_of(started(), Paused("asked to"))
     assert (stats.sample(1.0).state, stats.sample(1.0).detail) == ("paused", "asked to")
     stats.handle(Resumed("the table"))
@@ -219,8 +219,8 @@ def test_a_pause_is_a_state_until_it_ends() -> None:
     assert stats_of(started(), Paused("asked to"), Stopping("interrupted")).sample(1.0).state == "draining"
 
 
-def test_rate_that_is_held_down() -> None:
-    """The shared rate shows while throttling holds it below its ceiling."""
+def test_rate_that_throttling_reduces() -> None:
+    """The shared rate is shown while throttling keeps it below its ceiling."""
     stats = stats_of(started(), RateChanged(300.0, 800.0, HOT))
     assert stats.sample(1.0).held_to_wcu == 300.0
     stats.handle(RateChanged(800.0, 800.0, "recovered"))
@@ -229,7 +229,7 @@ def test_rate_that_is_held_down() -> None:
 
 @pytest.mark.parametrize("progress", [BatchWritten(0, 1, 1.0, 0.01), PageRead(0, 0, 0.5, 0.01)])
 def test_waiting_ends_with_the_next_answer(progress: Event) -> None:
-    """Waiting holds until something comes back, be it an empty page."""
+    """Waiting ends with any response, even an empty page."""
     stats = stats_of(started(), Waiting("no network", 3.0))
     assert (stats.sample(1.0).state, stats.sample(1.0).detail) == ("waiting", "no network")
     stats.handle(progress)
@@ -252,8 +252,8 @@ EVENTS = st.one_of(
 
 
 @given(st.lists(EVENTS, max_size=60), st.one_of(st.none(), st.integers(0, 500)))
-def test_any_course_of_a_run_can_be_shown(events: list[Event], expected: int | None) -> None:
-    """Shares are shares, what is done only grows, and no number is negative."""
+def test_any_sequence_of_events_can_be_shown(events: list[Event], expected: int | None) -> None:
+    """Shares are between 0 and 1, the number of items only grows, and no number is negative."""
     stats = stats_of(started(expected))
     done = 0
     for second, event in enumerate(events):
@@ -266,8 +266,8 @@ def test_any_course_of_a_run_can_be_shown(events: list[Event], expected: int | N
 
 
 @pytest.mark.parametrize("event", [Paused("you"), Waiting("ConnectError", 6.0)])
-def test_a_run_that_stands_still_has_no_speed(event: Event) -> None:
-    """No rate of before, no time that it would take at that rate; afterwards the speed is measured anew."""
+def test_a_paused_run_has_no_rate(event: Event) -> None:
+    """Neither the earlier rate nor a remaining time is shown; afterwards the rate is measured anew."""
     stats = stats_of(started(1_000))
     stats.sample(0.0)
     for second in range(1, 4):
@@ -288,7 +288,7 @@ def test_a_run_that_stands_still_has_no_speed(event: Event) -> None:
 
 
 def test_a_limit_on_items_ends_the_run_before_its_selection() -> None:
-    """Of 100,000 items the run reads 500 more than before, and has 300 of these to go."""
+    """Of 100,000 items the attempt reads 500, of which 300 remain."""
     before = Counts(scanned=1_000, touched=1_000)
     stats = stats_of(replace(started(100_000, before=before), max_items=500))
     stats.sample(0.0)
@@ -298,8 +298,8 @@ def test_a_limit_on_items_ends_the_run_before_its_selection() -> None:
     assert stats.sample(2.0).remaining_s == pytest.approx(3.0)
 
 
-def test_time_in_which_the_process_was_stopped_is_no_time_at_work() -> None:
-    """Ctrl-Z for ten minutes: neither the time so far nor the speed know of it; other processes' count once."""
+def test_suspended_time_is_excluded() -> None:
+    """Ctrl-Z for ten minutes affects neither elapsed time nor rates; that of other processes counts once."""
     stats = stats_of(started(1_000))
     stats.sample(0.0)
     stats.handle(BatchWritten(0, 100, 100.0, 0.01))
@@ -314,7 +314,7 @@ def test_time_in_which_the_process_was_stopped_is_no_time_at_work() -> None:
     assert now.remaining_s == pytest.approx(8.0)
 
 
-def test_a_request_that_is_made_again_counts_once_however_many_items_it_has() -> None:
+def test_a_retried_request_counts_once_for_any_number_of_items() -> None:
     """As in the summary."""
     assert (
         stats_of(Retried(0, 25, "Timeout", 1, 0.1), Retried(1, 1, "Timeout", 1, 0.1)).sample(1.0).retries == 2

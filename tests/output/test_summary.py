@@ -1,4 +1,4 @@
-"""The end of a run in words: true numbers, and commands that can be pasted."""
+"""The summary of a run as text: true numbers, and commands that can be pasted."""
 
 import shlex
 
@@ -24,13 +24,13 @@ Run run-1 of table orders: complete
 
 
 def test_complete() -> None:
-    """What did not happen is not listed; nothing is left to do."""
+    """Outcomes without items are not listed, and no command is suggested."""
     done = summary(scanned=1010, touched=1000, vanished=10, conflicts=2)
     assert describe(Result(done, ExitCode.COMPLETE), resume_with="never") == COMPLETE
 
 
 def test_stopped() -> None:
-    """A stopped run says why and how to go on."""
+    """A stopped run says why and how to resume."""
     stopped = Result(summary("stopped", scanned=5, touched=5), ExitCode.INTERRUPTED, "interrupted")
     text = describe(stopped, resume_with="refire resume run-1")
     assert "because: interrupted" in text
@@ -38,7 +38,7 @@ def test_stopped() -> None:
 
 
 def test_failed_items() -> None:
-    """Where the failed keys are and what to do with them; there is nothing to resume."""
+    """The file of the failed keys and the command for it; there is nothing to resume."""
     failed = summary(scanned=5, touched=3, failed=2, failed_keys_file="/state/failed.jsonl")
     text = describe(
         Result(failed, ExitCode.SOME_FAILED),
@@ -54,7 +54,7 @@ def test_failed_items() -> None:
 
 
 def test_dry_run() -> None:
-    """A dry run tells cost, says that it wrote nothing, and that there is more if there is."""
+    """A dry run shows the cost, and says that it wrote nothing and whether there is more."""
     looked = Result(
         summary("dry-run", scanned=10), ExitCode.COMPLETE, dry_run=DryRun(10, 20.0, 1.5, more=True)
     )
@@ -69,7 +69,7 @@ def test_dry_run() -> None:
 
 @given(st.text(min_size=1), st.text(min_size=1))
 def test_commands_survive_a_shell(run_id: str, path: str) -> None:
-    """Whatever is in a name, the pasted line gives the same words, and values are never read as options."""
+    """For any name the pasted line gives the same arguments, and values are never parsed as options."""
     line = command_line("resume", run_id, options=[("--checkpoint", path), ("--region", None)])
     words = shlex.split(line)
     assert words[:3] == ["refire", "resume", run_id]

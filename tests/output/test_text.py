@@ -1,4 +1,4 @@
-"""Numbers and times read well, and an error is one line whatever it quotes."""
+"""Numbers and times are readable, and an error is one line for any text in it."""
 
 import pytest
 from hypothesis import given
@@ -71,20 +71,20 @@ def test_count_and_milliseconds() -> None:
     ],
 )
 def test_throttling_reason(reason: str, text: str) -> None:
-    """The service's reasons in words; what is unknown stays as it is."""
+    """The service's reasons as text; unknown ones are unchanged."""
     assert throttling_reason(reason) == text
 
 
 @given(st.text())
 def test_one_line_is_one_line(text: str) -> None:
-    """No line end and nothing that steers a terminal survives."""
+    """No line end and no control character remains."""
     line = one_line(text)
     assert len(line.splitlines()) <= 1
     assert line.isprintable()
 
 
 @given(st.text())
-def test_visible_steers_no_terminal(text: str) -> None:
+def test_visible_has_no_control_characters(text: str) -> None:
     """Line ends and printable characters stay as they are, everything else becomes printable."""
     shown = visible(text)
     assert shown.replace("\n", "").isprintable()
@@ -112,7 +112,7 @@ def test_visible(text: str, shown: str) -> None:
 
 @given(st.text(alphabet="abc", max_size=40), st.integers(3, 20))
 def test_shorten_fits(text: str, width: int) -> None:
-    """What is too long loses its middle, the rest stays as it is."""
+    """A long text loses its middle, others are unchanged."""
     short = shorten(text, width)
     assert short == text if len(text) <= width else len(short) == width
     assert short[0:1] == text[0:1]

@@ -1,4 +1,4 @@
-"""Ticks of any axis: few, at round numbers, from one end to the other."""
+"""The ticks of any axis: few, at round numbers, from one end to the other."""
 
 import pytest
 from hypothesis import given
@@ -17,7 +17,7 @@ def test_an_axis_ends_a_little_above_the_highest_value(highest: float):
     assert 2 <= len(found) <= 7
 
 
-def test_nothing_at_all_has_an_axis_too():
+def test_zero_has_an_axis():
     assert ticks.round_top(0.0) == 1.0
 
 
@@ -33,7 +33,7 @@ def test_times_are_few_and_within_the_run(end_s: float):
 @pytest.mark.parametrize(
     ("end_s", "last"), [(0.7, "0.6 s"), (8.0, "8 s"), (700.0, "10 min"), (20_000.0, "5 h"), (1e6, "10 d")]
 )
-def test_times_are_in_units_that_people_count_in(end_s: float, last: str):
+def test_times_have_suitable_units(end_s: float, last: str):
     assert ticks.times(end_s)[-1][1] == last
 
 

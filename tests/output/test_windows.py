@@ -1,4 +1,4 @@
-"""Rates and quantiles are right, recent, and kept in bounded memory."""
+"""Rates and quantiles are right, recent, and in bounded memory."""
 
 import statistics
 
@@ -21,7 +21,7 @@ def test_no_rate_before_two_samples() -> None:
 
 
 def test_rate_forgets_what_is_older_than_the_window() -> None:
-    """After a window's span at another speed the old speed is gone."""
+    """After the span of the window at another rate the old rate has no effect."""
     window = RateWindow(10)
     total = 0.0
     for step in range(400):
@@ -51,7 +51,7 @@ def test_rate_is_the_mean_over_a_window_of_at_least_its_span(
 
 
 def test_no_latency_before_the_first() -> None:
-    """Nothing noted, nothing told."""
+    """Without a latency there is no quantile."""
     assert LatencyWindow().quantiles(0.5) is None
 
 
@@ -80,7 +80,7 @@ def test_extreme_latencies_have_a_place() -> None:
 
 
 def test_old_latencies_are_forgotten() -> None:
-    """A slow spell shows for at most two turns."""
+    """A slow period has an effect for at most two turns."""
     window = LatencyWindow(turn_s=10)
     window.turn(0)
     window.add(5.0)

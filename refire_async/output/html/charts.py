@@ -55,7 +55,7 @@ def _plot(track: Track, notes: Sequence[Note], axis: Axis | None, height: int = 
     """An empty plot over the run's time at work, on which pauses and outages are shaded."""
     gaps = [(start, end) for start, end, _ in track.spans(notes, "pause", "unpause")]
     gaps += [(start, end) for start, end, _ in track.spans(notes, "wait", "recover")]
-    return Plot(axis, track.end_s, height, track.breaks, gaps)
+    return Plot(axis=axis, end_s=track.end_s, height=height, breaks=track.breaks, gaps=gaps)
 
 
 def rate_limits(track: Track, notes: Sequence[Note]) -> Html:

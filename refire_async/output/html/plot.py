@@ -45,7 +45,7 @@ class Key:
     dotted: bool = False
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Plot:
     """One plot of `end_s` seconds. `height` in pixels is that of the area without the labels."""
 

@@ -8,7 +8,7 @@ from refire_async.output.html.markup import Html, el, join, pairs, table
 from refire_async.output.html.report_data import MOST_KEYS, ReportData
 from refire_async.output.proof import utc_text
 from refire_async.output.summary import MEANINGS
-from refire_async.output.text import count, duration, throttling_reason, units
+from refire_async.output.text import count, dollars, duration, throttling_reason, units
 
 HIDDEN = "left out: it may be personal data (--with-keys shows it)"
 
@@ -72,8 +72,8 @@ def money(report_data: ReportData) -> Html:
         ("reads", units(totals.rcu), dollars(spent.reads)),
         (el("b", "total"), "", el("b", dollars(spent.total))),
     ]
-    said = f"Billed {how}. Prices of {prices.region}, {prices.date}; without consumers and copies in other regions."
-    return join(table(("", "units", "US dollars"), rows, numbers=(1, 2)), el("p", said, class_="muted"))
+    billed = f"Billed {how}. Prices of {prices.region}, {prices.date}; without consumers and copies in other regions."
+    return join(table(("", "units", "US dollars"), rows, numbers=(1, 2)), el("p", billed, class_="muted"))
 
 
 def settings(report_data: ReportData) -> Html:
@@ -110,13 +110,13 @@ def attempts(report_data: ReportData) -> Html:
     """Start, budget and settings of each attempt."""
     rows: list[tuple[object, ...]] = []
     for number, note in enumerate(report_data.notes("start"), 1):
-        rows.append((number, utc_text(note.at), note.data["budget"], _asked(note.data["settings"])))
+        rows.append((number, utc_text(note.at), note.data["budget"], _options(note.data["settings"])))
     if not rows:
         return el("p", "Nothing was recorded.", class_="muted")
     return table(("", "started", "budget", "settings"), rows)
 
 
-def _asked(settings: dict[str, Any]) -> str:
+def _options(settings: dict[str, Any]) -> str:
     """Settings as command-line options."""
     options = []
     for name, value in settings.items():
@@ -208,8 +208,3 @@ def throttled(report_data: ReportData) -> Html | None:
         reason, _, resource = cause.partition(" ")
         rows.append((throttling_reason(reason), reason, resource or "-", count(items)))
     return table(("reason", "as DynamoDB reports it", "resource", "throttled"), rows, numbers=(3,))
-
-
-def dollars(amount: float) -> str:
-    """US dollars, with more digits for smaller amounts."""
-    return f"${amount:,.2f}" if amount >= 0.995 else f"${amount:.4f}" if amount >= 0.00005 else "< $0.0001"
