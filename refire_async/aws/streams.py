@@ -6,7 +6,9 @@ times.
 """
 
 import random
+import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +27,10 @@ _MOST_PAGES = 1_000
 """Pages of up to 100 shards that a stream may have."""
 
 _PASSING = (Disposition.THROTTLED, Disposition.RETRY, Disposition.UNKNOWN)
+
+
+_NUMBER_BEGINS = b'"SequenceNumber":"'
+_ITERATOR_AT_END = re.compile(rb'\],"NextShardIterator":"([^"\\]*)"\}\s*$')
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,43 +92,62 @@ class StreamReader:
     async def records(
         self, stream_arn: str, shard_id: str, *, after: str | None = None
     ) -> AsyncGenerator[list[dict[str, Any]], None]:
-        """The records of a shard in order, a list per answer, from its beginning or `after` a sequence number.
+        """The records of a shard in order, a list per answer. As `answers`, decoded."""
+        async with aclosing(self.answers(stream_arn, shard_id, after=after)) as answers:
+            async for answer in answers:
+                yield parse_records(answer)
 
-        Ends when the shard is closed and read to its end. An open shard never ends: an empty list says that there
-        was nothing new, though the service may say so before the newest record too (API reference: GetRecords).
-        The caller decides when to ask again; more than 5 times a second is too often.
+    async def answers(
+        self, stream_arn: str, shard_id: str, *, after: str | None = None, since: float | None = None
+    ) -> AsyncGenerator[bytes, None]:
+        """The answers to GetRecords (JSON) of a shard in order, for whatever cuts records out of them.
+
+        They begin `after` a sequence number, or at `since` (seconds since the epoch) or somewhat earlier, or at the
+        beginning of the shard.
+
+        Ends when the shard is closed and read to its end. An open shard never ends: an answer without records says
+        that there was nothing new, though the service may say so before the newest record too (API reference:
+        GetRecords). The caller decides when to ask again; more than 5 times a second is too often.
 
         Raises:
-            WireError: FATAL if records were trimmed before they were read.
+            AwsError: FATAL if records were trimmed before they were read.
         """
-        iterator = await self._iterator(stream_arn, shard_id, after)
+        iterator = await self._iterator(stream_arn, shard_id, after, since)
         while iterator is not None:
             try:
-                answer = await self._ask("GetRecords", {"ShardIterator": iterator})
+                answer = await self._call("GetRecords", {"ShardIterator": iterator})
             except AwsError as error:
                 if error.name != "ExpiredIterator":
                     raise
                 # It lives 15 minutes; the caller took longer.
-                iterator = await self._iterator(stream_arn, shard_id, after)
+                iterator = await self._iterator(stream_arn, shard_id, after, since)
                 continue
-            records, iterator = _records(answer)
-            if records:
-                after = records[-1]["dynamodb"]["SequenceNumber"]
-            yield records
+            after = last_number(answer) or after
+            iterator = next_iterator(answer)
+            yield answer
 
-    async def _iterator(self, stream_arn: str, shard_id: str, after: str | None) -> str | None:
-        start = (
-            {"ShardIteratorType": "TRIM_HORIZON"}
-            if after is None
-            else {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "SequenceNumber": after}
-        )
-        answer = await self._ask("GetShardIterator", {"StreamArn": stream_arn, "ShardId": shard_id, **start})
-        iterator = answer.get("ShardIterator")
-        if not isinstance(iterator, str | None):
-            raise _misshapen("GetShardIterator")
-        return iterator
+    async def _iterator(
+        self, stream_arn: str, shard_id: str, after: str | None, since: float | None
+    ) -> str | None:
+        shard = {"StreamArn": stream_arn, "ShardId": shard_id}
+        start: dict[str, Any] = {"ShardIteratorType": "TRIM_HORIZON"}
+        if after is not None:
+            start = {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "SequenceNumber": after}
+        elif since is not None:
+            at_time = {"ShardIteratorType": "AT_TIMESTAMP", "Timestamp": since}
+            try:
+                return _iterator_in(await self._ask("GetShardIterator", shard | at_time))
+            except AwsError as error:
+                # Emulators know no such type, and the service takes no time in the future.
+                if error.name != "Validation":
+                    raise
+        return _iterator_in(await self._ask("GetShardIterator", shard | start))
 
     async def _ask(self, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
+        return _parse(operation, await self._call(operation, parameters))
+
+    async def _call(self, operation: str, parameters: dict[str, Any]) -> bytes:
+        """The body of a 200, a JSON object as far as its ends show."""
         if self._calls is None:
             self._calls = DataPlane(await self._open_transport())
         body = orjson.dumps(parameters)
@@ -130,7 +155,7 @@ class StreamReader:
         until = anyio.current_time() + CALL_S
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                return _parse(operation, await self._calls.call(operation, body))
+                return _object_text(operation, await self._calls.call(operation, body))
             except AwsError as error:
                 passing = error.disposition in _PASSING and error.name != "ExpiredIterator"
                 if not passing or attempt == _ATTEMPTS or anyio.current_time() >= until:
@@ -138,6 +163,14 @@ class StreamReader:
             await self._sleep(random.uniform(0, longest_s))  # noqa: S311 - jitter, not a secret
             longest_s = min(2 * longest_s, _LONGEST_WAIT_S)
         raise AssertionError("the last attempt returns or raises")
+
+
+def _object_text(operation: str, body: bytes) -> bytes:
+    """The body, if its ends are those of a JSON object. Raises AwsError."""
+    text = body.strip()
+    if len(text) < 2 or text[:1] + text[-1:] != b"{}":
+        raise lost_answer("UnreadableAnswer", f"answer to {operation} is not a JSON object")
+    return body
 
 
 def _parse(operation: str, body: bytes) -> dict[str, Any]:
@@ -177,6 +210,44 @@ def _shard(entry: Any) -> Shard:
     if not all(number is None or _is_number(number) for number in (first, last)):
         raise _misshapen("DescribeStream")
     return Shard(name, parent, first, last)
+
+
+def _iterator_in(answer: dict[str, Any]) -> str | None:
+    """The iterator in an answer to GetShardIterator. Raises AwsError."""
+    iterator = answer.get("ShardIterator")
+    if not isinstance(iterator, str | None):
+        raise _misshapen("GetShardIterator")
+    return iterator
+
+
+def parse_records(body: bytes) -> list[dict[str, Any]]:
+    """The records in a 200 of GetRecords. Raises AwsError if it is something else."""
+    return _records(_parse("GetRecords", body))[0]
+
+
+def next_iterator(body: bytes) -> str | None:
+    """The iterator in a 200 of GetRecords, None at a shard's end. Decodes only the end of it where that is enough.
+
+    Raises AwsError.
+    """
+    found = _ITERATOR_AT_END.search(body, max(0, body.rfind(b'],"NextShardIterator":"')))
+    if found is None:
+        return _records(_parse("GetRecords", body))[1]
+    return found[1].decode()
+
+
+def last_number(body: bytes) -> str | None:
+    """The sequence number of the last record in a 200 of GetRecords, None without records. Raises AwsError.
+
+    In JSON without white space, the bytes of `_NUMBER_BEGINS` cannot be part of an image: the name of an attribute is
+    followed by an object, and quotes within a text are escaped.
+    """
+    begin = body.rfind(_NUMBER_BEGINS) + len(_NUMBER_BEGINS)
+    number = body[begin : body.find(b'"', begin)]
+    if begin >= len(_NUMBER_BEGINS) and number.isdigit():
+        return number.decode()
+    records = parse_records(body)
+    return records[-1]["dynamodb"]["SequenceNumber"] if records else None
 
 
 def _records(answer: dict[str, Any]) -> tuple[list[dict[str, Any]], str | None]:

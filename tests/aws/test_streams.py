@@ -1,5 +1,6 @@
 """Reading a stream back: every record, in order, whatever expires or fails meanwhile."""
 
+import json
 from typing import Any
 
 import orjson
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from refire_async.aws.errors import AwsError, Disposition, lost_answer
-from refire_async.aws.streams import Shard, StreamReader, parents_first
+from refire_async.aws.streams import Shard, StreamReader, last_number, next_iterator, parents_first
 from refire_async.aws.types import Request, Response
 
 ARN = "arn:aws:dynamodb:eu-west-1:1:table/t/stream/2026"
@@ -193,3 +194,42 @@ async def test_refused_is_refused() -> None:
     with pytest.raises(AwsError, match="dynamodb:GetShardIterator"):
         await read(script)
     assert len(script.asked) == 1
+
+
+async def test_start_at_a_time() -> None:
+    """The service finds the place. Where it takes no such iterator, the whole shard is read."""
+    script = Script({"ShardIterator": "i"}, {"Records": [record("8")]})
+    answers = [answer async for answer in script.reader().answers(ARN, "s", since=1796095735.5)]
+    assert [orjson.loads(answer)["Records"] for answer in answers] == [[record("8")]]
+    assert script.asked[0][1] | {"StreamArn": ARN} == {
+        "StreamArn": ARN,
+        "ShardId": "s",
+        "ShardIteratorType": "AT_TIMESTAMP",
+        "Timestamp": 1796095735.5,
+    }
+
+    refused = {"__type": "com.amazon.coral.validate#ValidationException", "message": "AT_TIMESTAMP"}
+    script = Script(refused, {"ShardIterator": "i"}, {"Records": [record("1")]})
+    assert len([answer async for answer in script.reader().answers(ARN, "s", since=1.0)]) == 1
+    assert script.asked[1][1]["ShardIteratorType"] == "TRIM_HORIZON"
+
+    gone = {"__type": "x#ResourceNotFoundException", "message": "no"}
+    with pytest.raises(AwsError, match="no"):
+        _ = [answer async for answer in Script(gone).reader().answers(ARN, "s", since=1.0)]
+
+
+@pytest.mark.parametrize("blanks", [False, True])
+@pytest.mark.parametrize("iterator", ["abc", 'a"b\\', None])
+def test_ends_of_an_answer(iterator: str | None, blanks: bool) -> None:
+    """Iterator and last number are found from the end, whatever stands in images, and in any form of JSON."""
+    hostile = {"SequenceNumber": {"S": '"SequenceNumber":"9"],"NextShardIterator":"x"}'}}
+    last = record("12")
+    last["dynamodb"] |= {"NewImage": {"NextShardIterator": {"S": "y"}, **hostile}}
+    for records, number in (([], None), ([record("7"), last], "12")):
+        answer: dict[str, Any] = {"Records": records}
+        if iterator is not None:
+            answer["NextShardIterator"] = iterator
+        for form in (answer, dict(reversed(answer.items()))):
+            body = json.dumps(form, separators=None if blanks else (",", ":")).encode()
+            assert next_iterator(body) == iterator
+            assert last_number(body) == number
