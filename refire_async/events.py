@@ -81,7 +81,7 @@ class BatchWritten(NamedTuple):
     consumed: Consumed | None = None
 
 
-class PageSettled(NamedTuple):
+class PageAcknowledged(NamedTuple):
     """Every item of a page has its outcome."""
 
     segment: int
@@ -360,7 +360,7 @@ Event: TypeAlias = (
     | Noticed
     | PageRead
     | BatchWritten
-    | PageSettled
+    | PageAcknowledged
     | Throttled
     | Retried
     | SegmentFinished

@@ -19,6 +19,8 @@ SEARCHED = ("refire_async", "tests", "benchmarks", "docs", "README.md", "pyproje
 SUFFIXES = frozenset({".py", ".md", ".toml", ".txt", ""})
 CLEAN: tuple[str, ...] = (
     ".ci",
+    "refire_async/pipeline",
+    "tests/pipeline",
     "tests/words.py",
     "tests/test_words.py",
     "tests/model",

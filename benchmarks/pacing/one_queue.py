@@ -1,7 +1,7 @@
 """`python -m benchmarks.pacing.one_queue WORKERS run …` is `refire run …` with one queue in place of its lanes.
 
 The contender: what programs with a bounded queue and a pool of workers do. Batches of all segments stand in one
-line; a worker whose batch is refused keeps it, waits and tries it again until it goes through. Everything else is
+line; a worker whose batch is throttled keeps it, waits and tries it again until it goes through. Everything else is
 refire as it ships: the budget, the waits after a refusal, the ledger.
 """
 
@@ -43,20 +43,20 @@ class OneQueue:
         """Its worker keeps it."""
         self._kept.append(batch)
 
-    def accepted(self, segment: int, units: float, now: float) -> None:
+    def processed(self, segment: int, units: float, now: float) -> None:
         """Nothing follows from it."""
 
-    def refused(self, segment: int, now: float) -> None:
+    def throttled(self, segment: int, now: float) -> None:
         """Nothing follows from it but the wait that comes with every refusal."""
 
-    def refused_share(self, _now: float) -> float:
-        """What is refused is never taken for the table's lack of capacity: in this benchmark it is not."""
+    def throttled_share(self, _now: float) -> float:
+        """What is throttled is never taken for the table's lack of capacity: in this benchmark it is not."""
         return 0.0
 
-    def lift(self, now: float) -> None:
+    def lift_limits(self, now: float) -> None:
         """Nothing is held back."""
 
-    def take(self, now: float, size_of: Callable[[OpenPage], int]) -> Batch | None:
+    def next_batch(self, now: float, size_of: Callable[[OpenPage], int]) -> Batch | None:
         """A kept batch whose wait is over, or the next in line if there is a worker without one."""
         for place, batch in enumerate(self._kept):
             if batch.ready_at <= now:

@@ -14,8 +14,8 @@ from refire_async.events import (
     ConsumerSeen,
     ItemFailed,
     LanesSeen,
+    PageAcknowledged,
     PageRead,
-    PageSettled,
     Paused,
     RateChanged,
     Resumed,
@@ -119,7 +119,7 @@ class Counters(Subscriber):
             RunStarted: self._run_started,
             PageRead: self._page_read,
             BatchWritten: self._batch_written,
-            PageSettled: self._page_settled,
+            PageAcknowledged: self._page_settled,
             Throttled: self._throttled,
             Retried: self._retried,
             ItemFailed: self._item_failed,
@@ -173,7 +173,7 @@ class Counters(Subscriber):
             "failed": max(sum(dict(self.failed).values()), counts.failed),
         }
 
-    def _page_settled(self, event: PageSettled) -> None:
+    def _page_settled(self, event: PageAcknowledged) -> None:
         self.counts.add(event.counts)
 
     def _throttled(self, event: Throttled) -> None:

@@ -123,7 +123,7 @@ class WriteBudget:
             ceiling = self._ceilings[name]
             spare_s = capacity.get(name, ceiling) / ceiling * (1.0 + unused_s) - 1.0
             owed_s = max(START_DEBT_S - spare_s, -START_CREDIT_S)
-            resource.limiter.settle(0.0, resource.limiter.rate * owed_s)
+            resource.limiter.correct(0.0, resource.limiter.rate * owed_s)
 
     def set_share(self, share: float) -> None:
         """Use only `share` (above 0, at most 1) of the budget: other processes use the rest."""
@@ -210,7 +210,7 @@ class WriteBudget:
             granted[name] = units
         return Reservation(items, estimate, granted)
 
-    def settle(self, reservation: Reservation, consumed: Consumed | None, refused: int = 0) -> Wcu:
+    def correct(self, reservation: Reservation, consumed: Consumed | None, refused: int = 0) -> Wcu:
         """Correct `reservation` by the reply and return the units of all resources.
 
         `refused` members of the batch were throttled. They cost nothing and say nothing about the price of the
@@ -227,7 +227,7 @@ class WriteBudget:
         for name, units in actual.items():
             resource = self._resources[name]
             # An index that is new since the reservation was not charged with it.
-            resource.limiter.settle(reservation.granted.get(name, 0.0) * share, units)
+            resource.limiter.correct(reservation.granted.get(name, 0.0) * share, units)
             resource.learn(reservation.estimate * share, units, reservation.items * share)
         return Wcu(consumed.total)
 
@@ -235,7 +235,7 @@ class WriteBudget:
         """Return a grant of which nothing was consumed. Not for throttled writes: see `settle`."""
         for name, units in reservation.granted.items():
             if name in self._resources:
-                self._resources[name].limiter.settle(units, 0.0)
+                self._resources[name].limiter.correct(units, 0.0)
 
     @property
     def scarcest(self) -> str:
@@ -251,11 +251,11 @@ class WriteBudget:
         found.limiter.set_rate(found.control.rate)
         return name
 
-    def accepted(self, now: float) -> list[str]:
+    def recover(self, now: float) -> list[str]:
         """The service accepted a whole batch. Returns the resources whose rate thereby reached its ceiling again."""
         back = []
         for name, resource in self._resources.items():
-            if resource.control.accepted(now):
+            if resource.control.recover(now):
                 resource.limiter.set_rate(resource.control.rate)
                 if resource.control.rate >= resource.control.ceiling:
                     back.append(name)
@@ -303,7 +303,7 @@ class ReadBudget:
         await self._limiter.acquire(estimate)
         return True
 
-    def settle(self, estimate: float, consumed: float) -> Rcu:
+    def correct(self, estimate: float, consumed: float) -> Rcu:
         """Correct the grant by what the read consumed."""
-        self._limiter.settle(estimate, consumed)
+        self._limiter.correct(estimate, consumed)
         return Rcu(consumed)

@@ -45,7 +45,7 @@ class RateController:
         self.rate = max(before * DECREASE, self.ceiling * FLOOR)
         return self.rate < before
 
-    def accepted(self, now: float) -> bool:
+    def recover(self, now: float) -> bool:
         """The service accepted a write. Returns whether the rate was raised."""
         if self.rate >= self.ceiling:
             return False

@@ -1,12 +1,12 @@
-"""The pace of one lane: its share while all is well, what its key range takes when it is throttled. Pure.
+"""The write rate of one lane: its share of the budget, and less while its key range is throttled. Pure.
 
-Until it is refused, a lane may write as fast as a partition can take, or as its equal share of the budget if that is
-more. So the first lanes that have work do not use up at once what their partitions have saved, while the others
-are still being read: refused together they would look like a table without capacity.
+Until it is throttled, a lane may write at the limit of a partition, or at its equal share of the budget if that is
+more. This keeps the first lanes that have work from using up the burst capacity of their partitions while the other
+segments are still being read: throttled together, they would look like a table without capacity.
 
-A hot partition takes 1,000 WCU/s and refuses the rest (DynamoDB Developer Guide: Key range throughput
-exceeded). Resting ever longer would leave that rate unused; so a lane that is refused is held at what it was
-just taken at, cut a little by every further refusal and raised a little all the time.
+A partition serves 1,000 WCU/s and throttles the rest (DynamoDB Developer Guide: Key range throughput exceeded).
+Exponential backoff would leave part of that rate unused. Instead a throttled lane continues at the rate that DynamoDB
+has just processed; each further throttling lowers the rate a little, and it rises slowly all the time.
 """
 
 import math
@@ -14,51 +14,59 @@ import math
 from refire_async.model.partitions import PARTITION_WCU
 
 WINDOW_S = 0.5
-"""Window (s) over which the accepted rate is measured."""
+"""Window (s) over which the processed rate is measured."""
 
-CUT = 0.93
-CUT_AGAIN_S = 0.25
-"""Throttled writes that were in flight together count once."""
+DECREASE = 0.93
+"""Factor on the limit at each throttling."""
+
+HOLD_S = 0.25
+"""Throttled writes within this time (s) were in flight together and count once."""
 
 GROWTH_PER_S = 0.08
-EASY_AFTER_S = 2.0
-EASY_GROWTH_PER_S = 0.7
-"""A lane that was not refused for so long grows faster: what held it up may be over."""
+FAST_GROWTH_AFTER_S = 2.0
+FAST_GROWTH_PER_S = 0.7
+"""Share of the limit added per second; more when the lane was not throttled for `FAST_GROWTH_AFTER_S`, because the
+cause of the throttling may be over."""
 
-FREE_AFTER_S = 15.0
+UNLIMITED_AFTER_S = 15.0
 """A lane that was not throttled for this long has no limit any more."""
 
-LEAST = 5.0
-"""Units per second of a lane that nothing was taken from: enough to notice when something is."""
+MIN_LIMIT = 5.0
+"""Smallest limit (units per second), enough to detect that the partition accepts writes again."""
 
-FRESH_S = 1.0
+JUST_THROTTLED_S = 1.0
+"""How long a lane that was throttled without a limit counts as just throttled."""
 
 SHARE_SLACK = 1.1
-"""A lane may do so much more than its share, to make up for moments without work."""
+"""Factor on a lane's share, to make up for moments without work."""
 
 SHARE_AHEAD_S = 0.5
-"""And so much of its share at once. A partition that was idle has saved a second's worth."""
+"""Seconds of its share that a lane may write at once. An idle partition has saved more than that."""
 
 
 def lane_share(write_rate: float, lanes: int) -> float:
-    """Units per second for a lane of a table scan that nothing has refused, of `lanes` that share `write_rate`.
+    """Units per second for a lane of a table scan until it is throttled, where `lanes` lanes share `write_rate`.
 
-    It costs no speed: a segment is read in the order of its hashes, so that at any moment its lane writes to one
-    partition, or to few. More than a partition takes is refused, and where the lanes are fewer their shares are larger.
+    This does not slow the run down: a segment is read in the order of its hashes, so that at any moment its lane
+    writes to one partition or a few, which throttle more than that. With fewer lanes the shares are larger.
     """
     return max(PARTITION_WCU, write_rate / max(1, lanes)) * SHARE_SLACK
 
 
 class LaneRate:
-    """Units per second at which a lane may write; without a limit until it is refused."""
+    """The write rate of a lane in units per second.
+
+    `limit` is None until the lane is throttled; `next_at` is the time of its next write. Times are seconds of a
+    monotonic clock.
+    """
 
     __slots__ = (
         "_cut_at",
-        "_fresh_at",
         "_grown_at",
         "_measured",
         "_since",
         "_since_cut",
+        "_throttled_at",
         "_units",
         "limit",
         "next_at",
@@ -73,20 +81,20 @@ class LaneRate:
         self._since_cut = 0.0
         self._cut_at = -math.inf
         self._grown_at = -math.inf
-        self._fresh_at = -math.inf
+        self._throttled_at = -math.inf
 
     def spend(self, units: float, now: float, share: float = math.inf) -> None:
-        """A batch of `units` is handed out: the next one may follow when the limit has made up for it.
+        """Charge a batch of `units` and set `next_at` accordingly.
 
-        `share` is the limit of a lane that was not refused.
+        `share` (units per second) applies while the lane has no limit.
         """
         if self.limit is not None:
             self.next_at = max(self.next_at, now) + units / self.limit
         else:
             self.next_at = max(self.next_at, now - SHARE_AHEAD_S) + units / share
 
-    def accepted(self, units: float, now: float) -> None:
-        """`units` were written without refusal."""
+    def processed(self, units: float, now: float) -> None:
+        """DynamoDB processed writes of `units` without throttling them."""
         if now - self._since >= WINDOW_S:
             lasted = now - self._since
             self._measured = self._units / lasted if lasted < 2 * WINDOW_S else 0.0
@@ -96,46 +104,46 @@ class LaneRate:
         if self.limit is None:
             return
         quiet = now - self._cut_at
-        if quiet > FREE_AFTER_S:
+        if quiet > UNLIMITED_AFTER_S:
             self.limit = None
             return
-        growth = EASY_GROWTH_PER_S if quiet > EASY_AFTER_S else GROWTH_PER_S
+        growth = FAST_GROWTH_PER_S if quiet > FAST_GROWTH_AFTER_S else GROWTH_PER_S
         since = now - max(self._grown_at, self._cut_at)
-        self.limit += max(self.limit, LEAST) * growth * since
+        self.limit += max(self.limit, MIN_LIMIT) * growth * since
         self._grown_at = now
 
-    def refused(self, now: float) -> None:
-        """Units were refused for lack of capacity."""
+    def throttled(self, now: float) -> None:
+        """DynamoDB throttled writes of the lane: set or lower its limit."""
         if self.limit is None:
-            self._fresh_at = now
-            self.limit = max(min(self.measured(now) or PARTITION_WCU, PARTITION_WCU) * CUT, LEAST)
-        elif now - self._cut_at < CUT_AGAIN_S:
+            self._throttled_at = now
+            self.limit = max(min(self.measured(now) or PARTITION_WCU, PARTITION_WCU) * DECREASE, MIN_LIMIT)
+        elif now - self._cut_at < HOLD_S:
             return
         else:
-            # What the partition had saved up is gone: no more than what was taken since the last cut.
-            # Not below half: what was on its way when the last cut was made may have been refused as a whole.
-            taken = self._since_cut / (now - self._cut_at)
-            self.limit = max(min(self.limit, taken) * CUT, self.limit / 2, LEAST)
+            # The partition's burst capacity is used up: at most the rate processed since the last cut.
+            # At least half of the limit: all writes in flight at the last cut may have been throttled.
+            processed = self._since_cut / (now - self._cut_at)
+            self.limit = max(min(self.limit, processed) * DECREASE, self.limit / 2, MIN_LIMIT)
         self._cut_at = now
         self._since_cut = 0.0
 
     def measured(self, now: float) -> float:
-        """Units per second that were taken lately."""
+        """Units per second that DynamoDB has processed within the last window; 0 if it is over."""
         lasted = now - self._since
         if lasted >= 2 * WINDOW_S:
             return 0.0
         return self._units / lasted if lasted >= WINDOW_S / 2 else self._measured
 
-    def fresh(self, now: float) -> bool:
-        """Whether the lane was refused a moment ago while nothing held it."""
-        return now - self._fresh_at < FRESH_S
+    def just_throttled(self, now: float) -> bool:
+        """Whether the lane had no limit until it was throttled within the last `JUST_THROTTLED_S`."""
+        return now - self._throttled_at < JUST_THROTTLED_S
 
-    def rested(self, now: float) -> bool:
-        """Whether nothing holds the lane, so that a new one would be like it."""
+    def at_rest(self, now: float) -> bool:
+        """Whether the lane has neither a limit nor a charge, so that a new `LaneRate` would equal it."""
         return self.limit is None and self.next_at <= now - SHARE_AHEAD_S
 
-    def lift(self) -> None:
-        """It was not this lane's key range: hold it no longer."""
+    def lift_limit(self) -> None:
+        """Remove the limit: this lane's key range was not the cause of the throttling."""
         self.limit = None
         self.next_at = -math.inf
-        self._fresh_at = -math.inf
+        self._throttled_at = -math.inf

@@ -77,7 +77,7 @@ class Limiter:
                 # Left over: credit after a free ride, or the rest of a wait that was cancelled.
                 self._owed += due if due < 0 else max(0.0, due - amount)
 
-    def settle(self, reserved: float, actual: float) -> None:
+    def correct(self, reserved: float, actual: float) -> None:
         """Correct an earlier grant of `reserved` units by what was consumed in fact."""
         self._owed = max(self._owed + actual - reserved, -self.burst)
 

@@ -1,14 +1,15 @@
-"""Detects that no request succeeds, and how long the run continues then. Pure; time is an argument."""
+"""Detect an outage, in which no request succeeds, and end the run when it lasts too long. Pure; time is an argument."""
 
 from collections.abc import Callable
 
 from refire_async.errors import StoppedError
 from refire_async.events import Emit, Recovered, Waiting
 
-SAY_AFTER_S = 5.0
-SAY_EVERY_S = 30.0
+WARN_AFTER_S = 5.0
+WARN_EVERY_S = 30.0
+"""Seconds without a success before the first `Waiting` event, and between the following ones."""
 
-MOST_ATTEMPTS = 30
+MAX_ATTEMPTS = 30
 """Failures in a row, other than throttling, after which one request is given up while others succeed.
 
 With full jitter up to 20 s each this takes some minutes. Throttling has no such bound, since a throttled request is
@@ -16,29 +17,29 @@ valid. While no request at all succeeds, `give_up_after_s` is the bound.
 """
 
 OUTAGE_S = 30.0
-"""When nothing has succeeded for this long the fault is not in one request: the run as a whole waits or gives up."""
+"""Seconds without a success after which no single request is at fault: the run as a whole waits or gives up."""
 
 OUTAGE_ATTEMPTS = 8
-"""Failures that an outage of any length counts for: else the first failure after it would be a request's last.
+"""An outage of any length adds at most this many failures to a request, so that it can still be retried afterwards.
 
-The wait before the next attempt has reached its ceiling by then.
+The delay before the next try has reached its ceiling by then.
 """
 
 
 HALT_FAILURES = 3
 HALT_S = 0.5
-"""After this many failures in a row, of all requests together, over at least HALT_S, the service is at fault."""
+"""After this many failures in a row, of all requests together, over at least `HALT_S`, the service is at fault."""
 
 PROBE_S = 1.0
-"""While nothing succeeds, one request is tried at least this often, however long the others wait."""
+"""While no request succeeds, one request is tried at least this often, however long the others wait."""
 
 
 class Outage:
     """Detects that every request fails, emits `Waiting`, and gives up after `give_up_after_s` seconds.
 
-    The first success after that calls `on_recovery`, so that delayed requests are retried at once.
+    The first success after an outage calls `on_recovery`, so that delayed requests are retried at once.
 
-    Times are those of a monotonic clock, so changes of the wall clock do not affect a wait.
+    Times are seconds of a monotonic clock, so changes of the wall clock do not affect a wait.
     """
 
     def __init__(self, give_up_after_s: float, emit: Emit) -> None:
@@ -48,27 +49,27 @@ class Outage:
         self._failing_until = 0.0
         self._failures = 0
         self._probe_at = 0.0
-        self._say_at = 0.0
-        self._said = False
+        self._warn_at = 0.0
+        self._warned = False
         self.on_recovery: Callable[[], None] = lambda: None
 
     @property
     def halted(self) -> bool:
-        """Whether nothing at all succeeds at present."""
+        """Whether no request succeeds at present."""
         since = self._failing_since
         return since is not None and self._failures >= HALT_FAILURES and self._failing_until - since >= HALT_S
 
     def succeeded(self) -> None:
-        """A request succeeded."""
-        if self._said and self._failing_since is not None:
+        """A request succeeded: end the outage, if there is one, and emit `Recovered` if `Waiting` was emitted."""
+        if self._warned and self._failing_since is not None:
             self._emit(Recovered(self._failing_until - self._failing_since))
-            self._said = False
+            self._warned = False
         halted, self._failing_since = self.halted, None
         if halted:
             self.on_recovery()
 
     def delay(self, wanted_s: float, now: float) -> float:
-        """Seconds until the next attempt of a request that would wait `wanted_s`: less if it is the next probe."""
+        """Seconds until the next try of a request that would wait `wanted_s`: fewer if it is the next probe."""
         if not self.halted or now < self._probe_at:
             return wanted_s
         delay_s = min(wanted_s, PROBE_S)
@@ -76,30 +77,31 @@ class Outage:
         return delay_s
 
     def restart(self) -> None:
-        """Forget the failures so far: a time without requests begins or ends, and shows nothing about the service."""
+        """Discard the failures so far: a time without requests begins or ends and proves nothing about the service."""
         self._failing_since = None
-        self._said = False
+        self._warned = False
 
     def failing_for(self, now: float) -> float:
-        """Seconds since the first of the failures in a row that are going on."""
+        """Seconds since the first failure after the last success; 0 if the last request succeeded."""
         return 0.0 if self._failing_since is None else now - self._failing_since
 
     def attempts(self, failures: int, now: float) -> int:
-        """What `failures` in a row of one request count for, given how it goes with the others."""
+        """How many of a request's `failures` in a row count against it: fewer while other requests fail too."""
         if self.failing_for(now) >= OUTAGE_S:
             return min(failures, OUTAGE_ATTEMPTS)
-        # A request that probes for the others is tried more often than its own failures ask for.
+        # A probe is tried more often than its own failures would allow, so this failure does not count.
         return failures - 1 if self.halted and failures > OUTAGE_ATTEMPTS else failures
 
     def failed(self, reason: str, now: float, message: str = "") -> None:
         """A request failed with the code `reason`. `message` explains it and is safe to log.
 
-        Raises StoppedError if no request has succeeded for too long.
+        Raises:
+            StoppedError: no request has succeeded for more than `give_up_after_s`.
         """
         if self._failing_since is None:
             self._failing_since = now
             self._failures = 0
-            self._say_at = now + SAY_AFTER_S
+            self._warn_at = now + WARN_AFTER_S
         self._failing_until = now
         self._failures += 1
         since = now - self._failing_since
@@ -109,7 +111,7 @@ class Outage:
                 f"nothing went through for {since:.0f} s: {why}",
                 "find the cause, then run 'refire resume'",
             )
-        if now >= self._say_at:
-            self._say_at = now + SAY_EVERY_S
-            self._said = True
+        if now >= self._warn_at:
+            self._warn_at = now + WARN_EVERY_S
+            self._warned = True
             self._emit(Waiting(reason, since))

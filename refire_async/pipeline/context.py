@@ -1,4 +1,4 @@
-"""What the readers and workers of one attempt share."""
+"""The objects and settings that the readers and workers of one process share."""
 
 import random
 import time
@@ -12,19 +12,37 @@ from refire_async.model.stop import StopRequest
 from refire_async.pacing.budget import ReadBudget, WriteBudget
 from refire_async.pacing.governor import RateLimits
 from refire_async.pacing.outage import Outage
-from refire_async.pipeline.lookups import LookUps
-from refire_async.pipeline.reads import Reads
+from refire_async.pipeline.lookups import BudgetedLookup
+from refire_async.pipeline.reads import ReadRetries
 from refire_async.pipeline.waits import Waits
 from refire_async.pipeline.writers.base import Writer
 from refire_async.sources.base import Source
 from refire_async.sources.lookup import Lookup
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizes:
+    """How much one process reads and writes at once, and where it ends.
+
+    `item_bytes` is the mean item size of the table (0 or more), before any item is read. `max_items` limits the items
+    that the process reads (None: no limit); `per_segment` does so for each segment, for a canary: a later attempt
+    reads the rest of the segment.
+    """
+
+    item_bytes: float
+    readers: int = 32
+    workers: int = 8
+    page_items: int = 500
+    max_items: int | None = None
+    per_segment: int | None = None
+
+
 @dataclass(slots=True, kw_only=True)
 class Context:
-    """The run, its source, writer and journal, and the services that its tasks use.
+    """The run, its source, writer and journal, and the objects that its tasks share.
 
-    `lookup` reads keys once; the tasks use `lookups`, which retries within the read budget.
+    `lookup` reads keys once; the tasks use `lookups`, which retries within the read budget. `draw` supplies the jitter
+    of delays. `clock` returns DynamoDB's time (Unix time, s), which decides whether an item has expired.
     """
 
     spec: RunSpec
@@ -37,21 +55,16 @@ class Context:
     outage: Outage
     emit: Emit
     stop: StopRequest
-    item_bytes: float
-    readers: int = 32
-    page_items: int = 500
-    per_segment: int | None = None
-    """Items at most of each segment, for a canary. A later attempt reads the rest of the segment."""
+    sizes: Sizes
     draw: random.Random = field(default_factory=random.Random)
     clock: Callable[[], float] = time.time
-    """DynamoDB's time (Unix time): it decides which items have expired."""
     waits: Waits = field(default_factory=Waits)
-    reads: Reads = field(init=False)
-    lookups: LookUps = field(init=False)
+    reads: ReadRetries = field(init=False)
+    lookups: BudgetedLookup = field(init=False)
 
     def __post_init__(self, lookup: Lookup) -> None:
         totals = self.journal.totals
-        self.reads = Reads(
+        self.reads = ReadRetries(
             waits=self.waits,
             outage=self.outage,
             stop=self.stop,
@@ -59,7 +72,7 @@ class Context:
             emit=self.emit,
             draw=self.draw,
         )
-        self.lookups = LookUps(
+        self.lookups = BudgetedLookup(
             lookup=lookup,
             keys=self.spec.keys,
             budget=self.read_budget,
@@ -71,17 +84,17 @@ class Context:
         self.outage.on_recovery = self.waits.recovered
 
     def suspended(self, seconds: float) -> None:
-        """The process did not run for `seconds`: count them neither as an outage nor as working time."""
+        """The process was suspended for `seconds`: count them neither as an outage nor as working time."""
         self.outage.restart()
         self.journal.leave_out(seconds)
         self.emit(Suspended(seconds))
 
     def follow(self, rate_limits: RateLimits) -> None:
-        """Consume at most what `rate_limits` allows from now on."""
+        """Apply `rate_limits` to both budgets from now on. The end of a pause ends all delays before a retry."""
         paused = self.read_budget.paused
         if rate_limits.paused or paused:
             self.outage.restart()
         self.write_budget.follow(rate_limits)
         self.read_budget.follow(rate_limits)
         if paused and not rate_limits.paused:
-            self.waits.recovered()  # the pause was longer than any delay that began before it
+            self.waits.recovered()

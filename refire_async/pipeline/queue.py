@@ -1,4 +1,4 @@
-"""The queue of batches between readers and workers: the lanes, with waiting."""
+"""The queue between readers and workers: the lanes, and the workers that wait for a batch."""
 
 import math
 from collections import deque
@@ -10,14 +10,14 @@ from refire_async.checkpoint.ledger import OpenPage
 from refire_async.model.keys import Item
 from refire_async.pipeline.lanes import Batch, Lanes
 
-SHARED_FROM = 0.5
-"""Share of throttled lanes from which throttling without a reason is attributed to the table."""
+EXHAUSTED_SHARE = 0.5
+"""Share of throttled lanes from which throttling without a reason is attributed to the shared capacity."""
 
 
 class WorkQueue:
-    """Hands out batches until it is stopped, or closed with every batch done.
+    """Hands out batches until it is stopped, or until it is closed and every batch is done.
 
-    Its readers bound it: each adds a page only after one of its earlier pages is acknowledged.
+    The readers bound its size: each adds a page only after one of its earlier pages is acknowledged.
     """
 
     def __init__(
@@ -32,11 +32,11 @@ class WorkQueue:
 
     @property
     def stopped(self) -> bool:
-        """Whether the queue hands out no more batches, even if some are left."""
+        """Whether the queue hands out no more batches, even if it still holds some."""
         return self._stopped
 
     def lanes(self) -> tuple[int, int]:
-        """Lanes that have work, and those of them that are held back."""
+        """The number of lanes that have work, and how many of them are held back."""
         return len(self._lanes), self._lanes.held_back(anyio.current_time())
 
     def add_page(self, page: OpenPage) -> None:
@@ -45,40 +45,40 @@ class WorkQueue:
         self._wake_one()
 
     def put_back(self, batch: Batch, delay_s: float = 0.0) -> None:
-        """Return a batch, or the rest of one, for a retry after `delay_s` seconds."""
+        """Add a batch, or the rest of one, for a try after `delay_s` seconds."""
         batch.ready_at = anyio.current_time() + delay_s
         self._lanes.add_batch(batch)
         self._wake_one()
 
-    def hurry(self) -> None:
+    def retry_now(self) -> None:
         """Make all delayed batches ready now."""
-        self._lanes.hurry(anyio.current_time())
+        self._lanes.retry_now(anyio.current_time())
         self._wake_one()
 
-    def accepted(self, batch: Batch, items: int) -> None:
-        """`items` of `batch` were not throttled."""
+    def processed(self, batch: Batch, items: int) -> None:
+        """DynamoDB processed `items` of `batch` without throttling them."""
         units = items * batch.page.item_units
-        self._lanes.accepted(batch.page.segment, units, anyio.current_time())
+        self._lanes.processed(batch.page.segment, units, anyio.current_time())
 
-    def refused(self, batch: Batch) -> None:
-        """`batch` was throttled, for lack of capacity of its key range as far as is known."""
-        self._lanes.refused(batch.page.segment, anyio.current_time())
+    def throttled(self, batch: Batch) -> None:
+        """DynamoDB throttled `batch`, and its key range is the probable cause."""
+        self._lanes.throttled(batch.page.segment, anyio.current_time())
 
-    def is_shared(self) -> bool:
-        """Whether so many lanes are throttled at once that it cannot be their key ranges.
+    def capacity_is_exhausted(self) -> bool:
+        """Whether so many lanes are throttled at once that their key ranges cannot be the cause.
 
-        Then those lanes are not held back for it.
+        If so, the limits of those lanes are lifted.
         """
         now = anyio.current_time()
-        if self._lanes.refused_share(now) < SHARED_FROM:
+        if self._lanes.throttled_share(now) < EXHAUSTED_SHARE:
             return False
-        self._lanes.lift(now)
+        self._lanes.lift_limits(now)
         return True
 
-    async def take(self) -> Batch | None:
-        """The next batch; None when there will be no more. `done` must follow for every batch."""
+    async def get(self) -> Batch | None:
+        """Wait for the next batch; None when no more will come. Call `done` once for every batch."""
         while not self._stopped:
-            batch = self._lanes.take(anyio.current_time(), self._size_of)
+            batch = self._lanes.next_batch(anyio.current_time(), self._size_of)
             if batch is not None:
                 self._handed_out += 1
                 if len(self._lanes):
@@ -90,23 +90,23 @@ class WorkQueue:
         return None
 
     def done(self) -> None:
-        """A batch that was handed out has its outcomes or is put back."""
+        """Every item of a batch that was handed out has an outcome or is back in the queue."""
         self._handed_out -= 1
         if not self._handed_out and self._closed:
             self._wake_all()
 
     def close(self) -> None:
-        """No more pages will come."""
+        """End the queue once all batches are done: no reader will add a page."""
         self._closed = True
         self._wake_all()
 
     def stop(self) -> None:
-        """Hand out nothing more."""
+        """Hand out no more batches."""
         self._stopped = True
         self._wake_all()
 
     def drain(self) -> dict[int, tuple[OpenPage, list[Item]]]:
-        """Take out all that is left, by page number."""
+        """Remove all work. Returns each page with its items that were not written, by page number."""
         return self._lanes.drain()
 
     async def _wait(self, wake_at: float | None) -> None:
@@ -119,9 +119,9 @@ class WorkQueue:
             self._waiters.remove(called)
 
     def _wake_one(self) -> None:
-        """One waiter is enough: it takes a batch and, if there is more, wakes the next.
+        """Wake one waiter, which gets a batch and, if there are more, wakes the next.
 
-        Waking all for every page costs each worker a trip around the loop to find nothing.
+        Waking all waiters for every page would cost each worker a turn of the event loop without work.
         """
         if self._waiters:
             self._waiters.popleft().set()

@@ -1,8 +1,8 @@
 """Readers: each reads one segment of the source at a time and puts its pages into the lanes.
 
-A page is sorted, made durable in the ledger, and only then put in its lane. A reader has at most
-`PAGES_PER_READER` pages that are not acknowledged, so memory is bounded by
-readers x PAGES_PER_READER x page_items x about 1.5 KB, and a stalled lane stops only its own reader.
+A reader triages the items of a page, makes the page durable in the ledger, and only then adds it to its lane. A reader
+has at most `PAGES_PER_READER` pages that are not acknowledged. This limits the memory for items to readers x
+`PAGES_PER_READER` x page_items x about 1.5 KB, and a stalled lane stops only its own reader.
 """
 
 import math
@@ -24,44 +24,49 @@ from refire_async.pipeline.context import Context
 from refire_async.pipeline.lanes import Batch
 from refire_async.pipeline.pages import PagesInProgress
 from refire_async.pipeline.queue import WorkQueue
-from refire_async.pipeline.triage import sort_found, sort_items
+from refire_async.pipeline.triage import resolve_in_doubt, triage
 from refire_async.sources.base import SourcePage
 from refire_async.sources.lookup import MAX_BATCH_KEYS
 
 PAGES_PER_READER = 2
 FILTERED_PAGE_ITEMS = 5000
-"""A filter and a sample apply after the read, so they may drop most of a page."""
+"""Items of a page before a filter or a sample, which apply after the read and may drop most of them."""
 
 FIRST_READ = 100
-"""Items to read for each one wanted, as long as it is unknown how many items a filter keeps."""
+"""Items to read for each item wanted while it is unknown how many items a filter keeps."""
 
-SMALLEST_READ_RCU = 0.5
+MIN_READ_RCU = 0.5
+"""The price of the smallest eventually consistent read
+(DynamoDB Developer Guide: Read and write operations)."""
 
 
 class Quota:
-    """The user's limit on items (`--max-items`), shared by all readers. Items that a page did not have are returned."""
+    """The user's limit on items (`--max-items`), shared by all readers. Readers return grants that they did not use."""
 
     def __init__(self, limit: int | None) -> None:
         self._left = limit
-        self._lent = 0
+        self._granted = 0
         self._changed = anyio.Event()
 
-    async def take(self, wanted: int) -> int:
-        """Grant up to `wanted` items; 0 when the limit is reached."""
-        while self._left == 0 and self._lent:
+    async def acquire(self, wanted: int) -> int:
+        """Grant up to `wanted` items; 0 when the limit is reached.
+
+        While other readers hold all that is left, wait for what they return.
+        """
+        while self._left == 0 and self._granted:
             await self._changed.wait()
         if self._left is None:
             return wanted
         granted = min(wanted, self._left)
         self._left -= granted
-        self._lent += granted
+        self._granted += granted
         return granted
 
-    def settle(self, granted: int, used: int) -> None:
-        """Of `granted` items `used` were read."""
+    def return_unused(self, granted: int, used: int) -> None:
+        """Return what is left of a grant of `granted` items, of which the reader read `used`."""
         if self._left is None:
             return
-        self._lent -= granted
+        self._granted -= granted
         self._left += granted - used
         self._changed.set()
         self._changed = anyio.Event()
@@ -83,10 +88,11 @@ class Readers:
         self._pages = pages
         self._quota = quota
         self._segments = segments
-        self._item_bytes = context.item_bytes
+        self._item_bytes = context.sizes.item_bytes
         self.limited = False
+        """Whether a limit on items ended the reading of a segment."""
         self._read_items = self._kept_items = 0
-        """Items that a filter or a sample was applied to, and how many it kept."""
+        """Items before a filter or a sample, and how many it kept."""
 
     async def read(self) -> None:
         """Read segments until none is left or the user's limit is reached."""
@@ -99,7 +105,7 @@ class Readers:
                 failpoints.reached("segment-read")
             ledger = self._context.journal.ledger
             if not ledger.segment(segment).finished:
-                self.limited = True  # the canary has its share of this segment
+                self.limited = True  # the canary has read its share of this segment
                 continue
             total = self._context.source.total_segments
             self._context.emit(SegmentFinished(segment, ledger.finished_segments, total))
@@ -109,56 +115,58 @@ class Readers:
         slots = anyio.Semaphore(PAGES_PER_READER, fast_acquire=True)
         for page in pages:
             await slots.acquire()
-            found = await self._find_again(page)
+            found = await self._read_page_again(page)
             if failpoints.reached is not None:
                 failpoints.reached("doubt-resolved")
-            unknown = sort_found(self._context.spec, page, found, await self._still_older(page))
+            unknown = resolve_in_doubt(self._context.spec, page, found, await self._with_older_markers(page))
             self._hand_over(page, slots)
             largest = self._context.writer.largest
             for start in range(0, len(unknown), largest):
-                # Their condition most likely fails: then workers handle them like any conflict.
+                # Their condition probably fails; then workers handle them like any conflict.
                 self._queue.put_back(Batch(page, unknown[start : start + largest]))
 
-    async def _find_again(self, page: OpenPage) -> dict[tuple[object, ...], Item]:
-        """What is there now for the open items of `page`, by key identity.
+    async def _read_page_again(self, page: OpenPage) -> dict[tuple[object, ...], Item]:
+        """The present items of the open items of `page`, by key identity. Items that are gone are missing.
 
-        Reading the page again costs an eighth of asking for each 1 KB item, so that comes first where it can
-        give most of them; what it does not give is asked for. It may be a moment behind: then the item is
-        written with its old condition, which fails, and counts as fired. A marker that is neither the ledger's
-        nor what this run writes over that may be an older one still, which proves nothing: it is asked for too.
+        For items of 1 KB a scan of the page costs an eighth of a look-up of each item, so it comes first where it can
+        return most of them; the others are looked up. The scan is eventually consistent: an item with a stale marker
+        is written with its old condition, which fails, and counts as fired. A marker that is neither the ledger's nor
+        the one that this run writes over it may be older than the ledger's, which proves nothing: that item is looked
+        up too.
         """
         context, source = self._context, self._context.source
         names = context.spec.keys.names
         found: dict[tuple[object, ...], Item] = {}
         selection = context.spec.selection
-        # A list of keys does not show the present items.
+        # A list of keys does not contain the present items.
         whole = not selection.thinned and not selection.listed and 2 * len(page.items) >= page.counts.scanned
         if source.carries_marker and whole and page.items:
             read_again = partial(self._read_once, page.segment, page.start, page.counts.scanned)
-            read = await context.reads.with_retries(page.segment, read_again)
+            read = await context.reads.call(page.segment, read_again)
             found = {identity(names, item): item for item in read.items}
-        unclear = [item for item in page.items if not self._is_clear(item, found.get(identity(names, item)))]
-        for item in unclear:
+        unproven = [item for item in page.items if not self._is_proof(item, found.get(identity(names, item)))]
+        for item in unproven:
             found.pop(identity(names, item), None)
-        found.update(await context.lookups.look_up(page.segment, unclear))
+        found.update(await context.lookups.read_current(page.segment, unproven))
         return found
 
-    async def _still_older(self, page: OpenPage) -> set[tuple[object, ...]]:
-        """The items of a page in doubt that the ledger has with a marker from before the run, by key identity.
+    async def _with_older_markers(self, page: OpenPage) -> set[tuple[object, ...]]:
+        """Key identities of the items in doubt whose marker in the ledger is from before the run.
 
-        That is what the source says, if it is older than the run; what others had changed was read from the table.
+        These are the items whose marker in the ledger equals the source's, if the source is older than the run. The
+        markers of the others were read from the table after a conflict.
         """
         context = self._context
         spec, attribute = context.spec, context.spec.marker.attribute
         if not spec.markers_are_older or not page.items:
             return set()
         read = await context.source.read(page.segment, page.start, page.counts.scanned)
-        said = {identity(spec.keys.names, item): item.get(attribute) for item in read.items}
-        known = ((identity(spec.keys.names, item), item.get(attribute)) for item in page.items)
-        return {key for key, marker in known if key in said and said[key] == marker}
+        of_source = {identity(spec.keys.names, item): item.get(attribute) for item in read.items}
+        of_ledger = ((identity(spec.keys.names, item), item.get(attribute)) for item in page.items)
+        return {key for key, marker in of_ledger if key in of_source and of_source[key] == marker}
 
-    def _is_clear(self, item: Item, seen: Item | None) -> bool:
-        """Whether an eventually consistent read of `item` of the ledger tells what has become of it."""
+    def _is_proof(self, item: Item, seen: Item | None) -> bool:
+        """Whether `seen`, an eventually consistent read, proves what has happened to `item` of the ledger."""
         marker = self._context.spec.marker
         before = item.get(marker.attribute)
         return seen is not None and seen.get(marker.attribute) in (before, marker.next(before))
@@ -169,12 +177,12 @@ class Readers:
         ledger = context.journal.ledger
         while not (state := ledger.segment(segment)).finished:
             await slots.acquire()
-            wanted = await self._quota.take(self._page_limit())
+            wanted = await self._quota.acquire(self._page_limit())
             if not wanted:
                 slots.release()
                 return False
             page = await self._read_page(segment, state.cursor, wanted)
-            self._quota.settle(wanted, page.counts.scanned)
+            self._quota.return_unused(wanted, page.counts.scanned)
             if not page.counts.scanned:
                 context.journal.advance(segment, page.end)
                 slots.release()
@@ -186,11 +194,12 @@ class Readers:
             if failpoints.reached is not None:
                 failpoints.reached("page-in-ledger")
             self._hand_over(page, slots)
-            if context.per_segment is not None:
+            if context.sizes.per_segment is not None:
                 break
         return True
 
     def _hand_over(self, page: OpenPage, slots: anyio.Semaphore) -> None:
+        """Queue the items of a durable page, or acknowledge the page if none needs a write."""
         self._pages.add(page, slots)
         if page.done:
             self._pages.acknowledge(page)
@@ -198,33 +207,33 @@ class Readers:
             self._queue.add_page(page)
 
     def _page_limit(self) -> int:
-        thinned = self._context.spec.selection.thinned
-        largest = FILTERED_PAGE_ITEMS if thinned else self._context.page_items
+        """The most items of the next page, before a filter or a sample."""
+        sizes, thinned = self._context.sizes, self._context.spec.selection.thinned
+        largest = FILTERED_PAGE_ITEMS if thinned else sizes.page_items
         if not self._context.source.carries_marker:
-            largest = -(-largest // MAX_BATCH_KEYS) * MAX_BATCH_KEYS  # whole look-ups
-        if self._context.per_segment is not None and not thinned:
-            largest = min(largest, self._context.per_segment)
+            largest = -(-largest // MAX_BATCH_KEYS) * MAX_BATCH_KEYS  # full look-up requests
+        if sizes.per_segment is not None and not thinned:
+            largest = min(largest, sizes.per_segment)
         item_rcu = self._item_bytes / RCU_BYTES / 2
         return self._context.read_budget.page_limit(item_rcu, largest)
 
     def _limit_for(self, wanted: int) -> int:
-        """How many items to read for `wanted` of them, as many as the filter or the sample has left of others.
+        """How many items to read so that a filter or a sample keeps about `wanted` of them.
 
-        Small pages cost more: each is rounded up to whole units.
+        Small pages cost more, because the price of each is rounded up to whole units.
         """
         selection = self._context.spec.selection
-        if (
-            not selection.thinned or selection.index is not None
-        ):  # only a table's item tells where to go on after it
+        # Only an item of the table itself yields the cursor after it, so a page of an index cannot be cut.
+        if not selection.thinned or selection.index is not None:
             return wanted
-        likely = math.ceil(wanted * (self._read_items + FIRST_READ) / (self._kept_items + 1))
-        return max(wanted, min(self._page_limit(), likely))
+        expected = math.ceil(wanted * (self._read_items + FIRST_READ) / (self._kept_items + 1))
+        return max(wanted, min(self._page_limit(), expected))
 
     async def _read_page(self, segment: int, cursor: Cursor | None, wanted: int) -> OpenPage:
         context = self._context
         started = time.perf_counter()
         limit = self._limit_for(wanted)
-        read = await context.reads.with_retries(segment, partial(self._read_once, segment, cursor, limit))
+        read = await context.reads.call(segment, partial(self._read_once, segment, cursor, limit))
         self._read_items += limit
         self._kept_items += len(read.items)
         if len(read.items) > wanted:
@@ -232,24 +241,24 @@ class Readers:
             read = replace(read, items=kept, cursor=context.spec.keys.key_of(kept[-1]))
         if failpoints.reached is not None:
             failpoints.reached("page-read")
-        page = await self.take_in(segment, cursor, read)
+        page = await self._to_ledger_page(segment, cursor, read)
         context.emit(PageRead(segment, page.counts.scanned, read.rcu, time.perf_counter() - started))
         return page
 
     async def _read_once(self, segment: int, cursor: Cursor | None, limit: int) -> SourcePage:
         context = self._context
-        estimate = max(SMALLEST_READ_RCU, limit * self._item_bytes / RCU_BYTES / 2)
+        estimate = max(MIN_READ_RCU, limit * self._item_bytes / RCU_BYTES / 2)
         if not context.source.carries_marker:
-            estimate = SMALLEST_READ_RCU  # keys only; the look-up pays for itself
+            estimate = MIN_READ_RCU  # keys only; the look-up has its own reservation
         await context.read_budget.reserve(estimate)
         read = await context.source.read(segment, cursor, limit)
-        context.journal.totals.rcu += context.read_budget.settle(estimate, read.rcu)
+        context.journal.totals.rcu += context.read_budget.correct(estimate, read.rcu)
         if read.item_bytes is not None:
             self._item_bytes += 0.2 * (read.item_bytes - self._item_bytes)
         return read
 
-    async def take_in(self, segment: int, cursor: Cursor | None, read: SourcePage) -> OpenPage:
-        """Make a ledger page of a source page: look up missing markers and sort out items that need no write."""
+    async def _to_ledger_page(self, segment: int, cursor: Cursor | None, read: SourcePage) -> OpenPage:
+        """Convert a source page to a ledger page: look up missing markers, and count items that need no write."""
         context = self._context
         item_bytes = read.item_bytes or self._item_bytes
         page = OpenPage(
@@ -269,16 +278,16 @@ class Readers:
         if context.source.carries_marker:
             page.leave_out(items, already=repeated)
         else:
-            looked = await context.lookups.look_up_first(segment, items)
+            result = await context.lookups.read_markers(segment, items)
             page.leave_out(
-                looked.items,
+                result.items,
                 already=repeated,
-                vanished=len(items) - len(looked.items) - len(looked.refused),
-                failures=[Failure(key, error.code, error.detail) for key, error in looked.refused],
+                vanished=len(items) - len(result.items) - len(result.rejected),
+                failures=[Failure(key, error.code, error.detail) for key, error in result.rejected],
             )
-            for _, error in looked.refused:
+            for _, error in result.rejected:
                 context.emit(ItemFailed(segment, 1, error.code))
-        sort_items(context.spec, page, context.clock())
+        triage(context.spec, page, context.clock())
         return page
 
 

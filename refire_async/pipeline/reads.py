@@ -1,4 +1,4 @@
-"""Retries of reads. A read can be repeated without harm."""
+"""Retry reads. Reading twice changes nothing, so every failed read may be repeated."""
 
 import random
 from collections.abc import Awaitable, Callable, Sequence
@@ -12,17 +12,17 @@ from refire_async.events import Emit, Retried, Throttled
 from refire_async.model.stop import StopRequest
 from refire_async.model.totals import Totals
 from refire_async.pacing.backoff import failure_delay, throttle_delay
-from refire_async.pacing.outage import MOST_ATTEMPTS, Outage
+from refire_async.pacing.outage import MAX_ATTEMPTS, Outage
 from refire_async.pipeline.waits import Waits
 
 T = TypeVar("T")
 
 PERMANENT = (Disposition.FATAL, Disposition.ITEM, Disposition.CONDITION)
-"""Errors of a read that a retry does not change."""
+"""Errors of a read that a retry cannot fix."""
 
 
-class Reads:
-    """Tries each read until it succeeds, fails for good, or the run stops."""
+class ReadRetries:
+    """Tries each read until it succeeds, fails permanently, or the run stops."""
 
     def __init__(
         self,
@@ -34,7 +34,7 @@ class Reads:
         emit: Emit,
         draw: random.Random,
     ) -> None:
-        """`totals` counts the refusals and retries, `draw` spreads the delays."""
+        """`totals` counts throttled reads and retries; `draw` supplies the jitter of the delays."""
         self._waits = waits
         self._outage = outage
         self._stop = stop
@@ -42,12 +42,12 @@ class Reads:
         self._emit = emit
         self._draw = draw
 
-    async def with_retries(self, segment: int, attempt_read: Callable[[], Awaitable[T]]) -> T:
-        """Return what `attempt_read` returns, after as many tries as that takes.
+    async def call(self, segment: int, attempt_read: Callable[[], Awaitable[T]]) -> T:
+        """Call `attempt_read` until it succeeds, and return its result.
 
         Raises:
-            AwsError: a retry is useless, or the run stops.
-            StoppedError: nothing has succeeded for too long, or this read alone has failed too often.
+            AwsError: a retry cannot succeed, or the run stops.
+            StoppedError: no request has succeeded for too long, or this read alone has failed too often.
         """
         tries = failures = 0
         while True:
@@ -59,9 +59,9 @@ class Reads:
                 tries += 1
                 if error.disposition is not Disposition.THROTTLED:
                     failures = self._outage.attempts(failures + 1, anyio.current_time())
-                    if failures >= MOST_ATTEMPTS:
+                    if failures >= MAX_ATTEMPTS:
                         raise StoppedError(
-                            f"a read of segment {segment} failed {MOST_ATTEMPTS} times in a row: {error.message}",
+                            f"a read of segment {segment} failed {MAX_ATTEMPTS} times in a row: {error.message}",
                             "fix the cause, then run 'refire resume'",
                         ) from error
                 await self._wait_after(segment, tries, error)
@@ -85,6 +85,6 @@ class Reads:
 def throttled_event(
     segment: int, items: int, code: str, reasons: Sequence[ThrottlingReason], *, lane_only: bool
 ) -> Throttled:
-    """The event of a refusal: its first throttling reason, or the error code where DynamoDB gives no reason."""
+    """The event for throttled `items`: its first throttling reason, or the error code if DynamoDB gives no reason."""
     name, resource = (reasons[0].reason, reasons[0].resource) if reasons else (code, "")
     return Throttled(segment, items, name, resource, lane_only=lane_only)

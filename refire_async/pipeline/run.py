@@ -19,15 +19,13 @@ from refire_async.pipeline.readers import Quota, Readers
 from refire_async.pipeline.workers import Workers
 
 SUSPENDED_S = 4.0
-"""A count of lanes that is this late means that the process was suspended (Ctrl-Z) or the machine slept."""
+"""If the count of lanes is this late, the process was suspended (Ctrl-Z) or the machine was asleep."""
 
 COUNT_EVERY_S = 1.0
 """Interval of `LanesSeen` events."""
 
 
-async def run_pipeline(
-    context: Context, segments: Iterator[int], *, workers: int, max_items: int | None
-) -> RunStatus:
+async def run_pipeline(context: Context, segments: Iterator[int]) -> RunStatus:
     """Read and write `segments` until they are done or a stop is requested, and save the progress.
 
     Raises:
@@ -35,24 +33,22 @@ async def run_pipeline(
     """
     async with anyio.create_task_group() as saving:
         saving.start_soon(context.journal.run)
-        status = await _read_and_write(context, segments, workers=workers, max_items=max_items)
+        status = await _read_and_write(context, segments)
         if failpoints.reached is not None:
             failpoints.reached("finishing")
         await context.journal.finish()
     return status
 
 
-async def _read_and_write(
-    context: Context, segments: Iterator[int], *, workers: int, max_items: int | None
-) -> RunStatus:
+async def _read_and_write(context: Context, segments: Iterator[int]) -> RunStatus:
     ledger = context.journal.ledger
     budget, largest = context.write_budget, context.writer.largest
     unfinished = (segment for segment in segments if not ledger.segment(segment).finished)
     queue = WorkQueue(lambda page: budget.batch_limit(page.item_units, largest), _lane_share(context))
     pages = PagesInProgress(context.journal, context.emit)
-    readers = Readers(context, queue, pages, Quota(max_items), unfinished)
-    context.waits.on_recovery(queue.hurry)
-    writing = Workers(context, queue, pages)
+    readers = Readers(context, queue, pages, Quota(context.sizes.max_items), unfinished)
+    context.waits.on_recovery(queue.retry_now)
+    workers = Workers(context, queue, pages)
     in_doubt = iter(list(ledger.pages.values()))
     reading = anyio.CancelScope()
 
@@ -67,8 +63,8 @@ async def _read_and_write(
     async with anyio.create_task_group() as counting:
         counting.start_soon(_count_lanes, context, queue)
         async with anyio.create_task_group() as tasks:
-            for _ in range(workers):
-                tasks.start_soon(writing.work)
+            for _ in range(context.sizes.workers):
+                tasks.start_soon(workers.work)
             context.stop.subscribe(stop)
             with reading:
                 await _read_all(context, readers, in_doubt)
@@ -86,11 +82,14 @@ async def _read_and_write(
 
 
 def _lane_share(context: Context) -> Callable[[], float]:
-    """The rate of a lane until it is throttled. Only the segments of a table's own scan are ranges of partitions."""
+    """A function that returns the rate (WCU/s) of a lane until it is throttled.
+
+    Only the segments of a scan of the table itself are ranges of its partitions' hashes.
+    """
     selection, budget = context.spec.selection, context.write_budget
     if selection.kind != "scan" or selection.index is not None:
         return lambda: math.inf
-    lanes = min(context.source.total_segments, context.readers)
+    lanes = min(context.source.total_segments, context.sizes.readers)
     return lambda: lane_share(budget.rate, lanes)
 
 
@@ -106,13 +105,13 @@ async def _count_lanes(context: Context, queue: WorkQueue) -> None:
 
 async def _read_all(context: Context, readers: Readers, in_doubt: Iterator[OpenPage]) -> None:
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_orderly, context, partial(readers.recover, in_doubt))
-        for _ in range(min(context.source.total_segments, context.readers)):
-            tasks.start_soon(_orderly, context, readers.read)
+        tasks.start_soon(_stop_on_error, context, partial(readers.recover, in_doubt))
+        for _ in range(min(context.source.total_segments, context.sizes.readers)):
+            tasks.start_soon(_stop_on_error, context, readers.read)
 
 
-async def _orderly(context: Context, task: Callable[[], Awaitable[None]]) -> None:
-    """Stop the run if a reader fails. Requests in flight still complete and are saved."""
+async def _stop_on_error(context: Context, task: Callable[[], Awaitable[None]]) -> None:
+    """Run `task` and stop the run if it fails. Requests in flight still complete and are saved."""
     try:
         await task()
     except RefireError as error:

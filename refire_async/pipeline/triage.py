@@ -1,4 +1,4 @@
-"""Separates the items of a page that need a write from those whose outcome is known without one. Pure."""
+"""Separate the items of a page that need a write from those whose outcome is known without one. Pure."""
 
 from collections.abc import Container
 
@@ -8,7 +8,7 @@ from refire_async.model.marker import UntouchableError
 from refire_async.model.run import RunSpec
 
 FIVE_YEARS_S = 5 * 365 * 86400
-"""TTL leaves alone what expired longer ago than this (DynamoDB Developer Guide: Time to Live)."""
+"""TTL does not delete an item that expired longer ago than this (DynamoDB Developer Guide: Time to Live)."""
 
 
 def is_expired(value: AttributeValue | None, now: float) -> bool:
@@ -23,8 +23,8 @@ def is_expired(value: AttributeValue | None, now: float) -> bool:
     return now - FIVE_YEARS_S < expires <= now
 
 
-def sort_items(spec: RunSpec, page: OpenPage, now: float) -> None:
-    """Keep in `page.items` the items to write and count the others by outcome. `now`: seconds since the epoch."""
+def triage(spec: RunSpec, page: OpenPage, now: float) -> None:
+    """Keep the items that need a write in `page.items` and count the others by outcome. `now`: Unix time (s)."""
     marker, ttl = spec.marker, spec.ttl_attribute
     attribute = marker.attribute
     if ttl is None and marker.kind == "revision" and not any(attribute in item for item in page.items):
@@ -48,21 +48,23 @@ def sort_items(spec: RunSpec, page: OpenPage, now: float) -> None:
     page.leave_out(open_items, already=already, expired=expired, failures=failures)
 
 
-def sort_found(
+def resolve_in_doubt(
     spec: RunSpec,
     page: OpenPage,
     found: dict[tuple[object, ...], Item],
     older: Container[tuple[object, ...]] = (),
 ) -> list[Item]:
-    """Compare the items of a page in doubt with what the table has now (`found`, by key identity).
+    """Compare the items of a page in doubt with the table's present items (`found`, by key identity).
 
     An item whose marker differs from the ledger's has changed since the run first read it, so it has fired. An item
-    with the same marker is written with the same condition as before. Returns the items whose outcome is unknown:
-    those of `older` (the ledger has a marker from before the run) with a marker that a touch of this run cannot leave.
+    with the same marker is written with the same condition as before.
+
+    `older`: key identities of the items whose marker in the ledger is from before the run. Returns those of them whose
+    present marker a touch of this run cannot have written; their outcome is unknown.
     """
     attribute, names = spec.marker.attribute, spec.keys.names
     open_items: list[Item] = []
-    overtaken: list[Item] = []
+    unknown: list[Item] = []
     for item in page.items:
         present = found.get(identity(names, item))
         if present is None:
@@ -70,10 +72,10 @@ def sort_found(
         elif identity(names, item) in older and not spec.may_have_touched(
             item.get(attribute), present.get(attribute)
         ):
-            overtaken.append(item)
+            unknown.append(item)
         elif present.get(attribute) != item.get(attribute):
             page.already_fired([item])
         else:
             open_items.append(item)
     page.narrow(open_items)
-    return overtaken
+    return unknown

@@ -1,4 +1,4 @@
-"""Waits of one attempt that a stop, or the end of an outage, cuts short."""
+"""Waits of one attempt that end early when the run stops or an outage ends."""
 
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 class Waits:
-    """Readers and workers that wait for a budget, and requests that wait for their next try."""
+    """Waits of readers and workers: for the budget, and for the next try of a request."""
 
     def __init__(self) -> None:
         self._grants: set[anyio.CancelScope] = set()
@@ -17,24 +17,24 @@ class Waits:
         self._on_recovery: list[Callable[[], None]] = []
 
     def on_recovery(self, call: Callable[[], None]) -> None:
-        """Call `call` when the service works again, so that delayed requests are tried at once."""
+        """Call `call` when an outage ends, so that delayed requests are tried at once."""
         self._on_recovery.append(call)
 
     def recovered(self) -> None:
-        """The service works again: end all delays before a next try. The budget still spreads the tries."""
+        """An outage ended: end all delays before a next try. The budget still paces the tries."""
         self._end_delays()
         for call in self._on_recovery:
             call()
 
     async def delay(self, delay_s: float) -> None:
-        """Wait `delay_s` seconds, or until the service works again or the run stops."""
-        over = anyio.Event()
-        self._delays.add(over)
+        """Wait `delay_s` seconds, or until an outage ends or the run stops."""
+        ended = anyio.Event()
+        self._delays.add(ended)
         try:
             with anyio.move_on_after(delay_s):
-                await over.wait()
+                await ended.wait()
         finally:
-            self._delays.discard(over)
+            self._delays.discard(ended)
 
     async def unless_stopped(self, grant: Awaitable[T]) -> T | None:
         """Return what a budget grants, or None if the run stops first."""
@@ -53,5 +53,5 @@ class Waits:
         self._end_delays()
 
     def _end_delays(self) -> None:
-        for over in self._delays:
-            over.set()
+        for ended in self._delays:
+            ended.set()

@@ -1,9 +1,9 @@
-"""Write workers: each takes one batch at a time from the lanes, writes it and records the outcome of every item.
+"""Write workers: each gets one batch at a time from the queue, writes it and records the outcome of every item.
 
-All decisions about retries of writes are here. They rest on one rule: a write is retried only with the same
-condition. If an earlier try may have been applied (`in_doubt`), a failed condition means that the item has
-changed since it was read, so a record was emitted: the item has fired. Otherwise another writer changed the item;
-the worker reads it again and touches it once more, conditional on the marker that it has now.
+This module decides about all retries of writes. The decisions rest on one rule: a write is retried only with the same
+condition. If an earlier try may have been applied (`in_doubt`), a failed condition means that the item has changed
+since it was read, so a record was emitted: the item has fired. Otherwise another writer changed the item; the worker
+reads it again and touches it once more, conditional on its present marker.
 """
 
 import time
@@ -21,7 +21,7 @@ from refire_async.model.keys import Item, identity
 from refire_async.model.marker import UntouchableError
 from refire_async.pacing.backoff import failure_delay, throttle_delay
 from refire_async.pacing.budget import Reservation
-from refire_async.pacing.outage import MOST_ATTEMPTS
+from refire_async.pacing.outage import MAX_ATTEMPTS
 from refire_async.pipeline.context import Context
 from refire_async.pipeline.lanes import Batch
 from refire_async.pipeline.pages import PagesInProgress
@@ -29,16 +29,16 @@ from refire_async.pipeline.queue import WorkQueue
 from refire_async.pipeline.reads import throttled_event
 from refire_async.pipeline.writers.base import MemberError, WriteReply
 
-AGAIN = (Disposition.THROTTLED, Disposition.RETRY, Disposition.UNKNOWN)
+RETRYABLE = (Disposition.THROTTLED, Disposition.RETRY, Disposition.UNKNOWN)
 """Errors after which a batch member is retried."""
 
-ACCOUNT = "RequestLimitExceeded"
-"""The error code of throttling by the account's quota, which does not depend on a key range
+ACCOUNT_LIMIT = "RequestLimitExceeded"
+"""Prefix of the error code for throttling by the account's quota, which does not depend on a key range
 (DynamoDB Developer Guide: Error handling)."""
 
-MOST_CONFLICTS = 5
-"""How often an item that other writers keep changing is read again. It is covered from the first conflict on: the
-other writer's change emitted a record."""
+MAX_CONFLICTS = 5
+"""How often an item that other writers keep changing is read again. Coverage holds from the first conflict on, because
+the other writer's change emitted a record."""
 
 
 class Workers:
@@ -49,17 +49,17 @@ class Workers:
         self._queue = queue
         self._pages = pages
         self._totals = context.journal.totals
-        # `fast_acquire`: an uncontended lock must not cost a trip around the loop per batch.
+        # `fast_acquire`: an uncontended lock must not cost a turn of the event loop per batch.
         self._gate = anyio.Lock(fast_acquire=True)
 
     async def work(self) -> None:
         """Write batches until none is left or the run stops."""
         while True:
             async with self._gate:
-                taken = await self._take()
-            if taken is None:
+                next_batch = await self._reserve_next()
+            if next_batch is None:
                 return
-            batch, reservation = taken
+            batch, reservation = next_batch
             try:
                 await self._write(batch, reservation)
                 if failpoints.reached is not None:
@@ -69,13 +69,13 @@ class Workers:
             if batch.page.done:
                 self._pages.acknowledge(batch.page)
 
-    async def _take(self) -> tuple[Batch, Reservation] | None:
-        """Take the next batch and reserve its capacity. Returns None if no batch is left or the run stops first.
+    async def _reserve_next(self) -> tuple[Batch, Reservation] | None:
+        """Get the next batch and reserve its capacity. Returns None if no batch is left or the run stops first.
 
         One worker at a time waits here, so that the lane is chosen, and its rate applied, when the batch is sent.
-        If many workers held batches that wait for the budget, those batches would form a single FIFO again.
+        If many workers held batches that wait for the budget, those batches would form a single FIFO queue again.
         """
-        batch = await self._queue.take()
+        batch = await self._queue.get()
         if batch is None:
             return None
         budget = self._context.write_budget
@@ -92,25 +92,25 @@ class Workers:
         return None
 
     async def _write(self, batch: Batch, reservation: Reservation) -> None:
-        """Send the batch once. Afterwards every item has its outcome or is back in its lane."""
+        """Send the batch once. Afterwards every item has an outcome or is back in its lane."""
         context = self._context
         started = time.perf_counter()
         try:
             reply = await context.writer.write(batch.items)
         except AwsError as error:
-            self._refused(batch, error, reservation)
+            self._handle_error(batch, error, reservation)
             return
         if failpoints.reached is not None:
             failpoints.reached("batch-answered")
         latency = time.perf_counter() - started
-        if sum(error.disposition in AGAIN for error in reply.errors.values()) < len(batch.items):
+        if sum(error.disposition in RETRYABLE for error in reply.errors.values()) < len(batch.items):
             context.outage.succeeded()
-        refused = sum(error.disposition is Disposition.THROTTLED for error in reply.errors.values())
-        wcu = context.write_budget.settle(reservation, reply.consumed, refused)
+        throttled = sum(error.disposition is Disposition.THROTTLED for error in reply.errors.values())
+        wcu = context.write_budget.correct(reservation, reply.consumed, throttled)
         self._totals.wcu += wcu
-        if not refused:
+        if not throttled:
             self._raise_rates()
-        self._queue.accepted(batch, len(batch.items) - refused)
+        self._queue.processed(batch, len(batch.items) - throttled)
         touched = len(batch.items) - len(reply.errors)
         if batch.conflicts:
             batch.page.touched_after_conflict(
@@ -120,10 +120,10 @@ class Workers:
             batch.page.touched(touched)
         context.emit(BatchWritten(batch.page.segment, touched, wcu, latency, reply.consumed))
         if reply.errors:
-            await self._partly(batch, reply)
+            await self._handle_member_errors(batch, reply)
 
-    def _refused(self, batch: Batch, error: AwsError, reservation: Reservation) -> None:
-        """The batch failed as a whole."""
+    def _handle_error(self, batch: Batch, error: AwsError, reservation: Reservation) -> None:
+        """Handle a request that failed as a whole."""
         budget = self._context.write_budget
         match error.disposition:
             case Disposition.THROTTLED:
@@ -132,24 +132,24 @@ class Workers:
                 batch.in_doubt = batch.in_doubt or error.disposition is Disposition.UNKNOWN
                 if failpoints.reached is not None:
                     failpoints.reached("outcome-unknown")
-                self._again(batch, error.code, error.detail or error.message, message=error.message)
+                self._retry(batch, error.code, error.detail or error.message, message=error.message)
             case Disposition.ITEM if len(batch.items) > 1:
-                # One bad member fails the whole batch: halve it until that member is alone.
+                # One invalid member fails the whole batch: halve it until that member is alone.
                 budget.release(reservation)
                 middle = len(batch.items) // 2
-                for part in (batch.items[:middle], batch.items[middle:]):
-                    self._queue.put_back(self._rest(batch, part))
+                for half in (batch.items[:middle], batch.items[middle:]):
+                    self._queue.put_back(self._rest(batch, half))
             case Disposition.ITEM:
                 budget.release(reservation)
-                self._queue.accepted(batch, 0)
+                self._queue.processed(batch, 0)
                 self._fail(batch.page, error.code, [(item, error.detail) for item in batch.items])
             case _:
                 budget.release(reservation)
                 self._queue.put_back(batch)
                 self._context.stop.request("error", error)
 
-    async def _partly(self, batch: Batch, reply: WriteReply) -> None:
-        """Handle the members that failed. The others are counted already."""
+    async def _handle_member_errors(self, batch: Batch, reply: WriteReply) -> None:
+        """Handle the members of a batch that failed. `_write` has counted the others."""
         page = batch.page
         by_code: dict[str, list[tuple[Item, MemberError]]] = {}
         for position, error in reply.errors.items():
@@ -160,7 +160,7 @@ class Workers:
             rest = self._rest(batch, items)
             disposition = failed[0][1].disposition
             match disposition:
-                case Disposition.CONDITION if self._proves_firing(batch):
+                case Disposition.CONDITION if self._has_fired(batch):
                     page.already_fired(items)
                 case Disposition.CONDITION:
                     conflicted += items
@@ -170,12 +170,12 @@ class Workers:
                     self._fail(page, code, [(item, error.detail) for item, error in failed])
                 case Disposition.FATAL:
                     self._queue.put_back(rest)
-                    message = f"the service refuses to write to the table: {code}"
+                    message = f"DynamoDB refuses to write to the table: {code}"
                     action = "check the table and the permission dynamodb:PartiQLUpdate, then try again"
                     self._context.stop.request("error", RefusedError(message, action))
                 case _:
                     rest.in_doubt = batch.in_doubt or disposition is Disposition.UNKNOWN
-                    self._again(rest, code, "")
+                    self._retry(rest, code, "")
         if conflicted:
             rest = self._rest(batch, conflicted)
             try:
@@ -184,25 +184,25 @@ class Workers:
                 self._queue.put_back(rest)
                 self._context.stop.request("error", error)
 
-    def _proves_firing(self, batch: Batch) -> bool:
-        """Whether a failed condition means that the items have changed since the run read them."""
-        if batch.conflicts >= MOST_CONFLICTS:
+    def _has_fired(self, batch: Batch) -> bool:
+        """Whether a failed condition proves that the items have changed since the run read them."""
+        if batch.conflicts >= MAX_CONFLICTS:
             return True
-        return batch.in_doubt and not self._starts_from_older(batch)
+        return batch.in_doubt and not self._markers_predate_run(batch)
 
-    def _starts_from_older(self, batch: Batch) -> bool:
-        """Whether the markers of these items are from before the run: this run has not read them from the table."""
-        return self._context.spec.markers_are_older and not batch.looked_at
+    def _markers_predate_run(self, batch: Batch) -> bool:
+        """Whether the markers of these items are from before the run, because it has not read them from the table."""
+        return self._context.spec.markers_are_older and not batch.marker_read
 
     async def _read_again(self, batch: Batch) -> None:
         """Another writer changed these items: read them again and retry with their present markers.
 
-        Where the outcome of an earlier try is unknown and its marker is older than the run, that try itself may have
+        If the outcome of an earlier try is unknown and its marker is older than the run, that try itself may have
         changed an item. Items whose present marker that try can have written are not touched again.
         """
         context, page = self._context, batch.page
-        unsure = batch.in_doubt and self._starts_from_older(batch)
-        found = await context.lookups.look_up(page.segment, batch.items)
+        ambiguous = batch.in_doubt and self._markers_predate_run(batch)
+        found = await context.lookups.read_current(page.segment, batch.items)
         if failpoints.reached is not None:
             failpoints.reached("conflict-read")
         spec = context.spec
@@ -213,7 +213,7 @@ class Workers:
             old = None if now is None else now.get(marker.attribute)
             if now is None:
                 page.vanished([item])
-            elif marker.fired(old) or (unsure and spec.may_have_touched(item.get(marker.attribute), old)):
+            elif marker.fired(old) or (ambiguous and spec.may_have_touched(item.get(marker.attribute), old)):
                 page.already_fired([item])
             else:
                 try:
@@ -226,51 +226,51 @@ class Workers:
             await context.journal.amend(page, present, first=not batch.conflicts)
             if failpoints.reached is not None:
                 failpoints.reached("conflict-in-ledger")
-            self._queue.put_back(Batch(page, present, conflicts=batch.conflicts + 1, looked_at=True))
+            self._queue.put_back(Batch(page, present, conflicts=batch.conflicts + 1, marker_read=True))
 
     def _throttled(self, batch: Batch, code: str, reasons: tuple[ThrottlingReason, ...]) -> None:
         """Slow down the lane for a hot key range, or the shared rate for any other throttling.
 
-        DynamoDB throttles members of a batch without a reason. Then the lane backs off first; when half of the lanes
-        are throttled at once, the shared capacity is exhausted rather than their key ranges.
+        DynamoDB gives no reason for throttled members of a batch. Then the lane slows down first; when half of the
+        lanes are throttled at once, the shared capacity is exhausted rather than their key ranges.
         """
         context, segment = self._context, batch.page.segment
         self._totals.throttled += len(batch.items)
         shared = {reason.index or TABLE for reason in reasons if reason.scope != "key-range"}
-        if not reasons and code.startswith(ACCOUNT):
+        if not reasons and code.startswith(ACCOUNT_LIMIT):
             shared = {context.write_budget.scarcest}
         if not shared:
-            self._queue.refused(batch)
-            if not reasons and self._queue.is_shared():
+            self._queue.throttled(batch)
+            if not reasons and self._queue.capacity_is_exhausted():
                 shared = {context.write_budget.scarcest}
         delay = throttle_delay(1, context.draw)
         event = throttled_event(segment, len(batch.items), code, reasons, lane_only=not shared)
         context.emit(event)
         now = anyio.current_time()
-        for scarce in shared:
-            lowered = context.write_budget.throttled(scarce, now)
+        for resource in shared:
+            lowered = context.write_budget.throttled(resource, now)
             if lowered is not None:
                 context.emit(RateChanged(*context.write_budget.rates()[lowered], event.reason))
         self._queue.put_back(batch, delay)
         self._count_failure(code)
 
     def _raise_rates(self) -> None:
-        """A whole batch was accepted: raise the rates that throttling has lowered."""
+        """DynamoDB throttled no member of a batch: raise the rates that throttling has lowered."""
         budget = self._context.write_budget
-        for name in budget.accepted(anyio.current_time()):
+        for name in budget.recover(anyio.current_time()):
             self._context.emit(RateChanged(*budget.rates()[name], "recovered"))
 
-    def _again(self, batch: Batch, code: str, detail: str, message: str = "") -> None:
-        """Retry the batch later, unless it has failed too often while others succeed.
+    def _retry(self, batch: Batch, code: str, detail: str, message: str = "") -> None:
+        """Retry the batch later, or fail its items if it has failed too often while other requests succeed.
 
         `detail` can quote item data and goes only to the failed-keys file; `message` goes to logs and the terminal.
         """
         context = self._context
         batch.attempts = context.outage.attempts(batch.attempts + 1, anyio.current_time())
         self._totals.retries += 1
-        if batch.attempts >= MOST_ATTEMPTS:
-            why = detail or f"no success in {MOST_ATTEMPTS} attempts"
-            self._fail(batch.page, code, [(item, why) for item in batch.items])
+        if batch.attempts >= MAX_ATTEMPTS:
+            reason = detail or f"no success in {MAX_ATTEMPTS} attempts"
+            self._fail(batch.page, code, [(item, reason) for item in batch.items])
             return
         delay = context.outage.delay(failure_delay(batch.attempts, context.draw), anyio.current_time())
         context.emit(Retried(batch.page.segment, len(batch.items), code, batch.attempts, delay))
@@ -278,13 +278,14 @@ class Workers:
         self._count_failure(code, message)
 
     def _count_failure(self, code: str, message: str = "") -> None:
+        """Count a failed request, and stop the run if none has succeeded for too long."""
         try:
             self._context.outage.failed(code, anyio.current_time(), message)
         except StoppedError as error:
             self._context.stop.request("error", error)
 
     def _fail(self, page: OpenPage, code: str, failed: list[tuple[Item, str]]) -> None:
-        """Record items that cannot be touched, each with DynamoDB's message."""
+        """Record items that cannot be touched, each with the reason."""
         keys = self._context.spec.keys
         page.failed(
             [item for item, _ in failed],

@@ -96,16 +96,16 @@ def test_the_one_queue_hands_out_everything_once_and_in_line() -> None:
     queue = OneQueue(workers=2)
     for number in range(3):
         queue.add_page(page(number, [item(f"{number}-{n}") for n in range(4)], segment=number))
-    taken = [queue.take(0.0, lambda _: 2) for _ in range(3)]
+    taken = [queue.next_batch(0.0, lambda _: 2) for _ in range(3)]
     assert [batch.page.number for batch in taken if batch is not None] == [0, 0, 1]
     for batch in taken[:2]:
         assert batch is not None
         batch.ready_at = 5.0
         queue.add_batch(batch)
-    assert queue.take(1.0, lambda _: 2) is None
+    assert queue.next_batch(1.0, lambda _: 2) is None
     assert queue.wake_at() == 5.0
     assert queue.held_back(1.0) == 2
-    assert queue.take(5.0, lambda _: 2) is taken[0]
+    assert queue.next_batch(5.0, lambda _: 2) is taken[0]
     left = [one["pk"]["S"] for _, items in queue.drain().values() for one in items]
     assert sorted(left) == ["0-2", "0-3", "1-2", "1-3", "2-0", "2-1", "2-2", "2-3"]
     assert len(queue) == 0

@@ -19,7 +19,7 @@ from refire_async.checkpoint.store import Store
 from refire_async.model.counts import Counts
 from refire_async.model.keys import Item
 from refire_async.model.totals import Totals
-from refire_async.pipeline.triage import sort_found
+from refire_async.pipeline.triage import resolve_in_doubt
 from tests.support.checkpoints import SPEC, crashed_copy, item, new_store, reopened
 from tests.support.examples import examples
 
@@ -104,7 +104,7 @@ class Crashes(RuleBasedStateMachine):
         self.doubtful: set[str] = set()
         for page in self.ledger.pages.values():
             found = {(("S", name),): item(name, revision or None) for name, revision in self.revision.items()}
-            sort_found(SPEC, page, found)
+            resolve_in_doubt(SPEC, page, found)
             self.rest[page.number] = list(page.items)
             self.doubtful |= {one["pk"]["S"] for one in page.items}
         self.check_what_is_saved(self.store)

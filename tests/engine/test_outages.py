@@ -8,7 +8,7 @@ import pytest
 
 from refire_async.aws.transport_errors import failure
 from refire_async.errors import ExitCode
-from refire_async.pacing.outage import MOST_ATTEMPTS, PROBE_S, Outage
+from refire_async.pacing.outage import MAX_ATTEMPTS, PROBE_S, Outage
 from refire_async.sandbox.errors import ServiceError
 from refire_async.settings import Budget, SelectionSettings, Tuning
 from tests.engine.conftest import Runs, Service
@@ -125,7 +125,7 @@ def test_one_request_that_always_fails_is_given_up_while_others_succeed_now_and_
             patience.failed("x", now)
             attempts = patience.attempts(attempts + 1, now)
         patience.succeeded()
-        if attempts >= MOST_ATTEMPTS:
+        if attempts >= MAX_ATTEMPTS:
             return
     raise AssertionError(attempts)
 

@@ -20,7 +20,7 @@ from refire_async.events import Event, Retried
 from refire_async.model.run import Result
 from refire_async.model.stop import StopRequest
 from refire_async.pacing.backoff import FAILURE_CEILING_S
-from refire_async.pacing.outage import MOST_ATTEMPTS
+from refire_async.pacing.outage import MAX_ATTEMPTS
 from refire_async.settings import RunSettings, Tuning
 from tests.evidence.case import FAULTS, Case
 from tests.evidence.harness import carry_out
@@ -82,7 +82,7 @@ def check(case: Case) -> int:
     for retry in outcome.events:
         if isinstance(retry, Retried):
             assert 0 <= retry.delay_s <= FAILURE_CEILING_S
-            assert retry.attempt < MOST_ATTEMPTS
+            assert retry.attempt < MAX_ATTEMPTS
     return outcome.struck
 
 

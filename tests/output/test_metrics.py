@@ -17,8 +17,8 @@ from refire_async.events import (
     ConsumerSeen,
     ItemFailed,
     LanesSeen,
+    PageAcknowledged,
     PageRead,
-    PageSettled,
     Paused,
     Retried,
     SegmentFinished,
@@ -43,7 +43,7 @@ def busy_counters() -> Counters:
         PageRead(0, 100, 12.5, 0.004),
         BatchWritten(0, 25, 60.0, 0.010, Consumed(60.0, {"": 50.0, "by-day": 10.0})),
         BatchWritten(1, 25, 50.0, 3.0),
-        PageSettled(0, Counts(scanned=50, touched=48, conflicts=1, vanished=1, failed=1)),
+        PageAcknowledged(0, Counts(scanned=50, touched=48, conflicts=1, vanished=1, failed=1)),
         Throttled(3, 5, "TableWriteKeyRangeThroughputExceeded", ARN, lane_only=True),
         Retried(3, 4, HOSTILE, 1, 0.1),
         ItemFailed(1, 1, "ValidationException"),
@@ -175,7 +175,7 @@ def test_items_count_before_their_page_is_done() -> None:
     assert found["refire_items_total outcome=touched"] == 25
     assert found["refire_items_total outcome=failed"] == 2
     assert found["refire_scanned_total"] == 500
-    counters.handle(PageSettled(0, Counts(scanned=500, touched=25, failed=2, already=473)))
+    counters.handle(PageAcknowledged(0, Counts(scanned=500, touched=25, failed=2, already=473)))
     found = scraped(counters)
     assert found["refire_items_total outcome=touched"] == 25
     assert found["refire_items_total outcome=already"] == 473

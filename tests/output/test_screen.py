@@ -11,7 +11,7 @@ from refire_async.events import (
     BatchWritten,
     Event,
     LanesSeen,
-    PageSettled,
+    PageAcknowledged,
     RateChanged,
     Retried,
     RunEnded,
@@ -49,7 +49,7 @@ BUSY = (
     Retried(0, 3, "ConnectionReset", 1, 0.1),
     RateChanged(300.0, 800.0, "throttled"),
     LanesSeen(12, 2),
-    PageSettled(0, Counts(scanned=3, failed=3)),
+    PageAcknowledged(0, Counts(scanned=3, failed=3)),
 )
 
 EXPECTED_80 = """\

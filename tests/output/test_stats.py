@@ -11,8 +11,8 @@ from refire_async.events import (
     BudgetChanged,
     Event,
     ItemFailed,
+    PageAcknowledged,
     PageRead,
-    PageSettled,
     Paused,
     RateChanged,
     Recovered,
@@ -85,7 +85,9 @@ def test_remaining_time_follows_the_last_minute() -> None:
 def test_items_without_a_write_count_with_their_page() -> None:
     """A page whose items are all expired is done without any batch; failures are counted there too."""
     stats = stats_of(
-        started(100), PageRead(0, 10, 1.5, 0.002), PageSettled(0, Counts(scanned=10, expired=8, failed=2))
+        started(100),
+        PageRead(0, 10, 1.5, 0.002),
+        PageAcknowledged(0, Counts(scanned=10, expired=8, failed=2)),
     )
     now = stats.sample(1.0)
     assert (now.done, now.failed, now.rcu) == (10, 2, 1.5)
@@ -95,7 +97,7 @@ def test_batches_and_their_page_are_not_counted_twice() -> None:
     """Batches are ahead of the page that they belong to."""
     stats = stats_of(started(100), BatchWritten(0, 25, 25.0, 0.01), BatchWritten(0, 15, 15.0, 0.01))
     assert stats.sample(1.0).done == 40
-    stats.handle(PageSettled(0, Counts(scanned=40, touched=40)))
+    stats.handle(PageAcknowledged(0, Counts(scanned=40, touched=40)))
     assert stats.sample(2.0).done == 40
 
 
@@ -244,7 +246,7 @@ def test_the_end_of_a_wait_ends_it() -> None:
 EVENTS = st.one_of(
     st.builds(BatchWritten, st.integers(0, 7), st.integers(0, 25), st.floats(0, 100), st.floats(0, 30)),
     st.builds(PageRead, st.integers(0, 7), st.integers(0, 1000), st.floats(0, 128), st.floats(0, 30)),
-    st.builds(PageSettled, st.integers(0, 7), st.builds(Counts, touched=st.integers(0, 50))),
+    st.builds(PageAcknowledged, st.integers(0, 7), st.builds(Counts, touched=st.integers(0, 50))),
     st.builds(Waiting, st.just("no network"), st.floats(0, 9)),
     st.builds(Stopping, st.just("interrupted")),
     st.builds(SegmentFinished, st.just(1), st.integers(0, 8), st.just(8)),

@@ -34,7 +34,7 @@ async def test_every_resource_is_charged_with_its_own_arm():
     """A batch that costs the index three times the estimate is paid for there, and there alone."""
     budget = WriteBudget({TABLE: 1_000.0, "g": 100.0})
     reservation = await budget.reserve(5.0, 5)
-    assert budget.settle(reservation, arms(20.0, g=15.0)) == 20.0
+    assert budget.correct(reservation, arms(20.0, g=15.0)) == 20.0
     before = anyio.current_time()
     await budget.reserve(0.0, 1)
     # The index still owes 10 units of its bucket's 5 and pays at 100 a second.
@@ -46,7 +46,7 @@ async def test_units_of_local_indexes_and_of_failed_members_are_the_tables():
     budget = WriteBudget({TABLE: 100.0, "g": 100.0})
     reservation = await budget.reserve(5.0, 5)
     consumed = Consumed(35.0, {TABLE: 10.0, "g": 5.0, "local": 5.0})  # 15 for failed members
-    assert budget.settle(reservation, consumed) == 35.0
+    assert budget.correct(reservation, consumed) == 35.0
     before = anyio.current_time()
     await budget.reserve(0.0, 1)
     assert anyio.current_time() - before == pytest.approx((30.0 - 5.0) / 100.0, abs=0.01)
@@ -56,7 +56,7 @@ async def test_the_price_by_resource_is_learned():
     """From the first reply on what is reserved is what such batches really cost."""
     budget = WriteBudget({TABLE: 1_000.0, "g": 1_000.0})
     for _ in range(3):
-        budget.settle(await budget.reserve(10.0, 10), arms(60.0, g=20.0))
+        budget.correct(await budget.reserve(10.0, 10), arms(60.0, g=20.0))
     reservation = await budget.reserve(10.0, 10)
     assert reservation.granted == pytest.approx({TABLE: 40.0, "g": 20.0})
 
@@ -64,8 +64,8 @@ async def test_the_price_by_resource_is_learned():
 async def test_the_learned_price_follows_slowly():
     """One odd batch does not make all others cheap or dear."""
     budget = WriteBudget({TABLE: 10_000.0})
-    budget.settle(await budget.reserve(10.0, 10), arms(10.0))
-    budget.settle(await budget.reserve(10.0, 10), arms(1_000.0))
+    budget.correct(await budget.reserve(10.0, 10), arms(10.0))
+    budget.correct(await budget.reserve(10.0, 10), arms(1_000.0))
     reservation = await budget.reserve(10.0, 10)
     assert reservation.granted[TABLE] == pytest.approx(10.0 * (1 + 0.1 * 99))
 
@@ -73,9 +73,9 @@ async def test_the_learned_price_follows_slowly():
 async def test_throttled_members_do_not_make_the_others_look_cheap():
     """They cost nothing, and the price is learned from those that were taken."""
     budget = WriteBudget({TABLE: 1_000.0})
-    budget.settle(await budget.reserve(25.0, 25), arms(25.0))
+    budget.correct(await budget.reserve(25.0, 25), arms(25.0))
     for _ in range(50):
-        budget.settle(await budget.reserve(25.0, 25), arms(2.0), refused=23)
+        budget.correct(await budget.reserve(25.0, 25), arms(2.0), refused=23)
     reservation = await budget.reserve(25.0, 25)
     assert reservation.granted[TABLE] == pytest.approx(25.0)
 
@@ -85,19 +85,19 @@ async def test_attempts_that_were_throttled_are_paid_for():
     budget = WriteBudget({TABLE: 10.0})
     before = anyio.current_time()
     for _ in range(10):
-        assert budget.settle(await budget.reserve(0.5, 1), None, refused=1) == 0.0
+        assert budget.correct(await budget.reserve(0.5, 1), None, refused=1) == 0.0
     for _ in range(10):
-        budget.settle(await budget.reserve(0.5, 2), arms(0.25), refused=1)
+        budget.correct(await budget.reserve(0.5, 2), arms(0.25), refused=1)
     assert anyio.current_time() - before == pytest.approx(10.0 / 10.0, abs=0.06)
 
 
 async def test_where_nothing_is_reported_the_estimate_stands():
     budget = WriteBudget({TABLE: 100.0, "g": 50.0})
     reservation = await budget.reserve(4.0, 4)
-    assert budget.settle(reservation, None) == 8.0
+    assert budget.correct(reservation, None) == 8.0
     before = anyio.current_time()
     for _ in range(25):
-        budget.settle(await budget.reserve(4.0, 4), None)
+        budget.correct(await budget.reserve(4.0, 4), None)
     assert anyio.current_time() - before == pytest.approx(100.0 / 50.0, rel=0.1)
 
 
@@ -105,12 +105,12 @@ async def test_where_nothing_is_reported_items_are_rounded_up_on_average():
     """Else items of 1.1 to 1.9 KB, two units each, would be taken for one and a half, for ever."""
     budget = WriteBudget({TABLE: 100.0})
     assert budget.estimate(1_536.0) == 1.5
-    budget.settle(await budget.reserve(1.0, 1), None, refused=1)  # tells nothing either way
+    budget.correct(await budget.reserve(1.0, 1), None, refused=1)  # tells nothing either way
     assert budget.estimate(1_536.0) == 1.5
-    budget.settle(await budget.reserve(1.0, 1), None)
+    budget.correct(await budget.reserve(1.0, 1), None)
     assert budget.estimate(1_536.0) == 2.0
     assert budget.estimate(900.0) == 1.0
-    budget.settle(await budget.reserve(1.0, 1), arms(1.0))
+    budget.correct(await budget.reserve(1.0, 1), arms(1.0))
     assert budget.estimate(1_536.0) == 1.5
 
 
@@ -169,7 +169,7 @@ async def test_the_scarcest_resource_rules():
     budget = WriteBudget({TABLE: 1_000.0, "g": 50.0})
     before = anyio.current_time()
     for _ in range(50):
-        budget.settle(await budget.reserve(2.0, 2), arms(4.0, g=2.0))
+        budget.correct(await budget.reserve(2.0, 2), arms(4.0, g=2.0))
     assert anyio.current_time() - before == pytest.approx(2.0, abs=0.1)
 
 
@@ -188,7 +188,7 @@ async def test_a_resource_is_told_once_to_be_back_at_its_ceiling():
     budget = WriteBudget({TABLE: 1_000.0, "g": 100.0})
     now = anyio.current_time()
     budget.throttled("g", now)
-    told = [name for step in range(200) for name in budget.accepted(now + HOLD_S + step * 0.1)]
+    told = [name for step in range(200) for name in budget.recover(now + HOLD_S + step * 0.1)]
     assert told == ["g"]
     assert budget.rates()["g"] == (100.0, 100.0)
 
@@ -210,7 +210,7 @@ async def test_a_batch_is_not_smaller_than_it_must_be():
     budget = WriteBudget({TABLE: 1_000.0})
     assert budget.batch_limit(1.0, 25) == 25
     assert budget.batch_limit(5.0, 25) == 5
-    budget.settle(await budget.reserve(5.0, 5), arms(10.0))  # twice the estimate
+    budget.correct(await budget.reserve(5.0, 5), arms(10.0))  # twice the estimate
     assert budget.batch_limit(1.0, 25) == 12
 
 
@@ -252,7 +252,7 @@ async def test_no_second_sees_more_than_110_percent(spread: tuple[float, float])
             if anyio.current_time() > warm_at:
                 taken.append((anyio.current_time(), cost))
             await anyio.sleep(draw.uniform(0.003, 0.020))
-            budget.settle(reservation, arms(cost))
+            budget.correct(reservation, arms(cost))
 
     async with anyio.create_task_group() as tasks:
         for _ in range(12):
@@ -322,7 +322,7 @@ async def _steered(
             granted.append((anyio.current_time(), reservation.granted[TABLE]))
             await anyio.sleep(draw.uniform(0.001, 0.1))
             cost = items * draw.choice([1.0, 1.0, 0.5])
-            budget.settle(reservation, arms(cost, **dict.fromkeys(set(reservation.granted) - {TABLE}, 0.0)))
+            budget.correct(reservation, arms(cost, **dict.fromkeys(set(reservation.granted) - {TABLE}, 0.0)))
             given_back = max(0.0, reservation.granted[TABLE] - cost)  # what it cost beyond is owed
             granted.append((anyio.current_time(), -given_back))
 
@@ -344,7 +344,7 @@ async def _steered(
                 case "throttled":
                     budget.throttled(TABLE, now)
                 case "recovered":
-                    budget.accepted(now)
+                    budget.recover(now)
                 case "part":
                     budget.set_share(max(0.05, amount))
             rates.append((anyio.current_time(), budget.rate))
@@ -365,9 +365,9 @@ async def test_items_whose_sizes_differ_much_are_written_in_smaller_batches():
     equal, mixed = WriteBudget({TABLE: 2_000.0}), WriteBudget({TABLE: 2_000.0})
     draw = random.Random(7)
     for _ in range(100):
-        equal.settle(await equal.reserve(40.0, 10), arms(40.0))
+        equal.correct(await equal.reserve(40.0, 10), arms(40.0))
         cost = sum(draw.lognormvariate(0.6, 1.25) for _ in range(10))
-        mixed.settle(await mixed.reserve(40.0, 10), arms(cost))
+        mixed.correct(await mixed.reserve(40.0, 10), arms(cost))
     assert equal.batch_limit(8.0, 25) == 6
     assert 2 <= mixed.batch_limit(8.0, 25) <= 5
     assert equal.batch_limit(40.0, 25) == mixed.batch_limit(40.0, 25) == 1
@@ -378,7 +378,7 @@ async def test_reads_are_paid_for_by_what_they_consumed():
     before = anyio.current_time()
     for _ in range(50):
         await budget.reserve(1.0)
-        assert budget.settle(1.0, 4.0) == 4.0
+        assert budget.correct(1.0, 4.0) == 4.0
     assert anyio.current_time() - before == pytest.approx(2.0, abs=0.15)
 
 
@@ -403,5 +403,5 @@ async def test_the_scarcest_resource_is_the_one_that_bounds_the_run():
     budget = WriteBudget({TABLE: 1_000.0, "g": 400.0})
     assert budget.scarcest == "g"
     # The index is touched by every tenth item only.
-    budget.settle(await budget.reserve(10.0, 10), arms(11.0, g=1.0))
+    budget.correct(await budget.reserve(10.0, 10), arms(11.0, g=1.0))
     assert budget.scarcest == TABLE

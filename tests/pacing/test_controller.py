@@ -27,7 +27,7 @@ def test_the_rate_stays_between_floor_and_ceiling(ceiling: float, sequence: list
     for good, after_s in sequence:
         now += after_s
         before = control.rate
-        changed = control.accepted(now) if good else control.throttled(now)
+        changed = control.recover(now) if good else control.throttled(now)
         assert changed or control.rate == before
         assert control.rate >= before if good else control.rate <= before
         assert ceiling * FLOOR * 0.999 <= control.rate <= ceiling
@@ -43,7 +43,7 @@ def test_it_is_back_at_the_ceiling_within_ten_seconds(ceiling: float, cuts: int,
     end = now + 10.0
     while now < end:
         now += 1 / batches_a_second
-        control.accepted(now)
+        control.recover(now)
     assert control.rate == ceiling
 
 
@@ -58,7 +58,7 @@ def test_it_settles_near_the_true_capacity(ceiling: float, part: float):
         if control.rate > capacity:
             control.throttled(now)
         else:
-            control.accepted(now)
+            control.recover(now)
         seen.append(control.rate)
     settled = seen[1_000:]
     # A cut, and what an increase can add before the hold lets the next cut through.
@@ -87,9 +87,9 @@ def test_at_the_floor_a_refusal_changes_nothing_and_says_so():
 def test_no_rise_while_the_hold_lasts():
     control = RateController(100.0)
     control.throttled(1.0)
-    assert not control.accepted(1.0 + HOLD_S * 0.5)
+    assert not control.recover(1.0 + HOLD_S * 0.5)
     assert control.rate == pytest.approx(70.0)
-    assert control.accepted(1.0 + HOLD_S * 1.5)
+    assert control.recover(1.0 + HOLD_S * 1.5)
     assert control.rate == pytest.approx(70.0 + 12.0 * HOLD_S)
 
 
@@ -100,7 +100,7 @@ def test_another_ceiling_keeps_the_share(old: float, new: float, sequence: list[
     for good, after_s in sequence:
         now += after_s
         if good:
-            control.accepted(now)
+            control.recover(now)
         else:
             control.throttled(now)
     share = control.rate / old

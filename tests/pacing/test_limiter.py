@@ -76,7 +76,7 @@ async def play(sequence: list[Ask], rate: float) -> tuple[Recorded, Limiter]:
         seen.granted.append(number)
         seen.spent.append((anyio.current_time(), amount, asked_at))
         await anyio.sleep(ask.latency_s)
-        limiter.settle(amount, amount * ask.actual)
+        limiter.correct(amount, amount * ask.actual)
         now = anyio.current_time()
         seen.spent.append((now, amount * ask.actual - amount, now))
 
@@ -139,7 +139,7 @@ async def saturate(limiter: Limiter, seconds: float, estimate: float, actual: li
             cost = draw.choice(actual)
             consumed += cost
             await anyio.sleep(draw.uniform(0.002, 0.030))
-            limiter.settle(estimate, cost)
+            limiter.correct(estimate, cost)
 
     async with anyio.create_task_group() as tasks:
         for _ in range(8):
@@ -168,7 +168,7 @@ async def test_credit_is_worth_one_burst_at_most():
     """An hour of estimates that were too high must not end in a flood."""
     limiter = Limiter(100.0)
     for _ in range(1_000):
-        limiter.settle(10.0, 0.0)
+        limiter.correct(10.0, 0.0)
     assert limiter.owed == -limiter.burst
     before = anyio.current_time()
     await limiter.acquire(100.0 + 2 * limiter.burst)
@@ -177,7 +177,7 @@ async def test_credit_is_worth_one_burst_at_most():
 
 async def test_a_debt_is_paid_by_the_next_request():
     limiter = Limiter(100.0)
-    limiter.settle(0.0, 50.0)
+    limiter.correct(0.0, 50.0)
     before = anyio.current_time()
     await limiter.acquire(0.0)
     assert anyio.current_time() - before == pytest.approx(0.5 - BURST_S, abs=0.001)
@@ -186,7 +186,7 @@ async def test_a_debt_is_paid_by_the_next_request():
 
 async def test_a_request_that_is_cancelled_leaves_the_rest_of_the_debt_and_nothing_of_its_own():
     limiter = Limiter(100.0)
-    limiter.settle(0.0, 50.0)
+    limiter.correct(0.0, 50.0)
     with anyio.move_on_after(0.2):
         await limiter.acquire(1_000.0)
     # 0.2 s and the full bucket have paid 25 of the 50 units.
@@ -217,7 +217,7 @@ async def test_a_change_of_rate_reaches_those_who_wait():
 
 async def test_a_lower_rate_shrinks_the_credit():
     limiter = Limiter(1_000.0)
-    limiter.settle(50.0, 0.0)
+    limiter.correct(50.0, 0.0)
     limiter.set_rate(10.0)
     assert limiter.owed == -limiter.burst == pytest.approx(-0.5)
 
@@ -235,7 +235,7 @@ async def test_nothing_is_granted_while_paused_not_even_for_credit_and_debt_is_k
     """A pause holds everybody; afterwards what was owed before is paid for as if there had been none."""
     limiter = Limiter(100.0)
     await limiter.acquire(5.0)
-    limiter.settle(5.0, 25.0)
+    limiter.correct(5.0, 25.0)
     limiter.pause()
     begun, granted = anyio.current_time(), []
 
@@ -255,7 +255,7 @@ async def test_nothing_is_granted_while_paused_not_even_for_credit_and_debt_is_k
 
 async def test_a_pause_forgets_credit():
     limiter = Limiter(100.0)
-    limiter.settle(5.0, 0.0)
+    limiter.correct(5.0, 0.0)
     limiter.pause()
     limiter.resume()
     assert limiter.owed == 0.0

@@ -1,4 +1,4 @@
-"""Lanes: nothing is lost or handed out twice, everybody has a turn, who rests holds nobody up."""
+"""Lanes: no item is lost or handed out twice, all lanes take turns, a lane that waits does not block another."""
 
 from collections import Counter
 
@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from refire_async.pipeline.lanes import MOST_KNOWN, Batch, Lanes
+from refire_async.pipeline.lanes import MAX_REMEMBERED_LANES, Batch, Lanes
 from tests.support.checkpoints import item, page
 from tests.support.examples import examples
 
@@ -14,7 +14,7 @@ SEGMENTS = 4
 
 
 class LanesMachine(RuleBasedStateMachine):
-    """Pages go in, batches come out, are settled or put back, lanes rest; the clock moves on."""
+    """Adds pages, takes batches, writes them or puts them back, throttles lanes, advances the clock."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -36,10 +36,10 @@ class LanesMachine(RuleBasedStateMachine):
         self.waiting.update(names)
 
     @rule()
-    def take(self) -> None:
-        batch = self.lanes.take(self.now, lambda _: self.size)
+    def take_batch(self) -> None:
+        batch = self.lanes.next_batch(self.now, lambda _: self.size)
         if batch is None:
-            # Whoever has work may not write yet, and says when.
+            # The lanes that have work may not write yet, and say when they may.
             wake_at = self.lanes.wake_at()
             assert (wake_at is None) == (not self.waiting)
             assert wake_at is None or wake_at > self.now
@@ -54,7 +54,7 @@ class LanesMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.out)
     @rule(data=st.data(), keep=st.integers(0, 5), delay=st.sampled_from([0.0, 0.5, 3.0]))
-    def put_back_a_part(self, data: st.DataObject, keep: int, delay: float) -> None:
+    def put_back_some(self, data: st.DataObject, keep: int, delay: float) -> None:
         batch = self.out.pop(data.draw(st.integers(0, len(self.out) - 1)))
         rest = batch.items[:keep]
         if rest:
@@ -63,15 +63,15 @@ class LanesMachine(RuleBasedStateMachine):
             )
             self.waiting.update(one["pk"]["S"] for one in rest)
         else:
-            self.lanes.accepted(batch.page.segment, 0.0, self.now)
+            self.lanes.processed(batch.page.segment, 0.0, self.now)
 
     @precondition(lambda self: self.out)
     @rule(data=st.data(), lift=st.booleans())
     def throttle(self, data: st.DataObject, lift: bool) -> None:
         batch = self.out.pop(data.draw(st.integers(0, len(self.out) - 1)))
-        self.lanes.refused(batch.page.segment, self.now)
+        self.lanes.throttled(batch.page.segment, self.now)
         if lift:
-            self.lanes.lift(self.now)
+            self.lanes.lift_limits(self.now)
         self.lanes.add_batch(Batch(batch.page, batch.items, ready_at=self.now))
         self.waiting.update(one["pk"]["S"] for one in batch.items)
 
@@ -81,11 +81,11 @@ class LanesMachine(RuleBasedStateMachine):
 
     @invariant()
     def the_share_of_throttled_lanes_is_a_share(self) -> None:
-        assert 0.0 <= self.lanes.refused_share(self.now) <= 1.0
+        assert 0.0 <= self.lanes.throttled_share(self.now) <= 1.0
         assert self.lanes.held_back(self.now) <= len(self.lanes) <= SEGMENTS
 
     def teardown(self) -> None:
-        """What is left comes out whole, with the page that it is of."""
+        """`drain` returns all remaining items, each with its page."""
         drained = self.lanes.drain()
         found = Counter(one["pk"]["S"] for _, items in drained.values() for one in items)
         assert found == self.waiting
@@ -93,7 +93,7 @@ class LanesMachine(RuleBasedStateMachine):
             assert of.number == number
             assert all(one["pk"]["S"].startswith(f"{number}-") for one in items)
         assert len(self.lanes) == 0
-        assert self.lanes.take(1e9, lambda _: 5) is None
+        assert self.lanes.next_batch(1e9, lambda _: 5) is None
 
 
 TestLanes = LanesMachine.TestCase
@@ -102,13 +102,13 @@ TestLanes.settings = examples(30, 500)
 
 @given(st.lists(st.integers(1, 40), min_size=2, max_size=8), st.integers(1, 7))
 def test_lanes_with_work_take_turns(sizes: list[int], batch: int):
-    """Between two batches of one lane every other that has work has had one."""
+    """Between two batches of one lane, every other lane with work is served once."""
     lanes = Lanes()
     for segment, items in enumerate(sizes):
         lanes.add_page(page(segment, [item(n) for n in range(items)], segment=segment))
     left = dict(enumerate(sizes))
     order = []
-    while (taken := lanes.take(0.0, lambda _: batch)) is not None:
+    while (taken := lanes.next_batch(0.0, lambda _: batch)) is not None:
         order.append(taken.page.segment)
         left[taken.page.segment] -= len(taken.items)
     assert set(left.values()) == {0}
@@ -119,96 +119,96 @@ def test_lanes_with_work_take_turns(sizes: list[int], batch: int):
             assert still_have_work <= set(order[place:again]) | {segment}
 
 
-def test_a_lane_that_is_held_back_is_passed_over():
-    """One throttled key range; the others go on at full speed, and it comes back at its time."""
+def test_a_lane_that_is_held_back_is_skipped():
+    """One key range is throttled: the others continue at full speed, and its lane returns at its time."""
     lanes = Lanes()
     for segment in range(3):
         lanes.add_page(page(segment, [item(n) for n in range(100)], segment=segment))
-    lanes.refused(1, 5.0)
-    taken = [lanes.take(5.0, lambda _: 10) for _ in range(21)]
+    lanes.throttled(1, 5.0)
+    taken = [lanes.next_batch(5.0, lambda _: 10) for _ in range(21)]
     assert Counter(batch.page.segment for batch in taken if batch is not None) == {0: 10, 1: 1, 2: 10}
-    assert lanes.take(5.0, lambda _: 10) is None
+    assert lanes.next_batch(5.0, lambda _: 10) is None
     wake_at = lanes.wake_at()
     assert wake_at is not None
     assert 5.0 < wake_at < 6.0
-    assert lanes.take(wake_at, lambda _: 10) is not None
+    assert lanes.next_batch(wake_at, lambda _: 10) is not None
 
 
-def test_a_batch_that_waits_does_not_keep_its_page_from_going_on():
+def test_a_delayed_batch_does_not_delay_its_page():
     lanes = Lanes()
     one = page(1, [item(n) for n in range(4)])
     lanes.add_page(one)
-    first = lanes.take(0.0, lambda _: 2)
+    first = lanes.next_batch(0.0, lambda _: 2)
     assert first is not None
     first.ready_at = 100.0
     lanes.add_batch(first)
-    second = lanes.take(0.0, lambda _: 2)
+    second = lanes.next_batch(0.0, lambda _: 2)
     assert second is not None
     assert second.items == one.items[2:]
-    assert lanes.take(0.0, lambda _: 2) is None
-    assert lanes.take(100.0, lambda _: 2) is first
+    assert lanes.next_batch(0.0, lambda _: 2) is None
+    assert lanes.next_batch(100.0, lambda _: 2) is first
 
 
-def test_what_failed_comes_before_what_is_new():
+def test_retries_come_before_new_batches():
     lanes = Lanes()
     lanes.add_page(page(1, [item(n) for n in range(4)]))
-    first = lanes.take(0.0, lambda _: 2)
+    first = lanes.next_batch(0.0, lambda _: 2)
     assert first is not None
     lanes.add_batch(first)
-    assert lanes.take(0.0, lambda _: 2) is first
+    assert lanes.next_batch(0.0, lambda _: 2) is first
 
 
 def test_batches_of_a_page_in_doubt_are_in_doubt():
-    """What an earlier sitting may have written: a failed condition means that it has fired."""
+    """An earlier attempt may have written the items: a failed condition means that they have fired."""
     lanes = Lanes()
     one = page(1, [item("a")])
     one.in_doubt = True
     lanes.add_page(one)
-    batch = lanes.take(0.0, lambda _: 25)
+    batch = lanes.next_batch(0.0, lambda _: 25)
     assert batch is not None
     assert batch.in_doubt
 
 
-def test_many_throttled_lanes_at_once_are_not_about_their_key_ranges():
-    """Two lanes prove nothing, three of four do; lifted, none of them is held back or counted."""
+def test_many_lanes_throttled_at_once_mean_exhausted_capacity():
+    """Two lanes prove nothing, three of four do; after `lift_limits` none is held back or counted."""
     lanes = Lanes()
     for segment in range(4):
         lanes.add_page(page(segment, [item(n) for n in range(50)], segment=segment))
-    lanes.refused(0, 1.0)
-    lanes.refused(1, 1.0)
-    assert lanes.refused_share(1.0) == 0.0
-    lanes.refused(2, 1.0)
-    assert lanes.refused_share(1.0) == 0.75
-    lanes.lift(1.0)
-    assert lanes.refused_share(1.0) == 0.0
-    assert len([1 for _ in range(8) if lanes.take(1.0, lambda _: 25) is not None]) == 8
+    lanes.throttled(0, 1.0)
+    lanes.throttled(1, 1.0)
+    assert lanes.throttled_share(1.0) == 0.0
+    lanes.throttled(2, 1.0)
+    assert lanes.throttled_share(1.0) == 0.75
+    lanes.lift_limits(1.0)
+    assert lanes.throttled_share(1.0) == 0.0
+    assert len([1 for _ in range(8) if lanes.next_batch(1.0, lambda _: 25) is not None]) == 8
 
 
-def test_a_lane_without_work_is_forgotten_when_its_last_write_went_well():
-    """A million segments pass through; none may be left behind, nor count in the share of throttled lanes."""
+def test_a_lane_without_work_is_dropped_after_its_last_successful_write():
+    """Of a million segments none may remain, nor count in the share of throttled lanes."""
     lanes = Lanes()
     for segment in range(100):
         lanes.add_page(page(segment, [item("a")], segment=segment))
-        assert lanes.take(0.0, lambda _: 25) is not None
-        lanes.accepted(segment, 1.0, 0.0)
+        assert lanes.next_batch(0.0, lambda _: 25) is not None
+        lanes.processed(segment, 1.0, 0.0)
     assert lanes._lanes == {}
 
 
-def test_lanes_that_were_throttled_to_their_end_are_forgotten():
-    """A million segments pass through a run; the memory of their paces must not grow with them."""
+def test_lanes_that_were_throttled_to_their_end_are_dropped():
+    """The memory for lane rates must not grow with the number of segments."""
     lanes = Lanes()
     for segment in range(2_000):
         now = segment * 0.1
         lanes.add_page(page(segment, [item("a")], segment=segment))
-        batch = lanes.take(now, lambda _: 25)
+        batch = lanes.next_batch(now, lambda _: 25)
         assert batch is not None
-        lanes.refused(segment, now)
-        lanes.accepted(segment, 1.0, now + 0.05)
-    assert len(lanes._lanes) <= MOST_KNOWN
+        lanes.throttled(segment, now)
+        lanes.processed(segment, 1.0, now + 0.05)
+    assert len(lanes._lanes) <= MAX_REMEMBERED_LANES
 
 
-def test_lanes_with_work_are_never_forgotten():
+def test_lanes_with_work_are_never_dropped():
     lanes = Lanes()
-    for segment in range(2 * MOST_KNOWN):
+    for segment in range(2 * MAX_REMEMBERED_LANES):
         lanes.add_page(page(segment, [item(segment)], segment=segment))
-    assert len(lanes.drain()) == 2 * MOST_KNOWN
+    assert len(lanes.drain()) == 2 * MAX_REMEMBERED_LANES

@@ -1,4 +1,4 @@
-"""The promises under random schedules: faults of every kind, other writers, stops and crashes at any moment."""
+"""The promises under random schedules: faults of every kind, other writers, stops and crashes at any time."""
 
 import random
 import tempfile
@@ -19,38 +19,46 @@ from refire_async.model.counts import Counts
 from refire_async.model.stop import StopRequest
 from refire_async.verification.encoding import READ, TOUCHED, digest
 from refire_async.verification.expected import Claims
-from tests.pipeline.world import CALM, STORM, FakeSource, FakeWriter, Sitting, Weather, World, sit
+from tests.pipeline.fake_dynamodb import (
+    MANY_FAULTS,
+    NO_FAULTS,
+    FakeSource,
+    FakeTable,
+    FakeWriter,
+    FaultProfile,
+)
+from tests.pipeline.harness import Harness, new_attempt
 from tests.support.checkpoints import SPEC, crashed_copy, item, new_store, reopened
 from tests.support.examples import examples
 from tests.support.virtual_time import run_virtual
 
 LONGEST_S = 24 * 3600.0
-"""Virtual. A run that has not ended by then hangs."""
+"""Virtual seconds after which a run counts as hanging."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """A table and how it behaves. `spoilt` is the share of items that cannot be written."""
+    """A table and its faults. `unwritable` is the share of its items that cannot be written."""
 
     sizes: list[int]
     seed: int
-    weather: Weather
-    spoilt: float
+    faults: FaultProfile
+    unwritable: float
     workers: int
     carries_marker: bool
     largest: int
 
-    def world(self) -> World:
-        world = World(self.sizes, random.Random(self.seed), self.weather)
-        for name in world.first:
-            if world.chance(self.spoilt):
-                (world.unwritable if world.chance(0.5) else world.poison).add(name)
-        return world
+    def make_table(self) -> FakeTable:
+        table = FakeTable(self.sizes, random.Random(self.seed), self.faults)
+        for name in table.first:
+            if table.chance(self.unwritable):
+                (table.unwritable if table.chance(0.5) else table.poison).add(name)
+        return table
 
-    def sit(self, world: World, store: Store, stop: StopRequest | None = None) -> Sitting:
-        source = FakeSource(world, carries_marker=self.carries_marker)
-        writer = FakeWriter(world, self.largest)
-        return sit(world, store, source=source, writer=writer, workers=self.workers, stop=stop)
+    def attempt(self, table: FakeTable, store: Store, stop: StopRequest | None = None) -> Harness:
+        source = FakeSource(table, carries_marker=self.carries_marker)
+        writer = FakeWriter(table, self.largest)
+        return new_attempt(table, store, source=source, writer=writer, workers=self.workers, stop=stop)
 
 
 cases = st.builds(
@@ -61,10 +69,16 @@ cases = st.builds(
         max_size=SPEC.total_segments,
     ),
     seed=st.integers(0, 2**32),
-    weather=st.sampled_from(
-        [CALM, STORM, STORM, Weather(late=0.5, lost_answer=0.4), Weather(member_throttled=0.4)]
+    faults=st.sampled_from(
+        [
+            NO_FAULTS,
+            MANY_FAULTS,
+            MANY_FAULTS,
+            FaultProfile(late=0.5, lost_answer=0.4),
+            FaultProfile(member_throttled=0.4),
+        ]
     ),
-    spoilt=st.sampled_from([0.0, 0.0, 0.05, 1.0]),
+    unwritable=st.sampled_from([0.0, 0.0, 0.05, 1.0]),
     workers=st.integers(1, 8),
     carries_marker=st.booleans(),
     largest=st.sampled_from([1, 5, 25, 25]),
@@ -78,13 +92,13 @@ def checkpoints() -> Iterator[Path]:
         yield Path(name)
 
 
-async def to_its_end(attempt: Sitting) -> str:
+async def to_its_end(attempt: Harness) -> str:
     with anyio.fail_after(LONGEST_S):
         return await attempt.run()
 
 
-def check_history(world: World, store: Store, counts: Counts) -> None:
-    """What is kept for a proof says of each item what became of it, and which change of its marker was the run's."""
+def check_history(table: FakeTable, store: Store, counts: Counts) -> None:
+    """The history for the verification holds the outcome of each item and the marker that the run wrote."""
     claims = Claims(SPEC)
     with History(store.path) as history:
         pages = list(history.pages(upto=history.last()))
@@ -93,69 +107,69 @@ def check_history(world: World, store: Store, counts: Counts) -> None:
     touched = {claim[0] for claim in said.values() if claim[4] == TOUCHED}
     assert (len(touched), noted(pages, "conflict")) == (counts.touched, counts.conflicts)
     assert len(said) - len(touched) == noted(pages, "already") == counts.already
-    # What was gone when its marker was looked up is in no ledger.
+    # An item that was gone when its marker was looked up is in no ledger.
     assert counts.failed <= noted(pages, "none") <= counts.vanished + counts.failed
-    for name in world.first:
+    for name in table.first:
         claim = said.get(digest(("pk",), item(name)))
         if claim is None:
-            assert not world.fired[name] or name in world.deleted
+            assert not table.fired[name] or name in table.deleted
         elif claim[4] == TOUCHED:
-            assert world.wrote[name] == claim[2]
+            assert table.wrote[name] == claim[2]
 
 
 def noted(pages: list[SettledPage], kind: str) -> int:
     return sum(note[0] == kind for page in pages for note in page.notes)
 
 
-def check_failures(world: World, store: Store, counts: Counts) -> None:
-    """What failed is what cannot be written, each with its own reason."""
+def check_failures(table: FakeTable, store: Store, counts: Counts) -> None:
+    """Exactly the items that cannot be written have failed, each with its own reason."""
     failures = list(store.failures())
-    assert {failure.key["pk"]["S"] for failure in failures} == world.unwritable | world.poison
+    assert {failure.key["pk"]["S"] for failure in failures} == table.unwritable | table.poison
     assert counts.failed == len(failures)
     for failure in failures:
-        assert failure.reason in {"spoilt", f"ValidationError {failure.key['pk']['S']}"}
+        assert failure.reason in {"invalid", f"ValidationError {failure.key['pk']['S']}"}
 
 
 @examples(20, 300)
 @given(cases)
-def test_every_item_fires_once_whatever_happens_on_the_way(case: Case):
-    """One sitting. It ends by itself, the summary adds up, what failed is what cannot be written."""
+def test_every_item_fires_once_under_all_faults(case: Case):
+    """One attempt. It completes, the counts add up, and exactly the items that cannot be written fail."""
     with checkpoints() as folder:
         store = new_store(folder / "a.refire")
 
-        async def main() -> World:
-            world = case.world()
-            async with anyio.create_task_group() as world.tasks:
-                assert await to_its_end(case.sit(world, store)) == "complete"
-            return world
+        async def main() -> FakeTable:
+            table = case.make_table()
+            async with anyio.create_task_group() as table.tasks:
+                assert await to_its_end(case.attempt(table, store)) == "complete"
+            return table
 
-        world, saved = run_virtual(main), store.load()
-        world.check_promises(saved.counts)
-        check_history(world, store, saved.counts)
-        check_failures(world, store, saved.counts)
+        table, saved = run_virtual(main), store.load()
+        table.check_promises(saved.counts)
+        check_history(table, store, saved.counts)
+        check_failures(table, store, saved.counts)
         assert saved.counts.conflicts == saved.counts.vanished == 0
-        assert saved.counts.touched + saved.counts.already + saved.counts.failed == len(world.first)
+        assert saved.counts.touched + saved.counts.already + saved.counts.failed == len(table.first)
         assert saved.open_pages == 0
         store.close()
 
 
 @examples(20, 300)
 @given(cases, st.integers(1, 80), st.sampled_from([0.01, 0.1, 1.0]))
-def test_updates_and_deletes_of_others_are_never_lost(case: Case, changes: int, pause_s: float):
-    """While other writers count up the same marker and delete items. No item fires twice, none comes back."""
+def test_updates_and_deletes_of_other_writers_are_never_lost(case: Case, changes: int, pause_s: float):
+    """Other writers increment the same marker and delete items. No item fires twice, none comes back."""
     with checkpoints() as folder:
         store = new_store(folder / "a.refire")
 
-        async def main() -> World:
-            world = case.world()
-            async with anyio.create_task_group() as world.tasks:
-                world.tasks.start_soon(world.others, changes, pause_s)
-                assert await to_its_end(case.sit(world, store)) == "complete"
-            return world
+        async def main() -> FakeTable:
+            table = case.make_table()
+            async with anyio.create_task_group() as table.tasks:
+                table.tasks.start_soon(table.others, changes, pause_s)
+                assert await to_its_end(case.attempt(table, store)) == "complete"
+            return table
 
-        world = run_virtual(main)
-        world.check_promises(store.load().counts)
-        check_history(world, store, store.load().counts)
+        table = run_virtual(main)
+        table.check_promises(store.load().counts)
+        check_history(table, store, store.load().counts)
         store.close()
 
 
@@ -166,31 +180,31 @@ interruptions = st.lists(
 
 @examples(25, 400)
 @given(cases, interruptions)
-def test_a_run_that_is_stopped_or_killed_goes_on_and_nothing_fires_twice(
+def test_a_run_that_is_stopped_or_killed_resumes_and_no_item_fires_twice(
     case: Case, interruptions: list[tuple[str, float]]
 ):
-    """Stopped in order, cancelled as by a second Ctrl-C, killed: then a last sitting brings it to its end."""
+    """Stopped, cancelled as by a second Ctrl-C, or killed: the last attempt completes the run."""
     with checkpoints() as folder:
         store = new_store(folder / "0.refire")
 
-        async def main() -> tuple[World, Store]:
-            world, current = case.world(), store
-            async with anyio.create_task_group() as world.tasks:
+        async def main() -> tuple[FakeTable, Store]:
+            table, current = case.make_table(), store
+            async with anyio.create_task_group() as table.tasks:
                 for number, (how, after_s) in enumerate(interruptions, 1):
                     copy = folder / f"{number}.refire"
-                    await interrupted(case, world, current, how, after_s, copy)
+                    await interrupted(case, table, current, how, after_s, copy)
                     if how == "crash" and copy.exists():
                         current.close()
                         current = reopened(copy)
-                assert await to_its_end(case.sit(world, current)) == "complete"
-            return world, current
+                assert await to_its_end(case.attempt(table, current)) == "complete"
+            return table, current
 
-        world, last = run_virtual(main)
+        table, last = run_virtual(main)
         saved = last.load()
         assert saved.open_pages == 0
-        world.check_promises(saved.counts)
-        check_history(world, last, saved.counts)
-        check_failures(world, last, saved.counts)
+        table.check_promises(saved.counts)
+        check_history(table, last, saved.counts)
+        check_failures(table, last, saved.counts)
         last.close()
 
 
@@ -199,37 +213,37 @@ def test_a_run_that_is_stopped_or_killed_goes_on_and_nothing_fires_twice(
 def test_crashes_among_other_writers(
     case: Case, interruptions: list[tuple[str, float]], changes: int, pause_s: float, old_copies: bool
 ):
-    """Killed again and again while others count up, delete and (in every second world) put back old copies.
+    """Killed repeatedly while other writers increment, delete and (`old_copies`) restore older states.
 
-    No item fires twice, but for one whose marker was taken back to exactly what it was before the run's own touch,
-    between a crash or an unknown outcome and what followed. Without old copies nothing excuses a second touch.
+    No item fires twice, except one whose marker was restored to exactly its value before the run's own touch,
+    between a crash or an unknown outcome and the next try. Without old copies no second touch is allowed.
     """
     with checkpoints() as folder:
         store = new_store(folder / "0.refire")
 
-        async def main() -> tuple[World, Store]:
-            world, current = case.world(), store
-            async with anyio.create_task_group() as world.tasks:
-                world.tasks.start_soon(partial(world.others, changes, pause_s, old_copies=old_copies))
+        async def main() -> tuple[FakeTable, Store]:
+            table, current = case.make_table(), store
+            async with anyio.create_task_group() as table.tasks:
+                table.tasks.start_soon(partial(table.others, changes, pause_s, old_copies=old_copies))
                 for number, (how, after_s) in enumerate(interruptions, 1):
                     copy = folder / f"{number}.refire"
-                    await interrupted(case, world, current, how, after_s, copy)
+                    await interrupted(case, table, current, how, after_s, copy)
                     if how == "crash" and copy.exists():
                         current.close()
                         current = reopened(copy)
-                assert await to_its_end(case.sit(world, current)) == "complete"
-            return world, current
+                assert await to_its_end(case.attempt(table, current)) == "complete"
+            return table, current
 
-        world, last = run_virtual(main)
-        world.check_promises(last.load().counts)
-        assert old_copies or not world.taken_back.total()
+        table, last = run_virtual(main)
+        table.check_promises(last.load().counts)
+        assert old_copies or not table.repeated_touches.total()
         last.close()
 
 
-async def interrupted(  # noqa: PLR0917 - one schedule, spelt out
-    case: Case, world: World, store: Store, how: str, after_s: float, copy: Path
+async def interrupted(  # noqa: PLR0917 - the parts of one schedule
+    case: Case, table: FakeTable, store: Store, how: str, after_s: float, copy: Path
 ) -> None:
-    """A sitting that is interrupted after a while, unless it has ended before."""
+    """Run an attempt and interrupt it after `after_s`, unless it has ended before."""
     stop = StopRequest()
     with anyio.CancelScope() as scope:
 
@@ -243,7 +257,7 @@ async def interrupted(  # noqa: PLR0917 - one schedule, spelt out
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(interrupt)
-            status = await to_its_end(case.sit(world, store, stop))
+            status = await to_its_end(case.attempt(table, store, stop))
             assert status == "complete" or stop.reason is not None
             tasks.cancel_scope.cancel()
 
@@ -251,25 +265,25 @@ async def interrupted(  # noqa: PLR0917 - one schedule, spelt out
 @examples(10, 200)
 @given(cases)
 def test_sources_that_repeat_items_fire_them_once(case: Case):
-    """An index can give an item twice, in one page or in another one, also after a resume."""
+    """An index can return an item twice, in the same page or in another one, also after a resume."""
     with checkpoints() as folder:
         store = new_store(folder / "a.refire")
 
-        async def main() -> World:
-            world = case.world()
-            world.unwritable.clear()
-            world.poison.clear()
-            # The last segment holds what the first one held: items that moved within the index.
-            world.segments.append(list(world.segments[0]))
-            async with anyio.create_task_group() as world.tasks:
+        async def main() -> FakeTable:
+            table = case.make_table()
+            table.unwritable.clear()
+            table.poison.clear()
+            # The last segment repeats the first one: its items moved within the index.
+            table.segments.append(list(table.segments[0]))
+            async with anyio.create_task_group() as table.tasks:
                 for limit in (20, None):
-                    source = FakeSource(world, carries_marker=case.carries_marker, may_repeat=True)
-                    attempt = sit(world, store, source=source, max_items=limit, workers=case.workers)
+                    source = FakeSource(table, carries_marker=case.carries_marker, may_repeat=True)
+                    attempt = new_attempt(table, store, source=source, max_items=limit, workers=case.workers)
                     await to_its_end(attempt)
-            return world
+            return table
 
-        world, counts = run_virtual(main), store.load().counts
-        assert all(world.fired[name] == 1 for name in world.first)
-        assert counts.settled == counts.scanned >= len(world.first) + len(world.segments[-1])
+        table, counts = run_virtual(main), store.load().counts
+        assert all(table.fired[name] == 1 for name in table.first)
+        assert counts.settled == counts.scanned >= len(table.first) + len(table.segments[-1])
         assert counts.touched + counts.already == counts.scanned
         store.close()

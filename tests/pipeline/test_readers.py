@@ -1,4 +1,4 @@
-"""Readers: durable before the first write, bounded, stopped in order, and pages in doubt looked at again."""
+"""Readers: durable pages before the first write, bounded memory, orderly stops, resolved pages in doubt."""
 
 from pathlib import Path
 
@@ -12,10 +12,11 @@ from refire_async.events import PageRead, SegmentFinished, Stopping
 from refire_async.model.counts import Counts
 from refire_async.model.keys import Cursor
 from refire_async.model.stop import StopRequest
-from refire_async.pacing.outage import MOST_ATTEMPTS
+from refire_async.pacing.outage import MAX_ATTEMPTS
 from refire_async.pipeline.readers import PAGES_PER_READER
 from refire_async.sources.base import SourcePage
-from tests.pipeline.world import FakeSource, FakeWriter, Sitting, Weather, World, sit, world_of
+from tests.pipeline.fake_dynamodb import FakeSource, FakeTable, FakeWriter, FaultProfile
+from tests.pipeline.harness import Harness, fake_table, new_attempt
 from tests.support.checkpoints import crashed_copy, item, page, reopened
 
 
@@ -24,8 +25,8 @@ def saved_items(store: Store) -> set[str]:
 
 
 async def test_no_write_is_sent_before_its_page_is_on_disk(store: Store):
-    """Looked up in the file at every write."""
-    async with world_of(60, 60, 60) as world:
+    """Every write looks its items up in the checkpoint file."""
+    async with fake_table(60, 60, 60) as table:
         sent = 0
 
         class Watching(FakeWriter):
@@ -35,28 +36,28 @@ async def test_no_write_is_sent_before_its_page_is_on_disk(store: Store):
                 assert {one["pk"]["S"] for one in items} <= saved_items(store)
                 return await super().write(items)
 
-        assert await sit(world, store, writer=Watching(world)).run() == "complete"
+        assert await new_attempt(table, store, writer=Watching(table)).run() == "complete"
         assert sent == 180
 
 
 async def test_the_pages_in_memory_are_bounded(store: Store):
-    """Two for each reader, however slow the writes are."""
-    async with world_of(300, 300, 300) as world:
+    """At most two per reader, however slow the writes are."""
+    async with fake_table(300, 300, 300) as table:
         most = 0
-        attempt = sit(world, store, wcu=40.0)
+        attempt = new_attempt(table, store, wcu=40.0)
 
-        def look() -> None:
+        def count_pages() -> None:
             nonlocal most
             most = max(most, len(attempt.context.journal.ledger.pages))
 
-        world.on_write = look
+        table.on_write = count_pages
         assert await attempt.run() == "complete"
         assert 3 < most <= 3 * PAGES_PER_READER
 
 
-async def test_progress_is_told_by_page_and_segment(store: Store):
-    async with world_of(40, 0, 5) as world:
-        attempt = sit(world, store)
+async def test_progress_is_reported_by_page_and_segment(store: Store):
+    async with fake_table(40, 0, 5) as table:
+        attempt = new_attempt(table, store)
         assert await attempt.run() == "complete"
     assert sum(event.items for event in attempt.of(PageRead)) == 45
     finished = attempt.of(SegmentFinished)
@@ -64,103 +65,103 @@ async def test_progress_is_told_by_page_and_segment(store: Store):
     assert [(event.finished, event.total) for event in finished] == [(1, 3), (2, 3), (3, 3)]
 
 
-async def stopped_at(attempt: Sitting, stop: StopRequest, after_s: float) -> float:
-    """Run and ask for a stop; how long it takes to end from then on."""
-    asked_at = 0.0
+async def seconds_to_stop(attempt: Harness, stop: StopRequest, after_s: float) -> float:
+    """Run, request a stop after `after_s` seconds, and return the seconds until the attempt ends."""
+    requested_at = 0.0
 
-    async def ask() -> None:
-        nonlocal asked_at
+    async def request_stop() -> None:
+        nonlocal requested_at
         await anyio.sleep(after_s)
-        asked_at = anyio.current_time()
+        requested_at = anyio.current_time()
         stop.request("interrupted")
 
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(ask)
+        tasks.start_soon(request_stop)
         assert await attempt.run() == "stopped"
         ended_at = anyio.current_time()
-    return ended_at - asked_at
+    return ended_at - requested_at
 
 
-async def test_a_stop_begins_nothing_new_and_finishes_what_is_in_flight(store: Store):
-    """What is saved then is exact: the items that were not sent, and no others."""
-    async with world_of(200, 200) as world:
+async def test_a_stop_sends_nothing_new_and_completes_requests_in_flight(store: Store):
+    """The checkpoint then holds exactly the items that were not sent."""
+    async with fake_table(200, 200) as table:
         stop = StopRequest()
-        attempt = sit(world, store, stop=stop, wcu=500.0, rcu=400.0)
+        attempt = new_attempt(table, store, stop=stop, wcu=500.0, rcu=400.0)
 
         def nothing_after_the_stop() -> None:
             assert stop.reason is None
 
-        world.on_write = nothing_after_the_stop
-        assert await stopped_at(attempt, stop, 0.3) < 0.2
+        table.on_write = nothing_after_the_stop
+        assert await seconds_to_stop(attempt, stop, 0.3) < 0.2
         assert attempt.of(Stopping) == [Stopping("interrupted")]
         saved = store.load()
-        assert 0 < saved.counts.touched == len(world.fired) < 400
+        assert 0 < saved.counts.touched == len(table.fired) < 400
         assert saved.counts.settled == saved.counts.scanned
-        assert not saved_items(store) & set(world.fired)
-        world.on_write = None
-        assert await sit(world, store).run() == "complete"
-        assert set(world.fired.values()) == {1}
+        assert not saved_items(store) & set(table.fired)
+        table.on_write = None
+        assert await new_attempt(table, store).run() == "complete"
+        assert set(table.fired.values()) == {1}
     assert store.load().counts == Counts(scanned=400, touched=400)
 
 
 async def test_a_stop_does_not_wait_for_the_budget(store: Store):
-    """Batches whose turn is minutes away are not sent; neither are reads."""
-    async with world_of(100, 100) as world:
+    """Batches and reads that would wait for minutes are not sent."""
+    async with fake_table(100, 100) as table:
         stop = StopRequest()
-        attempt = sit(world, store, stop=stop, wcu=0.5, rcu=1.0, workers=8)
-        assert await stopped_at(attempt, stop, 30.0) < 0.2
-        assert await sit(world, store).run() == "complete"
-        assert len(world.fired) == 200
-        assert set(world.fired.values()) == {1}
+        attempt = new_attempt(table, store, stop=stop, wcu=0.5, rcu=1.0, workers=8)
+        assert await seconds_to_stop(attempt, stop, 30.0) < 0.2
+        assert await new_attempt(table, store).run() == "complete"
+        assert len(table.fired) == 200
+        assert set(table.fired.values()) == {1}
 
 
 async def test_a_stop_does_not_wait_for_an_outage_to_end(store: Store):
-    """An item that another writer changed cannot be looked at again: it is left for the next sitting."""
-    async with world_of(10) as world:
+    """An item that another writer changed cannot be read again: it remains for the next attempt."""
+    async with fake_table(10) as table:
 
         def change_and_go_down() -> None:
-            world.items["0-0003"] = 41
-            world.by_others["0-0003"] += 1
-            world.weather = Weather(read_error=1.0)
+            table.items["0-0003"] = 41
+            table.other_changes["0-0003"] += 1
+            table.faults = FaultProfile(read_error=1.0)
 
-        world.on_write = change_and_go_down
+        table.on_write = change_and_go_down
         stop = StopRequest()
-        assert await stopped_at(sit(world, store, stop=stop), stop, 10.0) < 30.0
+        assert await seconds_to_stop(new_attempt(table, store, stop=stop), stop, 10.0) < 30.0
         assert saved_items(store) == {"0-0003"}
-        world.weather, world.on_write = Weather(), None
-        assert await sit(world, store).run() == "complete"
+        table.faults, table.on_write = FaultProfile(), None
+        assert await new_attempt(table, store).run() == "complete"
     assert store.load().counts == Counts(scanned=10, touched=9, already=1)
 
 
-async def test_a_stop_that_was_asked_for_before_the_beginning_sends_nothing(store: Store):
-    async with world_of(10) as world:
+async def test_a_stop_requested_before_the_start_sends_nothing(store: Store):
+    async with fake_table(10) as table:
         stop = StopRequest()
         stop.request("terminated")
-        assert await sit(world, store, stop=stop).run() == "stopped"
-        assert not world.fired
+        assert await new_attempt(table, store, stop=stop).run() == "stopped"
+        assert not table.fired
 
 
 @pytest.mark.parametrize("limit", [1, 19, 20, 77, 119])
 async def test_a_limit_on_items_is_met_exactly(store: Store, limit: int):
-    """Shared by all readers; each sitting goes on where the last one ended."""
-    async with world_of(50, 0, 70) as world:
+    """All readers share it; each attempt continues where the last one ended."""
+    async with fake_table(50, 0, 70) as table:
         stop = StopRequest()
-        assert await sit(world, store, stop=stop, max_items=limit).run() == "stopped"
+        assert await new_attempt(table, store, stop=stop, max_items=limit).run() == "stopped"
         assert stop.reason == "limit"
-        assert len(world.fired) == limit
+        assert len(table.fired) == limit
         assert store.load().counts == Counts(scanned=limit, touched=limit)
-        assert await sit(world, store, max_items=1_000).run() == "complete"
-        assert len(world.fired) == 120
-        assert set(world.fired.values()) == {1}
+        assert await new_attempt(table, store, max_items=1_000).run() == "complete"
+        assert len(table.fired) == 120
+        assert set(table.fired.values()) == {1}
 
 
 async def test_a_limit_above_the_number_of_items_changes_nothing(store: Store):
-    async with world_of(5, 5) as world:
-        assert await sit(world, store, max_items=11).run() == "complete"
+    async with fake_table(5, 5) as table:
+        assert await new_attempt(table, store, max_items=11).run() == "complete"
 
 
-async def test_a_source_that_is_bad_stops_the_run_and_keeps_what_was_done(store: Store):
-    """A keys file with a bad line in the middle: the items before it are touched and saved."""
+async def test_an_invalid_source_stops_the_run_and_keeps_the_progress(store: Store):
+    """A keys file with an invalid line in the middle: the items before it are touched and saved."""
 
     class BadFile(FakeSource):
         async def read(self, segment: int, cursor: Cursor | None, limit: int) -> SourcePage:
@@ -168,23 +169,23 @@ async def test_a_source_that_is_bad_stops_the_run_and_keeps_what_was_done(store:
                 raise UsageError("keys.jsonl line 20 is not JSON")
             return await super().read(segment, cursor, limit)
 
-    async with world_of(40) as world:
+    async with fake_table(40) as table:
         stop = StopRequest()
-        assert await sit(world, store, source=BadFile(world), stop=stop).run() == "stopped"
+        assert await new_attempt(table, store, source=BadFile(table), stop=stop).run() == "stopped"
         assert isinstance(stop.error, UsageError)
         assert store.load().counts.touched + len(saved_items(store)) == 19
 
 
-async def test_reads_that_never_go_through_end_the_run(store: Store):
-    async with world_of(40, weather=Weather(read_error=1.0)) as world:
+async def test_reads_that_never_succeed_end_the_run(store: Store):
+    async with fake_table(40, faults=FaultProfile(read_error=1.0)) as table:
         stop, before = StopRequest(), anyio.current_time()
-        assert await sit(world, store, stop=stop, give_up_after_s=120.0).run() == "stopped"
+        assert await new_attempt(table, store, stop=stop, give_up_after_s=120.0).run() == "stopped"
         assert isinstance(stop.error, StoppedError)
         assert 120.0 <= anyio.current_time() - before < 180.0
 
 
-async def test_a_page_that_can_never_be_read_ends_the_run_while_others_are(store: Store):
-    """No read is tried for ever: after MOST_ATTEMPTS the run stops, and what was done is saved."""
+async def test_a_page_that_can_never_be_read_ends_the_run_while_others_succeed(store: Store):
+    """No read is retried without end: after MAX_ATTEMPTS the run stops, and its progress is saved."""
     tries = 0
 
     class Unreadable(FakeSource):
@@ -195,78 +196,81 @@ async def test_a_page_that_can_never_be_read_ends_the_run_while_others_are(store
                 raise AwsError("InternalServerError", "out of order", Disposition.UNKNOWN)
             return await super().read(segment, cursor, limit)
 
-    async with world_of(40, 6_000) as world:
+    async with fake_table(40, 6_000) as table:
         stop = StopRequest()
-        source = Unreadable(world)
-        attempt = sit(world, store, source=source, stop=stop, wcu=20.0, give_up_after_s=10_000.0)
+        source = Unreadable(table)
+        attempt = new_attempt(table, store, source=source, stop=stop, wcu=20.0, give_up_after_s=10_000.0)
         assert await attempt.run() == "stopped"
-        assert tries == MOST_ATTEMPTS
+        assert tries == MAX_ATTEMPTS
         assert "segment 0 failed" in str(stop.error)
-        assert await sit(world, store).run() == "complete"
-        assert set(world.fired.values()) == {1}
-        assert len(world.fired) == 6_040
+        assert await new_attempt(table, store).run() == "complete"
+        assert set(table.fired.values()) == {1}
+        assert len(table.fired) == 6_040
 
 
-async def test_look_ups_that_leave_every_key_out_end_the_run(store: Store):
-    """A table that gives nothing is not asked for ever, though each of its answers is a 200."""
-    async with world_of(40, weather=Weather(unprocessed=1.0)) as world:
+async def test_look_ups_that_process_no_key_end_the_run(store: Store):
+    """Look-ups that return only unprocessed keys are not retried without end, though each answer is a 200."""
+    async with fake_table(40, faults=FaultProfile(unprocessed=1.0)) as table:
         stop, before = StopRequest(), anyio.current_time()
-        source = FakeSource(world, carries_marker=False)
-        assert await sit(world, store, source=source, stop=stop, give_up_after_s=120.0).run() == "stopped"
+        source = FakeSource(table, carries_marker=False)
+        assert (
+            await new_attempt(table, store, source=source, stop=stop, give_up_after_s=120.0).run()
+            == "stopped"
+        )
         assert isinstance(stop.error, StoppedError)
         assert 120.0 <= anyio.current_time() - before < 140.0
 
 
-async def test_a_read_that_is_refused_for_good_ends_the_run_at_once(store: Store):
+async def test_a_read_that_fails_permanently_ends_the_run_at_once(store: Store):
     class Forbidden(FakeSource):
         async def read(self, segment: int, cursor: Cursor | None, limit: int) -> SourcePage:
             del segment, cursor, limit
             raise AwsError("AccessDeniedException", "no permission", Disposition.FATAL)
 
-    async with world_of(40) as world:
+    async with fake_table(40) as table:
         stop, before = StopRequest(), anyio.current_time()
-        assert await sit(world, store, source=Forbidden(world), stop=stop).run() == "stopped"
+        assert await new_attempt(table, store, source=Forbidden(table), stop=stop).run() == "stopped"
         assert str(stop.error) == "no permission"
         assert anyio.current_time() - before < 1.0
 
 
-async def in_doubt(store: Store, world: World, tmp_path: Path) -> Store:
-    """What a crash leaves after a page of 19 items was opened and before its first write."""
-    attempt = sit(world, store, wcu=0.001)
+async def in_doubt(store: Store, table: FakeTable, tmp_path: Path) -> Store:
+    """The checkpoint after a crash between the opening of a page of 19 items and its first write."""
+    attempt = new_attempt(table, store, wcu=0.001)
     with anyio.move_on_after(5.0):
         await attempt.run()
-    assert not world.fired
+    assert not table.fired
     assert len(saved_items(store)) >= 19
     return reopened(crashed_copy(store, tmp_path / "crashed.refire"))
 
 
-async def test_a_page_in_doubt_is_read_again_and_only_what_is_still_as_it_was_is_written(
+async def test_a_page_in_doubt_is_read_again_and_only_its_unchanged_items_are_written(
     store: Store, tmp_path: Path
 ):
-    """Changed since it was read: it has fired. Gone: vanished. The same: touched now."""
-    async with world_of(19) as world:
-        crashed = await in_doubt(store, world, tmp_path)
-        world.items["0-0001"] = (world.items["0-0001"] or 0) + 1
-        del world.items["0-0002"]
-        source = FakeSource(world)
-        attempt = sit(world, crashed, source=source)
+    """Changed since it was read: it has fired. Gone: vanished. Unchanged: touched now."""
+    async with fake_table(19) as table:
+        crashed = await in_doubt(store, table, tmp_path)
+        table.items["0-0001"] = (table.items["0-0001"] or 0) + 1
+        del table.items["0-0002"]
+        source = FakeSource(table)
+        attempt = new_attempt(table, crashed, source=source)
         assert await attempt.run() == "complete"
         assert crashed.load().counts == Counts(scanned=19, touched=17, already=1, vanished=1)
         assert source.reads == 1
-        # One page again, and one consistent read of each item that it did not give or that has changed.
+        # One read of the page, and one consistent read of each item that it did not return or that has changed.
         assert attempt.context.journal.totals.rcu <= 0.5 + 2
         crashed.close()
 
 
-async def test_a_replica_that_is_behind_does_not_count_as_a_change(store: Store, tmp_path: Path):
-    """The page is read again eventually consistent: an older marker than the ledger's proves nothing."""
-    async with world_of(19) as world:
-        world.items["0-0003"] = 7
-        crashed = await in_doubt(store, world, tmp_path)
-        world.before["0-0003"] = 6
-        world.weather = Weather(stale_read=1.0)
-        assert await sit(world, crashed).run() == "complete"
-        assert world.items["0-0003"] == 8
+async def test_a_stale_read_does_not_count_as_a_change(store: Store, tmp_path: Path):
+    """The page is read again with eventual consistency: a marker older than the ledger's proves nothing."""
+    async with fake_table(19) as table:
+        table.items["0-0003"] = 7
+        crashed = await in_doubt(store, table, tmp_path)
+        table.before["0-0003"] = 6
+        table.faults = FaultProfile(stale_read=1.0)
+        assert await new_attempt(table, crashed).run() == "complete"
+        assert table.items["0-0003"] == 8
         assert crashed.load().counts == Counts(scanned=19, touched=19)
         crashed.close()
 
@@ -275,31 +279,31 @@ async def test_a_replica_that_is_behind_does_not_count_as_a_change(store: Store,
 async def test_a_resume_knows_what_was_touched_after_a_conflict(store: Store, tmp_path: Path, later: int):
     """The ledger has the marker that the touch was conditional on, not the one that the run read first.
 
-    Read as 5, put back to 4 by an application, touched from 4: the touch makes it 5 again, as it was first. Killed
-    then, or after the application has counted on to what was read first, a resume must not take it for untouched.
+    Read as 5, restored to 4 by an application, touched from 4: the touch makes it 5 again, as it was first. Killed
+    then, or after the application has incremented it to the value read first, a resume must not treat it as untouched.
     """
 
     class Crashing(FakeWriter):
         async def write(self, items):
-            if not world.fired:
-                world.items["0-0000"] = 4 if later == 5 else 6
+            if not table.fired:
+                table.items["0-0000"] = 4 if later == 5 else 6
             reply = await super().write(items)
-            if world.fired and not reply.errors:
+            if table.fired and not reply.errors:
                 crashed_copy(store, tmp_path / "crashed.refire")
             return reply
 
-    async with world_of(1) as world:
-        world.items["0-0000"] = later if later == 8 else 5
-        assert await sit(world, store, writer=Crashing(world)).run() == "complete"
-        world.items["0-0000"] = later
+    async with fake_table(1) as table:
+        table.items["0-0000"] = later if later == 8 else 5
+        assert await new_attempt(table, store, writer=Crashing(table)).run() == "complete"
+        table.items["0-0000"] = later
         crashed = reopened(tmp_path / "crashed.refire")
-        assert await sit(world, crashed).run() == "complete"
-        assert world.fired["0-0000"] == 1
-        assert world.items["0-0000"] == later
+        assert await new_attempt(table, crashed).run() == "complete"
+        assert table.fired["0-0000"] == 1
+        assert table.items["0-0000"] == later
         crashed.close()
 
 
-async def test_pages_of_several_sittings_are_settled_together(store: Store):
+async def test_pages_of_several_attempts_are_resolved_together(store: Store):
     """Each page in doubt has its own start; none is read twice as a new one."""
     with store.transaction():
         for number in range(3):
@@ -307,9 +311,9 @@ async def test_pages_of_several_sittings_are_settled_together(store: Store):
             start = None if number == 0 else {"pk": {"S": f"0-{number * 10 - 1:04}"}}
             one = page(number, [item(name) for name in names], start=start, end={"pk": {"S": names[-1]}})
             store.open_page(one)
-    async with world_of(45) as world:
-        world.items = dict.fromkeys(world.items)
-        world.first = dict(world.items)
-        assert await sit(world, store).run() == "complete"
-        world.check_promises(store.load().counts)
-        assert world.fired.total() == 45
+    async with fake_table(45) as table:
+        table.items = dict.fromkeys(table.items)
+        table.first = dict(table.items)
+        assert await new_attempt(table, store).run() == "complete"
+        table.check_promises(store.load().counts)
+        assert table.fired.total() == 45

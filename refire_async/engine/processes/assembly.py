@@ -17,7 +17,7 @@ from refire_async.model.units import WCU_BYTES
 from refire_async.pacing.budget import ReadBudget, WriteBudget
 from refire_async.pacing.governor import RateLimits
 from refire_async.pacing.outage import Outage
-from refire_async.pipeline import Context
+from refire_async.pipeline import Context, Sizes
 from refire_async.pipeline.sizing import choose_page_items
 from refire_async.pipeline.writers.base import Writer, WriteReply
 from refire_async.pipeline.writers.partiql import MAX_BATCH_STATEMENTS, PartiqlWriter
@@ -121,10 +121,14 @@ def make_context(
         outage=Outage(part.tuning.give_up_after_s, emit),
         emit=emit,
         stop=stop,
-        readers=part.readers,
-        page_items=choose_page_items(part.readers),
-        per_segment=part.per_segment,
-        item_bytes=table.size_bytes / table.item_count if table.item_count else float(WCU_BYTES),
+        sizes=Sizes(
+            item_bytes=table.size_bytes / table.item_count if table.item_count else float(WCU_BYTES),
+            readers=part.readers,
+            workers=part.workers,
+            page_items=choose_page_items(part.readers),
+            max_items=part.max_items,
+            per_segment=part.per_segment,
+        ),
     )
 
 

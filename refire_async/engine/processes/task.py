@@ -12,7 +12,7 @@ from refire_async.model.stop import StopReason
 from refire_async.model.table import Table
 from refire_async.model.totals import Totals
 from refire_async.pacing.governor import RateLimits
-from refire_async.pipeline.sizing import spread
+from refire_async.pipeline.sizing import segment_order
 from refire_async.settings import Connection, Tuning
 
 PAGES_PER_TASK = 1 << 40
@@ -55,7 +55,7 @@ class TaskSpec:
 
     def segments(self) -> Iterator[int]:
         """The segments of this task, in the order of visits."""
-        return islice(spread(self.spec.total_segments), self.index, None, self.parts)
+        return islice(segment_order(self.spec.total_segments), self.index, None, self.parts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

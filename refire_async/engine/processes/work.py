@@ -42,7 +42,7 @@ async def work(
     if steer is not None:
         steer(context)
     try:
-        status = await run_pipeline(context, part.segments(), workers=part.workers, max_items=part.max_items)
+        status = await run_pipeline(context, part.segments())
     except* RefireError as group:
         # Only the checkpoint can fail here: all else is a reason to stop in order.
         raise first_of(group) from group

@@ -1,4 +1,4 @@
-"""What every writer does: a batch of items in, an outcome per item out."""
+"""The interface of the writers: a batch of items in, an outcome per item out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from refire_async.model.keys import Item
 
 @dataclass(frozen=True, slots=True)
 class MemberError:
-    """Why one item of a batch was not touched. `detail` can quote item data: for the failed-keys file only."""
+    """Why one item of a batch was not touched. `detail` can quote item data, so only the failed-keys file holds it."""
 
     code: str
     disposition: Disposition
@@ -20,7 +20,7 @@ class MemberError:
 
 @dataclass(frozen=True, slots=True)
 class WriteReply:
-    """Errors by position in the batch (none: all touched), and what the batch consumed if the service said."""
+    """Errors by position in the batch (empty: all touched), and the consumed capacity if the service reports it."""
 
     consumed: Consumed | None
     errors: dict[int, MemberError] = field(default_factory=dict)
@@ -31,14 +31,14 @@ class Writer(Protocol):
 
     @property
     def largest(self) -> int:
-        """Items in one batch, at most."""
+        """The most items in one batch."""
         ...
 
     async def write(self, items: Sequence[Item]) -> WriteReply:
-        """Touch `items` (keys with the marker as it was read). One attempt.
+        """Touch `items` (keys with the marker as it was read). Sends one request, without retries.
 
         Raises:
-            WireError: the batch as a whole failed; its `disposition` tells whether it may have been applied.
-            UntouchableError: a marker cannot be counted up (never for items that were sorted out before).
+            AwsError: the batch as a whole failed; its `disposition` says whether it may have been applied.
+            UntouchableError: a marker cannot be incremented (never for items that passed `triage`).
         """
         ...

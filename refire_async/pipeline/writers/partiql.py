@@ -1,8 +1,8 @@
-"""Touches in batches of 25 by BatchExecuteStatement.
+"""Touch items in batches of 25 with BatchExecuteStatement.
 
-A PartiQL UPDATE never creates an item: where there is none its condition fails (DynamoDB Developer Guide:
-PartiQL update statements). Values are always parameters; names are quoted, and names that cannot be quoted
-are left to UpdateItem.
+A PartiQL UPDATE never creates an item: if the item does not exist, its condition fails (DynamoDB Developer Guide:
+PartiQL update statements). Values are always parameters; names are quoted. For names that cannot be quoted the run
+uses `UpdateWriter`.
 """
 
 from collections.abc import Sequence
@@ -24,10 +24,10 @@ LONGEST_STATEMENT = 8192
 
 
 def can_quote(*names: str) -> bool:
-    """Whether PartiQL can name these: an identifier in double quotes holds anything but a double quote.
+    """Whether PartiQL can quote all `names`: an identifier in double quotes holds anything but a double quote.
 
-    The doubled quote of the SQL standard is not documented for DynamoDB, so it is not used. DynamoDB Local takes
-    a quoted name that begins with `#` or `:` for a placeholder of an expression.
+    DynamoDB does not document the doubled quote of the SQL standard, so this module does not use it. DynamoDB Local
+    treats a quoted name that begins with `#` or `:` as a placeholder of an expression.
     """
     return all('"' not in name and name.isprintable() and name[:1] not in "#:" for name in names)
 
@@ -50,12 +50,12 @@ class PartiqlWriter:
 
     @staticmethod
     def fits(table: str, keys: KeySchema, marker: Marker) -> bool:
-        """Whether PartiQL can name everything, in statements that are short enough."""
+        """Whether PartiQL can quote all names of the table, its keys and the marker within `LONGEST_STATEMENT`."""
         names = (table, marker.attribute, *keys.names)
         return can_quote(*names) and sum(map(len, names)) + len(marker.attribute) < LONGEST_STATEMENT - 100
 
     def encode(self, items: Sequence[Item]) -> bytes:
-        """The request for one batch."""
+        """The request body for one batch."""
         attribute, next_value, names = self._attribute, self._marker.next, self._key_names
         statements = []
         for item in items:
@@ -73,7 +73,7 @@ class PartiqlWriter:
         return self._parse(await self._data.call("BatchExecuteStatement", self.encode(items)), len(items))
 
     def _parse(self, body: bytes, size: int) -> WriteReply:
-        """`parse_batch`, but for the last reply of that size in which all succeeded: most are the same to the byte."""
+        """`parse_batch`, with a cache of the last reply of each size in which all succeeded: most replies are equal."""
         known = self._succeeded.get(size)
         if known is not None and known[0] == body:
             return known[1]
@@ -84,9 +84,10 @@ class PartiqlWriter:
 
 
 def parse_batch(body: bytes, size: int) -> WriteReply:
-    """The reply to one batch of `size`, its members looked at only where one of them failed.
+    """Parse the reply to one batch of `size` items. Reads the members only if one of them failed.
 
-    Raises WireError if it is not such a reply.
+    Raises:
+        AwsError: `body` is not such a reply, so the outcome of the batch is unknown.
     """
     reply = parse_reply(body, "Responses")
     if len(reply["Responses"]) != size:

@@ -1,6 +1,6 @@
-"""Touches one by one with UpdateItem: for names that PartiQL cannot quote, and where the user asks for it.
+"""Touch items one by one with UpdateItem: for names that PartiQL cannot quote, or with `--writer update`.
 
-UpdateItem creates missing items, so every condition asks for the hash key too.
+UpdateItem creates missing items, so every condition also requires that the hash key exists.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ class UpdateWriter:
         self._marker = marker
 
     def encode(self, item: Item) -> bytes:
-        """The request for one item."""
+        """The request body for one item."""
         old = item.get(self._marker.attribute)
         values: dict[str, Any] = {":new": self._marker.next(old)}
         condition = "attribute_not_exists(#m)"
@@ -54,7 +54,7 @@ class UpdateWriter:
             body = await self._data.call("UpdateItem", self.encode(item))
         except AwsError as error:
             if error.disposition in (Disposition.CONDITION, Disposition.ITEM):
-                # A failed condition has its price, but the reply does not tell it.
+                # A failed condition consumes capacity, but the reply does not report it.
                 return WriteReply(None, {0: MemberError(error.code, error.disposition, error.detail)})
             raise
         consumed = parse_reply(body).get("ConsumedCapacity")

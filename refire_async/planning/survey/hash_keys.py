@@ -47,7 +47,7 @@ async def count_hash_keys(source: Source, keys: KeySchema, budget: ReadBudget) -
                 if error.disposition is Disposition.ITEM:  # ValidationException
                     return None
                 raise
-            budget.settle(READ_RCU, page.rcu)
+            budget.correct(READ_RCU, page.rcu)
             if page.items:
                 break
             if page.cursor is None:

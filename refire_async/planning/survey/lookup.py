@@ -61,7 +61,7 @@ class LookedUp:
             await self._budget.reserve(estimate)
             answer = await with_retries(partial(self._read, wanted))
             consumed = estimate if answer.rcu is None else answer.rcu
-            self._spent += self._budget.settle(estimate, consumed)
+            self._spent += self._budget.correct(estimate, consumed)
             found += answer.items
             wanted = answer.unprocessed  # a reply has room for 16 MB
         return found

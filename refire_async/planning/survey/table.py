@@ -155,7 +155,7 @@ class _TableSurvey:
         while not (whole or items >= self._most_each or (self._enough and self._most_each == math.inf)):
             await self._budget.reserve(estimate)
             page = await with_retries(partial(self._source.read, segment, cursor, PAGE_ITEMS))
-            self._rcu += self._budget.settle(estimate, page.rcu)
+            self._rcu += self._budget.correct(estimate, page.rcu)
             estimate = max(LEAST_READ_RCU, page.rcu)
             self._add(page.items)
             items += len(page.items)

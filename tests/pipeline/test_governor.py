@@ -1,4 +1,4 @@
-"""A sitting that is told to pause, to go on, and to spend another budget while it works."""
+"""An attempt whose rate limits change while it runs: pauses, their end, another budget."""
 
 import anyio
 import pytest
@@ -10,7 +10,8 @@ from refire_async.model.counts import Counts
 from refire_async.model.stop import StopRequest
 from refire_async.pacing.capacity import Ceilings
 from refire_async.pacing.governor import RateLimits
-from tests.pipeline.world import Sitting, Weather, sit, world_of
+from tests.pipeline.fake_dynamodb import FaultProfile
+from tests.pipeline.harness import Harness, fake_table, new_attempt
 
 HOURS = 7_200.0
 
@@ -21,74 +22,74 @@ def rate_limits(
     return RateLimits(Ceilings({TABLE: wcu, "g": wcu}, rcu, "a test"), share, max_rate)
 
 
-def progress(attempt: Sitting) -> int:
+def progress(attempt: Harness) -> int:
     return len(attempt.of(BatchWritten)) + len(attempt.of(PageRead))
 
 
-@pytest.mark.parametrize("weather", [Weather(), Weather(throttled=0.2, retry=0.2, read_error=0.2)])
-async def test_a_pause_of_hours_is_no_outage(store: Store, weather: Weather):
-    """Nothing is read or written meanwhile; failures before and after it are not one long failure."""
-    async with world_of(400, 400, weather=weather) as world, anyio.create_task_group() as tasks:
-        attempt = sit(world, store, wcu=200.0)
+@pytest.mark.parametrize("faults", [FaultProfile(), FaultProfile(throttled=0.2, retry=0.2, read_error=0.2)])
+async def test_a_pause_of_hours_is_not_an_outage(store: Store, faults: FaultProfile):
+    """No read or write is sent meanwhile; failures before and after the pause do not count as one outage."""
+    async with fake_table(400, 400, faults=faults) as table, anyio.create_task_group() as tasks:
+        attempt = new_attempt(table, store, wcu=200.0)
         tasks.start_soon(attempt.run)
         await anyio.sleep(1.0)
         attempt.context.follow(rate_limits(200.0, share=0.0))
-        await anyio.sleep(5.0)  # what was in flight is over
+        await anyio.sleep(5.0)  # requests in flight complete
         before = progress(attempt)
         await anyio.sleep(HOURS)
         assert progress(attempt) == before > 0
         attempt.context.follow(rate_limits(200.0))
     counts = store.load().counts
     assert counts.scanned == counts.settled == 800
-    world.check_promises(counts)
+    table.check_promises(counts)
     assert attempt.of(Waiting) == []
     assert attempt.context.stop.error is None
 
 
 async def test_the_end_of_a_pause_ends_waits_for_a_next_attempt(store: Store):
-    """An outage began before the pause and was over at its end: nothing sleeps on."""
-    async with world_of(400, weather=Weather(retry=1.0)) as world, anyio.create_task_group() as tasks:
-        attempt = sit(world, store, wcu=2_000.0)
+    """An outage began before the pause and ended during it: every delayed request is retried at once."""
+    async with fake_table(400, faults=FaultProfile(retry=1.0)) as table, anyio.create_task_group() as tasks:
+        attempt = new_attempt(table, store, wcu=2_000.0)
         tasks.start_soon(attempt.run)
         await anyio.sleep(60.0)
         attempt.context.follow(rate_limits(2_000.0, share=0.0))
-        world.weather = Weather()
+        table.faults = FaultProfile()
         await anyio.sleep(0.5)
         begun = anyio.current_time()
         attempt.context.follow(rate_limits(2_000.0))
-    assert anyio.current_time() - begun < 1.5, "as long as 24 RCU take for reading the rest"
+    assert anyio.current_time() - begun < 1.5, "the time that reading the rest takes at 24 RCU/s"
     assert store.load().counts == Counts(scanned=400, touched=400)
 
 
-async def test_a_stop_ends_a_pause_at_once_whatever_is_waited_for(store: Store):
-    """Writes, reads and look-ups (all items are changed by others while they are in flight) wait for its end."""
+async def test_a_stop_ends_a_pause_at_once_for_every_wait(store: Store):
+    """Writes, reads and look-ups wait for the end of the pause. Other writers change all items that are in flight."""
     stop = StopRequest()
-    async with world_of(400, 400) as world:
-        attempt = sit(world, store, wcu=200.0, stop=stop)
+    async with fake_table(400, 400) as table:
+        attempt = new_attempt(table, store, wcu=200.0, stop=stop)
 
         def pause_and_change() -> None:
             attempt.context.follow(rate_limits(200.0, share=0.0))
-            world.items.update(dict.fromkeys(world.items, 8))
+            table.items.update(dict.fromkeys(table.items, 8))
 
         async def stop_later() -> None:
             await anyio.sleep(HOURS)
             stop.request("interrupted")
 
-        world.on_write = pause_and_change
+        table.on_write = pause_and_change
         begun = anyio.current_time()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(stop_later)
             assert await attempt.run() == "stopped"
         assert anyio.current_time() - begun == pytest.approx(HOURS, abs=0.1)
     assert attempt.of(PageRead)
-    assert not world.fired
+    assert not table.fired
     assert stop.error is None
     assert store.load().open_pages
 
 
-async def test_another_budget_is_spent_from_then_on(store: Store):
-    async with world_of(1_000) as world:
-        attempt = sit(world, store, wcu=50.0, rcu=1_000.0)
+async def test_another_budget_applies_at_once(store: Store):
+    async with fake_table(1_000) as table:
+        attempt = new_attempt(table, store, wcu=50.0, rcu=1_000.0)
         begun = anyio.current_time()
 
         async def faster() -> None:
@@ -103,8 +104,8 @@ async def test_another_budget_is_spent_from_then_on(store: Store):
 
 
 async def test_a_rate_of_items_can_be_set_and_lifted(store: Store):
-    async with world_of(400) as world:
-        attempt = sit(world, store, wcu=10_000.0, rcu=1_000.0)
+    async with fake_table(400) as table:
+        attempt = new_attempt(table, store, wcu=10_000.0, rcu=1_000.0)
         attempt.context.follow(rate_limits(10_000.0, max_rate=10.0, rcu=1_000.0))
         begun = anyio.current_time()
 
@@ -118,10 +119,10 @@ async def test_a_rate_of_items_can_be_set_and_lifted(store: Store):
         assert 20.0 <= anyio.current_time() - begun <= 21.0
 
 
-async def test_an_index_that_comes_is_paid_for_and_one_that_goes_holds_nobody_up(store: Store):
-    """Reservations that were made before the change are settled after it."""
-    async with world_of(600) as world:
-        attempt = sit(world, store, wcu=10_000.0, rcu=1_000.0)
+async def test_the_budget_follows_added_and_removed_indexes(store: Store):
+    """Reservations that were made before the change are corrected after it."""
+    async with fake_table(600) as table:
+        attempt = new_attempt(table, store, wcu=10_000.0, rcu=1_000.0)
         attempt.context.follow(RateLimits(Ceilings({TABLE: 10_000.0, "slow": 1.0}, 1_000.0, "index slow")))
         begun = anyio.current_time()
 

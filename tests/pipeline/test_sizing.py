@@ -1,4 +1,4 @@
-"""What a run chooses for itself."""
+"""The numbers of segments, readers, workers and items per page that a run chooses."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from refire_async.model.keys import KeySchema
 from refire_async.model.table import Stream, Table, Throughput
 from refire_async.pipeline.sizing import (
-    MOST_SEGMENTS,
+    MAX_SEGMENTS,
     SMALL_TABLE_BYTES,
     choose_page_items,
     choose_readers,
@@ -26,8 +26,10 @@ def table(size_bytes: int, wcu: float | None = None) -> Table:
 
 
 @given(st.integers(0, 10**16), st.floats(0.5, 1e6), capacities)
-def test_segments_are_within_what_the_service_takes(size_bytes: int, rate: float, wcu: float | None):
-    assert 1 <= choose_segments(table(size_bytes, wcu), rate) <= MOST_SEGMENTS
+def test_the_number_of_segments_is_within_the_limits_of_a_scan(
+    size_bytes: int, rate: float, wcu: float | None
+):
+    assert 1 <= choose_segments(table(size_bytes, wcu), rate) <= MAX_SEGMENTS
 
 
 large = st.integers(SMALL_TABLE_BYTES, 10**13)
@@ -41,14 +43,18 @@ def test_more_data_never_means_fewer_segments(one: int, other: int, rate: float,
 
 
 @given(large | st.integers(0, SMALL_TABLE_BYTES), rates, rates, capacities)
-def test_more_speed_never_means_fewer_segments(size_bytes: int, one: float, other: float, wcu: float | None):
+def test_a_higher_rate_never_means_fewer_segments(
+    size_bytes: int, one: float, other: float, wcu: float | None
+):
     slow, fast = sorted((one, other))
     assert choose_segments(table(size_bytes, wcu), slow) <= choose_segments(table(size_bytes, wcu), fast)
 
 
 @given(st.integers(SMALL_TABLE_BYTES, 10**12), st.integers(1, 96), st.floats(0.5, 1.0))
-def test_segments_are_cut_like_the_partitions_of_the_capacity(size_bytes: int, partitions: int, share: float):
-    """As many lanes in each of them as in any other, whatever share of the capacity the budget is; all are read."""
+def test_segments_are_a_multiple_of_the_partitions_of_the_capacity(
+    size_bytes: int, partitions: int, share: float
+):
+    """Every partition has the same number of lanes, for any share of the capacity that the budget is."""
     wcu = partitions * 1_000.0
     segments, readers = choose_segments(table(size_bytes, wcu), wcu * share), choose_readers(wcu)
     assert segments % partitions == 0
@@ -56,7 +62,7 @@ def test_segments_are_cut_like_the_partitions_of_the_capacity(size_bytes: int, p
     assert readers % partitions == 0 or readers == 96
 
 
-def test_a_huge_capacity_does_not_cut_a_small_table_to_pieces():
+def test_a_small_table_with_a_large_capacity_has_few_segments():
     assert choose_segments(table(1_000_000, 1_000_000.0), 100.0) == 8
 
 
