@@ -66,7 +66,7 @@ def parse_endpoint(text: str) -> Endpoint:
             "endpoint URL holds a user name", "give --endpoint-url as https://HOST or https://HOST:PORT"
         )
     if parts.path not in ("", "/") or parts.query or parts.fragment:
-        raise _malformed(text, "DynamoDB has no path, query or fragment")
+        raise _malformed(text, "an endpoint has no path, query or fragment")
     host = f"[{host}]" if ":" in host else host
     if port is not None and port != _DEFAULT_PORT[parts.scheme]:
         host = f"{host}:{port}"

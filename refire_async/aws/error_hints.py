@@ -9,7 +9,11 @@ ITEM_WRITES = frozenset(
 
 _DENIED = re.compile(r"(?:User: )?(?P<who>\S+) is not authorized to perform: (?P<what>[\w:*]+)")
 _RESOURCE = re.compile(r"on resource: (?P<where>\S+)")
-_IAM_ACTION = {"BatchExecuteStatement": "PartiQLUpdate", "ExecuteStatement": "PartiQLUpdate"}
+_IAM_ACTION = {
+    "BatchExecuteStatement": "dynamodb:PartiQLUpdate",
+    "ExecuteStatement": "dynamodb:PartiQLUpdate",
+    "Invoke": "lambda:InvokeFunction",
+}
 _MESSAGE_LIMIT = 300
 
 _LOG_IN = "choose another --profile, or log in again (`aws sso login`)"
@@ -80,7 +84,7 @@ def advise(code: str, operation: str, said: str) -> tuple[str, str]:
 def _access_denied(operation: str, said: str) -> tuple[str, str]:
     """Name the IAM action that is missing; the message of a PartiQL batch tells it better than its operation."""
     denied, resource = _DENIED.search(said), _RESOURCE.search(said)
-    action = denied["what"] if denied else f"dynamodb:{_IAM_ACTION.get(operation, operation)}"
+    action = denied["what"] if denied else _IAM_ACTION.get(operation, f"dynamodb:{operation}")
     who = denied["who"] if denied else "these credentials"
     where = f" on {resource['where'].rstrip('.')}" if resource else ""
     if "explicit deny" in said:

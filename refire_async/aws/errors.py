@@ -162,7 +162,11 @@ def error_of(response: Response, operation: str) -> AwsError:
         body = orjson.loads(response.body)
     except orjson.JSONDecodeError:
         body = None
-    return make_error(body if isinstance(body, dict) else {}, response.status, operation)
+    described = body if isinstance(body, dict) else {}
+    if "__type" not in described:
+        # REST APIs (Lambda) name the error in a header, some with more behind a colon.
+        described = {**described, "__type": response.headers.get("X-Amzn-ErrorType", "").partition(":")[0]}
+    return make_error(described, response.status, operation)
 
 
 def make_error(body: dict[str, Any], status: int, operation: str) -> AwsError:

@@ -1,11 +1,13 @@
 """aiohttp as this program uses it: no redirects, no cookies, answers of bounded size, certificates verified."""
 
+import socket
 import ssl
 
 import aiohttp
 
 from refire_async.aws.encoding import ANSWER_LIMIT
 from refire_async.aws.errors import AwsError
+from refire_async.aws.http_backend import keep_alive
 from refire_async.aws.proxies import is_proxy, shown
 from refire_async.aws.transport_errors import connecting, failure, reason
 
@@ -14,11 +16,30 @@ _TLS_LINE = r"b'\x15\x03"
 
 
 def open_client(
-    connections: int, tls: ssl.SSLContext | None, timeout: aiohttp.ClientTimeout, proxy: str | None
+    connections: int,
+    tls: ssl.SSLContext | None,
+    timeout: aiohttp.ClientTimeout,
+    proxy: str | None,
+    keep_alive_s: float | None = None,
 ) -> aiohttp.ClientSession:
-    """A client of at most so many connections. `tls` verifies hosts, and the proxy where that is https."""
+    """A client of at most so many connections. `tls` verifies hosts, and the proxy where that is https.
+
+    `keep_alive_s` as in `Timeouts`.
+    """
+
+    def probed(address: aiohttp.AddrInfoType) -> socket.socket:
+        family, kind, protocol, *_ = address
+        made = socket.socket(family, kind, protocol)
+        made.setblocking(False)  # noqa: FBT003 - its only form
+        keep_alive(made, keep_alive_s or 0)
+        return made
+
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=connections, ssl=tls if tls is not None else True),
+        connector=aiohttp.TCPConnector(
+            limit=connections,
+            ssl=tls if tls is not None else True,
+            socket_factory=None if keep_alive_s is None else probed,
+        ),
         timeout=timeout,
         cookie_jar=aiohttp.DummyCookieJar(),
         skip_auto_headers={"Content-Type"},
@@ -28,13 +49,17 @@ def open_client(
     )
 
 
-async def whole_body(answer: aiohttp.ClientResponse, host: str) -> bytes:
-    """The body as it came. Raises WireError where it has more than `ANSWER_LIMIT` bytes, aiohttp's errors else."""
+async def whole_body(answer: aiohttp.ClientResponse, host: str, limit: int | None = None) -> bytes:
+    """The body as it came.
+
+    Raises WireError where it has more than `limit` (None: `ANSWER_LIMIT`) bytes, aiohttp's errors else.
+    """
+    limit = ANSWER_LIMIT if limit is None else limit
     pieces: list[bytes] = []
     size = 0
     async for piece in answer.content.iter_any():
         size += len(piece)
-        if size > ANSWER_LIMIT:
+        if size > limit:
             answer.close()
             raise failure("OversizedAnswer", host)
         pieces.append(piece)

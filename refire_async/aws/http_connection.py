@@ -40,9 +40,15 @@ class Http1Connection(asyncio.BufferedProtocol):
     that no answer can ever be taken for that of another request.
     """
 
-    def __init__(self, host: str, closed: Callable[["Http1Connection"], None]) -> None:
-        """`closed` is called when the connection is gone, once, if it ever was there."""
+    def __init__(
+        self, host: str, closed: Callable[["Http1Connection"], None], answer_limit: int | None = None
+    ) -> None:
+        """`closed` is called when the connection is gone, once, if it ever was there.
+
+        `answer_limit` bounds the bytes of an answer; None stands for `ANSWER_LIMIT`.
+        """
         self._host = host
+        self._answer_limit = ANSWER_LIMIT if answer_limit is None else answer_limit
         self._closed = closed
         self._loop = asyncio.get_running_loop()
         self._parser = HttpResponseParser(self)
@@ -102,7 +108,10 @@ class Http1Connection(asyncio.BufferedProtocol):
             first = self._received == nbytes
             self.fail("NotPlain" if first and is_tls(self._buffer[:2].tobytes()) else "GarbledAnswer")
             return
-        if self._received > (ANSWER_LIMIT if self._in_body else _HEAD_LIMIT) and self._answer is not None:
+        if (
+            self._received > (self._answer_limit if self._in_body else _HEAD_LIMIT)
+            and self._answer is not None
+        ):
             self.fail("OversizedAnswer")
 
     def on_message_begin(self) -> None:

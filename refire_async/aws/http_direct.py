@@ -13,7 +13,7 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from refire_async.aws.endpoint import Endpoint, tls_context
-from refire_async.aws.http_backend import DEFAULT_TIMEOUTS, Timeouts
+from refire_async.aws.http_backend import DEFAULT_TIMEOUTS, Timeouts, keep_alive
 from refire_async.aws.http_connection import Http1Connection
 from refire_async.aws.transport_errors import connecting, failure, reason
 from refire_async.aws.types import Response
@@ -37,14 +37,20 @@ class DirectBackend:
         concurrency: int,
         tls: ssl.SSLContext | None,
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
+        *,
+        answer_limit: int | None = None,
     ) -> None:
-        """`tls` verifies an https endpoint; None stands for the usual way, never for none."""
+        """`tls` verifies an https endpoint; None stands for the usual way, never for none.
+
+        `answer_limit` bounds the bytes of an answer; None stands for `ANSWER_LIMIT`.
+        """
         parts = urlsplit(endpoint.url)
         self._endpoint = endpoint
         self._name = parts.hostname or ""
         self._port = parts.port or (443 if endpoint.secure else 80)
         self._tls = (tls or tls_context(None)) if endpoint.secure else None
         self._timeouts = timeouts
+        self._answer_limit = answer_limit
         self._turns = asyncio.Semaphore(concurrency)
         self._open: set[Http1Connection] = set()
         self._busy: set[Http1Connection] = set()
@@ -68,10 +74,10 @@ class DirectBackend:
                 connection.fail("ConnectionLost")
             await self._all_closed
 
-    async def post(self, headers: dict[str, str], body: bytes) -> Response:
+    async def post(self, headers: dict[str, str], body: bytes, path: str = "/") -> Response:
         """See Exchange."""
         lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
-        data = f"POST / HTTP/1.1\r\n{lines}Content-Length: {len(body)}\r\n\r\n".encode("latin-1") + body
+        data = f"POST {path} HTTP/1.1\r\n{lines}Content-Length: {len(body)}\r\n\r\n".encode("latin-1") + body
         async with self._turns:
             connection = self._take_idle() or await self._connect()
             connection.deadline_s = self._loop.time() + self._timeouts.answer_s
@@ -126,8 +132,8 @@ class DirectBackend:
         for position, address in enumerate(addresses, 1):
             try:
                 async with asyncio.timeout(share_s):
-                    _, connection = await self._loop.create_connection(
-                        lambda: Http1Connection(self._endpoint.host, self._forget),
+                    transport, connection = await self._loop.create_connection(
+                        lambda: Http1Connection(self._endpoint.host, self._forget, self._answer_limit),
                         address,
                         self._port,
                         ssl=self._tls,
@@ -142,6 +148,8 @@ class DirectBackend:
                     raise ConnectionResetError("closed as soon as it was open")
                 # Not before: of one that is cancelled while it comes about uvloop never tells that it is lost.
                 self._open.add(connection)
+                if self._timeouts.keep_alive_s is not None:
+                    keep_alive(transport.get_extra_info("socket"), self._timeouts.keep_alive_s)
                 return connection
         raise OSError("no address")
 

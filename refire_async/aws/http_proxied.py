@@ -27,20 +27,29 @@ class ProxiedBackend:
         tls: ssl.SSLContext | None,
         proxy: str | None,
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
+        *,
+        answer_limit: int | None = None,
     ) -> None:
-        """`tls` verifies the endpoint, and the proxy where that is https; None stands for the usual way."""
+        """`tls` verifies the endpoint, and the proxy where that is https; None stands for the usual way.
+
+        `answer_limit` bounds the bytes of an answer; None stands for `ANSWER_LIMIT`.
+        """
         self._host = endpoint.host
+        self._base = endpoint.url.rstrip("/")
         self._url = URL(endpoint.url, encoded=True)
         self._concurrency = concurrency
         self._tls = tls or tls_context(None)
         self._proxy = proxy
         self._timeouts = timeouts
+        self._answer_limit = answer_limit
 
     async def __aenter__(self) -> Self:
         # The total covers both parts, so that when it runs out the connection was ready.
         total_s = self._timeouts.connect_s + self._timeouts.answer_s
         timeout = aiohttp.ClientTimeout(total=total_s, connect=self._timeouts.connect_s)
-        self._session = open_client(self._concurrency, self._tls, timeout, self._proxy)
+        self._session = open_client(
+            self._concurrency, self._tls, timeout, self._proxy, self._timeouts.keep_alive_s
+        )
         return self
 
     async def __aexit__(
@@ -48,12 +57,13 @@ class ProxiedBackend:
     ) -> None:
         await self._session.close()
 
-    async def post(self, headers: dict[str, str], body: bytes) -> Response:
+    async def post(self, headers: dict[str, str], body: bytes, path: str = "/") -> Response:
         """See Exchange."""
+        url = self._url if path == "/" else URL(self._base + path, encoded=True)
         try:
-            async with self._session.post(
-                self._url, data=body, headers=headers, allow_redirects=False
-            ) as answer:
-                return Response(answer.status, answer.headers, await whole_body(answer, self._host))
+            async with self._session.post(url, data=body, headers=headers, allow_redirects=False) as answer:
+                return Response(
+                    answer.status, answer.headers, await whole_body(answer, self._host, self._answer_limit)
+                )
         except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
             raise translate(error, self._host, self._proxy) from error

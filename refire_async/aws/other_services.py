@@ -14,6 +14,7 @@ from botocore.parsers import ResponseParserError
 from refire_async.aws.botocore_errors import failed_request
 from refire_async.aws.endpoint import Endpoint, forbid_plain, parse_endpoint
 from refire_async.aws.providers import RefusedCredentialsError
+from refire_async.aws.route import Route, route_of
 from refire_async.errors import UsageError
 
 ServiceName: TypeAlias = Literal["application-autoscaling", "cloudwatch", "kinesis", "lambda", "s3", "sns"]
@@ -86,6 +87,18 @@ class Services:
             failed = failed_request(error)
             why = type(error).__name__ if failed is None else failed.message
             raise UnansweredError(f"{service} cannot be asked ({why})") from error
+
+    async def route(self, service: ServiceName, method: str, **parameters: Any) -> Route:
+        """Where this call goes, for clients of our own. Nothing is sent.
+
+        Raises:
+            UnansweredError: it would go to another world than the table's, as in `open`.
+            UsageError: the configured endpoint is malformed.
+        """
+        async with self.open(service, None) as client:
+            route = await route_of(client, method, **parameters)
+        self._refuse_elsewhere(service, route.endpoint.url)
+        return route
 
     async def _enter(self, stack: AsyncExitStack, service: ServiceName) -> Any:
         try:

@@ -10,16 +10,13 @@ from refire_async.aws.clock import ServiceClock
 from refire_async.aws.config import AwsSession, bad_configuration
 from refire_async.aws.control_plane import ControlPlane
 from refire_async.aws.data_plane import DataPlane
-from refire_async.aws.endpoint import parse_endpoint, tls_context
+from refire_async.aws.endpoint import parse_endpoint
 from refire_async.aws.errors import AwsError
-from refire_async.aws.http_backend import DEFAULT_TIMEOUTS, HttpBackend, Timeouts
-from refire_async.aws.http_direct import DirectBackend
-from refire_async.aws.http_proxied import ProxiedBackend
+from refire_async.aws.http_backend import DEFAULT_TIMEOUTS, Timeouts
 from refire_async.aws.other_services import Services
-from refire_async.aws.proxies import proxy_for
 from refire_async.aws.route import Route, route_of
 from refire_async.aws.streams import StreamReader
-from refire_async.aws.transport import SignedTransport
+from refire_async.aws.transports import Transports
 from refire_async.aws.types import STREAMS_API, TABLES_API, Transport
 from refire_async.errors import RefusedError
 from refire_async.model.table import Table
@@ -42,6 +39,8 @@ class Session:
     route: Route
     clock: ServiceClock = field(default_factory=ServiceClock)
     """What all of them have learnt of the service's time."""
+    transports: Transports | None = field(default=None, repr=False)
+    """Opens transports to other services. None without a session of AWS behind it."""
 
     @property
     def endpoint(self) -> str:
@@ -83,21 +82,21 @@ async def _open(
     except (BotoCoreError, ValueError) as error:
         raise bad_configuration(error) from error
     clock = ServiceClock()
-    wires = _Wires(stack, aws, timeouts, clock)
+    transports = Transports(aws, clock)
 
     async def streams_transport() -> Transport:
-        return await wires.transport(
-            await _streams_route(aws, connection, route), _STREAM_READERS, STREAMS_API
-        )
+        where = await _streams_route(aws, connection, route)
+        return await transports.open(stack, where, _STREAM_READERS, STREAMS_API, timeouts=timeouts)
 
     return Session(
-        data=DataPlane(await wires.transport(route, concurrency, TABLES_API)),
+        data=DataPlane(await transports.open(stack, route, concurrency, TABLES_API, timeouts=timeouts)),
         control=ControlPlane(client, route.endpoint.host, aws.credentials, clock),
         streams=StreamReader(streams_transport),
         services=Services(aws, route.endpoint),
         region=client.meta.region_name,
         route=route,
         clock=clock,
+        transports=transports,
     )
 
 
@@ -142,35 +141,8 @@ async def open_data_plane(
         except (BotoCoreError, ValueError) as error:
             raise bad_configuration(error) from error
         stack.push_async_callback(aws.credentials.close)
-        wires = _Wires(stack, aws, timeouts, clock or ServiceClock())
-        yield DataPlane(await wires.transport(route, concurrency, TABLES_API))
-
-
-class _Wires:
-    """Opens transports that sign with a session's credentials and trust what it trusts."""
-
-    def __init__(
-        self, stack: AsyncExitStack, aws: AwsSession, timeouts: Timeouts, clock: ServiceClock
-    ) -> None:
-        self._stack = stack
-        self._aws = aws
-        self._timeouts = timeouts
-        self._clock = clock
-
-    async def transport(self, route: Route, limit: int, api: str) -> Transport:
-        """A transport of at most `limit` calls at once. It lives as long as the stack. Raises UsageError."""
-        where = route.endpoint
-        proxy = proxy_for(where.url)
-        trust = tls_context(self._aws.ca_bundle) if where.secure or proxy is not None else None
-        exchange: HttpBackend = (
-            DirectBackend(where, limit, trust, self._timeouts)
-            if proxy is None
-            else ProxiedBackend(where, limit, trust, proxy, self._timeouts)
-        )
-        await self._stack.enter_async_context(exchange)
-        return SignedTransport(
-            exchange, where.host, route.region, self._aws.credentials, api=api, service_clock=self._clock
-        )
+        transports = Transports(aws, clock or ServiceClock())
+        yield DataPlane(await transports.open(stack, route, concurrency, TABLES_API, timeouts=timeouts))
 
 
 async def describe(session: Session, table: str) -> Table:

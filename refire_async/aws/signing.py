@@ -1,4 +1,4 @@
-"""AWS Signature Version 4 for the one request shape that DynamoDB takes: POST / with a JSON body.
+"""AWS Signature Version 4 for a POST with a body that is in memory.
 
 Pure: the clock is an argument. Everything that stays the same for a second (date, key, headers) is prepared once
 per second in a `SigningMoment`; per request two SHA-256 and one HMAC are left (IAM User Guide: Create a signed AWS
@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from hmac import digest as hmac_digest
 from time import gmtime, strftime
+from urllib.parse import quote
 
-from refire_async.aws.types import CONTENT_TYPE
+from refire_async.aws.types import Api
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
-_SERVICE = "dynamodb"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,53 +29,60 @@ class SigningMoment:
     """Signs requests at one second. Not for reuse after it: the service allows minutes, a log reader none."""
 
     def __init__(
-        self, host: str, region: str, api: str, *, credentials: Credentials, epoch_s: int, signing_key: bytes
+        self, host: str, region: str, api: Api, *, credentials: Credentials, epoch_s: int, signing_key: bytes
     ) -> None:
         self.credentials = credentials
         self.epoch_s = epoch_s
         date = _amz_date(epoch_s)
-        scope = f"{date[:8]}/{region}/{_SERVICE}/aws4_request"
-        token = credentials.token
-        signed = "content-type;host;x-amz-date;" + ("x-amz-security-token;" if token else "") + "x-amz-target"
+        self._scope = f"{date[:8]}/{region}/{api.service}/aws4_request"
         self._key = signing_key
-        self._to_sign = f"{_ALGORITHM}\n{date}\n{scope}\n".encode()
-        self._authorization = (
-            f"{_ALGORITHM} Credential={credentials.access_key}/{scope}, SignedHeaders={signed}, Signature="
-        )
-        self._headers = {"Host": host, "Content-Type": CONTENT_TYPE, "X-Amz-Date": date}
-        if token:
-            self._headers["X-Amz-Security-Token"] = token
-        self._before_target = (
-            f"POST\n/\n\ncontent-type:{CONTENT_TYPE}\nhost:{host}\nx-amz-date:{date}\n"
-            + (f"x-amz-security-token:{token}\n" if token else "")
-            + f"x-amz-target:{api}."
-        )
+        self._to_sign = f"{_ALGORITHM}\n{date}\n{self._scope}\n".encode()
+        self._headers = {"Host": host, "X-Amz-Date": date}
+        if credentials.token:
+            self._headers["X-Amz-Security-Token"] = credentials.token
         self._api = api
-        self._after_target = f"\n\n{signed}\n"
-        self._operations: dict[str, tuple[bytes, dict[str, str]]] = {}
+        self._prepared: dict[tuple[str, str], tuple[bytes, str, dict[str, str]]] = {}
 
-    def headers(self, operation: str, body: bytes) -> dict[str, str]:
-        """All headers of the signed request, a new dict each time."""
-        prepared = self._operations.get(operation)
+    def headers(self, operation: str, body: bytes, path: str = "/") -> dict[str, str]:
+        """All headers of the signed request, a new dict each time. `path` includes the query, percent-encoded."""
+        prepared = self._prepared.get((operation, path))
         if prepared is None:
-            prepared = self._operations[operation] = self._prepare(operation)
-        canonical, headers = prepared
+            prepared = self._prepared[operation, path] = self._prepare(operation, path)
+        canonical, authorization, headers = prepared
         canonical += sha256(body).hexdigest().encode()
         to_sign = self._to_sign + sha256(canonical).hexdigest().encode()
         signed = headers.copy()
-        signed["Authorization"] = self._authorization + hmac_digest(self._key, to_sign, "sha256").hex()
+        signed["Authorization"] = authorization + hmac_digest(self._key, to_sign, "sha256").hex()
         return signed
 
-    def _prepare(self, operation: str) -> tuple[bytes, dict[str, str]]:
-        """The canonical request up to the body's hash, and the headers but for the signature."""
-        canonical = self._before_target + operation + self._after_target
-        return canonical.encode(), {**self._headers, "X-Amz-Target": f"{self._api}.{operation}"}
+    def _prepare(self, operation: str, path: str) -> tuple[bytes, str, dict[str, str]]:
+        """The canonical request up to the body's hash, the authorization up to the signature, the other headers."""
+        headers = self._headers | self._api.headers_of(operation)
+        lines = sorted((name.lower(), value) for name, value in headers.items())
+        signed = ";".join(name for name, _ in lines)
+        where, _, query = path.partition("?")
+        canonical = "\n".join(
+            (
+                "POST",
+                quote(where, safe="/~"),  # a second time: only S3 signs a path as it is sent
+                "&".join(sorted(query.split("&"))),
+                *(f"{name}:{value}" for name, value in lines),
+                "",
+                signed,
+                "",
+            )
+        )
+        authorization = (
+            f"{_ALGORITHM} Credential={self.credentials.access_key}/{self._scope}, "
+            f"SignedHeaders={signed}, Signature="
+        )
+        return canonical.encode(), authorization, headers
 
 
 class Signer:
     """Signs for one host, region and API; keeps the signing key of the last credentials and day."""
 
-    def __init__(self, host: str, region: str, api: str) -> None:
+    def __init__(self, host: str, region: str, api: Api) -> None:
         self._host = host
         self._region = region
         self._api = api
@@ -87,7 +94,7 @@ class Signer:
         day = _amz_date(epoch_s)[:8]
         if self._key_of != (credentials, day):
             key = f"AWS4{credentials.secret_key}".encode()
-            for part in (day, self._region, _SERVICE, "aws4_request"):
+            for part in (day, self._region, self._api.service, "aws4_request"):
                 key = hmac_digest(key, part.encode(), "sha256")
             self._key_of, self._key = (credentials, day), key
         return SigningMoment(

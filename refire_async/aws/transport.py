@@ -18,7 +18,7 @@ from refire_async.aws.errors import AwsError, error_of
 from refire_async.aws.http_backend import HttpBackend
 from refire_async.aws.signing import Signer, SigningMoment
 from refire_async.aws.transport_errors import failure
-from refire_async.aws.types import TABLES_API, Request, Response
+from refire_async.aws.types import TABLES_API, Api, Request, Response
 
 _STALE_S = 60.0
 """A signature that differs by less from the service's clock was not refused for its time (the limit is 5 minutes)."""
@@ -37,7 +37,7 @@ class SignedTransport:
         region: str,
         credentials: CredentialSource,
         *,
-        api: str = TABLES_API,
+        api: Api = TABLES_API,
         clock: Callable[[], float] = time.time,
         service_clock: ServiceClock | None = None,
     ) -> None:
@@ -54,9 +54,9 @@ class SignedTransport:
         """See Transport."""
         sent_s = self._clock.wall()
         moment = await self._signing_moment(sent_s)
-        headers = moment.headers(request.operation, request.body)
+        headers = moment.headers(request.operation, request.body, request.path)
         headers |= _FIXED_HEADERS
-        response = await self._exchange.post(headers, request.body)
+        response = await self._exchange.post(headers, request.body, request.path)
         body = decoded(response.body, response.headers, self._host)
         checksum = response.headers.get("x-amz-crc32")
         # What the service compresses has the checksum of that, what a proxy does the one of what it got.

@@ -52,11 +52,12 @@ def to(request: pytest.FixtureRequest) -> Connect:
         concurrency: int = 4,
         tls: SSLContext | None = None,
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
+        answer_limit: int | None = None,
         **options: Any,
     ) -> AsyncIterator[SignedTransport]:
         endpoint = parse_endpoint(url)
         options.setdefault("credentials", keys())
-        exchange = request.param(endpoint, concurrency, tls, timeouts)
+        exchange = request.param(endpoint, concurrency, tls, timeouts, answer_limit)
         async with exchange:
             yield SignedTransport(exchange, endpoint.host, REGION, **options)
 

@@ -46,12 +46,25 @@ def keys() -> Keys:
 Connect = Callable[..., AbstractAsyncContextManager[SignedTransport]]
 
 
-def direct(endpoint: Endpoint, concurrency: int, tls: SSLContext | None, timeouts: Timeouts) -> HttpBackend:
-    return DirectBackend(endpoint, concurrency, tls, timeouts)
+def direct(
+    endpoint: Endpoint,
+    concurrency: int,
+    tls: SSLContext | None,
+    timeouts: Timeouts,
+    answer_limit: int | None = None,
+) -> HttpBackend:
+    return DirectBackend(endpoint, concurrency, tls, timeouts, answer_limit=answer_limit)
 
 
-def proxied(endpoint: Endpoint, concurrency: int, tls: SSLContext | None, timeouts: Timeouts) -> HttpBackend:
-    return ProxiedBackend(endpoint, concurrency, tls, proxy_for(endpoint.url), timeouts)
+def proxied(
+    endpoint: Endpoint,
+    concurrency: int,
+    tls: SSLContext | None,
+    timeouts: Timeouts,
+    answer_limit: int | None = None,
+) -> HttpBackend:
+    proxy = proxy_for(endpoint.url)
+    return ProxiedBackend(endpoint, concurrency, tls, proxy, timeouts, answer_limit=answer_limit)
 
 
 async def failure(transport: SignedTransport, request: Request = SCAN) -> AwsError:

@@ -1,13 +1,18 @@
 """Signatures are those of botocore, whatever is signed."""
 
+from urllib.parse import urlencode
+
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as BotoCredentials
+from botocore.serialize import create_serializer
+from botocore.session import Session as BotoSession
 from hypothesis import given
 from hypothesis import strategies as st
 
+from refire_async.aws.invocations import invocation_path
 from refire_async.aws.signing import Credentials, Signer
-from refire_async.aws.types import CONTENT_TYPE, STREAMS_API, TABLES_API
+from refire_async.aws.types import INVOKE_API, STREAMS_API, TABLES_API, Api
 
 printable = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=60)
 hosts = st.sampled_from(["dynamodb.eu-west-1.amazonaws.com", "127.0.0.1:8000", "[::1]:4566", "localhost"])
@@ -15,14 +20,20 @@ moments = st.integers(0, 4_000_000_000)
 
 
 def by_botocore(
-    *, credentials: Credentials, host: str, region: str, target: str, date: str, body: bytes
+    *,
+    credentials: Credentials,
+    host: str,
+    region: str,
+    service: str,
+    date: str,
+    body: bytes,
+    headers: dict[str, str],
+    path: str = "/",
 ) -> dict[str, str]:
     """The headers that botocore gives the same request at that time."""
-    request = AWSRequest(
-        "POST", f"https://{host}/", headers={"Content-Type": CONTENT_TYPE, "X-Amz-Target": target}, data=body
-    )
+    request = AWSRequest("POST", f"https://{host}{path}", headers=headers, data=body)
     signer = SigV4Auth(
-        BotoCredentials(credentials.access_key, credentials.secret_key, credentials.token), "dynamodb", region
+        BotoCredentials(credentials.access_key, credentials.secret_key, credentials.token), service, region
     )
     request.context["timestamp"] = date
     signer._modify_request_before_signing(request)
@@ -52,7 +63,7 @@ def test_equal_to_botocore(
     token: str | None,
     host: str,
     region: str,
-    api: str,
+    api: Api,
     operations: list[str],
     body: bytes,
     epoch_s: int,
@@ -67,10 +78,68 @@ def test_equal_to_botocore(
             credentials=credentials,
             host=host,
             region=region,
-            target=f"{api}.{operation}",
+            service="dynamodb",
             date=signed["x-amz-date"],
             body=body,
+            headers={
+                "Content-Type": "application/x-amz-json-1.0",
+                "X-Amz-Target": f"{api.target}.{operation}",
+            },
         )
+
+
+names = st.text("abzAZ09-_", min_size=1, max_size=20)
+arns = names.map("arn:aws:lambda:eu-west-1:123456789012:function:{}".format)
+
+
+@given(
+    token=st.none() | printable,
+    host=hosts,
+    calls=st.lists(
+        st.tuples(names | arns | names.map("123456789012:{}".format), st.none() | st.just("$LATEST") | names),
+        min_size=1,
+        max_size=4,
+    ),
+    body=st.binary(max_size=300),
+    epoch_s=moments,
+)
+def test_invocations_equal_to_botocore(
+    token: str | None, host: str, calls: list[tuple[str, str | None]], body: bytes, epoch_s: int
+) -> None:
+    """Lambda's paths are percent-encoded and so are their qualifiers; one moment signs for several functions."""
+    credentials = Credentials("AKIDEXAMPLE", "a secret", token)
+    moment = Signer(host, "eu-west-1", INVOKE_API).at(credentials, epoch_s)
+    for function, qualifier in calls:
+        path = invocation_path(function, qualifier)
+        signed = {name.lower(): value for name, value in moment.headers("Invoke", body, path).items()}
+        assert signed.pop("host") == host
+        assert signed == by_botocore(
+            credentials=credentials,
+            host=host,
+            region="eu-west-1",
+            service="lambda",
+            date=signed["x-amz-date"],
+            body=body,
+            headers={
+                "Content-Type": "application/json",
+                "X-Amz-Invocation-Type": "RequestResponse",
+                "X-Amz-Log-Type": "Tail",
+            },
+            path=path,
+        )
+
+
+@given(
+    function=names | arns,
+    qualifier=st.none() | st.just("$LATEST") | names,
+)
+def test_paths_equal_to_botocore(function: str, qualifier: str | None) -> None:
+    """The path is the one that botocore's own serializer makes of the call."""
+    model = BotoSession().get_service_model("lambda").operation_model("Invoke")
+    given = {"FunctionName": function} | ({"Qualifier": qualifier} if qualifier else {})
+    made = create_serializer("rest-json").serialize_to_request(given, model)
+    query = urlencode(made["query_string"])
+    assert invocation_path(function, qualifier) == made["url_path"] + (f"?{query}" if query else "")
 
 
 def test_date_is_that_of_the_moment() -> None:

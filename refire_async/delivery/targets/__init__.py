@@ -1,0 +1,1 @@
+"""What receives events: a Lambda function, a file, a local Python handler. One module each."""
