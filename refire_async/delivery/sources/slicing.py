@@ -225,7 +225,7 @@ class _Template:
     def cut(self, into: _Cutting, cut: int) -> int:
         """Cut records from the sequence number at `cut` on, as long as they are of this form.
 
-        Gives the place of the sequence number to go on with, negative if there is none.
+        Returns the place of the next sequence number, negative if there is none.
         """
         answer, origin, begin = into.answer, into.origin, into.begin
         to_border, in_order, to_key = self._to_border, self._in_order, self._fields.size
