@@ -26,7 +26,7 @@ from refire_async.settings import Connection
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SavedRun:
     """What a checkpoint says of its run. `counts` are of all items that have their outcome."""
 
@@ -40,6 +40,16 @@ class SavedRun:
     open_pages: int
     finished_segments: int
     next_attempt: int
+
+    @property
+    def created_s(self) -> float:
+        """`created_at` in seconds since the epoch."""
+        return datetime.fromisoformat(self.created_at).timestamp()
+
+    @property
+    def updated_s(self) -> float:
+        """`updated_at` in seconds since the epoch."""
+        return datetime.fromisoformat(self.updated_at).timestamp()
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,7 @@ async def _verify(settings: VerifySettings, output: OutputSettings, console: Con
     async with anyio.create_task_group() as tasks:
         if show is not None:
             tasks.start_soon(show)
-        proof = await verify(settings, watch=monitor.attach)
+        proof = await verify(settings, on_start=monitor.attach)
         tasks.cancel_scope.cancel()
     if logs.file is not None:
         logs.file.info("verify.ended", **proof.to_json())

@@ -12,9 +12,8 @@ import anyio
 from anyio import to_thread
 
 from refire_async.aws.session import Session
-from refire_async.checkpoint import catalog
 from refire_async.checkpoint.reading import peek
-from refire_async.engine.canary_consumers import settled
+from refire_async.engine.canary_consumers import wait_for_consumers
 from refire_async.engine.questions import AfterCanary, Confirm
 from refire_async.errors import ExitCode, RefireError
 from refire_async.events import CanaryFlown, Emit, Event, RunEnded, Stopping, VerifyStarted
@@ -24,10 +23,8 @@ from refire_async.model.run import Result
 from refire_async.model.stop import StopRequest
 from refire_async.model.table import Table
 from refire_async.planning.forecast.outlook import Outlook
-from refire_async.verification.moments import seconds_of
-from refire_async.verification.other_runs import other_runs
-from refire_async.verification.verifier import prove
-from refire_async.verification.verify import stream_of
+from refire_async.verification.verifier import verify_checkpoint
+from refire_async.verification.verify import other_runs, stream_of
 
 RunAttempt: TypeAlias = Callable[[], Awaitable[Result]]
 
@@ -44,33 +41,33 @@ async def with_verification(
     """
     results: list[Result] = []
     refusals: list[RefireError] = []
-    proving = anyio.CancelScope()
+    verifying = anyio.CancelScope()
 
     async def work() -> None:
         try:
             result = await attempt()
         except RefireError as error:
             refusals.append(error)
-            proving.cancel()
+            verifying.cancel()
             return
         results.append(result)
         if stop.reason not in (None, "limit"):
-            proving.cancel()
+            verifying.cancel()
             return
         if stop.reason is None:
-            stop.subscribe(proving.cancel)
+            stop.subscribe(verifying.cancel)
         emit(VerifyStarted(result.summary.run_id))
 
     proof, why = None, "the verification was interrupted"
-    with proving:
+    with verifying:
         try:
-            proof = await prove(
+            proof = await verify_checkpoint(
                 checkpoint,
                 session.streams,
                 expected=table.item_count,
-                now=stream_of(table),
+                current=stream_of(table),
                 others=await to_thread.run_sync(_others, checkpoint),
-                ended=work,
+                work=work,
                 clock=session.clock.now,
             )
         except RefireError as error:
@@ -119,11 +116,13 @@ async def run_canary(
     if inner.reason != "limit":
         emit(RunEnded(result.summary))
         return result
-    since = seconds_of((await to_thread.run_sync(peek, checkpoint)).created_at)
+    since = (await to_thread.run_sync(peek, checkpoint)).created_s
     canary, go = None, False
     with anyio.CancelScope() as deciding:
         stop.subscribe(deciding.cancel)
-        consumers = await settled(session.services, table.stream.arn or "", since, now=session.clock.now)
+        consumers = await wait_for_consumers(
+            session.services, table.stream.arn or "", since, now=session.clock.now
+        )
         counts = result.summary.counts
         canary = Canary(counts.touched, result.proof, result.unproven, consumers, counts.failed)
         emit(CanaryFlown(canary))
@@ -146,4 +145,4 @@ async def run_canary(
 
 
 def _others(checkpoint: Path) -> list[Path]:
-    return other_runs(peek(checkpoint), {checkpoint.parent, catalog.default_folder()})
+    return other_runs(checkpoint, peek(checkpoint))

@@ -25,16 +25,16 @@ _ASK_EVERY_S = 10.0
 _METRICS = (("Invocations", "Sum"), ("Errors", "Sum"), ("IteratorAge", "Maximum"))
 
 
-async def settled(
+async def wait_for_consumers(
     services: Services,
     stream_arn: str,
     since: float,
     *,
-    patience_s: float = SETTLE_S,
+    timeout_s: float = SETTLE_S,
     now: Callable[[], float] = time.time,
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
 ) -> Consumers:
-    """The stream's consumers once each was invoked and keeps up, one fails, or `patience_s` is over.
+    """The stream's consumers once each was invoked and keeps up, one fails, or `timeout_s` is over.
 
     `since` is when the canary began (seconds since the epoch), `now` the service's time.
     """
@@ -49,8 +49,8 @@ async def settled(
             waiting = tuple(one.function for one in known if not _follows(one))
             if not waiting or any(one.errors for one in known):
                 return Consumers(known)
-            if waited >= patience_s:
-                return _out_of_patience(known)
+            if waited >= timeout_s:
+                return _timed_out(known)
             await sleep(_ASK_EVERY_S)
             waited += _ASK_EVERY_S
     except UnansweredError as error:
@@ -61,7 +61,7 @@ def _follows(consumer: Consumer) -> bool:
     return consumer.invocations > 0 and consumer.age_s is not None and consumer.age_s < FOLLOWS_S
 
 
-def _out_of_patience(known: tuple[Consumer, ...]) -> Consumers:
+def _timed_out(known: tuple[Consumer, ...]) -> Consumers:
     behind = tuple(one.function for one in known if one.age_s is not None and one.age_s >= FOLLOWS_S)
     silent = [one.function for one in known if one.age_s is None or not one.invocations]
     unknown = f"CloudWatch has told nothing yet of {', '.join(silent)}" if silent else None

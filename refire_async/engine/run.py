@@ -54,8 +54,7 @@ from refire_async.settings import PacingSettings, ResumeSettings, RunSettings
 from refire_async.sources.importing import ImportContext, import_keys, recognise
 from refire_async.sources.key_list import list_path
 from refire_async.sources.resolving import select
-from refire_async.verification.reach import check_readable
-from refire_async.verification.verify import stream_of
+from refire_async.verification.verify import check_readable, stream_of
 
 __all__ = ["check", "resume", "run"]
 

@@ -1,4 +1,4 @@
-"""What a proof found: how the events of a run stand in the table's stream."""
+"""The result of a verification: the events of a run as the table's stream shows them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,20 +7,20 @@ from typing import Any, Literal, TypeAlias
 from refire_async.errors import ExitCode
 
 Verdict: TypeAlias = Literal["proved", "not disproved", "not proved", "nothing to prove"]
-"""`not disproved`: nothing speaks against it, but the stream shows too little to prove it."""
+"""`not disproved`: the stream contradicts nothing, but shows too little to prove it."""
 
 WEAK_VIEWS = ("KEYS_ONLY", "OLD_IMAGE", "NEW_IMAGE")
-"""View types that show less than both images, the weakest first."""
+"""View types that show less than both images, from least to most."""
 
 
 def least_view(views: Iterable[str]) -> str:
-    """Of several streams' view types the one that shows least; "" if there is none."""
+    """The view type that shows least; "" if there is none."""
     ranks = {view: rank for rank, view in enumerate(WEAK_VIEWS)}
     return min(views, key=lambda view: ranks.get(view, len(ranks)), default="")
 
 
 def verdict_of(*, expected: int, clean: bool, view_type: str) -> Verdict:
-    """What may be said of a proof: no more than its stream can show."""
+    """The verdict on a run: no more than its stream can show."""
     if not clean:
         return "not proved"
     if not expected:
@@ -30,12 +30,12 @@ def verdict_of(*, expected: int, clean: bool, view_type: str) -> Verdict:
 
 @dataclass(slots=True)
 class ProofCounts:
-    """Items by what the stream shows of them: expected = once + missing + doubled + by_others + unproven.
+    """Items by what the stream shows: expected = once + missing + doubled + by_others + unproven.
 
-    `by_others`: the run found them changed, and it was another writer's change that fired. `unproven`: the stream no
-    longer reaches back to when they could have fired first, and shows nothing of them; or it shows what the run says
-    at a time that is not the run's. `repeats`: those of `once`
-    that have more records, of which the stream's view type does not tell whose they are.
+    `by_others`: the run found the item changed, and another writer's change fired. `unproven`: the stream has no
+    event and no longer reaches back to the earliest time at which the item can have fired; or it has the expected
+    change at a time outside the run. `repeats`: those of `once` that have further records whose writer the view type
+    does not show.
     """
 
     expected: int = 0
@@ -53,19 +53,19 @@ class ProofCounts:
 
     @property
     def clean(self) -> bool:
-        """Whether every expected item is proved to have fired, and not twice."""
+        """Whether no item is missing, doubled or unproven."""
         return not (self.missing or self.doubled or self.unproven)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
-    """The result of holding a run's checkpoint against the stream.
+    """The comparison of a run's checkpoint with the stream.
 
-    `began` is the run's start and `reaches_back_to` where what is left of the stream surely begins (seconds since the
-    epoch): all of the run can be seen while the latter is the earlier one.
-    Of what an `unfinished` run has not settled yet nothing is said, nor of what it `failed` to touch. `view_type` is
-    that of the stream, the weakest of several. `clocks_disagree`: the stream has records, but nothing that the run
-    says: then nothing is called missing.
+    `records` and `shards` are how many of them were read, in `seconds`. `began` is the run's start, and all records
+    from `reaches_back_to` on are certainly still in the stream (seconds since the epoch): the whole run is visible
+    while `reaches_back_to` is earlier than `began`. Items that an `unfinished` run has not acknowledged yet are not
+    included, nor are the `failed` ones. `view_type` is that of the stream, of several the one that shows least.
+    `clocks_disagree`: the stream has records but none that the run made, so no item counts as missing.
     """
 
     run_id: str
@@ -83,7 +83,7 @@ class Proof:
 
     @property
     def verdict(self) -> Verdict:
-        """What may be said of it."""
+        """The verdict on the run."""
         return verdict_of(expected=self.counts.expected, clean=self.counts.clean, view_type=self.view_type)
 
     @property

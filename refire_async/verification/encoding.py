@@ -1,4 +1,4 @@
-"""Claims and changes as rows of fixed width, so that millions of them fit on disk and meet by key. Pure."""
+"""Encodes expected and observed changes as fixed-width rows, so that millions fit on disk and join by key. Pure."""
 
 from collections.abc import Callable, Sequence
 from decimal import Context, Decimal, InvalidOperation
@@ -11,50 +11,54 @@ import orjson
 
 from refire_async.model.keys import AttributeValue, Item
 
-CLAIM = Struct("=16sqqQB")
-CHANGE = Struct("=16sqqIB")
+EXPECTED_STRUCT = Struct("=16sqqQB")
+OBSERVED_STRUCT = Struct("=16sqqIB")
 
-Claim: TypeAlias = tuple[bytes, int, int, int, int]
-"""(digest of the key, marker that the run read first, marker that it wrote, number of the claim, kind), markers as
-codes. The second is not the one before the third where another writer came between.
+ExpectedRow: TypeAlias = tuple[bytes, int, int, int, int]
+"""(digest of the key, marker that the run read first, marker that it wrote, number of the row, kind); markers as codes.
+
+If another writer changed the item in between, the marker that the run wrote is not the successor of the one it read
+first.
 """
 
-Change: TypeAlias = tuple[bytes, int, int, int, int]
-"""(digest of the key, marker before, marker after, second since the epoch, flags): what a stream record tells."""
+ObservedRow: TypeAlias = tuple[bytes, int, int, int, int]
+"""(digest of the key, marker before, marker after, second since the epoch, flags): the content of a stream record."""
 
 TOUCHED, ALREADY, READ, FOREIGN, OPENED = 0, 1, 2, 3, 4
-"""Kinds of claims. READ says what an item's marker was when the run read it first, of an item that has another claim or
-none yet; FOREIGN is a touch of another run; OPENED has, in place of the markers, the
-first seconds of records that may be a touch too many, and of those that may be the very touch.
+"""Kinds of expected rows.
+
+READ: the marker of an item when the run read it first; the item may have a TOUCHED or ALREADY row later. FOREIGN: a
+touch by another run. OPENED: instead of markers it has two seconds since the epoch, the earliest of an additional
+touch and the earliest of the run's own touch.
 """
 
 TOUCH, BEFORE, AFTER = 1, 2, 4
-"""Flags of changes. TOUCH: nothing but the marker has changed, as a run changes it (both images tell). BEFORE, AFTER:
-there is an image, so the code of the marker on that side is known.
+"""Flags of observed rows. TOUCH: both images show that only the marker changed, in the way a run changes it. BEFORE,
+AFTER: the record has the old or new image, so the code of the marker on that side is known.
 """
 
 BOTH = BEFORE | AFTER
-SURE = TOUCH | BOTH
-"""A touch is only known where both images are."""
+CERTAIN_TOUCH = TOUCH | BOTH
+"""Only both images together identify a touch."""
 
 ABSENT = -(1 << 62)
-"""Code for no item at all: before an INSERT, after a REMOVE."""
+"""Code for a missing item: before an INSERT, after a REMOVE."""
 
 _HASHED = 1 << 62
 _EXACT = Context(prec=40)
 _PLAIN_DIGITS = 18
-_MOST_CODES = 10_000
+_MAX_CACHED_CODES = 10_000
 MAX_NUMBER_CODE: int = 10**_PLAIN_DIGITS
 """The largest code that is a number."""
 
 
 def digest(names: Sequence[str], item: Item) -> bytes:
-    """16 bytes that stand for the key of `item`: two among 10^9 keys are equal by chance once in 10^20 runs."""
+    """16 bytes that identify the key of `item`: the chance that any two of 10^9 keys collide is below 10^-20."""
     return digester(names)(item)
 
 
 def digester(names: Sequence[str]) -> Callable[[Item], bytes]:
-    """`digest` for many items. Made for speed: it is called for every record."""
+    """`digest` for many items. Optimized, because it is called for every record."""
     dumps, new_hash = orjson.dumps, partial(blake2b, digest_size=16)
     first, *more = names
     if not more:
@@ -64,10 +68,10 @@ def digester(names: Sequence[str]) -> Callable[[Item], bytes]:
 
 
 class Codes(dict[str, int]):
-    """Codes of numbers by their text. Revisions are few distinct numbers."""
+    """A cache of codes by the text of the number. Most items share few distinct revisions."""
 
     def of(self, value: AttributeValue | None) -> int:
-        """`code(value)`, remembered."""
+        """`code(value)`, cached."""
         if value is None:
             return 0
         text = value.get("N")
@@ -76,15 +80,15 @@ class Codes(dict[str, int]):
         known = self.get(text)
         if known is None:
             known = code(value)
-            if len(self) < _MOST_CODES:
+            if len(self) < _MAX_CACHED_CODES:
                 self[text] = known
         return known
 
 
 def code(value: AttributeValue | None) -> int:
-    """A marker as a 64-bit number: of what is counted up, the number itself. A missing marker counts as 0.
+    """A marker as a 64-bit number: a whole number of up to 18 digits is its own code, a missing marker is 0.
 
-    Whatever is no whole number of up to 18 digits (a stamp, 1.5) gets a code of 56 bits of its hash.
+    Every other value (a stamp, 1.5) gets a code from 56 bits of its hash.
     """
     if value is None:
         return 0
@@ -100,7 +104,7 @@ def code(value: AttributeValue | None) -> int:
 
 
 def _number(text: str) -> int:
-    """The code of a number that is large, broken, or written in an unusual way."""
+    """The code of a number that is large, malformed, or written in an unusual way."""
     try:
         number = Decimal(text)
         if number == number.to_integral_value() and abs(number) < MAX_NUMBER_CODE:
@@ -116,5 +120,5 @@ def _hashed(data: bytes) -> int:
 
 
 def is_number(marker: int) -> bool:
-    """Whether the code is that of a whole number, which has a next one."""
+    """Whether the code is a whole number, so that it has a successor."""
     return -MAX_NUMBER_CODE <= marker <= MAX_NUMBER_CODE

@@ -1,4 +1,4 @@
-"""What a run says of its items: the pages that it settled, as claims. Pure."""
+"""Expected changes: encodes the acknowledged pages of a checkpoint as rows. Pure."""
 
 from collections.abc import Iterator
 
@@ -12,16 +12,19 @@ from refire_async.verification.encoding import (
     OPENED,
     READ,
     TOUCHED,
-    Claim,
     Codes,
+    ExpectedRow,
     code,
     digester,
     is_number,
 )
 
 
-class Claims:
-    """Makes claims of settled pages and numbers those that expect an event, from 0. Two of the same run agree."""
+class ExpectedRows:
+    """Encodes pages as rows and numbers those that expect an event, from 0 (`count` is the next number).
+
+    Two encoders of the same run number the same pages alike.
+    """
 
     def __init__(self, spec: RunSpec) -> None:
         self._spec = spec
@@ -30,26 +33,26 @@ class Claims:
         self._codes = Codes()
         self.count = 0
 
-    def _following(self, read: AttributeValue | None) -> int:
-        """The code of what a touch writes over `read`."""
+    def _next(self, read: AttributeValue | None) -> int:
+        """The code of the marker that a touch writes over `read`."""
         if self._spec.marker.kind == "revision":
             before = self._codes.of(read)
             if is_number(before) and before < MAX_NUMBER_CODE:
                 return before + 1
         return code(self._spec.marker.next(read))
 
-    def of(self, page: SettledPage) -> Iterator[Claim]:
-        """The claims of one page."""
-        attribute, digest, code, following = self._attribute, self._digest, self._codes.of, self._following
+    def of(self, page: SettledPage) -> Iterator[ExpectedRow]:
+        """The rows of one page."""
+        attribute, digest, code, next_code = self._attribute, self._digest, self._codes.of, self._next
         number = self.count
         if not page.notes:
-            first = following(None)
+            first = next_code(None)
             for item in page.items:
                 read = item.get(attribute)
                 if read is None:
                     yield digest(item), 0, first, number, TOUCHED
                 else:
-                    yield digest(item), code(read), following(read), number, TOUCHED
+                    yield digest(item), code(read), next_code(read), number, TOUCHED
                 number += 1
             self.count = number
             return
@@ -58,31 +61,35 @@ class Claims:
             if kind == "read":
                 yield digest(item), code(read), 0, 0, READ
                 continue
-            claimed = ALREADY if kind == "already" else TOUCHED
-            yield digest(item), code(read), following(replaced.get(attribute)), number, claimed
+            row_kind = ALREADY if kind == "already" else TOUCHED
+            yield digest(item), code(read), next_code(replaced.get(attribute)), number, row_kind
             number += 1
         self.count = number
 
-    def foreign(self, page: SettledPage) -> Iterator[Claim]:
-        """The touches of a run that is not the one to be proved."""
+    def foreign(self, page: SettledPage) -> Iterator[ExpectedRow]:
+        """The touches of a page of another run, which is not the one to verify."""
         for row in self.of(page):
             if row[4] == TOUCHED:
                 yield (*row[:4], FOREIGN)
 
-    def opened(self, page: SettledPage, touches_from: int, matches_from: int) -> Iterator[Claim]:
-        """That no record of this page's items is a touch, or the very touch, before these seconds."""
+    def opened(self, page: SettledPage, touches_from: int, matches_from: int) -> Iterator[ExpectedRow]:
+        """OPENED rows for the items of a page.
+
+        No record before `touches_from` is an additional touch, none before `matches_from` is the run's own touch
+        (seconds since the epoch).
+        """
         for item in (*page.items, *(item for kind, item in page.notes if kind == "read")):
             yield self._digest(item), touches_from, matches_from, 0, OPENED
 
     def keys(self, page: SettledPage) -> Iterator[Key]:
-        """Keys of those items of a page that have a number, in its order."""
+        """The keys of the numbered items of a page, in the order of their numbers."""
         for item, kind, _ in self._noted(page):
             if kind != "read":
                 yield self._spec.keys.key_of(item)
                 self.count += 1
 
     def _noted(self, page: SettledPage) -> Iterator[tuple[Item, NoteKind | None, Item]]:
-        """(item as it was read first, what its note says, item as it was when its touch was sent)."""
+        """(item as it was read first, kind of its note, item as it was when its touch was sent)."""
         if not page.notes:
             for item in page.items:
                 yield item, None, item

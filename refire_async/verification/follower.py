@@ -1,7 +1,8 @@
-"""Reads a stream from a given time on: every shard that can hold such records, parents before children.
+"""Reads a stream from a given time on: every shard that can contain such records, parents before children.
 
-One task per shard, at most `_AT_ONCE` requests under way, so at most as many answers (1 MB each) in memory. A shard
-takes one of the two readers that DynamoDB gives it (Developer Guide: Change data capture for DynamoDB Streams).
+One task per shard and at most `_MAX_REQUESTS` requests at a time, so at most as many answers (1 MB each) in memory.
+It takes one of the two readers that DynamoDB allows per shard (Developer Guide: Change data capture for DynamoDB
+Streams).
 """
 
 import math
@@ -16,19 +17,26 @@ from refire_async.aws.errors import AwsError
 from refire_async.aws.streams import Shard, StreamReader
 from refire_async.model.units import STREAM_RETENTION_S
 
-Take: TypeAlias = Callable[[list[dict[str, Any]]], Awaitable[None]]
+OnRecords: TypeAlias = Callable[[list[dict[str, Any]]], Awaitable[None]]
 
-_AT_ONCE = 8
-_FOLLOW_S = 1.0
-"""How often an open shard is polled while idle, unless `caught_up` waits; at most 5 calls a second are allowed."""
+_MAX_REQUESTS = 8
+_POLL_S = 1.0
+"""Interval between polls of an idle open shard; DynamoDB allows 5 GetRecords calls per second and shard."""
 
-_HURRY_S = 0.25
+_CATCH_UP_POLL_S = 0.25
+"""The same while `caught_up` waits."""
+
 _EMPTY_ANSWERS = 8
-"""Answers without a record, one after the other, that make an end. One proves little: an answer can be empty before
-the newest record too (API reference: GetRecords)."""
+"""Consecutive answers without a record after which a shard counts as read to its end.
 
-_PEEKS = 3
-_LOOKS = 3
+A single one is not enough: an answer can be empty although newer records exist (API reference: GetRecords).
+"""
+
+_FIRST_RECORD_ANSWERS = 3
+"""Empty answers after which a shard counts as having no first record yet."""
+
+_CHILD_LISTINGS = 3
+"""How often the shards are listed to find the children of a shard that was read to its end."""
 
 
 class Follower:
@@ -40,26 +48,28 @@ class Follower:
         arn: str,
         *,
         since: float,
-        take: Take,
+        on_records: OnRecords,
         now: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
     ) -> None:
-        """`take` is given records in order per item, from `since` (seconds since the epoch) or somewhat earlier on.
+        """`on_records` receives the records, in order per item, from `since` (seconds since the epoch) or somewhat
+        earlier on.
 
         `now` is the service's time.
         """
         self._reader = reader
         self._arn = arn
         self._since = since
-        self._take = take
+        self._on_records = on_records
         self._now = now
         self._sleep = sleep
-        self._slots = anyio.CapacityLimiter(_AT_ONCE)
+        self._slots = anyio.CapacityLimiter(_MAX_REQUESTS)
         self._shards: dict[str, Shard] = {}
-        self._over: set[str] = set()
-        """Shards that have nothing from `since` on."""
-        self._begun: set[str] = set()
-        self._open: dict[str, int] = {}
+        self._skipped: set[str] = set()
+        """Shards that have no records from `since` on."""
+        self._started: set[str] = set()
+        self._empty_answers: dict[str, int] = {}
+        """Consecutive empty answers of each shard that is being read."""
         self._listed = False
         self._until = math.inf
         self._changed = anyio.Event()
@@ -68,79 +78,79 @@ class Follower:
         self.shards_read = 0
 
     async def run(self) -> None:
-        """Read until cancelled. Raises WireError."""
+        """Read until cancelled. Raises AwsError."""
         async with anyio.create_task_group() as tasks:
-            await self._begin(tasks)
+            await self._start_shards(tasks)
             self._listed = True
             self._notify()
             await anyio.sleep_forever()
 
     async def caught_up(self, until: float) -> None:
-        """Return when every shard is read to its end, or to records from `until` on (seconds since the epoch)."""
+        """Wait until every shard is read to its end, or up to a record from `until` on (seconds since the epoch)."""
         self._until = until
-        self._open = dict.fromkeys(self._open, 0)
-        while not self._listed or any(empty < _EMPTY_ANSWERS for empty in self._open.values()):
+        self._empty_answers = dict.fromkeys(self._empty_answers, 0)
+        while not self._listed or any(empty < _EMPTY_ANSWERS for empty in self._empty_answers.values()):
             await self._changed.wait()
         self._until = math.inf
 
-    async def _begin(self, tasks: anyio.abc.TaskGroup) -> None:
+    async def _start_shards(self, tasks: anyio.abc.TaskGroup) -> None:
         try:
             shards = await self._reader.shards(self._arn)
         except AwsError as error:
             if error.name != "ResourceNotFound":
                 raise
-            # A stream that was turned off stays for a day.
-            self._lose(self._now() - STREAM_RETENTION_S)
+            # A stream that was turned off stays readable for 24 hours; this one is gone.
+            self._note_lost(self._now() - STREAM_RETENTION_S)
             return
         self._shards = {shard.id: shard for shard in shards}
-        wanted = await self._choose()
-        self._over = self._shards.keys() - wanted
+        wanted = await self._select()
+        self._skipped = self._shards.keys() - wanted
         for shard in shards:
-            # The others begin when their parent is read to its end.
+            # The others start when their parent has been read to its end.
             if shard.id in wanted and shard.parent not in wanted:
                 self._start(tasks, shard.id)
 
     def _start(self, tasks: anyio.abc.TaskGroup, shard: str) -> None:
-        if shard not in self._begun:
-            self._begun.add(shard)
-            self._open[shard] = 0
+        if shard not in self._started:
+            self._started.add(shard)
+            self._empty_answers[shard] = 0
             tasks.start_soon(self._read, tasks, shard)
 
-    async def _choose(self) -> set[str]:
-        """Shards that can hold records from `since` on: those without children, and upwards from there.
+    async def _select(self) -> set[str]:
+        """The shards that can contain records from `since` on: those without children, and their ancestors as needed.
 
-        A shard is closed before its children have records. So where all of them begin before `since`, it, and all
-        that came before it, is over by then.
+        A shard is closed before its children have records. So if the first record of every child is older than
+        `since`, the shard and its ancestors have no records from `since` on.
         """
         children = {shard.parent for shard in self._shards.values()}
         wanted = {name for name in self._shards if name not in children}
         edge = set(wanted)
         while edge:
-            looked_at = [name for name in edge if self._shards[name].parent in self._shards]
+            with_parent = [name for name in edge if self._shards[name].parent in self._shards]
             firsts: dict[str, float] = {}
 
-            async def look(name: str, into: dict[str, float]) -> None:
+            async def note_first(name: str, into: dict[str, float]) -> None:
                 into[name] = await self._first_second(name)
 
             async with anyio.create_task_group() as tasks:
-                for name in looked_at:
-                    tasks.start_soon(look, name, firsts)
-            parents = {self._shards[name].parent for name in looked_at if firsts[name] >= self._since}
+                for name in with_parent:
+                    tasks.start_soon(note_first, name, firsts)
+            parents = {self._shards[name].parent for name in with_parent if firsts[name] >= self._since}
             edge = {name for name in parents if name is not None} - wanted
             wanted |= edge
         return wanted
 
     async def _first_second(self, shard: str) -> float:
-        """When the first record of a shard arose; infinite if it has none, or none to be seen at once."""
-        peeks = 0
+        """The time of the first record of a shard; infinite if a few answers show none."""
+        answers = 0
         pages = self._reader.records(self._arn, shard)
         try:
             async with self._slots:
                 async for records in pages:
                     if records:
                         return _second(records[0])
-                    peeks += 1
-                    if peeks == _PEEKS:
+                    answers += 1
+                    if answers == _FIRST_RECORD_ANSWERS:
                         break
         except AwsError as error:
             if error.name not in ("TrimmedDataAccess", "ResourceNotFound"):
@@ -150,11 +160,11 @@ class Follower:
         return math.inf
 
     async def _read(self, tasks: anyio.abc.TaskGroup, shard: str) -> None:
-        """Read one shard to its end, then let its children begin."""
+        """Read one shard to its end, then start its children."""
         self.shards_read += 1
         parent = self._shards[shard].parent
-        if parent is None or parent not in self._begun:
-            self._lose(self._now() - STREAM_RETENTION_S)
+        if parent is None or parent not in self._started:
+            self._note_lost(self._now() - STREAM_RETENTION_S)
         while True:
             try:
                 await self._read_to_end(shard)
@@ -162,26 +172,27 @@ class Follower:
             except AwsError as error:
                 if error.name not in ("TrimmedDataAccess", "ResourceNotFound"):
                     raise
-                # It took longer than records are kept: go on with the oldest that is left.
-                self._lose(self._now() - STREAM_RETENTION_S)
+                # Records were trimmed before they were read: continue with the oldest that is left.
+                self._note_lost(self._now() - STREAM_RETENTION_S)
                 if error.name == "ResourceNotFound":
                     break
         for child in await self._children(shard):
             self._start(tasks, child)
-        del self._open[shard]
+        del self._empty_answers[shard]
         self._notify()
 
     async def _children(self, shard: str) -> list[str]:
-        """The shards that go on from this one. A shard that ends while it is read has new ones.
+        """The children of a shard that are to be read. A shard that is closed while it is read gets new ones.
 
-        Whatever arose since reading began is read, also what was listed for another shard's sake.
+        Lists the shards again if the children are not known yet. Children that a listing for another shard found
+        count too.
         """
-        for look in range(_LOOKS):
+        for listing in range(_CHILD_LISTINGS):
             children = [child.id for child in self._shards.values() if child.parent == shard]
             if children:
-                return [child for child in children if child not in self._over]
-            if look:
-                await self._sleep(_FOLLOW_S)
+                return [child for child in children if child not in self._skipped]
+            if listing:
+                await self._sleep(_POLL_S)
             self._shards |= {child.id: child for child in await self._reader.shards(self._arn)}
         return [child.id for child in self._shards.values() if child.parent == shard]
 
@@ -194,24 +205,26 @@ class Follower:
                 if records is None:
                     return
                 if records:
-                    await self._take(records)
-                self._note(shard, records)
+                    await self._on_records(records)
+                self._count_empty(shard, records)
                 if not records:
-                    await self._sleep(_FOLLOW_S if self._until == math.inf else _HURRY_S)
+                    await self._sleep(_POLL_S if self._until == math.inf else _CATCH_UP_POLL_S)
         finally:
             await pages.aclose()
 
-    def _note(self, shard: str, records: list[dict[str, Any]]) -> None:
+    def _count_empty(self, shard: str, records: list[dict[str, Any]]) -> None:
+        """Update how many consecutive answers of the shard were empty; a record from `until` on ends the wait at
+        once."""
         if not records:
-            self._open[shard] += 1
+            self._empty_answers[shard] += 1
         elif _second(records[-1]) >= self._until:
-            self._open[shard] = _EMPTY_ANSWERS
+            self._empty_answers[shard] = _EMPTY_ANSWERS
         else:
-            self._open[shard] = 0
+            self._empty_answers[shard] = 0
         self._notify()
 
-    def _lose(self, before: float) -> None:
-        """Records from before `before` may be gone."""
+    def _note_lost(self, before: float) -> None:
+        """Note that records from before `before` may have been trimmed."""
         self.lost_before = max(self.lost_before, before)
 
     def _notify(self) -> None:

@@ -1,4 +1,4 @@
-"""Stream records as changes: what each tells about the marker, as far as its view type tells anything. Pure."""
+"""Observed changes: encodes stream records as rows, with as much of the marker as the view type shows. Pure."""
 
 from collections.abc import Callable
 from typing import Any, TypeAlias
@@ -11,42 +11,42 @@ from refire_async.verification.encoding import (
     AFTER,
     BEFORE,
     BOTH,
+    CERTAIN_TOUCH,
     MAX_NUMBER_CODE,
-    SURE,
     TOUCH,
-    Change,
     Codes,
+    ObservedRow,
     code,
     digester,
     is_number,
 )
 
 Record: TypeAlias = dict[str, Any]
-"""A record as GetRecords gives it."""
+"""A record as GetRecords returns it."""
 
-Read: TypeAlias = Callable[[Record], Change]
+Encode: TypeAlias = Callable[[Record], ObservedRow]
 
 _SETS = ("SS", "NS", "BS")
 
 
-def reader(spec: RunSpec) -> Read:
-    """A function that makes a change of a record of the run's table. It takes the marker out of the record's images."""
+def encoder(spec: RunSpec) -> Encode:
+    """A function that encodes records of the run's table. It removes the marker from the images of the record."""
     marker = spec.marker
     attribute = marker.attribute
     counts_up = marker.kind == "revision"
     digest, codes = digester(spec.keys.names), Codes()
     code_of = codes.of
 
-    def read(record: Record) -> Change:
+    def encode(record: Record) -> ObservedRow:
         change = record["dynamodb"]
         old, new = change.get("OldImage"), change.get("NewImage")
         if old is not None and new is not None and counts_up:
-            # Nearly all records, as quickly as can be.
+            # Fast path: nearly all records.
             was, is_now = old.pop(attribute, None), new.pop(attribute, None)
             try:
                 before = 0 if was is None else codes[was["N"]]
                 after = codes[is_now["N"]]
-            except (KeyError, TypeError):  # no number, or none that was met before
+            except (KeyError, TypeError):  # not a number, or one that is not cached yet
                 before, after = code_of(was), code_of(is_now)
             flags = BOTH
             if before + 1 == after <= MAX_NUMBER_CODE and is_now is not None:
@@ -54,7 +54,7 @@ def reader(spec: RunSpec) -> Read:
             else:
                 touched = _is_touch(marker, was, is_now, before, after) and _same_item(old, new)
             if touched:
-                flags = SURE
+                flags = CERTAIN_TOUCH
             return digest(change["Keys"]), before, after, int(change["ApproximateCreationDateTime"]), flags
         kind, before, after, flags = record["eventName"], 0, 0, 0
         if kind == "INSERT":
@@ -72,13 +72,13 @@ def reader(spec: RunSpec) -> Read:
             flags |= TOUCH if old == new or _same_item(old, new) else 0
         return digest(change["Keys"]), before, after, int(change["ApproximateCreationDateTime"]), flags
 
-    return read
+    return encode
 
 
 def _is_touch(
     marker: Marker, old: AttributeValue | None, new: AttributeValue | None, before: int, after: int
 ) -> bool:
-    """Whether the marker has changed as a run with this marker changes it."""
+    """Whether the marker changed as a run with this marker changes it."""
     if new is None or before == after:
         return False
     if marker.kind == "revision" and is_number(before) and is_number(after):
@@ -90,15 +90,15 @@ def _is_touch(
 
 
 def _same_item(one: Item, other: Item) -> bool:
-    """Whether two images are equal. Members of a set have no order."""
+    """Whether two images are equal. The members of a set have no order."""
     return one.keys() == other.keys() and all(_same(one[name], other[name]) for name in one)
 
 
 def _same(one: AttributeValue, other: AttributeValue) -> bool:
     if one == other:
         return True
-    ((kind, left),), ((kind_there, right),) = one.items(), other.items()
-    if kind != kind_there:
+    ((kind, left),), ((other_kind, right),) = one.items(), other.items()
+    if kind != other_kind:
         return False
     if kind in _SETS:
         return sorted(left) == sorted(right)

@@ -1,17 +1,18 @@
-"""Compares expected and observed changes of one partition: the result for every item. Pure.
+"""Compares the expected and the observed changes of one partition, item by item. Pure.
 
-An item is found `once` when the stream has the change that the run says it made: nothing but the marker, to the very
-value that the checkpoint says. Any further change of nothing but the marker, from what the run read first onwards,
-makes it `doubled`: it cannot be told from one of the run's own. Not counted are changes that another run's checkpoint
-claims, and those after the run's end.
+An item counts as `once` if the stream has the change that the run made according to the checkpoint: only the marker
+changed, to exactly that value. Any further change of only the marker, from the value that the run read first onwards,
+makes the item `doubled`, because it cannot be distinguished from a touch by the run. Changes that the checkpoint of
+another run expects, and changes after the run's end, do not count.
 
-Time alone makes no record the run's. It only rules records out: where markers are older than the run (an export's),
-and where a record has no image, one from before the item's page was opened is not counted. What the run claims, but
-at a time that rules it out, is neither found nor missing: the clocks disagree, or another run did the same.
+Time alone never attributes a record to the run. It only excludes records: where the markers are older than the run
+(those of an export), and where a record has no image, a record from before the item's page was opened does not count.
+If the stream has the expected change, but at a time that excludes it, the item is neither found nor missing: the
+clocks disagree, or another run made the same change.
 
-A stream with fewer images proves less, and no more is claimed (docs/verify.md): one image shows one side of each
-change, so another writer's change that moves the marker by one as well looks like a touch; no image at all shows that
-there was a change, not whose.
+A stream with fewer images shows less, and the result claims no more (docs/verify.md): one image shows one side of
+each change, so another writer's change that adds one to the marker looks like a touch; without images a record shows
+that there was a change, but not by whom.
 """
 
 from collections.abc import Callable, Iterable
@@ -22,63 +23,53 @@ from refire_async.verification.encoding import (
     AFTER,
     BEFORE,
     BOTH,
+    CERTAIN_TOUCH,
     FOREIGN,
     OPENED,
     READ,
-    SURE,
     TOUCH,
     TOUCHED,
-    Change,
-    Claim,
+    ExpectedRow,
+    ObservedRow,
     is_number,
 )
 
-CLOCKS_S = 15 * 60
-"""Clocks may differ by this much where the service's is not known: no request that is signed with more is taken
-(AWS: Signature Version 4)."""
+MAX_CLOCK_SKEW_S = 15 * 60
+"""Largest difference between this machine's clock and the service's, where the service's time is not known: AWS rejects
+requests whose signature is further off (AWS Signature Version 4)."""
 
-LATE_S = 60.0
-"""So long after the run's end, by the service's clock, a request that it gave up on may still be carried out."""
+LATE_WRITE_S = 60.0
+"""Until this long after the run's end, by the service's clock, the service may still apply a request that the run
+gave up on."""
 
 
 class Fate:
-    """What is known of one item. `low`: the marker that the run read first, `new`: the one that it wrote."""
+    """The state of one item. `low`: the marker that the run read first, `new`: the one that it wrote."""
 
     __slots__ = (
-        *(
-            "after",
-            "astray",
-            "kind",
-            "low",
-            "matched",
-            "new",
-            "number",
-            "others",
-            "pending",
-            "seen",
-            "touches",
-        ),
+        *("after", "excluded_by_time", "kind", "low", "matched", "new"),
+        *("number", "others", "pending", "touches", "unattributed"),
     )
 
     def __init__(self, low: int, new: int, number: int, kind: int) -> None:
         self.low, self.new, self.number, self.kind = low, new, number, kind
         self.matched = 0
-        """Times that the stream has the very change which the run claims."""
+        """How often the stream has exactly the expected change."""
         self.touches = 0
-        """Other changes of nothing but the marker."""
+        """Number of other changes of only the marker."""
         self.others = 0
-        """Changes by other writers away from the marker that the run read first."""
-        self.seen = 0
-        """Changes of which nothing more is known."""
+        """Number of changes by other writers away from the marker that the run read first."""
+        self.unattributed = 0
+        """Number of records without images."""
         self.after = low
         """The marker after the last change."""
-        self.astray = False
-        """Whether the stream has the very change which the run claims, at a time that is not the run's."""
+        self.excluded_by_time = False
+        """Whether the stream has exactly the expected change, but at a time outside the run."""
         self.pending: int | None = None
-        """The marker before a change whose other side only the next record tells."""
+        """The marker before a change whose other side only the next record shows."""
 
     def note_both(self, before: int, after: int, flags: int) -> None:
-        """A change with both sides known: whether it was a touch is sure."""
+        """Note a change with both images: it is known whether it was a touch."""
         self._resolve(before)
         self.after = after
         if flags & TOUCH:
@@ -88,12 +79,12 @@ class Fate:
                 self.touches += 1
             return
         if ABSENT in (before, after) and not self.matched:
-            self.touches = 0  # what was touched was an earlier item of this key
+            self.touches = 0  # those touches were made to an earlier item with this key
         if before == self.low != after:
             self.others += 1
 
     def note_after(self, after: int) -> None:
-        """A change of which only the new image is known."""
+        """Note a change of which only the new image is known."""
         before, self.after = self.after, after
         if self.matched:
             self.touches += is_number(before) and after == before + 1
@@ -103,12 +94,12 @@ class Fate:
             self.others += 1
 
     def note_before(self, before: int) -> None:
-        """A change of which only the old image is known."""
+        """Note a change of which only the old image is known."""
         self._resolve(before)
         self.pending = None if before == ABSENT else before
 
     def finish(self) -> None:
-        """There are no more changes."""
+        """Complete the state after the last record."""
         if self.pending is not None and not self.matched and self.pending == self._replaced:
             self.matched = 1
 
@@ -118,7 +109,7 @@ class Fate:
         return self.new - 1 if is_number(self.new) else self.low
 
     def _resolve(self, after: int) -> None:
-        """The change before this one led to `after`."""
+        """Complete the pending change, which led to `after`."""
         before, self.pending = self.pending, None
         if before is None:
             return
@@ -135,36 +126,40 @@ class Fate:
 
 
 def reconcile(
-    claims: Iterable[Claim],
-    changes: Iterable[Change],
+    expected: Iterable[ExpectedRow],
+    observed: Iterable[ObservedRow],
     *,
     ended: float | None,
-    missing: Callable[[int], None],
-    late_s: float = CLOCKS_S,
-    older: bool = False,
+    on_missing: Callable[[int], None],
+    late_s: float = MAX_CLOCK_SKEW_S,
+    markers_are_older: bool = False,
 ) -> ProofCounts:
-    """What became of the items of one partition. Changes of an item are in their order.
+    """Count the items of one partition by result. The observed rows of an item are in the order of its changes.
 
-    `ended` is when the run ended, None if it has not; records from more than `late_s` after it are not the run's.
-    `older`: the markers that the run read are older than it. `missing` is told the numbers of claims that nothing in
-    the stream bears out.
+    `ended` is when the run ended (seconds since the epoch, None if it has not); records from more than `late_s` later
+    are not the run's. `markers_are_older`: the markers that the run read are older than the run. Calls `on_missing`
+    with the number of each expected row that has no event in the stream.
     """
-    fates, elsewhere, opened = _fates(claims)
+    fates, foreign, opened = _fates(expected)
     last = float("inf") if ended is None else ended + late_s
-    for key, before, after, second, flags in changes:
+    for key, before, after, second, flags in observed:
         fate = fates.get(key)
         if fate is None:
             continue
         sides = flags & BOTH
         if second > last:
-            fate.astray |= bool(sides & AFTER) and after == fate.new and (key, after) not in elsewhere
+            fate.excluded_by_time |= bool(sides & AFTER) and after == fate.new and (key, after) not in foreign
             continue
-        if opened and (older or not sides) and _is_before(second, opened.get(key), fate, after, flags):
+        if (
+            opened
+            and (markers_are_older or not sides)
+            and _is_before(second, opened.get(key), fate, after, flags)
+        ):
             continue
-        if flags == SURE and after == fate.new and fate.pending is None:
+        if flags == CERTAIN_TOUCH and after == fate.new and fate.pending is None:
             fate.matched += 1
             fate.after = after
-        elif sides & AFTER and elsewhere and after != fate.new and (key, after) in elsewhere:
+        elif sides & AFTER and foreign and after != fate.new and (key, after) in foreign:
             fate.others += 1
         elif sides == BOTH:
             fate.note_both(before, after, flags)
@@ -173,12 +168,12 @@ def reconcile(
         elif sides == BEFORE:
             fate.note_before(before)
         else:
-            fate.seen += 1
-    return _sum(fates.values(), missing)
+            fate.unattributed += 1
+    return _sum(fates.values(), on_missing)
 
 
 def _is_before(second: int, opened: tuple[int, int] | None, fate: Fate, after: int, flags: int) -> bool:
-    """Whether a record is from before anything of the run can have been written to its item."""
+    """Whether a record is from before the run can have written to its item."""
     if opened is None:
         return False
     touches_from, matches_from = opened
@@ -186,20 +181,20 @@ def _is_before(second: int, opened: tuple[int, int] | None, fate: Fate, after: i
         return second < matches_from
     if not flags & AFTER or after != fate.new:
         return second < touches_from
-    # TOUCHED is what the service has answered: no other touch from that marker came before.
-    return second < matches_from and not (flags == SURE and fate.kind == TOUCHED)
+    # For a TOUCHED row the service acknowledged the write, so no earlier touch started from that marker.
+    return second < matches_from and not (flags == CERTAIN_TOUCH and fate.kind == TOUCHED)
 
 
 def _fates(
-    claims: Iterable[Claim],
+    expected: Iterable[ExpectedRow],
 ) -> tuple[dict[bytes, Fate], set[tuple[bytes, int]], dict[bytes, tuple[int, int]]]:
-    """Items by the digest of their key, the touches that other runs claim, and when items were opened."""
+    """(state by digest, (digest, marker) of touches by other runs, (touches_from, matches_from) by digest)."""
     fates: dict[bytes, Fate] = {}
-    elsewhere: set[tuple[bytes, int]] = set()
+    foreign: set[tuple[bytes, int]] = set()
     opened: dict[bytes, tuple[int, int]] = {}
-    for key, low, new, number, kind in claims:
+    for key, low, new, number, kind in expected:
         if kind == FOREIGN:
-            elsewhere.add((key, new))
+            foreign.add((key, new))
             continue
         if kind == OPENED:
             opened[key] = min((low, new), opened.get(key, (low, new)))
@@ -212,31 +207,31 @@ def _fates(
         if known.kind == READ:
             known.new, known.number, known.kind = new, number, kind
         known.low = known.after = min(known.low, low)
-    return fates, elsewhere, opened
+    return fates, foreign, opened
 
 
-def _sum(fates: Iterable[Fate], missing: Callable[[int], None]) -> ProofCounts:
-    tally = ProofCounts()
+def _sum(fates: Iterable[Fate], on_missing: Callable[[int], None]) -> ProofCounts:
+    counts = ProofCounts()
     for fate in fates:
         if fate.kind == READ:
             continue
         fate.finish()
-        tally.expected += 1
+        counts.expected += 1
         touches = fate.matched + fate.touches
-        if fate.kind == TOUCHED and not fate.matched and not fate.seen:
-            if fate.astray:
-                tally.unproven += 1
+        if fate.kind == TOUCHED and not fate.matched and not fate.unattributed:
+            if fate.excluded_by_time:
+                counts.unproven += 1
             else:
-                tally.missing += 1
-                missing(fate.number)
+                counts.missing += 1
+                on_missing(fate.number)
         elif touches > 1:
-            tally.doubled += 1
-        elif touches or fate.seen:
-            tally.once += 1
-            tally.repeats += fate.seen > 1
+            counts.doubled += 1
+        elif touches or fate.unattributed:
+            counts.once += 1
+            counts.repeats += fate.unattributed > 1
         elif fate.others:
-            tally.by_others += 1
+            counts.by_others += 1
         else:
-            tally.missing += 1
-            missing(fate.number)
-    return tally
+            counts.missing += 1
+            on_missing(fate.number)
+    return counts

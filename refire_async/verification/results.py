@@ -5,64 +5,74 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from refire_async.model.proof import ProofCounts
-from refire_async.verification.reconcile import CLOCKS_S, reconcile
+from refire_async.verification.reconcile import MAX_CLOCK_SKEW_S, reconcile
 from refire_async.verification.spill import Spill
 
 
 class Results:
-    """The verdict on each partition of a spill to which all claims were added.
+    """The result of each partition of a spill that contains all expected rows.
 
-    A verdict depends on a partition's claims and changes alone, so it stands until another change is added there.
-    Memory: 8 bytes for each missing item. To be used in the spill's thread.
+    A result depends only on the rows of its partition, so it stays valid until another observed row is added there.
+    Memory: 8 bytes per missing item. Use it in the thread of the spill.
     """
 
     def __init__(
-        self, spill: Spill, ended: float | None, *, late_s: float = CLOCKS_S, older: bool = False
+        self,
+        spill: Spill,
+        ended: float | None,
+        *,
+        late_s: float = MAX_CLOCK_SKEW_S,
+        markers_are_older: bool = False,
     ) -> None:
-        """`ended`, `late_s` and `older` are those of `reconcile`."""
+        """`ended`, `late_s` and `markers_are_older` are those of `reconcile`."""
         self._spill = spill
-        self._reconcile_one = partial(reconcile, ended=ended, late_s=late_s, older=older)
-        self._tallies = [ProofCounts() for _ in range(spill.partitions)]
+        self._reconcile_one = partial(
+            reconcile, ended=ended, late_s=late_s, markers_are_older=markers_are_older
+        )
+        self._counts = [ProofCounts() for _ in range(spill.partitions)]
         self._missing = [array("Q") for _ in range(spill.partitions)]
         self._reconciled_at = [-1] * spill.partitions
-        """Number of changes that the result of each partition is based on."""
+        """Number of observed rows that the result of each partition is based on."""
 
-    def reconcile(self, at_work: Callable[[int], None] = lambda _partition: None) -> None:
-        """Judge every partition whose verdict may not be true any more; `at_work` is told each one before."""
-        self._reconcile(range(self._spill.partitions), at_work)
+    def reconcile(self, on_partition: Callable[[int], None] = lambda _partition: None) -> None:
+        """Reconcile every partition whose result is out of date.
+
+        Calls `on_partition` with the number of each before.
+        """
+        self._reconcile(range(self._spill.partitions), on_partition)
 
     def reconcile_missing(self) -> None:
-        """Only where something is missing: late records for others may make them doubled, but nothing complete."""
+        """Reconcile only partitions with missing items: in others, late records can only make items doubled."""
         self._reconcile(
-            (number for number, tally in enumerate(self._tallies) if tally.missing), lambda _: None
+            (number for number, counts in enumerate(self._counts) if counts.missing), lambda _: None
         )
 
     @property
-    def tally(self) -> ProofCounts:
+    def counts(self) -> ProofCounts:
         """The sum of all results."""
         total = ProofCounts()
-        for tally in self._tallies:
-            total.add(tally)
+        for counts in self._counts:
+            total.add(counts)
         return total
 
-    def gone(self, claims: int) -> bytearray:
-        """A bit for each of so many claims: set where nothing in the stream bears it out."""
-        bits = bytearray((claims + 7) // 8)
+    def missing_bits(self, expected: int) -> bytearray:
+        """One bit for each of the `expected` numbered rows: set if its item is missing from the stream."""
+        bits = bytearray((expected + 7) // 8)
         for numbers in self._missing:
             for number in numbers:
                 bits[number >> 3] |= 1 << (number & 7)
         return bits
 
-    def _reconcile(self, partitions: Iterable[int], at_work: Callable[[int], None]) -> None:
+    def _reconcile(self, partitions: Iterable[int], on_partition: Callable[[int], None]) -> None:
         spill = self._spill
         for partition in partitions:
-            changes = spill.changes_in(partition)
-            if self._reconciled_at[partition] == changes:
+            observed = spill.count_observed(partition)
+            if self._reconciled_at[partition] == observed:
                 continue
-            at_work(partition)
+            on_partition(partition)
             missing = array("Q")
-            self._tallies[partition] = self._reconcile_one(
-                spill.claims(partition), spill.changes(partition), missing=missing.append
+            self._counts[partition] = self._reconcile_one(
+                spill.expected(partition), spill.observed(partition), on_missing=missing.append
             )
             self._missing[partition] = missing
-            self._reconciled_at[partition] = changes
+            self._reconciled_at[partition] = observed

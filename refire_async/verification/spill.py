@@ -1,8 +1,8 @@
-"""Rows on disk, by partition of the key's digest: what is held against each other fits in memory, a part at a time.
+"""Expected and observed rows on disk, partitioned by the digest of the key: only one partition at a time is in memory.
 
 Memory: `partitions` x 2 x `_CHUNK_BYTES` while rows are added (8 MB for 128), and the rows of one call; then one
-partition. Disk: 41 bytes a claim, 37 bytes a change. The file has no name, is for its owner only, and is gone with the
-process.
+partition. Disk: 41 bytes per expected row, 37 bytes per observed row. The file has no name, only its owner can open
+it, and the kernel deletes it when the process ends.
 """
 
 import os
@@ -13,32 +13,35 @@ from struct import Struct
 from typing import Self
 
 from refire_async.errors import StoppedError
-from refire_async.verification.encoding import CHANGE, CLAIM, Change, Claim
+from refire_async.verification.encoding import EXPECTED_STRUCT, OBSERVED_STRUCT, ExpectedRow, ObservedRow
 
 _CHUNK_BYTES = 32 * 1024
-FEWEST, MOST = 64, 1024
-_ROWS_EACH = 150_000
-"""Claims that a partition should have: about 60 MB of memory when they are held against changes."""
+MIN_PARTITIONS, MAX_PARTITIONS = 64, 1024
+_ROWS_PER_PARTITION = 150_000
+"""Expected rows per partition: about 60 MB of memory while they are compared with the observed ones."""
 
 
 class Spill:
-    """Claims and changes, in the order of adding within each partition. Use it in a `with` block, in one thread."""
+    """Expected and observed rows, in the order of adding within each partition.
+
+    Use it in a `with` block, in one thread.
+    """
 
     def __init__(self, folder: Path, expected: int) -> None:
-        """`expected` is a guess of how many claims there will be: it only sets how much memory a partition takes.
+        """`expected` estimates the number of expected rows; it only determines how much memory a partition takes.
 
-        Raises StoppedError if there can be no file in `folder`.
+        Raises StoppedError if no file can be created in `folder`.
         """
-        partitions = FEWEST
-        while partitions < MOST and partitions * _ROWS_EACH < expected:
+        partitions = MIN_PARTITIONS
+        while partitions < MAX_PARTITIONS and partitions * _ROWS_PER_PARTITION < expected:
             partitions *= 2
         self.partitions = partitions
         self._folder = folder
-        with _saving(folder):
+        with _reporting_disk_errors(folder):
             self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115 - closed in __exit__
         self._end = 0
-        self._claims = _Rows(self, CLAIM, partitions)
-        self._changes = _Rows(self, CHANGE, partitions)
+        self._expected = _Rows(self, EXPECTED_STRUCT, partitions)
+        self._observed = _Rows(self, OBSERVED_STRUCT, partitions)
 
     def __enter__(self) -> Self:
         return self
@@ -46,30 +49,30 @@ class Spill:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def add_claims(self, claims: Iterable[Claim]) -> None:
-        """Add claims. Raises StoppedError if there is no room."""
-        self._claims.add(claims)
+    def add_expected(self, rows: Iterable[ExpectedRow]) -> None:
+        """Add expected rows. Raises StoppedError if the disk is full."""
+        self._expected.add(rows)
 
-    def add_changes(self, changes: Iterable[Change]) -> None:
-        """Add changes. Raises StoppedError if there is no room."""
-        self._changes.add(changes)
+    def add_observed(self, rows: Iterable[ObservedRow]) -> None:
+        """Add observed rows. Raises StoppedError if the disk is full."""
+        self._observed.add(rows)
 
-    def claims(self, partition: int) -> Iterator[Claim]:
-        """The claims of one partition."""
-        return self._claims.rows(partition)  # type: ignore[return-value] # as they were added
+    def expected(self, partition: int) -> Iterator[ExpectedRow]:
+        """The expected rows of one partition."""
+        return self._expected.rows(partition)  # type: ignore[return-value] # as they were added
 
-    def changes(self, partition: int) -> Iterator[Change]:
-        """The changes of one partition."""
-        return self._changes.rows(partition)  # type: ignore[return-value] # as they were added
+    def observed(self, partition: int) -> Iterator[ObservedRow]:
+        """The observed rows of one partition."""
+        return self._observed.rows(partition)  # type: ignore[return-value] # as they were added
 
-    def changes_in(self, partition: int) -> int:
-        """How many changes one partition has."""
-        return self._changes.count(partition)
+    def count_observed(self, partition: int) -> int:
+        """The number of observed rows in one partition."""
+        return self._observed.count(partition)
 
     def write(self, data: bytearray) -> tuple[int, int]:
-        """Append; gives where it is. Raises StoppedError."""
+        """Append `data` and return (offset, length). Raises StoppedError."""
         place = (self._end, len(data))
-        with _saving(self._folder):
+        with _reporting_disk_errors(self._folder):
             view = memoryview(data)
             while view:
                 written = os.pwrite(self._file.fileno(), view, self._end)
@@ -78,13 +81,13 @@ class Spill:
         return place
 
     def read(self, place: tuple[int, int]) -> bytes:
-        """What was written at `place`."""
+        """The data at `place`, an (offset, length) that `write` returned."""
         start, size = place
         return os.pread(self._file.fileno(), size, start)
 
 
-class _saving:  # noqa: N801 - used like a function
-    """Translates what a full disk or a folder without permission does into StoppedError."""
+class _reporting_disk_errors:  # noqa: N801 - used like a function
+    """Translates an OSError (a full disk, a folder without permission) into StoppedError."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -94,8 +97,8 @@ class _saving:  # noqa: N801 - used like a function
     def __exit__(self, _type: object, error: BaseException | None, _trace: object) -> None:
         if isinstance(error, OSError):
             raise StoppedError(
-                f"no room for the proof's temporary file in {self._folder}: {error.strerror}",
-                "make room (80 bytes for each item), then run refire verify",
+                f"cannot write the verification's temporary file in {self._folder}: {error.strerror}",
+                "free 80 bytes of disk space per item, then run refire verify",
             ) from error
 
 
@@ -110,7 +113,7 @@ class _Rows:
         self._places: list[list[tuple[int, int]]] = [[] for _ in range(partitions)]
         self._mask = partitions - 1
 
-    def add(self, rows: Iterable[Claim] | Iterable[Change]) -> None:
+    def add(self, rows: Iterable[ExpectedRow] | Iterable[ObservedRow]) -> None:
         pack, waiting, mask, full = self._shape.pack, self._waiting, self._mask, self._full
         if mask < 256:
             for row in rows:

@@ -1,8 +1,8 @@
 """Compares a run's checkpoint with the table's streams, and writes the file of missing keys.
 
-Reading can begin while the run is still at work. What is read goes to disk by partition (see `spill`); when the run
-has ended and the streams are read up to then, the checkpoint's claims are added and each partition is judged. If
-something is missing then, reading goes on for a while: records may be late.
+Reading can start while the run is still working. Observed rows go to disk by partition (see `spill`); when the run
+has ended and the streams are read up to its end, the expected rows of the checkpoint are added and each partition is
+reconciled. If items are missing then, reading continues for a while, because records may be late.
 """
 
 import math
@@ -27,30 +27,35 @@ from refire_async.model.proof import Proof, ProofCounts, least_view
 from refire_async.model.run import RunSpec
 from refire_async.model.units import STREAM_RETENTION_S
 from refire_async.private import replacing
-from refire_async.verification.expected import Claims
+from refire_async.verification.expected import ExpectedRows
 from refire_async.verification.follower import Follower, lost_before
-from refire_async.verification.moments import seconds_of
-from refire_async.verification.observed import reader
-from refire_async.verification.reconcile import CLOCKS_S, LATE_S
+from refire_async.verification.observed import encoder
+from refire_async.verification.reconcile import LATE_WRITE_S, MAX_CLOCK_SKEW_S
 from refire_async.verification.results import Results
 from refire_async.verification.spill import Spill
 
 T = TypeVar("T")
 
 LATE_RECORDS_S = 10.0
-"""When something is missing, reading goes on until so long after the run's end. Records usually come in a second."""
+"""If items are missing, reading continues until this long after the run's end.
 
-_LAG_S = 5.0
-"""A record from this long after the run's end shows that its own are behind it. Where clocks disagree by more,
-something seems to be missing, and patience helps."""
+Records usually arrive within a second.
+"""
 
-_AGAIN_S = 2.0
+_MARGIN_S = 5.0
+"""A record from this long after the run's end shows that all records of the run precede it.
 
-_APART_S = 2.0
-"""A record may say that it is this much older than it is, beside the service's clock as it is known here."""
+If clocks disagree by more, items seem to be missing at first, and reading continues.
+"""
+
+_RETRY_S = 2.0
+"""Interval between comparisons while items are missing."""
+
+_RECORD_TIME_ERROR_S = 2.0
+"""The time of a record may be this much earlier than the service's time as this machine knows it."""
 
 _MINUTE_S = 60
-"""DynamoDB Local cuts the times of records to whole minutes (seen in 2.x), the service to seconds."""
+"""DynamoDB Local truncates the times of records to whole minutes (seen in 2.x), the service to seconds."""
 
 
 @dataclass(slots=True)
@@ -75,16 +80,16 @@ class Verifier:
         now: Callable[[], float] = time.time,
         late_records_s: float = LATE_RECORDS_S,
     ) -> None:
-        """`path` is the run's checkpoint, `since` its start in seconds since the epoch, `now` the service's time."""
+        """`path`: the checkpoint; `since`: the run's start (seconds since the epoch); `now`: the service's time."""
         self._path = path
         self._spec = spec
         self._spill = spill
         self._since = since
         self._now = now
         self._late_records_s = late_records_s
-        self._read = reader(spec)
+        self._encode = encoder(spec)
         self._followers: list[Follower] = []
-        self._thread = anyio.CapacityLimiter(1)  # the spill is for one thread at a time
+        self._thread = anyio.CapacityLimiter(1)  # one thread at a time may use the spill
         self._started = perf_counter()
         self._records = 0
         self._grain = _MINUTE_S
@@ -93,53 +98,57 @@ class Verifier:
     async def follow(
         self, reader: StreamReader, streams: Iterable[TableStream], *, task_status: anyio.abc.TaskStatus[None]
     ) -> None:
-        """Read the streams from the run's start on, until cancelled. Raises WireError, StoppedError."""
+        """Read the streams from the run's start on, until cancelled. Raises AwsError, StoppedError."""
         async with anyio.create_task_group() as tasks:
             for stream in streams:
                 follower = Follower(
-                    reader, stream.arn, since=self._since - CLOCKS_S, take=self._take, now=self._now
+                    reader,
+                    stream.arn,
+                    since=self._since - MAX_CLOCK_SKEW_S,
+                    on_records=self._add_records,
+                    now=self._now,
                 )
                 self._followers.append(follower)
                 tasks.start_soon(follower.run)
             task_status.started()
 
     async def conclude(self, others: Sequence[Path] = ()) -> Proof:
-        """What the streams show of everything that the run has settled by now.
+        """Compare everything that the run has acknowledged so far with the streams.
 
-        `others` are checkpoints of other runs: what they claim is not this run's.
+        `others` are checkpoints of other runs: touches that they contain are not this run's.
 
         Raises:
             RefireError: a checkpoint cannot be read, or a file cannot be written.
         """
-        with await self._apart(History, self._path) as history:
-            saved, upto = await self._apart(history.run), await self._apart(history.last)
-            streams = await self._apart(history.streams)
+        with await self._in_thread(History, self._path) as history:
+            saved, upto = await self._in_thread(history.run), await self._in_thread(history.last)
+            streams = await self._in_thread(history.streams)
             self.progress.total = saved.counts.touched + saved.counts.already
-            ended = None if saved.status == "running" else seconds_of(saved.updated_at) + 1.0
-            by_service = await self._apart(history.by_service)
-            # Where this machine's clock was believed, the run's records may seem to be from long after its end.
-            await self._catch_up((ended if ended is not None and by_service else self._now()) + _LAG_S)
+            ended = None if saved.status == "running" else saved.updated_s + 1.0
+            by_service = await self._in_thread(history.by_service)
+            # Where the times are this machine's, the run's records may seem to be from long after its end.
+            await self._catch_up((ended if ended is not None and by_service else self._now()) + _MARGIN_S)
             bounds = _Bounds(
                 self._grain,
                 by_service,
                 wanted=self._spec.markers_are_older or any(one.view_type == "KEYS_ONLY" for one in streams),
             )
-            expected = await self._apart(self._claim, history, upto, others, bounds)
+            expected = await self._in_thread(self._add_expected, history, upto, others, bounds)
             results = Results(
                 self._spill,
                 ended,
-                late_s=LATE_S if by_service else CLOCKS_S,
-                older=self._spec.markers_are_older,
+                late_s=LATE_WRITE_S if by_service else MAX_CLOCK_SKEW_S,
+                markers_are_older=self._spec.markers_are_older,
             )
-            tally, gone = await self._reconcile_until_complete(results, expected, ended)
+            counts, missing = await self._reconcile_until_complete(results, expected, ended)
             lost = max(lost_before(self._followers), self._now() - STREAM_RETENTION_S)
-            clocks = _is_all_missing(tally) and self._records > 0
-            if clocks:
-                tally.unproven, tally.missing = tally.unproven + tally.missing, 0
-            file = await self._apart(self._write_missing, history, upto, gone, lost, tally)
+            clocks_disagree = _is_all_missing(counts) and self._records > 0
+            if clocks_disagree:
+                counts.unproven, counts.missing = counts.unproven + counts.missing, 0
+            file = await self._in_thread(self._write_missing, history, upto, missing, lost, counts)
         return Proof(
             run_id=self._spec.run_id,
-            counts=tally,
+            counts=counts,
             records=self._records,
             shards=sum(follower.shards_read for follower in self._followers),
             view_type=least_view(one.view_type for one in streams),
@@ -148,109 +157,113 @@ class Verifier:
             reaches_back_to=lost,
             unfinished=saved.status != "complete",
             failed=saved.counts.failed,
-            clocks_disagree=clocks,
+            clocks_disagree=clocks_disagree,
             missing_keys_file=file,
         )
 
-    async def _apart(self, work: Callable[..., T], *arguments: Any) -> T:
-        """Run blocking work in the thread that owns the spill."""
+    async def _in_thread(self, work: Callable[..., T], *arguments: Any) -> T:
+        """Run blocking work in a thread, one call at a time."""
         return await to_thread.run_sync(work, *arguments, limiter=self._thread)
 
-    async def _take(self, records: list[dict[str, Any]]) -> None:
-        await self._apart(self._add, records)
+    async def _add_records(self, records: list[dict[str, Any]]) -> None:
+        await self._in_thread(self._add_observed, records)
         self._records += len(records)
         self.progress.done = self._records
 
-    def _add(self, records: list[dict[str, Any]]) -> None:
-        since = self._since - CLOCKS_S
+    def _add_observed(self, records: list[dict[str, Any]]) -> None:
+        since = self._since - MAX_CLOCK_SKEW_S
         if any(record["dynamodb"]["ApproximateCreationDateTime"] % _MINUTE_S for record in records):
             self._grain = 1
-        self._spill.add_changes([change for change in map(self._read, records) if change[3] >= since])
+        self._spill.add_observed([row for row in map(self._encode, records) if row[3] >= since])
 
     async def _catch_up(self, until: float) -> None:
         async with anyio.create_task_group() as tasks:
             for follower in self._followers:
                 tasks.start_soon(follower.caught_up, until)
 
-    def _claim(self, history: History, upto: int, others: Sequence[Path], bounds: "_Bounds") -> int:
-        """Add what this run claims, and what others do. Returns how many events there should be."""
-        claims = Claims(self._spec)
+    def _add_expected(self, history: History, upto: int, others: Sequence[Path], bounds: "_Bounds") -> int:
+        """Add the expected rows of this run and the touches of other runs. Returns the number of expected events."""
+        rows = ExpectedRows(self._spec)
         for page in history.pages(upto=upto):
-            guard(self._path, lambda page=page: self._spill.add_claims(claims.of(page)))  # type: ignore[misc]
+            guard(self._path, lambda page=page: self._spill.add_expected(rows.of(page)))  # type: ignore[misc]
             if bounds.wanted:
-                self._spill.add_claims(claims.opened(page, *bounds.of(page.opened)))
+                self._spill.add_expected(rows.opened(page, *bounds.of(page.opened)))
         for path in others:
             with History(path) as other:
-                elsewhere = Claims(other.run().spec)
+                foreign = ExpectedRows(other.run().spec)
                 for page in other.pages(upto=other.last()):
-                    guard(path, lambda page=page: self._spill.add_claims(elsewhere.foreign(page)))  # type: ignore[misc]  # noqa: B023
-        return claims.count
+                    guard(path, lambda page=page: self._spill.add_expected(foreign.foreign(page)))  # type: ignore[misc]  # noqa: B023
+        return rows.count
 
     async def _reconcile_until_complete(
         self, results: Results, expected: int, ended: float | None
     ) -> tuple[ProofCounts, bytearray]:
-        now = self._now()  # an end that seems to be yet to come is one by a wrong clock
+        now = self._now()  # an end in the future comes from a wrong clock
         until = (now if ended is None else min(ended, now)) + self._late_records_s
         partitions = self._spill.partitions
 
-        def at_work(partition: int) -> None:
+        def show(partition: int) -> None:
             self.progress = Progress("comparing", partition, partitions)
 
-        await self._apart(results.reconcile, at_work)
-        while results.tally.missing and self._now() < until:
+        await self._in_thread(results.reconcile, show)
+        while results.counts.missing and self._now() < until:
             self.progress.doing = "waiting for late records"
-            await anyio.sleep(_AGAIN_S)
-            await self._apart(results.reconcile_missing)
-            if not results.tally.missing or self._now() >= until:
-                await self._apart(results.reconcile)  # what has come for other items in the meantime
-        return results.tally, await self._apart(results.gone, expected)
+            await anyio.sleep(_RETRY_S)
+            await self._in_thread(results.reconcile_missing)
+            if not results.counts.missing or self._now() >= until:
+                await self._in_thread(results.reconcile)  # records of other items that arrived meanwhile
+        return results.counts, await self._in_thread(results.missing_bits, expected)
 
     def _write_missing(
-        self, history: History, upto: int, gone: bytearray, lost: float, tally: ProofCounts
+        self, history: History, upto: int, missing: bytearray, lost: float, counts: ProofCounts
     ) -> str | None:
-        """The missing keys file, as `--keys-file` takes it, where there is something to list. Mode 0600.
+        """Write the keys of missing items as `--keys-file` reads them, mode 0600. Returns the path or None.
 
-        What may have fired before the stream's oldest record is not listed: it is not known to be missing.
+        Items that may have fired before the stream's oldest record are not listed: `counts` counts them as unproven.
         """
         path = self._path.with_name(self._path.name + ".missing.jsonl")
-        if not tally.missing:
+        if not counts.missing:
             path.unlink(missing_ok=True)
             return None
-        claims = Claims(self._spec)
+        rows = ExpectedRows(self._spec)
         try:
             with replacing(path) as file:
                 for page in history.pages(upto=upto):
-                    for number, key in enumerate(claims.keys(page), claims.count):
-                        if not gone[number >> 3] >> (number & 7) & 1:
+                    for number, key in enumerate(rows.keys(page), rows.count):
+                        if not missing[number >> 3] >> (number & 7) & 1:
                             continue
                         if page.opened < lost:
-                            tally.missing -= 1
-                            tally.unproven += 1
+                            counts.missing -= 1
+                            counts.unproven += 1
                         else:
                             file.write(orjson.dumps({"key": key}, option=orjson.OPT_APPEND_NEWLINE))
-            if tally.missing:
+            if counts.missing:
                 return str(path)
             path.unlink()
         except OSError as error:
             raise StoppedError(
-                f"the missing keys cannot be written to {path}: {error.strerror}", "make room, then try again"
+                f"cannot write the missing keys to {path}: {error.strerror}",
+                "free disk space, then run refire verify again",
             ) from error
         return None
 
 
 @dataclass(frozen=True, slots=True)
 class _Bounds:
-    """From when on records can be of a page, given when it was opened. `grain` is that of the records' times."""
+    """The earliest times of a page's records, given when it was opened.
+
+    `grain`: resolution of record times in seconds.
+    """
 
     grain: int
     by_service: bool
     wanted: bool
-    """Whether time has a say: the markers are older than the run, or there are no images."""
+    """Whether times matter: the markers are older than the run, or the stream has no images."""
 
     def of(self, opened: float) -> tuple[int, int]:
-        """First second of a touch too many, and of the very touch. Where only minutes are told the former is sure."""
-        apart_s = _APART_S if self.by_service else CLOCKS_S
-        earliest = opened - apart_s
+        """Earliest second of an additional touch (rounded up if times are whole minutes), of the run's own touch."""
+        error_s = _RECORD_TIME_ERROR_S if self.by_service else MAX_CLOCK_SKEW_S
+        earliest = opened - error_s
         touches = opened if self.by_service else earliest
         return (
             math.floor(touches) if self.grain == 1 else math.ceil(touches),
@@ -258,72 +271,74 @@ class _Bounds:
         )
 
 
-def _is_all_missing(tally: ProofCounts) -> bool:
-    """Whether the stream shows nothing at all of what the run says."""
-    return bool(tally.missing or tally.unproven) and not (tally.once or tally.doubled or tally.by_others)
+def _is_all_missing(counts: ProofCounts) -> bool:
+    """Whether the stream has no event of the run at all."""
+    return bool(counts.missing or counts.unproven) and not (counts.once or counts.doubled or counts.by_others)
 
 
-async def prove(
+async def verify_checkpoint(
     path: Path,
     reader: StreamReader,
     *,
     expected: int,
-    now: TableStream | None,
+    current: TableStream | None,
     others: Sequence[Path] = (),
-    ended: Callable[[], Awaitable[object]] | None = None,
-    watch: Callable[[Verifier], None] | None = None,
+    work: Callable[[], Awaitable[object]] | None = None,
+    on_start: Callable[[Verifier], None] | None = None,
     clock: Callable[[], float] = time.time,
     late_records_s: float = LATE_RECORDS_S,
 ) -> Proof:
-    """Prove the run in the checkpoint at `path`; with `ended`, follow it until that returns.
+    """Verify the run in the checkpoint at `path`; with `work`, read the streams meanwhile and compare when it returns.
 
-    `expected` is a guess of its items, `now` the stream that takes the table's changes at present, `others` are
-    checkpoints of other runs on the table. `watch` is given the proof at work, `clock` tells the service's time.
+    `expected` estimates the number of items, `current` is the stream that the table has now, `others` are checkpoints
+    of other runs on the table. `on_start` receives the verifier, for its progress; `clock` returns the service's
+    time.
 
     Raises:
         RefusedError: the table had no stream.
-        WireError: the stream cannot be read.
-        RefireError: the checkpoint cannot be read, or there is no room for files beside it.
+        AwsError: the stream cannot be read.
+        RefireError: the checkpoint cannot be read, or no temporary file can be written beside it.
     """
     path = await to_thread.run_sync(path.resolve)
-    saved, streams = await to_thread.run_sync(_look, path)
-    if now is not None and all(stream.arn != now.arn for stream in streams):
-        streams.append(now)
+    saved, streams = await to_thread.run_sync(_read_checkpoint, path)
+    if current is not None and all(stream.arn != current.arn for stream in streams):
+        streams.append(current)
     if not streams:
         raise RefusedError(
-            f"table {saved.spec.table} had no stream while run {saved.spec.run_id} worked",
-            "there is nothing to verify against",
+            f"table {saved.spec.table} had no stream during run {saved.spec.run_id}, so the run cannot be verified",
+            "enable a stream before the next run",
         )
-    since = seconds_of(saved.created_at)
-    guess = max(expected, saved.counts.settled)
-    with await to_thread.run_sync(Spill, path.parent, guess) as spill:
-        proving = Verifier(path, saved.spec, spill, since, now=clock, late_records_s=late_records_s)
-        proving.progress.total = saved.counts.touched + saved.counts.already
-        if watch is not None:
-            watch(proving)
+    estimate = max(expected, saved.counts.settled)
+    with await to_thread.run_sync(Spill, path.parent, estimate) as spill:
+        verifier = Verifier(
+            path, saved.spec, spill, saved.created_s, now=clock, late_records_s=late_records_s
+        )
+        verifier.progress.total = saved.counts.touched + saved.counts.already
+        if on_start is not None:
+            on_start(verifier)
         failures: list[RefireError] = []
         concluding = anyio.CancelScope()
 
         async def follow(*, task_status: anyio.abc.TaskStatus[None]) -> None:
             """Follow the streams; a failure is raised after the run has ended, so that it does not disturb the run."""
             try:
-                await proving.follow(reader, streams, task_status=task_status)
+                await verifier.follow(reader, streams, task_status=task_status)
             except* RefireError as group:
                 failures.append(first_of(group))
                 concluding.cancel()
 
         async with anyio.create_task_group() as tasks:
             await tasks.start(follow)
-            if ended is not None:
-                await ended()
+            if work is not None:
+                await work()
             with concluding:
-                proof = await proving.conclude(others)
+                proof = await verifier.conclude(others)
             tasks.cancel_scope.cancel()
         if failures:
             raise failures[0]
     return proof
 
 
-def _look(path: Path) -> tuple[SavedRun, list[TableStream]]:
+def _read_checkpoint(path: Path) -> tuple[SavedRun, list[TableStream]]:
     with History(path) as history:
         return history.run(), history.streams()

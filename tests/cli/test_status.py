@@ -206,7 +206,14 @@ def test_a_complete_run_with_failed_items_is_not_just_complete(refire: Refire) -
 def test_a_proof_is_told(refire: Refire) -> None:
     path = save("a-1", "complete")
     assert "proof        none yet: refire verify a-1" in refire("status", "a-1").out
-    proof = Proof("a-1", ProofCounts(expected=100, once=98, missing=2), 100, 1, "NEW_IMAGE", 1.0)
+    proof = Proof(
+        run_id="a-1",
+        counts=ProofCounts(expected=100, once=98, missing=2),
+        records=100,
+        shards=1,
+        view_type="NEW_IMAGE",
+        seconds=1.0,
+    )
     assert record_proof(path, proof) is None
     assert "UTC: 100 expected, 98 once, 2 missing" in refire("status", "a-1").out
 

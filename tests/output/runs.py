@@ -53,7 +53,10 @@ def finished_run(
     with Recording(path) as recording:
         recording.save(_points(budget, index_budget), _notes(finding))
     if proof is not None:
-        record_proof(path, Proof(spec.run_id, proof, 60_000, 4, view, 3.0))
+        record_proof(
+            path,
+            Proof(run_id=spec.run_id, counts=proof, records=60_000, shards=4, view_type=view, seconds=3.0),
+        )
     return path
 
 

@@ -41,7 +41,9 @@ from tests.output.samples import started, summary
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 SCHEMA: dict[str, Any] = json.loads((DOCS / "events.schema.json").read_text())
 THROTTLED = Throttled(0, 25, "TableWriteKeyRangeThroughputExceeded", "orders", lane_only=True)
-PROOF = Proof("run-1", ProofCounts(5, 5), 5, 1, "KEYS_ONLY", 1.0)
+PROOF = Proof(
+    run_id="run-1", counts=ProofCounts(5, 5), records=5, shards=1, view_type="KEYS_ONLY", seconds=1.0
+)
 
 EVERY: tuple[Event, ...] = (
     Noticed(Finding("stream-disabled", "warn", "the stream is off", "turn it on")),

@@ -191,7 +191,15 @@ def test_segments_share_bands() -> None:
 
 def test_a_proof_is_kept_with_its_run(checkpoint: Path) -> None:
     """Its figures are there afterwards, and no path of this machine."""
-    proof = Proof("run-1", ProofCounts(5, 4, 1), 9, 2, "KEYS_ONLY", 1.5, missing_keys_file="/data/ann/keys")
+    proof = Proof(
+        run_id="run-1",
+        counts=ProofCounts(5, 4, 1),
+        records=9,
+        shards=2,
+        view_type="KEYS_ONLY",
+        seconds=1.5,
+        missing_keys_file="/data/ann/keys",
+    )
     assert record_proof(checkpoint, proof) is None
     (note,) = read_recording(checkpoint).notes
     assert (note.kind, note.data["tally"]["missing"], note.data["view_type"]) == ("proof", 1, "KEYS_ONLY")

@@ -18,7 +18,7 @@ from refire_async.checkpoint.store import Store
 from refire_async.model.counts import Counts
 from refire_async.model.stop import StopRequest
 from refire_async.verification.encoding import READ, TOUCHED, digest
-from refire_async.verification.expected import Claims
+from refire_async.verification.expected import ExpectedRows
 from tests.pipeline.fake_dynamodb import (
     MANY_FAULTS,
     NO_FAULTS,
@@ -99,12 +99,12 @@ async def to_its_end(attempt: Harness) -> str:
 
 def check_history(table: FakeTable, store: Store, counts: Counts) -> None:
     """The history for the verification holds the outcome of each item and the marker that the run wrote."""
-    claims = Claims(SPEC)
+    expected = ExpectedRows(SPEC)
     with History(store.path) as history:
         pages = list(history.pages(upto=history.last()))
-    said = {claim[0]: claim for page in pages for claim in claims.of(page) if claim[4] != READ}
-    assert len(said) == claims.count == sum(len(page.items) for page in pages) - noted(pages, "none")
-    touched = {claim[0] for claim in said.values() if claim[4] == TOUCHED}
+    said = {row[0]: row for page in pages for row in expected.of(page) if row[4] != READ}
+    assert len(said) == expected.count == sum(len(page.items) for page in pages) - noted(pages, "none")
+    touched = {row[0] for row in said.values() if row[4] == TOUCHED}
     assert (len(touched), noted(pages, "conflict")) == (counts.touched, counts.conflicts)
     assert len(said) - len(touched) == noted(pages, "already") == counts.already
     # An item that was gone when its marker was looked up is in no ledger.

@@ -1,4 +1,4 @@
-"""Stream records as GetRecords gives them, and a stream of shards that are read from memory."""
+"""Stream records as GetRecords returns them, and a fake stream whose shards are in memory."""
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
@@ -17,11 +17,11 @@ def record(
     old: Item | None, new: Item | None, *, view: str = BOTH, second: int = SECOND, number: int = 0
 ) -> dict[str, Any]:
     """The record of a change from `old` to `new`, of table `orders` with hash key `pk`."""
-    some = new or old
-    assert some is not None
+    image = new or old
+    assert image is not None
     change: dict[str, Any] = {
         "ApproximateCreationDateTime": float(second),
-        "Keys": {"pk": some["pk"]},
+        "Keys": {"pk": image["pk"]},
         "SequenceNumber": str(10**23 + number),
     }
     if new is not None and view in (BOTH, NEW):
@@ -35,33 +35,33 @@ def record(
 
 
 def touch(name: str, before: int | None, *, view: str = BOTH, second: int = SECOND) -> dict[str, Any]:
-    """The record of a touch."""
+    """The record of a touch of item `name`, whose marker was `before` (None: missing)."""
     return record(item(name, before), item(name, (before or 0) + 1), view=view, second=second)
 
 
 @dataclass
 class FakeShard:
-    """A shard: answers in order, each a list of records. Closed if `closed`, with children after its end."""
+    """A shard: answers in order, each a list of records. A `closed` shard ends after the last answer."""
 
     answers: list[list[dict[str, Any]]]
     parent: str | None = None
     closed: bool = False
     trimmed: int = 0
-    """How many of the coming reads say that the oldest records are gone."""
+    """How many of the next reads fail because the oldest records were trimmed."""
 
 
 @dataclass
 class FakeStream:
-    """What `Follower` needs of a StreamReader.
+    """The methods of a StreamReader that `Follower` calls.
 
-    `hidden` are shards that arise later: those of a shard at its end, or with `at_once` all at the end of any.
+    `hidden` shards appear when their parent is read to its end, or with `at_once` all when any shard is.
     """
 
     all: dict[str, FakeShard]
     hidden: set[str] = field(default_factory=set)
     at_once: bool = False
     read: list[str] = field(default_factory=list)
-    """Shards in the order in which reading them began."""
+    """Shards in the order in which the reads started."""
 
     async def shards(self, _arn: str) -> list[Shard]:
         return parents_first(

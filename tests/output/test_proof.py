@@ -1,4 +1,4 @@
-"""What people read of a proof and of a canary."""
+"""The text of a verification's result and of a canary's."""
 
 from dataclasses import replace
 
@@ -9,13 +9,22 @@ from refire_async.output.proof import describe_canary, describe_proof
 
 
 def proof(
-    tally: ProofCounts, *, began: float = 1_000_000.0, back: float = 990_000.0, view: str = ""
+    counts: ProofCounts, *, began: float = 1_000_000.0, back: float = 990_000.0, view: str = ""
 ) -> Proof:
-    return Proof("r", tally, 12, 3, view, 4.0, began, back)
+    return Proof(
+        run_id="r",
+        counts=counts,
+        records=12,
+        shards=3,
+        view_type=view,
+        seconds=4.0,
+        began=began,
+        reaches_back_to=back,
+    )
 
 
 def test_a_clean_proof_says_how_long_the_stream_is_kept():
-    """It can be repeated until then."""
+    """The verification can be repeated until then."""
     one = proof(ProofCounts(expected=5, once=4, by_others=1))
     text = describe_proof(one, rerun_with=None)
     assert "proved from the stream" in text
@@ -24,8 +33,8 @@ def test_a_clean_proof_says_how_long_the_stream_is_kept():
     assert one.exit_code is ExitCode.COMPLETE
 
 
-def test_what_the_stream_no_longer_holds_is_not_proved():
-    """It is neither once nor missing, and the exit code says so."""
+def test_items_whose_records_were_trimmed_are_not_proved():
+    """They are neither once nor missing, and the exit code says so."""
     one = proof(ProofCounts(expected=5, once=4, unproven=1), back=1_000_500.0)
     text = describe_proof(one, rerun_with=None)
     assert "not proved from the stream" in text
@@ -42,7 +51,7 @@ def test_what_the_stream_no_longer_holds_is_not_proved():
     }
 
 
-def test_a_stream_that_shows_less_is_named():
+def test_a_stream_without_both_images_is_named():
     for view in ("KEYS_ONLY", "NEW_IMAGE", "OLD_IMAGE"):
         less = proof(ProofCounts(expected=2, once=2), view=view)
         assert (less.verdict, less.exit_code) == ("not disproved", ExitCode.COMPLETE)
@@ -58,15 +67,15 @@ def test_a_stream_that_shows_less_is_named():
     assert "1 items have more than one record" in text
 
 
-def test_the_weakest_of_several_streams_counts():
-    """One that was made anew during the run, with more in it, does not prove what came before."""
+def test_the_view_type_that_shows_least_counts():
+    """A stream with more images that was enabled during the run shows nothing of the time before."""
     assert least_view(["KEYS_ONLY", "NEW_AND_OLD_IMAGES"]) == "KEYS_ONLY"
     assert least_view(["NEW_AND_OLD_IMAGES", "NEW_IMAGE"]) == "NEW_IMAGE"
     assert least_view([]) == ""
 
 
 def test_nothing_is_proved_where_nothing_was_touched():
-    """Nor of what failed."""
+    """Failed items are reported."""
     one = replace(proof(ProofCounts()), failed=7)
     text = describe_proof(one, rerun_with=None)
     assert "proved from" not in text
@@ -81,8 +90,8 @@ def test_clocks_that_disagree_lead_to_no_advice():
     assert one.exit_code is ExitCode.UNPROVEN
 
 
-def test_a_canary_tells_of_events_and_consumers():
-    """Errors, lag, and what could not be found out."""
+def test_a_canary_reports_events_and_consumers():
+    """Errors, lag, and why a consumer is not known."""
     known = (Consumer("pay", 3, 1, 0.5), Consumer("mail", 2, 0, 300.0))
     canary = Canary(
         10, proof(ProofCounts(expected=10, once=10)), None, Consumers(known, "x is silent", ("mail",))
@@ -93,7 +102,7 @@ def test_a_canary_tells_of_events_and_consumers():
     assert "mail: 2 invocations, 0 errors, iterator age 5 min 00 s, behind" in text
     assert "x is silent" in text
     assert not canary.clean
-    assert Canary(10, canary.proof, None, Consumers(unknown="nobody was asked")).clean
+    assert Canary(10, canary.proof, None, Consumers(unknown="no mapping")).clean
     assert not Canary(10, None, "no stream", Consumers()).clean
     failed = Canary(10, canary.proof, None, Consumers(), failed=53)
     assert not failed.clean

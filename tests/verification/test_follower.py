@@ -1,4 +1,4 @@
-"""Reading a stream: which shards, in which order, until when, and what is said of records that are gone."""
+"""Reading a stream: which shards, in which order, until when, and how trimmed records are reported."""
 
 import time
 from typing import Any
@@ -19,14 +19,14 @@ def names(records: list[dict[str, Any]]) -> list[str]:
 def followed(
     stream: FakeStream, *, since: float = SECOND - 100.0, until: float = SECOND + 1000.0
 ) -> Follower:
-    """A follower that has caught up with the stream. What it has taken is in `taken`."""
+    """A follower that has caught up with the stream. The names of the items that it read are in `taken`."""
     taken: list[str] = []
 
-    async def take(records: list[dict[str, Any]]) -> None:
+    async def on_records(records: list[dict[str, Any]]) -> None:
         taken.extend(names(records))
 
     async def main() -> Follower:
-        follower = Follower(stream, "arn", since=since, take=take)  # type: ignore[arg-type] # the same methods
+        follower = Follower(stream, "arn", since=since, on_records=on_records)  # type: ignore[arg-type] # the same methods
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(follower.run)
             with anyio.fail_after(600):
@@ -40,7 +40,7 @@ def followed(
 
 
 def test_a_shard_that_splits_in_the_middle_is_followed_into_its_children():
-    """The parent's records come before those of its children, which nobody knew of when reading began."""
+    """The parent's records come before those of its children, which did not exist when reading started."""
     stream = FakeStream(
         {
             "p": FakeShard([[touch("a", 1)], [], [touch("a", 2)]], closed=True),
@@ -59,7 +59,7 @@ def test_a_shard_that_splits_in_the_middle_is_followed_into_its_children():
 
 
 def test_shards_that_split_at_the_same_time_are_all_followed():
-    """What is listed when the first one ends shows the others' children and grandchildren too."""
+    """The listing when the first shard ends also contains the children and grandchildren of the others."""
     stream = FakeStream(
         {
             "p": FakeShard([[touch("a", 1)]], closed=True),
@@ -76,8 +76,8 @@ def test_shards_that_split_at_the_same_time_are_all_followed():
     assert follower.shards_read == 5
 
 
-def test_shards_that_were_over_before_the_run_are_not_read():
-    """Where a child's first record is older than the run, its parent has nothing of the run."""
+def test_shards_that_were_closed_before_the_run_are_not_read():
+    """If a child's first record is older than the run, its parent has no records of the run."""
     old, new = SECOND - 5_000, SECOND
     stream = FakeStream(
         {
@@ -91,7 +91,7 @@ def test_shards_that_were_over_before_the_run_are_not_read():
     assert follower.taken == ["y", "a", "a"]  # type: ignore[attr-defined]
 
 
-def test_an_empty_child_tells_nothing_so_its_parent_is_read():
+def test_the_parent_of_an_empty_child_is_read():
     stream = FakeStream(
         {
             "p": FakeShard([[touch("a", 1)]], closed=True),
@@ -102,13 +102,13 @@ def test_an_empty_child_tells_nothing_so_its_parent_is_read():
 
 
 def test_an_empty_answer_is_not_the_end():
-    """The service may answer with nothing before the newest record."""
+    """The service may return empty answers before the newest record."""
     stream = FakeStream({"s": FakeShard([[], [], [touch("a", 1)], [], [], [], [touch("b", 1)]])})
     assert followed(stream).taken == ["a", "b"]  # type: ignore[attr-defined]
 
 
-def test_a_stream_that_never_rests_is_read_up_to_records_from_after_the_run():
-    """Other writers go on and on; the run's records are behind theirs."""
+def test_a_busy_stream_is_read_up_to_records_from_after_the_run():
+    """Other writers never stop; the first of their records from after the run ends the reading."""
     busy = [[touch(f"k{n}", 1, second=SECOND + n)] for n in range(2_000)]
     follower = followed(FakeStream({"s": FakeShard(busy)}), until=SECOND + 500.0)
     assert 500 < len(follower.taken) < 600  # type: ignore[attr-defined]
@@ -118,8 +118,8 @@ def test_a_stream_without_shards_is_caught_up_with():
     assert followed(FakeStream({})).shards_read == 0
 
 
-def test_trimmed_records_are_noticed():
-    """Reading goes on with what is left, and says from when on the stream is whole."""
+def test_trimmed_records_are_reported():
+    """Reading continues with the records that are left, and `lost_before` says from when on the stream is complete."""
     stream = FakeStream({"s": FakeShard([[touch("a", 1)]], trimmed=1)})
     follower = followed(stream)
     assert follower.taken == ["a"]  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""How consumers took a canary, asked of Lambda and CloudWatch."""
+"""How consumers process a canary, according to Lambda and CloudWatch."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ import pytest
 from refire_async.aws.config import AwsSession
 from refire_async.aws.endpoint import Endpoint
 from refire_async.aws.other_services import ServiceName, Services
-from refire_async.engine.canary_consumers import settled
+from refire_async.engine.canary_consumers import wait_for_consumers
 from refire_async.model.canary import Consumers as Seen
 from refire_async.settings import Connection
 from tests.preflight.world import Consumers
@@ -42,8 +42,8 @@ def functions(consumers: Consumers) -> list[str]:
     return names
 
 
-def tell(consumers: Consumers, function: str, **metrics: float) -> None:
-    """CloudWatch has data points for a function."""
+def put_metrics(consumers: Consumers, function: str, **metrics: float) -> None:
+    """Give CloudWatch data points of a function."""
     consumers.metrics.put_metric_data(
         Namespace="AWS/Lambda",
         MetricData=[
@@ -58,8 +58,8 @@ def tell(consumers: Consumers, function: str, **metrics: float) -> None:
     )
 
 
-class Patient:
-    """The same services without a bound on time: what is tested is not how quick this machine is."""
+class WithoutTimeout:
+    """The same services without a timeout, so that the test does not depend on the speed of the machine."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -68,55 +68,55 @@ class Patient:
         return self._services.open(service, None)
 
 
-async def ask(consumers: Consumers, naps: list[float], during: Callable[[], None] | None = None) -> Seen:
+async def consumers_of(
+    consumers: Consumers, naps: list[float], during: Callable[[], None] | None = None
+) -> Seen:
     async def nap(seconds: float) -> None:
         naps.append(seconds)
         if during is not None:
             during()
 
-    services: Any = Patient(consumers.services)
-    return await settled(services, ARN, time.time() - 5, patience_s=30.0, sleep=nap)
+    services: Any = WithoutTimeout(consumers.services)
+    return await wait_for_consumers(services, ARN, time.time() - 5, timeout_s=30.0, sleep=nap)
 
 
-async def test_consumers_are_waited_for_until_they_have_followed(
-    consumers: Consumers, functions: list[str]
-) -> None:
-    """First CloudWatch knows nothing of one, then that both were invoked and keep up."""
+async def test_the_check_waits_until_consumers_keep_up(consumers: Consumers, functions: list[str]) -> None:
+    """First CloudWatch has no data of one function, then both were invoked and keep up."""
     first, second = functions
-    tell(consumers, first, Invocations=2, Errors=0, IteratorAge=900)
+    put_metrics(consumers, first, Invocations=2, Errors=0, IteratorAge=900)
     naps: list[float] = []
-    late = partial(tell, consumers, second, Invocations=1, Errors=0, IteratorAge=10)
-    found = await ask(consumers, naps, late)
+    late = partial(put_metrics, consumers, second, Invocations=1, Errors=0, IteratorAge=10)
+    found = await consumers_of(consumers, naps, late)
     assert len(naps) == 1
     assert [one.function for one in found.known] == sorted(functions)
     assert (found.unknown, found.behind, found.failing) == (None, (), ())
 
 
-async def test_errors_end_the_waiting(consumers: Consumers, functions: list[str]) -> None:
-    tell(consumers, functions[0], Invocations=2, Errors=2, IteratorAge=900)
+async def test_errors_end_the_wait(consumers: Consumers, functions: list[str]) -> None:
+    put_metrics(consumers, functions[0], Invocations=2, Errors=2, IteratorAge=900)
     naps: list[float] = []
-    assert (await ask(consumers, naps)).failing == (functions[0],)
+    assert (await consumers_of(consumers, naps)).failing == (functions[0],)
     assert naps == []
 
 
-async def test_patience_ends(consumers: Consumers, functions: list[str]) -> None:
-    """Who lags is behind; of whom nothing is heard nothing is known."""
+async def test_the_wait_ends(consumers: Consumers, functions: list[str]) -> None:
+    """A function that lags is behind; one without data points is unknown."""
     first, second = functions
-    tell(consumers, first, Invocations=2, Errors=0, IteratorAge=90_000)
+    put_metrics(consumers, first, Invocations=2, Errors=0, IteratorAge=90_000)
     naps: list[float] = []
-    found = await ask(consumers, naps)
+    found = await consumers_of(consumers, naps)
     assert found.behind == (first,)
     assert found.unknown == f"CloudWatch has told nothing yet of {second}"
     assert sum(naps) == 30
 
 
 async def test_without_mappings_or_services_nothing_is_known(consumers: Consumers) -> None:
-    """And nothing is waited for."""
+    """And the check does not wait."""
     naps: list[float] = []
-    assert (await ask(consumers, naps)).unknown == "no Lambda function is mapped to the stream"
+    assert (await consumers_of(consumers, naps)).unknown == "no Lambda function is mapped to the stream"
     emulator = Endpoint("http://127.0.0.1:9/", "127.0.0.1:9")
     services = Services(AwsSession(Connection(region=REGION, endpoint_url="http://127.0.0.1:9")), emulator)
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("AWS_ENDPOINT_URL_LAMBDA")
-        assert "was not asked" in str((await settled(services, ARN, 0.0)).unknown)
+        assert "was not asked" in str((await wait_for_consumers(services, ARN, 0.0)).unknown)
     assert naps == []
