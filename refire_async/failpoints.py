@@ -40,14 +40,24 @@ POINTS = {
     "work-done": "everything is on disk except the status of the run",
     "run-ended": "the status is saved; the summary is not printed yet",
 }
-"""Every failpoint by name, with the state of the run there."""
+"""Every failpoint of a run by name, with the state of the run there."""
+
+DELIVERY_POINTS = {
+    "batch-in-delivery-ledger": "a batch is durable; it is not invoked yet",
+    "invocation-answered": "the target has answered; the ledger does not have it yet",
+    "failures-written": "given-up records are in their file; the ledger does not have them yet",
+    "ledger-commit-pending": "a transaction of the ledger is written except for its COMMIT",
+    "ledger-committed": "a transaction is on disk; the waiting lanes are not notified yet",
+}
+"""The same of a delivery (replay, redrive)."""
 
 
 def arm(text: str) -> Callable[[str], None]:
-    """Return a function that kills this process at `NAME:COUNT` of POINTS. Raises ValueError for any other `text`."""
+    """Return a function that kills this process at `NAME:COUNT` of a failpoint. Raises ValueError for other texts."""
     name, _, number = text.partition(":")
-    if name not in POINTS or not number.isdecimal() or int(number) < 1:
-        raise ValueError(f"{VARIABLE} must be one of {', '.join(POINTS)}, a colon and a count from 1")
+    names = [*POINTS, *DELIVERY_POINTS]
+    if name not in names or not number.isdecimal() or int(number) < 1:
+        raise ValueError(f"{VARIABLE} must be one of {', '.join(names)}, a colon and a count from 1")
     times = count(1)  # its next() is one step of the interpreter: threads reach failpoints too
 
     def reached(point: str) -> None:
