@@ -69,6 +69,7 @@ class BoundedHttp:
         self._connect_s, self._answer_s = timeout
         self._connections = max_pool_connections
         self._clients: dict[tuple[str | None, bool], aiohttp.ClientSession] = {}
+        self._streams: list[aiohttp.ClientResponse] = []
 
     async def __aenter__(self) -> Self:
         return self
@@ -79,7 +80,10 @@ class BoundedHttp:
         await self.close()
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Close all connections, with the streams that did not reach a reader: botocore drops some answers unread."""
+        for stream in self._streams:
+            stream.close()
+        self._streams.clear()
         while self._clients:
             _, client = self._clients.popitem()
             await client.close()
@@ -114,7 +118,9 @@ class BoundedHttp:
             try:
                 headers = {name.lower(): value for name, value in answer.headers.items()}
                 content = None
-                if not request.stream_output or answer.status >= 300:
+                if request.stream_output and answer.status < 300:
+                    self._streams = [*(stream for stream in self._streams if not stream.closed), answer]
+                else:
                     content = _plain(await whole_body(answer, host), headers, host)
             except BaseException:
                 answer.close()

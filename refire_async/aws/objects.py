@@ -1,7 +1,7 @@
 """Objects in S3, read from their beginning to their end whatever happens to a connection on the way."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
+from contextlib import aclosing, closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,39 +54,44 @@ async def object_pieces(client: Any, name: ObjectName) -> AsyncIterator[bytes]:
         UsageError: there is no such object.
         RefusedError: no permission; replaced by another object meanwhile; the network fails for good.
     """
-    where = {"Bucket": name.bucket, "Key": name.key}
-    offset, failures = 0, 0
-    reply = await _call(client.get_object, name, where)
+    request = {"Bucket": name.bucket, "Key": name.key}
+    offset, failures, size = 0, 0, None
+    while size is None or offset < size:
+        asked = request if size is None else {**request, "Range": f"bytes={offset}-"}
+        reply = await _call(client.get_object, name, asked)
+        with closing(reply["Body"]) as body:
+            if size is None:
+                size, version = _version(reply, name)
+                request |= version
+            elif not str(reply.get("ContentRange", "")).startswith(f"bytes {offset}-"):
+                raise _nonsense(name)
+            begun_at = offset
+            try:
+                async with aclosing(_read(body)) as pieces:
+                    async for piece in pieces:
+                        offset += len(piece)
+                        if offset > size:
+                            raise _nonsense(name)
+                        yield piece
+            except _LOST as error:
+                failures = 1 if offset - begun_at >= _LEAST else failures + 1
+                if failures == MOST_FAILURES:
+                    raise RefusedError(f"{name} cannot be read: {_why(error)}", "try again") from error
+                await anyio.sleep(0.2 * 2**failures)
+            else:
+                if begun_at == offset < size:
+                    raise _nonsense(name)
+
+
+def _version(reply: dict[str, Any], name: ObjectName) -> tuple[int, dict[str, str]]:
+    """The size of the object in bytes, and what in a request names this version of it. Raises RefusedError."""
     size, tag = reply.get("ContentLength"), reply.get("ETag")
     if size is None or tag is None:
         raise _nonsense(name)
+    version = {"IfMatch": str(tag)}
     if "VersionId" in reply:
-        where["VersionId"] = reply["VersionId"]
-    where["IfMatch"] = tag
-    while True:
-        body, begun_at = reply["Body"], offset
-        try:
-            async with aclosing(_read(body)) as pieces:
-                async for piece in pieces:
-                    offset += len(piece)
-                    if offset > size:
-                        raise _nonsense(name)
-                    yield piece
-        except _LOST as error:
-            failures = 1 if offset - begun_at >= _LEAST else failures + 1
-            if failures == MOST_FAILURES:
-                raise RefusedError(f"{name} cannot be read: {_why(error)}", "try again") from error
-            await anyio.sleep(0.2 * 2**failures)
-        else:
-            if offset < size and offset == begun_at:
-                raise _nonsense(name)
-        finally:
-            body.close()
-        if offset == size:
-            return
-        reply = await _call(client.get_object, name, {**where, "Range": f"bytes={offset}-"})
-        if not str(reply.get("ContentRange", "")).startswith(f"bytes {offset}-"):
-            raise _nonsense(name)
+        version["VersionId"] = str(reply["VersionId"])
+    return int(size), version
 
 
 async def _read(body: Any) -> AsyncGenerator[bytes]:

@@ -68,21 +68,22 @@ def _redirect(status: int) -> Callable[[str], Act]:
 
 
 ENDS = {
-    "silence": Hostility(_always(silence), ("no answer",)),
-    "head that drips": Hostility(_always(dripping(b"HTTP/1.1 200 OK\r\nA: ")), ("no answer",)),
+    "silence": Hostility(_always(silence), ("no answer", "not answer")),
+    "head that drips": Hostility(_always(dripping(b"HTTP/1.1 200 OK\r\nA: ")), ("no answer", "not answer")),
     "body that drips": Hostility(
-        _always(dripping(HEAD + b"Content-Length: 1000000\r\n\r\n")), ("no answer",)
+        _always(dripping(HEAD + b"Content-Length: 1000000\r\n\r\n")), ("no answer", "not answer")
     ),
     "chunks that drip": Hostility(
         _always(dripping(HEAD + b"Transfer-Encoding: chunked\r\n\r\n4\r\nabcd\r\n0000001")),
-        ("no answer", "not HTTP"),
+        ("no answer", "not answer", "not HTTP"),
     ),
     "endless head": Hostility(
         _always(endless(b"HTTP/1.1 200 OK\r\n", b"A: " + b"b" * 1000 + b"\r\n")),
         ("not HTTP", "not come to an end"),
     ),
     "endless interim answers": Hostility(
-        _always(endless(b"", b"HTTP/1.1 102 Processing\r\n\r\n" * 100)), ("no answer", "not come to an end")
+        _always(endless(b"", b"HTTP/1.1 102 Processing\r\n\r\n" * 100)),
+        ("no answer", "not answer", "not come to an end"),
     ),
     "endless body": Hostility(
         _always(endless(HEAD + b"Content-Length: 99999999999\r\n\r\n", bytes(100_000))),
