@@ -1,4 +1,4 @@
-"""Where checkpoints live, and which there are."""
+"""Finds and lists the checkpoints of a folder."""
 
 import glob
 from collections.abc import Iterable
@@ -7,31 +7,33 @@ from itertools import islice
 from pathlib import Path
 
 from refire_async.checkpoint.lock import is_locked, lock_path
-from refire_async.checkpoint.reading import SavedRun, peek_with
+from refire_async.checkpoint.reading import SavedRun, peek, peek_with
 from refire_async.checkpoint.recording import read_expected
 from refire_async.errors import CheckpointRefusedError, UsageError
 from refire_async.folders import state_folder
+from refire_async.model.other_run import OtherRun
 from refire_async.model.run import RunStatus
+from refire_async.model.table import Table
 
 SUFFIX = ".refire"
 
 LATEST = "latest"
-"""Stands for the run that was at work last, where no run is called so."""
+"""Instead of a run id: the run that was updated last, unless a run has this id."""
 
-MOST_NAMED = 5
-MOST_READ = 0.999
-"""Of the selection, before the run is complete: what is expected is an estimate."""
+MAX_NAMED = 5
+MAX_SHARE = 0.999
+"""Largest share of the selection before the run is complete, because the expected number of items is an estimate."""
 
-BELONGINGS = (".keys", "", "-wal", "-shm")
-"""Ends of the names of files that are a checkpoint: the list of a run over keys first, which is of no use alone."""
+SUFFIXES = (".keys", "", "-wal", "-shm")
+"""Suffixes of the files of a checkpoint. The list of keys is removed first, because it is useless without the rest."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunInfo:
     """One line of `refire status`. `updated_at` is ISO 8601 in UTC.
 
-    `share` of the selection that is read, as far as it can be told; None where it cannot. `failed` items could not be
-    touched. `kept_files` are lists of keys that the run left for a later one.
+    `share` is the share of the selection that is read, None if unknown. `failed` items could not be touched.
+    `kept_files` are the lists of failed or missing keys.
     """
 
     run_id: str
@@ -48,81 +50,82 @@ class RunInfo:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The runs of a folder, newest first, and why some of its files could not be read (one line each)."""
+    """The runs of a folder, newest first, and one line for each file that cannot be read."""
 
     runs: list[RunInfo]
     unreadable: list[str]
 
 
 def runs_folder() -> Path:
-    """Where checkpoints are by default. Nothing is made."""
+    """The default folder of checkpoints. It is not created."""
     return state_folder() / "runs"
 
 
 def default_folder() -> Path:
-    """The user's folder for checkpoints, made with mode 0700 where it is missing. Raises UsageError."""
+    """The user's folder for checkpoints, created with mode 0700 if missing. Raises UsageError."""
     folder = runs_folder()
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(
-            f"cannot make the checkpoint folder {folder}: {error.strerror}", "name a file with --checkpoint"
+            f"cannot create the checkpoint folder {folder}: {error.strerror}",
+            "choose a file with --checkpoint",
         ) from None
     return folder
 
 
 def path_of(run_id: str) -> Path:
-    """Where the checkpoint of `run_id` lives by default."""
+    """The default path of the checkpoint of `run_id`."""
     return default_folder() / f"{run_id}{SUFFIX}"
 
 
 def find(run_id: str) -> Path:
-    """The checkpoint in the default folder of the run of that id, of the only one that begins so, or of the `latest`.
+    """The checkpoint of a run in the default folder, by its id, a unique prefix of it, or `latest`.
 
     Raises UsageError if there is none, or more than one.
     """
     path = path_of(run_id)
     if path.exists():
         return path
-    if run_id == LATEST and (runs := survey().runs):
+    if run_id == LATEST and (runs := list_runs().runs):
         return runs[0].checkpoint
     found = sorted(path.parent.glob(f"{glob.escape(run_id)}*{SUFFIX}"))
     if len(found) == 1:
         return found[0]
     if found:
         raise UsageError(
-            f"{len(found)} runs begin with {run_id}: {_some(one.name.removesuffix(SUFFIX) for one in found)}",
-            "give more of the id",
+            f"{len(found)} run ids begin with {run_id}: {_first(one.name.removesuffix(SUFFIX) for one in found)}",
+            "give more characters of the id",
         )
-    raise UsageError(f"there is no run {run_id}", "see 'refire status', or name its file with --checkpoint")
+    raise UsageError(f"there is no run {run_id}", "see 'refire status', or give its file with --checkpoint")
 
 
 def only_stopped() -> Path:
     """The checkpoint of the only run in the default folder that can be resumed. Raises UsageError."""
-    stopped = [run for run in survey().runs if run.status == "stopped"]
+    stopped = [run for run in list_runs().runs if run.status == "stopped"]
     if len(stopped) == 1:
         return stopped[0].checkpoint
     if stopped:
         raise UsageError(
-            f"{len(stopped)} runs can be resumed: {_some(run.run_id for run in stopped)}",
+            f"{len(stopped)} runs can be resumed: {_first(run.run_id for run in stopped)}",
             "give the RUN_ID of one; refire status lists them",
         )
     raise UsageError(
-        "no run given, and there is none that can be resumed",
+        "no run given, and no run can be resumed",
         "give its RUN_ID or its --checkpoint; refire status lists runs",
     )
 
 
-def _some(names: Iterable[str]) -> str:
+def _first(names: Iterable[str]) -> str:
     """The first few of many names."""
-    few = [*islice(names, MOST_NAMED + 1)]
-    return ", ".join(few[:MOST_NAMED]) + (" …" if len(few) > MOST_NAMED else "")
+    few = [*islice(names, MAX_NAMED + 1)]
+    return ", ".join(few[:MAX_NAMED]) + (" …" if len(few) > MAX_NAMED else "")
 
 
 def share_read(saved: SavedRun, expected: int | None) -> float | None:
-    """How much of the selection is read, from 0 to 1: by segments or by items, whichever says more.
+    """The share of the selection that is read, from 0 to 1: by segments or by items, whichever is larger.
 
-    `expected` is how many items the selection may have. Never all before the run is complete.
+    `expected` is the estimated number of items. The share is below 1 until the run is complete.
     """
     if saved.status == "complete":
         return 1.0
@@ -131,16 +134,16 @@ def share_read(saved: SavedRun, expected: int | None) -> float | None:
         shares.append(saved.finished_segments / saved.spec.total_segments)
     if expected:
         shares.append(saved.counts.scanned / expected)
-    return min(max(shares), MOST_READ) if shares else None
+    return min(max(shares), MAX_SHARE) if shares else None
 
 
 def status_of(path: Path, saved: SavedRun) -> RunStatus:
-    """Where a run stands: one whose process has died could not say that it is stopped."""
+    """The status of a run. A run whose process died is still marked as running, but its lock is free: it is stopped."""
     return "stopped" if saved.status == "running" and not is_locked(path) else saved.status
 
 
 def describe(path: Path) -> RunInfo:
-    """What a checkpoint says of itself. Raises CheckpointRefusedError."""
+    """Read a checkpoint for `refire status`. Raises CheckpointRefusedError."""
     saved, expected = peek_with(path, read_expected)
     seconds = saved.totals.seconds
     return RunInfo(
@@ -157,13 +160,8 @@ def describe(path: Path) -> RunInfo:
     )
 
 
-def list_runs(folder: Path | None = None) -> list[RunInfo]:
-    """The runs in `folder` (default: the user's), newest first. Files that are no checkpoints are left out."""
-    return survey(folder).runs
-
-
-def survey(folder: Path | None = None) -> Listing:
-    """The runs in `folder` (default: the user's), and what is there but cannot be read."""
+def list_runs(folder: Path | None = None) -> Listing:
+    """The runs in `folder` (default: the user's), and the files that cannot be read."""
     runs, unreadable = [], []
     for path in (folder or default_folder()).glob(f"*{SUFFIX}"):
         try:
@@ -174,11 +172,37 @@ def survey(folder: Path | None = None) -> Listing:
 
 
 def discard(path: Path) -> None:
-    """Remove a checkpoint with all that belongs to it but the lists of keys. Hold its lock.
+    """Remove all files of a checkpoint except the lists of failed and missing keys. The caller holds its lock.
 
-    The lock goes last: whoever is waiting for it finds no half of a checkpoint.
+    The lock file is removed last, so that a process that waits for the lock never sees part of a checkpoint.
     """
     real = path.resolve()
-    for end in BELONGINGS:
+    for end in SUFFIXES:
         real.with_name(real.name + end).unlink(missing_ok=True)
     lock_path(real).unlink(missing_ok=True)
+
+
+def unfinished_runs(table: Table, folders: Iterable[Path], own: Path | None) -> list[OtherRun]:
+    """Running and stopped runs of `table` whose checkpoints are in `folders`, except the one in `own`.
+
+    Tables are compared by TableId, because the same table can be named in several ways. Files that are no checkpoints
+    of this user are ignored.
+    """
+    paths = {path.resolve() for folder in folders for path in folder.glob(f"*{SUFFIX}")}
+    found = []
+    for path in sorted(paths - ({own.resolve()} if own is not None else set())):
+        try:
+            saved = peek(path)
+            if saved.status == "complete" or not _is_of(saved, table):
+                continue
+            working = status_of(path, saved) == "running"
+        except CheckpointRefusedError:
+            continue
+        found.append(OtherRun(saved.spec.run_id, working, saved.counts.touched, saved.spec.selection))
+    return found
+
+
+def _is_of(saved: SavedRun, table: Table) -> bool:
+    if saved.spec.table_id and table.table_id:
+        return saved.spec.table_id == table.table_id
+    return saved.spec.table.rpartition("/")[2] == table.name.rpartition("/")[2]

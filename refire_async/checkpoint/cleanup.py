@@ -1,4 +1,4 @@
-"""Removing finished runs: what may go, and that nothing else does."""
+"""Removes finished runs, and only those that may be removed."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from refire_async.errors import CheckpointRefusedError
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A run that stays, and why in a few words."""
+    """A run that is not removed, with the reason in a few words."""
 
     run: RunInfo
     reason: str
@@ -21,8 +21,7 @@ class Kept:
 def why_kept(run: RunInfo) -> str | None:
     """Why `run` must not be removed; None if it may. Pure.
 
-    The lists of keys that a run has left (failed ones) are somebody's work to do: as long as one is there its
-    run stays, so that what they are about can be looked up.
+    A run whose list of failed or missing keys still exists is kept, because the list refers to its run.
     """
     if run.status == "running":
         return "it is running"
@@ -33,8 +32,8 @@ def why_kept(run: RunInfo) -> str | None:
     return None
 
 
-def sort_out(runs: Iterable[RunInfo]) -> tuple[list[RunInfo], list[Kept]]:
-    """The runs that may be removed, and those that stay."""
+def split_removable(runs: Iterable[RunInfo]) -> tuple[list[RunInfo], list[Kept]]:
+    """(runs that may be removed, runs that are kept)."""
     removable: list[RunInfo] = []
     kept: list[Kept] = []
     for run in runs:
@@ -46,20 +45,20 @@ def sort_out(runs: Iterable[RunInfo]) -> tuple[list[RunInfo], list[Kept]]:
     return removable, kept
 
 
-def refuse_at_work(run: RunInfo) -> None:
-    """Raise CheckpointRefusedError for a run that a process works on."""
+def refuse_running(run: RunInfo) -> None:
+    """Raise CheckpointRefusedError if a process is working on the run."""
     if run.status == "running":
-        raise CheckpointRefusedError(f"run {run.run_id} is at work", "stop it first, or wait for its end")
+        raise CheckpointRefusedError(f"run {run.run_id} is running", "stop it first, or wait until it ends")
 
 
 def forget(run: RunInfo) -> list[Path]:
-    """Remove a run whatever it has left to do, with its lists of keys. Gives the files that are gone.
+    """Remove a run in any status, with its lists of keys. Returns the removed files.
 
-    Raises CheckpointRefusedError if a process works on it, or a file cannot be removed.
+    Raises CheckpointRefusedError if a process is working on it, or a file cannot be removed.
     """
     real = run.checkpoint.resolve()
     with locked(run.checkpoint):
-        files = [*run.kept_files, *(real.with_name(real.name + end) for end in catalog.BELONGINGS)]
+        files = [*run.kept_files, *(real.with_name(real.name + end) for end in catalog.SUFFIXES)]
         removed = [path for path in files if path.exists()]
         try:
             for path in run.kept_files:
@@ -75,10 +74,10 @@ def forget(run: RunInfo) -> list[Path]:
 
 
 def remove(run: RunInfo) -> Kept | None:
-    """Remove a finished run, unless it is no longer what it was when it was looked at: then say why it stays."""
+    """Remove a finished run, unless its status has changed since it was listed: then return why it is kept."""
     try:
         with locked(run.checkpoint):
-            # Only we work on it now; `describe` would see our own lock as that of a running process.
+            # This process holds the lock, so `describe` sees no other running process.
             reason = why_kept(catalog.describe(run.checkpoint))
             if reason is not None:
                 return Kept(run, reason)

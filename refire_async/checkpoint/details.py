@@ -1,4 +1,4 @@
-"""Everything that a checkpoint tells of one run, for `refire status RUN_ID`."""
+"""Everything that a checkpoint contains about one run, for `refire status RUN_ID`."""
 
 import sqlite3
 from collections import Counter
@@ -13,18 +13,18 @@ from refire_async.model.run import RunStatus
 from refire_async.model.series import Note
 
 NOW_S = 30.0
-"""The present rate is that of so many last seconds of work."""
+"""The present rate is the average of this many last seconds of work."""
 
 _REASONS = {"stop": "reason", "pause": "why", "wait": "reason"}
-"""Kinds of notes that say why a run does not work, and the field that says so."""
+"""Kinds of notes that say why a run does not proceed, and the field with the reason."""
 
 _OVER = ("start", "unpause", "recover")
-"""Kinds of notes after which an earlier reason holds no more."""
+"""Kinds of notes after which earlier reasons are void."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Details:
-    """A run and how it went. `failures` are numbers of failed items by error code, of all that was recorded."""
+    """A run with its recording. `failures` are the numbers of failed items by error code."""
 
     checkpoint: Path
     run: SavedRun
@@ -40,18 +40,18 @@ class Details:
 
     @property
     def attempts(self) -> int:
-        """How often the run was begun or gone on with."""
+        """How often the run was started or resumed."""
         return self.run.next_attempt
 
     @property
     def items_per_second(self) -> float:
-        """Of the whole run, by time at work."""
+        """The average rate of the run over its time at work."""
         seconds = self.run.totals.seconds
         return self.run.counts.settled / seconds if seconds > 0 else 0.0
 
     @property
     def present_rate(self) -> float | None:
-        """Items per second just now; None where the run is not at work or nothing is recorded."""
+        """Items per second now; None if the run is not running or nothing is recorded."""
         if self.status != "running":
             return None
         seconds = items = 0.0
@@ -64,7 +64,7 @@ class Details:
 
     @property
     def budget(self) -> dict[str, Any] | None:
-        """What the run may consume, as it was told last: `max_wcu`, `max_rcu`, `why`."""
+        """The last recorded limits of the run: `max_wcu`, `max_rcu` (units per second) and `why`."""
         for note in reversed(self.recorded.notes):
             data = note.data
             if note.kind == "budget":
@@ -79,29 +79,36 @@ class Details:
 
     @property
     def reason(self) -> str | None:
-        """Why the run does not work; None while it does, or once it is complete."""
+        """Why the run does not proceed; None while it does, and when it is complete."""
         if self.status == "complete":
             return None
         for note in reversed(self.recorded.notes):
             if note.kind in _REASONS:
-                said = note.data.get(_REASONS[note.kind])
-                return said if isinstance(said, str) and said else None
+                reason = note.data.get(_REASONS[note.kind])
+                return reason if isinstance(reason, str) and reason else None
             if note.kind in _OVER:
                 break
-        return "its process ended without saying why" if self.status == "stopped" else None
+        return "its process ended without a reason" if self.status == "stopped" else None
 
     @property
     def proof(self) -> Note | None:
-        """The last proof."""
+        """The last verification."""
         return next((note for note in reversed(self.recorded.notes) if note.kind == "proof"), None)
 
 
 def read_details(path: Path) -> Details:
-    """What the checkpoint tells, while a run may be at work on it. Raises CheckpointRefusedError."""
+    """Read the details of a run that may be running. Raises CheckpointRefusedError."""
 
     def read(db: sqlite3.Connection) -> tuple[Recorded, int | None, Counter[str]]:
         rows = db.execute("SELECT code, COUNT(*) FROM failed GROUP BY code ORDER BY COUNT(*) DESC LIMIT 100")
         return read_recorded(db), read_expected(db), Counter(dict(rows.fetchall()))
 
     saved, (recorded, expected, failures) = peek_with(path, read)
-    return Details(path, saved, status_of(path, saved), recorded, expected, failures)
+    return Details(
+        checkpoint=path,
+        run=saved,
+        status=status_of(path, saved),
+        recorded=recorded,
+        expected=expected,
+        failures=failures,
+    )

@@ -1,4 +1,4 @@
-"""The files of a checkpoint: made, connected to for writing, removed, made durable by name."""
+"""Creates, opens and removes the files of a checkpoint."""
 
 import contextlib
 import os
@@ -13,39 +13,41 @@ from refire_async.errors import CheckpointRefusedError, RefusedError
 from refire_async.private import NO_ROOM, NOFOLLOW
 
 LOGS = ("-wal", "-shm", "-journal")
-"""Ends of the names of SQLite's files beside its own."""
+"""Suffixes of the files that SQLite keeps beside a database."""
 
 
 def make(path: Path, form: FileFormat, fill: Callable[[sqlite3.Connection], None]) -> sqlite3.Connection:
-    """A connection to a new file with the tables of `form` and the first rows, which `fill` inserts.
+    """Create a file with the tables of `form` and the first rows, which `fill` inserts. Returns a connection to it.
 
-    It is made whole under another name first: a process that is killed on the way leaves nothing that would
-    stand in the way of the same run.
+    The file is completed under another name first, so a process that is killed meanwhile leaves no partial checkpoint
+    that would block the same run.
 
     Raises:
-        CheckpointRefusedError: there is a file of that name, or none can be made.
-        RefusedError: there is no room for it.
+        CheckpointRefusedError: the file exists, or cannot be created.
+        RefusedError: the disk is full.
     """
-    made = path.with_name(f"{path.name}.new")
-    remove(made)
+    new_path = path.with_name(f"{path.name}.new")
+    remove(new_path)
     if os.path.lexists(path):
-        raise CheckpointRefusedError(f"checkpoint {path} exists", "run 'refire resume', or name another file")
+        raise CheckpointRefusedError(
+            f"checkpoint {path} exists", "run 'refire resume', or choose another file"
+        )
     try:
-        os.close(os.open(made, os.O_CREAT | os.O_EXCL | os.O_WRONLY | NOFOLLOW, 0o600))
+        os.close(os.open(new_path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | NOFOLLOW, 0o600))
     except OSError as error:
         kind = RefusedError if error.errno in NO_ROOM else CheckpointRefusedError
         raise kind(
-            f"checkpoint {path} cannot be made: {error.strerror}",
-            "choose another place with --checkpoint",
+            f"checkpoint {path} cannot be created: {error.strerror}",
+            "choose another folder with --checkpoint",
         ) from None
-    at = made
+    at = new_path
     try:
-        with contextlib.closing(connect(made, form)) as db:
+        with contextlib.closing(connect(new_path, form)) as db:
             begin(db, form, fill)
         if failpoints.reached is not None:
             failpoints.reached("checkpoint-begun")
         _remove_logs(path)
-        made.rename(path)
+        new_path.rename(path)
         at = path
         sync_folder(path.parent)
         return connect(path, form)
@@ -56,8 +58,8 @@ def make(path: Path, form: FileFormat, fill: Callable[[sqlite3.Connection], None
             raise
         # Nothing was written or invoked, and there is nothing to continue with.
         raise RefusedError(
-            f"checkpoint {path} cannot be made: {why}",
-            "make room, or choose another place with --checkpoint",
+            f"checkpoint {path} cannot be created: {why}",
+            "free disk space, or choose another folder with --checkpoint",
         ) from error
 
 
@@ -69,14 +71,14 @@ def begin(db: sqlite3.Connection, form: FileFormat, fill: Callable[[sqlite3.Conn
     )
     fill(db)
     db.execute("COMMIT")
-    # Into the file itself, so that its header shows from now on what it is.
+    # Move it from the log to the file itself, so that the header identifies the file.
     db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _remove_logs(path: Path) -> None:
-    """Remove logs of a checkpoint that is gone: SQLite would read them into a new one of the same name.
+    """Remove logs of a deleted checkpoint: SQLite would apply them to a new one of the same name.
 
-    Raises CheckpointRefusedError where they are not this user's.
+    Raises CheckpointRefusedError if they do not belong to this user.
     """
     check_beside(path)
     for end in LOGS:
@@ -84,7 +86,7 @@ def _remove_logs(path: Path) -> None:
 
 
 def _why_unwritable(error: BaseException) -> str | None:
-    """What the disk reported, if that kept a file from being made."""
+    """The error text if the file could not be created because of the disk, else None."""
     cause = error.__cause__ if isinstance(error, CheckpointRefusedError) else error
     if isinstance(cause, OSError):
         return cause.strerror or type(cause).__name__
@@ -106,7 +108,7 @@ def _connect_unguarded(path: Path, form: FileFormat) -> sqlite3.Connection:
             db.execute("PRAGMA synchronous = FULL")
             # Other processes of the same run commit too; each commit takes milliseconds.
             db.execute("PRAGMA busy_timeout = 60000")
-            # SQLite opens for reading what it may not write, and would say so at the first commit only.
+            # SQLite opens a read-only file without an error, which the first commit would report only.
             db.executescript(f"BEGIN IMMEDIATE; PRAGMA user_version = {form.version}; ROLLBACK")
         except BaseException:
             db.close()
@@ -119,14 +121,14 @@ def _connect_unguarded(path: Path, form: FileFormat) -> sqlite3.Connection:
 
 
 def remove(path: Path) -> None:
-    """Remove a file of SQLite's that nobody has open, and what may lie beside it."""
+    """Remove an SQLite file that no process has open, with the files beside it."""
     for end in ("", *LOGS):
-        with contextlib.suppress(OSError):  # then making it anew tells why
+        with contextlib.suppress(OSError):  # creating the file then reports the error
             path.with_name(path.name + end).unlink()
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the new file's name durable too."""
+    """Make the name of a new file durable."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

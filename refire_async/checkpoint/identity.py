@@ -1,4 +1,4 @@
-"""Which run a checkpoint belongs to, and whether it is the one that the user means. Pure."""
+"""Whether a checkpoint belongs to the run that the user asked for. Pure."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,11 +12,12 @@ from refire_async.settings import Connection, RunSettings
 
 
 def adopt(path: Path, saved: SavedRun, settings: RunSettings, wanted: RunSpec) -> RunSpec:
-    """The saved run, if `wanted` is the same one. Raises CheckpointRefusedError with the difference."""
+    """Return the saved run if `wanted` is the same run. Raises CheckpointRefusedError with the difference otherwise."""
     spec = saved.spec
     if saved.status == "complete":
         raise CheckpointRefusedError(
-            f"checkpoint {path} holds run {spec.run_id}, which is complete", "name another file for a new run"
+            f"checkpoint {path} holds run {spec.run_id}, which is complete",
+            "choose another file for a new run",
         )
     run_id = settings.run_id or spec.run_id
     chosen = settings.tuning.segments and not spec.selection.listed
@@ -28,18 +29,18 @@ def adopt(path: Path, saved: SavedRun, settings: RunSettings, wanted: RunSpec) -
         total_segments=segments,
         ttl_attribute=spec.ttl_attribute,
     )
-    # Through JSON, so that both sides have had the same journey.
+    # Through JSON, as the saved one, so that equal values compare equal.
     same = spec_from_json(spec_to_json(same))
     as_before = replace(same.selection, fingerprint=spec.selection.fingerprint)
     if same.selection != spec.selection and as_before == spec.selection:
         raise CheckpointRefusedError(
-            f"{spec.selection.origin} was changed since run {spec.run_id} began",
-            "begin a new run with it, or go on with what it was by 'refire resume'",
+            f"{spec.selection.origin} has changed since run {spec.run_id} began",
+            "start a new run, or continue with the earlier content: 'refire resume'",
         )
     names = {
         "run_id": "run id",
         "table": "table",
-        "table_id": "table (made again under the same name)",
+        "table_id": "table (created again under the same name)",
         "keys": "key schema",
         "selection": "selection",
         "marker": "marker",
@@ -55,39 +56,40 @@ def adopt(path: Path, saved: SavedRun, settings: RunSettings, wanted: RunSpec) -
 
 
 def check_table(path: Path, spec: RunSpec, table: Table) -> None:
-    """Refuse a checkpoint of another table than this one. Raises CheckpointRefusedError."""
+    """Refuse a checkpoint of another table. Raises CheckpointRefusedError."""
     if spec.table_id != table.table_id:
         raise CheckpointRefusedError(
             f"checkpoint {path} belongs to an earlier table {spec.table} (another TableId)",
-            "begin a new run for the table that is there now",
+            "start a new run for the present table",
         )
     if spec.keys != table.keys:
         raise CheckpointRefusedError(
             f"checkpoint {path} has other key attributes than table {spec.table}, which cannot change",
-            "begin a new run, or restore the file",
+            "start a new run, or restore the file from a backup",
         )
 
 
 def merge_connections(saved: Connection, given: Connection, own: Connection | None = None) -> Connection:
-    """The saved connection, where the user does not say otherwise.
+    """The saved connection, with the values that the user gave taking precedence.
 
-    `own` is where the user's configuration leads without the checkpoint (aws/configured.py). What it says as well is
-    left to it: a profile or endpoint of the environment means more than the same one given by name.
+    `own` is the connection that the user's configuration leads to without the checkpoint (aws/configured.py). Saved
+    values that equal it are left to the configuration, because a profile or endpoint in the environment can imply
+    more than its name.
     """
 
     def choose(name: str) -> str | None:
-        mine: str | None = getattr(given, name)
-        theirs: str | None = getattr(saved, name)
-        if mine is not None or theirs is None:
-            return mine
-        return None if own is not None and getattr(own, name) == theirs else theirs
+        chosen: str | None = getattr(given, name)
+        before: str | None = getattr(saved, name)
+        if chosen is not None or before is None:
+            return chosen
+        return None if own is not None and getattr(own, name) == before else before
 
     return Connection(region=choose("region"), profile=choose("profile"), endpoint_url=choose("endpoint_url"))
 
 
 @dataclass(frozen=True, slots=True)
 class Usual:
-    """What a user's configuration says of runs: a table, if it names one, and a marker attribute."""
+    """The table and marker attribute in the user's configuration, if it has them."""
 
     table: str | None = None
     marker_attribute: str | None = None
@@ -95,7 +97,7 @@ class Usual:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Something in which a checkpoint would lead elsewhere than the user's own configuration."""
+    """A value in which a checkpoint differs from the user's configuration."""
 
     what: str
     saved: str
@@ -103,20 +105,20 @@ class Difference:
 
 
 def differences(saved: SavedRun, given: Connection, own: Connection, usual: Usual) -> list[Difference]:
-    """Where going on with `saved` leads, as far as that is not where `own` and `usual` lead.
+    """The values of `saved` that differ from those of `own` and `usual`.
 
-    What the user gives as an option is in `own` too. The default marker attributes are refire's own.
+    `own` includes the options that the user gave. A default marker attribute is no difference.
     """
     found = [
-        Difference(name, theirs, getattr(own, field) or unset)
+        Difference(name, before, getattr(own, field) or unset)
         for field, name, unset in (
             ("endpoint_url", "endpoint", "AWS itself"),
             ("profile", "profile", "none"),
             ("region", "region", "none"),
         )
         if getattr(given, field) is None
-        and (theirs := getattr(saved.connection, field)) is not None
-        and theirs.rstrip("/") != (getattr(own, field) or "").rstrip("/")
+        and (before := getattr(saved.connection, field)) is not None
+        and before.rstrip("/") != (getattr(own, field) or "").rstrip("/")
     ]
     spec = saved.spec
     if usual.table is not None and usual.table.rpartition("/")[2] != spec.table.rpartition("/")[2]:

@@ -1,7 +1,7 @@
-"""What must be true of every checkpoint, whatever moment it was saved at. Pure.
+"""Invariants of every checkpoint, no matter when it was saved. Pure.
 
-SQLite's own check finds broken structure. This one finds values that are well formed and cannot be: a file
-that was edited, mended with other tools, or put together from two.
+SQLite's own check finds a broken structure. This one finds well-formed values that contradict each other: a file that
+was edited, repaired with other tools, or combined from two.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,8 +11,8 @@ from refire_async.model.counts import COUNT_NAMES, Counts
 from refire_async.model.keys import Cursor, Item
 from refire_async.model.run import RunSpec, RunStatus
 
-MOST_SEGMENTS = 1_000_000
-"""Of a parallel scan (API reference: Scan, TotalSegments); nothing else has more."""
+MAX_SEGMENTS = 1_000_000
+"""Most segments of a parallel scan (API reference: Scan, TotalSegments); no other selection has more."""
 
 _KEY_TYPES = {"S", "N", "B"}
 
@@ -29,13 +29,14 @@ def broken_run(run_id: str, table: str, status: str, spec: RunSpec) -> str | Non
 
 
 def broken_spec(spec: RunSpec) -> str | None:
-    """What is wrong with what the run says it is, or None. Its types are right already."""
+    """What is wrong with the identity of the run, or None. The types are already checked."""
     selection, keys, marker = spec.selection, spec.keys, spec.marker
     rules = {
-        "its number of segments is one that no run has": 1 <= spec.total_segments <= MOST_SEGMENTS,
-        "its marker cannot be one": marker.attribute != "" and marker.attribute not in keys.names,
+        "its number of segments is impossible": 1 <= spec.total_segments <= MAX_SEGMENTS,
+        "its marker attribute is empty or a key attribute": marker.attribute != ""
+        and marker.attribute not in keys.names,
         "its sort key has no name or no type": (keys.range_name is None) == (keys.range_type is None),
-        "its keys have a type that keys cannot have": {keys.hash_type, keys.range_type or "S"} <= _KEY_TYPES,
+        "its keys have an invalid type": {keys.hash_type, keys.range_type or "S"} <= _KEY_TYPES,
         "its list has no origin": not selection.listed or selection.given != "",
         "it selects a key value without a type": all(len(value) == 1 for value in selection.key_values),
     }
@@ -61,13 +62,13 @@ def broken_progress(
     if not all(0 <= segment < spec.total_segments for segment in states):
         return "it has a segment that the run does not have"
     if spec.selection.listed and not all(_is_offset(state.cursor) for state in states.values()):
-        return "it has a cursor that is none of its list"
+        return "it has a cursor that is not a position in its list"
     starts: set[tuple[int, str]] = set()
     for page in pages:
         start = (page.segment, repr(page.start))
         wrong = _broken_page(spec, states.get(page.segment), page)
         if wrong is None and start in starts:
-            wrong = "is there twice"
+            wrong = "occurs twice"
         if wrong is not None:
             return f"page {page.number} {wrong}"
         starts.add(start)
@@ -76,7 +77,7 @@ def broken_progress(
 
 def _broken_page(spec: RunSpec, state: SegmentState | None, page: OpenPage) -> str | None:
     if state is None or (page.end is None and not state.finished):
-        return "lies beyond the cursor of its segment"
+        return "is beyond the cursor of its segment"
     if page.open_items != len(page.items) or not _adds_up(page.counts, open_items=page.open_items):
         return "has counts that do not add up"
     if not page.counts.scanned:
@@ -85,7 +86,7 @@ def _broken_page(spec: RunSpec, state: SegmentState | None, page: OpenPage) -> s
     if not all(_has_key(types, item) for item in page.items):
         return "has an item without key"
     if spec.selection.listed and not (_is_offset(page.start) and _is_offset(page.end)):
-        return "has a start that is none of its list"
+        return "has a start that is not a position in its list"
     return None
 
 
@@ -97,14 +98,14 @@ def _has_key(types: Mapping[str, str | None], item: Item) -> bool:
 
 
 def _is_offset(cursor: Cursor | None) -> bool:
-    """Whether it is a position in a list of keys, or none."""
+    """Whether it is a position in a list of keys, or None."""
     return cursor is None or (isinstance(offset := cursor.get("offset"), int) and offset >= 0)
 
 
 def broken_end(spec: RunSpec, status: str, finished: int, pages: int) -> str | None:
-    """Whether a run that says that it is complete is not, or None."""
+    """What is wrong with the status of the run, or None."""
     if status == "complete" and (pages or finished != spec.total_segments):
-        return "it is called complete but is not"
+        return "it is marked as complete but is not"
     return None
 
 

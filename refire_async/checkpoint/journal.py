@@ -1,8 +1,7 @@
-"""Group commit: many tasks ask for durability, one thread commits for all of them at once.
+"""Group commit: many tasks request durability, and one thread commits for all of them at once.
 
-While one commit is on its way to the disk, the next requests gather; so the cost of an fsync is shared by
-whatever arrived meanwhile. The queue is bounded by the number of readers (each waits for its page) and the
-number of open pages.
+While one commit is written to the disk, further operations queue up for the next one, so they share the cost of an
+fsync. The queue is bounded by the number of readers (each waits for its page) and of open pages.
 """
 
 import math
@@ -24,7 +23,8 @@ from refire_async.model.totals import Totals
 
 Operation: TypeAlias = Callable[[Store], None]
 
-TELL_S = 1.0
+REPORT_S = 1.0
+"""Shortest interval between two `CheckpointSaved` events."""
 
 IDLE_SAVE_S = 5.0
 """Totals are saved at least this often while a run works, so that `refire status` is fresh."""
@@ -32,21 +32,21 @@ IDLE_SAVE_S = 5.0
 
 @dataclass(slots=True)
 class _Group:
-    """Operations that one transaction will hold, and the event of its commit."""
+    """The operations of the next transaction, and the event of its commit."""
 
     operations: list[Operation] = field(default_factory=list)
     committed: anyio.Event = field(default_factory=anyio.Event)
 
 
 class Journal:
-    """Makes the ledger operations of one part durable. `run` is the committing task; it ends after `finish`."""
+    """Makes the ledger operations of one process durable. `run` is the committing task; it ends after `finish`."""
 
-    def __init__(self, store: Store, ledger: Ledger, part: int, emit: Emit | None = None) -> None:
-        """`part` is the number under which counts and totals are saved; `emit` is told of them, now and then."""
+    def __init__(self, store: Store, ledger: Ledger, process: int, emit: Emit | None = None) -> None:
+        """`process` is the number under which counts and totals are saved; `emit` receives `CheckpointSaved` events."""
         self._store = store
-        self._part = part
+        self._process = process
         self._emit = emit
-        self._told_at = -math.inf
+        self._reported_at = -math.inf
         self.ledger = ledger
         self.totals = Totals()
         self._group = _Group()
@@ -57,10 +57,10 @@ class Journal:
         self._clock = anyio.current_time()
 
     async def open(self, page: OpenPage, digests: list[bytes] | None = None) -> None:
-        """Return when `page` is durable; only then may its writes be sent.
+        """Wait until `page` is durable; only then may its writes be sent.
 
-        With `digests` (one per item, for sources that can give an item twice) items that the run has opened
-        before are taken out of the page and counted `already`.
+        With `digests` (one per item, for sources that can return an item twice), items that the run opened
+        before are removed from the page and counted as `already`.
         """
         if digests is None:
             await self._durable(partial(_open_page, page=page))
@@ -69,29 +69,29 @@ class Journal:
         self.ledger.open(page)
 
     def advance(self, segment: int, end: Cursor | None) -> None:
-        """A page without items was read: the cursor moves with the next commit."""
+        """A page without items was read: move the cursor with the next commit."""
         self.ledger.advance(segment, end)
         self._add(lambda store: store.move_cursor(segment, end))
 
     def close(self, page: OpenPage) -> None:
-        """Every item of `page` has its outcome: it leaves the ledger with the next commit."""
+        """Every item of `page` has an outcome: remove it from the ledger with the next commit."""
         self.ledger.close(page)
         self._add(lambda store: store.close_page(page))
 
     async def amend(self, page: OpenPage, present: list[Item], *, first: bool) -> None:
-        """Return when the ledger has `present` in place of what it had of these items.
+        """Wait until the ledger has `present` instead of the earlier state of these items.
 
-        Only then may they be sent: a resume that compared with an older marker could take the run's own touch, or
-        the application's way back, for an item that nobody has touched.
+        Only then may their writes be sent: a resume that compares with an older marker could mistake the run's own
+        touch, or a marker that the application took back, for an untouched item.
         """
         await self._durable(lambda store: store.amend_page(page, present, first=first))
 
     def shrink(self, page: OpenPage, rest: list[Item]) -> None:
-        """The run stops with only `rest` of `page` open."""
+        """The run stops: only `rest` of `page` stays open."""
         self._add(lambda store: store.shrink_page(page, rest))
 
     async def finish(self) -> None:
-        """Commit what is left. The committing task ends."""
+        """Commit the remaining operations; the committing task ends."""
         self._finishing = True
         await self._durable(lambda _: None)
 
@@ -105,21 +105,23 @@ class Journal:
             last = self._finishing
             self._tick()
             counts = Counts(**self.ledger.closed.to_json())
-            save = partial(Store.save_part, number=self._part, counts=counts, totals=replace(self.totals))
+            save = partial(
+                Store.save_process, number=self._process, counts=counts, totals=replace(self.totals)
+            )
             operations: list[Operation] = [*group.operations, save]
             await to_thread.run_sync(self._commit, operations, limiter=self._thread)
             group.committed.set()
-            self._tell(counts, last=last)
+            self._report(counts, last=last)
             if last and not self._group.operations:
                 return
 
-    def _tell(self, counts: Counts, *, last: bool) -> None:
-        if self._emit is not None and (last or self._clock >= self._told_at + TELL_S):
-            self._told_at = self._clock
-            self._emit(CheckpointSaved(self._part, counts.settled))
+    def _report(self, counts: Counts, *, last: bool) -> None:
+        if self._emit is not None and (last or self._clock >= self._reported_at + REPORT_S):
+            self._reported_at = self._clock
+            self._emit(CheckpointSaved(self._process, counts.settled))
 
     def leave_out(self, seconds: float) -> None:
-        """The process did nothing for `seconds`: they are no time at work."""
+        """Exclude `seconds`, in which the process was suspended, from the time at work."""
         self._clock += seconds
 
     def _tick(self) -> None:

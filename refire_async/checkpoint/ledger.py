@@ -1,11 +1,12 @@
-"""What is known of every page between reading it and the last answer to its writes. Pure: no I/O.
+"""The state of every page from its read to the last answer to its writes. Pure: no I/O.
 
-A page is *open* from the moment it is durable in the ledger (before its first write) until every one of its
-items has an outcome. Per segment the ledger knows the cursor, the key that the last ledgered page ends at.
-After a crash the run goes on from the cursors, and the pages that were open are *in doubt*: their items are
-read again and compared with what the ledger says was there when the run first read them.
+A page is *open* from the moment it is durable in the ledger (before its first write) until each of its items has an
+outcome. For each segment the ledger holds the cursor: the key at which the last page in the ledger ends. After a
+crash the run continues at the cursors, and the pages that were open are *in doubt*: their items are read again and
+compared with the markers in the ledger, which the run read first.
 
-So a segment's resume point, its *watermark*, is the start of its oldest open page, or its cursor.
+A segment's *watermark*, the point before which every write is acknowledged, is the start of its oldest open page, or
+its cursor.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,7 +19,7 @@ from refire_async.model.keys import Cursor, Item, Key
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An item that cannot be touched, and why. Goes to the failed-keys file."""
+    """An item that cannot be touched, and why. It is listed in the failed-keys file."""
 
     key: Key
     code: str
@@ -27,11 +28,11 @@ class Failure:
 
 @dataclass(slots=True)
 class OpenPage:
-    """A page in the ledger. `items` still need their outcome when the page is opened.
+    """A page in the ledger. `items` have no outcome yet when the page is opened.
 
-    `counts.scanned` counts every item that the source gave for this page; items that were settled by looking
-    at them (expired, already fired, untouchable, vanished) are in the other counts from the start. `notes` are on
-    those of the ledger that end in another way than touched from the marker that it has.
+    `counts.scanned` counts every item that the source returned for this page; items whose outcome needs no write
+    (expired, already fired, untouchable, vanished) are in the other counts from the start. `notes` are on items with
+    another outcome than "touched from the marker in the ledger".
     """
 
     number: int
@@ -47,12 +48,12 @@ class OpenPage:
 
     @property
     def open_items(self) -> int:
-        """Items that have no outcome yet."""
+        """Number of items without an outcome."""
         return self.counts.scanned - self.counts.settled
 
     @property
     def done(self) -> bool:
-        """Whether every item has its outcome."""
+        """Whether every item has an outcome."""
         return self.open_items == 0
 
     def leave_out(
@@ -73,7 +74,7 @@ class OpenPage:
         self.failures += failures
 
     def narrow(self, rest: list[Item]) -> None:
-        """After a crash: only `rest` can be written as the ledger has it."""
+        """After a crash: only `rest` can still be written with the markers in the ledger."""
         self.items = rest
 
     def touched(self, items: int) -> None:
@@ -105,7 +106,7 @@ class OpenPage:
 
 @dataclass(frozen=True, slots=True)
 class SegmentState:
-    """How far a segment is read. `cursor` None with `finished` False means: not begun."""
+    """How far a segment is read. `cursor` None with `finished` False: no page was read yet."""
 
     cursor: Cursor | None = None
     finished: bool = False
@@ -116,10 +117,10 @@ FINISHED = SegmentState(finished=True)
 
 
 class Ledger:
-    """The open pages and cursors of a part of a run, and the counts of the pages that it has closed."""
+    """The open pages and cursors of one process of a run, and the counts of the pages that it closed."""
 
     def __init__(self, first_page: int = 1) -> None:
-        """`first_page` is the first number for a new page; no other part of the run uses it or those after it."""
+        """`first_page` is the first number for a new page; the process has the numbers from there on for itself."""
         self.segments: dict[int, SegmentState] = {}
         self.pages: dict[int, OpenPage] = {}
         self.closed = Counts()
@@ -127,20 +128,20 @@ class Ledger:
         self._next_number = first_page
 
     def next_number(self) -> int:
-        """A number for the next page, rising."""
+        """The number for the next page, in ascending order."""
         number = self._next_number
         self._next_number += 1
         return number
 
     def restore(self, segments: dict[int, SegmentState], pages: list[OpenPage]) -> None:
-        """Begin where a checkpoint ended."""
+        """Continue from the state in a checkpoint."""
         self.segments = segments
         self.pages = {page.number: page for page in pages}
         self._finished = sum(state.finished for state in segments.values())
 
     @property
     def finished_segments(self) -> int:
-        """Segments that are read to their end."""
+        """Number of segments that are read to their end."""
         return self._finished
 
     def segment(self, segment: int) -> SegmentState:
@@ -148,19 +149,20 @@ class Ledger:
         return self.segments.get(segment, NOT_BEGUN)
 
     def advance(self, segment: int, end: Cursor | None) -> None:
-        """A page that ends at `end` (None: the segment's end) is read and, if it has items, durable."""
+        """Move the cursor to `end` (None: the segment's end): the page before it is read and, if it has items,
+        durable."""
         if self.segment(segment).finished:
-            raise ValueError(f"segment {segment} is read to its end already")
+            raise ValueError(f"segment {segment} is already read to its end")
         self.segments[segment] = FINISHED if end is None else SegmentState(end)
         self._finished += end is None
 
     def open(self, page: OpenPage) -> None:
-        """`page` is durable: from now on its writes may be sent."""
+        """Add a durable page: from now on its writes may be sent."""
         self.pages[page.number] = page
         self.advance(page.segment, page.end)
 
     def close(self, page: OpenPage) -> None:
-        """Every item of `page` has its outcome. Raises ValueError if that is not so."""
+        """Remove a page. Raises ValueError if an item has no outcome."""
         if not page.done:
             raise ValueError(f"page {page.number} has {page.open_items} items without outcome")
         del self.pages[page.number]

@@ -1,8 +1,8 @@
-"""What a run keeps of the pages that have left its ledger: enough to prove later, from the stream, what it did.
+"""The history of a run: the pages that left its ledger, in a form that `verify` can compare with the stream.
 
-A page's items stay as they were when the page was opened, and the few that went another way than "touched once,
-from the marker that was read" have a note. Compressed: 9 to 35 bytes an item instead of 50 to 100, and since SQLite
-then has less to write, the run hardly notices (docs/checkpoint.md).
+The items of a page are stored as they were when the page was opened; the few with another outcome than "touched once,
+from the marker that was read" have a note. Compression reduces an item from 50-100 bytes to 9-35, and since SQLite
+then writes less, it costs little time (docs/checkpoint.md).
 """
 
 import zlib
@@ -16,28 +16,32 @@ from refire_async.errors import StoppedError
 from refire_async.model.keys import Item
 
 NoteKind: TypeAlias = Literal["conflict", "already", "none", "read"]
-"""`conflict`: touched from the marker in the note. `already`: changed since it was read, by an attempt whose answer
-was lost or by somebody else. `none`: the run does not say that it fired (gone, or failed). `read`: not settled yet;
-the note is what an earlier sitting read first.
+"""`conflict`: touched from the marker in the note.
+
+`already`: changed since it was read, by a write whose answer was lost or by another writer. `none`: no event is
+expected (vanished or failed). `read`: no outcome yet; the note has the item as an earlier attempt read it first.
 """
 
 Note: TypeAlias = tuple[NoteKind, Item]
-"""What became of an item that was not touched from the marker that the ledger has; the item's key, and its marker."""
+"""The outcome of an item that was not touched from the marker in the ledger; the item's key and marker."""
 
-LARGEST_PAGE = 32 << 20
-"""Bytes of a page's items as JSON. A page of 5,000 items with the longest keys there are (3 KB) has half of that; a
-file that says more was made to fill the memory."""
+MAX_PAGE_BYTES = 32 << 20
+"""Most bytes of a page's items as JSON.
 
-MOST_ITEMS = 10_000
-"""Items of a page; a run reads at most half as many at once (pipeline/readers.py)."""
+5,000 items with keys of the maximum length (3 KB) take half of that; a file with more was crafted to exhaust the
+memory.
+"""
+
+MAX_PAGE_ITEMS = 10_000
+"""Most items of a page; a run reads at most half as many (pipeline/readers.py)."""
 
 _FAST = 1
-"""zlib's quickest level: 0.2 to 0.5 µs an item, of which SQLite gives back a third to a half."""
+"""zlib's fastest level: 0.2 to 0.5 µs per item, of which the smaller SQLite writes save a third to a half."""
 
 
 @dataclass(frozen=True, slots=True)
-class SettledPage:
-    """Items of a page as they were read, and notes on some. `opened`: no write was sent before it (epoch seconds)."""
+class AcknowledgedPage:
+    """The items of a page as they were read, and notes on some. No write was sent before `opened` (epoch seconds)."""
 
     number: int
     opened: float
@@ -46,29 +50,29 @@ class SettledPage:
 
 
 def pack(items: Sequence[Item]) -> bytes:
-    """Items as the checkpoint keeps them. Raises StoppedError for more than `unpack` would take."""
+    """Items in the checkpoint's format. Raises StoppedError for more than `unpack` accepts."""
     plain = orjson.dumps(items)
-    if len(plain) > LARGEST_PAGE:
+    if len(plain) > MAX_PAGE_BYTES:
         raise StoppedError(
-            f"a page of {len(items):,} items takes {len(plain):,} bytes, more than a checkpoint holds",
+            f"a page of {len(items):,} items takes {len(plain):,} bytes, more than a checkpoint page can hold",
             "the marker or TTL attribute of these items is too large: name another --marker-attribute",
         )
     return zlib.compress(plain, _FAST)
 
 
 def unpack(data: bytes) -> list[Item]:
-    """The items that `pack` packed. Raises ValueError on anything else, before it takes more than `LARGEST_PAGE`."""
+    """The items that `pack` encoded. Raises ValueError on anything else, without using more than `MAX_PAGE_BYTES`."""
     stream = zlib.decompressobj()
     try:
-        plain = stream.decompress(data, LARGEST_PAGE + 1)
+        plain = stream.decompress(data, MAX_PAGE_BYTES + 1)
     except (zlib.error, TypeError) as error:
         raise ValueError(f"compressed items: {error}") from error
-    if len(plain) > LARGEST_PAGE:
+    if len(plain) > MAX_PAGE_BYTES:
         raise ValueError("compressed items: too many")
     if not stream.eof or stream.unused_data:
         raise ValueError("compressed items: cut off, or more than one")
     items: list[Item] = orjson.loads(plain)
-    if len(items) > MOST_ITEMS:
+    if len(items) > MAX_PAGE_ITEMS:
         raise ValueError("compressed items: too many")
     return items
 

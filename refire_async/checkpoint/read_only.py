@@ -1,4 +1,4 @@
-"""Looking into a checkpoint without a lock, and refusing what is none."""
+"""Reads a checkpoint without its lock, and refuses files that are not one."""
 
 import contextlib
 import shlex
@@ -19,18 +19,18 @@ from refire_async.private import why_foreign
 
 T = TypeVar("T")
 
-LARGEST_VALUE = 64 << 20
-"""Bytes of one value or row in the file; SQLite itself would take 1 GB."""
+MAX_VALUE_BYTES = 64 << 20
+"""Most bytes of one value or row in the file; SQLite itself allows 1 GB."""
 
 _STEPS = 1_000_000
-"""Of SQLite's machine, between two looks at how many it has taken."""
+"""Steps of SQLite's virtual machine between two calls of the progress handler."""
 
 _FREE_STEPS, _STEPS_PER_BYTE = 20_000_000, 4
-"""What reading may take: a row takes some ten steps, and no row has fewer than ten bytes."""
+"""Most steps of a read: a row takes about ten steps, and no row has fewer than ten bytes."""
 
 
-def look(path: Path, read: Callable[[sqlite3.Connection], T], form: FileFormat = RUN_FORMAT) -> T:
-    """What `read` finds in a checkpoint, while a run may be using it.
+def read_unlocked(path: Path, read: Callable[[sqlite3.Connection], T], form: FileFormat = RUN_FORMAT) -> T:
+    """Call `read` on a checkpoint that a run may be using, and return its result.
 
     Raises CheckpointRefusedError if it is missing, foreign, newer or damaged.
     """
@@ -38,9 +38,9 @@ def look(path: Path, read: Callable[[sqlite3.Connection], T], form: FileFormat =
     real = path.resolve()
 
     def opened() -> T:
-        # Without a log nobody has it open: it is whole, and read as it is it needs no files beside it.
-        alone = not real.with_name(real.name + "-wal").exists()
-        how = "mode=ro&immutable=1" if alone else "mode=ro"
+        # Without a write-ahead log no process has the file open. As immutable, it needs no files beside it.
+        unused = not real.with_name(real.name + "-wal").exists()
+        how = "mode=ro&immutable=1" if unused else "mode=ro"
         with contextlib.closing(
             sqlite3.connect(f"{real.as_uri()}?{how}", uri=True, isolation_level=None)
         ) as db:
@@ -53,14 +53,14 @@ def look(path: Path, read: Callable[[sqlite3.Connection], T], form: FileFormat =
 
 
 def harden(db: sqlite3.Connection) -> None:
-    """Read what may have been made to do harm (SQLite: Defense Against The Dark Arts)."""
-    db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LARGEST_VALUE)
+    """Protect against malicious database files (SQLite: Defense Against The Dark Arts)."""
+    db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_VALUE_BYTES)
     db.execute("PRAGMA trusted_schema = OFF")
     db.execute("PRAGMA cell_size_check = ON")
 
 
 def _bound_steps(db: sqlite3.Connection, path: Path) -> None:
-    """End what reads without end: such a file makes SQLite read the same pages again and again."""
+    """Interrupt endless reads: a crafted file can make SQLite read the same pages again and again."""
     size = sum(other.stat().st_size for other in (path, _beside(path, "-wal")) if other.exists())
     left = (_FREE_STEPS + _STEPS_PER_BYTE * size) // _STEPS
 
@@ -77,30 +77,30 @@ def _beside(path: Path, end: str) -> Path:
 
 
 def check_owner(path: Path) -> None:
-    """Refuse a checkpoint that another user can have written, with what SQLite would read beside it.
+    """Refuse a checkpoint that another user can have written, including the files that SQLite reads with it.
 
-    What a checkpoint says is done with the user's credentials: where to send requests, which attribute to write.
-    A `-wal` is part of it, a `-journal` would be played back into it, and refire never leaves one.
+    The checkpoint decides what happens with the user's credentials: where requests go and which attribute is written.
+    A `-wal` file is part of it. SQLite would play back a `-journal` file, which refire never leaves.
 
     Raises CheckpointRefusedError; OSError if there is no such file.
     """
     real = path.resolve()
     status = real.stat()
     if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
-        raise CheckpointRefusedError(f"checkpoint {path} is not a regular file", "name another file")
+        raise CheckpointRefusedError(f"checkpoint {path} is not a regular file", "choose another file")
     why = why_foreign(status)
     if why is not None:
         action = (
             f"then chmod go-w {shlex.quote(str(real))}" if "written" in why else "then use a copy of your own"
         )
         raise CheckpointRefusedError(
-            f"checkpoint {path} {why}", f"make sure that you trust what it says, {action}"
+            f"checkpoint {path} {why}", f"make sure that you trust its content, {action}"
         )
     check_beside(real)
 
 
 def check_beside(real: Path) -> None:
-    """Refuse files of SQLite's beside a checkpoint that are not this user's own. Raises CheckpointRefusedError."""
+    """Refuse SQLite files beside a checkpoint that do not belong to this user. Raises CheckpointRefusedError."""
     for end in ("-wal", "-shm", "-journal"):
         other = _beside(real, end)
         try:
@@ -117,7 +117,7 @@ def check_beside(real: Path) -> None:
 
 
 def check_file(path: Path, form: FileFormat = RUN_FORMAT) -> None:
-    """Refuse what is not a checkpoint of this form, or not this user's. Raises CheckpointRefusedError."""
+    """Refuse a file that is no checkpoint of this format, or not this user's. Raises CheckpointRefusedError."""
     try:
         check_owner(path)
         application, version = _identity(path)
@@ -132,14 +132,14 @@ def check_file(path: Path, form: FileFormat = RUN_FORMAT) -> None:
         ) from None
     if application != form.application_id and application in _CONTENTS:
         raise CheckpointRefusedError(
-            f"checkpoint {path} holds {_CONTENTS[application]}, not {form.holds}", "name another file"
+            f"checkpoint {path} holds {_CONTENTS[application]}, not {form.holds}", "choose another file"
         )
     if application != form.application_id:
-        raise CheckpointRefusedError(f"{path} is not a checkpoint of refire", "name another file")
+        raise CheckpointRefusedError(f"{path} is not a checkpoint of refire", "choose another file")
     if version != form.version:
         raise CheckpointRefusedError(
             f"checkpoint {path} has format {version}, this program reads format {form.version}",
-            "use the version of refire that made it",
+            "use the version of refire that created it",
         )
 
 
@@ -155,11 +155,11 @@ def holds_delivery(path: Path) -> bool:
 
 
 def _identity(path: Path) -> tuple[int, int]:
-    """Application id and version in the header of a file, zeros if it is none of SQLite's.
+    """Application id and version in the header of a file, zeros if it is not an SQLite file.
 
-    A file with a log may be open in this very process. Whoever closes a descriptor of a file loses all locks that its
-    process has on it, so other processes of the run would take the log for left behind (SQLite: How To Corrupt An
-    SQLite Database File, 2.2). SQLite itself knows how to avoid that.
+    A file with a write-ahead log may be open in this process. Closing a descriptor of a file releases all POSIX locks
+    that the process holds on it, so other processes of the run could delete the log (SQLite: How To Corrupt An SQLite
+    Database File, 2.2). SQLite itself avoids that, so it reads such a file.
     """
     real = path.resolve()
     if not real.with_name(real.name + "-wal").exists():
@@ -181,16 +181,16 @@ def _identity(path: Path) -> tuple[int, int]:
 
 
 def guard(path: Path, read: Callable[[], T]) -> T:
-    """Run `read`, translating what a damaged file does into CheckpointRefusedError."""
+    """Call `read` and translate the errors of a damaged file into CheckpointRefusedError."""
     try:
         return read()
     except RefireError:
         raise
-    # Of a damaged file sqlite3 can raise UnicodeDecodeError (a ValueError) when it makes its message.
+    # With a damaged file sqlite3 can raise UnicodeDecodeError (a ValueError) while it formats its message.
     except (
         *(sqlite3.Error, ValueError, TypeError, LookupError, AttributeError),
         *(ArithmeticError, RecursionError, MemoryError),
     ) as error:
         raise CheckpointRefusedError(
-            f"checkpoint {path} is damaged: {error}", "start a new run, or restore the file"
+            f"checkpoint {path} is damaged: {error}", "start a new run, or restore the file from a backup"
         ) from error

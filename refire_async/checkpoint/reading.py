@@ -1,4 +1,4 @@
-"""What a checkpoint says of its run: read from its tables, by whoever has the file open or only looks into it."""
+"""Reads the run, its ledger and its failures from the tables of a checkpoint."""
 
 import sqlite3
 from collections.abc import Callable, Container, Iterator
@@ -12,8 +12,8 @@ import orjson
 from refire_async.checkpoint.invariants import broken_spec
 from refire_async.checkpoint.ledger import FINISHED, Failure, OpenPage, SegmentState
 from refire_async.checkpoint.pages import unpack
-from refire_async.checkpoint.read_only import look
-from refire_async.checkpoint.schema import MOST_PARTS, PROCESSES_PER_ATTEMPT
+from refire_async.checkpoint.read_only import read_unlocked
+from refire_async.checkpoint.schema import MAX_PROCESSES, PROCESSES_PER_ATTEMPT
 from refire_async.checkpoint.shapes import conforms
 from refire_async.model.counts import Counts
 from refire_async.model.keys import Cursor, KeySchema
@@ -28,7 +28,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SavedRun:
-    """What a checkpoint says of its run. `counts` are of all items that have their outcome."""
+    """The state of a run in its checkpoint.
+
+    `counts` cover all items that have an outcome; times are ISO 8601 in UTC.
+    """
 
     spec: RunSpec
     connection: Connection
@@ -54,7 +57,7 @@ class SavedRun:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where segments stand, and the pages in the ledger that are in doubt."""
+    """How far segments are read, and the pages in the ledger, which are in doubt."""
 
     segments: dict[int, SegmentState]
     pages: list[OpenPage]
@@ -75,8 +78,8 @@ def spec_from_json(text: str) -> RunSpec:
 
 
 def read_run(db: sqlite3.Connection) -> SavedRun:
-    """What the file in `db` says of its run, at one moment. Raises what `guard` translates if it is not one."""
-    db.execute("BEGIN")  # else a page that is closed meanwhile counts twice or not at all
+    """Read the run in one transaction. Raises errors that `guard` translates if the file is malformed."""
+    db.execute("BEGIN")  # otherwise a page that is closed meanwhile would count twice or not at all
     try:
         return _read_run(db)
     finally:
@@ -86,7 +89,7 @@ def read_run(db: sqlite3.Connection) -> SavedRun:
 def _read_run(db: sqlite3.Connection) -> SavedRun:
     row = db.execute("SELECT spec, connection, status, created_at, updated_at FROM run").fetchone()
     if row is None:
-        raise ValueError("no run in it")
+        raise ValueError("it contains no run")
     text, connection_text, status, created_at, updated_at = row
     spec, connection = spec_from_json(text), Connection(**orjson.loads(connection_text))
     for value, kind, name in ((spec, RunSpec, "run"), (connection, Connection, "connection")):
@@ -95,24 +98,24 @@ def _read_run(db: sqlite3.Connection) -> SavedRun:
     wrong = broken_spec(spec)
     if wrong is not None:
         raise ValueError(wrong)
-    for moment in (created_at, updated_at):
-        datetime.fromisoformat(moment)  # a ValueError if it is none
+    for time in (created_at, updated_at):
+        datetime.fromisoformat(time)  # raises ValueError
     counts, totals = Counts(), Totals()
     seconds: dict[int, float] = {}
     for number, done, spent in db.execute("SELECT number, counts, totals FROM part"):
         counts.add(_counts(done))
-        part = Totals(**orjson.loads(spent))
-        if not conforms(part, Totals) or not 0 <= number < MOST_PARTS:
+        process = Totals(**orjson.loads(spent))
+        if not conforms(process, Totals) or not 0 <= number < MAX_PROCESSES:
             raise ValueError("its totals have a value of the wrong type")
-        totals.add(part)
+        totals.add(process)
         attempt = number // PROCESSES_PER_ATTEMPT
-        seconds[attempt] = max(seconds.get(attempt, 0.0), part.seconds)
-    # The parts of a sitting work at the same time.
+        seconds[attempt] = max(seconds.get(attempt, 0.0), process.seconds)
+    # The processes of an attempt work at the same time.
     totals.seconds = sum(seconds.values())
     open_pages = db.execute("SELECT counts FROM page").fetchall()
     (finished,) = db.execute("SELECT COUNT(*) FROM segment WHERE finished").fetchone()
-    for (settled,) in open_pages:
-        counts.add(_counts(settled))
+    for (outcomes,) in open_pages:
+        counts.add(_counts(outcomes))
     return SavedRun(
         spec=spec,
         connection=connection,
@@ -128,7 +131,7 @@ def _read_run(db: sqlite3.Connection) -> SavedRun:
 
 
 def read_progress(db: sqlite3.Connection, segments: Container[int]) -> Progress:
-    """States and open pages of `segments`."""
+    """The states and open pages of `segments`."""
     return Progress(
         {segment: state for segment, state in read_states(db).items() if segment in segments},
         list(read_pages(db, segments)),
@@ -136,7 +139,7 @@ def read_progress(db: sqlite3.Connection, segments: Container[int]) -> Progress:
 
 
 def read_states(db: sqlite3.Connection) -> dict[int, SegmentState]:
-    """How far every segment that was begun is read."""
+    """How far every started segment is read."""
     return {
         segment: FINISHED if finished else SegmentState(_cursor(cursor))
         for segment, cursor, finished in db.execute("SELECT segment, cursor, finished FROM segment")
@@ -144,7 +147,7 @@ def read_states(db: sqlite3.Connection) -> dict[int, SegmentState]:
 
 
 def read_pages(db: sqlite3.Connection, segments: Container[int] | None = None) -> Iterator[OpenPage]:
-    """Open pages of `segments` (None: of all), one in memory at a time."""
+    """The open pages of `segments` (None: of all), one in memory at a time."""
     rows = db.execute(
         "SELECT number, segment, items, start, finish, item_units, counts, failures FROM page ORDER BY number"
     )
@@ -169,7 +172,7 @@ def read_pages(db: sqlite3.Connection, segments: Container[int] | None = None) -
 
 
 def read_failures(db: sqlite3.Connection) -> Iterator[Failure]:
-    """The items that could not be touched, in the order of finding."""
+    """The items that could not be touched, in the order in which they were found."""
     for key, code, reason in db.execute("SELECT key, code, reason FROM failed ORDER BY number"):
         yield Failure(orjson.loads(key), code, reason)
     for (failures,) in db.execute("SELECT failures FROM page ORDER BY number"):
@@ -178,20 +181,20 @@ def read_failures(db: sqlite3.Connection) -> Iterator[Failure]:
 
 
 def peek(path: Path) -> SavedRun:
-    """What a checkpoint says of itself, read without a lock while a run may be using it.
+    """Read the run of a checkpoint without its lock, while a run may be using it.
 
     Raises CheckpointRefusedError if it is missing, foreign, newer or damaged.
     """
-    return look(path, read_run)
+    return read_unlocked(path, read_run)
 
 
 def peek_with(path: Path, read: Callable[[sqlite3.Connection], T]) -> tuple[SavedRun, T]:
-    """As `peek`, with what `read` finds in the same file."""
-    return look(path, lambda db: (read_run(db), read(db)))
+    """As `peek`, with the result of `read` on the same file."""
+    return read_unlocked(path, lambda db: (read_run(db), read(db)))
 
 
 def roll_back(db: sqlite3.Connection) -> None:
-    """End the transaction, unless SQLite has done so itself: it does when the disk is full."""
+    """End the transaction, unless SQLite has done so itself, as it does when the disk is full."""
     if db.in_transaction:
         db.execute("ROLLBACK")
 

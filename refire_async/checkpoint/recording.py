@@ -1,8 +1,8 @@
-"""How a run went over time, kept with its checkpoint: points and notes for `refire report`.
+"""The recording of a run over time, in its checkpoint: points and notes for `refire report`.
 
-It has a connection of its own, whose commits do not wait for the disk: what a power cut takes is a few seconds of a
-picture, and a process that is killed loses nothing that was committed. It never has more than `MOST_POINTS` points:
-when there are more, neighbours are merged into points of twice the length. Synchronous: called in a worker thread.
+It uses a connection of its own, whose commits do not wait for the disk: a power failure loses a few seconds of the
+recording, a killed process loses nothing that was committed. A recording has at most `MAX_POINTS` points: beyond that,
+neighbouring points are merged into points of twice the length. Synchronous: called in a worker thread.
 """
 
 import contextlib
@@ -14,42 +14,42 @@ from typing import Self
 
 import orjson
 
-from refire_async.checkpoint.read_only import look
+from refire_async.checkpoint.read_only import read_unlocked
 from refire_async.checkpoint.shapes import conforms
 from refire_async.model.series import Note, Point, merge
 
-MOST_POINTS = 2_000
-MOST_NOTES = 5_000
+MAX_POINTS = 2_000
+MAX_NOTES = 5_000
 
-_PATIENCE_S = 10.0
-_LATEST_S = 1e11
-"""Seconds since the epoch: moments that calendars have."""
+_LOCK_TIMEOUT_S = 10.0
+_MAX_TIME_S = 1e11
+"""Latest valid time, in seconds since the epoch."""
 
 
 class RecordingError(Exception):
-    """The recording cannot be written; the run is none the worse for it."""
+    """The recording cannot be written. This does not affect the run."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """Everything that was recorded of a run, in the order of time."""
+    """The recording of a run, in chronological order."""
 
     points: list[Point]
     notes: list[Note]
 
 
 class Recording:
-    """The recording in a checkpoint, open for writing. `span_s` is how long points are by now."""
+    """The recording in a checkpoint, open for writing. `span_s` is the present length of points in seconds."""
 
     def __init__(self, checkpoint: Path) -> None:
         """Raises RecordingError."""
         uri = f"{checkpoint.resolve().as_uri()}?mode=rw"
-        with _telling():
+        with _translating_errors():
             self._db = sqlite3.connect(
-                uri, uri=True, isolation_level=None, check_same_thread=False, timeout=_PATIENCE_S
+                uri, uri=True, isolation_level=None, check_same_thread=False, timeout=_LOCK_TIMEOUT_S
             )
         try:
-            with _telling():
+            with _translating_errors():
                 self._db.execute("PRAGMA synchronous = NORMAL")
                 (self._points,) = self._db.execute("SELECT COUNT(*) FROM point").fetchone()
                 (self._notes,) = self._db.execute("SELECT COUNT(*) FROM note").fetchone()
@@ -71,20 +71,20 @@ class Recording:
         self._db.close()
 
     def save(self, points: Sequence[Point], notes: Sequence[Note]) -> None:
-        """Add what has happened since the last call. Raises RecordingError."""
-        with _telling():
+        """Add new points and notes. Raises RecordingError."""
+        with _translating_errors():
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 for point in points:
                     self._put(point)
-                room = max(MOST_NOTES - self._notes, 0)
+                room = max(MAX_NOTES - self._notes, 0)
                 self._db.executemany(
                     "INSERT INTO note (at, kind, data) VALUES (?, ?, ?)",
                     [(note.at, note.kind, orjson.dumps(note.data).decode()) for note in notes[:room]],
                 )
                 self._notes += len(notes[:room])
-                if self._points > MOST_POINTS:
-                    self._thin_out()
+                if self._points > MAX_POINTS:
+                    self._merge_points()
                 self._db.execute("COMMIT")
             except BaseException:
                 if self._db.in_transaction:
@@ -92,7 +92,7 @@ class Recording:
                 raise
 
     def _put(self, point: Point) -> None:
-        """Let the last point of this sitting grow until its span is over."""
+        """Add to the last point of this attempt until its span is over, then start a new one."""
         last = self._last
         if last is not None and point.at // self.span_s == last.at // self.span_s:
             last.add(point)
@@ -107,9 +107,9 @@ class Recording:
             (point.at, self.span_s, orjson.dumps(point.to_json()).decode()),
         )
 
-    def _thin_out(self) -> None:
+    def _merge_points(self) -> None:
         points = _points(self._db)
-        while len(points) > MOST_POINTS // 2 and self.span_s < _LONGEST_S:
+        while len(points) > MAX_POINTS // 2 and self.span_s < _LONGEST_S:
             self.span_s *= 2
             points = merge(points, self.span_s)
         self._db.execute("DELETE FROM point")
@@ -119,22 +119,22 @@ class Recording:
 
 
 _LONGEST_S = 86_400.0 * 365
-"""Ends the search for a longer span where points lie years apart."""
+"""Ends the search for a longer span if points are years apart."""
 
 
 def read_recording(checkpoint: Path) -> Recorded:
-    """What was recorded, while a run may be going on. Raises CheckpointRefusedError."""
-    return look(checkpoint, read_recorded)
+    """Read the recording; a run may be using the file. Raises CheckpointRefusedError."""
+    return read_unlocked(checkpoint, read_recorded)
 
 
 def read_recorded(db: sqlite3.Connection) -> Recorded:
-    """What was recorded. Raises what `guard` translates if it is not as it was written."""
+    """Read the recording. Raises errors that `guard` translates if it is malformed."""
     rows = db.execute("SELECT at, kind, data FROM note ORDER BY number")
     return Recorded(_points(db), [_note(*row) for row in rows])
 
 
 def read_expected(db: sqlite3.Connection) -> int | None:
-    """How many items the run's selection was thought to have when it last began; None if nobody knows."""
+    """The expected number of items at the start of the last attempt; None if unknown."""
     row = db.execute(
         "SELECT at, kind, data FROM note WHERE kind = 'start' ORDER BY number DESC LIMIT 1"
     ).fetchone()
@@ -144,21 +144,21 @@ def read_expected(db: sqlite3.Connection) -> int | None:
 
 def _note(at: float, kind: str, data: str) -> Note:
     note = Note(at, kind, orjson.loads(data))
-    if not conforms(note, Note) or not 0 <= at < _LATEST_S:
-        raise ValueError("a note of it has a value of the wrong type")
+    if not conforms(note, Note) or not 0 <= at < _MAX_TIME_S:
+        raise ValueError("a note has a value of the wrong type")
     return note
 
 
 def _points(db: sqlite3.Connection) -> list[Point]:
     rows = db.execute("SELECT at, data FROM point ORDER BY at")
     points = [Point.from_json(at, orjson.loads(data)) for at, data in rows]
-    if not all(conforms(point, Point) and 0 <= point.at < _LATEST_S for point in points):
-        raise ValueError("a point of it has a value of the wrong type")
+    if not all(conforms(point, Point) and 0 <= point.at < _MAX_TIME_S for point in points):
+        raise ValueError("a point has a value of the wrong type")
     return points
 
 
 @contextlib.contextmanager
-def _telling() -> Iterator[None]:
+def _translating_errors() -> Iterator[None]:
     try:
         yield
     except (sqlite3.Error, ValueError, TypeError) as error:

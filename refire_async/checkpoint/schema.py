@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 
 APPLICATION_ID = 0x52464952
-"""`RFIR`: tells our files from other SQLite files."""
+"""`RFIR`: identifies checkpoints among SQLite files."""
 
 VERSION = 3
 
@@ -82,7 +82,7 @@ TABLES = RUN_TABLES + RECORDING_TABLES
 
 @dataclass(frozen=True, slots=True)
 class FileFormat:
-    """A kind of checkpoint file: the numbers in its header and its tables. `holds` names its content in messages."""
+    """A kind of checkpoint file: the numbers in its header, and its tables. `holds` names its content in messages."""
 
     application_id: int
     version: int
@@ -96,19 +96,20 @@ DELIVERY_APPLICATION_ID = 0x52464456
 """`RFDV`: the ledger of a replay or redrive (delivery/ledger.py has its tables)."""
 
 CLOCK = "clock"
-"""Kind of the note that says that the run's times are the service's, from its answers' `Date` headers."""
+"""Kind of the note which says that the run's times are the service's, from the `Date` headers of its answers."""
 
 PROCESSES_PER_ATTEMPT = 1 << 10
-"""Numbers of parts (processes) of one sitting: part n belongs to sitting n // PARTS_PER_SITTING."""
+"""Numbers for the processes of one attempt: the process in row n of table `part` belongs to attempt
+n // PROCESSES_PER_ATTEMPT."""
 
-MOST_PARTS = 1 << 22
-"""Parts of a run over all sittings: more than anybody makes, and pages numbered by them fit into SQLite's integers."""
+MAX_PROCESSES = 1 << 22
+"""Most processes of a run over all attempts. Page numbers that are derived from them fit into SQLite's integers."""
 
 
 def check_schema(db: sqlite3.Connection, form: FileFormat = RUN_FORMAT) -> None:
-    """Raise ValueError unless the file has our tables and nothing else: no view, trigger, index or other column.
+    """Raise ValueError unless the file has exactly the tables of the format: no view, trigger, index or other column.
 
-    Reading a view or writing to a table with a trigger would run what somebody else has put there.
+    Reading a view or writing to a table with a trigger would run code from the file.
     """
     expected = _objects(form.tables)
     found = db.execute(_OBJECTS).fetchmany(len(expected) + 1)
@@ -121,7 +122,7 @@ _OBJECTS = "SELECT type, name, tbl_name, sql FROM sqlite_master"
 
 @cache
 def _objects(tables: str) -> list[str]:
-    """What the schema of a new checkpoint says."""
+    """The schema of a new checkpoint."""
     with contextlib.closing(sqlite3.connect(":memory:")) as db:
         db.executescript(tables)
         return sorted(map(str, db.execute(_OBJECTS)))

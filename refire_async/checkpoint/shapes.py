@@ -1,6 +1,6 @@
-"""Whether values that were read have the types that our dataclasses say. Pure.
+"""Checks that values from a file have the types that the dataclasses declare. Pure.
 
-A checkpoint is a file: what its JSON holds must be looked at before it is used as if the program had made it.
+A checkpoint is a file that anything can have written, so its JSON is validated before it is used.
 """
 
 import math
@@ -10,15 +10,15 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-LARGEST_INTEGER = 1 << 62
-LARGEST_NUMBER = 1e15
-"""More units or seconds than there can be; sums and conversions of such numbers are safe."""
+MAX_INTEGER = 1 << 62
+MAX_NUMBER = 1e15
+"""Above any possible number of units or seconds, and small enough for safe sums and conversions."""
 
 
 def conforms(value: Any, kind: Any) -> bool:
     """Whether `value` is of the type `kind`: a dataclass, a scalar, or tuples, lists, dicts, unions, literals of them.
 
-    Numbers are finite and not huge; a bool is no number.
+    Numbers must be finite and not huge; a bool is not a number.
     """
     if kind is Any:
         return True
@@ -34,9 +34,9 @@ def conforms(value: Any, kind: Any) -> bool:
 
 def _is_scalar(value: Any, kind: Any) -> bool:
     if kind is int:
-        return type(value) is int and abs(value) <= LARGEST_INTEGER
+        return type(value) is int and abs(value) <= MAX_INTEGER
     if kind is float:
-        return type(value) in (int, float) and math.isfinite(value) and abs(value) <= LARGEST_NUMBER
+        return type(value) in (int, float) and math.isfinite(value) and abs(value) <= MAX_NUMBER
     return isinstance(value, kind)
 
 

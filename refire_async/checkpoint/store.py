@@ -1,4 +1,4 @@
-"""The checkpoint as a SQLite file. Synchronous: the journal calls it in a worker thread.
+"""The checkpoint as an SQLite file. Synchronous: the journal calls it in a worker thread.
 
 A commit is on disk when it returns (WAL with synchronous=FULL). Files are 0600: item keys can be personal data.
 """
@@ -18,7 +18,7 @@ from refire_async.checkpoint import invariants
 from refire_async.checkpoint.files import begin, connect, make
 from refire_async.checkpoint.ledger import Failure, OpenPage
 from refire_async.checkpoint.pages import EMPTY, pack, unpack
-from refire_async.checkpoint.read_only import guard, look
+from refire_async.checkpoint.read_only import guard, read_unlocked
 from refire_async.checkpoint.reading import (
     Progress,
     SavedRun,
@@ -47,21 +47,21 @@ def _dump(value: Any) -> str:
 
 
 class Store:
-    """One checkpoint file, open for writing. Make it with `create` or `open`."""
+    """One checkpoint file, open for writing. Use `create`, `open` or `join`."""
 
-    def __init__(self, path: Path, db: sqlite3.Connection, *, keeps: bool = True) -> None:
-        """`keeps`: whether settled pages are kept, for a proof."""
+    def __init__(self, path: Path, db: sqlite3.Connection, *, keeps_history: bool = True) -> None:
+        """`keeps_history`: whether acknowledged pages are kept, for a verification."""
         self.path = path
         self._db = db
-        self._keeps = keeps
+        self._keeps_history = keeps_history
         self.clock: Callable[[], float] = time.time
-        """The service's time (Unix time): what is written here is compared with the table's stream."""
+        """The service's time (seconds since the epoch), because saved times are compared with those of the stream."""
 
     @classmethod
     def create(
         cls, path: Path, spec: RunSpec, connection: Connection, clock: Callable[[], float] = time.time
     ) -> "Store":
-        """A new file. Raises CheckpointRefusedError if there is one, RefusedError if there is no room for it.
+        """Create a file. Raises CheckpointRefusedError if it exists, RefusedError if the disk is full.
 
         The caller holds the lock of `path`.
         """
@@ -72,17 +72,17 @@ class Store:
 
     @classmethod
     def in_memory(cls, spec: RunSpec, connection: Connection) -> "Store":
-        """A store that is gone when it is closed, for a run that changes nothing."""
+        """A store in memory, for a run that writes nothing."""
         db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-        store = cls(Path(":memory:"), db, keeps=False)
+        store = cls(Path(":memory:"), db, keeps_history=False)
         with store._saving():
             begin(db, RUN_FORMAT, lambda db: _insert_run(db, spec, connection, store.clock()))
         return store
 
     @classmethod
     def open(cls, path: Path) -> "Store":
-        """An existing file. Raises CheckpointRefusedError if it is missing, foreign, newer, damaged or read-only."""
-        look(path, lambda _: None)  # what is none is not even opened for writing
+        """Open a file. Raises CheckpointRefusedError if it is missing, foreign, newer, damaged or read-only."""
+        read_unlocked(path, lambda _: None)  # a file that is no checkpoint is not opened for writing
         store = cls(path, connect(path))
         try:
             store.guarded(store._check)
@@ -98,10 +98,10 @@ class Store:
         saved = read_run(self._db)
         run_id, table = self._db.execute("SELECT run_id, table_name FROM run").fetchone()
         (failed,) = self._db.execute("SELECT COUNT(*) FROM failed").fetchone()
-        parts = [Counts(**orjson.loads(text)) for (text,) in self._db.execute("SELECT counts FROM part")]
+        closed = [Counts(**orjson.loads(text)) for (text,) in self._db.execute("SELECT counts FROM part")]
         wrong = (
             invariants.broken_run(run_id, table, saved.status, saved.spec)
-            or invariants.broken_counts(parts, failed)
+            or invariants.broken_counts(closed, failed)
             or invariants.broken_progress(saved.spec, read_states(self._db), read_pages(self._db))
             or invariants.broken_end(saved.spec, saved.status, saved.finished_segments, saved.open_pages)
         )
@@ -114,22 +114,22 @@ class Store:
 
     @classmethod
     def join(cls, path: Path) -> "Store":
-        """A file that another process of the same run has opened and checked."""
+        """Open a file that another process of the same run has opened and checked."""
         return cls(path, connect(path))
 
     def load(self) -> SavedRun:
-        """What the checkpoint says of its run. Raises CheckpointRefusedError if it cannot be read."""
+        """The state of the run. Raises CheckpointRefusedError if it cannot be read."""
         return self.guarded(lambda: read_run(self._db))
 
     def progress(self, segments: Container[int]) -> Progress:
-        """Where `segments` stand. Raises CheckpointRefusedError if it cannot be read."""
+        """The progress of `segments`. Raises CheckpointRefusedError if it cannot be read."""
         return self.guarded(lambda: read_progress(self._db, segments))
 
-    # The operations below belong inside `transaction`.
+    # Call the operations below inside `transaction`.
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
-        """All or nothing, on disk when it ends. Raises StoppedError if it cannot be saved."""
+        """An atomic transaction, on disk when the block ends. Raises StoppedError if it cannot be saved."""
         with self._saving():
             self._db.execute("BEGIN IMMEDIATE")
             try:
@@ -157,15 +157,15 @@ class Store:
         self.move_cursor(page.segment, page.end)
 
     def amend_page(self, page: OpenPage, present: Sequence[Item], *, first: bool) -> None:
-        """Some of an open page's items were read again, and are to be touched from what they are now.
+        """Replace items of an open page by `present`, their state when they were read again.
 
-        `first`: what the ledger had of them is what the run read first.
+        `first`: the ledger's earlier state of them is the one that the run read first.
         """
         where = (page.number,)
         opened, packed = self._db.execute("SELECT opened, items FROM page WHERE number = ?", where).fetchone()
         names, items = self._key_names(), unpack(packed)
         again = {identity(names, item): item for item in present}
-        if self._keeps and first:
+        if self._keeps_history and first:
             notes = [("read", item) for item in items if identity(names, item) in again]
             self._db.execute(
                 "INSERT INTO settled (opened, items, notes) VALUES (?, ?, ?)", (opened, EMPTY, _dump(notes))
@@ -174,22 +174,22 @@ class Store:
         self._db.execute("UPDATE page SET items = ? WHERE number = ?", (pack(amended), page.number))
 
     def shrink_page(self, page: OpenPage, rest: Sequence[Item]) -> None:
-        """Keep only `rest` of an open page's items open (an orderly stop knows which); the others are settled."""
+        """Keep only `rest` of an open page's items open, at an orderly stop; the others are acknowledged."""
         where = (page.number,)
         opened, packed = self._db.execute("SELECT opened, items FROM page WHERE number = ?", where).fetchone()
         names = self._key_names()
         left = {identity(names, item): item for item in rest}
-        notes, settled = list(page.notes), []
+        notes, acknowledged = list(page.notes), []
         for item in unpack(packed):
             still = left.get(identity(names, item))
             if still is None:
-                settled.append(item)
-            elif still != item:  # another writer came between; what was there first would be forgotten
+                acknowledged.append(item)
+            elif still != item:  # keep the marker that was read first: another writer changed it since
                 notes.append(("read", item))
-        if self._keeps and (settled or notes):
+        if self._keeps_history and (acknowledged or notes):
             self._db.execute(
                 "INSERT INTO settled (opened, items, notes) VALUES (?, ?, ?)",
-                (opened, pack(settled), _dump(notes) if notes else None),
+                (opened, pack(acknowledged), _dump(notes) if notes else None),
             )
         self._db.execute(
             "UPDATE page SET items = ?, counts = ?, failures = ? WHERE number = ?",
@@ -204,15 +204,15 @@ class Store:
         return spec_from_json(spec).keys.names
 
     def move_cursor(self, segment: int, cursor: Cursor | None) -> None:
-        """The segment is read up to `cursor`; None: to its end."""
+        """Save that the segment is read up to `cursor` (None: to its end)."""
         self._db.execute(
             "INSERT OR REPLACE INTO segment VALUES (?, ?, ?)",
             (segment, None if cursor is None else _dump(cursor), cursor is None),
         )
 
     def close_page(self, page: OpenPage) -> None:
-        """Take a page whose items all have their outcome out of the ledger."""
-        if self._keeps:
+        """Move a page whose items all have an outcome from the ledger to the history."""
+        if self._keeps_history:
             self._db.execute(
                 "INSERT INTO settled (opened, items, notes)"
                 " SELECT opened, items, ? FROM page WHERE number = ? AND items <> ?",
@@ -225,12 +225,12 @@ class Store:
         )
 
     def unseen(self, digests: Sequence[bytes]) -> list[bool]:
-        """Note key digests; tells for each whether it is the first time in this run."""
+        """Save digests of keys. Returns for each whether it is new in this run."""
         insert = "INSERT OR IGNORE INTO seen VALUES (?)"
         return [self._db.execute(insert, (digest,)).rowcount == 1 for digest in digests]
 
-    def save_part(self, number: int, counts: Counts, totals: Totals) -> None:
-        """What part `number` of the run has done so far: counts of its closed pages, and what it consumed."""
+    def save_process(self, number: int, counts: Counts, totals: Totals) -> None:
+        """Save the counts of the closed pages of process `number`, and what it consumed."""
         self._db.execute(
             "INSERT OR REPLACE INTO part VALUES (?, ?, ?)",
             (number, _dump(counts.to_json()), _dump(asdict(totals))),
@@ -238,22 +238,22 @@ class Store:
         self._db.execute("UPDATE run SET updated_at = ?", (self._now(),))
 
     def save_stream(self, arn: str, view_type: str) -> None:
-        """The stream that takes the table's changes right now."""
+        """Save the stream that the table has now."""
         self._db.execute("INSERT OR IGNORE INTO stream VALUES (?, ?)", (arn, view_type))
 
     def save_status(self, status: RunStatus) -> None:
-        """Where the run stands."""
+        """Save the status of the run."""
         self._db.execute("UPDATE run SET status = ?, updated_at = ?", (status, self._now()))
 
     def save_clock(self, offset_s: float) -> None:
-        """The times that follow are the service's, `offset_s` ahead of this machine's clock."""
+        """Save that later times are the service's, `offset_s` ahead of this machine's clock."""
         self._db.execute(
             "INSERT INTO note (at, kind, data) VALUES (?, ?, ?)",
             (self.clock(), CLOCK, _dump({"offset_s": round(offset_s, 3)})),
         )
 
     def failures(self) -> Iterator[Failure]:
-        """Every item that could not be touched, in the order of finding."""
+        """The items that could not be touched, in the order in which they were found."""
         yield from read_failures(self._db)
 
     @contextlib.contextmanager
@@ -267,7 +267,7 @@ class Store:
             ) from error
 
     def guarded(self, read: Callable[[], T]) -> T:
-        """Run `read`, translating what a damaged file does into CheckpointRefusedError."""
+        """Call `read` and translate the errors of a damaged file into CheckpointRefusedError."""
         return guard(self.path, read)
 
 
@@ -284,7 +284,7 @@ def _iso(at: float) -> str:
 
 
 def _outcomes(page: OpenPage) -> tuple[str, str]:
-    """What is known of a page's items: counts (of those with an outcome only) and failures."""
+    """The counts of a page's items that have an outcome, and its failures, as JSON."""
     counts = Counts(**page.counts.to_json())
     counts.scanned -= page.open_items
     return _dump(counts.to_json()), _dump([asdict(failure) for failure in page.failures])

@@ -40,7 +40,7 @@ def command(**given: Any) -> int:
     from refire_async.output.runs import describe_status  # noqa: PLC0415
 
     run = catalog.describe(checkpoint)
-    cleanup.refuse_at_work(run)
+    cleanup.refuse_running(run)
     if not parsed.yes:
         lost = "It cannot be resumed afterwards." if run.status == "stopped" else ""
         remove = confirmed(

@@ -252,7 +252,7 @@ class RunId(Word):
 
         return [
             CompletionItem(run.run_id, help=f"{run.table}, {run.status}")
-            for run in catalog.survey().runs
+            for run in catalog.list_runs().runs
             if run.run_id.startswith(incomplete)
         ]
 

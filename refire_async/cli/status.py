@@ -92,7 +92,7 @@ def _listed(parsed: StatusOptions) -> "Sequence[RunInfo]":
     """The runs in the state folder that match the options. Files that cannot be read are errors on standard error."""
     from refire_async.checkpoint import catalog  # noqa: PLC0415 - brings SQLite
 
-    found = catalog.survey()
+    found = catalog.list_runs()
     for line in found.unreadable:
         say_error(line)
     table = parsed.table
@@ -154,7 +154,7 @@ def _clean(runs: Sequence["RunInfo"], *, assume_yes: bool, as_json: bool) -> int
     """Remove finished runs after confirmation."""
     from refire_async.checkpoint import cleanup  # noqa: PLC0415 - brings SQLite
 
-    removable, kept = cleanup.sort_out(runs)
+    removable, kept = cleanup.split_removable(runs)
     removed: list[RunInfo] = []
     if removable and not assume_yes and not _confirmed(removable):
         kept += [cleanup.Kept(run, "not confirmed") for run in removable]

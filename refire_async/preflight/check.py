@@ -9,7 +9,7 @@ from refire_async.aws.errors import AwsError
 from refire_async.aws.other_services import PATIENCE_S
 from refire_async.aws.session import Session, describe
 from refire_async.checkpoint import catalog
-from refire_async.checkpoint.others import unfinished_runs
+from refire_async.checkpoint.catalog import unfinished_runs
 from refire_async.errors import UsageError
 from refire_async.model.finding import Finding
 from refire_async.model.marker import DEFAULT_ATTRIBUTE

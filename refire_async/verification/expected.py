@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from refire_async.checkpoint.pages import NoteKind, SettledPage
+from refire_async.checkpoint.pages import AcknowledgedPage, NoteKind
 from refire_async.model.keys import AttributeValue, Item, Key, identity
 from refire_async.model.run import RunSpec
 from refire_async.verification.encoding import (
@@ -41,7 +41,7 @@ class ExpectedRows:
                 return before + 1
         return code(self._spec.marker.next(read))
 
-    def of(self, page: SettledPage) -> Iterator[ExpectedRow]:
+    def of(self, page: AcknowledgedPage) -> Iterator[ExpectedRow]:
         """The rows of one page."""
         attribute, digest, code, next_code = self._attribute, self._digest, self._codes.of, self._next
         number = self.count
@@ -66,13 +66,13 @@ class ExpectedRows:
             number += 1
         self.count = number
 
-    def foreign(self, page: SettledPage) -> Iterator[ExpectedRow]:
+    def foreign(self, page: AcknowledgedPage) -> Iterator[ExpectedRow]:
         """The touches of a page of another run, which is not the one to verify."""
         for row in self.of(page):
             if row[4] == TOUCHED:
                 yield (*row[:4], FOREIGN)
 
-    def opened(self, page: SettledPage, touches_from: int, matches_from: int) -> Iterator[ExpectedRow]:
+    def opened(self, page: AcknowledgedPage, touches_from: int, matches_from: int) -> Iterator[ExpectedRow]:
         """OPENED rows for the items of a page.
 
         No record before `touches_from` is an additional touch, none before `matches_from` is the run's own touch
@@ -81,14 +81,14 @@ class ExpectedRows:
         for item in (*page.items, *(item for kind, item in page.notes if kind == "read")):
             yield self._digest(item), touches_from, matches_from, 0, OPENED
 
-    def keys(self, page: SettledPage) -> Iterator[Key]:
+    def keys(self, page: AcknowledgedPage) -> Iterator[Key]:
         """The keys of the numbered items of a page, in the order of their numbers."""
         for item, kind, _ in self._noted(page):
             if kind != "read":
                 yield self._spec.keys.key_of(item)
                 self.count += 1
 
-    def _noted(self, page: SettledPage) -> Iterator[tuple[Item, NoteKind | None, Item]]:
+    def _noted(self, page: AcknowledgedPage) -> Iterator[tuple[Item, NoteKind | None, Item]]:
         """(item as it was read first, kind of its note, item as it was when its touch was sent)."""
         if not page.notes:
             for item in page.items:

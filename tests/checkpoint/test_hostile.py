@@ -13,7 +13,7 @@ import pytest
 
 from refire_async.checkpoint import catalog
 from refire_async.checkpoint.history import History
-from refire_async.checkpoint.pages import LARGEST_PAGE, MOST_ITEMS, pack, unpack
+from refire_async.checkpoint.pages import MAX_PAGE_BYTES, MAX_PAGE_ITEMS, pack, unpack
 from refire_async.checkpoint.read_only import look
 from refire_async.checkpoint.reading import peek
 from refire_async.checkpoint.shapes import conforms
@@ -38,7 +38,7 @@ def checkpoint(tmp_path: Path) -> Path:
         closed = page(2, [item("b")], segment=1)
         store.open_page(closed)
         store.close_page(closed)
-        store.save_part(0, Counts(scanned=1, touched=1), Totals())
+        store.save_process(0, Counts(scanned=1, touched=1), Totals())
     store.close()
     return store.path
 
@@ -111,7 +111,7 @@ def test_a_page_that_inflates_to_a_gigabyte(checkpoint: Path) -> None:
         edit(checkpoint, "UPDATE settled SET items = ?", values=(bomb,))
         with History(checkpoint) as history, pytest.raises(CheckpointRefusedError, match="too many"):
             list(history.pages(upto=history.last()))
-        assert tracemalloc.get_traced_memory()[1] < 4 * LARGEST_PAGE
+        assert tracemalloc.get_traced_memory()[1] < 4 * MAX_PAGE_BYTES
     finally:
         tracemalloc.stop()
 
@@ -121,7 +121,7 @@ def test_what_is_packed_can_be_unpacked() -> None:
     keys = [{"pk": {"S": "\u0001" * 2048 + str(n)}, "sk": {"S": "x" * 1024}} for n in range(500)]
     assert unpack(pack(keys)) == keys
     with pytest.raises(StoppedError, match="more than a checkpoint holds"):
-        pack([{"pk": {"S": "x" * LARGEST_PAGE}}])
+        pack([{"pk": {"S": "x" * MAX_PAGE_BYTES}}])
 
 
 @pytest.mark.parametrize("data", [b"", b"no zlib", pack([])[:-3], pack([]) + b"x", pack([]) + pack([])])
@@ -199,7 +199,7 @@ def set_column(column: str, value: object) -> Callable[[Path], None]:
         set_column("page.items", pack([{"pk": {"S": 5}}])),
         set_column("page.items", pack([{"pk": {"N": "5"}}])),
         set_column("page.items", pack(["pk"])),
-        set_column("page.items", pack([item(n) for n in range(MOST_ITEMS + 1)])),
+        set_column("page.items", pack([item(n) for n in range(MAX_PAGE_ITEMS + 1)])),
         set_column("page.items", pack({"pk": {"S": "a"}})),
         set_column("page.items", zlib.compress(deep(100_000).encode())),
     ],
@@ -207,7 +207,7 @@ def set_column(column: str, value: object) -> Callable[[Path], None]:
 def test_values_of_another_type(checkpoint: Path, change: Callable[[Path], None]) -> None:
     change(checkpoint)
     refused(checkpoint, "is damaged", reads=(Store.open,))
-    catalog.survey(checkpoint.parent)  # and no listing ends because of it
+    catalog.list_runs(checkpoint.parent)  # and no listing ends because of it
 
 
 def test_what_a_run_saves_conforms() -> None:
@@ -228,7 +228,7 @@ def test_owner_and_mode(checkpoint: Path, whose: str) -> None:
     else:
         checkpoint.chmod(0o602 if whose == "everybody's" else 0o620)
         refused(checkpoint, "can be written to by other users", f"chmod go-w {checkpoint}")
-    assert catalog.survey(checkpoint.parent).runs == []
+    assert catalog.list_runs(checkpoint.parent).runs == []
 
 
 @pytest.mark.parametrize("end", ["-wal", "-shm", "-journal"])
@@ -260,7 +260,7 @@ def test_no_journal_is_ever_ours(checkpoint: Path) -> None:
 def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.refire")
     began = time.monotonic()
-    assert "is not a regular file" in catalog.survey(tmp_path).unreadable[0]
+    assert "is not a regular file" in catalog.list_runs(tmp_path).unreadable[0]
     assert time.monotonic() - began < 60
 
 

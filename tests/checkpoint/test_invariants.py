@@ -31,7 +31,7 @@ def checkpoint(tmp_path: Path) -> Path:
         store.open_page(closed)
         closed.failures = [Failure({"pk": {"S": "e"}}, "Why", "because")]
         store.close_page(closed)
-        store.save_part(0, Counts(scanned=2, touched=1, failed=1), Totals())
+        store.save_process(0, Counts(scanned=2, touched=1, failed=1), Totals())
     store.close()
     return store.path
 
@@ -54,7 +54,7 @@ def test_what_a_run_saves_is_sound(checkpoint: Path) -> None:
     ("sql", "message"),
     [
         ("UPDATE run SET status = 'asleep'", "no known status"),
-        ("UPDATE run SET status = 'complete'", "called complete but is not"),
+        ("UPDATE run SET status = 'complete'", "marked as complete but is not"),
         ("UPDATE run SET run_id = 'run-2'", "names two runs"),
         ("UPDATE run SET table_name = 'other'", "names two runs"),
         (
@@ -66,15 +66,15 @@ def test_what_a_run_saves_is_sound(checkpoint: Path) -> None:
             "a segment that",
         ),
         ("UPDATE segment SET segment = -1 WHERE segment = 2", "a segment that"),
-        ("DELETE FROM segment WHERE segment = 1", "page 2 lies beyond the cursor"),
+        ("DELETE FROM segment WHERE segment = 1", "page 2 is beyond the cursor"),
         (
             """UPDATE segment SET finished = 0, cursor = '{"pk":{"S":"a"}}' WHERE segment = 0""",
-            "page 1 lies beyond the cursor",
+            "page 1 is beyond the cursor",
         ),
-        ("UPDATE page SET start = NULL WHERE number = 3", "page 3 is there twice"),
+        ("UPDATE page SET start = NULL WHERE number = 3", "page 3 occurs twice"),
         (
             "INSERT INTO page SELECT 9, segment, start, finish, 1, 1, items, counts, failures FROM page LIMIT 1",
-            "there twice",
+            "occurs twice",
         ),
         ("UPDATE page SET items = NOTHING WHERE number = 1", "page 1 is empty"),
         (

@@ -47,7 +47,7 @@ def store(tmp_path: Path) -> Iterator[WatchedStore]:
 @asynccontextmanager
 async def at_work(store: Store, ledger: Ledger | None = None) -> AsyncIterator[Journal]:
     """A journal that commits until the block ends, then finishes."""
-    journal = Journal(store, ledger or Ledger(), part=0)
+    journal = Journal(store, ledger or Ledger(), process=0)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(journal.run)
         yield journal
@@ -216,7 +216,7 @@ async def test_cancelling_the_journal_waits_for_the_commit_under_way(
     store: WatchedStore, last_words: Callable[[Journal], None]
 ):
     """A second Ctrl-C must not tear a transaction: the file is as after the commit or as before it."""
-    journal = Journal(store, Ledger(), part=0)
+    journal = Journal(store, Ledger(), process=0)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(journal.run)
         tasks.start_soon(journal.open, page(1, [item("a")], segment=1))

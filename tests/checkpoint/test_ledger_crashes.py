@@ -163,7 +163,7 @@ class Crashes(RuleBasedStateMachine):
         with self.store.transaction():
             for operation in self.waiting:
                 operation(self.store)
-            self.store.save_part(self.attempt * 1_024, counts, Totals())
+            self.store.save_process(self.attempt * 1_024, counts, Totals())
         self.waiting = []
         for page in self.opening.values():
             self.ledger.open(page)

@@ -54,7 +54,7 @@ def test_a_long_run_has_no_more_points_than_a_short_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every second of 2,000 s, in two sittings with a night between, in at most 50 points: no item is lost."""
-    monkeypatch.setattr(recording, "MOST_POINTS", 50)
+    monkeypatch.setattr(recording, "MAX_POINTS", 50)
     path = tmp_path / "a.refire"
     new_store(path).close()
     seconds = [*range(1_000), *range(40_000, 41_000)]
@@ -72,7 +72,7 @@ def test_a_long_run_has_no_more_points_than_a_short_one(
 
 def test_notes_are_bounded_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of more notes than there is room for, the first stay."""
-    monkeypatch.setattr(recording, "MOST_NOTES", 3)
+    monkeypatch.setattr(recording, "MAX_NOTES", 3)
     path = tmp_path / "a.refire"
     new_store(path).close()
     with Recording(path) as kept:

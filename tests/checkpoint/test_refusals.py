@@ -78,7 +78,7 @@ def without_run(path: Path) -> None:
         (with_version(0), "has format 0, this program reads format 3"),
         (lambda path: path.write_bytes(path.read_bytes()[:5_000]), "is damaged"),
         (lambda path: path.write_bytes(path.read_bytes()[:100]), "is damaged"),
-        (without_run, "is damaged: no run in it"),
+        (without_run, "is damaged: it contains no run"),
         (lambda path: (path.unlink(), path.mkdir()), "cannot be read: Is a directory"),
         (Path.unlink, "there is no checkpoint"),
     ],
@@ -150,7 +150,7 @@ def test_broken_structure_is_found_before_anything_is_done(checkpoint: Path):
 
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path):
     path = tmp_path / "no" / "a.refire"
-    with pytest.raises(CheckpointRefusedError, match="cannot be made: No such file or directory"):
+    with pytest.raises(CheckpointRefusedError, match="cannot be created: No such file or directory"):
         Store.create(path, SPEC, Connection())
     with (
         pytest.raises(CheckpointRefusedError, match="cannot be locked: No such file or directory"),
@@ -180,7 +180,7 @@ def read_only_folder(mode: int = 0o555) -> Iterator[Path]:
 
 def test_a_folder_that_cannot_be_written_to_is_told():
     with read_only_folder() as folder:
-        with pytest.raises(CheckpointRefusedError, match="cannot be made: Permission denied"):
+        with pytest.raises(CheckpointRefusedError, match="cannot be created: Permission denied"):
             Store.create(folder / "new.refire", SPEC, Connection())
         with (
             pytest.raises(CheckpointRefusedError, match="cannot be locked: Permission denied"),
@@ -297,12 +297,12 @@ def test_runs_are_listed_newest_first_and_other_files_left_out(tmp_path: Path):
         store.close()
     (tmp_path / "junk.refire").write_text("junk")
     (tmp_path / "junk.txt").write_text("junk")
-    assert [run.checkpoint.stem for run in catalog.list_runs(tmp_path)] == ["new", "old"]
+    assert [run.checkpoint.stem for run in catalog.list_runs(tmp_path).runs] == ["new", "old"]
 
 
 def test_a_run_is_found_by_its_id_in_the_users_state_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    assert catalog.list_runs() == []
+    assert catalog.list_runs().runs == []
     path = catalog.path_of("run-1")
     assert path.parent.stat().st_mode & 0o777 == 0o700
     with pytest.raises(UsageError, match="there is no run run-1"):

@@ -124,10 +124,10 @@ def test_counts_are_those_of_parts_and_of_settled_items_in_open_pages(tmp_path: 
     half.counts = Counts(scanned=3, already=1, failed=1)
     half.failures = [Failure({"pk": {"S": "f"}}, "Code", "reason")]
     with store.transaction():
-        store.save_part(0, Counts(scanned=10, touched=10), Totals(wcu=10.0, seconds=4.0))
-        store.save_part(1, Counts(scanned=5, touched=5), Totals(wcu=5.0, retries=2, seconds=6.0))
-        store.save_part(PROCESSES_PER_ATTEMPT, Counts(scanned=1, vanished=1), Totals(rcu=1.0, seconds=2.0))
-        store.save_part(PROCESSES_PER_ATTEMPT, Counts(scanned=2, vanished=2), Totals(rcu=2.0, seconds=3.0))
+        store.save_process(0, Counts(scanned=10, touched=10), Totals(wcu=10.0, seconds=4.0))
+        store.save_process(1, Counts(scanned=5, touched=5), Totals(wcu=5.0, retries=2, seconds=6.0))
+        store.save_process(PROCESSES_PER_ATTEMPT, Counts(scanned=1, vanished=1), Totals(rcu=1.0, seconds=2.0))
+        store.save_process(PROCESSES_PER_ATTEMPT, Counts(scanned=2, vanished=2), Totals(rcu=2.0, seconds=3.0))
         store.open_page(half)
         store.save_status("stopped")
     saved = store.load()
@@ -263,9 +263,9 @@ def test_a_look_at_a_run_does_not_disturb_it(tmp_path: Path):
     """While a transaction is under way it sees what was committed before; afterwards the rest."""
     store = new_store(tmp_path / "a b#c?.refire")
     with store.transaction():
-        store.save_part(0, Counts(scanned=1, touched=1), Totals())
+        store.save_process(0, Counts(scanned=1, touched=1), Totals())
     with store.transaction():
-        store.save_part(0, Counts(scanned=2, touched=2), Totals())
+        store.save_process(0, Counts(scanned=2, touched=2), Totals())
         store.save_status("complete")
         assert peek(store.path).counts.touched == 1
         assert peek(store.path).status == "running"
@@ -312,7 +312,7 @@ def test_a_look_sees_one_moment(tmp_path: Path):
     settled.counts = Counts(scanned=1, already=1)
     with store.transaction():
         store.open_page(settled)
-        store.save_part(0, Counts(), Totals())
+        store.save_process(0, Counts(), Totals())
     other = sqlite3.connect(store.path, isolation_level=None)
     store._db.set_trace_callback(
         lambda statement: (

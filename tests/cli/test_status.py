@@ -104,7 +104,7 @@ def save(run_id: str, status: RunStatus = "stopped", *, table: str = "orders", f
         closing(Store.create(path, spec, Connection(region="eu-west-1", profile="work"))) as store,
         store.transaction(),
     ):
-        store.save_part(0, Counts(scanned=100, touched=100 - failed, failed=failed), Totals(seconds=5.0))
+        store.save_process(0, Counts(scanned=100, touched=100 - failed, failed=failed), Totals(seconds=5.0))
         store._db.executemany(
             "INSERT INTO failed (key, code, reason) VALUES ('{}', ?, 'x')", [("Odd\x1b[2J",)] * failed
         )
@@ -158,7 +158,7 @@ def test_ids_by_their_beginning(refire: Refire, fake_engine: FakeEngine) -> None
     assert ids(refire("status", "--json", "b")) == ["b-1"]
     ended = refire("status", "a")
     assert (ended.code, ended.out) == (2, "")
-    assert ended.err == "refire: 2 runs begin with a: a-1, a-2; give more of the id\n"
+    assert ended.err == "refire: 2 run ids begin with a: a-1, a-2; give more characters of the id\n"
     assert "there is no run c" in refire("resume", "c").err
     assert "there is no run [ab]-1" not in refire("resume", "ab").err
     assert refire("resume", "--yes").code == 0

@@ -122,7 +122,7 @@ async def test_a_stopped_run_goes_on_without_the_export_and_the_same_one_is_one_
     assert (await runs.run(selection=selection, max_items=20)).exit_code is ExitCode.STOPPED
     assert (await runs.run(selection=selection, max_items=20)).exit_code is ExitCode.STOPPED
     again = full_export(table, db.items("orders"), files=2).write(tmp_path)
-    with pytest.raises(CheckpointRefusedError, match=r"export .* was changed since run"):
+    with pytest.raises(CheckpointRefusedError, match=r"export .* has changed since run"):
         await runs.run(selection=SelectionSettings(export=again))
     result = await runs.resume()
     assert result.exit_code is ExitCode.COMPLETE

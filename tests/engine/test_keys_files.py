@@ -88,7 +88,7 @@ async def test_the_same_file_given_twice_is_one_run_and_another_is_refused(
     selection = write(tmp_path / "k", names)
     await runs.run(selection=selection, max_items=20)
     write(tmp_path / "k", names[1:])
-    with pytest.raises(CheckpointRefusedError, match=r"was changed since run .* began"):
+    with pytest.raises(CheckpointRefusedError, match=r"has changed since run .* began"):
         await runs.run(selection=selection)
     write(tmp_path / "other", names)
     with pytest.raises(CheckpointRefusedError, match="belongs to another selection"):

@@ -38,10 +38,10 @@ def finished_run(
     """A run of two attempts with throttling and a pause; by default 100 of its 60,100 items failed."""
     store = Store.create(path, spec, Connection(region="eu-west-1"))
     with store.transaction():
-        store.save_part(
+        store.save_process(
             0, Counts(scanned=60_000, touched=59_990, conflicts=7, vanished=10), Totals(50, 4, 9e4, 700, 60)
         )
-        store.save_part(1024, Counts(scanned=failed, failed=failed), Totals(0, 0, 1e4, 10, 60))
+        store.save_process(1024, Counts(scanned=failed, failed=failed), Totals(0, 0, 1e4, 10, 60))
         for segment in range(spec.total_segments):
             store.move_cursor(segment, None)
         last = page(1, [item("ann@example.org")])

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from refire_async.checkpoint.history import History
-from refire_async.checkpoint.pages import SettledPage
+from refire_async.checkpoint.pages import AcknowledgedPage
 from refire_async.checkpoint.store import Store
 from refire_async.model.counts import Counts
 from refire_async.model.stop import StopRequest
@@ -117,7 +117,7 @@ def check_history(table: FakeTable, store: Store, counts: Counts) -> None:
             assert table.wrote[name] == claim[2]
 
 
-def noted(pages: list[SettledPage], kind: str) -> int:
+def noted(pages: list[AcknowledgedPage], kind: str) -> int:
     return sum(note[0] == kind for page in pages for note in page.notes)
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refire_async.checkpoint.pages import SettledPage
+from refire_async.checkpoint.pages import AcknowledgedPage
 from refire_async.model.keys import Item
 from refire_async.model.proof import ProofCounts
 from refire_async.verification.encoding import ExpectedRow
@@ -19,15 +19,15 @@ from tests.support.checkpoints import SPEC, item
 from tests.verification.records import BOTH, KEYS, NEW, OLD, SECOND, record, touch
 
 
-def page(*items: Item, notes: Iterable[tuple[Any, Item]] = ()) -> SettledPage:
-    return SettledPage(1, 0.0, list(items), list(notes))
+def page(*items: Item, notes: Iterable[tuple[Any, Item]] = ()) -> AcknowledgedPage:
+    return AcknowledgedPage(1, 0.0, list(items), list(notes))
 
 
 def result(
-    pages: Iterable[SettledPage],
+    pages: Iterable[AcknowledgedPage],
     records: Iterable[dict[str, Any]],
     *,
-    others: Iterable[SettledPage] = (),
+    others: Iterable[AcknowledgedPage] = (),
     opened: tuple[int, int] | None = None,
     markers_are_older: bool = False,
 ) -> tuple[dict[str, int], list[int]]:

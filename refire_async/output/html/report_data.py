@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from refire_async.checkpoint import catalog
 from refire_async.checkpoint.ledger import Failure
-from refire_async.checkpoint.read_only import look
+from refire_async.checkpoint.read_only import read_unlocked
 from refire_async.checkpoint.reading import SavedRun, peek, read_failures
 from refire_async.checkpoint.recording import Recorded, read_recording
 from refire_async.model.capacity import TABLE
@@ -107,7 +107,7 @@ def read_report_data(
         return codes, list(islice(read_failures(db), MOST_KEYS)) if with_keys else []
 
     status = catalog.describe(checkpoint).status
-    codes, keys = look(checkpoint, failures)
+    codes, keys = read_unlocked(checkpoint, failures)
     return ReportData(
         run=peek(checkpoint),
         status=status,
