@@ -14,7 +14,7 @@ import pytest
 from refire_async.checkpoint import catalog
 from refire_async.checkpoint.history import History
 from refire_async.checkpoint.pages import MAX_PAGE_BYTES, MAX_PAGE_ITEMS, pack, unpack
-from refire_async.checkpoint.read_only import look
+from refire_async.checkpoint.read_only import read_unlocked
 from refire_async.checkpoint.reading import peek
 from refire_async.checkpoint.shapes import conforms
 from refire_async.checkpoint.store import Store
@@ -96,7 +96,7 @@ def test_only_our_own_tables_are_read(checkpoint: Path, statements: tuple[str, .
 def test_reading_without_end_is_ended(checkpoint: Path) -> None:
     """Whatever makes SQLite go round in circles."""
     with pytest.raises(CheckpointRefusedError, match="interrupted"):
-        look(checkpoint, lambda db: db.execute(f"{ENDLESS} count(*) FROM n").fetchone())
+        read_unlocked(checkpoint, lambda db: db.execute(f"{ENDLESS} count(*) FROM n").fetchone())
 
 
 def test_a_page_that_inflates_to_a_gigabyte(checkpoint: Path) -> None:
@@ -120,7 +120,7 @@ def test_what_is_packed_can_be_unpacked() -> None:
     """The largest page there can be fits; what would not is not written in the first place."""
     keys = [{"pk": {"S": "\u0001" * 2048 + str(n)}, "sk": {"S": "x" * 1024}} for n in range(500)]
     assert unpack(pack(keys)) == keys
-    with pytest.raises(StoppedError, match="more than a checkpoint holds"):
+    with pytest.raises(StoppedError, match="more than a checkpoint page can hold"):
         pack([{"pk": {"S": "x" * MAX_PAGE_BYTES}}])
 
 

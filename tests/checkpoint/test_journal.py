@@ -234,5 +234,5 @@ async def test_a_ledger_refuses_what_cannot_be(store: WatchedStore):
     with pytest.raises(ValueError, match="1 items without outcome"):
         ledger.close(page(1, [item("a")]))
     ledger.advance(0, None)
-    with pytest.raises(ValueError, match="read to its end already"):
+    with pytest.raises(ValueError, match="already read to its end"):
         ledger.advance(0, {"at": 1})

@@ -270,12 +270,12 @@ def test_forget(refire: Refire) -> None:
     assert refire("forget").code == 2
 
 
-def test_forget_of_a_run_at_work(refire: Refire) -> None:
+def test_forget_of_a_running_run(refire: Refire) -> None:
     path = save("a-1", "running")
     with locked(path):
         ended = refire("forget", "a-1", "--yes")
     assert ended.code == 11
-    assert ended.err == "refire: run a-1 is at work; stop it first, or wait for its end\n"
+    assert ended.err == "refire: run a-1 is running; stop it first, or wait until it ends\n"
     assert path.exists()
 
 
