@@ -15,7 +15,7 @@ import orjson
 
 from refire_async import failpoints
 from refire_async.checkpoint.files import begin, connect, make
-from refire_async.checkpoint.read_only import guard, look
+from refire_async.checkpoint.read_only import guard, read_unlocked
 from refire_async.checkpoint.reading import roll_back
 from refire_async.delivery.saved import LEDGER_FORMAT, Doubtful, SavedDelivery, SavedLane, read_delivery
 from refire_async.delivery.spec import DeliverySpec, spec_to_json
@@ -69,7 +69,9 @@ class Ledger:
 
         Raises CheckpointRefusedError if it is missing, foreign, newer, damaged, read-only or complete.
         """
-        look(path, lambda _: None, LEDGER_FORMAT)  # another kind of file is not even opened for writing
+        read_unlocked(
+            path, lambda _: None, LEDGER_FORMAT
+        )  # another kind of file is not even opened for writing
         ledger = cls(path, connect(path, LEDGER_FORMAT))
         try:
             _refuse_complete(path, guard(path, ledger._check))

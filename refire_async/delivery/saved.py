@@ -9,7 +9,7 @@ from pathlib import Path
 import orjson
 
 from refire_async.checkpoint.invariants import STATUSES
-from refire_async.checkpoint.read_only import look
+from refire_async.checkpoint.read_only import read_unlocked
 from refire_async.checkpoint.reading import roll_back
 from refire_async.checkpoint.schema import DELIVERY_APPLICATION_ID, RECORDING_TABLES, FileFormat
 from refire_async.checkpoint.shapes import conforms
@@ -150,7 +150,7 @@ def peek(path: Path) -> SavedDelivery:
 
     Raises CheckpointRefusedError if it is missing, foreign, newer or damaged.
     """
-    return look(path, read_delivery, LEDGER_FORMAT)
+    return read_unlocked(path, read_delivery, LEDGER_FORMAT)
 
 
 def read_delivery(db: sqlite3.Connection) -> SavedDelivery:
