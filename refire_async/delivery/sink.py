@@ -15,8 +15,8 @@ from refire_async.delivery.record import EventRecord
 class Skipped:
     """Records that a source read, or should have read, and did not put into the sink.
 
-    `filtered` did not pass the filter patterns of the mapping. `unselected` are outside the selection (time, key,
-    condition, kind). `lost` were trimmed from the stream; where their number is unknown, `lost_ranges` names them.
+    `filtered` did not pass the filter patterns of the mapping. `unselected` are outside the selection (key, condition,
+    kind) within its time. `lost` were trimmed from the stream; where their number is unknown, `lost_ranges` names them.
     """
 
     filtered: int = 0
