@@ -38,10 +38,12 @@ ARRAY = Envelope(b"[", b"]")
 class Batch:
     """Records of one lane in ascending order, for one invocation. There is at least one.
 
-    `attempts` counts the failed invocations that use up a retry, `invocations` all that may have run.
+    `size_bytes` are those of the bodies. `attempts` counts the failed invocations that use up a retry, `invocations`
+    all that may have run.
     """
 
     records: Sequence[EventRecord]
+    size_bytes: int
     attempts: int = 0
     invocations: int = 0
 
@@ -57,7 +59,8 @@ class Batch:
 
     def part(self, start: int, end: int | None = None) -> "Batch":
         """The batch of some of its records, with the attempts that it has used."""
-        return replace(self, records=self.records[start:end])
+        records = self.records[start:end]
+        return replace(self, records=records, size_bytes=body_bytes(records))
 
     def halves(self) -> tuple["Batch", "Batch"]:
         """Two batches of a batch of at least two records: the first is the larger one if the number is odd."""
@@ -65,18 +68,20 @@ class Batch:
         return self.part(0, middle), self.part(middle)
 
 
-def joined_bytes(records: Sequence[EventRecord]) -> int:
-    """Bytes of the records and of the commas between them."""
-    return sum([len(record[0]) for record in records]) + max(len(records) - 1, 0)
+def body_bytes(records: Sequence[EventRecord]) -> int:
+    """Bytes of the bodies of records."""
+    return sum([len(record[0]) for record in records])
 
 
-def count_fitting(pending: Sequence[EventRecord], batch_size: int, room: int) -> int:
-    """How many of the first records make a batch of at most `batch_size` records and `room` bytes (joined).
+def make_batch(pending: Sequence[EventRecord], batch_size: int, room: int) -> Batch:
+    """The batch of the first records: at most `batch_size` of them, and `room` bytes with the commas between them.
 
-    0 if the first one alone is larger than `room`.
+    It has one record at least, even if that alone is larger than `room`.
     """
     first = pending[:batch_size]
-    if joined_bytes(first) <= room:
-        return len(first)
-    sizes = accumulate(len(record[0]) + 1 for record in first)
-    return sum(1 for size in sizes if size - 1 <= room)
+    size = body_bytes(first)
+    if size + len(first) - 1 <= room:
+        return Batch(first, size)
+    ends = accumulate(len(record[0]) + 1 for record in first)
+    count = max(1, sum(1 for end in ends if end - 1 <= room))
+    return Batch(first[:count], body_bytes(first[:count]))

@@ -15,7 +15,7 @@ from refire_async.delivery.invoking import DeliveryContext, Invoker
 from refire_async.delivery.ready import ReadyLanes
 from refire_async.delivery.record import EventRecord
 from refire_async.delivery.saved import SavedShard
-from refire_async.delivery.shards import Lane, Shard, memory_of
+from refire_async.delivery.shards import Lane, Shard
 from refire_async.delivery.sink import Skipped
 from refire_async.delivery.timers import Timers
 from refire_async.errors import RefireError
@@ -111,15 +111,14 @@ class Dispatcher:
     ) -> None:
         """Take records of a shard; see `ShardSink.put`."""
         buffers = self._context.buffers
-        fresh = shard.fresh(records)
-        size = memory_of(fresh)
-        if fresh and not buffers.admit(shard, size):
+        arrivals = shard.arrivals(records)
+        if arrivals.count and not buffers.admit(shard, arrivals.memory):
             self._flush(self._shards)
-            await buffers.wait(shard, size)
-        self._context.journal.counts.selected += len(fresh)
-        for lane in shard.put(fresh, token, skipped):
+            await buffers.wait(shard, arrivals.memory)
+        self._context.journal.counts.selected += arrivals.count
+        for lane in shard.put(arrivals, token, skipped):
             self._offer(lane)
-        if not fresh:
+        if not arrivals.count:
             self._invoker.save_token(shard, shard.advance())
         self.wake()
 
@@ -157,7 +156,7 @@ class Dispatcher:
         lane = self._ready.pop()
         lane.busy = True
         lane.window_ends = None
-        batch = lane.make_batch(rules.batch_size, self._invoker.room)
+        batch = lane.take(rules.batch_size, self._invoker.room)
         pace.started(len(batch.records), now)
         return lane, batch
 

@@ -19,12 +19,11 @@ from refire_async.delivery.answers import (
     count_too_old,
     read_answer,
 )
-from refire_async.delivery.batches import ARRAY, EVENT, Batch, joined_bytes
+from refire_async.delivery.batches import ARRAY, EVENT, Batch
 from refire_async.delivery.buffers import Buffers
 from refire_async.delivery.failures import GivenUp
 from refire_async.delivery.journal import Journal
 from refire_async.delivery.pace import Pace
-from refire_async.delivery.record import EventRecord
 from refire_async.delivery.rules import DeliveryRules
 from refire_async.delivery.saved import Doubtful, Flight
 from refire_async.delivery.shards import Lane, Shard, memory_of
@@ -82,7 +81,7 @@ class Invoker:
             if old < len(batch.records):
                 lane.work.appendleft(batch.part(old))
             return 0.0
-        if len(batch.records) == 1 and joined_bytes(batch.records) > self.room:
+        if len(batch.records) == 1 and batch.size_bytes > self.room:
             await self._give_up(lane, batch, TOO_LARGE, "the record is larger than an event may be")
             return 0.0
         return await self._invoke(lane, batch)
@@ -177,7 +176,8 @@ class Invoker:
         if step.delivered:
             lane.refusals = 0
             self._journal.counts.delivered += step.delivered
-            self._settle(lane, batch.records[: step.delivered])
+            whole = step.delivered == len(batch.records)
+            self._settle(lane, batch if whole else batch.part(0, step.delivered))
             context.emit(BatchDelivered(lane.shard.name, lane.number, step.delivered, latency_s))
         rest = step.given_up
         if rest is None:
@@ -203,7 +203,7 @@ class Invoker:
         def failed() -> None:
             self._journal.counts.failed += count
             shard.failed += count
-            self._settle(lane, batch.records)
+            self._settle(lane, batch)
             self._save(lane, None)
 
         given_up = GivenUp(
@@ -235,12 +235,12 @@ class Invoker:
         lane.flight = flight
         self._journal.note_lane(lane.shard.name, lane.number, lane.saved())
 
-    def _settle(self, lane: Lane, records: Sequence[EventRecord]) -> None:
+    def _settle(self, lane: Lane, batch: Batch) -> None:
         """The next records of the lane are settled: their memory is free, and the token may move."""
         shard = lane.shard
         before = shard.token
-        skipped = shard.settle(lane, records)
-        self._context.buffers.free(memory_of(records))
+        skipped = shard.settle(lane, batch)
+        self._context.buffers.free(memory_of(batch))
         if shard.token != before or skipped:
             self.save_token(shard, skipped)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 
-from refire_async.delivery.batches import Batch, count_fitting
+from refire_async.delivery.batches import Batch, body_bytes, make_batch
 from refire_async.delivery.lanes import split_into_lanes
 from refire_async.delivery.record import EventRecord
 from refire_async.delivery.saved import Flight, SavedLane, SavedShard
@@ -18,9 +18,19 @@ RECORD_BYTES = 300
 _SEQUENCE = attrgetter("sequence")
 
 
-def memory_of(records: Sequence[EventRecord]) -> int:
-    """Bytes of memory that records take."""
-    return sum([len(record[0]) for record in records]) + RECORD_BYTES * len(records)
+@dataclass(slots=True)
+class Arrivals:
+    """Records of one `put`, by lane: `sizes` are the bytes of their bodies, `memory` what all of them take."""
+
+    by_lane: dict[int, list[EventRecord]]
+    sizes: dict[int, int]
+    count: int
+    memory: int
+
+
+def memory_of(batch: Batch) -> int:
+    """Bytes of memory that the records of a batch take."""
+    return batch.size_bytes + RECORD_BYTES * len(batch.records)
 
 
 @dataclass(slots=True)
@@ -63,15 +73,14 @@ class Lane:
         """Whether no further record would come into the next batch."""
         return bool(self.work) or len(self.pending) >= batch_size or self.size_bytes >= room
 
-    def make_batch(self, batch_size: int, room: int) -> Batch:
-        """Take the next batch out of the lane, which has one. It holds one record if that alone exceeds `room`."""
+    def take(self, batch_size: int, room: int) -> Batch:
+        """Take the next batch out of the lane, which has one. See `make_batch`."""
         if self.work:
             return self.work.popleft()
-        count = max(1, count_fitting(self.pending, batch_size, room))
-        records = self.pending[:count]
-        del self.pending[:count]
-        self.size_bytes -= sum([len(record[0]) for record in records])
-        return Batch(records)
+        batch = make_batch(self.pending, batch_size, room)
+        del self.pending[: len(batch.records)]
+        self.size_bytes -= batch.size_bytes
+        return batch
 
     def repeated(self, batch: Batch) -> int:
         """How many records of `batch` were in an invocation before."""
@@ -104,44 +113,40 @@ class Shard:
             for number, lane in saved.lanes.items()
         }
 
-    def put(self, records: Sequence[EventRecord], token: str, skipped: Skipped | None) -> list[Lane]:
-        """Take records that `fresh` let through; the lanes that got any."""
-        portion = _Portion(token, len(records), skipped)
+    def arrivals(self, records: Sequence[EventRecord]) -> Arrivals:
+        """Those of `records` that no earlier attempt has settled."""
+        by_lane = split_into_lanes(records, self._lanes)
+        for number, share in [*by_lane.items()]:
+            settled = self._settled(number)
+            if settled is not None and share[0].sequence <= settled:
+                by_lane[number] = share[bisect_right(share, settled, key=_SEQUENCE) :]
+                if not by_lane[number]:
+                    del by_lane[number]
+        sizes = {number: body_bytes(share) for number, share in by_lane.items()}
+        count = sum(map(len, by_lane.values()))
+        return Arrivals(by_lane, sizes, count, sum(sizes.values()) + RECORD_BYTES * count)
+
+    def put(self, arrivals: Arrivals, token: str, skipped: Skipped | None) -> list[Lane]:
+        """Take the records; returns the lanes that got any."""
+        portion = _Portion(token, arrivals.count, skipped)
         self._portions.append(portion)
         changed = []
-        for number, share in split_into_lanes(records, self._lanes).items():
+        for number, share in arrivals.by_lane.items():
             lane = self._lane(number)
             lane.pending += share
-            size = sum([len(record[0]) for record in share])
-            lane.size_bytes += size
+            lane.size_bytes += arrivals.sizes[number]
             lane.portions.append((portion, len(share)))
-            self.size_bytes += size + RECORD_BYTES * len(share)
             changed.append(lane)
-        self.unsettled += len(records)
+        self.unsettled += arrivals.count
+        self.size_bytes += arrivals.memory
         return changed
 
-    def fresh(self, records: Sequence[EventRecord]) -> Sequence[EventRecord]:
-        """Those of `records` that no earlier attempt has settled."""
-        reached = [lane.settled for lane in self.lanes.values() if lane.settled is not None]
-        if not records or not reached or records[0].sequence > max(reached):
-            return records
-        settled = {number: lane.settled for number, lane in self.lanes.items() if lane.settled is not None}
-        split = split_into_lanes(records, self._lanes)
-        passed = {
-            record.sequence
-            for number, share in split.items()
-            if number in settled
-            for record in share
-            if record.sequence <= settled[number]
-        }
-        return [record for record in records if record.sequence not in passed]
-
-    def settle(self, lane: Lane, records: Sequence[EventRecord]) -> list[Skipped]:
-        """The next `records` of the lane are settled. Returns what the source skipped up to the token reached now."""
-        lane.settled = records[-1].sequence
-        count = len(records)
+    def settle(self, lane: Lane, batch: Batch) -> list[Skipped]:
+        """The next records of the lane are settled. Returns what the source skipped up to the token reached now."""
+        lane.settled = batch.last
+        count = len(batch.records)
         self.unsettled -= count
-        self.size_bytes -= memory_of(records)
+        self.size_bytes -= memory_of(batch)
         while count:
             portion, left = lane.portions[0]
             part = min(count, left)
@@ -162,6 +167,10 @@ class Shard:
             if portion.skipped is not None:
                 skipped.append(portion.skipped)
         return skipped
+
+    def _settled(self, number: int) -> int | None:
+        lane = self.lanes.get(number)
+        return None if lane is None else lane.settled
 
     def _lane(self, number: int) -> Lane:
         lane = self.lanes.get(number)

@@ -17,7 +17,7 @@ from refire_async.delivery.answers import (
     count_too_old,
     read_answer,
 )
-from refire_async.delivery.batches import Batch
+from refire_async.delivery.batches import Batch, body_bytes
 from refire_async.delivery.record import EventRecord
 from refire_async.delivery.rules import DeliveryRules
 from refire_async.delivery.target import Answer
@@ -25,6 +25,10 @@ from tests.support.delivery import START_S, failures_answer, function_error, rec
 from tests.support.examples import examples
 
 FIVE = records(range(5))
+
+
+def batch_of(found: Sequence[EventRecord], attempts: int = 0) -> Batch:
+    return Batch(found, body_bytes(found), attempts)
 
 
 def read(payload: bytes, *, partial_failures: bool = True) -> Outcome:
@@ -98,11 +102,11 @@ ERROR = Outcome(0, "function error Unhandled", function_error=True)
 
 def test_halving_uses_up_no_retry_and_a_single_record_does() -> None:
     rules = DeliveryRules(bisect=True, retries=1)
-    step = after_invocation(Batch(FIVE), ERROR, rules)
+    step = after_invocation(batch_of(FIVE), ERROR, rules)
     assert [len(half.records) for half in step.again] == [3, 2]
     assert [half.attempts for half in step.again] == [0, 0]
     assert not step.uses_retry
-    step = after_invocation(Batch(FIVE[:1]), ERROR, rules)
+    step = after_invocation(batch_of(FIVE[:1]), ERROR, rules)
     assert step.uses_retry
     (again,) = step.again
     step = after_invocation(again, ERROR, rules)
@@ -112,7 +116,7 @@ def test_halving_uses_up_no_retry_and_a_single_record_does() -> None:
 
 def test_with_bisecting_and_partial_failures_the_cut_is_at_the_identifier() -> None:
     rules = DeliveryRules(bisect=True, partial_failures=True, retries=0)
-    step = after_invocation(Batch(FIVE), Outcome(2, "partial"), rules)
+    step = after_invocation(batch_of(FIVE), Outcome(2, "partial"), rules)
     assert (step.delivered, [batch.records for batch in step.again]) == (2, [FIVE[2:]])
     assert step.again[0].attempts == 0
     step = after_invocation(step.again[0], Outcome(0, "partial"), rules)
@@ -122,33 +126,33 @@ def test_with_bisecting_and_partial_failures_the_cut_is_at_the_identifier() -> N
 
 def test_without_bisecting_a_partial_failure_uses_up_a_retry() -> None:
     rules = DeliveryRules(partial_failures=True, retries=0)
-    step = after_invocation(Batch(FIVE), Outcome(2, "partial"), rules)
+    step = after_invocation(batch_of(FIVE), Outcome(2, "partial"), rules)
     assert step.delivered == 2
     assert step.given_up is not None
     assert step.given_up.records == FIVE[2:]
 
 
 def test_a_lost_answer_uses_up_a_retry_and_halves_nothing() -> None:
-    step = after_lost_answer(Batch(FIVE), DeliveryRules(bisect=True, retries=3))
+    step = after_lost_answer(batch_of(FIVE), DeliveryRules(bisect=True, retries=3))
     assert (step.uses_retry, step.again[0].records, step.again[0].attempts) == (True, FIVE, 1)
 
 
 def test_a_batch_that_is_too_large_is_halved_down_to_a_record() -> None:
-    step = after_too_large(Batch(FIVE, attempts=1))
+    step = after_too_large(batch_of(FIVE, attempts=1))
     assert [(len(half.records), half.attempts) for half in step.again] == [(3, 1), (2, 1)]
-    assert after_too_large(Batch(FIVE[:1])).given_up == Batch(FIVE[:1])
+    assert after_too_large(batch_of(FIVE[:1])).given_up == batch_of(FIVE[:1])
 
 
 @pytest.mark.parametrize(
     ("age_s", "expected"), [(None, 0), (3.0, 2), (0.5, 5), (10.0, 0), (5.0, 0), (4.999, 1)]
 )
 def test_records_before_the_oldest_that_may_be_delivered(age_s: float | None, expected: int) -> None:
-    assert count_too_old(Batch(FIVE), age_s, START_S + 5.0) == expected
+    assert count_too_old(batch_of(FIVE), age_s, START_S + 5.0) == expected
 
 
 def test_records_behind_a_young_one_are_not_too_old() -> None:
     """Times within a shard are approximate: the order of records goes before their age."""
-    assert count_too_old(Batch([record(1, at=START_S), record(2, at=START_S - 60)]), 30.0, START_S) == 0
+    assert count_too_old(batch_of([record(1, at=START_S), record(2, at=START_S - 60)]), 30.0, START_S) == 0
 
 
 @dataclass
@@ -186,7 +190,7 @@ def test_a_lane_settles_every_record_in_order(
     count: int, to_fail: dict[int, int], raises: bool, rules: DeliveryRules
 ) -> None:
     function = Function(dict(to_fail), raises)
-    work, settled, given_up = [Batch(records(range(count)))], [], []
+    work, settled, given_up = [batch_of(records(range(count)))], [], []
     while work:
         batch = work.pop(0)
         assert batch.first == len(settled), "the next batch begins behind what is settled"

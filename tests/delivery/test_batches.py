@@ -1,12 +1,13 @@
 """Batches keep both limits exactly, and events are what a function receives."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refire_async.delivery.batches import ARRAY, EVENT, Batch, Envelope, count_fitting
+from refire_async.delivery.batches import ARRAY, EVENT, Envelope, make_batch
 from refire_async.delivery.target import EVENT_LIMIT
 from tests.support.delivery import record, records
 
@@ -14,9 +15,12 @@ from tests.support.delivery import record, records
 @given(st.lists(st.integers(0, 40), min_size=1, max_size=12), st.integers(1, 12), st.integers(150, 2_000))
 def test_a_batch_is_as_large_as_both_limits_allow(paddings: list[int], batch_size: int, limit: int) -> None:
     pending = [record(place, padding=padding) for place, padding in enumerate(paddings)]
-    count = count_fitting(pending, batch_size, EVENT.room(limit))
-    assert 0 <= count <= batch_size
-    if count:
+    batch = make_batch(pending, batch_size, EVENT.room(limit))
+    count = len(batch.records)
+    assert batch.records == pending[:count]
+    assert batch.size_bytes == sum(len(one.body) for one in batch.records)
+    assert 1 <= count <= batch_size
+    if count > 1:
         assert len(EVENT.join(pending[:count])) <= limit
     if count < min(batch_size, len(pending)):
         assert len(EVENT.join(pending[: count + 1])) > limit
@@ -28,12 +32,13 @@ def test_an_event_of_exactly_the_limit_fits_and_one_byte_more_does_not(envelope:
     padding = EVENT_LIMIT - len(envelope.join([one, one]))
     pair = [one, record(1, padding=padding)]
     assert len(envelope.join(pair)) == EVENT_LIMIT
-    assert count_fitting(pair, 10, envelope.room()) == 2
-    assert count_fitting([one, record(1, padding=padding + 1)], 10, envelope.room()) == 1
+    assert make_batch(pair, 10, envelope.room()).records == pair
+    assert make_batch([one, record(1, padding=padding + 1)], 10, envelope.room()).records == [one]
 
 
-def test_a_record_that_is_larger_than_an_event_fits_into_no_batch() -> None:
-    assert count_fitting([record(1, padding=EVENT_LIMIT), record(2)], 10, EVENT.room()) == 0
+def test_a_record_that_is_larger_than_an_event_is_alone() -> None:
+    large = record(1, padding=EVENT_LIMIT)
+    assert make_batch([large, record(2)], 10, EVENT.room()).records == [large]
 
 
 @given(st.integers(1, 5))
@@ -47,9 +52,11 @@ def test_an_event_holds_the_records_as_they_are(count: int) -> None:
 
 @given(st.integers(2, 9))
 def test_halves_are_the_batch(count: int) -> None:
-    batch = Batch(records(range(count)), attempts=2, invocations=5)
+    batch = make_batch(records(range(count)), count, EVENT.room())
+    batch = replace(batch, attempts=2, invocations=5)
     first, second = batch.halves()
     assert [*first.records, *second.records] == batch.records
     assert 0 <= len(first.records) - len(second.records) <= 1
     assert (first.attempts, second.attempts, first.invocations) == (2, 2, 5)
+    assert first.size_bytes + second.size_bytes == batch.size_bytes
     assert (first.first, second.last) == (batch.first, batch.last)
