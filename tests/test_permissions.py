@@ -19,7 +19,12 @@ from refire_async.errors import UsageError
 from tests.support.iam import allows
 
 ARN = "arn:aws:dynamodb:eu-west-1:123456789012:table/orders"
-SERVICES = ("dynamodb", "dynamodbstreams", "lambda", "cloudwatch", "application-autoscaling", "kinesis", "s3")
+SERVICES = (
+    "dynamodb", "dynamodbstreams", "lambda", "cloudwatch", "application-autoscaling", "kinesis", "pipes", "s3", "sqs"
+)  # fmt: skip
+FUNCTION = "arn:aws:lambda:eu-west-1:123456789012:function:orders-consumer"
+QUEUE = "arn:aws:sqs:eu-west-1:123456789012:failed"
+KEY = "arn:aws:kms:eu-west-1:123456789012:key/1"
 
 uses = st.builds(
     Use,
@@ -31,6 +36,11 @@ uses = st.builds(
     export=st.sampled_from([None, "export", "s3://bucket/a/AWSDynamoDB/0-1"]),
     writer=st.sampled_from(["partiql", "update"]),
     dry_run=st.booleans(),
+    function=st.sampled_from([None, FUNCTION, f"{FUNCTION}:live"]),
+    items=st.booleans(),
+    failed=st.sampled_from([None, QUEUE, "s3://bucket", "s3://bucket/aws/lambda/u-1/"]),
+    keep=st.booleans(),
+    kms_key=st.none() | st.just(KEY),
 )
 
 
@@ -50,7 +60,7 @@ def test_a_policy_is_well_formed_and_of_this_table_only(use: Use) -> None:
         resources = statement["Resource"]
         for resource in resources if isinstance(resources, list) else [resources]:
             if resource == "*":
-                assert services <= {"lambda", "cloudwatch", "application-autoscaling"}
+                assert services <= {"lambda", "cloudwatch", "application-autoscaling", "pipes"}
             elif services == {"dynamodb"}:
                 assert re.fullmatch(re.escape(ARN) + r"(/stream/\*|/index/by-day)?", resource)
     assert len(json.dumps(document, separators=(",", ":"))) < 6_144  # a managed policy's limit (IAM quotas)
@@ -60,10 +70,40 @@ def test_a_policy_is_well_formed_and_of_this_table_only(use: Use) -> None:
 def test_only_what_writes_may_write(use: Use) -> None:
     """The permission to touch is there for run, resume and check (which tries it), in one form; never to create."""
     actions = {action for statement in policy(use)["Statement"] for action in statement["Action"]}
-    writes = {action for action in actions if re.search("PartiQL|Update|Put|Delete|Create|Write", action)}
+    writes = {
+        action
+        for action in actions
+        if re.search("dynamodb:.*(PartiQL|Update|Put|Delete|Create|Write)", action)
+    }
     may_write = "check" in use.commands or (set(use.commands) & {"run", "resume"} and not use.dry_run)
     wanted = {"dynamodb:PartiQLUpdate" if use.writer == "partiql" else "dynamodb:UpdateItem"}
     assert writes == (wanted if may_write else set())
+
+
+@given(uses)
+def test_a_delivery_may_do_what_it_is_for(use: Use) -> None:
+    """Invoke the one function, take from the one queue or prefix, and nothing of it in a dry run or for a touch."""
+    document = policy(use)
+    delivers = {"replay", "redrive"} & set(use.commands)
+    invokes = bool(use.function and delivers and not use.dry_run)
+    assert allows(document, "lambda:InvokeFunction", use.function or FUNCTION) == invokes
+    assert not allows(document, "lambda:InvokeFunction", FUNCTION + "-other")
+    if use.function == f"{FUNCTION}:live":
+        assert not allows(document, "lambda:InvokeFunction", FUNCTION)
+    reads_queue = use.failed == QUEUE and "redrive" in use.commands
+    assert allows(document, "sqs:ReceiveMessage", QUEUE) == reads_queue
+    assert allows(document, "sqs:DeleteMessage", QUEUE) == (reads_queue and not use.keep and not use.dry_run)
+    lists = use.failed is not None and use.failed.startswith("s3://") and "redrive" in use.commands
+    assert allows(document, "s3:ListBucket", "arn:aws:s3:::bucket") == lists
+    if lists:
+        assert allows(document, "s3:GetObject", "arn:aws:s3:::bucket/aws/lambda/u-1/shardId-1/x")
+    assert allows(document, "kms:Decrypt", KEY) == bool(use.kms_key and delivers)
+    assert allows(document, "dynamodb:GetRecords", f"{ARN}/stream/2026") == bool(
+        delivers | {"verify"} & set(use.commands)
+    )
+    if set(use.commands) == {"replay"} and not use.items:
+        assert not allows(document, "dynamodb:Scan", ARN)
+        assert not allows(document, "dynamodb:Query", ARN)
 
 
 @given(uses, uses)

@@ -3,15 +3,18 @@
 from dataclasses import dataclass
 from typing import Any
 
-from refire_async.aws.other_services import Services
+from refire_async.aws.other_services import PATIENCE_S, Services
 
 
 @dataclass(frozen=True, slots=True)
 class Mapping:
     """An event source mapping of the stream (Lambda API reference: EventSourceMappingConfiguration).
 
-    `filters` are patterns as text; None if they are encrypted with a key that the caller may not use. Ages are in
-    seconds; None and -1 stand for no limit. `window_s` is how long records may wait for a batch to fill.
+    `function` is the name with its qualifier where it has one, `function_arn` the same as an ARN. `filters` are
+    patterns as text; None if they are encrypted with a key that the caller may not use. Ages are in
+    seconds; None and -1 stand for no limit. `window_s` is how long records may wait for a batch to fill, `tumbling_s`
+    the length of a tumbling window (0: none). `failure_destination` is the ARN of where failed batches go.
+    `last_result` is in Lambda's words: `OK`, `PROBLEM: Function call failed`, `No records processed`.
     """
 
     function: str
@@ -22,18 +25,42 @@ class Mapping:
     max_age_s: int | None = None
     max_retries: int | None = None
     bisects: bool = False
-    has_failure_destination: bool = False
     window_s: int = 0
+    uuid: str = ""
+    function_arn: str = ""
+    state: str = ""
+    partial_failures: bool = False
+    tumbling_s: int = 0
+    starting_position: str | None = None
+    failure_destination: str | None = None
+    last_result: str | None = None
+
+    @property
+    def has_failure_destination(self) -> bool:
+        """Whether failed batches go anywhere."""
+        return self.failure_destination is not None
+
+    @property
+    def name(self) -> str:
+        """The function's name without a qualifier."""
+        return self.function.partition(":")[0]
+
+    @property
+    def qualifier(self) -> str | None:
+        """The alias or version that the mapping invokes, None for the unpublished version."""
+        return self.function.partition(":")[2] or None
 
 
 _OFF = ("Disabled", "Disabling", "Deleting")
 
 
-async def ask_mappings(services: Services, stream_arn: str) -> tuple[Mapping, ...]:
-    """The event source mappings of the stream."""
+async def ask_mappings(
+    services: Services, stream_arn: str, patience_s: float = PATIENCE_S
+) -> tuple[Mapping, ...]:
+    """The event source mappings of the stream. Raises UnansweredError."""
     found: list[Mapping] = []
     more: dict[str, Any] = {}
-    async with services.open("lambda") as client:
+    async with services.open("lambda", patience_s) as client:
         while True:
             page = await client.list_event_source_mappings(EventSourceArn=stream_arn, **more)
             found += map(parse_mapping, page.get("EventSourceMappings", ()))
@@ -42,23 +69,39 @@ async def ask_mappings(services: Services, stream_arn: str) -> tuple[Mapping, ..
             more = {"Marker": page["NextMarker"]}
 
 
+async def ask_mapping(services: Services, uuid: str, patience_s: float = PATIENCE_S) -> Mapping:
+    """One event source mapping by its UUID. Raises UnansweredError."""
+    async with services.open("lambda", patience_s) as client:
+        return parse_mapping(await client.get_event_source_mapping(UUID=uuid))
+
+
 def parse_mapping(entry: dict[str, Any]) -> Mapping:
     """An EventSourceMappingConfiguration of the Lambda API."""
     criteria = entry.get("FilterCriteria") or {}
     filters = tuple(one["Pattern"] for one in criteria.get("Filters") or () if one.get("Pattern"))
     unreadable = not filters and bool(entry.get("FilterCriteriaError") or entry.get("KMSKeyArn"))
-    on_failure = ((entry.get("DestinationConfig") or {}).get("OnFailure") or {}).get("Destination")
+    arn = entry.get("FunctionArn") or "?"
+    state = entry.get("State") or "Enabled"
     return Mapping(
-        function=_function_name(entry.get("FunctionArn", "?")),
-        enabled=entry.get("State", "Enabled") not in _OFF,
+        function=_function_name(arn),
+        enabled=state not in _OFF,
         filters=None if unreadable else filters,
         batch_size=entry.get("BatchSize") or 100,
         parallelization=entry.get("ParallelizationFactor") or 1,
         max_age_s=entry.get("MaximumRecordAgeInSeconds"),
         max_retries=entry.get("MaximumRetryAttempts"),
         bisects=bool(entry.get("BisectBatchOnFunctionError")),
-        has_failure_destination=on_failure is not None,
         window_s=entry.get("MaximumBatchingWindowInSeconds") or 0,
+        uuid=entry.get("UUID") or "",
+        function_arn=arn,
+        state=state,
+        partial_failures="ReportBatchItemFailures" in (entry.get("FunctionResponseTypes") or ()),
+        tumbling_s=entry.get("TumblingWindowInSeconds") or 0,
+        starting_position=entry.get("StartingPosition"),
+        failure_destination=((entry.get("DestinationConfig") or {}).get("OnFailure") or {}).get(
+            "Destination"
+        ),
+        last_result=entry.get("LastProcessingResult"),
     )
 
 

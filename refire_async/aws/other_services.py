@@ -17,7 +17,9 @@ from refire_async.aws.providers import RefusedCredentialsError
 from refire_async.aws.route import Route, route_of
 from refire_async.errors import UsageError
 
-ServiceName: TypeAlias = Literal["application-autoscaling", "cloudwatch", "kinesis", "lambda", "s3", "sns"]
+ServiceName: TypeAlias = Literal[
+    "application-autoscaling", "cloudwatch", "kinesis", "lambda", "pipes", "s3", "sns", "sqs"
+]
 
 PATIENCE_S = 3.0
 """How long an answer is waited for where nothing else is said, connecting and tries included."""

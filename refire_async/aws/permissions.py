@@ -13,14 +13,21 @@ from typing import Any, Literal, TypeAlias
 from refire_async.errors import UsageError
 from refire_async.settings import WriterKind
 
-Command: TypeAlias = Literal["run", "resume", "check", "plan", "verify"]
-COMMANDS: tuple[Command, ...] = ("run", "resume", "check", "plan", "verify")
+Command: TypeAlias = Literal["run", "resume", "check", "plan", "verify", "replay", "redrive"]
+COMMANDS: tuple[Command, ...] = ("run", "resume", "check", "plan", "verify", "replay", "redrive")
 """Commands that talk to AWS. The others look at files of this machine only."""
 
-Place: TypeAlias = Literal["table", "source", "stream", "kinesis", "object", "topic", "account"]
-"""What an action can be limited to. `source`: the table, or the index that is read."""
+Place: TypeAlias = Literal[
+    "table", "source", "stream", "kinesis", "object", "bucket", "topic", "function", "any-version", "mapping",
+    "pipe", "queue", "key", "account",
+]  # fmt: skip
+"""What an action can be limited to. `source`: the table, or the index that is read. `function`: at the qualifier that
+is invoked; `any-version`: the function itself.
+"""
 
-Purpose: TypeAlias = Literal["Describe", "Read", "Touch", "ReadStream", "Advice", "KeysFile", "Notify"]
+Purpose: TypeAlias = Literal[
+    "Describe", "Read", "Touch", "ReadStream", "Advice", "ReadObjects", "Notify", "Deliver", "Queue", "Decrypt"
+]  # fmt: skip
 """A statement's Sid. Without `Advice` a command works all the same and says what it could not look at."""
 
 
@@ -37,9 +44,11 @@ class Need:
 _WORK: tuple[Command, ...] = ("run", "resume")
 _CHECK: tuple[Command, ...] = (*_WORK, "check")
 _LOOK: tuple[Command, ...] = (*_CHECK, "plan")
+_DELIVER: tuple[Command, ...] = ("replay", "redrive")
+_WITH_TABLE: tuple[Command, ...] = (*_LOOK, "verify", "replay")
 
 NEEDS: dict[tuple[str, str], Need] = {
-    ("dynamodb", "DescribeTable"): Need("dynamodb:DescribeTable", "table", "Describe", COMMANDS),
+    ("dynamodb", "DescribeTable"): Need("dynamodb:DescribeTable", "table", "Describe", _WITH_TABLE),
     ("dynamodb", "DescribeTimeToLive"): Need("dynamodb:DescribeTimeToLive", "table", "Describe", _LOOK),
     ("dynamodb", "DescribeKinesisStreamingDestination"): Need(
         "dynamodb:DescribeKinesisStreamingDestination", "table", "Describe", _CHECK
@@ -47,28 +56,54 @@ NEEDS: dict[tuple[str, str], Need] = {
     ("dynamodb", "DescribeContinuousBackups"): Need(
         "dynamodb:DescribeContinuousBackups", "table", "Advice", _CHECK
     ),
-    ("dynamodb", "Scan"): Need("dynamodb:Scan", "source", "Read", _LOOK),
-    ("dynamodb", "Query"): Need("dynamodb:Query", "source", "Read", _LOOK),
-    ("dynamodb", "BatchGetItem"): Need("dynamodb:BatchGetItem", "table", "Read", _LOOK),
+    ("dynamodb", "Scan"): Need("dynamodb:Scan", "source", "Read", (*_LOOK, "replay")),
+    ("dynamodb", "Query"): Need("dynamodb:Query", "source", "Read", (*_LOOK, "replay")),
+    ("dynamodb", "BatchGetItem"): Need("dynamodb:BatchGetItem", "table", "Read", (*_LOOK, "replay")),
     ("dynamodb", "BatchExecuteStatement"): Need("dynamodb:PartiQLUpdate", "table", "Touch", _CHECK),
     ("dynamodb", "UpdateItem"): Need("dynamodb:UpdateItem", "table", "Touch", _CHECK),
     ("dynamodbstreams", "DescribeStream"): Need(
-        "dynamodb:DescribeStream", "stream", "ReadStream", (*_LOOK, "verify")
+        "dynamodb:DescribeStream", "stream", "ReadStream", (*_LOOK, "verify", *_DELIVER)
     ),
     ("dynamodbstreams", "GetShardIterator"): Need(
-        "dynamodb:GetShardIterator", "stream", "ReadStream", ("verify",)
+        "dynamodb:GetShardIterator", "stream", "ReadStream", ("verify", *_DELIVER)
     ),
-    ("dynamodbstreams", "GetRecords"): Need("dynamodb:GetRecords", "stream", "ReadStream", ("verify",)),
-    ("lambda", "ListEventSourceMappings"): Need("lambda:ListEventSourceMappings", "account", "Advice", _LOOK),
-    ("cloudwatch", "GetMetricData"): Need("cloudwatch:GetMetricData", "account", "Advice", _CHECK),
+    ("dynamodbstreams", "GetRecords"): Need(
+        "dynamodb:GetRecords", "stream", "ReadStream", ("verify", *_DELIVER)
+    ),
+    ("lambda", "Invoke"): Need("lambda:InvokeFunction", "function", "Deliver", _DELIVER),
+    ("lambda", "GetFunctionConfiguration"): Need(
+        "lambda:GetFunctionConfiguration", "function", "Deliver", _DELIVER
+    ),
+    ("lambda", "GetFunctionConcurrency"): Need(
+        "lambda:GetFunctionConcurrency", "any-version", "Advice", _DELIVER
+    ),
+    ("lambda", "ListEventSourceMappings"): Need(
+        "lambda:ListEventSourceMappings", "account", "Advice", (*_LOOK, *_DELIVER)
+    ),
+    ("lambda", "GetEventSourceMapping"): Need("lambda:GetEventSourceMapping", "mapping", "Advice", _DELIVER),
+    ("pipes", "ListPipes"): Need("pipes:ListPipes", "account", "Advice", _DELIVER),
+    ("pipes", "DescribePipe"): Need("pipes:DescribePipe", "pipe", "Advice", _DELIVER),
+    ("cloudwatch", "GetMetricData"): Need(
+        "cloudwatch:GetMetricData", "account", "Advice", (*_CHECK, *_DELIVER)
+    ),
     ("application-autoscaling", "DescribeScalableTargets"): Need(
         "application-autoscaling:DescribeScalableTargets", "account", "Advice", _CHECK
     ),
     ("kinesis", "DescribeStreamSummary"): Need("kinesis:DescribeStreamSummary", "kinesis", "Advice", _CHECK),
-    ("s3", "GetObject"): Need("s3:GetObject", "object", "KeysFile", _LOOK),
+    ("s3", "GetObject"): Need("s3:GetObject", "object", "ReadObjects", (*_LOOK, *_DELIVER)),
+    ("s3", "ListObjectsV2"): Need("s3:ListBucket", "bucket", "ReadObjects", ("redrive",)),
+    ("sqs", "GetQueueAttributes"): Need("sqs:GetQueueAttributes", "queue", "Queue", ("redrive",)),
+    ("sqs", "ReceiveMessage"): Need("sqs:ReceiveMessage", "queue", "Queue", ("redrive",)),
+    ("sqs", "ChangeMessageVisibilityBatch"): Need(
+        "sqs:ChangeMessageVisibility", "queue", "Queue", ("redrive",)
+    ),
+    ("sqs", "DeleteMessageBatch"): Need("sqs:DeleteMessage", "queue", "Queue", ("redrive",)),
+    ("kms", "Decrypt"): Need("kms:Decrypt", "key", "Decrypt", _DELIVER),
     ("sns", "Publish"): Need("sns:Publish", "topic", "Notify", _WORK),
 }
-"""By service and operation, as in the AWS API models."""
+"""By service and operation, as in the AWS API models. `kms:Decrypt` is what SQS and S3 do in the caller's name."""
+
+_READS_ITEMS = frozenset((("dynamodb", "Scan"), ("dynamodb", "Query"), ("dynamodb", "BatchGetItem")))
 
 _TABLE = re.compile(
     r"arn:(?P<partition>aws[a-z-]*):dynamodb:(?P<region>[a-z0-9-]+):(?P<account>\d{12}):"
@@ -116,6 +151,16 @@ class Use:
     dry_run: bool = False
     topic: str | None = None
     """The ARN of the SNS topic that receives the notice at the end of a run."""
+    function: str | None = None
+    """The ARN of the Lambda function that receives events, with a qualifier or without; None for another target."""
+    items: bool = False
+    """Whether a replay makes its events of present items."""
+    failed: str | None = None
+    """Where failed batches are redriven from: a queue's ARN or `s3://bucket/prefix`; None for a file."""
+    keep: bool = False
+    """Whether a redrive leaves the messages in the queue."""
+    kms_key: str | None = None
+    """The ARN of the key that encrypts the queue or the objects."""
 
     @property
     def _given(self) -> str | None:
@@ -131,8 +176,10 @@ class Use:
         """Every operation that these commands can send in this use."""
         for operation, need in NEEDS.items():
             wanted = set(self.commands) & set(need.commands)
-            if self.dry_run and need.purpose == "Touch":
-                wanted -= {"run", "resume"}
+            if self.dry_run:
+                wanted -= _not_dry(operation)
+            if operation in _READS_ITEMS and not self.items:
+                wanted.discard("replay")
             if wanted and operation not in self._never():
                 yield operation
 
@@ -144,38 +191,97 @@ class Use:
             never.add(("dynamodb", "Scan"))
         if self._given is not None or not self.by_key:
             never.add(("dynamodb", "Query"))
-        if self._given is None or not self._given.startswith("s3://"):
+        if not self._objects():
             never.add(("s3", "GetObject"))
+        never |= self._never_delivered()
         if self.topic is None:
             never.add(("sns", "Publish"))
         if self._given is None and self.index is None and set(self.commands) <= {"plan", "verify"}:
             never.add(("dynamodb", "BatchGetItem"))  # a plan looks up what a list or an index names
         return never
 
+    def _never_delivered(self) -> set[tuple[str, str]]:
+        """Operations of other targets and of other sources of failed batches."""
+        never: set[tuple[str, str]] = set()
+        if self.function is None:
+            never |= {
+                operation for operation, need in NEEDS.items() if need.place in ("function", "any-version")
+            }
+        if self._queue is None:
+            never |= {operation for operation, need in NEEDS.items() if need.place == "queue"}
+        elif self.keep:
+            never.add(("sqs", "DeleteMessageBatch"))
+        if self._prefix is None:
+            never.add(("s3", "ListObjectsV2"))
+        if self.kms_key is None:
+            never.add(("kms", "Decrypt"))
+        return never
+
+    @property
+    def _queue(self) -> str | None:
+        """The ARN of the queue with the failed batches."""
+        return self.failed if self.failed is not None and not self.failed.startswith("s3://") else None
+
+    @property
+    def _prefix(self) -> str | None:
+        """`bucket/prefix` of the objects with the failed batches."""
+        found = self.failed is not None and self.failed.startswith("s3://") and "redrive" in self.commands
+        return str(self.failed).removeprefix("s3://") if found else None
+
     def _objects(self) -> list[str]:
         """Objects in S3 that are read. Incremental exports have their data in a folder beside."""
-        name = (self._given or "").removeprefix("s3://").rstrip("/")
-        if self.export is None:
-            return [name]
-        return [f"{name}/*", f"{name.rpartition('/')[0]}/data/*"]
+        found: list[str] = []
+        if self._given is not None and self._given.startswith("s3://"):
+            name = self._given.removeprefix("s3://").rstrip("/")
+            found += [name] if self.export is None else [f"{name}/*", f"{name.rpartition('/')[0]}/data/*"]
+        if self._prefix is not None:
+            found.append(f"{self._prefix}*" if "/" in self._prefix else f"{self._prefix}/*")
+        return found
+
+    def _functions(self, place: Place) -> list[str]:
+        """The function at the qualifier that is invoked. Without one, a mapping may name it: any."""
+        plain = ":".join(str(self.function).split(":")[:7])
+        if place == "any-version":
+            return [plain]
+        return [plain, f"{plain}:*"] if plain == self.function else [str(self.function)]
 
     def resources(self, place: Place) -> list[str]:
         """What an action of this kind is limited to."""
-        table = self.table
         match place:
-            case "account" | "topic":
-                return ["*" if place == "account" else str(self.topic)]
-            case "stream":
-                return [f"{table}/stream/*"]
-            case "kinesis":
-                return [f"arn:{table.partition}:kinesis:{table.region}:{table.account}:stream/*"]
+            case "topic" | "queue" | "key":
+                return [str({"topic": self.topic, "queue": self._queue, "key": self.kms_key}[place])]
+            case "function" | "any-version":
+                return self._functions(place)
             case "object":
-                return [f"arn:{table.partition}:s3:::{name}" for name in self._objects()]
+                return [f"arn:{self.table.partition}:s3:::{name}" for name in self._objects()]
             case "source" if self.index is not None:
-                look = [str(table)] if self._looks_before else []
-                return [*look, f"{table}/index/{self.index}"]
+                look = [str(self.table)] if self._looks_before else []
+                return [*look, f"{self.table}/index/{self.index}"]
             case _:
-                return [str(table)]
+                return [self._of_the_account(place)]
+
+    def _of_the_account(self, place: Place) -> str:
+        """What follows from the table alone: where names are not known before, all of a kind."""
+        table = self.table
+        beside = f"{table.region}:{table.account}"
+        return {
+            "account": "*",
+            "stream": f"{table}/stream/*",
+            "kinesis": f"arn:{table.partition}:kinesis:{beside}:stream/*",
+            "bucket": f"arn:{table.partition}:s3:::{str(self._prefix).partition('/')[0]}",
+            "mapping": f"arn:{table.partition}:lambda:{beside}:event-source-mapping:*",
+            "pipe": f"arn:{table.partition}:pipes:{beside}:pipe/*",
+        }.get(place, str(table))
+
+
+def _not_dry(operation: tuple[str, str]) -> set[Command]:
+    """Commands whose --dry-run does not send this operation."""
+    if NEEDS[operation].purpose == "Touch":
+        return {"run", "resume"}
+    return set(_DELIVER) if operation in _NOT_PREVIEWED else set()
+
+
+_NOT_PREVIEWED = frozenset((("lambda", "Invoke"), ("sqs", "DeleteMessageBatch")))
 
 
 @dataclass(slots=True)

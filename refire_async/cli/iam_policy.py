@@ -6,7 +6,9 @@ from typing import Any
 import click
 
 from refire_async.aws import permissions
+from refire_async.aws.function_names import parse_function
 from refire_async.aws.permissions import COMMANDS, TableArn, Use, parse_arn, policy
+from refire_async.aws.queue_names import is_queue, parse_queue
 from refire_async.cli import options
 from refire_async.cli.help import Command
 from refire_async.cli.params import NotifyAddress, OneOf, Word, quoted
@@ -66,10 +68,10 @@ class Commands(OneOf):
     "Permissions",
     "--command",
     Commands(),
-    "run (default), resume, check, plan or verify; separate several by commas.",
+    "run (default), resume, check, plan, verify, replay or redrive; separate several by commas.",
     default=("run",),
 )
-@options.flag("Permissions", "--dry-run", "For run --dry-run: without the permission to write.")
+@options.flag("Permissions", "--dry-run", "For --dry-run: without the permission to write or to invoke.")
 @options.option(
     "Selection",
     "--index",
@@ -95,6 +97,39 @@ class Commands(OneOf):
     NotifyAddress("sns:ARN"),
     "For runs with this --notify: a topic takes sns:Publish.",
 )
+@options.option(
+    "Delivery",
+    "--function",
+    Word("NAME", options.ANY_TEXT, "a Lambda function", "for example --function orders-consumer:live"),
+    "For replay and redrive to this function: a name in the table's account, or an ARN.",
+)
+@options.option(
+    "Delivery",
+    "--to",
+    Word("FILE", options.ANY_TEXT, "a file, - or python:MODULE.FUNCTION", "for example --to events.jsonl"),
+    "For replay and redrive to a file or a local handler: nothing is invoked.",
+)
+@options.option(
+    "Delivery",
+    "--from",
+    Word(
+        "SOURCE", options.ANY_TEXT, "a queue, s3://bucket/prefix or a file", "for example --from s3://failed"
+    ),
+    "For redrive from this source: the URL or ARN of a queue, s3://bucket/prefix, or a file.",
+)
+@options.flag("Delivery", "--as-items", "For replay --as: reads the table instead of its stream.")
+@options.flag("Delivery", "--keep", "For redrive --keep: without the permission to delete messages.")
+@options.option(
+    "Delivery",
+    "--kms-key",
+    Word(
+        "ARN",
+        r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[a-zA-Z0-9-]+",
+        "the ARN of a key",
+        "an alias will not do",
+    ),
+    "The customer managed key of the queue or bucket: adds kms:Decrypt on it.",
+)
 @options.option("Speed", "--writer", OneOf("KIND", "partiql", "update"), "partiql (default) or update.")
 @options.json_output
 def command(
@@ -109,14 +144,26 @@ def command(
     keys_file: str | None,
     export: str | None,
     notify: str | None,
+    function: str | None,
+    to: str | None,
+    as_items: bool,
+    keep: bool,
+    kms_key: str | None,
     writer: WriterKind | None,
     json: bool,
+    **source: str | None,  # `--from`: a word of Python
 ) -> int:
     """Print the IAM policy with exactly the permissions that a command needs. Sends nothing to AWS."""
     if table is None:
         raise UsageError("no table given", f"name its ARN, for example --table {_ARN}")
+    where = _table(table, account, region)
+    if function is None and to is None and {"replay", "redrive"} & set(command):
+        raise UsageError(
+            "replay and redrive deliver to a target that is not given",
+            "add --function NAME, or --to FILE for one that is no function",
+        )
     use = Use(
-        table=_table(table, account, region),
+        table=where,
         commands=command,
         index=index,
         by_key=by_key,
@@ -124,6 +171,11 @@ def command(
         export=_in_s3("--export", export),
         writer=writer or "partiql",
         dry_run=dry_run,
+        function=None if function is None else _function(function, where),
+        items=as_items,
+        failed=_failed(source["from"], where),
+        keep=keep,
+        kms_key=kms_key,
         topic=notify if (notify or "").startswith("arn:") else None,
     )
 
@@ -154,6 +206,31 @@ def _table(text: str, account: str | None, region: str | None) -> TableArn:
 
     partition = Session().get_partition_for_region(region)
     return parse_arn(str(TableArn(partition, region, account, text)))
+
+
+def _function(text: str, table: TableArn) -> str:
+    """The ARN of a function, with its qualifier; what the text leaves open is the table's. Raises UsageError."""
+    found = parse_function(text)
+    where = f"{found.region or table.region}:{found.account or table.account}"
+    arn = f"arn:{table.partition}:lambda:{where}:function:{found.name}"
+    return f"{arn}:{found.qualifier}" if found.qualifier else arn
+
+
+def _failed(text: str | None, table: TableArn) -> str | None:
+    """The ARN of a queue or `s3://bucket/prefix`, None for a file. Raises UsageError."""
+    if text is None:
+        return None
+    if text.startswith("s3://"):
+        rest = text.removeprefix("s3://")
+        if not rest.partition("/")[0] or set(rest) & set("*?$"):
+            raise UsageError(
+                f"--from {text!r} names no bucket", "give it as s3://bucket/prefix, without wildcards"
+            )
+        return text
+    if not is_queue(text):
+        return None
+    queue = parse_queue(text)
+    return f"arn:{table.partition}:sqs:{queue.region or table.region}:{queue.account}:{queue.name}"
 
 
 def _in_s3(option: str, name: str | None) -> str | None:

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass, fields, replace
 
+from refire_async.aws.event_source_mappings import Mapping
+from refire_async.aws.pipes import Pipe
+from refire_async.errors import RefusedError
 from refire_async.settings import DeliverySettings
 
 DEFAULT_BATCH = 100
@@ -26,6 +29,40 @@ class DeliveryRules:
     bisect: bool = False
     partial_failures: bool = False
     filters: tuple[str, ...] = ()
+
+
+LARGEST_BATCH = 10_000
+MOST_LANES = 10
+LONGEST_WINDOW_S = 300.0
+"""Bounds of a mapping's settings (Lambda API reference: CreateEventSourceMapping)."""
+
+
+def rules_of(reader: Mapping | Pipe) -> DeliveryRules:
+    """The rules of the event source mapping or pipe.
+
+    Raises:
+        RefusedError: its filters are encrypted, and the key may not be used.
+    """
+    if reader.filters is None:
+        raise RefusedError(
+            f"the filters of {reader.function} are encrypted and cannot be read",
+            "allow kms:Decrypt on their key, or give --filter-pattern",
+        )
+    return DeliveryRules(
+        batch_size=min(max(reader.batch_size, 1), LARGEST_BATCH),
+        window_s=min(max(float(reader.window_s), 0.0), LONGEST_WINDOW_S),
+        parallelization=min(max(reader.parallelization, 1), MOST_LANES),
+        retries=_limit(reader.max_retries),
+        max_record_age_s=_limit(reader.max_age_s),
+        bisect=reader.bisects,
+        partial_failures=reader.partial_failures,
+        filters=reader.filters,
+    )
+
+
+def _limit(value: int | None) -> int | None:
+    """Lambda says "no limit" by -1 or by leaving the member out."""
+    return None if value is None or value < 0 else value
 
 
 def with_options(rules: DeliveryRules, settings: DeliverySettings) -> DeliveryRules:

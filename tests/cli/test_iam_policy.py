@@ -41,6 +41,51 @@ def test_bad_input(refire: Callable[..., Ended], arguments: tuple[str, ...], hin
     assert len(ended.err.splitlines()) == 1
 
 
+QUEUE = "https://sqs.eu-west-1.amazonaws.com/123456789012/failed"
+DELIVER = ("iam-policy", "--table", ARN, "--json", "--command")
+
+
+@pytest.mark.parametrize("source", [QUEUE, "arn:aws:sqs:eu-west-1:123456789012:failed"])
+def test_redrive_from_a_queue(refire: Callable[..., Ended], source: str) -> None:
+    """The function at its qualifier, and the queue by URL or ARN."""
+    key = "arn:aws:kms:eu-west-1:123456789012:key/1-2"
+    ended = refire(*DELIVER, "redrive", "--function", "consumer:live", "--from", source, "--kms-key", key)
+    assert ended.code == 0, ended.err
+    statements = {one["Sid"]: one for one in orjson.loads(ended.out)["Statement"]}
+    assert statements["Deliver"]["Resource"] == "arn:aws:lambda:eu-west-1:123456789012:function:consumer:live"
+    assert statements["Deliver"]["Action"] == ["lambda:GetFunctionConfiguration", "lambda:InvokeFunction"]
+    assert statements["Queue"]["Resource"] == "arn:aws:sqs:eu-west-1:123456789012:failed"
+    assert "sqs:DeleteMessage" in statements["Queue"]["Action"]
+    assert statements["Decrypt"]["Resource"] == key
+    kept = refire(*DELIVER, "redrive", "--function", "consumer:live", "--from", source, "--keep")
+    assert "sqs:DeleteMessage" not in kept.out
+
+
+def test_replay_to_a_file(refire: Callable[..., Ended]) -> None:
+    """Nothing of Lambda is invoked; present items are read where events are made of them."""
+    stream = refire(*DELIVER, "replay", "--to", "events.jsonl")
+    assert "lambda:InvokeFunction" not in stream.out
+    assert "dynamodb:GetRecords" in stream.out
+    assert "dynamodb:Scan" not in stream.out
+    assert "dynamodb:Scan" in refire(*DELIVER, "replay", "--to", "-", "--as-items").out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (("--command", "replay"), "--function NAME"),
+        (("--command", "redrive", "--function", "a/b"), "names no Lambda function"),
+        (("--command", "redrive", "--to", "x", "--from", "s3://"), "names no bucket"),
+        (("--command", "redrive", "--to", "x", "--from", "s3://b/*"), "without wildcards"),
+        (("--command", "redrive", "--to", "x", "--from", "https://sqs/x"), "arn:aws:sqs:"),
+        (("--command", "redrive", "--to", "x", "--kms-key", "*"), "--kms-key"),
+    ],
+)
+def test_bad_delivery(refire: Callable[..., Ended], arguments: tuple[str, ...], hint: str) -> None:
+    """Refused in one line: above all what would make the policy too wide."""
+    test_bad_input(refire, ("--table", ARN, *arguments), hint)
+
+
 @pytest.mark.parametrize(
     ("region", "partition"),
     [("eu-west-1", "aws"), ("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov")],

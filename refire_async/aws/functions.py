@@ -1,0 +1,85 @@
+"""Lambda functions: what a delivery has to know about one before it invokes it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from refire_async.aws.function_names import FunctionName
+from refire_async.aws.http_backend import CALL_S
+from refire_async.aws.other_services import PATIENCE_S, Services, UnansweredError, reading
+from refire_async.errors import RefusedError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Function:
+    """A function, at one qualifier (Lambda API reference: FunctionConfiguration).
+
+    `arn` has the qualifier where one was asked for. `version` is `$LATEST` or a number. `state` is `Active` for one
+    that can be invoked at once; `Inactive` ones start with the first invocation.
+    """
+
+    name: str
+    arn: str
+    version: str
+    timeout_s: int
+    state: str = "Active"
+    state_reason: str = ""
+
+
+async def ask_function(services: Services, function: FunctionName, patience_s: float = CALL_S) -> Function:
+    """The configuration of a function.
+
+    Raises:
+        RefusedError: there is no such function, no permission, or no answer.
+    """
+    qualifier = {"Qualifier": function.qualifier} if function.qualifier else {}
+    try:
+        async with services.open("lambda", patience_s) as client:
+            try:
+                described = await client.get_function_configuration(
+                    FunctionName=function.address, **qualifier
+                )
+            except ClientError as error:
+                if _code(error) != "ResourceNotFoundException":
+                    raise
+                raise RefusedError(
+                    f"there is no function {function} in {client.meta.region_name}",
+                    "check --function, --region, --profile and AWS_ENDPOINT_URL_LAMBDA",
+                ) from error
+        with reading("lambda"):
+            return parse_configuration(described)
+    except UnansweredError as error:
+        raise RefusedError(
+            f"function {function} cannot be described: {error}",
+            "allow lambda:GetFunctionConfiguration on it, or check --region and the network",
+        ) from error
+
+
+async def ask_reserved_concurrency(
+    services: Services, function: FunctionName, patience_s: float = PATIENCE_S
+) -> int | None:
+    """How many invocations of the function may run at once by its own setting; None: no such setting.
+
+    Raises UnansweredError: it is advice only.
+    """
+    async with services.open("lambda", patience_s) as client:
+        answer = await client.get_function_concurrency(FunctionName=function.address)
+    reserved: int | None = answer.get("ReservedConcurrentExecutions")
+    return reserved
+
+
+def parse_configuration(described: dict[str, Any]) -> Function:
+    """A FunctionConfiguration of the Lambda API. Raises LookupError where it lacks what every function has."""
+    return Function(
+        name=described["FunctionName"],
+        arn=described["FunctionArn"],
+        version=described.get("Version") or "$LATEST",
+        timeout_s=min(max(described.get("Timeout") or 3, 1), 900),
+        state=described.get("State") or "Active",
+        state_reason=" ".join((described.get("StateReason") or "").split()),
+    )
+
+
+def _code(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code", ""))
