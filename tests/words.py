@@ -19,7 +19,9 @@ SEARCHED = ("refire_async", "tests", "benchmarks", "docs", "README.md", "pyproje
 SUFFIXES = frozenset({".py", ".md", ".toml", ".txt", ""})
 CLEAN: tuple[str, ...] = (
     ".ci",
+    "refire_async/pacing",
     "refire_async/pipeline",
+    "tests/pacing",
     "tests/pipeline",
     "tests/words.py",
     "tests/test_words.py",

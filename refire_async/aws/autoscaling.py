@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from refire_async.aws.other_services import PATIENCE_S, Services, UnansweredError, reading
+from refire_async.aws.other_services import TIMEOUT_S, Services, UnansweredError, reading
 from refire_async.model.capacity import TABLE
 
 MAX_RESOURCE_IDS = 50
@@ -25,7 +25,7 @@ class ScalableTarget:
 
 
 async def describe_scalable_writes(
-    services: Services, table: str, resources: Iterable[str], timeout_s: float = PATIENCE_S
+    services: Services, table: str, resources: Iterable[str], timeout_s: float = TIMEOUT_S
 ) -> tuple[ScalableTarget, ...]:
     """The scalable targets of write capacity among `resources` (`TABLE` and names of global indexes).
 

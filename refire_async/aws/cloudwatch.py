@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
-from refire_async.aws.other_services import PATIENCE_S, Services, UnansweredError
+from refire_async.aws.other_services import TIMEOUT_S, Services, UnansweredError
 from refire_async.model.units import MINUTE_S, minute_of
 
 Series: TypeAlias = dict[int, float]
@@ -50,7 +50,7 @@ async def get_metric_data(
     *,
     since: float,
     until: float,
-    timeout_s: float = PATIENCE_S,
+    timeout_s: float = TIMEOUT_S,
 ) -> dict[str, Series]:
     """The series of each query by its Id, from `since` until `until` (seconds since 1970) in whole minutes.
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from refire_async.aws.other_services import PATIENCE_S, Services
+from refire_async.aws.other_services import TIMEOUT_S, Services
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +55,12 @@ _OFF = ("Disabled", "Disabling", "Deleting")
 
 
 async def ask_mappings(
-    services: Services, stream_arn: str, patience_s: float = PATIENCE_S
+    services: Services, stream_arn: str, timeout_s: float = TIMEOUT_S
 ) -> tuple[Mapping, ...]:
     """The event source mappings of the stream. Raises UnansweredError."""
     found: list[Mapping] = []
     more: dict[str, Any] = {}
-    async with services.open("lambda", patience_s) as client:
+    async with services.open("lambda", timeout_s) as client:
         while True:
             page = await client.list_event_source_mappings(EventSourceArn=stream_arn, **more)
             found += map(parse_mapping, page.get("EventSourceMappings", ()))
@@ -69,9 +69,9 @@ async def ask_mappings(
             more = {"Marker": page["NextMarker"]}
 
 
-async def ask_mapping(services: Services, uuid: str, patience_s: float = PATIENCE_S) -> Mapping:
+async def ask_mapping(services: Services, uuid: str, timeout_s: float = TIMEOUT_S) -> Mapping:
     """One event source mapping by its UUID. Raises UnansweredError."""
-    async with services.open("lambda", patience_s) as client:
+    async with services.open("lambda", timeout_s) as client:
         return parse_mapping(await client.get_event_source_mapping(UUID=uuid))
 
 

@@ -7,7 +7,7 @@ from botocore.exceptions import ClientError
 
 from refire_async.aws.function_names import FunctionName
 from refire_async.aws.http_backend import CALL_S
-from refire_async.aws.other_services import PATIENCE_S, Services, UnansweredError, reading
+from refire_async.aws.other_services import TIMEOUT_S, Services, UnansweredError, reading
 from refire_async.errors import RefusedError
 
 
@@ -27,7 +27,7 @@ class Function:
     state_reason: str = ""
 
 
-async def ask_function(services: Services, function: FunctionName, patience_s: float = CALL_S) -> Function:
+async def ask_function(services: Services, function: FunctionName, timeout_s: float = CALL_S) -> Function:
     """The configuration of a function.
 
     Raises:
@@ -35,7 +35,7 @@ async def ask_function(services: Services, function: FunctionName, patience_s: f
     """
     qualifier = {"Qualifier": function.qualifier} if function.qualifier else {}
     try:
-        async with services.open("lambda", patience_s) as client:
+        async with services.open("lambda", timeout_s) as client:
             try:
                 described = await client.get_function_configuration(
                     FunctionName=function.address, **qualifier
@@ -57,13 +57,13 @@ async def ask_function(services: Services, function: FunctionName, patience_s: f
 
 
 async def ask_reserved_concurrency(
-    services: Services, function: FunctionName, patience_s: float = PATIENCE_S
+    services: Services, function: FunctionName, timeout_s: float = TIMEOUT_S
 ) -> int | None:
     """How many invocations of the function may run at once by its own setting; None: no such setting.
 
     Raises UnansweredError: it is advice only.
     """
-    async with services.open("lambda", patience_s) as client:
+    async with services.open("lambda", timeout_s) as client:
         answer = await client.get_function_concurrency(FunctionName=function.address)
     reserved: int | None = answer.get("ReservedConcurrentExecutions")
     return reserved

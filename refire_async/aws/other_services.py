@@ -21,7 +21,7 @@ ServiceName: TypeAlias = Literal[
     "application-autoscaling", "cloudwatch", "kinesis", "lambda", "pipes", "s3", "sns", "sqs"
 ]
 
-PATIENCE_S = 3.0
+TIMEOUT_S = 3.0
 """How long an answer is waited for where nothing else is said, connecting and tries included."""
 
 
@@ -61,10 +61,10 @@ class Services:
         self._table_endpoint = table_endpoint
 
     @asynccontextmanager
-    async def open(self, service: ServiceName, patience_s: float | None = PATIENCE_S) -> AsyncIterator[Any]:
+    async def open(self, service: ServiceName, timeout_s: float | None = TIMEOUT_S) -> AsyncIterator[Any]:
         """An aioboto3 client of `service`. What its calls raise, also for time, becomes UnansweredError.
 
-        The whole block has `patience_s` seconds (None: no bound). Beside a table in an emulator (--endpoint-url)
+        The whole block has `timeout_s` seconds (None: no bound). Beside a table in an emulator (--endpoint-url)
         no service of the real AWS is asked: its answers would be about something else. Then only a service with
         an endpoint of its own (AWS_ENDPOINT_URL_LAMBDA and the like, or in the profile) is.
 
@@ -73,11 +73,11 @@ class Services:
         """
         self._refuse_elsewhere(service, self._aws.configured_endpoint(service))
         try:
-            with anyio.fail_after(patience_s):
+            with anyio.fail_after(timeout_s):
                 async with AsyncExitStack() as stack:
                     yield await self._enter(stack, service)
         except TimeoutError:
-            raise UnansweredError(f"{service} did not answer within {patience_s:g} s") from None
+            raise UnansweredError(f"{service} did not answer within {timeout_s:g} s") from None
         except ClientError as error:
             code = error.response.get("Error", {}).get("Code", "an unknown error")
             raise UnansweredError(f"{service} refused to answer: {code}") from error

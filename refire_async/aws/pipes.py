@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from refire_async.aws.other_services import PATIENCE_S, Services, reading
+from refire_async.aws.other_services import TIMEOUT_S, Services, reading
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,11 +46,11 @@ class Pipe:
 _OFF = ("STOPPED", "STOPPING", "DELETING", "DELETE_FAILED", "CREATE_FAILED")
 
 
-async def ask_pipes(services: Services, stream_arn: str, patience_s: float = PATIENCE_S) -> tuple[Pipe, ...]:
+async def ask_pipes(services: Services, stream_arn: str, timeout_s: float = TIMEOUT_S) -> tuple[Pipe, ...]:
     """The pipes that read the stream. Raises UnansweredError."""
     found: list[Pipe] = []
     more: dict[str, Any] = {}
-    async with services.open("pipes", patience_s) as client:
+    async with services.open("pipes", timeout_s) as client:
         while True:
             page = await client.list_pipes(SourcePrefix=stream_arn, **more)
             for entry in page.get("Pipes", ()):

@@ -28,15 +28,15 @@ from refire_async.pacing.describe import budget_line
 from refire_async.pacing.governor import Governor, RateLimits
 from refire_async.pacing.timetable import Timetable
 from refire_async.pacing.watchers.assemble import (
+    LimitNotifier,
+    in_background,
     start_overrides,
     watch_consumers,
     watch_headroom,
     watch_operator,
 )
-from refire_async.pacing.watchers.background import in_background
 from refire_async.pacing.watchers.capacity import CapacityWatch
 from refire_async.pacing.watchers.functions import Function
-from refire_async.pacing.watchers.notify import LimitNotifier
 from refire_async.pipeline import Context
 from refire_async.pipeline.sizing import choose_readers, choose_workers
 from refire_async.planning.forecast.dry_run import price_dry_run

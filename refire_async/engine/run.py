@@ -421,5 +421,5 @@ async def _functions(
     if pacing.max_iterator_age_s is None:
         return found
     if pacing.consumer_rate is not None:
-        return tuple(replace(one, least_rate=pacing.consumer_rate, others=0.0) for one in found)
+        return tuple(replace(one, min_rate=pacing.consumer_rate, live_share=0.0) for one in found)
     return await with_history(found, session.services, session.streams, table, now)

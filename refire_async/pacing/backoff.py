@@ -1,7 +1,7 @@
-"""How long to wait before the next attempt: full jitter with a ceiling.
+"""Delays before the next try: exponential backoff with full jitter and a ceiling.
 
-Full jitter (a uniform draw below a bound that doubles) spreads the attempts of many lanes best; the method
-is the one of the AWS Architecture Blog: Exponential backoff and jitter.
+Full jitter (a uniform draw below a bound that doubles) spreads the tries of many lanes best (AWS Architecture Blog:
+Exponential backoff and jitter).
 """
 
 import random
@@ -18,7 +18,7 @@ def full_jitter(attempt: int, base_s: float, ceiling_s: float, draw: random.Rand
 
 
 def throttle_delay(attempt: int, draw: random.Random) -> float:
-    """Seconds before the next attempt of what was throttled `attempt` times in a row."""
+    """Seconds to wait after a request was throttled `attempt` times in a row."""
     return full_jitter(attempt, THROTTLE_BASE_S, THROTTLE_CEILING_S, draw)
 
 

@@ -1,7 +1,7 @@
-"""Budgets of capacity units: reserve an estimate before a request, settle it with the consumed capacity.
+"""Budgets of capacity units: reserve an estimate before a request, correct it by the consumed capacity after it.
 
-One budget per resource: the table, and each global index that the marker's change is written to. Units of
-local indexes come from the table (DynamoDB Developer Guide: Local secondary indexes).
+There is one budget per resource: the table, and each global index that projects the marker. Local indexes consume
+the units of the table (DynamoDB Developer Guide: Local secondary indexes).
 """
 
 import math
@@ -16,21 +16,21 @@ from refire_async.pacing.controller import RateController
 from refire_async.pacing.governor import RateLimits
 from refire_async.pacing.limiter import BURST_S, Limiter
 
-LEARN = 0.1
+LEARNING_RATE = 0.1
 """Weight of the newest batch in the learned ratio of consumed to estimated units."""
 
 
 START_DEBT_S = 0.1
 """Seconds of budget that a process owes at its start, if the table has no spare capacity.
 
-A table whose capacity equals the budget, and that has no unused capacity saved, throttles the first burst of a full
-bucket and every burst that network jitter makes after it. Leaving this much unused once is slack for both.
+A table whose capacity equals the budget, and that has no burst capacity, throttles the first burst of a full bucket and
+every later burst that network jitter causes. Leaving this much unused once avoids both.
 """
 
 START_CREDIT_S = BURST_S / 2
-"""Seconds of budget that a process starts with, on top of a full bucket, if the table has that much to spare: it makes
-up for the time that reading the first pages takes. Less than the largest credit, so that the first second too stays
-below 110%, with room for jitter."""
+"""Seconds of budget that a process starts with, in addition to a full bucket, if the table has that much to spare. They
+make up for the time that reading the first pages takes. Less than the largest credit, so that the first second also
+stays below 110%, with room for jitter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class _Resource:
 
     @property
     def affordable(self) -> float:
-        """Estimated units per second that it allows."""
+        """Estimated units per second that the current rate allows."""
         return self.limiter.rate / max(self.ratio, 1e-9)
 
     def learn(self, estimate: float, actual: float, items: float) -> None:
@@ -66,16 +66,16 @@ class _Resource:
             self.ratio, self.learned = seen, True
             return
         off = seen - self.ratio
-        self.ratio += LEARN * off
-        # Of n items together the error is the n-th part of one item's, squared.
-        self.variance += LEARN * (items * off * off - self.variance)
+        self.ratio += LEARNING_RATE * off
+        # The variance of a mean of n items is 1/n of the variance of one item.
+        self.variance += LEARNING_RATE * (items * off * off - self.variance)
 
     def fits(self, item_units: float) -> float:
         """How many items of `item_units` each may be written at once.
 
-        They cost half a burst: a batch that needs the whole bucket loses what drips in while it is late, a few
-        milliseconds each time. And they probably cost no more than a burst, two standard deviations below it: sizes
-        are known as the mean of a page only, and where they differ much small batches keep the surprise small.
+        They cost at most half a burst: a batch that needs the whole bucket would lose the units that drip in while it
+        is late, a few milliseconds each time. They also cost less than a burst with two standard deviations of margin:
+        only the mean size of a page is known, and small batches limit the error where sizes differ much.
         n items: n x ratio + 2 x sqrt(n x variance) = burst / item_units, solved for n.
         """
         mean, spread = max(self.ratio, 1e-9), 2.0 * math.sqrt(self.variance)
@@ -100,11 +100,11 @@ class WriteBudget:
         self._start: tuple[Mapping[str, float], float] | None = None
 
     def estimate(self, item_bytes: float) -> float:
-        """Units of the table that writing one item of `item_bytes`, a mean, probably costs.
+        """The expected write units of the table for one item, where `item_bytes` is a mean size.
 
-        Each item is rounded up to whole units (DynamoDB Developer Guide: Read and write operations): half a unit
-        more than the mean says where sizes differ. Replies correct the price, so that is added only where the
-        backend reports no capacity.
+        DynamoDB rounds each item up to whole units (DynamoDB Developer Guide: Read and write operations), on average
+        by half a unit where sizes differ. Replies correct the price, so this method adds the half unit only if the
+        backend does not report the consumed capacity.
         """
         units = item_bytes / WCU_BYTES
         return max(1.0, units + 0.5 if self._silent and units > 1.0 else units)
@@ -112,8 +112,9 @@ class WriteBudget:
     def start(self, capacity: Mapping[str, float], begun_at: float) -> None:
         """Start with a credit or a debt, applied at the first reservation.
 
-        It depends on the whole `capacity` by resource (units per second) and on the time since `begun_at` in which
-        the run used none of it: unused throughput is retained (DynamoDB Developer Guide: Burst and adaptive capacity).
+        It depends on the whole `capacity` by resource (units per second) and on the time since `begun_at` (event loop's
+        clock, s), in which the run consumed none of it: DynamoDB retains unused throughput (DynamoDB Developer Guide:
+        Burst and adaptive capacity).
         """
         self._start = capacity, begun_at
 
@@ -136,7 +137,7 @@ class WriteBudget:
             self._items.set_rate(self._max_rate * share)
 
     def follow(self, rate_limits: RateLimits) -> None:
-        """Apply `rate_limits` from now on. Debt for earlier writes stays. During a pause `reserve` does not return."""
+        """Apply `rate_limits` from now on. Earlier debt remains. During a pause `reserve` does not return."""
         if not rate_limits.paused:
             self._follow_ceilings(rate_limits)
         self._follow_max_rate(rate_limits.max_rate)
@@ -184,10 +185,10 @@ class WriteBudget:
         return Wcu(self._resources[TABLE].limiter.rate)
 
     def batch_limit(self, item_units: float, largest: int) -> int:
-        """How many items of `item_units` each fit in a batch without breaking the budget's burst.
+        """How many items of `item_units` each fit in a batch within the budget's burst: 1 to `largest`.
 
-        A batch is paid for in advance and sent at once, so one of two bursts would add its first half to
-        the window that begins with it: 115% with bucket and credit.
+        A batch is paid for in advance and sent at once. A batch of two bursts would add its first half to the window
+        that begins with it, for a total of 115% with bucket and credit.
         """
         fits = float(largest)
         for resource in self._resources.values():
@@ -197,7 +198,7 @@ class WriteBudget:
         return max(1, int(fits))
 
     async def reserve(self, estimate: float, items: int) -> Reservation:
-        """Wait until a batch of `items` that should cost `estimate` units of the table may be sent."""
+        """Wait until a batch of `items` with an expected cost of `estimate` units of the table may be sent."""
         if self._start is not None:
             start, self._start = self._start, None
             self._begin(*start)
@@ -210,40 +211,40 @@ class WriteBudget:
             granted[name] = units
         return Reservation(items, estimate, granted)
 
-    def correct(self, reservation: Reservation, consumed: Consumed | None, refused: int = 0) -> Wcu:
-        """Correct `reservation` by the reply and return the units of all resources.
+    def correct(self, reservation: Reservation, consumed: Consumed | None, throttled: int = 0) -> Wcu:
+        """Correct `reservation` by the reply, and return the consumed units of all resources.
 
-        `refused` members of the batch were throttled. They cost nothing and say nothing about the price of the
-        others, but their share of the grant is not returned: otherwise it would be sent again at once, and a table
-        that accepts half would receive twice as much. `consumed` is None where the backend reports
-        nothing; the estimate of the others stands then.
+        `throttled` members of the batch consumed nothing and say nothing about the price of the others, but their share
+        of the grant is not returned: otherwise they would be sent again at once, and a table that processes half of the
+        writes would receive twice as many. `consumed` is None if the backend does not report it; then the estimate for
+        the other members counts.
         """
-        share = 1.0 - refused / reservation.items
+        share = 1.0 - throttled / reservation.items
         if consumed is None:
-            self._silent = self._silent or refused < reservation.items
+            self._silent = self._silent or throttled < reservation.items
             return Wcu(sum(reservation.granted.values()) * share)
         self._silent = False
         actual = consumed.by_resource(name for name in self._resources if name != TABLE)
         for name, units in actual.items():
             resource = self._resources[name]
-            # An index that is new since the reservation was not charged with it.
+            # An index that was added after the reservation was not charged for it.
             resource.limiter.correct(reservation.granted.get(name, 0.0) * share, units)
             resource.learn(reservation.estimate * share, units, reservation.items * share)
         return Wcu(consumed.total)
 
     def release(self, reservation: Reservation) -> None:
-        """Return a grant of which nothing was consumed. Not for throttled writes: see `settle`."""
+        """Return a grant of which nothing was consumed. Not for throttled writes: see `correct`."""
         for name, units in reservation.granted.items():
             if name in self._resources:
                 self._resources[name].limiter.correct(units, 0.0)
 
     @property
     def scarcest(self) -> str:
-        """The resource that currently limits the run: most likely the one that throttles without a stated reason."""
+        """The resource that limits the run at present, and so the probable cause of throttling without a reason."""
         return min(self._resources, key=lambda name: self._resources[name].affordable)
 
     def throttled(self, resource: str, now: float) -> str | None:
-        """The service throttled a write because of `resource`. Returns the resource whose rate was lowered, or None."""
+        """DynamoDB throttled a write because of `resource`. Returns the resource whose rate was lowered, or None."""
         name = resource if resource in self._resources else TABLE
         found = self._resources[name]
         if not found.control.throttled(now):
@@ -252,22 +253,22 @@ class WriteBudget:
         return name
 
     def recover(self, now: float) -> list[str]:
-        """The service accepted a whole batch. Returns the resources whose rate thereby reached its ceiling again."""
-        back = []
+        """DynamoDB throttled no member of a batch: raise lowered rates. Returns the resources back at their ceiling."""
+        recovered = []
         for name, resource in self._resources.items():
             if resource.control.recover(now):
                 resource.limiter.set_rate(resource.control.rate)
                 if resource.control.rate >= resource.control.ceiling:
-                    back.append(name)
-        return back
+                    recovered.append(name)
+        return recovered
 
     def rates(self) -> dict[str, tuple[float, float]]:
-        """Present rate and ceiling by resource, in units per second."""
+        """Current rate and ceiling by resource, in units per second."""
         return {name: (r.control.rate, r.control.ceiling) for name, r in self._resources.items()}
 
 
 class ReadBudget:
-    """Read units per second. A page's cost is known only afterwards, so the last one is the estimate."""
+    """Read units per second. The cost of a read is known only afterwards, so callers reserve an estimate."""
 
     def __init__(self, ceiling: float) -> None:
         self.ceiling = ceiling
@@ -289,7 +290,7 @@ class ReadBudget:
         self._limiter.resume()
 
     def page_limit(self, item_rcu: float, largest: int) -> int:
-        """How many items of `item_rcu` units each a page may hold without breaking the budget's burst."""
+        """How many items of `item_rcu` units each fit in a page within the budget's burst: 1 to `largest`."""
         fits = self._limiter.rate * 2 * BURST_S / max(item_rcu, 1e-9)
         return max(1, min(largest, int(fits)))
 
@@ -299,7 +300,7 @@ class ReadBudget:
         return self._limiter.paused
 
     async def reserve(self, estimate: float) -> bool:
-        """Wait until a read that should cost `estimate` units may be sent. Always True: it may."""
+        """Wait until a read with an expected cost of `estimate` units may be sent. Returns True."""
         await self._limiter.acquire(estimate)
         return True
 

@@ -9,14 +9,14 @@ from refire_async.settings import Budget
 
 NEW_ON_DEMAND_WRITE = 4_000.0
 NEW_ON_DEMAND_READ = 12_000.0
-"""Units per second that an on-demand table serves at first (DynamoDB Developer Guide: On-demand capacity mode)."""
+"""Units per second that a new on-demand table serves (DynamoDB Developer Guide: On-demand capacity mode)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ceilings:
     """Units per second by resource for writes (`TABLE` and global index names), for reads, and what bounds the writes.
 
-    `capacity` is the whole write capacity of the same resources, of which `write` is the run's part.
+    `capacity` is the whole write capacity of the same resources; `write` is the part that the run may consume.
     """
 
     write: dict[str, float]
@@ -31,14 +31,14 @@ class Ceilings:
 
     @property
     def scarcest_write(self) -> float:
-        """Units per second at which items can be touched: the scarcest resource rules."""
+        """Write units per second of the scarcest resource, which limits the touches."""
         return min(self.write.values())
 
 
 def write_capacity(throughput: Throughput, billing: BillingMode, growth: float = 1.0) -> float:
     """Write units per second that a table or global index grants.
 
-    `growth` is how many times the capacity of a new on-demand table is assumed, where the description has no figure.
+    `growth` is the assumed capacity as a multiple of a new on-demand table's, if the description states none.
     """
     if billing == "PROVISIONED":
         return throughput.provisioned_write or 1.0
@@ -86,11 +86,10 @@ def ceilings(
     *,
     growth: float = 1.0,
 ) -> Ceilings:
-    """The most that a run may consume: the limits that the user set, else a share of the capacity.
+    """The highest rates of a run: the limits that the user set, else a share of the capacity.
 
-    Writes are bounded by the table and by every global index that projects the marker, each with its own
-    capacity; reads by the capacity of `read_index` (None: the table), which the run reads. `growth`
-    as in `write_capacity`.
+    The table and every global index that projects the marker limit writes, each with its own capacity; the capacity of
+    `read_index` (None: the table), which the run reads, limits reads. `growth` as in `write_capacity`.
     """
     share = budget.wcu_percent / 100.0
     capacities = {TABLE: write_capacity(table.throughput, table.billing, growth)}

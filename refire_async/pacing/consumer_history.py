@@ -1,4 +1,4 @@
-"""The lowest rate of a consumer, according to its metrics before the run. Pure."""
+"""Estimate the minimum rate of a consumer from its metrics before the run. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,55 +7,56 @@ from refire_async.pacing.consumer import FIRST_RATE
 
 HOUR_S = 3_600
 RECENT_HOURS = 24
-"""Number of newest hours with data points that determine how busy it is."""
+"""Number of the newest hours with data points that determine the share of live events."""
 
-HANDING_OVER_S = 0.1
-"""Between two invocations on the same shard, at most: Lambda takes the answer and hands over the next batch."""
+INVOKE_GAP_S = 0.1
+"""Longest time between two invocations on the same shard, in which Lambda handles the response and sends the next
+batch."""
 
-MOST_OTHERS = 0.9
-"""Share of its time that is taken for others' at most: with less than the rest a run would never end."""
+MAX_LIVE_SHARE = 0.9
+"""Largest assumed share of live events: with more, a run would never end."""
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """A function's hours, by their first second since 1970; those in which it was not invoked are missing.
+    """Metrics of a function by hour (its first second since 1970). Hours without an invocation are missing.
 
-    `durations` are averages of one invocation in seconds, `busy_s` the sums of all of them, `at_once` the most
-    invocations at the same time.
+    `durations` are the average durations of an invocation (s), `busy_s` the sums of all durations (s), `concurrency`
+    the highest numbers of concurrent invocations.
     """
 
     durations: Mapping[int, float] = field(default_factory=dict)
     busy_s: Mapping[int, float] = field(default_factory=dict)
-    at_once: Mapping[int, float] = field(default_factory=dict)
+    concurrency: Mapping[int, float] = field(default_factory=dict)
 
 
 def lanes(history: History, parallelization: int, shards: int) -> int:
-    """Batches that it handles at the same time, for certain.
+    """The number of batches that the function certainly handles at the same time.
 
-    No more than it was seen to: a reserved concurrency would let it do no more. And those of half of the shards:
-    records do not come evenly over all of them.
+    At most the concurrency that CloudWatch shows, because a reserved concurrency may limit it; and at most the batches
+    of half of the shards, because records are not spread evenly over them.
     """
-    seen = max(_recent(history.at_once).values(), default=1.0)
+    seen = max(_recent(history.concurrency).values(), default=1.0)
     return max(1, min(round(seen), parallelization * max(1, shards // 2)))
 
 
-def least_rate(history: History, at_once: int, batch_size: int) -> float:
-    """Records per second that it handles at least.
+def min_rate(history: History, concurrency: int, batch_size: int) -> float:
+    """Records per second that the function handles at least.
 
-    An invocation handles one record or more, so a record takes no longer than an invocation did on average. The
-    slowest hour of all counts: in the newest ones it may have failed at once, which is why events are fired again.
-    `FIRST_RATE` if that is more, or nothing is known.
+    An invocation handles one record or more, so a record takes at most the average duration of an invocation. The
+    slowest hour counts: in the newest hours the function may have failed at once, which can be the reason for the run.
+    `FIRST_RATE` if that is higher, or without metrics.
     """
     slowest = max(history.durations.values(), default=0.0)
     if slowest <= 0.0:
         return FIRST_RATE
-    return max(FIRST_RATE, at_once / (slowest + HANDING_OVER_S / batch_size))
+    return max(FIRST_RATE, concurrency / (slowest + INVOKE_GAP_S / batch_size))
 
 
-def taken_by_others(history: History, at_once: int) -> float:
-    """The share of its time that other records took, in the busiest hour."""
+def live_share(history: History, concurrency: int) -> float:
+    """The share (0 to `MAX_LIVE_SHARE`) of its time that the function used for live events in its busiest hour."""
     busiest = max(_recent(history.busy_s).values(), default=0.0)
-    return min(MOST_OTHERS, busiest / HOUR_S / at_once)
+    return min(MAX_LIVE_SHARE, busiest / HOUR_S / concurrency)
 
 
 def _recent(hours: Mapping[int, float]) -> Mapping[int, float]:

@@ -1,4 +1,4 @@
-"""AIMD rate control: throttling lowers the rate by a factor, success raises it in steps up to the budget. Pure."""
+"""AIMD rate control: throttling lowers the rate by a factor, success raises it in steps up to the ceiling. Pure."""
 
 DECREASE = 0.7
 """Factor on throttling, at most once per `HOLD_S`: a burst of throttled writes counts once."""
@@ -8,11 +8,11 @@ INCREASE_PER_S = 0.12
 """Share of the ceiling added per second without throttling: from the floor to the ceiling in under 10 s."""
 
 FLOOR = 0.02
-"""Share of the ceiling below which the rate never falls: some writes must succeed to detect recovery."""
+"""Share of the ceiling below which the rate never falls, because some writes must succeed to detect recovery."""
 
 
 class RateController:
-    """The rate that one resource may be written at, between a floor and `ceiling` (units per second)."""
+    """The write rate of one resource (units/s), between a floor and `ceiling`. Times are of a monotonic clock (s)."""
 
     def __init__(self, ceiling: float) -> None:
         self.ceiling = ceiling
@@ -28,7 +28,7 @@ class RateController:
     def follow(self, ceiling: float) -> None:
         """Follow a changed capacity of the resource.
 
-        If the ceiling falls, a rate that throttling has lowered already is not lowered again in proportion.
+        If the ceiling falls, a rate that throttling has already lowered is not lowered in proportion again.
         """
         if ceiling >= self.ceiling:
             self.set_ceiling(ceiling)
@@ -37,7 +37,7 @@ class RateController:
             self.ceiling = ceiling
 
     def throttled(self, now: float) -> bool:
-        """The service throttled a write. Returns whether the rate was lowered."""
+        """DynamoDB throttled a write. Returns whether the rate was lowered."""
         if self._last_cut is not None and now - self._last_cut < HOLD_S:
             return False
         self._last_cut = self._last_seen = now
@@ -46,7 +46,7 @@ class RateController:
         return self.rate < before
 
     def recover(self, now: float) -> bool:
-        """The service accepted a write. Returns whether the rate was raised."""
+        """DynamoDB processed a write without throttling it. Returns whether the rate was raised."""
         if self.rate >= self.ceiling:
             return False
         since, self._last_seen = self._last_seen, now

@@ -31,7 +31,7 @@ def budget_line(rate_limits: RateLimits, table: Table, budget: Budget, scaled_to
 def _reason(rate_limits: RateLimits, scarcest: str, table: Table, budget: Budget) -> str:
     limits = rate_limits.ceilings
     if rate_limits.why != limits.bound_by:
-        return rate_limits.why  # a limit source
+        return rate_limits.why  # set by a limit source
     capacity = limits.capacity[scarcest]
     if scarcest != TABLE:
         share = f"{budget.wcu_percent:g}% of " if limits.write[scarcest] < capacity else ""

@@ -17,7 +17,7 @@ from refire_async.settings import Budget
 
 @dataclass(frozen=True, slots=True)
 class RateLimits:
-    """What may be consumed: `share` (0 to 1; 0: paused) of `ceilings`, and `max_rate` items per second at most.
+    """The current limits: `share` (0 to 1; 0: paused) of `ceilings`, and at most `max_rate` items per second.
 
     `share` does not apply to `max_rate`, which protects the consumers. `why` names the cause of the current limit on
     units: the limit source, else what bounds the ceilings.
@@ -125,7 +125,7 @@ class Governor:
     def grow(self, growth: float) -> None:
         """Assume `growth` times (1 or more) the capacity of a new table where the description states none."""
         if growth < 1.0:
-            raise ValueError("a table never serves less than a new one")
+            raise ValueError("the assumed capacity is never below that of a new table")
         self._growth = growth
         self._change()
 
@@ -161,7 +161,7 @@ class Governor:
         self._rate_limits = rate_limits
         for on_change in tuple(self._subscribers):
             if self._rate_limits is not rate_limits:
-                return  # a listener changed it again, and all were on_change of that one
+                return  # a subscriber changed the limits again, and all received those
             on_change(rate_limits)
 
     def _ceilings(self) -> Ceilings:

@@ -1,8 +1,8 @@
-"""How much of the write capacity is left for a run beside the live application. Pure.
+"""The write capacity that live traffic leaves for a run. Pure.
 
-CloudWatch tells what everybody together has consumed, minute by minute and 1 to 3 minutes late. What the run
-itself consumed in the same minute comes off; the rest is live traffic. The busiest of the last three known
-minutes counts: traffic that rises is answered at once, traffic that falls is believed after three minutes.
+CloudWatch publishes the capacity that all writers together consumed, per minute and 1 to 3 minutes late. Minus the
+run's own consumption in the same minute, this is live traffic. The busiest of the last three known minutes counts, so
+the run reacts to rising traffic at once and to falling traffic after three minutes.
 """
 
 from collections.abc import Mapping
@@ -10,26 +10,26 @@ from dataclasses import dataclass
 
 from refire_async.model.units import MINUTE_S, minute_of
 
-SETTLED_S = 60
-"""Age of a minute's end below which its figure may still grow, so that it counts only if it is high already."""
+COMPLETE_AFTER_S = 60
+"""Age (s) of a minute's end from which its data point counts as complete. A younger one counts only if it is high."""
 
 LATE_S = 180
-"""Age of a minute's end after which a figure that is not there will not come."""
+"""Age (s) of a minute's end after which a missing data point will not arrive."""
 
-SPAN = 3
+KNOWN_MINUTES = 3
 """Number of known minutes that count."""
 
 KEPT_S = 15 * MINUTE_S
-"""How long the run's own consumption is kept."""
+"""How long (s) the run's own consumption is kept."""
 
 BLIND_SHARE = 0.25
-"""Of what the headroom leaves, the share that a run takes where nothing is known of live traffic."""
+"""Share of the capacity outside the headroom that a run uses while live traffic is unknown."""
 
-LEAST_SHARE = 0.01
+MIN_SHARE = 0.01
 """Share of a resource's capacity: with less available, the run pauses."""
 
 
-class OwnUse:
+class OwnConsumption:
     """Write units that the run has consumed, by resource and minute (its first second since 1970)."""
 
     def __init__(self) -> None:
@@ -51,11 +51,11 @@ class OwnUse:
 
 
 def live_rate(consumed: Mapping[int, float], own: Mapping[int, float], asked_at: float) -> float | None:
-    """Units per second that others have consumed of late, None if that cannot be known.
+    """Units per second that other writers have consumed recently; None if unknown.
 
-    `consumed` is what CloudWatch answered at `asked_at`, `own` what the run consumed, both units by minute.
-    A minute without a figure is one without traffic, since CloudWatch has none then; but not while the figure
-    may still be late, and not if the run itself consumed something, which has to show.
+    `consumed` is the answer of CloudWatch at `asked_at` (Unix time, s), `own` the run's consumption, both in units by
+    minute. CloudWatch has no data point for a minute without traffic. A missing data point may also be late, or, if the
+    run consumed something in that minute, belong to another resource: then it proves nothing.
     """
     newest = minute_of(asked_at) - MINUTE_S
     known: list[float] = []
@@ -65,7 +65,7 @@ def live_rate(consumed: Mapping[int, float], own: Mapping[int, float], asked_at:
         ours = own.get(minute, 0.0)
         if minute in consumed:
             live = max(0.0, consumed[minute] - ours) / MINUTE_S
-            if age >= SETTLED_S:
+            if age >= COMPLETE_AFTER_S:
                 known.append(live)
             else:
                 young = live
@@ -73,14 +73,14 @@ def live_rate(consumed: Mapping[int, float], own: Mapping[int, float], asked_at:
             if ours > 0:
                 break
             known.append(0.0)
-        if len(known) == SPAN:
+        if len(known) == KNOWN_MINUTES:
             break
     return max(young, *known) if known else None
 
 
 @dataclass(frozen=True, slots=True)
 class Available:
-    """What a run may take: `share` of its ceilings (0 to 1), because of `resource`, where `live` was seen."""
+    """A run may consume `share` (0 to 1) of its ceilings, limited by `resource` with `live` units/s of traffic."""
 
     share: float
     resource: str
@@ -93,9 +93,9 @@ def available(
     live: Mapping[str, float | None],
     headroom: float,
 ) -> Available:
-    """How much of `ceilings` leaves live traffic and `headroom` (a share of the capacity) alone, everywhere.
+    """The share of `ceilings` that leaves live traffic and `headroom` (a share of the capacity) free on each resource.
 
-    All in units per second by resource; `live` is None where it is not known.
+    Capacity, ceilings and live traffic are units per second by resource; `live` is None if unknown.
     """
     found = [
         Available(_share(capacity[name], ceiling, live.get(name), headroom), name, live.get(name))
@@ -107,6 +107,6 @@ def available(
 def _share(capacity: float, ceiling: float, live: float | None, headroom: float) -> float:
     usable = capacity * (1.0 - headroom)
     left = usable * BLIND_SHARE if live is None else usable - live
-    if left < capacity * LEAST_SHARE:
+    if left < capacity * MIN_SHARE:
         return 0.0
     return min(1.0, left / ceiling)

@@ -1,15 +1,14 @@
 """A rate limit in units per second that can be corrected afterwards and changed while tasks wait.
 
-It stands on aiolimiter's leaky bucket and turns around what that one does not do:
+It uses aiolimiter's leaky bucket and adds what that one lacks:
 
-* The bucket counts *seconds of budget*, not units. A change of rate changes the price in seconds, so the
-  bucket itself, whose drip rate is fixed when it is made, never has to change.
-* aiolimiter serves small amounts first, so that a large one can starve. One task at a time talks to the
-  bucket here, in the order of arrival.
-* It refuses amounts above the bucket's size. A large amount is paid in instalments here.
-* Nothing can be given back to it. What a write cost beyond its estimate is added to the next amount; what
-  it cost less is taken off.
-* It cannot be closed. Here nothing is granted while the limiter is paused, and what is owed stays owed.
+* The bucket counts *seconds of budget*, not units. A change of rate changes the price in seconds, so the bucket itself,
+  whose drip rate is fixed, never has to change.
+* aiolimiter serves small amounts first, so that a large one can starve. Here one task at a time uses the bucket, in the
+  order of arrival.
+* aiolimiter rejects amounts above the bucket's size. Here a large amount is paid in instalments.
+* aiolimiter cannot take units back. Here the difference between cost and estimate is added to the next amount.
+* aiolimiter cannot be paused. Here nothing is granted during a pause, and the debt remains.
 """
 
 import anyio
@@ -18,14 +17,14 @@ from aiolimiter import AsyncLimiter
 BURST_S = 0.05
 """Size of the bucket, in seconds of budget.
 
-A window of 1 s can see what drips in (1 s of budget), a full bucket (5%) and as much again in credit from
-estimates that were too high (5%): 110% together, the bound that the budget promises.
+A window of 1 s can contain the units that drip in (1 s of budget), a full bucket (5%) and as much credit from
+estimates that were too high (5%): 110% together, the limit that the budget promises.
 """
 
 TICK_S = 0.004
-"""Who has to wait for less than this waits so long, and those behind go at once: waking up for every single batch of a
-high budget cost twice as much CPU (21 µs an item at 40,000 a second, 10 with this). The bucket holds much more, so no
-budget is lost."""
+"""Shortest wait (s). The tasks behind it then need not wait: with a wake-up for every single batch, a high budget costs
+twice the CPU time (21 µs instead of 10 µs per item at 40,000 items/s). The bucket holds much more, so no budget is
+lost."""
 
 
 class Limiter:
@@ -36,7 +35,7 @@ class Limiter:
             raise ValueError("a rate must be above 0 units per second")
         self.rate = rate
         self._bucket = AsyncLimiter(BURST_S, BURST_S)
-        # `fast_acquire`: an uncontended lock must not cost a trip around the loop per batch.
+        # `fast_acquire`: an uncontended lock must not cost a turn of the event loop per batch.
         self._turn = anyio.Lock(fast_acquire=True)
         self._owed = 0.0
         self._opened: anyio.Event | None = None
@@ -52,9 +51,9 @@ class Limiter:
         return self.rate * BURST_S
 
     async def acquire(self, amount: float) -> None:
-        """Wait until `amount` units (and what is owed) may be spent.
+        """Wait until `amount` units, plus the debt, may be spent.
 
-        A task that is cancelled while it waits has spent what it had already been granted.
+        A task that is cancelled while it waits has spent the instalments that it has paid.
         """
         async with self._turn:
             due = amount + self._owed
@@ -70,15 +69,15 @@ class Limiter:
                     if seconds < TICK_S and not self._bucket.has_capacity(seconds):
                         await anyio.sleep(TICK_S)
                     await self._bucket.acquire(seconds)
-                    # Time that was paid for while the rate fell, or a pause began, buys what it is worth now.
+                    # If the rate fell meanwhile, the time that was paid buys units at the new rate; in a pause, none.
                     if self._opened is None:
                         due -= part if self.rate >= rate else seconds * self.rate
             finally:
-                # Left over: credit after a free ride, or the rest of a wait that was cancelled.
+                # The rest is credit, or the unpaid debt of a wait that was cancelled.
                 self._owed += due if due < 0 else max(0.0, due - amount)
 
     def correct(self, reserved: float, actual: float) -> None:
-        """Correct an earlier grant of `reserved` units by what was consumed in fact."""
+        """Correct an earlier grant of `reserved` units by the `actual` consumption."""
         self._owed = max(self._owed + actual - reserved, -self.burst)
 
     @property
@@ -90,7 +89,7 @@ class Limiter:
         """Grant nothing until `resume`."""
         if self._opened is None:
             self._opened = anyio.Event()
-            self._owed = max(self._owed, 0.0)  # credit is for the second in which it was left over
+            self._owed = max(self._owed, 0.0)  # credit is valid only within the second in which it arose
 
     def resume(self) -> None:
         """Grant again."""

@@ -1,17 +1,17 @@
-"""Assumed growth of on-demand capacity that the description does not state. Pure; time is an argument.
+"""The assumed growth of on-demand capacity that the description does not state. Pure; time is an argument (s).
 
-A new on-demand table serves 4,000 write units per second, and at once twice of what was its peak before; more than
-twice the peak within 30 minutes may be throttled (DynamoDB Developer Guide: On-demand capacity mode). So what is
-used in full doubles in 30 minutes at the most, and only while nothing throttles.
+A new on-demand table serves 4,000 write units per second, and up to twice its previous peak at once; more than twice
+the peak within 30 minutes may be throttled (DynamoDB Developer Guide: On-demand capacity mode). So the assumed capacity
+at most doubles in 30 minutes, only while the run uses it in full and nothing is throttled.
 """
 
 DOUBLING_S = 1_800.0
 IN_USE = 0.7
-"""Share of the present budget that must be used: a peak that was not reached raises nothing."""
+"""Share of the current budget that must be used: DynamoDB adapts only to a peak that was reached."""
 
 STEP_BACK = 0.9
 REST_S = 300.0
-"""How long nothing grows after the last throttling, whatever its reason."""
+"""Seconds without growth after the last throttling, for any reason."""
 
 
 class Growth:
@@ -25,8 +25,8 @@ class Growth:
     def step(self, now: float, used_share: float, *, throttled: bool, lacking: bool) -> float:
         """The factor after the time since the last step.
 
-        `used_share` is what was used of the budget in that time, `throttled` whether anything was refused, and
-        `lacking` whether for lack of a table's or index's capacity and not of a key range's.
+        `used_share` is the used share of the budget in that time, `throttled` whether any write was throttled, and
+        `lacking` whether the capacity of the table or an index, not that of a key range, was the cause.
         """
         passed, self._last = now - self._last, now
         if throttled:

@@ -81,10 +81,12 @@ class Overrides:
         scheduled = self._scheduled
         if scheduled is None or scheduled.rate is None:
             return Override(self._options, "options", "the budget of the options")
-        who = f"{TIMETABLE} {scheduled.ends}".rstrip()
+        source = f"{TIMETABLE} {scheduled.ends}".rstrip()
         if scheduled.rate.paused:
-            return Override(None, TIMETABLE, f"paused by {who}")
-        return Override(scheduled.rate.budget(self._options, who), TIMETABLE, f"{scheduled.rate} by {who}")
+            return Override(None, TIMETABLE, f"paused by {source}")
+        return Override(
+            scheduled.rate.budget(self._options, source), TIMETABLE, f"{scheduled.rate} by {source}"
+        )
 
 
 def apply_to(governor: Governor) -> Callable[[Override], None]:

@@ -13,7 +13,7 @@ _ACTION = "write 20% (of the table's capacity), 3000 (write units a second) or p
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """Either `percent` of what the table and its indexes have, or `wcu` units per second. Neither: a pause."""
+    """Either `percent` of the capacity of the table and its indexes, or `wcu` units per second. Neither: a pause."""
 
     percent: float | None = None
     wcu: float | None = None
@@ -23,15 +23,16 @@ class Rate:
         """Whether it is a pause."""
         return self.percent is None and self.wcu is None
 
-    def budget(self, flags: Budget, set_by: str) -> Budget:
-        """The budget of this rate; limits on reading and on items a second stay those of `flags`.
+    def budget(self, options: Budget, set_by: str) -> Budget:
+        """The budget of this rate. Limits on reads and on items per second remain those of `options`.
 
-        Raises ValueError for a pause.
+        Raises:
+            ValueError: the rate is a pause.
         """
         if self.percent is not None:
-            return replace(flags, wcu_percent=self.percent, max_wcu=None, set_by=set_by)
+            return replace(options, wcu_percent=self.percent, max_wcu=None, set_by=set_by)
         if self.wcu is not None:
-            return replace(flags, max_wcu=self.wcu, set_by=set_by)
+            return replace(options, max_wcu=self.wcu, set_by=set_by)
         raise ValueError("a pause has no budget")
 
     def __str__(self) -> str:
@@ -45,7 +46,11 @@ PAUSE = Rate()
 
 
 def parse_rate(text: str) -> Rate:
-    """The rate that `text` names. Raises UsageError, whose message begins with what is wrong."""
+    """Parse a rate.
+
+    Raises:
+        UsageError: `text` is no rate; the message begins with the cause.
+    """
     if text.lower() in _PAUSES:
         return PAUSE
     number = text.removesuffix("%")
@@ -54,5 +59,5 @@ def parse_rate(text: str) -> Rate:
     if number == text:
         return Rate(wcu=float(number))
     if float(number) > 100:
-        raise UsageError(f"{text[:40]!r} is more than the table has", _ACTION)
+        raise UsageError(f"{text[:40]!r} is more than 100% of the capacity", _ACTION)
     return Rate(percent=float(number))

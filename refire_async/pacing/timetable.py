@@ -2,15 +2,15 @@
 
 Entries are separated by spaces; each is WHEN,RATE, and WHEN is a time (every day), days, or days and a time:
 
-    08:00,20%          from 8 o'clock on, every day, until the next time that is named
+    08:00,20%          from 8 o'clock on, every day, until the next time of the timetable
     Mon-Fri-08:00,20%  the same on these days
     Sat-Sun,100%       on these days from midnight to midnight, over all times without a day
     50%                always
 
-What is more special rules: a time with days over whole days, whole days over a time without days. After a whole
-day, what the times had said by then rules again; if there are no times, nothing does. Times are wall clock times
-of the zone. One that is skipped when clocks go forward begins when they do; one that comes twice when clocks go
-back begins the first time.
+The more specific entry applies: a time with days before whole days, whole days before a time without days. After a
+whole day the last time without days applies again; if there is none, no entry does. Times are wall clock times of the
+zone. A time that is skipped when clocks go forward begins at that change; a time that occurs twice when clocks go back
+begins the first time.
 """
 
 import re
@@ -30,7 +30,7 @@ _TIME = r"(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})"
 _WHEN = re.compile(rf"(?:{_DAYS}|(?:{_DAYS.replace('first', 'from').replace('last', 'to')}-)?{_TIME})")
 _ACTION = "write entries like 08:00,20% or Sat-Sun,100% or Mon-Fri-08:00,3000 with spaces between them"
 _MIDNIGHT = time(0, 0)
-_MOST_ENTRIES = 200
+_MAX_ENTRIES = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +66,9 @@ class Timetable:
         self._zone = zone
 
     def at(self, instant: float) -> ScheduledRate:
-        """The rate at `instant`, and its end."""
+        """The rate at `instant` (Unix time, s), and its end."""
         today = self._local(instant).date()
-        # Nine days on, the weekday is one that was seen, with another one before it that was seen too.
+        # After nine days every weekday has been seen together with the day before it.
         marks = [
             (self._instant(day, at), self._rate(day, at))
             for day in (today + timedelta(days=n) for n in range(-1, 9))
@@ -77,10 +77,10 @@ class Timetable:
         now = bisect_right(marks, instant, key=lambda mark: mark[0]) - 1
         rate = marks[now][1]
         until = next((start for start, other in marks[now + 1 :] if other != rate), None)
-        return ScheduledRate(rate, until, self._say(instant, until))
+        return ScheduledRate(rate, until, self._end_text(instant, until))
 
     def _times(self, day: date) -> list[time]:
-        """When the rate may change on that day."""
+        """Times at which the rate may change on that day."""
         named = {e.at for e in self._entries if e.at is not None and e.covers(day.weekday())}
         return sorted({_MIDNIGHT, *named})
 
@@ -102,7 +102,7 @@ class Timetable:
         return next((e for e in self._entries if e.at is None and e.covers(day.weekday())), None)
 
     def _timed(self, day: date, until: time) -> list[Entry]:
-        """Entries with a time on that day, up to `until`; the one that rules is the last."""
+        """Entries with a time on that day, up to `until`; the last one applies."""
         found = [
             (e.at, e.days is not None, e)
             for e in self._entries
@@ -129,7 +129,7 @@ class Timetable:
                 low = middle + 1
         return float(low)
 
-    def _say(self, instant: float, until: float | None) -> str:
+    def _end_text(self, instant: float, until: float | None) -> str:
         if until is None:
             return ""
         end = self._local(until)
@@ -142,7 +142,7 @@ class Timetable:
 
 
 def find_zone(name: str | None) -> ZoneInfo | None:
-    """The zone of that name; None is the zone of this machine. Raises UsageError."""
+    """The time zone called `name`; None is the zone of this machine. Raises UsageError."""
     if name is None:
         return None
     try:
@@ -152,12 +152,16 @@ def find_zone(name: str | None) -> ZoneInfo | None:
 
 
 def parse_timetable(text: str, zone: ZoneInfo | None) -> Timetable:
-    """The timetable that `text` describes. Raises UsageError, whose message names the entry that is wrong."""
+    """Parse a timetable.
+
+    Raises:
+        UsageError: an entry is invalid; the message names it.
+    """
     words = text.split()
     if not words:
         raise UsageError("the timetable is empty", _ACTION)
-    if len(words) > _MOST_ENTRIES:
-        raise UsageError(f"the timetable has more than {_MOST_ENTRIES} entries", _ACTION)
+    if len(words) > _MAX_ENTRIES:
+        raise UsageError(f"the timetable has more than {_MAX_ENTRIES} entries", _ACTION)
     if len(words) == 1 and "," not in text:
         return Timetable((Entry(parse_rate(words[0]), EVERY_DAY),), zone)
     entries: list[Entry] = []
@@ -202,7 +206,7 @@ def _parse_days(shown: str, first: str, last: str) -> frozenset[int]:
 
 
 def _clash(one: Entry, other: Entry) -> bool:
-    """Whether neither of two entries is more special than the other on some day."""
+    """Whether two entries conflict: on some day neither is more specific than the other."""
     if one.at != other.at or (one.days is None) != (other.days is None):
         return False
     return one.days is None or other.days is None or bool(one.days & other.days)

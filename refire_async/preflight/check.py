@@ -6,7 +6,7 @@ from dataclasses import replace
 from anyio import to_thread
 
 from refire_async.aws.errors import AwsError
-from refire_async.aws.other_services import PATIENCE_S
+from refire_async.aws.other_services import TIMEOUT_S
 from refire_async.aws.session import Session, describe
 from refire_async.checkpoint import catalog
 from refire_async.checkpoint.catalog import unfinished_runs
@@ -48,7 +48,7 @@ async def check(session: Session, settings: RunSettings) -> list[Finding]:
     facts = await _collect_facts(
         session,
         asked,
-        Depth(sample_s=PATIENCE_S, whole_items=True, write_as=settings.tuning.writer),
+        Depth(sample_s=TIMEOUT_S, whole_items=True, write_as=settings.tuning.writer),
     )
     return apply_rules(replace(facts, denied=(*denied, *facts.denied)))
 

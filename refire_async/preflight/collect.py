@@ -1,4 +1,4 @@
-"""Collect the facts of a check concurrently, within `PATIENCE_S`. A missing answer is a fact too."""
+"""Collect the facts of a check concurrently, within `TIMEOUT_S`. A missing answer is a fact too."""
 
 import secrets
 from collections.abc import Awaitable, Callable
@@ -11,7 +11,7 @@ import orjson
 from refire_async.aws.autoscaling import describe_scalable_writes
 from refire_async.aws.errors import AwsError
 from refire_async.aws.event_source_mappings import ask_mappings
-from refire_async.aws.other_services import PATIENCE_S, UnansweredError
+from refire_async.aws.other_services import TIMEOUT_S, UnansweredError
 from refire_async.aws.session import Session
 from refire_async.errors import RefusedError
 from refire_async.model.capacity import TABLE
@@ -34,8 +34,8 @@ from refire_async.sources.table import hash_key_condition, hash_key_values
 
 
 async def collect(session: Session, asked: Asked, depth: Depth) -> Facts:
-    """Ask DynamoDB and the services beside it. Takes `PATIENCE_S` seconds at most and raises nothing."""
-    collector = _Collector(session, asked, anyio.current_time() + PATIENCE_S)
+    """Ask DynamoDB and the services beside it. Takes `TIMEOUT_S` seconds at most and raises nothing."""
+    collector = _Collector(session, asked, anyio.current_time() + TIMEOUT_S)
     questions: dict[str, Callable[[], Awaitable[None]]] = {
         "consumers": collector.ask_consumers,
         "Kinesis destinations": collector.ask_kinesis,
@@ -75,7 +75,7 @@ class _Collector:
         except AwsError as error:
             self._failed(what, error)
         if scope.cancelled_caught:
-            self._note_unanswered(f"{what}: no answer within {PATIENCE_S:g} s")
+            self._note_unanswered(f"{what}: no answer within {TIMEOUT_S:g} s")
 
     def _note_unanswered(self, why: str) -> None:
         if why not in self.facts.unanswered:

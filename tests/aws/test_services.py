@@ -21,11 +21,11 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     return monkeypatch
 
 
-async def why_unanswered(patience_s: float = 3.0) -> str:
+async def why_unanswered(timeout_s: float = 3.0) -> str:
     """What is said where Lambda does not answer."""
     async with open_session(HERE, 1) as session:
         with pytest.raises(UnansweredError) as caught:
-            async with session.services.open("lambda", patience_s) as client:
+            async with session.services.open("lambda", timeout_s) as client:
                 await client.list_event_source_mappings()
     return str(caught.value)
 

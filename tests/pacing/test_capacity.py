@@ -1,4 +1,4 @@
-"""From a table's description to the ceilings of the budgets."""
+"""The ceilings of the budgets, from a table's description."""
 
 import pytest
 
@@ -40,11 +40,11 @@ def test_a_share_of_provisioned_capacity():
         (Throughput(), NEW_ON_DEMAND_WRITE, NEW_ON_DEMAND_READ),
         (Throughput(warm_write=9_000.0, warm_read=20_000.0), 9_000.0, 20_000.0),
         (Throughput(warm_write=9_000.0, maximum_write=500.0, maximum_read=600.0), 500.0, 600.0),
-        # DescribeTable of a table that was provisioned once; in on-demand mode that is not its capacity.
+        # DescribeTable of a table that was in provisioned mode before; these units are not its on-demand capacity.
         (Throughput(provisioned_write=5.0, provisioned_read=5.0), NEW_ON_DEMAND_WRITE, NEW_ON_DEMAND_READ),
     ],
 )
-def test_on_demand_has_its_maximum_else_what_is_warm_else_what_is_new(
+def test_on_demand_capacity_is_the_maximum_else_the_warm_throughput_else_that_of_a_new_table(
     throughput: Throughput, write: float, read: float
 ):
     limits = ceilings(table(throughput, "PAY_PER_REQUEST"), "revision", ALL)
@@ -53,8 +53,8 @@ def test_on_demand_has_its_maximum_else_what_is_warm_else_what_is_new(
     assert limits.bound_by == "100% of the table's on-demand capacity"
 
 
-def test_each_global_index_that_carries_the_marker_has_a_ceiling_of_its_own():
-    """Keys-only and local indexes have none: the one costs nothing, the other spends the table's units."""
+def test_each_global_index_that_projects_the_marker_has_a_ceiling_of_its_own():
+    """Keys-only and local indexes have none: the first costs nothing, the second consumes the table's units."""
     indexes = (
         index("small", 100.0),
         index("keys", 1.0, "KEYS_ONLY"),
@@ -67,7 +67,7 @@ def test_each_global_index_that_carries_the_marker_has_a_ceiling_of_its_own():
     assert limits.scarcest_write == 50.0
 
 
-def test_what_the_user_sets_rules_over_the_share():
+def test_limits_of_the_user_override_the_share():
     limits = ceilings(table(), "revision", Budget(wcu_percent=10.0, max_wcu=5_000.0, max_rcu=7.0))
     assert limits.write == {TABLE: 5_000.0}
     assert limits.read == 7.0
@@ -81,11 +81,11 @@ def test_what_the_user_sets_rules_over_the_share():
         (Budget(wcu_percent=50.0, set_by="x"), "50% of the table's provisioned capacity (x)"),
     ],
 )
-def test_who_set_a_budget_is_said_where_it_was_not_the_options(budget: Budget, bound_by: str):
+def test_the_source_of_a_budget_other_than_the_options_is_named(budget: Budget, bound_by: str):
     assert ceilings(table(), "revision", budget).bound_by == bound_by
 
 
-def test_an_index_cannot_give_more_than_it_has_whatever_the_user_sets():
+def test_the_capacity_of_an_index_limits_any_budget_of_the_user():
     limits = ceilings(
         table(PROVISIONED, "PROVISIONED", index("g", 30.0), index("h", 900.0)),
         "revision",
@@ -95,7 +95,7 @@ def test_an_index_cannot_give_more_than_it_has_whatever_the_user_sets():
     assert limits.bound_by == "index g"
 
 
-def test_reads_spend_the_capacity_of_what_is_read():
+def test_reads_consume_the_capacity_of_the_table_or_index_that_is_read():
     """A global index has its own, a local one has the table's."""
     indexes = (index("g", 100.0, read=50.0), index("l", 0.0, scope="local"))
     described = table(PROVISIONED, "PROVISIONED", *indexes)
@@ -105,7 +105,7 @@ def test_reads_spend_the_capacity_of_what_is_read():
 
 
 def test_a_table_without_numbers_has_at_least_one_unit():
-    """A rate of nothing would wait for ever."""
+    """A rate of 0 would wait without end."""
     limits = ceilings(table(Throughput()), "revision", ALL)
     assert limits.write == {TABLE: 1.0}
     assert limits.read == 1.0

@@ -1,4 +1,4 @@
-"""What a function did before the run says how fast it is at least, and never too much."""
+"""The minimum rate of a function from its metrics before the run never exceeds its real rate."""
 
 import pytest
 from hypothesis import given
@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 from refire_async.pacing.consumer import FIRST_RATE
 from refire_async.pacing.consumer_history import (
     HOUR_S,
-    MOST_OTHERS,
+    MAX_LIVE_SHARE,
     History,
     lanes,
-    least_rate,
-    taken_by_others,
+    live_share,
+    min_rate,
 )
 
 HOURS = [HOUR_S * (500_000 + number) for number in range(168)]
@@ -24,25 +24,25 @@ HOURS = [HOUR_S * (500_000 + number) for number in range(168)]
     records=st.floats(1.0, 100.0),
     handling=st.tuples(st.integers(1, 40), st.sampled_from([1, 10, 100, 1_000])),
 )
-def test_no_function_is_slower_than_its_past_says(
+def test_no_function_is_slower_than_the_estimate(
     fixed_s: float, each_s: float, handed_in: float, records: float, handling: tuple[int, int]
 ):
-    """An invocation takes some time and so much more for each record; in the history batches were smaller, or not."""
-    at_once, batch_size = handling
+    """An invocation takes a fixed time and a time per record; earlier batches were smaller, or not."""
+    concurrency, batch_size = handling
     history = History(durations={HOURS[0]: fixed_s + each_s * records})
-    true = at_once * batch_size / (handed_in + fixed_s + each_s * batch_size)
-    assert least_rate(history, at_once, batch_size) <= max(FIRST_RATE, true * 1.000001)
+    true = concurrency * batch_size / (handed_in + fixed_s + each_s * batch_size)
+    assert min_rate(history, concurrency, batch_size) <= max(FIRST_RATE, true * 1.000001)
 
 
 def test_the_slowest_hour_of_the_week_counts():
-    """A function that fails at once, for days, looks fast."""
+    """A function that fails at once for days looks fast."""
     durations = dict.fromkeys(HOURS, 0.001) | {HOURS[0]: 0.049}
-    assert least_rate(History(durations), 1, 100) == pytest.approx(20.0)
+    assert min_rate(History(durations), 1, 100) == pytest.approx(20.0)
 
 
 @pytest.mark.parametrize("durations", [{}, {HOURS[0]: 0.0}, {HOURS[0]: 60.0}])
-def test_one_that_nothing_good_is_known_of_is_taken_for_a_slow_one(durations: dict[int, float]):
-    assert least_rate(History(durations), 1, 100) == FIRST_RATE
+def test_a_function_without_useful_metrics_counts_as_slow(durations: dict[int, float]):
+    assert min_rate(History(durations), 1, 100) == FIRST_RATE
 
 
 @pytest.mark.parametrize(
@@ -55,10 +55,10 @@ def test_one_that_nothing_good_is_known_of_is_taken_for_a_slow_one(durations: di
         ({HOURS[0]: 50.0} | dict.fromkeys(HOURS[-24:], 2.0), 10, 8, 2),
     ],
 )
-def test_it_handles_as_many_batches_at_once_as_it_was_seen_to_and_half_of_the_shards_give(
+def test_concurrent_batches_are_limited_by_the_seen_concurrency_and_half_of_the_shards(
     seen: dict[int, float], parallelization: int, shards: int, expected: int
 ):
-    assert lanes(History(at_once=seen), parallelization, shards) == expected
+    assert lanes(History(concurrency=seen), parallelization, shards) == expected
 
 
 @pytest.mark.parametrize(
@@ -67,8 +67,8 @@ def test_it_handles_as_many_batches_at_once_as_it_was_seen_to_and_half_of_the_sh
         ({}, 0.0),
         ({HOURS[-2]: 720.0, HOURS[-1]: 360.0}, 0.1),
         ({HOURS[0]: 7_200.0} | dict.fromkeys(HOURS[-24:], 720.0), 0.1),
-        ({HOURS[-1]: 7_200.0}, MOST_OTHERS),
+        ({HOURS[-1]: 7_200.0}, MAX_LIVE_SHARE),
     ],
 )
-def test_others_take_what_they_took_in_the_busiest_hour_of_the_day(busy: dict[int, float], share: float):
-    assert taken_by_others(History(busy_s=busy), 2) == pytest.approx(share)
+def test_live_events_use_the_share_of_the_busiest_hour_of_the_day(busy: dict[int, float], share: float):
+    assert live_share(History(busy_s=busy), 2) == pytest.approx(share)

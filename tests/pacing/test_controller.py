@@ -1,4 +1,4 @@
-"""The shared rate's answer to throttling: down by a factor, up by steps, back within 10 seconds."""
+"""The shared rate under throttling: down by a factor, up in steps, back at the ceiling within 10 seconds."""
 
 import random
 
@@ -22,7 +22,7 @@ answers = st.lists(st.tuples(st.booleans(), st.floats(0.0, 3.0)), max_size=60)
 
 @given(ceilings, answers)
 def test_the_rate_stays_between_floor_and_ceiling(ceiling: float, sequence: list[tuple[bool, float]]):
-    """Whatever comes; and each answer moves the rate only in its own direction, never unsaid."""
+    """For any sequence. Each answer moves the rate only in its own direction, and every change is returned."""
     control, now = RateController(ceiling), 0.0
     for good, after_s in sequence:
         now += after_s
@@ -34,23 +34,23 @@ def test_the_rate_stays_between_floor_and_ceiling(ceiling: float, sequence: list
 
 
 @given(ceilings, st.integers(1, 100), st.sampled_from([5.0, 20.0, 200.0]))
-def test_it_is_back_at_the_ceiling_within_ten_seconds(ceiling: float, cuts: int, batches_a_second: float):
-    """Counted from the last refusal, however far it had fallen, if writes go through."""
+def test_the_rate_is_back_at_the_ceiling_within_ten_seconds(ceiling: float, cuts: int, batches_per_s: float):
+    """After the last throttling, from any lower rate, if writes succeed."""
     control, now = RateController(ceiling), 0.0
     for _ in range(cuts):
         now += HOLD_S
         control.throttled(now)
     end = now + 10.0
     while now < end:
-        now += 1 / batches_a_second
+        now += 1 / batches_per_s
         control.recover(now)
     assert control.rate == ceiling
 
 
 @examples(15, 200)
 @given(ceilings, st.floats(0.05, 0.95))
-def test_it_settles_near_the_true_capacity(ceiling: float, part: float):
-    """For any capacity below the ceiling: it hovers there, without long dips."""
+def test_the_rate_converges_to_the_true_capacity(ceiling: float, part: float):
+    """For any capacity below the ceiling: it stays near it, without long dips."""
     control, now, capacity = RateController(ceiling), 0.0, ceiling * part
     seen = []
     for _ in range(2_000):
@@ -60,14 +60,14 @@ def test_it_settles_near_the_true_capacity(ceiling: float, part: float):
         else:
             control.recover(now)
         seen.append(control.rate)
-    settled = seen[1_000:]
-    # A cut, and what an increase can add before the hold lets the next cut through.
-    assert max(settled) <= capacity + ceiling * 0.12 * (HOLD_S + 0.04)
-    assert min(settled) >= capacity * DECREASE * DECREASE * 0.99
-    assert sum(settled) / len(settled) >= capacity * 0.7
+    steady = seen[1_000:]
+    # One increase can exceed the capacity before the hold time allows the next decrease.
+    assert max(steady) <= capacity + ceiling * 0.12 * (HOLD_S + 0.04)
+    assert min(steady) >= capacity * DECREASE * DECREASE * 0.99
+    assert sum(steady) / len(steady) >= capacity * 0.7
 
 
-def test_one_burst_of_refusals_is_one_message():
+def test_one_burst_of_throttled_writes_counts_once():
     control = RateController(100.0)
     assert control.throttled(1.0)
     assert not control.throttled(1.0 + HOLD_S * 0.9)
@@ -76,15 +76,15 @@ def test_one_burst_of_refusals_is_one_message():
     assert control.rate == pytest.approx(49.0)
 
 
-def test_at_the_floor_a_refusal_changes_nothing_and_says_so():
-    """Else every refusal of a long throttling would be told as news."""
+def test_throttling_at_the_floor_is_not_reported_as_a_change():
+    """Otherwise every throttled write of a long throttling would emit an event."""
     control = RateController(100.0)
-    told = [control.throttled(HOLD_S * number) for number in range(1, 40)]
+    changed = [control.throttled(HOLD_S * number) for number in range(1, 40)]
     assert control.rate == pytest.approx(2.0)
-    assert not any(told[15:])
+    assert not any(changed[15:])
 
 
-def test_no_rise_while_the_hold_lasts():
+def test_the_rate_does_not_rise_within_the_hold_time():
     control = RateController(100.0)
     control.throttled(1.0)
     assert not control.recover(1.0 + HOLD_S * 0.5)
@@ -95,7 +95,7 @@ def test_no_rise_while_the_hold_lasts():
 
 @given(ceilings, ceilings, answers)
 def test_another_ceiling_keeps_the_share(old: float, new: float, sequence: list[tuple[bool, float]]):
-    """A part of a run that is given more or less does not forget that its table throttles."""
+    """A process that gets another share of the budget keeps the effect of throttling."""
     control, now = RateController(old), 0.0
     for good, after_s in sequence:
         now += after_s
@@ -121,7 +121,7 @@ def test_delays_are_below_a_bound_that_doubles_up_to_its_ceiling(attempt: int, s
 
 
 def test_delays_use_the_whole_range():
-    """Full jitter: those who were refused together do not come back together."""
+    """Full jitter: requests that were throttled together are not retried together."""
     draw = random.Random(1)
     delays = [throttle_delay(10, draw) for _ in range(1_000)]
     assert min(delays) < THROTTLE_CEILING_S * 0.05
@@ -129,8 +129,8 @@ def test_delays_use_the_whole_range():
 
 
 @given(ceilings, ceilings, st.integers(0, 20))
-def test_capacity_that_fell_is_not_answered_twice(old: float, new: float, cuts: int):
-    """Throttling has lowered the rate for it already: it is lowered to the new ceiling, and not by as much again."""
+def test_a_lower_ceiling_does_not_lower_a_throttled_rate_again(old: float, new: float, cuts: int):
+    """Throttling has lowered the rate already, so it falls only to the new ceiling, not in proportion."""
     control = RateController(old)
     for number in range(1, cuts + 1):
         control.throttled(number * HOLD_S)

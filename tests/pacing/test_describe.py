@@ -1,4 +1,4 @@
-"""The one line that says how much a run may consume, and why."""
+"""The line of text that states how much a run may consume, and why."""
 
 from dataclasses import replace
 
@@ -51,16 +51,16 @@ INDEXED = replace(PLAIN, indexes=(BY_DAY,))
         ),
     ],
 )
-def test_how_much_and_why(table: object, budget: Budget, line: str):
-    target = Governor(table, "revision", budget).rate_limits  # type: ignore[arg-type]
-    assert budget_line(target, table, budget, {}) == line  # type: ignore[arg-type]
+def test_the_line_states_amount_and_reason(table: object, budget: Budget, line: str):
+    rate_limits = Governor(table, "revision", budget).rate_limits  # type: ignore[arg-type]
+    assert budget_line(rate_limits, table, budget, {}) == line  # type: ignore[arg-type]
 
 
-def test_a_voice_that_holds_the_run_back_is_the_reason():
+def test_a_limit_source_below_the_budget_is_the_reason():
     governor = Governor(PLAIN, "revision", Budget())
     governor.limit("headroom", share=0.25, why="live writes")
     assert budget_line(governor.rate_limits, PLAIN, Budget(), {}) == "200 WCU/s: live writes"
-    governor.limit("orders", share=0.0, why="the timetable")
+    governor.limit("overrides", share=0.0, why="the timetable")
     assert budget_line(governor.rate_limits, PLAIN, Budget(), {}) == "paused: the timetable"
 
 
@@ -72,17 +72,17 @@ def test_a_voice_that_holds_the_run_back_is_the_reason():
         ({"by-day": 9_000.0}, "800"),
     ],
 )
-def test_how_far_autoscaling_may_raise_it(scaled_to: dict[str, float], most: str):
-    """As far as the scarcest resource goes then."""
-    target = Governor(INDEXED, "revision", Budget()).rate_limits
-    line = budget_line(target, INDEXED, Budget(), scaled_to)
+def test_the_line_states_how_far_autoscaling_may_raise_the_budget(scaled_to: dict[str, float], most: str):
+    """Up to the scarcest resource after scaling."""
+    rate_limits = Governor(INDEXED, "revision", Budget()).rate_limits
+    line = budget_line(rate_limits, INDEXED, Budget(), scaled_to)
     assert line.endswith(f"; autoscaling may raise it to {most} WCU/s")
 
 
 @pytest.mark.parametrize("scaled_to", [{}, {TABLE: 4_000.0}, {TABLE: 500.0, "by-day": 200.0}])
 def test_autoscaling_that_cannot_raise_it_is_not_mentioned(scaled_to: dict[str, float]):
-    target = Governor(INDEXED, "revision", Budget()).rate_limits
-    assert "autoscaling" not in budget_line(target, INDEXED, Budget(), scaled_to)
+    rate_limits = Governor(INDEXED, "revision", Budget()).rate_limits
+    assert "autoscaling" not in budget_line(rate_limits, INDEXED, Budget(), scaled_to)
     fixed = Budget(max_wcu=100.0)
     assert "autoscaling" not in budget_line(
         Governor(PLAIN, "revision", fixed).rate_limits, PLAIN, fixed, {TABLE: 9_000.0}

@@ -1,4 +1,4 @@
-"""What is left beside the live application: what was live is found out, and left alone."""
+"""The capacity that live traffic leaves for a run."""
 
 import pytest
 from hypothesis import given
@@ -8,7 +8,7 @@ from refire_async.pacing.headroom import (
     BLIND_SHARE,
     KEPT_S,
     LATE_S,
-    OwnUse,
+    OwnConsumption,
     available,
     live_rate,
     minute_of,
@@ -19,42 +19,42 @@ NOW = 1_800_000_000.0
 
 
 def minutes(*units: float | None, newest: int = 1) -> dict[int, float]:
-    """Units by minute, the newest first; that one ended `newest - 1` minutes ago. None: not there."""
+    """Units by minute, the newest first; that one ended `newest - 1` minutes ago. None: missing."""
     return {int(NOW) - 60 * n: value for n, value in enumerate(units, newest) if value is not None}
 
 
-def test_what_the_run_consumed_itself_is_not_live_traffic() -> None:
+def test_the_runs_own_consumption_is_not_live_traffic() -> None:
     assert live_rate(minutes(None, 9_000, 9_000, 9_000), minutes(6_000, 6_000, 3_000, 6_000), NOW) == 100.0
 
 
 def test_the_busiest_of_three_minutes_counts() -> None:
-    """Traffic that falls is believed after three minutes."""
+    """Falling traffic counts after three minutes."""
     assert live_rate(minutes(None, 60, 600, 6_000, 60_000), {}, NOW) == 100.0
 
 
-def test_a_young_figure_counts_only_if_it_is_high_already() -> None:
+def test_an_incomplete_data_point_counts_only_if_it_is_high() -> None:
     """It may still grow."""
     assert live_rate(minutes(60, 600, 600, 600), {}, NOW) == 10.0
     assert live_rate(minutes(6_000, 600, 600, 600), {}, NOW) == 100.0
 
 
-def test_a_table_without_traffic_has_no_figures() -> None:
+def test_no_data_points_mean_no_traffic() -> None:
     assert live_rate({}, {}, NOW) == 0.0
 
 
-def test_late_figures_are_waited_for() -> None:
-    """The last four minutes are not there yet: what was known before them holds."""
+def test_the_run_waits_for_late_data_points() -> None:
+    """The last four minutes are missing so far: the minute before them counts."""
     own = minutes(6_000, 6_000, 6_000, 6_000, 6_000)
     assert live_rate(minutes(None, None, None, 7_200), own, NOW) == 20.0
 
 
-def test_figures_that_never_come_tell_nothing() -> None:
-    """The run itself consumed something, which does not show: these are not the figures of this table."""
+def test_data_points_that_never_arrive_prove_nothing() -> None:
+    """The run's own consumption does not show, so the metrics do not belong to this table."""
     assert live_rate({}, minutes(600, 600, 600, 600, 600, 600), NOW) is None
 
 
-def test_own_use_is_kept_by_minute_and_forgotten() -> None:
-    own = OwnUse()
+def test_own_consumption_is_kept_by_minute_for_a_limited_time() -> None:
+    own = OwnConsumption()
     own.add({"": 5.0, "by-day": 2.0}, NOW)
     own.add({"": 6.0}, NOW + 59.9)
     own.add({"": 7.0}, NOW + 60)
@@ -73,8 +73,10 @@ def test_own_use_is_kept_by_minute_and_forgotten() -> None:
     st.integers(0, 59),
     st.booleans(),
 )
-def test_steady_traffic_is_found_out(live: float, ours: float, late: int, second: int, silent: bool) -> None:
-    """Whatever the run consumes, however late the figures come; also where no traffic means no figures."""
+def test_steady_traffic_is_measured_exactly(
+    live: float, ours: float, late: int, second: int, silent: bool
+) -> None:
+    """For any consumption of the run and any delay; also without data points for minutes without traffic."""
     now = NOW + second
     newest = minute_of(now) - 60 * (1 + late)
     shown = live * 60 + ours * 60
@@ -85,8 +87,8 @@ def test_steady_traffic_is_found_out(live: float, ours: float, late: int, second
 
 
 @given(st.lists(st.floats(0, 1e6), min_size=4, max_size=12), st.floats(0, 1e6))
-def test_more_traffic_is_never_taken_for_less(units: list[float], more: float) -> None:
-    """The newest settled figure is a lower bound, and a higher one never lowers what is found."""
+def test_more_traffic_never_lowers_the_measured_rate(units: list[float], more: float) -> None:
+    """The newest complete data point is a lower bound, and a higher one never lowers the result."""
     figures = minutes(*units, newest=2)
     found = live_rate(figures, {}, NOW)
     assert found is not None
@@ -104,10 +106,10 @@ resources = st.dictionaries(
 
 
 @given(resources, st.floats(0, 0.95))
-def test_live_traffic_and_headroom_are_left_alone(
+def test_live_traffic_and_headroom_stay_free(
     found: dict[str, tuple[float, float, float | None]], headroom: float
 ) -> None:
-    """Everywhere: what the run takes and what is live available the headroom; or the run takes nothing."""
+    """On each resource: run and live traffic together leave the headroom, or the run consumes nothing."""
     capacity = {name: has for name, (has, _, _) in found.items()}
     ceilings = {name: has * share for name, (has, share, _) in found.items()}
     live = {name: lives for name, (_, _, lives) in found.items()}
@@ -123,7 +125,7 @@ def test_live_traffic_and_headroom_are_left_alone(
 
 
 @given(resources, st.floats(0, 0.9), st.floats(0, 1e5))
-def test_more_traffic_never_gives_more_leave(
+def test_more_traffic_never_leaves_more_for_the_run(
     found: dict[str, tuple[float, float, float | None]], headroom: float, more: float
 ) -> None:
     capacity = {name: has for name, (has, _, _) in found.items()}
@@ -136,14 +138,14 @@ def test_more_traffic_never_gives_more_leave(
     )
 
 
-def test_with_room_for_all_nothing_is_held_back() -> None:
+def test_with_enough_capacity_the_run_is_not_limited() -> None:
     assert available({"": 1_000.0}, {"": 500.0}, {"": 200.0}, 0.2).share == 1.0
 
 
-def test_the_scarcest_resource_rules_and_is_named() -> None:
+def test_the_scarcest_resource_limits_the_run_and_is_named() -> None:
     given_leave = available({"": 1_000.0, "i": 100.0}, {"": 800.0, "i": 80.0}, {"": 0.0, "i": 40.0}, 0.2)
     assert (given_leave.share, given_leave.resource, given_leave.live) == (0.5, "i", 40.0)
 
 
-def test_next_to_nothing_is_a_pause() -> None:
+def test_less_than_the_minimum_share_is_a_pause() -> None:
     assert available({"": 1_000.0}, {"": 800.0}, {"": 795.0}, 0.2).share == 0.0

@@ -1,4 +1,4 @@
-"""On-demand capacity that nobody tells: it doubles in half an hour at the most, and never while anything throttles."""
+"""Assumed on-demand capacity: it at most doubles in half an hour, and never while writes are throttled."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,20 +17,20 @@ def grow(growth: Growth, begin: float, seconds: float, used: float = 1.0) -> flo
     return now
 
 
-def test_what_is_used_in_full_doubles_in_half_an_hour():
+def test_capacity_in_full_use_doubles_in_half_an_hour():
     growth = Growth(0.0)
     grow(growth, 0.0, DOUBLING_S)
     assert abs(growth.factor - 2.0) < 1e-9
 
 
-def test_what_is_not_used_does_not_grow():
-    """A peak that was not reached raises nothing in the service either."""
+def test_unused_capacity_does_not_grow():
+    """DynamoDB too adapts only to a peak that was reached."""
     growth = Growth(0.0)
     grow(growth, 0.0, 10 * DOUBLING_S, used=0.5)
     assert growth.factor == 1.0
 
 
-def test_throttling_stops_growth_for_a_while_and_takes_back_what_was_too_much():
+def test_throttling_stops_growth_for_a_while_and_takes_a_step_back():
     growth = Growth(0.0)
     now = grow(growth, 0.0, DOUBLING_S) + STEP_S
     growth.step(now, 1.0, throttled=True, lacking=True)
@@ -41,7 +41,7 @@ def test_throttling_stops_growth_for_a_while_and_takes_back_what_was_too_much():
     assert growth.factor > 2.0 * STEP_BACK
 
 
-def test_a_hot_key_range_stops_growth_but_takes_nothing_back():
+def test_a_hot_key_range_stops_growth_without_a_step_back():
     growth = Growth(0.0)
     now = grow(growth, 0.0, DOUBLING_S) + STEP_S
     growth.step(now, 1.0, throttled=True, lacking=False)
@@ -51,7 +51,7 @@ def test_a_hot_key_range_stops_growth_but_takes_nothing_back():
 @given(
     st.lists(st.tuples(st.floats(0.1, 600.0), st.floats(0.0, 2.0), st.booleans(), st.booleans()), max_size=50)
 )
-def test_it_is_never_less_than_new_nor_more_than_the_documented_pace(
+def test_growth_stays_between_a_new_table_and_the_documented_rate(
     steps: list[tuple[float, float, bool, bool]],
 ):
     growth, now = Growth(0.0), 0.0

@@ -1,4 +1,4 @@
-"""Whose word holds: the operator's over the timetable's over the options'."""
+"""Precedence: the operator overrides the timetable, which overrides the options."""
 
 import itertools
 
@@ -20,17 +20,17 @@ NOTHING = ScheduledRate(None, None, "")
 
 
 def made() -> tuple[Overrides, list[Override]]:
-    carried_out: list[Override] = []
-    return Overrides(OPTIONS, carried_out.append), carried_out
+    applied: list[Override] = []
+    return Overrides(OPTIONS, applied.append), applied
 
 
-def test_the_options_hold_where_nobody_says_anything() -> None:
-    overrides, carried_out = made()
-    assert carried_out == [overrides.override]
+def test_the_options_apply_without_an_override() -> None:
+    overrides, applied = made()
+    assert applied == [overrides.override]
     assert (overrides.override.budget, overrides.override.by) == (OPTIONS, "options")
 
 
-def test_the_timetable_rules_over_the_options() -> None:
+def test_the_timetable_overrides_the_options() -> None:
     overrides, _ = made()
     overrides.timetable(FIFTH)
     budget = Budget(
@@ -43,8 +43,8 @@ def test_the_timetable_rules_over_the_options() -> None:
     assert overrides.override.budget == OPTIONS
 
 
-def test_the_operator_rules_over_the_timetable() -> None:
-    """Also over its pauses, until `automatic`."""
+def test_the_operator_overrides_the_timetable() -> None:
+    """Including its pauses, until `automatic`."""
     overrides, _ = made()
     overrides.timetable(NIGHT)
     overrides.set_rate(Rate(wcu=3_000.0))
@@ -59,8 +59,8 @@ def test_the_operator_rules_over_the_timetable() -> None:
     assert overrides.override.by == TIMETABLE
 
 
-def test_a_pause_of_the_operator_is_taken_back_by_resume() -> None:
-    """What they had set before holds again; a new rate ends a pause too."""
+def test_resume_ends_a_pause_of_the_operator() -> None:
+    """The earlier rate of the operator applies again; a new rate ends a pause too."""
     overrides, _ = made()
     overrides.set_rate(Rate(wcu=300.0))
     overrides.set_rate(PAUSE)
@@ -72,8 +72,8 @@ def test_a_pause_of_the_operator_is_taken_back_by_resume() -> None:
     assert overrides.override.description == "5% by refire rate"
 
 
-def test_a_pause_of_the_timetable_is_not_the_operators_to_resume() -> None:
-    """`resume` takes back what `pause` did. To run at night all the same is to say how fast."""
+def test_resume_does_not_end_a_pause_of_the_timetable() -> None:
+    """`resume` only ends `pause`. To run in such a pause, the operator sets a rate."""
     overrides, _ = made()
     overrides.timetable(NIGHT)
     overrides.resume()
@@ -94,22 +94,22 @@ acts = st.sampled_from(
 
 
 @given(st.lists(acts, max_size=30))
-def test_steering_does_what_holds(steps: list[object]) -> None:
-    """After any sequence; each order is carried out once."""
+def test_the_governor_follows_the_current_override(steps: list[object]) -> None:
+    """After any sequence; each override is applied once."""
     keys = KeySchema("pk", "S")
     capacity = Throughput(provisioned_read=100.0, provisioned_write=1_000.0)
     stream = Stream(enabled=True)
     table = Table("t", "arn", "id", "ACTIVE", keys, "PROVISIONED", capacity, (), stream, 0, 0)
     governor = Governor(table, "revision", OPTIONS)
-    carried_out: list[Override] = []
+    applied: list[Override] = []
     apply = apply_to(governor)
-    overrides = Overrides(OPTIONS, lambda override: (carried_out.append(override), apply(override))[0])
+    overrides = Overrides(OPTIONS, lambda override: (applied.append(override), apply(override))[0])
     for step in steps:
         step(overrides)  # type: ignore[operator]
         override = overrides.override
-        assert carried_out[-1] == override
+        assert applied[-1] == override
         assert governor.rate_limits.paused == (override.budget is None)
         if override.budget is not None:
             assert governor.budget == override.budget
             assert governor.rate_limits.wcu == 10.0 * override.budget.wcu_percent
-    assert all(one != other for one, other in itertools.pairwise(carried_out))
+    assert all(one != other for one, other in itertools.pairwise(applied))

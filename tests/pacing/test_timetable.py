@@ -1,4 +1,4 @@
-"""The timetable: grammar, what rules when, and clocks that are set forward and back."""
+"""The timetable: grammar, precedence of entries, and clocks that go forward and back."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -39,7 +39,7 @@ def wall(at: float | None, zone: ZoneInfo = BERLIN) -> str:
     ],
 )
 def test_office_hours(moment: str, rate: str, said: str) -> None:
-    """A whole day rules from midnight to midnight; after it, what the times had said by then."""
+    """A whole day applies from midnight to midnight; after it the last time without days."""
     scheduled = parse_timetable(OFFICE, BERLIN).at(instant(moment))
     assert f"{scheduled.rate} {scheduled.ends}" == said
     assert str(scheduled.rate) == rate
@@ -62,18 +62,18 @@ def test_office_hours(moment: str, rate: str, said: str) -> None:
         ("tue-09:30,OFF", "2026-11-24 09:30", "pause"),
     ],
 )
-def test_what_is_more_special_rules(text: str, moment: str, rate: str) -> None:
-    """A time with days over whole days over a time without; days wrap around; a week goes round."""
+def test_the_more_specific_entry_applies(text: str, moment: str, rate: str) -> None:
+    """A time with days before whole days before a time without days; ranges of days wrap around the week."""
     assert str(parse_timetable(text, BERLIN).at(instant(moment)).rate) == rate
 
 
-def test_days_without_an_entry_leave_it_to_the_options() -> None:
+def test_on_days_without_an_entry_the_options_apply() -> None:
     scheduled = parse_timetable("Sat-Sun,100%", BERLIN).at(instant("2026-11-25 12:00"))
     assert (scheduled.rate, wall(scheduled.until)) == (None, "2026-11-28 00:00+01:00")
     assert scheduled.ends == "until Sat 00:00 CET"
 
 
-def test_one_rate_for_ever() -> None:
+def test_one_rate_without_end() -> None:
     scheduled = parse_timetable("50%", BERLIN).at(instant("2026-11-25 12:00"))
     assert (scheduled.rate, scheduled.until, scheduled.ends) == (Rate(percent=50.0), None, "")
 
@@ -87,7 +87,7 @@ def test_one_rate_for_ever() -> None:
         ("2026-10-25T00:10+00:00", "2026-10-25 02:30+02:00"),
     ],
 )
-def test_clocks_that_are_set(moment: str, until: str) -> None:
+def test_clock_changes(moment: str, until: str) -> None:
     table = parse_timetable("02:30,20% 12:00,50%", BERLIN)
     before = table.at(datetime.fromisoformat(moment).timestamp())
     assert (str(before.rate), wall(before.until)) == ("50%", until)
@@ -96,14 +96,14 @@ def test_clocks_that_are_set(moment: str, until: str) -> None:
     assert (str(after.rate), wall(after.until)[11:16]) == ("20%", "12:00")
 
 
-def test_a_repeated_hour_does_not_bring_the_old_rate_back() -> None:
-    """Second 02:10 of the night: the entry of 02:30 holds since the first one."""
+def test_a_repeated_hour_does_not_restore_the_old_rate() -> None:
+    """At the second 02:10 of the night the entry of 02:30 has applied since the first 02:30."""
     second = datetime(2026, 10, 25, 2, 10, tzinfo=BERLIN, fold=1).timestamp()
     assert str(parse_timetable("02:30,20% 12:00,50%", BERLIN).at(second).rate) == "20%"
 
 
 def test_a_night_is_an_hour_shorter_in_march() -> None:
-    """From 20:00 to 08:00 are 11 hours then: the change comes by the wall clock."""
+    """From 20:00 to 08:00 there are 11 hours: changes follow the wall clock."""
     begin = instant("2026-03-28 20:00")
     until = parse_timetable("08:00,20% 20:00,90%", BERLIN).at(begin).until
     assert until is not None
@@ -134,8 +134,8 @@ def test_a_night_is_an_hour_shorter_in_march() -> None:
         ("x" * 10_000 + ",5", "xxx…'"),
     ],
 )
-def test_bad_entries_are_named(text: str, named: str) -> None:
-    """One short line that names the entry and says what to write."""
+def test_invalid_entries_are_named(text: str, named: str) -> None:
+    """One short line names the entry and says what to write."""
     with pytest.raises(UsageError) as caught:
         parse_timetable(text, None)
     assert named in caught.value.message
@@ -151,7 +151,7 @@ def test_unknown_zones(name: str) -> None:
 
 
 def test_zone_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a zone it is that of the machine, summer time included."""
+    """Without a zone the machine's zone applies, with its summer time."""
     import time
 
     monkeypatch.setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")
@@ -178,10 +178,8 @@ daily = st.dictionaries(times, rates, min_size=1, max_size=4)
 
 
 @given(daily, moments, zones)
-def test_daily_times_mean_what_the_wall_clock_shows(
-    entries: dict[str, str], moment: int, zone: ZoneInfo
-) -> None:
-    """Compared with a look at the wall clock, on days on which no clock is set."""
+def test_daily_times_follow_the_wall_clock(entries: dict[str, str], moment: int, zone: ZoneInfo) -> None:
+    """Compared with the wall clock, on days without a clock change."""
     table = parse_timetable(" ".join(f"{at},{rate}" for at, rate in entries.items()), zone)
     now = datetime.fromtimestamp(moment, zone)
     around = {(now + timedelta(days=n)).utcoffset() for n in (-1, 0, 1)}
@@ -192,10 +190,10 @@ def test_daily_times_mean_what_the_wall_clock_shows(
 
 
 @given(daily, st.dictionaries(st.sampled_from(DAYS), rates, max_size=7), moments, zones)
-def test_a_ruling_holds_until_it_says(
+def test_a_scheduled_rate_applies_until_its_end(
     entries: dict[str, str], whole: dict[str, str], moment: int, zone: ZoneInfo
 ) -> None:
-    """Until its end nothing changes, at its end something does, and it lies ahead; also over clock changes."""
+    """The rate is the same until its end and another one after it, and the end is later; also over clock changes."""
     words = [f"{when},{rate}" for when, rate in (*entries.items(), *whole.items())]
     table = parse_timetable(" ".join(words), zone)
     scheduled = table.at(moment)
@@ -211,7 +209,7 @@ def test_a_ruling_holds_until_it_says(
 
 @given(st.text(alphabet="0123458:,%- MonSatSunpaueoff.\t\0é", max_size=40))
 def test_no_text_breaks_the_parser(text: str) -> None:
-    """Whatever is written is a timetable or a usage error."""
+    """Any text is a timetable or a usage error."""
     try:
         table = parse_timetable(text, UTC)  # type: ignore[arg-type] # any zone does here
     except UsageError:
@@ -220,12 +218,12 @@ def test_no_text_breaks_the_parser(text: str) -> None:
 
 
 @given(rates)
-def test_rates_are_written_as_they_are_read(text: str) -> None:
+def test_rates_print_as_they_are_parsed(text: str) -> None:
     assert str(parse_rate(text)) == text
 
 
 def test_a_rate_replaces_the_budget_for_writing_only() -> None:
-    """Limits for reading and for the consumer stay."""
+    """Limits on reads and on items per second stay."""
     options = Budget(wcu_percent=50.0, max_wcu=100.0, max_rcu=7.0, max_rate=3.0)
     assert Rate(percent=20.0).budget(options, "x") == Budget(
         wcu_percent=20.0, max_wcu=None, max_rcu=7.0, max_rate=3.0, set_by="x"

@@ -1,4 +1,4 @@
-"""The virtual-time loop that the pacing and pipeline tests stand on."""
+"""The virtual-time loop that the pacing and pipeline tests use."""
 
 import time
 
@@ -15,7 +15,7 @@ def anyio_backend() -> object:
     return VIRTUAL_TIME
 
 
-async def test_a_sleep_moves_the_clock_by_its_length_and_takes_no_time():
+async def test_a_sleep_advances_the_clock_by_its_length_at_once():
     before, real = anyio.current_time(), time.perf_counter()
     await anyio.sleep(30 * 86_400)
     assert anyio.current_time() - before == pytest.approx(30 * 86_400)
@@ -35,8 +35,8 @@ async def test_sleepers_wake_in_the_order_of_their_deadlines():
     assert woken == [0.0, 1.0, 5.0, 300.0]
 
 
-async def test_work_for_a_thread_is_done_here_and_ends_before_a_cancellation_is_felt():
-    """As with real threads: work that has begun is waited for."""
+async def test_work_for_a_thread_runs_here_and_ends_before_a_cancellation():
+    """As with real threads, the task waits for work that has begun."""
     done: list[int] = []
     before = anyio.current_time()
     with anyio.CancelScope() as scope:
@@ -54,7 +54,7 @@ async def test_work_for_a_thread_is_done_here_and_ends_before_a_cancellation_is_
     assert anyio.current_time() - before == pytest.approx(THREAD_S, abs=1e-5)
 
 
-async def test_residues_of_floating_point_do_not_stop_the_clock():
+async def test_rounding_errors_do_not_stop_the_clock():
     """A timer that is closer than the clock's own resolution must still be reached."""
     bucket = AsyncLimiter(0.05, 0.05)
     before = anyio.current_time()

@@ -22,7 +22,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """Credentials, and patience for tests."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "PLANTED")
-    monkeypatch.setattr(collect, "PATIENCE_S", 1.0)
+    monkeypatch.setattr(collect, "TIMEOUT_S", 1.0)
     return monkeypatch
 
 

@@ -66,10 +66,10 @@ class Lambdas:
         self._clock = clock
 
     @asynccontextmanager
-    async def open(self, service: str, patience_s: float | None = None) -> AsyncIterator["Lambdas"]:
+    async def open(self, service: str, timeout_s: float | None = None) -> AsyncIterator["Lambdas"]:
         """As `Services.open`."""
-        if patience_s is not None and patience_s <= 0:
-            raise ValueError(patience_s)
+        if timeout_s is not None and timeout_s <= 0:
+            raise ValueError(timeout_s)
         if service not in ("lambda", "cloudwatch"):
             raise UnansweredError(f"{service} is not there")
         if service in self.refused:

@@ -1,8 +1,8 @@
-"""Where the control socket of a run is: a function of its checkpoint's path, the same for run and client.
+"""The path of a run's control socket. Run and client derive it from the path of the checkpoint.
 
-The folder is the user's alone (mode 0700): beside the folder of checkpoints, or, where that path is too long for
-a socket or cannot be made, in the folder for temporary files. Sockets cannot be beside a checkpoint: the address
-of one has 107 bytes at most (`man 7 unix`), and a checkpoint may be on a file system that has none.
+Only the user can access its folder (mode 0700). It is next to the folder of checkpoints, or in the folder for temporary
+files if that path is too long for a socket or cannot be created. The socket is not next to the checkpoint, because an
+address has at most 107 bytes (`man 7 unix`) and a checkpoint may be on a file system without sockets.
 """
 
 import contextlib
@@ -14,12 +14,12 @@ from pathlib import Path
 from refire_async.errors import UsageError
 from refire_async.folders import state_folder, temporary_folder
 
-LONGEST_PATH = 103
+MAX_PATH_BYTES = 103
 """Bytes: 107 on Linux, 103 on macOS."""
 
 
 def addresses(checkpoint: Path) -> list[Path]:
-    """Where the socket may be, best first. Nothing is made or looked at."""
+    """Possible paths of the socket, in order of preference. Does not access the file system."""
     name = hashlib.sha256(os.fsencode(os.path.realpath(checkpoint))).hexdigest()[:20] + ".sock"
     folders = []
     with contextlib.suppress(UsageError):
@@ -28,11 +28,11 @@ def addresses(checkpoint: Path) -> list[Path]:
     if temporary is not None:
         folders.append(temporary / f"refire-{os.geteuid()}")
     found = [folder / name for folder in folders]
-    return [path for path in found if len(os.fsencode(path)) <= LONGEST_PATH]
+    return [path for path in found if len(os.fsencode(path)) <= MAX_PATH_BYTES]
 
 
 def is_private(folder: Path) -> bool:
-    """Whether the folder is there, is no link, and nobody but this user can look into it or change it."""
+    """Whether `folder` is a folder, not a link, that only this user can read and write."""
     try:
         status = folder.lstat()
     except OSError:
@@ -45,7 +45,7 @@ def is_private(folder: Path) -> bool:
 
 
 def make_private(folder: Path) -> bool:
-    """Make the folder, if it is missing, with mode 0700. Returns whether it is private."""
+    """Create the folder with mode 0700 if it is missing. Returns whether it is private."""
     try:
         folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -55,9 +55,9 @@ def make_private(folder: Path) -> bool:
 
 
 def remove(path: Path) -> None:
-    """Remove a socket that nobody serves any more, and its folder if that is empty then.
+    """Remove a socket that no process serves, and its folder if it is empty.
 
-    For whoever holds the lock of its checkpoint.
+    The caller holds the lock of the checkpoint.
     """
     with contextlib.suppress(OSError):
         if stat.S_ISSOCK(path.lstat().st_mode):

@@ -1,4 +1,4 @@
-"""Send a request to a running run. Blocking: for a command that does nothing else."""
+"""Send a request to a running run. Blocks, for a command that does nothing else."""
 
 import contextlib
 import socket
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from refire_async.pacing.control.address import addresses, is_private
-from refire_async.pacing.control.protocol import LONGEST, ProtocolError, decode_answer, encode_request
+from refire_async.pacing.control.protocol import MAX_BYTES, ProtocolError, decode_answer, encode_request
 
 TIMEOUT_S = 5.0
 
@@ -17,12 +17,12 @@ class UnreachedError(Exception):
 
 
 def ask(checkpoint: Path, verb: str, members: Mapping[str, Any]) -> dict[str, Any]:
-    """The answer of the run that works on `checkpoint`.
+    """Send a request to the run of `checkpoint` and return the members of its answer.
 
     Raises:
         UnreachedError: no run listens, or it does not answer in time.
-        ProtocolError: what listens there does not speak the protocol.
-        RefusedVerbError: the run refuses.
+        ProtocolError: the process that listens does not use this protocol.
+        RefusedVerbError: the run rejects the request.
     """
     for path in addresses(checkpoint):
         if not is_private(path.parent):
@@ -31,7 +31,7 @@ def ask(checkpoint: Path, verb: str, members: Mapping[str, Any]) -> dict[str, An
             connection.settimeout(TIMEOUT_S)
             connection.connect(str(path))
             return _ask(connection, encode_request(verb, members))
-    raise UnreachedError("no control socket of it is served")
+    raise UnreachedError("it has no control socket")
 
 
 def _ask(connection: socket.socket, request: bytes) -> dict[str, Any]:
@@ -39,16 +39,16 @@ def _ask(connection: socket.socket, request: bytes) -> dict[str, Any]:
         connection.sendall(request)
         answer = b""
         while not answer.endswith(b"\n"):
-            piece = connection.recv(LONGEST)
-            if not piece:
-                raise UnreachedError("it hung up without an answer")
-            answer += piece
-            if len(answer) > LONGEST:
+            chunk = connection.recv(MAX_BYTES)
+            if not chunk:
+                raise UnreachedError("it closed the connection without an answer")
+            answer += chunk
+            if len(answer) > MAX_BYTES:
                 raise ProtocolError("the answer is too long")
     except TimeoutError:
         raise UnreachedError(f"it did not answer within {TIMEOUT_S:g} s") from None
     except ConnectionError:
-        raise UnreachedError("it hung up without an answer") from None
+        raise UnreachedError("it closed the connection without an answer") from None
     except OSError as error:
-        raise UnreachedError(f"it cannot be asked ({error.strerror})") from None
+        raise UnreachedError(f"the request failed ({error.strerror})") from None
     return decode_answer(answer)

@@ -1,6 +1,6 @@
 """Serve the control socket of a run. A client cannot stop or slow down the run.
 
-A request has 4 KB and 2 s; no more than 8 clients are served at once. Further connections are closed.
+A request has at most 4 KB and 2 s. The server answers at most 8 clients at once and closes further connections.
 """
 
 import os
@@ -15,7 +15,7 @@ from anyio.abc import SocketAttribute, SocketListener, SocketStream
 
 from refire_async.pacing.control.address import addresses, make_private, remove
 from refire_async.pacing.control.protocol import (
-    LONGEST,
+    MAX_BYTES,
     ProtocolError,
     RefusedVerbError,
     decode_request,
@@ -24,19 +24,19 @@ from refire_async.pacing.control.protocol import (
 )
 
 TIMEOUT_S = 2.0
-MOST_CLIENTS = 8
+MAX_CLIENTS = 8
 _PAUSE_S = 0.5
 _TRIES = 3
 _CREDENTIALS = struct.Struct("3i")  # struct ucred: pid, uid, gid (man 7 unix)
 
 Verb: TypeAlias = Callable[[Mapping[str, Any]], Mapping[str, Any]]
-"""Does what was asked, at once, and gives the answer's members. Raises RefusedVerbError."""
+"""Handles a request's members without waiting, and returns the members of the answer. Raises RefusedVerbError."""
 
 
 async def open_listener(checkpoint: Path) -> tuple[SocketListener, Path] | None:
-    """A socket for the run on `checkpoint` and where it is; None where the machine has no place for one.
+    """Open the control socket for the run of `checkpoint`. Returns it with its path; None if no path is usable.
 
-    Only for whoever holds the checkpoint's lock: a socket that is there already is of a process that died.
+    The caller holds the lock of the checkpoint, so an existing socket belongs to a process that died.
     """
     for path in addresses(checkpoint):
         remove(path)
@@ -44,17 +44,17 @@ async def open_listener(checkpoint: Path) -> tuple[SocketListener, Path] | None:
             if not make_private(path.parent):
                 break
             try:
-                with anyio.CancelScope(shield=True):  # half-made, it would stay behind
-                    return await anyio.create_unix_listener(path, mode=0o600, backlog=MOST_CLIENTS), path
+                with anyio.CancelScope(shield=True):  # a cancelled creation would leave the file behind
+                    return await anyio.create_unix_listener(path, mode=0o600, backlog=MAX_CLIENTS), path
             except FileNotFoundError:
-                continue  # another run, which was the last, has just removed the folder
+                continue  # another run has just removed the folder
             except OSError:
                 break
     return None
 
 
 async def serve(listener: SocketListener, path: Path, verbs: Mapping[str, Verb]) -> None:
-    """Answer questions until cancelled; then the socket is gone."""
+    """Answer requests until cancelled; then remove the socket."""
     clients = 0
 
     async def answer(stream: SocketStream) -> None:
@@ -70,10 +70,10 @@ async def serve(listener: SocketListener, path: Path, verbs: Mapping[str, Verb])
                 try:
                     stream = await listener.accept()
                 except (OSError, anyio.BrokenResourceError):
-                    # Such as no file descriptor left, which anyio calls broken. The run has more need of them.
+                    # For example no free file descriptor, which anyio reports as broken. The run needs them more.
                     await anyio.sleep(_PAUSE_S)
                     continue
-                if clients >= MOST_CLIENTS:
+                if clients >= MAX_CLIENTS:
                     with anyio.CancelScope(shield=True):
                         await anyio.aclose_forcefully(stream)
                     continue
@@ -88,27 +88,27 @@ async def _answer(stream: SocketStream, verbs: Mapping[str, Verb]) -> None:
         with anyio.move_on_after(TIMEOUT_S):
             async with stream:
                 if _is_ours(stream):
-                    await stream.send(await _carry_out(stream, verbs))
+                    await stream.send(await _execute(stream, verbs))
     except (OSError, anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream):
         return  # the client is gone
 
 
 def _is_ours(stream: SocketStream) -> bool:
-    """Whether the client is this user, or the one who may do anything anyhow."""
+    """Whether the client belongs to this user or to root."""
     option = getattr(socket, "SO_PEERCRED", None)
     if option is None:
-        return True  # not on this system: the mode of the folder has to do
+        return True  # not available on this system, where the mode of the folder protects the socket
     raw = stream.extra(SocketAttribute.raw_socket)  # noqa: S610 - anyio, not Django
     _pid, uid, _gid = _CREDENTIALS.unpack(raw.getsockopt(socket.SOL_SOCKET, option, _CREDENTIALS.size))
-    return may_ask(uid, os.geteuid())
+    return may_control(uid, os.geteuid())
 
 
-def may_ask(uid: int, owner: int) -> bool:
-    """Whether user `uid` may steer a run of `owner`: only its own user, and root, who may do anything anyhow."""
+def may_control(uid: int, owner: int) -> bool:
+    """Whether user `uid` may control a run of user `owner`: only the same user and root may."""
     return uid in (owner, 0)
 
 
-async def _carry_out(stream: SocketStream, verbs: Mapping[str, Verb]) -> bytes:
+async def _execute(stream: SocketStream, verbs: Mapping[str, Verb]) -> bytes:
     try:
         request = decode_request(await _line(stream))
         verb = verbs.get(request.verb)
@@ -119,15 +119,15 @@ async def _carry_out(stream: SocketStream, verbs: Mapping[str, Verb]) -> bytes:
         return encode_error(str(error))
     except anyio.EndOfStream:
         raise
-    except Exception as error:  # noqa: BLE001 - a mistake in answering must not end the run
+    except Exception as error:  # noqa: BLE001 - an error in an answer must not end the run
         return encode_error(f"the run could not answer ({type(error).__name__})")
 
 
 async def _line(stream: SocketStream) -> bytes:
-    """What comes up to the first line end. Raises ProtocolError if it is too long."""
+    """Receive up to the first line end. Raises ProtocolError if the line is too long."""
     line = b""
     while b"\n" not in line:
-        line += await stream.receive(LONGEST)
-        if len(line) > LONGEST:
-            raise ProtocolError(f"the request has more than {LONGEST} bytes")
+        line += await stream.receive(MAX_BYTES)
+        if len(line) > MAX_BYTES:
+            raise ProtocolError(f"the request has more than {MAX_BYTES} bytes")
     return line[: line.index(b"\n")]

@@ -40,7 +40,7 @@ class CapacityWatch(Subscriber):
         self._governor = governor
         self._describe = describe
         self._draw = draw or random.Random()  # noqa: S311 - a jitter is no secret
-        self._hurry = anyio.Event()
+        self._poll_soon = anyio.Event()
         self._used = 0.0
         self._throttled = False
         self._lacking = False
@@ -64,15 +64,15 @@ class CapacityWatch(Subscriber):
         self._throttled = True
         if not event.lane_only:
             self._lacking = True
-            self._hurry.set()
+            self._poll_soon.set()
 
     async def poll(self) -> None:
         """Describe the table periodically until cancelled. A failed request changes nothing."""
         while True:
             await anyio.sleep(SOON_S)
             with anyio.move_on_after(POLL_EVERY_S * self._draw.uniform(1 - JITTER, 1 + JITTER) - SOON_S):
-                await self._hurry.wait()
-            self._hurry = anyio.Event()
+                await self._poll_soon.wait()
+            self._poll_soon = anyio.Event()
             try:
                 table = await self._describe(self._governor.table.name)
             except RefireError:

@@ -10,7 +10,7 @@ from refire_async.errors import StoppedError
 from refire_async.events import AdviceBack, AdviceMissing, BatchWritten, ConsumerSeen, Emit, Subscriber
 from refire_async.model.stop import StopRequest
 from refire_async.model.units import STREAM_RETENTION_S, minute_of
-from refire_async.pacing.consumer import BLIND_S, LOST_S, Consumer
+from refire_async.pacing.consumer import BLIND_S, LOST_S, ConsumerModel
 from refire_async.pacing.emitted_records import EmittedRecords
 from refire_async.pacing.governor import Governor
 from refire_async.pacing.watchers.functions import Figures, Function, query_figures
@@ -20,9 +20,11 @@ LIMIT_SOURCE = "consumer"
 POLL_EVERY_S = 10.0
 ADJUST_EVERY_S = 0.25
 BACK_S = 900.0
-"""Shortest period queried: data points can arrive late, or be corrected."""
+"""Shortest period queried (s): data points can arrive late, or be corrected."""
 
-MOST_BACK_S = 12 * 3600.0
+MAX_BACK_S = 12 * 3600.0
+"""Longest period queried (s)."""
+
 MAX_AGE_S = STREAM_RETENTION_S / 2
 """The run stops when a function is this far behind: the other half of the retention is left to fix it."""
 
@@ -49,16 +51,16 @@ class _MinuteCounter:
         return round(self._earlier + sum(self._minutes.values()))
 
 
-class _Watched:
+class _WatchedFunction:
     """State of one function."""
 
-    def __init__(self, function: Function, start: float, consumer: Consumer | None) -> None:
+    def __init__(self, function: Function, start: float, consumer: ConsumerModel | None) -> None:
         self.name = function.name
         self.consumer = consumer
         self.errors = _MinuteCounter(minute_of(start))
         self.throttles = _MinuteCounter(minute_of(start))
         self.age_s: float | None = None
-        self._said: ConsumerSeen | None = None
+        self._last_event: ConsumerSeen | None = None
 
     def update(self, figures: Figures, asked_since: float, now: float) -> ConsumerSeen | None:
         """The event to emit, or None if nothing changed."""
@@ -69,7 +71,7 @@ class _Watched:
             self.consumer.learn(figures.ages, now)
         rate = None if self.consumer is None else self.consumer.rate
         seen = ConsumerSeen(self.name, self.age_s, self.errors.total, self.throttles.total, rate)
-        news, self._said = seen != self._said, seen
+        news, self._last_event = seen != self._last_event, seen
         return seen if news else None
 
 
@@ -100,7 +102,7 @@ class ConsumerWatch(Subscriber):
         self._most_errors = pacing.max_consumer_errors
         self._start = clock()
         self._emitted = EmittedRecords(self._start)
-        self._watched = [_Watched(one, self._start, self._model(one)) for one in functions]
+        self._watched = [_WatchedFunction(one, self._start, self._model(one)) for one in functions]
         self._answered_at = self._start
         self._polled = anyio.Event()
         self._why = ""
@@ -127,21 +129,21 @@ class ConsumerWatch(Subscriber):
             self._adjust()
             await sleep(ADJUST_EVERY_S)
 
-    def _model(self, function: Function) -> Consumer | None:
+    def _model(self, function: Function) -> ConsumerModel | None:
         if self._bound_s is None:
             return None
-        return Consumer(
+        return ConsumerModel(
             self._bound_s,
             self._emitted,
-            function.blur_s,
-            least_rate=function.least_rate,
-            others=function.others,
+            function.baseline_age_s,
+            min_rate=function.min_rate,
+            live_share=function.live_share,
         )
 
     async def _poll(self) -> None:
         now = self._clock()
         seen_until = [one.consumer.seen_until for one in self._watched if one.consumer is not None]
-        since = max(now - MOST_BACK_S, min([now, *seen_until]) - BACK_S)
+        since = max(now - MAX_BACK_S, min([now, *seen_until]) - BACK_S)
         try:
             found = await query_figures(self._services, [one.name for one in self._watched], since, now)
         except UnansweredError as error:
@@ -154,7 +156,7 @@ class ConsumerWatch(Subscriber):
                 self._emit(seen)
             self._end_if_needed(one)
 
-    def _end_if_needed(self, one: _Watched) -> None:
+    def _end_if_needed(self, one: _WatchedFunction) -> None:
         if self._most_errors is not None and one.errors.total > self._most_errors:
             error = StoppedError(
                 f"consumer {one.name} has failed more than {self._most_errors:,} times ({one.errors.total:,})",

@@ -11,24 +11,24 @@ from refire_async.aws.errors import AwsError
 from refire_async.aws.other_services import Services, UnansweredError
 from refire_async.aws.streams import StreamReader
 from refire_async.model.table import Table
-from refire_async.pacing.consumer_history import HOUR_S, History, lanes, least_rate, taken_by_others
+from refire_async.pacing.consumer_history import HOUR_S, History, lanes, live_share, min_rate
 from refire_async.pacing.watchers.functions import TIMEOUT_S, Function
 
 BACK_S = 7 * 24 * HOUR_S
-"""Period queried. One page: 168 hours of each figure (CloudWatch API: GetMetricData)."""
+"""Period queried. 168 hours of each metric fit in one page (CloudWatch API: GetMetricData)."""
 
 # Lambda Developer Guide: Types of metrics for Lambda functions. Duration is in milliseconds.
-_FIGURES = {
+_METRICS = {
     "average": ("Duration", "Average"),
     "sum": ("Duration", "Sum"),
-    "at_once": ("ConcurrentExecutions", "Maximum"),
+    "concurrency": ("ConcurrentExecutions", "Maximum"),
 }
 
 
 async def with_history(
     functions: Sequence[Function], services: Services, streams: StreamReader, table: Table, now: float
 ) -> tuple[Function, ...]:
-    """The functions with what their history tells of their speed. One that cannot be known is no error."""
+    """The functions with estimates from their history. Missing metrics are not an error: then the defaults remain."""
     try:
         found = await _query_history(services, [one.name for one in functions], now)
     except UnansweredError:
@@ -37,12 +37,12 @@ async def with_history(
     known = []
     for one in functions:
         history = found[one.name]
-        at_once = lanes(history, one.parallelization, shards)
+        concurrency = lanes(history, one.parallelization, shards)
         known.append(
             replace(
                 one,
-                least_rate=least_rate(history, at_once, one.batch_size),
-                others=taken_by_others(history, at_once),
+                min_rate=min_rate(history, concurrency, one.batch_size),
+                live_share=live_share(history, concurrency),
             )
         )
     return tuple(known)
@@ -58,11 +58,11 @@ async def _count_shards(streams: StreamReader, table: Table) -> int:
 
 
 async def _query_history(services: Services, names: Sequence[str], now: float) -> dict[str, History]:
-    """The last hours of each function. Raises UnansweredError."""
+    """The metrics of each function in the last `BACK_S`. Raises UnansweredError."""
     queries = [
         lambda_query(f"f{number}_{key}", metric, name, statistic, period_s=HOUR_S)
         for number, name in enumerate(names)
-        for key, (metric, statistic) in _FIGURES.items()
+        for key, (metric, statistic) in _METRICS.items()
     ]
     end = now - now % HOUR_S + HOUR_S
     series = await get_metric_data(services, queries, since=end - BACK_S, until=end, timeout_s=TIMEOUT_S)
@@ -70,7 +70,7 @@ async def _query_history(services: Services, names: Sequence[str], now: float) -
         name: History(
             {hour: average / 1000.0 for hour, average in series[f"f{number}_average"].items()},
             {hour: total / 1000.0 for hour, total in series[f"f{number}_sum"].items()},
-            series[f"f{number}_at_once"],
+            series[f"f{number}_concurrency"],
         )
         for number, name in enumerate(names)
     }

@@ -9,7 +9,7 @@ from refire_async.aws.other_services import Services, UnansweredError
 from refire_async.errors import RefusedError
 from refire_async.model.table import Table
 from refire_async.model.units import MINUTE_S, minute_of
-from refire_async.pacing.consumer import BLURRED_S, FIRST_RATE, OTHERS_UNKNOWN
+from refire_async.pacing.consumer import BASELINE_AGE_S, FIRST_RATE, UNKNOWN_LIVE_SHARE
 
 TIMEOUT_S = 10.0
 _METRICS = (("IteratorAge", "Maximum"), ("Errors", "Sum"), ("Throttles", "Sum"))
@@ -17,18 +17,18 @@ _METRICS = (("IteratorAge", "Maximum"), ("Errors", "Sum"), ("Throttles", "Sum"))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Function:
-    """A function that reads the stream. `blur_s` is the age (s) of records at a function that keeps up.
+    """A function that reads the stream. `baseline_age_s` is the age (s) of records at a function that keeps up.
 
     A batch has at most `batch_size` records; each shard has `parallelization` concurrent batches. Known before the
-    run: it processes at least `least_rate` records/s, of which live events take the share `others` (0 to 1).
+    run: it processes at least `min_rate` records/s, of which live events take the share `live_share` (0 to 1).
     """
 
     name: str
-    blur_s: float = BLURRED_S
+    baseline_age_s: float = BASELINE_AGE_S
     batch_size: int = 100
     parallelization: int = 1
-    least_rate: float = FIRST_RATE
-    others: float = OTHERS_UNKNOWN
+    min_rate: float = FIRST_RATE
+    live_share: float = UNKNOWN_LIVE_SHARE
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ async def find_functions(services: Services, table: Table, now: float) -> tuple[
                     found.get(name),
                     Function(
                         name=name,
-                        blur_s=BLURRED_S + mapping.window_s,
+                        baseline_age_s=BASELINE_AGE_S + mapping.window_s,
                         batch_size=mapping.batch_size,
                         parallelization=mapping.parallelization,
                     ),
@@ -85,12 +85,12 @@ async def find_functions(services: Services, table: Table, now: float) -> tuple[
 
 
 def _slower(one: Function | None, other: Function) -> Function:
-    """Two mappings of one function as one: with the slower settings of both."""
+    """Merge two mappings of one function: the slower of each setting."""
     if one is None:
         return other
     return Function(
         name=one.name,
-        blur_s=max(one.blur_s, other.blur_s),
+        baseline_age_s=max(one.baseline_age_s, other.baseline_age_s),
         batch_size=min(one.batch_size, other.batch_size),
         parallelization=min(one.parallelization, other.parallelization),
     )
@@ -102,7 +102,7 @@ async def query_figures(
     """The metrics of each function from the minute of `since` to that of `now` (seconds since 1970).
 
     Raises:
-        UnansweredError: CloudWatch could not be asked or did not answer in full.
+        UnansweredError: CloudWatch did not answer, or not in full.
     """
     # Lambda Developer Guide: Types of metrics for Lambda functions. IteratorAge is in milliseconds.
     queries = [

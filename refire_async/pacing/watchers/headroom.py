@@ -2,19 +2,21 @@
 
 import math
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import anyio
 
+from refire_async.aws.cloudwatch import Series, get_metric_data, metric_query
 from refire_async.aws.other_services import Services, UnansweredError
 from refire_async.events import AdviceBack, AdviceMissing, BatchWritten, Emit, Subscriber
 from refire_async.model.capacity import TABLE
+from refire_async.model.units import minute_of
 from refire_async.pacing.governor import Governor, RateLimits
-from refire_async.pacing.headroom import BLIND_SHARE, OwnUse, available, live_rate
-from refire_async.pacing.watchers.consumption import consumed_writes
+from refire_async.pacing.headroom import BLIND_SHARE, KEPT_S, OwnConsumption, available, live_rate
 
 LIMIT_SOURCE = "headroom"
 POLL_EVERY_S = 30.0
+TIMEOUT_S = 10.0
 STALE_S = 300.0
 """How long the last answer is used when later requests fail."""
 
@@ -39,7 +41,7 @@ class Headroom(Subscriber):
         self._services = services
         self._emit = emit
         self._clock = clock
-        self._own = OwnUse()
+        self._own = OwnConsumption()
         self._answer: Mapping[str, Mapping[int, float]] = {}
         self._asked_at = -math.inf
         self._polled = False
@@ -124,3 +126,28 @@ class Headroom(Subscriber):
 def _rounded(number: float) -> float:
     """Two significant digits, so that the log does not report every small change."""
     return float(f"{number:.1e}")
+
+
+async def consumed_writes(
+    services: Services, table: str, resources: Sequence[str], now: float
+) -> dict[str, Series]:
+    """Write units that all writers consumed in the last quarter of an hour, by resource and minute.
+
+    Sums of ConsumedWriteCapacityUnits (DynamoDB Developer Guide: Metrics and dimensions). The table's metric does not
+    include its global indexes, which have their own. Minutes without consumption, without a data point so far, and the
+    current minute are missing.
+
+    Raises:
+        UnansweredError: CloudWatch did not answer, or not in full.
+    """
+    queries = []
+    for number, resource in enumerate(resources):
+        dimensions = {"TableName": table}
+        if resource != TABLE:
+            dimensions["GlobalSecondaryIndexName"] = resource
+        queries.append(
+            metric_query(f"r{number}", "AWS/DynamoDB", "ConsumedWriteCapacityUnits", dimensions, "Sum")
+        )
+    end = minute_of(now)
+    found = await get_metric_data(services, queries, since=end - KEPT_S, until=end, timeout_s=TIMEOUT_S)
+    return {resource: found[f"r{number}"] for number, resource in enumerate(resources)}

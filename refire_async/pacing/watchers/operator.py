@@ -18,7 +18,7 @@ from refire_async.pacing.rate import parse_rate
 from refire_async.pacing.timetable import Timetable
 
 MAX_SLEEP_S = 15.0
-"""Longest sleep of the timetable's watcher, since clocks are set and machines are suspended."""
+"""Longest sleep (s) of the timetable's watcher, because clocks are set and machines are suspended."""
 
 
 async def follow_timetable(
@@ -35,7 +35,7 @@ async def follow_timetable(
         overrides.timetable(scheduled)
         if scheduled.until is None:
             return
-        # A sleep that rounding made too short is repeated.
+        # If rounding made the sleep too short, the loop repeats it.
         await sleep(min(max(scheduled.until - now, 0.001), MAX_SLEEP_S))
 
 
@@ -52,8 +52,8 @@ async def answer_operator(checkpoint: Path, verbs: Mapping[str, Verb], emit: Emi
 def rate_verb(run_id: str, overrides: Overrides, governor: Governor) -> Verb:
     """The verb `rate`: set the rate to its value, if it has one, and return the current state."""
 
-    def answer(given: Mapping[str, Any]) -> Mapping[str, Any]:
-        value = given.get("value")
+    def answer(members: Mapping[str, Any]) -> Mapping[str, Any]:
+        value = members.get("value")
         if value is not None:
             if not isinstance(value, str):
                 raise RefusedVerbError("the value is not text")

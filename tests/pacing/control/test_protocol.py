@@ -1,4 +1,4 @@
-"""Lines of the control socket: what is sent is read, and whatever else comes is refused in one line."""
+"""Lines of the control socket: each message is decoded as sent, and any other input is rejected in one line."""
 
 import pytest
 from hypothesis import given
@@ -21,7 +21,7 @@ members = st.dictionaries(
 
 
 @given(st.text(max_size=20), members)
-def test_questions_are_read_as_they_were_asked(verb: str, given_members: dict[str, object]) -> None:
+def test_requests_are_decoded_as_sent(verb: str, given_members: dict[str, object]) -> None:
     line = encode_request(verb, given_members)
     assert line.count(b"\n") == 1
     assert line.endswith(b"\n")
@@ -30,7 +30,7 @@ def test_questions_are_read_as_they_were_asked(verb: str, given_members: dict[st
 
 
 @given(members)
-def test_answers_are_read_as_they_were_given(given_members: dict[str, object]) -> None:
+def test_answers_are_decoded_as_sent(given_members: dict[str, object]) -> None:
     assert decode_answer(encode_answer(given_members)) == given_members
 
 
@@ -57,12 +57,12 @@ def test_errors_arrive_in_one_line(error: str) -> None:
         b"[" * 4_000,
     ],
 )
-def test_anything_else_is_no_question(line: bytes) -> None:
+def test_any_other_input_is_rejected(line: bytes) -> None:
     with pytest.raises(ProtocolError):
         decode_request(line)
 
 
 @given(st.binary(max_size=100))
-def test_no_bytes_break_the_reader(line: bytes) -> None:
+def test_no_bytes_break_the_decoder(line: bytes) -> None:
     with pytest.raises(ProtocolError):
         decode_request(line)

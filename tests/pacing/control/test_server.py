@@ -1,4 +1,4 @@
-"""The control socket: who reaches it, what it answers, and that no client can hold it up."""
+"""The control socket: access to it, its answers, and that no client can block it."""
 
 import os
 import resource
@@ -16,8 +16,8 @@ from anyio import to_thread
 
 from refire_async.pacing.control import address, server
 from refire_async.pacing.control.client import UnreachedError, ask
-from refire_async.pacing.control.protocol import LONGEST, ProtocolError, RefusedVerbError
-from refire_async.pacing.control.server import MOST_CLIENTS, may_ask, open_listener, serve
+from refire_async.pacing.control.protocol import MAX_BYTES, ProtocolError, RefusedVerbError
+from refire_async.pacing.control.server import MAX_CLIENTS, may_control, open_listener, serve
 from tests.aws.conftest import LOOPS
 
 
@@ -29,7 +29,7 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
 
 @pytest.fixture(autouse=True)
 def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
-    """The user's state folder; its path is short, as that of a home is, other than `tmp_path`."""
+    """The user's state folder, with a short path like that of a home folder, unlike `tmp_path`."""
     with tempfile.TemporaryDirectory(prefix="rf") as name:
         monkeypatch.setenv("XDG_STATE_HOME", name)
         monkeypatch.setattr(tempfile, "tempdir", name)
@@ -50,12 +50,12 @@ def refuse(given: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def fail(given: Mapping[str, Any]) -> Mapping[str, Any]:
-    raise ZeroDivisionError("a mistake of ours")
+    raise ZeroDivisionError("a bug")
 
 
 @asynccontextmanager
 async def served(checkpoint: Path) -> AsyncIterator[Path]:
-    """Serves verbs for the time of the block; gives the socket's path."""
+    """Serve verbs during the block. Yields the socket's path."""
     found = await open_listener(checkpoint)
     assert found is not None
     async with anyio.create_task_group() as tasks:
@@ -65,36 +65,38 @@ async def served(checkpoint: Path) -> AsyncIterator[Path]:
 
 
 async def asked(checkpoint: Path, verb: str, **members: Any) -> dict[str, Any]:
-    """`ask` in a thread: it blocks."""
+    """`ask` in a thread, because it blocks."""
     return await to_thread.run_sync(ask, checkpoint, verb, members)
 
 
-async def test_a_question_and_its_answer(checkpoint: Path) -> None:
+async def test_a_request_and_its_answer(checkpoint: Path) -> None:
     async with served(checkpoint):
-        for _ in range(2 * MOST_CLIENTS):
+        for _ in range(2 * MAX_CLIENTS):
             assert await asked(checkpoint, "echo", value="3000") == {"given": {"value": "3000"}}
 
 
-async def test_nobody_else_gets_at_it(checkpoint: Path) -> None:
-    """The socket has mode 0600, in a folder of mode 0700; another user's process would be hung up on."""
+async def test_other_users_have_no_access(checkpoint: Path) -> None:
+    """The socket has mode 0600, in a folder of mode 0700; connections of other users are closed."""
     async with served(checkpoint) as path:
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
-    assert may_ask(1000, 1000)
-    assert may_ask(0, 1000)
-    assert not may_ask(1001, 1000)
+    assert may_control(1000, 1000)
+    assert may_control(0, 1000)
+    assert not may_control(1001, 1000)
 
 
-async def test_another_user_is_hung_up_on(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As the kernel tells who it is; the answer is none."""
-    monkeypatch.setattr(server, "may_ask", lambda _uid, _owner: False)
+async def test_the_connection_of_another_user_is_closed(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel reports the user of the client. There is no answer."""
+    monkeypatch.setattr(server, "may_control", lambda _uid, _owner: False)
     async with served(checkpoint):
-        with pytest.raises(UnreachedError, match="hung up"):
+        with pytest.raises(UnreachedError, match="closed the connection without an answer"):
             await asked(checkpoint, "echo")
 
 
-async def test_refusals_and_mistakes_are_answered(checkpoint: Path) -> None:
-    """One line each, and the socket serves on."""
+async def test_rejections_and_bugs_are_answered(checkpoint: Path) -> None:
+    """One line each, and the server continues."""
     async with served(checkpoint):
         with pytest.raises(RefusedVerbError, match=r"^no x$"):
             await asked(checkpoint, "refuse", value="x")
@@ -106,7 +108,7 @@ async def test_refusals_and_mistakes_are_answered(checkpoint: Path) -> None:
 
 
 class Accepting:
-    """A listener that tells when it could not accept."""
+    """A listener that sets `failed` when it could not accept."""
 
     def __init__(self, listener: Any) -> None:
         self._listener = listener
@@ -127,18 +129,18 @@ class Accepting:
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"], indirect=True)
-async def test_without_a_free_descriptor_it_serves_on(
+async def test_without_a_free_descriptor_the_server_continues(
     checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The run goes on, and whoever asked is answered when there is one.
+    """The run continues, and the client gets its answer when a descriptor is free.
 
-    On asyncio's own loop: uvloop tells anyio of the same client twice then, which it reports as an error of a callback.
+    On asyncio's own loop: uvloop reports the same client to anyio twice, which is an error in a callback.
     """
     monkeypatch.setattr(server, "_PAUSE_S", 0.01)
     found = await open_listener(checkpoint)
     assert found is not None
     listener = Accepting(found[0])
-    assert await to_thread.run_sync(lambda: True)  # the thread that asks later has what it needs
+    assert await to_thread.run_sync(lambda: True)  # starts the thread that `asked` uses later
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(serve, listener, found[1], {"echo": echo})
@@ -157,7 +159,7 @@ async def test_without_a_free_descriptor_it_serves_on(
 
 
 async def raw(path: Path, sent: bytes) -> bytes:
-    """Everything that is answered to these bytes."""
+    """The whole answer to `sent`."""
     async with await anyio.connect_unix(path) as stream:
         await stream.send(sent)
         answer = b""
@@ -171,23 +173,23 @@ async def raw(path: Path, sent: bytes) -> bytes:
 @pytest.mark.parametrize(
     "sent", [b"garbage\n", b"GET / HTTP/1.1\r\n\r\n", b"\0\n", b"{}\n", b'{"refire":9}\n']
 )
-async def test_garbage_is_told_so(checkpoint: Path, sent: bytes) -> None:
+async def test_garbage_is_answered_with_an_error(checkpoint: Path, sent: bytes) -> None:
     async with served(checkpoint) as path:
         assert (await raw(path, sent)).startswith(b'{"refire":1,"error":"')
         assert await asked(checkpoint, "echo") == {"given": {}}
 
 
-async def test_endless_questions_are_cut_off(checkpoint: Path) -> None:
+async def test_too_long_requests_are_rejected(checkpoint: Path) -> None:
     async with served(checkpoint) as path:
-        assert b"more than 4096 bytes" in await raw(path, b"x" * (LONGEST + 1))
+        assert b"more than 4096 bytes" in await raw(path, b"x" * (MAX_BYTES + 1))
         assert await asked(checkpoint, "echo") == {"given": {}}
 
 
-async def test_clients_that_say_nothing(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As many as are served at once: later ones are hung up on, until the silent ones are after their time."""
+async def test_silent_clients(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the maximum number of clients, further connections are closed until the silent ones time out."""
     monkeypatch.setattr(server, "TIMEOUT_S", 0.3)
     async with served(checkpoint) as path:
-        silent = [await anyio.connect_unix(path) for _ in range(MOST_CLIENTS)]
+        silent = [await anyio.connect_unix(path) for _ in range(MAX_CLIENTS)]
         with pytest.raises(UnreachedError):
             await asked(checkpoint, "echo")
         for stream in silent:
@@ -197,7 +199,7 @@ async def test_clients_that_say_nothing(checkpoint: Path, monkeypatch: pytest.Mo
         assert await asked(checkpoint, "echo") == {"given": {}}
 
 
-async def test_clients_that_go_away(checkpoint: Path) -> None:
+async def test_clients_that_disconnect(checkpoint: Path) -> None:
     """Before a request, in the middle of one, and before the answer."""
     async with served(checkpoint) as path:
         for sent in (b"", b'{"refire":1', b'{"refire":1,"verb":"echo"}\n'):
@@ -208,7 +210,7 @@ async def test_clients_that_go_away(checkpoint: Path) -> None:
         assert await asked(checkpoint, "echo") == {"given": {}}
 
 
-async def test_the_socket_goes_with_the_run(checkpoint: Path) -> None:
+async def test_the_socket_is_removed_at_the_end_of_the_run(checkpoint: Path) -> None:
     async with served(checkpoint) as path:
         assert path.is_socket()
     assert not path.parent.exists()
@@ -216,7 +218,7 @@ async def test_the_socket_goes_with_the_run(checkpoint: Path) -> None:
         await asked(checkpoint, "echo")
 
 
-async def test_what_a_dead_run_left_is_replaced(checkpoint: Path) -> None:
+async def test_the_socket_of_a_killed_run_is_replaced(checkpoint: Path) -> None:
     (path, *_) = address.addresses(checkpoint)
     address.make_private(path.parent)
     with socket.socket(socket.AF_UNIX) as dead:
@@ -228,7 +230,7 @@ async def test_what_a_dead_run_left_is_replaced(checkpoint: Path) -> None:
         assert await asked(checkpoint, "echo") == {"given": {}}
 
 
-async def test_a_file_that_is_no_socket_stays(checkpoint: Path) -> None:
+async def test_a_file_that_is_not_a_socket_is_kept(checkpoint: Path) -> None:
     """Then the folder for temporary files is used."""
     first, second = address.addresses(checkpoint)
     address.make_private(first.parent)
@@ -255,7 +257,7 @@ def a_file(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("spoil", [open_to_all, a_link, a_file])
-async def test_folders_that_others_could_get_at_are_not_used(
+async def test_folders_that_other_users_can_access_are_not_used(
     checkpoint: Path, spoil: Callable[[Path], None]
 ) -> None:
     """Neither by the run nor by the client: another user could listen there."""
@@ -269,10 +271,10 @@ async def test_folders_that_others_could_get_at_are_not_used(
     assert await open_listener(checkpoint) is None
 
 
-def test_long_homes_have_their_sockets_elsewhere(
+def test_the_socket_of_a_long_home_path_is_in_the_temporary_folder(
     folder: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An address has 107 bytes at most."""
+    """An address has at most 107 bytes."""
     monkeypatch.setenv("XDG_STATE_HOME", str(folder / ("h" * 80)))
     (only,) = address.addresses(checkpoint)
     assert only.parent.parent == folder
@@ -280,7 +282,7 @@ def test_long_homes_have_their_sockets_elsewhere(
 
 
 def test_every_checkpoint_has_a_socket_of_its_own(tmp_path: Path) -> None:
-    """By its real path, however it is written."""
+    """By the real path of the checkpoint."""
     one, other = tmp_path / "a.refire", tmp_path / "b.refire"
     (tmp_path / "link").symlink_to(tmp_path)
     assert address.addresses(one) != address.addresses(other)
@@ -296,10 +298,10 @@ def test_every_checkpoint_has_a_socket_of_its_own(tmp_path: Path) -> None:
         (b"{", UnreachedError),
     ],
 )
-async def test_clients_bear_with_what_answers(
+async def test_clients_handle_answers_of_another_program(
     checkpoint: Path, answer: bytes, error: type[Exception]
 ) -> None:
-    """Something else may listen there."""
+    """Another program may listen at the path."""
     (path, *_) = address.addresses(checkpoint)
     assert address.make_private(path.parent)
     listener = await anyio.create_unix_listener(path)

@@ -1,4 +1,4 @@
-"""Watchers beside the work: for as long as it lasts, whatever its end; and what they announce."""
+"""Watchers run as long as the work, for any end of it; and events report changes of the limits."""
 
 import anyio
 import pytest
@@ -8,8 +8,7 @@ from refire_async.events import BudgetChanged, Event, Paused, Resumed
 from refire_async.model.capacity import TABLE
 from refire_async.pacing.capacity import Ceilings
 from refire_async.pacing.governor import RateLimits
-from refire_async.pacing.watchers.background import in_background
-from refire_async.pacing.watchers.notify import LimitNotifier
+from refire_async.pacing.watchers.assemble import LimitNotifier, in_background
 from tests.support.virtual_time import VIRTUAL_TIME
 
 
@@ -18,7 +17,7 @@ def anyio_backend() -> object:
     return VIRTUAL_TIME
 
 
-async def test_watchers_live_as_long_as_the_work():
+async def test_watchers_run_as_long_as_the_work():
     seen = 0
 
     async def watch() -> None:
@@ -46,16 +45,16 @@ async def test_an_error_of_the_work_is_raised_as_it_is():
         await in_background([anyio.sleep_forever], work)
 
 
-def target(share: float, why: str = "w") -> RateLimits:
+def rate_limits(share: float, why: str = "w") -> RateLimits:
     return RateLimits(Ceilings({TABLE: 100.0, "by-day": 80.0}, 50.0, "b"), share, None, why)
 
 
-def test_each_change_is_announced_once_and_a_pause_by_its_beginning_and_end():
-    told: list[Event] = []
-    notifier = LimitNotifier(target(1.0), told.append)
+def test_each_change_causes_one_event_and_a_pause_two():
+    events: list[Event] = []
+    notifier = LimitNotifier(rate_limits(1.0), events.append)
     for share in (1.0, 0.5, 0.0, 0.0, 0.5, 0.25):
-        notifier.on_change(target(share))
-    assert told == [
+        notifier.on_change(rate_limits(share))
+    assert events == [
         BudgetChanged(50.0, 25.0, "w", {"by-day": 40.0}),
         Paused("w"),
         Resumed("w"),
@@ -63,7 +62,7 @@ def test_each_change_is_announced_once_and_a_pause_by_its_beginning_and_end():
     ]
 
 
-def test_a_run_that_begins_paused_says_so():
-    told: list[Event] = []
-    LimitNotifier(target(0.0, "the timetable"), told.append)
-    assert told == [Paused("the timetable")]
+def test_a_run_that_begins_paused_reports_it():
+    events: list[Event] = []
+    LimitNotifier(rate_limits(0.0, "the timetable"), events.append)
+    assert events == [Paused("the timetable")]

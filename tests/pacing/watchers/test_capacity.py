@@ -1,4 +1,4 @@
-"""The table is described again while the run works: at leisure, soon after throttling, and never in vain."""
+"""The table is described during the run: periodically, and soon after throttling."""
 
 import random
 from dataclasses import replace
@@ -24,18 +24,18 @@ def anyio_backend() -> object:
 
 
 class Described:
-    """A table that is looked at, and when."""
+    """A table, and the times at which it was described."""
 
     def __init__(self, table: Table = PLAIN) -> None:
         self.table = table
         self.error: AwsError | None = None
-        self.looks: list[float] = []
+        self.times: list[float] = []
         self.governor = Governor(table, "revision", Budget(wcu_percent=100.0))
         self.watch = CapacityWatch(self.governor, self._describe, random.Random(4))
 
     async def _describe(self, name: str) -> Table:
         assert name == "t"
-        self.looks.append(anyio.current_time())
+        self.times.append(anyio.current_time())
         if self.error is not None:
             raise self.error
         return self.table
@@ -50,12 +50,12 @@ async def test_a_change_is_followed_within_half_a_minute():
             await anyio.sleep(POLL_EVERY_S * (1 + JITTER) + 1.0)
             assert found.governor.rate_limits.wcu == write
         tasks.cancel_scope.cancel()
-    gaps = [after - before for before, after in zip(found.looks, found.looks[1:], strict=False)]
+    gaps = [after - before for before, after in zip(found.times, found.times[1:], strict=False)]
     assert all(POLL_EVERY_S * (1 - JITTER) <= gap <= POLL_EVERY_S * (1 + JITTER) for gap in gaps)
 
 
-async def test_throttling_for_lack_of_capacity_hurries_but_does_not_make_a_storm_of_questions():
-    """A hot key range is no reason: the table's description says nothing of it."""
+async def test_throttling_for_lack_of_capacity_causes_an_early_but_not_a_frequent_description():
+    """A hot key range does not, because the table's description does not show it."""
     found = Described()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(found.watch.poll)
@@ -65,18 +65,18 @@ async def test_throttling_for_lack_of_capacity_hurries_but_does_not_make_a_storm
                 Throttled(0, 25, "TableWriteProvisionedThroughputExceeded", "", lane_only=False)
             )
             await anyio.sleep(0.1)
-        assert found.looks[0] - begun <= SOON_S + 0.1
-        assert 4 <= len(found.looks) <= 10.0 / SOON_S
-        before = len(found.looks)
+        assert found.times[0] - begun <= SOON_S + 0.1
+        assert 4 <= len(found.times) <= 10.0 / SOON_S
+        before = len(found.times)
         await anyio.sleep(SOON_S)
         for _ in range(100):
             found.watch.handle(Throttled(0, 25, "TableWriteKeyRangeThroughputExceeded", "", lane_only=True))
             await anyio.sleep(0.1)
-        assert len(found.looks) <= before + 1
+        assert len(found.times) <= before + 1
         tasks.cancel_scope.cancel()
 
 
-async def test_a_look_that_fails_and_a_table_that_was_made_again_change_nothing():
+async def test_a_failed_description_and_a_recreated_table_change_nothing():
     found = Described()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(found.watch.poll)
@@ -94,7 +94,7 @@ async def test_a_look_that_fails_and_a_table_that_was_made_again_change_nothing(
 
 @pytest.mark.parametrize("reported", [True, False])
 async def test_unknown_on_demand_capacity_grows_with_its_use(reported: bool):
-    """Twice as much after half an hour at the full budget; not beyond while something throttles."""
+    """It doubles in half an hour at the full budget, and does not grow while writes are throttled."""
     table = replace(PLAIN, billing="PAY_PER_REQUEST", throughput=Throughput())
     found = Described(table)
 
@@ -117,7 +117,7 @@ async def test_unknown_on_demand_capacity_grows_with_its_use(reported: bool):
         tasks.cancel_scope.cancel()
 
 
-async def test_known_capacity_does_not_grow_by_guessing():
+async def test_known_capacity_does_not_grow():
     table = replace(PLAIN, billing="PAY_PER_REQUEST", throughput=Throughput(warm_write=4_000.0))
     found = Described(table)
     async with anyio.create_task_group() as tasks:

@@ -1,4 +1,4 @@
-"""The call to CloudWatch, against moto's."""
+"""The query for consumed capacity, against moto's CloudWatch."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -10,14 +10,14 @@ import pytest
 from refire_async.aws.other_services import Services, UnansweredError
 from refire_async.aws.session import open_session
 from refire_async.model.capacity import TABLE
-from refire_async.pacing.watchers.consumption import consumed_writes
+from refire_async.pacing.watchers.headroom import consumed_writes
 from refire_async.settings import Connection
 from tests.support.moto import Moto, moto  # noqa: F401 - a fixture
 
 HERE = Connection(region="eu-west-1", endpoint_url="http://127.0.0.1:9")
 MINUTE = 60
 NOW = 1_800_000_030.0
-"""In the middle of a minute."""
+"""A time in the middle of a minute."""
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture
 def cloudwatch(moto: Moto, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:  # noqa: F811 - the fixture
-    """A client for planting figures; the session under test finds the same service."""
+    """A client that publishes data points; the session under test uses the same service."""
     for name, value in {
         **moto.environment,
         "AWS_ACCESS_KEY_ID": "SCENARIO",
@@ -40,7 +40,7 @@ def cloudwatch(moto: Moto, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:  #
 
 
 def plant(cloudwatch: Any, units: float, at: float, table: str = "orders", index: str = "") -> None:
-    """One figure as DynamoDB publishes it."""
+    """Publish one data point as DynamoDB does."""
     dimensions = [{"Name": "TableName", "Value": table}]
     if index:
         dimensions.append({"Name": "GlobalSecondaryIndexName", "Value": index})
@@ -63,7 +63,7 @@ async def asked(*resources: str) -> dict[str, dict[int, float]]:
 
 
 async def test_sums_by_resource_and_minute(cloudwatch: Any) -> None:
-    """Of this table and these indexes; not of the minute that is not over, nor of other tables."""
+    """Of this table and these indexes; not of the current minute, nor of other tables."""
     plant(cloudwatch, 600.0, NOW - 60)
     plant(cloudwatch, 30.0, NOW - 60 + 5)
     plant(cloudwatch, 900.0, NOW - 180)
@@ -79,8 +79,8 @@ async def test_sums_by_resource_and_minute(cloudwatch: Any) -> None:
     }
 
 
-async def test_no_figures_are_an_answer(cloudwatch: Any) -> None:
-    """A table that nobody writes to has none."""
+async def test_no_data_points_are_an_answer(cloudwatch: Any) -> None:
+    """A table without writes has none."""
     assert await asked(TABLE, "by-day") == {TABLE: {}, "by-day": {}}
 
 
@@ -120,14 +120,14 @@ GOOD = {"Id": "r0", "Timestamps": [datetime.fromtimestamp(NOW, UTC)], "Values": 
         {"MetricDataResults": [{**GOOD, "StatusCode": "PartialData"}]},
     ],
 )
-async def test_a_malformed_answer_is_no_answer(answer: dict[str, Any]) -> None:
-    """Whatever a foreign endpoint sends: it does not count as traffic, and does not end the run."""
+async def test_a_malformed_answer_counts_as_none(answer: dict[str, Any]) -> None:
+    """Any answer of a foreign endpoint: it does not count as traffic, and does not end the run."""
     assert (await consumed_writes(answering({"MetricDataResults": [GOOD]}), "orders", [TABLE], NOW))[TABLE]
     with pytest.raises(UnansweredError, match="cloudwatch"):
         await consumed_writes(answering(answer), "orders", [TABLE], NOW)
 
 
-async def test_nobody_there(cloudwatch: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_closed_port(cloudwatch: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_CLOUDWATCH", "http://127.0.0.1:9")
     with pytest.raises(UnansweredError, match="cloudwatch"):
         await asked(TABLE)

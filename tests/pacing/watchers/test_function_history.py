@@ -1,10 +1,10 @@
-"""What CloudWatch tells of a function's past, and that a past that nobody tells of is no error."""
+"""Estimates from the metrics of a function before the run. Missing metrics are not an error."""
 
 import pytest
 
 from refire_async.aws.errors import AwsError, Disposition
 from refire_async.aws.streams import Shard
-from refire_async.pacing.consumer import FIRST_RATE, OTHERS_UNKNOWN
+from refire_async.pacing.consumer import FIRST_RATE, UNKNOWN_LIVE_SHARE
 from refire_async.pacing.consumer_history import HOUR_S
 from refire_async.pacing.watchers.function_history import with_history
 from refire_async.pacing.watchers.functions import Function
@@ -16,7 +16,7 @@ HOUR = int(EPOCH // HOUR_S) * HOUR_S
 
 
 class Shards:
-    """Stands for the stream: so many open shards, and a closed one. `refused` is raised instead."""
+    """A fake stream with `number` open shards and a closed one. `refused` is raised instead."""
 
     def __init__(self, number: int, refused: AwsError | None = None) -> None:
         self._number = number
@@ -33,7 +33,7 @@ class Shards:
 
 
 def lambdas() -> Lambdas:
-    """One function: 25 ms an invocation, 12 minutes an hour, four at once; its figures in ms."""
+    """One function: 25 ms per invocation, 12 minutes per hour, four at once; metrics in ms."""
     known = Lambda()
     known.past = {
         ("Duration", "Average"): {HOUR - HOUR_S: 24.0, HOUR: 20.0},
@@ -43,35 +43,35 @@ def lambdas() -> Lambdas:
     return Lambdas(lambda: EPOCH, a=known, b=Lambda())
 
 
-async def look(services: Lambdas, streams: Shards) -> tuple[Function, ...]:
+async def estimate(services: Lambdas, streams: Shards) -> tuple[Function, ...]:
     functions = (Function(name="a", parallelization=2), Function(name="b"))
     return await with_history(functions, services, streams, table(), EPOCH)  # type: ignore[arg-type]
 
 
-async def test_the_past_tells_the_least_rate_and_what_others_take():
+async def test_the_history_gives_the_minimum_rate_and_the_share_of_live_events():
     services = lambdas()
-    a, b = await look(services, Shards(4))
+    a, b = await estimate(services, Shards(4))
     assert a == Function(
-        name="a", parallelization=2, least_rate=pytest.approx(4 / 0.025), others=pytest.approx(0.05)
+        name="a", parallelization=2, min_rate=pytest.approx(4 / 0.025), live_share=pytest.approx(0.05)
     )
-    assert b == Function(name="b", least_rate=FIRST_RATE, others=0.0)
+    assert b == Function(name="b", min_rate=FIRST_RATE, live_share=0.0)
     (asked,) = services.asked
     assert (asked["EndTime"] - asked["StartTime"]).total_seconds() == 7 * 24 * HOUR_S
     assert {query["MetricStat"]["Period"] for query in asked["MetricDataQueries"]} == {HOUR_S}
 
 
-async def test_a_stream_that_cannot_be_asked_is_taken_for_one_shard():
-    a, _ = await look(lambdas(), Shards(4, AwsError("AccessDeniedException", "no", Disposition.FATAL)))
-    assert a.least_rate == pytest.approx(2 / 0.025)
+async def test_a_stream_that_does_not_answer_counts_as_one_shard():
+    a, _ = await estimate(lambdas(), Shards(4, AwsError("AccessDeniedException", "no", Disposition.FATAL)))
+    assert a.min_rate == pytest.approx(2 / 0.025)
 
 
 @pytest.mark.parametrize("status", ["refused", "PartialData"])
-async def test_a_past_that_nobody_tells_of_is_no_error(status: str):
-    """Half of the function is left to others then."""
+async def test_a_missing_history_is_not_an_error(status: str):
+    """Then half of the function is left to live events."""
     services = lambdas()
     services.status = status
     if status == "refused":
         services.refused["cloudwatch"] = "cloudwatch did not answer within 10 s"
-    found = await look(services, Shards(4))
+    found = await estimate(services, Shards(4))
     assert found == (Function(name="a", parallelization=2), Function(name="b"))
-    assert {(one.least_rate, one.others) for one in found} == {(FIRST_RATE, OTHERS_UNKNOWN)}
+    assert {(one.min_rate, one.live_share) for one in found} == {(FIRST_RATE, UNKNOWN_LIVE_SHARE)}

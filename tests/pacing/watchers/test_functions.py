@@ -1,4 +1,4 @@
-"""The questions to Lambda and CloudWatch as a real client asks them, of moto."""
+"""Requests to Lambda and CloudWatch with a real client, against moto."""
 
 import time
 from datetime import UTC, datetime
@@ -15,8 +15,8 @@ ARN = "arn:aws:dynamodb:eu-west-1:123456789012:table/orders/stream/2026-11-23T00
 
 
 @pytest.mark.usefixtures("unhurried")
-async def test_a_function_and_its_figures_are_found(monkeypatch: pytest.MonkeyPatch):
-    """Ages come in milliseconds and are told in seconds, highest of the minute; failures are added up."""
+async def test_a_function_and_its_metrics_are_found(monkeypatch: pytest.MonkeyPatch):
+    """Ages arrive in milliseconds and are returned in seconds, the highest of the minute; failures are summed."""
     now = time.time()
     minute = minute_of(now) - 120
     with moto_server() as moto, consumers_of(moto) as consumers:
@@ -45,6 +45,8 @@ async def test_a_function_and_its_figures_are_found(monkeypatch: pytest.MonkeyPa
         stream = Stream(enabled=True, arn=ARN)
         keys = KeySchema("pk", "S")
         table = Table("orders", "arn", "id", "ACTIVE", keys, "PROVISIONED", capacity, (), stream, 0, 0)
-        assert await find_functions(consumers.services, table, now) == (Function(name=name, blur_s=6.0),)
+        assert await find_functions(consumers.services, table, now) == (
+            Function(name=name, baseline_age_s=6.0),
+        )
         found = await query_figures(consumers.services, [name], now - 900, now)
     assert found == {name: Figures({minute: 42.0}, {minute: 3.0}, {})}

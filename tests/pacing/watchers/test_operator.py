@@ -1,4 +1,4 @@
-"""Orders arrive: from the timetable on time, whatever happens to the clock, and from the operator."""
+"""Overrides from the timetable, on time under clock changes, and from the operator."""
 
 import anyio
 import pytest
@@ -21,8 +21,8 @@ def anyio_backend() -> object:
     return VIRTUAL_TIME
 
 
-class Course:
-    """What a timetable ordered, and when (by the wall clock, which `offset` sets)."""
+class FollowedTimetable:
+    """The overrides of a timetable with their times (by the wall clock, which `offset` sets)."""
 
     def __init__(self, text: str, begin: float) -> None:
         self.offset = 0.0
@@ -42,19 +42,19 @@ class Course:
             await follow_timetable(self.timetable, self.overrides, clock=self.clock)
 
 
-async def test_every_change_is_made_when_it_is_due() -> None:
-    """Over midnight: none early, none a second late."""
+async def test_every_change_applies_on_time() -> None:
+    """Over midnight: none early, none more than a second late."""
     times = {"23:10": "20%", "23:50": "90%", "00:00": "pause", "00:30": "500"}
-    course = Course(" ".join(f"{at},{rate}" for at, rate in times.items()), 23 * HOUR)
+    course = FollowedTimetable(" ".join(f"{at},{rate}" for at, rate in times.items()), 23 * HOUR)
     await course.follow(2 * HOUR)
     assert [description for _, description in course.seen[1:]] == ["500", "20%", "90%", "paused", "500"]
     for (at, _), due in zip(course.seen[2:], (10, 50, 60, 90), strict=True):
         assert due * 60 <= at - 23 * HOUR < due * 60 + 1
 
 
-async def test_a_clock_that_is_set_is_noticed() -> None:
-    """Nobody tells a sleeping process: it looks again now and then."""
-    course = Course("08:00,20% 20:00,90%", 0.0)
+async def test_a_clock_change_is_detected() -> None:
+    """A sleeping process receives no notification, so it checks the clock periodically."""
+    course = FollowedTimetable("08:00,20% 20:00,90%", 0.0)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(course.follow, 3_600.0)
         await anyio.sleep(600.0)
@@ -67,7 +67,7 @@ async def test_a_clock_that_is_set_is_noticed() -> None:
 
 
 async def test_one_rate_needs_no_watcher() -> None:
-    course = Course("50%", 0.0)
+    course = FollowedTimetable("50%", 0.0)
     await follow_timetable(course.timetable, course.overrides, clock=course.clock)
     assert course.seen[-1][1] == "50%"
 
@@ -81,8 +81,8 @@ def governor() -> Governor:
     )
 
 
-def test_what_the_operator_is_answered(governor: Governor) -> None:
-    """The new budget, who set it, and what rules of all that hold the run back."""
+def test_the_answer_to_the_operator(governor: Governor) -> None:
+    """The new budget, its source, and the limit that applies at present."""
     verb = rate_verb("run-1", Overrides(governor.budget, apply_to(governor)), governor)
     assert verb({}) == {
         "run_id": "run-1",
@@ -103,8 +103,8 @@ def test_what_the_operator_is_answered(governor: Governor) -> None:
     assert verb({"value": "auto"})["by"] == "options"
 
 
-def test_other_voices_still_hold_the_run_back(governor: Governor) -> None:
-    """The operator sets a budget; live traffic keeps its share of it, and the answer says so."""
+def test_other_limit_sources_still_apply(governor: Governor) -> None:
+    """The operator sets a budget; the limit of live traffic still applies, and the answer names it."""
     verb = rate_verb("run-1", Overrides(governor.budget, apply_to(governor)), governor)
     governor.limit("headroom", share=0.25, why="live traffic")
     answer = verb({"value": "400"})
@@ -112,7 +112,7 @@ def test_other_voices_still_hold_the_run_back(governor: Governor) -> None:
 
 
 @pytest.mark.parametrize("value", ["", "fast", "0", "101%", "3 000", 5, ["50%"], {}, "9" * 500, "-1"])
-def test_what_is_no_rate_changes_nothing(governor: Governor, value: object) -> None:
+def test_an_invalid_rate_changes_nothing(governor: Governor, value: object) -> None:
     overrides = Overrides(governor.budget, apply_to(governor))
     with pytest.raises(RefusedVerbError) as caught:
         rate_verb("run-1", overrides, governor)({"value": value})
