@@ -12,10 +12,12 @@ from botocore.configprovider import ConfiguredEndpointProvider
 from botocore.exceptions import NoRegionError, ProfileNotFound
 
 from refire_async.aws.botocore_http import BoundedHttp
+from refire_async.aws.clock import ServiceClock
 from refire_async.aws.credentials import AwsCredentials, ClientCredentials
 from refire_async.aws.metadata_http import bound_region
 from refire_async.aws.parsing import StrictParserFactory
 from refire_async.aws.providers import Chain, RefusedCredentialsError, profile_of
+from refire_async.aws.service_time import ServiceTime
 from refire_async.errors import RefireError, RefusedError, UsageError
 from refire_async.settings import Connection
 
@@ -28,9 +30,11 @@ _ATTEMPTS = 3
 class AwsSession:
     """Finds region, credentials and endpoints as the AWS command line does. Raises botocore's errors."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, clock: ServiceClock | None = None) -> None:
+        """Every client signs by `clock`, which learns the service's time from their answers."""
         require_verified_tls()
         self._connection = connection
+        self._time = ServiceTime(clock or ServiceClock())
         # The command line and other SDKs read AWS_REGION; botocore does not.
         self._region = connection.region or os.environ.get("AWS_REGION") or None
         core = self._core()
@@ -54,6 +58,7 @@ class AwsSession:
         if self._region is not None:
             core.set_config_variable("region", self._region)
         bound_region(core)
+        self._time.attach(core)
         return core
 
     async def _look_up(self) -> Any:

@@ -5,7 +5,6 @@ from typing import Any
 import anyio
 
 from refire_async.aws.botocore_errors import FOREIGN, from_control_plane
-from refire_async.aws.clock import ServiceClock
 from refire_async.aws.credentials import CredentialSource
 from refire_async.aws.errors import AwsError
 from refire_async.aws.http_backend import CALL_S
@@ -26,16 +25,11 @@ class ControlPlane:
         client: Any,
         host: str,
         credentials: CredentialSource | None = None,
-        clock: ServiceClock | None = None,
     ) -> None:
-        """`client`, an open aioboto3 client for DynamoDB, signs with `credentials`; its opener closes it.
-
-        `clock` learns the service's time from the answers.
-        """
+        """`client`, an open aioboto3 client for DynamoDB, signs with `credentials`; its opener closes it."""
         self._client = client
         self._host = host
         self._credentials = credentials
-        self._clock = clock or ServiceClock()
 
     async def describe_table(self, name: str) -> Table:
         """What DescribeTable says."""
@@ -90,7 +84,6 @@ class ControlPlane:
 
     async def _ask(self, operation: str, method: Any, table: str, member: str) -> Any:
         """This member of the answer about a table."""
-        sent_s = self._clock.wall()
         try:
             with anyio.fail_after(CALL_S):
                 answer: dict[str, Any] = await method(TableName=table)
@@ -99,8 +92,6 @@ class ControlPlane:
             raise from_control_plane(error, operation, self._host, owner) from error
         except TimeoutError as error:
             raise self._refused("Timeout") from error
-        told = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
-        self._clock.learn(told.get("date"), sent_s)
         if member not in answer:  # botocore takes any 200 for an answer
             raise self._refused("UnreadableAnswer")
         return answer[member]

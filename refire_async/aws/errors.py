@@ -105,7 +105,8 @@ _BY_NAME: dict[str, Disposition] = {
 }
 
 _SKEWED = ("Signature expired", "Signature not yet current")
-_CLOCK_SKEW = frozenset(("InvalidSignature", "RequestExpired", "RequestInTheFuture", "RequestTimeTooSkewed"))
+_REFUSED_TIMES = frozenset(("RequestExpired", "RequestInTheFuture", "RequestTimeTooSkewed"))
+_CLOCK_SKEW = _REFUSED_TIMES | {"InvalidSignature"}
 _QUOTES_CREDENTIALS = frozenset(("IncompleteSignature", "InvalidSignature", "SignatureDoesNotMatch"))
 _DETAIL_LIMIT = 500
 
@@ -194,6 +195,14 @@ def make_error(body: dict[str, Any], status: int, operation: str) -> AwsError:
     )
 
 
+def refuses_time(code: str, said: str) -> bool:
+    """Whether an error means that the signature is too old or too new: each service has its own code for that.
+
+    STS, for example, sends SignatureDoesNotMatch with "Signature expired: …".
+    """
+    return code.removesuffix("Exception") in _REFUSED_TIMES or said.startswith(_SKEWED)
+
+
 def _one_line(text: Any) -> str:
     return " ".join(text.split()) if isinstance(text, str) else ""
 
@@ -203,7 +212,7 @@ def _disposition(
 ) -> Disposition:
     if reasons:
         return Disposition.THROTTLED
-    if name == "InvalidSignature" and said.startswith(_SKEWED):
+    if name == "InvalidSignature" and refuses_time(name, said):
         return Disposition.RETRY
     known = _BY_NAME.get(name)
     if known is Disposition.ITEM and operation not in ITEM_WRITES:

@@ -70,8 +70,9 @@ async def _open(
 ) -> Session:
     if connection.endpoint_url is not None:
         parse_endpoint(connection.endpoint_url)
+    clock = ServiceClock()
     try:
-        aws = AwsSession(connection)
+        aws = AwsSession(connection, clock)
         stack.push_async_callback(aws.credentials.close)
         await aws.credentials.get()
         client = await stack.enter_async_context(aws.client("dynamodb", connection.endpoint_url))
@@ -81,7 +82,6 @@ async def _open(
         raise RefusedError(error.message, error.action) from error
     except (BotoCoreError, ValueError) as error:
         raise bad_configuration(error) from error
-    clock = ServiceClock()
     transports = Transports(aws, clock)
 
     async def streams_transport() -> Transport:
@@ -90,7 +90,7 @@ async def _open(
 
     return Session(
         data=DataPlane(await transports.open(stack, route, concurrency, TABLES_API, timeouts=timeouts)),
-        control=ControlPlane(client, route.endpoint.host, aws.credentials, clock),
+        control=ControlPlane(client, route.endpoint.host, aws.credentials),
         streams=StreamReader(streams_transport),
         services=Services(aws, route.endpoint),
         region=client.meta.region_name,
@@ -135,13 +135,14 @@ async def open_data_plane(
     Raises:
         UsageError: malformed AWS configuration.
     """
+    clock = clock or ServiceClock()
     async with AsyncExitStack() as stack:
         try:
-            aws = AwsSession(connection)
+            aws = AwsSession(connection, clock)
         except (BotoCoreError, ValueError) as error:
             raise bad_configuration(error) from error
         stack.push_async_callback(aws.credentials.close)
-        transports = Transports(aws, clock or ServiceClock())
+        transports = Transports(aws, clock)
         yield DataPlane(await transports.open(stack, route, concurrency, TABLES_API, timeouts=timeouts))
 
 

@@ -16,12 +16,10 @@ from refire_async.aws.credentials import CredentialSource
 from refire_async.aws.encoding import decoded
 from refire_async.aws.errors import AwsError, error_of
 from refire_async.aws.http_backend import HttpBackend
+from refire_async.aws.service_time import STALE_S
 from refire_async.aws.signing import Signer, SigningMoment
 from refire_async.aws.transport_errors import failure
 from refire_async.aws.types import TABLES_API, Api, Request, Response
-
-_STALE_S = 60.0
-"""A signature that differs by less from the service's clock was not refused for its time (the limit is 5 minutes)."""
 
 # What the service's checksum is about are the bytes on the wire: no compression.
 _FIXED_HEADERS = {"Accept-Encoding": "identity", "User-Agent": f"refire-async/{__version__}"}
@@ -90,4 +88,4 @@ class SignedTransport:
 
     def _knows_better_than(self, moment: SigningMoment) -> bool:
         """Whether the next signature will have another time, since the service's clock is known."""
-        return self._clock.known and abs(self._clock.now() - moment.epoch_s) >= _STALE_S
+        return self._clock.known and abs(self._clock.now() - moment.epoch_s) >= STALE_S
