@@ -1,4 +1,4 @@
-"""A page is on the disk before its first write: shown by a disk that cannot keep what it is given.
+"""A page is on disk before its first write: shown with a kernel that fails fsync.
 
 A child process asks the kernel to refuse every fsync and fdatasync (seccomp), as a dying disk does. What depends
 on durability must fail then; what does not, would not notice.
@@ -24,7 +24,7 @@ from tests.support.checkpoints import SPEC, item, page
 FSYNC, FDATASYNC = {"x86_64": (74, 75), "aarch64": (82, 83)}[platform.machine()]
 
 def no_more_fsync():
-    """From now on the kernel answers EIO to fsync and fdatasync of this process (prctl(2), seccomp(2))."""
+    """Make the kernel answer EIO to fsync and fdatasync of this process (prctl(2), seccomp(2))."""
     LOAD, EQUAL, RETURN = 0x20, 0x15, 0x06
     ALLOW, EIO = 0x7FFF0000, 0x00050000 | errno.EIO
     program = b"".join(struct.pack("HBBI", *step) for step in (
@@ -57,7 +57,7 @@ store.close()
     [("as it is", "stopped: checkpoint "), ("off", "saved")],
     ids=["a commit needs the disk", "the test would notice if it did not"],
 )
-def test_a_page_that_the_disk_has_not_taken_is_not_saved(tmp_path: Path, synchronous: str, said: str) -> None:
+def test_a_page_that_was_not_synced_is_not_saved(tmp_path: Path, synchronous: str, said: str) -> None:
     """`Journal.open` returns after this commit, and no write of a page is sent before (see test_journal)."""
     done = subprocess.run(
         [sys.executable, "-c", CHILD, str(tmp_path / "a.refire"), synchronous],

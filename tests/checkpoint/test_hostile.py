@@ -1,4 +1,4 @@
-"""Checkpoints that were made to do harm: refused in one line, soon, with little memory, and before they are obeyed."""
+"""Malicious checkpoints are refused in one line, quickly, with little memory, and before their content is used."""
 
 import os
 import sqlite3
@@ -26,12 +26,12 @@ from refire_async.sources.key_list import HEADER_BYTES, open_list
 from tests.support.checkpoints import SPEC, item, new_store, page
 
 STRANGER = 54_321
-"""A user id that is not ours."""
+"""The id of another user."""
 
 
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
-    """A stopped run with a page in the ledger and one that is settled."""
+    """A stopped run with a page in the ledger and an acknowledged one."""
     store = new_store(tmp_path / "a.refire")
     with store.transaction():
         store.open_page(page(1, [item("a")], segment=0, end={"pk": {"S": "a"}}))
@@ -44,7 +44,7 @@ def checkpoint(tmp_path: Path) -> Path:
 
 
 def edit(path: Path, *statements: str, values: tuple[object, ...] = ()) -> None:
-    """Change a checkpoint with SQLite's own means."""
+    """Change a checkpoint with SQL."""
     db = sqlite3.connect(path, isolation_level=None)
     db.execute("PRAGMA writable_schema = ON")
     for statement in statements:
@@ -53,7 +53,7 @@ def edit(path: Path, *statements: str, values: tuple[object, ...] = ()) -> None:
 
 
 def refused(path: Path, *words: str, reads: tuple[Callable[[Path], object], ...] = ()) -> None:
-    """By a resume and by `status`: one line, the file as it was."""
+    """Resume and `status` refuse the checkpoint in one line and leave the file unchanged."""
     before = path.read_bytes()
     for read in reads or (Store.open, peek):
         with pytest.raises(CheckpointRefusedError) as caught:
@@ -88,19 +88,19 @@ ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELEC
     ],
     ids=["endless run", "endless parts", "trigger", "table", "index", "column", "missing", "not strict"],
 )
-def test_only_our_own_tables_are_read(checkpoint: Path, statements: tuple[str, ...]) -> None:
+def test_only_the_tables_of_the_format_are_accepted(checkpoint: Path, statements: tuple[str, ...]) -> None:
     edit(checkpoint, *statements)
     refused(checkpoint, "its tables are not those of a checkpoint", reads=(Store.open, peek, History))
 
 
-def test_reading_without_end_is_ended(checkpoint: Path) -> None:
-    """Whatever makes SQLite go round in circles."""
+def test_endless_reads_are_interrupted(checkpoint: Path) -> None:
+    """Such as a recursive query without end."""
     with pytest.raises(CheckpointRefusedError, match="interrupted"):
         read_unlocked(checkpoint, lambda db: db.execute(f"{ENDLESS} count(*) FROM n").fetchone())
 
 
-def test_a_page_that_inflates_to_a_gigabyte(checkpoint: Path) -> None:
-    """1 MB of the file; refused before it takes the memory, in the ledger and among what is settled."""
+def test_a_page_that_decompresses_to_a_gigabyte_is_refused(checkpoint: Path) -> None:
+    """It takes 1 MB of the file, in the ledger or the history, and is refused before it takes the memory."""
     packer = zlib.compressobj(9)
     bomb = b"".join([*(packer.compress(b"[" * (1 << 20)) for _ in range(1 << 10)), packer.flush()])
     assert len(bomb) < 2 << 20
@@ -116,8 +116,8 @@ def test_a_page_that_inflates_to_a_gigabyte(checkpoint: Path) -> None:
         tracemalloc.stop()
 
 
-def test_what_is_packed_can_be_unpacked() -> None:
-    """The largest page there can be fits; what would not is not written in the first place."""
+def test_packed_items_can_be_unpacked() -> None:
+    """The largest possible page fits; a larger one is refused before it is written."""
     keys = [{"pk": {"S": "\u0001" * 2048 + str(n)}, "sk": {"S": "x" * 1024}} for n in range(500)]
     assert unpack(pack(keys)) == keys
     with pytest.raises(StoppedError, match="more than a checkpoint page can hold"):
@@ -125,7 +125,7 @@ def test_what_is_packed_can_be_unpacked() -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"no zlib", pack([])[:-3], pack([]) + b"x", pack([]) + pack([])])
-def test_other_bytes_are_no_items(data: bytes) -> None:
+def test_other_bytes_are_refused(data: bytes) -> None:
     with pytest.raises(ValueError, match="compressed items"):
         unpack(data)
 
@@ -204,14 +204,14 @@ def set_column(column: str, value: object) -> Callable[[Path], None]:
         set_column("page.items", zlib.compress(deep(100_000).encode())),
     ],
 )
-def test_values_of_another_type(checkpoint: Path, change: Callable[[Path], None]) -> None:
+def test_values_of_a_wrong_type_are_refused(checkpoint: Path, change: Callable[[Path], None]) -> None:
     change(checkpoint)
     refused(checkpoint, "is damaged", reads=(Store.open,))
     catalog.list_runs(checkpoint.parent)  # and no listing ends because of it
 
 
-def test_what_a_run_saves_conforms() -> None:
-    """Else the tests above would prove nothing."""
+def test_the_values_of_a_run_conform() -> None:
+    """Without this, the tests above would show nothing."""
     assert conforms(SPEC, type(SPEC))
     assert conforms(Connection(region="eu-west-1", profile=None, endpoint_url="http://x"), Connection)
     assert conforms(Counts(scanned=3), Counts)
@@ -219,21 +219,23 @@ def test_what_a_run_saves_conforms() -> None:
     assert not conforms(SPEC, Counts)
 
 
-@pytest.mark.parametrize("whose", ["another user's", "everybody's", "the group's"])
-def test_owner_and_mode(checkpoint: Path, whose: str) -> None:
-    """What others can have written is not obeyed. (To give a file away takes root, as which these tests run.)"""
+@pytest.mark.parametrize("whose", ["another user's", "all users'", "the group's"])
+def test_files_that_others_can_write_are_refused(checkpoint: Path, whose: str) -> None:
+    """By owner and by mode. (Changing the owner takes root, as which these tests run.)"""
     if whose == "another user's":
         os.chown(checkpoint, STRANGER, STRANGER)
         refused(checkpoint, "belongs to another user", "a copy of your own")
     else:
-        checkpoint.chmod(0o602 if whose == "everybody's" else 0o620)
+        checkpoint.chmod(0o602 if whose == "all users'" else 0o620)
         refused(checkpoint, "can be written to by other users", f"chmod go-w {checkpoint}")
     assert catalog.list_runs(checkpoint.parent).runs == []
 
 
 @pytest.mark.parametrize("end", ["-wal", "-shm", "-journal"])
-@pytest.mark.parametrize("what", ["another user's", "everybody's", "a link", "a folder"])
-def test_files_beside_a_checkpoint(checkpoint: Path, tmp_path: Path, end: str, what: str) -> None:
+@pytest.mark.parametrize("what", ["another user's", "all users'", "a link", "a folder"])
+def test_foreign_files_beside_a_checkpoint_are_refused(
+    checkpoint: Path, tmp_path: Path, end: str, what: str
+) -> None:
     """SQLite would read them, and what it reads is part of the checkpoint."""
     other = checkpoint.with_name(checkpoint.name + end)
     match what:
@@ -244,28 +246,28 @@ def test_files_beside_a_checkpoint(checkpoint: Path, tmp_path: Path, end: str, w
             other.mkdir()
         case _:
             other.touch()
-            other.chmod(0o666 if what == "everybody's" else 0o600)
+            other.chmod(0o666 if what == "all users'" else 0o600)
             if what == "another user's":
                 os.chown(other, STRANGER, STRANGER)
     refused(checkpoint, str(other), "move it away", reads=(Store.open, peek, History))
     assert os.path.lexists(other)
 
 
-def test_no_journal_is_ever_ours(checkpoint: Path) -> None:
+def test_a_journal_beside_a_checkpoint_is_refused(checkpoint: Path) -> None:
     """SQLite would play it back into the checkpoint."""
     checkpoint.with_name(checkpoint.name + "-journal").touch()
     refused(checkpoint, "was not left by refire")
 
 
-def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+def test_a_named_pipe_is_refused_without_waiting(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.refire")
     began = time.monotonic()
     assert "is not a regular file" in catalog.list_runs(tmp_path).unreadable[0]
     assert time.monotonic() - began < 60
 
 
-def test_a_new_checkpoint_takes_no_log_of_an_old_one(tmp_path: Path, checkpoint: Path) -> None:
-    """Only the file itself was deleted; its log would be read into the next one of that name."""
+def test_a_new_checkpoint_does_not_apply_an_old_log(tmp_path: Path, checkpoint: Path) -> None:
+    """Only the file itself was deleted; SQLite would apply its log to the next file of that name."""
     store = Store.open(checkpoint)
     with store.transaction():
         store.save_status("running")
@@ -285,9 +287,9 @@ def test_a_new_checkpoint_takes_no_log_of_an_old_one(tmp_path: Path, checkpoint:
         Store.create(tmp_path / "c.refire", SPEC, Connection())
 
 
-@pytest.mark.parametrize("what", ["another user's", "everybody's", "a link"])
-def test_a_list_of_keys_is_the_users_own(tmp_path: Path, what: str) -> None:
-    """It says which items are touched."""
+@pytest.mark.parametrize("what", ["another user's", "all users'", "a link"])
+def test_a_foreign_list_of_keys_is_refused(tmp_path: Path, what: str) -> None:
+    """The list decides which items are touched."""
     path = tmp_path / "a.refire.keys"
     target = tmp_path / "elsewhere" if what == "a link" else path
     head = orjson.dumps({"refire_keys": 1, "items": 0, "bytes": HEADER_BYTES, "crc32": 0})
@@ -295,7 +297,7 @@ def test_a_list_of_keys_is_the_users_own(tmp_path: Path, what: str) -> None:
     assert open_list(target).items == 0
     if what == "a link":
         path.symlink_to(target)
-    elif what == "everybody's":
+    elif what == "all users'":
         path.chmod(0o666)
     else:
         os.chown(path, STRANGER, STRANGER)

@@ -1,4 +1,4 @@
-"""Values that are well formed but cannot be: found when a checkpoint is opened, before anything is done."""
+"""Well-formed values that contradict each other are found when a checkpoint is opened."""
 
 import re
 import sqlite3
@@ -20,7 +20,7 @@ DONE = '{"scanned":2,"touched":1,"already":0,"conflicts":0,"vanished":0,"expired
 
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
-    """A run in the middle: a segment that is read, one that is begun with two open pages, a failed item."""
+    """A run half-way: one segment is read, one has two open pages, and one item failed."""
     store = new_store(tmp_path / "a.refire")
     with store.transaction():
         first = page(1, [item("a")], segment=0)
@@ -45,8 +45,8 @@ def change(path: Path, sql: str) -> None:
     db.close()
 
 
-def test_what_a_run_saves_is_sound(checkpoint: Path) -> None:
-    """Else the test below would prove nothing."""
+def test_the_checkpoint_of_a_run_is_valid(checkpoint: Path) -> None:
+    """Without this, the test below would show nothing."""
     Store.open(checkpoint).close()
 
 
@@ -102,8 +102,8 @@ def test_what_a_run_saves_is_sound(checkpoint: Path) -> None:
         ("DELETE FROM part", "failed keys are not as many"),
     ],
 )
-def test_what_cannot_be_is_refused(checkpoint: Path, sql: str, message: str) -> None:
-    """By name, in one line, and the file stays as it is."""
+def test_contradictions_are_refused(checkpoint: Path, sql: str, message: str) -> None:
+    """The message names the contradiction in one line, and the file stays unchanged."""
     change(checkpoint, sql)
     before = checkpoint.read_bytes()
     with pytest.raises(CheckpointRefusedError, match=message) as caught:
@@ -112,8 +112,8 @@ def test_what_cannot_be_is_refused(checkpoint: Path, sql: str, message: str) -> 
     assert checkpoint.read_bytes() == before
 
 
-def test_a_shrunk_page_is_sound(checkpoint: Path) -> None:
-    """What an orderly stop leaves: some items of a page settled, the rest open."""
+def test_a_shrunk_page_is_valid(checkpoint: Path) -> None:
+    """An orderly stop leaves a page with some items acknowledged and the rest open."""
     store = Store.open(checkpoint)
     left = page(5, [item("f"), item("g")], segment=3)
     with store.transaction():
@@ -125,7 +125,7 @@ def test_a_shrunk_page_is_sound(checkpoint: Path) -> None:
 
 
 def test_the_documentation_has_every_column() -> None:
-    """docs/checkpoint.md is the format's description: version, tables, columns."""
+    """docs/checkpoint.md describes the format: version, tables, columns."""
     text = (Path(__file__).parents[2] / "docs" / "checkpoint.md").read_text()
     assert f"## Format, version {VERSION}" in text
     assert f"0x{APPLICATION_ID:08X}" in text

@@ -1,4 +1,4 @@
-"""The journal: durable before it says so, many pages in one commit, a failure ends the run."""
+"""The journal: pages are durable when `open` returns, one commit covers many pages, a failure ends the run."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -22,7 +22,7 @@ def anyio_backend() -> object:
 
 
 class WatchedStore(Store):
-    """Counts its commits and fails when told to."""
+    """A store that counts its commits and fails on request."""
 
     commits = 0
     fails_at: int | None = None
@@ -55,7 +55,7 @@ async def at_work(store: Store, ledger: Ledger | None = None) -> AsyncIterator[J
 
 
 async def test_a_page_is_on_disk_when_open_returns(store: WatchedStore, tmp_path: Path):
-    """Only then may its writes be sent: what a crash leaves at that moment has the page."""
+    """Only then may its writes be sent: a checkpoint copied at that moment contains the page."""
     async with at_work(store) as journal:
         await journal.open(page(1, [item("a", 7)], start={"at": 0}, end={"at": 1}))
         survivor = reopened(crashed_copy(store, tmp_path / "b.refire"))
@@ -87,8 +87,8 @@ async def test_pages_that_arrive_during_a_commit_share_the_next_one(store: Watch
         assert len(journal.ledger.pages) == 33
 
 
-async def test_what_is_closed_or_read_over_waits_for_nobody(store: WatchedStore):
-    """It goes with the next commit; until then a crash only means that it is looked at again."""
+async def test_closed_and_empty_pages_do_not_wait_for_a_commit(store: WatchedStore):
+    """They are saved with the next commit; after a crash before it they are only read again."""
     async with at_work(store) as journal:
         done = page(1, [], end={"at": 1})
         await journal.open(done)
@@ -102,7 +102,7 @@ async def test_what_is_closed_or_read_over_waits_for_nobody(store: WatchedStore)
 
 
 async def test_counts_and_closed_pages_are_saved_together(store: WatchedStore, tmp_path: Path):
-    """At no moment does the file count an item twice or not at all."""
+    """At no time does the file count an item twice or not at all."""
     async with at_work(store) as journal:
         for number in range(20):
             one = page(number, [item(number)], end={"at": number + 1})
@@ -119,8 +119,8 @@ async def test_counts_and_closed_pages_are_saved_together(store: WatchedStore, t
     assert store.load().counts == Counts(scanned=20, touched=20)
 
 
-async def test_items_that_were_opened_before_are_taken_out(store: WatchedStore):
-    """For sources that can give an item twice: counted as fired already, and not written again."""
+async def test_items_that_were_opened_before_are_removed(store: WatchedStore):
+    """For sources that can return an item twice: it counts as already fired and is not written again."""
     async with at_work(store) as journal:
         first = page(1, [item("a"), item("b")])
         await journal.open(first, [b"a", b"b"])
@@ -135,7 +135,7 @@ async def test_items_that_were_opened_before_are_taken_out(store: WatchedStore):
     assert [p.items for p in store.progress(range(4)).pages] == [[item("a"), item("b")], [item("c")], []]
 
 
-async def test_an_orderly_stop_saves_what_is_left_with_its_failures(store: WatchedStore):
+async def test_an_orderly_stop_saves_the_open_items_and_failures(store: WatchedStore):
     async with at_work(store) as journal:
         one = page(1, [item("a"), item("b"), item("c")])
         await journal.open(one)
@@ -150,8 +150,8 @@ async def test_an_orderly_stop_saves_what_is_left_with_its_failures(store: Watch
     assert [failure.key for failure in store.failures()] == [{"pk": {"S": "b"}}]
 
 
-async def test_totals_are_saved_now_and_then_although_nothing_happens(store: WatchedStore):
-    """So that `refire status` is fresh, also while a run waits for capacity."""
+async def test_totals_are_saved_regularly_while_idle(store: WatchedStore):
+    """So that `refire status` is current while a run waits for capacity."""
     async with at_work(store) as journal:
         journal.totals.wcu += 12.5
         await anyio.sleep(IDLE_SAVE_S * 2.5)
@@ -161,7 +161,7 @@ async def test_totals_are_saved_now_and_then_although_nothing_happens(store: Wat
     assert store.load().totals.seconds == pytest.approx(IDLE_SAVE_S * 2.5, abs=0.1)
 
 
-async def test_finish_saves_what_nobody_waited_for(store: WatchedStore):
+async def test_finish_saves_the_remaining_operations(store: WatchedStore):
     async with at_work(store) as journal:
         one = page(1, [])
         await journal.open(one)
@@ -172,31 +172,31 @@ async def test_finish_saves_what_nobody_waited_for(store: WatchedStore):
 
 
 async def test_a_commit_that_fails_ends_the_run(store: WatchedStore):
-    """Who waits for it is not told that the page is durable, and the page is not in the ledger."""
-    told: list[int] = []
+    """`open` does not return, and the page is not in the ledger."""
+    opened: list[int] = []
     ledger = Ledger()
 
-    async def open_and_tell(journal: Journal, number: int) -> None:
+    async def open_and_note(journal: Journal, number: int) -> None:
         await journal.open(page(number, [item(number)], segment=number))
-        told.append(number)
+        opened.append(number)
 
     async def work() -> None:
         async with at_work(store, ledger) as journal, anyio.create_task_group() as tasks:
-            await open_and_tell(journal, 0)
+            await open_and_note(journal, 0)
             store.fails_at = store.commits
             for number in (1, 2, 3):
-                tasks.start_soon(open_and_tell, journal, number)
+                tasks.start_soon(open_and_note, journal, number)
 
     with pytest.raises(ExceptionGroup) as caught:
         await work()
     assert caught.group_contains(StoppedError, match="disk full")
-    assert told == [0]
+    assert opened == [0]
     assert list(ledger.pages) == [0]
     assert [p.number for p in store.progress(range(4)).pages] == [0]
 
 
-async def test_a_page_whose_reader_is_cancelled_is_on_disk_or_not_begun(store: WatchedStore):
-    """A stop comes while the page is on its way: it stays in doubt for the next sitting, with its cursor."""
+async def test_a_page_whose_reader_is_cancelled_is_complete_on_disk(store: WatchedStore):
+    """A stop during the commit: the page is in doubt for the next attempt, with its cursor."""
     ledger = Ledger()
     async with at_work(store, ledger) as journal:
         with anyio.move_on_after(THREAD_S / 2):
@@ -215,7 +215,7 @@ def crash_at_once(journal: Journal) -> None:
 async def test_cancelling_the_journal_waits_for_the_commit_under_way(
     store: WatchedStore, last_words: Callable[[Journal], None]
 ):
-    """A second Ctrl-C must not tear a transaction: the file is as after the commit or as before it."""
+    """A second Ctrl-C does not tear a transaction: the file is as before or after the commit."""
     journal = Journal(store, Ledger(), process=0)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(journal.run)
@@ -228,8 +228,8 @@ async def test_cancelling_the_journal_waits_for_the_commit_under_way(
     assert set(store.progress(range(4)).segments) == {1}
 
 
-async def test_a_ledger_refuses_what_cannot_be(store: WatchedStore):
-    """Bugs show themselves where they are made: a page that is not done, a segment that has ended."""
+async def test_a_ledger_refuses_impossible_operations(store: WatchedStore):
+    """Closing a page that has open items, and reading past the end of a segment."""
     ledger = Ledger()
     with pytest.raises(ValueError, match="1 items without outcome"):
         ledger.close(page(1, [item("a")]))

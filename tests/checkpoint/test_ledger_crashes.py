@@ -1,4 +1,4 @@
-"""Ledger and store against crashes at any moment, among other writers: nothing is lost or done twice, counts add up.
+"""Ledger and store with crashes at any time and other writers: no item is lost or touched twice, counts add up.
 
 A table of a few items in two segments is read page by page. Writes reach it at once, or late, after their answer was
 given up; others count the marker up and delete items. What the ledger says reaches the disk with the next commit. A
@@ -27,12 +27,12 @@ SEGMENTS, ITEMS = 2, 9
 
 
 def marker_of(one: Item) -> int:
-    """The revision that an item was read with; 0: it had none."""
+    """The revision with which an item was read; 0 if it had none."""
     return int(one["revision"]["N"]) if "revision" in one else 0
 
 
 class Crashes(RuleBasedStateMachine):
-    """What a run does to ledger and store, in any order that its tasks could take, with crashes in between."""
+    """The operations of a run on ledger and store, in any order that its tasks can take, with crashes in between."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,13 +47,13 @@ class Crashes(RuleBasedStateMachine):
         self.touched_from: defaultdict[str, set[int]] = defaultdict(set)
         self.put_back: set[str] = set()
         self.on_their_way: list[Item] = []
-        """Conditional writes whose answer was given up, by this process or one that has died."""
+        """Conditional writes without an answer, by this process or one that died."""
         self.read_durably = 0
         self.store = new_store(next(self.files))
         self.attempt = 0
-        self.begin_sitting()
+        self.begin_attempt()
 
-    # The table, and the way a run sees it.
+    # The table as a run sees it.
 
     @staticmethod
     def names(segment: int) -> list[str]:
@@ -66,7 +66,7 @@ class Crashes(RuleBasedStateMachine):
         return 0 if state.cursor is None else int(state.cursor["at"])
 
     def has_outcome(self, name: str) -> bool:
-        """Whether nothing more is owed to an item: it has emitted a record, is gone, or cannot be written."""
+        """Whether an item needs no further event: it has emitted a record, is gone, or cannot be written."""
         return (
             self.fired[name] > 0
             or self.by_others[name] > 0
@@ -75,7 +75,7 @@ class Crashes(RuleBasedStateMachine):
         )
 
     def is_left_alone(self, one: Item) -> bool:
-        """Whether no other writer has changed an item that is there."""
+        """Whether the item exists and no other writer changed it."""
         return not self.by_others[one["pk"]["S"]]
 
     def touch(self, one: Item) -> bool:
@@ -83,7 +83,7 @@ class Crashes(RuleBasedStateMachine):
         name = one["pk"]["S"]
         if name not in self.revision or self.revision[name] != marker_of(one):
             return False
-        # The limit that the design names: the marker was taken back to exactly what an earlier touch started from.
+        # The documented limit: the marker was taken back to exactly the value that an earlier touch started from.
         excused = self.revision[name] in self.touched_from[name] and name in self.put_back
         assert not self.fired[name] or excused, f"{name} fired twice"
         self.touched_from[name].add(self.revision[name])
@@ -91,9 +91,9 @@ class Crashes(RuleBasedStateMachine):
         self.fired[name] += 1
         return True
 
-    # A sitting.
+    # An attempt.
 
-    def begin_sitting(self) -> None:
+    def begin_attempt(self) -> None:
         progress = self.store.progress(range(SEGMENTS))
         self.ledger = Ledger(first_page=self.attempt * 1_000)
         self.ledger.restore(progress.segments, progress.pages)
@@ -110,7 +110,7 @@ class Crashes(RuleBasedStateMachine):
         self.check_what_is_saved(self.store)
 
     def settle(self, page: OpenPage, one: Item) -> None:
-        """Write one item and take the table's answer for what it means."""
+        """Write one item and handle the table's answer."""
         name = one["pk"]["S"]
         self.rest[page.number].remove(one)
         if name in self.unwritable:
@@ -179,7 +179,7 @@ class Crashes(RuleBasedStateMachine):
     @rule(data=st.data(), how_many=st.integers(1, 2))
     def write_some_items(self, data: st.DataObject, how_many: int) -> None:
         page = data.draw(st.sampled_from(self.open_pages()))
-        # First those that others have been at: there is more to go wrong with them.
+        # Items that other writers changed come first, because more can go wrong with them.
         for one in sorted(self.rest[page.number], key=self.is_left_alone)[:how_many]:
             self.settle(page, one)
 
@@ -199,7 +199,7 @@ class Crashes(RuleBasedStateMachine):
     @precondition(lambda self: self.open_pages())
     @rule(data=st.data())
     def an_answer_is_lost(self, data: st.DataObject) -> None:
-        """The write left; whether and when it arrives nobody knows."""
+        """The write was sent; it may arrive at any time or never."""
         page = data.draw(st.sampled_from(self.open_pages()))
         one = data.draw(st.sampled_from(self.rest[page.number]))
         if one["pk"]["S"] not in self.unwritable:
@@ -209,7 +209,7 @@ class Crashes(RuleBasedStateMachine):
     @precondition(lambda self: self.on_their_way)
     @rule(data=st.data())
     def a_late_write_arrives(self, data: st.DataObject) -> None:
-        """Perhaps that of a process that is long dead."""
+        """It may be the write of a process that died long ago."""
         one = data.draw(st.sampled_from(self.on_their_way))
         self.on_their_way.remove(one)
         self.touch(one)
@@ -218,7 +218,7 @@ class Crashes(RuleBasedStateMachine):
         data=st.data(), what=st.sampled_from(["counts up", "puts an old copy", "puts an old copy", "deletes"])
     )
     def another_writer(self, data: st.DataObject, what: str) -> None:
-        """The application has a use of its own for the marker, puts items back as they once were, deletes.
+        """The application uses the marker itself, restores earlier versions of items, and deletes.
 
         Preferably where it can do harm: to items whose writes are under way.
         """
@@ -239,16 +239,16 @@ class Crashes(RuleBasedStateMachine):
 
     @rule()
     def crash(self) -> None:
-        """Memory is gone, and so is what waits for a commit."""
+        """Memory and uncommitted operations are lost."""
         copy = crashed_copy(self.store, next(self.files))
         self.store.close()
         self.store = reopened(copy)
         self.attempt = self.store.load().next_attempt
-        self.begin_sitting()
+        self.begin_attempt()
 
     @rule()
     def stop_in_order(self) -> None:
-        """What is in flight is finished; what is left of open pages is saved as the rest."""
+        """Requests in flight are completed; the open items of pages are saved."""
         if self.amending:
             self.commit()  # a look-up that is on its way is finished
         for page in self.open_pages():
@@ -259,9 +259,9 @@ class Crashes(RuleBasedStateMachine):
         self.store.close()
         self.store = reopened(self.store.path)
         self.attempt = self.store.load().next_attempt
-        self.begin_sitting()
+        self.begin_attempt()
 
-    # What must hold after every step.
+    # Invariants after every step.
 
     @invariant()
     def nothing_fires_twice(self) -> None:
@@ -297,7 +297,7 @@ class Crashes(RuleBasedStateMachine):
             assert max(reached, default=0) <= self.place(segment)
 
     def check_what_is_saved(self, store: Store) -> None:
-        """The file alone: every item before a cursor has its outcome or is in a page of the ledger."""
+        """In the file: every item before a cursor has an outcome or is in a page of the ledger."""
         progress, saved = store.progress(range(SEGMENTS)), store.load()
         in_doubt = {one["pk"]["S"] for page in progress.pages for one in page.items}
         for segment, state in progress.segments.items():
@@ -310,7 +310,7 @@ class Crashes(RuleBasedStateMachine):
         assert saved.counts.failed == len(list(store.failures()))
 
     def teardown(self) -> None:
-        """A last sitting finishes the run: every item has a record, or is gone or among the failed."""
+        """A last attempt completes the run: every item has a record, is gone, or has failed."""
         self.crash()
         for segment in range(SEGMENTS):
             while not self.ledger.segment(segment).finished:

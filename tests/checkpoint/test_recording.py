@@ -1,4 +1,4 @@
-"""What is recorded of a run: bounded, whole after a crash, and nothing that a run depends on."""
+"""The recording of a run is bounded and survives a crash, and no run depends on it."""
 
 import sqlite3
 from pathlib import Path
@@ -28,7 +28,7 @@ points = st.builds(
 
 @given(st.lists(points, max_size=30), st.integers(1, 10**9))
 def test_merging_loses_nothing(many: list[Point], span: int):
-    """Whatever the span, the points of a run add up to the same, in the order of time, and are no more than before."""
+    """For any span, merged points have the same sums, are in chronological order, and are no more than before."""
     in_order = sorted(many, key=lambda one: one.at)
     total, before = Point(0.0, 0.0), len(many)
     for one in in_order:
@@ -45,15 +45,15 @@ def test_merging_loses_nothing(many: list[Point], span: int):
 
 
 @given(points)
-def test_a_point_comes_back_as_it_was(point: Point):
-    """What is stored is read back, with what is empty left out."""
+def test_a_point_is_read_as_it_was_written(point: Point):
+    """The stored form omits empty fields."""
     assert Point.from_json(point.at, point.to_json()) == point
 
 
 def test_a_long_run_has_no_more_points_than_a_short_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every second of 2,000 s, in two sittings with a night between, in at most 50 points: no item is lost."""
+    """2,000 seconds in two attempts with a night between, in at most 50 points: no item is lost."""
     monkeypatch.setattr(recording, "MAX_POINTS", 50)
     path = tmp_path / "a.refire"
     new_store(path).close()
@@ -71,7 +71,7 @@ def test_a_long_run_has_no_more_points_than_a_short_one(
 
 
 def test_notes_are_bounded_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of more notes than there is room for, the first stay."""
+    """If there are too many notes, the first are kept."""
     monkeypatch.setattr(recording, "MAX_NOTES", 3)
     path = tmp_path / "a.refire"
     new_store(path).close()
@@ -82,7 +82,7 @@ def test_notes_are_bounded_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_crash_leaves_what_was_saved(tmp_path: Path) -> None:
-    """The files as `kill -9` leaves them hold every save, beside a run at work on the same checkpoint."""
+    """A copy of the files, as `kill -9` leaves them, has every save; a run uses the same checkpoint."""
     store = new_store(tmp_path / "a.refire")
     kept = Recording(store.path)
     kept.save([Point(1e9, 1.0, items=7)], [Note(1e9, "start", {"resumed": False})])
@@ -97,8 +97,8 @@ def test_a_crash_leaves_what_was_saved(tmp_path: Path) -> None:
     assert [note.kind for note in found.notes] == ["start"]
 
 
-def test_what_cannot_be_written_says_so(tmp_path: Path) -> None:
-    """No checkpoint there, or one that is no database: an error of its own, and no file is made."""
+def test_a_recording_that_cannot_be_written_raises_recording_error(tmp_path: Path) -> None:
+    """The checkpoint is missing or not a database: RecordingError, and no file is created."""
     with pytest.raises(RecordingError):
         Recording(tmp_path / "a.refire")
     assert list(tmp_path.iterdir()) == []
@@ -107,8 +107,8 @@ def test_what_cannot_be_written_says_so(tmp_path: Path) -> None:
         Recording(tmp_path / "b.refire")
 
 
-def test_a_point_that_cannot_be_kept_leaves_the_rest(tmp_path: Path) -> None:
-    """A save is all or nothing, and the checkpoint stays as it is."""
+def test_a_point_that_cannot_be_saved_changes_nothing(tmp_path: Path) -> None:
+    """A save is atomic, and the checkpoint stays unchanged."""
     path = tmp_path / "a.refire"
     new_store(path).close()
     with Recording(path) as kept:

@@ -1,4 +1,4 @@
-"""Files that are not the checkpoint they should be: refused in one line, and left as they are."""
+"""Files that are not the expected checkpoint are refused in one line and left unchanged."""
 
 import fcntl
 import os
@@ -83,8 +83,8 @@ def without_run(path: Path) -> None:
         (Path.unlink, "there is no checkpoint"),
     ],
 )
-def test_what_is_no_checkpoint_is_refused(checkpoint: Path, change: Callable[[Path], None], message: str):
-    """Before a run goes on with it, and by `status`; a file that belongs to somebody else stays as it is."""
+def test_other_files_are_refused(checkpoint: Path, change: Callable[[Path], None], message: str):
+    """By resume and by `status`; a foreign file stays unchanged."""
     change(checkpoint)
     before = checkpoint.read_bytes() if checkpoint.is_file() else None
 
@@ -116,10 +116,10 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 @examples(60, 1_000)
 @given(st.data())
-def test_a_damaged_file_is_refused_or_read_but_never_a_traceback(
+def test_a_damaged_file_never_causes_a_traceback(
     sound: bytes, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ):
-    """Any bytes flipped anywhere. SQLite's quick check finds broken structure, parsing finds broken values."""
+    """Any bytes are flipped. SQLite's quick check finds a broken structure, parsing finds broken values."""
     path = tmp_path_factory.mktemp("damaged") / "a.refire"
     content = bytearray(sound)
     for _ in range(data.draw(st.integers(1, 4))):
@@ -138,8 +138,8 @@ def test_a_damaged_file_is_refused_or_read_but_never_a_traceback(
         store.close()
 
 
-def test_broken_structure_is_found_before_anything_is_done(checkpoint: Path):
-    """A whole page of the file overwritten, as a bad disk does."""
+def test_a_broken_structure_is_found_when_the_file_is_opened(checkpoint: Path):
+    """A page of the file is overwritten, as by a defective disk."""
     content = bytearray(checkpoint.read_bytes())
     assert len(content) >= 4 * 4_096
     content[2 * 4_096 : 3 * 4_096] = b"\xaa" * 4_096
@@ -148,7 +148,7 @@ def test_broken_structure_is_found_before_anything_is_done(checkpoint: Path):
         Store.open(checkpoint)
 
 
-def test_a_folder_that_is_not_there_is_told(tmp_path: Path):
+def test_a_missing_folder_is_reported(tmp_path: Path):
     path = tmp_path / "no" / "a.refire"
     with pytest.raises(CheckpointRefusedError, match="cannot be created: No such file or directory"):
         Store.create(path, SPEC, Connection())
@@ -161,7 +161,7 @@ def test_a_folder_that_is_not_there_is_told(tmp_path: Path):
 
 @contextmanager
 def read_only_folder(mode: int = 0o555) -> Iterator[Path]:
-    """A folder with a file in it that this process may not write to, also where the tests run as root."""
+    """A folder that this process may not write to, even if the tests run as root."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         fill(folder / "a.refire")
@@ -178,7 +178,7 @@ def read_only_folder(mode: int = 0o555) -> Iterator[Path]:
             folder.chmod(0o755)
 
 
-def test_a_folder_that_cannot_be_written_to_is_told():
+def test_a_read_only_folder_is_reported():
     with read_only_folder() as folder:
         with pytest.raises(CheckpointRefusedError, match="cannot be created: Permission denied"):
             Store.create(folder / "new.refire", SPEC, Connection())
@@ -191,15 +191,15 @@ def test_a_folder_that_cannot_be_written_to_is_told():
             Store.open(folder / "a.refire")
 
 
-def test_a_file_that_cannot_be_written_to_is_told_before_anything_is_done():
-    """SQLite opens it for reading without a word, and the first page would end the run."""
+def test_a_read_only_file_is_reported_when_it_is_opened():
+    """SQLite opens it for reading without an error, and the first page would end the run."""
     with read_only_folder(0o777) as folder:
         with pytest.raises(CheckpointRefusedError, match="cannot be opened: attempt to write a readonly"):
             Store.open(folder / "a.refire")
         assert peek(folder / "a.refire").spec == SPEC
 
 
-def test_a_look_needs_no_writable_folder_and_leaves_nothing_behind():
+def test_reading_needs_no_writable_folder_and_leaves_no_files():
     """Such as a checkpoint in a backup."""
     with read_only_folder() as folder:
         before = sorted(path.name for path in folder.iterdir())
@@ -209,7 +209,7 @@ def test_a_look_needs_no_writable_folder_and_leaves_nothing_behind():
 
 @pytest.mark.parametrize("name", ["link.refire", "../link.refire"])
 def test_a_link_to_a_checkpoint_is_that_checkpoint(checkpoint: Path, name: str):
-    """Two names of one file would else be two locks."""
+    """Otherwise two names of one file would have two locks."""
     link = checkpoint.parent / name
     link.symlink_to(checkpoint)
     with locked(checkpoint), pytest.raises(CheckpointRefusedError, match="is in use"), locked(link):
@@ -217,10 +217,8 @@ def test_a_link_to_a_checkpoint_is_that_checkpoint(checkpoint: Path, name: str):
     link.unlink()
 
 
-def test_a_lock_that_was_removed_with_its_checkpoint_keeps_nobody_away(
-    checkpoint: Path, monkeypatch: pytest.MonkeyPatch
-):
-    """Who opens the lock's file just before it goes must not believe to hold the lock of the next one."""
+def test_a_removed_lock_file_does_not_lock(checkpoint: Path, monkeypatch: pytest.MonkeyPatch):
+    """A process that opened the lock file just before its removal does not hold the lock of the next one."""
     with locked(checkpoint):
         descriptors = []
         really = os.open
@@ -258,8 +256,8 @@ with locked(Path(sys.argv[1])):
 """
 
 
-def test_the_lock_of_a_process_ends_with_it_however_it_ends(checkpoint: Path):
-    """The kernel frees it; nothing has to be cleaned up after `kill -9`."""
+def test_the_kernel_releases_the_lock_of_a_dead_process(checkpoint: Path):
+    """After `kill -9` no clean-up is needed."""
     with subprocess.Popen(
         [sys.executable, "-c", HOLD, str(checkpoint)],
         stdin=subprocess.PIPE,
@@ -277,8 +275,8 @@ def test_the_lock_of_a_process_ends_with_it_however_it_ends(checkpoint: Path):
     assert catalog.describe(checkpoint).status == "stopped"
 
 
-def test_a_child_that_was_given_the_lock_holds_it_too(checkpoint: Path):
-    """A process of the run that outlives its parent keeps others away from the checkpoint."""
+def test_a_child_that_inherited_the_lock_holds_it_too(checkpoint: Path):
+    """A worker process that outlives its parent keeps other runs away from the checkpoint."""
     with locked(checkpoint) as descriptor:
         heir = os.dup(descriptor)
     try:
@@ -288,7 +286,7 @@ def test_a_child_that_was_given_the_lock_holds_it_too(checkpoint: Path):
     assert not is_locked(checkpoint)
 
 
-def test_runs_are_listed_newest_first_and_other_files_left_out(tmp_path: Path):
+def test_runs_are_listed_newest_first_without_other_files(tmp_path: Path):
     for name in ("old", "new"):
         store = new_store(tmp_path / f"{name}.refire")
         with store.transaction():
@@ -312,7 +310,7 @@ def test_a_run_is_found_by_its_id_in_the_users_state_folder(tmp_path: Path, monk
 
 
 def test_a_lock_held_elsewhere_is_no_error_of_the_file_system(checkpoint: Path):
-    """Any holder counts, also one that took the lock without this module."""
+    """Any holder counts, also one that acquired the lock without this module."""
     descriptor = os.open(lock_path(checkpoint), os.O_CREAT | os.O_RDWR)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH)

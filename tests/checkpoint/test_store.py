@@ -1,4 +1,4 @@
-"""The checkpoint file: what is saved comes back, and nobody else can read it."""
+"""The checkpoint file: saved values are read back, and only the owner can read the file."""
 
 import os
 import random
@@ -48,7 +48,7 @@ pages = st.builds(
 
 
 def test_every_file_is_for_its_owner_only(tmp_path: Path):
-    """Keys can be personal data, also in the write-ahead log, and whatever the umask says."""
+    """Keys can be personal data. This includes the write-ahead log, and does not depend on the umask."""
     before = os.umask(0)
     try:
         store = new_store(tmp_path / "a.refire")
@@ -71,7 +71,7 @@ def test_a_new_run_is_described_by_its_file(tmp_path: Path):
     store.close()
 
 
-def test_a_file_that_is_there_is_never_overwritten(tmp_path: Path):
+def test_an_existing_file_is_never_overwritten(tmp_path: Path):
     path = tmp_path / "a.refire"
     path.write_text("mine")
     with pytest.raises(CheckpointRefusedError, match="exists"):
@@ -80,7 +80,7 @@ def test_a_file_that_is_there_is_never_overwritten(tmp_path: Path):
 
 
 @given(st.lists(pages, max_size=4, unique_by=(lambda page: page.number, lambda page: page.segment)))
-def test_pages_come_back_as_they_were(tmp_path_factory: pytest.TempPathFactory, opened: list[OpenPage]):
+def test_pages_are_read_as_they_were_saved(tmp_path_factory: pytest.TempPathFactory, opened: list[OpenPage]):
     """In the order of their numbers, in doubt, their open items counted once."""
     spec = replace(SPEC, total_segments=1_000_000)
     store = new_store(tmp_path_factory.mktemp("store") / "a.refire", spec)
@@ -99,8 +99,8 @@ def test_pages_come_back_as_they_were(tmp_path_factory: pytest.TempPathFactory, 
     store.close()
 
 
-def test_cursors_come_back_for_the_segments_that_are_asked_for(tmp_path: Path):
-    """A part of a run sees its own segments and their pages, no others."""
+def test_cursors_are_read_for_the_requested_segments(tmp_path: Path):
+    """A process of a run sees only its own segments and their pages."""
     store = new_store(tmp_path / "a.refire")
     with store.transaction():
         store.move_cursor(0, {"pk": {"S": "a"}})
@@ -117,8 +117,8 @@ def test_cursors_come_back_for_the_segments_that_are_asked_for(tmp_path: Path):
     store.close()
 
 
-def test_counts_are_those_of_parts_and_of_settled_items_in_open_pages(tmp_path: Path):
-    """Seconds of parts that work side by side do not add up, those of sittings do."""
+def test_counts_are_those_of_processes_and_of_open_pages(tmp_path: Path):
+    """Seconds of parallel processes do not add up, those of attempts do."""
     store = new_store(tmp_path / "a.refire")
     half = page(5, [item("open")])
     half.counts = Counts(scanned=3, already=1, failed=1)
@@ -179,7 +179,7 @@ def test_a_transaction_that_fails_leaves_nothing_behind(tmp_path: Path):
     store.close()
 
 
-def test_what_is_not_committed_is_gone_after_a_crash_and_what_is_stays(tmp_path: Path):
+def test_a_crash_loses_only_uncommitted_changes(tmp_path: Path):
     store = new_store(tmp_path / "a.refire")
     with store.transaction():
         store.open_page(page(1, [item("x")]))
@@ -203,7 +203,7 @@ def test_a_commit_waits_for_the_disk(tmp_path: Path):
 
 
 def test_a_full_disk_stops_the_run_and_keeps_what_was_saved(tmp_path: Path):
-    """It says so in its own words, and the checkpoint can be resumed when there is room."""
+    """The error says so, and the checkpoint can be resumed when there is space."""
     store = new_store(tmp_path / "a.refire")
     store._db.execute("PRAGMA max_page_count = 20")
     saved = 0
@@ -234,10 +234,10 @@ def test_a_full_disk_stops_the_run_and_keeps_what_was_saved(tmp_path: Path):
     store.close()
 
 
-def test_a_file_that_cannot_be_begun_does_not_stand_in_the_way(
+def test_a_file_that_could_not_be_created_does_not_block_the_next_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """A new run under the same name finds no wreck that is not a checkpoint."""
+    """A new run under the same name finds no partial checkpoint."""
 
     def full(*_: object) -> None:
         raise StoppedError("disk full")
@@ -250,8 +250,8 @@ def test_a_file_that_cannot_be_begun_does_not_stand_in_the_way(
     Store.create(tmp_path / "a.refire", SPEC, Connection()).close()
 
 
-def test_what_a_kill_leaves_of_making_one_does_not_stand_in_the_way(tmp_path: Path):
-    """Killed half-way, there is no checkpoint yet under its name, and the next run under this name makes it."""
+def test_a_kill_during_the_creation_does_not_block_the_next_run(tmp_path: Path):
+    """There is no checkpoint under its name yet, and the next run creates it."""
     for end in ("", "-wal", "-shm"):
         (tmp_path / f"a.refire.new{end}").write_bytes(b"half of it")
     Store.create(tmp_path / "a.refire", SPEC, Connection()).close()
@@ -259,8 +259,8 @@ def test_what_a_kill_leaves_of_making_one_does_not_stand_in_the_way(tmp_path: Pa
     assert (tmp_path / "a.refire").stat().st_mode & 0o777 == 0o600
 
 
-def test_a_look_at_a_run_does_not_disturb_it(tmp_path: Path):
-    """While a transaction is under way it sees what was committed before; afterwards the rest."""
+def test_reading_does_not_disturb_a_run(tmp_path: Path):
+    """During a transaction, a reader sees the state before it; afterwards the new state."""
     store = new_store(tmp_path / "a b#c?.refire")
     with store.transaction():
         store.save_process(0, Counts(scanned=1, touched=1), Totals())
@@ -275,8 +275,8 @@ def test_a_look_at_a_run_does_not_disturb_it(tmp_path: Path):
     assert peek(store.path).status == "complete"
 
 
-def test_a_look_leaves_the_locks_of_a_run_whose_processes_come_and_go(tmp_path: Path):
-    """A process that ends may only clear the log away where nobody else has the file open.
+def test_reading_keeps_the_locks_of_a_run_with_changing_processes(tmp_path: Path):
+    """A process that ends may only remove the log if no other process has the file open.
 
     Looking at it in between must not make SQLite's locks go, as closing a descriptor of a file does.
     """
@@ -285,12 +285,12 @@ def test_a_look_leaves_the_locks_of_a_run_whose_processes_come_and_go(tmp_path: 
         store.open_page(page(1, [item("a")]))
     log = store.path.with_name("a.refire-wal")
     before = log.stat().st_ino
-    look = (
+    program = (
         peek,
         read_recording,
         lambda path: History(path).__exit__(),
     )
-    for number, one in enumerate(look, start=2):
+    for number, one in enumerate(program, start=2):
         one(store.path)
         write = (
             "import sqlite3, sys; db = sqlite3.connect(sys.argv[1]);"
@@ -305,8 +305,8 @@ def test_a_look_leaves_the_locks_of_a_run_whose_processes_come_and_go(tmp_path: 
     assert [one.number for one in reopened(store.path).progress(range(4)).pages] == [1, 2, 3, 4]
 
 
-def test_a_look_sees_one_moment(tmp_path: Path):
-    """A page that is closed between two reads of one look would else count twice or not at all."""
+def test_reading_is_one_transaction(tmp_path: Path):
+    """Otherwise a page that is closed between two queries would count twice or not at all."""
     store = new_store(tmp_path / "a.refire")
     settled = page(1, [])
     settled.counts = Counts(scanned=1, already=1)
