@@ -1,6 +1,6 @@
 """Which of the records that a source reads are delivered. Pure."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Container, Sequence
 from typing import TypeAlias
 
 from refire_async.delivery.patterns import Patterns
@@ -22,7 +22,7 @@ class RecordSelection:
         patterns: Patterns,
         *,
         kinds: Collection[str] = (),
-        keys: Collection[bytes] | None = None,
+        keys: Container[bytes] | None = None,
         condition: Condition | None = None,
     ) -> None:
         self.patterns = patterns

@@ -9,23 +9,24 @@ Memory: `_PARTITIONS` x `_CHUNK_BYTES` (8 MB) while rows are added, then one par
 
 import os
 import tempfile
-from array import array
-from bisect import bisect_left
 from collections.abc import Iterable, Iterator
-from hashlib import blake2b
 from pathlib import Path
 from struct import Struct
 from types import TracebackType
 from typing import Self
 from zlib import crc32
 
+from refire_async.delivery.digests import DigestSet
 from refire_async.delivery.record import EventRecord
 from refire_async.errors import StoppedError
 
 _PARTITIONS = 256
 _CHUNK_BYTES = 32 * 1024
-_HEAD = Struct("<H?17s")
-"""Bytes of the key, whether the record is delivered, its sequence number (up to 40 digits, big-endian)."""
+_NUMBER_BYTES = 17
+"""Of a sequence number of up to 40 digits, big-endian."""
+
+_HEAD = Struct(f"<H?{_NUMBER_BYTES}s")
+"""Bytes of the key, whether the record is delivered, its sequence number."""
 
 _NAMED = 3
 
@@ -56,7 +57,7 @@ class KeyHistory:
             key = record.key
             partition = crc32(key) % _PARTITIONS
             chunk = self._waiting[partition]
-            chunk += _HEAD.pack(len(key), delivered, record.sequence.to_bytes(17, "big"))
+            chunk += _HEAD.pack(len(key), delivered, _number(record.sequence))
             chunk += key
             if len(chunk) >= _CHUNK_BYTES:
                 self._places[partition].append(self._write(chunk))
@@ -80,15 +81,15 @@ class KeyHistory:
 
     def latest(self) -> "LatestRecords":
         """The delivered records that are the last of their key, with no later one that is not delivered."""
-        found = array("Q")
+        found = DigestSet()
         for partition in range(_PARTITIONS):
             later = self._last_left_out(partition)
             last: dict[bytes, bytes] = {}
             for key, delivered, number in self._rows(partition):
                 if delivered and number > max(last.get(key, b""), later.get(key, b"")):
                     last[key] = number
-            found.extend(_digest(key, number) for key, number in last.items())
-        return LatestRecords(array("Q", sorted(found)))
+            found.add(number + key for key, number in last.items())
+        return LatestRecords(found)
 
     def _last_left_out(self, partition: int) -> dict[bytes, bytes]:
         """The last number of each key that is not delivered."""
@@ -124,27 +125,20 @@ class KeyHistory:
 
 
 class LatestRecords:
-    """Records that are the last of their key: 8 bytes each.
+    """Records that are the last of their key, in 8 bytes each (delivery/digests.py)."""
 
-    They are known by a hash. Two of 10 million records share one in one of 100,000 cases; then an earlier record is
-    delivered before the last one of its key.
-    """
-
-    def __init__(self, digests: "array[int]") -> None:
-        """`digests` are sorted."""
+    def __init__(self, digests: DigestSet) -> None:
         self._digests = digests
 
     def __len__(self) -> int:
         return len(self._digests)
 
     def __contains__(self, record: EventRecord) -> bool:
-        digest = _digest(record.key, record.sequence.to_bytes(17, "big"))
-        place = bisect_left(self._digests, digest)
-        return place < len(self._digests) and self._digests[place] == digest
+        return _number(record.sequence) + record.key in self._digests
 
 
-def _digest(key: bytes, number: bytes) -> int:
-    return int.from_bytes(blake2b(number + key, digest_size=8).digest())
+def _number(sequence: int) -> bytes:
+    return sequence.to_bytes(_NUMBER_BYTES, "big")
 
 
 def _unpacked(data: bytes) -> Iterator[tuple[bytes, bool, bytes]]:
