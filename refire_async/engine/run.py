@@ -45,9 +45,9 @@ from refire_async.pacing.watchers.function_history import with_history
 from refire_async.pacing.watchers.functions import Function, find_functions
 from refire_async.pipeline.sizing import total_segments
 from refire_async.planning.forecast.outlook import Outlook, look_ahead
-from refire_async.preflight.check import about_resume, about_run, before_run
+from refire_async.preflight.check import before_run, checked_resume, checked_run
 from refire_async.preflight.check import check as check_table_and_consumers
-from refire_async.preflight.findings import ASKED_ABOUT, OTHER_RUN_WORKING
+from refire_async.preflight.findings import NEED_CONFIRMATION, OTHER_RUN_WORKING
 from refire_async.preflight.marker import check_marker
 from refire_async.preflight.rules import refuse
 from refire_async.settings import PacingSettings, ResumeSettings, RunSettings
@@ -237,15 +237,15 @@ async def _resume(
             check_table(path, saved.spec, table)
             ttl_attribute = await session.control.ttl_attribute(table.name)
             check_marker(table, saved.spec.marker.attribute, ttl_attribute)
-            asked = about_resume(session, settings, saved.spec, table)
-            found = await before_run(session, asked)
+            checked = checked_resume(session, settings, saved.spec, table)
+            found = await before_run(session, checked)
             _tell(found, settings.ignore, emit)
             working = [one for one in found if one.id == OTHER_RUN_WORKING.id]
             await _confirm(working, settings.ignore, assume_yes=settings.assume_yes, confirm=confirm)
             attempt = Attempt(
                 spec=saved.spec,
                 table=table,
-                ceilings=asked.limits,
+                ceilings=checked.limits,
                 begun_at=begun_at,
                 connection=connection,
                 budget=settings.budget,
@@ -270,7 +270,7 @@ class _Work(Protocol):
 
 
 async def _heard(work: _Work, emit: Emit, stop: StopRequest) -> Result:
-    """Do the work of a run, and end it at once where a stop is asked for before the run has begun.
+    """Do the work of a run, and end it at once where a stop is requested before the run has begun.
 
     Until then everything waits for others: credentials, descriptions, metrics. From then on a run ends in good order.
 
@@ -305,14 +305,14 @@ async def _confirm(
 
     Raises UsageError where there is nobody to ask, RefusedError if the user does not want to.
     """
-    others = tuple(one for one in found if one.id in ASKED_ABOUT and one.id not in ignored)
+    others = tuple(one for one in found if one.id in NEED_CONFIRMATION and one.id not in ignored)
     if not others or assume_yes:
         return
     if confirm is None:
         more = f" (and {len(others) - 1} more)" if len(others) > 1 else ""
         raise UsageError(
-            f"{others[0].message}{more}, and there is no terminal to ask at",
-            f"{others[0].action}, or continue all the same with --yes or --ignore {others[0].id}",
+            f"{others[0].message}{more}, and there is no terminal for confirmation",
+            f"{others[0].action}, or run both with --yes or --ignore {others[0].id}",
         )
     if not await confirm(OtherRuns(others)):
         raise RefusedError("the run was not confirmed", "nothing was written")
@@ -327,8 +327,8 @@ async def _specify(
     ttl_attribute = await session.control.ttl_attribute(table.name)
     check_marker(table, attribute, ttl_attribute)
     selection = select(table, settings.selection)
-    asked = about_run(session, settings, table, selection, ttl_attribute)
-    found = await before_run(session, asked)
+    checked = checked_run(session, settings, table, selection, ttl_attribute)
+    found = await before_run(session, checked)
     _tell(found, settings.ignore, emit)
     await _confirm(
         found, settings.ignore, assume_yes=settings.assume_yes or settings.dry_run, confirm=confirm
@@ -342,11 +342,11 @@ async def _specify(
         selection=selection,
         marker=Marker(settings.marker, attribute, run_id),
         total_segments=total_segments(
-            selection, table, asked.limits.scarcest_write, settings.tuning.segments
+            selection, table, checked.limits.scarcest_write, settings.tuning.segments
         ),
         ttl_attribute=None if selection.include_expired else ttl_attribute,
     )
-    return spec, table, asked.limits
+    return spec, table, checked.limits
 
 
 @contextlib.contextmanager

@@ -1,1 +1,1 @@
-"""`refire plan`: surveys a table or a list of keys and forecasts units, time, money and backlog."""
+"""`refire plan`: surveys a table or a list of keys and forecasts units, time, cost and backlog."""

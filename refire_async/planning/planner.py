@@ -1,4 +1,4 @@
-"""`refire plan`: survey the table within bounds, then compute the plan."""
+"""`refire plan`: samples the table within bounds, then computes the plan."""
 
 import random
 from collections.abc import Iterable
@@ -30,7 +30,7 @@ from refire_async.pipeline.sizing import choose_page_items, choose_readers, choo
 from refire_async.planning.forecast.cost import DEFAULT_PRICES, Prices
 from refire_async.planning.forecast.duration import Rates
 from refire_async.planning.forecast.load import Load, scan_rcu, units_of
-from refire_async.planning.forecast.plan import Consumers, Plan, Settings, make_plan
+from refire_async.planning.forecast.plan import ConsumerRate, Plan, Settings, make_plan
 from refire_async.planning.survey.key_list import MOST_DRAWN, survey_list
 from refire_async.planning.survey.lookup import MOST_LOOKED_UP
 from refire_async.planning.survey.request import SurveyRequest
@@ -46,10 +46,10 @@ _WHOLE = Budget(wcu_percent=100.0)
 
 
 async def plan(settings: PlanSettings, *, prices: Prices = DEFAULT_PRICES) -> Plan:
-    """The plan that `settings` ask for.
+    """The plan for these settings.
 
     Raises:
-        RefireError: bad input, or the table cannot be looked at.
+        RefireError: the settings are invalid, or the table cannot be described or read.
     """
     if settings.run is None:
         return plan_without_table(settings, prices)
@@ -102,7 +102,7 @@ async def _plan_run(session: Session, settings: PlanSettings, run: RunSettings, 
 
 
 def plan_without_table(settings: PlanSettings, prices: Prices = DEFAULT_PRICES) -> Plan:
-    """The plan for a table that does not exist yet: items of one size, every index shows them whole.
+    """The plan for a table that does not exist yet. All items have one size, and every index projects all attributes.
 
     Raises:
         UsageError: the number of items or their size is missing.
@@ -126,13 +126,13 @@ def plan_without_table(settings: PlanSettings, prices: Prices = DEFAULT_PRICES) 
         billing=table.billing,
         shards=shards,
         settings=_recommended(tuning, segments, limits, budget),
-        consumers=Consumers(_rate(assumed, shards, 1)),
+        consumers=ConsumerRate(_rate(assumed, shards, 1)),
         prices=prices,
     )
 
 
 def _assumed_table(assumed: Assumed, items: int, item_bytes: float) -> Table:
-    """A table, and indexes, of the capacity that is assumed."""
+    """A table with indexes, all of the assumed capacity."""
     write = assumed.wcu or NEW_ON_DEMAND_WRITE
     read = assumed.rcu or (NEW_ON_DEMAND_READ if assumed.on_demand else write)
     if assumed.on_demand:
@@ -159,7 +159,7 @@ def _assumed_table(assumed: Assumed, items: int, item_bytes: float) -> Table:
 
 
 def _at_most(load: Load, max_items: int | None) -> Load:
-    """What a run does that stops after `max_items`."""
+    """The load of a run that stops after `max_items`."""
     if max_items is None or max_items >= load.items:
         return load
     return replace(load, items=max_items, rcu=load.rcu * max_items / load.items)
@@ -182,10 +182,10 @@ def _assumed_load(assumed: Assumed, resources: Iterable[str], readers: int, segm
 
 
 async def _survey_list(session: Session, request: SurveyRequest, run: RunSettings) -> tuple[Load, int]:
-    """What the list takes, and in how many segments a run reads it.
+    """The load of a run over the list, and the number of its segments.
 
-    A list of keys is read as a run reads it, to its end: a bad line is told, a key that is listed twice counts once.
-    An export tells how many items it has.
+    A list of keys is read to its end, as by a run: bad lines are reported, and a key that is listed twice counts once.
+    The manifest of an export has the number of its items.
     """
     table, selection = request.table, request.selection
     spec = RunSpec(
@@ -198,14 +198,14 @@ async def _survey_list(session: Session, request: SurveyRequest, run: RunSetting
         total_segments=1,
         ttl_attribute=request.ttl_attribute,
     )
-    world = ImportContext(session.services, lambda _event: None, StopRequest(), run.ignore)
-    draw = random.Random()  # noqa: S311 - which items to look at is no secret
+    context = ImportContext(session.services, lambda _event: None, StopRequest(), run.ignore)
+    draw = random.Random()  # noqa: S311 - the sample is no secret
     if selection.kind == "export":
-        items, drawn = await draw_from_export(spec, table, world, MOST_LOOKED_UP, draw)
+        items, drawn = await draw_from_export(spec, table, context, MOST_LOOKED_UP, draw)
     else:
         with TemporaryDirectory(prefix="refire-") as folder:
             path = Path(folder) / "list"
-            await import_keys(spec, table, path, world)
+            await import_keys(spec, table, path, context)
             found = open_list(path)
             items, drawn = found.items, await to_thread.run_sync(draw_items, found, MOST_DRAWN, draw)
     return await survey_list(session.data, request, items, drawn), choose_list_segments(items)
@@ -215,9 +215,9 @@ def _rates(limits: Ceilings, among: int, max_rate: float | None = None) -> Rates
     return Rates(limits.write, limits.read, max_rate, limits.bound_by, among)
 
 
-async def _consumers(session: Session, table: Table, assumed: Assumed) -> tuple[int, Consumers]:
-    """Open shards, and the consumers as far as they are known. What does not answer is estimated."""
-    shards = partitions(table)  # a shard each
+async def _consumers(session: Session, table: Table, assumed: Assumed) -> tuple[int, ConsumerRate]:
+    """The number of open shards, and the consumers as far as known. Estimated if a service does not answer."""
+    shards = partitions(table)  # one for each partition
     batch, parallelization = 100, 1
     if table.stream.enabled and table.stream.arn is not None:
         try:
@@ -233,7 +233,7 @@ async def _consumers(session: Session, table: Table, assumed: Assumed) -> tuple[
                 parallelization = min(mapping.parallelization for mapping in mappings)
         except (UnansweredError, AwsError):
             pass  # not available: the plan states its assumptions
-    return shards, Consumers(_rate(assumed, shards, parallelization), batch)
+    return shards, ConsumerRate(_rate(assumed, shards, parallelization), batch)
 
 
 def _rate(assumed: Assumed, shards: int, parallelization: int) -> float | None:

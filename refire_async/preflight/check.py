@@ -18,21 +18,21 @@ from refire_async.model.selection import Selection
 from refire_async.model.table import Table
 from refire_async.pacing.capacity import ceilings
 from refire_async.preflight.collect import collect
-from refire_async.preflight.facts import Asked, Denied, Depth, Facts
+from refire_async.preflight.facts import CheckedRun, Denied, Depth, Facts
 from refire_async.preflight.rules import apply_rules
 from refire_async.settings import ResumeSettings, RunSettings
 from refire_async.sources.resolving import select
 
 START_S = 0.5
-"""For the sample of a run: time enough for all of it, unless the read budget is small, which the run itself needs."""
+"""Seconds for the sample before a run: enough for all of it unless the read budget is small."""
 
 
 async def check(session: Session, settings: RunSettings) -> list[Finding]:
-    """All that can be found without touching an item, the permission to write included.
+    """All findings that need no write, with the permission to write.
 
     Raises:
         UsageError: the selection does not fit the table.
-        RefusedError, WireError: the table cannot be described.
+        RefusedError, AwsError: the table cannot be described.
     """
     table = await describe(session, settings.table)
     selection = select(table, settings.selection)
@@ -44,42 +44,44 @@ async def check(session: Session, settings: RunSettings) -> list[Finding]:
         if error.name != "AccessDenied":
             raise
         denied = (Denied(error.message, error.action),)
-    asked = about_run(session, settings, table, selection, ttl_attribute)
+    run = checked_run(session, settings, table, selection, ttl_attribute)
     facts = await _collect_facts(
         session,
-        asked,
+        run,
         Depth(sample_s=TIMEOUT_S, whole_items=True, write_as=settings.tuning.writer),
     )
     return apply_rules(replace(facts, denied=(*denied, *facts.denied)))
 
 
-async def before_run(session: Session, asked: Asked) -> list[Finding]:
-    """What is to be known before the first write of a run. The permission to write shows itself with that.
+async def before_run(session: Session, run: CheckedRun) -> list[Finding]:
+    """The findings before the first write of a run, which itself shows whether writing is permitted.
 
-    A run that finds its items elsewhere than in the table may have no permission to scan it: no sample then. Its own
-    permissions to read show themselves with its first page.
+    A run that reads a list or an index may have no permission to scan the table, so then there is no sample. Its first
+    page shows whether reading is permitted.
     """
-    reads_table = not asked.selection.listed and asked.selection.index is None
-    return apply_rules(await _collect_facts(session, asked, Depth(sample_s=START_S if reads_table else None)))
+    reads_table = not run.selection.listed and run.selection.index is None
+    return apply_rules(await _collect_facts(session, run, Depth(sample_s=START_S if reads_table else None)))
 
 
-async def _collect_facts(session: Session, asked: Asked, depth: Depth) -> Facts:
-    """What the services say, and the checkpoints at hand: those of the state folder and those beside the run's own."""
-    own, folders = asked.checkpoint, set()
-    with suppress(UsageError):  # no home, so no state folder: then there is a checkpoint elsewhere
+async def _collect_facts(session: Session, run: CheckedRun, depth: Depth) -> Facts:
+    """Facts from the services, and from the checkpoints in the state folder and in the folder of the run's own."""
+    own, folders = run.checkpoint, set()
+    with suppress(
+        UsageError
+    ):  # without a home folder there is no state folder, and the checkpoint is elsewhere
         folders.add(catalog.runs_folder())
-        if own is None and asked.run_id is not None:
-            own = catalog.runs_folder() / f"{asked.run_id}{catalog.SUFFIX}"
+        if own is None and run.run_id is not None:
+            own = catalog.runs_folder() / f"{run.run_id}{catalog.SUFFIX}"
     if own is not None:
         folders.add(own.parent)
-    others = await to_thread.run_sync(unfinished_runs, asked.table, folders, own)
-    return replace(await collect(session, asked, depth), others=tuple(others))
+    others = await to_thread.run_sync(unfinished_runs, run.table, folders, own)
+    return replace(await collect(session, run, depth), others=tuple(others))
 
 
-def about_resume(session: Session, settings: ResumeSettings, spec: RunSpec, table: Table) -> Asked:
-    """The run that is resumed, for `before_run`. Its own markers in the table are no finding against it."""
+def checked_resume(session: Session, settings: ResumeSettings, spec: RunSpec, table: Table) -> CheckedRun:
+    """The resumed run, for `before_run`."""
     limits = ceilings(table, spec.marker.attribute, settings.budget, spec.selection.index)
-    return Asked(
+    return CheckedRun(
         table=table,
         region=session.region,
         selection=spec.selection,
@@ -94,12 +96,12 @@ def about_resume(session: Session, settings: ResumeSettings, spec: RunSpec, tabl
     )
 
 
-def about_run(
+def checked_run(
     session: Session, settings: RunSettings, table: Table, selection: Selection, ttl_attribute: str | None
-) -> Asked:
-    """The run that these settings ask for."""
+) -> CheckedRun:
+    """The run with these settings."""
     attribute = settings.marker_attribute or DEFAULT_ATTRIBUTE[settings.marker]
-    return Asked(
+    return CheckedRun(
         table=table,
         region=session.region,
         selection=selection,

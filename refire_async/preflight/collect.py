@@ -22,7 +22,7 @@ from refire_async.pipeline.writers.partiql import PartiqlWriter
 from refire_async.pipeline.writers.update import UpdateWriter
 from refire_async.preflight import probes
 from refire_async.preflight.facts import (
-    Asked,
+    CheckedRun,
     Denied,
     Depth,
     Facts,
@@ -33,43 +33,43 @@ from refire_async.sources.lookup import Lookup
 from refire_async.sources.table import hash_key_condition, hash_key_values
 
 
-async def collect(session: Session, asked: Asked, depth: Depth) -> Facts:
-    """Ask DynamoDB and the services beside it. Takes `TIMEOUT_S` seconds at most and raises nothing."""
-    collector = _Collector(session, asked, anyio.current_time() + TIMEOUT_S)
-    questions: dict[str, Callable[[], Awaitable[None]]] = {
-        "consumers": collector.ask_consumers,
-        "Kinesis destinations": collector.ask_kinesis,
-        "backups": collector.ask_backups,
+async def collect(session: Session, run: CheckedRun, depth: Depth) -> Facts:
+    """Query DynamoDB and other services, for at most `TIMEOUT_S` seconds. Raises nothing."""
+    collector = _Collector(session, run, anyio.current_time() + TIMEOUT_S)
+    queries: dict[str, Callable[[], Awaitable[None]]] = {
+        "consumers": collector.query_consumers,
+        "Kinesis destinations": collector.query_kinesis,
+        "backups": collector.query_backups,
     }
-    if asked.table.billing == "PROVISIONED":
-        questions["autoscaling"] = collector.ask_scaling
+    if run.table.billing == "PROVISIONED":
+        queries["autoscaling"] = collector.query_scaling
     if (sample_s := depth.sample_s) is not None:
-        questions["the sample"] = lambda: collector.ask_sample(sample_s, whole_items=depth.whole_items)
-        questions["permissions to read"] = collector.try_reading
+        queries["the sample"] = lambda: collector.take_sample(sample_s, whole_items=depth.whole_items)
+        queries["permissions to read"] = collector.try_reading
     if (kind := depth.write_as) is not None:
-        questions["the permission to write"] = lambda: collector.try_writing(
+        queries["the permission to write"] = lambda: collector.try_writing(
             UpdateWriter if kind == "update" else PartiqlWriter
         )
     async with anyio.create_task_group() as tasks:
-        for what, ask in questions.items():
-            tasks.start_soon(collector.collect_one, what, ask)
+        for what, query in queries.items():
+            tasks.start_soon(collector.collect_one, what, query)
     return collector.facts
 
 
 class _Collector:
-    """Filled by questions that run at the same time: nothing is awaited between taking `facts` and putting it back."""
+    """Collects `facts` from concurrent queries, none of which awaits anything between reading and replacing `facts`."""
 
-    def __init__(self, session: Session, asked: Asked, until: float) -> None:
-        self.facts = Facts(asked=asked)
+    def __init__(self, session: Session, run: CheckedRun, until: float) -> None:
+        self.facts = Facts(run=run)
         self._session = session
-        self._asked = asked
+        self._run = run
         self._until = until
 
-    async def collect_one(self, what: str, ask: Callable[[], Awaitable[None]]) -> None:
+    async def collect_one(self, what: str, query: Callable[[], Awaitable[None]]) -> None:
         """Run one query. Its failure or timeout does not affect the others."""
         try:
             with anyio.CancelScope(deadline=self._until) as scope:
-                await ask()
+                await query()
         except UnansweredError as error:
             self._note_unanswered(str(error))
         except AwsError as error:
@@ -83,18 +83,18 @@ class _Collector:
 
     def _note_denied(self, error: AwsError | RefusedError) -> None:
         denied = Denied(error.message, error.action)
-        if denied not in self.facts.denied:  # the same permission can be missed in two places
+        if denied not in self.facts.denied:  # the same permission can be missing in two places
             self.facts = replace(self.facts, denied=(*self.facts.denied, denied))
 
     def _failed(self, what: str, error: AwsError) -> None:
-        """An emulator that does not know an operation says nothing about the table."""
+        """Note the failure, unless an emulator does not have the operation, which says nothing about the table."""
         if error.name != "UnknownOperation":
             self._note_unanswered(f"{what}: {error.message}")
 
-    async def ask_consumers(self) -> None:
-        """Mappings of the stream, then how well their functions do and how many shards feed them."""
+    async def query_consumers(self) -> None:
+        """Mappings of the stream, then the health of their functions and the number of shards."""
         functions: list[str] = []
-        stream = self._asked.table.stream
+        stream = self._run.table.stream
         if stream.enabled and stream.arn is not None:
             try:
                 mappings = await ask_mappings(self._session.services, stream.arn)
@@ -107,47 +107,47 @@ class _Collector:
             tasks.start_soon(self.collect_one, "CloudWatch", lambda: self._query_metrics(functions))
             if functions and stream.arn is not None:
                 arn = stream.arn
-                tasks.start_soon(self.collect_one, "the stream's shards", lambda: self._ask_shards(arn))
+                tasks.start_soon(self.collect_one, "the stream's shards", lambda: self._query_shards(arn))
 
     async def _query_metrics(self, functions: list[str]) -> None:
         health, live_wcu = await probes.query_metrics(
             self._session.services,
             functions,
-            self._asked.table.name,
+            self._run.table.name,
             self._session.clock.now(),
         )
         self.facts = replace(self.facts, health=health, live_wcu=live_wcu)
 
-    async def _ask_shards(self, stream_arn: str) -> None:
+    async def _query_shards(self, stream_arn: str) -> None:
         shards = await self._session.streams.shards(stream_arn)
         self.facts = replace(self.facts, open_shards=sum(shard.is_open for shard in shards))
 
-    async def ask_kinesis(self) -> None:
+    async def query_kinesis(self) -> None:
         """Active Kinesis destinations, and the shards of each."""
-        arns = await self._session.control.kinesis_destinations(self._asked.table.name)
+        arns = await self._session.control.kinesis_destinations(self._run.table.name)
         self.facts = replace(self.facts, kinesis=tuple(KinesisStream(arn, None) for arn in arns))
         if arns:
-            streams = tuple([await probes.ask_kinesis(self._session.services, arn) for arn in arns])
+            streams = tuple([await probes.query_kinesis(self._session.services, arn) for arn in arns])
             self.facts = replace(self.facts, kinesis=streams)
 
-    async def ask_backups(self) -> None:
-        """Whether the table can be taken back to a moment."""
-        pitr = await self._session.control.point_in_time_recovery(self._asked.table.name)
+    async def query_backups(self) -> None:
+        """Whether point-in-time recovery is on."""
+        pitr = await self._session.control.point_in_time_recovery(self._run.table.name)
         self.facts = replace(self.facts, pitr=pitr)
 
-    async def ask_scaling(self) -> None:
-        """What scales the capacity."""
-        table = self._asked.table
+    async def query_scaling(self) -> None:
+        """The autoscaling of the capacity."""
+        table = self._run.table
         resources = [TABLE, *(index.name for index in table.indexes if index.scope == "global")]
         scaling = await describe_scalable_writes(self._session.services, table.name, resources)
         self.facts = replace(self.facts, scaling=scaling)
 
-    async def ask_sample(self, seconds: float, *, whole_items: bool) -> None:
-        """Some items; the permission to read them is the run's own where it scans or queries the table."""
+    async def take_sample(self, seconds: float, *, whole_items: bool) -> None:
+        """Sample items. A run that scans or queries the table needs the same permission."""
         try:
             found = await sample(
                 self._session.data,
-                self._asked,
+                self._run,
                 anyio.current_time() + seconds,
                 whole_items=whole_items,
                 now_s=self._session.clock.now(),
@@ -155,23 +155,23 @@ class _Collector:
             why = None if found is not None else f"no answer within {seconds:g} s"
             self.facts = replace(self.facts, sample=found, not_sampled=why)
         except AwsError as error:
-            selection = self._asked.selection
+            selection = self._run.selection
             if error.name == "AccessDenied" and selection.index is None and not selection.listed:
                 self._note_denied(error)
             else:
                 self.facts = replace(self.facts, not_sampled=error.message)
 
     async def try_reading(self) -> None:
-        """The reads that a run makes besides: of its index, and of single items."""
-        table, selection = self._asked.table, self._asked.selection
+        """Try the other reads of a run: of its index, and of single items."""
+        table, selection = self._run.table, self._run.selection
         keys = table.keys
         if selection.index is not None:
             await self._try("Scan" if selection.kind == "scan" else "Query", self._read_index())
-        lookup = Lookup(self._session.data, table.name, (*keys.names, self._asked.marker_attribute))
+        lookup = Lookup(self._session.data, table.name, (*keys.names, self._run.marker_attribute))
         await self._try("BatchGetItem", lookup.read([absent_key(keys)]))
 
     async def _read_index(self) -> None:
-        selection, table = self._asked.selection, self._asked.table
+        selection, table = self._run.selection, self._run.table
         request: dict[str, Any] = {"TableName": table.name, "IndexName": selection.index, "Limit": 1}
         operation = "Scan"
         if selection.kind == "query":
@@ -185,18 +185,18 @@ class _Collector:
         await self._session.data.call(operation, orjson.dumps(request))
 
     async def try_writing(self, make: type[PartiqlWriter] | type[UpdateWriter]) -> None:
-        """The very write of a touch, for a key that does not exist: its condition fails, at the price of 1 WCU.
+        """Try the write of a touch on a key that does not exist: its condition fails, which costs 1 WCU.
 
-        Nothing is written: PartiQL's UPDATE never creates an item, and UpdateItem is asked to find it there.
+        Nothing is written: PartiQL's UPDATE never creates an item, and UpdateItem has the condition that it exists.
         """
-        asked = self._asked
-        marker = Marker(asked.marker_kind, asked.marker_attribute, asked.run_id or "check")
-        keys = asked.table.keys
+        run = self._run
+        marker = Marker(run.marker_kind, run.marker_attribute, run.run_id or "check")
+        keys = run.table.keys
         if marker.attribute in keys.names:  # key attributes cannot be written
             return
-        if make is PartiqlWriter and not PartiqlWriter.fits(asked.table.name, keys, marker):
+        if make is PartiqlWriter and not PartiqlWriter.fits(run.table.name, keys, marker):
             make = UpdateWriter
-        writer: Writer = make(self._session.data, asked.table.name, keys, marker)
+        writer: Writer = make(self._session.data, run.table.name, keys, marker)
         await self._try("the write", self._write(writer, absent_key(keys)))
 
     async def _write(self, writer: Writer, key: Key) -> None:
@@ -204,7 +204,7 @@ class _Collector:
         for error in reply.errors.values():
             if error.code.startswith("AccessDenied"):
                 raise RefusedError(
-                    "these credentials may not perform dynamodb:PartiQLUpdate",
+                    "these credentials are not allowed to perform dynamodb:PartiQLUpdate",
                     "allow dynamodb:PartiQLUpdate in its IAM policy, or choose another --profile",
                 )
 
@@ -221,7 +221,7 @@ class _Collector:
 
 
 def absent_key(keys: KeySchema) -> Key:
-    """A key that no item has: 32 random bytes, as text, or 38 random digits."""
+    """A random key, which no item has: 32 bytes as text, or 38 digits."""
     values: dict[str, Any] = {
         "S": {"S": f"refire-check-{secrets.token_hex(32)}"},
         "B": {"B": "cmVmaXJl" + secrets.token_hex(32)},

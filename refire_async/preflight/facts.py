@@ -15,7 +15,7 @@ from refire_async.settings import WriterKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class CheckedRun:
     """The run to check."""
 
     table: Table
@@ -30,7 +30,7 @@ class Asked:
     expected_stream: str | None = None
     run_id: str | None = None
     checkpoint: Path | None = None
-    """Of the run itself, where that is known."""
+    """The run's own checkpoint, if known."""
     where_words: tuple[str, ...] = ()
 
 
@@ -38,9 +38,9 @@ class Asked:
 class Depth:
     """Which facts to collect.
 
-    `sample_s`: seconds for the sample; None takes none and tries no permissions to read. `whole_items`: to know how
-    large each is; else only keys, marker and TTL attribute travel. `write_as` tries the permission to write with this
-    writer, on a key that does not exist.
+    `sample_s`: seconds for the sample; with None there is no sample and no test of permissions to read. `whole_items`:
+    read all attributes, for the size of each item, and not only keys, marker and TTL attribute. `write_as`: test the
+    permission to write with this writer, on a key that does not exist.
     """
 
     sample_s: float | None = None
@@ -60,7 +60,7 @@ class FunctionHealth:
 
 @dataclass(frozen=True, slots=True)
 class KinesisStream:
-    """A Kinesis destination. `shards` is None for an on-demand stream, or if nobody answered."""
+    """A Kinesis destination. `shards` is None for an on-demand stream, and if unknown."""
 
     arn: str
     shards: int | None
@@ -68,7 +68,7 @@ class KinesisStream:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What some items spread over the table showed. Marker values are judged, never shown."""
+    """Facts from items spread over the table. No message contains a value of `markers`."""
 
     markers: tuple[AttributeValue | None, ...]
     """One for each item; None where it has none."""
@@ -79,13 +79,13 @@ class Sample:
 
     @property
     def items(self) -> int:
-        """How many were looked at."""
+        """Number of sampled items."""
         return len(self.markers)
 
 
 @dataclass(frozen=True, slots=True)
 class Denied:
-    """A permission that is missing: the service's words about it, without item data."""
+    """A missing permission: the service's message, without item data."""
 
     message: str
     action: str
@@ -95,7 +95,7 @@ class Denied:
 class Facts:
     """All facts. None means unknown; `unanswered` has the reasons, one line each."""
 
-    asked: Asked
+    run: CheckedRun
     kinesis: tuple[KinesisStream, ...] = ()
     pitr: bool | None = None
     mappings: tuple[Mapping, ...] | None = None

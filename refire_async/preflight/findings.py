@@ -311,7 +311,7 @@ PITR_OFF = Kind(
 TTL_EXPIRED = Kind(
     "ttl-expired",
     "info",
-    "Sampled items have expired and await deletion; the run leaves them alone.",
+    "Sampled items have expired and await deletion; the run skips them.",
     "no action needed",
 )
 NOT_ASKED = Kind(
@@ -330,8 +330,8 @@ NOT_SAMPLED = Kind(
 KINDS: tuple[Kind, ...] = tuple(kind for kind in list(vars().values()) if isinstance(kind, Kind))
 """In the order of display: stops first."""
 
-ASKED_ABOUT: frozenset[str] = frozenset((OTHER_RUN_WORKING.id, OTHER_RUN_STOPPED.id))
-"""Findings that a run asks the user to confirm, unless they are ignored."""
+NEED_CONFIRMATION: frozenset[str] = frozenset((OTHER_RUN_WORKING.id, OTHER_RUN_STOPPED.id))
+"""Findings that the user must confirm before a run, unless they are ignored."""
 
 IGNORABLE: tuple[str, ...] = tuple(kind.id for kind in KINDS if kind.ignorable)
 """Ids that --ignore accepts. The other findings always end a run."""

@@ -1,4 +1,4 @@
-"""Whether the marker attribute is free to be changed. Pure."""
+"""Rules about the marker attribute: whether a run may change it. Pure."""
 
 import re
 from decimal import Decimal
@@ -25,28 +25,28 @@ LOCK_NAMES = frozenset(
         "rvn",
     )
 )
-"""Names that mappers and frameworks give optimistic locks, in lower case, without inner underscores and dashes."""
+"""Names of optimistic locks in object mappers and frameworks, in lower case, without inner underscores and dashes."""
 
 WIDEST_SPREAD = 8
-"""Runs of refire count up together all that they select; values further apart may be another's."""
+"""Each run of refire adds 1 to all items that it selects, so values further apart may be the application's."""
 
 MOST_LEVELS = 8
-"""But runs over parts of a table leave few different values, however far apart: those of items that the same runs have
-touched are equal. An application's own number takes nearly all values of its range."""
+"""Runs over parts of a table leave few different values, even far apart: items that the same runs touched have equal
+values. A number of the application has nearly all values of its range."""
 
 HIGHEST_COUNT = 1_000
-"""More runs than anybody makes."""
+"""More runs than any table has."""
 
 _MADE_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}")
 
 
 def on_table(table: Table, attribute: str, ttl_attribute: str | None = None) -> list[Finding]:
-    """What keys, indexes and time to live have against the attribute."""
+    """Findings if the attribute is a key of the table or an index, or the TTL attribute."""
     found = []
     if attribute == ttl_attribute:
         found.append(
             findings.MARKER_TTL.found(
-                f"marker attribute {attribute} is what table {table.name} expires items by"
+                f"marker attribute {attribute} is the TTL attribute of table {table.name}"
             )
         )
     if attribute in table.keys.names:
@@ -70,22 +70,20 @@ def check_marker(table: Table, attribute: str, ttl_attribute: str | None = None)
 
 
 def check_values(facts: Facts) -> list[Finding]:
-    """What the attribute holds already, in the items that were sampled."""
-    sample, asked = facts.sample, facts.asked
-    found = on_table(asked.table, asked.marker_attribute, asked.ttl_attribute)
+    """Findings about the attribute's values in the sampled items."""
+    sample, run = facts.sample, facts.run
+    found = on_table(run.table, run.marker_attribute, run.ttl_attribute)
     if sample is None or not sample.items or found:
         return found
     present = [value for value in sample.markers if value is not None]
-    if asked.marker_kind == "stamp":
+    if run.marker_kind == "stamp":
         return _stamps(facts, present)
-    marker = Marker("revision", asked.marker_attribute, "")
+    marker = Marker("revision", run.marker_attribute, "")
     foreign = sum(not _countable(marker, value) for value in present)
-    name, of = asked.marker_attribute, f"of {sample.items:,} sampled items"
+    name, of = run.marker_attribute, f"of {sample.items:,} sampled items"
     if foreign:
         return [
-            findings.MARKER_TYPE.found(
-                f"{name} holds something that cannot be counted up in {foreign:,} {of}"
-            )
+            findings.MARKER_TYPE.found(f"{name} has values that cannot be incremented in {foreign:,} {of}")
         ]
     why = _own_number(name, [Decimal(value["N"]) for value in present], sample.items)
     if why:
@@ -111,30 +109,30 @@ def _own_number(name: str, values: list[Decimal], items: int) -> str | None:
     plain = name.lower()
     plain = plain[:2].rstrip("-") + plain[2:].replace("_", "").replace("-", "")
     if plain in LOCK_NAMES and 2 * len(values) >= items:
-        return "so it is called, and most items have it"
+        return "it has the name of a version attribute, and most items have it"
     if any(value != value.to_integral_value() for value in values):
         return "it has fractions"
     lowest, highest = min(values), max(values)
     if lowest < 0 or highest > HIGHEST_COUNT:
-        return "its values are not those of a count of runs"
+        return "its values are not in the range of a count of runs"
     levels = len(set(values))
     if highest - lowest > WIDEST_SPREAD and levels > MOST_LEVELS:
-        return f"it has {levels} different values, {highest - lowest:f} apart; runs of refire leave few"
+        return f"it has {levels} different values, {highest - lowest:f} apart; runs of refire leave fewer"
     return None
 
 
 def _stamps(facts: Facts, present: list[AttributeValue]) -> list[Finding]:
-    asked = facts.asked
-    if asked.marker_attribute == DEFAULT_ATTRIBUTE["stamp"]:
-        # An attribute of this name is there to be overwritten, and users name runs as they like.
+    run = facts.run
+    if run.marker_attribute == DEFAULT_ATTRIBUTE["stamp"]:
+        # Stamps may be overwritten, and users choose the ids of runs.
         return []
-    foreign = sum(not _is_stamp(value, asked.run_id) for value in present)
+    foreign = sum(not _is_stamp(value, run.run_id) for value in present)
     if not foreign:
         return []
     return [
         findings.MARKER_OVERWRITES.found(
-            f"{asked.marker_attribute} holds values that are no run's id in {foreign:,} of {len(present):,} "
-            "sampled items that have it; the stamp would overwrite them"
+            f"{run.marker_attribute} has values that are not run ids in {foreign:,} of the {len(present):,} "
+            "sampled items with it; the stamp would overwrite them"
         )
     ]
 

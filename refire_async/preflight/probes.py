@@ -1,6 +1,6 @@
 """Facts from CloudWatch and Kinesis.
 
-Every function raises UnansweredError where its service cannot be asked.
+Every function raises UnansweredError if its service does not answer.
 """
 
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ from refire_async.model.units import MINUTE_S
 from refire_async.preflight.facts import FunctionHealth, KinesisStream
 
 MOST_FUNCTIONS = 20
-"""Functions whose health is asked for, in one call."""
+"""Maximum number of functions whose health is queried, in one call."""
 
 _HEALTH = {
     "iterator_age": ("IteratorAge", "Maximum"),
@@ -56,8 +56,8 @@ def _health(name: str, number: int, series: dict[str, Series], since: float) -> 
     )
 
 
-async def ask_kinesis(services: Services, arn: str) -> KinesisStream:
-    """How many shards a Kinesis data stream has."""
+async def query_kinesis(services: Services, arn: str) -> KinesisStream:
+    """The number of shards of a Kinesis data stream."""
     async with services.open("kinesis") as client:
         answer = await client.describe_stream_summary(StreamARN=arn)
     with reading("kinesis"):

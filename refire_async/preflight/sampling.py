@@ -1,4 +1,4 @@
-"""A look at some items, spread over the table, for little capacity and in little time."""
+"""Samples items from the whole table, with little capacity and in little time."""
 
 import math
 import time
@@ -13,16 +13,16 @@ from refire_async.aws.errors import AwsError
 from refire_async.model.item_size import LARGEST_ITEM_BYTES, item_bytes
 from refire_async.model.keys import AttributeValue, Item
 from refire_async.model.units import RCU_BYTES, WCU_BYTES
-from refire_async.preflight.facts import Asked, Sample
+from refire_async.preflight.facts import CheckedRun, Sample
 from refire_async.sources.table import hash_key_condition, hash_key_values
 
 MOST_ITEMS = 1_000
 SEGMENTS = 16
 PAGE_ITEMS = 64
-"""Items asked for at once: 16 pages of them are 1,000 items, and memory is bounded by the page's 1 MB."""
+"""Items per page: 16 pages are 1,000 items. A page has at most 1 MB, which bounds the memory."""
 
 MOST_RCU = 500.0
-"""Where items are large, fewer are looked at: 4 MB at the most."""
+"""Maximum read units of a sample, so that there are fewer items if they are large: 4 MB at most."""
 
 SMALL_TABLE_BYTES = 1 << 20
 NEAR_BYTES = 8 * 1024
@@ -31,12 +31,12 @@ _FIRST_ITEM_BYTES = 4_096.0
 
 
 class Sampler:
-    """Collects what pages of items show. Items themselves are not kept."""
+    """Collects the facts of a sample page by page, without keeping items."""
 
-    def __init__(self, asked: Asked, now_s: float, *, whole_items: bool) -> None:
-        """`whole_items`: the pages hold all attributes, so that each item's size is known."""
-        self._attribute = asked.marker_attribute
-        self._ttl = asked.ttl_attribute
+    def __init__(self, run: CheckedRun, now_s: float, *, whole_items: bool) -> None:
+        """`whole_items`: the pages have all attributes, so that each item's size is known."""
+        self._attribute = run.marker_attribute
+        self._ttl = run.ttl_attribute
         self._now_s = now_s
         self._whole_items = whole_items
         self._markers: list[AttributeValue | None] = []
@@ -49,11 +49,11 @@ class Sampler:
 
     @property
     def items(self) -> int:
-        """How many were looked at."""
+        """Number of items so far."""
         return len(self._markers)
 
     def add(self, items: list[Item], rcu: float) -> None:
-        """Look at one page, whose eventually consistent read consumed `rcu`."""
+        """Add one page, whose eventually consistent read consumed `rcu`."""
         self.pages += 1
         self.rcu += rcu
         self._markers += [item.get(self._attribute) for item in items]
@@ -66,11 +66,11 @@ class Sampler:
             sizes = [rcu * 2 * RCU_BYTES / len(items)] * len(items)
         self._units += sum(max(1, math.ceil(size / WCU_BYTES)) for size in sizes)
         self._near += self._whole_items and sum(size > LARGEST_ITEM_BYTES - NEAR_BYTES for size in sizes)
-        # The larger of before and now: the next page may be like either.
+        # The next page may be like this one or like earlier ones: use the larger size.
         self.item_bytes = max(sum(sizes) / len(items), self.item_bytes / 2)
 
     def sample(self) -> Sample:
-        """What was seen so far."""
+        """The sample so far."""
         items = len(self._markers)
         mean = self._units / items if items else 1.0
         return Sample(tuple(self._markers), mean, self._near, self._expired, self.rcu)
@@ -83,20 +83,20 @@ class Sampler:
 
 
 async def sample(
-    data: DataPlane, asked: Asked, until: float, *, whole_items: bool = False, now_s: float | None = None
+    data: DataPlane, run: CheckedRun, until: float, *, whole_items: bool = False, now_s: float | None = None
 ) -> Sample | None:
-    """Look at up to `MOST_ITEMS` items: some from each of 16 ranges of the key hash, or of 16 hash keys.
+    """Sample up to `MOST_ITEMS` items: some from each of 16 ranges of the key hash, or of 16 hash keys.
 
-    Eventually consistent, a page at a time, each of a tenth of the read budget's second at most, and no faster than
-    the budget. `now_s` is the service's time, by which items expire.
-    Ends at `until` (of the loop's clock), or when something fails, with what it has (None: no answer).
+    Reads are eventually consistent, a page at a time, within the read budget; a page takes at most a tenth of a
+    second's budget. `now_s` is the service's time, for the expiry of items. Ends at `until` (of the event loop's
+    clock) or at an error, with the items so far; None if there was no response.
 
     Raises:
-        WireError: not even the first page could be read.
+        AwsError: the first page could not be read.
     """
-    sampler = Sampler(asked, time.time() if now_s is None else now_s, whole_items=whole_items)
-    rate = max(asked.limits.read, 0.1)
-    requests = deque(_page_requests(asked, whole_items=whole_items))
+    sampler = Sampler(run, time.time() if now_s is None else now_s, whole_items=whole_items)
+    rate = max(run.limits.read, 0.1)
+    requests = deque(_page_requests(run, whole_items=whole_items))
     due = anyio.current_time()
     with anyio.CancelScope(deadline=until):
         while requests and sampler.items < MOST_ITEMS and sampler.rcu < MOST_RCU:
@@ -123,10 +123,10 @@ async def _read(data: DataPlane, request: dict[str, Any]) -> dict[str, Any]:
     return parse_reply(await data.call(operation, orjson.dumps(request)), "Items")
 
 
-def _page_requests(asked: Asked, *, whole_items: bool) -> list[dict[str, Any]]:
-    """Requests for where to look."""
-    table, selection = asked.table, asked.selection
-    attributes = dict.fromkeys((*table.keys.names, asked.marker_attribute, asked.ttl_attribute))
+def _page_requests(run: CheckedRun, *, whole_items: bool) -> list[dict[str, Any]]:
+    """One request for each part of the table."""
+    table, selection = run.table, run.selection
+    attributes = dict.fromkeys((*table.keys.names, run.marker_attribute, run.ttl_attribute))
     names = {f"#a{n}": name for n, name in enumerate(attributes) if name is not None}
     common: dict[str, Any] = {"TableName": table.name, "ReturnConsumedCapacity": "TOTAL"}
     if not whole_items:

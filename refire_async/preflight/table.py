@@ -1,4 +1,4 @@
-"""The table, its stream, its indexes and its items. Pure."""
+"""Rules about the table, its stream, its indexes and its items. Pure."""
 
 from collections.abc import Mapping
 
@@ -15,7 +15,7 @@ WRITABLE = ("ACTIVE", "UPDATING")
 
 def check_table(facts: Facts) -> list[Finding]:
     """Status, replicas, backups, time to live."""
-    table = facts.asked.table
+    table = facts.run.table
     found = []
     if table.status not in WRITABLE:
         found.append(findings.TABLE_STATUS.found(f"table {table.name} is {table.status}"))
@@ -32,15 +32,15 @@ def check_table(facts: Facts) -> list[Finding]:
         found.append(
             findings.TTL_EXPIRED.found(
                 f"{facts.sample.expired:,} of {facts.sample.items:,} sampled items have expired; the run "
-                + ("touches them too" if facts.asked.selection.include_expired else "leaves them alone")
+                + ("touches them too" if facts.run.selection.include_expired else "skips them")
             )
         )
     return found
 
 
 def check_stream(facts: Facts) -> list[Finding]:
-    """Whether there is a stream, the right one, and what it carries."""
-    table, expected = facts.asked.table, facts.asked.expected_stream
+    """Whether there is a stream, whether it is the expected one, and its view type."""
+    table, expected = facts.run.table, facts.run.expected_stream
     stream = table.stream
     found = []
     if not stream.enabled and not facts.kinesis:
@@ -50,40 +50,42 @@ def check_stream(facts: Facts) -> list[Finding]:
             )
         )
     if expected is not None and (not stream.enabled or stream.arn != expected):
-        there = stream.arn if stream.enabled else "none"
-        found.append(
-            findings.STREAM_OTHER.found(f"the stream of table {table.name} is {there}, not {expected}")
+        actual = (
+            f"the stream of table {table.name} is {stream.arn}"
+            if stream.enabled
+            else f"table {table.name} has no stream"
         )
+        found.append(findings.STREAM_OTHER.found(f"{actual}, --stream-arn is {expected}"))
     if stream.enabled and stream.view_type in ("KEYS_ONLY", "OLD_IMAGE"):
-        carried = "keys only" if stream.view_type == "KEYS_ONLY" else "the image before the touch only"
+        content = "only keys" if stream.view_type == "KEYS_ONLY" else "only the image before the touch"
         found.append(
-            findings.VIEW_TYPE.found(f"the stream is {stream.view_type}: its records carry {carried}")
+            findings.VIEW_TYPE.found(f"the stream is {stream.view_type}: its records contain {content}")
         )
     return found
 
 
 def check_capacity(facts: Facts) -> list[Finding]:
-    """What the budget takes of the table and of the indexes that carry the marker."""
-    asked = facts.asked
-    table, limits = asked.table, asked.limits.write
+    """The budget against the capacity of the table and of the indexes that project the marker."""
+    run = facts.run
+    table, limits = run.table, run.limits.write
     own = write_capacity(table.throughput, table.billing)
     found = []
     if limits[TABLE] > own:
         found.append(
             findings.OVER_CAPACITY.found(
-                f"the budget of {limits[TABLE]:,.0f} WCU/s is more than the {own:,.0f} that table {table.name} "
-                + ("serves at once" if table.billing == "PAY_PER_REQUEST" else "has")
+                f"the budget of {limits[TABLE]:,.0f} WCU/s exceeds the {own:,.0f} that table {table.name} "
+                + ("can serve now" if table.billing == "PAY_PER_REQUEST" else "has")
             )
         )
     elif facts.live_wcu and facts.live_wcu + limits[TABLE] > own:
         found.append(
             findings.LIVE_WRITES.found(
                 f"the application wrote up to {facts.live_wcu:,.0f} WCU/s in the last hour; with the budget of "
-                f"{limits[TABLE]:,.0f} that is more than the {own:,.0f} of table {table.name}"
+                f"{limits[TABLE]:,.0f} that exceeds the {own:,.0f} of table {table.name}"
             )
         )
     found += _maxima(table, limits)
-    found += _indexes(table, asked.marker_attribute, own)
+    found += _indexes(table, run.marker_attribute, own)
     found.extend(
         findings.AUTOSCALING.found(
             f"write capacity of {resource_id(table.name, scaling.resource)} scales from {scaling.min_wcu:,} "
@@ -95,14 +97,14 @@ def check_capacity(facts: Facts) -> list[Finding]:
 
 
 def _maxima(table: Table, limits: Mapping[str, float]) -> list[Finding]:
-    """On-demand maxima of what the run writes to: the table, and the indexes that carry the marker."""
+    """On-demand maxima of the table and of the indexes that project the marker."""
     if table.billing != "PAY_PER_REQUEST":
         return []
     described = {TABLE: (f"table {table.name}", table.throughput)}
     described |= {index.name: (f"index {index.name}", index.throughput) for index in table.indexes}
     return [
         findings.ON_DEMAND_MAXIMUM.found(
-            f"{what} has an on-demand maximum of {maximum:,.0f} write units/s; the run takes up to "
+            f"{what} has an on-demand maximum of {maximum:,.0f} write units/s; the run uses up to "
             f"{min(limit, maximum):,.0f} of it"
         )
         for what, throughput, limit in ((*described[name], limit) for name, limit in limits.items())
@@ -120,30 +122,30 @@ def _indexes(table: Table, marker: str, own: float) -> list[Finding]:
         if index.scope == "local":
             found.append(
                 findings.INDEX_COST.found(
-                    f"local index {index.name} carries {marker}: a touch costs the table's units for both"
+                    f"local index {index.name} projects {marker}: a touch consumes the table's capacity for both"
                 )
             )
             continue
         capacity = write_capacity(index.throughput, table.billing)
-        # What an on-demand index serves at once (warm throughput) follows its own past, unless it has a maximum.
-        set_by_hand = table.billing == "PROVISIONED" or index.throughput.maximum_write is not None
-        if set_by_hand and capacity < own:
+        # The warm throughput of an on-demand index depends on its own history; a configured maximum is a limit.
+        configured = table.billing == "PROVISIONED" or index.throughput.maximum_write is not None
+        if configured and capacity < own:
             found.append(
                 findings.INDEX_SCARCE.found(
-                    f"index {index.name} carries {marker} and has {capacity:,.0f} WCU/s, the table {own:,.0f}"
+                    f"index {index.name} projects {marker} and has {capacity:,.0f} WCU/s, the table has {own:,.0f}"
                 )
             )
         else:
             found.append(
                 findings.INDEX_COST.found(
-                    f"index {index.name} carries {marker}: a touch costs its units too (it has {capacity:,.0f} WCU/s)"
+                    f"index {index.name} projects {marker}: a touch consumes its capacity of {capacity:,.0f} WCU/s too"
                 )
             )
     return found
 
 
 def check_items(facts: Facts) -> list[Finding]:
-    """What the sample showed besides markers, or why there is none."""
+    """Findings from the sample other than markers, or why there is no sample."""
     sample = facts.sample
     if facts.not_sampled is not None:
         return [findings.NOT_SAMPLED.found(f"no items were sampled: {facts.not_sampled}")]
@@ -151,6 +153,6 @@ def check_items(facts: Facts) -> list[Finding]:
         return []
     return [
         findings.ITEM_NEAR_LIMIT.found(
-            f"{sample.near_limit:,} of {sample.items:,} sampled items are within 8 KB of the largest item, 400 KB"
+            f"{sample.near_limit:,} of {sample.items:,} sampled items are within 8 KB of the item size limit of 400 KB"
         )
     ]

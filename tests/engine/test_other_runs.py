@@ -57,7 +57,7 @@ async def test_without_anybody_to_ask_it_is_refused(service: Service, runs: Runs
             with pytest.raises(UsageError) as caught:
                 await runs.run(run_id="second")
     else:
-        with pytest.raises(UsageError, match="stopped half-way, after 10 items") as caught:
+        with pytest.raises(UsageError, match="stopped after 10 items") as caught:
             await runs.run(run_id="second")
         assert "refire resume first" in str(caught.value)
         assert "refire forget first" in str(caught.value)
@@ -141,7 +141,7 @@ async def test_a_resume_asks_beside_a_run_at_work_only(service: Service, runs: R
     with locked(catalog.path_of("first")):
         _set_running(catalog.path_of("first"))
         db.calls.clear()
-        with pytest.raises(UsageError, match="run first of table orders is at work right now"):
+        with pytest.raises(UsageError, match="run first of table orders is in progress"):
             await runs.resume()
         assert not any(db.calls[operation] for operation in WRITES)
     assert (await runs.resume()).exit_code is ExitCode.COMPLETE

@@ -151,7 +151,7 @@ async def test_items_that_have_expired_are_left_to_their_end(
     result = await runs.run(selection=SelectionSettings(index=None if gsi is None else "by-day"))
     assert result.summary.counts == Counts(scanned=82, touched=81, expired=1)
     assert gone in db.items("orders")
-    with pytest.raises(UsageError, match="expires items by"):
+    with pytest.raises(UsageError, match="is the TTL attribute of"):
         await runs.run(marker_attribute="ttl")
 
 

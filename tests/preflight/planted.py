@@ -1,11 +1,11 @@
-"""Tables and consumers as tests plant them: what a table is made of, and what a check must find in it."""
+"""Cases with a planted problem: the table and its consumers, and the findings that a check must have."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from refire_async.model.finding import Finding
-from tests.preflight.world import Consumers, World
+from tests.preflight.harness import Consumers, Harness
 
 BIG = {"ItemCount": 10_000_000, "TableSizeBytes": 10_000_000_000}
 
@@ -46,26 +46,26 @@ def indexed(by: Any, kind: str = "S") -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Planted:
-    """What is planted in a healthy table, and every stop and warning that a check must find then, or `note`."""
+    """A change to a healthy table, and every stop and warning that a check must find, or the note that it must."""
 
     name: str
-    plant: Callable[[World], Any]
+    plant: Callable[[Harness], Any]
     found: tuple[str, ...] = ()
     note: str | None = None
     spec: dict[str, Any] = field(default_factory=dict)
     asks: bool = False
     listened: bool = True
-    """Whether a healthy function is mapped to the stream, if other services are asked."""
+    """Whether a healthy function is mapped to the stream, if other services are queried."""
 
 
 async def found_in(planted: Planted, consumers: Consumers) -> list[Finding]:
-    world = World(consumers if planted.asks else None, **planted.spec)
-    world.fill()
+    harness = Harness(consumers if planted.asks else None, **planted.spec)
+    harness.fill()
     if planted.asks and planted.listened:
-        world.consumer(MaximumRetryAttempts=5)
-    planted.plant(world)
-    before = world.db.items(world.name)
-    found = await world.check()
-    assert world.db.items(world.name) == before
-    assert "PutItem" not in world.db.calls
+        harness.consumer(MaximumRetryAttempts=5)
+    planted.plant(harness)
+    before = harness.db.items(harness.name)
+    found = await harness.check()
+    assert harness.db.items(harness.name) == before
+    assert "PutItem" not in harness.db.calls
     return found

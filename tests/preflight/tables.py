@@ -1,4 +1,4 @@
-"""Tables as a description gives them."""
+"""Table records as parsed from DescribeTable."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from refire_async.model.table import Stream, Table, Throughput
 
 
 def table_of(*, view_type: str = "NEW_IMAGE", sort_key: bool = False, **more: Any) -> Table:
-    """An on-demand table `orders` with a stream: hash key `pk` (S), sort key `sk` (N) if wanted."""
+    """An on-demand table `orders` with a stream: hash key `pk` (S), sort key `sk` (N) with `sort_key`."""
     return Table(
         **{
             "name": "orders",

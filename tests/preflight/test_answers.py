@@ -1,4 +1,4 @@
-"""What becomes of services that are silent or refuse, and of what they say in forms that moto does not know."""
+"""Services that do not respond or refuse, and responses in forms that moto does not have."""
 
 from collections import deque
 from typing import Any
@@ -14,12 +14,12 @@ from refire_async.preflight import collect
 from refire_async.sandbox.errors import ServiceError
 from refire_async.settings import Connection
 from tests.aws.raw_server import RawServer, reply, say_nothing
-from tests.preflight.world import World
+from tests.preflight.harness import Harness
 
 
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """Credentials, and patience for tests."""
+    """Credentials, and a short timeout."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "PLANTED")
     monkeypatch.setattr(collect, "TIMEOUT_S", 1.0)
@@ -27,21 +27,21 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 
 async def notes_with(aws: pytest.MonkeyPatch, server: RawServer) -> list[str]:
-    """What is said where that server stands for Lambda, and nobody for CloudWatch."""
+    """The `not-asked` notes if `server` is Lambda and CloudWatch has no server."""
     aws.setenv("AWS_ENDPOINT_URL_LAMBDA", server.url)
-    world = World(None)
-    world.fill()
-    world.db.services = Services(
+    harness = Harness(None)
+    harness.fill()
+    harness.db.services = Services(
         AwsSession(Connection(region="eu-west-1")), Endpoint("http://sandbox/", "sandbox")
     )
-    found = await world.check()
+    found = await harness.check()
     assert {finding.level for finding in found} == {"info"}
     assert "consumer-effects" in {finding.id for finding in found}
     return [finding.message for finding in found if finding.id == "not-asked"]
 
 
-async def test_silence_is_a_note_and_takes_its_bound(aws: pytest.MonkeyPatch) -> None:
-    """All else that was asked at the same time is there."""
+async def test_a_missing_response_is_a_note_within_the_timeout(aws: pytest.MonkeyPatch) -> None:
+    """All other facts that were queried at the same time are there."""
     async with RawServer(script=deque([say_nothing])) as server:
         with anyio.fail_after(20):
             notes = await notes_with(aws, server)
@@ -49,7 +49,7 @@ async def test_silence_is_a_note_and_takes_its_bound(aws: pytest.MonkeyPatch) ->
 
 
 async def test_a_refusal_is_a_note(aws: pytest.MonkeyPatch) -> None:
-    """With its code; CloudWatch is asked all the same, which nobody set an endpoint for."""
+    """With its code; CloudWatch is queried all the same, as it has no endpoint of its own."""
     body = b'{"Message":"no","Code":"AccessDeniedException"}'
     async with RawServer(script=deque([reply(body, status=403)])) as server:
         notes = await notes_with(aws, server)
@@ -58,16 +58,16 @@ async def test_a_refusal_is_a_note(aws: pytest.MonkeyPatch) -> None:
 
 
 async def test_a_sample_that_cannot_be_taken_is_a_note() -> None:
-    """The rest of the check stands."""
-    world = World(None)
-    world.fill()
+    """The other findings are complete."""
+    harness = Harness(None)
+    harness.fill()
 
     def refuse(operation: str, _request: dict[str, Any]) -> None:
         if operation == "Scan":
             raise ServiceError("InternalServerError", "again", status=500)
 
-    world.db.watch = refuse
-    found = {finding.id: finding for finding in await world.check()}
+    harness.db.watch = refuse
+    found = {finding.id: finding for finding in await harness.check()}
     assert "InternalServerError" in found["not-sampled"].message
 
 
@@ -88,7 +88,7 @@ async def test_a_sample_that_cannot_be_taken_is_a_note() -> None:
         ({"MaximumRecordAgeInSeconds": -1, "MaximumRetryAttempts": 0}, {"max_age_s": -1, "max_retries": 0}),
     ],
 )
-def test_mappings_as_lambda_tells_them(entry: dict[str, Any], expected: dict[str, Any]) -> None:
-    """Members are missing where they have no value."""
+def test_mappings_as_lambda_returns_them(entry: dict[str, Any], expected: dict[str, Any]) -> None:
+    """Members without a value are missing."""
     mapping = parse_mapping({"FunctionArn": "arn:aws:lambda:eu-west-1:1:function:f", **entry})
     assert {name: getattr(mapping, name) for name in expected} == expected

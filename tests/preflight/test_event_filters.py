@@ -1,4 +1,4 @@
-"""Event filters of Lambda: the grammar over known values, and what can be said before the values are known."""
+"""Event filters of Lambda: the grammar over known values, and the result while values are unknown."""
 
 import json
 from typing import Any
@@ -22,7 +22,7 @@ from refire_async.aws.event_filters import (
 )
 from refire_async.model.selection import Selection
 from refire_async.pacing.capacity import Ceilings
-from refire_async.preflight.facts import Asked
+from refire_async.preflight.facts import CheckedRun
 from refire_async.preflight.record import passes, refired
 from tests.preflight.tables import table_of
 
@@ -75,32 +75,32 @@ NEVER, MAY, ALWAYS = Match
     ],
 )
 def test_rules_over_known_values(rules: list[Any], value: Any, expected: bool) -> None:
-    """Of a known value the answer is certain."""
+    """For a known value the result is certain."""
     assert match_rules(rules, Exact(value)) is (ALWAYS if expected else NEVER)
 
 
 @pytest.mark.parametrize(
     ("rules", "node", "expected"),
     [
-        # What is not there passes only where that is asked for.
+        # A missing member passes only a filter for missing members.
         (["a"], ABSENT, NEVER),
         ([None], ABSENT, NEVER),
         ([{"anything-but": "a"}], ABSENT, NEVER),
         ([{"exists": True}], ABSENT, NEVER),
         ([{"exists": False}], ABSENT, ALWAYS),
-        # Of what is not known nothing is certain.
+        # For an unknown value nothing is certain.
         (["a"], UNKNOWN, MAY),
         ([{"exists": False}], UNKNOWN, MAY),
         ([{"anything-but": {"prefix": "a"}}], UNKNOWN, MAY),
         ([{"numeric": [">", 5]}], UNKNOWN, MAY),
-        # A text that is there, whatever it is.
+        # Any text.
         (["a"], Some("text"), MAY),
         ([5], Some("text"), NEVER),
         ([{"exists": True}], Some("text"), ALWAYS),
         ([{"exists": False}], Some("text"), NEVER),
         ([{"prefix": ""}], Some("text"), ALWAYS),
         ([{"numeric": [">", 5]}], Some("text"), NEVER),
-        # A number, as a text or as a number.
+        # A number, as text or as a number.
         (["7"], Some("numeral"), MAY),
         (["x"], Some("numeral"), NEVER),
         ([7], Some("numeral"), NEVER),
@@ -119,7 +119,7 @@ def test_rules_over_known_values(rules: list[Any], value: Any, expected: bool) -
     ],
 )
 def test_rules_over_what_is_not_known(rules: list[Any], node: Node, expected: Match) -> None:
-    """Three values: certain only where every value that there can be agrees."""
+    """Three values: certain only if every possible value agrees."""
     assert match_rules(rules, node) is expected
 
 
@@ -154,7 +154,7 @@ def test_members_are_and_lists_are_or() -> None:
     ],
 )
 def test_what_is_no_filter(text: str) -> None:
-    """One error, whatever is wrong."""
+    """One kind of error for any mistake."""
     with pytest.raises(FilterError):
         match(parse(text), Tree({"a": Exact("x")}))
 
@@ -185,7 +185,7 @@ KINDS = {
 def test_certainty_about_a_kind_holds_for_each_of_its_values(
     rules: list[Any], kind: Any, data: st.DataObject
 ) -> None:
-    """NEVER and ALWAYS over what is not known are true of every value that turns up; so they are over UNKNOWN."""
+    """NEVER and ALWAYS for unknown values hold for every value; likewise for UNKNOWN."""
     before = match_rules(rules, Some(kind))
     actual = match_rules(rules, Exact(data.draw(KINDS[kind])))
     assert actual is not MAY
@@ -195,12 +195,12 @@ def test_certainty_about_a_kind_holds_for_each_of_its_values(
 
 @given(st.dictionaries(st.sampled_from("ab"), st.lists(RULES, max_size=2), max_size=2))
 def test_a_filter_survives_its_json(pattern: dict[str, Any]) -> None:
-    """As it comes from the service."""
+    """A value in the form of the service."""
     assert parse(json.dumps(pattern)) == pattern
 
 
-def asked(view: str = "NEW_AND_OLD_IMAGES", **more: Any) -> Asked:
-    return Asked(
+def checked(view: str = "NEW_AND_OLD_IMAGES", **more: Any) -> CheckedRun:
+    return CheckedRun(
         **{
             "table": table_of(view_type=view, sort_key=True),
             "region": "eu-west-1",
@@ -263,7 +263,7 @@ def images(new: dict[str, Any], old: dict[str, Any]) -> dict[str, Any]:
             ALWAYS,
         ),
         (image(stamp={"S": ["fix-1"]}), {"marker_kind": "stamp", "marker_attribute": "stamp"}, MAY),
-        # Both images are equal but for the marker: a transition is none.
+        # Both images are equal except for the marker: a filter for a transition never matches.
         (images({"status": {"S": ["SHIPPED"]}}, {"status": {"S": ["OPEN"]}}), {}, NEVER),
         (images({"status": {"S": ["SHIPPED"]}}, {"status": {"S": ["OPEN", "SHIPPED"]}}), {}, MAY),
         (images({"status": {"S": ["SHIPPED"]}}, {"status": {"S": [{"anything-but": "SHIPPED"}]}}), {}, NEVER),
@@ -279,7 +279,7 @@ def images(new: dict[str, Any], old: dict[str, Any]) -> dict[str, Any]:
 def test_filters_over_a_refired_record(
     pattern: dict[str, Any], about: dict[str, Any], expected: Match
 ) -> None:
-    """What is known of the record of a touch decides; the rest leaves it open."""
+    """The known part of a touch's record decides; the unknown part leaves the result open."""
     about = dict(about)
-    run = asked(about.pop("view", "NEW_AND_OLD_IMAGES"), **about)
+    run = checked(about.pop("view", "NEW_AND_OLD_IMAGES"), **about)
     assert passes(pattern, run, refired(run)) is expected

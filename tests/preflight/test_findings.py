@@ -20,7 +20,7 @@ def test_the_document_has_every_finding_with_its_level_meaning_and_action() -> N
 
 
 def test_ids_are_unique_words_and_stops_come_first() -> None:
-    """An id can be typed after --ignore, and a reader sees the worst first."""
+    """An id can be typed after --ignore, and the most serious findings come first."""
     ids = [kind.id for kind in KINDS]
     assert len(ids) == len(set(ids))
     assert all(re.fullmatch(r"[a-z]+(-[a-z]+)*", name) and len(name) <= 20 for name in ids)
@@ -30,5 +30,5 @@ def test_ids_are_unique_words_and_stops_come_first() -> None:
 
 
 def test_ids_that_scripts_rely_on_stay() -> None:
-    """These were there first."""
+    """Ids of the first version."""
     assert {"stream-disabled", "table-status", "global-table"} <= set(IGNORABLE)

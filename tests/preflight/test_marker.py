@@ -1,4 +1,4 @@
-"""What keys have against a marker, wherever in a schema it stands."""
+"""A marker that is a key attribute, in any place of a schema; and values that are not a revision."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ from refire_async.model.keys import IndexKeys, KeySchema
 from refire_async.model.selection import Selection
 from refire_async.model.table import Index, Stream, Table, Throughput
 from refire_async.pacing.capacity import Ceilings
-from refire_async.preflight.facts import Asked, Facts, Sample
+from refire_async.preflight.facts import CheckedRun, Facts, Sample
 from refire_async.preflight.marker import check_marker, check_values, on_table
 
 
@@ -24,7 +24,7 @@ def table_with(keys: IndexKeys) -> Table:
 @pytest.mark.parametrize("position", range(4))
 @pytest.mark.parametrize("kind", ["hash", "range"])
 def test_a_marker_among_several_key_attributes_of_an_index(kind: str, position: int):
-    """At any place of four hash and four sort attributes a touch would move entries."""
+    """In any place of four hash and four sort attributes a touch would move entries."""
     plain = [(f"{letter}{n}", "N") for letter in "hr" for n in range(4)]
     plain[position + (4 if kind == "range" else 0)] = ("revision", "N")
     table = table_with(IndexKeys(tuple(plain[:4]), tuple(plain[4:])))
@@ -35,9 +35,9 @@ def test_a_marker_among_several_key_attributes_of_an_index(kind: str, position: 
 
 
 def found_in(values: list[int | None]) -> list[str]:
-    """Ids of what is found where sampled items have these revisions."""
+    """Ids of the findings if sampled items have these revisions."""
     table = table_with(IndexKeys((("g", "S"),)))
-    asked = Asked(
+    run = CheckedRun(
         table=table,
         region="eu-west-1",
         selection=Selection("scan"),
@@ -46,9 +46,7 @@ def found_in(values: list[int | None]) -> list[str]:
         limits=Ceilings({}, 1.0, ""),
     )
     markers = tuple(None if value is None else {"N": str(value)} for value in values)
-    return [
-        finding.id for finding in check_values(Facts(asked=asked, sample=Sample(markers, 1.0, 0, 0, 1.0)))
-    ]
+    return [finding.id for finding in check_values(Facts(run=run, sample=Sample(markers, 1.0, 0, 0, 1.0)))]
 
 
 @pytest.mark.parametrize(
@@ -60,12 +58,12 @@ def found_in(values: list[int | None]) -> list[str]:
         lambda n: 3 if n < 90 else 40 if n < 95 else None,
     ],
 )
-def test_partial_runs_of_our_own_leave_few_values_however_far_apart(revision_of: Callable[[int], int | None]):
+def test_runs_over_parts_leave_few_values_even_far_apart(revision_of: Callable[[int], int | None]):
     assert found_in([revision_of(n) for n in range(200)]) == []
 
 
 @pytest.mark.parametrize(
     "revision_of", [lambda n: 1 + n % 40, lambda n: 1 + n * n % 37, lambda n: 5_000 if n == 7 else 1]
 )
-def test_a_number_of_the_applications_own_takes_many_values(revision_of: Callable[[int], int | None]):
+def test_a_number_of_the_application_has_many_values(revision_of: Callable[[int], int | None]):
     assert found_in([revision_of(n) for n in range(200)]) == ["marker-lock"]

@@ -1,6 +1,6 @@
-"""Tables and consumers with a known problem, each found with its level and nothing worse beside it; and healthy ones.
+"""Tables and consumers with a known problem, each found with its level and no other stop or warning; healthy ones.
 
-The table is a sandbox in this process, its consumers are in moto, asked over real HTTP.
+The table is a sandbox in this process, its consumers are in moto, queried over real HTTP.
 """
 
 import json
@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from refire_async.preflight.findings import ASKED_ABOUT, KINDS
+from refire_async.preflight.findings import KINDS, NEED_CONFIRMATION
 from refire_async.settings import Budget, SelectionSettings
+from tests.preflight.harness import Consumers, Harness, consumers_of
 from tests.preflight.planted import BIG, Planted, found_in, index, indexed, provisioned
 from tests.preflight.problems import CASES
-from tests.preflight.world import Consumers, World, consumers_of
 from tests.support.moto import SERVICES, moto_server, unhurried  # noqa: F401 - the fixture
 
 LEVELS = {kind.id: kind.level for kind in KINDS}
@@ -21,7 +21,7 @@ LEVELS = {kind.id: kind.level for kind in KINDS}
 
 @pytest.fixture(scope="module")
 def consumers() -> Iterator[Consumers]:
-    """One moto for all."""
+    """One moto for all tests."""
     with pytest.MonkeyPatch.context() as aws, moto_server() as moto:
         aws.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
         aws.setenv("AWS_SECRET_ACCESS_KEY", "PLANTED")
@@ -34,7 +34,7 @@ def consumers() -> Iterator[Consumers]:
 @pytest.mark.usefixtures("unhurried")
 @pytest.mark.parametrize("planted", CASES, ids=lambda planted: planted.name)
 async def test_what_is_planted_is_found(planted: Planted, consumers: Consumers) -> None:
-    """With its level, no other stop or warning beside it, and without a change to any item."""
+    """With its level, without another stop or warning, and without a change to any item."""
     found = await found_in(planted, consumers)
     worse = {finding.id for finding in found if finding.level != "info"}
     assert worse == set(planted.found), found
@@ -44,18 +44,18 @@ async def test_what_is_planted_is_found(planted: Planted, consumers: Consumers) 
 
 
 def test_every_kind_of_finding_is_planted() -> None:
-    """None is only described. Those of silence, of a run's own list and of other runs have their own tests."""
+    """Missing responses, lists of keys and other runs have their own tests."""
     planted = {name for one in CASES for name in (*one.found, one.note)} - {None}
     assert (
         planted
         == {kind.id for kind in KINDS}
         - {"not-sampled", "bad-lines", "where-word", "nothing-matched"}
-        - ASKED_ABOUT
+        - NEED_CONFIRMATION
     )
     assert len(CASES) >= 30
 
 
-def _as_it_is(_world: World) -> None:
+def _as_it_is(_harness: Harness) -> None:
     pass
 
 
@@ -67,56 +67,58 @@ HEALTHY: list[Planted] = [
     ),
     Planted("index-with-as-much", _as_it_is, spec={**provisioned(100), **indexed(index(write=100))}),
     Planted(
-        "fired-before", lambda world: world.fill(revision=lambda n: {"N": str(1 + n % 3)} if n % 2 else None)
+        "fired-before",
+        lambda harness: harness.fill(revision=lambda n: {"N": str(1 + n % 3)} if n % 2 else None),
     ),
     Planted(
-        "one-key", lambda world: world.settings.update(selection=SelectionSettings(key_values=("o-1", "o-2")))
+        "one-key",
+        lambda harness: harness.settings.update(selection=SelectionSettings(key_values=("o-1", "o-2"))),
     ),
 ]
 
 
-def healthy(name: str, **more: Any) -> Callable[[Callable[[World], Any]], None]:
-    def add(change: Callable[[World], Any]) -> None:
+def healthy(name: str, **more: Any) -> Callable[[Callable[[Harness], Any]], None]:
+    def add(change: Callable[[Harness], Any]) -> None:
         HEALTHY.append(Planted(name, change, asks=True, **more))
 
     return add
 
 
 @healthy("provisioned", spec=provisioned(100))
-def _(world: World) -> None:
-    world.measured("AWS/DynamoDB", "ConsumedWriteCapacityUnits", "TableName", world.name, 60 * 15)
+def _(harness: Harness) -> None:
+    harness.measured("AWS/DynamoDB", "ConsumedWriteCapacityUnits", "TableName", harness.name, 60 * 15)
 
 
 @healthy("stamped-before")
-def _(world: World) -> None:
-    world.fill(fired_by={"S": "20260131T120000Z-3f2a1b"})
-    world.settings |= {"marker": "stamp", "marker_attribute": "fired_by"}
+def _(harness: Harness) -> None:
+    harness.fill(fired_by={"S": "20260131T120000Z-3f2a1b"})
+    harness.settings |= {"marker": "stamp", "marker_attribute": "fired_by"}
 
 
 @healthy("filtered")
-def _(world: World) -> None:
-    world.consumer(json.dumps({"eventName": ["MODIFY"]}), BatchSize=500)
+def _(harness: Harness) -> None:
+    harness.consumer(json.dumps({"eventName": ["MODIFY"]}), BatchSize=500)
 
 
 @healthy("kinesis-alone", listened=False)
-def _(world: World) -> None:
-    world.kinesis(8)
+def _(harness: Harness) -> None:
+    harness.kinesis(8)
 
 
 @healthy("a-busy-consumer")
-def _(world: World) -> None:
-    world.measured("AWS/Lambda", "IteratorAge", "FunctionName", world.consumer(), 900)
+def _(harness: Harness) -> None:
+    harness.measured("AWS/Lambda", "IteratorAge", "FunctionName", harness.consumer(), 900)
 
 
 @healthy("gentle-for-millions")
-def _(world: World) -> None:
-    world.describe_as(**BIG)
-    world.settings["budget"] = Budget(max_rate=100.0)
+def _(harness: Harness) -> None:
+    harness.describe_as(**BIG)
+    harness.settings["budget"] = Budget(max_rate=100.0)
 
 
 @pytest.mark.parametrize("planted", HEALTHY, ids=lambda planted: planted.name)
-async def test_nothing_stands_against_a_healthy_table(planted: Planted, consumers: Consumers) -> None:
-    """Neither a stop nor a warning: those would be ignored one day."""
+async def test_a_healthy_table_has_no_stop_or_warning(planted: Planted, consumers: Consumers) -> None:
+    """Users would learn to ignore false ones."""
     found = await found_in(planted, consumers)
     assert [finding for finding in found if finding.level != "info"] == []
 
@@ -126,28 +128,28 @@ async def test_nothing_stands_against_a_healthy_table(planted: Planted, consumer
     [
         (
             index(most=50),
-            ["index by-day has an on-demand maximum of 50 write units/s; the run takes up to 50 of it"],
+            ["index by-day has an on-demand maximum of 50 write units/s; the run uses up to 50 of it"],
         ),
         (
             index(most=90_000),
-            ["index by-day has an on-demand maximum of 90,000 write units/s; the run takes up to 100 of it"],
+            ["index by-day has an on-demand maximum of 90,000 write units/s; the run uses up to 100 of it"],
         ),
         (index(most=50, keys_only=True), []),
     ],
     ids=["below-the-budget", "above-the-budget", "of-an-index-without-the-marker"],
 )
-async def test_a_maximum_of_an_index_bounds_a_run_that_writes_to_it(
+async def test_the_maximum_of_an_index_is_a_note_if_the_run_writes_to_it(
     made: dict[str, object], said: list[str], consumers: Consumers
 ) -> None:
-    """It is told with its name and what the run takes of it; an index that a touch does not change is none of this."""
+    """The note has the index's name and the run's part; an index that a touch does not change has none."""
 
-    def plant(world: World) -> None:
-        world.settings["budget"] = Budget(max_wcu=100.0)
+    def plant(harness: Harness) -> None:
+        harness.settings["budget"] = Budget(max_wcu=100.0)
 
     found = await found_in(Planted("maximum", plant, spec=indexed(made)), consumers)
     assert [finding.message for finding in found if finding.id == "on-demand-maximum"] == said
 
 
-def test_there_are_healthy_tables_enough() -> None:
-    """A check that warns always would find everything."""
+def test_there_are_enough_healthy_tables() -> None:
+    """A check that always warns would find every problem."""
     assert len(HEALTHY) >= 10

@@ -125,7 +125,7 @@ def stamp(saved: dict[str, object], attribute: str) -> None:
 @on_one_backend
 @pytest.mark.parametrize(
     ("attribute", "code", "words"),
-    [("payload", 10, "payload holds values that are no run's id"), ("pk", 11, "its marker cannot be one")],
+    [("payload", 10, "payload has values that are not run ids"), ("pk", 11, "its marker cannot be one")],
 )
 def test_a_marker_of_the_applications(
     cli: Cli, make_table: MakeTable, attribute: str, code: int, words: str
@@ -153,7 +153,7 @@ def test_a_marker_that_expires_items(cli: Cli, backend: Backend, make_table: Mak
     edit(checkpoint, "spec", lambda saved: saved.update(marker=marker("ends")))
     before = Snapshot.of(table)
     result = cli.resume("the-run", "--yes")
-    refused(result, 2, "ends is what table")
+    refused(result, 2, "ends is the TTL attribute of table")
     before.assert_untouched()
 
 

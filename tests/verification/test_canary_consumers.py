@@ -15,7 +15,7 @@ from refire_async.aws.other_services import ServiceName, Services
 from refire_async.engine.canary_consumers import wait_for_consumers
 from refire_async.model.canary import Consumers as Seen
 from refire_async.settings import Connection
-from tests.preflight.world import Consumers
+from tests.preflight.harness import Consumers
 from tests.support.backends import REGION
 from tests.support.moto import Moto, moto
 

@@ -1,1 +1,1 @@
-"""What a run will do: items, units, time, money and the backlog of its consumers. Pure."""
+"""The cost model of a run: items, units, time, cost and the backlog of its consumers. Pure."""

@@ -1,4 +1,4 @@
-"""What a run costs in US dollars. Pure; prices are data with a date."""
+"""The cost of a run in US dollars. Pure; prices are data with a date."""
 
 from dataclasses import dataclass, fields
 from typing import Any
@@ -9,10 +9,10 @@ from refire_async.model.table import BillingMode
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prices:
-    """US dollars: a million request units, a unit of provisioned capacity for an hour, a million Lambda requests.
+    """US dollars for a million request units, an hour of one provisioned unit, and a million Lambda requests.
 
     The defaults are those of us-east-1, Standard table class, in AWS's Price List of 2026-07-30. Lambda reads streams
-    free of charge (DynamoDB Developer Guide: Evaluate your Streams usage); the functions' run time is not in here.
+    free of charge (DynamoDB Developer Guide: Evaluate your Streams usage); the functions' run time is not included.
     """
 
     write_million: float = 0.625
@@ -34,7 +34,7 @@ def parse_prices(data: Any) -> Prices:
     known = {field.name: field.type for field in fields(Prices)}
     for name, value in data.items():
         if name not in known:
-            raise UsageError(f"prices: {name!r} is not known", f"known are {', '.join(known)}")
+            raise UsageError(f"prices: {name!r} is not known", f"use {', '.join(known)}")
         is_text = name in ("region", "date")
         if is_text and not isinstance(value, str):
             raise UsageError(f"prices: {name} is not text", "write it in quotes")
@@ -42,14 +42,14 @@ def parse_prices(data: Any) -> Prices:
             isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e9
         ):
             raise UsageError(f"prices: {name} is not a price", "give US dollars as a number")
-    # Prices of another place are not those of the default's date.
+    # Given prices do not have the region and date of the defaults.
     base = {"region": "as given", "date": "as given"}
     return Prices(**{**base, **data})
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """US dollars. `extra` is false where the capacity that is consumed is paid for anyway, by the hour."""
+    """US dollars. `extra` is false if the consumed capacity is paid for by the hour anyway."""
 
     writes: float
     reads: float
@@ -58,7 +58,7 @@ class Cost:
 
     @property
     def total(self) -> float:
-        """Everything."""
+        """The sum."""
         return self.writes + self.reads + self.consumers
 
 
@@ -71,7 +71,7 @@ def cost(
     lambda_requests: float = 0.0,
     regions: int = 1,
 ) -> Cost:
-    """Dollars for units of a table with `regions` copies, each of which is written to (and has its own consumers)."""
+    """The cost of these units for a table in `regions` regions, each of which has the writes and its own consumers."""
     consumers = lambda_requests * regions * prices.lambda_million / 1e6
     if billing == "PROVISIONED":
         writes = wcu * regions / 3600.0 * prices.write_hour

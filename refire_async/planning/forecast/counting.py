@@ -1,8 +1,8 @@
 """Estimate the items of a whole table, and the share of its hottest hash key, from some hash ranges. Pure.
 
-Stretches are equal parts of the hash range, drawn at random. A hash key with a large part of all items lies in one of
-them, which is most probably not drawn, and is too long to be read to its end if it is. So it is found by what is
-missing: the other hash ranges tell how many items lie elsewhere, the description how many there are.
+The hash ranges are equal parts of the whole, drawn at random. A hash key with a large part of all items is in one of
+them, which is most probably not drawn, and is too long to be read to its end if it is. So such a key is detected by
+what is missing: the drawn hash ranges give the number of items elsewhere, the description gives that of all items.
 """
 
 import math
@@ -13,17 +13,17 @@ SIGNIFICANT = 3.0
 """Standard errors above which a difference counts as significant."""
 
 HIDDEN = 0.1
-"""A hash key with this share of the items must not go unnoticed if looking at more can help it."""
+"""A hash key with this share of the items must be detected, with a larger sample if necessary."""
 
 ENOUGH_KEYS = 12
-"""Hash keys that must have been seen whole before anything is said about those that were not."""
+"""Hash keys that must have been read completely before others are estimated from them."""
 
 
 @dataclass(frozen=True, slots=True)
 class HashRange:
-    """One part of the hash range that was read: its items, the most of them under one hash key, its hash keys.
+    """A hash range that was read: its items, the items of its largest hash key (`most`), its number of hash keys.
 
-    `whole` is false where reading ended before the hash range did, because it holds far more than it should.
+    `whole` is false if reading stopped before the end, because the hash range has far more items than others.
     """
 
     items: int
@@ -34,10 +34,10 @@ class HashRange:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """Items of a table. `hottest_share` is the largest part of them that lies, or may lie, under one hash key.
+    """Items of a table. `hottest_share` is the largest share of them that has, or may have, one hash key.
 
-    `doubtful`: there is a hot key, or there may be one, so that it is worth to look at more. `few_keys`: hardly any
-    hash key was seen whole, so that nothing is known of the hottest but what was met of it.
+    `doubtful`: there may be a hot key, so that a larger sample is worthwhile. `few_keys`: few hash keys were read
+    completely, so that nothing is known of the hottest except its items in the sample.
     """
 
     items: int
@@ -78,28 +78,28 @@ def count(hash_ranges: Sequence[HashRange], total: int, described: int | None, *
 
 
 def _estimate(read: Sequence[HashRange], total: int) -> tuple[float, float]:
-    """Items of all hash ranges if they were like these, and the standard error of that."""
+    """The number of items extrapolated to all hash ranges, and its standard error."""
     number = len(read)
     if not number:
         return 0.0, 0.0
     mean = sum(hash_range.items for hash_range in read) / number
     spread = sum((hash_range.items - mean) ** 2 for hash_range in read)
-    # Of few or like hash ranges the scatter says little: items that fall at random scatter by the root of their number.
+    # The spread of few or similar hash ranges says little; that of random items is the square root of their number.
     variance = max(spread / max(1, number - 1), mean)
-    # What was read is known: only of the others there is doubt.
+    # Only the hash ranges that were not read are uncertain.
     return mean * total, total * math.sqrt(variance * max(0.0, 1.0 / number - 1.0 / total))
 
 
 def _crowds(met: int, number: int, total: int) -> float:
-    """How many crowded hash ranges there are at least, if `met` are among `number` of `total`."""
+    """The minimum number of crowded hash ranges in `total`, if `met` of `number` are crowded."""
     at_random = met - 2.0 * math.sqrt(met)
     return max(1.0, met, at_random * total / number if met < number < total else 0.0)
 
 
 def _harmonic(number: float) -> float:
-    """What is missing, as a multiple of the largest of `number` hash keys that it lies under.
+    """The size of `number` hash keys together, as a multiple of the largest.
 
-    Their sizes are taken to fall as in Zipf's law, as those of what people do often do: the second is half of the
-    first, the third a third. Where they are more alike, the largest is smaller than that.
+    Assumes Zipf's law, which human activity often follows: the second is half of the first, the third is a third. If
+    their sizes are more similar, the largest is smaller than that.
     """
     return 1.0 if number < 2 else math.log(number) + 0.5772 + 0.5 / number

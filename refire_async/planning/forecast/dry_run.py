@@ -1,4 +1,4 @@
-"""What a dry run found, as units, time and money of the run itself. Pure."""
+"""The units, time and cost of a run, from the results of its dry run. Pure."""
 
 from refire_async.model.capacity import TABLE
 from refire_async.model.run import DryRun
@@ -9,11 +9,11 @@ from refire_async.planning.forecast.load import Load
 
 
 def price_dry_run(
-    table: Table, marker_attribute: str, pace: Rates, *, items: int, table_wcu: float, rcu: float, more: bool
+    table: Table, marker_attribute: str, rates: Rates, *, items: int, table_wcu: float, rcu: float, more: bool
 ) -> DryRun:
-    """`table_wcu` are the write units of the items themselves, `rcu` those of reading them, as the look was charged.
+    """The forecast. `table_wcu` are the write units of the items without indexes, `rcu` the read units of the dry run.
 
-    An index entry is taken to be as large as its item: entries of an index that projects less cost no more.
+    Assumes that an index entry is as large as its item; entries of an index that projects less cost no more.
     """
     each = table_wcu / items if items else 0.0
     touched = [index for index in table.indexes if index.projects(marker_attribute, table.keys)]
@@ -21,7 +21,7 @@ def price_dry_run(
     item_wcu = {TABLE: each * (1 + locals_)}
     item_wcu |= {index.name: each for index in touched if index.scope == "global"}
     load = Load(items=items, item_bytes=0.0, item_wcu=item_wcu, rcu=rcu)
-    takes = duration(load, pace)
+    takes = duration(load, rates)
     regions = 1 + len(table.replicas)
     costs = cost(load.wcu, rcu, table.billing, regions=regions)
     return DryRun(

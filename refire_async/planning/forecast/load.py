@@ -1,4 +1,4 @@
-"""What is to be done: how many items, and what each costs to read and to touch. Pure.
+"""The load of a run: the number of items, and the units to read and to touch them. Pure.
 
 A touch is charged by the larger of the item before and after, in whole KiB, and the same again for each index whose
 entry it changes, by the size of that entry (DynamoDB Developer Guide: Read and write operations; Global secondary
@@ -26,12 +26,12 @@ def units_of(size: float) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """What a run would do. Mean values are per item that is touched, `rcu` is for all that is read.
+    """The load of a run. Mean values are per touched item, `rcu` is the total of all reads.
 
     `item_wcu` maps resources (`TABLE`: the table with its local indexes; names of global indexes) to units per item.
-    `hottest_share` is the share of the items under the hash key that has most of them. `quantiles` are the sizes in
-    bytes below which 10, 50, 90 and 100% of the items lie; empty where only the mean is known. `at_least` tells that
-    counting was cut short: there are more items.
+    `hottest_share` is the share of the items with the most frequent hash key. `quantiles` are the sizes in bytes below
+    which 10, 50, 90 and 100% of the items lie; empty if only the mean is known. `at_least`: counting stopped early,
+    and there are more items.
     """
 
     items: int
@@ -45,16 +45,13 @@ class Load:
 
     @property
     def wcu(self) -> float:
-        """Write units of all resources together, which is what is paid."""
+        """Write units of all resources together, which determine the cost."""
         return self.items * sum(self.item_wcu.values())
 
 
 @dataclass(slots=True)
 class Sizes:
-    """Sizes of sampled items, added one by one; `growth` of an item is what the first touch adds to it, in bytes.
-
-    `entries` are the sizes of the index entries that the touch changes, by index.
-    """
+    """Sizes of sampled items and of their index entries, added one by one."""
 
     sizes: list[int] = field(default_factory=list)
     units: float = 0.0
@@ -62,7 +59,8 @@ class Sizes:
     entry_bytes: dict[str, float] = field(default_factory=dict)
 
     def add(self, size: int, growth: int, entries: Mapping[str, int], *, refused: bool = False) -> None:
-        """Note one item. `refused`: a first attempt will fail, which costs what the item is (DynamoDB Developer
+        """Add an item of `size` bytes. `growth`: bytes that the first touch adds to it. `entries`: sizes of the index
+        entries that the touch changes. `refused`: a first attempt fails and consumes the same units (DynamoDB Developer
         Guide: Working with items)."""
         self.sizes.append(size)
         self.units += units_of(size + growth) + (units_of(size + growth) if refused else 0.0)
@@ -76,11 +74,10 @@ class Sizes:
         return sum(self.sizes) / len(self.sizes) if self.sizes else 0.0
 
     def item_units(self, true_mean: float | None = None) -> dict[str, float]:
-        """Units per item, by resource: `TABLE` and each index that was met.
+        """Units per item, by resource: `TABLE` and each index with an entry in the sample.
 
-        `true_mean` is the mean size in bytes of all items where it is known (DescribeTable). What a sample says best
-        is how much rounding adds to the size; the size itself is then scaled to the true one, since a few large items
-        make or break the mean of a sample.
+        `true_mean` is the mean size in bytes of all items, if known (DescribeTable). A sample gives a good estimate of
+        what rounding adds to the size, but a few large items distort its mean, so the size is scaled to the true mean.
         """
         number = len(self.sizes)
         if not number:
@@ -98,16 +95,16 @@ class Sizes:
 
 
 def _scaled(units: float, size: float, scale: float) -> float:
-    """Mean units if sizes were `scale` times what they are: rounding adds about the same to an item of any size."""
+    """Mean units if all sizes were multiplied by `scale`: rounding adds about the same to an item of any size."""
     if scale == 1.0:
         return units
     moved = units + size * (scale - 1.0) / WCU_BYTES
-    # However small, an item costs a unit; however the scale, no less than its bytes.
+    # The smallest item costs one unit, and no scale makes an item cheaper than its bytes.
     return max(moved, min(1.0, units), size * scale / WCU_BYTES)
 
 
 def scan_rcu(items: float, item_bytes: float, page_items: int, segments: int) -> float:
-    """Read units of an eventually consistent Scan or Query of `items`, in pages, every segment's last read included."""
+    """Read units of an eventually consistent Scan or Query of `items` in pages, with the last read of each segment."""
     pages = items / page_items
     by_size = items * item_bytes / RCU_BYTES / 2
     return max(by_size + pages * PAGE_ROUNDING_RCU, pages * LEAST_READ_RCU) + segments * LEAST_READ_RCU

@@ -1,4 +1,4 @@
-"""What a run is about to do, for the request before its first write: items, time and dollars, roughly. Pure."""
+"""The rough items, time and price of a run, for the questions before its first write and after a canary. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from refire_async.planning.forecast.load import Load, units_of
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """About `items` of `table` in `seconds`, for `price`; None where nothing tells how many items there are."""
+    """About `items` of `table` in `seconds`, for `price`; all None if the number of items is unknown."""
 
     table: str
     items: int | None
@@ -23,10 +23,10 @@ class Outlook:
 def look_ahead(
     table: Table, write: Mapping[str, float], items: int | None, max_rate: float | None
 ) -> Outlook:
-    """An outlook at `write` units a second of the table and of its indexes, from the table's description.
+    """The outlook at `write` units per second of the table and of its indexes, from the table's description.
 
-    That is up to six hours old (API: TableDescription). Every item has the mean size, and every index that the marker
-    touches shows it whole; what is read is left out.
+    The description is up to six hours old (API: TableDescription). Assumes items of mean size, and indexes that project
+    all attributes; leaves out reads.
     """
     if items is None:
         return Outlook(table.name, None, None, None)

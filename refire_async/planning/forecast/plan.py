@@ -1,4 +1,4 @@
-"""A plan: load, pace, cost and backlog put together. Pure."""
+"""A plan: load, rates, cost and backlog together. Pure."""
 
 import math
 from dataclasses import dataclass
@@ -11,15 +11,15 @@ from refire_async.planning.forecast.duration import Duration, Rates, duration
 from refire_async.planning.forecast.load import Load
 
 STARTUP_S = 0.2
-"""Looking at the table, connecting, the first pages (measured on one core beside a server nearby)."""
+"""Seconds for the description, connections and first pages (measured on one core, with a nearby server)."""
 
 SHARES = (0.1, 0.25, 0.5, 0.8, 1.0)
-"""Other rates that a plan shows: shares of what the table has."""
+"""Shares of the table's capacity for which a plan shows the duration."""
 
 
 @dataclass(frozen=True, slots=True)
-class Consumers:
-    """Who reads the stream: `rate` records per second together (None: unknown), `batch` records per Lambda request."""
+class ConsumerRate:
+    """The consumers of the stream: `rate` in records/s together (None: unknown), `batch` records per Lambda request."""
 
     rate: float | None = None
     batch: int = 100
@@ -27,7 +27,7 @@ class Consumers:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the plan recommends to run with."""
+    """The recommended settings of the run."""
 
     segments: int
     workers: int
@@ -48,10 +48,10 @@ class Settings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What a run would do. `others` are durations at shares of the table's whole capacity."""
+    """The forecast of a run. `others` are durations at shares of the table's whole capacity."""
 
     load: Load
-    pace: Rates
+    rates: Rates
     duration: Duration
     cost: Cost
     prices: Prices
@@ -78,18 +78,18 @@ class Plan:
 
 def make_plan(
     load: Load,
-    pace: Rates,
+    rates: Rates,
     capacity: Rates,
     *,
     billing: BillingMode,
     shards: int,
     settings: Settings,
-    consumers: Consumers,
+    consumers: ConsumerRate,
     prices: Prices = DEFAULT_PRICES,
     regions: int = 1,
 ) -> Plan:
-    """`pace` is what the run may consume, `capacity` what the table has."""
-    taken = _with_start(load, pace)
+    """The plan at `rates`, what the run may consume; `capacity` is what the table has."""
+    taken = _with_start(load, rates)
     records = load.items * regions
     backlog = None
     if consumers.rate is not None and load.items:
@@ -101,7 +101,7 @@ def make_plan(
     others = tuple((share, _with_start(load, capacity.scaled(share)).seconds) for share in SHARES)
     return Plan(
         load=load,
-        pace=pace,
+        rates=rates,
         duration=taken,
         cost=cost(
             load.wcu,
@@ -120,6 +120,6 @@ def make_plan(
     )
 
 
-def _with_start(load: Load, pace: Rates) -> Duration:
-    found = duration(load, pace)
+def _with_start(load: Load, rates: Rates) -> Duration:
+    found = duration(load, rates)
     return Duration(found.seconds + STARTUP_S, found.bound_by)

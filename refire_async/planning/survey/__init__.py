@@ -1,1 +1,1 @@
-"""A bounded look at a table: what a run of a selection would have to do. Writes nothing."""
+"""Samples a table within bounds, to estimate the load of a run. Writes nothing."""

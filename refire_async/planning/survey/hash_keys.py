@@ -1,7 +1,7 @@
-"""How many hash keys a table has, if they are few: one read for each, however many items it has.
+"""Counts the hash keys of a table if they are few, with one read for each.
 
-A Scan that starts after a key need not find an item there. So the items of a hash key are passed over by starting
-after the largest sort key that there can be.
+A Scan can start after a key that no item has. So starting after the largest possible sort key skips all items of a hash
+key.
 """
 
 from functools import partial
@@ -13,10 +13,10 @@ from refire_async.planning.survey.retry import with_retries
 from refire_async.sources.base import Source
 
 MOST_COUNTED = 500
-"""Hash keys; where there are more, none has much of the table merely because they are few."""
+"""Maximum number of hash keys to count; with more, none is hot merely because there are few."""
 
 READ_RCU = 0.5
-"""What one read is taken to cost; that of an item of more than 4 KB costs more, and is settled."""
+"""Reserved read units of one read. An item of more than 4 KB costs more, which is settled afterwards."""
 
 LAST_SORT_KEYS: dict[str, AttributeValue] = {
     "S": {"S": "\U0010ffff" * 256},
@@ -27,12 +27,12 @@ LAST_SORT_KEYS: dict[str, AttributeValue] = {
 
 
 async def count_hash_keys(source: Source, keys: KeySchema, budget: ReadBudget) -> int | None:
-    """The hash keys of a table with a sort key, of which `source` is a scan in one segment.
+    """The number of hash keys of a table with a sort key; `source` is a scan of it in one segment.
 
-    None if there are more than `MOST_COUNTED`, or a read cannot start where no item is.
+    None if there are more than `MOST_COUNTED`, or if a read cannot start at a key that no item has.
 
     Raises:
-        WireError: the table cannot be read.
+        AwsError: the table cannot be read.
     """
     if keys.range_name is None or keys.range_type is None:
         return None

@@ -1,4 +1,4 @@
-"""A look at some items of a list: what touching all that it names would take."""
+"""Samples a list of keys or an export, to estimate the load of a run over it."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -11,18 +11,17 @@ from refire_async.planning.survey.lookup import MOST_LOOKED_UP, LookedUp
 from refire_async.planning.survey.request import SHARES, SurveyRequest
 
 MOST_DRAWN = 20_000
-"""Items of a list of which the hash keys are looked at, at most."""
+"""Maximum number of items of a list whose hash keys are compared."""
 
 
 async def survey_list(data: DataPlane, request: SurveyRequest, items: int, drawn: Sequence[Item]) -> Load:
-    """What touching a list of `items` would take, of which `drawn` are some at random: keys, and the markers that the
-    list knows. An export tells its markers, which saves looking them up; where one is behind, the first attempt to
-    touch its item fails and is paid for.
+    """The load of touching a list of `items`. `drawn` are random ones of them, with the markers that the list has.
 
-    `MOST_LOOKED_UP` of them are looked up.
+    An export has markers, so the run does not look them up; if one is outdated, the first attempt to touch the item
+    fails and is charged. This looks up at most `MOST_LOOKED_UP` items.
 
     Raises:
-        WireError: the table cannot be read.
+        AwsError: the table cannot be read.
         RefusedError: nothing could be read in time.
     """
     seen = LookedUp(data, request)
@@ -33,14 +32,14 @@ async def survey_list(data: DataPlane, request: SurveyRequest, items: int, drawn
     looked, touched = max(1, seen.looked), len(seen.sizes.sizes)
     units = request.by_resource(seen.sizes.item_units())
     if exported and touched:
-        # A write to an item that is gone fails too (DynamoDB Developer Guide: Working with items).
+        # A write to a deleted item fails and is charged too (DynamoDB Developer Guide: Working with items).
         units[TABLE] += seen.gone / touched
     return Load(
         items=round(items * touched / looked),
         item_bytes=seen.sizes.mean,
         item_wcu=units,
         rcu=items * seen.rcu / looked,
-        # Items of an export are drawn side by side, which tells nothing of hash keys.
+        # Items of an export are drawn in consecutive groups, which says nothing about hash keys.
         hottest_share=0.0 if exported else _hottest_share(request, drawn),
         quantiles=seen.sizes.quantiles(*SHARES),
         sampled=seen.looked,
@@ -48,6 +47,6 @@ async def survey_list(data: DataPlane, request: SurveyRequest, items: int, drawn
 
 
 def _hottest_share(request: SurveyRequest, drawn: Sequence[Item]) -> float:
-    """The share of the hash key that most of the items have, which were drawn one by one."""
+    """The share of the most frequent hash key among items that were drawn independently."""
     counted = Counter(str(item[request.table.keys.hash_name]) for item in drawn)
     return max(counted.values(), default=0) / max(1, len(drawn))

@@ -1,4 +1,4 @@
-"""A look at given items: their sizes, and what a run reads to learn their markers."""
+"""Looks up given items: their sizes, and the units that a run needs to read their markers."""
 
 import math
 from collections.abc import Sequence
@@ -19,12 +19,13 @@ from refire_async.sources.lookup import ITEM_RCU, MAX_BATCH_KEYS, Found, Lookup
 
 MOST_LOOKED_UP = 2_000
 MOST_RCU = 2_000.0
-"""Items that are looked up, and read units spent on it, at most."""
+"""Maximum number of items to look up, and of read units for it."""
 
 
 class LookedUp:
-    """`looked` items so far: the `sizes` of those that a run would touch, `gone` ones, and `rcu`, the units that a run
-    spends on looking them up. What the look itself has spent is bounded by `MOST_RCU`.
+    """The `looked` items so far: the `sizes` of those that a run would touch, and the number of deleted ones (`gone`).
+
+    `rcu` are the read units that a run needs to look them up. The survey itself consumes at most `MOST_RCU`.
     """
 
     def __init__(self, data: DataPlane, request: SurveyRequest) -> None:
@@ -40,7 +41,7 @@ class LookedUp:
         self.rcu = 0.0
 
     async def read(self, drawn: Sequence[Item]) -> None:
-        """Look them up, as many as time and units allow. Raises WireError."""
+        """Look up as many of `drawn` as time and units allow. Raises AwsError."""
         key_of, names = self._request.table.keys.key_of, self._request.table.keys.names
         with anyio.move_on_after(self._request.within_s):
             for start in range(0, len(drawn), MAX_BATCH_KEYS):
@@ -63,22 +64,24 @@ class LookedUp:
             consumed = estimate if answer.rcu is None else answer.rcu
             self._spent += self._budget.correct(estimate, consumed)
             found += answer.items
-            wanted = answer.unprocessed  # a reply has room for 16 MB
+            wanted = answer.unprocessed  # a response has at most 16 MB
         return found
 
     async def _read(self, wanted: Sequence[Key]) -> Found:
         answer = await self._lookup.read(wanted, consistent=False)
         if len(answer.unprocessed) == len(wanted):
-            raise AwsError("UnprocessedKeys", "BatchGetItem left every key out", Disposition.THROTTLED)
+            raise AwsError(
+                "UnprocessedKeys", "BatchGetItem processed none of the keys", Disposition.THROTTLED
+            )
         return answer
 
     def _note(self, listed: Item, item: Item | None) -> None:
-        """One of the list, and what is there now; the units that a run reads for it."""
+        """Count an entry of the list and its item in the table, with the units that a run reads for it."""
         request, attribute = self._request, self._request.marker.attribute
         self.looked += 1
         if item is None:
             self.gone += 1
-            # An eventually consistent read, then one to be sure; of an export only that, after a write that fails.
+            # An eventually consistent read, then a consistent one; for an export only that, after a write that fails.
             self.rcu += ITEM_RCU if self._exported else ITEM_RCU / 2 + ITEM_RCU
             return
         consistent = float(max(1, math.ceil(item_bytes(item) / RCU_BYTES)))

@@ -1,4 +1,4 @@
-"""The run whose load a survey estimates."""
+"""The request of a survey: the run whose load it estimates, and its bounds."""
 
 from dataclasses import dataclass
 
@@ -13,15 +13,15 @@ from refire_async.pipeline.triage import is_expired
 from refire_async.planning.forecast.load import Sizes
 
 SHARES = (0.1, 0.5, 0.9, 1.0)
-"""Quantiles of item sizes that are told."""
+"""Quantiles of item sizes in a plan."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SurveyRequest:
-    """The run whose load is asked for. `page_items` and `segments` are those that it would use.
+    """The run whose load a survey estimates. `page_items` and `segments` are those that the run would use.
 
-    At most `max_rcu` read units a second for `within_s` seconds are spent on the look. `ttl_attribute` is what
-    expires items, where those that have are to be left out. `now_s` is seconds since the epoch.
+    The survey consumes at most `max_rcu` read units per second for `within_s` seconds. `ttl_attribute` is the TTL
+    attribute, if expired items are to be left out. `now_s` is in Unix seconds.
     """
 
     table: Table
@@ -36,7 +36,7 @@ class SurveyRequest:
 
     @property
     def index(self) -> Index | None:
-        """The index that is read, if one is."""
+        """The index that the run reads, if any."""
         return self.table.index(self.selection.index) if self.selection.index else None
 
     @property
@@ -53,22 +53,22 @@ class SurveyRequest:
 
     @property
     def mean_bytes(self) -> float:
-        """Mean size of the table's items by its description; 0 if that knows of none."""
+        """Mean size of the table's items by its description; 0 if that has no items."""
         return self.table.size_bytes / self.table.item_count if self.table.item_count else 0.0
 
     def unread(self) -> RefusedError:
-        """The error that nothing could be read in time."""
+        """The error if nothing could be read in time."""
         return RefusedError(
             f"nothing of table {self.table.name} could be read within {self.within_s:g} s",
-            "give more time with --sample-seconds, or more capacity with --max-rcu",
+            "allow more time with --sample-seconds, or more capacity with --max-rcu",
         )
 
     def is_expired(self, item: Item) -> bool:
-        """Whether a run would leave `item` out because its time is over."""
+        """Whether a run would leave `item` out because it has expired."""
         return self.ttl_attribute is not None and is_expired(item.get(self.ttl_attribute), self.now_s)
 
     def note(self, item: Item, sizes: Sizes, *, refused: bool = False) -> None:
-        """Add a whole item to `sizes`; `refused`: the first attempt to touch it will fail, and be paid for."""
+        """Add a whole item to `sizes`; `refused`: the first attempt to touch it fails and is charged."""
         entries = {
             index.name: _entry_bytes(item, index)
             for index in self.touched
@@ -78,7 +78,8 @@ class SurveyRequest:
         sizes.add(item_bytes(item), growth, entries, refused=refused)
 
     def by_resource(self, units: dict[str, float]) -> dict[str, float]:
-        """Units by who gives them: for local indexes the table (DynamoDB Developer Guide: Local secondary indexes)."""
+        """Units by the resource that has the capacity; that of local indexes is the table (DynamoDB Developer Guide:
+        Local secondary indexes)."""
         local = {index.name for index in self.touched if index.scope == "local"}
         found: dict[str, float] = {}
         for name, number in units.items():

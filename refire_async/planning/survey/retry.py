@@ -1,4 +1,4 @@
-"""Reads of a survey that are refused: a look at a busy table takes longer, it does not fail."""
+"""Retries the reads of a survey: on a busy table it takes longer and does not fail."""
 
 import random
 from collections.abc import Awaitable, Callable
@@ -16,12 +16,12 @@ ATTEMPTS = 10
 
 
 async def with_retries(read: Callable[[], Awaitable[T]]) -> T:
-    """What `read` gives, after some pauses if it is throttled or fails for the moment.
+    """The result of `read`, which is retried with backoff if it is throttled or fails temporarily.
 
     Raises:
-        WireError: it is refused for good, or was `ATTEMPTS` times.
+        AwsError: it failed permanently, or `ATTEMPTS` times.
     """
-    draw = random.Random()  # noqa: S311 - how long to wait is no secret
+    draw = random.Random()  # noqa: S311 - delays are no secret
     for attempt in count(1):
         try:
             return await read()

@@ -1,4 +1,4 @@
-"""A look at the items of a table or an index, or of hash keys of one."""
+"""Samples the items of a table or an index, or of given hash keys."""
 
 import math
 import random
@@ -25,48 +25,48 @@ from refire_async.sources.table import query_source, scan_source
 
 MOST_ITEMS = 8_000
 MOST_RCU = 1_000.0
-"""Items and read units of a sample at most: a thousandth of a dollar, and 1,000 items of 8 KB."""
+"""Maximum items and read units of a sample: a thousandth of a dollar, and 1,000 items of 8 KB."""
 
 MORE_ITEMS = 40_000
 MORE_RCU = 5_000.0
-"""The same where the first look leaves the doubt that a hash key is hot: less than a tenth of a cent."""
+"""The same if a hash key may be hot after the first sample: less than a tenth of a cent."""
 
 MOST_COUNTED_RCU = 20_000.0
-"""Read units at most for given hash keys: nothing tells how many items they have but reading them."""
+"""Maximum read units for given hash keys, whose number of items is known only after reading them."""
 
 HASH_RANGES = 128
 MORE_HASH_RANGES = 1_024
-"""Stretches of a look, and of one with doubt."""
+"""Number of hash ranges of a sample, and of a larger one if a hash key may be hot."""
 
 READERS = 8
 PAGE_ITEMS = 200
 CROWDED = 10
 MORE_CROWDED = 30
-"""A hash range that holds this many times what it should is not read to its end; the same where doubt can be ended by
-reading all that are not crowded."""
+"""A hash range with this many times the expected items is not read to its end; and the same if reading all hash ranges
+that are not crowded can decide whether a key is hot."""
 
 
 async def survey(data: DataPlane, request: SurveyRequest, seed: int | None = None) -> Load:
-    """What the run would do.
+    """Estimate the load of the run.
 
-    A table or index is looked at in some of its many small hash ranges, drawn at random: `MOST_ITEMS` items and
-    `MOST_RCU` units, or `MORE_ITEMS` and `MORE_RCU` if a hash key may be hot. Given hash keys are counted, for
-    `MOST_COUNTED_RCU` units.
+    Of a table or index it reads some of many small hash ranges, drawn at random: at most `MOST_ITEMS` items and
+    `MOST_RCU` units, or `MORE_ITEMS` and `MORE_RCU` if a hash key may be hot. It counts the items of given hash keys,
+    with at most `MOST_COUNTED_RCU` units.
 
     Raises:
-        WireError: the table cannot be read.
+        AwsError: the table cannot be read.
         RefusedError: nothing could be read in time.
     """
-    look = _TableSurvey(data, request, random.Random(seed))  # noqa: S311 - where to look is no secret
-    await look.read()
-    if not look.hash_ranges:
+    table = _TableSurvey(data, request, random.Random(seed))  # noqa: S311 - the sample is no secret
+    await table.read()
+    if not table.hash_ranges:
         raise request.unread()
-    await look.look_up()
-    return look.load()
+    await table.look_up()
+    return table.load()
 
 
 class _TableSurvey:
-    """One look at a table."""
+    """One survey of a table."""
 
     def __init__(self, data: DataPlane, request: SurveyRequest, draw: random.Random) -> None:
         self.hash_ranges: dict[int, HashRange] = {}
@@ -114,7 +114,7 @@ class _TableSurvey:
         )
 
     def _items_each(self) -> int:
-        """Items that a hash range should hold, so that as many as there are to be stay within the bounds."""
+        """The size of a hash range in items, so that `HASH_RANGES` of them stay within the bounds."""
         mean = self._request.mean_bytes
         affordable = self._most_rcu * 2 * RCU_BYTES / mean if mean else MOST_ITEMS
         return max(4, int(min(affordable, MOST_ITEMS) / HASH_RANGES))
@@ -124,7 +124,7 @@ class _TableSurvey:
         return self._items >= self._most_items or self._rcu >= self._most_rcu
 
     async def read(self) -> None:
-        """Read hash ranges until there are enough of them, or time is up. Raises WireError."""
+        """Read hash ranges until there are enough items or the time is over. Raises AwsError."""
         drawn = self._draw.sample(range(self._total), min(self._total, MORE_HASH_RANGES))
         with anyio.move_on_after(self._request.within_s):
             await self._read_concurrently(drawn[:HASH_RANGES])
@@ -151,7 +151,7 @@ class _TableSurvey:
         cursor, hash_keys = self._left.pop(segment, (None, Counter()))
         items, whole = hash_keys.total(), False
         estimate = LEAST_READ_RCU
-        # A hash range that is begun is read on: leaving out the longest would make the others look like all.
+        # A hash range is read to its end even beyond the bounds: leaving out the longest would bias the sample.
         while not (whole or items >= self._most_each or (self._enough and self._most_each == math.inf)):
             await self._budget.reserve(estimate)
             page = await with_retries(partial(self._source.read, segment, cursor, PAGE_ITEMS))
@@ -180,18 +180,18 @@ class _TableSurvey:
                 self._entries.append(item)
 
     async def look_up(self) -> None:
-        """Entries of an index are not items: look some of these up. Raises WireError."""
+        """Look up the items of some entries of an index, which are not whole items. Raises AwsError."""
         await self._seen.read(self._draw.sample(self._entries, min(len(self._entries), MOST_LOOKED_UP)))
         if self._seen.sizes.sizes:
             self._sizes = self._seen.sizes
 
     def load(self) -> Load:
-        """What all of it comes to."""
+        """The estimated load."""
         request = self._request
         table, selection, index = request.table, request.selection, request.index
         complete = all(hash_range.whole for hash_range in self.hash_ranges.values())
         counted = self._count()
-        # What was read to its end needs no description, which may be hours old; a filter chooses sizes of its own.
+        # A complete read is more recent than the description; the sizes of filtered items may differ from the mean.
         described = (
             self._sized and selection.kind == "scan" and selection.filter is None and not self._all_read
         )
@@ -199,7 +199,7 @@ class _TableSurvey:
             (request.mean_bytes if described else self._sizes.mean) or self._sizes.mean or request.mean_bytes
         )
         if not self._sizes.sizes:
-            # There was nothing to see. One of mean size stands for all, whole in each index that shows it.
+            # No items in the sample: assume one of mean size, whole in each index that projects the marker.
             self._sizes.add(
                 round(mean), 0, dict.fromkeys((entry.name for entry in request.touched), round(mean))
             )
@@ -214,7 +214,7 @@ class _TableSurvey:
             item_bytes=mean,
             item_wcu=request.by_resource(self._sizes.item_units(mean)),
             rcu=rcu,
-            # However the items are spread over few hash keys, one has its even part at least.
+            # Of N hash keys, the most frequent has at least 1/N of the items.
             hottest_share=max(counted.hottest_share, 1.0 / (self._hash_keys or math.inf))
             if index is None
             else 0.0,
@@ -230,13 +230,13 @@ class _TableSurvey:
         )
 
     def _count(self) -> Count:
-        """Items to read, and the share of them that may be under one hash key."""
+        """Items to read, and the share of them that may have one hash key."""
         request, hash_ranges = self._request, list(self.hash_ranges.values())
         if request.selection.kind == "query":
             found = [hash_range.items for hash_range in hash_ranges] or [0]
             items = round(sum(found) * self._total / len(found))
             return Count(items, max(found) / items if items else 0.0)
-        # What time cut short is neither whole nor crowded.
+        # A hash range that the end of the time cut short is neither whole nor crowded, and is left out.
         read = [
             hash_range for hash_range in hash_ranges if hash_range.whole or hash_range.items >= self._crowded
         ]
@@ -247,7 +247,7 @@ class _TableSurvey:
         return count(read or hash_ranges, self._total, described, sorted_keys=sorted_keys)
 
     def _read_rcu(self, read: int, mean: float) -> float:
-        """Units for reading all of it. A filter thins what comes, not what is read."""
+        """Read units of the run. A filter reduces the items that are returned, not the units."""
         request = self._request
         if request.index is None and request.selection.kind == "scan":
             thinned = request.selection.filter is not None
@@ -255,5 +255,5 @@ class _TableSurvey:
             return scan_rcu(number, size, request.page_items, request.segments)
         if request.selection.kind == "scan" and request.selection.filter is None and self._items:
             return scan_rcu(read, self._read_bytes / self._items, request.page_items, request.segments)
-        # Of hash keys, or filtered: as the sample was charged.
+        # For hash keys, and with a filter: in proportion to the sample.
         return max(LEAST_READ_RCU * request.segments, self._rcu * self._total / len(self.hash_ranges))

@@ -8,7 +8,7 @@ import pytest
 from refire_async.model.keys import KeySchema
 from refire_async.model.table import Stream, Table, Throughput
 from refire_async.pacing.watchers.functions import Figures, Function, find_functions, minute_of, query_figures
-from tests.preflight.world import consumers_of
+from tests.preflight.harness import consumers_of
 from tests.support.moto import moto_server, unhurried  # noqa: F401 - the fixture
 
 ARN = "arn:aws:dynamodb:eu-west-1:123456789012:table/orders/stream/2026-11-23T00:00:00.000"

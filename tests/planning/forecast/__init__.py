@@ -1,1 +1,1 @@
-"""Tests of the model behind plans."""
+"""Tests of refire_async/planning/forecast."""

@@ -1,4 +1,4 @@
-"""How many items a table has, and how many of them under one hash key, from a few hash ranges of it."""
+"""The number of a table's items and the share of its hottest hash key, from some hash ranges."""
 
 import math
 import random
@@ -15,17 +15,15 @@ HASH_RANGES = st.lists(st.builds(HashRange, st.integers(0, 500), st.just(1)), mi
 
 
 @given(HASH_RANGES, st.integers(0, 10**6), st.booleans())
-def test_what_was_read_to_its_end_is_counted(
-    hash_ranges: list[HashRange], described: int, sorted_keys: bool
-) -> None:
-    """Whatever a description of hours ago says."""
+def test_a_complete_read_is_exact(hash_ranges: list[HashRange], described: int, sorted_keys: bool) -> None:
+    """For any description, which may be hours old."""
     found = count(hash_ranges, len(hash_ranges), described, sorted_keys=sorted_keys)
     assert found.items == sum(hash_range.items for hash_range in hash_ranges)
     assert not found.doubtful
 
 
 def at_random(draw: random.Random, items: int, total: int, read: int) -> list[HashRange]:
-    """`read` of `total` equal hash ranges over which `items` fall at random: all hash ranges together hold `items`."""
+    """`read` of `total` equal hash ranges over which `items` are distributed at random."""
     hash_ranges, left = [], items
     for drawn in range(read):
         share = 1.0 / (total - drawn)
@@ -37,10 +35,8 @@ def at_random(draw: random.Random, items: int, total: int, read: int) -> list[Ha
 
 @given(st.integers(0, 2**32), st.integers(100, 5_000_000), st.booleans())
 @example(383102683, 100, False)
-def test_a_description_is_believed_where_the_sample_does_not_object(
-    seed: int, items: int, sorted_keys: bool
-) -> None:
-    """Items that fall at random into equal hash ranges agree with their true number: no hot key is made up.
+def test_a_description_is_used_if_the_sample_agrees(seed: int, items: int, sorted_keys: bool) -> None:
+    """Items at random in equal hash ranges agree with their true number: no hot key is invented.
 
     Where the sample differs by chance (3 standard errors or more), the estimate is within 5 of them.
     """
@@ -60,14 +56,14 @@ def test_a_table_that_grew_is_noticed() -> None:
 
 
 def test_a_table_that_shrank_is_noticed() -> None:
-    """Where every item has a hash key of its own nothing can hide: what is not found is not there."""
+    """If every item has its own hash key there is no hot one: items that the sample lacks do not exist."""
     found = count([HashRange(60, 1, keys=60)] * 100, 10_000, 900_000, sorted_keys=False)
     assert (found.items, found.doubtful) == (600_000, False)
     assert found.hottest_share < 1e-5
 
 
-def test_items_that_the_sample_does_not_meet_may_share_one_hash_key() -> None:
-    """A third of the table is nowhere to be seen: the bound is that it lies in one place."""
+def test_items_outside_the_sample_may_share_one_hash_key() -> None:
+    """A third of the table is missing in the sample: at most all of it has one hash key."""
     found = count(
         [HashRange(40, 1), HashRange(41, 1), HashRange(39, 1)] * 40, 1_000, 60_000, sorted_keys=True
     )
@@ -76,21 +72,21 @@ def test_items_that_the_sample_does_not_meet_may_share_one_hash_key() -> None:
     assert found.doubtful
 
 
-def test_a_hash_key_that_was_met_counts() -> None:
-    """One with a tenth of all items, read to its end."""
+def test_a_hash_key_in_the_sample_counts() -> None:
+    """One with 10% of all items, read to its end."""
     found = count([HashRange(10, 1)] * 99 + [HashRange(1_000, 990)], 1_000, 10_000, sorted_keys=True)
     assert found.hottest_share >= 0.099
 
 
-def test_a_hash_key_too_long_to_be_read_has_what_the_others_lack() -> None:
-    """Its own hash range, of which only a part was read, says nothing about how much the others hold."""
+def test_a_hash_key_that_was_not_read_to_its_end_has_the_missing_items() -> None:
+    """Its hash range, of which only a part was read, says nothing about the others."""
     hash_ranges = [HashRange(40, 10, keys=5)] * 99 + [HashRange(600, 590, whole=False)]
     found = count(hash_ranges, 100, 10_000, sorted_keys=True)
     assert found.hottest_share == pytest.approx(0.6)
 
 
-def test_of_few_hash_keys_nothing_is_made_up() -> None:
-    """A thousand hash keys in a million hash ranges: that nearly all of them are empty is no sign of a hot one."""
+def test_few_hash_keys_are_not_hot() -> None:
+    """A thousand hash keys in a million hash ranges: nearly all ranges are empty, which is no sign of a hot key."""
     found = count([HashRange(0, 0, keys=0)] * 127 + [HashRange(90, 90)], 1_000_000, 10**8, sorted_keys=True)
     assert (found.items, found.doubtful) == (10**8, True)
     assert found.hottest_share < 1e-5
@@ -106,7 +102,7 @@ def test_no_items(sorted_keys: bool) -> None:
 
 @dataclass(frozen=True)
 class Skew:
-    """A table of `items` under hash keys of these weights."""
+    """A table of `items` with hash keys of these weights."""
 
     items: int
     weights: list[float]
@@ -118,19 +114,19 @@ class Skew:
 
 
 def hot(items: int, keys: int, *shares: float) -> Skew:
-    """`keys` that are alike, but for the first, which have these shares."""
+    """`keys` of equal size, except the first, which have these shares."""
     others = keys - len(shares)
     rest = (1.0 - sum(shares)) / others
     return Skew(items, [*shares, *([rest] * others)])
 
 
 def zipf(items: int, keys: int) -> Skew:
-    """The second has half of what the first has, the third a third."""
+    """The second has half as many items as the first, the third a third."""
     return Skew(items, [1.0 / (rank + 1) for rank in range(keys)])
 
 
 def look(draw: random.Random, skew: Skew) -> Count:
-    """What a survey of the table finds: hash ranges at random, more of them in doubt, within its bounds."""
+    """The result of a survey of the table: hash ranges at random, more of them if a key may be hot, within bounds."""
     sizes, each = skew.sizes, survey.MOST_ITEMS // survey.HASH_RANGES
     total = math.ceil(sum(sizes) / each)
     held: dict[int, list[int]] = {}
@@ -173,8 +169,8 @@ def look(draw: random.Random, skew: Skew) -> Count:
     ],
 )
 def test_the_share_of_the_hottest_key_is_found(skew: Skew, least: float, most: float, tables: int) -> None:
-    """Of 20 tables 19 are within these bounds of the truth: 3% where it can be had. Where it is not known how many
-    hash keys share what was not met, it is rather too much than too little."""
+    """19 of 20 tables are within these bounds of the truth, 3% if possible. If it is unknown how many hash keys share
+    the missing items, the estimate is rather too high than too low."""
     truth = max(skew.sizes) / sum(skew.sizes)
     found = [look(random.Random(seed), skew).hottest_share / truth for seed in range(tables)]
     assert sum(least <= share <= most for share in found) >= 0.95 * tables, sorted(found)
@@ -185,8 +181,8 @@ def test_the_share_of_the_hottest_key_is_found(skew: Skew, least: float, most: f
     [hot(40_000, 2_000), hot(40_000, 400), hot(40_000, 100), hot(1_000_000, 1_000), hot(300_000, 30_000)],
     ids=lambda skew: f"{skew.items} items of {len(skew.weights)} keys",
 )
-def test_no_hot_key_is_made_up(skew: Skew) -> None:
-    """Hash keys that are all alike: none is said to have more than three times what each has."""
+def test_no_hot_key_is_invented(skew: Skew) -> None:
+    """Hash keys of equal size: no estimate is more than three times the size of each."""
     for seed in range(8):
         found = look(random.Random(seed), skew)
         assert found.items == sum(skew.sizes)

@@ -1,4 +1,4 @@
-"""What a dry run found, as time and money of the run: with indexes, replicas, and capacity that is paid anyway."""
+"""Time and cost of a run from its dry run: with indexes, replicas, and provisioned capacity."""
 
 import pytest
 
@@ -20,8 +20,8 @@ def table(billing: BillingMode, replicas: tuple[str, ...] = ()) -> Table:
     return Table("t", "arn", "id", "ACTIVE", keys, billing, Throughput(), INDEXES, stream, 0, 0, replicas)
 
 
-def test_indexes_that_carry_the_marker_are_paid_and_bound_the_run():
-    """Two units an item: twice for the table with its local index, once for the global one, nothing for the third."""
+def test_indexes_with_the_marker_cost_and_limit_the_run():
+    """Two units per item: twice for the table with its local index, once for the global one, none for the third."""
     pace = Rates({TABLE: 1_000.0, "g": 100.0}, 1_000.0)
     found = price_dry_run(
         table("PAY_PER_REQUEST"), "revision", pace, items=1_000_000, table_wcu=2e6, rcu=1e6, more=False
@@ -32,7 +32,7 @@ def test_indexes_that_carry_the_marker_are_paid_and_bound_the_run():
     assert found.extra_cost
 
 
-def test_every_region_pays_and_provisioned_capacity_is_paid_anyway():
+def test_every_region_costs_and_provisioned_capacity_is_not_extra():
     pace = Rates({TABLE: 1_000.0, "g": 1_000.0}, 1.0)
     once = price_dry_run(
         table("PROVISIONED"), "revision", pace, items=1, table_wcu=3_600.0, rcu=0.0, more=True

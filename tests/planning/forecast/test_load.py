@@ -12,7 +12,7 @@ SIZES = st.lists(st.integers(1, 409_600), min_size=1, max_size=60)
 
 
 def sampled(sizes: list[int], growth: int = 0, index: bool = False) -> Sizes:
-    """A sample of these."""
+    """A sample of items of these sizes."""
     sample = Sizes()
     for size in sizes:
         sample.add(size, growth, {"by-day": size} if index else {})
@@ -25,7 +25,7 @@ def test_units_of_one_item() -> None:
 
 
 def test_a_touch_pays_for_the_larger_item() -> None:
-    """The marker can push an item over the edge of a KiB, in the table and in an index that shows it."""
+    """The marker can push an item over a KiB boundary, in the table and in an index that projects it."""
     assert sampled([1_020], growth=10, index=True).item_units() == {TABLE: 2.0, "by-day": 2.0}
     assert sampled([1_020], growth=4, index=True).item_units() == {TABLE: 1.0, "by-day": 1.0}
 
@@ -40,7 +40,7 @@ def test_an_index_that_few_items_are_in_costs_little() -> None:
 
 @given(SIZES)
 def test_a_sample_of_everything_is_exact(sizes: list[int]) -> None:
-    """Then mean units are what all of it costs, and the true mean changes nothing."""
+    """Then the mean units are exact, and the true mean changes nothing."""
     sample = sampled(sizes)
     exact = sum(math.ceil(size / 1024) for size in sizes) / len(sizes)
     assert math.isclose(sample.item_units()[TABLE], exact)
@@ -49,7 +49,7 @@ def test_a_sample_of_everything_is_exact(sizes: list[int]) -> None:
 
 @given(SIZES, st.floats(1, 400_000), st.floats(1, 400_000))
 def test_units_grow_with_the_true_mean(sizes: list[int], one: float, other: float) -> None:
-    """However the sample was, larger items cost more, and never less than their bytes or one unit."""
+    """For any sample, larger items cost more, and never less than their bytes or one unit."""
     sample = sampled(sizes)
     small, large = sorted((one, other))
     cheap, dear = sample.item_units(small)[TABLE], sample.item_units(large)[TABLE]
@@ -57,8 +57,8 @@ def test_units_grow_with_the_true_mean(sizes: list[int], one: float, other: floa
     assert cheap >= max(1.0, small / 1024) - 1e-9
 
 
-def test_large_items_that_a_sample_missed_are_made_up_for() -> None:
-    """The description knows the mean of all items; the sample knows how much rounding adds."""
+def test_large_items_outside_the_sample_count() -> None:
+    """The description has the mean of all items; the sample shows how much rounding adds."""
     sample = sampled([1_500] * 100)
     assert math.isclose(sample.item_units(3_000)[TABLE], 2 + 1_500 / 1_024)
 
@@ -72,7 +72,7 @@ def test_reads_cost_their_bytes_at_least(items: int, size: float, page: int, seg
 
 
 def test_units_of_a_load_are_those_of_all_resources() -> None:
-    """What is paid for."""
+    """They determine the cost."""
     assert Load(items=10, item_bytes=100.0, item_wcu={TABLE: 1.0, "by-day": 2.0}, rcu=5.0).wcu == 30.0
 
 

@@ -1,4 +1,4 @@
-"""Duration, cost, backlog and the plan made of them."""
+"""Duration, cost, backlog, and the plan of them."""
 
 import math
 from dataclasses import replace
@@ -14,7 +14,7 @@ from refire_async.planning.forecast.backlog import SAFE_AGE_S, Backlog
 from refire_async.planning.forecast.cost import Prices, cost, parse_prices
 from refire_async.planning.forecast.duration import IN_HAND_S, Rates, duration, hottest_partition_s, remaining
 from refire_async.planning.forecast.load import Load
-from refire_async.planning.forecast.plan import Consumers, Settings, make_plan
+from refire_async.planning.forecast.plan import ConsumerRate, Settings, make_plan
 
 LOAD = Load(items=100_000, item_bytes=1_000.0, item_wcu={TABLE: 1.0}, rcu=12_500.0)
 PACE = Rates({TABLE: 1_000.0}, 1_000.0, None, "the table")
@@ -41,8 +41,8 @@ paces = st.builds(
 
 
 @given(loads, paces)
-def test_no_resource_is_asked_for_more_than_it_gives(load: Load, pace: Rates) -> None:
-    """In the time that is foretold, every resource can do its part, and one of them is busy all the time."""
+def test_no_resource_exceeds_its_rate(load: Load, pace: Rates) -> None:
+    """In the estimated time every resource suffices, and one of them is busy all the time."""
     taken = duration(load, pace)
     busy = [load.items * units / pace.write[name] for name, units in load.item_wcu.items()]
     busy += [load.rcu / pace.read, load.items / (pace.items or math.inf)]
@@ -80,15 +80,15 @@ def test_less_capacity_takes_longer(load: Load, pace: Rates, share: float) -> No
         ({"hottest_share": 0.5}, replace(PACE, write={TABLE: 2_000.0}), 50.0, "the table"),
     ],
 )
-def test_what_bounds_a_run_is_named(change: dict, pace: Rates, seconds: float, bound_by: str) -> None:
-    """Each bound in turn."""
+def test_the_limit_of_a_run_is_named(change: dict, pace: Rates, seconds: float, bound_by: str) -> None:
+    """Each limit in turn."""
     taken = duration(replace(LOAD, **change), pace)
     assert (taken.seconds, taken.bound_by) == (pytest.approx(seconds), bound_by)
 
 
 @given(loads, st.integers(1, 500))
-def test_the_hottest_partition_holds_its_part_of_the_rest(load: Load, partitions: int) -> None:
-    """The hot key's units and an even part of the others', but for what a partition has in hand."""
+def test_the_hottest_partition_has_its_share_of_the_rest(load: Load, partitions: int) -> None:
+    """The hot key's units and an equal share of the others, less the burst of a partition."""
     busy = hottest_partition_s(load, partitions)
     hot = load.items * load.hottest_share * load.item_wcu[TABLE]
     rest = load.items * load.item_wcu[TABLE] - hot
@@ -103,7 +103,7 @@ def test_the_hottest_partition_holds_its_part_of_the_rest(load: Load, partitions
 def test_a_table_without_a_hot_key_is_bound_by_its_budget(
     items: int, partitions: int, share: float, keys: int
 ) -> None:
-    """Hash keys that are all alike, many to a partition: whatever part of the capacity the budget is."""
+    """Many similar hash keys per partition, for any share of the capacity."""
     load = Load(
         items=items, item_bytes=500.0, item_wcu={TABLE: 1.0}, rcu=0.0, hottest_share=1.0 / (keys * partitions)
     )
@@ -126,20 +126,20 @@ def test_cost_on_demand() -> None:
 
 
 def test_cost_of_provisioned_capacity() -> None:
-    """By the hour, and paid anyway."""
+    """By the hour, and not extra."""
     found = cost(3_600_000, 0, "PROVISIONED")
     assert (round(found.total, 4), found.extra) == (0.65, False)
 
 
 def test_replicas_multiply_writes_not_reads() -> None:
-    """Every region is written to; one is read."""
+    """Every region has the writes, one has the reads."""
     one, three = cost(1e6, 1e6, "PAY_PER_REQUEST"), cost(1e6, 1e6, "PAY_PER_REQUEST", regions=3)
     assert three.writes == pytest.approx(3 * one.writes)
     assert three.reads == one.reads
 
 
-def test_prices_of_ones_own() -> None:
-    """Some of them; they no longer claim to be of a place and date that they are not of."""
+def test_own_prices() -> None:
+    """Some of them; region and date are no longer those of the defaults."""
     prices = parse_prices({"write_million": 1.25})
     assert (prices.write_million, prices.read_million) == (1.25, Prices().read_million)
     assert prices.region == "as given"
@@ -150,7 +150,7 @@ def test_prices_of_ones_own() -> None:
     [[], {"write": 1}, {"write_million": "1"}, {"write_million": -1}, {"region": 5}, {"read_hour": True}],
 )
 def test_bad_prices(bad: object) -> None:
-    """One line, with something to do."""
+    """One line that says what to do."""
     with pytest.raises(UsageError) as caught:
         parse_prices(bad)
     assert caught.value.action
@@ -161,7 +161,7 @@ backlogs = st.builds(Backlog, st.integers(1, 10**9), st.floats(1, 1e6), st.float
 
 @given(backlogs, st.floats(0, 1))
 def test_a_backlog_adds_up(backlog: Backlog, share: float) -> None:
-    """Emitted is read or waiting, at every moment; at the end nothing waits."""
+    """Every emitted record is read or waits, at any time; at the end none waits."""
     moment = share * backlog.drained_s
     waiting = backlog.at(moment)
     emitted = min(backlog.records, backlog.emitted_rate * moment)
@@ -173,7 +173,7 @@ def test_a_backlog_adds_up(backlog: Backlog, share: float) -> None:
 
 @given(backlogs)
 def test_the_safe_rate_is_safe(backlog: Backlog) -> None:
-    """At that rate the oldest record is a quarter of the retention old, not more."""
+    """At that rate the age of the oldest record is at most a quarter of the retention."""
     rate = backlog.safe_rate()
     if rate is None:
         assert backlog.oldest_s <= SAFE_AGE_S
@@ -182,8 +182,8 @@ def test_the_safe_rate_is_safe(backlog: Backlog) -> None:
     assert slower.oldest_s == pytest.approx(SAFE_AGE_S, rel=1e-6)
 
 
-def test_a_consumer_that_loses_records_is_told() -> None:
-    """A hundred million records at 500 a second take longer than a day."""
+def test_a_consumer_that_loses_records_is_reported() -> None:
+    """A hundred million records at 500/s take longer than a day."""
     backlog = Backlog(100_000_000, 3_600.0, 500.0)
     assert backlog.loses_records
     assert backlog.oldest_s > STREAM_RETENTION_S
@@ -198,7 +198,7 @@ def plan_of(load: Load, rate: float | None = None) -> dict:
         billing="PAY_PER_REQUEST",
         shards=1,
         settings=SETTINGS,
-        consumers=Consumers(rate),
+        consumers=ConsumerRate(rate),
         regions=2,
     )
     return made.to_json()
@@ -222,10 +222,16 @@ def test_a_slow_consumer_gets_a_recommended_rate() -> None:
 
 @given(loads)
 def test_every_load_has_a_plan(load: Load) -> None:
-    """None too, and a single item."""
+    """Also an empty one and one of a single item."""
     pace = Rates({TABLE: 100.0, "by-day": 100.0}, 100.0)
     made = make_plan(
-        load, pace, pace, billing="PROVISIONED", shards=3, settings=SETTINGS, consumers=Consumers(rate=10.0)
+        load,
+        pace,
+        pace,
+        billing="PROVISIONED",
+        shards=3,
+        settings=SETTINGS,
+        consumers=ConsumerRate(rate=10.0),
     )
     assert made.duration.seconds > 0
     assert made.cost.total >= 0

@@ -1,1 +1,1 @@
-"""Tests of looks at a table."""
+"""Tests of refire_async/planning/survey."""

@@ -30,7 +30,7 @@ SORT_KEYS = {
 async def test_every_hash_key_counts_once(
     make_table: Callable[..., Table], backend: Backend, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    """Seven hash keys with three items each, one of them under the last sort key that there can be."""
+    """Seven hash keys with three items each, one of which has the largest possible sort key."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", backend.access_key)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
     table = make_table(("pk", "S"), ("sk", kind))
@@ -43,13 +43,13 @@ async def test_every_hash_key_counts_once(
 
 
 async def counted(data: DataPlane, table: str, kind: str = "S") -> int | None:
-    """What is counted of a table."""
+    """The number of hash keys of a table."""
     source = scan_source(data, table, Selection("scan"), None, total_segments=1, carries_marker=True)
     return await count_hash_keys(source, KeySchema("pk", "S", "sk", kind), ReadBudget(1e6))
 
 
 async def test_many_hash_keys_are_not_counted_to_their_end() -> None:
-    """One more read than keys that are told apart, then it is left open."""
+    """One more read than the maximum number of keys, then the result is None."""
     asked = 0
 
     def answer(_operation: str, _request: dict[str, Any]) -> dict[str, Any]:
@@ -67,8 +67,8 @@ async def test_many_hash_keys_are_not_counted_to_their_end() -> None:
     assert asked == MOST_COUNTED + 1
 
 
-async def test_where_a_start_after_no_item_is_refused_nothing_is_told() -> None:
-    """A refusal that only this way of asking meets does not end the plan."""
+async def test_a_refused_start_key_gives_no_count() -> None:
+    """A service that refuses a start key without an item does not end the plan."""
 
     def answer(_operation: str, _request: dict[str, Any]) -> dict[str, Any]:
         raise AwsError("ValidationException", "refused", Disposition.ITEM)

@@ -1,4 +1,4 @@
-"""A look at a busy table: it waits, and it does not wait for ever."""
+"""The retries of a survey on a busy table, and their limit."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from tests.support.virtual_time import run_virtual
 
 
 class Refusing:
-    """Fails `times` times, then answers."""
+    """Fails `times` times, then succeeds."""
 
     def __init__(self, times: int, disposition: Disposition) -> None:
         self.asked = 0
@@ -23,8 +23,8 @@ class Refusing:
 
 
 @pytest.mark.parametrize("disposition", [Disposition.THROTTLED, Disposition.RETRY])
-def test_a_read_that_is_refused_for_now_is_tried_again(disposition: Disposition) -> None:
-    """As often as it takes, within the bound."""
+def test_a_temporary_error_is_retried(disposition: Disposition) -> None:
+    """Up to the limit."""
     refusing = Refusing(ATTEMPTS - 1, disposition)
     assert run_virtual(lambda: with_retries(refusing.read)) == "page"
 
@@ -34,7 +34,7 @@ def test_a_read_that_is_refused_for_now_is_tried_again(disposition: Disposition)
     [(ATTEMPTS, Disposition.THROTTLED, ATTEMPTS), (1, Disposition.FATAL, 1)],
 )
 def test_it_is_given_up(times: int, disposition: Disposition, asked: int) -> None:
-    """After so many attempts; at once where another one cannot help."""
+    """After `ATTEMPTS`; at once for a permanent error."""
     refusing = Refusing(times, disposition)
     with pytest.raises(AwsError):
         run_virtual(lambda: with_retries(refusing.read))

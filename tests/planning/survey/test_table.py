@@ -1,4 +1,4 @@
-"""A look at a table that a function stands for: bounded, and right about its hottest hash key."""
+"""A survey of a fake table: bounded, and right about the hottest hash key."""
 
 import random
 from typing import Any
@@ -20,7 +20,7 @@ ITEM_BYTES = 1_000
 
 
 class Stored:
-    """A table of items of 1,000 bytes under hash keys of these sizes, and what reading it has cost."""
+    """A table of items of 1,000 bytes with hash keys of these sizes; counts the units of its reads."""
 
     def __init__(self, sizes: list[int]) -> None:
         draw = random.Random(1)
@@ -92,8 +92,8 @@ def look(stored: Stored, max_rcu: float = 1_000.0) -> Load:
     return run_virtual(lambda: survey(data_plane(stored.answer), request, seed=3))
 
 
-def test_a_hot_key_is_found_by_looking_at_more() -> None:
-    """Six tenths of the items under one of 500 hash keys, which is never read to its end."""
+def test_a_hot_key_is_found_with_a_larger_sample() -> None:
+    """60% of the items have one of 500 hash keys, which is never read to its end."""
     stored = Stored([12_000, *[16] * 500])
     load = look(stored)
     assert load.items == 20_000
@@ -101,8 +101,8 @@ def test_a_hot_key_is_found_by_looking_at_more() -> None:
     assert stored.rcu <= MORE_RCU
 
 
-def test_few_hash_keys_have_their_even_part_each() -> None:
-    """Five of 20,000 items, none of which is read to its end: a run is bound by them, whatever the table has."""
+def test_few_hash_keys_have_equal_shares() -> None:
+    """Five hash keys of 20,000 items, none of which is read to its end: they limit a run."""
     stored = Stored([20_000] * 5)
     load = look(stored)
     assert load.items == 100_000
@@ -110,8 +110,8 @@ def test_few_hash_keys_have_their_even_part_each() -> None:
     assert stored.rcu <= MORE_RCU
 
 
-def test_without_doubt_a_look_is_short() -> None:
-    """Hash keys that are alike: no more than what the first look may cost."""
+def test_a_survey_without_a_hot_key_is_short() -> None:
+    """Similar hash keys: no more than the units of the first sample."""
     stored = Stored([10] * 3_000)
     load = look(stored)
     assert load.items == 30_000
@@ -119,8 +119,8 @@ def test_without_doubt_a_look_is_short() -> None:
     assert stored.rcu <= MOST_RCU
 
 
-def test_a_small_budget_bounds_the_look() -> None:
-    """20 units a second for 10 s, and what is under way when they are spent."""
+def test_a_small_budget_limits_the_survey() -> None:
+    """20 units/s for 10 s, and the requests in flight when they are consumed."""
     stored = Stored([12_000, *[16] * 500])
     load = look(stored, max_rcu=20.0)
     assert load.items == 20_000
@@ -128,7 +128,7 @@ def test_a_small_budget_bounds_the_look() -> None:
 
 
 def test_a_table_that_cannot_be_read_in_time() -> None:
-    """One line that says what would help."""
+    """One line that says what to do."""
     stored = Stored([10])
     with pytest.raises(RefusedError, match="could be read within 10 s") as caught:
         look(stored, max_rcu=0.01)

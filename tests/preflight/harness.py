@@ -1,4 +1,4 @@
-"""A table in a sandbox and its consumers in moto, with something planted in them."""
+"""A table in a sandbox and its consumers in moto, for tests that give them problems."""
 
 import io
 import itertools
@@ -27,7 +27,7 @@ _NUMBERS = itertools.count()
 
 
 class Consumers:
-    """Lambda, CloudWatch, autoscaling and Kinesis of moto, for many tables one after the other."""
+    """Lambda, CloudWatch, autoscaling and Kinesis of moto, for many tables in turn."""
 
     def __init__(self, moto: Moto, stack: ExitStack) -> None:
         def client(service: str) -> Any:
@@ -40,13 +40,13 @@ class Consumers:
         self.services = Services(
             AwsSession(Connection(region=REGION)), Endpoint("http://sandbox/", "sandbox")
         )
-        # moto loads a service when it is first asked, which takes longer than a check waits.
+        # moto loads a service when it is first queried, which takes longer than a check waits.
         self.metrics.list_metrics()
         self.kinesis.list_streams()
         self.scaling.describe_scalable_targets(ServiceNamespace="dynamodb")
         trust = client("iam").create_role(RoleName="any", AssumeRolePolicyDocument="{}")
         self.role = trust["Role"]["Arn"]
-        # moto wants a stream that it knows. The mapping is then pointed at the sandbox's.
+        # moto requires a stream that it knows. The mapping then gets the sandbox's.
         table = table_spec("known-to-moto")
         self.known_stream = client("dynamodb").create_table(**table)["TableDescription"]["LatestStreamArn"]
         archive = io.BytesIO()
@@ -55,7 +55,7 @@ class Consumers:
         self.code = archive.getvalue()
 
     def make_function(self) -> str:
-        """A function of a name that no other has."""
+        """Create a function with a unique name."""
         name = f"consumer-{next(_NUMBERS)}"
         self.functions.create_function(
             FunctionName=name,
@@ -67,7 +67,7 @@ class Consumers:
         return name
 
     def map(self, function: str, stream_arn: str, **settings: Any) -> None:
-        """An event source mapping."""
+        """Create an event source mapping."""
         made = self.functions.create_event_source_mapping(
             FunctionName=function, EventSourceArn=self.known_stream, StartingPosition="LATEST", **settings
         )
@@ -75,11 +75,11 @@ class Consumers:
         backend.get_event_source_mapping(made["UUID"]).event_source_arn = stream_arn
 
 
-class World:
-    """One table, healthy until something is planted: 30 items, a stream, backups, and no consumer yet."""
+class Harness:
+    """One table, healthy until a test changes it: a stream, backups, and no consumer yet."""
 
     def __init__(self, consumers: Consumers | None, **spec: Any) -> None:
-        """Without `consumers` no other service is asked."""
+        """Without `consumers` no other service is queried."""
         self.name = f"orders-{next(_NUMBERS)}"
         sort_key = spec.pop("sort_key", False)
         view_type = spec.pop("view_type", "NEW_AND_OLD_IMAGES")
@@ -101,21 +101,21 @@ class World:
         return arn
 
     def fill(self, items: int = 30, **attributes: Any) -> None:
-        """Put items; a callable attribute gets the item's number, and may give None to leave the attribute out."""
+        """Put items. A callable attribute is called with the item's number, and returns None for no attribute."""
         for n in range(items):
             values = {a: v(n) if callable(v) else v for a, v in attributes.items()}
             present = {a: v for a, v in values.items() if v is not None}
             self.db.fill(self.name, [{"pk": {"S": f"o-{n}"}, **present}])
 
     def describe_as(self, **members: Any) -> None:
-        """DescribeTable says this, whatever is so."""
+        """Make DescribeTable return these members."""
         self.db.answers["DescribeTable"] = lambda answer: {"Table": {**answer["Table"], **members}}
 
     def deny(self, operation: str) -> None:
-        """The caller may not do this."""
+        """Deny this operation."""
 
-        def refuse(asked: str, _request: dict[str, Any]) -> None:
-            if asked == operation:
+        def refuse(called: str, _request: dict[str, Any]) -> None:
+            if called == operation:
                 raise denied(operation)
 
         def refuse_control(_answer: Any) -> Any:
@@ -125,7 +125,7 @@ class World:
         self.db.answers[operation] = refuse_control
 
     def consumer(self, *filters: str, **settings: Any) -> str:
-        """A function that is mapped to the stream; gives its name."""
+        """Create a function that is mapped to the stream, and return its name."""
         name = self.consumers.make_function()
         if filters:
             settings["FilterCriteria"] = {"Filters": [{"Pattern": pattern} for pattern in filters]}
@@ -133,7 +133,7 @@ class World:
         return name
 
     def measured(self, namespace: str, metric: str, dimension: str, name: str, value: float) -> None:
-        """A data point of a minute ago."""
+        """Put a data point with the time of a minute ago."""
         self.consumers.metrics.put_metric_data(
             Namespace=namespace,
             MetricData=[
@@ -147,7 +147,7 @@ class World:
         )
 
     def kinesis(self, shards: int) -> None:
-        """An active Kinesis destination."""
+        """Add an active Kinesis destination."""
         self.consumers.kinesis.create_stream(StreamName=self.name, ShardCount=shards)
         arn = f"arn:aws:kinesis:{REGION}:{ACCOUNT}:stream/{self.name}"
         destination = {"StreamArn": arn, "DestinationStatus": "ACTIVE"}
@@ -156,7 +156,7 @@ class World:
         }
 
     def scale(self, least: int, most: int) -> None:
-        """The table's write capacity is scaled."""
+        """Scale the table's write capacity."""
         self.consumers.scaling.register_scalable_target(
             ServiceNamespace="dynamodb",
             ResourceId=f"table/{self.name}",
@@ -166,20 +166,20 @@ class World:
         )
 
     async def check(self) -> list[Finding]:
-        """What `refire check` finds."""
+        """The findings of `refire check`."""
         settings = RunSettings(**{"table": self.name, **self.settings})
         async with self.db.open_session(settings.connection, 8) as session:
             return await check(session, settings)
 
 
 def denied(operation: str) -> ServiceError:
-    """What the service says to those who may not."""
-    said = f"User: arn:aws:iam::{ACCOUNT}:user/ann is not authorized to perform: dynamodb:{operation}"
-    return ServiceError("AccessDeniedException", said)
+    """The service's error for a missing permission."""
+    message = f"User: arn:aws:iam::{ACCOUNT}:user/ann is not authorized to perform: dynamodb:{operation}"
+    return ServiceError("AccessDeniedException", message)
 
 
 @contextmanager
 def consumers_of(moto: Moto) -> Iterator[Consumers]:
-    """Clients that are closed in the end."""
+    """The clients; closed at the end."""
     with ExitStack() as stack:
         yield Consumers(moto, stack)
