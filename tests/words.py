@@ -47,6 +47,7 @@ CLEAN: tuple[str, ...] = (
     "benchmarks/skew",
     "benchmarks/sources",
     "benchmarks/sweep",
+    "README.md",
     "docs/README.md",
     "docs/checkpoint.md",
     "docs/correctness.md",
