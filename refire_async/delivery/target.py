@@ -65,7 +65,7 @@ class InvocationError(RefireError):
 
 
 class Target(Protocol):
-    """Receives events, several at a time. To be used as `async with` by whoever made it."""
+    """Receives events, several at a time. `open_target` (targets/opening.py) makes one."""
 
     @property
     def name(self) -> str:
