@@ -7,6 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 from refire_async.checkpoint.lock import is_locked, lock_path
+from refire_async.checkpoint.read_only import holds_delivery
 from refire_async.checkpoint.reading import SavedRun, peek, peek_with
 from refire_async.checkpoint.recording import read_expected
 from refire_async.errors import CheckpointRefusedError, UsageError
@@ -161,9 +162,11 @@ def describe(path: Path) -> RunInfo:
 
 
 def list_runs(folder: Path | None = None) -> Listing:
-    """The runs in `folder` (default: the user's), and the files that cannot be read."""
+    """The runs in `folder` (default: the user's), and the files that cannot be read. Deliveries are left out."""
     runs, unreadable = [], []
     for path in (folder or default_folder()).glob(f"*{SUFFIX}"):
+        if holds_delivery(path):
+            continue  # delivery/catalog.py lists these
         try:
             runs.append(describe(path))
         except CheckpointRefusedError as error:

@@ -120,6 +120,13 @@ def _connect_unguarded(path: Path, form: FileFormat) -> sqlite3.Connection:
     return db
 
 
+def check_structure(db: sqlite3.Connection) -> None:
+    """Raise sqlite3.DatabaseError, whose message is one line, if pages or rows of the file are damaged."""
+    (result,) = db.execute("PRAGMA quick_check(1)").fetchone()
+    if result != "ok":
+        raise sqlite3.DatabaseError(" ".join(result.split()))
+
+
 def remove(path: Path) -> None:
     """Remove an SQLite file that no process has open, with the files beside it."""
     for end in ("", *LOGS):

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import orjson
 
 from refire_async.checkpoint import invariants
-from refire_async.checkpoint.files import begin, connect, make
+from refire_async.checkpoint.files import begin, check_structure, connect, make
 from refire_async.checkpoint.ledger import Failure, OpenPage
 from refire_async.checkpoint.pages import EMPTY, pack, unpack
 from refire_async.checkpoint.read_only import guard, read_unlocked
@@ -92,9 +92,7 @@ class Store:
         return store
 
     def _check(self) -> None:
-        (result,) = self._db.execute("PRAGMA quick_check(1)").fetchone()
-        if result != "ok":
-            raise sqlite3.DatabaseError(result)
+        check_structure(self._db)
         saved = read_run(self._db)
         run_id, table = self._db.execute("SELECT run_id, table_name FROM run").fetchone()
         (failed,) = self._db.execute("SELECT COUNT(*) FROM failed").fetchone()

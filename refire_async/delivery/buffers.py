@@ -35,6 +35,7 @@ class Buffers:
     def __init__(self, limit: int = BUFFER_BYTES) -> None:
         self._limit = limit
         self._open = 0
+        self._shared = self._share = limit * (1 - KEPT_SHARE)
         self._waiting: deque[_Waiting] = deque()
         self.used = 0
 
@@ -46,6 +47,7 @@ class Buffers:
     def opened(self) -> None:
         """One more shard has a share of the room."""
         self._open += 1
+        self._share = self._shared / max(self._open, 2)
 
     def admit(self, shard: Shard, size: int) -> bool:
         """Take `size` bytes for records of `shard` if there is room."""
@@ -87,7 +89,6 @@ class Buffers:
             return False
         if shard.size_bytes == 0:
             return True
-        if any(lane.size_bytes > LANE_BYTES for lane in shard.lanes.values()):
+        if self.used + size > self._shared or shard.size_bytes + size > self._share:
             return False
-        shared = self._limit * (1 - KEPT_SHARE)
-        return self.used + size <= shared and shard.size_bytes + size <= shared / max(self._open, 2)
+        return not any(lane.size_bytes > LANE_BYTES for lane in shard.lanes.values())

@@ -113,7 +113,8 @@ class Dispatcher:
         buffers = self._context.buffers
         arrivals = shard.arrivals(records)
         if arrivals.count and not buffers.admit(shard, arrivals.memory):
-            self._flush(self._shards)
+            if self._context.rules.window_s > 0:
+                self._flush(self._shards)
             await buffers.wait(shard, arrivals.memory)
         self._context.journal.counts.selected += arrivals.count
         for lane in shard.put(arrivals, token, skipped):

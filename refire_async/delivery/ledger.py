@@ -14,7 +14,7 @@ from pathlib import Path
 import orjson
 
 from refire_async import failpoints
-from refire_async.checkpoint.files import begin, connect, make
+from refire_async.checkpoint.files import begin, check_structure, connect, make
 from refire_async.checkpoint.read_only import guard, read_unlocked
 from refire_async.checkpoint.reading import roll_back
 from refire_async.delivery.saved import LEDGER_FORMAT, Doubtful, SavedDelivery, SavedLane, read_delivery
@@ -81,9 +81,7 @@ class Ledger:
         return ledger
 
     def _check(self) -> SavedDelivery:
-        (result,) = self._db.execute("PRAGMA quick_check(1)").fetchone()
-        if result != "ok":
-            raise sqlite3.DatabaseError(result)
+        check_structure(self._db)
         return read_delivery(self._db)
 
     def load(self) -> SavedDelivery:
