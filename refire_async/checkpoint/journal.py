@@ -17,9 +17,8 @@ from refire_async import failpoints
 from refire_async.checkpoint.ledger import Ledger, OpenPage
 from refire_async.checkpoint.store import Store
 from refire_async.events import CheckpointSaved, Emit
-from refire_async.model.counts import Counts
+from refire_async.model.counts import Counts, Totals
 from refire_async.model.keys import Cursor, Item
-from refire_async.model.totals import Totals
 
 Operation: TypeAlias = Callable[[Store], None]
 

@@ -15,12 +15,11 @@ from refire_async.checkpoint.pages import unpack
 from refire_async.checkpoint.read_only import read_unlocked
 from refire_async.checkpoint.schema import MAX_PROCESSES, PROCESSES_PER_ATTEMPT
 from refire_async.checkpoint.shapes import conforms
-from refire_async.model.counts import Counts
+from refire_async.model.counts import Counts, Totals
 from refire_async.model.keys import Cursor, KeySchema
 from refire_async.model.marker import Marker
 from refire_async.model.run import RunSpec, RunStatus
 from refire_async.model.selection import Selection
-from refire_async.model.totals import Totals
 from refire_async.settings import Connection
 
 T = TypeVar("T")

@@ -33,10 +33,9 @@ from refire_async.checkpoint.reading import (
 )
 from refire_async.checkpoint.schema import CLOCK, RUN_FORMAT
 from refire_async.errors import StoppedError
-from refire_async.model.counts import Counts
+from refire_async.model.counts import Counts, Totals
 from refire_async.model.keys import Cursor, Item, identity
 from refire_async.model.run import RunSpec, RunStatus
-from refire_async.model.totals import Totals
 from refire_async.settings import Connection
 
 T = TypeVar("T")

@@ -71,7 +71,7 @@ async def conclude(
         failed_keys_file=failed_keys,
     )
     nothing = describe_nothing(saved) if done else None
-    return Result(summary, code, reason, dry_run, nothing=nothing)
+    return Result(summary, code, reason, dry_run=dry_run, nothing=nothing)
 
 
 def describe_nothing(saved: SavedRun) -> str | None:

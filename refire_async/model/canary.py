@@ -1,4 +1,4 @@
-"""What a canary showed: the first items of a run, their events, and how the consumers took them."""
+"""The result of a canary: the first items of a run, their events, and the consumers' metrics."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,10 @@ from refire_async.model.proof import Proof
 
 @dataclass(frozen=True, slots=True)
 class Consumer:
-    """A function that the stream invokes. `errors` and `invocations` since the canary began, `age_s` the newest."""
+    """A function that the stream invokes.
+
+    `errors` and `invocations` are since the canary began, `age_s` is the latest.
+    """
 
     function: str
     invocations: float = 0.0
@@ -17,7 +20,7 @@ class Consumer:
 
 @dataclass(frozen=True, slots=True)
 class Consumers:
-    """The consumers after a canary. `unknown` says why nothing, or not all, is known of them; `behind`: who lags."""
+    """The consumers after a canary. `unknown` says why data is missing; `behind` are the functions that lag."""
 
     known: tuple[Consumer, ...] = ()
     unknown: str | None = None
@@ -31,7 +34,7 @@ class Consumers:
 
 @dataclass(frozen=True, slots=True)
 class Canary:
-    """The report on a canary. `proof` is None where `unproven` says why there is none."""
+    """The report on a canary. If `proof` is None, `unproven` says why."""
 
     items: int
     proof: Proof | None
@@ -42,6 +45,6 @@ class Canary:
 
     @property
     def clean(self) -> bool:
-        """Whether items were touched, and nothing speaks against going on. What is not known of consumers does not."""
+        """Whether items were touched and no problem was found. Unknown consumers are no problem."""
         shown = self.items > 0 and self.proof is not None and self.proof.counts.clean
         return shown and not (self.failed or self.consumers.failing or self.consumers.behind)

@@ -1,38 +1,60 @@
-"""What a call consumed, by resource."""
+"""Capacity: what a call consumed, by resource, and how much a partition serves. Pure."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 TABLE = ""
-"""The table's own name among resources; every other name is that of an index."""
+"""The name of the table among resources; every other name is that of an index."""
+
+PARTITION_WCU = 1_000.0
+PARTITION_RCU = 3_000.0
+"""Units per second of one partition, and so of one hash key (DynamoDB Developer Guide: Key range throughput
+exceeded)."""
+
+PARTITION_BYTES = 10 << 30
+"""A partition holds about 10 GB (DynamoDB Developer Guide: Partitions and data distribution)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Consumed:
-    """Units of one call: `total`, and `arms` by resource (`TABLE` or index name) where the reply tells them."""
+    """Units of one call: `total`, and `reported` by resource (`TABLE` or index name) if the answer contains them."""
 
     total: float
-    arms: dict[str, float] = field(default_factory=dict)
+    reported: dict[str, float] = field(default_factory=dict)
 
     def by_resource(self, indexes: Iterable[str]) -> dict[str, float]:
-        """Units of the table (`TABLE`) and of each of `indexes`, global ones with a capacity of their own.
+        """Units of the table (`TABLE`) and of each of `indexes`, the global indexes with a capacity of their own.
 
-        What failed members cost is in the total and in no arm, and local indexes spend the table's units: so the
-        table's part is whatever no global index accounts for.
+        The units of failed batch members are in the total only, and local indexes consume the table's units, so the
+        table's share is the total minus that of the global indexes.
         """
-        found = {name: self.arms.get(name, 0.0) for name in indexes}
+        found = {name: self.reported.get(name, 0.0) for name in indexes}
         found[TABLE] = self.total - sum(found.values())
         return found
 
 
 def parse_consumed(entry: dict[str, Any]) -> Consumed:
     """One ConsumedCapacity object (INDEXES or TOTAL form) as units by resource."""
-    arms: dict[str, float] = {}
+    reported: dict[str, float] = {}
     table = entry.get("Table")
     if table is not None:
-        arms[TABLE] = float(table.get("CapacityUnits", 0.0))
+        reported[TABLE] = float(table.get("CapacityUnits", 0.0))
     for member in ("GlobalSecondaryIndexes", "LocalSecondaryIndexes"):
-        for name, arm in (entry.get(member) or {}).items():
-            arms[name] = float(arm.get("CapacityUnits", 0.0))
-    return Consumed(float(entry.get("CapacityUnits", 0.0)), arms)
+        for name, units in (entry.get(member) or {}).items():
+            reported[name] = float(units.get("CapacityUnits", 0.0))
+    return Consumed(float(entry.get("CapacityUnits", 0.0)), reported)
+
+
+def partitions_needed(write: float, read: float = 0.0, size_bytes: float = 0.0) -> int:
+    """The fewest partitions that serve `write` and `read` units per second and hold `size_bytes`.
+
+    A table may have more: partitions that were split for an earlier peak are never merged.
+    """
+    return max(
+        1,
+        math.ceil(write / PARTITION_WCU),
+        math.ceil(read / PARTITION_RCU),
+        math.ceil(size_bytes / PARTITION_BYTES),
+    )

@@ -1,4 +1,4 @@
-"""Where every scanned item ended. The summary adds up, always."""
+"""The outcomes of the scanned items, and what a run consumes."""
 
 from dataclasses import asdict, dataclass, fields
 
@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, fields
 class Counts:
     """Items by outcome: scanned = touched + already + vanished + expired + failed once a page is done.
 
-    `already`: had fired before this attempt (an earlier attempt whose answer was lost, or another writer's
-    change since it was read). `conflicts`: those of `touched` that another writer had changed meanwhile.
+    `already`: an event was emitted since the item was read, by an earlier write whose answer was lost or by another
+    writer. `conflicts`: those of `touched` that another writer changed between read and write.
     """
 
     scanned: int = 0
@@ -26,7 +26,7 @@ class Counts:
 
     @property
     def settled(self) -> int:
-        """Items whose outcome is known."""
+        """Number of items that have an outcome."""
         return self.touched + self.already + self.vanished + self.expired + self.failed
 
     def to_json(self) -> dict[str, int]:
@@ -35,3 +35,22 @@ class Counts:
 
 
 COUNT_NAMES = tuple(field.name for field in fields(Counts))
+
+
+@dataclass(slots=True)
+class Totals:
+    """Throttled items, requests that were retried for other reasons, consumed units, and seconds of work."""
+
+    throttled: int = 0
+    retries: int = 0
+    wcu: float = 0.0
+    rcu: float = 0.0
+    seconds: float = 0.0
+
+    def add(self, other: "Totals") -> None:
+        """Add every figure of `other` to this one."""
+        for name in _TOTAL_NAMES:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+
+_TOTAL_NAMES = tuple(field.name for field in fields(Totals))

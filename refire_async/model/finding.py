@@ -1,4 +1,4 @@
-"""Something to know before a run."""
+"""A finding of the checks before a run."""
 
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -8,9 +8,9 @@ Level: TypeAlias = Literal["stop", "warn", "info"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`message` says what it means here, `action` what to do: one line each, without a final stop.
+    """`message` says what was found, `action` what to do: one line each, without a final full stop.
 
-    `stop` ends a run before its first write unless the user ignores it by `id`.
+    A finding of level `stop` ends the run before its first write unless the user ignores its `id`.
     """
 
     id: str

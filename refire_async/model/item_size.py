@@ -1,7 +1,8 @@
-"""The size of an item as DynamoDB counts it, for capacity and for the limit of 400 KB.
+"""The size of an item as DynamoDB counts it, for capacity units and for the limit of 400 KB.
 
-Names and text in UTF-8, binary values raw (DynamoDB Developer Guide: Item sizes and formats). Numbers, which the guide
-gives approximately: one byte, one for each two digits before and after the point, one for a minus sign.
+Names and strings count in UTF-8, binary values in raw bytes (DynamoDB Developer Guide: Item sizes and formats). For
+numbers the guide is approximate; here: one byte, plus one per two digits before and after the decimal point, plus one
+for a minus sign.
 """
 
 from collections.abc import Mapping
@@ -9,14 +10,14 @@ from typing import Any
 
 from refire_async.model.keys import AttributeValue
 
-LARGEST_ITEM_BYTES = 400 * 1024
+MAX_ITEM_BYTES = 400 * 1024
 """DynamoDB Developer Guide: Quotas."""
 
 _CONTAINER_BYTES = 3
 
 
 def item_bytes(item: Mapping[str, AttributeValue]) -> int:
-    """Bytes of a whole item in DynamoDB JSON (binary values in base64)."""
+    """The size in bytes of an item in DynamoDB JSON (binary values in base64)."""
     return sum(len(name.encode()) + _value_bytes(value) for name, value in item.items())
 
 

@@ -1,4 +1,4 @@
-"""Items and keys as they travel: plain DynamoDB JSON, never wrapped in an object per item."""
+"""Items and keys: plain DynamoDB JSON, without an object per item."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ Item: TypeAlias = dict[str, AttributeValue]
 """Attributes by name. Sources project only the key, the marker and the TTL attribute."""
 
 Key: TypeAlias = dict[str, AttributeValue]
-"""Key attributes by name; as a LastEvaluatedKey of an index it holds index and table keys."""
+"""Key attributes by name; the LastEvaluatedKey of an index has those of the index and the table."""
 
 Cursor: TypeAlias = dict[str, Any]
-"""Where a source goes on in a segment: a LastEvaluatedKey, or a position in a file. Plain JSON."""
+"""Where a source continues in a segment: a LastEvaluatedKey, or a position in a file. Plain JSON."""
 
 
 KeyAttribute: TypeAlias = tuple[str, str]
@@ -23,7 +23,7 @@ KeyAttribute: TypeAlias = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class KeySchema:
-    """Names and types (`S`, `N` or `B`) of a table's key attributes: one hash key, and a sort key or none."""
+    """Names and types (`S`, `N` or `B`) of a table's key attributes: one hash key and an optional sort key."""
 
     hash_name: str
     hash_type: str
@@ -32,7 +32,7 @@ class KeySchema:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The hash key's name, then the sort key's where there is one."""
+        """The name of the hash key, then of the sort key if there is one."""
         return (self.hash_name,) if self.range_name is None else (self.hash_name, self.range_name)
 
     @property
@@ -42,11 +42,11 @@ class KeySchema:
 
     @property
     def ranges(self) -> tuple[KeyAttribute, ...]:
-        """The sort key, or nothing, as `IndexKeys.ranges`."""
+        """The sort key if there is one, as `IndexKeys.ranges`."""
         return () if self.range_name is None else ((self.range_name, self.range_type or ""),)
 
     def key_of(self, item: Mapping[str, AttributeValue]) -> Key:
-        """The part of `item` that is its key. Raises KeyError where an attribute is missing."""
+        """The part of `item` that is its key. Raises KeyError if an attribute is missing."""
         return {name: item[name] for name in self.names}
 
 
@@ -70,6 +70,6 @@ class IndexKeys:
 def identity(key_names: Sequence[str], item: Mapping[str, AttributeValue]) -> tuple[Any, ...]:
     """A hashable identity of an item's key, equal for equal keys as DynamoDB returns them.
 
-    DynamoDB gives numbers back in one canonical text, so the text identifies the value.
+    DynamoDB returns numbers in canonical form, so the text identifies the value.
     """
     return tuple(next(iter(item[name].items())) for name in key_names)

@@ -1,7 +1,7 @@
-"""The attribute that a touch changes, and what it changes to.
+"""The marker: the attribute that a touch changes, and its new value.
 
-`revision` counts: a missing attribute becomes 1, the number n becomes n + 1.
-`stamp` names the run: the attribute becomes the run's id, whatever it was.
+`revision` counts up: a missing attribute becomes 1, the number n becomes n + 1.
+`stamp` names the run: the attribute becomes the run's id, whatever its value was.
 """
 
 from dataclasses import dataclass
@@ -23,30 +23,30 @@ _ONE = Decimal(1)
 
 
 class UntouchableError(ValueError):
-    """The item's marker holds something that cannot be counted up; the message is the reason."""
+    """The item's marker has a value that cannot be counted up; the message is the reason."""
 
 
-@lru_cache(maxsize=1024)  # items of a table have few different revisions
+@lru_cache(maxsize=1024)  # most items of a table share few distinct revisions
 def next_number(text: str) -> str:
-    """The number after `text` as DynamoDB writes it. Raises UntouchableError if adding 1 loses digits."""
+    """`text` plus 1, in the form that DynamoDB returns. Raises UntouchableError if that loses digits."""
     if len(text) < 38 and text.isdecimal():
         return str(int(text) + 1)
     try:
         return format(_EXACT.add(Decimal(text), _ONE), "f")
     except (Inexact, InvalidOperation, Overflow):
-        raise UntouchableError(f"marker {text} has no room for one more in DynamoDB's 38 digits") from None
+        raise UntouchableError(f"marker {text} plus 1 does not fit into DynamoDB's 38 digits") from None
 
 
 @dataclass(frozen=True, slots=True)
 class Marker:
-    """Which attribute marks a touched item, how, and for which run."""
+    """The attribute that marks touched items, its kind, and the run that writes it."""
 
     kind: MarkerKind
     attribute: str
     run_id: str
 
     def next(self, old: AttributeValue | None) -> AttributeValue:
-        """The value that a touch writes over `old` (`None`: attribute missing).
+        """The value that a touch writes over `old` (`None`: the attribute is missing).
 
         Raises UntouchableError if `old` cannot be counted up.
         """
@@ -61,5 +61,5 @@ class Marker:
         return {"N": next_number(number)}
 
     def fired(self, present: AttributeValue | None) -> bool:
-        """Whether the present value alone proves that this run has touched the item (only a stamp does)."""
+        """Whether the present value alone shows that this run has touched the item; only a stamp does."""
         return self.kind == "stamp" and present is not None and present.get("S") == self.run_id

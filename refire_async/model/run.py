@@ -1,7 +1,7 @@
-"""What identifies a run, and how it ended."""
+"""The identity of a run, and its result."""
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias
 
@@ -17,7 +17,7 @@ RunStatus: TypeAlias = Literal["running", "complete", "stopped", "failed", "dry-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSpec:
-    """Everything that must stay the same from a run's start to its end. Plain values: it can be pickled."""
+    """Everything that stays the same during a run. Plain values, so that it can be pickled."""
 
     run_id: str
     table: str
@@ -30,24 +30,25 @@ class RunSpec:
 
     @property
     def markers_are_older(self) -> bool:
-        """Whether the source's markers are from before the run, as an export's are.
+        """Whether the source's markers are older than the run, as those of an export.
 
-        Then that one is another now does not mean that it has changed since the run began.
+        Then a different marker in the table does not mean that the item has changed since the run began.
         """
         return self.selection.kind == "export"
 
     def may_have_touched(self, before: AttributeValue | None, now: AttributeValue | None) -> bool:
-        """Whether a marker that is `now` can be what a touch from `before` left, or a change after the run began.
+        """Whether the present marker `now` can result from a touch that started from `before`, or from a later
+        change.
 
-        To be asked of a marker older than the run, after a touch from it failed or its outcome was lost. Any other
-        value than these two was most likely there all along: nothing has fired since the run began.
+        For markers that are older than the run, after the condition of a touch failed or its outcome was lost. Any
+        value other than these two was most likely there before the run began, so no event has been emitted since.
         """
         return now in (before, self.marker.next(before))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """The result of a run, over all its sittings. Its JSON form is documented API (docs/scripting.md)."""
+    """The result of a run, over all its attempts. Its JSON form is documented API (docs/scripting.md)."""
 
     run_id: str
     table: str
@@ -63,7 +64,7 @@ class Summary:
 
     @property
     def items_per_second(self) -> float:
-        """Settled items by time spent running."""
+        """Items with an outcome per second of work."""
         return self.counts.settled / self.seconds if self.seconds > 0 else 0.0
 
     def to_json(self) -> dict[str, Any]:
@@ -84,13 +85,13 @@ class Summary:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DryRun:
-    """What a run would do: items that it would touch and the units that this costs. Nothing was written.
+    """What a run would do: the items that it would touch and the units that this takes. Nothing was written.
 
-    `more`: the look ended at a limit that the user set, so the real run covers more. `seconds` is how long the run
-    would take within its budget, bound by `bound_by`; `cost_usd` is what the units cost, `extra_cost` false where the
-    capacity is paid for anyway, by the hour.
+    `more`: the dry run ended at a limit that the user set, so the real run covers more. `seconds` is how long the run
+    would take within its budget, limited by `bound_by`; `cost_usd` is the price of the units, `extra_cost` is false
+    if the capacity is paid for by the hour anyway.
     """
 
     items: int
@@ -105,15 +106,16 @@ class DryRun:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How a sitting ended. `reason` is one line for people where it ended before its end.
+    """The result of an attempt. `reason` is one line that says why it ended early.
 
-    Where a proof was asked for there is `proof`, or `unproven`, one line that says why not. `nothing` says what was
-    read where that held no item to touch.
+    If a verification was requested there is `proof`, or `unproven`, one line that says why not. `nothing` says what
+    was read if there was no item to touch.
     """
 
     summary: Summary
     exit_code: ExitCode
     reason: str | None = None
+    _: KW_ONLY
     dry_run: DryRun | None = None
     proof: Proof | None = None
     unproven: str | None = None
@@ -121,5 +123,5 @@ class Result:
 
 
 def new_run_id() -> str:
-    """An id that sorts by time and is unlike any other."""
+    """A unique id that sorts by time."""
     return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"

@@ -1,6 +1,6 @@
-"""What a run re-fires. The selection is part of the checkpoint's identity: another one is another run."""
+"""The selection of a run. It is part of the run's identity: another selection is another run."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import KW_ONLY, asdict, dataclass
 from typing import Any, Literal, TypeAlias
 
 from refire_async.model.keys import AttributeValue, Key
@@ -10,7 +10,7 @@ SelectionKind: TypeAlias = Literal["scan", "query", "keys", "export"]
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """One way to name items.
+    """The items of a run.
 
     `scan` reads a whole table or index in segments, `query` the hash keys `key_values` of a table or index, each as a
     segment of its own (`more_keys` has the further hash attributes of an index with several: by name, a value for each
@@ -19,11 +19,12 @@ class Selection:
     `fingerprint` is that of their content. `filter`, `names` and `values` are a FilterExpression with its
     placeholders, applied by the service after reading.
 
-    `sample` is the share of all items to take, in percent, chosen by a hash of the key. Items that their TTL
-    attribute says have expired are left out unless `include_expired`.
+    `sample` is the share of all items in percent, chosen by a hash of the key. Items that have expired by their TTL
+    attribute are left out unless `include_expired`.
     """
 
     kind: SelectionKind
+    _: KW_ONLY
     index: str | None = None
     key_name: str | None = None
     key_values: tuple[AttributeValue, ...] = ()
@@ -40,7 +41,7 @@ class Selection:
 
     @property
     def hash_names(self) -> tuple[str, ...]:
-        """The hash attributes that a query gives values for."""
+        """The hash attributes for which a query has values."""
         return () if self.key_name is None else (self.key_name, *(name for name, _ in self.more_keys))
 
     def hash_key(self, segment: int) -> Key:
@@ -50,22 +51,22 @@ class Selection:
 
     @property
     def thinned(self) -> bool:
-        """Whether a page can hold fewer items than were read for it. A list is thinned when it is made."""
+        """Whether a page can have fewer items than were read for it. A list of keys is thinned when it is created."""
         return not self.listed and (self.filter is not None or self.sample is not None)
 
     @property
     def listed(self) -> bool:
-        """Whether the run makes a list of the keys before it begins."""
+        """Whether the run creates a list of keys before it starts."""
         return self.kind in ("keys", "export")
 
     @property
     def given(self) -> str:
-        """Where the keys of a list come from, as a name that can be opened."""
+        """The source of a list of keys, as a name that can be opened."""
         return self.keys_file or self.export or ""
 
     @property
     def origin(self) -> str:
-        """Where the keys of a list come from, in words."""
+        """The source of a list of keys, in words."""
         if self.kind == "export":
             return f"export {self.export}"
         return "standard input" if self.keys_file == "-" else f"keys file {self.keys_file}"
@@ -82,7 +83,7 @@ class Selection:
         return cls(**{**data, **pairs, "key_values": tuple(data.get("key_values", ())), "more_keys": more})
 
     def describe(self) -> str:
-        """A few words for people."""
+        """A short description for messages."""
         where = f"index {self.index}" if self.index else "the table"
         if self.kind == "keys":
             text = f"the keys in {self.origin.removeprefix('keys file ')}"

@@ -1,4 +1,4 @@
-"""A run over time: points that add up, so that a long run needs no more of them than a short one."""
+"""A run over time, as points that can be merged, so that a long run needs no more points than a short one."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
@@ -9,12 +9,12 @@ Numbers = dict[str, float]
 
 @dataclass(slots=True)
 class Point:
-    """What happened in the `seconds` from `at` (seconds since the epoch) on. `seconds` counts only time at work.
+    """The figures of the `seconds` from `at` (seconds since the epoch) on. `seconds` counts only time at work.
 
-    `wcu` by resource (`""` is the table), `throttled` by reason and resource (with a blank between them), `retries`
+    `wcu` by resource (`""` is the table), `throttled` by reason and resource (with a space between them), `retries`
     by reason, `failed` by error code, `writes` and `reads` (requests) by latency bucket, `bands` (items) by band of
-    segments, `ages` by consumer: the highest age (s) of what it was given. `budget` and `allowed` are unit-seconds of
-    the table's WCU: divided by `seconds`, what might be consumed and what throttling and pauses left of it.
+    segments, `ages` by consumer: its maximum iterator age in seconds. `budget` and `allowed` are unit-seconds of
+    the table's WCU: divided by `seconds`, they are the limit, and the part of it that throttling and pauses left.
     `index_budgets` are unit-seconds too, by index; recordings of earlier versions have none.
     """
 
@@ -35,18 +35,18 @@ class Point:
     index_budgets: Numbers = field(default_factory=dict)
 
     def add(self, other: "Point") -> None:
-        """Take a later point into this one."""
+        """Add a later point to this one."""
         for name in _SUMS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for name in _GROUPS:
-            mine: Numbers = getattr(self, name)
+            own: Numbers = getattr(self, name)
             for key, number in getattr(other, name).items():
-                mine[key] = mine.get(key, 0) + number
+                own[key] = own.get(key, 0) + number
         for key, age in other.ages.items():
             self.ages[key] = max(self.ages.get(key, 0.0), age)
 
     def to_json(self) -> dict[str, Any]:
-        """The fields that say something; `at` is kept beside it."""
+        """The fields that are not empty, without `at`, which is stored separately."""
         return {name: value for name, value in asdict(self).items() if value and name != "at"}
 
     @classmethod
@@ -60,7 +60,7 @@ _GROUPS = tuple(one.name for one in fields(Point) if one.name not in (*_SUMS, "a
 
 
 def merge(points: Iterable[Point], span_s: float) -> list[Point]:
-    """The same run in points at least `span_s` apart, in the order of time."""
+    """The same run in points at least `span_s` seconds apart, in chronological order."""
     merged: list[Point] = []
     for point in points:
         if merged and point.at // span_s == merged[-1].at // span_s:
@@ -72,7 +72,7 @@ def merge(points: Iterable[Point], span_s: float) -> list[Point]:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something that happened at a moment (seconds since the epoch): a start, a pause, a finding, a proof …"""
+    """An event at a time (seconds since the epoch): a start, a pause, a finding, a verification …"""
 
     at: float
     kind: str

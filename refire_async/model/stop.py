@@ -1,4 +1,4 @@
-"""Ending a run before its end, in order: nothing new is begun, what is in flight is finished and saved."""
+"""Stops a run early and in order: no new requests start, and those in flight are completed and saved."""
 
 from collections.abc import Callable
 from typing import Literal, TypeAlias
@@ -9,7 +9,7 @@ StopReason: TypeAlias = Literal["interrupted", "terminated", "limit", "output", 
 
 
 class StopRequest:
-    """Asked for once; later requests change nothing. Callable from signal handlers of the loop."""
+    """A request to stop. The first one counts. It may be called from signal handlers of the event loop."""
 
     def __init__(self) -> None:
         self.reason: StopReason | None = None
@@ -17,7 +17,7 @@ class StopRequest:
         self._subscribers: list[Callable[[], None]] = []
 
     def request(self, reason: StopReason, error: RefireError | None = None) -> None:
-        """Stop for `reason`; `error` is what made it necessary."""
+        """Stop for `reason`; `error` is its cause, if any."""
         if self.reason is not None:
             return
         self.reason = reason
@@ -26,13 +26,13 @@ class StopRequest:
             listener()
 
     def subscribe(self, listener: Callable[[], None]) -> None:
-        """Call `listener` when a stop is asked for; at once if it was."""
+        """Call `listener` when a stop is requested; at once if it already was."""
         self._subscribers.append(listener)
         if self.reason is not None:
             listener()
 
     def before_writing(self, when: str) -> StoppedError:
-        """The error of a run that was asked to stop so early that nothing is written; `when` it was."""
+        """The error of a run that was stopped before its first write; `when` is a clause such as "while it waited"."""
         error = StoppedError(f"stopped {when}; nothing was written")
         if self.reason == "interrupted":
             error.exit_code = ExitCode.INTERRUPTED

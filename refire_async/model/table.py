@@ -1,4 +1,4 @@
-"""A table as its description tells: what a run needs to know of it, no more."""
+"""The parts of a table's description that a run needs."""
 
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
@@ -11,10 +11,10 @@ Projection: TypeAlias = Literal["ALL", "KEYS_ONLY", "INCLUDE"]
 
 @dataclass(frozen=True, slots=True)
 class Throughput:
-    """Units per second of a table or a global index; `None` where the mode does not set it.
+    """Units per second of a table or a global index; `None` if the billing mode does not set it.
 
-    `provisioned_*` is what PROVISIONED mode grants, `maximum_*` the OnDemandThroughput limits, `warm_*` what
-    WarmThroughput reports as served at once (DynamoDB API reference).
+    `provisioned_*` are those of PROVISIONED mode, `maximum_*` the OnDemandThroughput limits, `warm_*` the
+    WarmThroughput (DynamoDB API reference).
     """
 
     provisioned_read: float | None = None
@@ -27,8 +27,9 @@ class Throughput:
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """A secondary index. `scope` tells whose capacity its writes consume: its own, or the table's. `item_count`, that
-    of its entries, may be 6 hours old (API reference).
+    """A secondary index. Writes to a `global` index consume its own capacity, to a `local` one the table's.
+
+    `item_count`, the number of its entries, may be 6 hours old (API reference).
     """
 
     name: str
@@ -41,7 +42,7 @@ class Index:
     item_count: int = 0
 
     def projects(self, attribute: str, table_keys: KeySchema) -> bool:
-        """Whether entries of this index carry `attribute`, so that a touch of it changes them."""
+        """Whether the entries of this index contain `attribute`, so that a touch changes them."""
         if self.projection == "ALL":
             return True
         return attribute in self.projected or attribute in self.keys.names or attribute in table_keys.names
@@ -49,16 +50,16 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """The table's stream. `arn` stays for 24 hours after the stream was disabled."""
+    """The table's stream. `arn` remains for 24 hours after the stream was disabled."""
 
     enabled: bool
     view_type: str | None = None
     arn: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """What DescribeTable says. `item_count` and `size_bytes` may be 6 hours old (API reference)."""
+    """The result of DescribeTable. `item_count` and `size_bytes` may be 6 hours old (API reference)."""
 
     name: str
     arn: str
@@ -74,5 +75,5 @@ class Table:
     replicas: tuple[str, ...] = ()
 
     def index(self, name: str) -> Index | None:
-        """The index of that name, or None."""
+        """The index with this name, or None."""
         return next((index for index in self.indexes if index.name == name), None)

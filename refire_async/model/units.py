@@ -1,4 +1,4 @@
-"""Units as types, so that a checker refuses to mix them up."""
+"""Units as types, so that mypy does not let them be mixed up, and shared constants."""
 
 import math
 from typing import NewType

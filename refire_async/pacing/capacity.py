@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from refire_async.model.capacity import TABLE
-from refire_async.model.partitions import partitions_needed
+from refire_async.model.capacity import TABLE, partitions_needed
 from refire_async.model.table import BillingMode, Table, Throughput
 from refire_async.settings import Budget
 

@@ -11,7 +11,7 @@ has just processed; each further throttling lowers the rate a little, and it ris
 
 import math
 
-from refire_async.model.partitions import PARTITION_WCU
+from refire_async.model.capacity import PARTITION_WCU
 
 WINDOW_S = 0.5
 """Window (s) over which the processed rate is measured."""

@@ -6,9 +6,9 @@ from functools import partial
 
 from refire_async.aws.errors import AwsError, Disposition
 from refire_async.errors import StoppedError
+from refire_async.model.counts import Totals
 from refire_async.model.keys import Item, Key, KeySchema, identity
 from refire_async.model.stop import StopRequest
-from refire_async.model.totals import Totals
 from refire_async.pacing.budget import ReadBudget
 from refire_async.pipeline.reads import ReadRetries
 from refire_async.pipeline.waits import Waits

@@ -9,8 +9,8 @@ import anyio
 from refire_async.aws.errors import AwsError, Disposition, ThrottlingReason
 from refire_async.errors import StoppedError
 from refire_async.events import Emit, Retried, Throttled
+from refire_async.model.counts import Totals
 from refire_async.model.stop import StopRequest
-from refire_async.model.totals import Totals
 from refire_async.pacing.backoff import failure_delay, throttle_delay
 from refire_async.pacing.outage import MAX_ATTEMPTS, Outage
 from refire_async.pipeline.waits import Waits

@@ -12,7 +12,7 @@ case. A test compares these functions with the published result. Measured there:
 import math
 from collections.abc import Iterator
 
-from refire_async.model.partitions import partitions_needed
+from refire_async.model.capacity import partitions_needed
 from refire_async.model.selection import Selection
 from refire_async.model.table import Table
 from refire_async.pacing.capacity import partitions_of_capacity

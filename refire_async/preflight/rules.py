@@ -33,7 +33,7 @@ def _other_runs(facts: Facts) -> list[Finding]:
     for other in facts.others:
         if other.working:
             found.append(OTHER_RUN_WORKING.found(f"run {other.run_id} of table {name} is in progress"))
-        elif other.may_meet(facts.run.selection):
+        elif other.may_overlap(facts.run.selection):
             found.append(
                 OTHER_RUN_STOPPED.found(
                     f"run {other.run_id} of table {name} was stopped after {other.touched:,} items",

@@ -10,7 +10,7 @@ import orjson
 
 from refire_async.aws.data_plane import DataPlane, parse_reply
 from refire_async.aws.errors import AwsError
-from refire_async.model.item_size import LARGEST_ITEM_BYTES, item_bytes
+from refire_async.model.item_size import MAX_ITEM_BYTES, item_bytes
 from refire_async.model.keys import AttributeValue, Item
 from refire_async.model.units import RCU_BYTES, WCU_BYTES
 from refire_async.preflight.facts import CheckedRun, Sample
@@ -65,7 +65,7 @@ class Sampler:
         else:
             sizes = [rcu * 2 * RCU_BYTES / len(items)] * len(items)
         self._units += sum(max(1, math.ceil(size / WCU_BYTES)) for size in sizes)
-        self._near += self._whole_items and sum(size > LARGEST_ITEM_BYTES - NEAR_BYTES for size in sizes)
+        self._near += self._whole_items and sum(size > MAX_ITEM_BYTES - NEAR_BYTES for size in sizes)
         # The next page may be like this one or like earlier ones: use the larger size.
         self.item_bytes = max(sum(sizes) / len(items), self.item_bytes / 2)
 

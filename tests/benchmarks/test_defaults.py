@@ -11,9 +11,9 @@ import pytest
 import benchmarks
 from benchmarks.sweep.recommend import Cell, recommend, shares
 from benchmarks.sweep.scenario import Parameters, items_in
-from refire_async.model.keys import KeySchema
-from refire_async.model.table import Stream, Table, Throughput
+from refire_async.model.table import Table
 from refire_async.pipeline.sizing import choose_segments, choose_workers
+from tests.support.table_descriptions import described_table
 
 LARGER = 50
 """So many times the sweep's items make a large table, which gets several lanes for each partition."""
@@ -36,9 +36,7 @@ def parameters(published: Mapping[str, Any]) -> Parameters:
 
 
 def table(item_bytes: int, items: int) -> Table:
-    keys, stream = KeySchema("pk", "S"), Stream(enabled=True)
-    size = item_bytes * items
-    return Table("t", "arn", "id", "ACTIVE", keys, "PROVISIONED", Throughput(), (), stream, items, size)
+    return described_table(item_count=items, size_bytes=item_bytes * items)
 
 
 def test_the_result_is_one_to_derive_defaults_from(

@@ -19,8 +19,7 @@ from refire_async.checkpoint.reading import peek
 from refire_async.checkpoint.shapes import conforms
 from refire_async.checkpoint.store import Store
 from refire_async.errors import CheckpointRefusedError, StoppedError
-from refire_async.model.counts import Counts
-from refire_async.model.totals import Totals
+from refire_async.model.counts import Counts, Totals
 from refire_async.settings import Connection
 from refire_async.sources.key_list import HEADER_BYTES, open_list
 from tests.support.checkpoints import SPEC, item, new_store, page

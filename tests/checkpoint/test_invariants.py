@@ -11,8 +11,7 @@ from refire_async.checkpoint.pages import pack
 from refire_async.checkpoint.schema import APPLICATION_ID, TABLES, VERSION
 from refire_async.checkpoint.store import Store
 from refire_async.errors import CheckpointRefusedError
-from refire_async.model.counts import Counts
-from refire_async.model.totals import Totals
+from refire_async.model.counts import Counts, Totals
 from tests.support.checkpoints import item, new_store, page
 
 DONE = '{"scanned":2,"touched":1,"already":0,"conflicts":0,"vanished":0,"expired":0,"failed":1}'

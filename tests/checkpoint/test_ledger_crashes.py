@@ -16,9 +16,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from refire_async.checkpoint.journal import Operation
 from refire_async.checkpoint.ledger import Failure, Ledger, OpenPage
 from refire_async.checkpoint.store import Store
-from refire_async.model.counts import Counts
+from refire_async.model.counts import Counts, Totals
 from refire_async.model.keys import Item
-from refire_async.model.totals import Totals
 from refire_async.pipeline.triage import resolve_in_doubt
 from tests.support.checkpoints import SPEC, crashed_copy, item, new_store, reopened
 from tests.support.examples import examples

@@ -21,8 +21,7 @@ from refire_async.checkpoint.recording import read_recording
 from refire_async.checkpoint.schema import PROCESSES_PER_ATTEMPT
 from refire_async.checkpoint.store import Store
 from refire_async.errors import CheckpointRefusedError, StoppedError
-from refire_async.model.counts import COUNT_NAMES, Counts
-from refire_async.model.totals import Totals
+from refire_async.model.counts import COUNT_NAMES, Counts, Totals
 from refire_async.settings import Connection
 from tests.support.checkpoints import SPEC, crashed_copy, item, new_store, page, reopened
 

@@ -63,7 +63,7 @@ def test_quiet(refire: Callable[..., Ended], fake_engine: FakeEngine) -> None:
 def test_dry_run(refire: Callable[..., Ended], fake_engine: FakeEngine) -> None:
     """As JSON it is a summary like any other; for people what would be touched and cost stands out."""
     looked = summary("dry-run", scanned=10, touched=10)
-    found = DryRun(10, 20.0, 1.5, more=True, seconds=72.0, bound_by="--max-wcu", cost_usd=1.2)
+    found = DryRun(items=10, wcu=20.0, rcu=1.5, more=True, seconds=72.0, bound_by="--max-wcu", cost_usd=1.2)
     ending(fake_engine, Result(looked, ExitCode.COMPLETE, dry_run=found))
     assert orjson.loads(last(refire(*RUN, "--dry-run", "--json"))) == looked.to_json()
     told = refire(*RUN, "--dry-run").out

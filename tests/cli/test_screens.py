@@ -98,7 +98,9 @@ def test_ends(refire: Refire, fake_engine: FakeEngine, columns: int) -> None:
         "dry-run": Result(
             summary("dry-run", scanned=500, touched=500),
             ExitCode.COMPLETE,
-            dry_run=DryRun(500, 1000, 62.5, more=False, seconds=12.4, bound_by="--max-wcu", cost_usd=0.03),
+            dry_run=DryRun(
+                items=500, wcu=1000, rcu=62.5, more=False, seconds=12.4, bound_by="--max-wcu", cost_usd=0.03
+            ),
         ),
     }
     for name, end in ends.items():

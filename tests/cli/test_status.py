@@ -15,11 +15,10 @@ from refire_async.checkpoint.lock import locked
 from refire_async.checkpoint.recording import Recording
 from refire_async.checkpoint.store import Store
 from refire_async.cli.status import _text
-from refire_async.model.counts import Counts
+from refire_async.model.counts import Counts, Totals
 from refire_async.model.proof import Proof, ProofCounts
 from refire_async.model.run import RunStatus
 from refire_async.model.series import Note, Point
-from refire_async.model.totals import Totals
 from refire_async.output.recorder import record_proof
 from refire_async.output.runs import list_lines
 from refire_async.settings import Connection

@@ -171,12 +171,12 @@ async def test_check_tells(service: Service, runs: Runs) -> None:
         (Selection("query", key_values=({"S": "a"},)), Selection("query", key_values=({"S": "b"},)), False),
         (Selection("query", key_values=({"S": "a"},)), Selection("query", key_values=({"S": "a"},)), True),
         (
-            Selection("query", "i", key_values=({"S": "a"},)),
+            Selection("query", index="i", key_values=({"S": "a"},)),
             Selection("query", key_values=({"S": "b"},)),
             True,
         ),
         (Selection("keys", keys_file="a"), Selection("keys", keys_file="b"), True),
     ],
 )
-def test_selections_that_may_meet(ours: Selection, theirs: Selection, *, meet: bool) -> None:
-    assert OtherRun("r", working=False, touched=1, selection=theirs).may_meet(ours) == meet
+def test_selections_that_may_overlap(ours: Selection, theirs: Selection, *, meet: bool) -> None:
+    assert OtherRun("r", working=False, touched=1, selection=theirs).may_overlap(ours) == meet

@@ -128,7 +128,7 @@ async def test_only_items_that_are_in_the_index_are_paid_twice(service: Service,
     inside = sum(chosen().values())
     assert inside == 108
     assert result.summary.wcu == pytest.approx(2 * 120 + 2 * inside)
-    by_index = sum(e.consumed.arms.get("wide", 0) for e in runs.of(BatchWritten) if e.consumed)
+    by_index = sum(e.consumed.reported.get("wide", 0) for e in runs.of(BatchWritten) if e.consumed)
     assert by_index == pytest.approx(2 * inside)
 
 

@@ -7,12 +7,11 @@ from pathlib import Path
 from refire_async.checkpoint.ledger import Failure
 from refire_async.checkpoint.recording import Recording
 from refire_async.checkpoint.store import Store
-from refire_async.model.counts import Counts
+from refire_async.model.counts import Counts, Totals
 from refire_async.model.proof import Proof, ProofCounts
 from refire_async.model.run import RunSpec
 from refire_async.model.selection import Selection
 from refire_async.model.series import Note, Point
-from refire_async.model.totals import Totals
 from refire_async.output.recorder import record_proof
 from refire_async.settings import Connection
 from tests.support.checkpoints import SPEC, item, page

@@ -56,14 +56,18 @@ def test_failed_items() -> None:
 def test_dry_run() -> None:
     """A dry run shows the cost, and says that it wrote nothing and whether there is more."""
     looked = Result(
-        summary("dry-run", scanned=10), ExitCode.COMPLETE, dry_run=DryRun(10, 20.0, 1.5, more=True)
+        summary("dry-run", scanned=10),
+        ExitCode.COMPLETE,
+        dry_run=DryRun(items=10, wcu=20.0, rcu=1.5, more=True),
     )
     text = describe(looked, resume_with="never")
     assert "nothing was written" in text
     assert "10 items in what was read; there are more" in text
     assert "20 WCU to write, 1.5 RCU to read" in text
     assert "never" not in text
-    whole = Result(summary("dry-run"), ExitCode.COMPLETE, dry_run=DryRun(10, 20.0, 1.5, more=False))
+    whole = Result(
+        summary("dry-run"), ExitCode.COMPLETE, dry_run=DryRun(items=10, wcu=20.0, rcu=1.5, more=False)
+    )
     assert "there is more" not in describe(whole, resume_with="never")
 
 

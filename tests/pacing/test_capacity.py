@@ -4,9 +4,10 @@ import pytest
 
 from refire_async.model.capacity import TABLE
 from refire_async.model.keys import KeySchema
-from refire_async.model.table import BillingMode, Index, Stream, Table, Throughput
+from refire_async.model.table import BillingMode, Index, Table, Throughput
 from refire_async.pacing.capacity import NEW_ON_DEMAND_READ, NEW_ON_DEMAND_WRITE, ceilings
 from refire_async.settings import Budget
+from tests.support.table_descriptions import described_table
 
 PROVISIONED = Throughput(provisioned_read=400.0, provisioned_write=1_000.0)
 ALL = Budget(wcu_percent=100.0)
@@ -15,8 +16,7 @@ ALL = Budget(wcu_percent=100.0)
 def table(
     throughput: Throughput = PROVISIONED, billing: BillingMode = "PROVISIONED", *indexes: Index
 ) -> Table:
-    keys = KeySchema("pk", "S")
-    return Table("t", "arn", "id", "ACTIVE", keys, billing, throughput, indexes, Stream(enabled=True), 0, 0)
+    return described_table(billing=billing, throughput=throughput, indexes=indexes)
 
 
 def index(

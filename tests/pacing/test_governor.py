@@ -7,25 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from refire_async.model.capacity import TABLE
-from refire_async.model.keys import KeySchema
-from refire_async.model.table import Stream, Table, Throughput
+from refire_async.model.table import Table, Throughput
 from refire_async.pacing.capacity import NEW_ON_DEMAND_WRITE
 from refire_async.pacing.governor import Governor, RateLimits
 from refire_async.settings import Budget
+from tests.support.table_descriptions import described_table
 
-PLAIN = Table(
-    "t",
-    "arn",
-    "id",
-    "ACTIVE",
-    KeySchema("pk", "S"),
-    "PROVISIONED",
-    Throughput(provisioned_read=400.0, provisioned_write=1_000.0),
-    (),
-    Stream(enabled=True),
-    0,
-    0,
-)
+PLAIN = described_table(throughput=Throughput(provisioned_read=400.0, provisioned_write=1_000.0))
 
 
 def capacity(write: float) -> Table:

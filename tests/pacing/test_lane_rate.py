@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refire_async.model.partitions import PARTITION_WCU
+from refire_async.model.capacity import PARTITION_WCU
 from refire_async.pacing.lane_rate import (
     MIN_LIMIT,
     SHARE_AHEAD_S,

@@ -5,13 +5,13 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refire_async.model.keys import KeySchema
-from refire_async.model.table import Stream, Table, Throughput
+from refire_async.model.table import Throughput
 from refire_async.pacing.governor import Governor
 from refire_async.pacing.overrides import OPERATOR, TIMETABLE, Override, Overrides, apply_to
 from refire_async.pacing.rate import PAUSE, Rate
 from refire_async.pacing.timetable import ScheduledRate
 from refire_async.settings import Budget
+from tests.support.table_descriptions import described_table
 
 OPTIONS = Budget(wcu_percent=70.0, max_rate=9.0)
 FIFTH = ScheduledRate(Rate(percent=20.0), 5.0, "until 20:00 CET")
@@ -96,11 +96,8 @@ acts = st.sampled_from(
 @given(st.lists(acts, max_size=30))
 def test_the_governor_follows_the_current_override(steps: list[object]) -> None:
     """After any sequence; each override is applied once."""
-    keys = KeySchema("pk", "S")
     capacity = Throughput(provisioned_read=100.0, provisioned_write=1_000.0)
-    stream = Stream(enabled=True)
-    table = Table("t", "arn", "id", "ACTIVE", keys, "PROVISIONED", capacity, (), stream, 0, 0)
-    governor = Governor(table, "revision", OPTIONS)
+    governor = Governor(described_table(throughput=capacity), "revision", OPTIONS)
     applied: list[Override] = []
     apply = apply_to(governor)
     overrides = Overrides(OPTIONS, lambda override: (applied.append(override), apply(override))[0])

@@ -3,8 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refire_async.model.keys import KeySchema
-from refire_async.model.table import Stream, Table, Throughput
+from refire_async.model.table import Table, Throughput
 from refire_async.pipeline.sizing import (
     MAX_SEGMENTS,
     SMALL_TABLE_BYTES,
@@ -13,16 +12,14 @@ from refire_async.pipeline.sizing import (
     choose_segments,
     choose_workers,
 )
+from tests.support.table_descriptions import described_table
 
 GIB = 1 << 30
 capacities = st.none() | st.integers(1, 10**7).map(float)
 
 
 def table(size_bytes: int, wcu: float | None = None) -> Table:
-    keys, capacity = KeySchema("pk", "S"), Throughput(provisioned_write=wcu)
-    return Table(
-        "t", "arn", "id", "ACTIVE", keys, "PROVISIONED", capacity, (), Stream(enabled=True), 0, size_bytes
-    )
+    return described_table(throughput=Throughput(provisioned_write=wcu), size_bytes=size_bytes)
 
 
 @given(st.integers(0, 10**16), st.floats(0.5, 1e6), capacities)

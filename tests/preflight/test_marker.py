@@ -7,18 +7,16 @@ import pytest
 from refire_async.errors import UsageError
 from refire_async.model.keys import IndexKeys, KeySchema
 from refire_async.model.selection import Selection
-from refire_async.model.table import Index, Stream, Table, Throughput
+from refire_async.model.table import Index, Table
 from refire_async.pacing.capacity import Ceilings
 from refire_async.preflight.facts import CheckedRun, Facts, Sample
 from refire_async.preflight.marker import check_marker, check_values, on_table
+from tests.support.table_descriptions import described_table
 
 
 def table_with(keys: IndexKeys) -> Table:
     index = Index("wide", "global", keys, "KEYS_ONLY")
-    own, units = KeySchema("pk", "S", "sk", "N"), Throughput()
-    return Table(
-        "orders", "arn", "id", "ACTIVE", own, "PAY_PER_REQUEST", units, (index,), Stream(enabled=True), 0, 0
-    )
+    return described_table(keys=KeySchema("pk", "S", "sk", "N"), billing="PAY_PER_REQUEST", indexes=(index,))
 
 
 @pytest.mark.parametrize("position", range(4))

@@ -6,11 +6,10 @@ from itertools import islice
 
 from refire_async.aws.route import Route
 from refire_async.errors import ExitCode
-from refire_async.model.counts import Counts
+from refire_async.model.counts import Counts, Totals
 from refire_async.model.run import RunSpec, RunStatus
 from refire_async.model.stop import StopReason
 from refire_async.model.table import Table
-from refire_async.model.totals import Totals
 from refire_async.pacing.governor import RateLimits
 from refire_async.pipeline.sizing import segment_order
 from refire_async.settings import Connection, Tuning

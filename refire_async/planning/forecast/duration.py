@@ -4,8 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from refire_async.model.capacity import TABLE
-from refire_async.model.partitions import PARTITION_WCU
+from refire_async.model.capacity import PARTITION_WCU, TABLE
 from refire_async.planning.forecast.load import Load
 
 IN_HAND_S = 1.0

@@ -7,7 +7,6 @@ import pytest
 
 from refire_async.errors import ExitCode, RefusedError
 from refire_async.events import AdviceBack, AdviceMissing, BatchWritten, ConsumerSeen, Event
-from refire_async.model.keys import KeySchema
 from refire_async.model.stop import StopRequest
 from refire_async.model.table import Stream, Table, Throughput
 from refire_async.pacing.consumer import BLIND_S, FIRST_RATE, LOST_S
@@ -17,6 +16,7 @@ from refire_async.pacing.watchers.functions import Function, find_functions
 from refire_async.settings import Budget, PacingSettings
 from tests.support.lambda_functions import Function as Lambda
 from tests.support.lambda_functions import Lambdas
+from tests.support.table_descriptions import described_table
 from tests.support.virtual_time import VIRTUAL_TIME
 
 EPOCH = 1_800_000_017.0
@@ -30,10 +30,7 @@ def anyio_backend() -> object:
 
 def table(stream: Stream | None = None) -> Table:
     capacity = Throughput(provisioned_read=500.0, provisioned_write=1_000.0)
-    stream = stream or Stream(enabled=True, arn=ARN)
-    return Table(
-        "orders", "arn", "id", "ACTIVE", KeySchema("pk", "S"), "PROVISIONED", capacity, (), stream, 0, 0
-    )
+    return described_table(throughput=capacity, stream=stream or Stream(enabled=True, arn=ARN))
 
 
 class Harness:

@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from refire_async.model.keys import KeySchema
-from refire_async.model.table import Stream, Table, Throughput
+from refire_async.model.table import Stream, Throughput
 from refire_async.pacing.watchers.functions import Figures, Function, find_functions, minute_of, query_figures
 from tests.preflight.harness import consumers_of
 from tests.support.moto import moto_server, unhurried  # noqa: F401 - the fixture
+from tests.support.table_descriptions import described_table
 
 ARN = "arn:aws:dynamodb:eu-west-1:123456789012:table/orders/stream/2026-11-23T00:00:00.000"
 
@@ -42,9 +42,7 @@ async def test_a_function_and_its_metrics_are_found(monkeypatch: pytest.MonkeyPa
                 ],
             )
         capacity = Throughput(provisioned_read=5.0, provisioned_write=5.0)
-        stream = Stream(enabled=True, arn=ARN)
-        keys = KeySchema("pk", "S")
-        table = Table("orders", "arn", "id", "ACTIVE", keys, "PROVISIONED", capacity, (), stream, 0, 0)
+        table = described_table(throughput=capacity, stream=Stream(enabled=True, arn=ARN))
         assert await find_functions(consumers.services, table, now) == (
             Function(name=name, baseline_age_s=6.0),
         )

@@ -12,10 +12,11 @@ from refire_async.aws.other_services import UnansweredError
 from refire_async.events import AdviceBack, AdviceMissing, BatchWritten, Event
 from refire_async.model.capacity import TABLE, Consumed
 from refire_async.model.keys import KeySchema
-from refire_async.model.table import Index, Stream, Table, Throughput
+from refire_async.model.table import Index, Throughput
 from refire_async.pacing.governor import Governor
 from refire_async.pacing.watchers.headroom import POLL_EVERY_S, STALE_S, Headroom
 from refire_async.settings import Budget
+from tests.support.table_descriptions import described_table
 from tests.support.virtual_time import VIRTUAL_TIME
 
 MINUTE = 60.0
@@ -77,8 +78,7 @@ class Harness:
 
     def __init__(self, *indexes: Index) -> None:
         capacity = Throughput(provisioned_read=500.0, provisioned_write=1_000.0)
-        keys, stream = KeySchema("pk", "S"), Stream(enabled=True)
-        table = Table("orders", "arn", "id", "ACTIVE", keys, "PROVISIONED", capacity, indexes, stream, 0, 0)
+        table = described_table(throughput=capacity, indexes=indexes)
         self.started = anyio.current_time()
         self.governor = Governor(table, "revision", Budget())
         self.cloudwatch = CloudWatch(self.clock)

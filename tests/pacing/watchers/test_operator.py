@@ -3,14 +3,14 @@
 import anyio
 import pytest
 
-from refire_async.model.keys import KeySchema
-from refire_async.model.table import Stream, Table, Throughput
+from refire_async.model.table import Throughput
 from refire_async.pacing.control.protocol import RefusedVerbError
 from refire_async.pacing.governor import Governor
 from refire_async.pacing.overrides import Override, Overrides, apply_to
 from refire_async.pacing.timetable import find_zone, parse_timetable
 from refire_async.pacing.watchers.operator import MAX_SLEEP_S, follow_timetable, rate_verb
 from refire_async.settings import Budget
+from tests.support.table_descriptions import described_table
 from tests.support.virtual_time import VIRTUAL_TIME
 
 HOUR = 3_600.0
@@ -75,10 +75,7 @@ async def test_one_rate_needs_no_watcher() -> None:
 @pytest.fixture
 def governor() -> Governor:
     capacity = Throughput(provisioned_read=500.0, provisioned_write=1_000.0)
-    keys, stream = KeySchema("pk", "S"), Stream(enabled=True)
-    return Governor(
-        Table("t", "arn", "id", "ACTIVE", keys, "PROVISIONED", capacity, (), stream, 0, 0), "rev", Budget()
-    )
+    return Governor(described_table(throughput=capacity), "rev", Budget())
 
 
 def test_the_answer_to_the_operator(governor: Governor) -> None:

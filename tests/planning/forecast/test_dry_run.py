@@ -4,9 +4,10 @@ import pytest
 
 from refire_async.model.capacity import TABLE
 from refire_async.model.keys import IndexKeys, KeySchema
-from refire_async.model.table import BillingMode, Index, Stream, Table, Throughput
+from refire_async.model.table import BillingMode, Index, Table
 from refire_async.planning.forecast.dry_run import price_dry_run
 from refire_async.planning.forecast.duration import Rates
+from tests.support.table_descriptions import described_table
 
 INDEXES = (
     Index("g", "global", IndexKeys((("g", "S"),)), "ALL"),
@@ -16,8 +17,8 @@ INDEXES = (
 
 
 def table(billing: BillingMode, replicas: tuple[str, ...] = ()) -> Table:
-    keys, stream = KeySchema("pk", "S", "sk", "S"), Stream(enabled=True)
-    return Table("t", "arn", "id", "ACTIVE", keys, billing, Throughput(), INDEXES, stream, 0, 0, replicas)
+    keys = KeySchema("pk", "S", "sk", "S")
+    return described_table(keys=keys, billing=billing, indexes=INDEXES, replicas=replicas)
 
 
 def test_indexes_with_the_marker_cost_and_limit_the_run():

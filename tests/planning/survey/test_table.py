@@ -9,11 +9,11 @@ from refire_async.errors import RefusedError
 from refire_async.model.keys import KeySchema
 from refire_async.model.marker import Marker
 from refire_async.model.selection import Selection
-from refire_async.model.table import Stream, Table, Throughput
 from refire_async.planning.forecast.load import Load
 from refire_async.planning.survey.request import SurveyRequest
 from refire_async.planning.survey.table import MORE_RCU, MOST_RCU, survey
 from tests.support.fakes import data_plane
+from tests.support.table_descriptions import described_table
 from tests.support.virtual_time import run_virtual
 
 ITEM_BYTES = 1_000
@@ -65,16 +65,8 @@ class Stored:
 
 def look(stored: Stored, max_rcu: float = 1_000.0) -> Load:
     """Survey it."""
-    table = Table(
-        name="t",
-        arn="arn",
-        table_id="id",
-        status="ACTIVE",
+    table = described_table(
         keys=KeySchema("pk", "S", "sk", "N"),
-        billing="PROVISIONED",
-        throughput=Throughput(),
-        indexes=(),
-        stream=Stream(enabled=True),
         item_count=stored.count,
         size_bytes=stored.count * ITEM_BYTES,
     )
