@@ -34,7 +34,7 @@ class Described:
         self.watch = CapacityWatch(self.governor, self._describe, random.Random(4))
 
     async def _describe(self, name: str) -> Table:
-        assert name == "t"
+        assert name == "orders"
         self.times.append(anyio.current_time())
         if self.error is not None:
             raise self.error
