@@ -8,7 +8,6 @@ import difflib
 import json
 import os
 import stat
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,6 +123,8 @@ def read_config(path: Path, command: str, commands: Mapping[str, Mapping[str, Op
 
 
 def _load(path: Path) -> dict[str, Any]:
+    import tomllib  # noqa: PLC0415 - not needed without a file
+
     try:
         with path.open("rb") as file:
             content = file.read(MAX_FILE_BYTES + 1)

@@ -13,7 +13,6 @@ from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
 from refire_async.errors import UsageError
-from refire_async.pacing.timetable import find_zone, parse_timetable
 
 CONFIG = "refire.config"
 """Key of the configuration file in the `meta` of a click context (cli/config_file.py)."""
@@ -215,6 +214,8 @@ class Rates(_Checked):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """The text. Raises UsageError, which names the invalid entry."""
+        from refire_async.pacing.timetable import parse_timetable  # noqa: PLC0415 - not needed to show help
+
         try:
             parse_timetable(str(value), None)
         except UsageError as error:
@@ -227,6 +228,8 @@ class Zone(_Checked):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """The name. Raises UsageError."""
+        from refire_async.pacing.timetable import find_zone  # noqa: PLC0415 - not needed to show help
+
         try:
             find_zone(str(value))
         except UsageError as error:
