@@ -28,6 +28,7 @@ CLEAN: tuple[str, ...] = (
     "refire_async/checkpoint",
     "refire_async/verification",
     "tests/checkpoint",
+    "tests/cli",
     "tests/model",
     "tests/output",
     "tests/verification",

@@ -1,4 +1,4 @@
-"""The command line in this process, with an engine whose course a test decides."""
+"""The command line in this process, with a fake engine."""
 
 import os
 from collections.abc import Awaitable, Callable
@@ -22,7 +22,7 @@ Course: TypeAlias = Callable[[Emit, StopRequest], Awaitable[Result]]
 
 @dataclass
 class FakeEngine:
-    """Records the settings of each call and does what `course` says."""
+    """Records the settings of each call and does what `course` does."""
 
     seen: list[RunSettings | ResumeSettings] = field(default_factory=list)
     course: Course | None = None
@@ -43,7 +43,7 @@ class FakeEngine:
 
 @dataclass(frozen=True)
 class Ended:
-    """How the program ended."""
+    """Exit code and output of the program."""
 
     code: int
     out: str
@@ -52,7 +52,7 @@ class Ended:
 
 @pytest.fixture
 def fake_engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
-    """Takes the place of the engine."""
+    """Replaces the engine."""
     fake = FakeEngine()
     monkeypatch.setattr(engine, "run", fake)
     monkeypatch.setattr(engine, "resume", fake)
@@ -61,7 +61,7 @@ def fake_engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
 
 @pytest.fixture
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The user's state folder, empty, and no REFIRE_ variables."""
+    """An empty state folder, and no REFIRE_ variables."""
     for name in [*os.environ]:
         if name.startswith("REFIRE_") or name in ("DynamoTable", "HashKeyName", "HashKeyValue"):
             monkeypatch.delenv(name)

@@ -62,7 +62,7 @@ BAD: dict[str, tuple[tuple[str, ...], dict[str, str], str]] = {
     "wcu-percent 101": ((*RUN, "--wcu-percent", "101"), {}, "at most 100"),
     "rate without a comma": ((*RUN, "--rate", "08:00,20% 20:00"), {}, "--rate: entry '20:00'"),
     "rate at no time": ((*RUN, "--rate", "25:00,20%"), {}, "entry '25:00,20%' has no time"),
-    "rate above all": ((*RUN, "--rate", "120%"), {}, "more than the table has"),
+    "rate above all": ((*RUN, "--rate", "120%"), {}, "more than 100% of the capacity"),
     "rate in variable": (RUN, {"REFIRE_RATE": "Xyz,5"}, "REFIRE_RATE: entry 'Xyz,5'"),
     "rate in no zone": ((*RUN, "--rate", "5%", "--rate-timezone", "Berlin"), {}, "no time zone 'Berlin'"),
     "zone without rate": ((*RUN, "--rate-timezone", "UTC"), {}, "add --rate"),
@@ -227,7 +227,7 @@ def test_bad_input(  # noqa: PLR0917 - fixtures and parameters
     environment: dict[str, str],
     hint: str,
 ) -> None:
-    """One line on standard error that begins with the program's name and holds the hint; exit code 2."""
+    """One line on standard error, which begins with the program's name and has the hint; exit code 2."""
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     ended = refire(*arguments)
@@ -240,10 +240,10 @@ def test_bad_input(  # noqa: PLR0917 - fixtures and parameters
     assert fake_engine.seen == []
 
 
-def test_checkpoint_that_is_none(
+def test_file_that_is_no_checkpoint(
     refire: Callable[..., Ended], fake_engine: FakeEngine, tmp_path: Path
 ) -> None:
-    """A file that is no checkpoint is refused as one: exit code 11, in one line."""
+    """It is refused with exit code 11, in one line."""
     path = tmp_path / "x.refire"
     path.write_text("not a database, though it has some length to it" * 50)
     for command in (("status",), ("resume", "run-1")):

@@ -1,4 +1,4 @@
-"""Whatever happens inside ends as one line and an exit code; a bug leaves a file that only its user can read."""
+"""Every error ends as one line and an exit code; a bug leaves a file that only its user can read."""
 
 import asyncio
 import os
@@ -46,7 +46,7 @@ def failing(fake_engine: FakeEngine, error: BaseException) -> None:
 def test_error_of_the_engine(
     refire: Callable[..., Ended], fake_engine: FakeEngine, kind: type[RefireError], code: int
 ) -> None:
-    """What the engine raises comes out of all task groups as its line and exit code; --json changes nothing."""
+    """An error of the engine passes all task groups as its line and exit code; with --json too."""
     failing(fake_engine, kind("it\nis\x1b[31m wrong", "mend it"))
     for arguments in (RUN, (*RUN, "--json")):
         ended = refire(*arguments)
@@ -78,14 +78,14 @@ def test_refusal_after_the_start(
     assert ended.err == "refire: no permission; grant it; resume with: refire resume run-1\n"
 
 
-def test_endless_error_is_cut(capfd: pytest.CaptureFixture[str]) -> None:
-    """An error that quotes something long is still a line that fits a screen."""
+def test_long_error_is_cut(capfd: pytest.CaptureFixture[str]) -> None:
+    """An error with a long quotation is still a line that fits a screen."""
     exit_codes.say_error("x" * 100_000)
     assert len(capfd.readouterr().err) < 1100
 
 
 def test_several_errors_at_once() -> None:
-    """Of several a bug is told, wherever it stands, because it must not go unseen."""
+    """Of several errors a bug is reported, at any depth, so that it is not hidden."""
     group = ExceptionGroup("", [RefusedError("a"), ExceptionGroup("", [StoppedError("b"), KeyError("c")])])
     assert isinstance(exit_codes.single(group), KeyError)
     assert str(exit_codes.single(ExceptionGroup("", [RefusedError("a"), StoppedError("b")]))) == "a"
@@ -117,7 +117,7 @@ def test_bug(refire: Callable[..., Ended], fake_engine: FakeEngine, state: Path)
 
 
 def test_what_a_bug_file_leaves_out(state: Path) -> None:
-    """Words of errors that quote data or what others said, however deep they are; places and types stay."""
+    """Messages of errors that quote data or foreign text, at any depth. Places and types remain."""
 
     def raise_all() -> None:
         try:
@@ -150,7 +150,7 @@ def test_what_a_bug_file_leaves_out(state: Path) -> None:
 def test_bug_without_a_state_folder(
     refire: Callable[..., Ended], fake_engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where the state folder cannot be made, the file is made elsewhere."""
+    """If the state folder cannot be created, the file is elsewhere."""
     monkeypatch.setenv("XDG_STATE_HOME", "/dev/null")
     failing(fake_engine, ZeroDivisionError())
     ended = refire(*RUN)
@@ -162,7 +162,7 @@ def test_bug_without_a_state_folder(
 
 
 def test_interrupt_before_the_engine(capfd: pytest.CaptureFixture[str]) -> None:
-    """Ctrl-C while the program still starts."""
+    """Ctrl-C while the program starts."""
 
     def work() -> int:
         raise KeyboardInterrupt
@@ -172,7 +172,7 @@ def test_interrupt_before_the_engine(capfd: pytest.CaptureFixture[str]) -> None:
 
 
 def test_cancelled_loop_is_a_bug(capfd: pytest.CaptureFixture[str], state: Path) -> None:
-    """Nothing that is not an ordinary exception is swallowed."""
+    """Nothing but ordinary exceptions is caught."""
 
     def work() -> int:
         raise asyncio.CancelledError
@@ -184,8 +184,8 @@ def test_cancelled_loop_is_a_bug(capfd: pytest.CaptureFixture[str], state: Path)
 
 
 @pytest.mark.parametrize("arguments", [("--help",), ("status",), ("status", "--json")])
-def test_reader_of_results_that_has_gone(state: Path, arguments: tuple[str, ...]) -> None:
-    """`refire … | head` ends without a word about pipes, with the exit code of the work."""
+def test_closed_reader_of_results(state: Path, arguments: tuple[str, ...]) -> None:
+    """`refire … | head` ends without an error about pipes, with the exit code of the work."""
     read_end, write_end = os.pipe()
     os.close(read_end)
     with os.fdopen(write_end, "wb") as stdout:
@@ -200,7 +200,7 @@ def test_reader_of_results_that_has_gone(state: Path, arguments: tuple[str, ...]
 
 
 def test_closed_standard_output(state: Path) -> None:
-    """`refire status >&-` is no bug either."""
+    """`refire status >&-` is no bug."""
     child = subprocess.run(
         ["/bin/sh", "-c", 'exec "$0" -m refire_async status >&-', sys.executable],
         stderr=subprocess.PIPE,

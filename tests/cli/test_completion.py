@@ -1,4 +1,4 @@
-"""Shells complete commands, options, words and run ids: the script is printed, and its questions are answered."""
+"""Shells complete commands, options, words and run ids, with the printed script."""
 
 import os
 import subprocess
@@ -22,7 +22,7 @@ def test_script(refire: Callable[..., Ended], shell: str) -> None:
 
 
 def complete(tmp_path: Path, *words: str) -> list[str]:
-    """What bash is told may stand for the last of these words."""
+    """Bash may replace the last of these words."""
     child = subprocess.run(
         [sys.executable, "-m", "refire_async"],
         env={
@@ -43,7 +43,7 @@ def complete(tmp_path: Path, *words: str) -> list[str]:
 
 
 def test_answers(tmp_path: Path) -> None:
-    """Commands, options, words of an option. A bad file, or a command that nobody knows, is no error here."""
+    """Commands, options, words of an option. A bad file or an unknown command is no error here."""
     (tmp_path / "refire.toml").write_text("tabel = 5")
     assert complete(tmp_path, "res") == ["resume"]
     assert complete(tmp_path, "run", "--max-w") == ["--max-wcu"]
@@ -62,7 +62,7 @@ def test_answers(tmp_path: Path) -> None:
 def test_install(
     refire: Callable[..., Ended], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shell: str, place: str
 ) -> None:
-    """The script is where the shell looks, for the shell that is named or the user's own; twice is as good as once."""
+    """The script is in the folder of the given shell or the user's own; a second install replaces it."""
     for name in ("XDG_DATA_HOME", "XDG_CONFIG_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("SHELL", f"/usr/bin/{shell}")
@@ -74,10 +74,10 @@ def test_install(
         assert (tmp_path / place).read_text() == script
 
 
-def test_install_where_it_cannot_be(
+def test_install_that_is_not_possible(
     refire: Callable[..., Ended], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An unknown shell, or a place that cannot be written: one line that says what to do."""
+    """An unknown shell, or a folder that cannot be written: one line that says what to do."""
     monkeypatch.setenv("SHELL", "/bin/tcsh")
     ended = refire("completion", "install")
     assert (ended.code, ended.out) == (2, "")

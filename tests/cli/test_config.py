@@ -1,4 +1,4 @@
-"""Options from a file: precedence, what is refused, and `refire config`, which shows what holds."""
+"""Options from a file: precedence, errors, and `refire config`, which shows the effective options."""
 
 import os
 import re
@@ -29,7 +29,7 @@ def write(text: str, name: str = "refire.toml") -> None:
 
 
 def test_every_option_from_a_file(refire: Refire, fake_engine: FakeEngine) -> None:
-    """The same settings as by flags, without a single flag."""
+    """The same settings as with options, without an option."""
     lines = [f"{option[2:]} = '''{value}'''" for option, value in OPTIONS.items()]
     write(
         "\n".join(
@@ -62,7 +62,7 @@ def test_types_of_toml(refire: Refire, fake_engine: FakeEngine) -> None:
 
 
 def test_precedence(refire: Refire, fake_engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Flag over environment over the command's table over the top of the file over the default."""
+    """Option before environment before the command's table before the top level of the file before the default."""
     seen = []
 
     def rate(*flags: str) -> float | None:
@@ -83,7 +83,7 @@ def test_precedence(refire: Refire, fake_engine: FakeEngine, monkeypatch: pytest
 
 
 def test_which_file(refire: Refire, fake_engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """--config over REFIRE_CONFIG over refire.toml here; the null device stands for none."""
+    """--config before REFIRE_CONFIG before refire.toml in the folder; the null device for no file."""
     write('table = "here-table"')
     write('table = "from-variable"', "b.toml")
     write('table = "from-flag"', "c.toml")
@@ -114,12 +114,12 @@ STRANGER = 54_321
             "belongs to another user",
         ),
     ],
-    ids=["owner", "everybody", "group", "link"],
+    ids=["owner", "everyone", "group", "link"],
 )
 def test_a_file_that_others_can_have_written(
     refire: Refire, fake_engine: FakeEngine, plant: Callable[[Path], object], words: str
 ) -> None:
-    """In a folder of somebody else's it would choose the table. Who names it has looked at it."""
+    """In another user's folder it would choose the table. A user who names it trusts it."""
     write('table = "planted"')
     plant(Path("refire.toml"))
     ended = refire("run", "--table", "orders")
@@ -135,8 +135,8 @@ def test_a_file_that_others_can_have_written(
     ]
 
 
-def test_a_file_of_roots_is_read(refire: Refire, fake_engine: FakeEngine) -> None:
-    """An image of a container has it so; who is root can do everything anyway."""
+def test_a_file_of_root_is_read(refire: Refire, fake_engine: FakeEngine) -> None:
+    """It is usual in container images, and root can do everything anyway."""
     write('table = "orders"')
     os.chown("refire.toml", 0, 0)
     assert refire("run").code == 0
@@ -156,7 +156,7 @@ def test_a_file_without_end(refire: Refire, fake_engine: FakeEngine, text: str, 
 
 
 def test_options_of_other_commands(refire: Refire, fake_engine: FakeEngine, here: Path) -> None:
-    """What stands at the top is for the commands that have it; a resume has no table."""
+    """Names at the top level apply to the commands that have them; a resume has no table."""
     checkpoint = here / "x.refire"
     checkpoint.touch()
     write(f'table = "orders"\nwcu-percent = 40\n[resume]\ncheckpoint = "{checkpoint}"\n')
@@ -165,7 +165,7 @@ def test_options_of_other_commands(refire: Refire, fake_engine: FakeEngine, here
 
 
 def test_a_run_says_which_file(refire: Refire, fake_engine: FakeEngine) -> None:
-    """Nobody should wonder afterwards where a limit came from."""
+    """So that users can find out where a limit came from."""
     write('table = "orders"')
     lines = [orjson.loads(line) for line in refire("run").err.splitlines()]
     assert {"event": "config.read", "file": "refire.toml"}.items() <= lines[0].items()
@@ -197,7 +197,7 @@ BAD = {
 
 @pytest.mark.parametrize(("text", "hint"), BAD.values(), ids=BAD)
 def test_bad_file(refire: Refire, fake_engine: FakeEngine, text: str, hint: str) -> None:
-    """One line that names the file and what is wrong; exit code 2; nothing begins."""
+    """One line that names the file and the problem; exit code 2; nothing starts."""
     write(text)
     ended = refire("run", "--table", "orders")
     assert (ended.code, ended.out, fake_engine.seen) == (2, "", [])
@@ -208,7 +208,7 @@ def test_bad_file(refire: Refire, fake_engine: FakeEngine, text: str, hint: str)
 
 
 def test_files_that_cannot_be_read(refire: Refire, fake_engine: FakeEngine, here: Path) -> None:
-    """Missing, a folder, not a text."""
+    """Missing, a folder, not text."""
     Path("binary.toml").write_bytes(b"\xff\xfe\x00")
     for name, hint in (
         ("nowhere.toml", "is not there"),
@@ -222,15 +222,15 @@ def test_files_that_cannot_be_read(refire: Refire, fake_engine: FakeEngine, here
     assert fake_engine.seen == []
 
 
-def test_help_does_not_mind_a_bad_file(refire: Refire) -> None:
-    """Help is what one looks at to mend the file."""
+def test_help_works_with_a_bad_file(refire: Refire) -> None:
+    """Users need the help to fix the file."""
     write("tabel = 5")
     assert refire("run", "--help").code == 0
     assert refire("--help").code == 0
 
 
 def test_config_shows_where_values_come_from(refire: Refire, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each option once, with its value and the place that it comes from; for scripts too."""
+    """Each option once, with its value and its source; for scripts too."""
     write('table = "orders"\n[run]\nmax-wcu = 500\n')
     monkeypatch.setenv("REFIRE_REGION", "eu-west-1")
     monkeypatch.setenv("HashKeyValue", "c-42")
@@ -243,9 +243,9 @@ def test_config_shows_where_values_come_from(refire: Refire, monkeypatch: pytest
     assert rows["region"] == ["eu-west-1", "REFIRE_REGION"]
     assert rows["key-value"] == ["c-42", "HashKeyValue"]
     assert rows["wcu-percent"] == ["80"]
-    told = orjson.loads(refire("config", "run", "--json").out)
-    assert (told["command"], told["file"]) == ("run", "refire.toml")
-    settings = {entry.pop("name"): entry for entry in told["settings"]}
+    shown = orjson.loads(refire("config", "run", "--json").out)
+    assert (shown["command"], shown["file"]) == ("run", "refire.toml")
+    settings = {entry.pop("name"): entry for entry in shown["settings"]}
     assert settings["max-wcu"] == {"value": 500.0, "source": "file", "from": "refire.toml [run]"}
     assert settings["region"] == {"value": "eu-west-1", "source": "environment", "from": "REFIRE_REGION"}
     assert settings["filter"] == {"value": None, "source": "default", "from": None}
@@ -253,7 +253,7 @@ def test_config_shows_where_values_come_from(refire: Refire, monkeypatch: pytest
 
 
 def test_config_of_another_command_and_file(refire: Refire) -> None:
-    """The command's options, with what --config names."""
+    """The command's options, with the file of --config."""
     write("wcu-percent = 25", "night.toml")
     text = refire("config", "resume", "--config", "night.toml").out
     assert re.search(r"wcu-percent +25 +night\.toml\n", text)
@@ -262,20 +262,20 @@ def test_config_of_another_command_and_file(refire: Refire) -> None:
 
 
 def test_config_shows_no_secret(refire: Refire) -> None:
-    """A password that somebody put into the endpoint stays out."""
+    """A password in the endpoint is not shown."""
     write('endpoint-url = "https://user:hunter2@localhost:8000"')
     for arguments in (("config",), ("config", "--json")):
         assert "hunter2" not in refire(*arguments).out
 
 
 def test_config_refuses_what_the_command_would(refire: Refire) -> None:
-    """A bad value is told in the same line as by the command itself."""
+    """A bad value is reported in the same line as by the command itself."""
     write("max-wcu = -1")
     assert refire("config").err == refire("run").err
 
 
 def test_the_file_in_the_documentation(refire: Refire, fake_engine: FakeEngine) -> None:
-    """The example of docs/configuration.md is a file that is taken."""
+    """The example of docs/configuration.md is a valid file."""
     page = (Path(__file__).resolve().parents[2] / "docs" / "configuration.md").read_text()
     (example,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
     write(example)

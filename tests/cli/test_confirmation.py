@@ -20,7 +20,7 @@ SCRIPT = 'cd "$HOME"; shift 6; "$PYTHON" -m refire_async run --table "$TABLE" "$
 
 
 def revisions(backend: Backend, table: str) -> list[int]:
-    """The marker of every item, 0 where there is none."""
+    """The marker of every item, 0 without one."""
     client = boto3.client(
         "dynamodb",
         endpoint_url=backend.url,
@@ -62,7 +62,7 @@ def environment(backend: Backend, table: str) -> dict[str, str]:
 def test_question(  # noqa: PLR0917 - fixtures and parameters
     backend: Backend, make_table, tmp_path: Path, keys, options, code, touched
 ) -> None:
-    """Only a yes begins; the question says what is ahead."""
+    """Only yes starts the run; the line before the question describes it."""
     table = make_table()
     table.fill(hash_rows(20))
     with terminal(tmp_path, SCRIPT, *options, env=environment(backend, table.name)) as screen:
@@ -111,7 +111,7 @@ def test_question_after_a_canary(  # noqa: PLR0917 - fixtures and parameters
 
 
 def test_remaining() -> None:
-    """Rough figures for people; capacity that is paid for by the hour costs nothing more."""
+    """Rough figures; capacity that is paid for by the hour is no extra cost."""
     table = replace(table_of(), item_count=300_000, size_bytes=150_000_000)
     ahead = look_ahead(table, {TABLE: 2500.0}, 299_900, None)
     assert describe_remaining(ahead) == "the remaining 299,900 items (about 2 min, $0.19)"
@@ -122,7 +122,7 @@ def test_remaining() -> None:
 
 
 def test_outlook() -> None:
-    """Time at the scarcest budget, indexes in the price, and nothing made up where the number is unknown."""
+    """Time at the scarcest budget, indexes in the price, and no figures if the number of items is unknown."""
     table = replace(table_of(), item_count=1_000_000, size_bytes=1_500_000_000, billing="PAY_PER_REQUEST")
     ahead = look_ahead(table, {TABLE: 1000.0, "by-day": 500.0}, 1_000_000, None)
     assert ahead.seconds == pytest.approx(4000.0)

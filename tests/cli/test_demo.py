@@ -1,4 +1,4 @@
-"""The demo as a process: what it prints, and what it leaves behind."""
+"""The demo as a process: its output, and what it leaves."""
 
 import contextlib
 import os
@@ -17,26 +17,26 @@ PROGRAM = [sys.executable, "-m", "refire_async", "demo"]
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
-    """A home and a folder for temporary files that are empty, and AWS settings that lead nowhere."""
+    """An empty home and folder for temporary files, and AWS settings that lead to no account."""
     for name in ("home", "temporary"):
         (tmp_path / name).mkdir()
     return {
         "PATH": os.defpath,
         "HOME": str(tmp_path / "home"),
         "TMPDIR": str(tmp_path / "temporary"),
-        "AWS_PROFILE": "nobody",
+        "AWS_PROFILE": "missing",
         "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
         "HTTP_PROXY": "http://127.0.0.1:9",
     }
 
 
 def left_behind(environment: dict[str, str]) -> list[Path]:
-    """Files and folders that the demo made and did not take away."""
+    """Files and folders that the demo has left."""
     return [path for name in ("HOME", "TMPDIR") for path in Path(environment[name]).rglob("*")]
 
 
 def test_json(environment: dict[str, str]) -> None:
-    """One line with proof and summary, whatever AWS settings the user has; nothing is left behind."""
+    """One line with the counts and the summary, with any AWS settings of the user; nothing is left."""
     child = subprocess.run(
         [*PROGRAM, "--items", "1500", "--json"], env=environment, capture_output=True, check=False
     )
@@ -59,7 +59,7 @@ def test_json(environment: dict[str, str]) -> None:
 
 
 def test_too_few_items_to_stop_half_way(environment: dict[str, str]) -> None:
-    """The story also ends well where the first batch is the whole table."""
+    """The demo also completes if the first batch is the whole table."""
     child = subprocess.run([*PROGRAM, "--items", "2"], env=environment, capture_output=True, check=False)
     assert (child.returncode, child.stderr) == (0, b"")
     assert b"2 orders with exactly one event" in child.stdout
@@ -68,7 +68,7 @@ def test_too_few_items_to_stop_half_way(environment: dict[str, str]) -> None:
 
 
 def test_on_a_terminal(environment: dict[str, str]) -> None:
-    """With a terminal as standard error the panel is drawn there, and gone at the end; results stay apart."""
+    """With a terminal as standard error the panel is drawn there and erased at the end; results are separate."""
     master, slave = os.openpty()
     child = spawn(
         [*PROGRAM, "--items", "4000"],
@@ -79,7 +79,7 @@ def test_on_a_terminal(environment: dict[str, str]) -> None:
     os.close(slave)
     drawn = b""
     try:
-        # A terminal's other side reads end of file as an error.
+        # The other side of a closed terminal reads an error.
         with contextlib.suppress(OSError):
             while chunk := os.read(master, 1 << 16):
                 drawn += chunk
@@ -98,8 +98,8 @@ def test_on_a_terminal(environment: dict[str, str]) -> None:
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 3)])
 def test_stopped(environment: dict[str, str], number: signal.Signals, code: int) -> None:
-    """Ctrl-C ends the demo and its sandbox at once, and takes everything away."""
-    # The sandbox writes to the demo's standard error: that it ends tells that the sandbox has ended too.
+    """Ctrl-C ends the demo and its sandbox at once, and removes all files."""
+    # The sandbox writes to the demo's standard error: the end of file means that the sandbox has ended too.
     child = spawn(
         [*PROGRAM, "--items", "20000"], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )

@@ -1,4 +1,4 @@
-"""A checkpoint that leads elsewhere than the user's own configuration is asked about before anything is sent."""
+"""Confirmation of a checkpoint that leads to another place than the user's configuration, before anything is sent."""
 
 import os
 import pty
@@ -22,7 +22,7 @@ NOWHERE = "http://127.0.0.1:9"
 
 @pytest.fixture(autouse=True)
 def no_aws(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing of this machine's AWS configuration."""
+    """No AWS configuration of this machine."""
     for name in [*os.environ]:
         if name.startswith("AWS_"):
             monkeypatch.delenv(name)
@@ -33,7 +33,7 @@ def no_aws(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def save(connection: Connection, *, table: str = "orders", attribute: str = "revision") -> Path:
-    """The checkpoint of a run that can be resumed, in the state folder."""
+    """The checkpoint of a resumable run in the state folder."""
     path = catalog.path_of("run-1")
     spec = replace(SPEC, table=table, marker=replace(SPEC.marker, attribute=attribute))
     Store.create(path, spec, connection).close()
@@ -42,7 +42,7 @@ def save(connection: Connection, *, table: str = "orders", attribute: str = "rev
 
 @contextmanager
 def terminal(monkeypatch: pytest.MonkeyPatch, typed: str) -> Iterator[list[str]]:
-    """Standard input and error are a terminal, on which the user has typed something. Gives what was on it, later."""
+    """Standard input and error are a terminal with the user's answer. Yields a function for its output."""
     ours, theirs = pty.openpty()
     shown: list[str] = []
     with (
@@ -54,7 +54,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch, typed: str) -> Iterator[list[str]]
         patch.setattr(sys, "stderr", stderr)
         os.write(ours, typed.encode())
         yield shown
-    with suppress(OSError):  # the end of a terminal that nobody has open
+    with suppress(OSError):  # the end of a closed terminal
         while piece := os.read(ours, 4096):
             shown.append(piece.decode())
     os.close(ours)
@@ -87,7 +87,7 @@ SAME = [
 
 @pytest.mark.parametrize(("saved", "environment", "options"), SAME)
 @pytest.mark.parametrize("command", ["resume"])
-def test_where_both_lead_to_the_same_place_nothing_is_asked(  # noqa: PLR0917 - fixtures and parameters
+def test_the_same_place_needs_no_confirmation(  # noqa: PLR0917 - fixtures and parameters
     refire: Refire,
     fake_engine: FakeEngine,
     monkeypatch: pytest.MonkeyPatch,
@@ -150,7 +150,7 @@ def test_without_a_terminal_it_is_refused(  # noqa: PLR0917 - fixtures and param
     option: str,
     command: str,
 ) -> None:
-    """One line that says all of it, and what to do. Nothing is begun."""
+    """One line with all differences and what to do. Nothing starts."""
     save(saved)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
@@ -182,7 +182,7 @@ def test_table_and_marker(  # noqa: PLR0917 - fixtures and parameters
     environment: dict[str, str],
     said: str | None,
 ) -> None:
-    """What environment and file say for a run is what the user means; a marker of the application's is not."""
+    """Environment and file say which table and marker the user means; a marker of the application is another."""
     save(Connection(), **spec)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
@@ -195,7 +195,7 @@ def test_table_and_marker(  # noqa: PLR0917 - fixtures and parameters
 
 
 def test_of_the_file(refire: Refire, fake_engine: FakeEngine, tmp_path: Path) -> None:
-    """As for a run that is begun with it."""
+    """As for a run that starts with this file."""
     save(Connection(), attribute="price")
     (tmp_path / "a.toml").write_text('[run]\nmarker-attribute = "price"\n')
     assert refire("resume", "run-1", "--config", str(tmp_path / "a.toml")).code == 0
@@ -207,7 +207,7 @@ def test_of_the_file(refire: Refire, fake_engine: FakeEngine, tmp_path: Path) ->
 def test_on_a_terminal_it_asks(
     refire: Refire, fake_engine: FakeEngine, monkeypatch: pytest.MonkeyPatch, answer: str, *, goes_on: bool
 ) -> None:
-    """Endpoint, profile, table and marker are shown before the question; what could steer a terminal is escaped."""
+    """The lines before the question have endpoint, profile, table and marker, with control characters escaped."""
     save(Connection(region=None, profile="prod", endpoint_url=NOWHERE), table="tbl", attribute="x\x1b[2Jy")
     with terminal(monkeypatch, answer) as shown:
         code = refire("resume", "run-1").code
@@ -225,7 +225,7 @@ def test_on_a_terminal_it_asks(
         assert word in text
 
 
-def test_what_is_no_checkpoint_is_the_commands_own_matter(
+def test_the_command_itself_reports_a_bad_checkpoint(
     refire: Refire, fake_engine: FakeEngine, tmp_path: Path
 ) -> None:
     (tmp_path / "x").touch()

@@ -57,14 +57,14 @@ def test_values(text: str, value: dict[str, object]) -> None:
         "Infinity",
     ],
 )
-def test_values_that_dynamodb_has_not(text: str) -> None:
-    """What the service would refuse is refused here, with the placeholder's or the option's name."""
+def test_values_that_dynamodb_does_not_have(text: str) -> None:
+    """What the service would refuse is refused here, with the name of the placeholder or the option."""
     with pytest.raises(UsageError, match=r":v|--values"):
         parse_values(f'{{":v": {text}}}', "--values")
 
 
 def test_deep_nesting_is_no_crash() -> None:
-    """JSON that nests without end is bad input like any other."""
+    """JSON that is nested too deeply is bad input."""
     with pytest.raises(UsageError):
         parse_values('{":v": ' + "[" * 100_000 + "]" * 100_000 + "}", "--values")
 
@@ -87,14 +87,14 @@ NATIVE = st.recursive(
 
 
 @given(NATIVE)
-def test_dynamodb_json_stays_as_it_is(value: dict[str, object]) -> None:
-    """Whatever is DynamoDB JSON already comes out unchanged."""
+def test_dynamodb_json_is_unchanged(value: dict[str, object]) -> None:
+    """Any DynamoDB JSON comes out as it went in."""
     assert parse_values(json.dumps({":v": value}), "--values") == ((":v", value),)
     assert to_attribute_value(value) == value
 
 
 def test_names() -> None:
-    """Names are pairs in the order given."""
+    """Names are pairs in the given order."""
     assert parse_names('{"#b": "x y", "#a": "é"}', "--names") == (("#b", "x y"), ("#a", "é"))
 
 
@@ -102,13 +102,13 @@ def test_names() -> None:
     "text", ['{"#a": ""}', '{"#a": null}', '{"a": "b"}', '{"#": "b"}', '{"#a-b": "c"}', "7"]
 )
 def test_bad_names(text: str) -> None:
-    """A placeholder begins with # and stands for a name."""
+    """A placeholder begins with # and has the name of an attribute."""
     with pytest.raises(UsageError, match="--names"):
         parse_names(text, "--names")
 
 
-def test_placeholders_that_fit() -> None:
-    """Used and defined are the same; using one twice is fine."""
+def test_placeholders_that_match() -> None:
+    """Used and defined ones are the same; one can be used twice."""
     names, values = (("#a", "x"),), ((":b", {"S": "y"}),)
     check_placeholders("--filter", "#a = :b OR begins_with(#a, :b)", names, values)
     check_placeholders("--filter", None, (), ())

@@ -1,4 +1,4 @@
-"""Help is short, complete and quick."""
+"""Help is short, complete and fast."""
 
 import re
 import subprocess
@@ -18,7 +18,7 @@ from tests.cli.conftest import Ended
 
 
 def command_of(name: str) -> Command:
-    """The command of that name."""
+    """The command with this name."""
     command = program.get_command(click.Context(program), name)
     assert isinstance(command, Command)
     return command
@@ -26,7 +26,7 @@ def command_of(name: str) -> Command:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_run_ids_in_help_have_the_form_of_those_that_are_made(name: str) -> None:
-    """An id that is copied from help and changed is one that could exist."""
+    """A user may copy an id from the help and change it."""
     form = re.sub("[0-9a-f]", "x", new_run_id())
     command = command_of(name)
     text = command.get_help(click.Context(command, info_name=name))
@@ -35,7 +35,7 @@ def test_run_ids_in_help_have_the_form_of_those_that_are_made(name: str) -> None
 
 
 def test_overall_help_fits_a_screen(refire: Callable[..., Ended]) -> None:
-    """80x24 holds it, with the prompt; the three commands that a first-time user needs come first, then all."""
+    """It fits 80x24 with the prompt; the three commands of a first-time user come first, then all."""
     ended = refire("--help")
     assert (ended.code, ended.err) == (0, "")
     lines = ended.out.splitlines()
@@ -52,7 +52,7 @@ def test_overall_help_fits_a_screen(refire: Callable[..., Ended]) -> None:
 
 
 def test_every_command_has_a_module() -> None:
-    """A name without a command would be a crash at the first user's."""
+    """A name without a module would be a crash."""
     for name in COMMANDS:
         assert command_of(name).name == name
 
@@ -84,7 +84,7 @@ def test_help_of_a_command(refire: Callable[..., Ended], name: str) -> None:
     "arguments", [("--help",), ("--version",), ("run", "--help"), ("run", "--tabel", "x")]
 )
 def test_nothing_heavy_is_imported(arguments: tuple[str, ...]) -> None:
-    """Help and typos come without the engine, AWS libraries or a terminal library."""
+    """Help and typos import neither the engine nor AWS or terminal libraries."""
     code = (
         "import sys\n"
         "from refire_async.cli import invoke\n"
@@ -96,8 +96,8 @@ def test_nothing_heavy_is_imported(arguments: tuple[str, ...]) -> None:
     assert child.stderr.splitlines()[-1] == "[]"
 
 
-def test_what_ignore_takes_is_what_can_be_found() -> None:
-    """Every finding's id, but for markers that cannot be one: those are refused whatever is ignored."""
+def test_ignore_accepts_every_finding() -> None:
+    """Except markers that are impossible, which are always refused."""
     kind = options.Findings()
     refused = {"marker-key", "marker-index-key", "marker-ttl"}
     for finding in KINDS:

@@ -1,4 +1,4 @@
-"""The command that resumes a run has all that is not in its checkpoint, and the shell gives it back unharmed."""
+"""The command that resumes a run has all settings that its checkpoint lacks, and is safe to paste."""
 
 import shlex
 from pathlib import Path
@@ -11,12 +11,12 @@ from refire_async.settings import Budget, Connection, PacingSettings, ResumeSett
 
 
 def test_nothing_given() -> None:
-    """The id is enough where the user relied on defaults."""
+    """The id is enough if the user relied on the defaults."""
     assert Hints(RunSettings(table="orders"), None).resume("run-1") == "refire resume run-1"
 
 
 def test_everything_given() -> None:
-    """Place, connection and speed limits are repeated; --max-items is not, it was for that sitting."""
+    """Place, connection and speed limits are repeated; --max-items is not, because it was for that attempt."""
     settings = RunSettings(
         table="orders",
         connection=Connection(region="eu-west-1", profile="my profile", endpoint_url="http://127.0.0.1:8000"),

@@ -1,4 +1,4 @@
-"""`refire iam-policy` prints a policy, and refuses what would make it too wide."""
+"""`refire iam-policy` prints a policy, and refuses options that would make it too wide."""
 
 import json
 from collections.abc import Callable
@@ -13,7 +13,7 @@ ARN = "arn:aws:dynamodb:eu-west-1:123456789012:table/orders"
 
 
 def test_the_command_prints_the_policy(refire: Callable[..., Ended]) -> None:
-    """Indented for people, one line with --json, the same document."""
+    """Indented text, one line with --json, the same document."""
     words = ("iam-policy", "--table", ARN, "--command", "check,verify", "--index", "by-day", "--by-key")
     people, script = refire(*words), refire(*words, "--json")
     assert (people.code, script.code) == (0, 0), people.err
@@ -93,7 +93,7 @@ def test_bad_delivery(refire: Callable[..., Ended], arguments: tuple[str, ...], 
 def test_table_by_name(
     refire: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch, region: str, partition: str
 ) -> None:
-    """With the account, and the region of the option or the environment, a name is as good as the ARN."""
+    """With the account, and the region of the option or the environment, a name gives the same policy as the ARN."""
     arn = f"arn:{partition}:dynamodb:{region}:123456789012:table/orders"
     by_arn = refire("iam-policy", "--table", arn)
     words = ("iam-policy", "-t", "orders", "--account", "123456789012")
@@ -113,12 +113,12 @@ def test_table_by_name(
     ],
 )
 def test_half_a_table(refire: Callable[..., Ended], arguments: tuple[str, ...], hint: str) -> None:
-    """What is missing or does not fit is named."""
+    """The line names what is missing or does not fit."""
     test_bad_input(refire, arguments, hint)
 
 
-def test_notice(refire: Callable[..., Ended]) -> None:
-    """A topic adds the one permission that a notice needs, on that topic alone; without one it is not there."""
+def test_notification(refire: Callable[..., Ended]) -> None:
+    """A topic adds the one permission that a notification needs, on that topic only."""
     topic = "arn:aws:sns:eu-west-1:123456789012:ops"
     assert "sns:" not in refire("iam-policy", "--table", ARN, "--command", "run,resume").out
     found = orjson.loads(refire("iam-policy", "--table", ARN, "--notify", f"sns:{topic}", "--json").out)

@@ -1,4 +1,4 @@
-"""Nothing that a user, a file, an environment, a stream or a server does ends in "this is a bug"."""
+"""No input of a user, a file, an environment, a stream or a server ends in "this is a bug"."""
 
 import os
 import random
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 CODES = {0, 2, 3, 4, 5, 10, 11, 130}
-"""Every documented exit code but that of a bug."""
+"""Every documented exit code except that of a bug."""
 
 PLACES = (
     "/dev/full",
@@ -102,7 +102,7 @@ ANSWERS = (
 
 @contextmanager
 def server(answer: bytes) -> Iterator[str]:
-    """The URL of a server that gives every connection one answer and hangs up."""
+    """The URL of a server that gives every connection one response and closes it."""
     listener = socket.create_server(("127.0.0.1", 0))
 
     def serve() -> None:
@@ -129,7 +129,7 @@ def server(answer: bytes) -> Iterator[str]:
 
 
 def draw(seed: int, folder: Path) -> tuple[list[str], dict[str, str], str, bytes]:
-    """Arguments, environment, redirection and the server's answer of one run."""
+    """Arguments, environment, redirection and the server's response of one run."""
     rng = random.Random(seed)
     name = rng.choice(sorted(OPTIONS))
     (folder / "file").write_bytes(rng.choice(FILES))
@@ -162,7 +162,7 @@ def one(seed: int, folder: Path) -> None:
     folder.mkdir()
     arguments, environment, redirection, answer = draw(seed, folder)
     with server(answer) as url:
-        # Nothing goes anywhere but to this server, whatever else is drawn.
+        # All requests go to this server, whatever else is drawn.
         environment["REFIRE_ENDPOINT_URL"] = environment["AWS_ENDPOINT_URL"] = url
         line = f'"$@" {redirection}; exit ${{PIPESTATUS[0]}}'
         ended = subprocess.run(
@@ -174,10 +174,10 @@ def one(seed: int, folder: Path) -> None:
             timeout=120,
             check=False,
         )
-    told = (seed, arguments, environment, redirection, answer, ended)
-    assert ended.returncode in CODES, told
-    assert b"this is a bug" not in ended.stderr, told
-    assert b"Traceback" not in ended.stderr, told
+    context = (seed, arguments, environment, redirection, answer, ended)
+    assert ended.returncode in CODES, context
+    assert b"this is a bug" not in ended.stderr, context
+    assert b"Traceback" not in ended.stderr, context
 
 
 @pytest.mark.parametrize("seed", range(8))

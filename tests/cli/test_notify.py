@@ -1,4 +1,4 @@
-"""`--notify`: the summary reaches a web hook or a topic, in bounded time, and never changes how a run ends."""
+"""`--notify`: the summary reaches a web hook or a topic, in bounded time, and never changes the exit code."""
 
 import contextlib
 import socket
@@ -26,7 +26,7 @@ SECRET = "T0P/s3cret-path"
 
 @dataclass
 class Hook:
-    """A web hook on this machine that keeps what it gets; `status` is its answer, or None: none at all."""
+    """A web hook on this machine that records requests; `status` is its response, None for no response."""
 
     status: int | None = 204
     got: list[tuple[str, str, dict[str, object]]] = field(default_factory=list)
@@ -35,7 +35,7 @@ class Hook:
 
 @pytest.fixture
 def hook() -> Iterator[Hook]:
-    """A hook at work."""
+    """A running hook."""
     here, gate = Hook(), threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
@@ -51,7 +51,7 @@ def hook() -> Iterator[Hook]:
             self.end_headers()
 
         def log_message(self, format: str, *_: object) -> None:  # noqa: A002
-            """Nothing on standard error."""
+            """Log nothing to standard error."""
 
     server = HTTPServer(("127.0.0.1", 0), Handler)
     here.url = f"http://127.0.0.1:{server.server_address[1]}"
@@ -67,7 +67,7 @@ def hook() -> Iterator[Hook]:
 
 
 def test_summary_is_sent(refire: Callable[..., Ended], fake_engine: FakeEngine, hook: Hook) -> None:
-    """Once, after the end, with the summary's fields, the exit code and a line for people."""
+    """Once, after the end, with the summary's fields, the exit code and a line of text."""
 
     async def course(_emit: object, _stop: object) -> Result:
         await anyio.lowlevel.checkpoint()
@@ -97,7 +97,7 @@ def test_refused(  # noqa: PLR0917 - fixtures
     status: int | None,
     said: str,
 ) -> None:
-    """One line that shows no more than the host; the run's exit code and result stay. No redirect is followed."""
+    """One line that shows only the host; exit code and result do not change. No redirect is followed."""
     monkeypatch.setattr(notify, "TOTAL_S", 0.5)
     hook.status = status
     ended = refire(*RUN, "--json", "--notify", f"{hook.url}/{SECRET}")
@@ -109,8 +109,10 @@ def test_refused(  # noqa: PLR0917 - fixtures
     assert SECRET not in ended.err + ended.out
 
 
-def test_told_before_the_first_write(refire: Callable[..., Ended], fake_engine: FakeEngine) -> None:
-    """What cannot be reached is told before the run, which goes on all the same."""
+def test_a_failure_is_reported_before_the_first_write(
+    refire: Callable[..., Ended], fake_engine: FakeEngine
+) -> None:
+    """An unreachable hook is a warning before the run, which continues."""
     with contextlib.closing(socket.socket()) as taken:
         taken.bind(("127.0.0.1", 0))  # and does not listen
         url = f"http://127.0.0.1:{taken.getsockname()[1]}/{SECRET}"
@@ -124,8 +126,10 @@ def test_told_before_the_first_write(refire: Callable[..., Ended], fake_engine: 
     assert len(fake_engine.seen) == 1
 
 
-def test_dry_run_tells_nobody(refire: Callable[..., Ended], fake_engine: FakeEngine, hook: Hook) -> None:
-    """Nothing has happened."""
+def test_dry_run_sends_no_notification(
+    refire: Callable[..., Ended], fake_engine: FakeEngine, hook: Hook
+) -> None:
+    """A dry run does nothing that matters."""
     assert refire(*RUN, "--dry-run", "--notify", hook.url).code == 0
     assert hook.got == []
 
@@ -145,8 +149,8 @@ def test_dry_run_tells_nobody(refire: Callable[..., Ended], fake_engine: FakeEng
         "https://example.org:99999999/",
     ],
 )
-def test_no_place_for_a_notice(refire: Callable[..., Ended], fake_engine: FakeEngine, value: str) -> None:
-    """Refused before anything begins, and not shown: it may hold a secret."""
+def test_invalid_address(refire: Callable[..., Ended], fake_engine: FakeEngine, value: str) -> None:
+    """Refused before anything starts, and not shown, because it may contain a secret."""
     ended = refire(*RUN, "--notify", value)
     assert (ended.code, ended.out) == (2, "")
     assert len(ended.err.splitlines()) == 1
@@ -164,7 +168,7 @@ def at_moto(moto: Moto, monkeypatch: pytest.MonkeyPatch) -> Moto:  # noqa: F811
 
 
 async def test_topic(at_moto: Moto) -> None:
-    """A message of JSON and a subject reach the topic, in the topic's own region; trying it sends nothing."""
+    """A message of JSON and a subject reach the topic, in the topic's region; the test before the run sends nothing."""
     from moto.sns.models import sns_backends
 
     client = at_moto.client("sns")
@@ -187,15 +191,15 @@ async def test_topic(at_moto: Moto) -> None:
     assert published[2].startswith("refire: run run-1")
 
 
-async def test_topic_that_is_not_there(at_moto: Moto) -> None:
-    """The service's answer is told by its code."""
+async def test_missing_topic(at_moto: Moto) -> None:
+    """The line has the service's error code."""
     target = NotifyTarget(topic="arn:aws:sns:us-east-1:123456789012:gone")
     connection = Connection(endpoint_url="http://127.0.0.1:1")
     assert await notify.send(target, connection, {"text": "x"}) == "sns refused to answer: NotFound"
 
 
 async def test_topic_beside_an_emulator(monkeypatch: pytest.MonkeyPatch) -> None:
-    """AWS itself is not told of what went on in an emulator."""
+    """AWS receives no notification about a run on an emulator."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "SCENARIO")
     target = NotifyTarget(topic="arn:aws:sns:us-east-1:123456789012:ops")

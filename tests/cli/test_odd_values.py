@@ -1,4 +1,4 @@
-"""Odd values for every option of every command: refused in one line, or taken; never a bug."""
+"""Odd values for every option of every command: refused in one line, or accepted; never a bug."""
 
 import contextlib
 from collections.abc import Callable
@@ -31,7 +31,7 @@ ODD = {
 }
 
 _LOCAL = ("run", "resume", "status", "config", "iam-policy")
-"""Commands that end by themselves, at once, whatever is taken: the others would look for a table or stay."""
+"""Commands that end at once for any value: the others would query a table or keep running."""
 
 
 def options_of(name: str) -> list[Option]:
@@ -48,7 +48,7 @@ def test_odd_values(
     monkeypatch: pytest.MonkeyPatch,
     name: str,
 ) -> None:
-    """Exit code 2 (or another one of the documented) with one line, or success. No traceback, no report of a bug."""
+    """Exit code 2 (or another documented one) with one line, or success. No traceback, no report of a bug."""
     monkeypatch.chdir(tmp_path)
     needed = {"run": ["--table", "orders"]}.get(name, [])
     for option in options_of(name):
@@ -65,7 +65,7 @@ def test_odd_values(
 
 @pytest.mark.parametrize("name", [name for name in COMMANDS if name not in _LOCAL and name != "completion"])
 def test_odd_values_are_parsed(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same for commands that would begin something: up to where their options are known."""
+    """The same for the other commands, up to the parsed options."""
     monkeypatch.chdir(tmp_path)
     command = program.get_command(click.Context(program), name)
     assert command is not None

@@ -18,7 +18,7 @@ RUN = ("run", "--table", "orders", "--endpoint-url", "http://127.0.0.1:8000")
 
 
 def ending(fake_engine: FakeEngine, result: Result, *, marker: Marker = SPEC.marker) -> None:
-    """Make the engine begin and end like this."""
+    """Make the engine emit these events and return this result."""
 
     async def course(emit: Emit, _stop: object) -> Result:
         emit(started(spec=replace(SPEC, marker=marker)))
@@ -35,7 +35,7 @@ def last(ended: Ended) -> str:
 
 
 def test_json(refire: Callable[..., Ended], fake_engine: FakeEngine) -> None:
-    """Events, then the summary without a field more or less; the log beside it is JSON lines."""
+    """Events, then the summary with exactly its fields; the log on standard error is JSON lines."""
     done = Result(summary(scanned=5, touched=5), ExitCode.COMPLETE)
     ending(fake_engine, done)
     ended = refire(*RUN, "--json")
@@ -47,7 +47,7 @@ def test_json(refire: Callable[..., Ended], fake_engine: FakeEngine) -> None:
 
 
 def test_human(refire: Callable[..., Ended], fake_engine: FakeEngine) -> None:
-    """Without --json the summary is text for people, without escape codes where there is no terminal."""
+    """Without --json the summary is text, without escape codes if there is no terminal."""
     ending(fake_engine, Result(summary(scanned=5, touched=5), ExitCode.COMPLETE))
     ended = refire(*RUN)
     assert ended.out.startswith("Run run-1 of table orders: complete\n")
@@ -55,25 +55,25 @@ def test_human(refire: Callable[..., Ended], fake_engine: FakeEngine) -> None:
 
 
 def test_quiet(refire: Callable[..., Ended], fake_engine: FakeEngine) -> None:
-    """At level error nothing but a result is written."""
+    """At level error only the result is written."""
     ending(fake_engine, Result(summary(), ExitCode.COMPLETE))
     assert refire(*RUN, "--log-level", "error", "--no-progress").err == ""
 
 
 def test_dry_run(refire: Callable[..., Ended], fake_engine: FakeEngine) -> None:
-    """As JSON it is a summary like any other; for people what would be touched and cost stands out."""
+    """As JSON it is a normal summary; the text says what would be touched and what it would cost."""
     looked = summary("dry-run", scanned=10, touched=10)
     found = DryRun(items=10, wcu=20.0, rcu=1.5, more=True, seconds=72.0, bound_by="--max-wcu", cost_usd=1.2)
     ending(fake_engine, Result(looked, ExitCode.COMPLETE, dry_run=found))
     assert orjson.loads(last(refire(*RUN, "--dry-run", "--json"))) == looked.to_json()
-    told = refire(*RUN, "--dry-run").out
-    assert "would touch  10 items in what was read; there are more" in told
-    assert "would take   1 min 12 s, limited by --max-wcu" in told
-    assert "would cost   $1.20 (prices of us-east-1" in told
+    shown = refire(*RUN, "--dry-run").out
+    assert "would touch  10 items in what was read; there are more" in shown
+    assert "would take   1 min 12 s, limited by --max-wcu" in shown
+    assert "would cost   $1.20 (prices of us-east-1" in shown
 
 
 def test_stopped_as_json(refire: Callable[..., Ended], fake_engine: FakeEngine) -> None:
-    """The reason and the way to go on are for people: on standard error, with the endpoint that was given."""
+    """The reason and the resume command are on standard error, with the given endpoint."""
     ending(fake_engine, Result(summary("stopped"), ExitCode.STOPPED, "the limit of --max-items is reached"))
     ended = refire(*RUN, "--max-items", "5", "--json")
     assert ended.code == 3
@@ -95,7 +95,7 @@ def test_stopped_as_json(refire: Callable[..., Ended], fake_engine: FakeEngine) 
 def test_failed_items(
     refire: Callable[..., Ended], fake_engine: FakeEngine, marker: Marker, options: str
 ) -> None:
-    """Exit code 4 and the command that gives the failed keys back, with the run's marker."""
+    """Exit code 4 and the command that touches the failed keys again, with the run's marker."""
     failed = summary(scanned=5, touched=3, failed=2, failed_keys_file="/state/f.jsonl")
     ending(fake_engine, Result(failed, ExitCode.SOME_FAILED), marker=marker)
     ended = refire(*RUN)

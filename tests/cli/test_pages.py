@@ -1,4 +1,4 @@
-"""The pages keep their word: their command lines parse, and the names that they list are those of the code."""
+"""The documentation is right: its command lines parse, and the names that it lists are those of the code."""
 
 import ast
 import re
@@ -36,7 +36,7 @@ def commands_of(line: str) -> Iterator[list[str]]:
         if set(token) <= set("();<>|&"):
             if words:
                 yield words
-            # What follows a redirection is the name of a file.
+            # The word after a redirection is a file name.
             words = ["to"] if set(token) & set("<>") else []
         elif token not in ("if", "then", "else", "while", "do"):
             words.append(token)
@@ -44,7 +44,7 @@ def commands_of(line: str) -> Iterator[list[str]]:
 
 @pytest.mark.parametrize(("page", "line"), [*dict.fromkeys(lines())])
 def test_command_lines_parse(page: str, line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Command, options and values are understood; files that a line names are made up."""
+    """Command, options and values are valid; the test creates the files that a line names."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
     words = []
@@ -68,8 +68,8 @@ def test_command_lines_parse(page: str, line: str, tmp_path: Path, monkeypatch: 
         pass
 
 
-def test_there_are_such_lines() -> None:
-    """Nothing above passes because nothing was found; each task has its page and its commands."""
+def test_there_are_command_lines() -> None:
+    """The test above has lines to check; each task has its page and its commands."""
     found = [page for page, _ in lines()]
     tasks = [page for page in PAGES if page.parent.name == "tasks"]
     assert len(tasks) >= 8
@@ -78,15 +78,15 @@ def test_there_are_such_lines() -> None:
 
 
 def test_every_page_is_in_the_index() -> None:
-    """docs/README.md leads to each page."""
+    """docs/README.md links to each page."""
     index = (ROOT / "docs" / "README.md").read_text()
     for page in PAGES[1:]:
         name = str(page.relative_to(ROOT / "docs"))
         assert name == "README.md" or f"({name})" in index, name
 
 
-def test_anchors_lead_somewhere() -> None:
-    """A link into a page names a heading of it."""
+def test_anchors_exist() -> None:
+    """A link into a page has a heading there."""
     for page in PAGES:
         for target, anchor in re.findall(r"\]\(([^)#:\s]*)#([^)\s]+)\)", page.read_text()):
             headings = re.findall(
@@ -97,7 +97,7 @@ def test_anchors_lead_somewhere() -> None:
 
 
 def test_log_events_are_documented() -> None:
-    """docs/logging.md lists the names of all log events, and no other."""
+    """docs/logging.md lists exactly the names of all log events."""
     listed = set(
         re.findall(r"^\| `([a-z]+\.[a-z_]+)` \|", (ROOT / "docs" / "logging.md").read_text(), re.MULTILINE)
     )
@@ -106,7 +106,7 @@ def test_log_events_are_documented() -> None:
         if "sandbox" in path.parts:
             continue
         for node in ast.walk(ast.parse(path.read_text())):
-            # Names stand as literals where they are said, or are chosen between just before.
+            # Names are literals in the call, or are assigned just before.
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 said.update(
                     re.findall(
@@ -118,14 +118,14 @@ def test_log_events_are_documented() -> None:
     assert said == listed
 
 
-def test_pictures_are_whole_and_ask_nobody() -> None:
-    """Each picture is well-formed, and shows without a request to anywhere."""
+def test_pictures_are_complete_and_request_nothing() -> None:
+    """Each picture is well-formed and sends no request."""
     pictures = [*(ROOT / "docs" / "images").glob("*.svg")]
     assert pictures
     for picture in pictures:
         text = picture.read_text()
         assert ET.fromstring(text).tag == "{http://www.w3.org/2000/svg}svg"
-        # A name space is a name. What the terminal shows is text between tags.
+        # A namespace is a name. Terminal output is text between tags.
         fetched = re.findall(
             r"(?:href|src)=[\"']?(?!#)\S+|url\((?!#)[^)]*\)|@import", re.sub(r">[^<]*<", "><", text)
         )

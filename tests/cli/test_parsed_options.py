@@ -112,7 +112,7 @@ def fits(value: object, kind: Any) -> bool:
 
 @pytest.mark.parametrize("name", RECORDS)
 def test_fields_are_the_options(name: str) -> None:
-    """No option of a command is lost on its way to the settings, and no field is without an option."""
+    """No option of a command is lost on its way to the settings, and every field has an option."""
     shown = {param.name for param in command_of(name).params if param.expose_value}
     assert {field.name for field in fields(RECORDS[name])} == shown
 
@@ -120,7 +120,7 @@ def test_fields_are_the_options(name: str) -> None:
 @pytest.mark.parametrize("given", [False, True], ids=["defaults", "all"])
 @pytest.mark.parametrize("name", RECORDS)
 def test_values_have_the_annotated_types(name: str, given: bool, tmp_path: Path) -> None:
-    """What click's types give is what mypy believes: for the defaults, and with every option given."""
+    """The types of click's values are the annotated ones: for the defaults, and with every option given."""
     command = command_of(name)
     file = tmp_path / "file"
     file.touch()

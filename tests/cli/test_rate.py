@@ -1,4 +1,4 @@
-"""`refire rate`: what is asked of the run, and how its answers are told."""
+"""`refire rate`: its requests to the run, and the text of the responses."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -46,7 +46,7 @@ def checkpoint(state: Path) -> Path:
 
 @contextmanager
 def at_work(checkpoint: Path, answer: Callable[[Any], Any]) -> Iterator[None]:
-    """A run in a thread that holds the lock and answers `rate` so."""
+    """A run in a thread that holds the lock and gives this response to `rate`."""
     with locked(checkpoint), start_blocking_portal() as portal:
         found = portal.call(open_listener, checkpoint)
         assert found is not None
@@ -68,7 +68,7 @@ def at_work(checkpoint: Path, answer: Callable[[Any], Any]) -> Iterator[None]:
 def test_a_run_and_a_rate(
     refire: Callable[..., Ended], checkpoint: Path, words: tuple[str, ...], given: dict[str, str]
 ) -> None:
-    """By its id or its checkpoint; beside a checkpoint one word is the rate."""
+    """By its id or its checkpoint; with a checkpoint the one argument is the rate."""
     seen: list[Any] = []
     with at_work(checkpoint, lambda asked: seen.append(dict(asked)) or HOLDS):
         ended = refire("rate", *(str(checkpoint) if word == "FILE" else word for word in words), "--json")
@@ -89,16 +89,14 @@ def test_a_run_and_a_rate(
         ({"paused": True, "why": "paused by refire rate"}, "Run run-1 is paused: paused by refire rate\n"),
     ],
 )
-def test_for_people(
-    refire: Callable[..., Ended], checkpoint: Path, changes: dict[str, Any], line: str
-) -> None:
-    """One line that says what holds, and why."""
+def test_text(refire: Callable[..., Ended], checkpoint: Path, changes: dict[str, Any], line: str) -> None:
+    """One line with the current rate and its reason."""
     with at_work(checkpoint, lambda _: {**HOLDS, **changes}):
         assert refire("rate", "run-1").out == line
 
 
 def test_a_run_that_refuses(refire: Callable[..., Ended], checkpoint: Path) -> None:
-    """In its own words."""
+    """The reason is the run's own message."""
 
     def refuse(_: Any) -> Any:
         raise RefusedVerbError("no such rate")
@@ -110,14 +108,14 @@ def test_a_run_that_refuses(refire: Callable[..., Ended], checkpoint: Path) -> N
 
 
 def test_a_run_that_cannot_be_reached(refire: Callable[..., Ended], checkpoint: Path) -> None:
-    """It holds its checkpoint, so it is not said to be over."""
+    """It holds its checkpoint, so the error says that it is in progress."""
     with locked(checkpoint):
         ended = refire("rate", "run-1", "5")
     assert (ended.code, ended.out) == (2, "")
     assert "run run-1 is in progress but cannot be reached" in ended.err
 
 
-def test_a_run_that_is_not_at_work(refire: Callable[..., Ended], checkpoint: Path) -> None:
+def test_a_run_that_is_not_in_progress(refire: Callable[..., Ended], checkpoint: Path) -> None:
     ended = refire("rate", "run-1")
     assert (ended.code, ended.out) == (2, "")
     assert ended.err == "refire: run run-1 is not in progress; resume it: refire resume run-1\n"

@@ -1,4 +1,4 @@
-"""The recipes work as they are written: every command line is understood, the policy is what the program prints."""
+"""The recipes are right: every command line parses, and the policy is what the program prints."""
 
 import json
 import re
@@ -36,14 +36,14 @@ def test_every_option_of_a_selection_has_a_recipe() -> None:
 
 
 @pytest.mark.parametrize("line", [line for line in COMMANDS if line.startswith("refire run ")])
-def test_a_recipe_is_understood(
+def test_a_recipe_parses(
     refire: Callable[..., Ended],
     fake_engine: FakeEngine,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     line: str,
 ) -> None:
-    """Files that it names are made up; nothing else is."""
+    """The test creates the files that it names, and nothing else."""
     monkeypatch.chdir(tmp_path)
     arguments = []
     for word in shlex.split(line)[1:]:

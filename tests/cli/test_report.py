@@ -1,4 +1,4 @@
-"""`refire report` from the command line: where the file goes, who may read it, and what is wrong in one line."""
+"""`refire report` from the command line: its file, the file's mode, and one-line errors."""
 
 import json
 import os
@@ -14,12 +14,12 @@ from tests.support.cli import Cli
 
 @pytest.fixture
 def cli(tmp_path: Path) -> Cli:
-    """The command line in a folder of its own, without an endpoint."""
+    """The command line in its own folder, without an endpoint."""
     return Cli(tmp_path)
 
 
 def test_a_report_is_a_file_for_its_owner(cli: Cli, tmp_path: Path) -> None:
-    """By default in the folder where the command was given, mode 0600, whole at once; made again it is replaced."""
+    """By default in the current folder, mode 0600, written in one step; a second report replaces it."""
     checkpoint = finished_run(tmp_path / "a.refire")
     for _ in range(2):
         result = cli.run("report", "--checkpoint", str(checkpoint), "--json")
@@ -33,7 +33,7 @@ def test_a_report_is_a_file_for_its_owner(cli: Cli, tmp_path: Path) -> None:
 
 
 def test_keys_and_prices_on_request(cli: Cli, tmp_path: Path) -> None:
-    """`--with-keys`, `--prices` and `--out` do what they say."""
+    """The effect of `--with-keys`, `--prices` and `--out`."""
     checkpoint = finished_run(tmp_path / "a.refire")
     (tmp_path / "prices.json").write_text(json.dumps({"write_million": 10, "date": "today"}))
     options = ("--with-keys", "--prices", "prices.json", "--out", "b.html")
@@ -44,8 +44,8 @@ def test_keys_and_prices_on_request(cli: Cli, tmp_path: Path) -> None:
     assert "Prices of as given, today" in page
 
 
-def test_pictures_need_nothing_and_heed_no_notebook(cli: Cli, tmp_path: Path) -> None:
-    """Without matplotlib, and with a notebook's settings for it: both pictures are drawn, and always the same."""
+def test_pictures_do_not_depend_on_matplotlib(cli: Cli, tmp_path: Path) -> None:
+    """Without it, and with a notebook's settings for it: both pictures are drawn, and always the same."""
     checkpoint = finished_run(tmp_path / "a.refire")
     (tmp_path / "without").mkdir()
     (tmp_path / "without" / "matplotlib.py").write_text("raise ImportError('not installed')")
@@ -77,7 +77,7 @@ def test_pictures_need_nothing_and_heed_no_notebook(cli: Cli, tmp_path: Path) ->
         (("--checkpoint", "a.refire", "--prices", "notes.txt"), 2, "is not JSON"),
     ],
 )
-def test_what_is_wrong_is_one_line(
+def test_errors_are_one_line(
     cli: Cli, tmp_path: Path, arguments: tuple[str, ...], code: int, said: str
 ) -> None:
     """Bad input: the right exit code, one line, no file."""

@@ -32,7 +32,7 @@ RUN = ("run", "--table", "orders")
 
 @pytest.fixture(params=SIZES, ids=lambda columns: f"{columns}x{SIZES[columns]}")
 def columns(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> int:
-    """A terminal of this width and the height that goes with it; a working directory without a refire.toml."""
+    """A terminal of this width and its height; a working directory without a refire.toml."""
     monkeypatch.setenv("COLUMNS", str(request.param))
     monkeypatch.setenv("LINES", str(SIZES[request.param]))
     monkeypatch.chdir(tmp_path)
@@ -40,25 +40,25 @@ def columns(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp
 
 
 def check(name: str, columns: int, text: str) -> None:
-    """Compare a screen with what is kept of it; none is wider than the terminal."""
+    """Compare a screen with its stored text; no line is wider than the terminal."""
     text = "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
     path = SCREENS / f"{name}-{columns}.txt"
     if os.environ.get("WRITE_SCREENS") == "1":
         path.parent.mkdir(exist_ok=True)
         path.write_text(text)
     assert text == path.read_text()
-    # Error lines and commands are for copying, in one piece.
+    # Error lines and commands are not wrapped, so that they can be copied.
     if name not in ("typos", "wrong-table", "stopped", "failed"):
         assert max(map(len, text.splitlines())) <= columns
 
 
 def test_help(refire: Refire, columns: int) -> None:
-    """The first screen that a new user asks for. Those of commands grow with their options: see test_help.py."""
+    """The first screen of a new user. Those of commands grow with their options: see test_help.py."""
     check("help", columns, refire("--help").out)
 
 
 def test_typos(refire: Refire, fake_engine: FakeEngine, columns: int) -> None:
-    """What one gets wrong at first."""
+    """Typical first mistakes."""
     typed = (
         (),
         ("rnu",),
@@ -76,7 +76,7 @@ def test_typos(refire: Refire, fake_engine: FakeEngine, columns: int) -> None:
 
 
 def test_wrong_table(refire: Refire, fake_engine: FakeEngine, columns: int) -> None:
-    """The engine's refusal, as it comes."""
+    """The engine's refusal."""
 
     async def course(_emit: Emit, _stop: object) -> Result:
         await anyio.lowlevel.checkpoint()
@@ -87,7 +87,7 @@ def test_wrong_table(refire: Refire, fake_engine: FakeEngine, columns: int) -> N
 
 
 def test_ends(refire: Refire, fake_engine: FakeEngine, columns: int) -> None:
-    """Complete, stopped, with failed items, and a look."""
+    """Complete, stopped, with failed items, and a dry run."""
     ends = {
         "complete": Result(summary(scanned=1_234_567, touched=1_234_500, vanished=67), ExitCode.COMPLETE),
         "stopped": Result(summary("stopped", scanned=500, touched=500), ExitCode.INTERRUPTED, "interrupted"),
@@ -116,7 +116,7 @@ def test_ends(refire: Refire, fake_engine: FakeEngine, columns: int) -> None:
 
 
 def test_config(refire: Refire, columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where options come from."""
+    """The sources of options."""
     Path("refire.toml").write_text('table = "orders"\n[status]\njson = true\n')
     monkeypatch.setenv("REFIRE_YES", "1")
     check("config", columns, refire("config", "status").out)
@@ -124,7 +124,7 @@ def test_config(refire: Refire, columns: int, monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.parametrize("name", ["busy", "waiting", "starting"])
 def test_panel(columns: int, name: str) -> None:
-    """While it works, while nothing goes through, and before the start."""
+    """At work, waiting for the service, and before the start."""
     stats = RunStats(0.0)
     if name != "starting":
         stats.handle(replace(started(1000), billing="PAY_PER_REQUEST"))
@@ -144,7 +144,7 @@ def test_panel(columns: int, name: str) -> None:
 
 
 def test_findings(columns: int) -> None:
-    """What a check says."""
+    """The findings of a check."""
     found = [
         Finding("stream-disabled", "stop", "the stream of table orders is off", "turn it on, or --ignore it"),
         Finding(

@@ -1,4 +1,4 @@
-"""From options and environment to the settings that the engine takes."""
+"""From options and environment to the settings of the engine."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +20,7 @@ from tests.cli.conftest import Ended, FakeEngine
 def test_several_key_values_and_a_sample(
     refire: Callable[..., Ended], fake_engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`--key-value` is repeated, a variable holds one value with its blanks, a share stands in percent."""
+    """`--key-value` is repeated, a variable holds one value with its spaces, a share is in percent."""
     assert (
         refire("run", "--table", "orders", "--key-value", "a b", "--key-value", "c", "--sample", "2.5%").code
         == 0
@@ -40,7 +40,7 @@ def test_several_key_values_and_a_sample(
 
 
 def test_where_is_a_filter(refire: Callable[..., Ended], fake_engine: FakeEngine) -> None:
-    """Compiled before the engine sees it, so that a checkpoint knows it as the expression that it is."""
+    """Compiled before the engine gets it, so that a checkpoint has the expression."""
     assert refire("run", "--table", "orders", "--where", "status = 'OPEN'").code == 0
     selection = SelectionSettings(
         filter="#w0 = :w0", names=(("#w0", "status"),), values=((":w0", {"S": "OPEN"}),)
@@ -49,7 +49,7 @@ def test_where_is_a_filter(refire: Callable[..., Ended], fake_engine: FakeEngine
 
 
 def test_lists_from_everywhere(refire: Callable[..., Ended], fake_engine: FakeEngine) -> None:
-    """Standard input, objects and exports in S3 are named as given: only the engine can open them."""
+    """Standard input, objects and exports in S3 are passed as given, because only the engine can open them."""
     for option, name in (("keys_file", "-"), ("keys_file", "s3://bucket/a"), ("export", "s3://bucket/a/b")):
         assert refire("run", "--table", "orders", f"--{option.replace('_', '-')}", name).code == 0
         assert fake_engine.seen.pop() == RunSettings(
@@ -130,7 +130,7 @@ OPTIONS = {
 
 
 def test_every_option(refire: Callable[..., Ended], fake_engine: FakeEngine) -> None:
-    """Each option arrives where it belongs; --ignore can be repeated."""
+    """Each option arrives in its field; --ignore can be repeated."""
     arguments = [word for pair in OPTIONS.items() for word in pair]
     ignored = ("--ignore", "stream-disabled", "--ignore", "table-status")
     assert refire("run", *arguments, *ignored, "--dry-run", "--yes").code == 0
@@ -140,7 +140,7 @@ def test_every_option(refire: Callable[..., Ended], fake_engine: FakeEngine) -> 
 def test_every_option_from_the_environment(
     refire: Callable[..., Ended], fake_engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same settings without a single flag."""
+    """The same settings without an option."""
     for option, value in OPTIONS.items():
         monkeypatch.setenv("REFIRE_" + option[2:].replace("-", "_").upper(), value)
     monkeypatch.setenv("REFIRE_IGNORE", "stream-disabled,table-status")
@@ -156,7 +156,7 @@ def test_every_option_from_the_environment(
 def test_environment_of_the_known_script(
     refire: Callable[..., Ended], fake_engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`DynamoTable`, `HashKeyName` and `HashKeyValue` are understood; our own variables rule over them."""
+    """`DynamoTable`, `HashKeyName` and `HashKeyValue` are understood; REFIRE_ variables override them."""
     monkeypatch.setenv("DynamoTable", "old-orders")
     monkeypatch.setenv("HashKeyName", "customer")
     monkeypatch.setenv("HashKeyValue", "c-42")
@@ -175,7 +175,7 @@ def test_environment_of_the_known_script(
 def test_empty_variables_of_the_known_script(
     refire: Callable[..., Ended], fake_engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The known script took empty ones as not given."""
+    """The known script treats empty ones as not given."""
     monkeypatch.setenv("HashKeyName", "")
     monkeypatch.setenv("HashKeyValue", "")
     assert refire("run", "--table", "orders").code == 0
@@ -183,7 +183,7 @@ def test_empty_variables_of_the_known_script(
 
 
 def test_files(refire: Callable[..., Ended], fake_engine: FakeEngine, tmp_path: Path) -> None:
-    """Paths go to the engine as given; the checkpoint's file need not be there yet."""
+    """Paths are passed as given; the checkpoint need not exist."""
     keys = tmp_path / "keys.jsonl"
     keys.touch()
     checkpoint = tmp_path / "x.refire"
@@ -195,14 +195,14 @@ def test_files(refire: Callable[..., Ended], fake_engine: FakeEngine, tmp_path: 
 
 
 def test_table_by_arn(refire: Callable[..., Ended], fake_engine: FakeEngine) -> None:
-    """DynamoDB takes an ARN wherever it takes a table's name."""
+    """DynamoDB accepts an ARN in place of a table's name."""
     arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/orders"
     assert refire("run", "--table", arn).code == 0
     assert fake_engine.seen == [RunSettings(table=arn)]
 
 
 def test_resume(refire: Callable[..., Ended], fake_engine: FakeEngine, tmp_path: Path) -> None:
-    """A resumed run takes its checkpoint, and the speed that is wanted now."""
+    """A resumed run has its checkpoint, and the current speed options."""
     checkpoint = tmp_path / "x.refire"
     checkpoint.touch()
     arguments = ("--checkpoint", str(checkpoint), "--wcu-percent", "40", "--region", "eu-west-1")
@@ -225,7 +225,7 @@ def test_resume(refire: Callable[..., Ended], fake_engine: FakeEngine, tmp_path:
 
 
 def test_canary_and_proof(refire: Callable[..., Ended], fake_engine: FakeEngine) -> None:
-    """They reach the engine, for a new run and for one that goes on; a dry run has nothing to prove."""
+    """They reach the engine, for a new and a resumed run; a dry run has nothing to verify."""
     assert refire("run", "--table", "orders", "--canary", "100", "--verify").code == 0
     (settings,) = fake_engine.seen
     assert isinstance(settings, RunSettings)

@@ -1,4 +1,4 @@
-"""Options in one letter, the format of logs, and percentages with and without their sign."""
+"""One-letter options, the format of logs, and percentages with and without the sign."""
 
 from collections.abc import Callable
 
@@ -17,7 +17,7 @@ RUN = ("run", "-t", "orders")
 
 
 async def course(emit: Emit, _stop: object) -> Result:
-    """Something to say at each level."""
+    """Log at each level."""
     await anyio.lowlevel.checkpoint()
     emit(started())
     emit(PageRead(0, 3, 0.5, 0.01))
@@ -34,10 +34,10 @@ async def course(emit: Emit, _stop: object) -> Result:
         (("--quiet", "--log-level", "error"), []),
     ],
 )
-def test_how_much(
+def test_log_level(
     refire: Callable[..., Ended], fake_engine: FakeEngine, options: tuple[str, ...], events: list[str]
 ) -> None:
-    """Quiet leaves warnings, verbose shows all; a level that is named rules."""
+    """Quiet leaves warnings, verbose shows all; a given level overrides both."""
     fake_engine.course = course
     ended = refire(*RUN, *options)
     assert ended.code == 0
@@ -48,7 +48,7 @@ def test_how_much(
 
 
 def test_format(refire: Callable[..., Ended], fake_engine: FakeEngine) -> None:
-    """Text is there for the asking where no terminal is."""
+    """Text can be chosen without a terminal."""
     fake_engine.course = course
     assert "[warning] run.waiting" in refire(*RUN, "--log-format", "text").err
     lines = refire(*RUN, "--log-format", "json").err.splitlines()
@@ -57,7 +57,7 @@ def test_format(refire: Callable[..., Ended], fake_engine: FakeEngine) -> None:
 
 @pytest.mark.parametrize("sign", ["", "%"])
 def test_percentages(refire: Callable[..., Ended], fake_engine: FakeEngine, sign: str) -> None:
-    """50 and 50% are the same wherever a share is meant."""
+    """50 and 50% are the same for every share."""
     words = ("--wcu-percent", f"50{sign}", "--headroom", f"20{sign}", "--sample", f"2.5{sign}")
     assert refire(*RUN, *words).code == 0
     (seen,) = fake_engine.seen

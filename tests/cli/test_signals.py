@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first drains, the second cuts off, and both leave a run that can be resumed."""
+"""Ctrl-C and SIGTERM: the first stops, the second cancels, and both leave a run that can be resumed."""
 
 import os
 import signal
@@ -24,7 +24,7 @@ CODES = {"interrupted": ExitCode.INTERRUPTED, "terminated": ExitCode.STOPPED}
 
 
 async def until_asked(stop: StopRequest) -> str:
-    """Wait until the engine is asked to stop, as its own parts do; the reason."""
+    """Wait until a stop is requested, as the engine's tasks do; returns the reason."""
     asked = anyio.Event()
     stop.subscribe(asked.set)
     await asked.wait()
@@ -35,10 +35,10 @@ async def until_asked(stop: StopRequest) -> str:
 @pytest.mark.parametrize(
     ("number", "reason", "code"), [(signal.SIGINT, "interrupted", 130), (signal.SIGTERM, "terminated", 3)]
 )
-def test_first_signal_drains(
+def test_first_signal_stops(
     refire: Callable[..., Ended], fake_engine: FakeEngine, number: signal.Signals, reason: str, code: int
 ) -> None:
-    """The engine is asked to stop, with the reason; the result has its exit code and how to go on."""
+    """The engine gets a stop request with the reason; the result has its exit code and the resume command."""
 
     async def course(emit: Emit, stop: StopRequest) -> Result:
         emit(started())
@@ -56,10 +56,10 @@ def test_first_signal_drains(
 
 
 @pytest.mark.parametrize(("second", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 3)])
-def test_second_signal_cuts_off(
+def test_second_signal_cancels(
     refire: Callable[..., Ended], fake_engine: FakeEngine, second: signal.Signals, code: int
 ) -> None:
-    """An engine that does not come to an end is cancelled; there is no result, but a way to go on."""
+    """An engine that does not end is cancelled; there is no result, but the resume command."""
     cancelled = False
 
     async def course(emit: Emit, stop: StopRequest) -> Result:
@@ -84,7 +84,7 @@ def test_second_signal_cuts_off(
     )
 
 
-def test_cut_off_before_the_start(refire: Callable[..., Ended], fake_engine: FakeEngine) -> None:
+def test_cancelled_before_the_start(refire: Callable[..., Ended], fake_engine: FakeEngine) -> None:
     """Before the first write is allowed there is nothing to resume."""
 
     async def course(_emit: Emit, stop: StopRequest) -> Result:
@@ -99,8 +99,8 @@ def test_cut_off_before_the_start(refire: Callable[..., Ended], fake_engine: Fak
     assert ended.err.splitlines()[-1] == "refire: stopped immediately, before anything was written"
 
 
-def test_result_in_spite_of_a_second_signal(refire: Callable[..., Ended], fake_engine: FakeEngine) -> None:
-    """An engine that finishes what it saves keeps its result."""
+def test_result_despite_a_second_signal(refire: Callable[..., Ended], fake_engine: FakeEngine) -> None:
+    """An engine that completes its work keeps its result."""
 
     async def course(emit: Emit, stop: StopRequest) -> Result:
         emit(started())
@@ -117,8 +117,8 @@ def test_result_in_spite_of_a_second_signal(refire: Callable[..., Ended], fake_e
     assert "Resume with" in ended.out
 
 
-def test_handlers_are_put_back(refire: Callable[..., Ended], fake_engine: FakeEngine) -> None:
-    """After a run signals do what they did before."""
+def test_handlers_are_restored(refire: Callable[..., Ended], fake_engine: FakeEngine) -> None:
+    """After a run signals have their earlier effect."""
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     assert refire(*RUN).code == 0
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
@@ -162,8 +162,8 @@ that has taken off all handlers of Python."""
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
-def test_signals_after_the_end_come_too_late(tmp_path: Path, number: signal.Signals) -> None:
-    """A run that is complete says so by its exit code, whatever comes until the process is gone."""
+def test_signals_after_the_end_are_ignored(tmp_path: Path, number: signal.Signals) -> None:
+    """A complete run has its exit code, for signals at any later time."""
     environment = {"PYTHONPATH": str(Path(__file__).parents[2]), "HOME": str(tmp_path)}
     done = subprocess.run(
         [sys.executable, "-c", LATE, str(int(number)), *RUN, "--json"],
@@ -176,8 +176,8 @@ def test_signals_after_the_end_come_too_late(tmp_path: Path, number: signal.Sign
     assert orjson.loads(done.stdout)["status"] == "complete"
 
 
-def test_an_error_leaves_a_way_out(refire: Callable[..., Ended], fake_engine: FakeEngine) -> None:
-    """A program that has no result, and hangs while it ends, is ended by a further signal as any other."""
+def test_a_program_that_hangs_can_be_ended(refire: Callable[..., Ended], fake_engine: FakeEngine) -> None:
+    """A program without a result that hangs at its end is ended by a further signal."""
     found = []
 
     async def course(_emit: Emit, stop: StopRequest) -> Result:

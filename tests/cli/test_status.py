@@ -1,4 +1,4 @@
-"""`refire status` lists what there is."""
+"""`refire status` lists runs."""
 
 import re
 import time
@@ -30,14 +30,14 @@ Refire = Callable[..., Ended]
 
 @pytest.fixture
 def checkpoint(state: Path) -> Path:
-    """The checkpoint of a run that has begun and whose process is gone."""
+    """The checkpoint of a run that began and whose process is gone."""
     path = catalog.path_of("run-1")
     Store.create(path, SPEC, Connection()).close()
     return path
 
 
 def test_none(refire: Callable[..., Ended]) -> None:
-    """No runs is no error, and says what to do."""
+    """No runs is no error, and the text says what to do."""
     ended = refire("status")
     assert (ended.code, ended.err) == (0, "")
     assert "refire run --table NAME" in ended.out
@@ -64,7 +64,7 @@ def test_one(refire: Callable[..., Ended], checkpoint: Path, which: str) -> None
 
 
 def test_for_people(refire: Callable[..., Ended], checkpoint: Path) -> None:
-    """A table, and what to do with a run that was stopped."""
+    """A table, and the command that resumes a stopped run."""
     out = refire("status").out
     assert re.search(
         r"run +table +status +read +touched +items/s +updated \(UTC\)\nrun-1 +orders +stopped +0.0% +0 +0 ",
@@ -74,8 +74,8 @@ def test_for_people(refire: Callable[..., Ended], checkpoint: Path) -> None:
     assert "Resume with: refire resume run-1\n" in out
 
 
-def test_how_to_go_on_elsewhere(refire: Callable[..., Ended], checkpoint: Path, tmp_path: Path) -> None:
-    """A checkpoint that is not in the state folder is named; of many runs only the form is told."""
+def test_resume_commands(refire: Callable[..., Ended], checkpoint: Path, tmp_path: Path) -> None:
+    """A checkpoint outside the state folder is named; for many runs only the pattern is shown."""
     moved = checkpoint.rename(tmp_path / "moved.refire")
     out = refire("status", "--checkpoint", str(moved)).out
     assert f"Resume with: refire resume run-1 --checkpoint {moved}\n" in out
@@ -84,8 +84,8 @@ def test_how_to_go_on_elsewhere(refire: Callable[..., Ended], checkpoint: Path, 
     assert "refire resume r1" not in _text(runs)
 
 
-def test_what_cannot_be_read_is_told(refire: Callable[..., Ended], checkpoint: Path) -> None:
-    """A damaged checkpoint does not hide the others, and is not hidden itself."""
+def test_an_unreadable_checkpoint_is_reported(refire: Callable[..., Ended], checkpoint: Path) -> None:
+    """It does not hide the others and is not hidden itself."""
     damaged = checkpoint.with_name("damaged.refire")
     damaged.write_bytes(checkpoint.read_bytes()[:5_000])
     ended = refire("status", "--json")
@@ -126,8 +126,8 @@ def ids(ended: Ended) -> list[str]:
     return [run["run_id"] for run in orjson.loads(ended.out)["runs"]]
 
 
-def test_which_runs(refire: Refire) -> None:
-    """Of one table, what is not complete, the newest ones."""
+def test_filters(refire: Refire) -> None:
+    """Runs of one table, unfinished runs, the newest ones."""
     for run_id, status, table in (
         *(("a-1", "complete", "orders"), ("a-2", "stopped", "orders")),
         *(("b-1", "stopped", "customers"), ("b-2", "complete", "customers")),
@@ -149,8 +149,8 @@ def test_which_runs(refire: Refire) -> None:
     assert refire("status", "a-1", "--limit", "3").code == 2
 
 
-def test_ids_by_their_beginning(refire: Refire, fake_engine: FakeEngine) -> None:
-    """In every command that takes one; resume goes on with the only one that can be, if no id is given."""
+def test_ids_by_prefix(refire: Refire, fake_engine: FakeEngine) -> None:
+    """In every command that takes one; resume without an id resumes the only run that it can."""
     save("a-1", "complete")
     save("a-2", "complete")
     stopped = save("b-1")
@@ -170,8 +170,8 @@ def test_ids_by_their_beginning(refire: Refire, fake_engine: FakeEngine) -> None
     assert "2 runs can be resumed: b-2, b-1; give the RUN_ID of one" in ended.err
 
 
-def test_everything_about_one(refire: Refire) -> None:
-    """What is left, how fast, why it stopped, what failed; a name or reason cannot steer the terminal."""
+def test_details(refire: Refire) -> None:
+    """What remains, the rate, why it stopped, what failed; control characters are escaped."""
     save("a-1", failed=3)
     ended = refire("status", "a-1")
     assert "\x1b" not in ended.out
@@ -202,7 +202,7 @@ def test_a_complete_run_with_failed_items_is_not_just_complete(refire: Refire) -
     assert (run["status"], run["failed"]) == ("complete", 2)
 
 
-def test_a_proof_is_told(refire: Refire) -> None:
+def test_a_proof_is_shown(refire: Refire) -> None:
     path = save("a-1", "complete")
     assert "proof        none yet: refire verify a-1" in refire("status", "a-1").out
     proof = Proof(
@@ -218,13 +218,13 @@ def test_a_proof_is_told(refire: Refire) -> None:
 
 
 def test_a_watch_ends_with_the_run(refire: Refire) -> None:
-    """Nothing is at work: it is shown once."""
+    """No run is in progress: it is shown once."""
     save("a-1")
     assert len(refire("status", "--watch", "--json").out.splitlines()) == 1
     assert ids(refire("status", "a-1", "--watch", "--json")) == ["a-1"]
 
 
-def test_a_watch_shows_a_run_at_work_again(refire: Refire, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_watch_repeats_for_a_run_in_progress(refire: Refire, monkeypatch: pytest.MonkeyPatch) -> None:
     """Until its process is gone."""
     path, looks = save("a-1", "running"), []
     with ExitStack() as stack:
@@ -242,7 +242,7 @@ def test_a_watch_shows_a_run_at_work_again(refire: Refire, monkeypatch: pytest.M
 
 
 def test_forget(refire: Refire) -> None:
-    """A run goes with all that lies beside it, once the user has said so."""
+    """A run is removed with its files, after confirmation."""
     path = save("a-1", failed=1)
     other = save("b-1")
     for end in (".keys", ".failed.jsonl", ".missing.jsonl", ".lock"):
@@ -280,7 +280,7 @@ def test_forget_of_a_running_run(refire: Refire) -> None:
 
 @pytest.mark.parametrize("width", [20, 40, 80, 120, 400])
 def test_no_word_is_broken(width: int) -> None:
-    """Where a table does not fit, each run has lines of its own: ids in full, everything else within the width."""
+    """If the table is too wide, each run has its own lines: ids in full, everything else within the width."""
     runs = [
         catalog.RunInfo(
             "r" * 64, "t" * 255, "complete", 1_234_567, "2026-01-31T12:00:00Z", Path("/x"), 1.0, 12.5
@@ -294,14 +294,14 @@ def test_no_word_is_broken(width: int) -> None:
         assert word in text
 
 
-def test_wide_names_are_not_folded_in_a_pipe() -> None:
-    """What a script cuts by columns stays on one line."""
+def test_wide_names_are_not_wrapped_in_a_pipe() -> None:
+    """Lines that a script splits by columns stay lines."""
     run = catalog.RunInfo("r" * 64, "t" * 255, "complete", 5, "2026-01-31T12:00:00Z", Path("/x"))
     assert any(run.run_id in line and run.table in line for line in _text([run]).splitlines())
 
 
 def test_run_and_checkpoint_of_another(refire: Callable[..., Ended], checkpoint: Path) -> None:
-    """Both given must be the same run."""
+    """Both must be the same run."""
     ended = refire("resume", "other", "--checkpoint", str(checkpoint))
     assert ended.code == 2
     assert "belongs to run run-1, not to other" in ended.err

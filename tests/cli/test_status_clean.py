@@ -1,4 +1,4 @@
-"""`refire status --clean` removes what is finished and nothing else, and only when the user says so."""
+"""`refire status --clean` removes only finished runs, and only after confirmation."""
 
 import os
 import pty
@@ -26,7 +26,7 @@ Refire = Callable[..., Ended]
 
 
 def save(run_id: str, status: RunStatus) -> Path:
-    """A checkpoint in the state folder whose run stands at `status`."""
+    """A checkpoint in the state folder with this status."""
     path = catalog.path_of(run_id)
     marker = replace(SPEC.marker, run_id=run_id)
     store = Store.create(path, replace(SPEC, run_id=run_id, marker=marker), Connection())
@@ -42,7 +42,7 @@ def save(run_id: str, status: RunStatus) -> Path:
 
 @pytest.fixture
 def runs(state: Path) -> Path:
-    """One run of each kind: finished, finished with failed keys, stopped, killed. The folder they are in."""
+    """One run of each kind: finished, finished with failed keys, stopped, killed. Returns their folder."""
     save("done", "complete")
     failed = save("some-failed", "complete")
     failed.with_name(failed.name + ".failed.jsonl").write_text("{}\n")
@@ -55,8 +55,8 @@ def names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
 
-def test_only_what_is_finished_goes(refire: Refire, runs: Path) -> None:
-    """Checkpoint, list and lock of a finished run are gone; what can be resumed or left failed keys is untouched."""
+def test_only_finished_runs_are_removed(refire: Refire, runs: Path) -> None:
+    """Checkpoint, list and lock of a finished run are removed; resumable runs and those with failed keys are not."""
     before = names(runs)
     ended = refire("status", "--clean", "--yes", "--json")
     assert (ended.code, ended.err) == (0, "")
@@ -71,8 +71,8 @@ def test_only_what_is_finished_goes(refire: Refire, runs: Path) -> None:
     assert refire("resume", "done").code == 2
 
 
-def test_once_its_keys_are_dealt_with_a_run_can_go(refire: Refire, runs: Path) -> None:
-    """The user removes the list of failed keys when nothing is left to do with it."""
+def test_a_run_without_its_failed_keys_is_removed(refire: Refire, runs: Path) -> None:
+    """The user removes the list of failed keys when it is no longer needed."""
     (runs / "some-failed.refire.failed.jsonl").unlink()
     ended = refire("status", "some-failed", "--clean", "--yes")
     assert ended.out == "Removed some-failed (orders)\n"
@@ -80,8 +80,8 @@ def test_once_its_keys_are_dealt_with_a_run_can_go(refire: Refire, runs: Path) -
     assert "done.refire" in names(runs)
 
 
-def test_without_a_terminal_it_wants_to_be_told(refire: Refire, runs: Path) -> None:
-    """A script that forgot --yes removes nothing."""
+def test_without_a_terminal_it_needs_yes(refire: Refire, runs: Path) -> None:
+    """A script without --yes removes nothing."""
     before = names(runs)
     ended = refire("status", "--clean")
     assert (ended.code, ended.out) == (2, "")
@@ -92,7 +92,7 @@ def test_without_a_terminal_it_wants_to_be_told(refire: Refire, runs: Path) -> N
 
 @contextmanager
 def terminal(monkeypatch: pytest.MonkeyPatch, typed: str) -> Iterator[None]:
-    """Standard input and error are a terminal, on which the user has typed something."""
+    """Standard input and error are a terminal with the user's answer."""
     ours, theirs = pty.openpty()
     with os.fdopen(theirs, "r", closefd=False) as stdin, os.fdopen(theirs, "w") as stderr:
         monkeypatch.setattr(sys, "stdin", stdin)
@@ -118,8 +118,8 @@ def test_nothing_to_remove_asks_nothing(refire: Refire, state: Path) -> None:
     assert refire("status", "--clean").out == "Kept stopped (orders): it can be resumed\n"
 
 
-def test_a_run_that_somebody_works_on_stays(state: Path) -> None:
-    """Even if it was finished when it was looked at: the lock decides."""
+def test_a_run_in_progress_stays(state: Path) -> None:
+    """Even if it was finished when it was listed: the lock decides."""
     path = save("done", "complete")
     run = catalog.describe(path)
     with locked(path):
@@ -129,7 +129,7 @@ def test_a_run_that_somebody_works_on_stays(state: Path) -> None:
     assert path.exists()
 
 
-def test_a_run_that_has_changed_meanwhile_stays(state: Path) -> None:
+def test_a_run_that_has_changed_stays(state: Path) -> None:
     """The decision is made again under the lock."""
     path = save("done", "complete")
     run = catalog.describe(path)
@@ -152,6 +152,6 @@ def test_a_run_that_has_changed_meanwhile_stays(state: Path) -> None:
         kept_files=st.sampled_from([(), (Path("x.failed.jsonl"),)]),
     )
 )
-def test_what_may_go(run: catalog.RunInfo) -> None:
-    """Complete, and nothing left to do: no other combination."""
+def test_which_runs_are_removable(run: catalog.RunInfo) -> None:
+    """Complete runs without failed keys, and no others."""
     assert (cleanup.why_kept(run) is None) == (run.status == "complete" and not run.kept_files)

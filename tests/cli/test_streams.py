@@ -1,4 +1,4 @@
-"""Standard output and error that are full, closed or gone: the run is saved, and its exit code is its own."""
+"""Standard streams that are full or closed: the run is saved, and the exit code is the run's."""
 
 import os
 import signal
@@ -50,7 +50,7 @@ cli.main()
 def run_with(
     tmp_path: Path, *arguments: str, complete: bool, shell: str = ""
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run the program, whose engine works until it is asked to stop or is complete at once; `shell` redirects."""
+    """Run the program with an engine that works until it is stopped, or completes at once; `shell` redirects."""
     return subprocess.run(
         [
             "/bin/bash",
@@ -87,7 +87,7 @@ def run_with(
         (("--json", "--no-progress"), "> /dev/full 2> /dev/full", b""),
     ],
 )
-def test_lost_in_mid_run(tmp_path: Path, arguments: tuple[str, ...], shell: str, said: bytes) -> None:
+def test_lost_during_the_run(tmp_path: Path, arguments: tuple[str, ...], shell: str, said: bytes) -> None:
     """The run stops in good order, with exit code 3."""
     ended = run_with(tmp_path, *arguments, complete=False, shell=shell)
     assert ended.returncode == ExitCode.STOPPED, ended
@@ -97,8 +97,8 @@ def test_lost_in_mid_run(tmp_path: Path, arguments: tuple[str, ...], shell: str,
 
 @pytest.mark.parametrize("arguments", [(), ("--json",)])
 @pytest.mark.parametrize("shell", ["> /dev/full", "2> /dev/full", ">&- 2>&-", "> /dev/full 2> /dev/full"])
-def test_lost_when_all_is_done(tmp_path: Path, arguments: tuple[str, ...], shell: str) -> None:
-    """A run that is complete has the exit code of one."""
+def test_lost_at_the_end(tmp_path: Path, arguments: tuple[str, ...], shell: str) -> None:
+    """A complete run has the exit code of one."""
     ended = run_with(tmp_path, *arguments, complete=True, shell=shell)
     assert ended.returncode == 0, ended
     assert b"bug" not in ended.stderr
@@ -106,7 +106,7 @@ def test_lost_when_all_is_done(tmp_path: Path, arguments: tuple[str, ...], shell
 
 @pytest.mark.parametrize("arguments", [("--help",), ("--version",), ("status",), ("status", "--json")])
 def test_full_standard_output(tmp_path: Path, arguments: tuple[str, ...]) -> None:
-    """A result that could not be written is no success."""
+    """A result that cannot be written is no success."""
     with Path("/dev/full").open("wb") as full:
         ended = subprocess.run(
             [sys.executable, "-m", "refire_async", *arguments],
@@ -121,7 +121,7 @@ def test_full_standard_output(tmp_path: Path, arguments: tuple[str, ...]) -> Non
 
 
 def test_hang_up_saves_and_stops(refire: Callable[..., Ended], fake_engine: FakeEngine) -> None:
-    """SIGHUP is heard as SIGTERM is; a second one, which a closed terminal often sends, cuts nothing off."""
+    """SIGHUP has the effect of SIGTERM; a second one, which a closed terminal often sends, does not cancel."""
 
     async def course(emit: Emit, stop: StopRequest) -> Result:
         asked = anyio.Event()
@@ -145,7 +145,7 @@ def test_hang_up_saves_and_stops(refire: Callable[..., Ended], fake_engine: Fake
 
 
 def test_hang_up_that_is_ignored(refire: Callable[..., Ended], fake_engine: FakeEngine) -> None:
-    """Under `nohup` a run goes on."""
+    """Under `nohup` a run continues."""
 
     async def course(emit: Emit, stop: StopRequest) -> Result:
         emit(started())
@@ -163,8 +163,8 @@ def test_hang_up_that_is_ignored(refire: Callable[..., Ended], fake_engine: Fake
         signal.signal(signal.SIGHUP, before)
 
 
-def test_results_steer_no_terminal(capfd: pytest.CaptureFixture[str]) -> None:
-    """Text shows escapes as words; JSON says the same with escapes of its own."""
+def test_results_have_no_control_characters(capfd: pytest.CaptureFixture[str]) -> None:
+    """Text shows escapes as characters; JSON has its own escapes for them."""
     hostile = "\x1b]0;title\x07 \x9b2J \u202e"
     streams.print_result(hostile)
     assert capfd.readouterr().out == "\\x1b]0;title\\x07 \\x9b2J \\u202e\n"

@@ -1,4 +1,4 @@
-"""What the machine refuses is one line that says what to do, and never a bug; what is a bug stays one."""
+"""Errors of the operating system are one line that says what to do, and never a bug; real bugs remain bugs."""
 
 import errno
 import os
@@ -25,7 +25,7 @@ PROGRAM = [sys.executable, "-m", "refire_async"]
 
 @pytest.mark.parametrize("number", ERRNOS, ids=errno.errorcode.get)
 def test_refused_by_the_system(refire: Callable[..., Ended], fake_engine: FakeEngine, number: int) -> None:
-    """Before a run has begun: exit code 10 and the path. In mid-run: 3 and how to go on."""
+    """Before a run: exit code 10 and the path. During a run: 3 and how to resume."""
     begun = False
 
     async def course(emit: Emit, _stop: object) -> None:
@@ -57,7 +57,7 @@ def test_refused_by_the_system(refire: Callable[..., Ended], fake_engine: FakeEn
     ],
 )
 def test_words(error: BaseException, said: str) -> None:
-    """Limits of the machine are told with what raises them."""
+    """Limits of the machine come with what raises them."""
     assert said in str(from_system(error))
 
 
@@ -72,7 +72,7 @@ def test_words(error: BaseException, said: str) -> None:
     ],
 )
 def test_bugs_stay_bugs(error: BaseException) -> None:
-    """A wrong call is the program's own fault."""
+    """An invalid call is a bug of the program."""
     assert from_system(error) is None
 
 
@@ -94,7 +94,7 @@ def test_bugs_stay_bugs(error: BaseException) -> None:
 def test_what_is_not_utf8(
     tmp_path: Path, arguments: tuple[bytes, ...], environment: dict[bytes, bytes], said: str
 ) -> None:
-    """Arguments, variables and paths that are no text: one line that names them, exit code 2."""
+    """Arguments, variables and paths that are not UTF-8: one line that names them, exit code 2."""
     ended = subprocess.run(
         [*PROGRAM, *arguments],
         env={
@@ -114,7 +114,7 @@ def test_what_is_not_utf8(
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
 @pytest.mark.parametrize("arguments", [("--help",), ("run", "--help"), ("status",), ("config", "--json")])
 def test_legacy_locale(tmp_path: Path, encoding: str, arguments: tuple[str, ...]) -> None:
-    """What the encoding of standard output lacks is escaped, and JSON stays JSON."""
+    """Characters that the encoding of standard output lacks are escaped, and JSON stays JSON."""
     ended = subprocess.run(
         [*PROGRAM, *arguments],
         env={
@@ -132,7 +132,7 @@ def test_legacy_locale(tmp_path: Path, encoding: str, arguments: tuple[str, ...]
 
 
 def test_no_home(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A user id without a name, and no HOME: said with what to set."""
+    """A user id without a name and no HOME: the line says what to set."""
     for name in ("HOME", "XDG_STATE_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("pwd.getpwuid", lambda uid: {}[uid])
@@ -141,7 +141,7 @@ def test_no_home(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_no_home_and_no_temporary_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Then there is no control socket either, and the run goes on without one."""
+    """Then there is no control socket, and the run continues without one."""
     from refire_async.pacing.control.address import addresses
 
     def nowhere() -> str:
@@ -159,7 +159,7 @@ def test_no_home_and_no_temporary_folder(monkeypatch: pytest.MonkeyPatch, tmp_pa
 def test_bug_without_any_place(
     refire: Callable[..., Ended], fake_engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A bug is told in one line also where no file about it can be made."""
+    """A bug is one line even if no report file can be written."""
 
     async def course(_emit: Emit, _stop: object) -> None:
         await anyio.lowlevel.checkpoint()
@@ -179,7 +179,7 @@ def test_bug_without_any_place(
 
 
 def test_windows(tmp_path: Path) -> None:
-    """One clear line where the modules of POSIX are missing, and no traceback at import."""
+    """One clear line if the modules of POSIX are missing, and no traceback at import."""
     code = """
 import sys
 for name in ("fcntl", "pwd", "termios", "resource"):

@@ -1,4 +1,4 @@
-"""What a person sees on a terminal: Ctrl-Z and fg, a panel that spares other lines, colours only where wanted."""
+"""The program on a terminal: Ctrl-Z and fg, a panel below other lines, colours only where possible."""
 
 import os
 import pty
@@ -43,7 +43,7 @@ cli.main()
 
 
 class Terminal:
-    """The master's end of a pseudo-terminal, and all that was written to it."""
+    """The master side of a pseudo-terminal, and all that was written to it."""
 
     def __init__(self, number: int) -> None:
         self._number = number
@@ -53,7 +53,7 @@ class Terminal:
         os.write(self._number, keys.encode())
 
     def read_until(self, pattern: str) -> str:
-        """Read until something new matches; what was read from here on."""
+        """Read until the new output matches, and return it."""
         begin = len(self.written)
         while not re.search(pattern, self.written[begin:], re.DOTALL):
             ready, _, _ = select.select([self._number], [], [], 60)
@@ -66,7 +66,7 @@ class Terminal:
 def terminal(
     home: Path, script: str, *arguments: str, env: Mapping[str, str] | None = None
 ) -> Iterator[Terminal]:
-    """A shell with job control in a terminal of its own, running `script`, whose `"$@"` is the program."""
+    """A shell with job control in its own terminal, running `script`, whose `"$@"` is the program."""
     program = [sys.executable, "-c", CODE, "run", "--table", "orders", *arguments]
     environment = {
         "PATH": os.defpath,
@@ -79,7 +79,7 @@ def terminal(
         **(env or {}),
     }
     number, slave = pty.openpty()
-    # A session leader that opens a terminal gets it as its own.
+    # A session leader that opens a terminal makes it its controlling terminal.
     opening = 'tty=$1; script=$2; shift 2; exec <"$tty" >"$tty" 2>&1; exec bash -m -c "$script" bash "$@"'
     shell = subprocess.Popen(
         ["/bin/bash", "-c", opening, "bash", os.ttyname(slave), script, *program],
@@ -96,7 +96,7 @@ def terminal(
 
 
 def test_ctrl_z_leaves_a_tidy_terminal(tmp_path: Path) -> None:
-    """The panel is gone and the cursor back when the shell has its turn; `fg` draws the panel anew."""
+    """The panel is erased and the cursor shown when the shell continues; `fg` draws the panel again."""
     with terminal(tmp_path, '"$@"; echo "SHELL"; fg; echo "END $?"') as screen:
         screen.read_until(r"refire · orders.*note 1")
         screen.type("\x1a")
@@ -110,7 +110,7 @@ def test_ctrl_z_leaves_a_tidy_terminal(tmp_path: Path) -> None:
 
 
 def test_nothing_is_drawn_in_the_background(tmp_path: Path) -> None:
-    """`bg` leaves the terminal to the shell; log lines still come, the panel when it is in front again."""
+    """`bg` leaves the terminal to the shell; log lines still appear, the panel again in the foreground."""
     with terminal(tmp_path, '"$@"; bg; read line; echo "READ"; fg; echo "END $?"') as screen:
         screen.read_until("refire · orders")
         screen.type("\x1a")
@@ -124,7 +124,7 @@ def test_nothing_is_drawn_in_the_background(tmp_path: Path) -> None:
 
 
 def test_json_lines_stand_above_the_panel(tmp_path: Path) -> None:
-    """On one terminal each event is a whole line, written where the panel was, which moves below it."""
+    """On one terminal each event is a whole line above the panel."""
     with terminal(tmp_path, '"$@"; echo "END $?"', "--json") as screen:
         screen.read_until("note 3")
         screen.type("\x03")
@@ -138,14 +138,14 @@ def test_json_lines_stand_above_the_panel(tmp_path: Path) -> None:
     for part in screen.written.split("\x1b[?2026h")[1:]:
         frame, _, rest = part.partition("\x1b[?2026l")
         assert "{" not in frame
-        # What comes after a frame takes it away first (cursor up, erase) before it writes.
+        # Output after a frame first erases the frame (cursor up, erase).
         if '{"event":"pause"' in rest:
             assert re.match(r"\r?(\x1b\[2K\x1b\[1A|\x1b\[\d*A|\x1b\[2K|\r)+", rest), rest[:80]
 
 
 @pytest.mark.parametrize("env", [{"TERM": "dumb"}, {"NO_COLOR": "1"}], ids=["dumb", "no-color"])
 def test_no_colours(tmp_path: Path, env: Mapping[str, str]) -> None:
-    """A dumb terminal gets no escapes at all, NO_COLOR no colours."""
+    """A dumb terminal gets no escapes, NO_COLOR no colours."""
     with terminal(tmp_path, '"$@"; echo "END $?"', env=env) as screen:
         screen.read_until("note 1")
         screen.type("\x03")
@@ -156,8 +156,8 @@ def test_no_colours(tmp_path: Path, env: Mapping[str, str]) -> None:
         assert "\x1b" not in screen.written
 
 
-def test_what_others_said_steers_no_terminal(tmp_path: Path) -> None:
-    """A name with escapes in it shows them as words, in the log lines of a terminal too."""
+def test_foreign_text_has_no_control_characters(tmp_path: Path) -> None:
+    """Escapes in a name are shown as text, in the log lines of a terminal too."""
     with terminal(tmp_path, '"$@"; echo "END $?"') as screen:
         screen.read_until("note 1")
         screen.type("\x03")

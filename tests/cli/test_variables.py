@@ -1,4 +1,4 @@
-"""Variables that begin as ours do: those of other commands, of tests and of orchestrators are no mistakes."""
+"""Variables with our prefix: those of other commands, of tests and of orchestrators are no mistakes."""
 
 from collections.abc import Callable
 
@@ -22,15 +22,15 @@ Refire = Callable[..., Ended]
         ("refire_max_wuc", "5"),
     ],
 )
-def test_variables_that_are_let_be(
+def test_variables_that_are_accepted(
     refire: Refire, monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     monkeypatch.setenv(name, value)
     assert refire("status").code == 0
 
 
-def test_help_shows_itself_all_the_same(refire: Refire, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is where to find out what the variable is called."""
+def test_help_works_with_an_unknown_variable(refire: Refire, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Users find the right name in the help."""
     monkeypatch.setenv("REFIRE_MAX_WUC", "5")
     assert refire("--help").code == 0
     assert refire("run", "--help").code == 0

@@ -1,4 +1,4 @@
-"""What an operator sees while a run works: the log file, and a snapshot on request."""
+"""The log file, and a snapshot on request, during a run."""
 
 import os
 import signal
@@ -27,7 +27,7 @@ def lines(path: Path) -> list[dict[str, Any]]:
 
 
 def test_log_file(refire: Refire, fake_engine: FakeEngine, tmp_path: Path) -> None:
-    """JSON lines, for the user alone, whatever the level of the screen; a second run goes on below."""
+    """JSON lines, mode 0600, at its own level; a second run appends."""
 
     async def course(emit: Emit, _stop: object) -> Result:
         emit(started())
@@ -50,7 +50,7 @@ def test_log_file(refire: Refire, fake_engine: FakeEngine, tmp_path: Path) -> No
 def test_log_file_that_cannot_be_written(
     refire: Refire, fake_engine: FakeEngine, tmp_path: Path, arguments: tuple[str, ...]
 ) -> None:
-    """One line before anything begins."""
+    """One line before anything starts."""
     (tmp_path / "x").touch()
     arguments = tuple(str(tmp_path / "x") if word == "x" else word for word in arguments)
     ended = refire(*arguments, "--log-file", "/proc/run.log")
@@ -61,8 +61,8 @@ def test_log_file_that_cannot_be_written(
     assert fake_engine.seen == []
 
 
-def test_a_log_file_is_no_link(refire: Refire, fake_engine: FakeEngine, tmp_path: Path) -> None:
-    """Somebody may have put it there, to have another file of this user's written to."""
+def test_a_log_file_that_is_a_link(refire: Refire, fake_engine: FakeEngine, tmp_path: Path) -> None:
+    """Another user may have created it, to make this user write to another file."""
     victim, link = tmp_path / "victim", tmp_path / "run.log"
     for there in (False, True):
         if there:
@@ -80,7 +80,7 @@ def test_a_log_file_is_no_link(refire: Refire, fake_engine: FakeEngine, tmp_path
 
 
 def test_errors_are_in_the_log_file(refire: Refire, fake_engine: FakeEngine, tmp_path: Path) -> None:
-    """An error as its line, a bug with its traceback and without anybody's data."""
+    """An error as its line, a bug with its traceback and without data."""
     path = tmp_path / "run.log"
     password = "hunter2"
 
@@ -104,13 +104,13 @@ def test_errors_are_in_the_log_file(refire: Refire, fake_engine: FakeEngine, tmp
 
 
 def test_snapshot_on_request(refire: Refire, fake_engine: FakeEngine) -> None:
-    """SIGUSR1 is one line with everything, at once, with and without progress; the run goes on."""
+    """SIGUSR1 is one line with the whole state, at once, with and without progress; the run continues."""
 
     async def course(emit: Emit, _stop: StopRequest) -> Result:
         emit(started())
         emit(BatchWritten(0, 25, 50.0, 0.004))
         os.kill(os.getpid(), signal.SIGUSR1)
-        # The handler runs in the loop; its line is there once everybody else waits.
+        # The handler runs in the event loop; its line is there when all other tasks wait.
         await anyio.wait_all_tasks_blocked()
         return Result(summary(), ExitCode.COMPLETE)
 
