@@ -5,6 +5,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+MOST_UNITS = 1e6
+"""Units of one call, many times what the largest consumes: 25 items of 400 KB with entries in 25 indexes."""
+
 TABLE = ""
 """The name of the table among resources; every other name is that of an index."""
 
@@ -31,20 +34,31 @@ class Consumed:
         table's share is the total minus that of the global indexes.
         """
         found = {name: self.reported.get(name, 0.0) for name in indexes}
-        found[TABLE] = self.total - sum(found.values())
+        found[TABLE] = max(0.0, self.total - sum(found.values()))
         return found
 
 
 def parse_consumed(entry: dict[str, Any]) -> Consumed:
-    """One ConsumedCapacity object (INDEXES or TOTAL form) as units by resource."""
+    """One ConsumedCapacity object (INDEXES or TOTAL form) as units by resource. Raises ValueError: it is none."""
+    total = _units(entry)
     reported: dict[str, float] = {}
     table = entry.get("Table")
     if table is not None:
-        reported[TABLE] = float(table.get("CapacityUnits", 0.0))
+        reported[TABLE] = _units(table)
     for member in ("GlobalSecondaryIndexes", "LocalSecondaryIndexes"):
-        for name, units in (entry.get(member) or {}).items():
-            reported[name] = float(units.get("CapacityUnits", 0.0))
-    return Consumed(float(entry.get("CapacityUnits", 0.0)), reported)
+        indexes = entry.get(member) or {}
+        if not isinstance(indexes, dict):
+            raise ValueError(f"{member} is not an object")  # noqa: TRY004 - bad data, not a bad call
+        for name, units in indexes.items():
+            reported[name] = _units(units)
+    return Consumed(total, reported)
+
+
+def _units(entry: Any) -> float:
+    units = entry.get("CapacityUnits", 0.0) if isinstance(entry, dict) else None
+    if not isinstance(units, int | float) or isinstance(units, bool) or not 0 <= units <= MOST_UNITS:
+        raise ValueError("CapacityUnits is not a number of units")
+    return float(units)
 
 
 def partitions_needed(write: float, read: float = 0.0, size_bytes: float = 0.0) -> int:

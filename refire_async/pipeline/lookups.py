@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from refire_async.aws.answers import Found
 from refire_async.aws.errors import AwsError, Disposition
 from refire_async.errors import StoppedError
 from refire_async.model.counts import Totals
@@ -12,7 +13,7 @@ from refire_async.model.stop import StopRequest
 from refire_async.pacing.budget import ReadBudget
 from refire_async.pipeline.reads import ReadRetries
 from refire_async.pipeline.waits import Waits
-from refire_async.sources.lookup import ITEM_RCU, MAX_BATCH_KEYS, Found, Lookup
+from refire_async.sources.lookup import ITEM_RCU, MAX_BATCH_KEYS, Lookup
 
 BAD_KEY = ("Validation", "ValidationError")
 """Names of errors with which BatchGetItem rejects a request that holds an invalid key, among other causes."""

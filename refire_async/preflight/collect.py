@@ -167,7 +167,7 @@ class _Collector:
         keys = table.keys
         if selection.index is not None:
             await self._try("Scan" if selection.kind == "scan" else "Query", self._read_index())
-        lookup = Lookup(self._session.data, table.name, (*keys.names, self._run.marker_attribute))
+        lookup = Lookup(self._session.data, table.name, keys, (*keys.names, self._run.marker_attribute))
         await self._try("BatchGetItem", lookup.read([absent_key(keys)]))
 
     async def _read_index(self) -> None:

@@ -8,10 +8,11 @@ from typing import Any
 import anyio
 import orjson
 
-from refire_async.aws.data_plane import DataPlane, parse_reply
+from refire_async.aws.answers import ReadPage, parse_page
+from refire_async.aws.data_plane import DataPlane
 from refire_async.aws.errors import AwsError
 from refire_async.model.item_size import MAX_ITEM_BYTES, item_bytes
-from refire_async.model.keys import AttributeValue, Item
+from refire_async.model.keys import AttributeValue, Item, KeySchema
 from refire_async.model.units import RCU_BYTES, WCU_BYTES
 from refire_async.preflight.facts import CheckedRun, Sample
 from refire_async.sources.table import hash_key_condition, hash_key_values
@@ -105,22 +106,22 @@ async def sample(
             allowed = int(rate * _SHARE_OF_A_SECOND * 2 * RCU_BYTES / sampler.item_bytes)
             request["Limit"] = max(1, min(PAGE_ITEMS, MOST_ITEMS - sampler.items, allowed))
             try:
-                reply = await _read(data, request)
+                page = await _read(data, run.table.keys, request)
             except AwsError:
                 if not sampler.pages:
                     raise
                 break
-            rcu = float((reply.get("ConsumedCapacity") or {}).get("CapacityUnits", 0.0))
-            sampler.add(reply["Items"], rcu)
-            due = anyio.current_time() + rcu / rate
-            if "LastEvaluatedKey" in reply:
-                requests.append({**request, "ExclusiveStartKey": reply["LastEvaluatedKey"]})
+            sampler.add(page.items, page.rcu)
+            due = anyio.current_time() + page.rcu / rate
+            if page.last is not None:
+                requests.append({**request, "ExclusiveStartKey": page.last})
     return sampler.sample() if sampler.pages else None
 
 
-async def _read(data: DataPlane, request: dict[str, Any]) -> dict[str, Any]:
+async def _read(data: DataPlane, keys: KeySchema, request: dict[str, Any]) -> ReadPage:
     operation = "Query" if "KeyConditionExpression" in request else "Scan"
-    return parse_reply(await data.call(operation, orjson.dumps(request)), "Items")
+    answer = await data.call(operation, orjson.dumps(request))
+    return parse_page(answer, operation, keys, request.get("ExclusiveStartKey"))
 
 
 def _page_requests(run: CheckedRun, *, whole_items: bool) -> list[dict[str, Any]]:

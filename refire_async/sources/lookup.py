@@ -5,13 +5,13 @@ were open when an earlier sitting ended.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
-from refire_async.aws.data_plane import DataPlane, parse_reply
-from refire_async.model.keys import Item, Key
+from refire_async.aws.answers import Found, parse_found
+from refire_async.aws.data_plane import DataPlane
+from refire_async.model.keys import Key, KeySchema
 from refire_async.sources.lazy_items import Undecoded
 
 MAX_BATCH_KEYS = 100
@@ -22,21 +22,15 @@ ITEM_RCU = 1.0
 Developer Guide: Read consistency)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """`items` that are there, and the keys that the service had no capacity for. `rcu` as reported."""
-
-    items: list[Item]
-    unprocessed: list[Key]
-    rcu: float | None
-
-
 class Lookup:
-    """Reads `attributes` of items of `table`; None: whole items."""
+    """Reads `attributes`, keys among them, of items of `table`; None: whole items."""
 
-    def __init__(self, data: DataPlane, table: str, attributes: tuple[str, ...] | None) -> None:
+    def __init__(
+        self, data: DataPlane, table: str, keys: KeySchema, attributes: tuple[str, ...] | None
+    ) -> None:
         self._data = data
         self._table = table
+        self._keys = keys
         self._request: dict[str, Any] = {}
         if attributes is None:
             return
@@ -53,8 +47,5 @@ class Lookup:
             "RequestItems": {self._table: {**self._request, "ConsistentRead": consistent, "Keys": wanted}},
             "ReturnConsumedCapacity": "TOTAL",
         }
-        reply = parse_reply(await self._data.call("BatchGetItem", orjson.dumps(body)), "Responses")
-        left = reply.get("UnprocessedKeys", {}).get(self._table, {}).get("Keys", [])
-        consumed = reply.get("ConsumedCapacity")
-        rcu = sum(float(entry.get("CapacityUnits", 0.0)) for entry in consumed) if consumed else None
-        return Found(reply["Responses"].get(self._table, []), left, rcu)
+        answer = await self._data.call("BatchGetItem", orjson.dumps(body))
+        return parse_found(answer, self._table, self._keys, keys)

@@ -10,7 +10,8 @@ from typing import Any
 
 import orjson
 
-from refire_async.aws.data_plane import DataPlane, parse_reply
+from refire_async.aws.answers import parse_page
+from refire_async.aws.data_plane import DataPlane
 from refire_async.model.keys import AttributeValue, Cursor, IndexKeys, KeySchema
 from refire_async.model.selection import Selection
 from refire_async.model.units import RCU_BYTES
@@ -34,6 +35,7 @@ class TableSource:
         request: dict[str, Any],
         of_segment: Callable[[int], dict[str, Any]],
         *,
+        table_keys: KeySchema,
         total_segments: int,
         carries_marker: bool,
     ) -> None:
@@ -41,6 +43,7 @@ class TableSource:
         self._operation = operation
         self._request = request
         self._of_segment = of_segment
+        self._keys = table_keys
         self._of_index = "IndexName" in request
         self.total_segments = total_segments
         self.carries_marker = carries_marker
@@ -52,13 +55,12 @@ class TableSource:
         request = {**self._request, "Limit": limit, **self._of_segment(segment)}
         if cursor is not None:
             request["ExclusiveStartKey"] = cursor
-        reply = parse_reply(await self._data.call(self._operation, orjson.dumps(request)), "Items")
-        rcu = float((reply.get("ConsumedCapacity") or {}).get("CapacityUnits", 0.0))
-        scanned = reply["ScannedCount"]
+        answer = await self._data.call(self._operation, orjson.dumps(request))
+        page = parse_page(answer, self._operation, self._keys, cursor, may_repeat=self.may_repeat)
         item_bytes = None
-        if rcu and not self._of_index and scanned >= FEW:
-            item_bytes = rcu * 2 * RCU_BYTES / scanned
-        return SourcePage(reply["Items"], reply.get("LastEvaluatedKey"), rcu, item_bytes)
+        if page.rcu and not self._of_index and page.scanned >= FEW:
+            item_bytes = page.rcu * 2 * RCU_BYTES / page.scanned
+        return SourcePage(page.items, page.last, page.rcu, item_bytes)
 
 
 def scan_source(
@@ -67,6 +69,7 @@ def scan_source(
     selection: Selection,
     attributes: tuple[str, ...] | None,
     *,
+    table_keys: KeySchema,
     total_segments: int,
     carries_marker: bool,
 ) -> TableSource:
@@ -77,7 +80,13 @@ def scan_source(
         return {"Segment": segment, "TotalSegments": total_segments}
 
     return TableSource(
-        data, "Scan", request, of_segment, total_segments=total_segments, carries_marker=carries_marker
+        data,
+        "Scan",
+        request,
+        of_segment,
+        table_keys=table_keys,
+        total_segments=total_segments,
+        carries_marker=carries_marker,
     )
 
 
@@ -88,6 +97,7 @@ def query_source(
     attributes: tuple[str, ...] | None,
     keys: KeySchema | IndexKeys,
     *,
+    table_keys: KeySchema,
     carries_marker: bool,
 ) -> TableSource:
     """The items of each hash key of the selection, of a table or index whose keys are `keys`.
@@ -113,9 +123,14 @@ def query_source(
     def of_segment(segment: int) -> dict[str, Any]:
         return {"ExpressionAttributeValues": {**values, **hash_key_values(selection, own, segment)}}
 
-    total = len(selection.key_values)
     return TableSource(
-        data, "Query", request, of_segment, total_segments=total, carries_marker=carries_marker
+        data,
+        "Query",
+        request,
+        of_segment,
+        table_keys=table_keys,
+        total_segments=len(selection.key_values),
+        carries_marker=carries_marker,
     )
 
 

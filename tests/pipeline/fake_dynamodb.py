@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 import anyio
 import anyio.abc
 
+from refire_async.aws.answers import Found
 from refire_async.aws.errors import AwsError, Disposition, ThrottlingReason, member_disposition
 from refire_async.model.capacity import TABLE, Consumed
 from refire_async.model.counts import Counts
 from refire_async.model.keys import Cursor, Item, Key
 from refire_async.pipeline.writers.base import MemberError, WriteReply
 from refire_async.sources.base import SourcePage
-from refire_async.sources.lookup import Found
 from tests.support.checkpoints import item
 
 ARN = "arn:aws:dynamodb:eu-west-1:1:table/t"

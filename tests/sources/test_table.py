@@ -20,7 +20,7 @@ ITEM = {"pk": {"S": "a"}, "sk": {"N": "1"}}
 
 def reply(items: int = 1, rcu: float = 0.5, cursor: Any = None, scanned: int | None = None) -> dict[str, Any]:
     answer = {
-        "Items": [ITEM] * items,
+        "Items": [{**ITEM, "sk": {"N": str(n)}} for n in range(1, items + 1)],
         "Count": items,
         "ScannedCount": items if scanned is None else scanned,
         "ConsumedCapacity": {"TableName": "t", "CapacityUnits": rcu},
@@ -31,7 +31,9 @@ def reply(items: int = 1, rcu: float = 0.5, cursor: Any = None, scanned: int | N
 async def test_a_scan_asks_for_one_segment_of_all():
     """Placeholders for every name, so that none can be a reserved word; capacity is asked for."""
     wire = Scripted(reply())
-    source = scan_source(wire.data, "t", Selection("scan"), ATTRIBUTES, total_segments=7, carries_marker=True)
+    source = scan_source(
+        wire.data, "t", Selection("scan"), ATTRIBUTES, table_keys=KEYS, total_segments=7, carries_marker=True
+    )
     await source.read(3, None, 500)
     assert wire.asked == [
         (
@@ -51,14 +53,17 @@ async def test_a_scan_asks_for_one_segment_of_all():
 
 async def test_pages_follow_each_other_by_the_last_key():
     cursor = {"pk": {"S": "a"}, "sk": {"N": "1"}}
-    wire = Scripted(reply(2, cursor=cursor), reply(0, cursor=cursor), reply(1))
-    source = scan_source(wire.data, "t", Selection("scan"), ATTRIBUTES, total_segments=1, carries_marker=True)
+    later = {"pk": {"S": "a"}, "sk": {"N": "7"}}
+    wire = Scripted(reply(2, cursor=cursor), reply(0, cursor=later), reply(1))
+    source = scan_source(
+        wire.data, "t", Selection("scan"), ATTRIBUTES, table_keys=KEYS, total_segments=1, carries_marker=True
+    )
     first = await source.read(0, None, 10)
     assert (len(first.items), first.cursor, first.rcu) == (2, cursor, 0.5)
     second = await source.read(0, first.cursor, 10)
-    assert (second.items, second.cursor) == ([], cursor)
+    assert (second.items, second.cursor) == ([], later)
     assert (await source.read(0, second.cursor, 10)).cursor is None
-    assert [request.get("ExclusiveStartKey") for _, request in wire.asked] == [None, cursor, cursor]
+    assert [request.get("ExclusiveStartKey") for _, request in wire.asked] == [None, cursor, later]
 
 
 async def test_a_filter_brings_its_own_names_and_values():
@@ -66,7 +71,9 @@ async def test_a_filter_brings_its_own_names_and_values():
     selection = Selection(
         "scan", filter="#s = :s", names=(("#s", "status"),), values=((":s", {"S": "new"}),), index="by-day"
     )
-    source = scan_source(wire.data, "t", selection, ("pk",), total_segments=1, carries_marker=False)
+    source = scan_source(
+        wire.data, "t", selection, ("pk",), table_keys=KEYS, total_segments=1, carries_marker=False
+    )
     await source.read(0, None, 1)
     request = wire.asked[0][1]
     assert request["FilterExpression"] == "#s = :s"
@@ -85,7 +92,7 @@ async def test_a_query_names_one_hash_key_and_no_segment():
         filter="size(x) > :n",
         values=((":n", {"N": "3"}),),
     )
-    source = query_source(wire.data, "t", selection, ATTRIBUTES, KEYS, carries_marker=True)
+    source = query_source(wire.data, "t", selection, ATTRIBUTES, KEYS, table_keys=KEYS, carries_marker=True)
     await source.read(0, None, 20)
     operation, request = wire.asked[0]
     assert operation == "Query"
@@ -120,7 +127,9 @@ async def test_placeholders_of_the_user_keep_their_meaning(theirs: str):
         names=((f"#{theirs}", "status"),),
         values=((f":{theirs}", {"S": "new"}),),
     )
-    await query_source(wire.data, "t", selection, ATTRIBUTES, KEYS, carries_marker=True).read(0, None, 1)
+    await query_source(
+        wire.data, "t", selection, ATTRIBUTES, KEYS, table_keys=KEYS, carries_marker=True
+    ).read(0, None, 1)
     request = wire.asked[0][1]
     names, values = request["ExpressionAttributeNames"], request["ExpressionAttributeValues"]
     assert (names.pop(f"#{theirs}"), values.pop(f":{theirs}")) == ("status", {"S": "new"})
@@ -142,7 +151,7 @@ async def test_a_query_of_an_index_gives_all_hash_attributes_and_sort_attributes
         sort_key_condition="year = 2026 and month between 3 and 5",
     )
     wire = Scripted(reply())
-    source = query_source(wire.data, "t", selection, ("pk",), keys, carries_marker=False)
+    source = query_source(wire.data, "t", selection, ("pk",), keys, table_keys=KEYS, carries_marker=False)
     assert source.total_segments == 2
     await source.read(1, None, 20)
     _, request = wire.asked[0]
@@ -171,7 +180,7 @@ async def test_a_query_leaves_the_selection_as_it_is():
         "query", key_name="pk", key_values=({"S": "a"},), values=((":n", {"N": "3"}),), filter="x = :n"
     )
     wire = Scripted()
-    query_source(wire.data, "t", selection, ATTRIBUTES, KEYS, carries_marker=True)
+    query_source(wire.data, "t", selection, ATTRIBUTES, KEYS, table_keys=KEYS, carries_marker=True)
     assert selection.values == ((":n", {"N": "3"}),)
 
 
@@ -189,14 +198,22 @@ async def test_the_size_of_items_is_told_by_the_units_of_a_page(
 ):
     """Eventually consistent: half a unit for 4 KB."""
     wire = Scripted(reply(items, rcu, scanned=scanned))
-    source = scan_source(wire.data, "t", Selection("scan"), ATTRIBUTES, total_segments=1, carries_marker=True)
+    source = scan_source(
+        wire.data, "t", Selection("scan"), ATTRIBUTES, table_keys=KEYS, total_segments=1, carries_marker=True
+    )
     assert (await source.read(0, None, 100)).item_bytes == item_bytes
 
 
 async def test_an_index_entry_does_not_tell_the_size_of_its_item_and_may_come_again():
     wire = Scripted(reply(100, 50.0))
     source = scan_source(
-        wire.data, "t", Selection("scan", index="g"), ATTRIBUTES, total_segments=1, carries_marker=True
+        wire.data,
+        "t",
+        Selection("scan", index="g"),
+        ATTRIBUTES,
+        table_keys=KEYS,
+        total_segments=1,
+        carries_marker=True,
     )
     assert (await source.read(0, None, 100)).item_bytes is None
     assert source.may_repeat
@@ -211,7 +228,7 @@ async def test_a_lookup_reads_consistently_and_tells_what_is_left():
             "ConsumedCapacity": [{"TableName": "t", "CapacityUnits": 2.0}],
         }
     )
-    found = await Lookup(wire.data, "t", ATTRIBUTES).read([ITEM, other])
+    found = await Lookup(wire.data, "t", KEYS, ATTRIBUTES).read([ITEM, other])
     assert found.items == [{**ITEM, "revision": {"N": "4"}}]
     assert found.unprocessed == [other]
     assert found.rcu == 2.0
@@ -235,7 +252,7 @@ async def test_a_lookup_reads_consistently_and_tells_what_is_left():
 
 async def test_a_lookup_of_what_is_not_there_finds_nothing():
     found = await Lookup(
-        Scripted({"Responses": {"t": []}, "UnprocessedKeys": {}}).data, "t", ATTRIBUTES
+        Scripted({"Responses": {"t": []}, "UnprocessedKeys": {}}).data, "t", KEYS, ATTRIBUTES
     ).read([ITEM])
     assert (found.items, found.unprocessed, found.rcu) == ([], [], None)
 
@@ -250,7 +267,13 @@ async def test_an_error_of_the_service_is_passed_on():
         return Response(400, {}, b'{"__type": "com.amazonaws.dynamodb.v20120810#ThrottlingException"}')
 
     source = scan_source(
-        DataPlane(transport), "t", Selection("scan"), ATTRIBUTES, total_segments=1, carries_marker=True
+        DataPlane(transport),
+        "t",
+        Selection("scan"),
+        ATTRIBUTES,
+        table_keys=KEYS,
+        total_segments=1,
+        carries_marker=True,
     )
     with pytest.raises(AwsError, match="throttled"):
         await source.read(0, None, 10)

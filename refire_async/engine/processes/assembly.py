@@ -80,12 +80,21 @@ def _whole_source(data: DataPlane, table: Table, spec: RunSpec) -> Source:
         attributes = spec.keys.names
     if selection.kind == "query":
         keys = spec.keys if index is None else index.keys
-        return query_source(data, spec.table, selection, attributes, keys, carries_marker=carries_marker)
+        return query_source(
+            data,
+            spec.table,
+            selection,
+            attributes,
+            keys,
+            table_keys=spec.keys,
+            carries_marker=carries_marker,
+        )
     return scan_source(
         data,
         spec.table,
         selection,
         attributes,
+        table_keys=spec.keys,
         total_segments=spec.total_segments,
         carries_marker=carries_marker,
     )
@@ -113,7 +122,7 @@ def make_context(
     return Context(
         spec=spec,
         source=make_source(data, table, spec, part.keys),
-        lookup=Lookup(data, spec.table, _attributes(spec)),
+        lookup=Lookup(data, spec.table, spec.keys, _attributes(spec)),
         writer=writer,
         journal=journal,
         write_budget=write_budget,

@@ -9,15 +9,17 @@ from collections.abc import Sequence
 
 import orjson
 
+from refire_async.aws.answers import misshapen, parse_units
 from refire_async.aws.data_plane import DataPlane, parse_reply
-from refire_async.aws.errors import lost_answer, member_disposition
-from refire_async.model.capacity import Consumed, parse_consumed
+from refire_async.aws.errors import member_disposition
 from refire_async.model.keys import Item, KeySchema
 from refire_async.model.marker import Marker
 from refire_async.pipeline.writers.base import MemberError, WriteReply
 
 MAX_BATCH_STATEMENTS = 25
 """Statements in one BatchExecuteStatement (DynamoDB API reference)."""
+
+_OPERATION = "BatchExecuteStatement"
 
 LONGEST_STATEMENT = 8192
 """Characters in one statement (DynamoDB API reference)."""
@@ -70,7 +72,7 @@ class PartiqlWriter:
 
     async def write(self, items: Sequence[Item]) -> WriteReply:
         """See `Writer.write`."""
-        return self._parse(await self._data.call("BatchExecuteStatement", self.encode(items)), len(items))
+        return self._parse(await self._data.call(_OPERATION, self.encode(items)), len(items))
 
     def _parse(self, body: bytes, size: int) -> WriteReply:
         """`parse_batch`, with a cache of the last reply of each size in which all succeeded: most replies are equal."""
@@ -84,27 +86,28 @@ class PartiqlWriter:
 
 
 def parse_batch(body: bytes, size: int) -> WriteReply:
-    """Parse the reply to one batch of `size` items. Reads the members only if one of them failed.
+    """Parse the reply to one batch of `size` items, with one member per item.
 
     Raises:
         AwsError: `body` is not such a reply, so the outcome of the batch is unknown.
     """
     reply = parse_reply(body, "Responses")
-    if len(reply["Responses"]) != size:
-        raise lost_answer("UnreadableAnswer", "the answer does not have one member per statement")
-    consumed = _consumed(reply.get("ConsumedCapacity"))
-    if b'"Error"' not in body:
-        return WriteReply(consumed)
+    members, entries = reply["Responses"], reply.get("ConsumedCapacity") or []
+    if type(members) is not list or len(members) != size or type(entries) is not list:
+        raise misshapen(_OPERATION)
     errors = {}
-    for position, member in enumerate(reply["Responses"]):
-        error = member.get("Error")
-        if error is not None:
-            code = error.get("Code", "unknown")
-            errors[position] = MemberError(code, member_disposition(code), error.get("Message", ""))
-    return WriteReply(consumed, errors)
+    for position, member in enumerate(members):
+        if type(member) is not dict:
+            raise misshapen(_OPERATION)
+        if member.get("Error") is not None:
+            errors[position] = _member_error(member["Error"])
+    return WriteReply(parse_units(entries[0] if entries else None, _OPERATION), errors)
 
 
-def _consumed(entries: list[dict[str, object]] | None) -> Consumed | None:
-    if not entries:
-        return None
-    return parse_consumed(entries[0])
+def _member_error(error: object) -> MemberError:
+    """`BatchStatementError` of the API reference."""
+    match error:
+        case {"Code": str(code), **more} if code and isinstance(said := more.get("Message") or "", str):
+            return MemberError(code, member_disposition(code), said)
+        case _:
+            raise misshapen(_OPERATION)

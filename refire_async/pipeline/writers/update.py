@@ -8,9 +8,9 @@ from typing import Any
 
 import orjson
 
+from refire_async.aws.answers import parse_units
 from refire_async.aws.data_plane import DataPlane, parse_reply
 from refire_async.aws.errors import AwsError, Disposition
-from refire_async.model.capacity import parse_consumed
 from refire_async.model.keys import Item, KeySchema
 from refire_async.model.marker import Marker
 from refire_async.pipeline.writers.base import MemberError, WriteReply
@@ -57,5 +57,4 @@ class UpdateWriter:
                 # A failed condition consumes capacity, but the reply does not report it.
                 return WriteReply(None, {0: MemberError(error.code, error.disposition, error.detail)})
             raise
-        consumed = parse_reply(body).get("ConsumedCapacity")
-        return WriteReply(parse_consumed(consumed) if consumed else None)
+        return WriteReply(parse_units(parse_reply(body).get("ConsumedCapacity"), "UpdateItem"))

@@ -6,6 +6,7 @@ from functools import partial
 
 import anyio
 
+from refire_async.aws.answers import Found
 from refire_async.aws.data_plane import DataPlane
 from refire_async.aws.errors import AwsError, Disposition
 from refire_async.model.item_size import item_bytes
@@ -15,7 +16,7 @@ from refire_async.pacing.budget import ReadBudget
 from refire_async.planning.forecast.load import LEAST_READ_RCU, Sizes
 from refire_async.planning.survey.request import SurveyRequest
 from refire_async.planning.survey.retry import with_retries
-from refire_async.sources.lookup import ITEM_RCU, MAX_BATCH_KEYS, Found, Lookup
+from refire_async.sources.lookup import ITEM_RCU, MAX_BATCH_KEYS, Lookup
 
 MOST_LOOKED_UP = 2_000
 MOST_RCU = 2_000.0
@@ -32,7 +33,7 @@ class LookedUp:
         self.looked = 0
         self._request = request
         self._exported = request.selection.kind == "export"
-        self._lookup = Lookup(data, request.table.name, None)
+        self._lookup = Lookup(data, request.table.name, request.table.keys, None)
         self._budget = ReadBudget(request.max_rcu)
         self._most_rcu = min(MOST_RCU, request.max_rcu * request.within_s)
         self._spent = 0.0

@@ -94,7 +94,9 @@ class _TableSurvey:
         self._left: dict[int, tuple[Cursor | None, Counter[tuple[Any, ...]]]] = {}
         if selection.kind == "query":
             self._total = len(selection.key_values)
-            self._source: Source = query_source(data, table.name, selection, None, keys, carries_marker=True)
+            self._source: Source = query_source(
+                data, table.name, selection, None, keys, table_keys=table.keys, carries_marker=True
+            )
         else:
             each = self._items_each()
             described = table.item_count if index is None else index.item_count
@@ -109,6 +111,7 @@ class _TableSurvey:
             request.table.name,
             request.selection,
             None,
+            table_keys=request.table.keys,
             total_segments=total_segments,
             carries_marker=True,
         )

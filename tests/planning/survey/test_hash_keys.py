@@ -44,8 +44,11 @@ async def test_every_hash_key_counts_once(
 
 async def counted(data: DataPlane, table: str, kind: str = "S") -> int | None:
     """The number of hash keys of a table."""
-    source = scan_source(data, table, Selection("scan"), None, total_segments=1, carries_marker=True)
-    return await count_hash_keys(source, KeySchema("pk", "S", "sk", kind), ReadBudget(1e6))
+    keys = KeySchema("pk", "S", "sk", kind)
+    source = scan_source(
+        data, table, Selection("scan"), None, table_keys=keys, total_segments=1, carries_marker=True
+    )
+    return await count_hash_keys(source, keys, ReadBudget(1e6))
 
 
 async def test_many_hash_keys_are_not_counted_to_their_end() -> None:
@@ -58,6 +61,7 @@ async def test_many_hash_keys_are_not_counted_to_their_end() -> None:
         key = {"pk": {"S": str(asked)}, "sk": {"S": "a"}}
         return {
             "Items": [key],
+            "Count": 1,
             "ScannedCount": 1,
             "LastEvaluatedKey": key,
             "ConsumedCapacity": {"CapacityUnits": 0.5},

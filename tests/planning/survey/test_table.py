@@ -57,6 +57,7 @@ class Stored:
         self.rcu += units
         reply: dict[str, Any] = {
             "Items": items,
+            "Count": len(items),
             "ScannedCount": len(items),
             "ConsumedCapacity": {"CapacityUnits": units},
         }
