@@ -8,6 +8,7 @@ import re
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -48,11 +49,24 @@ def check_manifest(data: bytes, checksum: bytes, name: str) -> None:
         raise RefusedError(f"{name} of the export does not match its MD5", _TAKE_AGAIN)
 
 
-def check_summary(data: bytes, table: Table) -> str:
-    """Refuse an export that is not one of `table` or cannot be read. Gives the export's id.
+@dataclass(frozen=True, slots=True)
+class ExportSummary:
+    """What an export is of: the changes of [`start`, `end`) (seconds since the epoch), or all items at `start`.
 
-    Raises RefusedError.
+    `start` and `end` are equal for a full export, and None if the manifest does not say them. `old_images`: changes
+    are with both images.
     """
+
+    export_id: str
+    incremental: bool
+    start: float | None
+    end: float | None
+    old_images: bool
+    items: int
+
+
+def check_summary(data: bytes, table: Table) -> ExportSummary:
+    """Refuse an export that is not one of `table` or cannot be read. Raises RefusedError."""
     summary = _object(data, SUMMARY)
     if summary.get("outputFormat") != "DYNAMODB_JSON":
         raise RefusedError(
@@ -67,7 +81,28 @@ def check_summary(data: bytes, table: Table) -> str:
             f"the export is of an earlier table {table.name} (another TableId)",
             "make one of the table that is there now",
         )
-    return str(summary.get("manifestFilesS3Key", "")).split("/")[-2:][0]
+    incremental = summary.get("exportType") == "INCREMENTAL_EXPORT"
+    begin, end = ("exportFromTime", "exportToTime") if incremental else ("exportTime", "exportTime")
+    items = summary.get("itemCount")
+    return ExportSummary(
+        export_id=str(summary.get("manifestFilesS3Key", "")).split("/")[-2:][0],
+        incremental=incremental,
+        start=_time(summary.get(begin)),
+        end=_time(summary.get(end)),
+        old_images=summary.get("outputView") == "NEW_AND_OLD_IMAGES",
+        items=items if isinstance(items, int) else 0,
+    )
+
+
+def _time(value: Any) -> float | None:
+    """Seconds since the epoch of a time as manifests write it (ISO 8601, or a number)."""
+    if isinstance(value, int | float):
+        return float(value)
+    try:
+        moment = datetime.fromisoformat(str(value))
+    except ValueError:
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def parse_files(data: bytes, export_id: str) -> list[DataFile]:
@@ -87,6 +122,46 @@ def parse_files(data: bytes, export_id: str) -> list[DataFile]:
     return files
 
 
+class ExportLines:
+    """Lines of one data file, held against what the manifest says of it. `items` counts them."""
+
+    def __init__(self, file: DataFile) -> None:
+        self._file = file
+        self._unpacker = Unpacker(file.name)
+        self._splitter = Lines(file.name)
+        self._digest = hashlib.md5(usedforsecurity=False)
+        self.items = 0
+
+    def feed(self, piece: bytes) -> Iterator[bytes]:
+        """Lines that `piece` completes. Raises UsageError or RefusedError for a damaged file."""
+        self._digest.update(piece)
+        for plain in self._unpacker.feed(piece):
+            yield from self._counted(self._splitter.feed(plain))
+
+    def finish(self) -> Iterator[bytes]:
+        """The last lines. Raises RefusedError if the file is not what the manifest says."""
+        if b64encode(self._digest.digest()).decode() != self._file.md5:
+            raise RefusedError(f"{self._file.name} of the export does not match its MD5", _TAKE_AGAIN)
+        for plain in self._unpacker.finish():
+            yield from self._counted(self._splitter.feed(plain))
+        yield from self._counted(self._splitter.finish())
+        if self.items != self._file.items:
+            raise RefusedError(
+                f"{self._file.name} of the export holds {self.items:,} items, not {self._file.items:,}",
+                _TAKE_AGAIN,
+            )
+
+    def bad(self, why: str) -> UsageError:
+        """What to raise for the latest line."""
+        return UsageError(f"{self._file.name} item {self.items:,} of the export {why}", _TAKE_AGAIN)
+
+    def _counted(self, lines: list[bytes]) -> Iterator[bytes]:
+        for line in lines:
+            if line and not line.isspace():
+                self.items += 1
+                yield line
+
+
 class ExportDecoder:
     """Items of one data file: their keys, and those of `attributes` that they have.
 
@@ -94,39 +169,21 @@ class ExportDecoder:
     """
 
     def __init__(self, file: DataFile, keys: KeySchema, attributes: Sequence[str]) -> None:
-        self._file = file
+        self._lines = ExportLines(file)
         self._keys = keys
         self._attributes = attributes
-        self._unpacker = Unpacker(file.name)
-        self._splitter = Lines(file.name)
-        self._digest = hashlib.md5(usedforsecurity=False)
-        self._items = 0
 
     def feed(self, piece: bytes) -> Iterator[tuple[Key, Item]]:
         """Items that `piece` completes. Raises UsageError or RefusedError for a damaged file."""
-        self._digest.update(piece)
-        for plain in self._unpacker.feed(piece):
-            yield from self._decode(self._splitter.feed(plain))
+        return self._decode(self._lines.feed(piece))
 
     def finish(self) -> Iterator[tuple[Key, Item]]:
         """The last items. Raises RefusedError if the file is not what the manifest says."""
-        if b64encode(self._digest.digest()).decode() != self._file.md5:
-            raise RefusedError(f"{self._file.name} of the export does not match its MD5", _TAKE_AGAIN)
-        for plain in self._unpacker.finish():
-            yield from self._decode(self._splitter.feed(plain))
-        yield from self._decode(self._splitter.finish())
-        if self._items != self._file.items:
-            raise RefusedError(
-                f"{self._file.name} of the export holds {self._items:,} items, not {self._file.items:,}",
-                _TAKE_AGAIN,
-            )
+        return self._decode(self._lines.finish())
 
-    def _decode(self, lines: list[bytes]) -> Iterator[tuple[Key, Item]]:
+    def _decode(self, lines: Iterator[bytes]) -> Iterator[tuple[Key, Item]]:
         key_of, attributes = self._keys.key_of, self._attributes
         for line in lines:
-            if not line or line.isspace():
-                continue
-            self._items += 1
             try:
                 data = orjson.loads(line)
                 image = data.get("Item")
@@ -136,13 +193,9 @@ class ExportDecoder:
                 check_key(key, self._keys)
                 yield key, {name: image[name] for name in attributes if name in image}
             except BadLineError as error:
-                raise UsageError(
-                    f"{self._file.name} item {self._items:,} of the export {error}", _TAKE_AGAIN
-                ) from None
+                raise self._lines.bad(str(error)) from None
             except (ValueError, KeyError, TypeError, AttributeError):
-                raise UsageError(
-                    f"{self._file.name} item {self._items:,} of the export is not understood", _TAKE_AGAIN
-                ) from None
+                raise self._lines.bad("is not understood") from None
 
 
 def _object(data: bytes, name: str) -> dict[str, Any]:

@@ -24,17 +24,8 @@ from refire_async.model.run import RunSpec
 from refire_async.model.stop import StopRequest
 from refire_async.model.table import Table
 from refire_async.sources.chunks import STANDARD_INPUT, pieces
-from refire_async.sources.export import (
-    CHECKSUM_ENDS,
-    FILES,
-    LARGEST_MANIFEST,
-    SUMMARY,
-    DataFile,
-    ExportDecoder,
-    check_manifest,
-    check_summary,
-    parse_files,
-)
+from refire_async.sources.export import DataFile, ExportDecoder
+from refire_async.sources.export_folder import ExportFolder
 from refire_async.sources.key_decoder import KeyDecoder
 from refire_async.sources.key_list import KeyListWriter
 from refire_async.sources.sample import Sample
@@ -195,6 +186,10 @@ class _ReadingKeys(_Reading):
 class _ReadingExport(_Reading):
     """An export, in S3 or in a folder. It does not change, so its manifests are fingerprint enough."""
 
+    def __init__(self, spec: RunSpec, table: Table, world: ImportContext, client: Any) -> None:
+        super().__init__(spec, table, world, client)
+        self._folder = ExportFolder(spec.selection.given, self._pieces)
+
     async def recognise(self) -> RunSpec:
         await self._files()
         return self._recognised()
@@ -202,7 +197,7 @@ class _ReadingExport(_Reading):
     async def import_keys(self, writer: KeyListWriter) -> RunSpec:
         for file in await self._files():
             decoder = self._decoder(file)
-            async for piece in self._pieces(self._path(file.name)):
+            async for piece in self._pieces(self._folder.path(file.name)):
                 await self._take(writer, decoder.feed(piece))
             await self._take(writer, decoder.finish())
         return await self._finish(writer)
@@ -222,7 +217,7 @@ class _ReadingExport(_Reading):
         """The first items of a file; of a sample, those of the first ones that belong to it."""
         decoder, found = self._decoder(file), []
         takes = self._sample.takes if self._sample is not None else bool
-        async with aclosing(self._pieces(self._path(file.name))) as given:
+        async with aclosing(self._pieces(self._folder.path(file.name))) as given:
             async for piece in given:
                 for key, more in decoder.feed(piece):
                     if takes(key):
@@ -241,31 +236,7 @@ class _ReadingExport(_Reading):
 
     async def _files(self) -> list[DataFile]:
         """The data files, manifests checked."""
-        export_id = check_summary(await self._manifest(SUMMARY), self._table)
-        return parse_files(await self._manifest(FILES), export_id)
-
-    async def _manifest(self, name: str) -> bytes:
-        data = await self._read(f"{name}.json")
-        try:
-            checksum = await self._read(name + CHECKSUM_ENDS[0])
-        except UsageError:
-            checksum = await self._read(name + CHECKSUM_ENDS[1])
-        check_manifest(data, checksum, f"{name}.json")
-        self._digest.update(data)
-        return data
-
-    async def _read(self, name: str) -> bytes:
-        data = bytearray()
-        async for piece in self._pieces(self._path(name)):
-            data += piece
-            if len(data) > LARGEST_MANIFEST:
-                raise RefusedError(
-                    f"{name} of the export is larger than 64 MB", "give the folder of an export"
-                )
-        return bytes(data)
-
-    def _path(self, name: str) -> str:
-        folder = self._spec.selection.given
-        while name.startswith("../"):
-            folder, name = folder.rpartition("/")[0], name.removeprefix("../")
-        return f"{folder}/{name}"
+        _, files = await self._folder.read(self._table)
+        for manifest in self._folder.manifests:
+            self._digest.update(manifest)
+        return files
