@@ -29,6 +29,7 @@ class Export:
     table_arn: str
     table_id: str
     incremental: bool = False
+    export_id: str = EXPORT_ID
     files: dict[str, bytes] = field(default_factory=dict)
     summary: dict[str, Any] = field(default_factory=dict)
     _items: int = 0
@@ -39,7 +40,7 @@ class Export:
         data = gzip.compress(
             "".join(json.dumps(line, default=_plain) + "\n" for line in lines).encode(), mtime=0
         )
-        folder = "data" if self.incremental else f"{EXPORT_ID}/data"
+        folder = "data" if self.incremental else f"{self.export_id}/data"
         name = f"{folder}/file{len(self._entries)}.json.gz"
         self.files[name] = data
         self._items += len(lines)
@@ -50,10 +51,10 @@ class Export:
         """Write the manifests."""
         summary = {
             "version": "2023-08-01" if self.incremental else "2020-06-30",
-            "exportArn": f"{self.table_arn}/export/{EXPORT_ID}",
+            "exportArn": f"{self.table_arn}/export/{self.export_id}",
             "tableArn": self.table_arn,
             "tableId": self.table_id,
-            "manifestFilesS3Key": f"some/prefix/AWSDynamoDB/{EXPORT_ID}/manifest-files.json",
+            "manifestFilesS3Key": f"some/prefix/AWSDynamoDB/{self.export_id}/manifest-files.json",
             "itemCount": self._items,
             "outputFormat": "DYNAMODB_JSON",
             **({"exportType": "INCREMENTAL_EXPORT", "outputView": "NEW_IMAGE"} if self.incremental else {}),
@@ -64,8 +65,8 @@ class Export:
             "manifest-files": "".join(json.dumps(entry) + "\n" for entry in self._entries).encode(),
         }
         for name, data in manifests.items():
-            self.files[f"{EXPORT_ID}/{name}.json"] = data
-            self.files[f"{EXPORT_ID}/{name}.md5"] = md5(data).encode()
+            self.files[f"{self.export_id}/{name}.json"] = data
+            self.files[f"{self.export_id}/{name}.md5"] = md5(data).encode()
 
     def write(self, folder: Path) -> str:
         """Put the files below `folder`; gives the folder of the export."""
@@ -73,13 +74,13 @@ class Export:
             path = folder / "AWSDynamoDB" / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
-        return str(folder / "AWSDynamoDB" / EXPORT_ID)
+        return str(folder / "AWSDynamoDB" / self.export_id)
 
     def upload(self, client: Any, bucket: str) -> str:
         """Put the files in a bucket; gives the folder of the export."""
         for name, data in self.files.items():
             client.put_object(Bucket=bucket, Key=f"some/prefix/AWSDynamoDB/{name}", Body=data)
-        return f"s3://{bucket}/some/prefix/AWSDynamoDB/{EXPORT_ID}"
+        return f"s3://{bucket}/some/prefix/AWSDynamoDB/{self.export_id}"
 
 
 def full_export(table: dict[str, Any], items: Sequence[dict[str, Any]], files: int = 3) -> Export:

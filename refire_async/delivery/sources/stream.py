@@ -8,17 +8,16 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import anyio
 
 from refire_async.aws.streams import StreamReader
-from refire_async.delivery.record import EventRecord
 from refire_async.delivery.rules import DeliveryRules
 from refire_async.delivery.selection import RecordSelection
 from refire_async.delivery.sink import Preview, Sink, Skipped
-from refire_async.delivery.sources.history import KeyHistory, LatestRecords
-from refire_async.delivery.sources.preview import PreviewCounts
+from refire_async.delivery.sources.choice import Choice, TakeRecords
 from refire_async.delivery.sources.shards import ShardWalk
 from refire_async.delivery.sources.slicing import SlicedAnswer
 from refire_async.delivery.window import Window
@@ -49,44 +48,36 @@ class StreamSource:
     ) -> None:
         """`window` ends at some time. `now` is the service's time (aws/clock.py). `folder` is for temporary files.
 
-        With `latest_per_key`, only the last record of each key in the window is delivered, and none of a key that has
-        a later one which is not delivered.
+        For `latest_per_key` see `Choice`.
         """
         self._reader = reader
         self._arn = arn
         self._window = window
-        self._selection = selection
-        self._rules = rules
+        self._choice = Choice(selection, rules, folder=folder, window=window, latest_per_key=latest_per_key)
         self._emit = emit
-        self._folder = folder
-        self._latest_per_key = latest_per_key
-        self._latest: LatestRecords | None = None
         self._now = now
         self._sleep = sleep
-        self.skipped = Skipped()
+
+    @property
+    def skipped(self) -> Skipped:
+        """See `Source`."""
+        return self._choice.skipped
 
     async def preview(self) -> Preview:
-        """See `Source`. Reads to the end of the stream: later records of the same keys may be there.
-
-        With `latest_per_key`, batches, bytes, kinds and samples are those of all records of the window.
-        """
-        self._latest = None
-        with KeyHistory(self._folder) as history:
-            preview = await self._look_ahead(history)
-            if not self._latest_per_key:
-                return preview
-            self._latest = history.latest()
-        preview.skipped.unselected += preview.records - len(self._latest)
-        return replace(preview, records=len(self._latest), stale=0, stale_keys=())
+        """See `Source`. Reads to the end of the stream: later records of the same keys may be there."""
+        before = self._trimmed_before()
+        losses = [] if before is None else [before]
+        preview = await self._choice.look_ahead(partial(self._read_all, losses))
+        preview.skipped.lost_ranges = len(losses)
+        return replace(preview, lost_before=max(losses, default=None))
 
     async def feed(self, sink: Sink) -> None:
         """See `Source`."""
-        if self._latest_per_key and self._latest is None:
-            await self.preview()
-        walk = self._walk(self._note_loss)
+        await self._choice.prepare(partial(self._read_all, []))
         before = self._trimmed_before()
         if before is not None:
             self._note_loss(_EVERY_SHARD, before, "the stream keeps records for 24 hours")
+        walk = self._walk(self._note_loss)
 
         async def read(shard: str) -> bool:
             into = await sink.open_shard(shard)
@@ -94,7 +85,7 @@ class StreamSource:
                 return into.token == END
 
             async def take(sliced: SlicedAnswer) -> None:
-                await into.put(self._sift(sliced.records, self.skipped), sliced.last or "")
+                await into.put(self._choice.sift(sliced.records), sliced.last or "")
 
             closed = await walk.read(shard, take, until=self._window.until, after=into.token)
             await into.put((), END if closed else LATE)
@@ -103,51 +94,18 @@ class StreamSource:
 
         await walk.run(read)
 
-    async def _look_ahead(self, history: KeyHistory) -> Preview:
-        skipped = Skipped()
-        counts = PreviewCounts(self._rules)
+    async def _read_all(self, losses: list[float], take: TakeRecords) -> None:
+        """Read from the window's begin to the end of the stream. The times of losses are added to `losses`."""
         end = max(self._window.until, self._now())
-        losses: list[float] = []
         walk = self._walk(lambda _shard, before, _why: losses.append(before))
-        before = self._trimmed_before()
-        if before is not None:
-            losses.append(before)
 
         async def read(shard: str) -> bool:
-            async def take(sliced: SlicedAnswer) -> None:
-                records = self._sift(sliced.records, skipped)
-                counts.add(shard, records)
-                history.add(records, delivered=True)
-                history.add(self._left_out(sliced.records, records), delivered=False)
+            async def take_answer(sliced: SlicedAnswer) -> None:
+                take(shard, sliced.records)
 
-            return await walk.read(shard, take, until=end)
+            return await walk.read(shard, take_answer, until=end)
 
         await walk.run(read)
-        skipped.lost_ranges = len(losses)
-        stale, keys = history.stale()
-        return counts.preview(skipped, lost_before=max(losses, default=None), stale=stale, stale_keys=keys)
-
-    def _sift(self, records: list[EventRecord], skipped: Skipped) -> list[EventRecord]:
-        """The records that are delivered."""
-        within = [record for record in records if record.created_at in self._window]
-        chosen = self._selection.sift(within, skipped)
-        if self._latest is None:
-            return chosen
-        latest = self._latest
-        last = [record for record in chosen if record in latest]
-        skipped.unselected += len(chosen) - len(last)
-        return last
-
-    def _left_out(self, records: list[EventRecord], chosen: list[EventRecord]) -> list[EventRecord]:
-        """Records that the function has had, or will have, from its own mapping: those which pass its filters."""
-        numbers = {record.sequence for record in chosen}
-        passes = self._selection.patterns.passes
-        first = self._window.first_second
-        return [
-            record
-            for record in records
-            if record.sequence not in numbers and record.created_at >= first and passes(record)
-        ]
 
     def _walk(self, lost: Callable[[str, float, str], None]) -> ShardWalk:
         return ShardWalk(self._reader, self._arn, self._window.since, lost, now=self._now, sleep=self._sleep)
