@@ -9,7 +9,9 @@ from refire_async.sandbox.config import SandboxConfig
 from refire_async.sandbox.process import SandboxProcess
 from tests.support.backends import Backend, BackendName, connected
 from tests.support.dynamodb_local import DynamoDBLocalUnavailableError, running_dynamodb_local
+from tests.support.environments import JudgeUnavailableError
 from tests.support.examples import load_profile, mark_property_tests, selects_soak
+from tests.support.ministack import Ministack, running_ministack
 from tests.support.tables import Table, create_table
 
 
@@ -48,6 +50,17 @@ def dynamodb_local_url() -> Iterator[str]:
             # Not a skip: without the judge nothing here is proven.
             pytest.fail(str(error), pytrace=False)
         yield url
+
+
+@pytest.fixture(scope="session")
+def ministack() -> Iterator[Ministack]:
+    """Lambda, SQS and S3 that live as long as the test session. Use unique names."""
+    with contextlib.ExitStack() as stack:
+        try:
+            running = stack.enter_context(running_ministack())
+        except JudgeUnavailableError as error:
+            pytest.fail(str(error), pytrace=False)
+        yield running
 
 
 @pytest.fixture(scope="session")

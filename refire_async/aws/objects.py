@@ -45,7 +45,67 @@ def parse_object_name(text: str) -> ObjectName:
     return ObjectName(bucket, key)
 
 
-async def object_pieces(client: Any, name: ObjectName) -> AsyncIterator[bytes]:
+def parse_prefix(text: str) -> ObjectName:
+    """`s3://bucket/prefix` or `s3://bucket` as bucket and the beginning of keys. Raises UsageError."""
+    bucket, _, key = text.removeprefix("s3://").partition("/")
+    if not text.startswith("s3://") or not bucket:
+        raise UsageError(f"{text} names no bucket of S3", "write s3://bucket/prefix")
+    return ObjectName(bucket, key)
+
+
+@dataclass(frozen=True, slots=True)
+class ListedObject:
+    """An object in a list: `size` in bytes."""
+
+    name: ObjectName
+    size: int
+
+
+async def list_objects(client: Any, prefix: ObjectName) -> AsyncIterator[ListedObject]:
+    """The objects whose keys begin with `prefix.key`, in ascending order of keys (UTF-8).
+
+    `client` is an aioboto3 client of S3. Folders that the console makes (empty objects that end with `/`) are left out.
+
+    Raises:
+        UsageError: there is no such bucket.
+        RefusedError: no permission; the network fails for good; an answer that is not S3's.
+    """
+    request = {"Bucket": prefix.bucket, "Prefix": prefix.key}
+    last = b""
+    while True:
+        page = await _call(client.list_objects_v2, prefix, request, "allow s3:ListBucket on the bucket")
+        for entry in page.get("Contents") or ():
+            key, size = entry.get("Key"), entry.get("Size")
+            # Without an end, or in another order, this would not be a list.
+            if key is None or size is None or not key.startswith(prefix.key) or key.encode() <= last:
+                raise _nonsense(prefix)
+            last = key.encode()
+            if size or not key.endswith("/"):
+                yield ListedObject(ObjectName(prefix.bucket, key), size)
+        token = page.get("NextContinuationToken")
+        if not page.get("IsTruncated"):
+            return
+        if not token or not page.get("Contents"):
+            raise _nonsense(prefix)
+        request["ContinuationToken"] = token
+
+
+async def object_bytes(client: Any, name: ObjectName, limit: int) -> bytes:
+    """A whole object. Raises what `object_pieces` does, and RefusedError for one of more than `limit` bytes."""
+    pieces: list[bytes] = []
+    size = 0
+    async with aclosing(object_pieces(client, name)) as found:
+        async for piece in found:
+            pieces.append(piece)
+            size += len(piece)
+            if size > limit:
+                raise RefusedError(
+                    f"{name} has more than {limit} bytes", "check that the prefix is the right one"
+                )
+    return b"".join(pieces)
+
+
+async def object_pieces(client: Any, name: ObjectName) -> AsyncGenerator[bytes]:
     """The bytes of one version of the object. `client` is an aioboto3 client of S3.
 
     A lost connection is made again and goes on where it was, by a range of the same ETag.
@@ -113,13 +173,18 @@ async def _read(body: Any) -> AsyncGenerator[bytes]:
         yield piece
 
 
-async def _call(operation: Any, name: ObjectName, request: dict[str, str]) -> dict[str, Any]:
+async def _call(
+    operation: Any,
+    name: ObjectName,
+    request: dict[str, str],
+    if_denied: str = "allow s3:GetObject on it",
+) -> dict[str, Any]:
     """The client tries again by itself, so what comes back from it is final."""
     try:
         with anyio.fail_after(CALL_S):
             reply: dict[str, Any] = await operation(**request)
     except ClientError as error:
-        raise _refusal(name, str(error.response.get("Error", {}).get("Code", ""))) from error
+        raise _refusal(name, str(error.response.get("Error", {}).get("Code", "")), if_denied) from error
     except ResponseParserError as error:
         raise _nonsense(name) from error
     except _LOST as error:
@@ -142,13 +207,13 @@ def _nonsense(name: ObjectName) -> RefusedError:
     )
 
 
-def _refusal(name: ObjectName, code: str) -> UsageError | RefusedError:
+def _refusal(name: ObjectName, code: str, if_denied: str) -> UsageError | RefusedError:
     match code:
         case "404" | "NoSuchKey" | "NoSuchBucket" | "NotFound":
             return UsageError(f"{name} is not there", "check bucket and key")
         case "412" | "PreconditionFailed":
             return RefusedError(f"{name} was replaced while it was read", "try again when it is complete")
         case "403" | "AccessDenied":
-            return RefusedError(f"no permission to read {name}", "allow s3:GetObject on it")
+            return RefusedError(f"no permission to read {name}", if_denied)
         case _:
             return RefusedError(f"{name} cannot be read: {code or 'refused'}", "check bucket, key and region")

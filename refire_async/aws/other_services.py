@@ -41,6 +41,31 @@ def reading(service: ServiceName) -> Iterator[None]:
         raise UnansweredError(f"{service} left {error} out of its answer") from error
 
 
+@asynccontextmanager
+async def asking(service: ServiceName, timeout_s: float | None) -> AsyncIterator[None]:
+    """Around calls of a client of `service`: what they raise, also for time, becomes UnansweredError.
+
+    The whole block has `timeout_s` seconds (None: no bound).
+    """
+    try:
+        with anyio.fail_after(timeout_s):
+            yield
+    except TimeoutError:
+        bound = "in time" if timeout_s is None else f"within {timeout_s:g} s"
+        raise UnansweredError(f"{service} did not answer {bound}") from None
+    except ClientError as error:
+        code = error.response.get("Error", {}).get("Code", "an unknown error")
+        raise UnansweredError(f"{service} refused to answer: {code}") from error
+    except RefusedCredentialsError as error:
+        raise UnansweredError(f"{service} cannot be asked: {error.refusal.message}") from error
+    except ResponseParserError as error:
+        raise UnansweredError(f"{service} does not answer as that service does") from error
+    except (BotoCoreError, OSError) as error:
+        failed = failed_request(error)
+        why = type(error).__name__ if failed is None else failed.message
+        raise UnansweredError(f"{service} cannot be asked ({why})") from error
+
+
 class Client(Protocol):
     """Makes clients of other services: what `Services` needs of an AWS session."""
 
@@ -72,23 +97,17 @@ class Services:
             UnansweredError: not asked, not reached, not allowed, or no answer in time.
         """
         self._refuse_elsewhere(service, self._aws.configured_endpoint(service))
-        try:
-            with anyio.fail_after(timeout_s):
-                async with AsyncExitStack() as stack:
-                    yield await self._enter(stack, service)
-        except TimeoutError:
-            raise UnansweredError(f"{service} did not answer within {timeout_s:g} s") from None
-        except ClientError as error:
-            code = error.response.get("Error", {}).get("Code", "an unknown error")
-            raise UnansweredError(f"{service} refused to answer: {code}") from error
-        except RefusedCredentialsError as error:
-            raise UnansweredError(f"{service} cannot be asked: {error.refusal.message}") from error
-        except ResponseParserError as error:
-            raise UnansweredError(f"{service} does not answer as that service does") from error
-        except (BotoCoreError, OSError) as error:
-            failed = failed_request(error)
-            why = type(error).__name__ if failed is None else failed.message
-            raise UnansweredError(f"{service} cannot be asked ({why})") from error
+        async with asking(service, timeout_s), AsyncExitStack() as stack:
+            yield await self._enter(stack, service)
+
+    @asynccontextmanager
+    async def connect(self, service: ServiceName) -> AsyncIterator[Any]:
+        """As `open`, for calls that are each in an `asking` of their own: what else the block raises stays as it is."""
+        self._refuse_elsewhere(service, self._aws.configured_endpoint(service))
+        async with AsyncExitStack() as stack:
+            async with asking(service, None):
+                client = await self._enter(stack, service)
+            yield client
 
     async def route(self, service: ServiceName, method: str, **parameters: Any) -> Route:
         """Where this call goes, for clients of our own. Nothing is sent.

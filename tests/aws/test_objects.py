@@ -8,7 +8,15 @@ import aiohttp
 import pytest
 from botocore.exceptions import ClientError
 
-from refire_async.aws.objects import MOST_FAILURES, PIECE, ObjectName, object_pieces, parse_object_name
+from refire_async.aws.objects import (
+    MOST_FAILURES,
+    PIECE,
+    ObjectName,
+    list_objects,
+    object_pieces,
+    parse_object_name,
+    parse_prefix,
+)
 from refire_async.errors import RefireError, RefusedError, UsageError
 from tests.support.backends import REGION
 from tests.support.moto import Moto, moto  # noqa: F401 - a fixture
@@ -140,3 +148,77 @@ async def test_what_s3_gives_is_what_was_put(moto: Moto):  # noqa: F811 - the fi
         with pytest.raises(UsageError, match="is not there"):
             await read(client, ObjectName("bucket", "nothing"))
     with_client.close()
+
+
+class Listing:
+    """A bucket that answers with these pages; a ClientError is raised."""
+
+    def __init__(self, *pages: Any) -> None:
+        self.pages = list(pages)
+        self.asked: list[dict[str, Any]] = []
+
+    async def list_objects_v2(self, **request: Any) -> dict[str, Any]:
+        self.asked.append(request.copy())
+        page = self.pages.pop(0)
+        if isinstance(page, ClientError):
+            raise page
+        return page
+
+
+def page(*keys: str, token: str | None = None) -> dict[str, Any]:
+    more = {} if token is None else {"IsTruncated": True, "NextContinuationToken": token}
+    return {"Contents": [{"Key": key, "Size": 1} for key in keys], **more}
+
+
+def listed(*pages: Any) -> tuple[list[str], Listing]:
+    bucket = Listing(*pages)
+
+    async def read() -> list[str]:
+        return [one.name.key async for one in list_objects(bucket, ObjectName("bucket", "p/"))]
+
+    return run_virtual(read), bucket
+
+
+def test_pages_of_a_list():
+    """One after the other, each asked for with the token of the last."""
+    keys, bucket = listed(page("p/a", "p/b", token="t"), page("p/c"))
+    assert keys == ["p/a", "p/b", "p/c"]
+    assert [asked.get("ContinuationToken") for asked in bucket.asked] == [None, "t"]
+    assert listed({})[0] == []
+
+
+@pytest.mark.parametrize(
+    "pages",
+    [
+        (page("p/b", "p/a"),),
+        (page("p/a", "p/a"),),
+        (page("q/a"),),
+        (page("p/a", token="t"), page("p/a", token="t")),
+        (page(token="t"),),
+        ({"Contents": [{"Key": "p/a", "Size": 1}], "IsTruncated": True},),
+        ({"Contents": [{"Size": 1}]},),
+    ],
+)
+def test_lists_that_are_none(pages: tuple[Any, ...]):
+    """In another order, without an end, of another prefix."""
+    with pytest.raises(RefusedError, match="is not what S3 sends"):
+        listed(*pages)
+
+
+def test_list_that_is_denied_or_not_there():
+    denied, missing = (
+        ClientError({"Error": {"Code": code}}, "ListObjectsV2") for code in ("AccessDenied", "NoSuchBucket")
+    )
+    with pytest.raises(RefusedError, match="no permission") as caught:
+        listed(denied)
+    assert "s3:ListBucket" in caught.value.action
+    with pytest.raises(UsageError, match="is not there"):
+        listed(missing)
+
+
+@pytest.mark.parametrize("text", ["s3://", "bucket/prefix", "s3:///prefix"])
+def test_what_names_no_bucket(text: str):
+    with pytest.raises(UsageError, match="names no bucket"):
+        parse_prefix(text)
+    assert parse_prefix("s3://bucket") == ObjectName("bucket", "")
+    assert parse_prefix("s3://bucket/a/b") == ObjectName("bucket", "a/b")

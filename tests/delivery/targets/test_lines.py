@@ -1,4 +1,4 @@
-"""Events as lines: whole, in order, into files that nobody else reads, and one clear line where they do not fit."""
+"""Events as lines: whole, in order, into files for this user only, and one clear line where they do not fit."""
 
 import contextlib
 import io
