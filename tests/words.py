@@ -19,8 +19,10 @@ SEARCHED = ("refire_async", "tests", "benchmarks", "docs", "README.md", "pyproje
 SUFFIXES = frozenset({".py", ".md", ".toml", ".txt", ""})
 CLEAN: tuple[str, ...] = (
     ".ci",
+    "refire_async/engine",
     "refire_async/pacing",
     "refire_async/pipeline",
+    "tests/engine",
     "tests/pacing",
     "tests/pipeline",
     "tests/words.py",

@@ -16,7 +16,7 @@ from refire_async.checkpoint.schema import PROCESSES_PER_ATTEMPT
 from refire_async.checkpoint.store import Store
 from refire_async.engine.processes.supervisor import Supervisor
 from refire_async.engine.processes.task import TaskResult, TaskSpec
-from refire_async.engine.processes.work import work
+from refire_async.engine.processes.work import run_task
 from refire_async.engine.summary import PriceDryRun, conclude
 from refire_async.events import Emit, Noticed, RunEnded, RunStarted, fan_out
 from refire_async.model.capacity import TABLE
@@ -48,9 +48,10 @@ from refire_async.sources.key_list import open_list
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One attempt of a run, new or resumed. `ceilings` are those of `table` within `budget` as it begins.
+    """One attempt of a run, new or resumed. `ceilings` are those of `table` within `budget` at its start.
 
-    `begun_at` is a time of the event loop's clock, `lock` the file descriptor of the checkpoint's lock.
+    `begun_at` is a time of the event loop's clock (s), `checkpoint` and `keys` are paths ("": none), `lock` is the file
+    descriptor of the checkpoint's lock (-1: none).
     """
 
     spec: RunSpec
@@ -126,15 +127,15 @@ async def run_attempt(
         )
     )
     governor.subscribe(LimitNotifier(governor.rate_limits, emit).on_change)
-    await _save_begin(store, attempt.table.stream)
+    await _save_start(store, attempt.table.stream)
 
-    async def work_on() -> list[TaskResult]:
+    async def run_tasks() -> list[TaskResult]:
         if len(tasks) > 1:
             return await Supervisor(tasks, governor, emit=emit, stop=stop, keep_open=attempt.lock).run()
-        steer = partial(_steer, governor)
-        return [await work(tasks[0], session.data, store, emit=emit, stop=stop, steer=steer)]
+        on_context = partial(_follow_limits, governor)
+        return [await run_task(tasks[0], session.data, store, emit=emit, stop=stop, on_context=on_context)]
 
-    results = await in_background(watchers, work_on)
+    results = await in_background(watchers, run_tasks)
     for ended in results:
         if ended.stop is not None:
             stop.request(ended.stop)
@@ -143,7 +144,7 @@ async def run_attempt(
         failpoints.reached("work-done")
     done = not saved.open_pages and (
         (stop.reason is None and all(ended.status == "complete" for ended in results))
-        # A run that lost only its output at the very end has done all of its work.
+        # A run that lost its output only at the very end is complete.
         or (stop.reason == "output" and saved.finished_segments == spec.total_segments)
     )
     await _save_status(store, "complete" if done else "stopped")
@@ -175,7 +176,7 @@ async def run_dry(session: Session, attempt: Attempt, *, emit: Emit, stop: StopR
 
 
 async def _budget_line(session: Session, attempt: Attempt, governor: Governor) -> str:
-    """One line: what the attempt may consume, and why."""
+    """One line of text: how much the attempt may consume, and why."""
     table, scaled_to = attempt.table, {}
     if table.billing == "PROVISIONED" and governor.budget.max_wcu is None:
         resources = tuple(governor.rate_limits.ceilings.write)
@@ -183,14 +184,14 @@ async def _budget_line(session: Session, attempt: Attempt, governor: Governor) -
     return budget_line(governor.rate_limits, table, governor.budget, scaled_to)
 
 
-def _steer(governor: Governor, context: Context) -> None:
+def _follow_limits(governor: Governor, context: Context) -> None:
     """Make the only process of this attempt follow the limits of `governor`."""
     context.follow(governor.rate_limits)
     governor.subscribe(context.follow)
 
 
-async def _save_begin(store: Store, stream: Stream) -> None:
-    """Save that the run is working, and the stream that receives its events."""
+async def _save_start(store: Store, stream: Stream) -> None:
+    """Save the status `running` and the stream of the table."""
 
     def save() -> None:
         with store.transaction():
@@ -225,18 +226,18 @@ async def _save_status(store: Store, status: RunStatus) -> None:
 def _tasks(attempt: Attempt, saved: SavedRun, rate_limits: RateLimits, route: Route) -> list[TaskSpec]:
     """The tasks of this attempt, one per process."""
     spec, tuning = attempt.spec, attempt.tuning
-    # The budget may rise during the attempt; workers that wait for it cost nothing.
-    most = max(rate_limits.ceilings.scarcest_write, min(rate_limits.ceilings.capacity.values()))
-    # `--max-items` and `--dry-run` are for small runs, where one process is enough.
-    alone = attempt.dry or attempt.max_items is not None
-    processes = 1 if alone else min(tuning.processes, spec.total_segments)
-    workers = tuning.workers or choose_workers(tuning.writer, most / processes)
+    # The budget may rise during the attempt, and workers that wait for it cost nothing.
+    highest = max(rate_limits.ceilings.scarcest_write, min(rate_limits.ceilings.capacity.values()))
+    # `--max-items` and `--dry-run` are for small runs, for which one process is enough.
+    single = attempt.dry or attempt.max_items is not None
+    processes = 1 if single else min(tuning.processes, spec.total_segments)
+    workers = tuning.workers or choose_workers(tuning.writer, highest / processes)
     first = saved.next_attempt * PROCESSES_PER_ATTEMPT
     return [
         TaskSpec(
             number=first + index,
             index=index,
-            parts=processes,
+            tasks=processes,
             spec=spec,
             table=attempt.table,
             begun_at=attempt.begun_at,
@@ -247,7 +248,7 @@ def _tasks(attempt: Attempt, saved: SavedRun, rate_limits: RateLimits, route: Ro
             rate_limits=rate_limits,
             tuning=tuning,
             workers=workers,
-            readers=choose_readers(most / processes),
+            readers=choose_readers(highest / processes),
             share=1.0 / processes,
             max_items=attempt.max_items,
             per_segment=attempt.per_segment,

@@ -74,7 +74,7 @@ async def with_verification(
             why = str(error)
             if not results and not refusals:
                 if stream_of(table) is not None:
-                    raise  # known before the first write
+                    raise  # the first write has not been sent yet
                 await work()
     if refusals:
         raise refusals[0]

@@ -1,4 +1,4 @@
-"""`run`, `resume` and `check`: preflight and checkpoint, then a sitting, a canary before and a proof beside it."""
+"""`run`, `resume` and `check`: preflight and checkpoint, then an attempt with its canary and verification."""
 
 import contextlib
 import math
@@ -23,7 +23,7 @@ from refire_async.checkpoint.store import Store
 from refire_async.engine.attempt import Attempt, expected_items, run_attempt, run_dry
 from refire_async.engine.canary import run_canary, with_verification
 from refire_async.engine.questions import Confirm
-from refire_async.engine.summary import check_places
+from refire_async.engine.summary import check_output_paths
 from refire_async.errors import (
     CheckpointRefusedError,
     ExitCode,
@@ -59,10 +59,10 @@ from refire_async.verification.verify import check_readable, stream_of
 __all__ = ["check", "resume", "run"]
 
 CONCURRENCY = 640
-"""Connections at most: the most workers and readers, and some to look up."""
+"""Most connections: those of the largest numbers of workers and readers, and some for look-ups."""
 
-FEW = 8
-"""Connections of a check."""
+CHECK_CONCURRENCY = 8
+"""Most connections of a check."""
 
 
 async def run(
@@ -86,7 +86,7 @@ async def run(
         RefireError: the run could not begin. Once it has begun, every end is a Result.
     """
     stop = stop or StopRequest()
-    return await _heard(partial(_run, settings, stop=stop, confirm=confirm), emit, stop)
+    return await _cancellable_before_start(partial(_run, settings, stop=stop, confirm=confirm), emit, stop)
 
 
 async def _run(settings: RunSettings, *, emit: Emit, stop: StopRequest, confirm: Confirm | None) -> Result:
@@ -105,32 +105,32 @@ async def _run(settings: RunSettings, *, emit: Emit, stop: StopRequest, confirm:
             tuning=settings.tuning,
             max_items=settings.max_items,
             dry=settings.dry_run,
-            functions=await _functions(session, settings.pacing, table, dry=settings.dry_run),
+            functions=await _functions_to_monitor(session, settings.pacing, table, dry=settings.dry_run),
             verify=settings.verify,
         )
-        world = ImportContext(session.services, emit, stop, settings.ignore)
+        imports = ImportContext(session.services, emit, stop, settings.ignore)
         listed = spec.selection.listed
         if settings.dry_run:
             if listed:
                 with TemporaryDirectory(prefix="refire-") as folder:
                     keys = Path(folder) / "list"
                     attempt = replace(
-                        attempt, spec=await import_keys(spec, table, keys, world), keys=str(keys)
+                        attempt, spec=await import_keys(spec, table, keys, imports), keys=str(keys)
                     )
                     return await run_dry(session, attempt, emit=emit, stop=stop)
             return await run_dry(session, attempt, emit=emit, stop=stop)
         path = settings.checkpoint or catalog.path_of(spec.run_id)
-        await _try_the_end(session, path, table, proves=settings.verify or settings.canary is not None)
+        await _check_outputs(session, path, table, verifies=settings.verify or settings.canary is not None)
         with locked(path) as lock:
             attempt = replace(attempt, checkpoint=str(path), keys=str(list_path(path)), lock=lock)
             if path.exists():
                 with _opened(path) as (store, saved):
-                    spec = await recognise(spec, table, world) if listed else spec
+                    spec = await recognise(spec, table, imports) if listed else spec
                     attempt = replace(attempt, spec=adopt(path, saved, settings, spec), resumed=True)
                     attempt = await _confirmed(attempt, settings, confirm, saved.counts)
                     return await _work(session, attempt, store, emit=emit, stop=stop)
             if listed:
-                spec = await import_keys(spec, table, list_path(path), world)
+                spec = await import_keys(spec, table, list_path(path), imports)
                 attempt = replace(attempt, spec=spec)
             try:
                 attempt = await _confirmed(attempt, settings, confirm)
@@ -144,7 +144,7 @@ async def _run(settings: RunSettings, *, emit: Emit, stop: StopRequest, confirm:
                 failpoints.reached("checkpoint-made")
             with contextlib.closing(store):
                 if session.clock.known:
-                    await to_thread.run_sync(_note_clock, store, session.clock.offset_s)
+                    await to_thread.run_sync(_save_clock, store, session.clock.offset_s)
                 result = await _work(
                     session,
                     attempt,
@@ -156,7 +156,7 @@ async def _run(settings: RunSettings, *, emit: Emit, stop: StopRequest, confirm:
                     confirm=confirm,
                 )
             if result.exit_code is ExitCode.REFUSED and not result.summary.retries:
-                # No write is in doubt and there is nothing to go on with: the file's name is free again.
+                # No write is in doubt and there is nothing to resume: remove the file.
                 await to_thread.run_sync(catalog.discard, path)
                 result = replace(result, summary=replace(result.summary, checkpoint=None))
             return result
@@ -179,12 +179,12 @@ async def _confirmed(
 
 
 async def _outlook(attempt: Attempt, before: Counts) -> Outlook:
-    """What the attempt is about to do, after items with the outcomes `before`."""
+    """An estimate of the work of the attempt after items with the outcomes `before`."""
     items = await to_thread.run_sync(expected_items, attempt)
     selection = attempt.spec.selection
     if items is not None:
         items -= before.settled
-        # The table's own count is up to six hours old, and shows nothing of what a filter lets through.
+        # The item count of DescribeTable is up to six hours old and does not account for a filter.
         if not selection.listed and (items <= 0 or selection.filter is not None):
             items = None
     if items is not None and attempt.max_items is not None:
@@ -193,12 +193,12 @@ async def _outlook(attempt: Attempt, before: Counts) -> Outlook:
 
 
 async def check(settings: RunSettings) -> list[Finding]:
-    """What there is to know before a run with these settings. Writes nothing.
+    """Check for problems before a run with these settings. Writes nothing.
 
     Raises:
-        RefireError: the table cannot be looked at, or the settings do not fit it.
+        RefireError: the table cannot be described, or the settings do not fit it.
     """
-    async with open_session(settings.connection, FEW) as session:
+    async with open_session(settings.connection, CHECK_CONCURRENCY) as session:
         return await check_table_and_consumers(session, settings)
 
 
@@ -214,10 +214,10 @@ async def resume(
     `confirm` answers whether to run at the same time as another run of the table.
 
     Raises:
-        RefireError: the run could not go on. Once it has begun, every end is a Result.
+        RefireError: the run could not be resumed. Once it has begun, every end is a Result.
     """
     stop = stop or StopRequest()
-    return await _heard(partial(_resume, settings, stop=stop, confirm=confirm), emit, stop)
+    return await _cancellable_before_start(partial(_resume, settings, stop=stop, confirm=confirm), emit, stop)
 
 
 async def _resume(
@@ -239,9 +239,11 @@ async def _resume(
             check_marker(table, saved.spec.marker.attribute, ttl_attribute)
             checked = checked_resume(session, settings, saved.spec, table)
             found = await before_run(session, checked)
-            _tell(found, settings.ignore, emit)
+            _report(found, settings.ignore, emit)
             working = [one for one in found if one.id == OTHER_RUN_WORKING.id]
-            await _confirm(working, settings.ignore, assume_yes=settings.assume_yes, confirm=confirm)
+            await _confirm_other_runs(
+                working, settings.ignore, assume_yes=settings.assume_yes, confirm=confirm
+            )
             attempt = Attempt(
                 spec=saved.spec,
                 table=table,
@@ -255,55 +257,57 @@ async def _resume(
                 max_items=settings.max_items,
                 dry=False,
                 resumed=True,
-                functions=await _functions(session, settings.pacing, table, dry=False),
+                functions=await _functions_to_monitor(session, settings.pacing, table, dry=False),
                 verify=settings.verify,
                 checkpoint=str(path),
                 keys=str(list_path(path)),
                 lock=lock,
             )
-            await _try_the_end(session, path, table, proves=settings.verify)
+            await _check_outputs(session, path, table, verifies=settings.verify)
             return await _work(session, attempt, store, emit=emit, stop=stop)
 
 
-class _Work(Protocol):
+class _EngineCall(Protocol):
     async def __call__(self, *, emit: Emit) -> Result: ...
 
 
-async def _heard(work: _Work, emit: Emit, stop: StopRequest) -> Result:
-    """Do the work of a run, and end it at once where a stop is requested before the run has begun.
+async def _cancellable_before_start(work: _EngineCall, emit: Emit, stop: StopRequest) -> Result:
+    """Call `work`, and cancel it at once if a stop is requested before the run has begun.
 
-    Until then everything waits for others: credentials, descriptions, metrics. From then on a run ends in good order.
+    Until then it waits for credentials, descriptions and metrics, and has nothing to save. Later a stop is orderly.
 
     Raises:
-        StoppedError: it was ended so.
+        StoppedError: `work` was cancelled.
     """
     begun = False
 
-    def tell(event: Event) -> None:
+    def relay(event: Event) -> None:
         nonlocal begun
         begun = begun or isinstance(event, RunStarted)
         emit(event)
 
     with anyio.CancelScope() as scope:
         stop.subscribe(lambda: None if begun else scope.cancel())
-        return await work(emit=tell)
+        return await work(emit=relay)
     raise stop.before_writing("before the run began")
 
 
-def _tell(found: list[Finding], ignored: frozenset[str], emit: Emit) -> None:
-    """Tell what deserves attention. Raises RefusedError for what stops the run."""
+def _report(found: list[Finding], ignored: frozenset[str], emit: Emit) -> None:
+    """Emit findings that are warnings or ignored. Raises RefusedError for a finding that prevents the run."""
     for finding in found:
         if finding.level == "warn" or finding.id in ignored:
             emit(Noticed(finding))
     refuse(found, ignored)
 
 
-async def _confirm(
+async def _confirm_other_runs(
     found: list[Finding], ignored: frozenset[str], *, assume_yes: bool, confirm: Confirm | None
 ) -> None:
-    """Ask whether to go on beside other runs of the table, where there are any.
+    """Ask whether to run at the same time as other runs of the table, if there are any.
 
-    Raises UsageError where there is nobody to ask, RefusedError if the user does not want to.
+    Raises:
+        UsageError: there is no way to ask.
+        RefusedError: the answer is no.
     """
     others = tuple(one for one in found if one.id in NEED_CONFIRMATION and one.id not in ignored)
     if not others or assume_yes:
@@ -321,7 +325,7 @@ async def _confirm(
 async def _specify(
     session: Session, settings: RunSettings, emit: Emit, confirm: Confirm | None
 ) -> tuple[RunSpec, Table, Ceilings]:
-    """What the run is, checked against the table; beside another run of it only if the user wants that."""
+    """Specify the run and check it against the table. Asks if there is another unfinished run of the table."""
     table = await describe(session, settings.table)
     attribute = settings.marker_attribute or DEFAULT_ATTRIBUTE[settings.marker]
     ttl_attribute = await session.control.ttl_attribute(table.name)
@@ -329,8 +333,8 @@ async def _specify(
     selection = select(table, settings.selection)
     checked = checked_run(session, settings, table, selection, ttl_attribute)
     found = await before_run(session, checked)
-    _tell(found, settings.ignore, emit)
-    await _confirm(
+    _report(found, settings.ignore, emit)
+    await _confirm_other_runs(
         found, settings.ignore, assume_yes=settings.assume_yes or settings.dry_run, confirm=confirm
     )
     run_id = settings.run_id or new_run_id()
@@ -355,15 +359,19 @@ def _opened(path: Path) -> Iterator[tuple[Store, SavedRun]]:
         yield store, store.load()
 
 
-async def _try_the_end(session: Session, path: Path, table: Table, *, proves: bool) -> None:
-    """What the end of a run needs, before the first write. Raises RefusedError."""
-    await to_thread.run_sync(check_places, path)
+async def _check_outputs(session: Session, path: Path, table: Table, *, verifies: bool) -> None:
+    """Check before the first write that the end of the run can write its files and read the stream.
+
+    Raises:
+        RefusedError: it cannot.
+    """
+    await to_thread.run_sync(check_output_paths, path)
     stream = stream_of(table)
-    if proves and stream is not None:
+    if verifies and stream is not None:
         await check_readable(session.streams, stream)
 
 
-def _note_clock(store: Store, offset_s: float) -> None:
+def _save_clock(store: Store, offset_s: float) -> None:
     with store.transaction():
         store.save_clock(offset_s)
 
@@ -379,7 +387,7 @@ async def _work(
     assume_yes: bool = False,
     confirm: Confirm | None = None,
 ) -> Result:
-    """A sitting with what the user wants around it: a canary before, a proof beside."""
+    """Run the attempt, after a canary and with a verification if the user wants them."""
     path, table = Path(attempt.checkpoint), attempt.table
     store.clock = session.clock.now
     if canary is not None and canary < (attempt.max_items or math.inf):
@@ -410,10 +418,10 @@ async def _work(
     )
 
 
-async def _functions(
+async def _functions_to_monitor(
     session: Session, pacing: PacingSettings, table: Table, *, dry: bool
 ) -> tuple[Function, ...]:
-    """The consumers that the user wants to be looked after. Raises RefusedError."""
+    """The consumers that the user wants to monitor. Raises RefusedError."""
     if dry or not pacing.watches_consumers:
         return ()
     now = session.clock.now()

@@ -17,17 +17,17 @@ from refire_async.private import replacing
 PriceDryRun: TypeAlias = Callable[..., DryRun]
 """`forecast.dry_run.price_dry_run` for a table and its limits: takes `items`, `table_wcu`, `rcu` and `more`."""
 FAILED, MISSING = ".failed.jsonl", ".missing.jsonl"
-"""Endings of the files that may be written beside a checkpoint when a run or a proof is over."""
+"""Suffixes of the files that a run or a verification may write next to the checkpoint."""
 
 
-def check_places(checkpoint: Path) -> None:
-    """Check before the first write that the files at the end can be written. Raises RefusedError."""
+def check_output_paths(checkpoint: Path) -> None:
+    """Check before the first write that no folder has the name of an output file. Raises RefusedError."""
     for suffix in (FAILED, MISSING):
         path = checkpoint.with_name(checkpoint.name + suffix)
         if path.is_dir():
             raise RefusedError(
                 f"{path} is a folder, but keys of failed or missing items go to a file of this name",
-                "move it away, or name another file with --checkpoint",
+                "rename it, or name another file with --checkpoint",
             )
 
 
@@ -42,7 +42,7 @@ async def conclude(
     status: RunStatus = "complete" if done else "stopped"
     failed_keys = None
     dry_run = None
-    code, reason = exit_of(status, counts.failed, stop, wrote=counts.touched > 0)
+    code, reason = exit_code_of(status, counts.failed, stop, wrote=counts.touched > 0)
     if price is not None:
         more = stop.reason == "limit"
         dry_run = price(items=counts.touched, table_wcu=totals.wcu, rcu=totals.rcu, more=more)
@@ -53,7 +53,7 @@ async def conclude(
         try:
             await to_thread.run_sync(_write_failures, path, store)
             failed_keys = str(path)
-        except OSError as error:  # the outcome of the run itself stands
+        except OSError as error:  # the result of the run itself is still valid
             reason = reason or f"the failed keys cannot be written to {path}: {error.strerror}"
     if code is ExitCode.REFUSED:
         status = "failed"
@@ -75,7 +75,7 @@ async def conclude(
 
 
 def describe_nothing(saved: SavedRun) -> str | None:
-    """What was read, and at what price, if there was no item to touch in it; None if there was one."""
+    """One line about what was read and its price, if the selection held no item to touch; else None."""
     counts, selection = saved.counts, saved.spec.selection
     price = f"{saved.totals.rcu:,.1f} RCU"
     if selection.listed and counts.scanned and counts.vanished == counts.scanned:
@@ -87,8 +87,10 @@ def describe_nothing(saved: SavedRun) -> str | None:
     return f"nothing matched: {selection.describe()} was read for {price} and held no item to touch"
 
 
-def exit_of(status: RunStatus, failed: int, stop: StopRequest, *, wrote: bool) -> tuple[ExitCode, str | None]:
-    """Exit code, and the reason in one line where the run ended before its end."""
+def exit_code_of(
+    status: RunStatus, failed: int, stop: StopRequest, *, wrote: bool
+) -> tuple[ExitCode, str | None]:
+    """The exit code, and the reason in one line if the run stopped before its end."""
     if status == "complete":
         return (ExitCode.SOME_FAILED if failed else ExitCode.COMPLETE), None
     if stop.error is not None:
@@ -105,7 +107,7 @@ def exit_of(status: RunStatus, failed: int, stop: StopRequest, *, wrote: bool) -
 
 
 def _write_failures(path: Path, store: Store) -> None:
-    """The failed-keys file: one JSON object per line, as `--keys-file` takes it. Mode 0600."""
+    """Write the failed-keys file: one JSON object per line, readable by `--keys-file`. Mode 0600."""
     with replacing(path) as file:
         for failure in store.failures():
             line = {"key": failure.key, "code": failure.code, "reason": failure.reason}

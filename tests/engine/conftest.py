@@ -25,7 +25,7 @@ def anyio_backend() -> object:
 
 @pytest.fixture
 def service(monkeypatch: pytest.MonkeyPatch) -> Service:
-    """Makes the DynamoDB that the engine finds: tables as `table_spec` gives them."""
+    """Returns a function that starts the DynamoDB of the engine with tables from `table_spec`."""
 
     def make(*tables: dict[str, Any], **options: Any) -> InProcess:
         made = InProcess(*tables, **options)
@@ -36,7 +36,7 @@ def service(monkeypatch: pytest.MonkeyPatch) -> Service:
 
 
 class Runs:
-    """Runs of the engine with one checkpoint."""
+    """Attempts of the engine with one checkpoint."""
 
     def __init__(self, checkpoint: Path) -> None:
         self.checkpoint = checkpoint
@@ -44,20 +44,20 @@ class Runs:
 
     async def run(self, stop: StopRequest | None = None, **settings: Any) -> Result:
         """`refire run` on table `orders`."""
-        asked = RunSettings(**{"table": "orders", "checkpoint": self.checkpoint, **settings})
-        return await self._sit(functools.partial(engine.run, asked), stop)
+        chosen = RunSettings(**{"table": "orders", "checkpoint": self.checkpoint, **settings})
+        return await self._attempt(functools.partial(engine.run, chosen), stop)
 
     async def resume(self, stop: StopRequest | None = None, **settings: Any) -> Result:
         """`refire resume`."""
-        asked = ResumeSettings(**{"checkpoint": self.checkpoint, **settings})
-        return await self._sit(functools.partial(engine.resume, asked), stop)
+        chosen = ResumeSettings(**{"checkpoint": self.checkpoint, **settings})
+        return await self._attempt(functools.partial(engine.resume, chosen), stop)
 
-    async def _sit(self, attempt: Callable[..., Awaitable[Result]], stop: StopRequest | None) -> Result:
+    async def _attempt(self, attempt: Callable[..., Awaitable[Result]], stop: StopRequest | None) -> Result:
         self.events = []
         return await attempt(emit=self.events.append, stop=stop or StopRequest())
 
     def of(self, kind: type[Any]) -> list[Any]:
-        """Events of the last sitting of this kind."""
+        """The events of this kind in the last attempt."""
         return [event for event in self.events if isinstance(event, kind)]
 
 

@@ -1,4 +1,4 @@
-"""A run with a bound for the age, against the sandbox's stream and a consumer that reads it at its own speed."""
+"""A run with a bound for the age, against the sandbox's stream and a consumer with a given rate."""
 
 import time
 from typing import Any
@@ -17,7 +17,7 @@ from tests.support.lambda_functions import Function, Lambdas
 
 @pytest.fixture
 def virtual_clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The machine's clock goes as the sandbox's does."""
+    """The machine's clock follows the sandbox's."""
     monkeypatch.setattr(time, "time", LoopClock().time)
 
 
@@ -31,7 +31,7 @@ def one_shard(items: int, write: int) -> dict[str, Any]:
 
 
 def steady_consumer(service: Service, items: int, rate: float) -> tuple[InProcess, StreamConsumer]:
-    """A table that would give 600 records a second, and a function that handles `rate`, its figures 75 s late."""
+    """A table that allows 600 records/s, and a function with `rate` records/s and metrics that are 75 s late."""
     db = service(one_shard(items, 750))
     function = Function(lag_s=75.0)
     db.services = Lambdas(time.time, orders=function)  # type: ignore[assignment]
@@ -40,9 +40,9 @@ def steady_consumer(service: Service, items: int, rate: float) -> tuple[InProces
 
 @pytest.mark.usefixtures("virtual_clock")
 async def test_the_age_stays_below_the_bound_and_the_consumer_is_busy(service: Service, runs: Runs):
-    """A table that would give 600 records a second, a consumer that handles 40, figures that are minutes old.
+    """A table that allows 600 records/s, a consumer with 40 records/s, metrics that are minutes old.
 
-    Nobody told the run how fast the consumer is.
+    The run does not know the rate of the consumer.
     """
     items, rate = 20_000, 40.0
     db, consumer = steady_consumer(service, items, rate)
@@ -62,10 +62,8 @@ async def test_the_age_stays_below_the_bound_and_the_consumer_is_busy(service: S
 
 
 @pytest.mark.usefixtures("virtual_clock")
-async def test_a_run_that_is_told_the_consumers_speed_keeps_it_busy_from_the_start(
-    service: Service, runs: Runs
-):
-    """Before the first figure can have come, and whatever its past looks like."""
+async def test_a_known_consumer_rate_keeps_the_consumer_busy_from_the_start(service: Service, runs: Runs):
+    """Before the first data point can arrive, and for any history."""
     items, rate = 5_000, 40.0
     db, consumer = steady_consumer(service, items, rate)
     begun = anyio.current_time()
@@ -80,7 +78,9 @@ async def test_a_run_that_is_told_the_consumers_speed_keeps_it_busy_from_the_sta
 
 
 @pytest.mark.usefixtures("virtual_clock")
-async def test_a_consumer_that_fails_too_often_stops_the_run_which_can_go_on(service: Service, runs: Runs):
+async def test_a_consumer_that_fails_too_often_stops_the_run_which_can_be_resumed(
+    service: Service, runs: Runs
+):
     items = 3_000
     db = service(one_shard(items, 200))
     function = Function(0.0)
@@ -100,8 +100,8 @@ async def test_a_consumer_that_fails_too_often_stops_the_run_which_can_go_on(ser
 
 
 @pytest.mark.usefixtures("virtual_clock")
-async def test_a_consumer_that_is_behind_is_waited_for(service: Service, runs: Runs):
-    """It is ten minutes behind with the application's own events; when that is over the run begins."""
+async def test_the_run_waits_for_a_consumer_that_is_behind(service: Service, runs: Runs):
+    """It is ten minutes behind with live events; when it has caught up, the run begins."""
     db = service(one_shard(100, 200))
     function = Function(0.0)
     db.services = Lambdas(time.time, orders=function)  # type: ignore[assignment]
@@ -125,9 +125,7 @@ async def test_a_consumer_that_is_behind_is_waited_for(service: Service, runs: R
 
 
 @pytest.mark.usefixtures("virtual_clock")
-async def test_protection_that_cannot_be_had_refuses_run_and_resume_before_they_begin(
-    service: Service, runs: Runs
-):
+async def test_run_and_resume_are_refused_if_consumers_cannot_be_monitored(service: Service, runs: Runs):
     db = service(one_shard(100, 100))
     pacing = PacingSettings(max_iterator_age_s=300.0)
     with pytest.raises(RefusedError, match="cannot monitor the consumers: lambda was not asked"):

@@ -1,4 +1,4 @@
-"""A stop that is asked for before a run has begun, whatever the run waits for."""
+"""A stop that is requested before a run has begun."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"
 
 
 def then(act: Act, reached: anyio.Event) -> Act:
-    """Tell that a request has come, and go on with `act`."""
+    """Set `reached` at the request, and continue with `act`."""
 
     async def play(talk: Talk) -> None:
         reached.set()
@@ -29,10 +29,10 @@ def then(act: Act, reached: anyio.Event) -> Act:
     ("reason", "code"), [("interrupted", ExitCode.INTERRUPTED), ("terminated", ExitCode.STOPPED)]
 )
 @pytest.mark.parametrize("act", [silence, dripping(HEAD)], ids=["silence", "drip"])
-async def test_is_heard_while_the_table_is_asked_about(
+async def test_the_run_ends_while_it_waits_for_the_table(
     act: Act, reason: StopReason, code: ExitCode, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """At once, with the exit code of the signal; no checkpoint is left."""
+    """At once, with the exit code of the signal; no checkpoint remains."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "scenario")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "scenario")
     stop, reached = StopRequest(), anyio.Event()
@@ -43,11 +43,11 @@ async def test_is_heard_while_the_table_is_asked_about(
         settings = RunSettings(table="orders", connection=connection, checkpoint=checkpoint)
         async with anyio.create_task_group() as tasks:
 
-            async def ask_for_it() -> None:
+            async def request_stop() -> None:
                 await reached.wait()
                 stop.request(reason)
 
-            tasks.start_soon(ask_for_it)
+            tasks.start_soon(request_stop)
             with anyio.fail_after(5), pytest.raises(StoppedError, match="nothing was written") as caught:
                 await engine.run(settings, emit=lambda _event: None, stop=stop)
     assert caught.value.exit_code is code

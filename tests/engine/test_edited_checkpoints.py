@@ -1,4 +1,4 @@
-"""A resume of a checkpoint whose values were changed: refused or stopped in our words, and nothing else is written."""
+"""A resume of a checkpoint with changed values is refused or stopped with a clear message and writes nothing else."""
 
 import sqlite3
 from collections.abc import Callable
@@ -26,7 +26,7 @@ QUERY = {"selection__kind": "query", "selection__key_values": [{"S": "1"}], "tot
 
 
 async def outcome(runs: Runs) -> tuple[RefireError | None, Result | None]:
-    """How a resume ends; any other error is a bug and fails the test."""
+    """The end of a resume. Any other error is a bug and fails the test."""
     try:
         return None, await runs.resume()
     except RefireError as error:
@@ -66,7 +66,7 @@ async def outcome(runs: Runs) -> tuple[RefireError | None, Result | None]:
 async def test_a_value_that_was_changed(
     service: Service, runs: Runs, change: Callable[[dict[str, Any]], None]
 ) -> None:
-    """Whatever it is, the run ends with a result or with an error that says what to do: never with a bug."""
+    """For any value the run ends with a result or with an error that says what to do, never with a bug."""
     db = service(table_spec())
     db.fill("orders", [{"pk": {"S": str(n)}, "note": {"S": "n"}} for n in range(30)])
     await runs.run(max_items=10, run_id="first")

@@ -1,4 +1,4 @@
-"""Selections that hold nothing: a run says what it read and how much, and never that something fired."""
+"""Selections without items: a run reports what it read and the price, and never that an item fired."""
 
 from pathlib import Path
 from typing import Any
@@ -32,27 +32,27 @@ def noticed(runs: Runs) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("selection", "told"),
+    ("selection", "described"),
     [
         (
             {"filter": "#s = :v", "names": (("#s", "status"),), "values": ((":v", {"S": "NO"}),)},
             "all of the table, filtered",
         ),
-        ({"key_values": ("nobody",)}, "pk = nobody of the table"),
+        ({"key_values": ("none",)}, "pk = none of the table"),
         ({"index": "by-day", "key_values": ("d2",)}, "day = d2 of index by-day"),
         ({"sample": 1e-9}, "1e-09% of all of the table"),
     ],
 )
 @pytest.mark.parametrize("dry", [False, True])
-async def test_what_matches_nothing_is_a_warning(
-    service: Service, runs: Runs, selection: dict[str, Any], told: str, *, dry: bool
+async def test_a_selection_without_items_is_a_warning(
+    service: Service, runs: Runs, selection: dict[str, Any], described: str, *, dry: bool
 ) -> None:
-    """That names what was read, and its price."""
+    """It names what was read, and the price."""
     db = shop(service)
     result = await runs.run(selection=SelectionSettings(**selection), dry_run=dry)
     assert result.exit_code is ExitCode.COMPLETE
     assert result.nothing is not None
-    assert result.nothing.startswith(f"nothing matched: {told} was read for ")
+    assert result.nothing.startswith(f"nothing matched: {described} was read for ")
     assert result.nothing.endswith("RCU and held no item to touch")
     assert noticed(runs) == ["nothing-matched"]
     text = describe(result, resume_with="x")
@@ -61,8 +61,8 @@ async def test_what_matches_nothing_is_a_warning(
     assert not db.fired("orders")
 
 
-async def test_a_list_of_which_no_key_is_there(service: Service, runs: Runs, tmp_path: Path) -> None:
-    """It is most likely another table's."""
+async def test_a_list_without_an_existing_key(service: Service, runs: Runs, tmp_path: Path) -> None:
+    """It is probably a list for another table."""
     shop(service)
     (tmp_path / "k").write_text("pk\nx\ny\n")
     result = await runs.run(selection=SelectionSettings(keys_file=str(tmp_path / "k")))
@@ -70,14 +70,14 @@ async def test_a_list_of_which_no_key_is_there(service: Service, runs: Runs, tmp
     assert noticed(runs) == ["nothing-matched"]
 
 
-async def test_what_matches_something_is_not_warned_of(service: Service, runs: Runs) -> None:
+async def test_a_selection_with_an_item_causes_no_warning(service: Service, runs: Runs) -> None:
     shop(service)
-    result = await runs.run(selection=SelectionSettings(key_values=("o-001", "nobody")))
+    result = await runs.run(selection=SelectionSettings(key_values=("o-001", "none")))
     assert (result.nothing, noticed(runs)) == (None, [])
     assert "each emitted a record" in describe(result, resume_with="x")
 
 
-async def test_a_word_without_quotes_is_warned_of_before_anything_is_read(
+async def test_a_word_without_quotes_causes_a_warning_before_the_first_read(
     service: Service, runs: Runs
 ) -> None:
     shop(service)
@@ -100,10 +100,10 @@ async def test_a_word_without_quotes_is_warned_of_before_anything_is_read(
         ("total = :v AND begins_with(day, :v) AND pk IN (:v, #p.status)", (("#p", "pk"),), None),
     ],
 )
-async def test_a_filter_on_what_an_index_does_not_project_is_refused(
+async def test_a_filter_on_an_attribute_that_the_index_does_not_project_is_refused(
     service: Service, runs: Runs, expression: str, names: tuple[tuple[str, str], ...], missing: str | None
 ) -> None:
-    """Before anything is read: what servers make of it differs, from nothing at all to an error."""
+    """Before the first read, because servers differ: some return no items, others an error."""
     db = shop(service)
     selection = SelectionSettings(
         index="by-day", filter=expression, names=names, values=((":v", {"S": "x"}),)

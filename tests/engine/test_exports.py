@@ -1,4 +1,4 @@
-"""Runs over a DynamoDB export: its items fire once, and the table is not read for it."""
+"""Runs over a DynamoDB export: its items fire once, without a read of the table."""
 
 import gzip
 import hashlib
@@ -24,7 +24,7 @@ READS = ("Scan", "Query", "BatchGetItem", "GetItem")
 
 
 def shop(service: Service, count: int = 60) -> InProcess:
-    """Every third item has a revision of its own already."""
+    """A table in which every third item has a revision already."""
     db = service(table_spec())
     items = [{"pk": {"S": f"o-{n:03}"}, "other": {"S": "x"}} for n in range(count)]
     for item in items[::3]:
@@ -55,8 +55,8 @@ async def test_an_export_is_fired_without_a_read_of_the_table(service: Service, 
     assert {item["revision"]["N"] for item in db.items("orders")} == {"1", "8"}
 
 
-async def test_what_has_changed_since_the_export(service: Service, runs: Runs, tmp_path: Path):
-    """Deleted: vanished, and stays so. Another marker: looked up and touched once. New: not in the selection."""
+async def test_changes_since_the_export(service: Service, runs: Runs, tmp_path: Path):
+    """Deleted: vanished, not created again. Another marker: looked up and touched once. New: not in the selection."""
     db = shop(service)
     folder = full_export(described(db), db.items("orders")).write(tmp_path)
     db("DeleteItem", TableName="orders", Key={"pk": {"S": "o-005"}})
@@ -74,10 +74,10 @@ async def test_what_has_changed_since_the_export(service: Service, runs: Runs, t
     assert db.fired("orders") - before == names(*(n for n in range(60) if n not in (5, 7)))
 
 
-async def test_an_incremental_export_fires_what_changed_in_its_window(
+async def test_an_incremental_export_fires_the_changes_of_its_window(
     service: Service, runs: Runs, tmp_path: Path
 ):
-    """New, changed and deleted items: one line each; the data lie in a folder that several exports share."""
+    """New, changed and deleted items: one line each. Several exports share the folder of the data."""
     db = shop(service)
     table = described(db)
     export = Export(table["TableArn"], table["TableId"], incremental=True)
@@ -113,7 +113,7 @@ async def test_expired_items_are_known_from_the_export(service: Service, runs: R
     assert result.summary.rcu == 0
 
 
-async def test_a_stopped_run_goes_on_without_the_export_and_the_same_one_is_one_run(
+async def test_a_stopped_run_resumes_without_the_export_and_the_same_export_is_the_same_run(
     service: Service, runs: Runs, tmp_path: Path
 ):
     db = shop(service)
@@ -130,10 +130,8 @@ async def test_a_stopped_run_goes_on_without_the_export_and_the_same_one_is_one_
 
 
 @pytest.mark.parametrize("marker", ["revision", "stamp"])
-async def test_a_run_that_was_cut_off_fires_nothing_twice(
-    service: Service, runs: Runs, tmp_path: Path, marker: Any
-):
-    """Killed between a write and its answer: what the ledger has in doubt is looked up."""
+async def test_a_killed_run_fires_no_item_twice(service: Service, runs: Runs, tmp_path: Path, marker: Any):
+    """Killed between a write and its answer: the items in doubt are looked up."""
     db = shop(service)
     selection = SelectionSettings(export=full_export(described(db), db.items("orders")).write(tmp_path))
     with anyio.CancelScope() as scope:
@@ -152,10 +150,10 @@ async def test_a_run_that_was_cut_off_fires_nothing_twice(
     assert db.fired("orders") == names(*range(60))
 
 
-async def test_a_stamp_tells_an_older_runs_mark_from_its_own_also_in_doubt(
+async def test_a_stamp_distinguishes_runs_also_for_items_in_doubt(
     service: Service, runs: Runs, tmp_path: Path
 ):
-    """The export is from before another run, so that every marker in it is behind; then the network loses answers."""
+    """The export is older than another run, so every marker in it is outdated; then the network loses answers."""
     db = shop(service, 30)
     selection = SelectionSettings(export=full_export(described(db), db.items("orders")).write(tmp_path))
     earlier = Runs(tmp_path / "earlier.refire")
@@ -176,7 +174,7 @@ async def test_a_stamp_tells_an_older_runs_mark_from_its_own_also_in_doubt(
 
 
 def losing(db: InProcess, *, applied: bool, then: Callable[[], None] = lambda: None) -> None:
-    """The first write's answer is lost, before it is applied or after; `then` others do something."""
+    """Lose the answer of the first write, before it is applied or after. `then` is called afterwards."""
     first = True
 
     def lose(operation: str, request: dict[str, Any]) -> None:
@@ -192,7 +190,7 @@ def losing(db: InProcess, *, applied: bool, then: Callable[[], None] = lambda: N
 
 
 def revise(db: InProcess, *revisions: int, marker: str = "revision") -> None:
-    """An application gives every item each of these markers, one after the other."""
+    """An application sets each of these markers on every item, one after the other."""
     for revision in revisions:
         new = (
             {"refire_run_id": {"S": f"{revision}"}}
@@ -203,10 +201,10 @@ def revise(db: InProcess, *revisions: int, marker: str = "revision") -> None:
             db("PutItem", TableName="orders", Item={**item, **new})
 
 
-async def test_a_marker_that_was_another_all_along_is_no_proof_of_firing(
+async def test_a_marker_that_always_differed_does_not_prove_firing(
     service: Service, runs: Runs, tmp_path: Path
 ):
-    """The export is behind and the answer to the first attempt lost: none of them has fired, and each does, once."""
+    """The export is outdated and the first answer lost: no item has fired yet, and each fires once."""
     db = shop(service, 20)
     selection = SelectionSettings(export=full_export(described(db), db.items("orders")).write(tmp_path))
     revise(db, 40)
@@ -218,10 +216,10 @@ async def test_a_marker_that_was_another_all_along_is_no_proof_of_firing(
     assert {item["revision"]["N"] for item in db.items("orders")} == {"41"}
 
 
-async def test_a_marker_that_a_touch_leaves_is_taken_for_its_own(
+async def test_a_marker_that_equals_the_touched_value_counts_as_touched(
     service: Service, runs: Runs, tmp_path: Path
 ):
-    """The answer was lost, the touch was not: nothing fires twice."""
+    """The answer was lost, the touch was applied: no item fires twice."""
     db = shop(service, 20)
     selection = SelectionSettings(export=full_export(described(db), db.items("orders")).write(tmp_path))
     losing(db, applied=True)
@@ -230,8 +228,8 @@ async def test_a_marker_that_a_touch_leaves_is_taken_for_its_own(
     assert db.fired("orders") == names(*range(20))
 
 
-async def test_a_marker_that_was_taken_back_has_fired_by_that(service: Service, runs: Runs, tmp_path: Path):
-    """It is what the export says again, which it was not when the attempt was repeated: a change came after that."""
+async def test_a_restored_marker_has_fired(service: Service, runs: Runs, tmp_path: Path):
+    """It equals the export again, unlike at the second try, so another change came after that try."""
     db = shop(service, 20)
     revise(db, 7)
     selection = SelectionSettings(export=full_export(described(db), db.items("orders")).write(tmp_path))
@@ -253,10 +251,10 @@ async def test_a_marker_that_was_taken_back_has_fired_by_that(service: Service, 
 
 
 @pytest.mark.parametrize("marker", ["revision", "stamp"])
-async def test_a_touch_that_others_overtook_may_fire_again(
+async def test_an_item_that_changed_after_its_touch_may_fire_again(
     service: Service, runs: Runs, tmp_path: Path, marker: Any
 ):
-    """The side that is erred on: it looks as if the marker had been another all along. Once more, and no oftener."""
+    """The safe assumption: the marker may always have differed. The item fires once more, not more often."""
     db = shop(service, 20)
     selection = SelectionSettings(export=full_export(described(db), db.items("orders")).write(tmp_path))
     losing(db, applied=True, then=lambda: revise(db, 40, marker=marker))
@@ -266,10 +264,10 @@ async def test_a_touch_that_others_overtook_may_fire_again(
 
 
 @pytest.mark.parametrize("revisions", [(40,), (40, 41, 42)])
-async def test_what_a_killed_run_had_in_doubt_with_an_old_marker_fires_once(
+async def test_items_in_doubt_with_an_outdated_marker_fire_once(
     service: Service, runs: Runs, tmp_path: Path, revisions: tuple[int, ...]
 ):
-    """Killed before the first write arrived: the pages in the ledger have markers that the table left long ago."""
+    """Killed before the first write arrived: the markers in the ledger are outdated."""
     db = shop(service, 20)
     selection = SelectionSettings(export=full_export(described(db), db.items("orders")).write(tmp_path))
     revise(db, *revisions)
@@ -284,7 +282,7 @@ async def test_what_a_killed_run_had_in_doubt_with_an_old_marker_fires_once(
         db.watch = cut_off
         await runs.run(selection=selection)
     assert scope.cancelled_caught
-    # The resume's first attempt is lost as well.
+    # The answer to the resumed run's first try is lost as well.
     losing(db, applied=False)
     result = await runs.resume()
     assert result.exit_code is ExitCode.COMPLETE
@@ -293,10 +291,10 @@ async def test_what_a_killed_run_had_in_doubt_with_an_old_marker_fires_once(
 
 
 @pytest.mark.parametrize("marker", ["revision", "stamp"])
-async def test_a_conflict_that_the_ledger_knows_is_proof_also_in_a_run_over_an_export(
+async def test_a_conflict_in_the_ledger_is_proof_also_in_a_run_over_an_export(
     service: Service, runs: Runs, tmp_path: Path, marker: Any
 ):
-    """Killed after the touch from what was looked up; others went on from there: it has fired, and does not again."""
+    """Killed after the touch from the looked-up marker, then changed by others: it has fired, and does not again."""
     db = shop(service, 20)
     selection = SelectionSettings(export=full_export(described(db), db.items("orders")).write(tmp_path))
     revise(db, 40, marker=marker)
@@ -365,10 +363,10 @@ def listing(**members: Any) -> Callable[[Export], None]:
         (listing(itemCount="many"), "manifest-files.json of the export is not understood"),
     ],
 )
-async def test_an_export_that_is_not_whole_or_not_this_tables_is_refused(
+async def test_an_incomplete_export_or_one_of_another_table_is_refused(
     service: Service, runs: Runs, tmp_path: Path, damage: Callable[[Export], None], what: str
 ):
-    """Before anything is written."""
+    """Before the first write."""
     db = shop(service)
     export = full_export(described(db), db.items("orders"))
     damage(export)
@@ -380,8 +378,10 @@ async def test_an_export_that_is_not_whole_or_not_this_tables_is_refused(
 
 
 @pytest.mark.parametrize("line", ["nonsense", "[]", '{"Item": {"other": {"S": "x"}}}', '{"Keys": 5}', "{}"])
-async def test_a_line_that_is_no_item_is_told(service: Service, runs: Runs, tmp_path: Path, line: str):
-    """Its checksum may be right all the same: somebody made it so."""
+async def test_a_line_that_is_not_an_item_is_reported(
+    service: Service, runs: Runs, tmp_path: Path, line: str
+):
+    """Its checksum may still match, if the line was changed on purpose."""
     db = shop(service)
     export = full_export(described(db), db.items("orders")[:2], files=1)
     data = gzip.compress(json.dumps({"Item": {"pk": {"S": "a"}}}).encode() + b"\n" + line.encode())
@@ -393,9 +393,7 @@ async def test_a_line_that_is_no_item_is_told(service: Service, runs: Runs, tmp_
 
 
 @pytest.mark.parametrize("end", [".md5", ".checksum"])
-async def test_both_names_of_a_checksum_and_both_notations(
-    service: Service, runs: Runs, tmp_path: Path, end: str
-):
+async def test_both_names_and_notations_of_a_checksum(service: Service, runs: Runs, tmp_path: Path, end: str):
     db = shop(service, 5)
     export = full_export(described(db), db.items("orders"))
     for name in ("manifest-summary", "manifest-files"):

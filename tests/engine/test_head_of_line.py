@@ -1,4 +1,4 @@
-"""Four hot hash keys in the engine and the sandbox's own model of capacity: lanes hold up nobody, one queue does."""
+"""Four hot hash keys in the engine and the sandbox's model of capacity: lanes do not delay others, one queue does."""
 
 import anyio
 import pytest
@@ -14,7 +14,7 @@ WCU = 5_000
 WORKERS = 20
 SEGMENTS = 256
 ALONE_S = 0.8 * ITEMS * (1 - HOT * SHARE) / WCU
-"""What 80% of the other items take alone."""
+"""The time (s) that 80% of the other items take alone."""
 
 
 async def measure(service: Service, runs: Runs) -> float:
@@ -53,20 +53,20 @@ async def measure(service: Service, runs: Runs) -> float:
     )
     assert result.summary.counts.touched == ITEMS
     assert len(others) == round(ITEMS * (1 - HOT * SHARE))
-    moments = sorted(others.values())
-    return moments[int(0.8 * len(moments))] - begin
+    times = sorted(others.values())
+    return times[int(0.8 * len(times))] - begin
 
 
-async def test_lanes_hold_up_nobody(service: Service, runs: Runs):
-    """80% of the others are done as if the hot ones were not there.
+async def test_lanes_do_not_delay_others(service: Service, runs: Runs):
+    """80% of the other items complete as if there were no hot keys.
 
-    How close all together come to the lower bound is for longer runs (`benchmarks/pacing`): here the seconds in which
-    lanes feel their way weigh too much.
+    Longer runs (`benchmarks/pacing`) measure how close all items come to the lower bound: here the seconds in which
+    lanes find their rates weigh too much.
     """
     assert await measure(service, runs) <= 1.15 * ALONE_S
 
 
-async def test_one_queue_holds_up_the_others(service: Service, runs: Runs, monkeypatch: pytest.MonkeyPatch):
-    """The same run with all batches in one line, as a check that the one above can fail."""
+async def test_one_queue_delays_others(service: Service, runs: Runs, monkeypatch: pytest.MonkeyPatch):
+    """The same run with all batches in one queue, which shows that the test above can fail."""
     monkeypatch.setattr(queue, "Lanes", lambda _share: OneQueue(WORKERS))
     assert await measure(service, runs) > 1.3 * ALONE_S

@@ -1,4 +1,4 @@
-"""A checkpoint goes on with the run that it belongs to, and with no other."""
+"""A checkpoint continues only the run that it belongs to."""
 
 from typing import Any
 
@@ -73,17 +73,15 @@ async def test_another_run_is_refused_with_the_difference(
         {"max_items": 1_000},
     ],
 )
-async def test_the_same_run_goes_on(service: Service, runs: Runs, settings: dict[str, Any]):
-    """Speed and writer may change from one sitting to the next."""
+async def test_the_same_run_continues(service: Service, runs: Runs, settings: dict[str, Any]):
+    """Speed and writer may change from one attempt to the next."""
     db = await half_done(service, runs)
     result = await runs.run(**settings)
     assert (result.exit_code, result.summary.run_id) == (ExitCode.COMPLETE, "first")
     assert db.fired("orders").total() == 30
 
 
-async def test_a_selection_with_values_is_the_same_after_its_journey_through_the_checkpoint(
-    service: Service, runs: Runs
-):
+async def test_a_selection_with_values_is_equal_after_it_was_saved(service: Service, runs: Runs):
     selection = SelectionSettings(
         index="by-day",
         key_values=("mon",),
@@ -96,35 +94,35 @@ async def test_a_selection_with_values_is_the_same_after_its_journey_through_the
     assert db.fired("orders").total() == 30
 
 
-@pytest.mark.parametrize("go_on", ["run", "resume"])
-async def test_a_table_that_was_made_again_is_another_table(service: Service, runs: Runs, go_on: str):
-    """Its items are others, whatever its name is."""
+@pytest.mark.parametrize("command", ["run", "resume"])
+async def test_a_recreated_table_is_another_table(service: Service, runs: Runs, command: str):
+    """It has other items under the same name."""
     db = await half_done(service, runs)
     db("DeleteTable", TableName="orders")
     db("CreateTable", **by_day())
     with pytest.raises(CheckpointRefusedError, match=r"made again under the same name|another TableId"):
-        await getattr(runs, go_on)()
+        await getattr(runs, command)()
 
 
-@pytest.mark.parametrize("go_on", ["run", "resume"])
-async def test_a_complete_run_is_not_gone_on_with(service: Service, runs: Runs, go_on: str):
+@pytest.mark.parametrize("command", ["run", "resume"])
+async def test_a_complete_run_is_not_resumed(service: Service, runs: Runs, command: str):
     db = await half_done(service, runs)
     await runs.resume()
     assert peek(runs.checkpoint).status == "complete"
     with pytest.raises(CheckpointRefusedError, match="is complete"):
-        await getattr(runs, go_on)()
+        await getattr(runs, command)()
     assert db.fired("orders").total() == 30
 
 
-@pytest.mark.parametrize("go_on", ["run", "resume"])
-async def test_a_checkpoint_in_use_is_refused(service: Service, runs: Runs, go_on: str):
+@pytest.mark.parametrize("command", ["run", "resume"])
+async def test_a_checkpoint_in_use_is_refused(service: Service, runs: Runs, command: str):
     await half_done(service, runs)
     with locked(runs.checkpoint), pytest.raises(CheckpointRefusedError, match="is in use by another process"):
-        await getattr(runs, go_on)()
+        await getattr(runs, command)()
 
 
-async def test_a_run_that_was_cut_off_is_gone_on_with(service: Service, runs: Runs):
-    """As by a second Ctrl-C. Its status still says that it runs; only the lock tells the truth."""
+async def test_a_killed_run_is_resumed(service: Service, runs: Runs):
+    """As by a second Ctrl-C. Its status is still `running`; only the lock shows that it is not."""
     db = await half_done(service, runs)
     with anyio.CancelScope() as scope:
 
@@ -145,7 +143,7 @@ async def test_a_run_that_was_cut_off_is_gone_on_with(service: Service, runs: Ru
     assert (len(fired), set(fired.values())) == (30, {1})
 
 
-async def test_a_checkpoint_that_is_not_there_cannot_be_resumed(service: Service, runs: Runs):
+async def test_a_missing_checkpoint_cannot_be_resumed(service: Service, runs: Runs):
     service(table_spec())
     with pytest.raises(CheckpointRefusedError, match="there is no checkpoint"):
         await runs.resume()

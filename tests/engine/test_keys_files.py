@@ -1,4 +1,4 @@
-"""Runs over a list of keys: each fires once, wherever the list comes from and however often the run is cut."""
+"""Runs over a list of keys: each item fires once, from any kind of list and with any interruptions."""
 
 import gzip
 import io
@@ -39,10 +39,10 @@ def names_in(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-async def test_duplicates_and_what_is_not_there(service: Service, runs: Runs, tmp_path: Path):
-    """Only listed items fire, each once; the log tells how many lines were left out, the summary adds up."""
+async def test_duplicates_and_missing_keys(service: Service, runs: Runs, tmp_path: Path):
+    """Only listed items fire, each once; the log has the number of skipped lines, the summary adds up."""
     db = shop(service)
-    selection = write(tmp_path / "k", ["o-001", "o-003", "o-001", "nobody", "o-003", "o-005"])
+    selection = write(tmp_path / "k", ["o-001", "o-003", "o-001", "missing", "o-003", "o-005"])
     result = await runs.run(selection=selection)
     assert result.summary.counts == Counts(scanned=4, touched=3, vanished=1)
     assert db.fired("orders") == Counter(["o-001", "o-003", "o-005"])
@@ -50,8 +50,8 @@ async def test_duplicates_and_what_is_not_there(service: Service, runs: Runs, tm
     assert runs.of(RunStarted)[0].expected_items == 4
 
 
-async def test_looking_up_costs_half_a_unit_each_and_is_counted(service: Service, runs: Runs, tmp_path: Path):
-    """Eventually consistent; only what is not found is asked for again, for what a consistent read costs."""
+async def test_look_ups_cost_half_a_unit_each_and_are_counted(service: Service, runs: Runs, tmp_path: Path):
+    """They are eventually consistent; only missing keys are read again, at the price of a consistent read."""
     shop(service)
     result = await runs.run(selection=write(tmp_path / "k", [f"o-{n:03}" for n in range(40)] + ["no", "nor"]))
     assert result.summary.rcu == 42 * 0.5 + 2 * 1.0
@@ -59,10 +59,10 @@ async def test_looking_up_costs_half_a_unit_each_and_is_counted(service: Service
 
 
 @pytest.mark.parametrize("packed", [False, True])
-async def test_a_stopped_run_goes_on_without_the_file(
+async def test_a_stopped_run_resumes_without_the_file(
     service: Service, runs: Runs, tmp_path: Path, packed: bool
 ):
-    """The run has a list of its own: the file may be changed, moved or gone, or have been a pipe."""
+    """The run has its own list: the file may have been changed, moved, deleted, or a pipe."""
     db = shop(service)
     selection = write(tmp_path / "k", [f"o-{n:03}" for n in range(50)])
     file = tmp_path / "k"
@@ -73,14 +73,14 @@ async def test_a_stopped_run_goes_on_without_the_file(
     file.unlink()
     assert list_path(runs.checkpoint).exists()
     result = await runs.resume()
-    # Keys are personal data: what nobody needs any more is gone.
+    # Keys are personal data, so the list is removed when it is no longer needed.
     assert not list_path(runs.checkpoint).exists()
     assert result.exit_code is ExitCode.COMPLETE
     assert result.summary.counts == Counts(scanned=50, touched=50)
     assert db.fired("orders") == Counter(f"o-{n:03}" for n in range(50))
 
 
-async def test_the_same_file_given_twice_is_one_run_and_another_is_refused(
+async def test_the_same_file_continues_the_run_and_another_file_is_refused(
     service: Service, runs: Runs, tmp_path: Path
 ):
     db = shop(service)
@@ -100,7 +100,7 @@ async def test_the_same_file_given_twice_is_one_run_and_another_is_refused(
 
 
 async def test_standard_input_is_read_once(service: Service, runs: Runs, monkeypatch: pytest.MonkeyPatch):
-    """A pipe cannot be read again: what came through it is in the run's list."""
+    """A pipe cannot be read again, so its keys are in the run's list."""
     db = shop(service)
     data = b"pk\n" + b"".join(b"o-%03d\n" % n for n in range(50))
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BufferedReader(io.BytesIO(data))))
@@ -111,13 +111,13 @@ async def test_standard_input_is_read_once(service: Service, runs: Runs, monkeyp
 
 
 async def test_bad_lines_refuse_the_run_unless_they_are_ignored(service: Service, runs: Runs, tmp_path: Path):
-    """Before anything is written; then they are left out, and the log says how many."""
+    """Before the first write. Ignored lines are skipped, and the log has their number."""
     db = shop(service)
     path = tmp_path / "keys.jsonl"
     path.write_text('{"pk": "o-001"}\nnonsense\n{"pk": 5}\n{"pk": "o-002"}\n')
     selection = SelectionSettings(keys_file=str(path))
-    told = r"keys.jsonl line 2 is not JSON; 2 bad lines in all: 2, 3; .*--ignore bad-lines"
-    with pytest.raises(UsageError, match=told) as caught:
+    message = r"keys.jsonl line 2 is not JSON; 2 bad lines in all: 2, 3; .*--ignore bad-lines"
+    with pytest.raises(UsageError, match=message) as caught:
         await runs.run(selection=selection)
     assert caught.value.exit_code is ExitCode.USAGE
     assert not any(db.calls[operation] for operation in WRITES)
@@ -128,7 +128,7 @@ async def test_bad_lines_refuse_the_run_unless_they_are_ignored(service: Service
 
 @pytest.mark.parametrize("bad", [[7], [0, 1, 149], range(40, 60)])
 @pytest.mark.parametrize("stops", [False, True])
-async def test_a_bad_key_in_a_list_made_before_fails_alone(
+async def test_an_invalid_key_in_an_older_list_fails_alone(
     service: Service,
     runs: Runs,
     tmp_path: Path,
@@ -137,9 +137,9 @@ async def test_a_bad_key_in_a_list_made_before_fails_alone(
     *,
     stops: bool,
 ):
-    """The service refuses a whole look-up for it; halves find it, and it is told with the service's reason."""
+    """The service rejects the whole look-up; halving finds the key, and it fails with the service's reason."""
     db = shop(service, 150)
-    monkeypatch.setattr(key_lines, "LARGEST_HASH", 1 << 20)  # as it was when nothing was checked
+    monkeypatch.setattr(key_lines, "LARGEST_HASH", 1 << 20)  # as in versions without this check
     monkeypatch.setattr(plain_lines, "LARGEST_HASH", 1 << 20)
     names = [f"o-{n:03}" + ("x" * 2_100 if n in bad else "") for n in range(150)]
     selection = write(tmp_path / "k", names)
@@ -159,7 +159,7 @@ async def test_a_bad_key_in_a_list_made_before_fails_alone(
     assert all(line["reason"] for line in failed)
 
 
-async def test_a_sample_of_a_list_is_that_of_the_table(service: Service, runs: Runs, tmp_path: Path):
+async def test_a_sample_of_a_list_equals_that_of_the_table(service: Service, runs: Runs, tmp_path: Path):
     db = shop(service)
     await runs.run(selection=SelectionSettings(sample=40.0))
     chosen = set(db.fired("orders"))
@@ -175,7 +175,7 @@ async def test_a_sample_of_a_list_is_that_of_the_table(service: Service, runs: R
 
 async def test_a_dry_run_of_a_list_leaves_nothing(service: Service, runs: Runs, tmp_path: Path):
     db = shop(service)
-    selection = write(tmp_path / "k", ["o-001", "o-002", "nobody"])
+    selection = write(tmp_path / "k", ["o-001", "o-002", "missing"])
     result = await runs.run(selection=selection, dry_run=True)
     assert result.dry_run is not None
     assert result.dry_run.items == 2
@@ -184,7 +184,7 @@ async def test_a_dry_run_of_a_list_leaves_nothing(service: Service, runs: Runs, 
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("", "k is empty: it names no key; give a list"),
         ("\n\n", "k is empty"),
@@ -196,20 +196,20 @@ async def test_a_dry_run_of_a_list_leaves_nothing(service: Service, runs: Runs, 
     ],
 )
 @pytest.mark.parametrize("options", [{}, {"dry_run": True}, {"ignore": frozenset(["bad-lines"])}])
-async def test_a_list_that_names_no_key_is_refused(
-    service: Service, runs: Runs, tmp_path: Path, text: str, told: str, *, options: dict[str, Any]
+async def test_a_list_without_a_key_is_refused(
+    service: Service, runs: Runs, tmp_path: Path, text: str, message: str, *, options: dict[str, Any]
 ):
-    """Also where bad lines are ignored: nothing would fire, and the run would say that it is complete."""
+    """Even if bad lines are ignored: no item would fire, and the run would report that it is complete."""
     db = shop(service)
     (tmp_path / "k").write_text(text)
-    with pytest.raises(UsageError, match=told):
+    with pytest.raises(UsageError, match=message):
         await runs.run(selection=SelectionSettings(keys_file=str(tmp_path / "k")), **options)
     assert names_in(tmp_path) in (["k"], ["k", "run.refire.lock"])
     assert not any(db.calls[operation] for operation in WRITES)
 
 
-async def test_a_key_that_no_item_can_have_is_a_bad_line(service: Service, runs: Runs, tmp_path: Path):
-    """The service would refuse to look it up, and 99 others with it."""
+async def test_an_impossible_key_is_a_bad_line(service: Service, runs: Runs, tmp_path: Path):
+    """The service would reject its look-up, with 99 others in the same request."""
     db = shop(service)
     names = ["o-001", "x" * 2_049, "", "o-002", "ü" * 1_025, "y" * 2_048]
     with pytest.raises(
@@ -221,7 +221,7 @@ async def test_a_key_that_no_item_can_have_is_a_bad_line(service: Service, runs:
     assert db.fired("orders") == Counter(["o-001", "o-002"])
 
 
-async def test_a_list_that_is_gone_cannot_be_gone_on_with(service: Service, runs: Runs, tmp_path: Path):
+async def test_a_run_with_a_deleted_list_cannot_be_resumed(service: Service, runs: Runs, tmp_path: Path):
     shop(service)
     await runs.run(selection=write(tmp_path / "k", [f"o-{n:03}" for n in range(50)]), max_items=20)
     list_path(runs.checkpoint).unlink()
@@ -230,10 +230,10 @@ async def test_a_list_that_is_gone_cannot_be_gone_on_with(service: Service, runs
 
 
 @pytest.mark.parametrize(("reason", "code"), [("interrupted", 130), ("terminated", 3)])
-async def test_a_stop_while_the_list_is_made_leaves_nothing(
+async def test_a_stop_during_the_import_leaves_no_files(
     service: Service, runs: Runs, tmp_path: Path, reason: Any, code: int
 ):
-    """Nothing was begun, so there is nothing to go on with."""
+    """The run has not begun, so there is nothing to resume."""
     db = shop(service)
     stop = StopRequest()
     stop.request(reason)
@@ -244,8 +244,8 @@ async def test_a_stop_while_the_list_is_made_leaves_nothing(
     assert not any(db.calls[operation] for operation in WRITES)
 
 
-async def test_a_small_read_budget_is_kept_by_look_ups(service: Service, runs: Runs, tmp_path: Path):
-    """A BatchGetItem takes no more than the budget's burst, however many keys it could hold."""
+async def test_look_ups_stay_within_a_small_read_budget(service: Service, runs: Runs, tmp_path: Path):
+    """A BatchGetItem consumes at most the budget's burst, although it could hold more keys."""
     db = shop(service)
     sizes = []
 

@@ -1,4 +1,4 @@
-"""What happens to a run that lasts: outages, tables that are being changed, clocks that jump. In virtual time."""
+"""Events during a long run: outages, updates of the table, clock changes. In virtual time."""
 
 import time
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from tests.support.inprocess_server import EPOCH, table_spec
 
 
 def between(start_s: float, end_s: float, fail: Callable[[], Exception]) -> Callable[[str, Any], None]:
-    """Every call fails from `start_s` to `end_s` after this moment."""
+    """Every call fails from `start_s` to `end_s` seconds after now."""
     begin = anyio.current_time()
 
     def watch(_operation: str, _request: Any) -> None:
@@ -31,7 +31,7 @@ def between(start_s: float, end_s: float, fail: Callable[[], Exception]) -> Call
 
 OUTAGES: dict[str, Callable[[], Exception]] = {
     "no address": lambda: failure("ConnectError", "dynamodb.example", "Name or service not known"),
-    "nobody answers": lambda: failure("Timeout", "dynamodb.example"),
+    "no answer": lambda: failure("Timeout", "dynamodb.example"),
     "proxy down": lambda: failure("ProxyError", "dynamodb.example", "HTTP 502"),
     "service down": lambda: ServiceError("InternalServerError", "", status=500),
     "table in use": lambda: ServiceError("ResourceInUseException", "being updated"),
@@ -41,7 +41,7 @@ OUTAGES: dict[str, Callable[[], Exception]] = {
 
 @pytest.mark.parametrize("kind", OUTAGES)
 async def test_two_minutes_without_the_service(service: Service, runs: Runs, kind: str):
-    """The run waits, says so after 5 s and every 30 s, says when it is over, and goes on."""
+    """The run waits, reports the outage after 5 s and then every 30 s, reports its end, and continues."""
     db = service(table_spec())
     db.fill("orders", orders(300))
     db.watch = between(1.0, 121.0, OUTAGES[kind])
@@ -55,12 +55,12 @@ async def test_two_minutes_without_the_service(service: Service, runs: Runs, kin
     assert waits[-1].since_s > 60
     (over,) = runs.of(Recovered)
     assert 90 < over.after_s <= 125
-    assert result.summary.seconds < 160, "it went on soon after the end"
+    assert result.summary.seconds < 160, "it continued soon after the outage"
 
 
 @pytest.mark.parametrize("limit_s", [10.0, 120.0])
-async def test_patience_ends_where_the_user_says(service: Service, runs: Runs, limit_s: float):
-    """Past --give-up-after the run stops with exit code 3; when all is well again it is resumed."""
+async def test_the_run_stops_after_give_up_after(service: Service, runs: Runs, limit_s: float):
+    """After --give-up-after the run stops with exit code 3; when the service works again it can be resumed."""
     db = service(table_spec())
     db.fill("orders", orders(300))
     begun = anyio.current_time()
@@ -78,8 +78,8 @@ async def test_patience_ends_where_the_user_says(service: Service, runs: Runs, l
     assert db.fired("orders") == once(300)
 
 
-async def test_short_trouble_again_and_again_is_no_outage(service: Service, runs: Runs):
-    """Patience is about one stretch without any success: an hour of bad minutes does not add up."""
+async def test_repeated_short_failures_are_not_an_outage(service: Service, runs: Runs):
+    """The limit applies to one period without any success: failures of an hour do not add up."""
     db = service(table_spec())
     db.fill("orders", orders(200))
     begun = anyio.current_time()
@@ -96,10 +96,10 @@ async def test_short_trouble_again_and_again_is_no_outage(service: Service, runs
 
 
 @pytest.mark.parametrize("jump_s", [86_400.0, -86_400.0, 30 * 365 * 86_400.0])
-async def test_a_wall_clock_that_jumps_changes_nothing(
+async def test_a_change_of_the_wall_clock_has_no_effect(
     service: Service, runs: Runs, monkeypatch: pytest.MonkeyPatch, jump_s: float
 ):
-    """Waiting, pacing and patience go by a clock that cannot be set."""
+    """Delays, pacing and outages use a monotonic clock."""
     db = service(table_spec())
     db.fill("orders", orders(300))
     begun = anyio.current_time()
@@ -117,7 +117,7 @@ async def test_a_wall_clock_that_jumps_changes_nothing(
 
 
 async def test_a_table_that_is_being_updated(service: Service, runs: Runs, monkeypatch: pytest.MonkeyPatch):
-    """UPDATING is a table that can be read and written: a run begins, goes on and ends as on any other day."""
+    """A table with status UPDATING can be read and written: a run begins, continues and ends as usual."""
     db = service(table_spec())
     db.fill("orders", orders(300))
     described = db.__call__

@@ -1,4 +1,4 @@
-"""A second run over the same table is found and asked about, while the first is at work or was stopped half-way."""
+"""A second run of the same table needs a confirmation while the first one is running or unfinished."""
 
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from tests.support.inprocess_server import WRITES, InProcess, table_spec
 
 
 async def half_done(service: Service, runs: Runs, **settings: Any) -> InProcess:
-    """30 items, of which a run in the state folder has touched 10."""
+    """A table with 30 items, of which a run in the state folder has touched 10."""
     db = service(table_spec(), table_spec("another"))
     db.fill("orders", [{"pk": {"S": str(n)}} for n in range(30)])
     result = await runs.run(max_items=10, run_id="first", checkpoint=None, **settings)
@@ -34,7 +34,7 @@ def found(runs: Runs) -> list[str]:
 
 
 class Asked:
-    """Notes what it is asked, and says the same each time."""
+    """Records the questions, and gives the same answer each time."""
 
     def __init__(self, *, answer: bool) -> None:
         self.answer = answer
@@ -46,8 +46,10 @@ class Asked:
 
 
 @pytest.mark.parametrize("working", [False, True])
-async def test_without_anybody_to_ask_it_is_refused(service: Service, runs: Runs, *, working: bool) -> None:
-    """Nothing is written; it says how to go on with the other one, or how to go on all the same."""
+async def test_without_a_way_to_ask_the_run_is_refused(
+    service: Service, runs: Runs, *, working: bool
+) -> None:
+    """Nothing is written; the error says how to resume the other run, or how to continue anyway."""
     db = await half_done(service, runs)
     kind = "other-run-working" if working else "other-run-stopped"
     lock = locked(catalog.path_of("first"))
@@ -80,8 +82,10 @@ def _set_running(path: Path) -> None:
 @pytest.mark.parametrize(
     "settings", [{"assume_yes": True}, {"ignore": frozenset(("other-run-stopped",))}, {"dry_run": True}]
 )
-async def test_who_has_said_so_is_not_asked(service: Service, runs: Runs, settings: dict[str, Any]) -> None:
-    """The finding is told all the same. A dry run writes nothing, so there is nothing to ask."""
+async def test_no_question_is_asked_with_the_answer_in_the_options(
+    service: Service, runs: Runs, settings: dict[str, Any]
+) -> None:
+    """The finding is still reported. A dry run writes nothing, so it asks nothing."""
     await half_done(service, runs)
     result = await runs.run(run_id="second", **settings)
     assert result.exit_code is ExitCode.COMPLETE
@@ -89,7 +93,7 @@ async def test_who_has_said_so_is_not_asked(service: Service, runs: Runs, settin
 
 
 @pytest.mark.parametrize("answer", [False, True])
-async def test_the_answer_counts(service: Service, runs: Runs, *, answer: bool) -> None:
+async def test_the_answer_decides(service: Service, runs: Runs, *, answer: bool) -> None:
     db = await half_done(service, runs)
     ask = Asked(answer=answer)
     settings = RunSettings(table="orders", run_id="second", checkpoint=runs.checkpoint)
@@ -106,8 +110,8 @@ async def test_the_answer_counts(service: Service, runs: Runs, *, answer: bool) 
     assert [one.id for one in question.findings] == ["other-run-stopped"]
 
 
-async def test_a_table_is_known_by_its_table_id(service: Service, runs: Runs) -> None:
-    """Whatever its name is given as; a table made again under the same name is another one."""
+async def test_a_table_is_identified_by_its_table_id(service: Service, runs: Runs) -> None:
+    """With its name or its ARN; a recreated table of the same name is another one."""
     db = await half_done(service, runs)
     arn = db("DescribeTable", TableName="orders")["Table"]["TableArn"]
     with pytest.raises(UsageError, match="run first of table"):
@@ -122,8 +126,8 @@ async def test_a_table_is_known_by_its_table_id(service: Service, runs: Runs) ->
     assert found(runs) == ["nothing-matched"]  # the new table is empty
 
 
-async def test_a_run_is_no_other_to_itself(service: Service, runs: Runs) -> None:
-    """Given again, or gone on with, it is the same; a complete one is over."""
+async def test_a_run_does_not_conflict_with_itself(service: Service, runs: Runs) -> None:
+    """Run again or resumed, it is the same run; a complete one does not count."""
     await half_done(service, runs)
     path = catalog.path_of("first")
     assert (await runs.run(run_id="first", checkpoint=None, max_items=5)).exit_code is ExitCode.STOPPED
@@ -134,8 +138,8 @@ async def test_a_run_is_no_other_to_itself(service: Service, runs: Runs) -> None
     assert found(runs) == []
 
 
-async def test_a_resume_asks_beside_a_run_at_work_only(service: Service, runs: Runs) -> None:
-    """Of two that were stopped the user has chosen one."""
+async def test_a_resume_asks_only_about_a_running_run(service: Service, runs: Runs) -> None:
+    """Of two stopped runs the user has chosen one."""
     db = await half_done(service, runs)
     assert (await runs.run(run_id="second", max_items=10, assume_yes=True)).exit_code is ExitCode.STOPPED
     with locked(catalog.path_of("first")):
@@ -148,7 +152,7 @@ async def test_a_resume_asks_beside_a_run_at_work_only(service: Service, runs: R
     assert found(runs) == ["other-run-stopped"]
 
 
-async def test_other_values_of_the_same_key_share_no_item(service: Service, runs: Runs) -> None:
+async def test_selections_of_different_hash_keys_share_no_item(service: Service, runs: Runs) -> None:
     await half_done(service, runs, selection=SelectionSettings(key_values=tuple(map(str, range(20)))))
     assert (
         await runs.run(run_id="second", selection=SelectionSettings(key_values=("25",)))
@@ -156,11 +160,11 @@ async def test_other_values_of_the_same_key_share_no_item(service: Service, runs
     assert found(runs) == []
 
 
-async def test_check_tells(service: Service, runs: Runs) -> None:
-    """And asks nothing."""
+async def test_check_reports_other_runs(service: Service, runs: Runs) -> None:
+    """Without a question."""
     await half_done(service, runs)
-    told = {finding.id: finding.level for finding in await engine.check(RunSettings(table="orders"))}
-    assert told["other-run-stopped"] == "warn"
+    levels = {finding.id: finding.level for finding in await engine.check(RunSettings(table="orders"))}
+    assert levels["other-run-stopped"] == "warn"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""After an outage the rest takes what the budget allows: nothing that waits sleeps on. In virtual time."""
+"""After an outage a run continues at its budget: every delay ends. In virtual time."""
 
 from collections.abc import Callable
 from typing import Any
@@ -22,13 +22,13 @@ FEWER = 1_500
 BEGINS_S = 3.0
 
 PROBED_S = 1.5
-"""How long it takes to notice that the service is there again."""
+"""Longest time (s) until the run detects that the service works again."""
 
 Watch = Callable[[str, Any], None]
 
 
 def outage(lasts_s: float, fail: Callable[[], Exception], *operations: str) -> Watch:
-    """All calls (of `operations`) fail from `BEGINS_S` on, for `lasts_s`."""
+    """All calls (of `operations`) fail from `BEGINS_S` on, for `lasts_s` seconds."""
     begin = anyio.current_time() + BEGINS_S
 
     def watch(operation: str, _request: Any) -> None:
@@ -48,10 +48,8 @@ def throttled() -> Exception:
 
 @pytest.mark.parametrize("lasts_s", [6.0, 15.0, 60.0])
 @pytest.mark.parametrize("segments", [1, 8, 64])
-async def test_all_that_waits_goes_on_with_the_first_success(
-    service: Service, runs: Runs, lasts_s: float, segments: int
-):
-    """However many lanes and batches wait, and however long the service was away."""
+async def test_the_first_success_ends_all_delays(service: Service, runs: Runs, lasts_s: float, segments: int):
+    """For any number of lanes and batches, and any length of the outage."""
     db = service(table_spec())
     db.fill("orders", orders(ITEMS))
     db.watch = outage(lasts_s, unreachable)
@@ -62,8 +60,8 @@ async def test_all_that_waits_goes_on_with_the_first_success(
 
 
 @pytest.mark.parametrize("lasts_s", [6.0, 15.0])
-async def test_what_waits_goes_on_in_step_with_the_budget(service: Service, runs: Runs, lasts_s: float):
-    """What has piled up is no reason to write faster than the budget for a moment."""
+async def test_after_an_outage_the_run_stays_within_its_budget(service: Service, runs: Runs, lasts_s: float):
+    """Waiting batches are not written faster than the budget allows."""
     db = service(table_spec())
     db.fill("orders", orders(ITEMS))
     down, written = outage(lasts_s, unreachable), []
@@ -81,8 +79,8 @@ async def test_what_waits_goes_on_in_step_with_the_budget(service: Service, runs
 
 
 @pytest.mark.parametrize("operation", ["Scan", "Query", "BatchGetItem"])
-async def test_readers_and_look_ups_go_on_too(service: Service, runs: Runs, operation: str):
-    """A run that has nothing to write, since its reads or its look-ups fail."""
+async def test_readers_and_look_ups_continue_too(service: Service, runs: Runs, operation: str):
+    """A run that has nothing to write, because its reads or its look-ups fail."""
     gsi = index("by-day", projection="KEYS_ONLY")
     db = service(
         table_spec(
@@ -107,7 +105,7 @@ async def test_readers_and_look_ups_go_on_too(service: Service, runs: Runs, oper
 
 
 async def test_throttling_to_zero(service: Service, runs: Runs):
-    """Refusals of everything lower the rate: it rises from its floor within seconds (pacing/controller.py)."""
+    """Throttling of every write lowers the rate, which rises from its floor within seconds (pacing/controller.py)."""
     db = service(table_spec())
     db.fill("orders", orders(ITEMS))
     db.watch = outage(15.0, throttled)
@@ -116,33 +114,33 @@ async def test_throttling_to_zero(service: Service, runs: Runs):
     assert result.summary.seconds < ITEMS / RATE + 15.0 + 10.0
 
 
-def test_one_request_that_always_fails_is_given_up_while_others_succeed_now_and_then():
-    """Probing for others does not count as its failures, and does not keep it from being given up either."""
-    patience, attempts, now = Outage(600.0, lambda _event: None), 0, 0.0
+def test_one_request_that_always_fails_is_given_up_while_others_sometimes_succeed():
+    """Probes do not count as its failures, and do not prevent that it is given up either."""
+    timer, attempts, now = Outage(600.0, lambda _event: None), 0, 0.0
     for _ in range(100):
-        for _ in range(4):  # alone between two successes
+        for _ in range(4):  # between two successes of others
             now += 2.0
-            patience.failed("x", now)
-            attempts = patience.attempts(attempts + 1, now)
-        patience.succeeded()
+            timer.failed("x", now)
+            attempts = timer.attempts(attempts + 1, now)
+        timer.succeeded()
         if attempts >= MAX_ATTEMPTS:
             return
     raise AssertionError(attempts)
 
 
-def test_while_nothing_succeeds_somebody_tries_every_second():
-    """And not everybody: the others keep to their own waits."""
-    patience = Outage(600.0, lambda _event: None)
-    patience.failed("x", 0.0)
-    assert patience.delay(20.0, 0.0) == 20.0, "a single failure is no outage"
-    patience.failed("x", 0.3)
-    patience.failed("x", 0.6)
-    assert patience.halted
-    assert patience.delay(20.0, 0.6) == PROBE_S
-    assert patience.delay(20.0, 0.7) == 20.0
-    assert patience.delay(0.2, 1.6) == 0.2
+def test_while_nothing_succeeds_one_request_is_tried_every_second():
+    """Only one: the others keep their own delays."""
+    timer = Outage(600.0, lambda _event: None)
+    timer.failed("x", 0.0)
+    assert timer.delay(20.0, 0.0) == 20.0, "a single failure is not an outage"
+    timer.failed("x", 0.3)
+    timer.failed("x", 0.6)
+    assert timer.halted
+    assert timer.delay(20.0, 0.6) == PROBE_S
+    assert timer.delay(20.0, 0.7) == 20.0
+    assert timer.delay(0.2, 1.6) == 0.2
     woken: list[str] = []
-    patience.on_recovery = lambda: woken.append("all")
-    patience.succeeded()
-    patience.succeeded()
+    timer.on_recovery = lambda: woken.append("all")
+    timer.succeeded()
+    timer.succeeded()
     assert woken == ["all"]

@@ -29,7 +29,7 @@ def generated(count: int, size: int | None = None) -> dict[str, Any]:
 
 
 class Meter:
-    """Statements sent by time: what a window of any second has seen."""
+    """Counts sent statements by time, to find the maximum in any window of a second."""
 
     def __init__(self, db: InProcess) -> None:
         self.sent: list[tuple[float, int]] = []
@@ -50,8 +50,8 @@ class Meter:
 
 
 @pytest.mark.parametrize("wcu", [100, 1_000])
-async def test_the_whole_budget_and_no_more(service: Service, runs: Runs, wcu: int):
-    """Capacity equal to the budget, burst off, so that buckets begin empty: 97% used, hardly a throttled attempt."""
+async def test_the_run_uses_exactly_its_budget(service: Service, runs: Runs, wcu: int):
+    """Capacity equals the budget, without burst capacity, so buckets begin empty: 97% used, few throttled writes."""
     items = wcu * 12
     db = service(provisioned(wcu, **generated(items)), burst_seconds=0.0)
     meter = Meter(db)
@@ -62,7 +62,7 @@ async def test_the_whole_budget_and_no_more(service: Service, runs: Runs, wcu: i
     assert result.summary.throttled <= items * 0.01
 
 
-async def test_a_share_of_the_capacity_leaves_the_rest_to_others(service: Service, runs: Runs):
+async def test_a_share_of_the_capacity_leaves_the_rest_free(service: Service, runs: Runs):
     db = service(provisioned(500, **generated(2_000)), burst_seconds=0.0)
     meter = Meter(db)
     result = await runs.run()  # 80%
@@ -71,8 +71,8 @@ async def test_a_share_of_the_capacity_leaves_the_rest_to_others(service: Servic
     assert result.summary.throttled <= 10
 
 
-async def test_items_of_many_units_are_paid_for(service: Service, runs: Runs):
-    """8 KB each: nine units with the marker. The price is learned from the first replies on."""
+async def test_large_items_are_charged_in_full(service: Service, runs: Runs):
+    """8 KB each: nine units with the marker. The budget learns the price from the first replies."""
     db = service(provisioned(900, read=50_000, **generated(1_000, 8_300)), burst_seconds=0.0)
     meter = Meter(db)
     result = await runs.run(budget=Budget(wcu_percent=100.0))
@@ -82,8 +82,8 @@ async def test_items_of_many_units_are_paid_for(service: Service, runs: Runs):
     assert result.summary.throttled <= 20
 
 
-async def test_the_scarcest_index_rules(service: Service, runs: Runs):
-    """It projects the marker and has a quarter of the table's capacity: the run settles there and says so."""
+async def test_the_scarcest_index_limits_the_run(service: Service, runs: Runs):
+    """It projects the marker and has a quarter of the table's capacity: the run reaches that rate and reports it."""
     index = {
         "IndexName": "small",
         "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
@@ -100,7 +100,7 @@ async def test_the_scarcest_index_rules(service: Service, runs: Runs):
     assert result.summary.wcu == 4_000.0
 
 
-async def test_items_a_second_for_a_slow_consumer(service: Service, runs: Runs):
+async def test_items_per_second_for_a_slow_consumer(service: Service, runs: Runs):
     db = service(provisioned(10_000, **generated(400)))
     meter = Meter(db)
     await runs.run(budget=Budget(max_rate=50.0))
@@ -108,10 +108,8 @@ async def test_items_a_second_for_a_slow_consumer(service: Service, runs: Runs):
     assert 400 / meter.seconds() >= 50 * 0.95
 
 
-async def test_capacity_that_is_taken_away_is_followed_down_without_failing_an_item(
-    service: Service, runs: Runs
-):
-    """Halved by somebody while the run works: slower, throttled for a while, but complete."""
+async def test_reduced_capacity_slows_the_run_without_a_failed_item(service: Service, runs: Runs):
+    """Capacity is halved during the run: it is throttled for a while and slower, but complete."""
     db = service(provisioned(1_000, **generated(10_000)), burst_seconds=0.0)
     meter = Meter(db)
     async with anyio.create_task_group() as tasks:
@@ -125,15 +123,15 @@ async def test_capacity_that_is_taken_away_is_followed_down_without_failing_an_i
         result = await runs.run(budget=Budget(wcu_percent=100.0))
     assert (result.exit_code, result.summary.counts.touched) == (ExitCode.COMPLETE, 10_000)
     assert any(event.wcu < event.ceiling for event in runs.of(RateChanged))
-    # 3 s at 1,000 and the rest at 500, most of that used, with few attempts in vain.
+    # 3 s at 1,000 and the rest at 500, most of that used, with few throttled writes.
     assert meter.seconds() <= 3.0 + 7_000 / 500 / 0.75
     assert result.summary.throttled <= 700
     assert meter.highest() <= 1_100
     assert set(db.fired("orders").values()) == {1}
 
 
-async def test_capacity_that_is_given_back_is_followed_up_within_a_minute(service: Service, runs: Runs):
-    """Down within seconds by throttling and a look at the table, up again by the next look: no item fails."""
+async def test_the_run_follows_restored_capacity_within_a_minute(service: Service, runs: Runs):
+    """Down within seconds by throttling and a description, up again by the next description: no item fails."""
     db = service(provisioned(400, **generated(20_000)), burst_seconds=0.0)
     meter = Meter(db)
     async with anyio.create_task_group() as tasks:
@@ -158,8 +156,8 @@ async def test_capacity_that_is_given_back_is_followed_up_within_a_minute(servic
     assert rate(60.0, 66.0) == pytest.approx(400.0, rel=0.05)
 
 
-async def test_an_on_demand_table_is_followed_as_it_grows(service: Service, runs: Runs):
-    """From 4,000 on, with a table that counts a peak after 3 s instead of 30 min: hardly a refusal on the way."""
+async def test_the_run_follows_the_growth_of_an_on_demand_table(service: Service, runs: Runs):
+    """From 4,000 on, with a table that adapts to a peak after 3 s instead of 30 min: few throttled writes."""
     db = service(table_spec(**generated(100_000)), growth_after=3.0)
     begin = anyio.current_time()
     result = await runs.run()
@@ -172,15 +170,15 @@ async def test_an_on_demand_table_is_followed_as_it_grows(service: Service, runs
     assert set(db.fired("orders").values()) == {1}
 
 
-async def test_the_start_says_how_much_may_be_spent_and_why(service: Service, runs: Runs):
+async def test_the_first_event_states_the_budget_and_its_reason(service: Service, runs: Runs):
     service(provisioned(500, **generated(10)))
     await runs.run()
     (begun,) = runs.of(RunStarted)
     assert begun.budget == "400 WCU/s: 80% of the table's provisioned capacity (500 WCU/s)"
 
 
-async def test_a_read_budget_holds_back_reading(service: Service, runs: Runs):
-    """1,000 items of 1 KB are 125 units: at 25 a second it takes five seconds."""
+async def test_a_read_budget_limits_reads(service: Service, runs: Runs):
+    """1,000 items of 1 KB are 125 units: at 25 units/s they take five seconds."""
     service(provisioned(10_000, **generated(1_000, 1_024)))
     begin = anyio.current_time()
     result = await runs.run(budget=Budget(max_rcu=25.0))
@@ -188,7 +186,7 @@ async def test_a_read_budget_holds_back_reading(service: Service, runs: Runs):
     assert result.summary.rcu <= 125 * 1.25
 
 
-async def test_a_stop_is_felt_at_once_however_small_the_budget(service: Service, runs: Runs):
+async def test_a_stop_takes_effect_at_once_with_any_budget(service: Service, runs: Runs):
     service(provisioned(1, **generated(50)), burst_seconds=0.0)
     stop = StopRequest()
     async with anyio.create_task_group() as tasks:
@@ -204,11 +202,14 @@ async def test_a_stop_is_felt_at_once_however_small_the_budget(service: Service,
     assert 1 <= result.summary.counts.touched <= 8
 
 
-async def test_lanes_that_are_read_first_leave_their_partitions_in_peace(
+async def test_lanes_that_are_read_first_do_not_exhaust_their_partitions(
     service: Service, runs: Runs, monkeypatch: pytest.MonkeyPatch
 ):
-    """Segment after segment gives its first page late. The lanes that come first would get the whole budget and run
-    into their partitions' limits, which looked like a table without capacity. Nothing is refused, no time is lost."""
+    """Each segment returns its first page later than the one before.
+
+    The first lanes would get the whole budget and reach the limits of their partitions, which looks like a table
+    without capacity. No write is throttled, no time is lost.
+    """
     db = service(provisioned(8_000, read=20_000, **generated(16_000, 1_000)), burst_seconds=0.0)
     transport, seen = db._transport, set[int]()
 

@@ -1,4 +1,4 @@
-"""Whole runs: how they end, what they say, what they leave behind."""
+"""Whole runs: their results, messages and files."""
 
 import json
 import stat
@@ -83,8 +83,8 @@ async def test_both_writers_and_both_markers(service: Service, runs: Runs, write
     assert {operation for operation in WRITES if db.calls[operation]} == {used[writer]}
 
 
-async def test_items_that_cannot_be_touched_are_listed_for_their_owner_only(service: Service, runs: Runs):
-    """The rest is done. The list can be given back, and says why."""
+async def test_items_that_cannot_be_touched_are_listed_in_a_private_file(service: Service, runs: Runs):
+    """The other items are touched. The list gives the reasons and can be used as --keys-file."""
     db = service(table_spec())
     db.fill("orders", [*orders(50), {"pk": {"S": "text"}, "revision": {"S": "v1"}}])
     result = await runs.run()
@@ -103,13 +103,11 @@ async def test_items_that_cannot_be_touched_are_listed_for_their_owner_only(serv
     assert (second.exit_code, second.summary.counts) == (ExitCode.COMPLETE, Counts(scanned=1, touched=1))
 
 
-async def test_a_keys_file_that_repeats_and_names_what_is_not_there(
-    service: Service, runs: Runs, tmp_path: Path
-):
+async def test_a_keys_file_with_repeated_and_missing_keys(service: Service, runs: Runs, tmp_path: Path):
     db = service(table_spec())
     db.fill("orders", orders(5))
     keys = tmp_path / "keys.jsonl"
-    keys.write_text('{"pk": "o-00001"}\n{"pk": "o-00003"}\n{"pk": "o-00001"}\n{"pk": "nobody"}\n')
+    keys.write_text('{"pk": "o-00001"}\n{"pk": "o-00003"}\n{"pk": "o-00001"}\n{"pk": "missing"}\n')
     result = await runs.run(selection=SelectionSettings(keys_file=str(keys)))
     assert result.summary.counts == Counts(scanned=3, touched=2, vanished=1)
     assert db.fired("orders") == Counter(["o-00001", "o-00003"])
@@ -129,7 +127,7 @@ async def test_a_keys_file_with_a_bad_line_ends_with_exit_code_2(
 
 
 async def test_a_dry_run_writes_nothing_anywhere(service: Service, runs: Runs, tmp_path: Path):
-    """Neither to the table nor to the disk; it says what a run would touch and cost."""
+    """Neither to the table nor to the disk; it reports what a run would touch and cost."""
     db = service(table_spec())
     db.fill("orders", [*orders(120), {"pk": {"S": "text"}, "revision": {"S": "v1"}}])
     before = db.items("orders")
@@ -145,7 +143,7 @@ async def test_a_dry_run_writes_nothing_anywhere(service: Service, runs: Runs, t
     assert files_in(tmp_path) == []
 
 
-async def test_a_dry_run_with_a_limit_looks_no_further(service: Service, runs: Runs):
+async def test_a_dry_run_with_a_limit_reads_only_that_many_items(service: Service, runs: Runs):
     db = service(table_spec())
     db.fill("orders", orders(120))
     result = await runs.run(dry_run=True, max_items=30)
@@ -188,12 +186,12 @@ async def test_a_limit_of_items_ends_with_exit_code_3_and_can_be_resumed(service
     result = await runs.run(max_items=40)
     assert (result.exit_code, result.reason) == (ExitCode.STOPPED, "the limit of --max-items is reached")
     assert db.fired("orders").total() == 40
-    result = await runs.run()  # the same run again: it goes on, too
+    result = await runs.run()  # the same run again continues, too
     assert result.summary.counts == Counts(scanned=90, touched=90)
     assert db.fired("orders") == once(90)
 
 
-async def test_a_stop_before_the_run_began_leaves_nothing_behind(service: Service, runs: Runs):
+async def test_a_stop_before_the_start_leaves_no_files(service: Service, runs: Runs):
     db = service(table_spec())
     db.fill("orders", orders(9))
     stop = StopRequest()
@@ -240,7 +238,7 @@ def denies(after: int) -> Any:
     ("after", "code", "status"), [(0, ExitCode.REFUSED, "failed"), (3, ExitCode.STOPPED, "stopped")]
 )
 async def test_no_permission_to_write(service: Service, runs: Runs, after: int, code: ExitCode, status: str):
-    """Exit code 10 says that nothing was written; once something was, it would be a lie."""
+    """Exit code 10 means that nothing was written, so it is not used after a write."""
     db = service(table_spec())
     db.fill("orders", orders(300))
     db.watch = denies(after)
@@ -248,7 +246,7 @@ async def test_no_permission_to_write(service: Service, runs: Runs, after: int, 
     assert (result.exit_code, result.summary.status) == (code, status)
     assert "dynamodb:PartiQLUpdate" in str(result.reason)
     assert (db.fired("orders").total() > 0) == (after > 0)
-    # Where nothing was written there is nothing to go on with.
+    # If nothing was written, there is nothing to resume.
     assert runs.checkpoint.exists() == (after > 0)
     db.watch = None
     assert (await runs.run()).exit_code is ExitCode.COMPLETE
@@ -271,7 +269,7 @@ async def test_an_outage_ends_with_exit_code_3(service: Service, runs: Runs):
 async def test_a_checkpoint_that_cannot_be_saved_is_raised(
     service: Service, runs: Runs, monkeypatch: pytest.MonkeyPatch
 ):
-    """There is nowhere to keep a result then."""
+    """There is no place for a result then."""
     service(table_spec()).fill("orders", orders(30))
 
     def full(self: Store, *_: object) -> None:
@@ -283,7 +281,7 @@ async def test_a_checkpoint_that_cannot_be_saved_is_raised(
     assert getattr(caught.value, "exit_code", None) is ExitCode.STOPPED
 
 
-async def test_a_table_without_readers_of_its_changes_is_refused(service: Service, runs: Runs):
+async def test_a_table_without_a_stream_is_refused(service: Service, runs: Runs):
     db = service(table_spec(stream=False))
     db.fill("orders", orders(3))
     with pytest.raises(RefusedError, match="neither a stream nor a Kinesis destination"):
@@ -293,7 +291,7 @@ async def test_a_table_without_readers_of_its_changes_is_refused(service: Servic
     assert result.summary.counts == Counts(scanned=3, touched=3)
 
 
-async def test_a_table_that_is_not_there_is_refused_with_its_place(service: Service, runs: Runs):
+async def test_a_missing_table_is_refused_with_its_region(service: Service, runs: Runs):
     service(table_spec())
     with pytest.raises(RefusedError, match=r"there is no table nowhere in eu-west-1 \(http://sandbox\)"):
         await runs.run(table="nowhere")
@@ -302,7 +300,7 @@ async def test_a_table_that_is_not_there_is_refused_with_its_place(service: Serv
 
 @pytest.mark.parametrize("attribute", ["pk", "day"])
 async def test_a_marker_that_is_a_key_is_refused(service: Service, runs: Runs, attribute: str):
-    """Of the table, or of an index where a touch would move items."""
+    """Of the table, or of an index in which a touch would move items."""
     spec = table_spec(
         AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "day")],
         GlobalSecondaryIndexes=[
@@ -318,7 +316,7 @@ async def test_a_marker_that_is_a_key_is_refused(service: Service, runs: Runs, a
         await runs.run(marker_attribute=attribute)
 
 
-async def test_a_resume_uses_the_saved_connection_where_nothing_else_is_given(service: Service, runs: Runs):
+async def test_a_resume_uses_the_saved_connection_by_default(service: Service, runs: Runs):
     db = service(table_spec())
     db.fill("orders", orders(9))
     await runs.run(

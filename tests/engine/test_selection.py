@@ -1,4 +1,4 @@
-"""What a run selects: indexes, one hash key, filters, items that expire. The touch always goes to the table."""
+"""Selections: indexes, hash keys, filters, expired items. A touch always writes to the table."""
 
 import time
 from collections import Counter
@@ -30,7 +30,7 @@ def index(
 
 
 def shop(service: Service, **more: Any) -> InProcess:
-    """Two customers of 40 orders each over four days."""
+    """A table with two customers, each with 40 orders over four days."""
     types = {"pk": "S", "sk": "N", "day": "S"}
     spec = table_spec(sort_key=True, **more)
     spec["AttributeDefinitions"] = [{"AttributeName": n, "AttributeType": t} for n, t in types.items()]
@@ -65,7 +65,7 @@ def records(*names: str) -> Counter[str]:
 async def test_one_day_or_all_through_an_index(
     service: Service, runs: Runs, gsi: dict[str, Any], whole: bool
 ):
-    """Whatever it projects: just those items fire, once, and a second run counts on from the first."""
+    """With any projection: exactly those items fire, once, and a second run increments the markers of the first."""
     db = shop(service, GlobalSecondaryIndexes=[gsi])
     selection = (
         SelectionSettings(index="by-day") if whole else SelectionSettings(index="by-day", key_values=("d2",))
@@ -82,7 +82,7 @@ async def test_one_day_or_all_through_an_index(
     assert {item["revision"]["N"] for item in touched} == {"2"}
 
 
-async def test_a_local_index_spends_the_tables_units(service: Service, runs: Runs):
+async def test_a_local_index_consumes_the_tables_units(service: Service, runs: Runs):
     db = shop(service, LocalSecondaryIndexes=[index("by-day", local=True)])
     result = await runs.run(
         selection=SelectionSettings(index="by-day", key_values=("ann",), sort_key_condition="= d1")
@@ -111,7 +111,7 @@ async def test_one_hash_key(service: Service, runs: Runs, condition: str | None,
 
 
 async def test_a_collection_of_many_pages(service: Service, runs: Runs):
-    """A small read budget makes small pages; the query goes on where the last one ended, also after a stop."""
+    """A small read budget makes small pages; the query continues after the last one, also after a stop."""
     db = shop(service)
     selection = SelectionSettings(key_values=("ann",))
     await runs.run(selection=selection, budget=Budget(max_rcu=1.0), max_items=17)
@@ -120,7 +120,7 @@ async def test_a_collection_of_many_pages(service: Service, runs: Runs):
     assert db.fired("orders") == records(*(f"ann/{n}" for n in range(40)))
 
 
-async def test_a_filter_selects_by_what_is_not_read(service: Service, runs: Runs):
+async def test_a_filter_may_use_attributes_that_are_not_read(service: Service, runs: Runs):
     db = shop(service)
     selection = SelectionSettings(
         filter="#d = :d AND sk < :n",
@@ -133,10 +133,8 @@ async def test_a_filter_selects_by_what_is_not_read(service: Service, runs: Runs
 
 
 @pytest.mark.parametrize("gsi", [None, index("by-day", projection="KEYS_ONLY")])
-async def test_items_that_have_expired_are_left_to_their_end(
-    service: Service, runs: Runs, gsi: dict[str, Any] | None
-):
-    """Also where the source does not show when an item expires."""
+async def test_expired_items_are_left_to_ttl(service: Service, runs: Runs, gsi: dict[str, Any] | None):
+    """Even if the source does not contain the TTL attribute."""
     db = shop(service, **({} if gsi is None else {"GlobalSecondaryIndexes": [gsi]}))
     enabled = {"Enabled": True, "AttributeName": "ttl"}
     db("UpdateTimeToLive", TableName="orders", TimeToLiveSpecification=enabled)
@@ -157,7 +155,7 @@ async def test_items_that_have_expired_are_left_to_their_end(
 
 @pytest.mark.parametrize("gsi", [index("by-day", projection="KEYS_ONLY"), index("by-day")])
 async def test_several_days_through_an_index(service: Service, runs: Runs, gsi: dict[str, Any]):
-    """Each is a segment of its own; a value that is given twice is read once, one that nothing has is no error."""
+    """Each is a segment of its own; a repeated value is read once, and a value without items is not an error."""
     db = shop(service, GlobalSecondaryIndexes=[gsi])
     result = await runs.run(selection=SelectionSettings(index="by-day", key_values=("d1", "d3", "d1", "d9")))
     assert result.summary.counts == Counts(scanned=40, touched=40)
@@ -165,8 +163,8 @@ async def test_several_days_through_an_index(service: Service, runs: Runs, gsi: 
     assert runs.of(RunStarted)[0].spec.total_segments == 3
 
 
-async def test_a_range_of_days_and_one_more_stop_and_go_on(service: Service, runs: Runs):
-    """The same selection given twice is one run, whatever the number of hash keys."""
+async def test_a_range_of_days_stops_and_resumes(service: Service, runs: Runs):
+    """The same selection continues the run, with any number of hash keys."""
     db = shop(service, GlobalSecondaryIndexes=[index("by-day")])
     selection = SelectionSettings(index="by-day", key_value_range="d1..d2", key_values=("d0",))
     first = await runs.run(selection=selection, max_items=25)
@@ -179,12 +177,12 @@ async def test_a_range_of_days_and_one_more_stop_and_go_on(service: Service, run
 
 
 async def test_an_item_that_moves_between_the_days_of_an_index_fires_once(service: Service, runs: Runs):
-    """It is met under its old day and under its new one."""
+    """The run reads it under its old day and under its new one."""
     db = shop(service, GlobalSecondaryIndexes=[index("by-day", projection="KEYS_ONLY")])
     moved = []
 
     def move(operation: str, request: dict[str, Any]) -> None:
-        # The last page to be asked for is that of d3: by then the item was read under d0.
+        # The page of d3 is read last: by then the item was read under d0.
         if (
             operation == "Query"
             and {"S": "d3"} in request["ExpressionAttributeValues"].values()
@@ -217,7 +215,7 @@ async def test_an_item_that_moves_between_the_days_of_an_index_fires_once(servic
 
 
 async def test_numbers_given_in_two_notations_are_one_hash_key(service: Service, runs: Runs):
-    """Read twice it would fire twice."""
+    """If it were read twice, its items would fire twice."""
     spec = table_spec()
     spec["AttributeDefinitions"][0]["AttributeType"] = "N"
     db = service(spec)
@@ -231,7 +229,7 @@ async def test_numbers_given_in_two_notations_are_one_hash_key(service: Service,
 async def test_a_sample_is_the_same_through_every_source_and_in_every_run(
     service: Service, runs: Runs, tmp_path: Path
 ):
-    """A table scan, an index and a query agree on who belongs to it; the summary counts nobody else."""
+    """A table scan, an index and a query select the same items; the summary counts only those."""
     db = shop(service, GlobalSecondaryIndexes=[index("by-day")])
     result = await runs.run(selection=SelectionSettings(sample=30.0))
     chosen = db.fired("orders")
@@ -251,8 +249,8 @@ async def test_a_sample_is_the_same_through_every_source_and_in_every_run(
     assert all(db.fired("orders")[name] == 4 for name in chosen)
 
 
-async def test_expired_items_are_fired_where_the_user_wants_it(service: Service, runs: Runs):
-    """And that is another selection: a checkpoint of the one is not gone on with as the other."""
+async def test_expired_items_fire_with_the_option(service: Service, runs: Runs):
+    """It is another selection: a checkpoint of the one cannot be resumed as the other."""
     db = shop(service)
     enabled = {"Enabled": True, "AttributeName": "ttl"}
     db("UpdateTimeToLive", TableName="orders", TimeToLiveSpecification=enabled)
@@ -289,7 +287,7 @@ async def test_expired_items_are_fired_where_the_user_wants_it(service: Service,
         ),
     ],
 )
-async def test_what_cannot_be_selected_is_told_before_anything_is_done(
+async def test_an_impossible_selection_is_refused_before_the_first_read(
     service: Service, runs: Runs, selection: SelectionSettings, message: str
 ):
     shop(service, GlobalSecondaryIndexes=[index("by-day")])
@@ -302,7 +300,7 @@ async def test_what_cannot_be_selected_is_told_before_anything_is_done(
 async def test_a_limit_on_items_does_not_make_a_filter_read_the_table_twice(
     service: Service, runs: Runs, limit: int
 ) -> None:
-    """Pages are as large as the filter needs, and one that holds more than the limit is cut: all in all each item is
+    """Pages are as large as the filter needs, and a page beyond the limit is cut: in total each item is
     read about once, also over several attempts, and fires once.
     """
     db = service(table_spec())

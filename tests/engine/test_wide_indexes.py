@@ -1,4 +1,4 @@
-"""Indexes with keys of several attributes: read, checked, queried and paid as any other, before the sandbox."""
+"""Indexes with multi-attribute keys: read, checked, queried and charged like any other, against the sandbox."""
 
 from collections import Counter
 from typing import Any
@@ -16,7 +16,7 @@ HASHES, RANGES = ("tenant", "region"), ("year", "month", "day")
 
 
 def spec(*more: str, hashes: tuple[str, ...] = HASHES, projection: str = "KEYS_ONLY") -> dict[str, Any]:
-    """A table with an index `wide`; `more` are further sort attributes of it."""
+    """A table with an index `wide`; `more` are its further sort attributes."""
     names = (*hashes, *RANGES, *more)
     index = {
         "IndexName": "wide",
@@ -61,7 +61,7 @@ def shop(service: Service, **more: Any) -> InProcess:
 
 
 def chosen(**wanted: tuple[str, ...]) -> Counter[str]:
-    """The orders that have all attributes of the index, and these values."""
+    """The orders that have all attributes of the index, with these values."""
     return Counter(
         item["pk"]["S"]
         for item in orders()
@@ -97,7 +97,7 @@ def chosen(**wanted: tuple[str, ...]) -> Counter[str]:
 async def test_a_run_through_such_an_index(
     service: Service, runs: Runs, projection: str, selection: dict[str, Any], wanted: dict[str, Any]
 ):
-    """Just those items fire, once each; items that lack a key attribute are not in the index."""
+    """Exactly those items fire, once each; items without a key attribute are not in the index."""
     db = shop(service, projection=projection)
     result = await runs.run(selection=SelectionSettings(index="wide", **selection))
     expected = chosen(**wanted)
@@ -120,8 +120,8 @@ async def test_a_marker_anywhere_in_the_keys_is_refused(service: Service, runs: 
     assert all(item["revision"] == {"N": "1"} for item in db.items("orders"))
 
 
-async def test_only_items_that_are_in_the_index_are_paid_twice(service: Service, runs: Runs):
-    """An item of 2 KB costs 2 units, and 2 again where it is in the index."""
+async def test_only_items_in_the_index_cost_twice(service: Service, runs: Runs):
+    """An item of 2 KB costs 2 units, and another 2 in the index."""
     db = shop(service, projection="ALL")
     result = await runs.run()
     assert sum(db.fired("orders").values()) == 120
@@ -133,7 +133,7 @@ async def test_only_items_that_are_in_the_index_are_paid_twice(service: Service,
 
 
 async def test_a_stopped_query_is_resumed(service: Service, runs: Runs):
-    """Its hash keys are in the checkpoint, each attribute of them."""
+    """All attributes of its hash keys are in the checkpoint."""
     db = shop(service)
     selection = SelectionSettings(
         index="wide", key_values=("tenant=acme", "tenant=zeta", "region=eu", "region=ap")

@@ -1,1 +1,1 @@
-"""The processes of a run: the work on some segments as one function of plain values, and its supervisor."""
+"""The processes of a run: a task as one function of plain values, and the supervisor of child processes."""

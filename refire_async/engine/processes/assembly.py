@@ -1,4 +1,4 @@
-"""Puts together what a part of a run works with: source, writer, budgets."""
+"""Assemble the `Context` of a task: source, writer, budgets."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -30,11 +30,11 @@ from refire_async.sources.sample import Sample, SampledSource
 from refire_async.sources.table import query_source, scan_source
 
 UNBOUNDED = 1e9
-"""Units per second that no table has."""
+"""Units per second above the capacity of any table."""
 
 
 class DryWriter:
-    """Writes nothing and says that all went well, so that a dry run is a run in all else."""
+    """Writes nothing and reports success, so that everything else in a dry run is as in a real run."""
 
     largest = MAX_BATCH_STATEMENTS
 
@@ -45,9 +45,9 @@ class DryWriter:
 
 
 class DryBudget(WriteBudget):
-    """Holds nothing back: a dry run writes nothing and need not wait for a write budget, except for a pause.
+    """A budget without limits, because a dry run writes nothing and waits only during a pause.
 
-    No answer corrects its price, so that sizes are rounded up from the first page on.
+    No answer corrects its price, so it rounds sizes up from the first page on.
     """
 
     def __init__(self, ceilings: Mapping[str, float], max_rate: float | None = None) -> None:
@@ -61,9 +61,9 @@ class DryBudget(WriteBudget):
 
 
 def make_source(data: DataPlane, table: Table, spec: RunSpec, keys: str) -> Source:
-    """The source that the run's selection names. `keys` is the path of the run's list, where it is one."""
+    """The source of the run's selection. `keys` is the path of the run's list, if the selection is one."""
     if spec.selection.listed:
-        # An export tells what the marker was when it was made: good enough for the condition of a first attempt.
+        # An export contains the markers of its export time, which are sufficient for the condition of a first try.
         carries_marker = spec.selection.kind == "export"
         return KeyListSource(Path(keys), spec.total_segments, carries_marker=carries_marker)
     source = _whole_source(data, table, spec)
@@ -101,42 +101,42 @@ def _whole_source(data: DataPlane, table: Table, spec: RunSpec) -> Source:
 
 
 def make_writer(data: DataPlane, spec: RunSpec, tuning: Tuning) -> Writer:
-    """PartiQL batches where they can name everything, else single updates."""
+    """A writer of PartiQL batches if PartiQL can quote all names, else of single updates."""
     if tuning.writer == "partiql" and PartiqlWriter.fits(spec.table, spec.keys, spec.marker):
         return PartiqlWriter(data, spec.table, spec.keys, spec.marker)
     return UpdateWriter(data, spec.table, spec.keys, spec.marker)
 
 
 def make_context(
-    data: DataPlane, part: TaskSpec, journal: Journal, *, emit: Emit, stop: StopRequest
+    data: DataPlane, task: TaskSpec, journal: Journal, *, emit: Emit, stop: StopRequest
 ) -> Context:
-    """Everything that the tasks of one part share."""
-    spec, table, rate_limits = part.spec, part.table, part.rate_limits
-    writer: Writer = DryWriter() if part.dry else make_writer(data, spec, part.tuning)
-    budget_of = DryBudget if part.dry else WriteBudget
+    """The objects that the readers and workers of one task share."""
+    spec, table, rate_limits = task.spec, task.table, task.rate_limits
+    writer: Writer = DryWriter() if task.dry else make_writer(data, spec, task.tuning)
+    budget_of = DryBudget if task.dry else WriteBudget
     write_budget, read_budget = budget_of(rate_limits.ceilings.write), ReadBudget(rate_limits.ceilings.read)
-    for spent in (write_budget, read_budget):
-        spent.follow(rate_limits)
-        spent.set_share(part.share)
-    write_budget.start(rate_limits.ceilings.capacity, part.begun_at)
+    for limited in (write_budget, read_budget):
+        limited.follow(rate_limits)
+        limited.set_share(task.share)
+    write_budget.start(rate_limits.ceilings.capacity, task.begun_at)
     return Context(
         spec=spec,
-        source=make_source(data, table, spec, part.keys),
+        source=make_source(data, table, spec, task.keys),
         lookup=Lookup(data, spec.table, spec.keys, _attributes(spec)),
         writer=writer,
         journal=journal,
         write_budget=write_budget,
         read_budget=read_budget,
-        outage=Outage(part.tuning.give_up_after_s, emit),
+        outage=Outage(task.tuning.give_up_after_s, emit),
         emit=emit,
         stop=stop,
         sizes=Sizes(
             item_bytes=table.size_bytes / table.item_count if table.item_count else float(WCU_BYTES),
-            readers=part.readers,
-            workers=part.workers,
-            page_items=choose_page_items(part.readers),
-            max_items=part.max_items,
-            per_segment=part.per_segment,
+            readers=task.readers,
+            workers=task.workers,
+            page_items=choose_page_items(task.readers),
+            max_items=task.max_items,
+            per_segment=task.per_segment,
         ),
     )
 

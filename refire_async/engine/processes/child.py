@@ -1,7 +1,7 @@
-"""A part of a run in a process of its own: `python -m refire_async.engine.processes.child`, started by `parts.parent`.
+"""A task of a run in a child process: `python -m refire_async.engine.processes.child`, started by the supervisor.
 
-Its standard input brings the PartSpec, then shares and stops; its standard output takes events and the result.
-When the parent is gone its input ends: then it stops in order, as if asked to.
+It receives the `TaskSpec`, then limits, shares and stops on standard input, and sends events and the result to standard
+output. The end of its input means that the parent has ended: then it stops as if requested.
 """
 
 import asyncio
@@ -19,63 +19,63 @@ from refire_async.aws.session import open_data_plane
 from refire_async.checkpoint.store import Store
 from refire_async.engine.event_loop import run_loop
 from refire_async.engine.processes.messages import (
+    ApplyLimits,
     ClosedError,
-    Failed,
-    Follow,
+    EventBatch,
     Share,
     Stop,
-    Told,
+    TaskFailed,
     receive,
     send,
 )
 from refire_async.engine.processes.task import TaskResult, TaskSpec
-from refire_async.engine.processes.work import work
+from refire_async.engine.processes.work import run_task
 from refire_async.errors import RefireError
 from refire_async.events import Event
 from refire_async.model.stop import StopRequest
 from refire_async.pacing.governor import RateLimits
 from refire_async.pipeline import Context
 
-TELL_EVERY_S = 0.1
-"""Events gather for this long: one message for many is cheaper for both sides."""
+SEND_EVERY_S = 0.1
+"""Interval (s) of event messages. One message with many events is cheaper for both sides."""
 
 LOOKUPS = 64
-"""Connections beside those of the workers, for readers."""
+"""Connections for readers, in addition to those of the workers."""
 
 
 def main() -> None:
-    """Work on the part that standard input describes."""
-    # Signals to all processes of a run are for the parent, which decides what they mean.
+    """Run the task that arrives on standard input."""
+    # The parent handles signals to all processes of the run.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
-    # Nothing but messages may go to the pipe, whatever a library prints.
-    rate_limits = os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=0)
+    # Only messages may go to the pipe, so that output of libraries goes to standard error.
+    messages = os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=0)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    run_loop(lambda: _serve(sys.stdin.buffer, rate_limits))
+    run_loop(lambda: _serve(sys.stdin.buffer, messages))
 
 
-async def _serve(source: BinaryIO, rate_limits: BinaryIO) -> None:
+async def _serve(source: BinaryIO, messages: BinaryIO) -> None:
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), source)
-    transport, protocol = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, rate_limits)
+    transport, protocol = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, messages)
     writer = asyncio.StreamWriter(transport, protocol, None, loop)
     child = _Child(reader, writer)
-    with suppress(ClosedError):  # the parent is gone: nobody to tell
-        part = await receive(reader)
+    with suppress(ClosedError):  # the parent has ended
+        task = await receive(reader)
         try:
-            result: TaskResult | Failed = await child.work(part)
+            result: TaskResult | TaskFailed = await child.run(task)
         except RefireError as error:
-            result = Failed(error.message, error.action, error.exit_code)
-        await child.tell()
+            result = TaskFailed(error.message, error.action, error.exit_code)
+        await child.send_events()
         await send(writer, result)
     transport.close()
 
 
 class _Child:
-    """One part at work, in touch with its parent."""
+    """Runs one task and exchanges messages with the parent."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -85,53 +85,53 @@ class _Child:
         self._context: Context | None = None
         self._rate_limits: RateLimits | None = None
 
-    async def work(self, part: TaskSpec) -> TaskResult:
-        """Do the part. Raises RefireError as `work` does."""
+    async def run(self, task: TaskSpec) -> TaskResult:
+        """Run the task. Raises RefireError as `run_task` does."""
         clock = ServiceClock()
-        with closing(Store.join(Path(part.checkpoint))) as store:
+        with closing(Store.join(Path(task.checkpoint))) as store:
             async with (
-                open_data_plane(part.connection, part.route, part.workers + LOOKUPS, clock=clock) as data,
+                open_data_plane(task.connection, task.route, task.workers + LOOKUPS, clock=clock) as data,
                 anyio.create_task_group() as tasks,
             ):
                 store.clock = clock.now
-                tasks.start_soon(self._listen)
-                tasks.start_soon(self._tell_now_and_then)
-                result = await work(
-                    part,
+                tasks.start_soon(self._receive_messages)
+                tasks.start_soon(self._send_periodically)
+                result = await run_task(
+                    task,
                     data,
                     store,
                     emit=self._events.append,
                     stop=self._stop,
-                    steer=self._steer,
+                    on_context=self._use_context,
                 )
                 tasks.cancel_scope.cancel()
             return result
 
-    async def tell(self) -> None:
-        """Tell the parent what has happened. Raises ClosedError."""
+    async def send_events(self) -> None:
+        """Send the new events to the parent. Raises ClosedError."""
         events, self._events[:] = self._events[:], []
         wcu = 0.0 if self._context is None else self._context.journal.totals.wcu
-        await send(self._writer, Told(events, wcu))
+        await send(self._writer, EventBatch(events, wcu))
 
-    def _steer(self, context: Context) -> None:
+    def _use_context(self, context: Context) -> None:
         self._context = context
         if self._rate_limits is not None:
             context.follow(self._rate_limits)
 
-    async def _tell_now_and_then(self) -> None:
-        with suppress(ClosedError):  # `_listen` notices too, and stops
+    async def _send_periodically(self) -> None:
+        with suppress(ClosedError):  # `_receive_messages` stops the task then
             while True:
-                await anyio.sleep(TELL_EVERY_S)
-                await self.tell()
+                await anyio.sleep(SEND_EVERY_S)
+                await self.send_events()
 
-    async def _listen(self) -> None:
-        """Do what the parent says, until it is gone."""
+    async def _receive_messages(self) -> None:
+        """Handle the messages of the parent until it ends."""
         try:
             while True:
                 message = await receive(self._reader)
                 if isinstance(message, Stop):
                     self._stop.request(message.reason)
-                elif isinstance(message, Follow):
+                elif isinstance(message, ApplyLimits):
                     self._rate_limits = message.rate_limits
                     if self._context is not None:
                         self._context.follow(message.rate_limits)

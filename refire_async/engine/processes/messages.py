@@ -1,7 +1,7 @@
-"""Messages between the processes of a run: pickled values with their length before them.
+"""Messages between the processes of a run: pickled values, each after its length.
 
-Only between a parent and the children that it started itself, over their own pipes: what is unpickled comes
-from this program.
+Only a parent and the children that it has started use them, over their own pipes, so every unpickled value comes from
+this program.
 """
 
 import asyncio
@@ -20,36 +20,36 @@ _LENGTH = struct.Struct(">I")
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """To a child: use this share of the budget. Back from it: done."""
+    """To a child: use this share (0 to 1) of the budget. From a child: it does."""
 
     share: float
 
 
 @dataclass(frozen=True, slots=True)
-class Follow:
-    """To a child: this is what the run may consume from now on; the child's share of it stays."""
+class ApplyLimits:
+    """To a child: apply these limits of the run from now on. The child's share of them stays."""
 
     rate_limits: RateLimits
 
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """To a child: stop in order."""
+    """To a child: stop the task for `reason`."""
 
     reason: StopReason
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """From a child: what has happened, and the WCU that it has consumed so far."""
+class EventBatch:
+    """From a child: its new events, and the WCU that it has consumed so far."""
 
     events: list[Event]
     wcu: float
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
-    """From a child: it could not begin or save. Takes the place of its result."""
+class TaskFailed:
+    """From a child, instead of a result: the task could not begin, or its progress could not be saved."""
 
     message: str
     action: str
@@ -57,11 +57,11 @@ class Failed:
 
 
 class ClosedError(Exception):
-    """The other process is gone, or has closed its end."""
+    """The other process has ended or closed its pipe."""
 
 
 def write(stream: asyncio.StreamWriter, message: Any) -> None:
-    """Put one value on its way. Messages of several tasks do not mix. Raises ClosedError."""
+    """Write one value at once, so that messages of several tasks do not mix. Raises ClosedError."""
     if stream.is_closing():  # uvloop raises RuntimeError for this, asyncio nothing
         raise ClosedError
     data = pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
@@ -78,9 +78,9 @@ async def send(stream: asyncio.StreamWriter, message: Any) -> None:
 
 
 async def receive(stream: asyncio.StreamReader) -> Any:
-    """The next value. Raises ClosedError when there will be no more, also in the middle of one."""
+    """Receive the next value. Raises ClosedError at the end of the stream, also within a value."""
     try:
         (length,) = _LENGTH.unpack(await stream.readexactly(_LENGTH.size))
-        return pickle.loads(await stream.readexactly(length))  # noqa: S301 - our own process
+        return pickle.loads(await stream.readexactly(length))  # noqa: S301 - from our own process
     except (asyncio.IncompleteReadError, OSError) as error:
         raise ClosedError from error

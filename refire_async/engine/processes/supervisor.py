@@ -1,12 +1,12 @@
-"""The parts of a run in several processes: started, told their shares, watched, replaced when they die.
+"""Run the tasks of an attempt in several processes: start them, share the budget among them, replace those that die.
 
-A child that dies leaves its pages in the ledger. Its replacement gets the same segments, finds them in doubt and
-goes on, exactly as `refire resume` would.
+A child process that dies leaves its pages in the ledger. Its replacement gets the same segments, finds their pages in
+doubt and continues, exactly as `refire resume` would.
 """
 
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -14,17 +14,16 @@ import anyio
 
 from refire_async.checkpoint.schema import PROCESSES_PER_ATTEMPT
 from refire_async.engine.processes.messages import (
+    ApplyLimits,
     ClosedError,
-    Failed,
-    Follow,
+    EventBatch,
     Share,
     Stop,
-    Told,
+    TaskFailed,
     receive,
     send,
     write,
 )
-from refire_async.engine.processes.rebalance import LEAST, rebalance
 from refire_async.engine.processes.task import TaskResult, TaskSpec
 from refire_async.errors import StoppedError
 from refire_async.events import Emit, LanesSeen, ProcessReplaced, SegmentFinished, Stopping, Suspended
@@ -32,16 +31,27 @@ from refire_async.model.stop import StopRequest
 from refire_async.pacing.governor import Governor, RateLimits
 
 REBALANCE_S = 1.0
-MOST_REPLACEMENTS = 5
-"""Deaths of children in one sitting after which something must be wrong with the machine."""
+"""Interval (s) in which the budget is shared again."""
+
+MAX_REPLACEMENTS = 5
+"""Deaths of child processes in one attempt after which the run stops, because the machine is the probable cause."""
+
+SATURATED = 0.85
+"""A process that uses more than this task of its share could use more."""
+
+SLACK = 1.25
+"""A process that uses less keeps this multiple of its use, so that a rise of its use shows."""
+
+MIN_TASK_SHARE = 0.02
+"""The smallest share of a process that is still working."""
 
 PIPE_LIMIT = 1 << 24
-"""Bytes of one message at most: a tenth of a second's events are some ten kilobytes."""
+"""Most bytes of one message. The events of a tenth of a second have about ten kilobytes."""
 
 
 @dataclass(slots=True)
 class _Child:
-    """A process at work."""
+    """A child process. `share` is its share (0 to 1) of the budget, `wcu` its consumption so far."""
 
     process: asyncio.subprocess.Process
     to: asyncio.StreamWriter
@@ -51,19 +61,19 @@ class _Child:
 
 
 class Supervisor:
-    """Children of one sitting."""
+    """Runs and monitors the child processes of one attempt."""
 
     def __init__(
         self,
-        parts: Sequence[TaskSpec],
+        tasks: Sequence[TaskSpec],
         governor: Governor,
         *,
         emit: Emit,
         stop: StopRequest,
         keep_open: int,
     ) -> None:
-        """`keep_open` is the file descriptor of the checkpoint's lock: children hold it as long as they live."""
-        self._parts = parts
+        """`keep_open` is the file descriptor of the checkpoint's lock. The child processes hold it while they run."""
+        self._tasks = tasks
         self._governor = governor
         self._emit = emit
         self._stop = stop
@@ -71,26 +81,29 @@ class Supervisor:
         self._children: dict[int, _Child] = {}
         self._results: list[TaskResult] = []
         self._finished = 0
-        self._next_number = max(part.number for part in parts) + 1
+        self._next_number = max(task.number for task in tasks) + 1
         self._granted = anyio.Event()
 
     async def run(self) -> list[TaskResult]:
-        """Run all parts to their end. Raises StoppedError if children keep dying."""
-        self._stop.subscribe(self._tell_to_stop)
-        self._governor.subscribe(self._tell_target)
+        """Run all tasks to their end, and return their results.
+
+        A failed task or repeated deaths of processes stop the run through its `StopRequest`.
+        """
+        self._stop.subscribe(self._send_stop)
+        self._governor.subscribe(self._send_limits)
         async with anyio.create_task_group() as helpers:
             helpers.start_soon(self._balance)
-            async with anyio.create_task_group() as tasks:
-                for part in self._parts:
-                    tasks.start_soon(self._see_through, part)
+            async with anyio.create_task_group() as group:
+                for task in self._tasks:
+                    group.start_soon(self._run_task, task)
             helpers.cancel_scope.cancel()
         return self._results
 
-    async def _see_through(self, part: TaskSpec) -> None:
-        """Run one part to its end, in as many processes as it takes."""
+    async def _run_task(self, task: TaskSpec) -> None:
+        """Run one task to its end, in a new process after each death."""
         while True:
-            result = await self._run_child(part)
-            if isinstance(result, Failed):
+            result = await self._run_child(task)
+            if isinstance(result, TaskFailed):
                 error = StoppedError(result.message, result.action)
                 error.exit_code = result.exit_code
                 self._stop.request("error", error)
@@ -104,16 +117,18 @@ class Supervisor:
                 return
             number = self._next_number
             self._next_number += 1
-            if number % PROCESSES_PER_ATTEMPT >= len(self._parts) + MOST_REPLACEMENTS:
-                error = StoppedError("processes of this run keep dying", "look for the cause, then resume")
+            if number % PROCESSES_PER_ATTEMPT >= len(self._tasks) + MAX_REPLACEMENTS:
+                error = StoppedError(
+                    "processes of this run keep dying", "find the cause, then run 'refire resume'"
+                )
                 self._stop.request("error", error)
                 return
-            self._emit(ProcessReplaced(part.index))
-            # Its share went to the others when it died; it is given one again as soon as it uses this one.
-            part = replace(part, number=number, share=LEAST)
+            self._emit(ProcessReplaced(task.index))
+            # Its share went to the other processes when it died; it grows again as soon as the task uses this one.
+            task = replace(task, number=number, share=MIN_TASK_SHARE)
 
-    async def _run_child(self, part: TaskSpec) -> TaskResult | Failed | None:
-        """Run one process for `part`. None if it died without a result."""
+    async def _run_child(self, task: TaskSpec) -> TaskResult | TaskFailed | None:
+        """Run one process for `task`. Returns None if it died without a result."""
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -122,27 +137,29 @@ class Supervisor:
             stdout=asyncio.subprocess.PIPE,
             limit=PIPE_LIMIT,
             pass_fds=(self._keep_open,),
-            start_new_session=True,  # a Ctrl-C at the terminal is for the parent, which tells the children
+            start_new_session=True,  # Ctrl-C at the terminal goes to the parent only, which stops the children
         )
-        assert process.stdin is not None  # noqa: S101 - asked for above
-        assert process.stdout is not None  # noqa: S101 - asked for above
-        child = self._children[part.index] = _Child(process, process.stdin, part.share)
+        assert process.stdin is not None  # noqa: S101 - requested above
+        assert process.stdout is not None  # noqa: S101 - requested above
+        child = self._children[task.index] = _Child(process, process.stdin, task.share)
         try:
             with suppress(ClosedError):
-                await send(child.to, replace(part, rate_limits=self._governor.rate_limits))
+                await send(child.to, replace(task, rate_limits=self._governor.rate_limits))
                 if self._stop.reason is not None:
                     await send(child.to, Stop(self._stop.reason))
-                return await self._follow(part.index, child, process.stdout)
+                return await self._receive_events(task.index, child, process.stdout)
             return None
         finally:
-            del self._children[part.index]
+            del self._children[task.index]
             with anyio.CancelScope(shield=True):
                 await _end(process)
 
-    async def _follow(self, index: int, child: _Child, source: asyncio.StreamReader) -> TaskResult | Failed:
+    async def _receive_events(
+        self, index: int, child: _Child, source: asyncio.StreamReader
+    ) -> TaskResult | TaskFailed:
         while True:
             match await receive(source):
-                case Told(events, wcu):
+                case EventBatch(events, wcu):
                     child.wcu = wcu
                     for event in events:
                         if isinstance(event, SegmentFinished):
@@ -156,41 +173,41 @@ class Supervisor:
                     child.share = share
                     self._granted.set()
                 case result:
-                    assert isinstance(result, TaskResult | Failed)  # noqa: S101 - the last kind of message
+                    assert isinstance(result, TaskResult | TaskFailed)  # noqa: S101 - no other message remains
                     return result
 
-    def _tell_to_stop(self) -> None:
+    def _send_stop(self) -> None:
         self._emit(Stopping(self._stop.reason or ""))
         for child in self._children.values():
             with suppress(ClosedError):
                 write(child.to, Stop(self._stop.reason or "terminated"))
 
-    def _tell_target(self, rate_limits: RateLimits) -> None:
+    def _send_limits(self, rate_limits: RateLimits) -> None:
         for child in self._children.values():
             with suppress(ClosedError):
-                write(child.to, Follow(rate_limits))
+                write(child.to, ApplyLimits(rate_limits))
 
     async def _balance(self) -> None:
-        """Move shares to where they can be used: first take, and when that is confirmed, give."""
+        """Move shares to processes that can use them: first lower shares, then, once confirmed, raise others."""
         while True:
             await anyio.sleep(REBALANCE_S)
             ceiling = self._governor.rate_limits.scarcest_write
             if not ceiling:
-                continue  # paused: nobody's use tells what it could use
+                continue  # paused, so consumption says nothing about need
             used = {}
             for index, child in self._children.items():
                 used[index] = (child.wcu - child.wcu_before) / REBALANCE_S / ceiling
                 child.wcu_before = child.wcu
             wanted = rebalance({index: child.share for index, child in self._children.items()}, used)
-            takes = {i: share for i, share in wanted.items() if share < self._children[i].share}
-            gives = {i: share for i, share in wanted.items() if share > self._children[i].share}
-            for index, share in takes.items():
+            lower = {i: share for i, share in wanted.items() if share < self._children[i].share}
+            higher = {i: share for i, share in wanted.items() if share > self._children[i].share}
+            for index, share in lower.items():
                 await self._set_share(index, share)
-            while any(self._has_more(index, share) for index, share in takes.items()):
+            while any(self._has_more(index, share) for index, share in lower.items()):
                 self._granted = anyio.Event()
                 with anyio.move_on_after(REBALANCE_S):
                     await self._granted.wait()
-            for index, share in gives.items():
+            for index, share in higher.items():
                 await self._set_share(index, share)
 
     def _has_more(self, index: int, share: float) -> bool:
@@ -204,6 +221,29 @@ class Supervisor:
                 await send(child.to, Share(share))
 
 
+def rebalance(shares: Mapping[int, float], used: Mapping[int, float]) -> dict[int, float]:
+    """New shares of the budget for the running tasks, which add up to 1. Pure.
+
+    `shares` are the present ones by task index, `used` the share of the whole budget that each task has consumed since
+    the last call.
+    """
+    if not shares:
+        return {}
+    satisfied = {
+        task: max(MIN_TASK_SHARE, used.get(task, 0.0) * SLACK)
+        for task, share in shares.items()
+        if used.get(task, 0.0) < share * SATURATED
+    }
+    saturated = [task for task in shares if task not in satisfied]
+    left = 1.0 - sum(satisfied.values())
+    if not saturated or left <= MIN_TASK_SHARE * len(saturated):
+        # No task can use more, or nothing is left to share: the wishes of all tasks, in proportion.
+        wishes = {**satisfied, **dict.fromkeys(saturated, max(MIN_TASK_SHARE, left / max(1, len(saturated))))}
+        whole = sum(wishes.values())
+        return {task: wishes[task] / whole for task in shares}
+    return {task: satisfied.get(task, left / len(saturated)) for task in shares}
+
+
 def _error_of(result: TaskResult) -> StoppedError:
     error = StoppedError(result.error or "a process failed")
     error.exit_code = result.exit_code
@@ -211,7 +251,7 @@ def _error_of(result: TaskResult) -> StoppedError:
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """Wait for the process; end it if it does not go by itself."""
+    """Wait for the process; kill it if it does not exit by itself."""
     if process.stdin is not None:
         process.stdin.close()
     with anyio.move_on_after(2.0):

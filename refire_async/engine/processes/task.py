@@ -15,22 +15,22 @@ from refire_async.pipeline.sizing import segment_order
 from refire_async.settings import Connection, Tuning
 
 PAGES_PER_TASK = 1 << 40
-"""Page numbers that one task may use. The numbers of the next task follow."""
+"""Page numbers that one task may use; the numbers of the next task follow."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskSpec:
-    """The segments whose place in the order of visiting is `index` modulo `parts`, and what they may consume.
+    """The segments whose position in the order of visits is `index` modulo `tasks`, and the limits of their process.
 
-    `number` is unlike that of any other part of the run, in this sitting or an earlier one; `share` is the part
-    of `rate_limits` (1: all) that it begins with. `begun_at` is when the attempt began, by the loop's clock:
-    from then to the beginning of its parts a run writes next to nothing. `route` is where its data plane goes.
-    `checkpoint` is the file's path, `keys` that of the run's list of keys where its selection is one.
+    `number` is unique among the tasks of all attempts of the run. `share` is the share (0 to 1) of `rate_limits` that
+    the task begins with. `begun_at` is the start of the attempt by the event loop's clock (s); until its tasks begin, a
+    run writes almost nothing. `route` leads to the data plane. `checkpoint` is the path of the file, `keys` that of the
+    run's list of keys, if its selection is one.
     """
 
     number: int
     index: int
-    parts: int
+    tasks: int
     spec: RunSpec
     table: Table
     begun_at: float
@@ -54,7 +54,7 @@ class TaskSpec:
 
     def segments(self) -> Iterator[int]:
         """The segments of this task, in the order of visits."""
-        return islice(segment_order(self.spec.total_segments), self.index, None, self.parts)
+        return islice(segment_order(self.spec.total_segments), self.index, None, self.tasks)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""The work of some segments: one function of plain values, wherever it runs. It needs no terminal."""
+"""Run one task as one function of plain values, in any process. It needs no terminal."""
 
 from collections.abc import Callable, Container
 
@@ -16,35 +16,35 @@ from refire_async.model.stop import StopRequest
 from refire_async.pipeline import Context, run_pipeline
 
 
-async def work(
-    part: TaskSpec,
+async def run_task(
+    task: TaskSpec,
     data: DataPlane,
     store: Store,
     *,
     emit: Emit,
     stop: StopRequest,
-    steer: Callable[[Context], None] | None = None,
+    on_context: Callable[[Context], None] | None = None,
 ) -> TaskResult:
-    """Do one part: settle its pages in doubt, read its segments, touch what they hold, until the end or a stop.
+    """Run a task until its end or a stop: resolve its pages in doubt, read its segments, touch their items.
 
-    `steer` is given what the tasks share, for those who change budgets on the way.
+    `on_context` is called once with the task's `Context`, so that the caller can change budgets during the run.
 
     Raises:
-        RefireError: the checkpoint cannot be read or saved. Every other end is a PartResult.
+        RefireError: the checkpoint cannot be read or saved. Every other end is a TaskResult.
     """
-    segments: Container[int] = range(part.spec.total_segments) if part.parts == 1 else set(part.segments())
+    segments: Container[int] = range(task.spec.total_segments) if task.tasks == 1 else set(task.segments())
     progress = await to_thread.run_sync(store.progress, segments)
-    ledger = Ledger(part.first_page)
+    ledger = Ledger(task.first_page)
     ledger.restore(progress.segments, progress.pages)
-    journal = Journal(store, ledger, part.number, emit)
-    context = make_context(data, part, journal, emit=emit, stop=stop)
+    journal = Journal(store, ledger, task.number, emit)
+    context = make_context(data, task, journal, emit=emit, stop=stop)
     context.clock = store.clock
-    if steer is not None:
-        steer(context)
+    if on_context is not None:
+        on_context(context)
     try:
-        status = await run_pipeline(context, part.segments())
+        status = await run_pipeline(context, task.segments())
     except* RefireError as group:
-        # Only the checkpoint can fail here: all else is a reason to stop in order.
+        # Only the checkpoint can fail here; every other error stops the run in order.
         raise first_of(group) from group
     error = stop.error
     return TaskResult(
