@@ -100,7 +100,7 @@ async def test_a_recreated_table_is_another_table(service: Service, runs: Runs, 
     db = await half_done(service, runs)
     db("DeleteTable", TableName="orders")
     db("CreateTable", **by_day())
-    with pytest.raises(CheckpointRefusedError, match=r"made again under the same name|another TableId"):
+    with pytest.raises(CheckpointRefusedError, match=r"created again under the same name|another TableId"):
         await getattr(runs, command)()
 
 
