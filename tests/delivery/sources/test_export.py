@@ -102,7 +102,7 @@ async def fed(of: ExportSource, **options: Any) -> MemorySink:
     return sink
 
 
-def told(sink: MemorySink) -> list[tuple[str, str, str | None, str | None]]:
+def summaries(sink: MemorySink) -> list[tuple[str, str, str | None, str | None]]:
     """Kind, key, old and new value of each record."""
     found = []
     for body in sink.bodies:
@@ -116,7 +116,7 @@ async def test_what_a_line_becomes(tmp_path: Path) -> None:
     """The kind of event by its images, the time of the write, the stream's ARN and view type, and the run in the id."""
     lines = [line("a", BEGIN + 1.5, None, 1), line("b", BEGIN + 2, 1, 2), line("c", BEGIN + 3, 3, None)]
     sink = await fed(source([window(tmp_path, (0, 1), lines)], tmp_path))
-    assert told(sink) == [("INSERT", "a", None, "1"), ("MODIFY", "b", "1", "2"), ("REMOVE", "c", "3", None)]
+    assert summaries(sink) == [("INSERT", "a", None, "1"), ("MODIFY", "b", "1", "2"), ("REMOVE", "c", "3", None)]
     body = sink.bodies[1]
     number = body["dynamodb"].pop("SequenceNumber")
     assert body == {
@@ -155,7 +155,7 @@ async def test_what_a_line_becomes(tmp_path: Path) -> None:
 async def test_images_of_the_streams_view_type(tmp_path: Path, view_type: str, images: Any) -> None:
     """A record has what the function is used to."""
     of = source([window(tmp_path, (0, 1), [line("b", BEGIN, 1, 2)])], tmp_path, view_type)
-    assert told(await fed(of)) == [("MODIFY", "b", *images)]
+    assert summaries(await fed(of)) == [("MODIFY", "b", *images)]
 
 
 async def test_windows_in_the_order_of_time(tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ async def test_windows_in_the_order_of_time(tmp_path: Path) -> None:
         for hour in (2, 0, 1)
     ]
     sink = await fed(source(exports, tmp_path))
-    assert [new for _, _, _, new in told(sink)] == ["1"] * 3 + ["2"] * 3 + ["3"] * 3
+    assert [new for _, _, _, new in summaries(sink)] == ["1"] * 3 + ["2"] * 3 + ["3"] * 3
     numbers = [record.sequence for record in sink.records if b'"a"' in record.key]
     assert numbers == sorted(numbers)
     assert len({record.sequence for record in sink.records}) == 9
@@ -253,12 +253,12 @@ async def test_preview_and_choice(tmp_path: Path) -> None:
         1,
         ('{"pk":{"S":"a"},"sk":{"N":"1"}}',),
     )
-    assert [what[1:] for what in told(await fed(source(exports, tmp_path, latest_per_key=True)))] == [
+    assert [what[1:] for what in summaries(await fed(source(exports, tmp_path, latest_per_key=True)))] == [
         ("b", None, "1"),
         ("a", "1", "2"),
     ]
     narrow = source(exports, tmp_path, window=Window(BEGIN + 1, BEGIN + HOUR))
-    assert told(await fed(narrow)) == [("INSERT", "b", None, "1")]
+    assert summaries(await fed(narrow)) == [("INSERT", "b", None, "1")]
     filtered = source(exports, tmp_path, filters=['{"eventName":["MODIFY"]}'])
     assert len((await fed(filtered)).records) == 1
     assert filtered.skipped.filtered == 2
@@ -276,15 +276,15 @@ def full(folder: Path, items: list[dict[str, Any]], at: int = 0) -> str:
 async def test_full_export(tmp_path: Path) -> None:
     """Items become inserts, or changes that changed nothing; changes from then on come after them."""
     name = full(tmp_path, [item("a", 1), item("b", 2)])
-    assert told(await fed(source([name], tmp_path))) == [
+    assert summaries(await fed(source([name], tmp_path))) == [
         ("INSERT", "a", None, "1"),
         ("INSERT", "b", None, "2"),
     ]
     sink = await fed(source([name], tmp_path, as_event="modify"))
-    assert told(sink) == [("MODIFY", "a", "1", "1"), ("MODIFY", "b", "2", "2")]
+    assert summaries(sink) == [("MODIFY", "a", "1", "1"), ("MODIFY", "b", "2", "2")]
     assert sink.records[0].created_at == BEGIN
     changes = window(tmp_path, (0, 1), [line("a", BEGIN + 9, 1, 3)])
-    assert told(await fed(source([changes, name], tmp_path)))[-1] == ("MODIFY", "a", "1", "3")
+    assert summaries(await fed(source([changes, name], tmp_path)))[-1] == ("MODIFY", "a", "1", "3")
     with pytest.raises(RefusedError, match="same changes"):
         await source([name, full(tmp_path / "x", [item("a", 1)])], tmp_path).preview()
 
@@ -295,8 +295,8 @@ async def test_export_of_new_images(tmp_path: Path) -> None:
     lines[1]["Metadata"] = {"WriteTimestampMicros": str(BEGIN * 10**6)}
     name = window(tmp_path, (0, 1), lines, outputView="NEW_IMAGE")
     removed = ("REMOVE", "b", None, None)
-    assert told(await fed(source([name], tmp_path))) == [("INSERT", "a", None, "1"), removed]
-    assert told(await fed(source([name], tmp_path, as_event="modify"))) == [
+    assert summaries(await fed(source([name], tmp_path))) == [("INSERT", "a", None, "1"), removed]
+    assert summaries(await fed(source([name], tmp_path, as_event="modify"))) == [
         ("MODIFY", "a", None, "1"),
         removed,
     ]
