@@ -1,30 +1,23 @@
-"""The selection of `refire run` (hash keys, sort key condition, filter, sample, keys file), applied to records.
+"""The selection of `refire run` (hash keys, sort key condition, filter, sample), applied to records.
 
 `--where` and `--filter` are DynamoDB's filter expressions. They are evaluated here as the service would evaluate them
 over the item that the record shows: its new image, else the old one, else no more than the key. The evaluator is that
 of the sandbox, which is tested against DynamoDB Local.
 """
 
-from collections.abc import Callable, Iterable
-from typing import Any, TypeAlias
+from collections.abc import Callable
+from typing import TypeAlias
 
 import orjson
-from anyio import to_thread
 
-from refire_async.aws.other_services import Services, UnansweredError
-from refire_async.delivery.digests import DigestSet
-from refire_async.delivery.keys import canonical_key
 from refire_async.delivery.record import EventRecord
 from refire_async.delivery.selection import Condition
-from refire_async.errors import RefusedError, UsageError
+from refire_async.errors import UsageError
 from refire_async.model.keys import AttributeValue, Item, KeySchema
 from refire_async.model.selection import Selection
 from refire_async.sandbox.errors import ServiceError
 from refire_async.sandbox.expressions import Placeholders, compile_condition
 from refire_async.sandbox.values import validate_value
-from refire_async.sources.chunks import STANDARD_INPUT, pieces
-from refire_async.sources.importing import BAD_LINES
-from refire_async.sources.key_decoder import KeyDecoder
 from refire_async.sources.sample import Sample
 from refire_async.sources.sort_key import sort_key_conditions
 
@@ -34,7 +27,7 @@ _Test: TypeAlias = Callable[[Item], bool]
 def record_condition(selection: Selection, keys: KeySchema) -> Condition | None:
     """What the selection asks of a record of a table with these keys; None if every record will do.
 
-    A keys file is no part of it: see `read_keys`. Raises UsageError.
+    A keys file is no part of it: see key_files.py. Raises UsageError.
     """
     if selection.index is not None:
         raise UsageError(
@@ -115,41 +108,3 @@ def _expression_test(
         return condition.matches(seen)
 
     return test, attributes
-
-
-async def read_keys(
-    given: str, table: str, keys: KeySchema, services: Services, ignored: Iterable[str] = ()
-) -> DigestSet:
-    """The keys of a keys file (a path, `-`, or `s3://…`), in canonical form.
-
-    Raises:
-        UsageError: it cannot be read, names no key, or has bad lines that are not ignored.
-        RefusedError: no permission to read it.
-    """
-    name = "standard input" if given == STANDARD_INPUT else given.rsplit("/", 1)[-1]
-    decoder = KeyDecoder(name, keys, None, table)
-    found = DigestSet()
-
-    def decode(piece: bytes) -> None:
-        found.add(map(canonical_key, decoder.feed(piece)))
-
-    async def read(client: Any) -> None:
-        async for piece in pieces(given, client):
-            await to_thread.run_sync(decode, piece)
-        found.add(map(canonical_key, decoder.finish()))
-
-    if given.startswith("s3://"):
-        try:
-            async with services.open("s3", None) as client:
-                await read(client)
-        except UnansweredError as error:
-            raise RefusedError(f"{given} cannot be read: {error}", "check credentials and network") from error
-    else:
-        await read(None)
-    bad = decoder.bad
-    if not decoder.found:
-        said = bad.describe_all(name) if bad.count else f"{name} is empty: it names no key"
-        raise UsageError(said, f"give lines that name {', '.join(keys.names)}, the key of the table")
-    if bad.count and BAD_LINES not in set(ignored):
-        raise UsageError(bad.describe(name), f"correct it, or leave such lines out with --ignore {BAD_LINES}")
-    return found

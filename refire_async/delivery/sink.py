@@ -64,7 +64,8 @@ class Preview:
     `lost_before`: records from before this time are no longer in the source. `stale` counts records whose key has a
     later record after the end of the window; `stale_keys` are up to three of these keys, as JSON texts.
     `batches` is the number of invocations if none fails and no batch waits to fill. `samples` are up to three
-    bodies of records.
+    bodies of records. `estimated`: numbers and bytes come from a sample, because to read everything costs as much as
+    to deliver it.
     """
 
     records: int
@@ -78,6 +79,7 @@ class Preview:
     stale: int = 0
     stale_keys: tuple[str, ...] = ()
     samples: tuple[bytes, ...] = ()
+    estimated: bool = False
 
 
 class Source(Protocol):

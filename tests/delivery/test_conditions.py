@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refire_async.delivery.conditions import attributes_of, read_keys, record_condition
+from refire_async.delivery.conditions import attributes_of, record_condition
 from refire_async.delivery.digests import DigestSet
+from refire_async.delivery.key_files import read_keys
 from refire_async.delivery.keys import canonical_key
 from refire_async.delivery.patterns import Patterns
 from refire_async.delivery.record import EventRecord

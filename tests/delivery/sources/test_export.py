@@ -116,7 +116,11 @@ async def test_what_a_line_becomes(tmp_path: Path) -> None:
     """The kind of event by its images, the time of the write, the stream's ARN and view type, and the run in the id."""
     lines = [line("a", BEGIN + 1.5, None, 1), line("b", BEGIN + 2, 1, 2), line("c", BEGIN + 3, 3, None)]
     sink = await fed(source([window(tmp_path, (0, 1), lines)], tmp_path))
-    assert summaries(sink) == [("INSERT", "a", None, "1"), ("MODIFY", "b", "1", "2"), ("REMOVE", "c", "3", None)]
+    assert summaries(sink) == [
+        ("INSERT", "a", None, "1"),
+        ("MODIFY", "b", "1", "2"),
+        ("REMOVE", "c", "3", None),
+    ]
     body = sink.bodies[1]
     number = body["dynamodb"].pop("SequenceNumber")
     assert body == {
