@@ -1,6 +1,7 @@
 """Fixtures that every test may use, and what is left out unless asked for."""
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -21,6 +22,8 @@ def pytest_configure(config: pytest.Config) -> None:
     The result of the default command does not depend on luck: there each property test draws the same few examples
     every time. `-m soak` draws many new ones.
     """
+    # Some containers set it. Then each of a thousand child processes would compile the program and its libraries.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     config.option.markexpr = config.option.markexpr or "not soak"
     load_profile(config.option.markexpr)
 

@@ -17,9 +17,9 @@ from benchmarks.framework.stream import verdict
 from benchmarks.framework.tables import TABLE, config, table_spec
 
 SMALL = {
-    "budget": ["capacities=[500]", "percents=[100]", "seconds=4"],
+    "budget": ["capacities=[500]", "percents=[100]", "seconds=2"],
     "index": [
-        "items=2000",
+        "items=1000",
         "hash_keys=20",
         "capacity=1000",
         "index_capacity=500",
@@ -27,14 +27,14 @@ SMALL = {
     ],
     "pacing": [
         'cases=["uniform 500","four hot keys","four hot keys, one queue","their others alone","index"]',
-        "seconds=4",
-        "four_items=4000",
+        "seconds=2",
+        "four_items=1000",
         "four_segments=8",
     ],
-    "processes": ["items=4000", "rounds=1", "counts=[1]"],
+    "processes": ["items=1500", "rounds=1", "counts=[1]"],
     "sandbox_throughput": ["items=400"],
     "scale": ["counts=[500]"],
-    "sources": ["items=2000", "rounds=1", "export_item_bytes=200"],
+    "sources": ["items=500", "rounds=1", "export_item_bytes=200"],
     "skew": ["items=1000", "hash_keys=20", 'skews=["hot key"]'],
     "sweep": [
         "segments=[2]",
@@ -90,8 +90,8 @@ def test_client_cpu_measures_engine_and_contenders(tmp_path: Path) -> None:
         ("engine", "floor", "aioboto3_batch"),
         ("aiodynamo_update", "aioboto3_update", "boto3_resource"),
     )
-    items = [*[[name, 6_000] for name in batches], *[[name, 300] for name in singles]]
-    changes = (f"items={orjson.dumps(items).decode()}", "rounds=1", "variants=[]", "profile_items=40000")
+    items = [*[[name, 1_500] for name in batches], *[[name, 100] for name in singles]]
+    changes = (f"items={orjson.dumps(items).decode()}", "rounds=1", "variants=[]", "profile_items=8000")
     metrics = run(tmp_path, "client_cpu", *changes)["metrics"]
     assert isinstance(metrics, dict)
     cpu = {name: found["cpu_us_per_item"]["median"] for name, found in metrics["contenders"].items()}

@@ -339,4 +339,4 @@ class Crashes(RuleBasedStateMachine):
 
 
 TestCrashes = Crashes.TestCase
-TestCrashes.settings = examples(40, 500, stateful_step_count=50)
+TestCrashes.settings = examples(15, 500, stateful_step_count=50)

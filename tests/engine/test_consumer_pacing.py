@@ -38,6 +38,7 @@ def steady_consumer(service: Service, items: int, rate: float) -> tuple[InProces
     return db, StreamConsumer(db, function, lambda _: rate)
 
 
+@pytest.mark.soak  # the control loop alone: tests/pacing/test_consumer.py
 @pytest.mark.usefixtures("virtual_clock")
 async def test_the_age_stays_below_the_bound_and_the_consumer_is_busy(service: Service, runs: Runs):
     """A table that allows 600 records/s, a consumer with 40 records/s, metrics that are minutes old.
@@ -64,7 +65,7 @@ async def test_the_age_stays_below_the_bound_and_the_consumer_is_busy(service: S
 @pytest.mark.usefixtures("virtual_clock")
 async def test_a_known_consumer_rate_keeps_the_consumer_busy_from_the_start(service: Service, runs: Runs):
     """Before the first data point can arrive, and for any history."""
-    items, rate = 5_000, 40.0
+    items, rate = 2_000, 40.0
     db, consumer = steady_consumer(service, items, rate)
     begun = anyio.current_time()
     async with anyio.create_task_group() as tasks:

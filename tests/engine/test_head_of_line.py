@@ -66,6 +66,7 @@ async def test_lanes_do_not_delay_others(service: Service, runs: Runs):
     assert await measure(service, runs) <= 1.15 * ALONE_S
 
 
+@pytest.mark.soak
 async def test_one_queue_delays_others(service: Service, runs: Runs, monkeypatch: pytest.MonkeyPatch):
     """The same run with all batches in one queue, which shows that the test above can fail."""
     monkeypatch.setattr(queue, "Lanes", lambda _share: OneQueue(WORKERS))

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from refire_async.pacing.limiter import BURST_S, Limiter
+from tests.support.examples import examples
 from tests.support.virtual_time import VIRTUAL_TIME, run_virtual
 
 SLACK_S = 1e-4
@@ -90,6 +91,7 @@ async def play(sequence: list[Grant], rate: float) -> tuple[Recorded, Limiter]:
     return seen, limiter
 
 
+@examples(10, 500)
 @given(grants(largest_share=1.0, most_actual=1.0), st.sampled_from([0.5, 25.0, 1_000.0, 40_000.0]))
 def test_no_window_sees_more_than_its_rate_and_two_bursts(sequence: list[Grant], rate: float):
     """For any requests of up to a burst, estimates that are too high, cancellations and changes of rate.
@@ -107,6 +109,7 @@ def test_no_window_sees_more_than_its_rate_and_two_bursts(sequence: list[Grant],
             assert total <= highest * (end - begin + 2 * BURST_S + SLACK_S)
 
 
+@examples(10, 500)
 @given(grants(largest_share=6.0, most_actual=8.0), st.sampled_from([0.5, 25.0, 1_000.0, 40_000.0]))
 def test_every_spent_unit_is_paid_for_or_owed(sequence: list[Grant], rate: float):
     """Requests far above the bucket's size and costs far above the estimate delay later requests."""
@@ -117,6 +120,7 @@ def test_every_spent_unit_is_paid_for_or_owed(sequence: list[Grant], rate: float
     assert paid <= highest * (end - begin + BURST_S + SLACK_S) + 1e-6
 
 
+@examples(10, 500)
 @given(grants(largest_share=6.0, most_actual=3.0), st.sampled_from([0.5, 25.0, 1_000.0, 40_000.0]))
 def test_all_requests_are_granted_in_the_order_of_arrival(sequence: list[Grant], rate: float):
     """Small requests do not overtake a large one, and a cancelled request does not block others."""

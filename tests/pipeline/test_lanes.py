@@ -97,7 +97,7 @@ class LanesMachine(RuleBasedStateMachine):
 
 
 TestLanes = LanesMachine.TestCase
-TestLanes.settings = examples(30, 500)
+TestLanes.settings = examples(12, 500)
 
 
 @given(st.lists(st.integers(1, 40), min_size=2, max_size=8), st.integers(1, 7))

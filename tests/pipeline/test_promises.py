@@ -130,7 +130,7 @@ def check_failures(table: FakeTable, store: Store, counts: Counts) -> None:
         assert failure.reason in {"invalid", f"ValidationError {failure.key['pk']['S']}"}
 
 
-@examples(20, 300)
+@examples(8, 300)
 @given(cases)
 def test_every_item_fires_once_under_all_faults(case: Case):
     """One attempt. It completes, the counts add up, and exactly the items that cannot be written fail."""
@@ -153,7 +153,7 @@ def test_every_item_fires_once_under_all_faults(case: Case):
         store.close()
 
 
-@examples(20, 300)
+@examples(8, 300)
 @given(cases, st.integers(1, 80), st.sampled_from([0.01, 0.1, 1.0]))
 def test_updates_and_deletes_of_other_writers_are_never_lost(case: Case, changes: int, pause_s: float):
     """Other writers increment the same marker and delete items. No item fires twice, none comes back."""
@@ -178,7 +178,7 @@ interruptions = st.lists(
 )
 
 
-@examples(25, 400)
+@examples(10, 400)
 @given(cases, interruptions)
 def test_a_run_that_is_stopped_or_killed_resumes_and_no_item_fires_twice(
     case: Case, interruptions: list[tuple[str, float]]
@@ -208,7 +208,7 @@ def test_a_run_that_is_stopped_or_killed_resumes_and_no_item_fires_twice(
         last.close()
 
 
-@examples(25, 400)
+@examples(10, 400)
 @given(cases, interruptions, st.integers(1, 120), st.sampled_from([0.005, 0.05]), st.booleans())
 def test_crashes_among_other_writers(
     case: Case, interruptions: list[tuple[str, float]], changes: int, pause_s: float, old_copies: bool
@@ -262,7 +262,7 @@ async def interrupted(  # noqa: PLR0917 - the parts of one schedule
             tasks.cancel_scope.cancel()
 
 
-@examples(10, 200)
+@examples(5, 200)
 @given(cases)
 def test_sources_that_repeat_items_fire_them_once(case: Case):
     """An index can return an item twice, in the same page or in another one, also after a resume."""

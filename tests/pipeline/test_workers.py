@@ -155,12 +155,12 @@ async def test_a_batch_that_always_fails_is_given_up_while_others_continue(
         if named(items, "0-0000"):
             raise refuse(disposition)
 
-    async with fake_table(1, 4_000) as table:
+    async with fake_table(1, 800) as table:
         writer = Scripted(table, stubborn)
-        attempt = new_attempt(table, store, writer=writer, wcu=20.0)
+        attempt = new_attempt(table, store, writer=writer, wcu=4.0)
         assert await attempt.run() == "complete"
     assert sum("0-0000" in batch for batch in writer.batches) == MAX_ATTEMPTS
-    assert counts_of(store) == Counts(scanned=4_001, touched=4_000, failed=1)
+    assert counts_of(store) == Counts(scanned=801, touched=800, failed=1)
     assert [(f.code, f.reason) for f in store.failures()] == [("SomeException", "words")]
 
 

@@ -8,7 +8,7 @@ from refire_async.sandbox.values import validate_item
 from tests.sandbox.language_judge import Outcome
 from tests.support.examples import examples
 
-several = examples(20, 1_000, suppress_health_check=list(HealthCheck))
+several = examples(10, 1_000, suppress_health_check=list(HealthCheck))
 
 
 # Parts of messages in which the service and Local have other words for the same thing, or choose another one of

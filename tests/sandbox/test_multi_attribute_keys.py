@@ -86,7 +86,7 @@ def test_segments_cover_the_index(db: Direct) -> None:
 
 
 @given(data=st.data(), limit=st.integers(1, 20), forward=st.booleans())
-@examples(50, 1_000)
+@examples(20, 1_000)
 def test_queries_by_all_hash_attributes_and_ranges_from_the_left(
     db: Direct, data: st.DataObject, limit: int, forward: bool
 ) -> None:

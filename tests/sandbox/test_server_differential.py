@@ -40,7 +40,7 @@ def judge(sides: tuple[Side, Side], data: st.DataObject) -> None:
 
 
 @given(data=st.data())
-@examples(30, 300, **HEALTH)
+@examples(12, 300, **HEALTH)
 def test_sequences_of_operations_agree(sides: tuple[Side, Side], data: st.DataObject) -> None:
     """Items, stream records, errors, return values and capacity, over a few dozen sequences."""
     judge(sides, data)

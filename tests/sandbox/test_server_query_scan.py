@@ -55,7 +55,7 @@ ALL = sorted(map(identity, ITEMS))
 
 
 @given(total=st.integers(1, 60), limit=st.integers(1, 25), data=st.data())
-@examples(25, 300)
+@examples(15, 300)
 def test_segments_cover_every_item_exactly_once(
     db: Direct, total: int, limit: int, data: st.DataObject
 ) -> None:
@@ -109,7 +109,7 @@ def test_halves_of_a_segment_hold_what_it_holds(db: Direct) -> None:
     forward=st.booleans(),
     hash_key=st.integers(0, 7),
 )
-@examples(50, 500)
+@examples(25, 500)
 def test_query_finds_what_its_condition_says(
     db: Direct, operator: str | None, low: int, width: int, limit: int, *, forward: bool, hash_key: int
 ) -> None:

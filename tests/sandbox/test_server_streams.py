@@ -121,7 +121,7 @@ def test_view_types_decide_on_images(view: str, old: bool, new: bool) -> None:
         max_size=60,
     )
 )
-@examples(25, 300)
+@examples(12, 300)
 def test_the_stream_replayed_gives_the_table(writes: list[tuple[int, str, int]]) -> None:
     """Every record continues where the item's last one ended, and the last images are the table."""
     db = with_stream()

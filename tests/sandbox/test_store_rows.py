@@ -88,7 +88,7 @@ operations = st.lists(
 
 
 @pytest.mark.parametrize(("make", "hash_type", "range_type"), CASES)
-@examples(15, 150)
+@examples(8, 150)
 @given(changes=operations, bounds=st.tuples(st.integers(0, HASH_SPACE), st.integers(0, HASH_SPACE)))
 def test_rows_behave_like_a_sorted_dictionary(
     make: Callable[[KeySchema], Rows],

@@ -30,6 +30,7 @@ def test_password_of_a_proxy(cli: Cli, backend: Backend, make_table: MakeTable) 
     """It is sent to the proxy, and is in no log, checkpoint or command line, also of child processes."""
     table = make_table()
     table.fill(hash_rows(300))
+    cli.forks = False
     with proxy_before(backend.url) as proxy, Hold(lambda call: call.operation in WRITES) as hold:
         proxy.afterwards = hold
         child = cli.start(

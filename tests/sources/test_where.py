@@ -193,7 +193,7 @@ tests = comparisons() | ranges() | members() | presences() | functions()
 conditions = st.recursive(tests, combined, max_leaves=5)
 
 
-@examples(100, 2_000)
+@examples(40, 2_000)
 @given(conditions, items)
 def test_what_is_written_is_what_is_selected(condition: Condition, item: dict[str, Value]):
     """On random items and conditions: the service's filter agrees with a direct evaluation."""

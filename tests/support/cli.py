@@ -1,5 +1,6 @@
 """The real command line as a child process, in an environment of its own."""
 
+import functools
 import json
 import os
 import re
@@ -12,8 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import refire_async
+from tests.support import prefork
 from tests.support.backends import REGION
+from tests.support.examples import runs_soak
+from tests.support.prefork import CODE, Forked
 from tests.support.processes import spawn, stop
 
 SECRETS = ("planted-secret-access-key/0aF+", "planted-session-token//9zQ=", "planted-proxy-password.7")
@@ -21,10 +24,10 @@ SECRETS = ("planted-secret-access-key/0aF+", "planted-session-token//9zQ=", "pla
 
 PROGRAM = [sys.executable, "-m", "refire_async"]
 
-CODE = Path(refire_async.__file__).parent.parent
-"""Where children find the package: what this test run imports, not what happens to be installed."""
+_START = {"PATH": os.defpath, "PYTHONPATH": str(CODE), "LANG": "C.UTF-8"}
+"""What an interpreter needs of its environment. The code is what this test run imports, not what is installed."""
 
-_POLL_S = 0.005
+_POLL_S = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,7 @@ def _is_json(line: str) -> bool:
 class Running:
     """A child that has been started and will be waited for."""
 
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | Forked
     stdout: Path
     stderr: Path
     peak_bytes: int = 0
@@ -123,15 +126,26 @@ class Running:
             self.peak_bytes = max(self.peak_bytes, int(found[1]) * 1024)
 
 
+@functools.cache
+def _server() -> prefork.Server:
+    """The interpreter of this test run that children are forked from."""
+    return prefork.Server(_START)
+
+
 @dataclass(slots=True)
 class Cli:
-    """Runs `refire` with a home, a state folder and credentials of its own, and nothing of this machine's."""
+    """Runs `refire` with a home, a state folder and credentials of its own, and nothing of this machine's.
+
+    Outside `-m soak`, children are forked from an interpreter that has imported the program (`prefork`).
+    """
 
     home: Path
     endpoint_url: str | None = None
     access_key: str = "AKIASCENARIO"
     program: Sequence[str] = tuple(PROGRAM)
     """What is run; anything but `refire` itself is there to see a check fail."""
+    forks: bool = True
+    """False where a test looks at the command line of the process: that of a fork is its parent's."""
     _children: list[Running] = field(default_factory=list)
 
     @property
@@ -142,9 +156,7 @@ class Cli:
     def environment(self) -> dict[str, str]:
         """What a child sees of the world."""
         return {
-            "PATH": os.defpath,
-            "PYTHONPATH": str(CODE),
-            "LANG": "C.UTF-8",
+            **_START,
             "HOME": str(self.home),
             "XDG_STATE_HOME": str(self.state),
             "AWS_ACCESS_KEY_ID": self.access_key,
@@ -171,17 +183,24 @@ class Cli:
             arguments = (*arguments, "--endpoint-url", str(self.endpoint_url))
         number = len(self._children)
         stdout, stderr = (self.home / f"{number}.{stream}" for stream in ("out", "err"))
+        command = [*self.program, *arguments]
         with stdout.open("wb") as out, stderr.open("wb") as err:
-            process = spawn(
-                [*self.program, *arguments],
-                stdout=out,
-                stderr=err,
-                env=environment,
-                cwd=self.home,
-            )
+            if self._may_fork(environment):
+                process = _server().start(command, environment, self.home, out.fileno(), err.fileno())
+            else:
+                process = spawn(command, stdout=out, stderr=err, env=environment, cwd=self.home)
         running = Running(process, stdout, stderr)
         self._children.append(running)
         return running
+
+    def _may_fork(self, environment: Mapping[str, str]) -> bool:
+        return (
+            prefork.AVAILABLE
+            and self.forks
+            and not runs_soak()
+            and prefork.can_run(self.program)
+            and prefork.starts_alike(environment, _START)
+        )
 
     def _wants_endpoint(self, arguments: tuple[str, ...], environment: Mapping[str, str]) -> bool:
         return (

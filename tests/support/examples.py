@@ -35,9 +35,14 @@ def selects_soak(markers: str) -> bool:
     return "soak" in markers and "not soak" not in markers
 
 
+def runs_soak() -> bool:
+    """Whether this test run is one of the long tests."""
+    return settings.get_current_profile_name() == _SOAK
+
+
 def examples(default: int, soak: int, **more: Any) -> settings:
     """Hypothesis settings of one test: `default` examples, or `soak` of them under `-m soak`. Use as a decorator."""
-    number = soak if settings.get_current_profile_name() == _SOAK else default
+    number = soak if runs_soak() else default
     return settings(max_examples=number, **more)
 
 

@@ -14,7 +14,7 @@ _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """On Linux the child is killed when its parent dies, however it dies.
 
     Fixtures stop their children; this covers a test run that is itself ended by SIGKILL or SIGTERM.
@@ -28,7 +28,7 @@ def spawn(command: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
-        preexec_fn=_die_with_parent,  # noqa: PLW1509 - makes one system call, so it is safe with threads
+        preexec_fn=die_with_parent,  # noqa: PLW1509 - makes one system call, so it is safe with threads
         **options,
     )
 
