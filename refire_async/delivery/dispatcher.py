@@ -60,6 +60,7 @@ class Dispatcher:
         self._wakes_at: float | None = None
         self._tasks: TaskGroup | None = None
         context.outage.on_recovery = self._end_delays
+        context.pace.on_change = self.wake
 
     async def run(self, feed: Callable[[], Awaitable[None]]) -> bool:
         """Invoke while `feed` puts records into this sink. Returns whether it came to its end and all is settled.
@@ -86,6 +87,7 @@ class Dispatcher:
             while self._workers:
                 self._rested = anyio.Event()
                 await self._rested.wait()
+            self._tasks = None
             tasks.cancel_scope.cancel()
         return done
 
@@ -139,8 +141,9 @@ class Dispatcher:
 
     def wake(self) -> None:
         """Begin the invocations that may begin now: records came, a time has come, or `pace` has changed."""
+        if self._tasks is None:  # before or after `run`
+            return
         while (job := self._take()) is not None:
-            assert self._tasks is not None  # noqa: S101 - sources feed within `run`
             self._workers += 1
             self._tasks.start_soon(self._work, *job)
 

@@ -174,7 +174,6 @@ class Invoker:
         context = self._context
         lane.work.extendleft(reversed(step.again))
         if step.delivered:
-            lane.refusals = 0
             self._journal.counts.delivered += step.delivered
             whole = step.delivered == len(batch.records)
             self._settle(lane, batch if whole else batch.part(0, step.delivered))
@@ -225,6 +224,7 @@ class Invoker:
             counts.repeated += repeated
             counts.retries += 1
         lane.invoked(batch)
+        lane.refusals = 0
 
     def _put_back(self, lane: Lane, batch: Batch) -> None:
         """The batch was not run: it is the lane's next one."""

@@ -6,6 +6,7 @@ invocations to the second: additive increase, multiplicative decrease for both.
 """
 
 import math
+from collections.abc import Callable
 
 DECREASE = 0.7
 HOLD_S = 0.5
@@ -27,6 +28,8 @@ class Pace:
         """`concurrency` is the most invocations at a time, `max_rate` the most records per second (None: no limit)."""
         if concurrency < 1:
             raise ValueError("a delivery needs at least one invocation at a time")
+        self.on_change: Callable[[], None] = lambda: None
+        """Called when more may be invoked than before, other than by the passing of time."""
         self._ceiling = float(concurrency)
         self._allowed = float(concurrency)
         self._max_rate = max_rate
@@ -49,13 +52,18 @@ class Pace:
         return self._rate
 
     def set_concurrency(self, concurrency: int) -> None:
-        """Change the most invocations at a time; a limit that throttling has lowered stays."""
-        self._ceiling = float(max(1, concurrency))
-        self._allowed = min(self._allowed, self._ceiling)
+        """Change the most invocations at a time; a limit that throttling has lowered keeps its share of it."""
+        ceiling = float(max(1, concurrency))
+        self._allowed = max(1.0, self._allowed * ceiling / self._ceiling)
+        self._ceiling = ceiling
+        self.on_change()
 
     def set_max_rate(self, max_rate: float | None) -> None:
         """Change the most records per second; None for no limit."""
         self._max_rate = max_rate
+        if self._rate == math.inf:
+            self._next_at = -math.inf
+        self.on_change()
 
     def pause(self) -> None:
         """Begin no invocation until `resume`."""
@@ -64,6 +72,7 @@ class Pace:
     def resume(self) -> None:
         """Begin invocations again."""
         self._paused = False
+        self.on_change()
 
     def starts_at(self) -> float:
         """When the next invocation may begin."""
