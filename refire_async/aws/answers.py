@@ -11,8 +11,8 @@ from typing import Any
 from refire_async.aws.data_plane import parse_reply
 from refire_async.aws.errors import AwsError, lost_answer
 from refire_async.model.capacity import Consumed, parse_consumed
-from refire_async.model.keys import Cursor, Item, Key, KeySchema, identity
-from refire_async.model.shapes import are_items, is_key
+from refire_async.model.keys import Cursor, IndexKeys, Item, Key, KeySchema, identity
+from refire_async.model.shapes import are_items, is_position
 
 
 def misshapen(operation: str) -> AwsError:
@@ -31,11 +31,15 @@ class ReadPage:
 
 
 def parse_page(
-    body: bytes, operation: str, keys: KeySchema, after: Cursor | None = None, *, may_repeat: bool = False
+    body: bytes,
+    operation: str,
+    keys: KeySchema,
+    after: Cursor | None = None,
+    index_keys: IndexKeys | None = None,
 ) -> ReadPage:
-    """The answer to a Scan or Query that began `after` a position. `keys` are the table's.
+    """The answer to a Scan or Query that began `after` a position.
 
-    `may_repeat`: the same item can come twice, as from an index.
+    `keys` are the table's; `index_keys` those of the index that was read, from which the same item can come twice.
 
     Raises AwsError: it is something else.
     """
@@ -47,8 +51,8 @@ def parse_page(
         and reply.get("Count") == len(items)
         and type(scanned) is int
         and scanned >= len(items)
-        and (last is None or (last != after and is_key(last, keys)))
-        and (may_repeat or len({identity(keys.names, item) for item in items}) == len(items))
+        and (last is None or (last != after and is_position(last, keys, index_keys)))
+        and (index_keys is not None or len({identity(keys.names, item) for item in items}) == len(items))
     )
     if not fits:
         raise misshapen(operation)

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from refire_async.model.keys import KeySchema
+from refire_async.model.keys import IndexKeys, KeySchema
 
 DEEPEST = 32
 """Levels of lists and maps in an attribute (DynamoDB Developer Guide: Quotas)."""
@@ -32,11 +32,17 @@ def are_items(items: Any, keys: KeySchema) -> bool:
     return True
 
 
-def is_key(key: Any, keys: KeySchema) -> bool:
-    """Whether this holds these key attributes; those of an index, of any key type, may be beside them."""
-    if not isinstance(key, dict) or not are_items([key], keys):
+def is_position(key: Any, keys: KeySchema, index_keys: IndexKeys | None = None) -> bool:
+    """Whether this is a LastEvaluatedKey of a table with these keys, or of one of its indexes.
+
+    It has exactly these key attributes: another one would be refused whenever a read goes on there.
+    """
+    kinds = dict((*keys.hashes, *keys.ranges))
+    if index_keys is not None:
+        kinds |= dict((*index_keys.hashes, *index_keys.ranges))
+    if not are_items([key], keys) or key.keys() != kinds.keys():
         return False
-    return all(value.keys() <= _TEXTS.keys() for value in key.values())
+    return all(key[name].keys() == {kind} for name, kind in kinds.items())
 
 
 def is_value(value: Any, depth: int = 0) -> bool:

@@ -36,6 +36,7 @@ class TableSource:
         of_segment: Callable[[int], dict[str, Any]],
         *,
         table_keys: KeySchema,
+        index_keys: IndexKeys | None,
         total_segments: int,
         carries_marker: bool,
     ) -> None:
@@ -43,7 +44,7 @@ class TableSource:
         self._operation = operation
         self._request = request
         self._of_segment = of_segment
-        self._keys = table_keys
+        self._keys, self._index_keys = table_keys, index_keys
         self._of_index = "IndexName" in request
         self.total_segments = total_segments
         self.carries_marker = carries_marker
@@ -56,7 +57,7 @@ class TableSource:
         if cursor is not None:
             request["ExclusiveStartKey"] = cursor
         answer = await self._data.call(self._operation, orjson.dumps(request))
-        page = parse_page(answer, self._operation, self._keys, cursor, may_repeat=self.may_repeat)
+        page = parse_page(answer, self._operation, self._keys, cursor, self._index_keys)
         item_bytes = None
         if page.rcu and not self._of_index and page.scanned >= FEW:
             item_bytes = page.rcu * 2 * RCU_BYTES / page.scanned
@@ -70,6 +71,7 @@ def scan_source(
     attributes: tuple[str, ...] | None,
     *,
     table_keys: KeySchema,
+    index_keys: IndexKeys | None = None,
     total_segments: int,
     carries_marker: bool,
 ) -> TableSource:
@@ -85,6 +87,7 @@ def scan_source(
         request,
         of_segment,
         table_keys=table_keys,
+        index_keys=index_keys,
         total_segments=total_segments,
         carries_marker=carries_marker,
     )
@@ -129,6 +132,7 @@ def query_source(
         request,
         of_segment,
         table_keys=table_keys,
+        index_keys=keys if isinstance(keys, IndexKeys) else None,
         total_segments=len(selection.key_values),
         carries_marker=carries_marker,
     )

@@ -95,6 +95,7 @@ def _whole_source(data: DataPlane, table: Table, spec: RunSpec) -> Source:
         selection,
         attributes,
         table_keys=spec.keys,
+        index_keys=None if index is None else index.keys,
         total_segments=spec.total_segments,
         carries_marker=carries_marker,
     )

@@ -112,6 +112,7 @@ class _TableSurvey:
             request.selection,
             None,
             table_keys=request.table.keys,
+            index_keys=None if request.index is None else request.index.keys,
             total_segments=total_segments,
             carries_marker=True,
         )
