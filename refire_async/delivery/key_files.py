@@ -11,7 +11,7 @@ from refire_async.delivery.digests import DigestSet
 from refire_async.delivery.keys import canonical_key
 from refire_async.errors import RefusedError, UsageError
 from refire_async.model.keys import Key, KeySchema
-from refire_async.sources.chunks import STANDARD_INPUT, pieces
+from refire_async.sources.chunks import STANDARD_INPUT, chunks
 from refire_async.sources.importing import BAD_LINES
 from refire_async.sources.key_decoder import KeyDecoder
 
@@ -48,7 +48,7 @@ async def key_pages(
             client: Any = None
             if given.startswith("s3://"):
                 client = await stack.enter_async_context(services.open("s3", None))
-            async for piece in pieces(given, client):
+            async for piece in chunks(given, client):
                 yield await to_thread.run_sync(decode, piece)
     except UnansweredError as error:
         raise RefusedError(f"{given} cannot be read: {error}", "check credentials and network") from error

@@ -51,7 +51,7 @@ from refire_async.preflight.findings import NEED_CONFIRMATION, OTHER_RUN_WORKING
 from refire_async.preflight.marker import check_marker
 from refire_async.preflight.rules import refuse
 from refire_async.settings import PacingSettings, ResumeSettings, RunSettings
-from refire_async.sources.importing import ImportContext, import_keys, recognise
+from refire_async.sources.importing import ImportContext, fingerprint, import_keys
 from refire_async.sources.key_list import list_path
 from refire_async.sources.resolving import select
 from refire_async.verification.verify import check_readable, stream_of
@@ -125,7 +125,7 @@ async def _run(settings: RunSettings, *, emit: Emit, stop: StopRequest, confirm:
             attempt = replace(attempt, checkpoint=str(path), keys=str(list_path(path)), lock=lock)
             if path.exists():
                 with _opened(path) as (store, saved):
-                    spec = await recognise(spec, table, imports) if listed else spec
+                    spec = await fingerprint(spec, table, imports) if listed else spec
                     attempt = replace(attempt, spec=adopt(path, saved, settings, spec), resumed=True)
                     attempt = await _confirmed(attempt, settings, confirm, saved.counts)
                     return await _work(session, attempt, store, emit=emit, stop=stop)

@@ -1,32 +1,32 @@
-"""Lines of a list that name no key, as they are told to people. Pure."""
+"""Collects the lines of a list that contain no key, and describes them. Pure."""
 
 from collections import Counter
 from dataclasses import dataclass, field
 
 FIRST_BAD_LINES = 5
-"""Bad lines that are told one by one; the others are counted."""
+"""Number of bad lines that are listed; the others are counted."""
 
-_MOST_CAUSES = 20
+_MAX_CAUSES = 20
 
 
 @dataclass(slots=True)
 class BadLines:
-    """Lines that name no key: how many, what is wrong with the first of them, and how often each cause was met."""
+    """Lines without a key: their number, what is wrong with the first ones, and how often each cause occurred."""
 
     count: int = 0
     first: list[tuple[int, str]] = field(default_factory=list)
     causes: Counter[str] = field(default_factory=Counter)
 
     def add(self, number: int, what: str, entry: int = 0) -> None:
-        """Line `number` is bad, or an `entry` (from 1) of several in it."""
+        """Note that line `number`, or entry `entry` (from 1) of several in it, is bad."""
         self.count += 1
-        if what in self.causes or len(self.causes) < _MOST_CAUSES:
+        if what in self.causes or len(self.causes) < _MAX_CAUSES:
             self.causes[what] += 1
         if len(self.first) < FIRST_BAD_LINES:
             self.first.append((number, f"entry {entry:,} {what}" if entry else what))
 
     def describe(self, name: str) -> str:
-        """One line for people: the first bad line, and the numbers of others."""
+        """One line for messages: the first bad line, and the numbers of others."""
         number, what = self.first[0]
         text = f"{name} line {number} {what}"
         if self.count > 1:
@@ -36,7 +36,7 @@ class BadLines:
         return text
 
     def describe_all(self, name: str) -> str:
-        """One line for people about a list without any key: what is wrong with most of its lines."""
+        """One line for messages about a list without any key: what is wrong with most of its lines."""
         if self.count == 1:
             return f"{name} names no key: line {self.first[0][0]} {self.first[0][1]}"
         what, times = self.causes.most_common(1)[0]

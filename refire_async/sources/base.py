@@ -1,4 +1,4 @@
-"""What every source gives: pages of items, each with the position to go on from."""
+"""The interface of all sources: pages of items, each with the position at which to continue."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,10 +9,10 @@ from refire_async.model.keys import Cursor, Item
 
 @dataclass(frozen=True, slots=True)
 class SourcePage:
-    """One page. `cursor` is where the next one begins, None at the segment's end.
+    """One page. `cursor` is where the next page begins, None at the end of the segment.
 
-    `rcu` is what reading it consumed. `item_bytes` is the mean size of the table's items in it, None where
-    the read does not tell (an index entry is not the item).
+    `rcu` is what the read consumed. `item_bytes` is the mean size of the page's items in the table, None if the read
+    does not show it (an index entry is not the item).
     """
 
     items: Sequence[Item]
@@ -24,8 +24,8 @@ class SourcePage:
 class Source(Protocol):
     """A selection that can be read page by page, in segments that do not overlap.
 
-    `carries_marker`: its items hold the marker's present value; else the table has to be asked for it.
-    `may_repeat`: the same item can come twice in a run, also in one page.
+    `carries_marker`: its items contain the present marker; otherwise it is read from the table.
+    `may_repeat`: the source can return an item more than once in a run, even in one page.
     """
 
     @property
@@ -41,7 +41,7 @@ class Source(Protocol):
         """Read one page of at most `limit` items after `cursor` (None: from the start). One attempt.
 
         Raises:
-            WireError: the read failed; nothing is lost by trying again.
-            UsageError: the source itself is bad (a file that is not a list of keys).
+            AwsError: the read failed; it can be repeated.
+            UsageError: the source is invalid (a file that is not a list of keys).
         """
         ...

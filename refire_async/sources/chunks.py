@@ -1,4 +1,4 @@
-"""The bytes of a file, of standard input or of an object in S3, piece by piece."""
+"""Reads a file, standard input or an S3 object in chunks."""
 
 import io
 import sys
@@ -14,36 +14,36 @@ from refire_async.errors import UsageError
 STANDARD_INPUT = "-"
 
 
-def pieces(name: str, client: Any) -> AsyncIterator[bytes]:
-    """The bytes of `name`: a path, `-`, or `s3://bucket/key` (then `client` is one of S3).
+def chunks(name: str, client: Any) -> AsyncIterator[bytes]:
+    """The content of `name`: a path, `-`, or `s3://bucket/key` (then `client` is an S3 client).
 
     Raises UsageError, and what `object_pieces` raises.
     """
     if name == STANDARD_INPUT:
-        return _stream_pieces()
+        return _stream_chunks()
     if name.startswith("s3://"):
         return object_pieces(client, parse_object_name(name))
-    return file_pieces(Path(name))
+    return file_chunks(Path(name))
 
 
-async def file_pieces(path: Path) -> AsyncIterator[bytes]:
-    """The bytes of a file. Raises UsageError if it cannot be read."""
+async def file_chunks(path: Path) -> AsyncIterator[bytes]:
+    """The content of a file. Raises UsageError if it cannot be read."""
     try:
         file = await to_thread.run_sync(io.FileIO, path)
         with file:
-            while piece := await to_thread.run_sync(file.read, PIECE):
-                yield piece
+            while chunk := await to_thread.run_sync(file.read, PIECE):
+                yield chunk
     except OSError as error:
         raise UsageError(
             f"{path} cannot be read: {error.strerror}", "check its name and permissions"
         ) from None
 
 
-async def _stream_pieces() -> AsyncIterator[bytes]:
-    # A read of a pipe cannot be interrupted: the thread is left alone when the program ends.
+async def _stream_chunks() -> AsyncIterator[bytes]:
+    # A read from a pipe cannot be interrupted: the thread is abandoned when the program ends.
     read: Callable[[int], bytes] = sys.stdin.buffer.read1  # type: ignore[union-attr] # a BufferedReader
     try:
-        while piece := await to_thread.run_sync(read, PIECE, abandon_on_cancel=True):
-            yield piece
+        while chunk := await to_thread.run_sync(read, PIECE, abandon_on_cancel=True):
+            yield chunk
     except (OSError, ValueError) as error:
         raise UsageError(f"standard input cannot be read: {error}", "give the keys in a file") from None

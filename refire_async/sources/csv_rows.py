@@ -1,8 +1,8 @@
-"""Rows of CSV in lines that come one after the other, and the form that its header tells. No I/O.
+"""Parses CSV rows from lines, in the form that the header defines. No I/O.
 
-A quote opens a value only where a value begins (RFC 4180); anywhere else it is a character, as in `5" steel`. A quote
-that never closes, or that closes where no value can end, makes its line bad and swallows no other: the lines after
-it are read as rows of their own. The same holds where lines within quotes look like rows themselves.
+A quote opens a value only at the beginning of a value (RFC 4180); anywhere else it is a character, as in `5" steel`.
+A quote that never closes, or closes where no value can end, makes its line bad but not the following ones, which are
+parsed as rows of their own. The same applies if lines within quotes look like rows.
 """
 
 import re
@@ -15,22 +15,22 @@ from refire_async.sources.key_lines import BadLineError, columns_of, key_of_colu
 
 DELIMITERS = ",;\t|"
 
-LONGEST_QUOTED = 1 << 20
-"""Bytes of a value that goes over several lines."""
+MAX_QUOTED_BYTES = 1 << 20
+"""Most bytes of a value that spans several lines."""
 
 _SEPARATOR = re.compile(r'"?sep=([\t !#-~])"?\r?', re.IGNORECASE)
-"""What Excel takes, and some programs write, before the header."""
+"""A line before the header that Excel accepts and some programs write."""
 
 _NOT_CLOSED = "has a quote that is not closed"
 _NOT_ENDED = "has a quote within a value in quotes"
-_SWALLOWS = "has a quote that closes in a later line, and the lines between look like rows"
+_SPANS_ROWS = "has a quote that closes in a later line, and the lines between look like rows"
 
 
 @dataclass(frozen=True, slots=True)
 class CsvForm:
-    """What the header says: `columns` tells where each key attribute stands, of `width` columns in all.
+    """The form of a CSV: `columns` are the positions of the key attributes among `width` columns.
 
-    `blanks`: before (`, b`) or after (`a ,`) values, which do not belong to them. `headless`: the first line is a row.
+    `blanks`: spaces before (`, b`) or after (`a ,`) values do not belong to them. `headless`: the first line is a row.
     """
 
     delimiter: str
@@ -41,16 +41,17 @@ class CsvForm:
 
 
 def find_separator(line: bytes) -> str | None:
-    """The delimiter that a line `sep=;` names."""
+    """The delimiter of a line `sep=;`, None for any other line."""
     match = _SEPARATOR.fullmatch(line.decode(errors="replace"))
     return match[1] if match else None
 
 
 def find_form(header: bytes, keys: KeySchema, separator: str | None) -> CsvForm | None:
-    """The form of CSV that begins with this line; None if it has neither a header nor can do without.
+    """The form of a CSV that begins with this line; None if there is no header and it cannot be omitted.
 
-    Columns are named like the key attributes, exactly or but for blanks and case, if that leaves no doubt. Without a
-    header there are just the key attributes, in the table's order, of which one is a number: no column has that name.
+    Columns are named like the key attributes, exactly or, if that is unambiguous, except for spaces and case. Without
+    a header the columns are exactly the key attributes, in the table's order, and one is a number, which cannot be a
+    column name.
     """
     delimiters = separator or DELIMITERS
     for blanks in (False, True):
@@ -79,7 +80,7 @@ def _names_key(values: list[str], columns: dict[str, int], keys: KeySchema) -> b
 
 
 class Splitter:
-    """Tells values of one form of CSV apart."""
+    """Splits the values of one form of CSV."""
 
     def __init__(self, delimiter: str, *, blanks: bool = False) -> None:
         self._delimiter = delimiter
@@ -102,14 +103,14 @@ class Splitter:
         self._value = re.compile(rf'(?:^|{apart})(?:{pad}"({inside})"{pad}|([^{apart}]*+))')
 
     def after(self, line: bytes, *, inside: bool) -> bool | None:
-        """Whether a quote is open after `line`, if one was before it (`inside`) or not; None if this is not CSV."""
+        """Whether a quote is open after `line`, given whether one was open before (`inside`); None if it is not CSV."""
         for opened in (False, True):
             if self._forms[inside, opened].fullmatch(line):
                 return opened
         return None
 
     def split(self, record: str) -> list[str] | None:
-        """The values of a whole record; None if it is not CSV."""
+        """The values of a complete record; None if it is not CSV."""
         if '"' in record and self.after(record.encode(errors="surrogateescape"), inside=False) is not False:
             return None
         return self.values(record)
@@ -125,7 +126,7 @@ class Splitter:
 
 
 class CsvRows:
-    """Rows with the number of the line that each begins at. A value in quotes may hold ends of lines."""
+    """Parses rows, each with the number of its first line. A value in quotes can contain line ends."""
 
     def __init__(self, form: CsvForm, keys: KeySchema, number: int) -> None:
         """`number` is that of the next line."""
@@ -142,11 +143,14 @@ class CsvRows:
         return bool(self._waiting)
 
     def skip(self, lines: int) -> None:
-        """So many lines, each a row, were taken by somebody else."""
+        """Count `lines` lines, each a row, that were decoded elsewhere."""
         self._number += lines
 
     def feed(self, lines: Iterable[bytes], *, last: bool = False) -> Iterator[tuple[int, list[str] | str]]:
-        """Rows that `lines` complete, with `last` what waits for its closing quote too; a text says why one is bad."""
+        """(line number, row) of rows that `lines` complete; a string instead of the row says why it is bad.
+
+        With `last`, rows that wait for a closing quote are bad.
+        """
         todo = deque(lines)
         while todo or (last and self._waiting):
             bad = _NOT_CLOSED
@@ -159,7 +163,7 @@ class CsvRows:
                 opened = self._splitter.after(line.removesuffix(b"\r"), inside=bool(self._waiting))
                 self._waiting.append(line)
                 self._waiting_bytes += len(line)
-                if opened and self._waiting_bytes <= LONGEST_QUOTED:
+                if opened and self._waiting_bytes <= MAX_QUOTED_BYTES:
                     continue
                 if opened is False:
                     row = self._row(self._waiting)
@@ -168,7 +172,7 @@ class CsvRows:
                         self._number += len(self._waiting)
                         self._waiting, self._waiting_bytes = [], 0
                         continue
-                    bad = _SWALLOWS
+                    bad = _SPANS_ROWS
                 elif opened is None:
                     bad = _NOT_ENDED
             yield self._number, bad
@@ -192,5 +196,5 @@ class CsvRows:
 
 
 def _text(line: bytes) -> str:
-    # Bytes that are no UTF-8 become halves of characters, which no key may hold.
+    # Bytes that are not UTF-8 become unpaired surrogates, which no key may contain.
     return line.decode(errors="surrogateescape").removesuffix("\r")

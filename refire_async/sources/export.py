@@ -21,13 +21,13 @@ from refire_async.sources.lines import Lines
 from refire_async.sources.unpacking import Unpacker
 
 SUMMARY, FILES = "manifest-summary", "manifest-files"
-CHECKSUM_ENDS = (".md5", ".checksum")
-"""How the files with a manifest's MD5 end: exports have the first, the documentation says the second."""
+CHECKSUM_SUFFIXES = (".md5", ".checksum")
+"""Suffixes of the files with a manifest's MD5: exports have the first, the documentation names the second."""
 
-LARGEST_MANIFEST = 64 << 20
-"""Bytes; some 300 for each data file."""
+MAX_MANIFEST_BYTES = 64 << 20
+"""A manifest has about 300 bytes per data file."""
 
-_TAKE_AGAIN = "copy the export again, or make a new one"
+_TAKE_AGAIN = "copy the export again, or create a new one"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class DataFile:
 
 
 def check_manifest(data: bytes, checksum: bytes, name: str) -> None:
-    """Hold a manifest against the MD5 (base64 or hex) that lies beside it. Raises RefusedError."""
+    """Compare a manifest with the MD5 (base64 or hex) in the file beside it. Raises RefusedError."""
     digest = hashlib.md5(data, usedforsecurity=False)
     if checksum.decode(errors="replace").strip() not in (
         b64encode(digest.digest()).decode(),
@@ -70,7 +70,7 @@ def check_summary(data: bytes, table: Table) -> ExportSummary:
     summary = _object(data, SUMMARY)
     if summary.get("outputFormat") != "DYNAMODB_JSON":
         raise RefusedError(
-            f"the export is in the format {summary.get('outputFormat')}", "make one in DynamoDB JSON"
+            f"the export is in the format {summary.get('outputFormat')}", "create one in DynamoDB JSON"
         )
     if summary.get("tableArn") != table.arn:
         raise RefusedError(
@@ -79,7 +79,7 @@ def check_summary(data: bytes, table: Table) -> ExportSummary:
     if summary.get("tableId") not in (None, table.table_id):
         raise RefusedError(
             f"the export is of an earlier table {table.name} (another TableId)",
-            "make one of the table that is there now",
+            "create one of the present table",
         )
     incremental = summary.get("exportType") == "INCREMENTAL_EXPORT"
     begin, end = ("exportFromTime", "exportToTime") if incremental else ("exportTime", "exportTime")
@@ -112,7 +112,7 @@ def parse_files(data: bytes, export_id: str) -> list[DataFile]:
         entry = _object(line, FILES)
         try:
             *_, folder, parent, name = ["", "", *str(entry["dataFileS3Key"]).split("/")]
-            # An incremental export's data lie in a folder that it shares with others.
+            # The data of an incremental export are in a folder that it shares with others.
             below = "data" if folder == export_id else "../data"
             files.append(DataFile(f"{below}/{name}", str(entry["md5Checksum"]), int(entry["itemCount"])))
         except (KeyError, ValueError):
@@ -132,14 +132,14 @@ class ExportLines:
         self._digest = hashlib.md5(usedforsecurity=False)
         self.items = 0
 
-    def feed(self, piece: bytes) -> Iterator[bytes]:
-        """Lines that `piece` completes. Raises UsageError or RefusedError for a damaged file."""
-        self._digest.update(piece)
-        for plain in self._unpacker.feed(piece):
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        """Lines that `chunk` completes. Raises UsageError or RefusedError for a damaged file."""
+        self._digest.update(chunk)
+        for plain in self._unpacker.feed(chunk):
             yield from self._counted(self._splitter.feed(plain))
 
     def finish(self) -> Iterator[bytes]:
-        """The last lines. Raises RefusedError if the file is not what the manifest says."""
+        """The last lines. Raises RefusedError if the file does not match the manifest."""
         if b64encode(self._digest.digest()).decode() != self._file.md5:
             raise RefusedError(f"{self._file.name} of the export does not match its MD5", _TAKE_AGAIN)
         for plain in self._unpacker.finish():
@@ -163,9 +163,9 @@ class ExportLines:
 
 
 class ExportDecoder:
-    """Items of one data file: their keys, and those of `attributes` that they have.
+    """Decodes the items of one data file: their keys, and those of `attributes` that they have.
 
-    Of an incremental export's line that is the new image; what was deleted in its window has none, only a key.
+    The lines of an incremental export have the new image, or only a key if the item was deleted in its time window.
     """
 
     def __init__(self, file: DataFile, keys: KeySchema, attributes: Sequence[str]) -> None:
@@ -173,12 +173,12 @@ class ExportDecoder:
         self._keys = keys
         self._attributes = attributes
 
-    def feed(self, piece: bytes) -> Iterator[tuple[Key, Item]]:
-        """Items that `piece` completes. Raises UsageError or RefusedError for a damaged file."""
-        return self._decode(self._lines.feed(piece))
+    def feed(self, chunk: bytes) -> Iterator[tuple[Key, Item]]:
+        """The items that `chunk` completes. Raises UsageError or RefusedError for a damaged file."""
+        return self._decode(self._lines.feed(chunk))
 
     def finish(self) -> Iterator[tuple[Key, Item]]:
-        """The last items. Raises RefusedError if the file is not what the manifest says."""
+        """The last items. Raises RefusedError if the file does not match the manifest."""
         return self._decode(self._lines.finish())
 
     def _decode(self, lines: Iterator[bytes]) -> Iterator[tuple[Key, Item]]:

@@ -1,13 +1,13 @@
-"""The folder of an export, in S3 or on disk: its manifests, held against their checksums, and where its files are."""
+"""The folder of an export, in S3 or on disk: its checked manifests and the paths of its files."""
 
 from collections.abc import AsyncIterator, Callable
 
 from refire_async.errors import RefusedError, UsageError
 from refire_async.model.table import Table
 from refire_async.sources.export import (
-    CHECKSUM_ENDS,
+    CHECKSUM_SUFFIXES,
     FILES,
-    LARGEST_MANIFEST,
+    MAX_MANIFEST_BYTES,
     SUMMARY,
     DataFile,
     ExportSummary,
@@ -18,16 +18,16 @@ from refire_async.sources.export import (
 
 
 class ExportFolder:
-    """One export. Its content does not change, so `manifests` are fingerprint enough."""
+    """One export. It never changes, so the hash of its `manifests` is its fingerprint."""
 
-    def __init__(self, folder: str, pieces: Callable[[str], AsyncIterator[bytes]]) -> None:
-        """`folder` is a path or `s3://bucket/prefix`; `pieces` reads a file by its full name."""
+    def __init__(self, folder: str, chunks: Callable[[str], AsyncIterator[bytes]]) -> None:
+        """`folder` is a path or `s3://bucket/prefix`; `chunks` reads a file by its full name."""
         self.folder = folder
-        self._pieces = pieces
+        self._chunks = chunks
         self.manifests: list[bytes] = []
 
     async def read(self, table: Table) -> tuple[ExportSummary, list[DataFile]]:
-        """What the manifests say.
+        """Read and check the manifests.
 
         Raises:
             UsageError: there is no export in the folder.
@@ -46,18 +46,18 @@ class ExportFolder:
     async def _manifest(self, name: str) -> bytes:
         data = await self._read(f"{name}.json")
         try:
-            checksum = await self._read(name + CHECKSUM_ENDS[0])
+            checksum = await self._read(name + CHECKSUM_SUFFIXES[0])
         except UsageError:
-            checksum = await self._read(name + CHECKSUM_ENDS[1])
+            checksum = await self._read(name + CHECKSUM_SUFFIXES[1])
         check_manifest(data, checksum, f"{name}.json")
         self.manifests.append(data)
         return data
 
     async def _read(self, name: str) -> bytes:
         data = bytearray()
-        async for piece in self._pieces(self.path(name)):
-            data += piece
-            if len(data) > LARGEST_MANIFEST:
+        async for chunk in self._chunks(self.path(name)):
+            data += chunk
+            if len(data) > MAX_MANIFEST_BYTES:
                 raise RefusedError(
                     f"{name} of the export is larger than 64 MB", "give the folder of an export"
                 )

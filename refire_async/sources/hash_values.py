@@ -1,7 +1,7 @@
-"""Hash keys as the user writes them, checked against the hash attributes of a table or an index. Pure.
+"""Parses the hash keys that the user gave, for the hash attributes of a table or an index. Pure.
 
-An index with several hash attributes needs a value of each: `--key-value tenant=acme --key-value region=eu`. Several
-values of one attribute stand for any of them, so all combinations are selected.
+An index with several hash attributes needs a value of each: `--key-value tenant=acme --key-value region=eu`. With
+several values of an attribute, all combinations are selected.
 """
 
 import math
@@ -12,26 +12,25 @@ from refire_async.errors import UsageError
 from refire_async.model.keys import AttributeValue, KeyAttribute
 from refire_async.settings import SelectionSettings
 from refire_async.sources.canonical import canonical
-from refire_async.sources.key_ranges import MOST_KEY_VALUES, expand_range
+from refire_async.sources.key_ranges import MAX_KEY_VALUES, expand_range
 from refire_async.sources.sort_key import typed_value
 
 
 def hash_key_columns(
     selection: SelectionSettings, hashes: Sequence[KeyAttribute], where: str
 ) -> tuple[tuple[AttributeValue, ...], ...]:
-    """The values of each hash attribute, all equally long: position by position they are the hash keys to query.
+    """The values of each hash attribute, as columns of equal length: each row is a hash key to query.
 
-    Every hash key comes once, however often and in whatever notation it is given: each is read by itself.
+    Every hash key occurs once, even if it is given several times or in different notations.
 
-    Raises UsageError: a name, type or value that no hash key has, a missing attribute, or more than
-    `MOST_KEY_VALUES` hash keys.
+    Raises UsageError for a wrong name, type or value, a missing attribute, or more than `MAX_KEY_VALUES` hash keys.
     """
     _check_name_and_type(selection, hashes, where)
     texts = _texts_by_name(selection, dict(hashes), where)
     total = math.prod(len(values) for values in texts.values())
-    if total > MOST_KEY_VALUES:
+    if total > MAX_KEY_VALUES:
         raise UsageError(
-            f"{total:,} hash keys are more than {MOST_KEY_VALUES:,}", "split them into several runs"
+            f"{total:,} hash keys are more than {MAX_KEY_VALUES:,}", "split them into several runs"
         )
     columns = [_values(texts[name], key_type) for name, key_type in hashes]
     return tuple(zip(*product(*columns), strict=True))
@@ -42,10 +41,10 @@ def _check_name_and_type(selection: SelectionSettings, hashes: Sequence[KeyAttri
     several = len(hashes) > 1
     if selection.key_name not in (None, *names):
         what = "one of the hash attributes" if several else "the hash key"
-        theirs = f"its hash attributes are {', '.join(names)}" if several else f"its hash key is {names[0]}"
+        expected = f"its hash attributes are {', '.join(names)}" if several else f"its hash key is {names[0]}"
         raise UsageError(
             f"{selection.key_name} is not {what} of {where}",
-            f"{theirs}; for another attribute name an index with --index",
+            f"{expected}; for another attribute name an index with --index",
         )
     if selection.key_type is not None and types != {selection.key_type}:
         if several:
@@ -61,7 +60,7 @@ def _check_name_and_type(selection: SelectionSettings, hashes: Sequence[KeyAttri
 
 
 def _texts_by_name(selection: SelectionSettings, types: dict[str, str], where: str) -> dict[str, list[str]]:
-    """What is given for each hash attribute; of a single one the name is not written."""
+    """The values for each hash attribute; a single attribute is not named in them."""
     texts: dict[str, list[str]] = {name: [] for name in types}
     for text in selection.key_values:
         name, value = _split(text, selection, texts, where, "--key-value")
@@ -91,7 +90,7 @@ def _split(
     if selection.key_name is not None:
         return selection.key_name, text
     raise UsageError(
-        f"{option} {text[:60]!r} does not say which hash attribute of {where} it is for",
+        f"{option} {text[:60]!r} does not name a hash attribute of {where}",
         "write " + " ".join(f"--key-value {name}=VALUE" for name in texts),
     )
 

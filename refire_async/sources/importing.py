@@ -1,7 +1,7 @@
-"""Making a run's list of keys out of what the user gave, before anything is written.
+"""Imports the keys of a file or an export into the run's own list, before the first write.
 
-The whole input is read first. So a bad line is told by its number while the table is still untouched, a key that is
-listed twice fires once without any book-keeping later, and the run does not depend on the input any more.
+The whole input is read first. So bad lines are reported while the table is still untouched, a key that is listed
+twice fires once without further bookkeeping, and the run no longer depends on the input.
 """
 
 import math
@@ -23,18 +23,18 @@ from refire_async.model.keys import Item, Key
 from refire_async.model.run import RunSpec
 from refire_async.model.stop import StopRequest
 from refire_async.model.table import Table
-from refire_async.sources.chunks import STANDARD_INPUT, pieces
+from refire_async.sources.chunks import STANDARD_INPUT, chunks
 from refire_async.sources.export import DataFile, ExportDecoder
 from refire_async.sources.export_folder import ExportFolder
 from refire_async.sources.key_decoder import KeyDecoder
 from refire_async.sources.key_list import KeyListWriter
 from refire_async.sources.sample import Sample
 
-FILES_DRAWN = 8
-"""Files of an export that a few items of it are drawn from."""
+SAMPLED_FILES = 8
+"""Number of data files of an export from which sample items are drawn."""
 
 BAD_LINES = "bad-lines"
-"""The finding that lines of a keys file name no key."""
+"""Id of the finding that lines of a keys file name no key."""
 
 
 R = TypeVar("R", bound="_Reading")
@@ -42,7 +42,7 @@ R = TypeVar("R", bound="_Reading")
 
 @dataclass(frozen=True, slots=True)
 class ImportContext:
-    """What gathering has to do with the world: AWS, those who look on, a wish to stop, findings to ignore."""
+    """What an import needs: AWS services, the receiver of events, the stop request, ids of ignored findings."""
 
     services: Services
     emit: Emit
@@ -50,37 +50,39 @@ class ImportContext:
     ignored: frozenset[str]
 
 
-async def recognise(spec: RunSpec, table: Table, world: ImportContext) -> RunSpec:
-    """The spec with the fingerprint of the input as it is now. Raises UsageError or RefusedError."""
-    async with _reading(_kind(spec), spec, table, world) as reading:
-        return await reading.recognise()
+async def fingerprint(spec: RunSpec, table: Table, context: ImportContext) -> RunSpec:
+    """The spec with the fingerprint of the present input. Raises UsageError or RefusedError."""
+    async with _reading(_kind(spec), spec, table, context) as reading:
+        return await reading.fingerprint()
 
 
-async def import_keys(spec: RunSpec, table: Table, path: Path, world: ImportContext) -> RunSpec:
-    """Make the list of the run at `path`. Gives the spec with the input's fingerprint and the list's segments.
+async def import_keys(spec: RunSpec, table: Table, path: Path, context: ImportContext) -> RunSpec:
+    """Create the run's list of keys at `path`.
+
+    Returns the spec with the fingerprint of the input and the segments of the list.
 
     Raises:
-        UsageError: the input is not there, is no list of keys, or has bad lines that are not ignored.
-        RefusedError: no permission to read it; an export that is damaged or of another table; no room for the list.
-        StoppedError: the user wants to stop.
+        UsageError: the input is missing, not a list of keys, or has bad lines that are not ignored.
+        RefusedError: no permission to read it; the export is damaged or of another table; the disk is full.
+        StoppedError: a stop was requested.
     """
-    async with _reading(_kind(spec), spec, table, world) as reading:
+    async with _reading(_kind(spec), spec, table, context) as reading:
         with KeyListWriter(path, spec.keys) as writer:
             return await reading.import_keys(writer)
 
 
 async def draw_from_export(
-    spec: RunSpec, table: Table, world: ImportContext, most: int, draw: random.Random
+    spec: RunSpec, table: Table, context: ImportContext, most: int, draw: random.Random
 ) -> tuple[int, list[Item]]:
-    """How many items the manifest of the run's export tells of, and at most `most` of them with what is known of them.
+    """The number of items in the manifest of the run's export, and a sample of at most `most` items.
 
-    These are the first ones of a few files drawn at random, so that little is read of an export of any size. Of an
-    incremental export, items that were deleted in its window are told of too.
+    The sample consists of the first items of a few random files, so that little of an export of any size is read. In an
+    incremental export, the number includes items that were deleted in its time window.
 
     Raises:
         UsageError, RefusedError: as `import_keys`.
     """
-    async with _reading(_ReadingExport, spec, table, world) as reading:
+    async with _reading(_ReadingExport, spec, table, context) as reading:
         return await reading.draw(most, draw)
 
 
@@ -89,124 +91,124 @@ def _kind(spec: RunSpec) -> type["_Reading"]:
 
 
 @asynccontextmanager
-async def _reading(kind: type[R], spec: RunSpec, table: Table, world: ImportContext) -> AsyncIterator[R]:
-    """The input, open for the length of the block."""
+async def _reading(kind: type[R], spec: RunSpec, table: Table, context: ImportContext) -> AsyncIterator[R]:
+    """Open the input for the duration of the block."""
     given = spec.selection.given
     try:
         async with AsyncExitStack() as stack:
             client: Any = None
             if given.startswith("s3://"):
-                client = await stack.enter_async_context(world.services.open("s3", None))
-            yield kind(spec, table, world, client)
+                client = await stack.enter_async_context(context.services.open("s3", None))
+            yield kind(spec, table, context, client)
     except UnansweredError as error:
         raise RefusedError(f"{given} cannot be read: {error}", "check credentials and network") from error
 
 
 class _Reading(ABC):
-    """One look at the input."""
+    """One pass over the input."""
 
-    def __init__(self, spec: RunSpec, table: Table, world: ImportContext, client: Any) -> None:
+    def __init__(self, spec: RunSpec, table: Table, context: ImportContext, client: Any) -> None:
         self._spec = spec
         self._table = table
-        self._world = world
+        self._context = context
         self._client = client
         self._digest = blake2b(digest_size=16)
         percent = spec.selection.sample
         self._sample = None if percent is None else Sample(spec.keys, percent)
 
     @abstractmethod
-    async def recognise(self) -> RunSpec:
+    async def fingerprint(self) -> RunSpec:
         """See the function of this name."""
 
     @abstractmethod
     async def import_keys(self, writer: KeyListWriter) -> RunSpec:
-        """See the function of this name; `writer` makes the list."""
+        """See the function of this name; `writer` creates the list."""
 
-    def _recognised(self) -> RunSpec:
+    def _with_fingerprint(self) -> RunSpec:
         selection = replace(self._spec.selection, fingerprint=self._digest.hexdigest())
         return replace(self._spec, selection=selection)
 
-    async def _pieces(self, name: str) -> AsyncGenerator[bytes]:
-        """The bytes of `name`, as long as the user does not want to stop: there is nothing to save yet."""
-        stop = self._world.stop
-        async for piece in pieces(name, self._client):
+    async def _chunks(self, name: str) -> AsyncGenerator[bytes]:
+        """The content of `name`. Raises StoppedError if a stop is requested; there is nothing to save yet."""
+        stop = self._context.stop
+        async for chunk in chunks(name, self._client):
             if stop.reason is not None:
                 raise stop.before_writing("while the keys were read")
-            yield piece
+            yield chunk
 
-    async def _take(self, writer: KeyListWriter, found: Iterator[tuple[Key, Item | None]]) -> None:
-        """Put what is found in the list, in a worker thread."""
+    async def _add(self, writer: KeyListWriter, found: Iterator[tuple[Key, Item | None]]) -> None:
+        """Add the keys to the list, in a worker thread."""
         sample = self._sample
 
-        def take() -> None:
+        def add() -> None:
             for key, more in found:
                 if sample is None or sample.takes(key):
                     writer.add(key, more)
 
-        await to_thread.run_sync(take)
-        self._world.emit(KeysRead(writer.taken))
+        await to_thread.run_sync(add)
+        self._context.emit(KeysRead(writer.taken))
 
     async def _finish(self, writer: KeyListWriter, left_out: int = 0) -> RunSpec:
-        made = await to_thread.run_sync(writer.finish)
-        self._world.emit(KeysRead(writer.taken, made.items, left_out))
-        return replace(self._recognised(), total_segments=made.segments)
+        created = await to_thread.run_sync(writer.finish)
+        self._context.emit(KeysRead(writer.taken, created.items, left_out))
+        return replace(self._with_fingerprint(), total_segments=created.segments)
 
 
 class _ReadingKeys(_Reading):
-    """A keys file, wherever it is."""
+    """A keys file: a file, standard input, or an S3 object."""
 
-    async def recognise(self) -> RunSpec:
-        async for piece in self._pieces(self._spec.selection.given):
-            self._digest.update(piece)
-        return self._recognised()
+    async def fingerprint(self) -> RunSpec:
+        async for chunk in self._chunks(self._spec.selection.given):
+            self._digest.update(chunk)
+        return self._with_fingerprint()
 
     async def import_keys(self, writer: KeyListWriter) -> RunSpec:
         given = self._spec.selection.given
         name = "standard input" if given == STANDARD_INPUT else given.rsplit("/", 1)[-1]
-        # A sample looks at each key.
-        take_plain = writer.add_plain if self._sample is None else None
-        decoder = KeyDecoder(name, self._spec.keys, take_plain, self._spec.table)
-        async for piece in self._pieces(given):
-            self._digest.update(piece)
-            await self._take(writer, ((key, None) for key in decoder.feed(piece)))
-        await self._take(writer, ((key, None) for key in decoder.finish()))
+        # A sample checks each key.
+        on_plain = writer.add_plain if self._sample is None else None
+        decoder = KeyDecoder(name, self._spec.keys, on_plain, self._spec.table)
+        async for chunk in self._chunks(given):
+            self._digest.update(chunk)
+            await self._add(writer, ((key, None) for key in decoder.feed(chunk)))
+        await self._add(writer, ((key, None) for key in decoder.finish()))
         bad = decoder.bad
         if not decoder.found and bad.count:
             names = ", ".join(self._spec.keys.names)
             raise UsageError(bad.describe_all(name), f"give lines that name {names}, the key of the table")
         if not decoder.found:
             raise UsageError(f"{name} is empty: it names no key", "give a list with at least one key")
-        if bad.count and BAD_LINES not in self._world.ignored:
+        if bad.count and BAD_LINES not in self._context.ignored:
             raise UsageError(
-                bad.describe(name), f"mend it, or leave such lines out with --ignore {BAD_LINES}"
+                bad.describe(name), f"correct the list, or skip such lines with --ignore {BAD_LINES}"
             )
         return await self._finish(writer, decoder.bad.count)
 
 
 class _ReadingExport(_Reading):
-    """An export, in S3 or in a folder. It does not change, so its manifests are fingerprint enough."""
+    """An export, in S3 or in a folder. It never changes, so the hash of its manifests is its fingerprint."""
 
-    def __init__(self, spec: RunSpec, table: Table, world: ImportContext, client: Any) -> None:
-        super().__init__(spec, table, world, client)
-        self._folder = ExportFolder(spec.selection.given, self._pieces)
+    def __init__(self, spec: RunSpec, table: Table, context: ImportContext, client: Any) -> None:
+        super().__init__(spec, table, context, client)
+        self._folder = ExportFolder(spec.selection.given, self._chunks)
 
-    async def recognise(self) -> RunSpec:
+    async def fingerprint(self) -> RunSpec:
         await self._files()
-        return self._recognised()
+        return self._with_fingerprint()
 
     async def import_keys(self, writer: KeyListWriter) -> RunSpec:
         for file in await self._files():
             decoder = self._decoder(file)
-            async for piece in self._pieces(self._folder.path(file.name)):
-                await self._take(writer, decoder.feed(piece))
-            await self._take(writer, decoder.finish())
+            async for chunk in self._chunks(self._folder.path(file.name)):
+                await self._add(writer, decoder.feed(chunk))
+            await self._add(writer, decoder.finish())
         return await self._finish(writer)
 
     async def draw(self, most: int, draw: random.Random) -> tuple[int, list[Item]]:
         files = [file for file in await self._files() if file.items]
         items = sum(file.items for file in files)
         drawn: list[Item] = []
-        chosen = draw.sample(files, min(len(files), FILES_DRAWN))
+        chosen = draw.sample(files, min(len(files), SAMPLED_FILES))
         for file in chosen:
             drawn += await self._first(file, math.ceil(most * file.items / sum(one.items for one in chosen)))
         percent = self._spec.selection.sample
@@ -214,12 +216,12 @@ class _ReadingExport(_Reading):
         return items if percent is None else round(items * percent / 100.0), drawn
 
     async def _first(self, file: DataFile, most: int) -> list[Item]:
-        """The first items of a file; of a sample, those of the first ones that belong to it."""
+        """The first items of a file that belong to the sample, if there is one."""
         decoder, found = self._decoder(file), []
         takes = self._sample.takes if self._sample is not None else bool
-        async with aclosing(self._pieces(self._folder.path(file.name))) as given:
-            async for piece in given:
-                for key, more in decoder.feed(piece):
+        async with aclosing(self._chunks(self._folder.path(file.name))) as given:
+            async for chunk in given:
+                for key, more in decoder.feed(chunk):
                     if takes(key):
                         found.append({**key, **more})
                     if len(found) >= most:
@@ -235,7 +237,7 @@ class _ReadingExport(_Reading):
         return ExportDecoder(file, spec.keys, attributes)
 
     async def _files(self) -> list[DataFile]:
-        """The data files, manifests checked."""
+        """The data files, after a check of the manifests."""
         _, files = await self._folder.read(self._table)
         for manifest in self._folder.manifests:
             self._digest.update(manifest)

@@ -1,8 +1,8 @@
-"""JSON values one after the other, of any size, in text that comes in pieces. No I/O.
+"""Decodes a sequence of JSON documents of any size from text that arrives in chunks. No I/O.
 
-A value that is complete within `MAX_VALUE_CHARS` is decoded as a whole. A larger one is stepped into: its members or
-elements are given one by one. So an answer of Scan of any size takes memory for that many characters and what they
-decode to: measured, 40 MB where there are many items of usual sizes.
+A value that is complete within `MAX_VALUE_CHARS` is decoded as a whole. For a larger one, its members or elements are
+decoded one by one. So a Scan response of any size takes memory for that many characters and what they decode to: 40
+MB, measured with many items of common sizes.
 """
 
 import re
@@ -13,14 +13,14 @@ from json import JSONDecoder
 from typing import Any
 
 from refire_async.errors import UsageError
-from refire_async.sources.lines import LONGEST_LINE
+from refire_async.sources.lines import MAX_LINE_BYTES
 
-MAX_VALUE_CHARS = LONGEST_LINE
-LEAST = 1 << 16
-"""Characters that are waited for before a value that was not complete is looked at again."""
+MAX_VALUE_CHARS = MAX_LINE_BYTES
+MIN_CHARS = 1 << 16
+"""Number of further characters before an incomplete value is parsed again."""
 
-DEEPEST = 32
-"""Brackets that are stepped into. Items lie a few deep; 1 MB of gzip can hold 1 GB of nothing but brackets."""
+MAX_DEPTH = 32
+"""Most nested brackets that are opened. Items are a few levels deep; 1 MB of gzip can contain 1 GB of brackets."""
 
 _BLANK = re.compile(r"[ \t\n\r]*")
 _NAME = re.compile(r'"(?:[^"\\\x00-\x1f]++|\\.)*+"')
@@ -30,10 +30,10 @@ _DECODER = JSONDecoder(parse_float=Decimal)
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A value in the text: a whole document, or an element of one that was stepped into.
+    """A value in the text: a whole document, or a member or element of one that is too large.
 
-    `line` is where it begins. `place` is the name of the member that it is, or whose array it is an element of; None
-    at the top and in an array at the top. `element`: it is one of an array.
+    `line` is where it begins. `place` is its name if it is a member, or the name of the member that contains its
+    array; None at the top level and in an array at the top level. `element`: it is an element of an array.
     """
 
     line: int
@@ -43,7 +43,7 @@ class Part:
 
 
 class JsonDocuments:
-    """Parts of documents; see `Part`."""
+    """Decodes documents into parts; see `Part`."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -53,17 +53,17 @@ class JsonDocuments:
         self._counted = 0
         self._pending: list[str] = []
         self._pending_size = 0
-        self._needed = LEAST
+        self._needed = MIN_CHARS
         self._open: list[tuple[str, str | None]] = []
-        """Brackets that were stepped into, each with the name of the member that it belongs to."""
+        """Open brackets, each with the name of the member that it belongs to."""
         self._member: str | None = None
         self._first = True
-        """Nothing has been read since the last bracket was opened."""
+        """Whether nothing was read since the last bracket was opened."""
         self._complete = False
-        """A value is complete: a comma or a closing bracket follows."""
+        """Whether a value is complete, so that a comma or a closing bracket must follow."""
 
     def feed(self, text: str, *, last: bool = False) -> Iterator[Part]:
-        """Parts that `text` completes. Raises UsageError for what is not JSON, by its line."""
+        """The parts that `text` completes. Raises UsageError with the line if it is not JSON."""
         self._pending.append(text)
         self._pending_size += len(text)
         if self._pending_size < self._needed and not last:
@@ -82,12 +82,12 @@ class JsonDocuments:
                 value, end = _DECODER.raw_decode(self._text, at)
             except (ValueError, RecursionError) as error:
                 if not last and len(self._text) - at < MAX_VALUE_CHARS:
-                    break  # not complete yet, or not JSON: more text tells
+                    break  # not complete yet, or not JSON: wait for more text
                 if self._step_into(name, at):
                     continue
                 raise self._refusal(getattr(error, "pos", at)) from None
             if end == len(self._text) and not last and not isinstance(value, dict | list):
-                break  # a number may go on
+                break  # a number may continue
             self._count(at)
             place, element = self._place(name)
             yield Part(self._line, value, place, element)
@@ -95,18 +95,18 @@ class JsonDocuments:
         if last and (self._at < len(self._text) or self._open):
             raise self._refusal(min(len(self._text), self._at))
         self._count(self._at)
-        self._needed = max(LEAST, len(self._text) - self._at)
+        self._needed = max(MIN_CHARS, len(self._text) - self._at)
 
     def _skip_blanks(self) -> bool:
-        """Go to what follows. Returns False at the end of the text."""
+        """Skip spaces. Returns False at the end of the text."""
         match = _BLANK.match(self._text, self._at)
         self._at = match.end() if match else self._at
         return self._at < len(self._text)
 
     def _punctuation(self) -> bool:
-        """Take a comma or a closing bracket, where one may stand. Raises UsageError where one must."""
+        """Consume a comma or a closing bracket if one is allowed. Raises UsageError if one is required but missing."""
         if not self._open:
-            self._complete = False  # documents need nothing between them
+            self._complete = False  # documents need no separator
             return False
         sign = self._text[self._at]
         if sign == "]}"[self._open[-1][0] == "{"] and (self._complete or self._first):
@@ -122,14 +122,14 @@ class JsonDocuments:
         return True
 
     def _value_begin(self) -> tuple[str | None, int] | None:
-        """The name of the member that begins here, if it is one, and where its value does; None if more text tells."""
+        """(name of the member that begins here or None, position of its value); None if more text is needed."""
         if not self._open or self._open[-1][0] == "[":
             return None, self._at
         name = _NAME.match(self._text, self._at)
         colon = _COLON.match(self._text, name.end()) if name else None
         if name is not None and colon is not None and colon.end() < len(self._text):
             return str(_DECODER.decode(name[0])), colon.end()
-        # Either the text ends here, or this is no member.
+        # Either the text ends here, or this is not a member.
         complete = _BLANK.match(self._text, name.end()) if name is not None else None
         begun = complete is None or complete.end() == len(self._text) or colon is not None
         if self._text[self._at] != '"' or not begun or len(self._text) - self._at > MAX_VALUE_CHARS:
@@ -137,8 +137,12 @@ class JsonDocuments:
         return None
 
     def _step_into(self, name: str | None, at: int) -> bool:
-        """Open the bracket at `at`, if it belongs to a value that is too large. Returns False for what is not JSON."""
-        if len(self._text) - at < MAX_VALUE_CHARS or self._text[at] not in "[{" or len(self._open) == DEEPEST:
+        """Open the bracket at `at` if its value is too large. Returns False if it is not JSON."""
+        if (
+            len(self._text) - at < MAX_VALUE_CHARS
+            or self._text[at] not in "[{"
+            or len(self._open) == MAX_DEPTH
+        ):
             return False
         inherited = self._open[-1][1] if self._open else None
         self._open.append((self._text[at], name if name is not None else inherited))
@@ -157,4 +161,4 @@ class JsonDocuments:
 
     def _refusal(self, at: int) -> UsageError:
         self._count(at)
-        return UsageError(f"{self._name} is not JSON at line {self._line}", "mend it, or make it again")
+        return UsageError(f"{self._name} is not JSON at line {self._line}", "correct it, or create it again")

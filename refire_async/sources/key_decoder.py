@@ -1,9 +1,9 @@
-"""From the bytes of a list to its keys: what it is, is told by what is in it. No I/O.
+"""Decodes the keys of a list; its format is recognized by its content. No I/O.
 
     gzip or plain > UTF-8, UTF-16 or UTF-32 > JSON lines, JSON documents or CSV
 
-Bytes are pushed in pieces of any size, so that it does not matter whether a disk, a pipe or S3 gives them. Memory is
-bounded by the piece, what it unpacks to (at most `UNPACKED` at a time), and the longest line or value (`LONGEST_LINE`).
+Bytes are pushed in chunks of any size, so they can come from a disk, a pipe or S3. Memory is bounded by the chunk,
+what it unpacks to (at most `UNPACKED` at a time), and the longest line or value (`MAX_LINE_BYTES`).
 """
 
 import codecs
@@ -24,40 +24,40 @@ from refire_async.sources.key_lines import (
     keys_in_line,
     parse_json,
 )
-from refire_async.sources.lines import LONGEST_LINE, Lines
+from refire_async.sources.lines import MAX_LINE_BYTES, Lines
 from refire_async.sources.plain_lines import PlainKeys, PlainLines, csv_forms, json_forms
 from refire_async.sources.unpacking import Unpacker
 
-LEAST_HEAD = 1 << 16
-"""Bytes that tell JSON documents from JSON lines of which the first is bad."""
+MIN_HEAD_BYTES = 1 << 16
+"""Bytes that are needed to distinguish JSON documents from JSON lines whose first line is bad."""
 
-Take = Callable[[PlainKeys], None]
+OnPlain = Callable[[PlainKeys], None]
 
 
 class KeyDecoder:
-    """Keys of a list, in order; bad lines are noted in `bad` and left out. `found` counts the keys."""
+    """Decodes the keys of a list in order. Bad lines are noted in `bad` and skipped. `found` counts the keys."""
 
     def __init__(
-        self, name: str, keys: KeySchema, take_plain: Take | None = None, table: str | None = None
+        self, name: str, keys: KeySchema, on_plain: OnPlain | None = None, table: str | None = None
     ) -> None:
-        """`name` is what errors call the list, `table` whose keys they are.
+        """`name` is the name of the list in errors, `table` the table of the keys.
 
-        `take_plain` takes keys that need no decoding, in place of `feed`.
+        `on_plain` receives the keys that need no decoding, which `feed` then does not return.
         """
         self.bad = BadLines()
         self.found = 0
         self._name = name
         self._keys = keys
         self._table = table
-        self._take_plain = take_plain
+        self._on_plain = on_plain
         self._unpacker = Unpacker(name)
         self._recoder = Recoder(name)
         self._head = b""
         self._body: _Body | None = None
 
-    def feed(self, piece: bytes) -> Iterator[Key]:
-        """Keys that `piece` completes. Raises UsageError if this is no list of keys at all."""
-        for plain in self._unpacker.feed(piece):
+    def feed(self, chunk: bytes) -> Iterator[Key]:
+        """The keys that `chunk` completes. Raises UsageError if this is not a list of keys."""
+        for plain in self._unpacker.feed(chunk):
             yield from self._decode(self._recoder.feed(plain))
 
     def finish(self) -> Iterator[Key]:
@@ -78,17 +78,17 @@ class KeyDecoder:
             yield key
 
     def _begin(self, head: bytes, *, last: bool) -> "_Body | None":
-        """What reads the list that begins with `head`; None if more of it tells, or there is nothing in it."""
+        """The decoder of the list that begins with `head`; None if more bytes are needed, or the list is empty."""
         first = head.lstrip()
         line, end, _ = first.partition(b"\n")
         whole = bool(end) or (last and bool(first))
-        if not whole and len(head) <= LONGEST_LINE:
+        if not whole and len(head) <= MAX_LINE_BYTES:
             return None
         if first[:1] not in (b"{", b"["):
             return _RowBody(self._name, self._keys, self.bad, self._counted_plain())
         if whole and _is_json(line):
             return self._lines()
-        if len(head) < LEAST_HEAD and not last:
+        if len(head) < MIN_HEAD_BYTES and not last:
             return None
         return self._documents() if _begins_document(head, last=last) else self._lines()
 
@@ -98,14 +98,14 @@ class KeyDecoder:
     def _lines(self) -> "_LineBody":
         return _LineBody(self._name, self._keys, self._table, self.bad, self._counted_plain())
 
-    def _counted_plain(self) -> Take | None:
-        take = self._take_plain
-        if take is None:
+    def _counted_plain(self) -> OnPlain | None:
+        on_plain = self._on_plain
+        if on_plain is None:
             return None
 
         def count(plain: PlainKeys) -> None:
             self.found += len(plain.lines)
-            take(plain)
+            on_plain(plain)
 
         return count
 
@@ -114,12 +114,12 @@ class _LineBody:
     """JSON lines."""
 
     def __init__(
-        self, name: str, keys: KeySchema, table: str | None, bad: BadLines, take_plain: Take | None
+        self, name: str, keys: KeySchema, table: str | None, bad: BadLines, on_plain: OnPlain | None
     ) -> None:
         self._keys = keys
         self._table = table
         self._bad = bad
-        self._take_plain = take_plain
+        self._on_plain = on_plain
         self._splitter = Lines(name)
         self._forms = json_forms(keys)
         self._number = 0
@@ -131,7 +131,7 @@ class _LineBody:
             yield from self._decode(self._splitter.finish())
 
     def _decode(self, lines: list[bytes]) -> Iterator[Key]:
-        if _took(self._take_plain, self._forms, lines):
+        if _passed_on(self._on_plain, self._forms, lines):
             self._number += len(lines)
             return
         for line in lines:
@@ -150,7 +150,7 @@ class _LineBody:
 
 
 class _DocumentBody:
-    """JSON documents of one line or many."""
+    """JSON documents, each of one or several lines."""
 
     def __init__(self, name: str, keys: KeySchema, table: str | None, bad: BadLines) -> None:
         self._keys = keys
@@ -169,7 +169,7 @@ class _DocumentBody:
         known = part.place in (None, self._table, *SEVERAL, *BY_TABLE)
         if part.element and not known:
             return
-        # A member of a document too large to be seen as a whole may be anything.
+        # A member of a document that is too large to be decoded as a whole can be anything.
         value = part.value if part.element or part.place is None else {part.place: part.value}
         for one in keys_in(value, self._keys, self._table):
             self._entries += 1
@@ -182,11 +182,11 @@ class _DocumentBody:
 class _RowBody:
     """CSV."""
 
-    def __init__(self, name: str, keys: KeySchema, bad: BadLines, take_plain: Take | None) -> None:
+    def __init__(self, name: str, keys: KeySchema, bad: BadLines, on_plain: OnPlain | None) -> None:
         self._name = name
         self._keys = keys
         self._bad = bad
-        self._take_plain = take_plain
+        self._on_plain = on_plain
         self._splitter = Lines(name)
         self._forms: Sequence[PlainLines] = ()
         self._form: CsvForm | None = None
@@ -205,7 +205,7 @@ class _RowBody:
         rows, form = self._rows, self._form
         if rows is None or form is None:
             return
-        if not rows.waiting and not last and _took(self._take_plain, self._forms, lines):
+        if not rows.waiting and not last and _passed_on(self._on_plain, self._forms, lines):
             rows.skip(len(lines))
             return
         for number, row in rows.feed(lines, last=last):
@@ -218,7 +218,7 @@ class _RowBody:
                     self._bad.add(number, str(error))
 
     def _begin(self, lines: list[bytes]) -> list[bytes]:
-        """Find the header. Raises UsageError if there is none, and none can be done without."""
+        """Find the header. Raises UsageError if there is none and the rows cannot be read without one."""
         for position, line in enumerate(lines):
             self._number += 1
             if not line or line.isspace():
@@ -238,7 +238,7 @@ class _RowBody:
         return []
 
     def _no_header(self, line: bytes) -> UsageError:
-        """What this line lacks. Its text may be keys, which no error repeats."""
+        """The error for a line without a header. It does not repeat the text, which may contain keys."""
         delimiter = self._separator or max(DELIMITERS, key=lambda one: line.count(one.encode()))
         columns, names = line.count(delimiter.encode()) + 1, ", ".join(self._keys.names)
         return UsageError(
@@ -258,7 +258,7 @@ def _is_json(line: bytes) -> bool:
 
 
 def _begins_document(head: bytes, *, last: bool) -> bool:
-    """Whether JSON can go on as `head` begins."""
+    """Whether `head` can be the beginning of a JSON document."""
     try:
         for _ in JsonDocuments("").feed(head.decode(errors="replace"), last=last):
             pass
@@ -270,13 +270,13 @@ def _begins_document(head: bytes, *, last: bool) -> bool:
 _Body = _LineBody | _DocumentBody | _RowBody
 
 
-def _took(take: Take | None, forms: Sequence[PlainLines], lines: list[bytes]) -> bool:
-    """Whether all of `lines` were plain and are taken."""
-    if take is None or not lines:
+def _passed_on(on_plain: OnPlain | None, forms: Sequence[PlainLines], lines: list[bytes]) -> bool:
+    """Pass `lines` to `on_plain` if all of them are plain. Returns whether they are."""
+    if on_plain is None or not lines:
         return False
     for form in forms:
         plain = form.read(lines)
         if plain is not None:
-            take(plain)
+            on_plain(plain)
             return True
     return False

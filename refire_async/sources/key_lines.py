@@ -1,18 +1,19 @@
-"""Keys in JSON and in rows, in any of the forms that people and programs write. Pure.
+"""Finds keys in JSON values and in CSV rows, in all common forms. Pure.
 
 An object names a key if it has the key attributes, in DynamoDB JSON (`{"pk": {"S": "a"}}`) or plain (`{"pk": "a"}`;
-base64 text for keys of type B), or if it holds such an object in one of these places:
+base64 text for keys of type B), or if it contains such an object in one of these places:
 
     key                                a line of a run's failed-keys file, or of a verification's missing-keys file
     dynamodb.Keys                      a stream record
-    Item, Keys                         a line of an export, full or incremental; the answer of GetItem
-    PutRequest.Item, DeleteRequest.Key what BatchWriteItem left out
-    Key, Attributes                    a request or an answer of UpdateItem and DeleteItem
+    Item, Keys                         a line of an export, full or incremental; a response of GetItem
+    PutRequest.Item, DeleteRequest.Key unprocessed items of BatchWriteItem
+    Key, Attributes                    a request or a response of UpdateItem and DeleteItem
 
-Several keys are in arrays, and in the arrays of `Items` (Scan, Query, dynamodump), `Records` (a Lambda event), `Keys`,
-and, by the name of the table, of `UnprocessedItems`, `UnprocessedKeys`, `RequestItems` and `Responses` or by itself.
+Several keys are in arrays, and in the arrays of `Items` (Scan, Query, dynamodump), `Records` (a Lambda event),
+`Keys`, and, by table name, of `UnprocessedItems`, `UnprocessedKeys`, `RequestItems` and `Responses` or at the top
+level.
 
-CSV: the values of the columns that are named like the key attributes, as the table's key types read them.
+CSV: the values of the columns that are named like the key attributes, parsed by the table's key types.
 """
 
 import json
@@ -26,17 +27,17 @@ import orjson
 from refire_async.model.keys import Key, KeySchema
 from refire_async.sources.canonical import canonical_base64, canonical_number
 
-LARGEST_HASH, LARGEST_RANGE = 2_048, 1_024
-"""Bytes of a key's values (DynamoDB Developer Guide: Quotas)."""
+MAX_HASH_BYTES, MAX_RANGE_BYTES = 2_048, 1_024
+"""Most bytes of a hash key and of a sort key (DynamoDB Developer Guide: Quotas)."""
 
 SEVERAL = ("Items", "Records", "Keys")
-"""Members whose array holds what names keys."""
+"""Members with an array of objects that name keys."""
 
 BY_TABLE = ("UnprocessedItems", "UnprocessedKeys", "RequestItems", "Responses")
-"""Members that hold such arrays by the name of a table."""
+"""Members with such arrays by table name."""
 
-_SURE_PLACES = (("key",), ("dynamodb", "Keys"))
-"""Where a key is whatever else the object has: a key attribute can be called `reason` or `eventID`."""
+_CERTAIN_PLACES = (("key",), ("dynamodb", "Keys"))
+"""Places that take precedence over members named like key attributes, such as `reason` or `eventID`."""
 
 _PLACES = (
     ("Item",),
@@ -47,24 +48,24 @@ _PLACES = (
     ("Attributes",),
     ("dynamodb", "Keys"),
 )
-_MOST_DEPTH = 6
-"""Arrays within each other at most: a page of records per element is one, a table's is another."""
+_MAX_DEPTH = 6
+"""Most nested arrays: pages of records are one level, tables another."""
 
 _ROUNDED = re.compile(r"-?[0-9](?:\.([0-9]+))?E\+([0-9]{2,})")
-"""How a spreadsheet writes a number with more digits than it shows."""
+"""A number that a spreadsheet shortened because it has more digits than the cell shows."""
 
 
 class BadLineError(ValueError):
-    """A line names no key; the text says why, to follow `line 7`."""
+    """A line names no key. The text says why, as the continuation of `line 7`."""
 
 
 def keys_in_line(line: bytes, keys: KeySchema, table: str | None = None) -> Sequence[Key | BadLineError]:
-    """The keys on one line, their values in one canonical form, and what is wrong with what names none.
+    """The keys on one line in canonical form, and an error for each part that should name a key and does not.
 
-    `table` is whose keys they are, for lines that tell keys by table. Raises BadLineError for what is not JSON.
+    `table` is the table of the keys, for lines with keys by table name. Raises BadLineError if the line is not JSON.
     """
     try:
-        # Most lines need no more than this. It is quick, but whole numbers beyond 64 bits become floats.
+        # Fast path for most lines. It converts whole numbers beyond 64 bits to floats.
         data = orjson.loads(line)
         try:
             return (key_of(data, keys),)
@@ -78,7 +79,7 @@ def keys_in_line(line: bytes, keys: KeySchema, table: str | None = None) -> Sequ
 
 
 def parse_json(line: bytes) -> Any:
-    """What a line says. Raises BadLineError for what is not JSON."""
+    """The JSON value of a line. Raises BadLineError if it is not JSON."""
     try:
         return orjson.loads(line)
     except orjson.JSONDecodeError:
@@ -88,12 +89,12 @@ def parse_json(line: bytes) -> Any:
 def keys_in(
     data: Any, keys: KeySchema, table: str | None = None, depth: int = 0
 ) -> Iterator[Key | BadLineError]:
-    """The keys in a JSON value, and what is wrong with parts that should name one and do not."""
+    """The keys in a JSON value, and an error for each part that should name a key and does not."""
     try:
         key = key_of(data, keys)
     except BadLineError as error:
         try:
-            several = _several(data, keys, table) if depth < _MOST_DEPTH else None
+            several = _several(data, keys, table) if depth < _MAX_DEPTH else None
         except BadLineError as worse:
             yield worse
             return
@@ -107,10 +108,10 @@ def keys_in(
 
 
 def key_of(data: Any, keys: KeySchema) -> Key:
-    """The one key that an object names, in its canonical form. Raises BadLineError."""
+    """The key that an object names, in canonical form. Raises BadLineError."""
     if not isinstance(data, dict):
         raise BadLineError("is not a JSON object")
-    for path in _SURE_PLACES:
+    for path in _CERTAIN_PLACES:
         inner = _at(data, path, keys)
         if inner is not None:
             return _key(inner, keys)
@@ -130,7 +131,7 @@ def key_of(data: Any, keys: KeySchema) -> Key:
 
 
 def key_of_columns(row: Sequence[str], columns: Mapping[str, int], keys: KeySchema) -> Key:
-    """The key in a row of CSV, of which `columns` tells where each key attribute stands. Raises BadLineError."""
+    """The key in a row of CSV, with the positions of the key attributes in `columns`. Raises BadLineError."""
     try:
         values = {name: row[columns[name]] for name in keys.names}
     except IndexError:
@@ -145,12 +146,12 @@ def key_of_columns(row: Sequence[str], columns: Mapping[str, int], keys: KeySche
 
 
 def check_key(key: Key, keys: KeySchema) -> None:
-    """Refuse a key in DynamoDB JSON that no item can have. Raises BadLineError."""
+    """Refuse an invalid key in DynamoDB JSON. Raises BadLineError."""
     _key(key, keys)
 
 
 def columns_of(names: Sequence[str], keys: KeySchema) -> dict[str, int] | None:
-    """Where each key attribute stands among `names`, exactly so called or in other case; None if that is not clear."""
+    """The position of each key attribute in `names`, exact or except for case; None if that is ambiguous."""
     for spell in (str, str.casefold):
         spelled = [spell(name) for name in names]
         wanted = [spell(name) for name in keys.names]
@@ -160,7 +161,7 @@ def columns_of(names: Sequence[str], keys: KeySchema) -> dict[str, int] | None:
 
 
 def _several(data: Any, keys: KeySchema, table: str | None) -> Sequence[Any] | None:
-    """What `data` holds several of, each of which should name keys; None if it is nothing of that kind.
+    """The elements of `data`, each of which should name keys; None if it has no elements.
 
     Raises BadLineError.
     """
@@ -178,7 +179,7 @@ def _several(data: Any, keys: KeySchema, table: str | None) -> Sequence[Any] | N
 
 
 def _are_requests(value: Any) -> bool:
-    """Whether it is what BatchWriteItem or BatchGetItem takes for one table."""
+    """Whether it is the part of a BatchWriteItem or BatchGetItem request for one table."""
     if isinstance(value, dict):
         return isinstance(value.get("Keys"), list)
     return isinstance(value, list) and all(
@@ -187,7 +188,7 @@ def _are_requests(value: Any) -> bool:
 
 
 def _of_table(by_table: dict[str, Any], table: str | None) -> Sequence[Any]:
-    """What stands for `table`, or for the only one there is."""
+    """The part for `table`, or for the only table."""
     if table in by_table:
         found = by_table[table]
     elif len(by_table) <= 1:
@@ -202,7 +203,7 @@ def _of_table(by_table: dict[str, Any], table: str | None) -> Sequence[Any]:
 
 
 def _at(data: dict[str, Any], path: Sequence[str], keys: KeySchema) -> dict[str, Any] | None:
-    """What stands at `path` of `data`, if it has all key attributes."""
+    """The object at `path` of `data` if it has all key attributes, else None."""
     inner: Any = data
     for name in path:
         inner = inner.get(name) if isinstance(inner, dict) else None
@@ -210,7 +211,7 @@ def _at(data: dict[str, Any], path: Sequence[str], keys: KeySchema) -> dict[str,
 
 
 def _in_case_of(data: dict[str, Any], keys: KeySchema) -> dict[str, Any]:
-    """`data` with its members called as the key attributes are, where they are in another case only."""
+    """`data` with the names of the key attributes, if its members differ from them only in case."""
     names = [*data]
     columns = columns_of(names, keys)
     return data if columns is None else {name: data[names[place]] for name, place in columns.items()}
@@ -219,16 +220,20 @@ def _in_case_of(data: dict[str, Any], keys: KeySchema) -> dict[str, Any]:
 def _parse_exactly(line: bytes) -> Any:
     try:
         return json.loads(line, parse_int=Decimal, parse_float=Decimal)
-    except (ValueError, RecursionError, InvalidOperation):  # the last: an exponent beyond Decimal's
+    except (
+        ValueError,
+        RecursionError,
+        InvalidOperation,
+    ):  # InvalidOperation: an exponent beyond the range of Decimal
         raise BadLineError("is not JSON") from None
 
 
 def _key(data: Mapping[str, Any], keys: KeySchema) -> Key:
     key = {}
     try:
-        key[keys.hash_name] = _value(data[keys.hash_name], keys.hash_type, LARGEST_HASH)
+        key[keys.hash_name] = _value(data[keys.hash_name], keys.hash_type, MAX_HASH_BYTES)
         if keys.range_name is not None:
-            key[keys.range_name] = _value(data[keys.range_name], keys.range_type or "", LARGEST_RANGE)
+            key[keys.range_name] = _value(data[keys.range_name], keys.range_type or "", MAX_RANGE_BYTES)
     except KeyError as error:
         raise BadLineError(f"has no {error}") from None
     return key
@@ -248,14 +253,14 @@ def _value(value: Any, kind: str, most: int) -> dict[str, str]:
         text = canonical_base64(value) if kind == "B" else value
         size = len(text.encode()) if kind == "S" else len(text) // 4 * 3 - text[-2:].count("=")
     except UnicodeEncodeError:
-        raise BadLineError("has a key attribute with half of a character") from None
+        raise BadLineError("has a key attribute with an unpaired surrogate") from None
     except ValueError as error:
-        raise BadLineError(f"has a key that cannot be: {error}") from None
+        raise BadLineError(f"has an invalid key: {error}") from None
     if not text:
-        raise BadLineError("has a key attribute that is empty")
+        raise BadLineError("has an empty key attribute")
     if size > most:
-        part = "hash" if most == LARGEST_HASH else "sort"
-        raise BadLineError(f"has a {part} key of {size:,} bytes, more than the {most:,} that one can have")
+        part = "hash" if most == MAX_HASH_BYTES else "sort"
+        raise BadLineError(f"has a {part} key of {size:,} bytes, more than the maximum of {most:,}")
     return {kind: text}
 
 
@@ -269,9 +274,9 @@ def _number(value: Any) -> str:
         and value.isdecimal()
         and value[0] != "0"
     ):
-        # In its canonical form, unless it ends in zeros, which stay in plain notation as well.
+        # This is the canonical form; zeros at the end remain in plain notation.
         return value
     try:
         return canonical_number(Decimal(value) if type(value) is int else value)
     except ValueError as error:
-        raise BadLineError(f"has a key that cannot be: {error}") from None
+        raise BadLineError(f"has an invalid key: {error}") from None

@@ -1,12 +1,12 @@
-"""The list of a run's own: the keys of a file or an export, each once, beside the checkpoint.
+"""The run's own list of the keys of a file or an export, each once, beside the checkpoint.
 
-A file may be a pipe, a moving target or packed in a way that cannot be read from the middle; the list is none of that.
-It is made once, before the first write, and read in segments by position. Its keys are in the order of a hash of the
-hash key: so a hot hash key stays in few segments and holds back only their lanes.
+The input can be a pipe, can change, or can be compressed so that it cannot be read from the middle; the list can
+always be read. It is created once, before the first write, and read in segments by position. Its keys are ordered by
+a hash of the hash key, so that a hot hash key is in few segments and slows down only their lanes.
 
-    line 1: a header of `HEADER_BYTES`, JSON padded with blanks: {"refire_keys": 1, "items": n, "bytes": size, "crc32":
-            that of all after it}
-    then one item per line, in DynamoDB JSON: its key, and what else the origin knew of it
+    line 1: a header of `HEADER_BYTES`, JSON padded with spaces: {"refire_keys": 1, "items": n, "bytes": size, "crc32":
+            of everything after it}
+    then one item per line, in DynamoDB JSON: its key, and its marker if the source has it
 
 Mode 0600: keys can be personal data.
 """
@@ -31,7 +31,7 @@ from refire_async.errors import CheckpointRefusedError, RefusedError
 from refire_async.model.keys import Cursor, Item, Key, KeySchema
 from refire_async.private import NOFOLLOW, replacing, why_foreign
 from refire_async.sources.base import SourcePage
-from refire_async.sources.lazy_items import Undecoded
+from refire_async.sources.lazy_items import LazyItems
 from refire_async.sources.plain_lines import PlainKeys
 
 HEADER_BYTES = 128
@@ -39,24 +39,24 @@ FORMAT = 1
 
 BUCKETS = 256
 BUFFER = 1 << 16
-"""Bytes that gather per bucket before they go to the disk: 16 MB in all."""
+"""Bytes that are buffered per bucket before they are written: 16 MB in total."""
 
-SORTED_AT_ONCE = 16 << 20
-"""Bytes of keys that are held against each other in memory at a time; as Python objects some 50 MB."""
+DISTINCT_BYTES = 16 << 20
+"""Bytes of keys that are compared in memory at a time; about 50 MB as Python objects."""
 
 SEGMENT_ITEMS = 2_000
-MOST_SEGMENTS = 256
+MAX_SEGMENTS = 256
 
 
 def list_path(checkpoint: Path) -> Path:
-    """Where the list of the run in `checkpoint` lies. It may be deleted together with the checkpoint."""
+    """The path of the list of the run in `checkpoint`. It may be deleted together with the checkpoint."""
     real = checkpoint.resolve()
     return real.with_name(real.name + ".keys")
 
 
 @dataclass(frozen=True, slots=True)
 class KeyList:
-    """What the header of a list says: `items` that differ, in `size` bytes; `crc32` is of all after the header."""
+    """The header of a list: the number of distinct `items`, the `size` in bytes, the `crc32` of the lines."""
 
     path: Path
     items: int
@@ -65,17 +65,17 @@ class KeyList:
 
     @property
     def segments(self) -> int:
-        """In how many parts it is best read."""
+        """The number of segments in which it is read."""
         return choose_segments(self.items)
 
 
 def choose_segments(items: int) -> int:
-    """In how many parts a list of so many items is best read."""
-    return max(1, min(MOST_SEGMENTS, items // SEGMENT_ITEMS))
+    """The number of segments in which a list of this many items is read."""
+    return max(1, min(MAX_SEGMENTS, items // SEGMENT_ITEMS))
 
 
 def draw_items(found: KeyList, most: int, draw: random.Random) -> list[Item]:
-    """At most `most` different items of a list, drawn at random (long lines a little more often); all of a short one.
+    """At most `most` distinct random items of a list, with a slight bias to long lines; all items of a short list.
 
     Raises CheckpointRefusedError if the list cannot be read.
     """
@@ -98,20 +98,20 @@ def draw_items(found: KeyList, most: int, draw: random.Random) -> list[Item]:
 
 
 def open_list(path: Path) -> KeyList:
-    """The list at `path`. Raises CheckpointRefusedError if it is missing, cut, another user's or something else."""
+    """Open the list at `path`. Raises CheckpointRefusedError if it is missing, truncated, foreign or not a list."""
     try:
         with os.fdopen(os.open(path, os.O_RDONLY | NOFOLLOW), "rb") as file:
             why = why_foreign(os.fstat(file.fileno()))
             if why is not None:
                 raise CheckpointRefusedError(
-                    f"the run's list of keys {path} {why}", "begin a new run, or take that right away"
+                    f"the run's list of keys {path} {why}", "start a new run, or remove these permissions"
                 )
             head = orjson.loads(file.read(HEADER_BYTES))
             found = KeyList(path, head["items"], head["bytes"], head["crc32"])
             whole = head["refire_keys"] == FORMAT and os.fstat(file.fileno()).st_size == found.size
     except OSError as error:
         raise CheckpointRefusedError(
-            f"the run's list of keys {path} cannot be read: {error.strerror}", "begin a new run"
+            f"the run's list of keys {path} cannot be read: {error.strerror}", "start a new run"
         ) from None
     except (ValueError, KeyError, TypeError):
         whole = False
@@ -121,26 +121,26 @@ def open_list(path: Path) -> KeyList:
 
 
 def check_list(path: Path) -> KeyList:
-    """As `open_list`; and every byte is still what was written. A list of 10 million keys takes about a second."""
+    """As `open_list`, and check the CRC of the content. A list of 10 million keys takes about a second."""
     found = open_list(path)
     crc32 = 0
     with path.open("rb") as file:
         file.seek(HEADER_BYTES)
-        while piece := file.read(1 << 20):
-            crc32 = zlib.crc32(piece, crc32)
+        while chunk := file.read(1 << 20):
+            crc32 = zlib.crc32(chunk, crc32)
     if crc32 != found.crc32:
         raise _damaged(path)
     return found
 
 
 def _damaged(path: Path) -> CheckpointRefusedError:
-    return CheckpointRefusedError(f"the run's list of keys {path} is damaged", "begin a new run")
+    return CheckpointRefusedError(f"the run's list of keys {path} is damaged", "start a new run")
 
 
 class KeyListWriter:
-    """Takes items in any order and number, and makes a list of them, each once. Use it as a context manager.
+    """Creates a list from items in any order and number, each once. Use it as a context manager.
 
-    What was taken in waits in a file without a name, which is gone when the process is.
+    Added items are stored in a file without a name, which the kernel deletes when the process ends.
     """
 
     def __init__(self, path: Path, keys: KeySchema) -> None:
@@ -154,7 +154,7 @@ class KeyListWriter:
         try:
             self._scratch = tempfile.TemporaryFile(dir=path.parent)  # noqa: SIM115 - closed by __exit__
         except OSError as error:
-            raise _no_room(path, error) from error
+            raise _write_error(path, error) from error
 
     def __enter__(self) -> Self:
         return self
@@ -162,11 +162,11 @@ class KeyListWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with contextlib.suppress(OSError):  # what a full disk left in its buffer
+        with contextlib.suppress(OSError):  # its buffer cannot be flushed to a full disk
             self._scratch.close()
 
     def add(self, key: Key, more: Item | None = None) -> None:
-        """Take in the item with `key`; `more` are other attributes that the origin knew. Raises RefusedError."""
+        """Add the item with `key`; `more` are other attributes that the source has. Raises RefusedError."""
         line = orjson.dumps(key)
         if more is not None:
             line += b"\t" + orjson.dumps(more)  # JSON has no tabs of its own
@@ -179,7 +179,7 @@ class KeyListWriter:
             self._flush(bucket)
 
     def add_plain(self, keys: PlainKeys) -> None:
-        """Take in keys that are text already, those of a piece of the input. Raises RefusedError."""
+        """Add the keys of a chunk of the input that are already encoded. Raises RefusedError."""
         buffers, bucket_of = self._buffers, zlib.crc32
         for value, line in zip(keys.hashes, keys.lines, strict=True):
             buffers[bucket_of(value) % BUCKETS] += line
@@ -189,7 +189,7 @@ class KeyListWriter:
                 self._flush(bucket)
 
     def finish(self) -> KeyList:
-        """Write the list, on disk when this returns. Raises RefusedError if there is no room."""
+        """Write the list; it is on disk when this returns. Raises RefusedError if the disk is full."""
         for bucket in range(BUCKETS):
             self._flush(bucket)
         items = crc32 = 0
@@ -207,7 +207,7 @@ class KeyListWriter:
                 head = orjson.dumps({"refire_keys": FORMAT, "items": items, "bytes": size, "crc32": crc32})
                 file.write(head.ljust(HEADER_BYTES - 1) + b"\n")
         except OSError as error:
-            raise _no_room(self._path, error) from error
+            raise _write_error(self._path, error) from error
         return KeyList(self._path, items, size, crc32)
 
     def _flush(self, bucket: int) -> None:
@@ -219,18 +219,18 @@ class KeyListWriter:
             self._scratch.write(buffer)
             self._scratch.flush()
         except OSError as error:
-            raise _no_room(self._path, error) from error
+            raise _write_error(self._path, error) from error
         self._extents[bucket].append((self._end, len(buffer)))
         self._end += len(buffer)
         buffer.clear()
 
     def _distinct(self, bucket: int) -> Iterator[list[bytes]]:
-        """The lines of a bucket, each key once, in parts that fit into memory."""
+        """The lines of a bucket, each key once, in blocks that fit into memory."""
         size = sum(length for _, length in self._extents[bucket])
-        passes = -(-size // SORTED_AT_ONCE)
+        passes = -(-size // DISTINCT_BYTES)
         if passes == 1:
             whole = b"".join(self._parts(bucket))
-            if b"\t" not in whole:  # nothing but keys
+            if b"\t" not in whole:  # keys only
                 yield list(dict.fromkeys(whole.splitlines(keepends=True)))
                 return
         for number in range(passes):
@@ -246,26 +246,26 @@ class KeyListWriter:
             yield from part.splitlines()
 
     def _parts(self, bucket: int) -> Iterator[bytes]:
-        """What was flushed of a bucket; whole lines."""
+        """The blocks of a bucket on disk, each with complete lines."""
         for offset, length in self._extents[bucket]:
             self._scratch.seek(offset)
             yield self._scratch.read(length)
 
 
 def _joined(key: bytes, more: bytes) -> bytes:
-    """Two JSON objects as one."""
+    """Merge two JSON objects into one line."""
     return key + b"\n" if more in (b"", b"{}") else key[:-1] + b"," + more[1:] + b"\n"
 
 
-def _no_room(path: Path, error: OSError) -> RefusedError:
+def _write_error(path: Path, error: OSError) -> RefusedError:
     return RefusedError(
         f"the list of keys {path} cannot be written: {error.strerror}",
-        "make room, or choose another place with --checkpoint",
+        "free disk space, or choose another folder with --checkpoint",
     )
 
 
 class KeyListSource:
-    """The items of a list in `total_segments` ranges of bytes. The position is the byte at which a line begins."""
+    """Reads the items of a list in `total_segments` byte ranges. A cursor is the offset at which a line begins."""
 
     may_repeat = False
 
@@ -277,7 +277,7 @@ class KeyListSource:
         self._checking = threading.Lock()
 
     async def read(self, segment: int, cursor: Cursor | None, limit: int) -> SourcePage:
-        """See `Source.read`. Reading is done in a worker thread. Raises CheckpointRefusedError for a damaged list."""
+        """See `Source.read`. Reads in a worker thread. Raises CheckpointRefusedError for a damaged list."""
         return await to_thread.run_sync(self._read, segment, cursor, limit)
 
     def _read(self, segment: int, cursor: Cursor | None, limit: int) -> SourcePage:
@@ -300,13 +300,13 @@ class KeyListSource:
                     break
                 lines.append(line)
                 offset += len(line)
-        items: Sequence[Item] = Undecoded(lines)
-        if self.carries_marker:  # they will be looked at, every one; here that does not hold up the loop
+        items: Sequence[Item] = LazyItems(lines)
+        if self.carries_marker:  # every item will be accessed; decode them here and not in the event loop
             items = list(items)
         return SourcePage(items, {"offset": offset} if offset < end else None, 0.0, None)
 
     def _checked_size(self) -> int:
-        """Bytes of the list, all of which have been looked at once."""
+        """The size of the list in bytes. The first call checks its CRC."""
         with self._checking:
             if self._size is None:
                 self._size = check_list(self._path).size

@@ -1,4 +1,4 @@
-"""Ranges of hash key values: days, months or whole numbers, in the form in which they are written. Pure."""
+"""Expands ranges of hash key values: days, months or whole numbers. Pure."""
 
 import re
 from collections.abc import Iterator
@@ -6,8 +6,8 @@ from datetime import date, timedelta
 
 from refire_async.errors import UsageError
 
-MOST_KEY_VALUES = 10_000
-"""Hash keys of one run: each is a segment with a cursor of its own, and stands in the checkpoint."""
+MAX_KEY_VALUES = 10_000
+"""Most hash keys of one run, because each is a segment with a cursor in the checkpoint."""
 
 _DAY = re.compile(r"(?s)(.*?)([0-9]{4}-[0-9]{2}-[0-9]{2})")
 _MONTH = re.compile(r"(?s)(.*?)([0-9]{4}-[0-9]{2})")
@@ -18,23 +18,26 @@ _HOW = "for example 2026-11-01..2026-11-20, 2026-01..2026-03 or 1..100"
 
 
 def expand_range(text: str, key_type: str) -> list[str]:
-    """Every value of the range `FIRST..LAST`, both included.
+    """All values of the range `FIRST..LAST`, including both.
 
-    Of a key of type S both ends may begin with the same text (`DAY#2026-11-01..DAY#2026-11-20`), and numbers keep
-    their leading zeros (`007..120`).
+    For a key of type S both ends may begin with the same text (`DAY#2026-11-01..DAY#2026-11-20`), and numbers keep
+    leading zeros (`007..120`).
 
-    Raises UsageError if it is no range, runs backwards or holds more than `MOST_KEY_VALUES` values.
+    Raises UsageError if it is not a range, its ends are in the wrong order, or it has more than `MAX_KEY_VALUES`
+    values.
     """
     first, dots, last = text.partition("..")
     if not dots:
-        raise UsageError(f"--key-value-range {_short(text)} is no range", _HOW)
+        raise UsageError(f"--key-value-range {_short(text)} is not a range", _HOW)
     if key_type == "B":
-        raise UsageError("--key-value-range cannot count a key of type B", "give each --key-value")
+        raise UsageError(
+            "--key-value-range does not support keys of type B", "give each value with --key-value"
+        )
     if key_type == "N":
         ends = _WHOLE.fullmatch(first), _WHOLE.fullmatch(last)
         if ends[0] is None or ends[1] is None:
             raise UsageError(
-                f"--key-value-range {_short(text)} is no range of whole numbers", "for example 1..100"
+                f"--key-value-range {_short(text)} is not a range of whole numbers", "for example 1..100"
             )
         return _numbers(text, "", ends[0][1], ends[1][1])
     return _texts(text, first, last)
@@ -51,8 +54,8 @@ def _texts(text: str, first: str, last: str) -> list[str]:
         try:
             return _dates(text, prefix, low, high)
         except ValueError:
-            raise UsageError(f"--key-value-range {_short(text)} names a day that is none", _HOW) from None
-    raise UsageError(f"--key-value-range {_short(text)} is no range of days, months or numbers", _HOW)
+            raise UsageError(f"--key-value-range {_short(text)} contains an invalid date", _HOW) from None
+    raise UsageError(f"--key-value-range {_short(text)} is not a range of days, months or numbers", _HOW)
 
 
 def _numbers(text: str, prefix: str, low: str, high: str) -> list[str]:
@@ -84,10 +87,12 @@ def _months(first: date, last: date) -> Iterator[date]:
 
 def _check_size(text: str, size: int) -> None:
     if size < 1:
-        raise UsageError(f"--key-value-range {_short(text)} runs backwards", "put the earlier end first")
-    if size > MOST_KEY_VALUES:
         raise UsageError(
-            f"--key-value-range {_short(text)} holds {size:,} values, more than {MOST_KEY_VALUES:,}",
+            f"--key-value-range {_short(text)} has its ends in the wrong order", "put the lower end first"
+        )
+    if size > MAX_KEY_VALUES:
+        raise UsageError(
+            f"--key-value-range {_short(text)} has {size:,} values, more than {MAX_KEY_VALUES:,}",
             "split it into several runs",
         )
 

@@ -1,4 +1,4 @@
-"""Items that are text until somebody looks at them: most keys of a list only travel from it into a request."""
+"""Items that are decoded when they are accessed: most keys of a list are only copied from it into a request."""
 
 from collections.abc import Iterator, Sequence
 from typing import overload
@@ -8,8 +8,8 @@ import orjson
 from refire_async.model.keys import Item
 
 
-class Undecoded(Sequence[Item]):
-    """Lines of DynamoDB JSON, one item each, with their ends. Whole and well formed: that is for whoever made them."""
+class LazyItems(Sequence[Item]):
+    """Lines of DynamoDB JSON with their ends, one well-formed item each; the creator guarantees the form."""
 
     __slots__ = ("_lines",)
 
@@ -22,10 +22,10 @@ class Undecoded(Sequence[Item]):
     @overload
     def __getitem__(self, place: int) -> Item: ...
     @overload
-    def __getitem__(self, place: slice) -> "Undecoded": ...
-    def __getitem__(self, place: int | slice) -> "Item | Undecoded":
+    def __getitem__(self, place: slice) -> "LazyItems": ...
+    def __getitem__(self, place: int | slice) -> "Item | LazyItems":
         if isinstance(place, slice):
-            return Undecoded(self._lines[place])
+            return LazyItems(self._lines[place])
         item: Item = orjson.loads(self._lines[place])
         return item
 
@@ -33,5 +33,5 @@ class Undecoded(Sequence[Item]):
         return map(orjson.loads, self._lines)
 
     def as_json(self) -> orjson.Fragment:
-        """All of them as a JSON array, to be put in a request."""
+        """All items as a JSON array, for a request."""
         return orjson.Fragment(b"[" + b"".join(self._lines).rstrip(b"\n").replace(b"\n", b",") + b"]")

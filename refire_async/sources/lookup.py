@@ -1,7 +1,7 @@
-"""Present keys and markers of given items, from the table itself, by BatchGetItem.
+"""Reads the present markers of given items from the table, by BatchGetItem.
 
-Used where a source does not carry the marker, where a write found its item changed, and for the pages that
-were open when an earlier sitting ended.
+Used if a source does not carry the marker, if a write found its item changed, and for pages that were open when an
+earlier attempt ended.
 """
 
 from collections.abc import Sequence
@@ -12,18 +12,18 @@ import orjson
 from refire_async.aws.answers import Found, parse_found
 from refire_async.aws.data_plane import DataPlane
 from refire_async.model.keys import Key, KeySchema
-from refire_async.sources.lazy_items import Undecoded
+from refire_async.sources.lazy_items import LazyItems
 
 MAX_BATCH_KEYS = 100
-"""Keys in one BatchGetItem (DynamoDB Developer Guide: Quotas)."""
+"""Most keys of one BatchGetItem (DynamoDB Developer Guide: Quotas)."""
 
 ITEM_RCU = 1.0
-"""One consistent read of an item of up to 4 KB, present or not; an eventually consistent one is half of it (DynamoDB
-Developer Guide: Read consistency)."""
+"""A strongly consistent read of an item of up to 4 KB, present or not; an eventually consistent one costs half
+(DynamoDB Developer Guide: Read consistency)."""
 
 
 class Lookup:
-    """Reads `attributes`, keys among them, of items of `table`; None: whole items."""
+    """Reads `attributes`, which include the keys, of items of `table` (None: whole items)."""
 
     def __init__(
         self, data: DataPlane, table: str, keys: KeySchema, attributes: tuple[str, ...] | None
@@ -41,8 +41,8 @@ class Lookup:
         }
 
     async def read(self, keys: Sequence[Key], *, consistent: bool = True) -> Found:
-        """One attempt for at most `MAX_BATCH_KEYS` different keys. Raises WireError."""
-        wanted = keys.as_json() if isinstance(keys, Undecoded) else keys
+        """One request for at most `MAX_BATCH_KEYS` distinct keys. Raises AwsError."""
+        wanted = keys.as_json() if isinstance(keys, LazyItems) else keys
         body = {
             "RequestItems": {self._table: {**self._request, "ConsistentRead": consistent, "Keys": wanted}},
             "ReturnConsumedCapacity": "TOTAL",

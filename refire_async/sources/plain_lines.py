@@ -1,8 +1,9 @@
-"""Lines of a list that are as plain as programs write them, taken together without decoding each. Pure.
+"""Processes blocks of lines in a plain form without decoding each line. Pure.
 
-A line is plain if one pattern tells all of it: no escapes, no quotes in CSV, numbers in their canonical text. Its
-values then stand in the list of the run as they are. This costs a fifth of decoding line by line; where one line of a
-block is not plain, the whole block is decoded, so that what a line means is decided in one place (`sources.key_lines`).
+A line is plain if one pattern matches all of it: no escapes, no quotes in CSV, numbers in canonical form. Its values
+are then copied to the list of the run. This takes a fifth of the time of decoding line by line. If one line of a
+block is not plain, the whole block is decoded, so that the meaning of a line is defined in one place
+(`sources.key_lines`).
 """
 
 import re
@@ -13,26 +14,26 @@ from itertools import repeat
 import orjson
 
 from refire_async.model.keys import KeySchema
-from refire_async.sources.key_lines import LARGEST_HASH, LARGEST_RANGE
+from refire_async.sources.key_lines import MAX_HASH_BYTES, MAX_RANGE_BYTES
 
 _NUMBER = rb"[1-9][0-9]{0,37}"
-"""Whole numbers in the text that DynamoDB gives back for them."""
+"""Positive whole numbers in canonical form."""
 
 _BARE_NUMBER = rb"[1-9][0-9]{0,17}"
-"""Such as are not in DynamoDB JSON. Larger ones than these need not survive a quick JSON reader."""
+"""Numbers in plain JSON. Fast JSON parsers can change larger ones."""
 
 _SHORTENED = rb"(?![0-9]\.[0-9]+E\+)"
-"""Not what a spreadsheet may have shortened."""
+"""Excludes numbers that a spreadsheet may have shortened."""
 
 
 def _text(most: int, apart: bytes = b"") -> bytes:
-    """Characters that JSON has as they are, at most `most` bytes; that they are UTF-8 is looked at by the block."""
+    """Characters that JSON does not escape, at most `most` bytes; whether they are UTF-8 is checked per block."""
     return rb'[^"\\\x00-\x1f%b]{1,%d}' % (apart, most)
 
 
 @dataclass(frozen=True, slots=True)
 class PlainKeys:
-    """Keys of some lines: the text of each hash key, and each key in DynamoDB JSON with the end of a line."""
+    """The keys of lines: the text of each hash key, and each key as a line of DynamoDB JSON."""
 
     hashes: Sequence[bytes]
     lines: Sequence[bytes]
@@ -42,7 +43,7 @@ class PlainLines:
     """One plain form of lines."""
 
     def __init__(self, pattern: bytes, keys: KeySchema, *, hash_first: bool = True) -> None:
-        """`pattern` has a group for each key value; `hash_first` tells which one is the hash key's."""
+        """`pattern` has a group for each key value; `hash_first`: the first one is the hash key."""
         self._pattern = re.compile(rb"^%b\r?$" % pattern, re.MULTILINE)
         self._composite = keys.range_name is not None
         self._hash_first = hash_first
@@ -50,7 +51,7 @@ class PlainLines:
         self._between = b'"},%b' % _opening(keys.range_name or "", keys.range_type or "")
 
     def read(self, lines: Sequence[bytes]) -> PlainKeys | None:
-        """The keys of `lines`, in their order; None unless all of them are plain."""
+        """The keys of `lines` in order; None unless all lines are plain."""
         block = b"\n".join(lines)
         found = self._pattern.findall(block)
         if len(found) != len(lines) or not _is_text(block):
@@ -65,11 +66,14 @@ class PlainLines:
 
 
 def json_forms(keys: KeySchema) -> list[PlainLines]:
-    """DynamoDB JSON, and plain JSON; hash key first. None for binary keys: their text has to be made canonical."""
+    """DynamoDB JSON, and plain JSON; hash key first.
+
+    None for binary keys, whose text must be converted to canonical form.
+    """
     kinds = [keys.hash_type] if keys.range_type is None else [keys.hash_type, keys.range_type]
     if "B" in kinds:
         return []
-    sized = [*zip(kinds, (LARGEST_HASH, LARGEST_RANGE), strict=False)]
+    sized = [*zip(kinds, (MAX_HASH_BYTES, MAX_RANGE_BYTES), strict=False)]
     typed = [
         rb'\{"%b": ?"(%b)"\}' % (kind.encode(), _text(most) if kind == "S" else _NUMBER)
         for kind, most in sized
@@ -84,7 +88,7 @@ def json_forms(keys: KeySchema) -> list[PlainLines]:
 
 
 def csv_forms(keys: KeySchema, delimiter: str, columns: Mapping[str, int], width: int) -> list[PlainLines]:
-    """Rows of CSV without quotes, of at most `width` columns. `columns` tells where each key attribute stands.
+    """Rows of CSV without quotes, of at most `width` columns. `columns` are the positions of the key attributes.
 
     None for binary keys.
     """
@@ -94,7 +98,7 @@ def csv_forms(keys: KeySchema, delimiter: str, columns: Mapping[str, int], width
     apart = re.escape(delimiter.encode())
     other = rb'[^"\r\n%b]*' % apart
     cells = list(repeat(other, max(columns.values()) + 1))
-    for (name, kind), most in zip(kinds.items(), (LARGEST_HASH, LARGEST_RANGE), strict=False):
+    for (name, kind), most in zip(kinds.items(), (MAX_HASH_BYTES, MAX_RANGE_BYTES), strict=False):
         value = _SHORTENED + _text(most, apart) if kind == "S" else _NUMBER
         cells[columns[name]] = rb"(%b)" % value
     rest = rb"(?:%b%b){0,%d}%b*" % (apart, other, width - len(cells), apart)
@@ -108,7 +112,7 @@ def _opening(name: str, kind: str) -> bytes:
 
 
 def _is_text(block: bytes) -> bool:
-    """Whether it is UTF-8, so that no key has half of a character."""
+    """Whether it is UTF-8, so that no key has an unpaired surrogate."""
     if block.isascii():
         return True
     try:

@@ -1,5 +1,7 @@
-"""From what the user wrote to the selection that a table allows: key names and types, values of ranges. Pure."""
+"""Resolves the selection settings for a table: key names and types, values of ranges, indexes. Pure."""
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +10,26 @@ from refire_async.model.keys import IndexKeys, KeySchema
 from refire_async.model.selection import Selection
 from refire_async.model.table import Index, Table
 from refire_async.settings import SelectionSettings
-from refire_async.sources.filter_names import attributes_of
 from refire_async.sources.hash_values import hash_key_columns
 from refire_async.sources.sort_key import sort_key_conditions
 
+_WORD = re.compile(
+    r"""
+      :[A-Za-z0-9_]+                            # a value
+    | \.\s*\#?[A-Za-z0-9_]+                     # deeper in a document
+    | (?P<function>[A-Za-z_]+)\s*\(
+    | (?P<name>\#?[A-Za-z_][A-Za-z0-9_]*)
+    """,
+    re.VERBOSE,
+)
+_KEYWORDS = frozenset(("AND", "OR", "NOT", "BETWEEN", "IN"))
+_FUNCTIONS = frozenset(
+    ("attribute_exists", "attribute_not_exists", "attribute_type", "begins_with", "contains", "size")
+)
+
 
 def select(table: Table, selection: SelectionSettings) -> Selection:
-    """The user's choice with what only the table knows. Raises UsageError, or RefusedError for an index at work."""
+    """The selection for `table`. Raises UsageError, or RefusedError for an index that is being created or deleted."""
     common: dict[str, Any] = {"sample": selection.sample, "include_expired": selection.include_expired}
     if selection.keys_file is not None:
         return Selection(kind="keys", keys_file=_absolute(selection.keys_file), **common)
@@ -33,7 +48,7 @@ def select(table: Table, selection: SelectionSettings) -> Selection:
     _check_projection(table, selection)
     if not selection.names_hash_keys:
         if selection.sort_key_condition is not None or selection.key_name is not None:
-            raise UsageError("a hash key is named without its value", "give --key-value")
+            raise UsageError("a hash key is given without a value", "give --key-value")
         return Selection(kind="scan", **common)
     where = f"index {selection.index}" if selection.index else f"table {table.name}"
     hash_keys = hash_key_columns(selection, keys.hashes, where)
@@ -61,9 +76,9 @@ def select(table: Table, selection: SelectionSettings) -> Selection:
 
 
 def _check_projection(table: Table, selection: SelectionSettings) -> None:
-    """Refuse a filter on what the index does not carry: entries have it never, whatever their items have.
+    """Refuse a filter on an attribute that the index does not project, because index entries never have it.
 
-    What a server makes of that differs: no entry matches, the request is refused, or a local index reads the items.
+    Servers differ in such a case: no entry matches, the request is refused, or a local index reads the items.
     """
     if selection.index is None or selection.filter is None:
         return
@@ -71,13 +86,13 @@ def _check_projection(table: Table, selection: SelectionSettings) -> None:
     for name in attributes_of(selection.filter, selection.names):
         if not index.projects(name, table.keys):
             raise UsageError(
-                f"index {index.name} does not project {name}, so a filter on it could match nothing there",
+                f"index {index.name} does not project {name}, so a filter on it would match nothing",
                 "leave out --index to filter the items of the table, or filter by what the index projects",
             )
 
 
 def _absolute(name: str) -> str:
-    """A name that means the same from any folder."""
+    """The absolute form of a file name; `-` and `s3://` names are not changed."""
     return name if name == "-" or name.startswith("s3://") else str(Path(name).resolve())
 
 
@@ -89,3 +104,15 @@ def _index(table: Table, name: str) -> Index:
     if index.status != "ACTIVE":
         raise RefusedError(f"index {name} is {index.status}", "wait until it is ACTIVE")
     return index
+
+
+def attributes_of(expression: str, names: Sequence[tuple[str, str]]) -> tuple[str, ...]:
+    """The top-level attributes in a FilterExpression with the placeholders `names`, each once, in order."""
+    placeholders = dict(names)
+    found: dict[str, None] = {}
+    for match in _WORD.finditer(expression):
+        word = match["name"] or match["function"]
+        if word is None or word.upper() in _KEYWORDS or (match["function"] and word in _FUNCTIONS):
+            continue
+        found[placeholders.get(word, word)] = None
+    return tuple(found)

@@ -1,4 +1,4 @@
-"""A part of any source's items, chosen by a hash of the key: the same items in every run and through every source."""
+"""A sample of a source's items, chosen by a hash of the key: the same items in every run and from every source."""
 
 from collections.abc import Mapping
 from hashlib import blake2b
@@ -12,20 +12,20 @@ _SPACE = 1 << 64
 
 
 class Sample:
-    """Decides by the key alone. `percent` is above 0 and at most 100."""
+    """Whether an item belongs to a sample of `percent` (above 0, at most 100), by its key alone."""
 
     def __init__(self, keys: KeySchema, percent: float) -> None:
         self._names = keys.names
         self._below = min(_SPACE, round(_SPACE * percent / 100.0))
 
     def takes(self, item: Mapping[str, AttributeValue]) -> bool:
-        """Whether `item`, whose key values stand in their canonical text, belongs to the sample."""
+        """Whether `item`, whose key values are in canonical form, belongs to the sample."""
         digest = blake2b(orjson.dumps(identity(self._names, item)), digest_size=8).digest()
         return int.from_bytes(digest, "big") < self._below
 
 
 class SampledSource:
-    """The items of `source` that belong to the sample. What is left out was read, and paid for, all the same."""
+    """The items of `source` that belong to the sample. The other items are read, and paid for, too."""
 
     def __init__(self, source: Source, sample: Sample) -> None:
         self._source = source

@@ -1,8 +1,8 @@
-"""Conditions on the sort key as people write them: `begins_with 2026-11`, `< 100`, `between a and b`. Pure.
+"""Parses conditions on the sort key: `begins_with 2026-11`, `< 100`, `between a and b`. Pure.
 
-Where an index has several RANGE attributes, each is named: `year = 2026 and month between 3 and 5`. DynamoDB takes them
-from the left of the key schema, and only the last one by anything but equality (DynamoDB Developer Guide:
-Multi-attribute keys).
+If an index has several RANGE attributes, each is named: `year = 2026 and month between 3 and 5`. DynamoDB requires
+them in the order of the key schema, and only the last one may have another operator than equality (DynamoDB Developer
+Guide: Multi-attribute keys).
 """
 
 import re
@@ -19,11 +19,11 @@ _BETWEEN = re.compile(r"^between\s+(.+?)\s+and\s+(.+)$", re.DOTALL | re.IGNORECA
 def sort_key_condition(
     text: str, placeholder: str, key_type: str, value_prefix: str = ":sk"
 ) -> tuple[str, dict[str, AttributeValue]]:
-    """The condition as a part of a KeyConditionExpression on `placeholder`, and the values that it names.
+    """(part of a KeyConditionExpression on `placeholder`, its values by placeholder).
 
     Placeholders of values are `value_prefix` and a digit.
 
-    Raises UsageError if it is none of `= < <= > >= VALUE`, `begins_with VALUE`, `between VALUE and VALUE`.
+    Raises UsageError if the condition is none of `= < <= > >= VALUE`, `begins_with VALUE`, `between VALUE and VALUE`.
     """
     text = text.strip()
     first, second = f"{value_prefix}1", f"{value_prefix}2"
@@ -47,9 +47,9 @@ def sort_key_condition(
 def sort_key_conditions(
     text: str, ranges: Sequence[KeyAttribute], name_prefix: str, value_prefix: str
 ) -> tuple[str, dict[str, str], dict[str, AttributeValue]]:
-    """The condition on RANGE attributes as a part of a KeyConditionExpression, and the names and values in it.
+    """(part of a KeyConditionExpression on the RANGE attributes, its names, its values).
 
-    A condition that names no attribute is one on the first.
+    A condition without attribute names applies to the first attribute.
 
     Raises UsageError if a part is not understood, or DynamoDB would refuse the order of the parts.
     """
@@ -77,16 +77,16 @@ def sort_key_conditions(
 
 
 def _named_parts(text: str, names: Sequence[str]) -> dict[str, str]:
-    """The condition on each attribute that `text` names, or all of it for the first. Raises UsageError."""
+    """The condition on each attribute in `text`; without names, all of it on the first. Raises UsageError."""
     any_name = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
     named = re.compile(
         rf"(?:^|\s+(?i:and)\s+)({any_name})\s*(?=[<>=]|\s(?i:begins_with|between)\s)", re.DOTALL
     )
     if named.match(text) is None:
         return {names[0]: text}
-    _, *pieces = named.split(text)
-    parts = dict(zip(pieces[::2], pieces[1::2], strict=True))
-    if 2 * len(parts) != len(pieces):
+    _, *fields = named.split(text)
+    parts = dict(zip(fields[::2], fields[1::2], strict=True))
+    if 2 * len(parts) != len(fields):
         raise UsageError("--sort-key-condition names an attribute twice", "use between for a range")
     return parts
 
@@ -94,7 +94,7 @@ def _named_parts(text: str, names: Sequence[str]) -> dict[str, str]:
 def typed_value(text: str, key_type: str) -> AttributeValue:
     """`text` as a key value of `key_type` (base64 for B). Raises UsageError if it is not one."""
     if key_type != "S":
-        text = text.strip()  # in a string even a blank counts
+        text = text.strip()  # in a string, spaces count
     if key_type == "N" and not re.fullmatch(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", text):
         raise UsageError(f"{text!r} is not a number", "the key is of type N; give a number")
     if key_type == "B" and not re.fullmatch(

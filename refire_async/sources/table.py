@@ -1,8 +1,8 @@
-"""Items of a table or an index, by parallel Scan or by Query of given hash keys.
+"""Reads the items of a table or an index, by parallel Scan or by Query of hash keys.
 
-Both read eventually consistent (half the price, and all that an index offers): a marker that is behind makes
-its write's condition fail, and the item is looked at again. Only keys, marker and TTL attribute are asked
-for; the price of a read is that of whole items all the same (DynamoDB Developer Guide: Scan).
+Reads are eventually consistent, which costs half and is all that a global index offers: if a marker is stale, the
+condition of its write fails and the item is looked up. Only keys, marker and TTL attribute are projected; a read
+consumes the capacity of whole items nevertheless (DynamoDB Developer Guide: Scan).
 """
 
 from collections.abc import Callable
@@ -18,14 +18,14 @@ from refire_async.model.units import RCU_BYTES
 from refire_async.sources.base import SourcePage
 from refire_async.sources.sort_key import sort_key_conditions
 
-FEW = 20
-"""Below this many items a page's rounded units say little of an item's size."""
+MIN_ITEMS = 20
+"""With fewer items in a page, its rounded capacity units are no estimate of the item size."""
 
 
 class TableSource:
     """A Scan in segments, or a Query per hash key, of a table or an index. See `scan_source` and `query_source`.
 
-    `of_segment` gives the members of a request that are a segment's own.
+    `of_segment` returns the request members of a segment.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class TableSource:
         self._of_index = "IndexName" in request
         self.total_segments = total_segments
         self.carries_marker = carries_marker
-        # An item whose index key changes meanwhile moves within the index and can be met again.
+        # An item whose index key changes meanwhile moves within the index and can be read again.
         self.may_repeat = self._of_index
 
     async def read(self, segment: int, cursor: Cursor | None, limit: int) -> SourcePage:
@@ -59,7 +59,7 @@ class TableSource:
         answer = await self._data.call(self._operation, orjson.dumps(request))
         page = parse_page(answer, self._operation, self._keys, cursor, self._index_keys)
         item_bytes = None
-        if page.rcu and not self._of_index and page.scanned >= FEW:
+        if page.rcu and not self._of_index and page.scanned >= MIN_ITEMS:
             item_bytes = page.rcu * 2 * RCU_BYTES / page.scanned
         return SourcePage(page.items, page.last, page.rcu, item_bytes)
 
@@ -75,7 +75,7 @@ def scan_source(
     total_segments: int,
     carries_marker: bool,
 ) -> TableSource:
-    """Every item of a table or index, in `total_segments` ranges of the key hash; `attributes` None: whole items."""
+    """All items of a table or index, in `total_segments` ranges of the key hash. `attributes` None: whole items."""
     request = _request(table, selection, attributes)
 
     def of_segment(segment: int) -> dict[str, Any]:
@@ -103,10 +103,10 @@ def query_source(
     table_keys: KeySchema,
     carries_marker: bool,
 ) -> TableSource:
-    """The items of each hash key of the selection, of a table or index whose keys are `keys`.
+    """The items of each hash key of the selection, of a table or index with the key schema `keys`.
 
-    Every hash key (all hash attributes of an index that has several) is a segment
-    of its own, read in the order of the sort key. `attributes` None: whole items.
+    Every hash key (with all hash attributes of an index that has several) is a segment, read in the order of the sort
+    key. `attributes` None: whole items.
     """
     request = _request(table, selection, attributes)
     names: dict[str, str] = request.setdefault("ExpressionAttributeNames", {})
@@ -153,7 +153,7 @@ def hash_key_values(selection: Selection, prefix: str, segment: int) -> dict[str
 
 
 def _request(table: str, selection: Selection, attributes: tuple[str, ...] | None) -> dict[str, Any]:
-    """What Scan and Query have in common."""
+    """The members that Scan and Query requests have in common."""
     own = _own_prefix(selection)
     names = dict(selection.names)
     request: dict[str, Any] = {"TableName": table, "ReturnConsumedCapacity": "TOTAL"}
@@ -173,7 +173,7 @@ def _request(table: str, selection: Selection, attributes: tuple[str, ...] | Non
 
 
 def _own_prefix(selection: Selection) -> str:
-    """What our placeholders begin with and none of the user's does: theirs would silently get another meaning."""
+    """A prefix for own placeholders that no placeholder of the user has, so that they cannot be mixed up."""
     prefix = "rf"
     while any(name[1:].startswith(prefix) for name, _ in (*selection.names, *selection.values)):
         prefix += "x"

@@ -1,4 +1,4 @@
-"""Plain bytes of a list that may be gzip. No I/O."""
+"""Decompresses a list that may be compressed with gzip. No I/O."""
 
 import zlib
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from refire_async.errors import UsageError
 
 UNPACKED = 1 << 20
-"""Bytes unpacked at a time, however much a small piece of gzip holds."""
+"""Most bytes that are decompressed at a time, because a small chunk of gzip can contain much more."""
 
 _GZIP = b"\x1f\x8b"
 
@@ -19,13 +19,13 @@ _FOREIGN = (
     (b"PAR1", "a Parquet file", "write the keys as JSON lines or CSV"),
     (b"\xe0\x01\x00\xea", "in Amazon Ion", "write the keys as JSON lines or CSV"),
 )
-"""How files of other kinds begin, what they are and what to do."""
+"""Magic bytes of other kinds of files, their description, and what to do."""
 
 _HEAD = max(len(magic) for magic, _, _ in _FOREIGN)
 
 
 class Unpacker:
-    """Plain bytes of what may be gzip, of one member or several."""
+    """Decompresses gzip with one or several members; other data is passed on."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -33,45 +33,45 @@ class Unpacker:
         self._gzip: bool | None = None
         self._member = zlib.decompressobj(wbits=31)
 
-    def feed(self, piece: bytes) -> Iterator[bytes]:
-        """What `piece` brings. Raises UsageError for damaged gzip, or a file of another kind."""
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        """The plain content of `chunk`. Raises UsageError for damaged gzip, or a file of another kind."""
         if self._gzip is None:
-            self._head += piece
+            self._head += chunk
             if len(self._head) < _HEAD:
                 return
-            piece = self._begin()
-        yield from self._plain(piece)
+            chunk = self._begin()
+        yield from self._plain(chunk)
 
     def finish(self) -> Iterator[bytes]:
         """The rest. Raises UsageError for gzip that ends too early."""
         if self._gzip is None:
             yield from self._plain(self._begin())
         if self._gzip and not self._member.eof:
-            raise UsageError(f"{self._name} ends too early for gzip", "copy or make it again")
+            raise UsageError(f"{self._name} ends too early for gzip", "copy or create it again")
 
     def _begin(self) -> bytes:
-        """Tell by the first bytes what this is. Gives them."""
-        piece, self._head = self._head, b""
+        """Recognize the kind of file by its first bytes. Returns them."""
+        chunk, self._head = self._head, b""
         for magic, what, action in _FOREIGN:
-            if piece.startswith(magic):
+            if chunk.startswith(magic):
                 raise UsageError(f"{self._name} is {what}", action)
-        self._gzip = piece.startswith(_GZIP)
-        return piece
+        self._gzip = chunk.startswith(_GZIP)
+        return chunk
 
-    def _plain(self, piece: bytes) -> Iterator[bytes]:
-        return self._unpack(piece) if self._gzip else iter((piece,))
+    def _plain(self, chunk: bytes) -> Iterator[bytes]:
+        return self._unpack(chunk) if self._gzip else iter((chunk,))
 
-    def _unpack(self, piece: bytes) -> Iterator[bytes]:
-        while piece:
+    def _unpack(self, chunk: bytes) -> Iterator[bytes]:
+        while chunk:
             if self._member.eof:
-                piece = piece.lstrip(b"\0")  # some writers pad to a whole block
-                if not piece:
+                chunk = chunk.lstrip(b"\0")  # some writers pad to a whole block
+                if not chunk:
                     return
                 self._member = zlib.decompressobj(wbits=31)
             try:
-                plain = self._member.decompress(piece, UNPACKED)
+                plain = self._member.decompress(chunk, UNPACKED)
             except zlib.error:
-                raise UsageError(f"{self._name} is damaged gzip", "copy or make it again") from None
+                raise UsageError(f"{self._name} is damaged gzip", "copy or create it again") from None
             if plain:
                 yield plain
-            piece = self._member.unused_data if self._member.eof else self._member.unconsumed_tail
+            chunk = self._member.unused_data if self._member.eof else self._member.unconsumed_tail

@@ -1,4 +1,4 @@
-"""`--where "status = 'OPEN' and total > 100"`: conditions as people write them, as a filter expression. Pure.
+"""`--where "status = 'OPEN' and total > 100"`: translates a condition into a filter expression. Pure.
 
     condition  = or of and of [not] test | ( condition )
     test       = operand (= | <> | != | < | <= | > | >=) operand
@@ -7,9 +7,9 @@
                | begins_with(path, operand) | contains(path, operand) | attribute_type(path, 'S')
                | attribute_exists(path) | attribute_not_exists(path)
     operand    = path | size(path) | 'text' | 12.5 | true | false | null
-    path       = name, "any name", a.b, a[0]; '' stands for a quote in a text, "" for one in a name
+    path       = name, "any name", a.b, a[0]; '' is a quote in a text, "" is one in a name
 
-Words may be written in capitals. Types are never converted: a number is not equal to a text of its digits, and a
+Keywords are case-insensitive. Types are never converted: a number is not equal to a text of its digits, and a
 comparison with an attribute of another type is false, as in DynamoDB.
 """
 
@@ -22,11 +22,11 @@ from refire_async.errors import UsageError
 from refire_async.model.keys import AttributeValue
 from refire_async.sources.canonical import canonical_number
 
-MOST_BYTES = 4_096
-MOST_MEMBERS = 100
-"""Of an expression and of IN (DynamoDB Developer Guide: Quotas; Condition and filter expressions)."""
+MAX_BYTES = 4_096
+MAX_MEMBERS = 100
+"""Limits of an expression and of IN (DynamoDB Developer Guide: Quotas; Condition and filter expressions)."""
 
-MOST_DEPTH = 50
+MAX_DEPTH = 50
 
 _TOKEN = re.compile(
     r"""\s*(?:
@@ -47,9 +47,9 @@ _TYPES = frozenset(("S", "N", "B", "SS", "NS", "BS", "BOOL", "NULL", "L", "M"))
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """A filter expression with its placeholders, as `--filter`, `--names` and `--values` would give it.
+    """A filter expression with its placeholders, equivalent to `--filter`, `--names` and `--values`.
 
-    `words` stand where a value is expected, without quotes: names of attributes, which may be meant as texts.
+    `words` are names without quotes in the place of a value: they count as attributes, but may be meant as texts.
     """
 
     expression: str
@@ -59,11 +59,11 @@ class Where:
 
 
 def compile_where(text: str, option: str = "--where") -> Where:
-    """What `text` means. Raises UsageError with the position of what is not understood; `option` is named in it."""
+    """Translate `text`. Raises UsageError with the position of the error; it names `option`."""
     parser = _Parser(text, option)
     expression = parser.parse()
-    if len(expression.encode()) > MOST_BYTES:
-        raise UsageError(f"{option} makes an expression of more than {MOST_BYTES:,} bytes", "make it shorter")
+    if len(expression.encode()) > MAX_BYTES:
+        raise UsageError(f"{option} makes an expression of more than {MAX_BYTES:,} bytes", "make it shorter")
     words = tuple(dict.fromkeys(parser.words))
     return Where(expression, tuple(parser.names.items()), tuple(parser.values.items()), words)
 
@@ -79,7 +79,7 @@ class _Token:
 class _Operand:
     """`expression` with placeholders. `value` of a literal; `path` or `size` of an attribute.
 
-    `word` is a path that is no more than one word without quotes.
+    `word` is set if the path is a single word without quotes.
     """
 
     expression: str
@@ -90,19 +90,19 @@ class _Operand:
 
 
 _OR, _AND, _NOT, _TEST = range(4)
-"""How strongly the parts of a condition hold together."""
+"""Precedence of the operators of a condition, from lowest to highest."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Condition:
-    """A part of the expression. Parentheses stand only where they are needed: DynamoDB refuses redundant ones."""
+    """A part of the expression. It has parentheses only if necessary: DynamoDB refuses redundant ones."""
 
     text: str
-    strength: int
+    precedence: int
 
-    def within(self, strength: int) -> str:
-        """The text as a part of something that holds together with `strength`."""
-        return self.text if self.strength >= strength else f"({self.text})"
+    def within(self, precedence: int) -> str:
+        """The text as an operand of an operator with `precedence`."""
+        return self.text if self.precedence >= precedence else f"({self.text})"
 
 
 def _negated(condition: _Condition) -> _Condition:
@@ -116,7 +116,7 @@ def _tokens(text: str, refuse: Callable[[str, int], UsageError]) -> list[_Token]
         if match is None:
             at += len(text[at:]) - len(text[at:].lstrip())
             what = {"'": "a text that does not end", '"': "a name that does not end"}
-            raise refuse(what.get(text[at], f"{text[at]!r} has no meaning"), at)
+            raise refuse(what.get(text[at], f"{text[at]!r} is not understood"), at)
         kind = match.lastgroup or ""
         found.append(_Token(kind, match[kind], match.start(kind)))
         if kind == "end":
@@ -125,7 +125,7 @@ def _tokens(text: str, refuse: Callable[[str, int], UsageError]) -> list[_Token]
 
 
 class _Parser:
-    """Recursive descent; what it returns are parts of the expression."""
+    """A recursive descent parser that returns parts of the expression."""
 
     def __init__(self, text: str, option: str) -> None:
         self.names: dict[str, str] = {}
@@ -162,7 +162,7 @@ class _Parser:
 
     def _one(self) -> _Condition:
         self._depth += 1
-        if self._depth > MOST_DEPTH:
+        if self._depth > MAX_DEPTH:
             raise self._refusal("too many parentheses", self._token.at)
         try:
             if self._take_word("not"):
@@ -240,8 +240,8 @@ class _Parser:
         self._expect(")")
         for member in members:
             self._check_pair(left, member)
-        if len(members) > MOST_MEMBERS:
-            raise self._refusal(f"more than {MOST_MEMBERS} values in one list", left.at)
+        if len(members) > MAX_MEMBERS:
+            raise self._refusal(f"more than {MAX_MEMBERS} values in one list", left.at)
         return f"{left.expression} IN ({', '.join(member.expression for member in members)})"
 
     def _function(self) -> str | None:
@@ -339,7 +339,7 @@ class _Parser:
         return placeholder
 
     def _check_pair(self, left: _Operand, right: _Operand) -> None:
-        """What DynamoDB refuses, or what cannot be meant."""
+        """Refuse pairs that DynamoDB refuses, or that cannot be intended."""
         if left.value is not None and right.value is not None:
             raise self._refusal("two values and no attribute", left.at)
         if left.expression == right.expression:
@@ -352,7 +352,7 @@ class _Parser:
 
     def _check_ordered(self, operand: _Operand) -> None:
         if operand.value is not None and not operand.value.keys() & {"S", "N"}:
-            raise self._refusal("only texts and numbers have an order", operand.at)
+            raise self._refusal("only texts and numbers can be ordered", operand.at)
 
     @property
     def _token(self) -> _Token:

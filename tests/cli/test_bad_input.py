@@ -102,9 +102,9 @@ BAD: dict[str, tuple[tuple[str, ...], dict[str, str], str]] = {
     "key type alone": ((*RUN, "--key-type", "S"), {}, "add --key-value"),
     "empty key value": ((*RUN, "--key-value", ""), {}, "never empty"),
     "range without dots": ((*RUN, "--key-value-range", "2026-11-01"), {}, "2026-11-01..2026-11-20"),
-    "range backwards": ((*RUN, "--key-value-range", "2026-11-20..2026-11-01"), {}, "runs backwards"),
+    "range backwards": ((*RUN, "--key-value-range", "2026-11-20..2026-11-01"), {}, "wrong order"),
     "range too large": ((*RUN, "--key-value-range", "1..1000000"), {}, "more than 10,000"),
-    "range of no days": ((*RUN, "--key-value-range", "2026-02-30..2026-03-01"), {}, "a day that is none"),
+    "range of no days": ((*RUN, "--key-value-range", "2026-02-30..2026-03-01"), {}, "an invalid date"),
     "range and keys file": (
         (*RUN, "--keys-file", __file__, "--key-value-range", "1..2"),
         {},

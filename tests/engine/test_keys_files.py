@@ -139,8 +139,8 @@ async def test_an_invalid_key_in_an_older_list_fails_alone(
 ):
     """The service rejects the whole look-up; halving finds the key, and it fails with the service's reason."""
     db = shop(service, 150)
-    monkeypatch.setattr(key_lines, "LARGEST_HASH", 1 << 20)  # as in versions without this check
-    monkeypatch.setattr(plain_lines, "LARGEST_HASH", 1 << 20)
+    monkeypatch.setattr(key_lines, "MAX_HASH_BYTES", 1 << 20)  # as in versions without this check
+    monkeypatch.setattr(plain_lines, "MAX_HASH_BYTES", 1 << 20)
     names = [f"o-{n:03}" + ("x" * 2_100 if n in bad else "") for n in range(150)]
     selection = write(tmp_path / "k", names)
     if stops:
@@ -192,7 +192,7 @@ async def test_a_dry_run_of_a_list_leaves_nothing(service: Service, runs: Runs, 
         ("[]", "k is empty"),
         ('{"Items": [], "Count": 0, "ScannedCount": 0}', "k is empty"),
         ('{"id": "a"}\n' * 73, "k names no key: each of its 73 lines has no 'pk'; give lines that name pk"),
-        ("pk,x\n" + ",1\n" * 7, "k names no key: each of its 7 lines has a key attribute that is empty"),
+        ("pk,x\n" + ",1\n" * 7, "k names no key: each of its 7 lines has an empty key attribute"),
     ],
 )
 @pytest.mark.parametrize("options", [{}, {"dry_run": True}, {"ignore": frozenset(["bad-lines"])}])

@@ -271,9 +271,9 @@ async def test_expired_items_fire_with_the_option(service: Service, runs: Runs):
     [
         (SelectionSettings(index="by-week"), "has no index by-week"),
         (SelectionSettings(key_name="sk", key_values=("1",)), "sk is not the hash key of table orders"),
-        (SelectionSettings(key_name="pk"), "named without its value"),
+        (SelectionSettings(key_name="pk"), "given without a value"),
         (SelectionSettings(key_values=("ann",), key_type="N"), "is of type S, not N"),
-        (SelectionSettings(key_value_range="a1..b2"), "is no range of days, months or numbers"),
+        (SelectionSettings(key_value_range="a1..b2"), "is not a range of days, months or numbers"),
         (
             SelectionSettings(
                 key_values=("ann",), filter="#s < :s", names=(("#s", "sk"),), values=((":s", {"N": "1"}),)

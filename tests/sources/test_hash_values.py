@@ -36,7 +36,7 @@ def test_key_name_says_whose_a_plain_value_is():
 @pytest.mark.parametrize(
     ("values", "more", "said"),
     [
-        (("a",), {}, "does not say which hash attribute"),
+        (("a",), {}, "does not name a hash attribute"),
         (("tenant=a",), {}, "no value of ten, shard"),
         (("tenant=a", "ten=b", "shard=x"), {}, "not a number"),
         (("tenant=a", "ten=", "shard=1"), {}, "empty"),

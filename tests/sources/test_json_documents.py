@@ -133,7 +133,7 @@ def test_what_names_no_key_is_told_by_line_and_entry():
     )
     found, decoder = decode(text.encode())
     assert found == KEYS[:1]
-    assert decoder.bad.first == [(1, "entry 2 has no 'sk'"), (1, "entry 3 has a key attribute that is empty")]
+    assert decoder.bad.first == [(1, "entry 2 has no 'sk'"), (1, "entry 3 has an empty key attribute")]
     found, decoder = decode(b'[\n{"pk": "a", "sk": 1},\n\n{"pk": "b"}\n,5]')
     assert found == [key("a", 1)]
     assert [number for number, _ in decoder.bad.first] == [1, 1]
@@ -198,7 +198,7 @@ def leaves(value: Any) -> list[Any]:
 def test_a_document_of_any_size_takes_bounded_memory(member: str, monkeypatch: pytest.MonkeyPatch):
     """Twelve times as much as may be seen as a whole, on one line."""
     monkeypatch.setattr(json_documents, "MAX_VALUE_CHARS", 1 << 18)
-    monkeypatch.setattr("refire_async.sources.key_decoder.LONGEST_LINE", 1 << 18)
+    monkeypatch.setattr("refire_async.sources.key_decoder.MAX_LINE_BYTES", 1 << 18)
     entry = json.dumps({"pk": {"S": "customer-1"}, "sk": {"N": "1"}, "x": {"S": "y" * 400}}).encode()
     count = 7_000
     tracemalloc.start()

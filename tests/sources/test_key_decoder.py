@@ -16,7 +16,7 @@ from refire_async.errors import UsageError
 from refire_async.model.keys import Key, KeySchema
 from refire_async.sources.bad_lines import FIRST_BAD_LINES
 from refire_async.sources.key_decoder import KeyDecoder
-from refire_async.sources.lines import LONGEST_LINE
+from refire_async.sources.lines import MAX_LINE_BYTES
 
 HASH = KeySchema("pk", "S")
 BOTH = KeySchema("pk", "S", "sk", "N")
@@ -104,10 +104,10 @@ def test_bad_lines_are_told_by_the_number_that_an_editor_shows():
     found, decoder = decode(b'pk,sk,note\na,1,"two\nlines"\nb,one,\nc\n,5\n"d",6,"x\n\ny"\n\xff,7,\ne,8,\n')
     assert found == [key("a", 1), key("d", 6), key("e", 8)]
     assert decoder.bad.first == [
-        (4, "has a key that cannot be: a key attribute is not a number"),
+        (4, "has an invalid key: a key attribute is not a number"),
         (5, "has too few columns"),
-        (6, "has a key attribute that is empty"),
-        (10, "has a key attribute with half of a character"),
+        (6, "has an empty key attribute"),
+        (10, "has a key attribute with an unpaired surrogate"),
     ]
 
 
@@ -133,8 +133,8 @@ def test_no_line_is_lost(good: list[bool], cuts: tuple[int, ...]):
         (b"nonsense\n", "line 1 is neither JSON nor the header of a CSV with pk, sk"),
         (b"\n\npk,other\n", "line 3 is neither JSON nor the header"),
         (b"pk,pk,sk\n", "line 1 is neither JSON nor the header"),
-        (b"x" * (3 * LONGEST_LINE), "line 1 is longer than 8 MB"),
-        (b'{"pk": "a", "sk": 1}\n' + b"x" * (3 * LONGEST_LINE), "line 2 is longer than 8 MB"),
+        (b"x" * (3 * MAX_LINE_BYTES), "line 1 is longer than 8 MB"),
+        (b'{"pk": "a", "sk": 1}\n' + b"x" * (3 * MAX_LINE_BYTES), "line 2 is longer than 8 MB"),
         (packed(b'{"pk": "a", "sk": 1}\n' * 1000)[:-9], "ends too early for gzip"),
         (b"\x1f\x8bnonsense", "is damaged gzip"),
         (packed(b'{"pk": "a", "sk": 1}\n') + b"nonsense", "is damaged gzip"),

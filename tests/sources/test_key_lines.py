@@ -130,7 +130,7 @@ def test_base64_has_one_text_for_equal_bytes():
         ('{"pk": {"S": 1}, "sk": 1}', "is not of type S"),
         ('{"pk": {}, "sk": 1}', "is not of type S"),
         ('{"pk": "", "sk": 1}', "is empty"),
-        ('{"pk": "\\ud800", "sk": 1}', "half of a character"),
+        ('{"pk": "\\ud800", "sk": 1}', "unpaired surrogate"),
         ('{"pk": "a", "sk": "one"}', "is not a number"),
         ('{"pk": "a", "sk": true}', "is not a number"),
         ('{"pk": "a", "sk": [0, [1], 0]}', "is not a number"),

@@ -12,7 +12,7 @@ from refire_async.errors import CheckpointRefusedError
 from refire_async.model.keys import Item, KeySchema, identity
 from refire_async.sources import key_list
 from refire_async.sources.key_list import KeyListSource, KeyListWriter, list_path, open_list
-from refire_async.sources.lazy_items import Undecoded
+from refire_async.sources.lazy_items import LazyItems
 from tests.support.examples import examples
 from tests.support.virtual_time import run_virtual
 
@@ -72,7 +72,7 @@ async def test_duplicates_meet_however_far_apart_and_however_little_memory_there
 ):
     """Small buffers make many extents per bucket; one hash key with many sort keys makes a bucket of many passes."""
     monkeypatch.setattr(key_list, "BUFFER", 200)
-    monkeypatch.setattr(key_list, "SORTED_AT_ONCE", at_once)
+    monkeypatch.setattr(key_list, "DISTINCT_BYTES", at_once)
     collection = [item(7, sort) for sort in range(800)]
     others = [item(number) for number in range(400)]
     made = make(tmp_path / "x.keys", [*collection, *others, *reversed(collection), *others])
@@ -162,7 +162,7 @@ async def test_keys_stay_text_until_they_are_looked_at(tmp_path: Path):
     path = tmp_path / "x.keys"
     make(path, [item(number) for number in range(9)])
     page = await KeyListSource(path, 1, carries_marker=False).read(0, None, 7)
-    assert isinstance(page.items, Undecoded)
+    assert isinstance(page.items, LazyItems)
     whole = list(page.items)
     assert len(page.items) == len(whole) == 7
     assert page.items[3] == whole[3]

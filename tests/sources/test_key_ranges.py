@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from refire_async.errors import UsageError
-from refire_async.sources.key_ranges import MOST_KEY_VALUES, expand_range
+from refire_async.sources.key_ranges import MAX_KEY_VALUES, expand_range
 
 days = st.dates(date(1900, 1, 1), date(2400, 1, 1))
 prefixes = st.sampled_from(["", "DAY#", "a-b_", "2026#", "é "])
@@ -42,24 +42,24 @@ def test_every_number_between_the_ends(first: int, more: int):
 @pytest.mark.parametrize(
     ("text", "key_type", "what"),
     [
-        ("1", "N", "is no range"),
-        ("1...5", "N", "is no range of whole numbers"),
-        ("1.5..2.5", "N", "is no range of whole numbers"),
-        ("2026-11-01..2026-11-02", "N", "is no range of whole numbers"),
-        ("a..b", "S", "is no range of days, months or numbers"),
-        ("2026-11-01..2026-12", "S", "is no range of days, months or numbers"),
-        ("A#1..B#2", "S", "is no range of days, months or numbers"),
-        ("2026-02-30..2026-03-01", "S", "names a day that is none"),
-        ("2026-13..2027-01", "S", "names a day that is none"),
-        ("5..1", "N", "runs backwards"),
-        ("2026-11-02..2026-11-01", "S", "runs backwards"),
+        ("1", "N", "is not a range"),
+        ("1...5", "N", "is not a range of whole numbers"),
+        ("1.5..2.5", "N", "is not a range of whole numbers"),
+        ("2026-11-01..2026-11-02", "N", "is not a range of whole numbers"),
+        ("a..b", "S", "is not a range of days, months or numbers"),
+        ("2026-11-01..2026-12", "S", "is not a range of days, months or numbers"),
+        ("A#1..B#2", "S", "is not a range of days, months or numbers"),
+        ("2026-02-30..2026-03-01", "S", "contains an invalid date"),
+        ("2026-13..2027-01", "S", "contains an invalid date"),
+        ("5..1", "N", "wrong order"),
+        ("2026-11-02..2026-11-01", "S", "wrong order"),
         ("007..1200", "S", "ends of different width"),
         ("x7..x0012", "S", "ends of different width"),
-        (f"1..{MOST_KEY_VALUES + 1}", "N", "holds 10,001 values, more than 10,000"),
+        (f"1..{MAX_KEY_VALUES + 1}", "N", "has 10,001 values, more than 10,000"),
         ("1900-01-01..2900-01-01", "S", "more than 10,000"),
         ("1.." + "9" * 38, "N", "more than 10,000"),
-        ("AQ==..AR==", "B", "cannot count a key of type B"),
-        ("x" * 5000 + "..y", "S", "is no range"),
+        ("AQ==..AR==", "B", "does not support keys of type B"),
+        ("x" * 5000 + "..y", "S", "is not a range"),
     ],
 )
 def test_what_is_no_range_is_told(text: str, key_type: str, what: str):
@@ -77,4 +77,4 @@ def test_zero_alone_is_no_leading_zero(key_type: str):
 
 
 def test_the_largest_range_is_taken():
-    assert len(expand_range(f"1..{MOST_KEY_VALUES}", "N")) == MOST_KEY_VALUES
+    assert len(expand_range(f"1..{MAX_KEY_VALUES}", "N")) == MAX_KEY_VALUES

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from refire_async.errors import UsageError
 from refire_async.sandbox.expressions import Placeholders, compile_condition
 from refire_async.sandbox.values import validate_item
-from refire_async.sources.where import MOST_DEPTH, compile_where
+from refire_async.sources.where import MAX_DEPTH, compile_where
 from tests.sandbox.language_strategies import items
 from tests.support.examples import examples
 
@@ -262,8 +262,8 @@ def test_names_and_values_that_come_again_have_one_placeholder():
         ('"status = 5', 1, "a name that does not end"),
         ("(a = 1", 7, "it ends where ')'"),
         ("a = 1)", 6, "')' where 'and', 'or' or the end"),
-        ("a = 1 & b = 2", 7, "'&' has no meaning"),
-        ("a = :v", 5, "':' has no meaning"),
+        ("a = 1 & b = 2", 7, "'&' is not understood"),
+        ("a = :v", 5, "':' is not understood"),
         ("a is null", 6, "'is null' has two meanings"),
         ("a is not null", 10, "'is null' has two meanings"),
         ("a is 5", 6, "'5' where 'missing'"),
@@ -277,7 +277,7 @@ def test_names_and_values_that_come_again_have_one_placeholder():
         ("a between 5 and 'x'", 11, "of one type"),
         ("a between 5", 12, "it ends where 'and' and the upper end"),
         ("5 between a and b", 1, "name an attribute before 'between'"),
-        ("a > true", 5, "only texts and numbers have an order"),
+        ("a > true", 5, "only texts and numbers can be ordered"),
         ("size(a) = 'x'", 1, "size is a number"),
         ("size(5) = 1", 6, "'5' where the name of an attribute"),
         ("begins_with(a, 5)", 16, "begins_with needs a text"),
@@ -288,8 +288,8 @@ def test_names_and_values_that_come_again_have_one_placeholder():
         ("a[-1] = 1", 3, "'-1' where the number of an element"),
         ("a. = 1", 4, "'=' where the name of an attribute"),
         ("a = 1e999", 5, "a number that DynamoDB cannot hold"),
-        ("a = 12abc", 5, "has no meaning"),
-        ("(" * 60 + "a = 1" + ")" * 60, MOST_DEPTH + 1, "too many parentheses"),
+        ("a = 12abc", 5, "is not understood"),
+        ("(" * 60 + "a = 1" + ")" * 60, MAX_DEPTH + 1, "too many parentheses"),
         ("a in (" + ", ".join(map(str, range(101))) + ")", 1, "more than 100 values"),
     ],
 )

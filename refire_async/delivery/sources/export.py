@@ -30,7 +30,7 @@ from refire_async.delivery.window import Window
 from refire_async.errors import RefireError, RefusedError, first_of
 from refire_async.model.table import Table
 from refire_async.settings import EventImage
-from refire_async.sources.chunks import pieces
+from refire_async.sources.chunks import chunks
 from refire_async.sources.export import DataFile, ExportLines, ExportSummary
 from refire_async.sources.export_folder import ExportFolder
 from refire_async.sources.key_lines import BadLineError, check_key
@@ -190,7 +190,7 @@ class ExportSource:
     async def _open(self, client: Any) -> list[Export]:
         found = []
         for name in self._names:
-            folder = ExportFolder(name, partial(pieces, client=client))
+            folder = ExportFolder(name, partial(chunks, client=client))
             found.append(Export(folder, *await folder.read(self._table)))
         return in_order(found, self._ignored)
 
@@ -230,7 +230,7 @@ class _File:
         self.lines = 0
         self._summary = export.summary
         self._decoder = ExportLines(data)
-        self._pieces = pieces(export.folder.path(data.name), client)
+        self._chunks = chunks(export.folder.path(data.name), client)
         self._first = first
         self._make = make
 
@@ -239,8 +239,8 @@ class _File:
 
         Raises UsageError or RefusedError for a damaged file.
         """
-        async for piece in self._pieces:
-            async for records in self._decoded(self._decoder.feed(piece), done):
+        async for chunk in self._chunks:
+            async for records in self._decoded(self._decoder.feed(chunk), done):
                 yield records
         async for records in self._decoded(self._decoder.finish(), done):
             yield records
