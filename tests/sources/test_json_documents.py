@@ -175,7 +175,7 @@ def test_documents_come_whole_or_in_parts(values: list[Any], size: int, indent: 
     text = "\n".join(json.dumps(value, indent=indent) for value in values) + "\n"
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(json_documents, "MAX_VALUE_CHARS", largest)
-        patched.setattr(json_documents, "LEAST", 1)
+        patched.setattr(json_documents, "MIN_CHARS", 1)
         documents = JsonDocuments("k")
         parts: list[Part] = []
         for begin in range(0, len(text), size):

@@ -129,7 +129,7 @@ def test_base64_has_one_text_for_equal_bytes():
         ('{"pk": {"S": "a", "N": "1"}, "sk": 1}', "is not of type S"),
         ('{"pk": {"S": 1}, "sk": 1}', "is not of type S"),
         ('{"pk": {}, "sk": 1}', "is not of type S"),
-        ('{"pk": "", "sk": 1}', "is empty"),
+        ('{"pk": "", "sk": 1}', "empty key attribute"),
         ('{"pk": "\\ud800", "sk": 1}', "unpaired surrogate"),
         ('{"pk": "a", "sk": "one"}', "is not a number"),
         ('{"pk": "a", "sk": true}', "is not a number"),
@@ -142,7 +142,7 @@ def test_base64_has_one_text_for_equal_bytes():
         ('{"pk": "a", "sk": 1E+400000}', "DynamoDB cannot hold"),
         (f'{{"pk": "a", "sk": {"1" * 39}}}', "DynamoDB cannot hold"),
         (f'{{"pk": "a", "sk": {"1" * 5000}}}', "DynamoDB cannot hold"),
-        (f'{{"pk": "{"a" * 2049}", "sk": 1}}', "has a hash key of 2,049 bytes, more than the 2,048"),
+        (f'{{"pk": "{"a" * 2049}", "sk": 1}}', "has a hash key of 2,049 bytes, more than the maximum of 2,048"),
         (f'{{"pk": {{"S": "{"ü" * 1025}"}}, "sk": 1}}', "has a hash key of 2,050 bytes"),
         ("[" * 500 + "]" * 500, "is not a JSON object"),
     ],
@@ -173,7 +173,7 @@ def test_sizes_are_those_of_the_bytes(kind: str, extra: int):
         return json.dumps(dict(zip(("pk", "sk"), texts, strict=True)))
 
     assert parse(line(2048, 1024), keys)
-    with pytest.raises(BadLineError, match="sort key of 1,025 bytes, more than the 1,024"):
+    with pytest.raises(BadLineError, match="sort key of 1,025 bytes, more than the maximum of 1,024"):
         parse(line(2048, 1024 + extra), keys)
     with pytest.raises(BadLineError, match="hash key of 2,049 bytes"):
         parse(line(2048 + extra, 1024), keys)
