@@ -142,7 +142,10 @@ def test_base64_has_one_text_for_equal_bytes():
         ('{"pk": "a", "sk": 1E+400000}', "DynamoDB cannot hold"),
         (f'{{"pk": "a", "sk": {"1" * 39}}}', "DynamoDB cannot hold"),
         (f'{{"pk": "a", "sk": {"1" * 5000}}}', "DynamoDB cannot hold"),
-        (f'{{"pk": "{"a" * 2049}", "sk": 1}}', "has a hash key of 2,049 bytes, more than the maximum of 2,048"),
+        (
+            f'{{"pk": "{"a" * 2049}", "sk": 1}}',
+            "has a hash key of 2,049 bytes, more than the maximum of 2,048",
+        ),
         (f'{{"pk": {{"S": "{"ü" * 1025}"}}, "sk": 1}}', "has a hash key of 2,050 bytes"),
         ("[" * 500 + "]" * 500, "is not a JSON object"),
     ],
