@@ -8,6 +8,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from refire_async.engine.redrive import redrive
+    from refire_async.engine.replay import replay
     from refire_async.engine.run import check, resume, run
     from refire_async.errors import (
         CheckpointRefusedError,
@@ -19,6 +21,12 @@ if TYPE_CHECKING:
     )
     from refire_async.events import Emit, Event
     from refire_async.model.counts import Counts
+    from refire_async.model.delivery import (
+        DeliveryCounts,
+        DeliveryOutlook,
+        DeliveryResult,
+        DeliverySummary,
+    )
     from refire_async.model.finding import Finding
     from refire_async.model.proof import Proof
     from refire_async.model.run import DryRun, Result, Summary
@@ -29,8 +37,11 @@ if TYPE_CHECKING:
         Assumed,
         Budget,
         Connection,
+        DeliverySettings,
         PacingSettings,
         PlanSettings,
+        RedriveSettings,
+        ReplaySettings,
         ResumeSettings,
         RunSettings,
         SelectionSettings,
@@ -47,6 +58,11 @@ __all__ = [
     "CheckpointRefusedError",
     "Connection",
     "Counts",
+    "DeliveryCounts",
+    "DeliveryOutlook",
+    "DeliveryResult",
+    "DeliverySettings",
+    "DeliverySummary",
     "DryRun",
     "Emit",
     "Event",
@@ -56,8 +72,10 @@ __all__ = [
     "Plan",
     "PlanSettings",
     "Proof",
+    "RedriveSettings",
     "RefireError",
     "RefusedError",
+    "ReplaySettings",
     "Result",
     "ResumeSettings",
     "RunSettings",
@@ -70,12 +88,16 @@ __all__ = [
     "VerifySettings",
     "check",
     "plan",
+    "redrive",
+    "replay",
     "resume",
     "run",
     "verify",
 ]
 
 _HOMES = {
+    "engine.redrive": ("redrive",),
+    "engine.replay": ("replay",),
     "engine.run": ("check", "resume", "run"),
     "errors": (
         "CheckpointRefusedError",
@@ -87,6 +109,7 @@ _HOMES = {
     ),
     "events": ("Emit", "Event"),
     "model.counts": ("Counts",),
+    "model.delivery": ("DeliveryCounts", "DeliveryOutlook", "DeliveryResult", "DeliverySummary"),
     "model.finding": ("Finding",),
     "model.proof": ("Proof",),
     "model.run": ("DryRun", "Result", "Summary"),
@@ -94,7 +117,8 @@ _HOMES = {
     "planning.forecast.plan": ("Plan",),
     "planning.planner": ("plan",),
     "settings": (
-        *("Assumed", "Budget", "Connection", "PacingSettings", "PlanSettings"),
+        *("Assumed", "Budget", "Connection", "DeliverySettings", "PacingSettings", "PlanSettings"),
+        *("RedriveSettings", "ReplaySettings"),
         *("ResumeSettings", "RunSettings", "SelectionSettings", "Tuning", "VerifySettings"),
     ),
     "verification.verify": ("verify",),

@@ -218,6 +218,7 @@ class DeliverySettings:
     concurrency: int | None = None
     max_rate: float | None = None
     max_iterator_age_s: float | None = None
+    give_up_after_s: float = DEFAULT_GIVE_UP_AFTER_S
     checkpoint: Path | None = None
     run_id: str | None = None
     dry_run: bool = False

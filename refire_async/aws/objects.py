@@ -1,6 +1,6 @@
 """Objects in S3, read from their beginning to their end whatever happens to a connection on the way."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing, closing
 from dataclasses import dataclass
 from typing import Any
@@ -61,7 +61,7 @@ class ListedObject:
     size: int
 
 
-async def list_objects(client: Any, prefix: ObjectName) -> AsyncIterator[ListedObject]:
+async def list_objects(client: Any, prefix: ObjectName) -> AsyncGenerator[ListedObject]:
     """The objects whose keys begin with `prefix.key`, in ascending order of keys (UTF-8).
 
     `client` is an aioboto3 client of S3. Folders that the console makes (empty objects that end with `/`) are left out.

@@ -98,12 +98,18 @@ class StreamReader:
                 yield parse_records(answer)
 
     async def answers(
-        self, stream_arn: str, shard_id: str, *, after: str | None = None, since: float | None = None
+        self,
+        stream_arn: str,
+        shard_id: str,
+        *,
+        after: str | None = None,
+        at: str | None = None,
+        since: float | None = None,
     ) -> AsyncGenerator[bytes, None]:
         """The answers to GetRecords (JSON) of a shard in order, for whatever cuts records out of them.
 
-        They begin `after` a sequence number, or at `since` (seconds since the epoch) or somewhat earlier, or at the
-        beginning of the shard.
+        They begin `after` or `at` a sequence number, or at `since` (seconds since the epoch) or somewhat earlier, or at
+        the beginning of the shard.
 
         Ends when the shard is closed and read to its end. An open shard never ends: an answer without records says
         that there was nothing new, though the service may say so before the newest record too (API reference:
@@ -112,7 +118,7 @@ class StreamReader:
         Raises:
             AwsError: FATAL if records were trimmed before they were read.
         """
-        iterator = await self._iterator(stream_arn, shard_id, after, since)
+        iterator = await self._iterator(stream_arn, shard_id, after, since, at)
         while iterator is not None:
             try:
                 answer = await self._call("GetRecords", {"ShardIterator": iterator})
@@ -120,19 +126,21 @@ class StreamReader:
                 if error.name != "ExpiredIterator":
                     raise
                 # It lives 15 minutes; the caller took longer.
-                iterator = await self._iterator(stream_arn, shard_id, after, since)
+                iterator = await self._iterator(stream_arn, shard_id, after, since, at)
                 continue
             after = last_number(answer) or after
             iterator = next_iterator(answer)
             yield answer
 
     async def _iterator(
-        self, stream_arn: str, shard_id: str, after: str | None, since: float | None
+        self, stream_arn: str, shard_id: str, after: str | None, since: float | None, at: str | None = None
     ) -> str | None:
         shard = {"StreamArn": stream_arn, "ShardId": shard_id}
         start: dict[str, Any] = {"ShardIteratorType": "TRIM_HORIZON"}
         if after is not None:
             start = {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "SequenceNumber": after}
+        elif at is not None:
+            start = {"ShardIteratorType": "AT_SEQUENCE_NUMBER", "SequenceNumber": at}
         elif since is not None:
             at_time = {"ShardIteratorType": "AT_TIMESTAMP", "Timestamp": since}
             try:

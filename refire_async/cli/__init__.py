@@ -15,6 +15,7 @@ from refire_async.cli.streams import open_streams
 
 COMMANDS = (
     *("run", "resume", "rate", "status", "forget", "plan", "check", "verify", "report", "iam-policy"),
+    *("replay", "redrive"),
     *("sandbox", "demo", "config", "completion"),
 )
 
@@ -26,6 +27,7 @@ START = (
 
 OVERVIEW = (
     ("run", "Fire the stream event of every selected item again."),
+    ("replay, redrive", "Deliver original events or failed batches again."),
     ("resume", "Resume a run that was stopped."),
     ("rate", "Show or change the speed of a run in progress."),
     ("status, forget", "List runs, finished and unfinished; remove one."),

@@ -121,94 +121,97 @@ table_filter = option(
     "Only runs of this table.",
 )
 
-selection = _together(
-    [
-        option(
-            SELECTION,
-            "--index",
-            Word("NAME", r"[a-zA-Z0-9_.-]{3,255}", "the name of an index", "for example --index by-day"),
-            "Find items through this index; the table's items are touched.",
-        ),
-        option(
-            SELECTION,
-            "--key-name",
-            Word("NAME", ANY_TEXT, "the name of a hash key", "leave it out to take it from the table"),
-            "Name of the hash key; default: from the table or index.",
-            also=("HashKeyName",),
-        ),
-        option(
-            SELECTION,
-            "--key-value",
-            KeyValues("VALUE", ANY_TEXT, "a value (keys are never empty)", "leave it out for all hash keys"),
-            "Only items with this hash key (base64 if binary). Repeat it for more keys. NAME=VALUE for an index with "
-            "several hash attributes: one of each.",
-            also=("HashKeyValue",),
-            multiple=True,
-        ),
-        option(
-            SELECTION,
-            "--key-value-range",
-            Word("A..B", ANY_TEXT, "a range", "for example 2026-11-01..2026-11-20"),
-            "Only items with these hash keys: days, months (2026-01..2026-03) or numbers.",
-        ),
-        option(
-            SELECTION,
-            "--key-type",
-            OneOf("S|N|B", "S", "N", "B"),
-            "Type of --key-value; default: from the table.",
-        ),
-        option(
-            SELECTION,
-            "--sort-key-condition",
-            Word("COND", ANY_TEXT, "a condition", "for example '> 2026-01-31'"),
-            "Condition on the sort key: '> X', 'between X and Y', 'begins_with X'.",
-        ),
-        option(
-            SELECTION,
-            "--where",
-            Word("COND", ANY_TEXT, "a condition", """for example "status = 'OPEN' and total > 100\""""),
-            """Only items like "status = 'OPEN' and total > 100". Filtered items cost reads too.""",
-        ),
-        option(
-            SELECTION,
-            "--filter",
-            Word("EXPR", ANY_TEXT, "an expression", "for example '#s = :open'"),
-            "The same as a filter expression, such as '#s = :open'.",
-        ),
-        option(
-            SELECTION,
-            "--names",
-            Word("JSON", ANY_TEXT, "a JSON object", """for example '{"#s": "status"}'"""),
-            """Names in expressions: '{"#s": "status"}'.""",
-        ),
-        option(
-            SELECTION,
-            "--values",
-            Word("JSON", ANY_TEXT, "a JSON object", """for example '{":open": "OPEN"}'"""),
-            """Values in expressions: '{":open": "OPEN"}', plain or DynamoDB JSON.""",
-        ),
-        option(
-            SELECTION,
-            "--keys-file",
-            Readable("FILE"),
-            "Only the keys in this file (JSON lines or CSV, also gzip), - or s3://bucket/key.",
-        ),
-        option(
-            SELECTION,
-            "--export",
-            ExportFolder("FOLDER"),
-            "Only the items of this DynamoDB export (s3://… or a folder); the table is not read.",
-        ),
-        option(
-            SELECTION,
-            "--sample",
-            Percent("P%", "--sample 1%"),
-            "Only this share of the items, by a hash of the key: always the same items.",
-        ),
-        flag(SELECTION, "--exclude-expired", "Skip items whose TTL has expired (default)."),
-        flag(SELECTION, "--include-expired", "Include items whose TTL has expired but that still exist."),
-    ]
+_SELECTION = [
+    option(
+        SELECTION,
+        "--index",
+        Word("NAME", r"[a-zA-Z0-9_.-]{3,255}", "the name of an index", "for example --index by-day"),
+        "Find items through this index; the table's items are touched.",
+    ),
+    option(
+        SELECTION,
+        "--key-name",
+        Word("NAME", ANY_TEXT, "the name of a hash key", "leave it out to take it from the table"),
+        "Name of the hash key; default: from the table or index.",
+        also=("HashKeyName",),
+    ),
+    option(
+        SELECTION,
+        "--key-value",
+        KeyValues("VALUE", ANY_TEXT, "a value (keys are never empty)", "leave it out for all hash keys"),
+        "Only items with this hash key (base64 if binary). Repeat it for more keys. NAME=VALUE for an index with "
+        "several hash attributes: one of each.",
+        also=("HashKeyValue",),
+        multiple=True,
+    ),
+    option(
+        SELECTION,
+        "--key-value-range",
+        Word("A..B", ANY_TEXT, "a range", "for example 2026-11-01..2026-11-20"),
+        "Only items with these hash keys: days, months (2026-01..2026-03) or numbers.",
+    ),
+    option(
+        SELECTION,
+        "--key-type",
+        OneOf("S|N|B", "S", "N", "B"),
+        "Type of --key-value; default: from the table.",
+    ),
+    option(
+        SELECTION,
+        "--sort-key-condition",
+        Word("COND", ANY_TEXT, "a condition", "for example '> 2026-01-31'"),
+        "Condition on the sort key: '> X', 'between X and Y', 'begins_with X'.",
+    ),
+    option(
+        SELECTION,
+        "--where",
+        Word("COND", ANY_TEXT, "a condition", """for example "status = 'OPEN' and total > 100\""""),
+        """Only items like "status = 'OPEN' and total > 100". Filtered items cost reads too.""",
+    ),
+    option(
+        SELECTION,
+        "--filter",
+        Word("EXPR", ANY_TEXT, "an expression", "for example '#s = :open'"),
+        "The same as a filter expression, such as '#s = :open'.",
+    ),
+    option(
+        SELECTION,
+        "--names",
+        Word("JSON", ANY_TEXT, "a JSON object", """for example '{"#s": "status"}'"""),
+        """Names in expressions: '{"#s": "status"}'.""",
+    ),
+    option(
+        SELECTION,
+        "--values",
+        Word("JSON", ANY_TEXT, "a JSON object", """for example '{":open": "OPEN"}'"""),
+        """Values in expressions: '{":open": "OPEN"}', plain or DynamoDB JSON.""",
+    ),
+    option(
+        SELECTION,
+        "--keys-file",
+        Readable("FILE"),
+        "Only the keys in this file (JSON lines or CSV, also gzip), - or s3://bucket/key.",
+    ),
+    option(
+        SELECTION,
+        "--sample",
+        Percent("P%", "--sample 1%"),
+        "Only this share of the items, by a hash of the key: always the same items.",
+    ),
+    flag(SELECTION, "--exclude-expired", "Skip items whose TTL has expired (default)."),
+    flag(SELECTION, "--include-expired", "Include items whose TTL has expired but that still exist."),
+]
+
+_EXPORT = option(
+    SELECTION,
+    "--export",
+    ExportFolder("FOLDER"),
+    "Only the items of this DynamoDB export (s3://… or a folder); the table is not read.",
 )
+
+selection = _together([*_SELECTION, _EXPORT])
+replay_selection = _together(_SELECTION)
+"""Without --export, which names events there."""
 
 max_items = option(
     "Safety",

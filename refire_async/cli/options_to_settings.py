@@ -137,7 +137,7 @@ def make_run(ctx: click.Context, parsed: WorkOptions) -> RunSettings:
     return RunSettings(
         table=parsed.table,
         connection=make_connection(parsed),
-        selection=make_selection(ctx, parsed),
+        selection=make_selection(ctx, parsed, export=parsed.export),
         marker=parsed.marker,
         marker_attribute=parsed.marker_attribute,
         budget=make_budget(parsed),

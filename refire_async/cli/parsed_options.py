@@ -24,7 +24,7 @@ class ConnectionOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class SelectionOptions:
-    """`options.selection`. `names` and `values` are JSON texts, `sample` is in percent."""
+    """`options.selection` but for `export`. `names` and `values` are JSON texts, `sample` is in percent."""
 
     index: str | None
     key_name: str | None
@@ -37,7 +37,6 @@ class SelectionOptions:
     names: str | None
     values: str | None
     keys_file: str | None
-    export: str | None
     sample: float | None
     exclude_expired: bool
     include_expired: bool
@@ -123,6 +122,7 @@ class WorkOptions(ConnectionOptions, SelectionOptions, MarkerOptions, BudgetOpti
     """What `run`, `check` and `plan` share: which items of which table, and the budget."""
 
     table: str | None
+    export: str | None
     max_items: int | None
 
 

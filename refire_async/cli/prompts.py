@@ -10,7 +10,9 @@ import click
 
 from refire_async.cli.streams import print_note
 from refire_async.engine.questions import AfterCanary, Question
+from refire_async.model.delivery import DeliveryOutlook
 from refire_async.model.other_run import OtherRuns
+from refire_async.output.delivery import describe_outlook as describe_delivery_outlook
 from refire_async.output.proof import describe_canary
 from refire_async.output.text import about_duration, count, dollars, visible
 from refire_async.planning.forecast.cost import Cost
@@ -67,6 +69,9 @@ async def confirm(display: Display, about: Question) -> bool:
             case Outlook():
                 question = "Continue?"
                 print_note(describe_outlook(about))
+            case DeliveryOutlook():
+                question = "Deliver?"
+                print_note(describe_delivery_outlook(about))
         click.echo(f"{question} [y/N] ", err=True, nl=False)
         return await _is_yes()
 

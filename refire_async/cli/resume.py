@@ -67,6 +67,8 @@ def saved_run(function: Callable[..., Any]) -> Callable[..., Any]:
 def command(ctx: click.Context, /, **given: Any) -> int:
     """Resume a run that was stopped, killed or cut off, where it left off. No item fires twice.
 
+    Resumes a replay or redrive too: it reports which batches may have run twice.
+
     RUN_ID may be a prefix of an id, or latest. It is optional if only one run can be resumed.
     """
     parsed = ResumeOptions(**given)
@@ -77,10 +79,6 @@ def command(ctx: click.Context, /, **given: Any) -> int:
         checkpoint = catalog.only_stopped()
     else:
         checkpoint = locate(parsed.run_id, parsed.checkpoint)
-    check_destination(ctx, checkpoint, make_connection(parsed), assume_yes=parsed.yes)
-
-    from refire_async.cli import session  # noqa: PLC0415 - brings the engine, which is slow to import
-
     settings = ResumeSettings(
         checkpoint=checkpoint,
         connection=make_connection(parsed),
@@ -92,7 +90,22 @@ def command(ctx: click.Context, /, **given: Any) -> int:
         verify=parsed.verify,
         assume_yes=parsed.yes,
     )
+    if _is_delivery(checkpoint):
+        from refire_async.cli import delivery_session  # noqa: PLC0415 - brings the engine, which is slow to import
+
+        return delivery_session.resume(settings, output)
+    check_destination(ctx, checkpoint, make_connection(parsed), assume_yes=parsed.yes)
+
+    from refire_async.cli import session  # noqa: PLC0415 - brings the engine, which is slow to import
+
     return session.execute(settings, output, Hints(settings, parsed.checkpoint))
+
+
+def _is_delivery(checkpoint: Path) -> bool:
+    """Whether the checkpoint is that of a replay or redrive."""
+    from refire_async.checkpoint.read_only import holds_delivery  # noqa: PLC0415 - brings SQLite
+
+    return holds_delivery(checkpoint)
 
 
 def locate(run_id: str | None, checkpoint: Path | None) -> Path:
@@ -101,12 +114,20 @@ def locate(run_id: str | None, checkpoint: Path | None) -> Path:
 
     if checkpoint is None:
         return catalog.find(run_id or "")
-    if run_id is not None and not (found := catalog.describe(checkpoint).run_id).startswith(run_id):
+    if run_id is not None and not (found := _run_id_of(checkpoint)).startswith(run_id):
         raise UsageError(
             f"checkpoint {checkpoint} belongs to run {found}, not to {run_id}",
             "give either the run id or --checkpoint",
         )
     return checkpoint
+
+
+def _run_id_of(checkpoint: Path) -> str:
+    """The id of the run or delivery. Raises CheckpointRefusedError."""
+    from refire_async.checkpoint import catalog  # noqa: PLC0415 - brings SQLite
+    from refire_async.delivery.saved import peek  # noqa: PLC0415
+
+    return peek(checkpoint).spec.run_id if _is_delivery(checkpoint) else catalog.describe(checkpoint).run_id
 
 
 def locate_one(parsed: SavedRunOptions) -> Path:

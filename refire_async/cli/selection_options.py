@@ -31,9 +31,11 @@ _NOT_WITH_A_LIST = (
 )
 
 
-def make_selection(ctx: click.Context, parsed: SelectionOptions) -> SelectionSettings:
+def make_selection(
+    ctx: click.Context, parsed: SelectionOptions, *, export: str | None = None
+) -> SelectionSettings:
     """The selection options of a command. Raises UsageError where they cannot be combined."""
-    _check_combination(ctx, parsed)
+    _check_combination(ctx, parsed, export)
     names: Names = parse_names(parsed.names, _where(ctx, "names")) if parsed.names else ()
     values: Values = parse_values(parsed.values, _where(ctx, "values")) if parsed.values else ()
     check_placeholders(_where(ctx, "filter"), parsed.filter, names, values)
@@ -63,19 +65,20 @@ def make_selection(ctx: click.Context, parsed: SelectionOptions) -> SelectionSet
         names=names,
         values=values,
         keys_file=parsed.keys_file,
-        export=parsed.export,
+        export=export,
         sample=parsed.sample,
         include_expired=parsed.include_expired,
         where_words=words,
     )
 
 
-def _check_combination(ctx: click.Context, parsed: SelectionOptions) -> None:
-    for given_list in ("keys_file", "export"):
-        if getattr(parsed, given_list) is None:
+def _check_combination(ctx: click.Context, parsed: SelectionOptions, export: str | None) -> None:
+    given = {name: getattr(parsed, name) for name in _NOT_WITH_A_LIST} | {"export": export}
+    for given_list, source in (("keys_file", parsed.keys_file), ("export", export)):
+        if source is None:
             continue
         for name in (*_NOT_WITH_A_LIST, *(("export",) if given_list == "keys_file" else ())):
-            if getattr(parsed, name) not in (None, ()):
+            if given[name] not in (None, ()):
                 raise UsageError(
                     f"{_where(ctx, given_list)} and {_where(ctx, name)} cannot be combined",
                     "the list names the items; leave the other one out",

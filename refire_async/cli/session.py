@@ -3,14 +3,12 @@
 Commands import this module when they need it, because its imports are slow.
 """
 
-import signal
 import time
 from collections.abc import Awaitable
 from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-import anyio
 import orjson
 
 from refire_async.checkpoint.identity import merge_connections
@@ -18,11 +16,11 @@ from refire_async.checkpoint.reading import peek
 from refire_async.cli.confirmation import has_terminal
 from refire_async.cli.exit_codes import single
 from refire_async.cli.hints import Hints
-from refire_async.cli.logs import Logs
 from refire_async.cli.notify import NotifyTarget, message, send, try_connection
 from refire_async.cli.options_to_settings import OutputSettings
 from refire_async.cli.prompts import Display, confirm
 from refire_async.cli.signals import handling, stop_signals
+from refire_async.cli.stopping import StopSignals
 from refire_async.cli.streams import ELSEWHERE, OutputLostError, print_note, say_error, write_json, write_text
 from refire_async.cli.system_errors import from_system
 from refire_async.cli.watching import watching
@@ -182,7 +180,7 @@ async def _drive(
         stop.request("output", error)
 
     async with watching(output, events=output.json, record=settings, lost=lost) as watch:
-        signals = _Signals(stop, watch.logs)
+        signals = StopSignals(stop, watch.logs)
         with handling(stop_signals(), signals.handle):
             with signals.scope:
                 await _check_notify(settings, output)
@@ -192,7 +190,8 @@ async def _drive(
                     raise _with_resume(error, watch.stats.started, hints) from error
                 started = watch.stats.started
                 return result, None if started is None else started.spec
-            raise signals.cancelled(watch.stats.started, hints)
+            started = watch.stats.started
+            raise signals.cancelled(None if started is None else hints.resume(started.spec.run_id))
 
 
 def _with_resume(error: Exception, started: RunStarted | None, hints: Hints) -> Exception:
@@ -203,47 +202,3 @@ def _with_resume(error: Exception, started: RunStarted | None, hints: Hints) -> 
     return StoppedError(
         refused.message, f"{refused.action}; resume with: {hints.resume(started.spec.run_id)}"
     )
-
-
-class _Signals:
-    """The effect of signals on a run: the first requests a stop, the second cancels `scope`."""
-
-    def __init__(self, stop: StopRequest, logs: Logs) -> None:
-        self.scope = anyio.CancelScope()
-        self.stop = stop
-        self._logs = logs
-        self._last: signal.Signals | None = None
-
-    def handle(self, number: signal.Signals) -> None:
-        """Stop or cancel. A closed terminal often sends SIGHUP twice, so a SIGHUP never cancels."""
-        first = self._last is None
-        if number == signal.SIGHUP and not first:
-            return
-        self._last = number
-        if first:
-            self.stop.request("interrupted" if number == signal.SIGINT else "terminated")
-            _say_draining(self._logs)
-        else:
-            self.scope.cancel()
-
-    def cancelled(self, started: RunStarted | None, hints: Hints) -> StoppedError:
-        """The error for a cancelled run; `started`: its event, if it had begun."""
-        if started is None:
-            error = StoppedError("stopped immediately, before anything was written")
-        else:
-            error = StoppedError("stopped immediately", f"resume with: {hints.resume(started.spec.run_id)}")
-        interrupted = self._last in (None, signal.SIGINT)
-        error.exit_code = ExitCode.INTERRUPTED if interrupted else ExitCode.STOPPED
-        return error
-
-
-def _say_draining(logs: Logs) -> None:
-    if logs.terminal:
-        say_error(
-            "stopping: requests in flight are finished and saved; press Ctrl-C again to stop immediately"
-        )
-    else:
-        logs.warning(
-            "run.draining",
-            hint="requests in flight are finished and saved; a second signal stops immediately",
-        )

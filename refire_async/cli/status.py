@@ -4,6 +4,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -27,6 +28,7 @@ from refire_async.errors import UsageError
 if TYPE_CHECKING:
     from refire_async.checkpoint.catalog import RunInfo
     from refire_async.checkpoint.cleanup import Kept
+    from refire_async.delivery.catalog import DeliveryInfo
 
 MOST_HINTS = 5
 """With more stopped runs than this, the resume command is shown once, as a pattern."""
@@ -105,28 +107,83 @@ def _listed(parsed: StatusOptions) -> "Sequence[RunInfo]":
     return chosen[: parsed.limit]
 
 
+def _listed_deliveries(parsed: StatusOptions) -> "Sequence[DeliveryInfo]":
+    """The replays and redrives in the state folder that match the options, as `_listed`."""
+    from refire_async.delivery.catalog import list_deliveries  # noqa: PLC0415 - brings SQLite
+
+    found = list_deliveries()
+    for line in found.unreadable:
+        say_error(line)
+    chosen = [
+        one
+        for one in found.deliveries
+        if not (parsed.unfinished and one.status == "complete")
+        and (parsed.table is None or one.saved.spec.table == parsed.table.rpartition("/")[2])
+    ]
+    return chosen[: parsed.limit]
+
+
 def _show_all(parsed: StatusOptions) -> tuple[str, bool]:
     """The text about all runs, and whether one of them is in progress."""
-    runs = _listed(parsed)
+    import orjson  # noqa: PLC0415 - not needed to show help
+
+    from refire_async.output.deliveries import delivery_entry, delivery_lines  # noqa: PLC0415
+    from refire_async.output.runs import list_entry  # noqa: PLC0415
+
+    runs, deliveries = _listed(parsed), _listed_deliveries(parsed)
+    statuses = [*(run.status for run in runs), *(one.status for one in deliveries)]
+    working = "running" in statuses
+    if parsed.json:
+        found = {
+            "runs": [list_entry(run) for run in runs],
+            "deliveries": list(map(delivery_entry, deliveries)),
+        }
+        return orjson.dumps(found).decode(), working
     chosen = parsed.table is not None or parsed.unfinished
-    text = _json(runs) if parsed.json else _text(runs, chosen=chosen, table=parsed.table)
-    return text, any(run.status == "running" for run in runs)
+    text = _text(runs, chosen=chosen, table=parsed.table)
+    if not deliveries:
+        return text, working
+    lines = "\n".join(["Replays and redrives:", *delivery_lines(deliveries)])
+    return (f"{text}\n\n{lines}" if runs else lines), working
 
 
 def _show_one(parsed: StatusOptions) -> tuple[str, bool]:
     """The text about one run, and whether it is in progress."""
     import orjson  # noqa: PLC0415 - not needed to show help
 
+    from refire_async.checkpoint import catalog  # noqa: PLC0415 - brings SQLite
     from refire_async.checkpoint.details import read_details  # noqa: PLC0415
+    from refire_async.checkpoint.read_only import holds_delivery  # noqa: PLC0415
     from refire_async.output.runs import details_entry, details_lines, list_entry  # noqa: PLC0415
 
-    (run,) = _one(parsed)
+    checkpoint = locate(parsed.run_id, parsed.checkpoint)
+    if holds_delivery(checkpoint):
+        return _show_delivery(checkpoint, as_json=parsed.json)
+    run = catalog.describe(checkpoint)
     details = read_details(run.checkpoint)
     if parsed.json:
         entry = list_entry(run) | details_entry(details, run.kept_files)
         return orjson.dumps({"runs": [entry]}).decode(), run.status == "running"
     lines = [*details_lines(details, run.kept_files), "", f"Checkpoint: {_shown(run.checkpoint)}"]
     return "\n".join([*lines, *_resume_commands([run])]), run.status == "running"
+
+
+def _show_delivery(checkpoint: Path, *, as_json: bool) -> tuple[str, bool]:
+    """The text about one replay or redrive, and whether it is in progress."""
+    import orjson  # noqa: PLC0415 - not needed to show help
+
+    from refire_async.delivery.catalog import describe  # noqa: PLC0415 - brings SQLite
+    from refire_async.output.deliveries import delivery_details, delivery_entry  # noqa: PLC0415
+    from refire_async.output.summary import command_line  # noqa: PLC0415
+
+    info = describe(checkpoint)
+    working = info.status == "running"
+    if as_json:
+        return orjson.dumps({"deliveries": [delivery_entry(info)]}).decode(), working
+    lines = delivery_details(info)
+    if info.status == "stopped":
+        lines += ["", _shown(f"Resume with: {command_line('resume', info.saved.spec.run_id)}")]
+    return "\n".join(lines), working
 
 
 def _watch(show: Callable[[StatusOptions], tuple[str, bool]], parsed: StatusOptions) -> int:
@@ -203,14 +260,6 @@ def _cleaned_text(removed: Sequence["RunInfo"], kept: Sequence["Kept"]) -> str:
     lines = [_shown(f"Removed {run.run_id} ({run.table})") for run in removed]
     lines += [_shown(f"Kept {entry.run.run_id} ({entry.run.table}): {entry.reason}") for entry in kept]
     return "\n".join(lines or ["No runs, so nothing to remove."])
-
-
-def _json(runs: Sequence["RunInfo"]) -> str:
-    import orjson  # noqa: PLC0415 - not needed to show help
-
-    from refire_async.output.runs import list_entry  # noqa: PLC0415
-
-    return orjson.dumps({"runs": [list_entry(run) for run in runs]}).decode()
 
 
 def _text(runs: Sequence["RunInfo"], *, chosen: bool = False, table: str | None = None) -> str:

@@ -4,7 +4,7 @@ Shapes: Lambda Developer Guide (Retain discarded records with on-failure destina
 (dead-letter queues), and recorded answers of the real service. What comes from a queue or a file may be hostile.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -12,6 +12,9 @@ from typing import Any
 import orjson
 
 from refire_async.errors import UsageError
+
+OF_SHARD = "#"
+"""Between a shard's id and a range of it. Ids of shards have none (API reference: Shard)."""
 
 _DEEPEST = 5
 """Wrappings at most: an answer of ReceiveMessage, a message, a notification of SNS, and the record."""
@@ -23,15 +26,17 @@ _ARN = "arn:"
 class FailedBatch:
     """One failed batch. `first` and `last` are sequence numbers, both inclusive; times are seconds since the epoch.
 
-    `records` are the members of the event where the record carries its payload: the batch exactly. Otherwise the range
-    holds the batch and possibly more: records that a filter dropped, and those of other lanes that succeeded.
-    `where` names the record for messages: a file and a line, a queue and a message.
+    `start` is `first` as the service writes it, since emulators want its leading zeros back. `load` gives the members
+    of the event where the record carries its payload: the batch exactly. Without it the range holds the batch and
+    possibly more: records that a filter dropped, and those of other lanes that succeeded. `where` names the record for
+    messages: a file and a line, a queue and a message.
     """
 
     stream_arn: str
     shard_id: str
     first: int
     last: int
+    start: str
     batch_size: int
     condition: str
     where: str
@@ -39,7 +44,7 @@ class FailedBatch:
     from_pipe: bool = False
     first_arrival: float | None = None
     last_arrival: float | None = None
-    records: tuple[dict[str, Any], ...] | None = field(default=None, repr=False)
+    load: Callable[[], list[dict[str, Any]]] | None = field(default=None, repr=False)
 
 
 def parse_failures(text: bytes | str, where: str) -> list[FailedBatch]:
@@ -93,11 +98,13 @@ def _batch(value: dict[str, Any], info: dict[str, Any], where: str) -> FailedBat
         raise _refusal(where, "has no batchSize")
     function = context.get("functionArn")
     condition = context.get("condition") or pipe.get("condition")
+    records = _payload(value.get("payload"), first, last, where)
     return FailedBatch(
         stream_arn=_stream(info, where),
         shard_id=_text(info, "shardId", where),
         first=first,
         last=last,
+        start=info["startSequenceNumber"],
         batch_size=size,
         condition=condition if isinstance(condition, str) else "unknown",
         where=where,
@@ -105,11 +112,11 @@ def _batch(value: dict[str, Any], info: dict[str, Any], where: str) -> FailedBat
         from_pipe=bool(pipe),
         first_arrival=_time(info.get("approximateArrivalOfFirstRecord")),
         last_arrival=_time(info.get("approximateArrivalOfLastRecord")),
-        records=_payload(value.get("payload"), first, last, where),
+        load=None if records is None else lambda: records,
     )
 
 
-def _payload(payload: Any, first: int, last: int, where: str) -> tuple[dict[str, Any], ...] | None:
+def _payload(payload: Any, first: int, last: int, where: str) -> list[dict[str, Any]] | None:
     """The records of the event that was sent. S3 holds it as an object, in the documentation as an escaped text."""
     if payload is None:
         return None
@@ -124,7 +131,7 @@ def _payload(payload: Any, first: int, last: int, where: str) -> tuple[dict[str,
             raise _refusal(where, "has a payload with something else than stream records")
         if not first <= _number(change, "SequenceNumber", where) <= last:
             raise _refusal(where, "has a payload with records from outside its range")
-    return tuple(records)
+    return records
 
 
 def _stream(info: dict[str, Any], where: str) -> str:
@@ -175,6 +182,7 @@ class Range:
     shard_id: str
     first: int
     last: int
+    start: str
     exact: bool
     batches: list[FailedBatch]
 
@@ -184,9 +192,14 @@ class Range:
         return sum(batch.batch_size for batch in self.batches)
 
     @property
-    def overlaps(self) -> bool:
-        """Whether batches may have records in common."""
-        return len(self.batches) > 1
+    def name(self) -> str:
+        """Names the range in a ledger, within its stream."""
+        return f"{self.shard_id}{OF_SHARD}{self.first}-{self.last}"
+
+    @property
+    def last_arrival(self) -> float | None:
+        """The latest time of the batches' last records, in seconds since the epoch; None if none has one."""
+        return max((one.last_arrival for one in self.batches if one.last_arrival is not None), default=None)
 
 
 def merge(batches: Iterable[FailedBatch]) -> dict[tuple[str, str], list[Range]]:
@@ -200,7 +213,7 @@ def merge(batches: Iterable[FailedBatch]) -> dict[tuple[str, str], list[Range]]:
 def _merged(batches: Sequence[FailedBatch]) -> list[Range]:
     ranges: list[Range] = []
     for batch in sorted(batches, key=lambda one: (one.first, one.last)):
-        exact = batch.records is not None
+        exact = batch.load is not None
         if ranges and batch.first <= ranges[-1].last:
             current = ranges[-1]
             current.last = max(current.last, batch.last)
@@ -213,6 +226,7 @@ def _merged(batches: Sequence[FailedBatch]) -> list[Range]:
                     shard_id=batch.shard_id,
                     first=batch.first,
                     last=batch.last,
+                    start=batch.start,
                     exact=exact,
                     batches=[batch],
                 )

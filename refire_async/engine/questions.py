@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from refire_async.model.canary import Canary
+from refire_async.model.delivery import DeliveryOutlook
 from refire_async.model.other_run import OtherRuns
 from refire_async.planning.forecast.outlook import Outlook
 
@@ -17,7 +18,7 @@ class AfterCanary:
     remaining: Outlook
 
 
-Question: TypeAlias = AfterCanary | OtherRuns | Outlook
+Question: TypeAlias = AfterCanary | OtherRuns | Outlook | DeliveryOutlook
 """Continue after a canary? Run at the same time as these other runs? Begin what this outlook describes?"""
 
 Confirm: TypeAlias = Callable[[Question], Awaitable[bool]]

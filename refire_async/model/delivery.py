@@ -64,14 +64,43 @@ class DeliverySummary:
         }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryOutlook:
+    """What a delivery is about to do: shown, and confirmed, before its first invocation.
+
+    Times are seconds since the epoch; `mapping` describes the settings and where they come from; `cost_usd` is for the
+    requests, at list prices, without the function's run time. `warnings` are lines about what deserves a look.
+    """
+
+    command: DeliveryCommand
+    source: str
+    function: str
+    version: str
+    records: int
+    invocations: int
+    size_bytes: int
+    first_at: float | None
+    last_at: float | None
+    by_kind: tuple[tuple[str, int], ...]
+    filtered: int
+    lost: int
+    cost_usd: float
+    mapping: str
+    warnings: tuple[str, ...] = ()
+    samples: tuple[bytes, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class DeliveryResult:
     """How an attempt of a delivery ended. `reason` is one line for people where it ended early.
 
-    `may_have_run_twice` names the batches whose outcome was unknown when an earlier attempt ended.
+    `may_have_run_twice` names the batches whose outcome was unknown when an earlier attempt ended. `outlook` is that of
+    a dry run.
     """
 
+    command: DeliveryCommand
     summary: DeliverySummary
     exit_code: ExitCode
     reason: str | None = None
     may_have_run_twice: tuple[str, ...] = ()
+    outlook: DeliveryOutlook | None = None

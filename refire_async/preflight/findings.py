@@ -91,6 +91,33 @@ BAD_LINES = Kind(
     "correct them, or skip them with --ignore bad-lines",
 )
 
+STALE_IMAGES = Kind(
+    "stale-images",
+    "stop",
+    "Records to replay have keys that were written again after --until: a consumer that keeps the last image would"
+    " be set back. `replay` reports this after it has read ahead; `check` does not.",
+    "leave out --until, give --latest-per-key, or disable the function's mapping first",
+)
+RANGE_HOLDS_OTHERS = Kind(
+    "range-holds-others",
+    "warn",
+    "The range of the stream that a failed batch names does not hold as many matching records as the batch had: it"
+    " also holds records of other lanes that succeeded, or some are gone. `redrive` asks before it continues.",
+    "compare the numbers; records that succeeded before are delivered again",
+)
+RECORDS_TRIMMED = Kind(
+    "records-trimmed",
+    "warn",
+    "Records to deliver are older than 24 hours and no longer in the stream. `replay` and `redrive` report them.",
+    "touch their items with refire run, or replay an incremental export",
+)
+MAPPING_READS = Kind(
+    "mapping-reads",
+    "warn",
+    "The function's own event source mapping reads the same shards during a replay. A shard allows two readers (one"
+    " in a global table): with another consumer, all of them are throttled.",
+    "watch the iterator age, or replay when there is less traffic",
+)
 OTHER_RUN_WORKING = Kind(
     "other-run-working",
     "warn",

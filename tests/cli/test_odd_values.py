@@ -69,8 +69,13 @@ def test_odd_values_are_parsed(name: str, tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.chdir(tmp_path)
     command = program.get_command(click.Context(program), name)
     assert command is not None
+    needed = (
+        [__file__]
+        if any(isinstance(param, click.Argument) and param.required for param in command.params)
+        else []
+    )
     for option in options_of(name):
         for word in ODD.values():
             with click.Context(program, info_name="refire") as root, contextlib.suppress(UsageError):
-                command.make_context(name, [f"{option.opts[0]}={word}"], parent=root).close()
+                command.make_context(name, [f"{option.opts[0]}={word}", *needed], parent=root).close()
     assert not list(tmp_path.iterdir())

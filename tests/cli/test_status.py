@@ -41,7 +41,7 @@ def test_none(refire: Callable[..., Ended]) -> None:
     ended = refire("status")
     assert (ended.code, ended.err) == (0, "")
     assert "refire run --table NAME" in ended.out
-    assert refire("status", "--json").out == '{"runs":[]}\n'
+    assert refire("status", "--json").out == '{"runs":[],"deliveries":[]}\n'
 
 
 @pytest.mark.parametrize("which", ["all", "id", "file"])

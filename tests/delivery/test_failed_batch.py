@@ -30,7 +30,7 @@ def test_invocation_record() -> None:
     (batch,) = parse(invocation_record(5, 9, 4))
     assert (batch.stream_arn, batch.shard_id, batch.first, batch.last) == (STREAM, SHARD, 5, 9)
     assert (batch.batch_size, batch.function, batch.condition) == (4, FUNCTION, "RetryAttemptsExhausted")
-    assert batch.records is None
+    assert batch.load is None
     assert (batch.first_arrival, batch.last_arrival) == (1796036400.0, 1796036405.0)
 
 
@@ -47,8 +47,8 @@ def test_payload(escaped: bool) -> None:
     """S3 has the event too: an object in what the service writes, an escaped text in the documentation."""
     payload: Any = {"Records": [stream_record(5), stream_record(7)]}
     (batch,) = parse(invocation_record(5, 7, 2, payload=json.dumps(payload) if escaped else payload))
-    assert batch.records is not None
-    assert [one["dynamodb"]["SequenceNumber"][-1] for one in batch.records] == ["5", "7"]
+    assert batch.load is not None
+    assert [one["dynamodb"]["SequenceNumber"][-1] for one in batch.load()] == ["5", "7"]
 
 
 def test_pipe() -> None:

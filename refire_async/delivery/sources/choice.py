@@ -71,9 +71,13 @@ class Choice:
         if self._latest_per_key and self._latest is None:
             await self.look_ahead(read_all)
 
-    def sift(self, records: Sequence[EventRecord]) -> list[EventRecord]:
-        """The records that are delivered."""
-        return self._sift(records, self.skipped)
+    def sift(self, records: Sequence[EventRecord]) -> tuple[list[EventRecord], Skipped]:
+        """The records that are delivered, and what was left out of these."""
+        skipped = Skipped()
+        chosen = self._sift(records, skipped)
+        self.skipped.filtered += skipped.filtered
+        self.skipped.unselected += skipped.unselected
+        return chosen, skipped
 
     def _sift(self, records: Sequence[EventRecord], skipped: Skipped) -> list[EventRecord]:
         within = [record for record in records if record.created_at in self.window]

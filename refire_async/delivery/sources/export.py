@@ -143,7 +143,8 @@ class ExportSource:
             if into.token == END:
                 return
             async for records in file.records(done=int(into.token or 0)):
-                await into.put(self._choice.sift(records), str(file.lines))
+                chosen, skipped = self._choice.sift(records)
+                await into.put(chosen, str(file.lines), skipped)
             await into.put((), END)
             await into.drain()
 

@@ -85,7 +85,8 @@ class StreamSource:
                 return into.token == END
 
             async def take(sliced: SlicedAnswer) -> None:
-                await into.put(self._choice.sift(sliced.records), sliced.last or "")
+                chosen, skipped = self._choice.sift(sliced.records)
+                await into.put(chosen, sliced.last or "", skipped)
 
             closed = await walk.read(shard, take, until=self._window.until, after=into.token)
             await into.put((), END if closed else LATE)

@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from refire_async.delivery.record import EventRecord
+from refire_async.delivery.sink import Skipped
 
 
 @dataclass
@@ -19,7 +20,12 @@ class MemoryShard:
     records: list[EventRecord] = field(default_factory=list)
     tokens: list[str] = field(default_factory=list)
 
-    async def put(self, records: Sequence[EventRecord], token: str) -> None:
+    async def put(
+        self,
+        records: Sequence[EventRecord],
+        token: str,
+        skipped: Skipped | None = None,  # noqa: ARG002 - the interface
+    ) -> None:
         """See `ShardSink.put`."""
         if self.sink.on_put is not None:
             self.sink.on_put(self, records)

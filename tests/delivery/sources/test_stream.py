@@ -15,7 +15,7 @@ from refire_async.delivery.patterns import Patterns
 from refire_async.delivery.record import EventRecord
 from refire_async.delivery.rules import DeliveryRules
 from refire_async.delivery.selection import RecordSelection
-from refire_async.delivery.sink import Preview
+from refire_async.delivery.sink import Preview, Skipped
 from refire_async.delivery.sources.stream import END, LATE, StreamSource
 from refire_async.delivery.window import Window
 from refire_async.events import Event, RecordsLost
@@ -275,8 +275,10 @@ def test_trimmed_in_front_of_a_slow_function(
         source = stream.source(since, CLOCK.time())
         put = MemoryShard.put
 
-        async def slow_put(self: MemoryShard, records: Sequence[EventRecord], token: str) -> None:
-            await put(self, records, token)
+        async def slow_put(
+            self: MemoryShard, records: Sequence[EventRecord], token: str, skipped: Skipped | None = None
+        ) -> None:
+            await put(self, records, token, skipped)
             await slow(numbers(sink)[-1])
 
         monkeypatch.setattr(MemoryShard, "put", slow_put)

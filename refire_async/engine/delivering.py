@@ -1,0 +1,351 @@
+"""Replays and redrives, from their settings to their result: preview, question, ledger, dispatcher, summary."""
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, closing
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Protocol
+
+import orjson
+from anyio import to_thread
+
+from refire_async.checkpoint import catalog
+from refire_async.checkpoint.lock import locked
+from refire_async.delivery.failures import FailuresFile, failures_path
+from refire_async.delivery.invoking import DeliveryContext
+from refire_async.delivery.ledger import Ledger
+from refire_async.delivery.pace import Pace
+from refire_async.delivery.rules import DeliveryRules
+from refire_async.delivery.run import open_journal, run_delivery
+from refire_async.delivery.saved import SavedDelivery, peek
+from refire_async.delivery.sink import Preview, Source
+from refire_async.delivery.spec import DeliverySpec, refuse_other
+from refire_async.delivery.target import Target
+from refire_async.delivery.targets.opening import DEFAULT_CONCURRENCY
+from refire_async.engine.questions import Confirm
+from refire_async.engine.summary import exit_code_of
+from refire_async.errors import CheckpointRefusedError, ExitCode, RefusedError, StoppedError, UsageError
+from refire_async.events import DeliveryEnded, DeliveryStarted, Emit, Event, MessageSettled, Noticed
+from refire_async.model.delivery import (
+    DeliveryCounts,
+    DeliveryOutlook,
+    DeliveryResult,
+    DeliverySummary,
+)
+from refire_async.model.finding import Finding
+from refire_async.model.run import RunStatus
+from refire_async.model.stop import StopRequest
+from refire_async.pacing.outage import Outage
+from refire_async.planning.forecast.cost import DEFAULT_PRICES
+from refire_async.preflight.rules import refuse
+from refire_async.settings import (
+    Connection,
+    DeliverySettings,
+    RedriveSettings,
+    ReplaySettings,
+    ResumeSettings,
+    SelectionSettings,
+)
+
+UNLIMITED = -1
+"""As Lambda writes that retries have no limit (API reference: MaximumRetryAttempts)."""
+
+
+class OpenTarget(Protocol):
+    """Opens the target of an attempt for at most `concurrency` invocations at a time; `resumed`: not the first one."""
+
+    def __call__(self, *, concurrency: int, resumed: bool) -> AbstractAsyncContextManager[Target]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A replay or redrive that can begin: everything about its source and its target is known.
+
+    `open_target` opens what receives the events for at most so many
+    invocations at a time. `mapping` describes the rules for people, `findings` is what deserves attention before it
+    begins. `ask`: whether the user has to confirm, which a file as target does not need.
+    """
+
+    spec: DeliverySpec
+    settings: DeliverySettings
+    connection: Connection
+    source: Source
+    open_target: OpenTarget
+    version: str = ""
+    mapping: str = ""
+    concurrency: int = DEFAULT_CONCURRENCY
+    ask: bool = True
+    findings: Callable[[Preview], list[Finding]] = field(default=lambda _preview: [])
+    clock: Callable[[], float] = time.time
+
+
+async def run_prepared(
+    prepared: Prepared, *, emit: Emit, stop: StopRequest, confirm: Confirm | None
+) -> DeliveryResult:
+    """Show what there is to deliver, ask, and deliver it, or continue what an earlier attempt left.
+
+    Raises:
+        RefireError: it could not begin. Once it has begun, every end is a result.
+    """
+    settings = prepared.settings
+    run_id = prepared.spec.run_id
+    path = settings.checkpoint or catalog.path_of(run_id)
+    if not settings.dry_run and path.exists():
+        with locked(path), closing(await to_thread.run_sync(Ledger.open, path)) as ledger:
+            saved = await to_thread.run_sync(ledger.load)
+            refuse_other(path, saved.spec, replace(prepared.spec, run_id=saved.spec.run_id))
+            return await _deliver(prepared, ledger, saved, None, emit=emit, stop=stop)
+    preview = await prepared.source.preview()
+    _stop_early(stop)
+    outlook = _outlook(prepared, preview)
+    for finding in prepared.findings(preview):
+        emit(Noticed(finding))
+    if settings.dry_run:
+        return _dry_result(prepared, run_id, outlook)
+    refuse(prepared.findings(preview), settings.ignore)
+    await _ask(prepared, outlook, confirm)
+    _stop_early(stop)
+    spec = replace(prepared.spec, run_id=run_id)
+    with locked(path):
+        await to_thread.run_sync(FailuresFile(failures_path(path)).check)
+        make = partial(Ledger.create, path, spec, prepared.connection)
+        with closing(await to_thread.run_sync(make)) as ledger:
+            saved = await to_thread.run_sync(ledger.load)
+            result = await _deliver(prepared, ledger, saved, preview.records, emit=emit, stop=stop)
+        if result.exit_code is ExitCode.REFUSED:
+            await to_thread.run_sync(catalog.discard, path)
+            result = replace(result, summary=replace(result.summary, checkpoint=None))
+        return result
+
+
+def saved_spec(settings: DeliverySettings) -> DeliverySpec | None:
+    """What an earlier attempt of the delivery was begun with; None if there is none. Raises CheckpointRefusedError."""
+    path = settings.checkpoint
+    if path is None and settings.run_id is not None:
+        path = catalog.path_of(settings.run_id)
+    return peek(path).spec if path is not None and path.exists() and not settings.dry_run else None
+
+
+def _stop_early(stop: StopRequest) -> None:
+    if stop.reason is not None:
+        error = StoppedError("stopped before the first invocation; nothing was delivered")
+        if stop.reason == "interrupted":
+            error.exit_code = ExitCode.INTERRUPTED
+        raise error
+
+
+def _outlook(prepared: Prepared, preview: Preview) -> DeliveryOutlook:
+    spec = prepared.spec
+    return DeliveryOutlook(
+        command=spec.command,
+        source=spec.source,
+        function=spec.function,
+        version=prepared.version,
+        records=preview.records,
+        invocations=preview.batches,
+        size_bytes=preview.size_bytes,
+        first_at=preview.first_at,
+        last_at=preview.last_at,
+        by_kind=preview.by_kind,
+        filtered=preview.skipped.filtered,
+        lost=preview.skipped.lost,
+        cost_usd=preview.batches * DEFAULT_PRICES.lambda_million / 1e6 if prepared.ask else 0.0,
+        mapping=prepared.mapping or describe_rules(spec.rules),
+        warnings=tuple(f"{finding.message}; {finding.action}" for finding in prepared.findings(preview)),
+        samples=preview.samples,
+    )
+
+
+def describe_rules(rules: DeliveryRules) -> str:
+    """The rules in one line: `up to 100 records, 2 at a time per shard, 3 retries, halved after an error`."""
+    words = [f"up to {rules.batch_size:,} records"]
+    if rules.window_s:
+        words.append(f"gathered for {rules.window_s:g} s")
+    words.append(f"{rules.parallelization} at a time per shard")
+    words.append("retries without limit" if rules.retries is None else f"{rules.retries:,} retries")
+    if rules.max_record_age_s is not None:
+        words.append(f"none older than {rules.max_record_age_s:,.0f} s")
+    if rules.bisect:
+        words.append("halved after an error")
+    if rules.partial_failures:
+        words.append("partial failures")
+    if rules.filters:
+        words.append(f"{len(rules.filters)} filter pattern{'s' * (len(rules.filters) > 1)}")
+    return ", ".join(words)
+
+
+async def _ask(prepared: Prepared, outlook: DeliveryOutlook, confirm: Confirm | None) -> None:
+    """Raises UsageError without a terminal, RefusedError if the answer is no."""
+    if not prepared.ask or prepared.settings.assume_yes:
+        return
+    if confirm is None:
+        raise UsageError(
+            f"{outlook.records:,} records would be delivered to {outlook.function}, "
+            "and there is no terminal to confirm it",
+            "look with --dry-run, then give --yes",
+        )
+    if not await confirm(outlook):
+        raise RefusedError("not confirmed, so nothing was delivered", "answer y, or use --yes")
+
+
+async def _deliver(
+    prepared: Prepared,
+    ledger: Ledger,
+    saved: SavedDelivery,
+    expected: int | None,
+    *,
+    emit: Emit,
+    stop: StopRequest,
+) -> DeliveryResult:
+    """One attempt. `expected` is the number of records of a new delivery, None for a resumed one."""
+    settings = prepared.settings
+    # What is the same in every attempt comes from the ledger.
+    spec = saved.spec
+    failures = FailuresFile(failures_path(ledger.path))
+    journal = open_journal(ledger, saved, failures, emit)
+    emit = _counting_messages(journal.counts, emit)
+    emit(
+        DeliveryStarted(
+            run_id=spec.run_id,
+            source=spec.source,
+            function=spec.function,
+            resumed=expected is None,
+            expected=expected,
+            checkpoint=str(ledger.path),
+            counts=replace(saved.counts),
+        )
+    )
+    concurrency = settings.concurrency or prepared.concurrency
+    status: RunStatus = "stopped"
+    try:
+        async with prepared.open_target(concurrency=concurrency, resumed=expected is None) as target:
+            context = DeliveryContext(
+                target=target,
+                rules=spec.rules,
+                journal=journal,
+                pace=Pace(concurrency, settings.max_rate),
+                outage=Outage(settings.give_up_after_s, emit),
+                stop=stop,
+                emit=emit,
+                stream_arn=spec.stream_arn,
+                clock=prepared.clock,
+            )
+            status = await run_delivery(prepared.source, context, saved)
+    finally:
+        failures.close()
+    counts = journal.counts
+    code, reason = exit_code_of(status, counts.failed + counts.lost, stop, wrote=counts.invocations > 0)
+    summary = DeliverySummary(
+        run_id=spec.run_id,
+        source=spec.source,
+        function=spec.function,
+        status="failed" if code is ExitCode.REFUSED else status,
+        counts=replace(counts, selected=counts.delivered + counts.failed),
+        seconds=journal.seconds,
+        checkpoint=str(ledger.path),
+        failed_records_file=str(failures.path) if counts.failed else None,
+    )
+    emit(DeliveryEnded(summary))
+    return DeliveryResult(spec.command, summary, code, reason, tuple(map(str, journal.doubtful)))
+
+
+def _counting_messages(counts: DeliveryCounts, emit: Emit) -> Emit:
+    """Count the messages that are worked off, and emit."""
+
+    def count_and_emit(event: Event) -> None:
+        if isinstance(event, MessageSettled):
+            counts.messages += 1
+            counts.messages_deleted += event.deleted
+        emit(event)
+
+    return count_and_emit
+
+
+def _dry_result(prepared: Prepared, run_id: str, outlook: DeliveryOutlook) -> DeliveryResult:
+    counts = DeliveryCounts(
+        selected=outlook.records,
+        filtered=outlook.filtered,
+        lost=outlook.lost,
+        invocations=outlook.invocations,
+    )
+    spec = prepared.spec
+    summary = DeliverySummary(
+        run_id=run_id,
+        source=spec.source,
+        function=spec.function,
+        status="dry-run",
+        counts=counts,
+        seconds=0.0,
+        checkpoint=None,
+        failed_records_file=None,
+    )
+    return DeliveryResult(spec.command, summary, ExitCode.COMPLETE, outlook=outlook)
+
+
+def resumed(settings: ResumeSettings, connection: Connection) -> ReplaySettings | RedriveSettings:
+    """The settings of a delivery that is to be continued: those that its ledger holds, with `connection`.
+
+    Raises CheckpointRefusedError if it cannot be read, or says something that no delivery has.
+    """
+    saved = peek(settings.checkpoint)
+    try:
+        return _from_spec(saved.spec, settings, connection)
+    except (KeyError, TypeError, ValueError):
+        raise CheckpointRefusedError(
+            f"checkpoint {settings.checkpoint} does not say what its delivery selects", "begin a new one"
+        ) from None
+
+
+def _from_spec(
+    spec: DeliverySpec, settings: ResumeSettings, connection: Connection
+) -> ReplaySettings | RedriveSettings:
+    chosen = orjson.loads(spec.selection)
+    rules = spec.rules
+    delivery = DeliverySettings(
+        function=None if chosen["to"] is not None else spec.function,
+        to=chosen["to"],
+        whole_events=chosen["whole_events"],
+        batch_size=rules.batch_size,
+        window_s=rules.window_s,
+        parallelization=rules.parallelization,
+        retries=UNLIMITED if rules.retries is None else rules.retries,
+        max_record_age_s=rules.max_record_age_s,
+        bisect=rules.bisect,
+        partial_failures=rules.partial_failures,
+        filters=rules.filters,
+        max_rate=settings.budget.max_rate,
+        max_iterator_age_s=settings.pacing.max_iterator_age_s,
+        give_up_after_s=settings.tuning.give_up_after_s,
+        checkpoint=settings.checkpoint,
+        assume_yes=settings.assume_yes,
+        ignore=settings.ignore,
+    )
+    again: ReplaySettings | RedriveSettings
+    if spec.command == "redrive":
+        again = RedriveSettings(
+            source=spec.source, delivery=delivery, connection=connection, keep=chosen["keep"]
+        )
+    else:
+        selection = chosen["selection"]
+        again = ReplaySettings(
+            table=spec.table or "",
+            delivery=delivery,
+            connection=connection,
+            since=spec.since,
+            until=spec.until,
+            exports=tuple(chosen["exports"]),
+            as_event=chosen["as_event"],
+            kinds=frozenset(chosen["kinds"]),
+            selection=SelectionSettings(
+                **{
+                    **selection,
+                    "key_values": tuple(selection["key_values"]),
+                    "names": tuple(map(tuple, selection["names"])),
+                    "values": tuple(map(tuple, selection["values"])),
+                    "where_words": tuple(selection["where_words"]),
+                }
+            ),
+            latest_per_key=chosen["latest_per_key"],
+        )
+    return again

@@ -1,0 +1,196 @@
+"""Which target a delivery goes to, by which rules, and what is to be known about it before it begins."""
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, replace
+from functools import partial
+
+from refire_async.aws.event_source_mappings import Mapping, ask_mappings
+from refire_async.aws.function_names import FunctionName, parse_function
+from refire_async.aws.functions import ask_function, ask_reserved_concurrency
+from refire_async.aws.other_services import UnansweredError
+from refire_async.aws.pipes import Pipe, ask_pipes
+from refire_async.aws.session import Session
+from refire_async.delivery.rules import DeliveryRules, rules_of, with_options
+from refire_async.delivery.target import Target
+from refire_async.delivery.targets.opening import DEFAULT_CONCURRENCY, open_target
+from refire_async.engine.delivering import UNLIMITED, OpenTarget, describe_rules
+from refire_async.errors import RefusedError, UsageError
+from refire_async.model.finding import Finding
+from refire_async.preflight.findings import MAPPING_READS, NOT_ASKED
+from refire_async.settings import DeliverySettings
+
+DEFAULT_RETRIES = 2
+"""Without a mapping. Lambda's own default is no limit, which a person who waits cannot mean."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundTarget:
+    """What receives the events. `reader` is the mapping or Pipe whose settings apply, None without one."""
+
+    function: str
+    version: str
+    rules: DeliveryRules
+    mapping: str
+    concurrency: int
+    open: OpenTarget
+    is_local: bool
+    reader: Mapping | Pipe | None = None
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the function receives the stream's records from a reader of its own meanwhile."""
+        return self.reader is not None and self.reader.enabled
+
+
+async def find_target(session: Session, settings: DeliverySettings, stream_arn: str | None) -> FoundTarget:
+    """The target of a delivery. `stream_arn` is where the records come from, None if there is no stream.
+
+    Raises:
+        UsageError: no function is named, or the name is none.
+        RefusedError: the function cannot be described or invoked, or its mapping has a tumbling window.
+    """
+    if settings.to is not None:
+        rules = _with_options(DeliveryRules(retries=DEFAULT_RETRIES), settings)
+        return FoundTarget(
+            function=settings.to,
+            version="",
+            rules=rules,
+            mapping=describe_rules(rules),
+            concurrency=DEFAULT_CONCURRENCY,
+            open=partial(_open, settings, session),
+            is_local=True,
+        )
+    if settings.function is None:
+        raise UsageError("no target given", "name a function with --function, or a file with --to")
+    name = parse_function(settings.function)
+    function = await ask_function(session.services, name)
+    reader, unanswered = await _reader(session, name, stream_arn)
+    _refuse_windows(reader)
+    rules = _with_options(
+        DeliveryRules(retries=DEFAULT_RETRIES) if reader is None else _rules(reader, settings), settings
+    )
+    return FoundTarget(
+        function=str(name),
+        version=function.version,
+        rules=rules,
+        mapping=f"{describe_rules(rules)} ({_origin(reader)})",
+        concurrency=await _concurrency(session, name, unanswered),
+        open=partial(
+            _open, settings, session, name, function.timeout_s, wants_array=isinstance(reader, Pipe)
+        ),
+        is_local=False,
+        reader=reader,
+        findings=tuple(NOT_ASKED.found(why) for why in unanswered),
+    )
+
+
+def _open(
+    settings: DeliverySettings,
+    session: Session,
+    name: FunctionName | None = None,
+    timeout_s: float = 900.0,
+    *,
+    wants_array: bool = False,
+    concurrency: int,
+    resumed: bool,
+) -> AbstractAsyncContextManager[Target]:
+    """Opens the target for one attempt."""
+    return open_target(
+        settings,
+        session,
+        function=name,
+        timeout_s=timeout_s,
+        concurrency=concurrency,
+        wants_array=wants_array,
+        resumed=resumed,
+    )
+
+
+def _rules(reader: Mapping | Pipe, settings: DeliverySettings) -> DeliveryRules:
+    """The reader's rules; filters that cannot be read do not matter where the user gives others."""
+    if reader.filters is None and settings.filters is not None:
+        reader = replace(reader, filters=())
+    return rules_of(reader)
+
+
+def _with_options(rules: DeliveryRules, settings: DeliverySettings) -> DeliveryRules:
+    rules = with_options(rules, settings)
+    return replace(rules, retries=None) if rules.retries == UNLIMITED else rules
+
+
+def _origin(reader: Mapping | Pipe | None) -> str:
+    match reader:
+        case None:
+            return "defaults and options: the function has no mapping of this stream"
+        case Pipe():
+            return f"from the pipe {reader.name}, and options"
+        case _:
+            return f"from the event source mapping of {reader.function}, and options"
+
+
+async def _reader(
+    session: Session, name: FunctionName, stream_arn: str | None
+) -> tuple[Mapping | Pipe | None, list[str]]:
+    """The mapping or Pipe that brings the stream's records to the function, and why some could not be listed."""
+    unanswered: list[str] = []
+    if stream_arn is None:
+        return None, unanswered
+    try:
+        mappings = await ask_mappings(session.services, stream_arn)
+    except UnansweredError as error:
+        mappings = ()
+        unanswered.append(f"the settings of the function's event source mapping are unknown: {error}")
+    found: Mapping | Pipe | None = _choose(mappings, name)
+    if found is None:
+        try:
+            pipes = await ask_pipes(session.services, stream_arn)
+        except UnansweredError:
+            pipes = ()  # few use Pipes, and a missing permission for them is no matter without one
+        found = next((pipe for pipe in pipes if (pipe.function or "").partition(":")[0] == name.name), None)
+    return found, unanswered
+
+
+def _choose(mappings: Sequence[Mapping], name: FunctionName) -> Mapping | None:
+    """The function's mapping: with the same qualifier if there is one, else an enabled one, else any."""
+    own = [mapping for mapping in mappings if mapping.name == name.name]
+    ranked = sorted(own, key=lambda one: (one.qualifier != name.qualifier, not one.enabled))
+    return ranked[0] if ranked else None
+
+
+def _refuse_windows(reader: Mapping | Pipe | None) -> None:
+    if isinstance(reader, Mapping) and reader.tumbling_s:
+        raise RefusedError(
+            f"the event source mapping of {reader.function} has a tumbling window, whose state only Lambda keeps",
+            "deliver with --how mapping",
+        )
+
+
+async def _concurrency(session: Session, name: FunctionName, unanswered: list[str]) -> int:
+    """Half of the function's reserved concurrency, since its own mapping needs some; at most the default."""
+    try:
+        reserved = await ask_reserved_concurrency(session.services, name)
+    except UnansweredError as error:
+        unanswered.append(f"the function's reserved concurrency is unknown: {error}")
+        return DEFAULT_CONCURRENCY
+    if reserved is None:
+        return DEFAULT_CONCURRENCY
+    if reserved == 0:
+        raise RefusedError(
+            f"function {name} has a reserved concurrency of 0, so that nothing can invoke it",
+            "raise its reserved concurrency first",
+        )
+    return max(1, min(DEFAULT_CONCURRENCY, reserved // 2))
+
+
+def mapping_reads(target: FoundTarget) -> list[Finding]:
+    """A finding if the function's own mapping reads the same shards at the same time."""
+    if not target.is_live or target.reader is None:
+        return []
+    reader = target.reader.name if isinstance(target.reader, Pipe) else target.reader.function
+    return [
+        MAPPING_READS.found(
+            f"{reader} is enabled and reads the same shards, each of which allows two readers at a time"
+        )
+    ]

@@ -1,0 +1,127 @@
+"""A delivery as text for people: what it is about to do, and how it ended."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from refire_async.model.delivery import DeliveryCommand, DeliveryOutlook, DeliveryResult
+from refire_async.output.summary import command_line
+from refire_async.output.text import count, dollars, duration, shorten, units
+
+_SAMPLE_CHARS = 400
+
+_ENDINGS = {
+    "complete": "complete",
+    "stopped": "stopped before the end",
+    "failed": "failed",
+    "dry-run": "dry run, nothing was delivered",
+    "running": "still running",
+}
+
+_MEANINGS = (
+    ("delivered", "taken by the target at least once"),
+    ("failed", "given up; listed in a file"),
+    ("filtered", "not delivered: no filter pattern of the mapping matches them"),
+    ("lost", "no longer in the source"),
+    ("repeated", "delivered again, after a failed batch or a lost answer"),
+)
+
+
+def describe_outlook(outlook: DeliveryOutlook) -> str:
+    """The screen before the first invocation: how many records, of when, to what, and at what cost."""
+    rows = [
+        ("records", _records(outlook)),
+        ("events of", _span(outlook.first_at, outlook.last_at)),
+        ("target", f"{outlook.function} ({outlook.version})" if outlook.version else outlook.function),
+        ("invocations", f"about {count(outlook.invocations)}, {_size(outlook.size_bytes)} in all"),
+        ("batches", outlook.mapping),
+        ("cost", f"{dollars(outlook.cost_usd)} for requests, and the function's run time"),
+    ]
+    if outlook.filtered:
+        rows.insert(1, ("filtered", f"{count(outlook.filtered)} match no filter pattern and are left out"))
+    if outlook.lost:
+        rows.insert(1, ("lost", f"{count(outlook.lost)} are no longer in the source"))
+    lines = [f"About to deliver from {outlook.source}:", ""]
+    lines += [f"  {name:<12} {text}" for name, text in rows]
+    lines += [f"  warning      {line}" for line in outlook.warnings]
+    return "\n".join(lines)
+
+
+def _records(outlook: DeliveryOutlook) -> str:
+    kinds = ", ".join(f"{count(number)} {kind}" for kind, number in outlook.by_kind if number)
+    return f"{count(outlook.records)} ({kinds})" if kinds else count(outlook.records)
+
+
+def _span(first: float | None, last: float | None) -> str:
+    if first is None or last is None:
+        return "no time: there are none"
+    return f"{_time(first)} to {_time(last)}"
+
+
+def _time(at: float) -> str:
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _size(number: int) -> str:
+    for unit, size in (("GB", 1e9), ("MB", 1e6), ("KB", 1e3)):
+        if number >= size:
+            return f"{units(number / size)} {unit}"
+    return f"{number} bytes"
+
+
+def describe_delivery(command: DeliveryCommand, result: DeliveryResult, *, resume_with: str) -> str:
+    """The text at the end: counts, rate, and what to do next."""
+    summary, counts = result.summary, result.summary.counts
+    if result.outlook is not None:
+        return _describe_dry_run(result.outlook)
+    ending = _ENDINGS[summary.status]
+    if counts.failed and summary.status == "complete":
+        ending += f", but {count(counts.failed)} records failed"
+    lines = [f"{command.capitalize()} {summary.run_id} to {summary.function}: {ending}"]
+    if result.reason:
+        lines.append(f"  because: {result.reason}")
+    lines += ["", f"  {'selected':<11} {count(counts.selected)}"]
+    for name, meaning in _MEANINGS:
+        number = getattr(counts, name)
+        if number or name == "delivered":
+            lines.append(f"  {name:<11} {count(number)}  {meaning}")
+    lines += [
+        "",
+        f"  took        {duration(summary.seconds)}, {units(summary.records_per_second)} records/s",
+        f"  invoked     {count(counts.invocations)} times ({count(counts.retries)} retries), throttled "
+        + count(counts.throttled),
+    ]
+    if counts.messages:
+        lines.append(
+            f"  messages    {count(counts.messages)}, of which {count(counts.messages_deleted)} deleted"
+        )
+    lines += _repeats(result.may_have_run_twice)
+    if summary.failed_records_file is not None and counts.failed:
+        redrive = command_line(
+            "redrive", summary.failed_records_file, options=[("--function", summary.function)]
+        )
+        lines += [
+            "",
+            f"Failed records, with reasons: {summary.failed_records_file}",
+            f"To deliver them again once the causes are fixed: {redrive}",
+        ]
+    if summary.status != "complete":
+        lines += ["", f"Resume with: {resume_with}"]
+    return "\n".join(lines)
+
+
+def _repeats(batches: Sequence[str]) -> Sequence[str]:
+    if not batches:
+        return []
+    return [
+        "",
+        "These batches may have run twice, since their answers were lost:",
+        *(f"  {one}" for one in batches),
+    ]
+
+
+def _describe_dry_run(outlook: DeliveryOutlook) -> str:
+    lines = [describe_outlook(outlook).replace("About to deliver", "Dry run, nothing was delivered"), ""]
+    if outlook.samples:
+        lines.append("The first records:")
+        lines += [f"  {shorten(body.decode(errors='replace'), _SAMPLE_CHARS)}" for body in outlook.samples]
+    return "\n".join(lines).rstrip()

@@ -1,0 +1,239 @@
+"""Subscribers to the events of a delivery: counters for progress, log lines, and JSON lines for programs."""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from refire_async.events import (
+    BatchDelivered,
+    BatchFailed,
+    DeliveryEnded,
+    DeliveryStarted,
+    InvocationRetried,
+    InvocationThrottled,
+    MessageSettled,
+    Noticed,
+    Paused,
+    RecordsLost,
+    Recovered,
+    Resumed,
+    Stopping,
+    Subscriber,
+    Waiting,
+)
+from refire_async.output.log_throttle import LogThrottle
+from refire_async.output.logs import Logger
+from refire_async.output.text import units, visible
+
+
+class DeliveryStats(Subscriber):
+    """What a delivery has done so far, for progress. `clock` is in seconds, monotonic."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self.started: DeliveryStarted | None = None
+        self._began_at = clock()
+        self.settled = self.failed = 0
+        self.state = "reading ahead"
+        self.handlers = {
+            DeliveryStarted: self._started,
+            BatchDelivered: self._delivered,
+            BatchFailed: self._failed,
+            Paused: lambda event: self._set_state(f"paused: {event.why}"),
+            Resumed: lambda _: self._set_state("delivering"),
+            Waiting: lambda event: self._set_state(f"waiting: {event.reason}"),
+            Recovered: lambda _: self._set_state("delivering"),
+            Stopping: lambda _: self._set_state("stopping"),
+        }
+
+    @property
+    def expected(self) -> int:
+        """Records to deliver, 0 if unknown."""
+        return 0 if self.started is None else self.started.expected or 0
+
+    @property
+    def records_per_second(self) -> float:
+        """Records settled by this attempt, per second since it began to deliver."""
+        before = 0 if self.started is None else self.started.counts.delivered + self.started.counts.failed
+        seconds = self._clock() - self._began_at
+        return (self.settled - before) / seconds if seconds > 0 else 0.0
+
+    def describe(self) -> str:
+        """What it is doing, in a few words."""
+        failed = f", {self.failed:,} failed" if self.failed else ""
+        rate = f", {units(self.records_per_second)} records/s" if self.started is not None else ""
+        return self.state + rate + failed
+
+    def _set_state(self, state: str) -> None:
+        self.state = state
+
+    def _started(self, event: DeliveryStarted) -> None:
+        self.started, self._began_at = event, self._clock()
+        self.settled, self.failed = event.counts.delivered + event.counts.failed, event.counts.failed
+        self.state = "delivering"
+
+    def _delivered(self, event: BatchDelivered) -> None:
+        self.settled += event.records
+
+    def _failed(self, event: BatchFailed) -> None:
+        self.settled += event.records
+        self.failed += event.records
+
+
+class DeliveryLog(Subscriber):
+    """Log lines of a delivery. Keys and records are never logged: they can be personal data."""
+
+    def __init__(self, logger: Logger, clock: Callable[[], float] = time.monotonic) -> None:
+        self._logger = logger
+        self._throttle = LogThrottle(clock, self._repeated)
+        self.handlers = {
+            DeliveryStarted: self._started,
+            Noticed: lambda event: logger.warning(
+                "finding",
+                id=event.finding.id,
+                message=visible(event.finding.message),
+                action=visible(event.finding.action),
+            ),
+            BatchFailed: lambda event: self._throttle.add(
+                "records.failed", event.records, f"{event.condition}: {visible(event.reason)}"
+            ),
+            InvocationRetried: lambda event: self._throttle.add(
+                "invocation.retried", event.records, visible(event.reason)
+            ),
+            InvocationThrottled: lambda event: self._throttle.add(
+                "invocation.throttled", 1, visible(event.reason)
+            ),
+            RecordsLost: self._lost,
+            Paused: lambda event: logger.warning("delivery.paused", why=event.why),
+            Resumed: lambda event: logger.info("delivery.unpaused", why=event.why),
+            Waiting: self._waiting,
+            Recovered: lambda event: logger.info("service.recovered", after_s=round(event.after_s, 1)),
+            Stopping: lambda event: logger.info("delivery.stopping", reason=event.reason),
+            DeliveryEnded: self._ended,
+        }
+
+    def progress(self, stats: DeliveryStats) -> None:
+        """Log how far the delivery is; call it about every 10 s."""
+        self._logger.info(
+            "delivery.progress",
+            state=stats.state,
+            settled=stats.settled,
+            expected=stats.expected or None,
+            failed=stats.failed,
+            records_per_second=round(stats.records_per_second, 1),
+        )
+
+    def flush(self) -> None:
+        """Log pending counts."""
+        self._throttle.flush()
+
+    def _repeated(self, name: str, items: int, fields: dict[str, Any]) -> None:
+        self._logger.warning(name, records=items, **fields)
+
+    def _started(self, event: DeliveryStarted) -> None:
+        self._logger.info(
+            "delivery.resumed" if event.resumed else "delivery.started",
+            run_id=event.run_id,
+            source=visible(event.source),
+            function=visible(event.function),
+            expected=event.expected,
+            checkpoint=event.checkpoint,
+        )
+
+    def _lost(self, event: RecordsLost) -> None:
+        self._logger.warning(
+            "records.lost", shard=visible(event.shard), before=_utc(event.before), why=visible(event.why)
+        )
+
+    def _waiting(self, event: Waiting) -> None:
+        if self._throttle.due("wait"):
+            self._logger.warning(
+                "service.waiting", reason=visible(event.reason), since_s=round(event.since_s, 1)
+            )
+
+    def _ended(self, event: DeliveryEnded) -> None:
+        self.flush()
+        summary = event.summary
+        self._logger.info("delivery.ended", **summary.to_json())
+
+
+class DeliveryJson(Subscriber):
+    """Events of a delivery as JSON Lines (docs/scripting.md), each passed to `write` without its line end."""
+
+    def __init__(
+        self,
+        write: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._write = write
+        self._wall = wall
+        self._throttle = LogThrottle(clock, self._repeated)
+        self._run_id: str | None = None
+        self._messages = self._deleted = 0
+        self.handlers = {
+            DeliveryStarted: self._started,
+            Noticed: lambda event: self._event("finding", **asdict(event.finding)),
+            BatchFailed: lambda event: self._throttle.add("records-failed", event.records, event.condition),
+            InvocationRetried: lambda event: self._throttle.add("retry", event.records, event.reason),
+            InvocationThrottled: lambda event: self._throttle.add("throttle", 1, event.reason),
+            RecordsLost: lambda event: self._event(
+                "records-lost", shard=event.shard, before=_utc(event.before), why=event.why
+            ),
+            Paused: lambda event: self._event("pause", why=event.why),
+            Resumed: lambda event: self._event("unpause", why=event.why),
+            Waiting: self._waiting,
+            Recovered: lambda event: self._event("recover", after_s=round(event.after_s, 1)),
+            MessageSettled: self._message,
+            Stopping: lambda event: self._event("stop", reason=event.reason),
+            DeliveryEnded: lambda _: self._throttle.flush(),
+        }
+
+    def progress(self, stats: DeliveryStats) -> None:
+        """Write how far the delivery is; call it about every 10 s."""
+        self._event(
+            "progress",
+            state=stats.state,
+            settled=stats.settled,
+            expected=stats.expected or None,
+            failed=stats.failed,
+            records_per_second=round(stats.records_per_second, 1),
+            messages=self._messages,
+            messages_deleted=self._deleted,
+        )
+
+    def _event(self, event: str, **fields: Any) -> None:
+        start = {"event": event, "time": _utc(self._wall()), "run_id": self._run_id}
+        self._write(orjson.dumps(start | fields).decode())
+
+    def _repeated(self, name: str, items: int, fields: dict[str, Any]) -> None:
+        self._event(name, records=items, **fields)
+
+    def _started(self, event: DeliveryStarted) -> None:
+        self._run_id = event.run_id
+        self._event(
+            "start",
+            source=event.source,
+            function=event.function,
+            resumed=event.resumed,
+            expected=event.expected,
+            checkpoint=event.checkpoint,
+            settled_before=event.counts.delivered + event.counts.failed,
+        )
+
+    def _waiting(self, event: Waiting) -> None:
+        if self._throttle.due("wait"):
+            self._event("wait", reason=event.reason, since_s=round(event.since_s, 1))
+
+    def _message(self, event: MessageSettled) -> None:
+        self._messages += 1
+        self._deleted += event.deleted
+
+
+def _utc(at: float) -> str:
+    """An ISO 8601 time in UTC, with milliseconds."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
