@@ -68,11 +68,17 @@ class Http1Connection(asyncio.BufferedProtocol):
         """Whether the next request may go over it, as far as can be known here."""
         return self._usable and not self._transport.is_closing()
 
-    def request(self, data: bytes) -> "asyncio.Future[Response]":
-        """Send these bytes; the future gives the answer, or a WireError of disposition UNKNOWN."""
+    def request(self, *parts: bytes) -> "asyncio.Future[Response]":
+        """Send a request that is given in one or more parts.
+
+        The future gives the answer, or a WireError of disposition UNKNOWN.
+        """
         self._received = 0
         self._answer = answer = self._loop.create_future()
-        self._transport.write(data)
+        if len(parts) == 1:
+            self._transport.write(parts[0])
+        else:
+            self._transport.writelines(parts)
         if failpoints.reached is not None:
             failpoints.reached("request-sent")
         return answer

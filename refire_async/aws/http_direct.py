@@ -25,6 +25,10 @@ _ADDRESSES_S = 5.0
 """How long an answer of DNS is used: the service's own time to live, which spreads connections over its hosts."""
 
 
+_JOINED_BYTES = 64 * 1024
+"""A smaller body is joined to its head: measured, that is cheaper than sending two parts."""
+
+
 class DirectBackend:
     """An Exchange of at most `concurrency` connections; further requests wait for their turn, in order.
 
@@ -77,13 +81,15 @@ class DirectBackend:
     async def post(self, headers: dict[str, str], body: bytes, path: str = "/") -> Response:
         """See Exchange."""
         lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
-        data = f"POST {path} HTTP/1.1\r\n{lines}Content-Length: {len(body)}\r\n\r\n".encode("latin-1") + body
+        head = f"POST {path} HTTP/1.1\r\n{lines}Content-Length: {len(body)}\r\n\r\n".encode("latin-1")
         async with self._turns:
             connection = self._take_idle() or await self._connect()
             connection.deadline_s = self._loop.time() + self._timeouts.answer_s
             self._busy.add(connection)
             try:
-                return await connection.request(data)
+                if len(body) < _JOINED_BYTES:
+                    return await connection.request(head + body)
+                return await connection.request(head, body)
             except asyncio.CancelledError:
                 connection.fail("ConnectionLost")
                 raise

@@ -1,5 +1,6 @@
 """To the endpoint through a proxy, which aiohttp knows all about."""
 
+import io
 import ssl
 from types import TracebackType
 from typing import Self
@@ -11,6 +12,8 @@ from refire_async.aws.endpoint import Endpoint, tls_context
 from refire_async.aws.http_backend import DEFAULT_TIMEOUTS, Timeouts
 from refire_async.aws.http_client import open_client, translate, whole_body
 from refire_async.aws.types import Response
+
+_ONE_PIECE = 1 << 20
 
 
 class ProxiedBackend:
@@ -59,9 +62,11 @@ class ProxiedBackend:
 
     async def post(self, headers: dict[str, str], body: bytes, path: str = "/") -> Response:
         """See Exchange."""
+        # aiohttp warns of large bytes, since it sends them in one piece.
+        data = body if len(body) <= _ONE_PIECE else io.BytesIO(body)
         url = self._url if path == "/" else URL(self._base + path, encoded=True)
         try:
-            async with self._session.post(url, data=body, headers=headers, allow_redirects=False) as answer:
+            async with self._session.post(url, data=data, headers=headers, allow_redirects=False) as answer:
                 return Response(
                     answer.status, answer.headers, await whole_body(answer, self._host, self._answer_limit)
                 )

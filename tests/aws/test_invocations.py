@@ -94,6 +94,15 @@ async def test_answer(server: RawServer, lambdas: Invocations) -> None:
     assert (succeeded.payload, succeeded.function_error, succeeded.log_tail) == (b"null", None, "")
 
 
+async def test_large_event(server: RawServer, lambdas: Invocations) -> None:
+    """It arrives whole, whatever the parts in which it is sent."""
+    event = b'{"Records":["%s"]}' % (b"x" * 3_000_000)
+    await lambdas.invoke(FUNCTION, None, event)
+    assert server.received[0].body == event
+    assert "transfer-encoding" not in server.received[0].headers
+    assert server.received[0].headers["content-type"] == "application/json"
+
+
 THROTTLED = b'{"Type":"User","message":"Rate Exceeded.","Reason":"%s"}'
 
 
