@@ -153,6 +153,7 @@ def _outlook(prepared: Prepared, preview: Preview) -> DeliveryOutlook:
         cost_usd=preview.batches * DEFAULT_PRICES.lambda_million / 1e6 if prepared.ask else 0.0,
         mapping=prepared.mapping or describe_rules(spec.rules),
         warnings=tuple(f"{finding.message}; {finding.action}" for finding in prepared.findings(preview)),
+        stale_keys=preview.stale_keys,
         samples=preview.samples,
     )
 

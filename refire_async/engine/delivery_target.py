@@ -40,8 +40,8 @@ class FoundTarget:
 
     @property
     def is_live(self) -> bool:
-        """Whether the function receives the stream's records from a reader of its own meanwhile."""
-        return self.reader is not None and self.reader.enabled
+        """Whether the function receives the stream's records from a reader of its own, as far as is known."""
+        return not self.is_local and (self.reader.enabled if self.reader is not None else bool(self.findings))
 
 
 async def find_target(session: Session, settings: DeliverySettings, stream_arn: str | None) -> FoundTarget:

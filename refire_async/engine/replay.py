@@ -234,11 +234,11 @@ def selection_text(settings: ReplaySettings) -> str:
 
 def _findings(settings: ReplaySettings, target: FoundTarget, preview: Preview) -> list[Finding]:
     found = list(target.findings)
-    if preview.stale and not settings.latest_per_key and (target.is_live or target.is_local):
-        keys = ", ".join(preview.stale_keys)
+    if preview.stale and target.is_live:
         found.append(
             STALE_IMAGES.found(
-                f"{preview.stale:,} records have a later record of their key after --until ({keys})"
+                f"{preview.stale:,} records have a later record of their key that is not delivered (after --until,"
+                " or not selected)"
             )
         )
     if preview.lost_before is not None:

@@ -70,6 +70,7 @@ class DeliveryOutlook:
 
     Times are seconds since the epoch; `mapping` describes the settings and where they come from; `cost_usd` is for the
     requests, at list prices, without the function's run time. `warnings` are lines about what deserves a look.
+    `stale_keys` are some keys, as JSON, whose later records are not delivered: personal data, so not for logs.
     """
 
     command: DeliveryCommand
@@ -87,6 +88,7 @@ class DeliveryOutlook:
     cost_usd: float
     mapping: str
     warnings: tuple[str, ...] = ()
+    stale_keys: tuple[str, ...] = ()
     samples: tuple[bytes, ...] = ()
 
 

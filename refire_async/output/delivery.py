@@ -43,6 +43,8 @@ def describe_outlook(outlook: DeliveryOutlook) -> str:
     lines = [f"About to deliver from {outlook.source}:", ""]
     lines += [f"  {name:<12} {text}" for name, text in rows]
     lines += [f"  warning      {line}" for line in outlook.warnings]
+    if outlook.stale_keys and outlook.warnings:
+        lines.append(f"  stale keys   {', '.join(outlook.stale_keys)}, …")
     return "\n".join(lines)
 
 

@@ -94,8 +94,8 @@ BAD_LINES = Kind(
 STALE_IMAGES = Kind(
     "stale-images",
     "stop",
-    "Records to replay have keys that were written again after --until: a consumer that keeps the last image would"
-    " be set back. `replay` reports this after it has read ahead; `check` does not.",
+    "Records to replay have keys with a later record that is not delivered (after --until, or not selected): a consumer"
+    " that keeps the last image would be set back. `replay` reports this after it has read ahead; `check` does not.",
     "leave out --until, give --latest-per-key, or disable the function's mapping first",
 )
 RANGE_HOLDS_OTHERS = Kind(
