@@ -33,8 +33,8 @@ async def test_a_suspension_is_neither_working_time_nor_an_outage(
         attempt.context.outage.failed("ConnectError", anyio.current_time())
         time.sleep(3.0)  # noqa: ASYNC251 - blocks the loop, as a suspended process does
         await anyio.sleep(0.2)
-    (seen,) = attempt.of(Suspended)
-    assert seen.seconds > 2.4
+    # A busy machine can suspend the process for a moment too.
+    assert max(seen.seconds for seen in attempt.of(Suspended)) > 2.4
     saved = store.load()
     assert attempt.context.stop.error is None
     assert saved.counts.settled == 600

@@ -17,7 +17,7 @@ from tests.support.tables import Table
 MakeTable = Callable[..., Table]
 
 RUN = ("--run-id", "the-run", "--segments", "16")
-ITEMS = 3000
+ITEMS = 1200
 
 
 def writes_from(number: int) -> Callable[[Call], bool]:

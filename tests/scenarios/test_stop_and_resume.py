@@ -73,15 +73,15 @@ def from_the(number: int) -> Callable[[Call], bool]:
 def test_killed_again_and_again(proxied_cli: Cli, proxy: Proxy, make_table: MakeTable) -> None:
     """Five kills in a row, with batches written and not answered or sent and not written: still once each."""
     table = make_table(("pk", "S"), ("sk", "N"))
-    table.fill(composite_rows(2500))
+    table.fill(composite_rows(1250))
     before = Snapshot.of(table)
     arguments = ["run", "--table", table.name, *RUN]
     for batches, when in (
         (3, "afterwards"),
-        (20, "instead"),
-        (21, "afterwards"),
-        (40, "afterwards"),
-        (70, "instead"),
+        (10, "instead"),
+        (11, "afterwards"),
+        (20, "afterwards"),
+        (35, "instead"),
     ):
         with Hold(from_the(batches)) as hold:
             proxy.instead = proxy.afterwards = lambda _call: None
@@ -93,7 +93,7 @@ def test_killed_again_and_again(proxied_cli: Cli, proxy: Proxy, make_table: Make
 
     result = proxied_cli.resume("the-run")
 
-    assert_completed(result, 2500)
+    assert_completed(result, 1250)
     before.assert_fired()
 
 
@@ -120,7 +120,7 @@ def test_stopped_by_signal(
 ) -> None:
     """Ctrl-C and SIGTERM drain, save, say how to go on, and end with their exit code; `resume` does the rest."""
     table = make_table(("pk", "S"), ("sk", "N"))
-    table.fill(composite_rows(2000))
+    table.fill(composite_rows(600))
     before = Snapshot.of(table)
     with Hold(from_the(10)) as hold:
         child = start_and_hold(proxied_cli, proxy, table, hold)
@@ -133,11 +133,11 @@ def test_stopped_by_signal(
     assert "refire resume" in stopped.stderr
     assert "the-run" in stopped.stderr
     so_far = before.changes()
-    assert 0 < len(so_far) < 2000
+    assert 0 < len(so_far) < 600
     assert stopped.json["touched"] == len(so_far), "drained: what was sent is answered and counted"
     before.assert_fired(so_far)
 
-    assert_completed(proxied_cli.resume("the-run"), 2000)
+    assert_completed(proxied_cli.resume("the-run"), 600)
     before.assert_fired()
 
 
