@@ -133,7 +133,7 @@ class FailuresFile:
         except OSError as error:
             raise StoppedError(
                 f"failed records cannot be written to {self.path}: {error.strerror}",
-                "free space or repair the disk, then continue with the same --checkpoint",
+                "free space or repair the disk, then run 'refire resume'",
             ) from error
         self.size += len(line)
 

@@ -107,7 +107,7 @@ class Ledger:
         except sqlite3.Error as error:
             raise StoppedError(
                 f"checkpoint {self.path} cannot be saved: {error}",
-                "free space or repair the disk, then continue with the same --checkpoint",
+                "free space or repair the disk, then run 'refire resume'",
             ) from error
 
     def _write(self, changes: Changes) -> None:

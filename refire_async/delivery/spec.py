@@ -65,7 +65,7 @@ def refuse_other(path: Path, saved: DeliverySpec, wanted: DeliverySpec) -> None:
         raise CheckpointRefusedError(
             f"checkpoint {path} holds delivery {saved.run_id} with another {name.replace('_', ' ')}:"
             f" {before}, not {now}",
-            "use the same options, or name another file for a new delivery",
+            "continue it with 'refire resume', or name another file for a new delivery",
         )
 
 
