@@ -88,6 +88,6 @@ def parse_metric_data(answer: Mapping[str, Any]) -> dict[str, Series]:
             if not all(math.isfinite(value) and value >= 0 for value in values):
                 raise UnansweredError("cloudwatch answered with a negative or infinite value")
             found[result["Id"]] = dict(zip(starts, values, strict=True))
-    except (LookupError, ValueError, TypeError, AttributeError):
+    except (LookupError, ValueError, TypeError, AttributeError, OverflowError):
         raise UnansweredError("cloudwatch sent a malformed answer") from None
     return found

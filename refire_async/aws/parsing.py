@@ -100,4 +100,6 @@ def _is_scalar(value: Any, scalar: str) -> bool:
         return scalar == "boolean"
     if isinstance(value, float) and not math.isfinite(value):
         return False
+    if isinstance(value, int) and not -(1 << 63) <= value < 1 << 63:
+        return False
     return isinstance(value, _SCALARS.get(scalar, object))

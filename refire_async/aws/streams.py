@@ -10,7 +10,8 @@ import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import anyio
 import orjson
@@ -26,11 +27,19 @@ _LONGEST_WAIT_S = 5.0
 _MOST_PAGES = 1_000
 """Pages of up to 100 shards that a stream may have."""
 
+_MOST_DIGITS = 40
+"""Digits of a sequence number (API reference: StreamRecord)."""
+
+_LAST_SECOND = (1 << 32) - 1
+"""The last second since the epoch that a record can have: in the year 2106."""
+
+T = TypeVar("T")
+
 _PASSING = (Disposition.THROTTLED, Disposition.RETRY, Disposition.UNKNOWN)
 
 
 _NUMBER_BEGINS = b'"SequenceNumber":"'
-_ITERATOR_AT_END = re.compile(rb'\],"NextShardIterator":"([^"\\]*)"\}\s*$')
+_ITERATOR_AT_END = re.compile(rb'\],"NextShardIterator":"([ !#-\[\]-~]*)"\}\s*$')
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +94,12 @@ class StreamReader:
             shards, last = _description(answer)
             found.extend(shards)
             if last is None:
-                return parents_first(found)
+                ordered = parents_first(found)
+                if len(ordered) < len({shard.id for shard in found}):  # shards that are their own ancestors
+                    break
+                return ordered
             page = {"ExclusiveStartShardId": last}
-        raise _misshapen("DescribeStream")
+        raise misshapen_stream("DescribeStream")
 
     async def records(
         self, stream_arn: str, shard_id: str, *, after: str | None = None
@@ -121,15 +133,16 @@ class StreamReader:
         iterator = await self._iterator(stream_arn, shard_id, after, since, at)
         while iterator is not None:
             try:
-                answer = await self._call("GetRecords", {"ShardIterator": iterator})
+                answer, last, following = await self._call(
+                    "GetRecords", {"ShardIterator": iterator}, partial(_read_answer, after)
+                )
             except AwsError as error:
                 if error.name != "ExpiredIterator":
                     raise
                 # It lives 15 minutes; the caller took longer.
                 iterator = await self._iterator(stream_arn, shard_id, after, since, at)
                 continue
-            after = last_number(answer) or after
-            iterator = next_iterator(answer)
+            after, iterator = last or after, following
             yield answer
 
     async def _iterator(
@@ -152,10 +165,10 @@ class StreamReader:
         return _iterator_in(await self._ask("GetShardIterator", shard | start))
 
     async def _ask(self, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
-        return _parse(operation, await self._call(operation, parameters))
+        return await self._call(operation, parameters, partial(_parse, operation))
 
-    async def _call(self, operation: str, parameters: dict[str, Any]) -> bytes:
-        """The body of a 200, a JSON object as far as its ends show."""
+    async def _call(self, operation: str, parameters: dict[str, Any], read: Callable[[bytes], T]) -> T:
+        """The body of a 200 as `read`, which raises AwsError if it is no answer."""
         if self._calls is None:
             self._calls = DataPlane(await self._open_transport())
         body = orjson.dumps(parameters)
@@ -163,7 +176,7 @@ class StreamReader:
         until = anyio.current_time() + CALL_S
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                return _object_text(operation, await self._calls.call(operation, body))
+                return read(_object_text(operation, await self._calls.call(operation, body)))
             except AwsError as error:
                 passing = error.disposition in _PASSING and error.name != "ExpiredIterator"
                 if not passing or attempt == _ATTEMPTS or anyio.current_time() >= until:
@@ -191,7 +204,7 @@ def _parse(operation: str, body: bytes) -> dict[str, Any]:
     return parsed
 
 
-def _misshapen(operation: str) -> AwsError:
+def misshapen_stream(operation: str) -> AwsError:
     return lost_answer("UnreadableAnswer", f"answer to {operation} is not what DynamoDB Streams sends")
 
 
@@ -199,10 +212,10 @@ def _description(answer: dict[str, Any]) -> tuple[list[Shard], str | None]:
     """The shards in an answer to DescribeStream, and where the next page begins. Raises WireError."""
     described = answer.get("StreamDescription")
     if not isinstance(described, dict):
-        raise _misshapen("DescribeStream")
+        raise misshapen_stream("DescribeStream")
     entries, last = described.get("Shards", []), described.get("LastEvaluatedShardId")
     if not isinstance(entries, list) or not isinstance(last, str | None):
-        raise _misshapen("DescribeStream")
+        raise misshapen_stream("DescribeStream")
     return [_shard(entry) for entry in entries], last
 
 
@@ -211,12 +224,12 @@ def _shard(entry: Any) -> Shard:
         case {"ShardId": str(name)}:
             parent, numbers = entry.get("ParentShardId"), entry.get("SequenceNumberRange") or {}
         case _:
-            raise _misshapen("DescribeStream")
+            raise misshapen_stream("DescribeStream")
     if not isinstance(parent, str | None) or not isinstance(numbers, dict):
-        raise _misshapen("DescribeStream")
+        raise misshapen_stream("DescribeStream")
     first, last = numbers.get("StartingSequenceNumber"), numbers.get("EndingSequenceNumber")
     if not all(number is None or _is_number(number) for number in (first, last)):
-        raise _misshapen("DescribeStream")
+        raise misshapen_stream("DescribeStream")
     return Shard(name, parent, first, last)
 
 
@@ -224,13 +237,24 @@ def _iterator_in(answer: dict[str, Any]) -> str | None:
     """The iterator in an answer to GetShardIterator. Raises AwsError."""
     iterator = answer.get("ShardIterator")
     if not isinstance(iterator, str | None):
-        raise _misshapen("GetShardIterator")
+        raise misshapen_stream("GetShardIterator")
     return iterator
 
 
 def parse_records(body: bytes) -> list[dict[str, Any]]:
     """The records in a 200 of GetRecords. Raises AwsError if it is something else."""
     return _records(_parse("GetRecords", body))[0]
+
+
+def _read_answer(after: str | None, body: bytes) -> tuple[bytes, str | None, str | None]:
+    """A 200 of GetRecords after this sequence number, the number of its last record, and the iterator in it.
+
+    Raises AwsError if it is something else, or if it leads back: numbers of a shard increase.
+    """
+    last = last_number(body)
+    if last is not None and after is not None and int(last) <= int(after):
+        raise misshapen_stream("GetRecords")
+    return body, last, next_iterator(body)
 
 
 def next_iterator(body: bytes) -> str | None:
@@ -252,7 +276,7 @@ def last_number(body: bytes) -> str | None:
     """
     begin = body.rfind(_NUMBER_BEGINS) + len(_NUMBER_BEGINS)
     number = body[begin : body.find(b'"', begin)]
-    if begin >= len(_NUMBER_BEGINS) and number.isdigit():
+    if begin >= len(_NUMBER_BEGINS) and number.isdigit() and len(number) <= _MOST_DIGITS:
         return number.decode()
     records = parse_records(body)
     return records[-1]["dynamodb"]["SequenceNumber"] if records else None
@@ -262,9 +286,9 @@ def _records(answer: dict[str, Any]) -> tuple[list[dict[str, Any]], str | None]:
     """The records in an answer to GetRecords and the iterator that comes after them. Raises WireError."""
     records, iterator = answer.get("Records", []), answer.get("NextShardIterator")
     if not isinstance(records, list) or not isinstance(iterator, str | None):
-        raise _misshapen("GetRecords")
+        raise misshapen_stream("GetRecords")
     if not all(map(_is_record, records)):
-        raise _misshapen("GetRecords")
+        raise misshapen_stream("GetRecords")
     return records, iterator
 
 
@@ -280,7 +304,7 @@ def _is_record(record: Any) -> bool:
             } as change,
         }:
             images = (keys, change.get("NewImage", {}), change.get("OldImage", {}))
-            return _is_number(number) and made_at >= 0 and all(map(_is_item, images))
+            return _is_number(number) and 0 <= made_at <= _LAST_SECOND and all(map(_is_item, images))
         case _:
             return False
 
@@ -294,4 +318,4 @@ def _is_item(image: Any) -> bool:
 
 def _is_number(text: object) -> bool:
     """Whether it is a sequence number: digits (API reference: StreamRecord)."""
-    return isinstance(text, str) and text.isascii() and text.isdigit()
+    return isinstance(text, str) and text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS

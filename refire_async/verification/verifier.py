@@ -18,7 +18,7 @@ import anyio.abc
 import orjson
 from anyio import to_thread
 
-from refire_async.aws.streams import StreamReader
+from refire_async.aws.streams import StreamReader, misshapen_stream
 from refire_async.checkpoint.history import History, TableStream
 from refire_async.checkpoint.read_only import guard
 from refire_async.checkpoint.reading import SavedRun
@@ -174,7 +174,12 @@ class Verifier:
         since = self._since - MAX_CLOCK_SKEW_S
         if any(record["dynamodb"]["ApproximateCreationDateTime"] % _MINUTE_S for record in records):
             self._grain = 1
-        self._spill.add_observed([row for row in map(self._encode, records) if row[3] >= since])
+        try:
+            rows = [row for row in map(self._encode, records) if row[3] >= since]
+        except (LookupError, ValueError, TypeError, AttributeError) as error:
+            # Encoding depends on nothing but the record: its keys or values are not those of this table.
+            raise misshapen_stream("GetRecords") from error
+        self._spill.add_observed(rows)
 
     async def _catch_up(self, until: float) -> None:
         async with anyio.create_task_group() as tasks:

@@ -5,7 +5,7 @@ becomes an error of ours in one line.
 """
 
 import gc
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ import orjson
 import pytest
 
 from refire_async.aws import config
+from refire_async.aws.autoscaling import describe_scalable_writes
 from refire_async.aws.data_plane import parse_reply
 from refire_async.aws.event_source_mappings import ask_mappings
 from refire_async.aws.http_backend import Timeouts
@@ -22,10 +23,12 @@ from refire_async.aws.objects import ObjectName, object_pieces
 from refire_async.aws.other_services import UnansweredError
 from refire_async.aws.session import Session, open_session
 from refire_async.errors import RefireError
+from refire_async.model.capacity import TABLE as TABLE_RESOURCE
 from refire_async.preflight import probes
 from refire_async.settings import Connection
 from tests.aws.hostile import COMPRESSIONS, ENDS, HEAD, NONSENSE, REDIRECTED_TO, compressed
 from tests.aws.raw_server import RawServer, raw, reply
+from tests.support.misshapen import BODIES, dumps, misshapen
 
 STREAM = "arn:aws:dynamodb:eu-west-1:1:table/t/stream/2026"
 TABLE: dict[str, Any] = {
@@ -81,8 +84,12 @@ CALLS = {
         lambda s: ask_mappings(s.services, STREAM), b'{"EventSourceMappings":[]}'
     ),
     "DescribeStreamSummary": Call(
-        lambda s: probes.ask_kinesis(s.services, "arn:aws:kinesis:eu-west-1:123456789012:stream/k"),
+        lambda s: probes.query_kinesis(s.services, "arn:aws:kinesis:eu-west-1:123456789012:stream/k"),
         b'{"StreamDescriptionSummary":{"OpenShardCount":3}}',
+    ),
+    "GetRecords": Call(_records, b'{"ShardIterator":null,"Records":[]}'),
+    "DescribeScalableTargets": Call(
+        lambda s: describe_scalable_writes(s.services, "t", [TABLE_RESOURCE]), b'{"ScalableTargets":[]}'
     ),
     "GetObject": Call(_object, b"an object"),
 }
@@ -119,6 +126,39 @@ FULL = {
             }
         }
     ),
+    "GetRecords": orjson.dumps(
+        {
+            "ShardIterator": "i",
+            "Records": [
+                {
+                    "eventName": "MODIFY",
+                    "dynamodb": {
+                        "SequenceNumber": "7",
+                        "Keys": {"pk": {"S": "a"}},
+                        "ApproximateCreationDateTime": 1.0,
+                        "OldImage": {"pk": {"S": "a"}, "revision": {"N": "1"}},
+                        "NewImage": {"pk": {"S": "a"}, "revision": {"N": "2"}, "l": {"L": [{"SS": ["x"]}]}},
+                    },
+                }
+            ],
+            "NextShardIterator": None,
+        }
+    ),
+    "DescribeScalableTargets": orjson.dumps(
+        {
+            "ScalableTargets": [
+                {
+                    "ServiceNamespace": "dynamodb",
+                    "ResourceId": "table/t",
+                    "ScalableDimension": "dynamodb:table:WriteCapacityUnits",
+                    "MinCapacity": 1,
+                    "MaxCapacity": 9,
+                    "RoleARN": "r",
+                    "CreationTime": 1767225600.0,
+                }
+            ]
+        }
+    ),
     "DescribeKinesisStreamingDestination": orjson.dumps(
         {"KinesisDataStreamDestinations": [{"StreamArn": "a", "DestinationStatus": "ACTIVE"}]}
     ),
@@ -141,6 +181,7 @@ ONE_OF_EACH = ("Scan", "DescribeTable", "GetObject")
 """Of each client: all calls of one go through the same code to a proxy."""
 
 MADE_OF_JSON = [name for name in CALLS if name != "GetObject"]
+MAY_BE_EMPTY = ("ListEventSourceMappings", "GetShardIterator", "GetRecords", "DescribeScalableTargets")
 OURS = (RefireError, UnansweredError)
 
 NEVER_ANSWERED = (
@@ -289,7 +330,7 @@ async def test_nonsense_is_no_answer(session: Session, server: RawServer, body: 
     for name in MADE_OF_JSON:
         server.script.clear()
         server.plays(*[reply(body)] * 9)
-        if body == b"{}" and name in ("ListEventSourceMappings", "GetShardIterator"):
+        if body == b"{}" and name in MAY_BE_EMPTY:
             await CALLS[name].make(session)
             continue
         with pytest.raises(OURS) as caught:
@@ -297,32 +338,15 @@ async def test_nonsense_is_no_answer(session: Session, server: RawServer, body: 
         assert len(str(caught.value).splitlines()) == 1
 
 
-def misshapen(value: Any) -> Iterator[Any]:
-    """A value of JSON in every shape but its own: the whole, and each part of it in turn."""
-    for other in ([], {}, "x", -1.5, [None], {"x": "y"}):
-        if type(other) is not type(value) or other != value:
-            yield other
-    match value:
-        case dict():
-            for name, one in value.items():
-                yield {key: kept for key, kept in value.items() if key != name}
-                for other in misshapen(one):
-                    yield {**value, name: other}
-        case list():
-            for position, one in enumerate(value):
-                for other in misshapen(one):
-                    yield [*value[:position], other, *value[position + 1 :]]
-
-
 @pytest.mark.parametrize("way", ["direct"])
 @pytest.mark.parametrize("name", MADE_OF_JSON)
 async def test_misshapen_answers(name: str, server: RawServer, session: Session) -> None:
     """Every part of an answer in every other shape, or left out: taken, or an error of ours."""
-    shapes = list(misshapen(orjson.loads(FULL.get(name, CALLS[name].good))))
+    shapes = misshapen(orjson.loads(FULL.get(name, CALLS[name].good)))
     refused = 0
-    for shape in shapes:
+    for body in (*map(dumps, shapes), *BODIES):
         server.script.clear()
-        server.plays(*[reply(orjson.dumps(shape))] * 2)
+        server.plays(*[reply(body)] * 2)
         try:
             with anyio.fail_after(60):
                 await CALLS[name].make(session)

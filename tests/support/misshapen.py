@@ -54,13 +54,14 @@ def damaged(body: bytes, draw: random.Random) -> bytes:
     value = orjson.loads(body)
     for _ in range(draw.choice((1, 1, 1, 2, 4))):
         value = _change(value, draw)
-    return _dumps(value)
+    return dumps(value)
 
 
-def _dumps(value: Any) -> bytes:
+def dumps(value: Any) -> bytes:
+    """As JSON, which has numbers beyond 64 bits too."""
     try:
         return orjson.dumps(value)
-    except TypeError:  # a number beyond 64 bits, as JSON may have
+    except TypeError:
         return json.dumps(value).encode()
 
 
