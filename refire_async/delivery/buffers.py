@@ -34,8 +34,9 @@ class Buffers:
 
     def __init__(self, limit: int = BUFFER_BYTES) -> None:
         self._limit = limit
-        self._open = 0
-        self._shared = self._share = limit * (1 - KEPT_SHARE)
+        self._shared = limit * (1 - KEPT_SHARE)
+        self._held: dict[str, int] = {}
+        """Bytes of each shard that has records here, by its name."""
         self._waiting: deque[_Waiting] = deque()
         self.used = 0
 
@@ -44,15 +45,12 @@ class Buffers:
         """Whether a source waits for room."""
         return bool(self._waiting)
 
-    def opened(self) -> None:
-        """One more shard has a share of the room."""
-        self._open += 1
-        self._share = self._shared / max(self._open, 2)
-
     def admit(self, shard: Shard, size: int) -> bool:
         """Take `size` bytes for records of `shard` if there is room."""
-        if not self._has_room(shard, size):
+        held = self._held.get(shard.name, 0)
+        if not self._has_room(shard, held, size):
             return False
+        self._held[shard.name] = held + size
         self.used += size
         return True
 
@@ -64,14 +62,19 @@ class Buffers:
             await waiting.admitted.wait()
         except BaseException:
             if waiting.admitted.is_set():
-                self.free(size)
+                self.free(shard, size)
             else:
                 self._waiting.remove(waiting)
             raise
 
-    def free(self, size: int) -> None:
-        """Records of `size` bytes are settled."""
+    def free(self, shard: Shard, size: int) -> None:
+        """Records of `shard` with `size` bytes are settled."""
         self.used -= size
+        left = self._held[shard.name] - size
+        if left:
+            self._held[shard.name] = left
+        else:
+            del self._held[shard.name]
         if not self._waiting:
             return
         still: deque[_Waiting] = deque()
@@ -82,13 +85,13 @@ class Buffers:
                 still.append(waiting)
         self._waiting = still
 
-    def _has_room(self, shard: Shard, size: int) -> bool:
+    def _has_room(self, shard: Shard, held: int, size: int) -> bool:
         if self.used == 0:
             return True
         if self.used + size > self._limit:
             return False
-        if shard.size_bytes == 0:
+        if held == 0:
             return True
-        if self.used + size > self._shared or shard.size_bytes + size > self._share:
+        if self.used + size > self._shared or held + size > self._shared / max(len(self._held), 2):
             return False
         return not any(lane.size_bytes > LANE_BYTES for lane in shard.lanes.values())

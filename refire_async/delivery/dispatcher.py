@@ -19,6 +19,12 @@ from refire_async.delivery.shards import Lane, Shard
 from refire_async.delivery.sink import Skipped
 from refire_async.delivery.timers import Timers
 from refire_async.errors import RefireError
+from refire_async.events import Suspended
+
+SUSPENDED_S = 4.0
+"""A second that takes so much longer means that the process was suspended, or the machine slept."""
+
+_LOOK_EVERY_S = 1.0
 
 
 class DispatchedShard:
@@ -74,13 +80,15 @@ class Dispatcher:
             nonlocal done
             await feed()
             for shard in self._shards:
-                await self.drain(shard)
+                if shard.unsettled:
+                    await self.drain(shard)
             done = True
 
         stop, feeding = self._context.stop, anyio.CancelScope()
         async with anyio.create_task_group() as tasks:
             self._tasks = tasks
             tasks.start_soon(self._timers.run)
+            tasks.start_soon(self._notice_suspensions)
             stop.subscribe(feeding.cancel)
             with feeding:
                 await self._orderly(feed_and_drain)
@@ -90,6 +98,17 @@ class Dispatcher:
             self._tasks = None
             tasks.cancel_scope.cancel()
         return done
+
+    async def _notice_suspensions(self) -> None:
+        """A process that was suspended (Ctrl-Z, sleep) has had no outage, and has delivered nothing meanwhile."""
+        while True:
+            began = anyio.current_time()
+            await anyio.sleep(_LOOK_EVERY_S)
+            late_s = anyio.current_time() - began - _LOOK_EVERY_S
+            if late_s > SUSPENDED_S:
+                self._context.emit(Suspended(late_s))
+                self._context.outage.restart()
+                self._context.journal.leave_out(late_s)
 
     async def _orderly(self, task: Callable[[], Awaitable[None]]) -> None:
         """Stop the delivery if `task` fails: invocations in flight still end and are saved."""
@@ -104,7 +123,6 @@ class Dispatcher:
         """See `Sink.open_shard`."""
         shard = Shard(name, self._context.rules.parallelization, self._saved.get(name, SavedShard()))
         self._shards.append(shard)
-        self._context.buffers.opened()
         self._context.journal.note_token(name, shard.token)
         return DispatchedShard(self, shard)
 

@@ -240,7 +240,7 @@ class Invoker:
         shard = lane.shard
         before = shard.token
         skipped = shard.settle(lane, batch)
-        self._context.buffers.free(memory_of(batch))
+        self._context.buffers.free(shard, memory_of(batch))
         if shard.token != before or skipped:
             self.save_token(shard, skipped)
 

@@ -101,7 +101,7 @@ class Pace:
 
     def throttled(self, reason: str, retry_after_s: float | None, now: float) -> None:
         """The service refused an invocation for `reason`; it may ask for `retry_after_s` seconds without any."""
-        by_rate = "Rate" in reason
+        by_rate = "RateLimit" in reason
         if retry_after_s is not None and by_rate:
             self._next_at = max(self._next_at, now + retry_after_s)
         if now - self._cut_at < HOLD_S:

@@ -95,12 +95,11 @@ class Lane:
 
 
 class Shard:
-    """The records of one shard that are not settled yet. `size_bytes` is the memory that they take."""
+    """The records of one shard that are not settled yet."""
 
     def __init__(self, name: str, lanes: int, saved: SavedShard) -> None:
         self.name = name
         self.token = saved.token
-        self.size_bytes = 0
         self.unsettled = 0
         self.failed = 0
         """Records given up since the last drain."""
@@ -138,7 +137,6 @@ class Shard:
             lane.portions.append((portion, len(share)))
             changed.append(lane)
         self.unsettled += arrivals.count
-        self.size_bytes += arrivals.memory
         return changed
 
     def settle(self, lane: Lane, batch: Batch) -> list[Skipped]:
@@ -146,7 +144,6 @@ class Shard:
         lane.settled = batch.last
         count = len(batch.records)
         self.unsettled -= count
-        self.size_bytes -= memory_of(batch)
         while count:
             portion, left = lane.portions[0]
             part = min(count, left)

@@ -1,5 +1,6 @@
 """The dispatcher as a source and a target see it."""
 
+import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 
@@ -16,6 +17,7 @@ from refire_async.events import (
     InvocationRetried,
     InvocationThrottled,
     Recovered,
+    Suspended,
     Waiting,
 )
 from refire_async.model.stop import StopRequest
@@ -432,3 +434,29 @@ async def test_events_are_what_the_target_wants() -> None:
     await deliver(memory_ledger(), FakeSource({"s1": records(range(3))}), Pipe(accept))
     assert [sequences_in(event) for event in events] == [[0, 1, 2]]
     assert events[0].startswith(b"[")
+
+
+async def test_a_suspended_process_has_had_no_outage() -> None:
+    """The clock jumps by an hour while an invocation that cannot connect is repeated."""
+    loop = asyncio.get_running_loop()
+    began = anyio.current_time()
+    jumped = False
+
+    async def behave(_sequences: list[int]) -> Answer:
+        nonlocal jumped
+        if anyio.current_time() > began + 30.0 and not jumped:
+            jumped = True
+            loop._jumping.now += 3_600.0  # type: ignore[attr-defined]
+            await anyio.sleep(2.0)
+        if anyio.current_time() < began + 3_660.0:
+            raise InvocationError("EndpointUnreachable", "no route", Fate.WAIT)
+        return Answer()
+
+    ledger = memory_ledger()
+    done = await deliver(
+        ledger, FakeSource({"s1": records(range(10))}), FakeTarget(behave), give_up_after_s=60.0
+    )
+    assert done.status == "complete"
+    (suspended,) = only(done.events, Suspended)
+    assert suspended.seconds == pytest.approx(3_600.0, abs=1.0)  # type: ignore[attr-defined]
+    assert ledger.load().seconds < 120.0
