@@ -26,7 +26,7 @@ from refire_async.delivery.targets.opening import DEFAULT_CONCURRENCY
 from refire_async.engine.questions import Confirm
 from refire_async.engine.summary import exit_code_of
 from refire_async.errors import CheckpointRefusedError, ExitCode, RefusedError, StoppedError, UsageError
-from refire_async.events import DeliveryEnded, DeliveryStarted, Emit, Event, MessageSettled, Noticed
+from refire_async.events import DeliveryEnded, DeliveryStarted, Emit, Noticed
 from refire_async.model.delivery import (
     DeliveryCounts,
     DeliveryOutlook,
@@ -64,7 +64,8 @@ class Prepared:
 
     `open_target` opens what receives the events for at most so many
     invocations at a time. `mapping` describes the rules for people, `findings` is what deserves attention before it
-    begins. `ask`: whether the user has to confirm, which a file as target does not need.
+    begins. `ask`: whether the user has to confirm, which a file as target does not need. `begins` is called with the
+    counts of the attempt, for what the source counts by itself.
     """
 
     spec: DeliverySpec
@@ -77,6 +78,7 @@ class Prepared:
     concurrency: int = DEFAULT_CONCURRENCY
     ask: bool = True
     findings: Callable[[Preview], list[Finding]] = field(default=lambda _preview: [])
+    begins: Callable[[DeliveryCounts], None] = field(default=lambda _counts: None)
     clock: Callable[[], float] = time.time
 
 
@@ -205,7 +207,7 @@ async def _deliver(
     spec = saved.spec
     failures = FailuresFile(failures_path(ledger.path))
     journal = open_journal(ledger, saved, failures, emit)
-    emit = _counting_messages(journal.counts, emit)
+    prepared.begins(journal.counts)
     emit(
         DeliveryStarted(
             run_id=spec.run_id,
@@ -249,18 +251,6 @@ async def _deliver(
     )
     emit(DeliveryEnded(summary))
     return DeliveryResult(spec.command, summary, code, reason, tuple(map(str, journal.doubtful)))
-
-
-def _counting_messages(counts: DeliveryCounts, emit: Emit) -> Emit:
-    """Count the messages that are worked off, and emit."""
-
-    def count_and_emit(event: Event) -> None:
-        if isinstance(event, MessageSettled):
-            counts.messages += 1
-            counts.messages_deleted += event.deleted
-        emit(event)
-
-    return count_and_emit
 
 
 def _dry_result(prepared: Prepared, run_id: str, outlook: DeliveryOutlook) -> DeliveryResult:

@@ -93,6 +93,7 @@ async def _prepare(
         concurrency=target.concurrency,
         ask=not target.is_local,
         findings=lambda preview: [*target.findings, *_findings(source, preview)],
+        begins=failures.count_in,
         clock=session.clock.now,
     )
 

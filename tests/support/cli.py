@@ -205,7 +205,8 @@ class Cli:
     def _wants_endpoint(self, arguments: tuple[str, ...], environment: Mapping[str, str]) -> bool:
         return (
             self.endpoint_url is not None
-            and arguments[:1] in {("run",), ("resume",), ("check",), ("plan",), ("verify",)}
+            and arguments[:1]
+            in {(name,) for name in ("run", "resume", "check", "plan", "verify", "replay", "redrive")}
             and "--endpoint-url" not in arguments
             and "REFIRE_ENDPOINT_URL" not in environment
         )

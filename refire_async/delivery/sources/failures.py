@@ -18,6 +18,7 @@ from refire_async.aws.queues import Message, Queue, open_queue
 from refire_async.delivery.failed_batch import FailedBatch, Range, parse_failures
 from refire_async.errors import RefusedError, UsageError
 from refire_async.events import Emit, MessageSettled
+from refire_async.model.delivery import DeliveryCounts
 from refire_async.model.stop import StopRequest
 from refire_async.sources.chunks import chunks
 from refire_async.sources.unpacking import Unpacker
@@ -29,11 +30,7 @@ BAD_RECORDS = "bad-failure-records"
 """The finding that lets --ignore pass over what is no record of a failed batch."""
 
 HIDDEN_S = 300
-"""Seconds for which messages are hidden from others, and how often that is extended: three times as often."""
-
-_EMPTY_RECEIVES = 3
-"""Answers without a message, one after the other, that say that a queue is empty: long polling asks all of its servers
-(SQS Developer Guide: Amazon SQS short and long polling)."""
+"""Seconds for which messages are hidden from other receivers; extended every third of that."""
 
 
 class Failures(Protocol):
@@ -41,6 +38,10 @@ class Failures(Protocol):
 
     async def collect(self, stop: StopRequest, ignored: frozenset[str]) -> list[FailedBatch]:
         """All failed batches. Raises RefireError for what is no such record, unless that is ignored."""
+        ...
+
+    def count_in(self, counts: DeliveryCounts) -> None:
+        """Count messages in `counts` from now on."""
         ...
 
     async def settle(self, one: Range, delivered: bool) -> None:  # noqa: FBT001 - the interface of FailedBatches
@@ -143,6 +144,9 @@ class FileFailures:
                 raise UsageError(f"there is no object under {self._source}", "check bucket and prefix")
         return collector.batches
 
+    def count_in(self, counts: DeliveryCounts) -> None:
+        """There are no messages."""
+
     async def settle(self, one: Range, delivered: bool) -> None:  # noqa: FBT001
         """Files and objects stay as they are."""
 
@@ -211,14 +215,16 @@ class QueueFailures:
         self._keep = keep
         self._held: dict[str, _Held] = {}
         self._of_batch: dict[int, _Held] = {}
+        self._counts = DeliveryCounts()
 
     async def collect(self, stop: StopRequest, ignored: frozenset[str]) -> list[FailedBatch]:
-        """See `Failures`. Every message that is visible now is received."""
+        """See `Failures`. Every message that is visible now is received.
+
+        An empty answer ends it: long polling asks all servers of a queue (SQS Developer Guide: Amazon SQS short and
+        long polling).
+        """
         collector = _Collector(self._store, ignored)
-        empty = 0
-        while empty < _EMPTY_RECEIVES and stop.reason is None:
-            messages = await self._receive()
-            empty = 0 if messages else empty + 1
+        while stop.reason is None and (messages := await self._receive()):
             for message in messages:
                 if message.id in self._held:  # it came again, with another receipt
                     self._held[message.id].message = message
@@ -243,7 +249,13 @@ class QueueFailures:
             deleted = held.delivered and not self._keep and await self._delete(held.message)
             if not deleted:
                 await self._release([held.message])
+            self._counts.messages += 1
+            self._counts.messages_deleted += deleted
             self._emit(MessageSettled(deleted))
+
+    def count_in(self, counts: DeliveryCounts) -> None:
+        """See `Failures`."""
+        self._counts = counts
 
     async def hold(self) -> None:
         """Keep all messages that are worked on hidden, until cancelled. One that cannot be hidden may come again."""
