@@ -24,8 +24,32 @@ from tests.support.dynamodb_local import (
     npm_command,
     running_dynamodb_local,
 )
+from tests.support.environments import JudgeUnavailableError, ensure_environment
 from tests.support.streams import parents_first
 from tests.support.tables import Index, Schema, Table
+
+
+class TestEnvironments:
+    """A judge's packages are installed once, whole or not at all."""
+
+    def test_is_made_once(self, tmp_path: Path) -> None:
+        """The second call finds it; other requirements, as those of a newer version, make it anew."""
+        python = ensure_environment("judge", ["pip"], tmp_path)
+        assert subprocess.run(
+            [python, "-c", "import sys; print(sys.prefix)"], capture_output=True, check=True
+        )
+        marker = python.parents[1] / "made-once"
+        marker.touch()
+        assert ensure_environment("judge", ["pip"], tmp_path) == python
+        assert marker.exists()
+        ensure_environment("judge", ["pip", "setuptools"], tmp_path)
+        assert not marker.exists()
+
+    def test_says_what_to_check(self, tmp_path: Path) -> None:
+        """Nothing is left behind that could be taken for an environment."""
+        with pytest.raises(JudgeUnavailableError, match="check the access to the package index"):
+            ensure_environment("judge", [str(tmp_path / "absent.whl")], tmp_path)
+        assert not (tmp_path / "environment-judge").exists()
 
 
 class TestDynamoDBLocal:

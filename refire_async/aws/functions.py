@@ -41,18 +41,16 @@ async def ask_function(services: Services, function: FunctionName, timeout_s: fl
                     FunctionName=function.address, **qualifier
                 )
             except ClientError as error:
-                if _code(error) != "ResourceNotFoundException":
+                refused = _refusal(function, _code(error), client.meta.region_name)
+                if refused is None:
                     raise
-                raise RefusedError(
-                    f"there is no function {function} in {client.meta.region_name}",
-                    "check --function, --region, --profile and AWS_ENDPOINT_URL_LAMBDA",
-                ) from error
+                raise refused from error
         with reading("lambda"):
             return parse_configuration(described)
     except UnansweredError as error:
         raise RefusedError(
             f"function {function} cannot be described: {error}",
-            "allow lambda:GetFunctionConfiguration on it, or check --region and the network",
+            "check --region, the network and AWS_ENDPOINT_URL_LAMBDA",
         ) from error
 
 
@@ -79,6 +77,23 @@ def parse_configuration(described: dict[str, Any]) -> Function:
         state=described.get("State") or "Active",
         state_reason=" ".join((described.get("StateReason") or "").split()),
     )
+
+
+def _refusal(function: FunctionName, code: str, region: str) -> RefusedError | None:
+    """What a refusal of GetFunctionConfiguration says about the function, None where it is about something else."""
+    match code:
+        case "ResourceNotFoundException":
+            return RefusedError(
+                f"there is no function {function} in {region}",
+                "check --function, --region, --profile and AWS_ENDPOINT_URL_LAMBDA",
+            )
+        case "AccessDeniedException" | "AccessDenied":
+            return RefusedError(
+                f"no permission to describe function {function} ({code})",
+                "allow lambda:GetFunctionConfiguration on it (`refire iam-policy`)",
+            )
+        case _:
+            return None
 
 
 def _code(error: ClientError) -> str:

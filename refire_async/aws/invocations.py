@@ -184,6 +184,8 @@ def refusal(response: Response, function: str) -> InvokeError:
         message, action = f"Invoke was answered with HTTP {response.status}", _CHECK_ENDPOINT
     elif found.name == "ResourceNotFound":
         message, action = f"there is no function {function}", "check --function, --region and --profile"
+    elif found.name.startswith("HTTP ") and found.disposition is Disposition.FATAL:
+        message, action = f"Invoke was answered with {found.name}, and not by Lambda", _CHECK_ENDPOINT
     elif found.name in _ABOUT_THE_FUNCTION:
         said = found.detail[:_WORDS_LIMIT].rstrip(". ")
         message = f"Lambda cannot run {function}: {found.code}" + (f" ({said})" if said else "")

@@ -201,6 +201,9 @@ async def test_redirects_are_not_followed(server: RawServer, lambdas: Invocation
     server.plays(reply(b"", 307, Location="http://127.0.0.1:9/"))
     error = await refused(lambdas)
     assert (error.status, error.disposition) == (307, Disposition.FATAL)
+    assert str(error).startswith(
+        "Invoke was answered with HTTP 307, and not by Lambda; check AWS_ENDPOINT_URL_LAMBDA"
+    )
     assert len(server.received) == 1
 
 
