@@ -4,11 +4,11 @@ import os
 import signal
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import anyio
 import orjson
@@ -49,10 +49,23 @@ _NO_ACCOUNT = {
 }
 
 
+Steps: TypeAlias = Callable[[Connection, Session, Path], Awaitable[int]]
+"""A demo on a sandbox, with a folder for its files. Returns the exit code."""
+
+
 def run_demo(items: int, output: OutputSettings) -> int:
     """Run the demo with `items` items and return the exit code."""
+
+    async def steps(connection: Connection, session: Session, folder: Path) -> int:
+        return await _Demo(items, output, folder, connection, session).run()
+
+    return run_steps(steps)
+
+
+def run_steps(steps: Steps) -> int:
+    """Run a demo on a sandbox of its own, without an account and in a folder that is removed."""
     with tempfile.TemporaryDirectory(prefix="refire-demo-") as folder, _no_account(folder):
-        return run_loop(lambda: _until_signal(items, output, Path(folder)))
+        return run_loop(lambda: _until_signal(steps, Path(folder)))
 
 
 @contextmanager
@@ -73,7 +86,7 @@ def _is_hidden(variable: str) -> bool:
     return variable.startswith("AWS_") or variable.lower().endswith("_proxy") or variable == "XDG_STATE_HOME"
 
 
-async def _until_signal(items: int, output: OutputSettings, folder: Path) -> int:
+async def _until_signal(steps: Steps, folder: Path) -> int:
     """Run the demo; stop at once at the first signal, because there is nothing to save."""
     code = int(ExitCode.INTERRUPTED)
     scope = anyio.CancelScope()
@@ -88,7 +101,7 @@ async def _until_signal(items: int, output: OutputSettings, folder: Path) -> int
             async with start_sandbox(SandboxConfig()) as url:
                 connection = Connection(region=_REGION, endpoint_url=url)
                 async with open_session(connection, concurrency=16) as session:
-                    code = await _Demo(items, output, folder, connection, session).run()
+                    code = await steps(connection, session, folder)
         except SandboxError as error:
             raise RefusedError(f"the demo's sandbox cannot start: {error}") from None
     return code

@@ -63,6 +63,21 @@ async def fill_table(session: Session, items: int) -> None:
             tasks.start_soon(_fill, session, batches, items)
 
 
+async def change_amounts(session: Session, items: int) -> None:
+    """Change the amount of every third item."""
+    for number in range(0, items, 3):
+        await _call(
+            session,
+            "UpdateItem",
+            {
+                "TableName": TABLE,
+                "Key": {"order_id": {"S": order_id(number)}},
+                "UpdateExpression": "SET amount = amount + :more",
+                "ExpressionAttributeValues": {":more": {"N": str(number % 100)}},
+            },
+        )
+
+
 async def write_back_unchanged(session: Session, number: int) -> None:
     """Read an item and put it exactly as it was."""
     key = {"order_id": {"S": order_id(number)}}

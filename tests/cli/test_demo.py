@@ -114,3 +114,16 @@ def test_stopped(environment: dict[str, str], number: signal.Signals, code: int)
         stop(child)
     assert said == b"refire: the demo was stopped; nothing is left on this machine\n"
     assert left_behind(environment) == []
+
+
+def test_replay(environment: dict[str, str]) -> None:
+    """A consumer with a bug has the wrong total, and the right one after the redrive; nothing is left."""
+    child = subprocess.run(
+        [*PROGRAM, "--replay", "--items", "400", "--json"], env=environment, capture_output=True, check=False
+    )
+    assert (child.returncode, child.stderr) == (0, b"")
+    result = orjson.loads(child.stdout)
+    assert result["agree"] is True
+    assert result["after_the_bug"] < result["turnover"] == result["after_the_redrive"]
+    assert result["replay"]["failed"] == result["redrive"]["delivered"] > 0
+    assert left_behind(environment) == []
