@@ -1,5 +1,5 @@
-"""Talking to DynamoDB: signing, transport, error table, the hot calls and the control plane.
+"""Clients of AWS: signing, transport, error table, data plane, control plane, streams and other services.
 
-One attempt per call on the data plane: whoever retries must know what the attempt may have done, and only the
-pipeline knows. `Disposition` tells it.
+A call of the data plane sends one request. Only the pipeline retries it, because only the pipeline knows what an
+earlier request may have written; `Disposition` says whether it may.
 """

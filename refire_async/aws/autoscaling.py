@@ -1,4 +1,4 @@
-"""DescribeScalableTargets of Application Auto Scaling: how far a table's write capacity may be scaled."""
+"""DescribeScalableTargets of Application Auto Scaling: the limits within which write capacity is scaled."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -46,12 +46,12 @@ async def describe_scalable_writes(
 
 
 def resource_id(table: str, resource: str) -> str:
-    """Such as `table/orders` or `table/orders/index/by-day`."""
+    """The ResourceId, for example `table/orders` or `table/orders/index/by-day`."""
     return f"table/{table}" if resource == TABLE else f"table/{table}/index/{resource}"
 
 
 async def max_scaled_writes(services: Services, table: str, resources: Iterable[str]) -> dict[str, float]:
-    """MaxCapacity (WCU/s) by resource. Empty if the service cannot be asked: the start line then leaves it out."""
+    """MaxCapacity (WCU/s) by resource. Empty if the service does not answer; then the start line does not show it."""
     try:
         targets = await describe_scalable_writes(services, table, resources, START_TIMEOUT_S)
     except UnansweredError:

@@ -1,4 +1,4 @@
-"""Errors of botocore, translated once, at the boundary."""
+"""Translate errors of botocore, once, at the boundary."""
 
 from botocore.exceptions import (
     BotoCoreError,
@@ -13,7 +13,7 @@ from refire_async.aws.transport_errors import failure
 from refire_async.errors import ExitCode
 
 FOREIGN = (BotoCoreError, ClientError, ResponseParserError)
-"""What calls over aioboto3 raise."""
+"""Errors that calls over aioboto3 raise."""
 
 LOG_IN = "log in again (`aws sso login`) or choose another --profile"
 
@@ -21,9 +21,9 @@ FATAL = Disposition.FATAL
 
 
 def from_control_plane(error: Exception, operation: str, host: str, owner: str = "") -> AwsError:
-    """The WireError for one of FOREIGN. Its exit code says that nothing was written: control calls write nothing.
+    """The AwsError for one of FOREIGN. Its exit code is REFUSED, because control calls write nothing.
 
-    `owner` tells whose credentials they are, as a CredentialSource does.
+    `owner` describes the credentials, as `CredentialSource.owner` does.
     """
     match error:
         case ClientError():
@@ -37,7 +37,7 @@ def from_control_plane(error: Exception, operation: str, host: str, owner: str =
         case _:
             translated = AwsError(
                 type(error).__name__,
-                f"{operation} cannot be asked: {' '.join(str(error).split())}",
+                f"{operation} cannot be sent: {' '.join(str(error).split())}",
                 FATAL,
                 action="correct the option or AWS setting that it names",
             )
@@ -50,7 +50,7 @@ def from_control_plane(error: Exception, operation: str, host: str, owner: str =
 
 
 def failed_request(error: Exception) -> AwsError | None:
-    """What became of a request of botocore's that got no answer, None where that is not what the error is about."""
+    """The AwsError of a botocore request without an answer; None if `error` has another cause."""
     cause = error.kwargs.get("error") if isinstance(error, BotoCoreError) else None
     return cause if isinstance(cause, AwsError) else None
 
@@ -60,18 +60,18 @@ def _from_answer(error: ClientError, operation: str) -> AwsError:
     described = said.pop("Error", {})
     status = said.pop("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     code = described.get("Code", "")
-    if code.isdecimal():  # made up by botocore from the status: the answer was not DynamoDB's
+    if code.isdecimal():  # botocore made it from the status, so the answer is not DynamoDB's
         return make_error({}, status, operation)
     return make_error({"__type": code, "message": described.get("Message", ""), **said}, status, operation)
 
 
 def expired_token(code: str, owner: str) -> AwsError:
-    """The service calls the session token expired, and there is no other."""
+    """The error for an expired session token without a replacement."""
     return AwsError(code, f"the AWS session token{owner} has expired", FATAL, action=LOG_IN)
 
 
 def refused_time(code: str) -> AwsError:
-    """The service finds the signature too old or too new, and its clock is unknown or does not help."""
+    """The error for a signature that the service finds too old or too new, if its clock is unknown or does not help."""
     return AwsError(
-        code, "the service refuses the time of the signature", FATAL, action="set this machine's clock"
+        code, "the service rejects the time of the signature", FATAL, action="set this machine's clock"
     )

@@ -1,7 +1,7 @@
-"""HTTP for every client of botocore that this program opens: the same rules as for the data plane.
+"""HTTP for every botocore client of this program, with the same rules as for the data plane.
 
-aiobotocore's own (2.25) does not compare host names, verifies no certificate behind a proxy, follows redirects, also
-from https to http, and bounds neither the size of an answer nor its whole time.
+The HTTP session of aiobotocore (2.25) does not compare host names, verifies no certificate behind a proxy, follows
+redirects, also from https to http, and limits neither the size of an answer nor its total time.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ from refire_async.aws.encoding import decoded
 from refire_async.aws.endpoint import forbid_plain, tls_context
 from refire_async.aws.errors import AwsError
 from refire_async.aws.http_client import open_client, translate, whole_body
-from refire_async.aws.proxies import choose_proxy, shown
+from refire_async.aws.proxies import choose_proxy, host_and_port
 
 _KINDS: dict[str, type[BotoCoreError]] = {
     "ConnectTimeout": ConnectTimeoutError,
@@ -44,14 +44,14 @@ _KINDS: dict[str, type[BotoCoreError]] = {
     "ConnectionLost": ConnectionClosedError,
     "TruncatedAnswer": ConnectionClosedError,
 }
-"""By code of a WireError; HTTPClientError for all others."""
+"""By code of an AwsError; HTTPClientError for all others."""
 
 
 class BoundedHttp:
-    """What aiobotocore asks of its `http_session_cls`: keyword arguments, `send`, `close`, `async with`.
+    """The interface of aiobotocore's `http_session_cls`: keyword arguments, `send`, `close`, `async with`.
 
-    A request has `timeout[1]` seconds to its whole answer, of them `timeout[0]` to connect. Only the body of a
-    stream, such as an object in S3, has no total time here: its reader sets one, and `timeout[1]` bounds each wait.
+    A request and its whole answer have `timeout[1]` seconds, of which `timeout[0]` to connect. Only the body of a
+    stream, such as an object in S3, has no total time here: its reader sets one, and `timeout[1]` limits each wait.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class BoundedHttp:
         max_pool_connections: int = 10,
         **_unused: Any,
     ) -> None:
-        """`verify` may name a file of trusted certificates. It never turns verification off."""
+        """`verify` may be a file of trusted certificates. It never turns verification off."""
         self._bundle = verify if isinstance(verify, str) else None
         self._proxies = proxies or {}
         self._connect_s, self._answer_s = timeout
@@ -89,11 +89,11 @@ class BoundedHttp:
             await client.close()
 
     async def send(self, request: Any) -> AioAWSResponse:
-        """Send an AWSPreparedRequest once. The content of the answer is read, unless it is a stream's.
+        """Send an AWSPreparedRequest once, and read the content of the answer unless it is a stream.
 
         Raises:
-            UsageError: a request without encryption to AWS, or nonsense for a proxy.
-            HTTPClientError: of the kinds that botocore's retries know, with a WireError as `kwargs["error"]`.
+            UsageError: a request without encryption to AWS, or an invalid proxy.
+            HTTPClientError: of the kinds that botocore retries, with an AwsError as `kwargs["error"]`.
         """
         forbid_plain(request.url)
         host = urlsplit(request.url).netloc.rpartition("@")[2]
@@ -132,9 +132,9 @@ class BoundedHttp:
     def _client(self, proxy: str | None, *, secure: bool) -> aiohttp.ClientSession:
         client = self._clients.get((proxy, secure))
         if client is None:
-            # The total is bounded in `_exchange`, since the body of a stream has none.
+            # `_exchange` limits the total time, because the body of a stream has no total.
             timeout = aiohttp.ClientTimeout(total=None, connect=self._connect_s, sock_read=self._answer_s)
-            # Reading the certificates takes some 30 ms.
+            # Reading the certificates takes about 30 ms.
             trust = tls_context(self._bundle) if secure or proxy is not None else None
             client = open_client(self._connections, trust, timeout, proxy)
             self._clients[proxy, secure] = client
@@ -142,7 +142,7 @@ class BoundedHttp:
 
 
 def _headers(headers: Mapping[str, Any]) -> CIMultiDict[str]:
-    """Headers of a request, for an answer that is not compressed: its checksum is of the bytes on the wire."""
+    """Headers of a request for an uncompressed answer, because the checksum covers the bytes that are sent."""
     texts = CIMultiDict(
         (name, value.decode() if isinstance(value, bytes) else str(value)) for name, value in headers.items()
     )
@@ -151,7 +151,7 @@ def _headers(headers: Mapping[str, Any]) -> CIMultiDict[str]:
 
 
 def _plain(body: bytes, headers: dict[str, str], host: str) -> bytes:
-    """The body without compression; its headers then say nothing of it any more."""
+    """The body without compression. Removes the encoding from `headers` and adapts the checksum."""
     plain = decoded(body, CIMultiDict(headers), host)
     if plain is not body:
         del headers["content-encoding"]
@@ -163,6 +163,10 @@ def _plain(body: bytes, headers: dict[str, str], host: str) -> bytes:
 def _as_botocore(error: AwsError, request: Any, proxy: str | None) -> BotoCoreError:
     """The error of botocore that its retries and callers expect for this failure."""
     kind = _KINDS.get(error.code, HTTPClientError)
-    where = {"endpoint_url": request.url, "proxy_url": shown(proxy) if proxy else "", "request": request}
+    where = {
+        "endpoint_url": request.url,
+        "proxy_url": host_and_port(proxy) if proxy else "",
+        "request": request,
+    }
     translated: BotoCoreError = kind(**where, error=error)
     return translated

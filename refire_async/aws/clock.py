@@ -1,7 +1,7 @@
-"""The service's clock, as far as the `Date` headers of its answers show it. This machine's may be set wrong.
+"""The service's clock, estimated from the `Date` headers of its answers. This machine's clock may be wrong.
 
-Times that are compared with the service's own (signatures, stream records, metrics, expiry of items) are taken from
-here. Times for people and waits are not.
+Times that are compared with times of the service (signatures, stream records, metrics, expiry of items) use this clock.
+Times in messages and delays do not.
 """
 
 import math
@@ -11,16 +11,16 @@ from email.utils import parsedate_to_datetime
 
 
 class ServiceClock:
-    """This machine's clock (Unix time), corrected by what answers say.
+    """This machine's clock (Unix time, s), corrected by the offset that answers show.
 
-    A `Date` is a whole second, cut off, of a moment between request and answer. So each bounds the offset from both
-    sides, and many bound it closely. While the bounds allow for no offset there is none: clocks that are set agree.
+    A `Date` is a time between request and answer, rounded down to a second. So each limits the offset on both sides,
+    and many limit it closely. While an offset of 0 is possible, the offset is 0: then both clocks are set correctly.
     """
 
     def __init__(self, wall: Callable[[], float] | None = None) -> None:
         # Looked up at each call: tests and benchmarks in virtual time replace `time.time`.
         self.wall = wall or (lambda: time.time())  # noqa: PLW0108
-        """This machine's clock as it is."""
+        """This machine's clock, uncorrected."""
         self.offset_s = 0.0
         self._low, self._high = -math.inf, math.inf
         self._text: str | None = None
@@ -28,7 +28,7 @@ class ServiceClock:
 
     @property
     def known(self) -> bool:
-        """Whether an answer has told the service's time."""
+        """Whether an answer has shown the service's time."""
         return self._text is not None
 
     def now(self) -> float:
@@ -36,10 +36,10 @@ class ServiceClock:
         return self.wall() + self.offset_s
 
     def learn(self, date: str | None, sent_s: float) -> None:
-        """Take in the `Date` header of an answer that has just come; `sent_s` is when its request was sent, by `wall`.
+        """Use the `Date` header of an answer that has just arrived; `sent_s` is when its request was sent, by `wall`.
 
-        A date that is missing or cannot be read is passed over. Bounds that contradict the earlier ones take their
-        place: one of the clocks was set.
+        A missing or invalid date is ignored. Limits that contradict the earlier ones replace them, because one of the
+        clocks was set.
         """
         if date is None:
             return

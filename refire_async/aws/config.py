@@ -1,4 +1,4 @@
-"""The AWS side of a session: configuration and credentials from the usual places, clients with TLS verified."""
+"""The AWS configuration of a session: region, profile, credentials, endpoints, and clients with verified TLS."""
 
 import inspect
 import os
@@ -9,7 +9,7 @@ import aiobotocore
 from aiobotocore.config import AioConfig
 from aiobotocore.session import AioSession
 from botocore.configprovider import ConfiguredEndpointProvider
-from botocore.exceptions import NoRegionError, ProfileNotFound
+from botocore.exceptions import BotoCoreError, NoRegionError, ProfileNotFound
 
 from refire_async.aws.botocore_http import BoundedHttp
 from refire_async.aws.clock import ServiceClock
@@ -28,17 +28,17 @@ _ATTEMPTS = 3
 
 
 class AwsSession:
-    """Finds region, credentials and endpoints as the AWS command line does. Raises botocore's errors."""
+    """Finds region, credentials and endpoints as the AWS CLI does. Raises botocore's errors."""
 
     def __init__(self, connection: Connection, clock: ServiceClock | None = None) -> None:
         """Every client signs by `clock`, which learns the service's time from their answers."""
         require_verified_tls()
         self._connection = connection
         self._time = ServiceTime(clock or ServiceClock())
-        # The command line and other SDKs read AWS_REGION; botocore does not.
+        # The AWS CLI and other SDKs read AWS_REGION; botocore does not.
         self._region = connection.region or os.environ.get("AWS_REGION") or None
         core = self._core()
-        # AWS_CA_BUNDLE, the profile's ca_bundle, or what botocore's EndpointCreator looks for then.
+        # AWS_CA_BUNDLE, the profile's ca_bundle, or the variable that botocore's EndpointCreator reads then.
         self.ca_bundle: str | None = core.get_config_variable("ca_bundle") or os.environ.get(
             "REQUESTS_CA_BUNDLE"
         )
@@ -46,7 +46,7 @@ class AwsSession:
         self.profile: str | None = core.profile
         self._ignores_configured = bool(core.get_config_variable("ignore_configured_endpoint_urls"))
         self.credentials = AwsCredentials(self._look_up, profile_of(core))
-        # Whatever a client asks for, it signs with the same credentials as the data plane, and fails as that does.
+        # Every client signs with the credentials of the data plane, and fails with the same errors.
         core.register_component("credential_provider", _OneSource(self.credentials))
         self._session = aioboto3.Session(botocore_session=core, region_name=self._region)
         self._may_prompt = True
@@ -62,7 +62,7 @@ class AwsSession:
         return core
 
     async def _look_up(self) -> Any:
-        """Credentials of a new session, which looks in all places again. Raises RefusedLookup."""
+        """Credentials of a new session, which asks all providers again. Raises RefusedLookup."""
         prompt, self._may_prompt = self._may_prompt, False
         return await Chain(self._core(), prompt=prompt).load()
 
@@ -88,8 +88,28 @@ class AwsSession:
         return where
 
 
+def configured(connection: Connection) -> Connection:
+    """`connection` with its open values filled in from the environment and the AWS configuration. Sends no request.
+
+    A value stays None if these do not set it: no region, only the default profile, AWS's own endpoint. A profile in the
+    environment is ignored next to access keys in the environment, because botocore then uses the keys. An invalid
+    configuration, such as an unknown profile, fills in nothing; opening a session with it raises the error.
+    """
+    try:
+        aws = AwsSession(connection)
+        endpoint = connection.endpoint_url or aws.configured_endpoint("dynamodb")
+    except (BotoCoreError, ValueError):
+        return connection
+    profile = connection.profile or (None if _has_keys() else aws.profile)
+    return Connection(region=aws.region, profile=profile, endpoint_url=endpoint)
+
+
+def _has_keys() -> bool:
+    return bool(os.environ.get("AWS_ACCESS_KEY_ID"))
+
+
 class _OneSource:
-    """In the place of a session's own providers."""
+    """Replaces the credential providers of a session."""
 
     def __init__(self, source: AwsCredentials) -> None:
         self._credentials = ClientCredentials(source)
@@ -99,7 +119,7 @@ class _OneSource:
 
 
 def bad_configuration(error: Exception) -> RefireError:
-    """What to tell the user when a session or client cannot be made."""
+    """The error to show when a session or client cannot be created."""
     match error:
         case RefusedCredentialsError():
             return RefusedError(error.refusal.message, error.refusal.action)
@@ -110,17 +130,20 @@ def bad_configuration(error: Exception) -> RefireError:
                 "no AWS region is set", "give --region, or set AWS_REGION or a region in the profile"
             )
         case _:
-            said = " ".join(str(error).split())
+            text = " ".join(str(error).split())
             return UsageError(
-                f"AWS configuration cannot be used: {said}",
+                f"AWS configuration cannot be used: {text}",
                 "correct --region, the AWS_ environment variables or ~/.aws/config",
             )
 
 
 def require_verified_tls(config: Any = AioConfig) -> None:
-    """Nothing is connected by a version of aiobotocore that would not use our HTTP session, which verifies TLS.
+    """Check that the installed aiobotocore uses our HTTP session, which verifies TLS.
 
-    `config` is aiobotocore's class of client configurations. Raises RefusedError.
+    `config` is aiobotocore's class of client configurations.
+
+    Raises:
+        RefusedError: it does not.
     """
     takes_class = "http_session_cls" in inspect.signature(config.__init__).parameters
     if not takes_class or _Config().merge(AioConfig()).http_session_cls is not BoundedHttp:
@@ -131,7 +154,7 @@ def require_verified_tls(config: Any = AioConfig) -> None:
 
 
 class _Config(AioConfig):  # type: ignore[misc] # untyped base
-    """Default configuration of every client of a session: ours, and those that fetch credentials."""
+    """Default configuration of every client of a session, including those that fetch credentials."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -142,7 +165,7 @@ class _Config(AioConfig):  # type: ignore[misc] # untyped base
         )
 
     def merge(self, other_config: Any) -> Any:
-        """As AioConfig, which forgets the class of the HTTP session."""
+        """As AioConfig, which loses the class of the HTTP session."""
         merged = super().merge(other_config)
         merged.http_session_cls = self.http_session_cls
         return merged

@@ -1,4 +1,4 @@
-"""The calls that are rare: describing a table. Over aioboto3, which tries them again by itself."""
+"""Describe tables with aioboto3, which retries by itself. These calls are rare."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from refire_async.model.table import BillingMode, Index, Stream, Table, Throughp
 
 
 class ControlPlane:
-    """Asks about tables, by name or ARN. Every error is a WireError, from the same table as the data plane's.
+    """Describes tables, by name or ARN. Every error is an AwsError, from the same error table as the data plane's.
 
     Control calls write nothing: the exit code of their errors is REFUSED.
     """
@@ -26,24 +26,24 @@ class ControlPlane:
         host: str,
         credentials: CredentialSource | None = None,
     ) -> None:
-        """`client`, an open aioboto3 client for DynamoDB, signs with `credentials`; its opener closes it."""
+        """`client`, an open aioboto3 client for DynamoDB, signs with `credentials`; the caller closes it."""
         self._client = client
         self._host = host
         self._credentials = credentials
 
     async def describe_table(self, name: str) -> Table:
-        """What DescribeTable says."""
+        """The description of the table."""
         described = await self._ask("DescribeTable", self._client.describe_table, name, "Table")
         try:
             return parse_table(described)
         except (
             LookupError,
             ValueError,
-        ) as error:  # the types are botocore's; what is missing shows itself here
+        ) as error:  # botocore checks the types; missing members raise here
             raise self._refused("UnreadableAnswer") from error
 
     async def ttl_attribute(self, name: str) -> str | None:
-        """The attribute that expires items, or None where time to live is off or being turned off."""
+        """The TTL attribute; None if time to live is disabled or being disabled."""
         described = await self._ask(
             "DescribeTimeToLive", self._client.describe_time_to_live, name, "TimeToLiveDescription"
         )
@@ -53,7 +53,7 @@ class ControlPlane:
         return attribute
 
     async def kinesis_destinations(self, name: str) -> tuple[str, ...]:
-        """ARNs of the Kinesis data streams that changes of the table go to right now."""
+        """ARNs of the Kinesis data streams that receive changes of the table at present."""
         try:
             destinations = await self._ask(
                 "DescribeKinesisStreamingDestination",
@@ -72,7 +72,7 @@ class ControlPlane:
         )
 
     async def point_in_time_recovery(self, name: str) -> bool:
-        """Whether the table can be taken back to a moment before now."""
+        """Whether point-in-time recovery of the table is enabled."""
         described: dict[str, Any] = await self._ask(
             "DescribeContinuousBackups",
             self._client.describe_continuous_backups,
@@ -83,7 +83,7 @@ class ControlPlane:
         return bool(recovery.get("PointInTimeRecoveryStatus") == "ENABLED")
 
     async def _ask(self, operation: str, method: Any, table: str, member: str) -> Any:
-        """This member of the answer about a table."""
+        """Call `method` for `table`, and return `member` of its answer. Raises AwsError."""
         try:
             with anyio.fail_after(CALL_S):
                 answer: dict[str, Any] = await method(TableName=table)
@@ -92,7 +92,7 @@ class ControlPlane:
             raise from_control_plane(error, operation, self._host, owner) from error
         except TimeoutError as error:
             raise self._refused("Timeout") from error
-        if member not in answer:  # botocore takes any 200 for an answer
+        if member not in answer:  # botocore accepts any 200 as an answer
             raise self._refused("UnreadableAnswer")
         return answer[member]
 
@@ -103,7 +103,7 @@ class ControlPlane:
 
 
 def parse_table(described: dict[str, Any]) -> Table:
-    """A TableDescription as a Table. Raises LookupError or ValueError where it lacks what every table has."""
+    """Parse a TableDescription. Raises LookupError or ValueError if it lacks a member that every table has."""
     types = {entry["AttributeName"]: entry["AttributeType"] for entry in described["AttributeDefinitions"]}
     # Tables that were never on demand have no summary (API reference: TableDescription).
     billing: BillingMode = described.get("BillingModeSummary", {}).get("BillingMode", "PROVISIONED")
@@ -115,7 +115,7 @@ def parse_table(described: dict[str, Any]) -> Table:
     return Table(
         name=described["TableName"],
         arn=described["TableArn"],
-        # DynamoDB Local gives no TableId; the moment of creation tells a table from its successor too.
+        # DynamoDB Local has no TableId; the creation time also distinguishes a table from its successor.
         table_id=described.get("TableId") or f"created {described['CreationDateTime'].timestamp():.3f}",
         status=described["TableStatus"],
         keys=_keys(described["KeySchema"], types),
@@ -134,7 +134,7 @@ def parse_table(described: dict[str, Any]) -> Table:
 
 
 def _keys(schema: list[dict[str, str]], types: dict[str, str]) -> KeySchema:
-    """Those of a table, which has one hash key and at most one sort key."""
+    """The keys of a table, which has one hash key and at most one sort key."""
     ((hash_name, hash_type),) = _key_attributes(schema, "HASH", types)
     range_name, range_type = next(iter(_key_attributes(schema, "RANGE", types)), (None, None))
     return KeySchema(hash_name, hash_type, range_name, range_type)
@@ -143,7 +143,7 @@ def _keys(schema: list[dict[str, str]], types: dict[str, str]) -> KeySchema:
 def _key_attributes(
     schema: list[dict[str, str]], kind: str, types: dict[str, str]
 ) -> tuple[KeyAttribute, ...]:
-    """The key attributes of a kind, in the schema's order, which is that of their columns."""
+    """The key attributes of a kind, in the schema's order."""
     names = (entry["AttributeName"] for entry in schema if entry["KeyType"] == kind)
     return tuple((name, types[name]) for name in names)
 
@@ -156,7 +156,7 @@ def _index(entry: dict[str, Any], scope: Any, types: dict[str, str], billing: Bi
         keys=IndexKeys(_key_attributes(schema, "HASH", types), _key_attributes(schema, "RANGE", types)),
         projection=projection["ProjectionType"],
         projected=frozenset(projection.get("NonKeyAttributes", ())),
-        status=entry.get("IndexStatus", "ACTIVE"),  # local indexes live and die with their table
+        status=entry.get("IndexStatus", "ACTIVE"),  # local indexes have no status of their own
         throughput=_throughput(entry, billing),
         item_count=entry.get("ItemCount", 0),
     )
@@ -177,5 +177,5 @@ def _throughput(entry: dict[str, Any], billing: BillingMode) -> Throughput:
 
 
 def _units(value: int | None) -> float | None:
-    """Units per second; what is not set is missing, 0 or -1, depending on the member."""
+    """Units per second. An unset value is missing, 0 or -1, depending on the member."""
     return float(value) if value is not None and value > 0 else None

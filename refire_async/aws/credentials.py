@@ -1,4 +1,4 @@
-"""Who signs: credentials that may expire and be replaced while a run goes on."""
+"""Credentials that may expire and be replaced during a run."""
 
 import asyncio
 import math
@@ -18,43 +18,42 @@ from refire_async.aws.providers import (
 )
 from refire_async.aws.signing import Credentials
 
-_SURE_S = 60
-"""Credentials that are valid for so much longer are used while others are looked for."""
+_VALID_S = 60
+"""Credentials that are valid for this much longer (s) are used while new ones are requested."""
 
 _REFRESH_EVERY_S = 10.0
-"""How often others are looked for meanwhile: each time may start a process or ask a server."""
-
-
+"""Shortest time (s) between two requests for new ones, because each may start a process or call a server."""
 _HOLD_S = 1.0
-"""How long a refusal is passed on to others who ask: each question may start a process or ask a server."""
+"""How long (s) a failure is returned to further callers, because each request may start a process or call a server."""
 
 
 class CredentialSource(Protocol):
-    """Gives credentials to sign with. Both methods are cheap where there is nothing to do."""
+    """Supplies credentials for signatures. Both methods are cheap if there is nothing to do."""
 
     @property
     def owner(self) -> str:
-        """Whose they are, as it goes on after a noun: ` of profile default from SSO`; "" where that is not known."""
+        """A description to follow a noun, for example ` of profile default from SSO`; "" if unknown."""
         ...
 
     async def get(self) -> Credentials:
-        """The present credentials, refreshed where they are about to expire.
+        """The current credentials, refreshed if they are about to expire.
 
-        Raises WireError: RETRY if they cannot be had right now, FATAL if the user has to log in.
+        Raises:
+            AwsError: RETRY if there are none at present, FATAL if the user has to log in.
         """
         ...
 
     async def renew(self, stale: Credentials) -> bool:
-        """The service calls `stale` expired: whether there are others now. Raises as `get`."""
+        """Replace `stale`, which the service calls expired. Returns whether there are other ones. Raises as `get`."""
         ...
 
 
 class AwsCredentials:
-    """Credentials of an AWS session. `load` looks them up anew, the way a new session would.
+    """Credentials of an AWS session. `load` looks them up again, as a new session would.
 
-    Looking up anew, rather than refreshing, also finds what the user has changed meanwhile: a new login, another
-    key in the credentials file. However many ask, a provider is asked by one of them at a time, and while what it
-    gave before is still good, no caller waits for it.
+    A new look-up, unlike a refresh, also finds changes by the user: a new login, another key in the credentials file.
+    At most one look-up runs at a time for all callers, and while the earlier credentials are valid, no caller waits for
+    it.
     """
 
     def __init__(
@@ -63,7 +62,7 @@ class AwsCredentials:
         profile: str = "default",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`load` gives credentials as aiobotocore has them, or raises RefusedLookup. `profile` is for messages."""
+        """`load` returns credentials of aiobotocore, or raises RefusedLookup. `profile` is for messages."""
         self._load = load
         self._profile = profile
         self._clock = clock
@@ -85,7 +84,7 @@ class AwsCredentials:
         return Credentials(frozen.access_key, frozen.secret_key, frozen.token or None)
 
     async def frozen(self) -> Any:
-        """The same as botocore has them, with the account's id where the provider tells it. Raises as `get`."""
+        """The credentials as botocore's frozen credentials, with the account id if known. Raises as `get`."""
         waited_s = self._clock() - self._asked_at
         if self._good_for_a_while() and (self._asking is not None or waited_s < _REFRESH_EVERY_S):
             return self._frozen
@@ -103,7 +102,7 @@ class AwsCredentials:
         return outcome
 
     async def renew(self, stale: Credentials) -> bool:
-        """See CredentialSource. Of many callers with the same stale credentials one does the work."""
+        """See CredentialSource. Of many callers with the same stale credentials only one looks others up."""
         async with self._lock:
             if await self.get() != stale:
                 return True
@@ -111,15 +110,15 @@ class AwsCredentials:
             return await self.get() != stale
 
     async def close(self) -> None:
-        """Ask no more."""
+        """Cancel a look-up in progress."""
         if self._asking is not None:
             self._asking.cancel()
             await asyncio.wait((self._asking,))
 
     def _good_for_a_while(self) -> bool:
-        """Whether a provider would refresh what it gave, although that is still good."""
+        """Whether the credentials should be refreshed but are still valid."""
         ask = getattr(self._found, "refresh_needed", None)
-        return self._frozen is not None and ask is not None and bool(ask()) and not ask(_SURE_S)
+        return self._frozen is not None and ask is not None and bool(ask()) and not ask(_VALID_S)
 
     def _asked(self, task: asyncio.Task[Any]) -> None:
         self._asking = None
@@ -146,7 +145,7 @@ class AwsCredentials:
 
 
 class ClientCredentials:
-    """An AwsCredentials as the clients of aiobotocore want it: they sign with the same credentials, and fail as one."""
+    """AwsCredentials with the interface of aiobotocore's clients, which then sign with the same credentials."""
 
     method = "refire"
 
@@ -163,17 +162,17 @@ class ClientCredentials:
             ) from error
 
     async def get_account_id(self) -> str | None:
-        """The account's id, for account-based endpoints; None if the provider does not tell."""
+        """The account id, for account-based endpoints; None if unknown."""
         account: str | None = getattr(await self.get_frozen_credentials(), "account_id", None)
         return account
 
     def get_deferred_property(self, _name: str) -> Callable[[], Awaitable[str | None]]:
-        """What botocore calls for the account's id when it first needs that."""
+        """Returns the function that botocore calls when it first needs the account id."""
         return self.get_account_id
 
 
 def _fits_headers(frozen: Any) -> bool:
-    """Whether a header can carry them: no line ends and blanks, from sloppy copying into a variable or file."""
+    """Whether a header can contain them: no line ends and blanks, for example from copying into a file."""
     shown = (frozen.access_key, frozen.token or "none")
     return (
         all(isinstance(part, str) and part for part in (*shown, frozen.secret_key))

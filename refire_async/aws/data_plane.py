@@ -1,4 +1,4 @@
-"""The hot calls: bytes in, bytes out, one attempt."""
+"""The calls of the hot path: bytes in, bytes out, one request each."""
 
 from typing import Any
 
@@ -9,16 +9,16 @@ from refire_async.aws.types import Request, Transport
 
 
 class DataPlane:
-    """Calls DynamoDB over a transport. Safe for any number of tasks at once."""
+    """Calls DynamoDB over a transport. Any number of tasks may use it at once."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
     async def call(self, operation: str, body: bytes) -> bytes:
-        """Make one attempt and give the body of the service's 200. Never tries again.
+        """Send one request and return the body of the service's 200. Never retries.
 
         Raises:
-            WireError: anything else; its `disposition` tells what the attempt may have done.
+            AwsError: any other outcome; its `disposition` says whether the request may have been applied.
         """
         response = await self._transport(Request(operation, body))
         if response.status != 200:
@@ -27,10 +27,10 @@ class DataPlane:
 
 
 def parse_reply(body: bytes, member: str | None = None) -> dict[str, Any]:
-    """The JSON object of a 200, which must have `member` where one is given.
+    """Parse the JSON object of a 200, which must have `member` if given.
 
     Raises:
-        WireError: it is something else (a gateway's page, say), so what became of the request is not known.
+        AwsError: it is something else, such as a page of a gateway, so the outcome of the request is unknown.
     """
     try:
         reply = orjson.loads(body)

@@ -1,4 +1,4 @@
-"""Compressed answers to requests that did not ask for them: some proxies send these."""
+"""Decode compressed answers. Some proxies send them without a request for compression."""
 
 import zlib
 from collections.abc import Mapping
@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from refire_async.aws.transport_errors import failure
 
 ANSWER_LIMIT = 64 * 1024 * 1024
-"""Bytes of an answer, compressed or not. Far over the 16 MB that any DynamoDB answer can have; bounds what a server
-can make us hold.
+"""Most bytes of an answer, compressed or not. Far above the 16 MB of the largest DynamoDB answer; limits the memory
+that a server can make this program use.
 """
 
-_MOST_LAYERS = 3
+_MAX_LAYERS = 3
 _GZIP = 16 + zlib.MAX_WBITS
 _ZLIB = zlib.MAX_WBITS
 _RAW = -zlib.MAX_WBITS
@@ -19,13 +19,13 @@ _RAW = -zlib.MAX_WBITS
 def decoded(body: bytes, headers: Mapping[str, str], host: str) -> bytes:
     """The body of an answer of `host` without its Content-Encoding (RFC 9110, 8.4): gzip or deflate.
 
-    Raises WireError: another encoding, damaged, or more than `ANSWER_LIMIT` bytes.
+    Raises AwsError: another encoding, damaged, or more than `ANSWER_LIMIT` bytes.
     """
     named = headers.get("Content-Encoding")
     if not named:
         return body
     layers = [layer for name in named.lower().split(",") if (layer := name.strip()) not in ("", "identity")]
-    if len(layers) > _MOST_LAYERS:
+    if len(layers) > _MAX_LAYERS:
         raise failure("UndecodableAnswer", host, f"{len(layers)} times")
     for layer in reversed(layers):
         body = _without(layer, body, host)
@@ -51,16 +51,16 @@ def _without(layer: str, body: bytes, host: str) -> bytes:
 
 def _inflated(body: bytes, wbits: int, host: str) -> bytes:
     """All members of a compressed body. Raises zlib.error if it is damaged or ends early."""
-    pieces: list[bytes] = []
+    chunks: list[bytes] = []
     size = 0
-    while body or not pieces:
+    while body or not chunks:
         inflater = zlib.decompressobj(wbits)
-        piece = inflater.decompress(body, ANSWER_LIMIT - size + 1)
-        size += len(piece)
+        chunk = inflater.decompress(body, ANSWER_LIMIT - size + 1)
+        size += len(chunk)
         if size > ANSWER_LIMIT:
             raise failure("OversizedAnswer", host)
         if not inflater.eof:
             raise zlib.error("ends early")
-        pieces.append(piece)
+        chunks.append(chunk)
         body = inflater.unused_data
-    return b"".join(pieces)
+    return b"".join(chunks)

@@ -1,4 +1,4 @@
-"""Where requests go, and how to get there: URL, Host header, proxy, TLS."""
+"""Endpoints: URL, Host header, encryption, TLS verification."""
 
 import ssl
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _CUSTOMERS = frozenset(("compute", "compute-1", "elb"))
 
 @cache
 def _aws_suffixes() -> tuple[str, ...]:
-    """What names of Amazon's hosts end with, in every partition, with and without dual stack."""
+    """The suffixes of AWS host names in every partition, with and without dual stack."""
     partitions = Loader().load_data("partitions")["partitions"]
     return tuple(
         f".{partition['outputs'][suffix]}"
@@ -36,19 +36,20 @@ class Endpoint:
 
     @property
     def secure(self) -> bool:
-        """Whether the way there is encrypted."""
+        """Whether the connection is encrypted."""
         return self.url.startswith("https:")
 
     @property
     def is_aws(self) -> bool:
-        """Whether the host is Amazon's own, in any partition."""
+        """Whether the host belongs to AWS, in any partition."""
         return _is_aws(urlsplit(self.url).hostname)
 
 
 def parse_endpoint(text: str) -> Endpoint:
-    """The endpoint that a URL names: a scheme, a host and perhaps a port, nothing else.
+    """Parse an endpoint URL: a scheme, a host and optionally a port.
 
-    Raises UsageError with what is wrong.
+    Raises:
+        UsageError: `text` is something else, or plain HTTP to AWS.
     """
     try:
         parts = urlsplit(text)
@@ -61,9 +62,9 @@ def parse_endpoint(text: str) -> Endpoint:
     if not host or not host.isascii() or any(char.isspace() for char in host):
         raise _malformed(text, "it has no valid host name")
     if parts.username is not None or parts.password is not None:
-        # The text itself would show a password.
+        # The message does not contain the text, which holds a password.
         raise UsageError(
-            "endpoint URL holds a user name", "give --endpoint-url as https://HOST or https://HOST:PORT"
+            "endpoint URL contains a user name", "give --endpoint-url as https://HOST or https://HOST:PORT"
         )
     if parts.path not in ("", "/") or parts.query or parts.fragment:
         raise _malformed(text, "an endpoint has no path, query or fragment")
@@ -76,7 +77,7 @@ def parse_endpoint(text: str) -> Endpoint:
 
 
 def forbid_plain(url: str) -> None:
-    """Raise UsageError for a request to AWS without encryption: it would show credentials and data to anyone."""
+    """Raise UsageError for a request to AWS without encryption, which would expose credentials and data."""
     parts = urlsplit(url)
     if parts.scheme != "https" and _is_aws(parts.hostname):
         raise UsageError(
@@ -86,13 +87,13 @@ def forbid_plain(url: str) -> None:
 
 
 def _is_aws(host: str | None) -> bool:
-    """Whether a service of AWS answers at `host`, in any partition; hosts of its customers there are theirs."""
+    """Whether `host` is a service endpoint of AWS, in any partition. Hosts of customers at AWS are not."""
     name = (host or "").rstrip(".").lower()
     return name.endswith(_aws_suffixes()) and _CUSTOMERS.isdisjoint(name.split("."))
 
 
 def _malformed(text: str, why: str) -> UsageError:
-    shown = "" if "@" in text else f" {text!r}"  # somebody's password may be in it
+    shown = "" if "@" in text else f" {text!r}"  # it may contain a password
     return UsageError(
         f"endpoint URL{shown} cannot be used: {why}",
         "give --endpoint-url as https://HOST or https://HOST:PORT",
@@ -100,11 +101,12 @@ def _malformed(text: str, why: str) -> UsageError:
 
 
 def tls_context(ca_bundle: str | None) -> ssl.SSLContext:
-    """Verifies certificates and host names, against the AWS setting `ca_bundle` or else what botocore trusts.
+    """A context that verifies certificates and host names against `ca_bundle`, else against botocore's certificates.
 
-    Like botocore it takes certificates that Python 3.13 calls malformed, as many companies' own authorities make them.
+    Like botocore it accepts certificates that Python 3.13 calls malformed, because many company authorities issue them.
 
-    Raises UsageError if the file cannot be used.
+    Raises:
+        UsageError: the file cannot be used.
     """
     try:
         context = ssl.create_default_context(cafile=get_cert_path(ca_bundle or True))

@@ -1,11 +1,11 @@
-"""What to tell the user when the service refuses for good: one line of what happened, one of what to do."""
+"""Messages for errors of the service that end the run: one line with the cause, one with the action to take."""
 
 import re
 
 ITEM_WRITES = frozenset(
     ("BatchExecuteStatement", "ExecuteStatement", "PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem")
 )
-"""Operations whose requests hold item data, and so may the service's words about them."""
+"""Operations whose requests contain item data. The service's messages about them may quote it."""
 
 _DENIED = re.compile(r"(?:User: )?(?P<who>\S+) is not authorized to perform: (?P<what>[\w:*]+)")
 _RESOURCE = re.compile(r"on resource: (?P<where>\S+)")
@@ -26,7 +26,7 @@ _FIXED: dict[str, tuple[str, str]] = {
     "InvalidClientTokenId": ("the service does not know these credentials", _LOG_IN),
     "MissingAuthenticationToken": (
         "the request reached the service without a signature",
-        "check --endpoint-url and any proxy in between: one of them drops the Authorization header",
+        "check --endpoint-url and any proxy: one of them removes the Authorization header",
     ),
     "InvalidSignature": (
         "the service does not accept the signature",
@@ -51,9 +51,9 @@ _SAME_AS = {"SignatureDoesNotMatch": "InvalidSignature", "InvalidAccessKeyId": "
 def advise(code: str, operation: str, said: str) -> tuple[str, str]:
     """Message and action for an error that ends the run.
 
-    `code` is the short name that the service gives it, `said` its words in one line. Words are passed on
-    only where they cannot hold item data or credentials: those about resources, and those about a read, whose
-    request holds what the user wrote.
+    `code` is the short name of the error, `said` the service's message in one line. The result contains that message
+    only if it cannot quote item data or credentials: if it is about resources, or about a read, whose request contains
+    what the user wrote.
     """
     name = code.removesuffix("Exception")
     fixed = _FIXED.get(_SAME_AS.get(name, name))
@@ -78,21 +78,21 @@ def advise(code: str, operation: str, said: str) -> tuple[str, str]:
             f"{operation} was refused: {code}",
             "check the table's settings against the service's documentation",
         )
-    return f"{operation} was refused ({code}): {said}", "correct the option that it is about"
+    return f"{operation} was refused ({code}): {said}", "correct the option that it names"
 
 
 def _access_denied(operation: str, said: str) -> tuple[str, str]:
-    """Name the IAM action that is missing; the message of a PartiQL batch tells it better than its operation."""
+    """Name the missing IAM action. The message of a PartiQL batch names it more precisely than its operation."""
     denied, resource = _DENIED.search(said), _RESOURCE.search(said)
     action = denied["what"] if denied else _IAM_ACTION.get(operation, f"dynamodb:{operation}")
-    who = denied["who"] if denied else "these credentials"
+    principal = denied["who"] if denied else "these credentials"
     where = f" on {resource['where'].rstrip('.')}" if resource else ""
     if "explicit deny" in said:
         return (
-            f"{who} may not perform {action}{where}",
+            f"{principal} may not perform {action}{where}",
             "remove the explicit deny from the policy that has it",
         )
     return (
-        f"{who} may not perform {action}{where}",
+        f"{principal} may not perform {action}{where}",
         f"allow {action} in its IAM policy, or choose another --profile",
     )

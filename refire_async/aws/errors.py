@@ -1,12 +1,11 @@
-"""What an answer of the service means for the write behind it: one table, used by both planes.
+"""The meaning of an error answer for the write behind it: one table for data plane and control plane.
 
-`Disposition` is the only thing that may decide about a retry. Where certainty is missing the table says UNKNOWN:
-the caller then treats a later failed condition as "has fired", which is the side that never fires twice.
+Only `Disposition` decides about a retry. If the outcome is not certain the table has UNKNOWN: the caller then treats a
+later failed condition as "has fired", so that no item fires twice.
 
-What may be logged: `message` and `action` are made from codes, operations, ARNs and names of resources, never
-from item data or credentials. The service's own words are in `detail`, since those of a validation error can
-quote key values: it belongs in the failed-keys file and nowhere else. Messages of signature errors quote the
-session token; they are dropped altogether.
+Logs: `message` and `action` consist of codes, operations, ARNs and names of resources, never of item data or
+credentials. The service's own message is in `detail`, because that of a validation error can quote key values: only the
+failed-keys file contains it. Messages of signature errors quote the session token; they are discarded.
 """
 
 from enum import Enum
@@ -33,20 +32,20 @@ __all__ = [
 
 
 class Disposition(Enum):
-    """What an error says about the write that was asked for."""
+    """What an error says about the requested write."""
 
     THROTTLED = "throttled"
-    """Refused for lack of capacity: certainly not applied."""
+    """Throttled: certainly not applied."""
     RETRY = "retry"
-    """Failed, certainly not applied; another attempt may go through."""
+    """Failed and certainly not applied; a retry may succeed."""
     UNKNOWN = "unknown"
     """May have been applied."""
     CONDITION = "condition"
     """Its condition did not hold: not applied."""
     ITEM = "item"
-    """This item cannot be written, whatever the number of attempts; others can."""
+    """This item can never be written; others can."""
     FATAL = "fatal"
-    """Nothing can be done until the user has changed something."""
+    """No request can succeed until the user has changed something."""
 
 
 # By short name without the suffix "Exception", so that an exception and the code of a batch member are one row
@@ -66,7 +65,7 @@ _BY_NAME: dict[str, Disposition] = {
     ),
     **dict.fromkeys(
         (
-            # Credentials are refreshed and the clock is corrected before the next attempt.
+            # Credentials are refreshed and the clock is corrected before the next try.
             "ExpiredToken",
             "RequestExpired",
             "RequestInTheFuture",
@@ -79,7 +78,7 @@ _BY_NAME: dict[str, Disposition] = {
         ),
         Disposition.RETRY,
     ),
-    # A 503 can come from a front end that had passed the write on: only the service itself knows.
+    # A 503 can come from a front end that had forwarded the write, so the outcome is unknown.
     **dict.fromkeys(
         ("InternalFailure", "InternalServer", "InternalServerError", "ServiceUnavailable"),
         Disposition.UNKNOWN,
@@ -114,10 +113,10 @@ _DETAIL_LIMIT = 500
 class AwsError(RefireError):
     """A call that did not succeed.
 
-    `code` is the service's short name for it (`ThrottlingException`; for a lost answer the kind of failure, such
-    as `ConnectionReset`), `status` the HTTP status (0: none), `reasons` those of a throttled call, `item` the item
-    as it is (failed condition of an UpdateItem with ReturnValuesOnConditionCheckFailure), `detail` the service's own
-    words: not for logs.
+    `code` is the service's short name of the error (`ThrottlingException`; for a lost answer the kind of failure, such
+    as `ConnectionReset`), `status` the HTTP status (0: none), `reasons` the throttling reasons, `item` the present item
+    (failed condition of an UpdateItem with ReturnValuesOnConditionCheckFailure), `detail` the service's own message,
+    which must not be logged.
     """
 
     def __init__(
@@ -143,12 +142,12 @@ class AwsError(RefireError):
 
     @property
     def name(self) -> str:
-        """`code` without the suffix that only some spellings of it have."""
+        """`code` without the suffix `Exception`, which only some APIs add."""
         return self.code.removesuffix("Exception")
 
     @property
     def is_expired_token(self) -> bool:
-        """Whether other credentials are what it takes."""
+        """Whether the session token has expired."""
         return self.name == "ExpiredToken"
 
     @property
@@ -158,7 +157,7 @@ class AwsError(RefireError):
 
 
 def error_of(response: Response, operation: str) -> AwsError:
-    """The error that this answer to `operation` is. The status of `response` is not 200."""
+    """The error for an answer to `operation` whose status is not 200."""
     try:
         body = orjson.loads(response.body)
     except orjson.JSONDecodeError:
@@ -171,7 +170,7 @@ def error_of(response: Response, operation: str) -> AwsError:
 
 
 def make_error(body: dict[str, Any], status: int, operation: str) -> AwsError:
-    """The error that a JSON body and a status describe; an empty body means that there was none to read."""
+    """The error for a JSON body and a status. `body` is empty if the answer has no readable body."""
     code = _one_line(body.get("__type")).rpartition("#")[2] or f"HTTP {status}"
     name = code.removesuffix("Exception")
     said = _one_line(body.get("message") or body.get("Message"))
@@ -220,26 +219,26 @@ def _disposition(
     if known is not None:
         return known
     if status >= 500 or status == 408:
-        # Also a 503 that is not DynamoDB's: a proxy sends it when the connection behind it broke. 408 may be about
-        # another moment of the connection.
+        # Also a 503 that is not DynamoDB's: a proxy sends it when its connection to the service broke. A 408 may refer
+        # to another phase of the connection.
         return Disposition.UNKNOWN
     return Disposition.THROTTLED if status == 429 else Disposition.FATAL
 
 
 def member_disposition(code: str) -> Disposition:
-    """What `Error.Code` of one member of a BatchExecuteStatement answer means for that member.
+    """The disposition of one member of a BatchExecuteStatement answer, by its `Error.Code`.
 
-    A code that is not known fails its item: it was refused for a reason of its own, and the failed-keys file
-    shows the code.
+    An unknown code fails its item: the service rejected it for its own reason, and the failed-keys file contains the
+    code.
     """
     return _BY_NAME.get(code.removesuffix("Exception"), Disposition.ITEM)
 
 
 def not_sent(code: str, message: str) -> AwsError:
-    """The error of a request that never left: certainly not applied, worth another attempt."""
+    """The error of a request that was never sent: certainly not applied, may be retried."""
     return AwsError(code, message, Disposition.RETRY)
 
 
 def lost_answer(code: str, message: str) -> AwsError:
-    """The error of a request that was, or may have been, sent and whose answer is missing or unreadable."""
+    """The error of a request that was or may have been sent, and whose answer is missing or unreadable."""
     return AwsError(code, message, Disposition.UNKNOWN)

@@ -241,7 +241,7 @@ def _numeric(argument: Any, node: Exact | Some) -> Match:
 
 
 def cannot_hold_at_once(one: Any, other: Any) -> bool:
-    """Whether no single value passes both patterns, as far as that can be told from values that they list.
+    """Whether no single value passes both patterns, according to the values that they list.
 
     For the same attribute in two images that are known to be equal. Raises FilterError.
     """

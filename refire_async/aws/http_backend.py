@@ -1,7 +1,7 @@
-"""Below the transport: getting one HTTP request to the endpoint and its answer back, nothing of AWS.
+"""Below the transport: send one HTTP request to the endpoint and receive its answer, independent of AWS.
 
-Two ways: straight there (`direct`), which is as cheap as Python allows, and through the proxies that the
-environment names (`proxied`).
+There are two backends: a direct connection (`http_direct`), which needs as little CPU time as Python allows, and a
+connection through the proxy that the environment names (`http_proxied`).
 """
 
 import socket
@@ -14,10 +14,10 @@ from refire_async.aws.types import Response
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """`connect_s` bounds the way to a ready connection, `answer_s` what comes after it.
+    """`connect_s` limits the time until a connection is ready, `answer_s` the time from then to the whole answer.
 
-    With `keep_alive_s` the system probes a connection that has been silent for so many seconds: for answers that take
-    minutes, during which a router may drop the connection or its peer may die.
+    With `keep_alive_s` the system probes a connection that has been silent for this many seconds: for answers that take
+    minutes, during which a router may drop the connection or the peer may fail.
     """
 
     connect_s: float = 5.0
@@ -28,18 +28,18 @@ class Timeouts:
 DEFAULT_TIMEOUTS = Timeouts()
 
 CALL_S = 30.0
-"""Seconds after which a call over botocore is given up, and any call that is tried again by itself is not any more."""
+"""Seconds after which a call over botocore times out, and after which no automatic retry begins."""
 
 
 _PROBES = 4
-"""Unanswered probes after which a connection is lost. They are as far apart as the first is from the last data."""
+"""Unanswered probes after which a connection counts as lost. Their interval equals the time to the first probe."""
 
 
 def keep_alive(connection: Any, keep_alive_s: float) -> None:
-    """Turn TCP keep-alive on for a socket, or what asyncio shows of one."""
+    """Enable TCP keep-alive for a socket, or for a socket wrapper of asyncio."""
     seconds = max(1, round(keep_alive_s))
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    # macOS has another name for the first one. What a system lacks stays at its default.
+    # macOS has another name for the first option. Options that a system lacks keep their default.
     for names, value in (
         (("TCP_KEEPIDLE", "TCP_KEEPALIVE"), seconds),
         (("TCP_KEEPINTVL",), seconds),
@@ -62,6 +62,7 @@ class HttpBackend(Protocol):
     async def post(self, headers: dict[str, str], body: bytes, path: str = "/") -> Response:
         """POST once to `path`, which includes the query and is percent-encoded.
 
-        Raises WireError with one of the codes of `transport_errors` if there is no whole answer.
+        Raises:
+            AwsError: there is no complete answer; its code is one of `transport_errors`.
         """
         ...

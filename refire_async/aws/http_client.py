@@ -1,4 +1,4 @@
-"""aiohttp as this program uses it: no redirects, no cookies, answers of bounded size, certificates verified."""
+"""aiohttp without redirects and cookies, with limited answer sizes and verified certificates."""
 
 import socket
 import ssl
@@ -8,11 +8,11 @@ import aiohttp
 from refire_async.aws.encoding import ANSWER_LIMIT
 from refire_async.aws.errors import AwsError
 from refire_async.aws.http_backend import keep_alive
-from refire_async.aws.proxies import is_proxy, shown
+from refire_async.aws.proxies import host_and_port, is_proxy
 from refire_async.aws.transport_errors import connecting, failure, reason
 
 _TLS_LINE = r"b'\x15\x03"
-"""How aiohttp quotes a status line that is a TLS alert."""
+"""The beginning of a TLS alert as aiohttp quotes it in place of a status line."""
 
 
 def open_client(
@@ -22,7 +22,7 @@ def open_client(
     proxy: str | None,
     keep_alive_s: float | None = None,
 ) -> aiohttp.ClientSession:
-    """A client of at most so many connections. `tls` verifies hosts, and the proxy where that is https.
+    """A client with at most `connections` connections. `tls` verifies hosts, and the proxy if that is https.
 
     `keep_alive_s` as in `Timeouts`.
     """
@@ -44,30 +44,32 @@ def open_client(
         cookie_jar=aiohttp.DummyCookieJar(),
         skip_auto_headers={"Content-Type"},
         auto_decompress=False,
-        # Not trust_env: it looks into a netrc file, in a thread, for every request.
+        # Not trust_env, which reads a netrc file in a thread for every request.
         proxy=proxy,
     )
 
 
 async def whole_body(answer: aiohttp.ClientResponse, host: str, limit: int | None = None) -> bytes:
-    """The body as it came.
+    """Read the whole body, not decoded.
 
-    Raises WireError where it has more than `limit` (None: `ANSWER_LIMIT`) bytes, aiohttp's errors else.
+    Raises:
+        AwsError: it has more than `limit` (None: `ANSWER_LIMIT`) bytes.
+        aiohttp.ClientError, TimeoutError: the connection failed.
     """
     limit = ANSWER_LIMIT if limit is None else limit
-    pieces: list[bytes] = []
+    chunks: list[bytes] = []
     size = 0
-    async for piece in answer.content.iter_any():
-        size += len(piece)
+    async for chunk in answer.content.iter_any():
+        size += len(chunk)
         if size > limit:
             answer.close()
             raise failure("OversizedAnswer", host)
-        pieces.append(piece)
-    return b"".join(pieces)
+        chunks.append(chunk)
+    return b"".join(chunks)
 
 
 def translate(error: Exception, host: str, proxy: str | None) -> AwsError:
-    """The WireError for what aiohttp raised on the way to `host`; `error` is a ClientError or OSError."""
+    """The AwsError for a ClientError or OSError of a request to `host`."""
     why = ""
     match error:
         case aiohttp.ConnectionTimeoutError():
@@ -75,11 +77,11 @@ def translate(error: Exception, host: str, proxy: str | None) -> AwsError:
         case aiohttp.ClientHttpProxyError():
             code, why = "ProxyError", f"HTTP {error.status}"
         case aiohttp.ClientConnectorCertificateError() if is_proxy(proxy, error.host, error.port):
-            code, why = "UntrustedProxy", f"{shown(proxy or '')}: {reason(error.certificate_error)}"
+            code, why = "UntrustedProxy", f"{host_and_port(proxy or '')}: {reason(error.certificate_error)}"
         case aiohttp.ClientConnectorCertificateError():
             code, why = "UntrustedCertificate", reason(error.certificate_error)
         case aiohttp.ClientConnectorError() if is_proxy(proxy, error.host, error.port):
-            code, why = "ProxyUnreachable", f"{shown(proxy or '')}: {reason(error.os_error)}"
+            code, why = "ProxyUnreachable", f"{host_and_port(proxy or '')}: {reason(error.os_error)}"
         case aiohttp.ClientConnectorError():
             code, why = connecting(error.os_error), reason(error.os_error)
         case TimeoutError():

@@ -1,4 +1,4 @@
-"""One HTTP/1.1 connection: one request at a time, its answer parsed as it comes in."""
+"""One HTTP/1.1 connection: one request at a time, with an incremental parser for its answer."""
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
@@ -16,7 +16,7 @@ _HEAD_LIMIT = 64 * 1024
 
 
 class Headers(Mapping[str, str]):
-    """Headers of an answer, looked up without regard to case and decoded only then."""
+    """Headers of an answer. Look-ups ignore case and decode only the value found."""
 
     __slots__ = ("_raw",)
 
@@ -34,25 +34,25 @@ class Headers(Mapping[str, str]):
 
 
 class Http1Connection(asyncio.BufferedProtocol):
-    """A client's end.
+    """The client side of a connection.
 
-    Once it is not `usable` it never is again: whatever was unclear about an answer ends with the connection, so
-    that no answer can ever be taken for that of another request.
+    A connection that is not `usable` never becomes usable again: any irregularity in an answer closes the connection,
+    so that an answer can never be attributed to another request.
     """
 
     def __init__(
         self, host: str, closed: Callable[["Http1Connection"], None], answer_limit: int | None = None
     ) -> None:
-        """`closed` is called when the connection is gone, once, if it ever was there.
+        """`closed` is called once when an established connection is closed.
 
-        `answer_limit` bounds the bytes of an answer; None stands for `ANSWER_LIMIT`.
+        `answer_limit` limits the bytes of an answer (None: `ANSWER_LIMIT`).
         """
         self._host = host
         self._answer_limit = ANSWER_LIMIT if answer_limit is None else answer_limit
         self._closed = closed
         self._loop = asyncio.get_running_loop()
         self._parser = HttpResponseParser(self)
-        # Of our own: asyncio and uvloop otherwise allocate 256 KiB for every read, however little there is.
+        # Without our own buffer, asyncio and uvloop allocate 256 KiB for every read of any size.
         self._buffer = memoryview(bytearray(_BUFFER_BYTES))
         self._answer: asyncio.Future[Response] | None = None
         self._headers: dict[bytes, bytes] = {}
@@ -65,13 +65,13 @@ class Http1Connection(asyncio.BufferedProtocol):
 
     @property
     def usable(self) -> bool:
-        """Whether the next request may go over it, as far as can be known here."""
+        """Whether the connection may be used for the next request."""
         return self._usable and not self._transport.is_closing()
 
     def request(self, *parts: bytes) -> "asyncio.Future[Response]":
-        """Send a request that is given in one or more parts.
+        """Send a request in one or more parts.
 
-        The future gives the answer, or a WireError of disposition UNKNOWN.
+        The future returns the answer, or raises an AwsError with disposition UNKNOWN.
         """
         self._received = 0
         self._answer = answer = self._loop.create_future()
@@ -84,7 +84,7 @@ class Http1Connection(asyncio.BufferedProtocol):
         return answer
 
     def fail(self, code: str) -> None:
-        """Give the request under way up, if there is one, and the connection with it."""
+        """Fail the request in progress, if any, with `code`, and close the connection."""
         self._usable = False
         answer, self._answer = self._answer, None
         if answer is not None and not answer.done():
@@ -96,17 +96,17 @@ class Http1Connection(asyncio.BufferedProtocol):
         self._transport = cast("asyncio.Transport", transport)
         self._usable = True
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - how it ended tells nothing more
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the cause does not matter
         """asyncio: gone."""
         self.fail("TruncatedAnswer" if self._received else "ConnectionLost")
         self._closed(self)
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - of the interface
-        """asyncio: where to put what comes in."""
+        """asyncio: the buffer for received bytes."""
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        """asyncio: something came in."""
+        """asyncio: bytes have arrived."""
         self._received += nbytes
         try:
             self._parser.feed_data(self._buffer[:nbytes])
@@ -121,7 +121,7 @@ class Http1Connection(asyncio.BufferedProtocol):
             self.fail("OversizedAnswer")
 
     def on_message_begin(self) -> None:
-        """Parser: an answer begins. One that nobody asked for makes the connection useless."""
+        """Parser: an answer begins. An answer without a request closes the connection."""
         self._headers, self._body, self._in_body = {}, [], False
         if self._answer is None:
             self.fail("GarbledAnswer")
@@ -131,7 +131,7 @@ class Http1Connection(asyncio.BufferedProtocol):
         self._headers[name.lower()] = value
 
     def on_headers_complete(self) -> None:
-        """Parser: the head is whole."""
+        """Parser: the head is complete."""
         self._in_body = True
 
     def on_body(self, body: bytes) -> None:
@@ -139,12 +139,12 @@ class Http1Connection(asyncio.BufferedProtocol):
         self._body.append(body)
 
     def on_message_complete(self) -> None:
-        """Parser: the answer is whole."""
+        """Parser: the answer is complete."""
         status = self._parser.get_status_code()
         answer = self._answer
         if answer is None:
             return
-        if status < 200:  # an interim answer; the real one follows
+        if status < 200:  # an interim answer; the final one follows
             return
         self._answer = None
         # An answer before the whole request was sent, or with "Connection: close", is the last one.
@@ -154,4 +154,4 @@ class Http1Connection(asyncio.BufferedProtocol):
             self._transport.close()
         if not answer.done():
             answer.set_result(Response(status, Headers(self._headers), b"".join(self._body)))
-        self._body = []  # an idle connection must not hold a page
+        self._body = []  # an idle connection must not keep a page in memory

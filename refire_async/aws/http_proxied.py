@@ -1,4 +1,4 @@
-"""To the endpoint through a proxy, which aiohttp knows all about."""
+"""Connections to the endpoint through a proxy, with aiohttp."""
 
 import io
 import ssl
@@ -17,10 +17,10 @@ _ONE_PIECE = 1 << 20
 
 
 class ProxiedBackend:
-    """An Exchange of at most `concurrency` connections over aiohttp, through `proxy` if it is not None.
+    """An HttpBackend of at most `concurrency` connections over aiohttp, through `proxy` if it is not None.
 
-    One thing that `direct` sees and aiohttp does not: an answer that arrives unasked on an idle connection is
-    taken for that of the next request.
+    Unlike `http_direct`, aiohttp does not detect an unsolicited answer on an idle connection: it attributes it to the
+    next request.
     """
 
     def __init__(
@@ -33,9 +33,9 @@ class ProxiedBackend:
         *,
         answer_limit: int | None = None,
     ) -> None:
-        """`tls` verifies the endpoint, and the proxy where that is https; None stands for the usual way.
+        """`tls` verifies the endpoint, and the proxy if that is https; None stands for the default verification.
 
-        `answer_limit` bounds the bytes of an answer; None stands for `ANSWER_LIMIT`.
+        `answer_limit` limits the bytes of an answer (None: `ANSWER_LIMIT`).
         """
         self._host = endpoint.host
         self._base = endpoint.url.rstrip("/")
@@ -47,7 +47,7 @@ class ProxiedBackend:
         self._answer_limit = answer_limit
 
     async def __aenter__(self) -> Self:
-        # The total covers both parts, so that when it runs out the connection was ready.
+        # The total covers both parts: when it ends, the connection had been ready.
         total_s = self._timeouts.connect_s + self._timeouts.answer_s
         timeout = aiohttp.ClientTimeout(total=total_s, connect=self._timeouts.connect_s)
         self._session = open_client(
@@ -61,8 +61,8 @@ class ProxiedBackend:
         await self._session.close()
 
     async def post(self, headers: dict[str, str], body: bytes, path: str = "/") -> Response:
-        """See Exchange."""
-        # aiohttp warns of large bytes, since it sends them in one piece.
+        """See HttpBackend."""
+        # aiohttp warns about large bytes, because it sends them in one piece.
         data = body if len(body) <= _ONE_PIECE else io.BytesIO(body)
         url = self._url if path == "/" else URL(self._base + path, encoded=True)
         try:

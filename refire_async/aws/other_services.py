@@ -22,18 +22,18 @@ ServiceName: TypeAlias = Literal[
 ]
 
 TIMEOUT_S = 3.0
-"""How long an answer is waited for where nothing else is said, connecting and tries included."""
+"""Default timeout (s) of an answer, with connecting and retries."""
 
 
 class UnansweredError(Exception):
-    """A service could not be asked or did not answer. The text is one line that says why, without secrets."""
+    """No answer of a service. The text is one line with the reason, without secrets."""
 
 
 @contextmanager
 def reading(service: ServiceName) -> Iterator[None]:
-    """Around the reading of an answer: one without a member that it must have becomes UnansweredError.
+    """Translate a missing member of an answer to UnansweredError, within the block that reads the answer.
 
-    Types are no concern here: they are those of the service's model (`parsing`).
+    `parsing` has checked the types against the service's model.
     """
     try:
         yield
@@ -57,24 +57,24 @@ async def asking(service: ServiceName, timeout_s: float | None) -> AsyncIterator
         code = error.response.get("Error", {}).get("Code", "an unknown error")
         raise UnansweredError(f"{service} refused to answer: {code}") from error
     except RefusedCredentialsError as error:
-        raise UnansweredError(f"{service} cannot be asked: {error.refusal.message}") from error
+        raise UnansweredError(f"{service} cannot be called: {error.refusal.message}") from error
     except ResponseParserError as error:
         raise UnansweredError(f"{service} does not answer as that service does") from error
     except (BotoCoreError, OSError) as error:
         failed = failed_request(error)
         why = type(error).__name__ if failed is None else failed.message
-        raise UnansweredError(f"{service} cannot be asked ({why})") from error
+        raise UnansweredError(f"{service} cannot be called ({why})") from error
 
 
 class Client(Protocol):
-    """Makes clients of other services: what `Services` needs of an AWS session."""
+    """The part of an AWS session that `Services` needs: clients of other services."""
 
     def client(self, service: str) -> Any:
-        """A client, to be used as `async with`, to where configuration or AWS has the service."""
+        """A client for `async with`, with the configured endpoint or AWS's."""
         ...
 
     def configured_endpoint(self, service: str) -> str | None:
-        """The endpoint that environment or profile set for this service. Quick: no client is made."""
+        """The endpoint that environment or profile set for this service. Fast: creates no client."""
         ...
 
 
@@ -87,14 +87,14 @@ class Services:
 
     @asynccontextmanager
     async def open(self, service: ServiceName, timeout_s: float | None = TIMEOUT_S) -> AsyncIterator[Any]:
-        """An aioboto3 client of `service`. What its calls raise, also for time, becomes UnansweredError.
+        """Open an aioboto3 client of `service`. Errors of its calls, and timeouts, become UnansweredError.
 
-        The whole block has `timeout_s` seconds (None: no bound). Beside a table in an emulator (--endpoint-url)
-        no service of the real AWS is asked: its answers would be about something else. Then only a service with
-        an endpoint of its own (AWS_ENDPOINT_URL_LAMBDA and the like, or in the profile) is.
+        The whole block has `timeout_s` seconds (None: no limit). If the table is in an emulator (--endpoint-url), no
+        request goes to AWS, whose answers would belong to other resources; only a service with its own configured
+        endpoint (for example AWS_ENDPOINT_URL_LAMBDA, or in the profile) is used.
 
         Raises:
-            UnansweredError: not asked, not reached, not allowed, or no answer in time.
+            UnansweredError: the request was not sent, not permitted, or had no answer in time.
         """
         self._refuse_elsewhere(service, self._aws.configured_endpoint(service))
         async with asking(service, timeout_s), AsyncExitStack() as stack:
@@ -124,8 +124,8 @@ class Services:
     async def _enter(self, stack: AsyncExitStack, service: ServiceName) -> Any:
         try:
             client = await stack.enter_async_context(self._aws.client(service))
-        except ValueError as error:  # botocore's word for a malformed endpoint or region
-            raise UnansweredError(f"{service} cannot be asked: {' '.join(str(error).split())}") from error
+        except ValueError as error:  # botocore raises it for a malformed endpoint or region
+            raise UnansweredError(f"{service} cannot be called: {' '.join(str(error).split())}") from error
         self._refuse_elsewhere(service, client.meta.endpoint_url)
         try:
             forbid_plain(client.meta.endpoint_url)
@@ -134,12 +134,12 @@ class Services:
         return client
 
     def _refuse_elsewhere(self, service: ServiceName, url: str | None) -> None:
-        """Raises UnansweredError where `url` (None: AWS's own) is not of the world that the table is in."""
+        """Raise UnansweredError if `url` (None: AWS's own) is at AWS and the table is not."""
         if self._table_endpoint.is_aws:
             return
         try:
             is_aws = url is None or parse_endpoint(url).is_aws
         except UsageError as error:
-            raise UnansweredError(f"{service} cannot be asked: {error.message}") from None
+            raise UnansweredError(f"{service} cannot be called: {error.message}") from None
         if is_aws:
             raise UnansweredError(f"{service} was not asked: --endpoint-url names an emulator")

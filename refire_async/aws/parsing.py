@@ -1,7 +1,7 @@
-"""Answers to botocore's clients, held against the service's model: misshapen ones are no answers.
+"""Check answers to botocore clients against the service's model. Answers that do not fit are rejected.
 
-botocore trusts what comes in: a list where a map belongs ends in an AttributeError far away, a map where a text belongs
-is handed on as it is.
+botocore trusts answers: a list in place of a map causes an AttributeError elsewhere, and a map in place of a text is
+returned unchanged.
 """
 
 import math
@@ -25,11 +25,11 @@ _SCALARS: dict[str, tuple[type, ...]] = {
     "timestamp": (datetime,),
     "blob": (bytes, str),
 }
-"""Python's types for what a botocore parser makes of a shape."""
+"""The Python types that a botocore parser returns for a scalar shape."""
 
 
 class StrictParserFactory(AioResponseParserFactory):  # type: ignore[misc] # untyped base
-    """The session component `response_parser_factory`: parsers that raise nothing but ResponseParserError."""
+    """The session component `response_parser_factory` with parsers that raise only ResponseParserError."""
 
     def create_parser(self, protocol_name: str) -> Any:
         """A parser for answers in this protocol."""
@@ -47,7 +47,7 @@ class _StrictParser:
             parsed = await self._parser.parse(response, shape)
         except ResponseParserError:
             raise
-        except Exception as error:  # the parser sees nothing but the answer, so that is what is wrong
+        except Exception as error:  # the answer is the only input of the parser, so it is the cause
             raise ResponseParserError(f"misshapen answer ({type(error).__name__})") from error
         if not isinstance(parsed, dict):
             raise ResponseParserError("misshapen answer")
@@ -61,7 +61,7 @@ class _StrictParser:
 
 
 def _check_object(body: bytes) -> None:
-    """botocore takes what is no JSON for an answer that leaves everything out."""
+    """Raise ResponseParserError if `body` is not a JSON object, which botocore treats as an answer without members."""
     try:
         is_object = isinstance(orjson.loads(body), dict) if body else True
     except orjson.JSONDecodeError as error:
@@ -71,7 +71,7 @@ def _check_object(body: bytes) -> None:
 
 
 def _fits(value: Any, shape: Any, *, top: bool = False) -> bool:
-    """Whether a parsed value is what the model says; None stands for what is left out."""
+    """Whether a parsed value fits the model; None stands for a missing member."""
     if value is None:
         return not top
     match shape.type_name:

@@ -1,8 +1,8 @@
-"""The credential providers of botocore's chain, asked one after the other, so that a failure has a name.
+"""Call the credential providers of botocore's chain one after the other, so that an error names its provider.
 
-What a provider raises is not to be known beforehand: it runs a program, reads files and parses what servers say, and
-botocore passes on whatever comes of that (2.25: FileNotFoundError, JSONDecodeError, KeyError, EOFError and more). So
-everything that a provider raises is translated here, into a `Refusal`.
+A provider may raise any exception: it runs a program, reads files and parses answers, and botocore passes its errors on
+(2.25: FileNotFoundError, JSONDecodeError, KeyError, EOFError and more). This module translates all of them to a
+`Refusal`.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ from refire_async.aws.errors import AwsError, Disposition
 from refire_async.aws.metadata_http import bound_container, bound_instance
 
 PROCESS_S = 60.0
-"""How long a credential process may take: as long as AWS's own SDK for Go gives it (processcreds.DefaultTimeout)."""
+"""Timeout (s) of a credential process, that of the AWS SDK for Go (processcreds.DefaultTimeout)."""
 
 _CONFIGURATION = (
     ConfigNotFound,
@@ -50,11 +50,11 @@ _CONFIGURATION = (
     ProfileNotFound,
     UnknownCredentialError,
 )
-"""Errors whose words are about the user's own configuration: names of profiles, settings and files."""
+"""Errors whose messages contain only the user's configuration: names of profiles, settings and files."""
 
 _LOGIN_OVER = (SSOError, TokenRetrievalError, NoAuthTokenError, RefreshWithMFAUnsupportedError)
 
-# By the METHOD of botocore's provider classes (botocore/credentials.py): what a user calls it, and what to look at.
+# By the METHOD of botocore's provider classes (botocore/credentials.py): a name for messages, and what to check.
 _PROVIDERS: dict[str, tuple[str, str]] = {
     "env": ("environment variables", "check AWS_ACCESS_KEY_ID and its companions, or unset them"),
     "assume-role": ("assume role", "check role_arn and the source of the profile"),
@@ -71,13 +71,18 @@ _PROVIDERS: dict[str, tuple[str, str]] = {
     "boto-config": ("boto config file", "correct that file"),
     "container-role": (
         "container endpoint",
-        "check AWS_CONTAINER_CREDENTIALS_FULL_URI (or …_RELATIVE_URI), its authorization token, and what answers there",
+        "check AWS_CONTAINER_CREDENTIALS_FULL_URI (or …_RELATIVE_URI), its authorization token, and the server there",
     ),
     "iam-role": ("instance metadata", "check the role of the instance and its metadata service"),
 }
 
-_TOLD_HERE = ("aiobotocore.credentials", "aiobotocore.tokens", "botocore.credentials", "botocore.tokens")
-"""Loggers that warn, with a traceback, of what a Refusal says in a line."""
+_SILENCED_LOGGERS = (
+    "aiobotocore.credentials",
+    "aiobotocore.tokens",
+    "botocore.credentials",
+    "botocore.tokens",
+)
+"""Loggers that report, with a traceback, the same errors as a Refusal."""
 
 _URL = re.compile(r"https?://(?:[^/@\s]*@)?([^/?#\"\s]+)")
 _FIELD = re.compile(r"[A-Za-z_]{1,40}")
@@ -85,7 +90,7 @@ _FIELD = re.compile(r"[A-Za-z_]{1,40}")
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why there are no credentials right now, fit for people and logs: no words of a provider are in it."""
+    """Why there are no credentials at present. Safe to log: it contains no text of a provider."""
 
     code: str
     message: str
@@ -93,12 +98,12 @@ class Refusal:
     disposition: Disposition
 
     def error(self) -> AwsError:
-        """As an error, a new one each time: many may wait for the same credentials."""
+        """A new error each time, because many tasks may wait for the same credentials."""
         return AwsError(self.code, self.message, self.disposition, action=self.action)
 
 
 class RefusedCredentialsError(BotoCoreError):  # type: ignore[misc] # untyped base
-    """A Refusal on its way through botocore, which asks for credentials when it signs."""
+    """A Refusal that passes through botocore, which requests credentials when it signs."""
 
     fmt = "no credentials"
 
@@ -107,8 +112,8 @@ class RefusedCredentialsError(BotoCoreError):  # type: ignore[misc] # untyped ba
         self.refusal = refusal
 
 
-class RefusedLookup(Exception):  # noqa: N818 - it carries the error, and is not seen by users
-    """A Refusal, raised to the caller that looked credentials up."""
+class RefusedLookup(Exception):  # noqa: N818 - it contains the error, and users do not see it
+    """A Refusal, raised to the caller that looks credentials up."""
 
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal.message)
@@ -116,13 +121,13 @@ class RefusedLookup(Exception):  # noqa: N818 - it carries the error, and is not
 
 
 class Chain:
-    """The providers that a session has, and the profile that they are asked for."""
+    """The credential providers of a session, and their profile."""
 
     def __init__(self, core: AioSession, *, prompt: bool) -> None:
-        """`prompt`: whether an MFA code may be asked for at the terminal."""
+        """`prompt`: whether the terminal may prompt for an MFA code."""
         self._core = core
         self._prompt = prompt
-        for name in _TOLD_HERE:
+        for name in _SILENCED_LOGGERS:
             logging.getLogger(name).setLevel(logging.CRITICAL)
 
     @property
@@ -131,11 +136,11 @@ class Chain:
         return profile_of(self._core)
 
     async def load(self) -> Any:
-        """What the first provider gives that gives anything. Raises RefusedLookup."""
+        """The credentials of the first provider that has any. Raises RefusedLookup."""
         method = ""
         try:
             resolver = self._core.get_component("credential_provider")
-            _tame(resolver, prompt=self._prompt)
+            _restrict(resolver, prompt=self._prompt)
             for provider in resolver.providers:
                 method = provider.METHOD
                 found = await provider.load()
@@ -152,7 +157,7 @@ def profile_of(core: AioSession) -> str:
 
 
 def of_provider(profile: str, method: str | None) -> str:
-    """` of profile NAME from PROVIDER`. `method` is that of botocore's provider; "" or None: not known."""
+    """` of profile NAME from PROVIDER`. `method` is the METHOD of botocore's provider; "" or None: unknown."""
     name, _ = _provider(method)
     return f" of profile {profile} from {name}"
 
@@ -162,7 +167,7 @@ def _provider(method: str | None) -> tuple[str, str]:
 
 
 def refusal(error: Exception, profile: str, method: str | None) -> Refusal:
-    """What `error`, raised by the provider with this METHOD ("" or None: not known), means."""
+    """The Refusal for `error`, raised by the provider with this METHOD ("" or None: unknown)."""
     (_, action), of = _provider(method), of_provider(profile, method)
     code, disposition = "CredentialsUnavailable", Disposition.RETRY
     unreadable_login = method == "sso" and isinstance(error, LookupError | ValueError) and not _lacks(error)
@@ -173,7 +178,7 @@ def refusal(error: Exception, profile: str, method: str | None) -> Refusal:
         case _ if isinstance(error, _LOGIN_OVER) or unreadable_login:
             return Refusal(
                 "LoginExpired",
-                f"the AWS login{of} has expired or is not there",
+                f"the AWS login{of} has expired or does not exist",
                 f"log in again (`aws {'login' if method == 'login' else 'sso login'}`) or choose another --profile",
                 Disposition.FATAL,
             )
@@ -186,11 +191,11 @@ def refusal(error: Exception, profile: str, method: str | None) -> Refusal:
             why, action = _one_line(error), "correct ~/.aws/config or the AWS_ environment variables"
         case _:
             why = _why(error)
-    return Refusal(code, f"AWS credentials{of} cannot be had ({why})", action, disposition)
+    return Refusal(code, f"AWS credentials{of} are not available ({why})", action, disposition)
 
 
 def nothing_found(profile: str) -> Refusal:
-    """The usual places hold no credentials."""
+    """No provider has credentials."""
     return Refusal(
         "NoCredentials",
         f"no AWS credentials found for profile {profile} (environment, ~/.aws and instance metadata have none)",
@@ -200,33 +205,33 @@ def nothing_found(profile: str) -> Refusal:
 
 
 def gone(profile: str) -> Refusal:
-    """There were credentials, and now no provider has any: a moment's trouble, as far as anybody can tell."""
+    """There were credentials, and now no provider has any, which may be temporary."""
     return Refusal(
         "CredentialsUnavailable",
-        f"AWS credentials of profile {profile} cannot be had (no provider has any now)",
+        f"AWS credentials of profile {profile} are not available (no provider has any now)",
         "log in again (`aws sso login`), or find out why with `aws sts get-caller-identity`",
         Disposition.RETRY,
     )
 
 
 def malformed(profile: str, method: str | None) -> Refusal:
-    """What no request can be signed with."""
+    """The Refusal for credentials that cannot sign a request."""
     return Refusal(
         "MalformedCredentials",
-        f"the AWS access key or session token{of_provider(profile, method)} is empty or holds blanks or line ends",
+        f"the AWS access key or session token{of_provider(profile, method)} is empty or contains blanks or line ends",
         "copy the credentials again",
         Disposition.FATAL,
     )
 
 
 def _why(error: Exception) -> str:
-    """The reason, without words of the provider: a credential process or a server may say anything."""
+    """The reason, without text of the provider: the output of a process or a server may contain anything."""
     why = type(error).__name__
     match error:
         case ClientError():
             why = str(error.response.get("Error", {}).get("Code", why))
         case CredentialRetrievalError() | MetadataRetrievalError():
-            why = "it failed or gave none"
+            why = "it failed or returned none"
         case BotoCoreError() if host := host_of(error):  # some of these are OSErrors too
             why = f"{why} at {host}"
         case TimeoutError():
@@ -235,24 +240,24 @@ def _why(error: Exception) -> str:
             at = f": {error.filename}" if isinstance(error.filename, str | os.PathLike) else ""
             why = _one_line(f"{error.strerror or why}{at}")
         case UnicodeError():
-            why = "what it gives is no text"
+            why = "its output is not text"
         case KeyError() if field := _lacks(error):
-            why = f"what it gives lacks {field}"
+            why = f"its output lacks {field}"
         case ValueError() | KeyError() | TypeError() | AttributeError():
-            why = "what it gives is no credentials"
-        case RuntimeError():  # botocore's word for "refreshed, but still expired"
-            why = "those that it gives have expired"
+            why = "its output is not credentials"
+        case RuntimeError():  # botocore raises it for "refreshed, but still expired"
+            why = "the credentials that it returns have expired"
     return why
 
 
 def _lacks(error: Exception) -> str:
-    """The member of an answer that botocore looked for in vain, "" where it is another error."""
+    """The missing member of an answer that `error` names; "" for another error."""
     name = str(error.args[0]) if isinstance(error, KeyError) and error.args else ""
     return name if _FIELD.fullmatch(name) else ""
 
 
 def host_of(error: Exception) -> str:
-    """The host that a request of botocore was sent to when it met `error`, "" where it does not tell."""
+    """The host of the failed botocore request; "" if `error` does not contain it."""
     if not isinstance(error, BotoCoreError) or isinstance(
         error, ProxyConnectionError
     ):  # that one names the proxy
@@ -270,51 +275,51 @@ def _one_line(text: object) -> str:
 
 
 class MfaError(Exception):
-    """An MFA code is needed, and there is no terminal to ask for it."""
+    """An MFA code is needed, and there is no terminal for a prompt."""
 
 
-def _tame(resolver: Any, *, prompt: bool) -> None:
-    """Keep providers from following redirects, and from standard input: a list of keys, or the line to another process.
+def _restrict(resolver: Any, *, prompt: bool) -> None:
+    """Prevent providers from following redirects and from reading standard input, which may be a list of keys.
 
-    Without this, one asks there for MFA codes where there is no terminal, one gives it to the credential process and
-    waits for that without end, and two follow redirects. All are set by attributes that have no public name; tests
-    notice if they move.
+    Without this, one provider prompts for MFA codes without a terminal, one passes standard input to the credential
+    process and waits for it without a timeout, and two follow redirects. The attributes are private; tests fail if they
+    move.
     """
     assume_role = resolver.get_provider("assume-role")
-    assume_role._prompter = _ask_for_code if prompt else _ask_nobody  # noqa: SLF001
+    assume_role._prompter = _prompt_for_code if prompt else _no_prompt  # noqa: SLF001
     builder = assume_role._profile_provider_builder  # noqa: SLF001
     make = builder._create_process_provider  # noqa: SLF001
 
-    def make_tame(profile_name: str) -> Any:
+    def make_restricted(profile_name: str) -> Any:
         provider = make(profile_name)
         provider._popen = _start  # noqa: SLF001
         return provider
 
-    builder._create_process_provider = make_tame  # noqa: SLF001
+    builder._create_process_provider = make_restricted  # noqa: SLF001
     resolver.get_provider("custom-process")._popen = _start  # noqa: SLF001
     # The same providers serve `credential_source` of a role.
     bound_container(resolver.get_provider("container-role"))
     bound_instance(resolver.get_provider("iam-role")._role_fetcher)  # noqa: SLF001
 
 
-def _ask_nobody(_text: str) -> str:
-    raise MfaError("it needs an MFA code, and is asked for one only once, before a run begins")
+def _no_prompt(_text: str) -> str:
+    raise MfaError("it needs an MFA code, which is requested only once, before a run begins")
 
 
-def _ask_for_code(text: str) -> str:
+def _prompt_for_code(text: str) -> str:
     if sys.platform == "win32":  # pragma: no cover - getpass reads from the console there
         if not sys.stdin.isatty():
-            raise MfaError("it needs an MFA code, and there is no terminal to ask for it")
+            raise MfaError("it needs an MFA code, and there is no terminal to enter it")
     else:
         try:
             os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
         except OSError:
-            raise MfaError("it needs an MFA code, and there is no terminal to ask for it") from None
+            raise MfaError("it needs an MFA code, and there is no terminal to enter it") from None
     return getpass.getpass(text)
 
 
 class _Process:
-    """A credential process with a bound on its time."""
+    """A credential process with a timeout."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
@@ -324,7 +329,7 @@ class _Process:
         return self._process.returncode
 
     async def communicate(self) -> tuple[bytes, bytes]:
-        """Output and error output. Raises TimeoutError; the process is gone in any case."""
+        """Output and error output. Raises TimeoutError; the process has ended in any case."""
         try:
             async with asyncio.timeout(PROCESS_S):
                 return await self._process.communicate()

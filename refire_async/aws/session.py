@@ -1,4 +1,4 @@
-"""One session with DynamoDB: who we are, where the table is, and both planes to it."""
+"""A session with DynamoDB: credentials, endpoint, data plane and control plane."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -29,7 +29,7 @@ _ANY_TABLE = "any"
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Both planes to one endpoint, and the services beside it. Lives as long as `open_session`'s block."""
+    """Data plane and control plane of one endpoint, and other services. Valid within `open_session`'s block."""
 
     data: DataPlane
     control: ControlPlane
@@ -38,7 +38,7 @@ class Session:
     region: str
     route: Route
     clock: ServiceClock = field(default_factory=ServiceClock)
-    """What all of them have learnt of the service's time."""
+    """The service's clock, estimated from the answers to all clients."""
     transports: Transports | None = field(default=None, repr=False)
     """Opens transports to other services. None without a session of AWS behind it."""
 
@@ -52,10 +52,10 @@ class Session:
 async def open_session(
     connection: Connection, concurrency: int, timeouts: Timeouts = DEFAULT_TIMEOUTS
 ) -> AsyncIterator[Session]:
-    """Find credentials, region and endpoint as the AWS command line does, and connect both planes to them.
+    """Find credentials, region and endpoint as the AWS CLI does, and open both planes.
 
-    `concurrency` is the number of data-plane calls that may be under way at once. Nothing is sent to DynamoDB yet:
-    an endpoint that cannot be reached shows itself on the first call, within a few seconds.
+    `concurrency` is the largest number of concurrent data-plane calls. No request is sent to DynamoDB yet: the first
+    call fails within a few seconds if the endpoint cannot be reached.
 
     Raises:
         RefusedError: no credentials, unknown profile, no region.
@@ -76,7 +76,7 @@ async def _open(
         stack.push_async_callback(aws.credentials.close)
         await aws.credentials.get()
         client = await stack.enter_async_context(aws.client("dynamodb", connection.endpoint_url))
-        # Of the calls with a table's name all go to one place (of those with an ARN, to its account's).
+        # All calls with a table's name have the same endpoint (those with an ARN have that of its account).
         route = await route_of(client, "describe_table", TableName=_ANY_TABLE)
     except AwsError as error:
         raise RefusedError(error.message, error.action) from error
@@ -101,10 +101,10 @@ async def _open(
 
 
 async def _streams_route(aws: AwsSession, connection: Connection, tables: Route) -> Route:
-    """Where the streams are. Raises RefireError.
+    """The route to DynamoDB Streams. Raises RefireError.
 
-    An endpoint that is set for them by name counts most: with PrivateLink they have one of their own. --endpoint-url is
-    about the table; an emulator has the streams on the same port, and AWS never has.
+    An endpoint that is set for Streams by name has precedence: with PrivateLink it differs from the table's.
+    --endpoint-url is for the table; an emulator serves streams on the same port, AWS never does.
     """
     url = aws.configured_endpoint(_STREAMS, alone=True)
     if url is None and connection.endpoint_url is not None and not tables.endpoint.is_aws:
@@ -114,7 +114,7 @@ async def _streams_route(aws: AwsSession, connection: Connection, tables: Route)
             route = await route_of(client, "list_streams")
     except (BotoCoreError, ValueError) as error:
         raise bad_configuration(error) from error
-    # Where only the table's endpoint is set and is an emulator's, its streams are not AWS's.
+    # If only the table's endpoint is set, and it is an emulator's, its streams are not at AWS.
     return tables if route.endpoint.is_aws and not tables.endpoint.is_aws else route
 
 
@@ -126,11 +126,10 @@ async def open_data_plane(
     timeouts: Timeouts = DEFAULT_TIMEOUTS,
     clock: ServiceClock | None = None,
 ) -> AsyncIterator[DataPlane]:
-    """Only the data plane of a session that another process has opened, to where that one goes.
+    """Open only the data plane, with the route of a session that another process has opened.
 
-    `clock` learns the service's time from its answers.
-
-    Nothing is looked up yet: credentials that cannot be had are the first call's error, as they would be in mid-run.
+    `clock` learns the service's time from its answers. Credentials are not looked up yet: if there are none, the first
+    call fails, as it would during a run.
 
     Raises:
         UsageError: malformed AWS configuration.
@@ -147,10 +146,10 @@ async def open_data_plane(
 
 
 async def describe(session: Session, table: str) -> Table:
-    """The table of this name or ARN.
+    """Describe the table of this name or ARN.
 
-    Every other call names the table only, so that it goes to the account and region of the credentials. An ARN is
-    therefore looked up by its name, and refused where the table found is another one.
+    Every other call uses the table's name, which belongs to the account and region of the credentials. Therefore an ARN
+    is looked up by its name, and refused if the table found is another one.
 
     Raises:
         RefusedError: there is no such table, or the ARN is that of a table in another account or region.

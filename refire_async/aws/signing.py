@@ -1,8 +1,7 @@
 """AWS Signature Version 4 for a POST with a body that is in memory.
 
-Pure: the clock is an argument. Everything that stays the same for a second (date, key, headers) is prepared once
-per second in a `SigningMoment`; per request two SHA-256 and one HMAC are left (IAM User Guide: Create a signed AWS
-API request).
+Pure: the clock is an argument. A `SecondSigner` prepares everything that is constant for one second (date, key,
+headers), so that each request needs only two SHA-256 and one HMAC (IAM User Guide: Create a signed AWS API request).
 """
 
 from dataclasses import dataclass, field
@@ -25,8 +24,8 @@ class Credentials:
     token: str | None = field(default=None, repr=False)
 
 
-class SigningMoment:
-    """Signs requests at one second. Not for reuse after it: the service allows minutes, a log reader none."""
+class SecondSigner:
+    """Signs requests within one second. Not for later use: the service would accept it, but its logs would be wrong."""
 
     def __init__(
         self, host: str, region: str, api: Api, *, credentials: Credentials, epoch_s: int, signing_key: bytes
@@ -64,7 +63,7 @@ class SigningMoment:
         canonical = "\n".join(
             (
                 "POST",
-                quote(where, safe="/~"),  # a second time: only S3 signs a path as it is sent
+                quote(where, safe="/~"),  # encoded twice: only S3 signs a path as it is sent
                 "&".join(sorted(query.split("&"))),
                 *(f"{name}:{value}" for name, value in lines),
                 "",
@@ -80,7 +79,7 @@ class SigningMoment:
 
 
 class Signer:
-    """Signs for one host, region and API; keeps the signing key of the last credentials and day."""
+    """Creates signers for one host, region and API; caches the signing key of the last credentials and day."""
 
     def __init__(self, host: str, region: str, api: Api) -> None:
         self._host = host
@@ -89,15 +88,15 @@ class Signer:
         self._key_of: tuple[Credentials, str] | None = None
         self._key = b""
 
-    def at(self, credentials: Credentials, epoch_s: int) -> SigningMoment:
-        """What signs with these credentials in this second (Unix time)."""
+    def at(self, credentials: Credentials, epoch_s: int) -> SecondSigner:
+        """A signer with these credentials for this second (Unix time)."""
         day = _amz_date(epoch_s)[:8]
         if self._key_of != (credentials, day):
             key = f"AWS4{credentials.secret_key}".encode()
             for part in (day, self._region, self._api.service, "aws4_request"):
                 key = hmac_digest(key, part.encode(), "sha256")
             self._key_of, self._key = (credentials, day), key
-        return SigningMoment(
+        return SecondSigner(
             self._host,
             self._region,
             self._api,

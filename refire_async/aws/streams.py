@@ -1,8 +1,7 @@
-"""Reading a table's stream back: for proof and for the demo.
+"""Read a table's stream.
 
-Raw records, in the JSON that Lambda consumers know (binary values in base64), over the same kind of transport as
-the data plane. Reading twice does no harm, so calls that fail for a passing reason are made again here, a few
-times.
+Returns raw records in the JSON format of Lambda events (binary values in base64), over the same kind of transport as
+the data plane. Reading twice changes nothing, so this module retries calls with temporary errors a few times.
 """
 
 import random
@@ -23,19 +22,19 @@ from refire_async.aws.types import Transport
 
 _ATTEMPTS = 8
 _FIRST_WAIT_S = 0.1
-_LONGEST_WAIT_S = 5.0
-_MOST_PAGES = 1_000
-"""Pages of up to 100 shards that a stream may have."""
+_MAX_WAIT_S = 5.0
+_MAX_PAGES = 1_000
+"""Most pages of DescribeStream, each with up to 100 shards."""
 
-_MOST_DIGITS = 40
-"""Digits of a sequence number (API reference: StreamRecord)."""
+_MAX_DIGITS = 40
+"""Most digits of a sequence number (API reference: StreamRecord)."""
 
 _LAST_SECOND = (1 << 32) - 1
-"""The last second since the epoch that a record can have: in the year 2106."""
+"""The last Unix time (s) that a record can have, in the year 2106."""
 
 T = TypeVar("T")
 
-_PASSING = (Disposition.THROTTLED, Disposition.RETRY, Disposition.UNKNOWN)
+_TEMPORARY = (Disposition.THROTTLED, Disposition.RETRY, Disposition.UNKNOWN)
 
 
 _NUMBER_BEGINS = b'"SequenceNumber":"'
@@ -44,7 +43,7 @@ _ITERATOR_AT_END = re.compile(rb'\],"NextShardIterator":"([ !#-\[\]-~]*)"\}\s*$'
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """A shard of a stream. `first` and `last` are sequence numbers (decimal texts); an open shard has no last."""
+    """A shard of a stream. `first` and `last` are sequence numbers (decimal text); an open shard has no `last`."""
 
     id: str
     parent: str | None
@@ -58,16 +57,16 @@ class Shard:
 
 
 def parents_first(shards: Iterable[Shard]) -> list[Shard]:
-    """The shards so that every parent stands before its children: the order of each item's records.
+    """Sort shards so that every parent is before its children, which is the order of each item's records.
 
-    A parent that the stream no longer has (24 hours) is no obstacle.
+    A parent that the stream no longer contains (after 24 hours) is ignored.
     """
     children: dict[str | None, list[Shard]] = {}
     known = {shard.id: shard for shard in shards}
     for shard in known.values():
         children.setdefault(shard.parent if shard.parent in known else None, []).append(shard)
     ordered = children.pop(None, [])
-    for shard in ordered:  # grows while it is walked
+    for shard in ordered:  # grows during the loop
         ordered.extend(children.pop(shard.id, ()))
     return ordered
 
@@ -86,10 +85,10 @@ class StreamReader:
         self._calls: DataPlane | None = None
 
     async def shards(self, stream_arn: str) -> list[Shard]:
-        """All shards that the stream still has, parents before children. Raises WireError."""
+        """All shards that the stream still has, parents before children. Raises AwsError."""
         found: list[Shard] = []
         page: dict[str, str] = {}
-        for _ in range(_MOST_PAGES):
+        for _ in range(_MAX_PAGES):
             answer = await self._ask("DescribeStream", {"StreamArn": stream_arn, **page})
             shards, last = _description(answer)
             found.extend(shards)
@@ -104,7 +103,7 @@ class StreamReader:
     async def records(
         self, stream_arn: str, shard_id: str, *, after: str | None = None
     ) -> AsyncGenerator[list[dict[str, Any]], None]:
-        """The records of a shard in order, a list per answer. As `answers`, decoded."""
+        """The records of a shard in order, one list per answer. As `answers`, decoded."""
         async with aclosing(self.answers(stream_arn, shard_id, after=after)) as answers:
             async for answer in answers:
                 yield parse_records(answer)
@@ -118,14 +117,14 @@ class StreamReader:
         at: str | None = None,
         since: float | None = None,
     ) -> AsyncGenerator[bytes, None]:
-        """The answers to GetRecords (JSON) of a shard in order, for whatever cuts records out of them.
+        """The answers to GetRecords (JSON) of a shard in order.
 
         They begin `after` or `at` a sequence number, or at `since` (seconds since the epoch) or somewhat earlier, or at
         the beginning of the shard.
 
-        Ends when the shard is closed and read to its end. An open shard never ends: an answer without records says
-        that there was nothing new, though the service may say so before the newest record too (API reference:
-        GetRecords). The caller decides when to ask again; more than 5 times a second is too often.
+        Ends when the shard is closed and read to its end. An open shard never ends: an answer without records
+        means that there was nothing new, although the service may also return one before the newest record (API
+        reference: GetRecords). The caller decides when to continue; the limit is 5 calls per second.
 
         Raises:
             AwsError: FATAL if records were trimmed before they were read.
@@ -139,7 +138,7 @@ class StreamReader:
             except AwsError as error:
                 if error.name != "ExpiredIterator":
                     raise
-                # It lives 15 minutes; the caller took longer.
+                # An iterator is valid for 15 minutes; the caller took longer.
                 iterator = await self._iterator(stream_arn, shard_id, after, since, at)
                 continue
             after, iterator = last or after, following
@@ -159,7 +158,7 @@ class StreamReader:
             try:
                 return _iterator_in(await self._ask("GetShardIterator", shard | at_time))
             except AwsError as error:
-                # Emulators know no such type, and the service takes no time in the future.
+                # Emulators do not support this type, and the service rejects a time in the future.
                 if error.name != "Validation":
                     raise
         return _iterator_in(await self._ask("GetShardIterator", shard | start))
@@ -168,7 +167,7 @@ class StreamReader:
         return await self._call(operation, parameters, partial(_parse, operation))
 
     async def _call(self, operation: str, parameters: dict[str, Any], read: Callable[[bytes], T]) -> T:
-        """The body of a 200 as `read`, which raises AwsError if it is no answer."""
+        """The body of a 200 as parsed by `read`, which raises AwsError if it is not an answer."""
         if self._calls is None:
             self._calls = DataPlane(await self._open_transport())
         body = orjson.dumps(parameters)
@@ -178,16 +177,16 @@ class StreamReader:
             try:
                 return read(_object_text(operation, await self._calls.call(operation, body)))
             except AwsError as error:
-                passing = error.disposition in _PASSING and error.name != "ExpiredIterator"
-                if not passing or attempt == _ATTEMPTS or anyio.current_time() >= until:
+                temporary = error.disposition in _TEMPORARY and error.name != "ExpiredIterator"
+                if not temporary or attempt == _ATTEMPTS or anyio.current_time() >= until:
                     raise
             await self._sleep(random.uniform(0, longest_s))  # noqa: S311 - jitter, not a secret
-            longest_s = min(2 * longest_s, _LONGEST_WAIT_S)
+            longest_s = min(2 * longest_s, _MAX_WAIT_S)
         raise AssertionError("the last attempt returns or raises")
 
 
 def _object_text(operation: str, body: bytes) -> bytes:
-    """The body, if its ends are those of a JSON object. Raises AwsError."""
+    """Return the body if its first and last bytes are those of a JSON object. Raises AwsError."""
     text = body.strip()
     if len(text) < 2 or text[:1] + text[-1:] != b"{}":
         raise lost_answer("UnreadableAnswer", f"answer to {operation} is not a JSON object")
@@ -209,7 +208,7 @@ def misshapen_stream(operation: str) -> AwsError:
 
 
 def _description(answer: dict[str, Any]) -> tuple[list[Shard], str | None]:
-    """The shards in an answer to DescribeStream, and where the next page begins. Raises WireError."""
+    """The shards in an answer to DescribeStream, and the start of the next page. Raises AwsError."""
     described = answer.get("StreamDescription")
     if not isinstance(described, dict):
         raise misshapen_stream("DescribeStream")
@@ -258,7 +257,7 @@ def _read_answer(after: str | None, body: bytes) -> tuple[bytes, str | None, str
 
 
 def next_iterator(body: bytes) -> str | None:
-    """The iterator in a 200 of GetRecords, None at a shard's end. Decodes only the end of it where that is enough.
+    """The iterator in a 200 of GetRecords; None at a shard's end. Decodes only the end of the body if possible.
 
     Raises AwsError.
     """
@@ -276,14 +275,14 @@ def last_number(body: bytes) -> str | None:
     """
     begin = body.rfind(_NUMBER_BEGINS) + len(_NUMBER_BEGINS)
     number = body[begin : body.find(b'"', begin)]
-    if begin >= len(_NUMBER_BEGINS) and number.isdigit() and len(number) <= _MOST_DIGITS:
+    if begin >= len(_NUMBER_BEGINS) and number.isdigit() and len(number) <= _MAX_DIGITS:
         return number.decode()
     records = parse_records(body)
     return records[-1]["dynamodb"]["SequenceNumber"] if records else None
 
 
 def _records(answer: dict[str, Any]) -> tuple[list[dict[str, Any]], str | None]:
-    """The records in an answer to GetRecords and the iterator that comes after them. Raises WireError."""
+    """The records in an answer to GetRecords and the iterator that comes after them. Raises AwsError."""
     records, iterator = answer.get("Records", []), answer.get("NextShardIterator")
     if not isinstance(records, list) or not isinstance(iterator, str | None):
         raise misshapen_stream("GetRecords")
@@ -293,7 +292,7 @@ def _records(answer: dict[str, Any]) -> tuple[list[dict[str, Any]], str | None]:
 
 
 def _is_record(record: Any) -> bool:
-    """Whether it has what every record of the API has (API reference: Record, StreamRecord)."""
+    """Whether it has the members that every record has (API reference: Record, StreamRecord)."""
     match record:
         case {
             "eventName": str(),
@@ -310,7 +309,7 @@ def _is_record(record: Any) -> bool:
 
 
 def _is_item(image: Any) -> bool:
-    """Whether it is an item in DynamoDB JSON, as far as can be seen from above."""
+    """Whether it looks like an item in DynamoDB JSON. Does not check nested values."""
     if not isinstance(image, dict):
         return False
     return all(isinstance(value, dict) and len(value) == 1 for value in image.values())
@@ -318,4 +317,4 @@ def _is_item(image: Any) -> bool:
 
 def _is_number(text: object) -> bool:
     """Whether it is a sequence number: digits (API reference: StreamRecord)."""
-    return isinstance(text, str) and text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS
+    return isinstance(text, str) and text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS

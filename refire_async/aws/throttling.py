@@ -1,9 +1,9 @@
-"""Why a call was throttled, as the service tells it.
+"""Throttling reasons in the errors of DynamoDB.
 
 Sixteen reasons: {Table|Index} x {Read|Write} x {ProvisionedThroughputExceeded | KeyRangeThroughputExceeded |
-AccountLimitExceeded | MaxOnDemandThroughputExceeded}, each with the ARN of a table or index (DynamoDB Developer
-Guide: Diagnosing throttling). The exception's type does not tell: key-range throttling, for one, comes under
-several.
+AccountLimitExceeded | MaxOnDemandThroughputExceeded}, each with the ARN of a table or index (DynamoDB Developer Guide:
+Diagnosing throttling). The type of the exception does not identify the reason: key-range throttling, for example,
+occurs with several types.
 """
 
 from collections.abc import Mapping
@@ -21,16 +21,16 @@ _SCOPE_BY_SUFFIX: tuple[tuple[str, Scope], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class ThrottlingReason:
-    """One reason of a throttled call, and the ARN of the table or index that it is about."""
+    """One reason of a throttled call, and the ARN of the table or index."""
 
     reason: str
     resource: str
 
     @property
     def scope(self) -> Scope:
-        """What is short of capacity. A key range, account or maximum may be an index's: see `index`.
+        """The scarce capacity. A key range or maximum may be that of an index: see `index`.
 
-        A reason that is not known counts as its table's or index's.
+        An unknown reason counts as the capacity of its table or index.
         """
         for suffix, scope in _SCOPE_BY_SUFFIX:
             if self.reason.endswith(suffix):
@@ -39,13 +39,13 @@ class ThrottlingReason:
 
     @property
     def index(self) -> str | None:
-        """Name of the index, None where the resource is a table."""
+        """Name of the index; None if the resource is a table."""
         _, found, name = self.resource.partition("/index/")
         return name if found else None
 
 
 def parse_reasons(error: Mapping[str, Any]) -> tuple[ThrottlingReason, ...]:
-    """The reasons in the JSON of an error, empty where it has none.
+    """The reasons in the JSON of an error; empty if there are none.
 
     The member is `ThrottlingReasons`, except on ThrottlingException where it is `throttlingReasons`
     (DynamoDB API reference).

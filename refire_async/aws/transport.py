@@ -1,7 +1,7 @@
-"""The transport: what all requests have in common, above the bytes on the wire.
+"""The transport: signing, checksums and clock, common to all requests of the hot path.
 
-Each is signed with the credentials of the moment, each answer is checked against its checksum, and an answer that
-says that credentials or clock are stale is learnt from, so that the next attempt can go through.
+It signs each request with the current credentials and checks the checksum of each answer. If an answer reports expired
+credentials or a wrong time, it replaces them, so that the next try can succeed.
 """
 
 import time
@@ -17,7 +17,7 @@ from refire_async.aws.encoding import decoded
 from refire_async.aws.errors import AwsError, error_of
 from refire_async.aws.http_backend import HttpBackend
 from refire_async.aws.service_time import STALE_S
-from refire_async.aws.signing import Signer, SigningMoment
+from refire_async.aws.signing import SecondSigner, Signer
 from refire_async.aws.transport_errors import failure
 from refire_async.aws.types import TABLES_API, Api, Request, Response
 
@@ -26,7 +26,7 @@ _FIXED_HEADERS = {"Accept-Encoding": "identity", "User-Agent": f"refire-async/{_
 
 
 class SignedTransport:
-    """A Transport over an exchange, which whoever opened it closes."""
+    """A Transport over an HttpBackend, which the caller opens and closes."""
 
     def __init__(
         self,
@@ -46,46 +46,47 @@ class SignedTransport:
         self._signer = Signer(host, region, api)
         self._credentials = credentials
         self._clock = service_clock or ServiceClock(clock)
-        self._moment: SigningMoment | None = None
+        self._signing: SecondSigner | None = None
 
     async def __call__(self, request: Request) -> Response:
         """See Transport."""
         sent_s = self._clock.wall()
-        moment = await self._signing_moment(sent_s)
-        headers = moment.headers(request.operation, request.body, request.path)
+        signer = await self._current_signer(sent_s)
+        headers = signer.headers(request.operation, request.body, request.path)
         headers |= _FIXED_HEADERS
         response = await self._exchange.post(headers, request.body, request.path)
         body = decoded(response.body, response.headers, self._host)
         checksum = response.headers.get("x-amz-crc32")
-        # What the service compresses has the checksum of that, what a proxy does the one of what it got.
+        # The checksum covers the compressed body if the service compressed it, the plain body if a proxy did.
         if checksum is not None and checksum not in (str(crc32(body)), str(crc32(response.body))):
             raise failure("DamagedAnswer", self._host)
         self._clock.learn(response.headers.get("Date"), sent_s)
         if body is not response.body:
             response = replace(response, body=body)
         if response.status != 200:
-            await self._learn_from(error_of(response, request.operation), moment)
+            await self._learn_from(error_of(response, request.operation), signer)
         return response
 
-    async def _signing_moment(self, wall_s: float) -> SigningMoment:
+    async def _current_signer(self, wall_s: float) -> SecondSigner:
         now_s = int(wall_s + self._clock.offset_s)
-        moment = self._moment
-        if moment is None or moment.epoch_s != now_s:
-            moment = self._moment = self._signer.at(await self._credentials.get(), now_s)
-        return moment
+        signer = self._signing
+        if signer is None or signer.epoch_s != now_s:
+            signer = self._signing = self._signer.at(await self._credentials.get(), now_s)
+        return signer
 
-    async def _learn_from(self, error: AwsError, moment: SigningMoment) -> None:
-        """Before the caller tries again: other credentials or a better clock, where the answer calls for it.
+    async def _learn_from(self, error: AwsError, signer: SecondSigner) -> None:
+        """Replace credentials or time before the caller retries, if the answer requires it.
 
-        Raises WireError (FATAL) where there is none to be had.
+        Raises:
+            AwsError: FATAL; there are no other credentials, or the service's time is unknown.
         """
         if error.is_expired_token:
-            self._moment = None
-            if not await self._credentials.renew(moment.credentials):
+            self._signing = None
+            if not await self._credentials.renew(signer.credentials):
                 raise expired_token(error.code, self._credentials.owner)
-        elif error.is_clock_skew and not self._knows_better_than(moment):
+        elif error.is_clock_skew and not self._has_better_time_than(signer):
             raise refused_time(error.code)
 
-    def _knows_better_than(self, moment: SigningMoment) -> bool:
-        """Whether the next signature will have another time, since the service's clock is known."""
-        return self._clock.known and abs(self._clock.now() - moment.epoch_s) >= STALE_S
+    def _has_better_time_than(self, signer: SecondSigner) -> bool:
+        """Whether the next signature will have another time, because the service's clock is known."""
+        return self._clock.known and abs(self._clock.now() - signer.epoch_s) >= STALE_S

@@ -1,8 +1,8 @@
-"""Requests that got no answer worth the name: what each failure means, in one table.
+"""Failures of requests without a usable answer, in one table.
 
-What a failure means for the write behind the request depends on one thing: could the service have seen it?
-Everything up to a ready connection says no (RETRY), everything after says maybe (UNKNOWN). A reset on a
-connection that was idle before is after: the service may have read the request and died.
+Their meaning for the write depends on one question: may the service have received the request? Until the connection is
+ready it cannot have (RETRY), afterwards it may have (UNKNOWN). That includes a reset of a connection that was idle
+before: the service may have read the request and failed.
 """
 
 import os
@@ -29,10 +29,10 @@ _FAILURES: dict[str, tuple[Disposition, str, str]] = {
         "the certificate of the proxy for {host} cannot be verified ({why})",
         "check HTTPS_PROXY, or name the proxy's CA in AWS_CA_BUNDLE",
     ),
-    "NotTls": (Disposition.FATAL, "{host} does not speak TLS on this port ({why})", _CHECK_SCHEME),
+    "NotTls": (Disposition.FATAL, "{host} does not support TLS on this port ({why})", _CHECK_SCHEME),
     "NotPlain": (
         Disposition.UNKNOWN,
-        "{host} speaks TLS on this port, and was asked without",
+        "{host} expects TLS on this port, but the request was without",
         _CHECK_SCHEME,
     ),
     "UntrustedCertificate": (
@@ -42,12 +42,12 @@ _FAILURES: dict[str, tuple[Disposition, str, str]] = {
     ),
     "Timeout": (Disposition.UNKNOWN, "no answer from {host} in time", _CHECK_WAY),
     "ConnectionLost": (Disposition.UNKNOWN, "the connection to {host} was lost before an answer", _CHECK_WAY),
-    "TruncatedAnswer": (Disposition.UNKNOWN, "an answer from {host} broke off", _CHECK_WAY),
+    "TruncatedAnswer": (Disposition.UNKNOWN, "an answer from {host} was cut off", _CHECK_WAY),
     "GarbledAnswer": (Disposition.UNKNOWN, "an answer from {host} is not HTTP", _CHECK_WAY),
-    "OversizedAnswer": (Disposition.UNKNOWN, "an answer from {host} does not come to an end", _CHECK_WAY),
+    "OversizedAnswer": (Disposition.UNKNOWN, "an answer from {host} is too large", _CHECK_WAY),
     "UndecodableAnswer": (
         Disposition.UNKNOWN,
-        "an answer from {host} is compressed in a way that was not asked for ({why})",
+        "an answer from {host} has an unsupported compression ({why})",
         _CHECK_WAY,
     ),
     "DamagedAnswer": (Disposition.UNKNOWN, "an answer from {host} does not match its checksum", _CHECK_WAY),
@@ -56,13 +56,13 @@ _FAILURES: dict[str, tuple[Disposition, str, str]] = {
 
 
 def failure(code: str, host: str, why: str = "") -> AwsError:
-    """The error of a request to `host` that failed in this way; `why` in the words of the system."""
+    """The error of a request to `host` that failed with `code`; `why` is the system's message."""
     disposition, message, action = _FAILURES[code]
     return AwsError(code, message.format(host=host, why=why), disposition, action=action)
 
 
 def reason(error: BaseException) -> str:
-    """Why, in the system's words; asyncio puts its own in their place."""
+    """The system's message for `error`, which asyncio replaces by its own."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return error.verify_message
     if not isinstance(error, OSError):
@@ -75,7 +75,7 @@ def reason(error: BaseException) -> str:
 _PLAIN_ANSWERS = frozenset(
     ("HTTP_REQUEST", "WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG")
 )
-"""Reasons of OpenSSL for a peer whose first bytes are no TLS: it knows a few by sight."""
+"""Reasons of OpenSSL for a peer whose first bytes are not TLS."""
 
 
 def connecting(error: OSError) -> str:

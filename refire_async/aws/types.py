@@ -1,4 +1,4 @@
-"""The transport's whole contract: one callable over two frozen records."""
+"""The interface of a transport: one callable over two frozen records."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -54,7 +54,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What the service answered, whatever the status. Header names are matched without regard to case."""
+    """An answer of the service, with any status. Look-ups of header names ignore case."""
 
     status: int
     headers: Mapping[str, str]
@@ -62,9 +62,10 @@ class Response:
 
 
 class Transport(Protocol):
-    """Sends a request once and gives the whole answer.
+    """Sends a request once and returns the whole answer, with any status.
 
-    Raises WireError if there is no answer or it is damaged. An answer with an error status is an answer.
+    Raises:
+        AwsError: there is no answer, or it is damaged.
     """
 
     async def __call__(self, request: Request) -> Response: ...

@@ -72,7 +72,7 @@ def check_table(path: Path, spec: RunSpec, table: Table) -> None:
 def merge_connections(saved: Connection, given: Connection, own: Connection | None = None) -> Connection:
     """The saved connection, with the values that the user gave taking precedence.
 
-    `own` is the connection that the user's configuration leads to without the checkpoint (aws/configured.py). Saved
+    `own` is the connection that the user's configuration leads to without the checkpoint (aws/config.py). Saved
     values that equal it are left to the configuration, because a profile or endpoint in the environment can imply
     more than its name.
     """

@@ -24,7 +24,7 @@ def check_destination(ctx: click.Context, checkpoint: Path, given: Connection, *
         UsageError: there is no terminal for confirmation.
         StoppedError: the user said no.
     """
-    from refire_async.aws.configured import configured  # noqa: PLC0415 - brings botocore
+    from refire_async.aws.config import configured  # noqa: PLC0415 - brings botocore
     from refire_async.checkpoint.identity import differences  # noqa: PLC0415
     from refire_async.checkpoint.reading import peek  # noqa: PLC0415 - brings SQLite
 

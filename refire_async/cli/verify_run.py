@@ -9,7 +9,7 @@ import orjson
 from rich.console import Console
 from rich.live import Live
 
-from refire_async.aws.configured import configured
+from refire_async.aws.config import configured
 from refire_async.checkpoint.identity import merge_connections
 from refire_async.checkpoint.reading import peek
 from refire_async.cli.hints import rerun

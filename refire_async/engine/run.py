@@ -13,7 +13,7 @@ import anyio
 from anyio import to_thread
 
 from refire_async import failpoints
-from refire_async.aws.configured import configured
+from refire_async.aws.config import configured
 from refire_async.aws.session import Session, describe, open_session
 from refire_async.checkpoint import catalog
 from refire_async.checkpoint.identity import adopt, check_table, merge_connections

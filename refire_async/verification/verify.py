@@ -6,7 +6,7 @@ from pathlib import Path
 
 from anyio import to_thread
 
-from refire_async.aws.configured import configured
+from refire_async.aws.config import configured
 from refire_async.aws.errors import AwsError
 from refire_async.aws.session import describe, open_session
 from refire_async.aws.streams import StreamReader

@@ -1,4 +1,4 @@
-"""Fixtures for everything that talks over a wire."""
+"""Fixtures for tests that use the network."""
 
 import os
 from collections.abc import AsyncIterator
@@ -27,14 +27,14 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
 
 @pytest.fixture
 async def server() -> AsyncIterator[RawServer]:
-    """A server on a free port of the loopback interface that does what a test scripts."""
+    """A scripted server on a free port of the loopback interface."""
     async with RawServer() as running:
         yield running
 
 
 @pytest.fixture(autouse=True)
 def no_aws_configuration(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Nothing of the machine's AWS configuration, proxies or instance role reaches a test."""
+    """Hides the machine's AWS configuration, proxies and instance role from the tests."""
     for name in os.environ:
         if name.startswith("AWS_") or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
@@ -44,7 +44,7 @@ def no_aws_configuration(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
 
 @pytest.fixture(params=[direct, proxied])
 def to(request: pytest.FixtureRequest) -> Connect:
-    """Makes a transport to a URL over each of the exchanges: they must not differ."""
+    """Returns a function that opens a transport to a URL over each of the backends, which must not differ."""
 
     @asynccontextmanager
     async def open_transport(

@@ -1,4 +1,4 @@
-"""Transports over each of the exchanges, for tests of both."""
+"""Transports over each of the HTTP backends, for tests of both."""
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -21,7 +21,7 @@ SCAN = Request("Scan", b'{"TableName":"t"}')
 
 
 class Keys:
-    """A CredentialSource with a list of credentials: each renewal moves on to the next."""
+    """A CredentialSource with a list of credentials: each renewal uses the next."""
 
     owner = " of profile default from a test"
 
@@ -68,7 +68,7 @@ def proxied(
 
 
 async def failure(transport: SignedTransport, request: Request = SCAN) -> AwsError:
-    """The error that this request meets."""
+    """The error of this request."""
     with pytest.raises(AwsError) as caught:
         await transport(request)
     return caught.value

@@ -1,4 +1,4 @@
-"""What a server, or a proxy in between, may do to any call of any client: one list for all of them."""
+"""Faults of a server or a proxy that any call of any client may meet: one list for all clients."""
 
 import asyncio
 import gzip
@@ -12,7 +12,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-amz-json-1.0\r\n"
 
 
 def endless(head: bytes, piece: bytes) -> Act:
-    """Begin an answer and go on with it as fast as the client takes it."""
+    """Begin an answer and continue it as fast as the client reads it."""
 
     async def act(talk: Talk) -> None:
         await talk.read()
@@ -25,7 +25,7 @@ def endless(head: bytes, piece: bytes) -> Act:
 
 
 def dripping(head: bytes) -> Act:
-    """Begin an answer and go on with it a byte at a time: no single wait is long, the whole is."""
+    """Begin an answer and continue it one byte at a time: no single wait is long, but the total is."""
 
     async def act(talk: Talk) -> None:
         await talk.read()
@@ -39,7 +39,7 @@ def dripping(head: bytes) -> Act:
 
 
 async def silence(talk: Talk) -> None:
-    """Take the request and say nothing."""
+    """Read the request and send no answer."""
     await talk.read()
     await talk.reader.read()
 
@@ -51,12 +51,12 @@ REDIRECTED_TO = "/redirected"
 
 @dataclass(frozen=True)
 class Hostility:
-    """`play` is what the server does at every request, `says` what the message then has at least one word of."""
+    """`play` is the act of the server at every request; the message contains at least one of the words in `says`."""
 
     play: Callable[[str], Act]
     says: tuple[str, ...]
     about_content: bool = False
-    """Whether it is none for an object in S3, which may hold anything."""
+    """Whether an object in S3 may have this content, because it may contain anything."""
 
 
 def _always(act: Act) -> Callable[[str], Act]:
@@ -118,7 +118,7 @@ ENDS = {
     "TLS": Hostility(_always(raw(b"\x15\x03\x01\x00\x02\x02\x50", then="close")), ("speaks TLS", "not HTTP")),
     "reset": Hostility(_always(raw(b"", then="reset")), ("lost",)),
     "closed": Hostility(_always(raw(b"", then="close")), ("lost",)),
-    "broken off": Hostility(_always(raw(answer()[:-3], then="close")), ("broke off", "lost")),
+    "broken off": Hostility(_always(raw(answer()[:-3], then="close")), ("cut off", "lost")),
     "page": Hostility(
         _always(reply(b"<html>log in</html>", Content_Type="text/html", x_amz_crc32="")),
         ("does not answer", "not what", "not JSON"),
@@ -128,7 +128,7 @@ ENDS = {
     f"redirect {status}": Hostility(_redirect(status), (f"HTTP {status}", "refused", "answer"))
     for status in (301, 302, 303, 307, 308)
 }
-"""Each of these ends a call, within its time and size, with one line."""
+"""Each of these ends a call with one line, within the limits of time and size."""
 
 NONSENSE: tuple[bytes, ...] = (
     b"null",
@@ -140,11 +140,11 @@ NONSENSE: tuple[bytes, ...] = (
     b'{"a":',
     b"[" * 5_000,
 )
-"""Bodies with status 200 that are no answer to any call."""
+"""Bodies with status 200 that are not an answer to any call."""
 
 
 def compressed(body: bytes, how: str) -> Act:
-    """This answer, compressed although nobody asked; the checksum is that of the plain body, as behind a proxy."""
+    """This answer, compressed without a request for it, with the checksum of the plain body, as behind a proxy."""
     raw_deflate = zlib.compressobj(wbits=-zlib.MAX_WBITS)
     packed = {
         "gzip": gzip.compress(body),

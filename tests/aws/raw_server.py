@@ -1,4 +1,4 @@
-"""A TCP server that speaks just enough HTTP to misbehave: each connection or request meets the next act of a script.
+"""A TCP server with minimal HTTP for faults: each connection or request gets the next act of a script.
 
 It runs in the loop of the test, so nothing has to be waited for by the clock.
 """
@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import Self, TypeAlias
 
 TLS = Path(__file__).parent / "tls"
-"""An authority of our own and certificates by it, one for the loopback interface and one for elsewhere.example."""
+"""A test authority and its certificates, one for the loopback interface and one for elsewhere.example."""
 
 OK = b'{"ok":true}'
 
 
 @dataclass(frozen=True)
 class Received:
-    """A request as it came: header names are lower case."""
+    """A received request. Header names are in lower case."""
 
     line: str
     headers: Mapping[str, str]
@@ -31,7 +31,7 @@ class Received:
 
 
 Act: TypeAlias = Callable[["Talk"], Awaitable[None]]
-"""What happens on a connection from its beginning or from the end of the act before; ends with the act."""
+"""The behaviour of the server on a connection, from its start or from the end of the previous act."""
 
 
 @dataclass
@@ -43,7 +43,7 @@ class Talk:
     writer: asyncio.StreamWriter
 
     async def read(self) -> Received:
-        """The next whole request; it is recorded."""
+        """Read and record the next whole request."""
         head = (await self.reader.readuntil(b"\r\n\r\n")).decode()
         line, *rest = head.strip().split("\r\n")
         headers = {name.lower(): value for name, _, value in (entry.partition(": ") for entry in rest)}
@@ -81,7 +81,7 @@ def reply(body: bytes = OK, status: int = 200, **headers: str) -> Act:
 
 
 def answer(body: bytes = OK, status: int = 200, **headers: str) -> bytes:
-    """The bytes of an answer with these headers over the usual ones; an empty value leaves one out."""
+    """The bytes of an answer whose default headers are replaced by these; an empty value removes one."""
     usual = {
         "Content-Type": "application/x-amz-json-1.0",
         "Content-Length": str(len(body)),
@@ -93,32 +93,32 @@ def answer(body: bytes = OK, status: int = 200, **headers: str) -> bytes:
 
 
 async def reset_before_reading(talk: Talk) -> None:
-    """End the connection as soon as something comes, unread."""
+    """Close the connection when bytes arrive, without reading them."""
     await talk.reader.read(1)
     talk.reset()
 
 
 async def reset_after_reading(talk: Talk) -> None:
-    """Take the whole request, and die."""
+    """Read the whole request, and reset the connection."""
     await talk.read()
     talk.reset()
 
 
 async def close_after_reading(talk: Talk) -> None:
-    """Take the whole request, and end the connection politely."""
+    """Read the whole request, and close the connection in order."""
     await talk.read()
     talk.writer.close()
 
 
 async def say_nothing(talk: Talk) -> None:
-    """Take the whole request and let the client wait, until it goes away."""
+    """Read the whole request and let the client wait until it disconnects."""
     await talk.read()
     talk.server.silent.set()
     await talk.reader.read()
 
 
 async def drip(talk: Talk) -> None:
-    """Answer one byte at a time, for ever: no single read is late, the whole is."""
+    """Answer one byte at a time without end: no single read is late, but the total is."""
     await talk.read()
     while not talk.writer.is_closing():
         talk.writer.write(b"H" if talk.writer.transport.get_write_buffer_size() == 0 else b"")
@@ -126,7 +126,7 @@ async def drip(talk: Talk) -> None:
 
 
 def tunnel_to(target: "RawServer") -> Act:
-    """Be a proxy that takes CONNECT, whatever address it names, to this server."""
+    """Act as a proxy that connects every CONNECT request to this server."""
 
     async def act(talk: Talk) -> None:
         await talk.read()
@@ -151,7 +151,7 @@ async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 def serving(name: str) -> ssl.SSLContext:
-    """The server side of TLS with one of the certificates."""
+    """A TLS context of the server with one of the certificates."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(TLS / f"{name}.pem")
     return context
@@ -159,7 +159,7 @@ def serving(name: str) -> ssl.SSLContext:
 
 @dataclass
 class RawServer:
-    """Plays `script`, one act per request; after its end every request is answered with 200."""
+    """Plays `script`, one act per request; after its end it answers every request with 200."""
 
     tls: ssl.SSLContext | None = None
     script: deque[Act] = field(default_factory=deque)
@@ -185,7 +185,7 @@ class RawServer:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The URL of the server."""
         return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
 
     def plays(self, *acts: Act) -> None:
@@ -216,7 +216,7 @@ class RawServer:
 
     @staticmethod
     async def _wait_for_more(reader: asyncio.StreamReader) -> None:
-        """Return when there is something to read, without reading it: the act does. EOFError at the end."""
+        """Wait until there are bytes for the act to read. Raises EOFError at the end."""
         while not reader._buffer:  # type: ignore[attr-defined] # there is no public way to peek
             if reader.at_eof():
                 raise EOFError

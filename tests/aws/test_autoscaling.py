@@ -1,4 +1,4 @@
-"""How far autoscaling may go: asked where it can be, and no trouble where it cannot."""
+"""The limits of autoscaling, and a run that begins without them if the service does not answer."""
 
 import pytest
 
@@ -23,7 +23,7 @@ async def test_the_largest_write_capacity_of_the_table_and_its_indexes(
     aws: pytest.MonkeyPatch,
     moto: Moto,  # noqa: F811 - the fixture
 ) -> None:
-    """Of those that are scaled and matter; reads and other tables are left out."""
+    """Of the scaled resources that matter; reads and other tables are left out."""
     client = moto.client("application-autoscaling")
     for resource, dimension, most in (
         ("table/orders", "table:WriteCapacityUnits", 4_000),
@@ -47,7 +47,7 @@ async def test_the_largest_write_capacity_of_the_table_and_its_indexes(
     assert found == {TABLE: 4_000.0, "by-day": 700.0}
 
 
-async def test_where_it_cannot_be_asked_nothing_is_known() -> None:
-    """Beside an emulator, or without permission: the run begins all the same."""
+async def test_without_an_answer_the_result_is_empty() -> None:
+    """With an emulator, or without permission: the run begins anyway."""
     async with open_session(HERE, 1) as session:
         assert await max_scaled_writes(session.services, "orders", (TABLE,)) == {}

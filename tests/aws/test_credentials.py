@@ -1,4 +1,4 @@
-"""Credentials that expire, are refreshed, replaced, or cannot be had."""
+"""Credentials that expire, are refreshed, replaced, or not available."""
 
 from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
@@ -28,7 +28,7 @@ def frozen(access_key: str, token: str | None = None) -> Any:
 
 
 def found(*answers: Any) -> Any:
-    """Credentials of a session as aiobotocore has them: each question gets the next answer, the last for ever."""
+    """Fake credentials of an aiobotocore session: each call gets the next result, later ones the last."""
     left = list(answers)
 
     async def get_frozen_credentials() -> Any:
@@ -41,7 +41,7 @@ def found(*answers: Any) -> Any:
 
 
 def loader(*results: Any) -> tuple[Callable[[], Awaitable[Any]], list[int]]:
-    """A `load` that gives one result after the other, and a list that counts its calls."""
+    """A `load` that returns one result after the other, and a list that counts its calls."""
     left, calls = list(results), [0]
 
     async def load() -> Any:
@@ -55,8 +55,8 @@ def loader(*results: Any) -> tuple[Callable[[], Awaitable[Any]], list[int]]:
     return load, calls
 
 
-async def test_refreshed_ones_are_seen() -> None:
-    """The session refreshes by itself; every question gets what it has now."""
+async def test_refreshed_credentials_are_used() -> None:
+    """The session refreshes by itself; every call returns its current credentials."""
     load, calls = loader(found(frozen("A"), frozen("B", "t")))
     source = AwsCredentials(load)
     assert await source.get() == Credentials("A", "s")
@@ -65,13 +65,13 @@ async def test_refreshed_ones_are_seen() -> None:
 
 
 async def test_empty_token_is_none() -> None:
-    """An empty AWS_SESSION_TOKEN is no token."""
+    """An empty AWS_SESSION_TOKEN counts as no token."""
     load, _ = loader(found(frozen("A", "")))
     assert await AwsCredentials(load).get() == Credentials("A", "s")
 
 
-async def test_many_with_stale_ones_look_up_once() -> None:
-    """All requests under way fail together when a token expires; one of them renews it for all."""
+async def test_many_callers_with_stale_credentials_cause_one_look_up() -> None:
+    """All requests in flight fail together when a token expires; one of them renews it for all."""
     load, calls = loader(found(frozen("OLD")), found(frozen("NEW")))
     source = AwsCredentials(load)
     stale = await source.get()
@@ -88,15 +88,15 @@ async def test_many_with_stale_ones_look_up_once() -> None:
     assert await source.get() == Credentials("NEW", "s")
 
 
-async def test_same_ones_again_are_no_renewal() -> None:
-    """Credentials from the environment stay what they are."""
+async def test_unchanged_credentials_are_not_a_renewal() -> None:
+    """Credentials from the environment do not change."""
     load, _ = loader(found(frozen("A")), found(frozen("A")))
     source = AwsCredentials(load)
     assert not await source.renew(await source.get())
 
 
-async def test_failed_look_up_is_made_again() -> None:
-    """The source was out of reach once; the next question finds it."""
+async def test_a_failed_look_up_is_repeated() -> None:
+    """The provider did not answer once; the next call succeeds."""
     load, _ = loader(found(frozen("OLD")), ConnectTimeoutError(endpoint_url="x"), found(frozen("NEW")))
     now = 0.0
     source = AwsCredentials(load, clock=lambda: now)
@@ -104,7 +104,7 @@ async def test_failed_look_up_is_made_again() -> None:
     with pytest.raises(AwsError) as caught:
         await source.renew(stale)
     assert caught.value.disposition is Disposition.RETRY
-    with pytest.raises(AwsError, match="cannot be had"):  # nobody asks a provider without a pause
+    with pytest.raises(AwsError, match="are not available"):  # a provider is not called again without a pause
         await source.get()
     now = 1.0
     assert await source.get() == Credentials("NEW", "s")
@@ -136,8 +136,8 @@ async def test_failed_look_up_is_made_again() -> None:
         ),
     ],
 )
-async def test_cannot_be_had(error: Exception, code: str, disposition: Disposition) -> None:
-    """What only the user can mend ends the run, what may pass is waited for; no source's words are repeated."""
+async def test_failures_of_providers(error: Exception, code: str, disposition: Disposition) -> None:
+    """Errors that only the user can fix end the run, others are retried; no text of a provider is repeated."""
     load, _ = loader(found(error))
     with pytest.raises(AwsError) as caught:
         await AwsCredentials(load).get()
@@ -145,8 +145,8 @@ async def test_cannot_be_had(error: Exception, code: str, disposition: Dispositi
     assert "PLANTED" not in f"{caught.value} {caught.value.detail}"
 
 
-async def test_none_at_all() -> None:
-    """The usual places are empty."""
+async def test_no_credentials() -> None:
+    """No provider has any."""
     load, _ = loader(RefusedLookup(nothing_found("default")))
     with pytest.raises(AwsError, match="no AWS credentials found") as caught:
         await AwsCredentials(load).get()
@@ -157,7 +157,7 @@ async def test_none_at_all() -> None:
     "odd", [frozen("A\n"), frozen("A B"), frozen("Ä"), frozen(""), frozen("A", "t\r\nHost: x")]
 )
 async def test_odd_characters(odd: Any) -> None:
-    """A line end that was copied along cannot go into a header, nor smuggle one in."""
+    """A copied line end cannot be part of a header, nor add one."""
     load, _ = loader(found(odd))
     with pytest.raises(AwsError, match="copy the credentials again") as caught:
         await AwsCredentials(load).get()

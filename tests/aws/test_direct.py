@@ -1,4 +1,4 @@
-"""Connections of our own: what the common contract does not show."""
+"""Direct connections: tests beyond the common contract of the backends."""
 
 import asyncio
 import socket
@@ -20,7 +20,7 @@ from tests.aws.raw_server import OK, RawServer, Talk, answer
 
 
 class Wire(asyncio.Transport):
-    """A transport that goes nowhere."""
+    """A transport without a connection."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,14 +44,14 @@ class Wire(asyncio.Transport):
 
 
 def connected() -> tuple[Http1Connection, "asyncio.Future[Response]"]:
-    """A connection with a request under way."""
+    """A connection with a request in progress."""
     connection = Http1Connection("host", lambda _: None)
     connection.connection_made(Wire())
     return connection, connection.request(b"request")
 
 
 def feed(connection: Http1Connection, data: bytes) -> None:
-    """What asyncio does when this comes in."""
+    """Deliver `data` as asyncio does."""
     while data:
         buffer = connection.get_buffer(-1)
         size = min(len(data), len(buffer))
@@ -61,20 +61,20 @@ def feed(connection: Http1Connection, data: bytes) -> None:
 
 
 def pieces(data: bytes, cuts: list[int]) -> list[bytes]:
-    """The data, cut at these places."""
+    """The data, cut at these positions."""
     places = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
     return [data[start:end] for start, end in pairwise(places)]
 
 
 def run(scenario: object) -> None:
-    """Hypothesis and fixtures of loops do not mix."""
+    """Hypothesis does not work with fixtures of event loops."""
     with asyncio.Runner() as runner:
         runner.run(scenario)  # type: ignore[arg-type]
 
 
 @given(body=st.binary(max_size=200), status=st.sampled_from([200, 400, 500]), cuts=st.lists(st.integers(0)))
-def test_however_it_is_cut(body: bytes, status: int, cuts: list[int]) -> None:
-    """TCP keeps bytes, not messages: any cut gives the same answer, and the connection can be used again."""
+def test_any_fragmentation(body: bytes, status: int, cuts: list[int]) -> None:
+    """TCP keeps bytes, not messages: any fragmentation yields the same answer, and the connection stays usable."""
 
     async def scenario() -> None:
         connection, future = connected()
@@ -94,8 +94,8 @@ def test_however_it_is_cut(body: bytes, status: int, cuts: list[int]) -> None:
     | st.binary(max_size=99).map(lambda noise: answer()[:60] + noise + answer()[60:]),
     cuts=st.lists(st.integers(0), max_size=5),
 )
-def test_whatever_comes(data: bytes, cuts: list[int]) -> None:
-    """Noise never raises, and never leaves a request waiting on a connection that is given up."""
+def test_any_bytes(data: bytes, cuts: list[int]) -> None:
+    """Random bytes never raise, and never leave a request waiting on a closed connection."""
 
     async def scenario() -> None:
         connection, future = connected()
@@ -112,8 +112,8 @@ def test_whatever_comes(data: bytes, cuts: list[int]) -> None:
     run(scenario())
 
 
-async def test_answer_before_the_request_is_out() -> None:
-    """A service may refuse a request by its head; what is still to be sent must not meet the next answer."""
+async def test_answer_before_the_request_is_sent() -> None:
+    """A service may reject a request by its head; the rest of the request must not affect the next answer."""
     connection, future = connected()
     connection._transport.unsent = 1
     feed(connection, answer(b"{}", 400))
@@ -121,8 +121,8 @@ async def test_answer_before_the_request_is_out() -> None:
     assert not connection.usable
 
 
-async def test_answer_that_nobody_asked_for(server: RawServer) -> None:
-    """What arrives on an idle connection is never taken for the answer to the next request."""
+async def test_unsolicited_answer(server: RawServer) -> None:
+    """Bytes that arrive on an idle connection never count as the answer to the next request."""
     may_stray = anyio.Event()
 
     async def act(talk: Talk) -> None:
@@ -140,8 +140,8 @@ async def test_answer_that_nobody_asked_for(server: RawServer) -> None:
     assert server.connections == 2
 
 
-async def test_endless_head_and_body_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a server can make us hold is bounded."""
+async def test_endless_head_and_body_are_aborted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The memory that a server can make the client use is limited."""
     monkeypatch.setattr("refire_async.aws.http_connection.ANSWER_LIMIT", 1000)
     monkeypatch.setattr("refire_async.aws.http_connection._HEAD_LIMIT", 500)
     for start in (b"HTTP/1.1 200 OK\r\nA: ", b"HTTP/1.1 200 OK\r\nContent-Length: 999999\r\n\r\n"):
@@ -155,7 +155,7 @@ async def test_endless_head_and_body_are_given_up(monkeypatch: pytest.MonkeyPatc
 
 
 async def test_old_connections_are_not_used(server: RawServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One that the service may be closing at this moment is a needless risk."""
+    """The service may be closing such a connection."""
     async with DirectBackend(parse_endpoint(server.url), 1, None) as exchange:
         await exchange.post({}, b"")
         monkeypatch.setattr(http_direct, "_IDLE_S", -1.0)
@@ -163,8 +163,8 @@ async def test_old_connections_are_not_used(server: RawServer, monkeypatch: pyte
     assert server.connections == 2
 
 
-async def test_dead_address_is_survived(server: RawServer) -> None:
-    """Of several addresses one may drop everything: the next gets its share of the time."""
+async def test_one_unreachable_address_of_several(server: RawServer) -> None:
+    """One address may drop all packets: the next one gets its share of the time."""
     with socket.socket() as full:
         full.bind(("127.0.0.3", server.port))
         full.listen(0)
@@ -182,7 +182,7 @@ async def test_dead_address_is_survived(server: RawServer) -> None:
 
 
 async def test_name_is_looked_up_again_after_a_failure() -> None:
-    """A host that is gone may come back at another address."""
+    """A host may return at another address."""
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{closed.getsockname()[1]}"
@@ -196,7 +196,7 @@ async def test_name_is_looked_up_again_after_a_failure() -> None:
 async def test_connection_that_is_lost_at_once_is_not_written_to(
     server: RawServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing was sent over it, so nothing can have been applied."""
+    """No byte was sent over it, so the request was certainly not applied."""
     made = Http1Connection.connection_made
 
     def made_and_lost(connection: Http1Connection, transport: asyncio.BaseTransport) -> None:
@@ -211,8 +211,8 @@ async def test_connection_that_is_lost_at_once_is_not_written_to(
     assert not server.received
 
 
-async def test_idle_connection_holds_no_answer() -> None:
-    """Pages of 1 MB on connections in waiting would add up."""
+async def test_idle_connection_keeps_no_answer() -> None:
+    """Pages of 1 MB on idle connections would add up."""
     connection, future = connected()
     feed(connection, answer(bytes(200_000)))
     assert len(future.result().body) == 200_000
@@ -220,8 +220,8 @@ async def test_idle_connection_holds_no_answer() -> None:
 
 
 @pytest.mark.parametrize("turns", range(12))
-async def test_cancelled_while_connecting_is_not_waited_for(server: RawServer, turns: int) -> None:
-    """At whatever moment: uvloop never tells that a connection is lost that was cancelled as it came about."""
+async def test_cancelled_while_connecting_does_not_delay_the_end(server: RawServer, turns: int) -> None:
+    """At any time: uvloop does not report the loss of a connection that was cancelled while connecting."""
     with anyio.fail_after(20):
         async with DirectBackend(parse_endpoint(server.url), 4, None) as exchange:
             calls = [asyncio.create_task(exchange.post({}, b"")) for _ in range(4)]

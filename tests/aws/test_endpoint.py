@@ -1,4 +1,4 @@
-"""Endpoint URLs: the good ones, and one clear line for the others."""
+"""Valid endpoint URLs, and one clear line for the others."""
 
 import ssl
 from pathlib import Path
@@ -22,8 +22,8 @@ from refire_async.errors import ExitCode, UsageError
         ("http://[::1]:8000", "http://[::1]:8000/", "[::1]:8000"),
     ],
 )
-def test_good(text: str, url: str, host: str | None) -> None:
-    """The Host header has the port where it is not the usual one, as botocore signs it."""
+def test_valid_urls(text: str, url: str, host: str | None) -> None:
+    """The Host header contains a port other than the default, as botocore signs it."""
     assert parse_endpoint(text) == Endpoint(url, host or "dynamodb.eu-west-1.amazonaws.com")
 
 
@@ -48,7 +48,7 @@ def test_good(text: str, url: str, host: str | None) -> None:
     ],
 )
 def test_malformed(text: str) -> None:
-    """One line that says what is wrong and how it should look."""
+    """One line with the cause and the right format."""
     with pytest.raises(UsageError) as caught:
         parse_endpoint(text)
     assert caught.value.exit_code is ExitCode.USAGE
@@ -68,7 +68,7 @@ def test_malformed(text: str) -> None:
     ],
 )
 def test_password_is_not_shown(url: str) -> None:
-    """Somebody will try."""
+    """A URL with a password is an error, and the message does not contain it."""
     with pytest.raises(UsageError) as caught:
         parse_endpoint(url)
     assert "PLANTED" not in str(caught.value)
@@ -76,7 +76,7 @@ def test_password_is_not_shown(url: str) -> None:
 
 @given(st.text() | st.text().map("http://{}".format))
 def test_any_text_is_an_endpoint_or_a_usage_error(text: str) -> None:
-    """Nothing else happens, whatever is typed."""
+    """For any input."""
     said = ""
     try:
         endpoint = parse_endpoint(text)
@@ -107,13 +107,13 @@ def test_any_text_is_an_endpoint_or_a_usage_error(text: str) -> None:
         ("notamazonaws.com", False),
     ],
 )
-def test_whose_it_is(host: str, *, is_aws: bool) -> None:
-    """Amazon's own endpoints, in every partition."""
+def test_hosts_of_aws(host: str, *, is_aws: bool) -> None:
+    """Endpoints of AWS, in every partition."""
     assert Endpoint(f"https://{host}/", host).is_aws is is_aws
 
 
 def test_tls_verifies() -> None:
-    """Certificates and host names, whatever the bundle."""
+    """Certificates and host names, with any bundle."""
     for bundle in (None, str(Path(__file__).parent / "tls" / "ca.pem")):
         context = tls_context(bundle)
         assert context.verify_mode is ssl.CERT_REQUIRED
@@ -142,14 +142,14 @@ def test_bundle_that_cannot_be_read(tmp_path: Path) -> None:
         "123456789012.ddb.eu-west-1.amazonaws.com",
     ],
 )
-def test_aws_is_asked_with_encryption_only(host: str) -> None:
-    """Whatever the spelling of its name."""
+def test_requests_to_aws_require_encryption(host: str) -> None:
+    """With any spelling of the host name."""
     with pytest.raises(UsageError, match="without encryption") as caught:
         parse_endpoint(f"http://{host}")
     assert "https://" in caught.value.action
     assert parse_endpoint(f"https://{host}").is_aws
 
 
-def test_machines_of_customers_are_their_own() -> None:
-    """An emulator on a virtual machine of AWS may be asked as its owner likes."""
+def test_hosts_of_customers_at_aws_are_not_aws() -> None:
+    """An emulator on a virtual machine of AWS may use plain HTTP."""
     assert not parse_endpoint("http://ec2-192-0-2-1.compute-1.amazonaws.com:8000").is_aws

@@ -1,4 +1,4 @@
-"""The error table: what an answer means for the write behind it, and what the user is told."""
+"""The error table: the meaning of an answer for the write behind it, and the message for the user."""
 
 from typing import Any
 
@@ -65,7 +65,7 @@ def error(kind: str, status: int = 400, operation: str = "UpdateItem", **members
     ],
 )
 def test_disposition_by_type(kind: str, status: int, disposition: Disposition) -> None:
-    """Every error that the service documents, and those that it does not yet."""
+    """Every documented error, and unknown ones."""
     found = error(kind, status)
     assert (found.code, found.disposition, found.status) == (kind, disposition, status)
     assert found.exit_code is (ExitCode.REFUSED if disposition is FATAL else ExitCode.STOPPED)
@@ -75,7 +75,7 @@ def test_disposition_by_type(kind: str, status: int, disposition: Disposition) -
 
 @pytest.mark.parametrize("operation", ["Scan", "Query", "BatchGetItem", "DescribeTable", "GetRecords"])
 def test_validation_of_a_read_is_fatal(operation: str) -> None:
-    """A read has no item to blame; its request holds what the user wrote, so the words are for the user."""
+    """A read has no item as the cause; its request contains the user's input, so the message is for the user."""
     found = error(
         "ValidationException", operation=operation, message="Invalid FilterExpression: Syntax error"
     )
@@ -98,8 +98,8 @@ def test_validation_of_a_read_is_fatal(operation: str) -> None:
         (413, b'{"__type":null}', FATAL),
     ],
 )
-def test_answers_of_others(status: int, body: bytes, disposition: Disposition) -> None:
-    """Without a type of DynamoDB's the status decides, and a 503 proves nothing: a proxy may have made it."""
+def test_answers_of_other_servers(status: int, body: bytes, disposition: Disposition) -> None:
+    """Without an error type of DynamoDB the status decides, and a 503 proves nothing: it may be from a proxy."""
     found = error_of(Response(status, {}, body), "BatchExecuteStatement")
     assert found.disposition is disposition
     if disposition is FATAL:
@@ -137,15 +137,15 @@ def test_reasons(
     assert reason in found.message
 
 
-def test_reason_rules_over_type() -> None:
-    """An exception that is not known, with a throttling reason, is a throttled call."""
+def test_a_reason_overrides_the_type() -> None:
+    """An unknown exception with a throttling reason is a throttled call."""
     found = error("SomethingNewException", ThrottlingReasons=[{"reason": "r", "resource": ""}, "odd", {}])
     assert found.disposition is THROTTLED
     assert len(found.reasons) == 2
 
 
 def test_item_of_a_failed_condition() -> None:
-    """ReturnValuesOnConditionCheckFailure gives the item as it is now."""
+    """ReturnValuesOnConditionCheckFailure returns the present item."""
     item = {"id": {"S": "a"}, "revision": {"N": "7"}}
     assert error("ConditionalCheckFailedException", Item=item).item == item
     assert error("ConditionalCheckFailedException").item is None
@@ -168,7 +168,7 @@ def test_item_of_a_failed_condition() -> None:
     ],
 )
 def test_access_denied_names_the_action(said: str, what: str, advice: str) -> None:
-    """There is no IAM action called BatchExecuteStatement; what is missing is named as policies name it."""
+    """There is no IAM action BatchExecuteStatement; the message names the missing action of the policy."""
     found = error("AccessDeniedException", operation="BatchExecuteStatement", Message=said)
     assert what in found.message
     assert advice in found.action
@@ -182,7 +182,7 @@ def test_access_denied_names_the_action(said: str, what: str, advice: str) -> No
         ("The request signature we calculated does not match the signature you provided.", FATAL),
     ],
 )
-def test_signature_of_another_time(said: str, disposition: Disposition) -> None:
+def test_signature_with_another_time(said: str, disposition: Disposition) -> None:
     """One type for two causes: a clock can be corrected, a wrong key cannot."""
     found = error("InvalidSignatureException", message=said)
     assert found.disposition is disposition
@@ -190,7 +190,7 @@ def test_signature_of_another_time(said: str, disposition: Disposition) -> None:
 
 
 def test_session_token_is_not_passed_on() -> None:
-    """DynamoDB quotes the canonical request, token and all, when a signature is wrong."""
+    """If a signature is wrong, DynamoDB quotes the canonical request with the token."""
     said = "does not match. The Canonical String should have been\n'POST\nx-amz-security-token:PLANTED\n'"
     for kind in ("InvalidSignatureException", "SignatureDoesNotMatch", "IncompleteSignatureException"):
         found = error(kind, message=said)
@@ -213,8 +213,8 @@ kinds = st.sampled_from(
 
 @given(kind=kinds, status=st.sampled_from([400, 409, 429, 500, 503]), before=st.text(max_size=20))
 @pytest.mark.parametrize("operation", ["UpdateItem", "BatchExecuteStatement"])
-def test_words_about_items_are_detail(operation: str, kind: str, status: int, before: str) -> None:
-    """What the service says about a write may quote a key: it is in `detail` alone."""
+def test_messages_about_items_are_only_in_detail(operation: str, kind: str, status: int, before: str) -> None:
+    """The service's message about a write may quote a key, so only `detail` contains it."""
     found = error(kind, status, operation, message=f"{before} PLANTED")
     assert "PLANTED" not in f"{found} {found.args} {found.action}"
     assert "PLANTED" in found.detail
@@ -235,7 +235,7 @@ def test_words_about_items_are_detail(operation: str, kind: str, status: int, be
     ).map(orjson.dumps),
 )
 def test_any_answer_is_some_error(status: int, body: bytes) -> None:
-    """Whatever comes back, there is one line to tell and a disposition."""
+    """Any answer yields one line and a disposition."""
     found = error_of(Response(status, {}, body), "UpdateItem")
     assert isinstance(found.disposition, Disposition)
     assert "\n" not in str(found)
@@ -265,6 +265,6 @@ def test_members_of_a_batch(code: str, disposition: Disposition) -> None:
 
 
 def test_failures_without_an_answer() -> None:
-    """One is certainly not applied, the other may be."""
+    """One request is certainly not applied, the other may be."""
     assert not_sent("ConnectError", "m").disposition is RETRY
     assert lost_answer("Timeout", "m").disposition is UNKNOWN

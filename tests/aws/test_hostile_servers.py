@@ -1,4 +1,4 @@
-"""One contract for every client that this program has: no answer hurts, whoever gives it.
+"""One contract for every client of this program: no answer of any server does harm.
 
 Every call ends within its time and size, follows no redirect, understands a compressed answer, and what is no answer
 becomes an error of ours in one line.
@@ -19,7 +19,7 @@ from refire_async.aws.autoscaling import describe_scalable_writes
 from refire_async.aws.data_plane import parse_reply
 from refire_async.aws.event_source_mappings import ask_mappings
 from refire_async.aws.http_backend import Timeouts
-from refire_async.aws.objects import ObjectName, object_pieces
+from refire_async.aws.objects import ObjectName, object_chunks
 from refire_async.aws.other_services import UnansweredError
 from refire_async.aws.session import Session, open_session
 from refire_async.errors import RefireError
@@ -54,12 +54,12 @@ async def _records(session: Session) -> Any:
 
 async def _object(session: Session) -> Any:
     async with session.services.open("s3", None) as client:
-        return b"".join([piece async for piece in object_pieces(client, ObjectName("bucket", "key"))])
+        return b"".join([piece async for piece in object_chunks(client, ObjectName("bucket", "key"))])
 
 
 @dataclass(frozen=True)
 class Call:
-    """A call as the program makes it, and an answer that it takes."""
+    """A call of the program, and an answer that it accepts."""
 
     make: Callable[[Session], Awaitable[Any]]
     good: bytes
@@ -175,7 +175,7 @@ FULL = {
         }
     ),
 }
-"""Answers with more in them."""
+"""Answers with more members."""
 
 ONE_OF_EACH = ("Scan", "DescribeTable", "GetObject")
 """Of each client: all calls of one go through the same code to a proxy."""
@@ -191,7 +191,7 @@ NEVER_ANSWERED = (
     "chunks that drip",
     "endless interim answers",
 )
-"""Cases in which only the time of a call ends it."""
+"""Cases that only the timeout of a call ends."""
 
 
 @pytest.fixture
@@ -208,7 +208,7 @@ async def server() -> AsyncIterator[RawServer]:
 
 @pytest.fixture
 def begun(monkeypatch: pytest.MonkeyPatch) -> list[aiohttp.ClientResponse]:
-    """Every answer that aiohttp began to read, of every client that is built on it."""
+    """Every answer that aiohttp has begun to read, of all clients that use it."""
     answers: list[aiohttp.ClientResponse] = []
     start = aiohttp.ClientResponse.start
 
@@ -222,13 +222,13 @@ def begun(monkeypatch: pytest.MonkeyPatch) -> list[aiohttp.ClientResponse]:
 
 @pytest.fixture(params=["direct", "proxied"])
 def way(request: pytest.FixtureRequest) -> str:
-    """How the server is reached."""
+    """The connection to the server: direct or through a proxy."""
     return str(request.param)
 
 
 @pytest.fixture
 def answer_s(request: pytest.FixtureRequest) -> float:
-    """What an answer may take: little where it is waited for in vain, else enough for a busy machine."""
+    """Timeouts: short if no answer will come, else enough for a busy machine."""
     return 0.3 if request.node.callspec.params.get("case") in NEVER_ANSWERED else 20.0
 
 
@@ -236,7 +236,7 @@ def answer_s(request: pytest.FixtureRequest) -> float:
 async def session(
     way: str, answer_s: float, server: RawServer, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Session]:
-    """A session with the server for every service; or with a name that nobody has, and the server as proxy."""
+    """A session with the server for every service; or with a host that does not exist, and the server as proxy."""
     url = server.url
     if way == "proxied":
         monkeypatch.setenv("HTTP_PROXY", server.url)
@@ -251,7 +251,7 @@ async def session(
     monkeypatch.setattr(config, "_CONNECT_S", 10.0)
     monkeypatch.setattr(config, "_ATTEMPTS", 1)
     monkeypatch.setattr("refire_async.aws.streams._ATTEMPTS", 1)
-    monkeypatch.setattr("refire_async.aws.objects.MOST_FAILURES", 2)
+    monkeypatch.setattr("refire_async.aws.objects.MAX_FAILURES", 2)
     for module in ("encoding", "http_connection", "http_client"):
         monkeypatch.setattr(f"refire_async.aws.{module}.ANSWER_LIMIT", 1 << 20)
     # Behind a proxy an answer has the time of both.
@@ -264,8 +264,8 @@ async def session(
     gc.unfreeze()
 
 
-async def test_takes_what_is_an_answer(session: Session, server: RawServer) -> None:
-    """The other tests show nothing where this fails."""
+async def test_valid_answers_are_accepted(session: Session, server: RawServer) -> None:
+    """If this fails, the other tests prove nothing."""
     for call in CALLS.values():
         server.plays(reply(call.good, ETag='"1"'))
         await call.make(session)
@@ -274,7 +274,7 @@ async def test_takes_what_is_an_answer(session: Session, server: RawServer) -> N
 
 @pytest.mark.parametrize("how", COMPRESSIONS)
 async def test_understands_compression(session: Session, server: RawServer, how: str) -> None:
-    """Nobody asks for it; some proxies compress all the same."""
+    """Some proxies compress without a request for it."""
     for name in MADE_OF_JSON:
         server.plays(compressed(CALLS[name].good, how))
         await CALLS[name].make(session)
@@ -283,10 +283,10 @@ async def test_understands_compression(session: Session, server: RawServer, how:
 
 
 @pytest.mark.parametrize("case", ENDS)
-async def test_ends(
+async def test_every_fault_ends_the_call(
     session: Session, server: RawServer, case: str, way: str, begun: list[aiohttp.ClientResponse]
 ) -> None:
-    """In an error of ours, of one line, before much has been read; nothing goes elsewhere or stays open."""
+    """With one of our errors, in one line, before much is read; no connection goes elsewhere or stays open."""
     hostility = ENDS[case]
     names = MADE_OF_JSON if hostility.about_content else tuple(CALLS)
     if way == "proxied":
@@ -312,10 +312,10 @@ async def test_ends(
 
 
 @pytest.mark.parametrize("way", ["direct"])
-async def test_an_object_that_never_reaches_its_reader(
+async def test_an_object_whose_body_is_never_read(
     session: Session, server: RawServer, begun: list[aiohttp.ClientResponse]
 ) -> None:
-    """botocore drops what it cannot parse, with the body unread: the client closes that at its end."""
+    """botocore drops an answer that it cannot parse with its body unread: the client closes it at its end."""
     server.plays(raw(HEAD + b'Last-Modified: x\r\nETag: "1"\r\nContent-Length: 9\r\n\r\n'))
     with pytest.raises(OURS):
         await CALLS["GetObject"].make(session)
@@ -325,8 +325,8 @@ async def test_an_object_that_never_reaches_its_reader(
 
 @pytest.mark.parametrize("way", ["direct"])
 @pytest.mark.parametrize("body", NONSENSE, ids=repr)
-async def test_nonsense_is_no_answer(session: Session, server: RawServer, body: bytes) -> None:
-    """Or, where everything in an answer may be left out, an empty one."""
+async def test_invalid_bodies_are_not_answers(session: Session, server: RawServer, body: bytes) -> None:
+    """Or an empty answer, if all its members are optional."""
     for name in MADE_OF_JSON:
         server.script.clear()
         server.plays(*[reply(body)] * 9)
@@ -341,7 +341,7 @@ async def test_nonsense_is_no_answer(session: Session, server: RawServer, body: 
 @pytest.mark.parametrize("way", ["direct"])
 @pytest.mark.parametrize("name", MADE_OF_JSON)
 async def test_misshapen_answers(name: str, server: RawServer, session: Session) -> None:
-    """Every part of an answer in every other shape, or left out: taken, or an error of ours."""
+    """Every part of an answer with another type, or missing: accepted, or one of our errors."""
     shapes = misshapen(orjson.loads(FULL.get(name, CALLS[name].good)))
     refused = 0
     for body in (*map(dumps, shapes), *BODIES):

@@ -1,4 +1,4 @@
-"""Objects in S3: read whole, in one version, through lost connections."""
+"""Objects in S3: read completely, in one version, across lost connections."""
 
 import io
 from typing import Any
@@ -9,11 +9,11 @@ import pytest
 from botocore.exceptions import ClientError
 
 from refire_async.aws.objects import (
-    MOST_FAILURES,
-    PIECE,
+    CHUNK_BYTES,
+    MAX_FAILURES,
     ObjectName,
     list_objects,
-    object_pieces,
+    object_chunks,
     parse_object_name,
     parse_prefix,
 )
@@ -26,8 +26,8 @@ NAME = ObjectName("bucket", "folder/keys.jsonl")
 
 
 @pytest.mark.parametrize("text", ["s3://", "s3://bucket", "bucket/key", "s3:///key"])
-def test_what_names_no_object_is_told(text: str):
-    with pytest.raises(UsageError, match="names nothing in S3"):
+def test_an_invalid_object_name_is_refused(text: str):
+    with pytest.raises(UsageError, match="is not the name of an object in S3"):
         parse_object_name(text)
 
 
@@ -37,7 +37,7 @@ def test_a_name_and_its_text():
 
 
 class Body:
-    """A streaming body that breaks after some bytes."""
+    """A streaming body that fails after some bytes."""
 
     def __init__(self, data: bytes, breaks_after: int | None) -> None:
         self._data = io.BytesIO(data)
@@ -56,7 +56,7 @@ class Body:
 
 
 class Bucket:
-    """One object, as an S3 client shows it. `breaks` are the bytes that each answer gives before it breaks."""
+    """An S3 client with one object. `breaks` are the bytes that each answer delivers before it fails."""
 
     def __init__(self, data: bytes, *breaks: int | None) -> None:
         self.data, self.etag = data, '"1"'
@@ -77,43 +77,43 @@ class Bucket:
 
 
 async def read(client: Any, name: ObjectName = NAME) -> bytes:
-    return b"".join([piece async for piece in object_pieces(client, name)])
+    return b"".join([piece async for piece in object_chunks(client, name)])
 
 
-def test_a_lost_connection_goes_on_where_it_was():
-    """By a range of the same version; nothing twice, nothing left out."""
+def test_a_lost_connection_is_continued_at_its_position():
+    """With a range of the same version; no byte twice, none missing."""
     data = bytes(range(256)) * 10_000
-    bucket = Bucket(data, 1000, 0, PIECE + 5, None)
+    bucket = Bucket(data, 1000, 0, CHUNK_BYTES + 5, None)
     assert run_virtual(read, bucket) == data
     assert [request.get("Range") for request in bucket.asked] == [
         None,
         "bytes=1000-",
         "bytes=1000-",
-        f"bytes={PIECE + 1005}-",
+        f"bytes={CHUNK_BYTES + 1005}-",
     ]
     assert {request["VersionId"] for request in bucket.asked[1:]} == {"v1"}
 
 
-def test_a_connection_that_is_always_lost_is_given_up():
+def test_a_connection_that_is_always_lost_ends_the_read():
     bucket = Bucket(b"x" * 100, *[0] * 50)
     with pytest.raises(RefusedError, match="cannot be read: ClientPayloadError"):
         run_virtual(read, bucket)
-    assert len(bucket.asked) == MOST_FAILURES
+    assert len(bucket.asked) == MAX_FAILURES
 
 
 def test_an_object_that_is_replaced_meanwhile_is_refused():
-    """Half of one and half of another is neither."""
+    """Two halves of different versions are not an object."""
     bucket = Bucket(b"x" * 100, 10)
 
     async def replace() -> None:
-        async for _ in object_pieces(bucket, NAME):
+        async for _ in object_chunks(bucket, NAME):
             bucket.etag = '"2"'
 
     with pytest.raises(RefusedError, match="was replaced while it was read"):
         run_virtual(replace)
 
 
-def test_an_empty_object_has_no_pieces():
+def test_an_empty_object_has_no_chunks():
     bucket = Bucket(b"")
     assert run_virtual(read, bucket) == b""
 
@@ -136,8 +136,8 @@ def test_refusals_say_what_to_do(code: str, kind: type[RefireError], what: str):
         run_virtual(read, Refusing())
 
 
-async def test_what_s3_gives_is_what_was_put(moto: Moto):  # noqa: F811 - the fixture
-    """Over the real client, of several pieces; and what is not there is told."""
+async def test_objects_are_read_as_they_were_put(moto: Moto):  # noqa: F811 - the fixture
+    """With the real client, in several chunks; a missing object is an error."""
     data = bytes(range(251)) * 12_000
     with_client = moto.client("s3")
     with_client.create_bucket(Bucket="bucket", CreateBucketConfiguration={"LocationConstraint": REGION})

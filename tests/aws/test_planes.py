@@ -1,4 +1,4 @@
-"""Both planes against what speaks DynamoDB, and descriptions of tables in full."""
+"""Both planes against servers of the DynamoDB API, and complete descriptions of tables."""
 
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
@@ -29,7 +29,7 @@ async def session(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> AsyncIte
 @pytest.fixture
 async def table(session: Session, request: pytest.FixtureRequest) -> AsyncIterator[str]:
     """A table with a composite key, both kinds of index and a stream; its name."""
-    name = f"wire-{abs(hash(request.node.nodeid))}"
+    name = f"planes-{abs(hash(request.node.nodeid))}"
     throughput = {"ReadCapacityUnits": 5, "WriteCapacityUnits": 7}
     await call(
         session,
@@ -79,7 +79,7 @@ async def refused(session: Session, operation: str, **parameters: Any) -> AwsErr
 
 
 async def test_describe(session: Session, table: str) -> None:
-    """Everything that a run needs to know of a table."""
+    """Everything that a run needs of a table's description."""
     described = await session.control.describe_table(table)
     keys = KeySchema("pk", "S", "sk", "B")
     assert (described.name, described.status, described.keys) == (table, "ACTIVE", keys)
@@ -100,8 +100,8 @@ async def test_describe(session: Session, table: str) -> None:
     assert described.stream.arn is not None
 
 
-async def test_table_id_tells_a_table_from_its_successor(session: Session, table: str) -> None:
-    """A table that was deleted and made again under its name is another one."""
+async def test_table_id_distinguishes_a_table_from_its_successor(session: Session, table: str) -> None:
+    """A table that was deleted and recreated under its name is another one."""
     definition = {
         "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
         "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
@@ -123,12 +123,12 @@ async def test_time_to_live(session: Session, table: str) -> None:
 
 
 async def test_kinesis_destinations(session: Session, table: str) -> None:
-    """None, also where the operation is not known."""
+    """None, also if the server does not know the operation."""
     assert await session.control.kinesis_destinations(table) == ()
 
 
 async def test_unknown_table(session: Session) -> None:
-    """The same error by both planes: fatal, and where to look."""
+    """The same error from both planes: fatal, with what to check."""
     with pytest.raises(AwsError) as caught:
         await session.control.describe_table("no-such-table")
     for error in (caught.value, await refused(session, "Scan", TableName="no-such-table")):
@@ -137,7 +137,7 @@ async def test_unknown_table(session: Session) -> None:
 
 
 async def test_conditional_update(session: Session, table: str) -> None:
-    """A failed condition gives the item back as it is."""
+    """A failed condition returns the present item."""
     item = {"pk": {"S": "a"}, "sk": {"B": "AAEC"}, "revision": {"N": "7"}}
     await call(session, "PutItem", TableName=table, Item=item)
     error = await refused(
@@ -154,7 +154,7 @@ async def test_conditional_update(session: Session, table: str) -> None:
 
 
 async def test_validation(session: Session, table: str) -> None:
-    """Of a write it is the item's fault, and the service's words are not in the message; of a read the user's."""
+    """For a write the item is the cause, and the message does not quote the service; for a read the user's input is."""
     error = await refused(session, "UpdateItem", TableName=table, Key={"pk": {"S": "a"}})
     assert error.disposition is Disposition.ITEM
     assert error.detail
@@ -165,7 +165,7 @@ async def test_validation(session: Session, table: str) -> None:
 
 
 async def test_records_of_the_stream(session: Session, table: str) -> None:
-    """Every write that changed something, in order, in JSON; reading can go on after any record."""
+    """Every write that changed an item, in order, as JSON; reading can continue after any record."""
     for revision in ("1", "2", "2", "3"):
         item = {"pk": {"S": "a"}, "sk": {"B": "AAEC"}, "revision": {"N": revision}}
         await call(session, "PutItem", TableName=table, Item=item)
@@ -189,7 +189,7 @@ async def test_records_of_the_stream(session: Session, table: str) -> None:
 
 
 def described(**more: Any) -> dict[str, Any]:
-    """A TableDescription as botocore gives it."""
+    """A TableDescription as botocore returns it."""
     return {
         "TableName": "orders",
         "TableArn": "arn:aws:dynamodb:eu-west-1:1:table/orders",
@@ -209,7 +209,7 @@ def described(**more: Any) -> dict[str, Any]:
 
 
 def test_on_demand_table_in_full() -> None:
-    """What no emulator tells: limits and warm throughput of table and index, replicas."""
+    """Members that no emulator returns: limits and warm throughput of table and index, replicas."""
     table = parse_table(
         described(
             BillingModeSummary={"BillingMode": "PAY_PER_REQUEST"},
@@ -256,7 +256,7 @@ def test_on_demand_table_in_full() -> None:
 
 
 def test_index_with_keys_of_several_attributes() -> None:
-    """All of them, in the order of the schema, whatever the order in which the kinds stand."""
+    """All attributes, in the order of the schema, with any order of HASH and RANGE entries."""
     kinds = {"tenant": "HASH", "year": "RANGE", "revision": "HASH", "month": "RANGE", "day": "HASH"}
     definitions = [{"AttributeName": name, "AttributeType": "N"} for name in ("id", *kinds)]
     entry = {
@@ -274,7 +274,7 @@ def test_index_with_keys_of_several_attributes() -> None:
 
 
 def test_table_that_was_on_demand_once() -> None:
-    """The summary names the present mode; a table that was never on demand has none."""
+    """The summary contains the present mode; a table that was never on demand has none."""
     units = {"ReadCapacityUnits": 5, "WriteCapacityUnits": 7}
     for summary in ({}, {"BillingModeSummary": {"BillingMode": "PROVISIONED"}}):
         table = parse_table(described(ProvisionedThroughput=units, **summary))

@@ -1,4 +1,4 @@
-"""Every provider of botocore's chain, failing in every way: one line with profile and provider, exit code 10."""
+"""Every provider of botocore's chain with every failure: one line with profile and provider, exit code 10."""
 
 import json
 import os
@@ -41,7 +41,7 @@ SSO_CACHE = f".aws/sso/cache/{sha1(b's').hexdigest()}.json"
 
 @dataclass
 class Case:
-    """A provider in trouble. `{url}` stands for a server that plays `acts`, `{home}` for the user's home."""
+    """A failing provider. `{url}` stands for a server that plays `acts`, `{home}` for the user's home."""
 
     provider: str
     config: str = ""
@@ -78,7 +78,7 @@ def web(token: str | bytes | None, says: str, *acts: Act, **env: str) -> Case:
 
 
 def role(config: str, says: str, *acts: Act) -> Case:
-    """A role to be assumed, of a profile that has this besides."""
+    """A profile that assumes a role, with this additional configuration."""
     return Case(
         "assume role",
         f"{ROLE}{config}\n[profile base]\n{KEYS}[profile empty]\nregion = eu-west-1\n",
@@ -212,7 +212,7 @@ CASES = {
     "web-expired": web(
         TOKEN, "have expired", text(STS_KEYS.format("AssumeRoleWithWebIdentity", PAST).encode())
     ),
-    "role-no-source": role("source_profile = nobody\n", "nobody"),
+    "role-no-source": role("source_profile = missing\n", "missing"),
     "role-neither": role("", "source_profile"),
     "role-both": role("source_profile = base\ncredential_source = Environment\n", "source_profile"),
     "role-empty-source": role("source_profile = empty\n", "empty"),
@@ -266,13 +266,13 @@ CASES = {
 
 @pytest.fixture
 def anyio_backend() -> str:
-    """One event loop: what is tried here is not the loop's doing."""
+    """One event loop, because these tests do not depend on it."""
     return "asyncio"
 
 
 @pytest.fixture
 def given(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, server: RawServer) -> Callable[[Case], None]:
-    """Makes the world as a case has it."""
+    """Returns a function that sets up a case."""
 
     def put(case: Case) -> None:
         def fill(value: str) -> str:
@@ -301,7 +301,7 @@ def given(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, server: RawServer) ->
 
 
 async def refused(profile: str | None = None) -> RefireError:
-    """The error that opening a session ends with."""
+    """The error of opening a session."""
     connection = Connection(region="eu-west-1", profile=profile, endpoint_url="http://127.0.0.1:9")
     with pytest.raises(RefireError) as caught:
         async with open_session(connection, 1):
@@ -311,7 +311,7 @@ async def refused(profile: str | None = None) -> RefireError:
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 async def test_a_provider_that_fails(case: Case, given: Callable[[Case], None]) -> None:
-    """Profile, provider and reason in one line, with something to do; none of what the provider said."""
+    """Profile, provider and reason in one line, with an action, without any text of the provider."""
     given(case)
     error = await refused(None if case.profile == "default" else case.profile)
     said = str(error)
@@ -346,7 +346,7 @@ REDIRECT = reply(b"moved", 307, Location="/elsewhere", x_amz_crc32="")
 async def test_no_provider_follows_a_redirect(
     case: Case, sends: str, given: Callable[[Case], None], server: RawServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A token that is for one address is not sent to another one."""
+    """A token for one address is not sent to another one."""
     monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{server.url}/get")
     monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "PLANTED")
     if case.provider == "instance metadata":
@@ -360,7 +360,7 @@ async def test_no_provider_follows_a_redirect(
 async def test_the_region_of_an_instance_follows_no_redirect(
     given: Callable[[Case], None], server: RawServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`defaults_mode = auto` asks the metadata service, with a token of its own."""
+    """`defaults_mode = auto` queries the metadata service with a token of its own."""
     monkeypatch.setenv("AWS_DEFAULTS_MODE", "auto")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "PLANTED")
@@ -374,7 +374,7 @@ async def test_the_region_of_an_instance_follows_no_redirect(
 async def test_a_login_that_cannot_be_saved(
     given: Callable[[Case], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A login that is renewed, in a home that nobody may write to."""
+    """A login that is renewed, in a home folder without write permission."""
     old = login(
         expiresAt=PAST,
         refreshToken="PLANTED",
@@ -394,17 +394,17 @@ async def test_a_login_that_cannot_be_saved(
 
 
 async def test_a_garbled_configuration(given: Callable[[Case], None], tmp_path: Path) -> None:
-    """A file that is none is a matter of the configuration: exit code 2, and the file's name."""
+    """An invalid file is an error of the configuration: exit code 2, with the file's name."""
     given(Case("", files={".aws/credentials": b"\xff\xfe[default"}))
     error = await refused()
     assert "credentials" in str(error)
     assert str(tmp_path) in str(error)
 
 
-async def test_standard_input_is_not_touched(
+async def test_standard_input_is_not_read(
     given: Callable[[Case], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It may be a list of keys, or a process's line to another: no code is asked for there, no program reads it."""
+    """It may be a list of keys or a pipe between processes: no MFA code is read from it, and no program reads it."""
     read, write = os.pipe()
     os.write(write, b"key1\n")
     keep = os.dup(0)
@@ -412,7 +412,7 @@ async def test_standard_input_is_not_touched(
     try:
         for name in ("role-mfa", "process-reads"):
             with monkeypatch.context() as patch:
-                patch.setattr(providers, "_ask_for_code", providers._ask_nobody)
+                patch.setattr(providers, "_prompt_for_code", providers._no_prompt)
                 Path.home().joinpath(".aws/config").unlink(missing_ok=True)
                 if Path.home().joinpath(".aws").exists():
                     Path.home().joinpath(".aws").rmdir()
@@ -437,8 +437,8 @@ async def test_standard_input_is_not_touched(
         (providers.MfaError("it needs an MFA code"), False),
     ],
 )
-def test_what_is_waited_for_in_mid_run(error: Exception, *, waits: bool) -> None:
-    """What may pass is waited for, what only the user can mend is not; no words of a provider."""
+def test_which_failures_are_retried_during_a_run(error: Exception, *, waits: bool) -> None:
+    """Temporary failures are, those that only the user can fix are not; no text of a provider is repeated."""
     found = refusal(error, "p", "custom-process")
     assert found.disposition is (Disposition.RETRY if waits else Disposition.FATAL)
     assert "profile p from credential_process" in found.message

@@ -1,4 +1,4 @@
-"""Which proxy is chosen: botocore's own choice is the judge."""
+"""The choice of a proxy, compared with botocore's own choice."""
 
 import itertools
 import os
@@ -7,7 +7,7 @@ import pytest
 from botocore.endpoint import EndpointCreator
 from botocore.httpsession import ProxyConfiguration
 
-from refire_async.aws.proxies import is_proxy, proxy_for, shown
+from refire_async.aws.proxies import host_and_port, is_proxy, proxy_for
 from refire_async.errors import UsageError
 
 URLS = ("https://dynamodb.eu-west-1.amazonaws.com/", "http://127.0.0.1:8000/", "https://localhost:8443/")
@@ -37,7 +37,7 @@ def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def botocores(url: str) -> str | None:
-    """The proxy that a client of botocore with this endpoint URL takes."""
+    """The proxy that a botocore client with this endpoint URL uses."""
     proxies = EndpointCreator(None)._get_proxies(url)
     chosen: str | None = ProxyConfiguration(proxies=proxies).proxy_url_for(url)
     return chosen
@@ -46,7 +46,7 @@ def botocores(url: str) -> str | None:
 @pytest.mark.parametrize("url", URLS)
 @pytest.mark.parametrize("bypass", NO_PROXY)
 def test_as_botocore(url: str, bypass: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By scheme of the URL, lower case before upper, and never what ALL_PROXY says."""
+    """By scheme of the URL, lower case before upper, and never ALL_PROXY."""
     for spelling in ("NO_PROXY", "no_proxy"):
         for name, value in itertools.product(NAMES, VALUES):
             with monkeypatch.context() as patch:
@@ -80,8 +80,8 @@ def test_as_botocore(url: str, bypass: str | None, monkeypatch: pytest.MonkeyPat
         "http://pröxy",
     ],
 )
-def test_nonsense_is_named(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """At once, with the variable, and without a password."""
+def test_invalid_proxies_are_refused(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At once, with the variable's name, without a password."""
     monkeypatch.setenv("HTTPS_PROXY", value)
     with pytest.raises(UsageError, match="proxy") as caught:
         proxy_for("https://h/")
@@ -100,7 +100,7 @@ def test_nonsense_is_named(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_shown(proxy: str, text: str, host: str, port: int) -> None:
     """Without user and password."""
-    assert shown(proxy) == text
+    assert host_and_port(proxy) == text
     assert is_proxy(proxy, host, port)
     assert not is_proxy(proxy, host, port + 1)
     assert not is_proxy(None, host, port)

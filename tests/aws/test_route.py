@@ -1,4 +1,4 @@
-"""Where requests go: exactly where botocore's own rules send them, over its whole endpoint data."""
+"""The endpoints of requests equal those of botocore's own rules, over its whole endpoint data."""
 
 import functools
 import random
@@ -36,7 +36,7 @@ ASKED = {
     "lambda": ("list_event_source_mappings", {}),
     "sts": ("get_caller_identity", {}),
 }
-"""Services, and a call of each that names no resource."""
+"""Services, and a call of each without a resource."""
 
 LOADER = Loader()
 PARTITIONS = LOADER.load_data("partitions")
@@ -46,7 +46,7 @@ REGIONAL = [region for region in REGIONS if not region.endswith("-global")]
 
 @pytest.fixture
 def anyio_backend() -> str:
-    """One event loop: what is tried here is not the loop's doing."""
+    """One event loop, because these tests do not depend on it."""
     return "asyncio"
 
 
@@ -68,7 +68,7 @@ def one_loader() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Wish:
-    """What the environment says about endpoints."""
+    """The endpoint settings of the environment."""
 
     region: str
     fips: bool
@@ -91,13 +91,13 @@ class Wish:
 
 @functools.cache
 def rule_set(service: str) -> tuple[dict[str, Any], EndpointProvider]:
-    """botocore's rules of a service, as data and ready to be evaluated."""
+    """botocore's rules of a service, as data and as an evaluator."""
     rules = LOADER.load_service_model(service, "endpoint-rule-set-1")
     return rules, EndpointProvider(rules, PARTITIONS)
 
 
 def botocores(service: str, wish: Wish) -> str | None:
-    """What botocore's rule set of a service says, evaluated by itself. None: such a thing does not exist."""
+    """The result of botocore's rule set of a service, evaluated alone. None: no such endpoint exists."""
     rules, provider = rule_set(service)
     parameters: dict[str, Any] = {
         "Region": wish.region,
@@ -117,7 +117,7 @@ def botocores(service: str, wish: Wish) -> str | None:
 
 
 def botocore_has_a_client(service: str, wish: Wish) -> bool:
-    """Older data of botocore's than its rules refuse some combinations, so that nobody gets as far as the rules."""
+    """Whether botocore can create a client. Its older data rejects some combinations before its rules are evaluated."""
     try:
         botocore.session.Session().create_client(service, wish.region).close()
     except EndpointVariantError:
@@ -133,7 +133,7 @@ async def url_or_none(route: Callable[[], Any]) -> str | None:
 
 
 async def ours(wish: Wish) -> dict[str, str | None]:
-    """Where this program would go for each service."""
+    """The endpoint of this program for each service."""
     connection = Connection(region=wish.region)
     session = AwsSession(connection)
 
@@ -175,8 +175,8 @@ async def compare(wishes: list[Wish], aws: pytest.MonkeyPatch) -> None:
             )
 
 
-async def test_a_sample_of_all_that_can_be_wished_for(aws: pytest.MonkeyPatch) -> None:
-    """Of each partition one region, and of everything else some."""
+async def test_a_sample_of_all_combinations(aws: pytest.MonkeyPatch) -> None:
+    """One region of each partition, and some of all other settings."""
     draw = random.Random(14)
     firsts = {partition["id"]: list(partition["regions"])[-1] for partition in PARTITIONS["partitions"]}
     sample = [draw.choice([wish for wish in ALL if wish.region == region]) for region in firsts.values()]
@@ -186,7 +186,7 @@ async def test_a_sample_of_all_that_can_be_wished_for(aws: pytest.MonkeyPatch) -
 @pytest.mark.soak
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("region", REGIONAL)
-async def test_all_of_a_region(aws: pytest.MonkeyPatch, region: str) -> None:
+async def test_all_combinations_of_a_region(aws: pytest.MonkeyPatch, region: str) -> None:
     """Every combination in each region of each partition: 46 regions of 32, about 10 s a region."""
     await compare([wish for wish in ALL if wish.region == region], aws)
 
@@ -268,7 +268,7 @@ EMULATOR = "http://127.0.0.1:8000"
         ),
     ],
 )
-async def test_what_is_set(  # noqa: PLR0917 - one column each
+async def test_configured_endpoints(  # noqa: PLR0917 - one column each
     aws: pytest.MonkeyPatch,
     tmp_path: Path,
     option: str | None,
@@ -288,22 +288,22 @@ async def test_what_is_set(  # noqa: PLR0917 - one column each
         assert (session.endpoint, found.endpoint.url.rstrip("/")) == (tables, streams)
 
 
-async def test_an_account_that_is_required_and_not_known(aws: pytest.MonkeyPatch) -> None:
-    """One line, before anything is sent."""
+async def test_an_account_that_is_required_but_unknown(aws: pytest.MonkeyPatch) -> None:
+    """One line, before the first request."""
     aws.setenv("AWS_ACCOUNT_ID_ENDPOINT_MODE", "required")
     with pytest.raises(UsageError, match="AccountIdEndpointMode is required"):
         async with open_session(Connection(region=HERE), 1):
             pass
 
 
-async def test_the_region_that_signs(aws: pytest.MonkeyPatch) -> None:
+async def test_the_region_of_the_signature(aws: pytest.MonkeyPatch) -> None:
     """Region `local` is a host of its own, signed for another region."""
     async with open_session(Connection(region="local"), 1) as session:
         assert session.route == Route(parse_endpoint("http://localhost:8000"), "us-east-1")
 
 
 def test_every_partitions_hosts_are_aws() -> None:
-    """Also those that few may use: their table is no emulator's, and an emulator's never asks them."""
+    """Including restricted partitions: their tables are not in an emulator."""
     for region, dual_stack in product(REGIONAL, (False, True)):
         url = botocores("dynamodb", Wish(region, fips=False, dual_stack=dual_stack, account=None, mode=None))
         assert url is not None
@@ -326,10 +326,10 @@ def test_every_partitions_hosts_are_aws() -> None:
     ],
 )
 @pytest.mark.parametrize("service", ["lambda", "cloudwatch"])
-async def test_beside_an_emulator_aws_is_never_asked(
+async def test_with_an_emulator_no_request_goes_to_aws(
     aws: pytest.MonkeyPatch, environment: dict[str, str], service: ServiceName
 ) -> None:
-    """Whatever is set: no client of a service of AWS is given out."""
+    """With any settings no client for AWS is opened."""
     for name, value in environment.items():
         aws.setenv(name, value)
     services = Services(AwsSession(Connection(region=HERE, endpoint_url=EMULATOR)), parse_endpoint(EMULATOR))
@@ -339,7 +339,7 @@ async def test_beside_an_emulator_aws_is_never_asked(
 
 
 async def test_a_malformed_endpoint_of_another_service(aws: pytest.MonkeyPatch) -> None:
-    """Beside a table of AWS: not asked, and no bug."""
+    """With a table at AWS: no request is sent, and the error is clear."""
     aws.setenv("AWS_ENDPOINT_URL_LAMBDA", "nonsense")
     services = Services(AwsSession(Connection(region=HERE)), parse_endpoint(PRIVATE))
     with pytest.raises(UnansweredError, match="nonsense"):
@@ -347,8 +347,8 @@ async def test_a_malformed_endpoint_of_another_service(aws: pytest.MonkeyPatch) 
             pytest.fail("it would be asked")
 
 
-def test_an_error_names_the_host_that_was_contacted() -> None:
-    """Not the one that a client believes to be of."""
+def test_an_error_names_the_contacted_host() -> None:
+    """Not the host in the attributes of the client."""
     error = EndpointConnectionError(endpoint_url=f"https://{ACCOUNT}.ddb.eu-west-1.amazonaws.com/", error="x")
     said = from_control_plane(error, "DescribeTable", "dynamodb.eu-west-1.amazonaws.com").message
     assert f"{ACCOUNT}.ddb.eu-west-1.amazonaws.com" in said

@@ -144,6 +144,6 @@ async def test_a_refusal_that_another_time_does_not_help(session: Session, serve
         await talk.writer.drain()
 
     server.plays(*[refuse] * 9)
-    with pytest.raises(AwsError, match="refuses the time of the signature"):
+    with pytest.raises(AwsError, match="rejects the time of the signature"):
         await session.control.describe_table("t")
     assert len(server.received) == 1

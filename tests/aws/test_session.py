@@ -1,4 +1,4 @@
-"""Opening a session: what is found, and one clear line where it is not."""
+"""Opening a session: its configuration, and one clear line for each error."""
 
 import socket
 from pathlib import Path
@@ -25,7 +25,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 
 async def refusal(connection: Connection) -> RefireError:
-    """The error that opening this session meets: one line, with something to do."""
+    """The error of opening this session: one line, with an action."""
     with pytest.raises(RefireError) as caught:
         async with open_session(connection, 1):
             pass
@@ -43,7 +43,7 @@ def configure(aws: pytest.MonkeyPatch, folder: Path, text: str) -> None:
 
 
 class TestRefusals:
-    """Nothing is sent, and the user knows what to do."""
+    """No request is sent, and the message says what to do."""
 
     async def test_no_credentials(self) -> None:
         """An empty environment."""
@@ -61,9 +61,9 @@ class TestRefusals:
 
     async def test_unknown_profile(self, aws: pytest.MonkeyPatch) -> None:
         """By option and by variable."""
-        error = await refusal(Connection(region="eu-west-1", profile="nobody"))
+        error = await refusal(Connection(region="eu-west-1", profile="missing"))
         assert isinstance(error, RefusedError)
-        assert "nobody" in error.message
+        assert "missing" in error.message
         aws.setenv("AWS_PROFILE", "no-one")
         assert "no-one" in (await refusal(HERE)).message
 
@@ -76,7 +76,7 @@ class TestRefusals:
 
     @pytest.mark.usefixtures("aws")
     async def test_malformed_region(self) -> None:
-        """It becomes part of a host name: it must not be able to become something else."""
+        """It becomes part of a host name and must not change the rest of it."""
         for region in ("eu west", "evil.example/", "a@b"):
             error = await refusal(Connection(region=region))
             assert isinstance(error, UsageError)
@@ -90,7 +90,7 @@ class TestRefusals:
         assert isinstance(await refusal(Connection(region="eu-west-1")), UsageError)
 
     async def test_broken_configuration(self, aws: pytest.MonkeyPatch, tmp_path: Path) -> None:
-        """A file that is none."""
+        """An invalid file."""
         configure(aws, tmp_path, "[default\nregion")
         error = await refusal(HERE)
         assert isinstance(error, UsageError)
@@ -98,7 +98,7 @@ class TestRefusals:
 
     @pytest.mark.parametrize("name", ["AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"])
     async def test_missing_bundle(self, aws: pytest.MonkeyPatch, name: str) -> None:
-        """The variable names a file that is not there."""
+        """The variable names a missing file."""
         aws.setenv(name, "/no/such/file.pem")
         error = await refusal(Connection(region="eu-west-1"))
         assert isinstance(error, UsageError)
@@ -106,10 +106,10 @@ class TestRefusals:
 
 
 class TestFound:
-    """Region, endpoint and credentials, as the AWS command line finds them."""
+    """Region, endpoint and credentials, as the AWS CLI finds them."""
 
     async def test_by_option(self, aws: pytest.MonkeyPatch) -> None:
-        """Options rule over variables."""
+        """Options override variables."""
         aws.setenv("AWS_REGION", "us-east-1")
         aws.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:8")
         async with open_session(HERE, 1) as session:
@@ -117,7 +117,7 @@ class TestFound:
 
     @pytest.mark.parametrize("name", ["AWS_REGION", "AWS_DEFAULT_REGION"])
     async def test_region_by_variable(self, aws: pytest.MonkeyPatch, name: str) -> None:
-        """Both that are in use."""
+        """Both variables."""
         aws.setenv(name, "eu-central-1")
         async with open_session(Connection(), 1) as session:
             assert session.region == "eu-central-1"
@@ -135,7 +135,7 @@ class TestFound:
             assert (session.region, session.endpoint) == ("eu-north-1", "http://127.0.0.1:7")
 
     async def test_fips(self, aws: pytest.MonkeyPatch) -> None:
-        """What the environment demands of endpoints is kept."""
+        """Endpoint settings of the environment apply."""
         aws.setenv("AWS_USE_FIPS_ENDPOINT", "true")
         async with open_session(Connection(region="us-east-1"), 1) as session:
             assert session.endpoint == "https://dynamodb-fips.us-east-1.amazonaws.com"
@@ -144,7 +144,7 @@ class TestFound:
     async def test_one_server_for_everything(
         self, aws: pytest.MonkeyPatch, server: RawServer, name: str
     ) -> None:
-        """An emulator has tables and streams on one port, however it is named; all three planes get there."""
+        """An emulator has tables and streams on one port; with any setting of it, all three planes use it."""
         aws.setenv(name, server.url)
         server.plays(
             reply(b"{}"),
@@ -165,7 +165,7 @@ class TestFound:
     async def test_credentials_file_that_changes(
         self, server: RawServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
-        """A user who logs in again while a run waits need not start it again."""
+        """After a new login the waiting run continues."""
         path = tmp_path / "credentials"
         monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(path))
         path.write_text("[default]\naws_access_key_id=OLD\naws_secret_access_key=s\naws_session_token=t1\n")
@@ -182,7 +182,7 @@ class TestFound:
 
 @pytest.mark.usefixtures("aws")
 class TestControlPlane:
-    """botocore's troubles, in our words. Exit code 10: nothing was written."""
+    """Errors of botocore, translated. Exit code 10: nothing was written."""
 
     async def complaint(self, url: str) -> AwsError:
         async with open_session(Connection(region="eu-west-1", endpoint_url=url), 1) as session:
@@ -193,22 +193,22 @@ class TestControlPlane:
         assert caught.value.action
         return caught.value
 
-    async def test_nobody_listens(self) -> None:
-        """The endpoint is named, and the options to check."""
+    async def test_closed_port(self) -> None:
+        """The message names the endpoint and the options to check."""
         with socket.socket() as closed:
             closed.bind(("127.0.0.1", 0))
             error = await self.complaint(f"http://127.0.0.1:{closed.getsockname()[1]}")
         assert "cannot connect to 127.0.0.1" in error.message
 
     async def test_closes_without_answer(self, server: RawServer) -> None:
-        """Every attempt."""
+        """At every try."""
         server.plays(*[raw(b"", then="close")] * 9)
         assert "lost before an answer" in (await self.complaint(server.url)).message
 
     @pytest.mark.parametrize(
         ("status", "body"), [(404, b"<html>"), (403, b"Forbidden"), (200, b"<html>"), (200, b"{}")]
     )
-    async def test_somebody_else_answers(self, server: RawServer, status: int, body: bytes) -> None:
+    async def test_another_server_answers(self, server: RawServer, status: int, body: bytes) -> None:
         """Another web server, or a proxy's login page."""
         server.plays(*[reply(body, status, x_amz_crc32="")] * 9)
         error = await self.complaint(server.url)
@@ -227,23 +227,23 @@ class TestControlPlane:
             ("RequestTimeTooSkewed", "too large a difference", "clock"),
         ],
     )
-    async def test_what_only_time_explains(
+    async def test_expired_token_and_wrong_clock(
         self, server: RawServer, kind: str, said: str, action: str
     ) -> None:
-        """A token that has expired and a clock that is wrong are told apart from credentials that are no good."""
+        """Both are distinguished from invalid credentials."""
         answer = f'{{"__type":"com.amazon.coral.service#{kind}","message":"{said}"}}'.encode()
         server.plays(*[reply(answer, 400)] * 9)
         assert action in (await self.complaint(server.url)).action
 
     async def test_certificate_for_another_host(self, aws: pytest.MonkeyPatch) -> None:
-        """The library below does not compare host names by itself; nothing must be sent."""
+        """aiobotocore alone does not compare host names; no request must be sent."""
         aws.setenv("AWS_CA_BUNDLE", str(TLS / "ca.pem"))
         async with RawServer(tls=serving("elsewhere")) as server:
             assert (await self.complaint(server.url)).code == "UntrustedCertificate"
         assert not server.received
 
     async def test_certificate_behind_a_proxy(self, aws: pytest.MonkeyPatch, server: RawServer) -> None:
-        """Behind a proxy the library below verifies nothing at all by itself: the same, for both planes."""
+        """Behind a proxy aiobotocore alone verifies nothing; here both planes verify the certificate."""
         aws.setenv("HTTPS_PROXY", server.url)
         connection = Connection(region="eu-west-1", endpoint_url="https://127.0.0.2")
         async with RawServer(tls=serving("loopback")) as target:
@@ -257,7 +257,7 @@ class TestControlPlane:
         assert not target.received
 
     async def test_through_a_proxy(self, aws: pytest.MonkeyPatch, server: RawServer) -> None:
-        """With a certificate that can be trusted both planes work through the tunnel, which sees no headers."""
+        """With a trusted certificate both planes work through the tunnel, which cannot read headers."""
         aws.setenv("HTTPS_PROXY", server.url)
         aws.setenv("AWS_CA_BUNDLE", str(TLS / "ca.pem"))
         connection = Connection(region="eu-west-1", endpoint_url="https://localhost")
@@ -281,7 +281,7 @@ class TestControlPlane:
                 assert await session.control.ttl_attribute("t") is None
 
     async def test_timeouts_reach_the_data_plane(self, server: RawServer) -> None:
-        """How long to wait for an answer is the caller's choice."""
+        """The caller sets the timeout of an answer."""
         server.plays(say_nothing)
         connection = Connection(region="eu-west-1", endpoint_url=server.url)
         async with open_session(connection, 1, Timeouts(connect_s=5, answer_s=0.1)) as session:

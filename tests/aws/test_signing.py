@@ -1,4 +1,4 @@
-"""Signatures are those of botocore, whatever is signed."""
+"""Signatures equal those of botocore for any request."""
 
 from urllib.parse import urlencode
 
@@ -30,7 +30,7 @@ def by_botocore(
     headers: dict[str, str],
     path: str = "/",
 ) -> dict[str, str]:
-    """The headers that botocore gives the same request at that time."""
+    """The headers of botocore for the same request at that time."""
     request = AWSRequest("POST", f"https://{host}{path}", headers=headers, data=body)
     signer = SigV4Auth(
         BotoCredentials(credentials.access_key, credentials.secret_key, credentials.token), service, region
@@ -68,7 +68,7 @@ def test_equal_to_botocore(
     body: bytes,
     epoch_s: int,
 ) -> None:
-    """Every header that botocore sets has the same value here, for one moment used several times."""
+    """Every header of botocore has the same value here, with a signer that is used several times."""
     credentials = Credentials(access_key, secret_key, token)
     moment = Signer(host, region, api).at(credentials, epoch_s)
     for operation in operations:
@@ -134,7 +134,7 @@ def test_invocations_equal_to_botocore(
     qualifier=st.none() | st.just("$LATEST") | names,
 )
 def test_paths_equal_to_botocore(function: str, qualifier: str | None) -> None:
-    """The path is the one that botocore's own serializer makes of the call."""
+    """The path equals that of botocore's own serializer."""
     model = BotoSession().get_service_model("lambda").operation_model("Invoke")
     given = {"FunctionName": function} | ({"Qualifier": qualifier} if qualifier else {})
     made = create_serializer("rest-json").serialize_to_request(given, model)
@@ -142,7 +142,7 @@ def test_paths_equal_to_botocore(function: str, qualifier: str | None) -> None:
     assert invocation_path(function, qualifier) == made["url_path"] + (f"?{query}" if query else "")
 
 
-def test_date_is_that_of_the_moment() -> None:
+def test_date_is_that_of_the_second() -> None:
     """Unix time in, ISO 8601 basic format in UTC out."""
     moment = Signer("h", "r", TABLES_API).at(Credentials("a", "s"), 1_700_000_000)
     assert moment.headers("Scan", b"")["X-Amz-Date"] == "20231114T221320Z"
@@ -153,8 +153,8 @@ def test_date_is_that_of_the_moment() -> None:
         st.tuples(st.sampled_from(["k1", "k2"]), st.sampled_from(["s1", "s2"]), moments), max_size=8
     )
 )
-def test_kept_key_is_never_a_stale_one(uses: list[tuple[str, str, int]]) -> None:
-    """A signer that has signed for other days and credentials signs as a new one does."""
+def test_the_cached_key_is_never_stale(uses: list[tuple[str, str, int]]) -> None:
+    """A signer that was used for other days and credentials signs like a new one."""
     used = Signer("h", "r", TABLES_API)
     for access_key, secret_key, epoch_s in uses:
         credentials = Credentials(access_key, secret_key)
@@ -162,8 +162,8 @@ def test_kept_key_is_never_a_stale_one(uses: list[tuple[str, str, int]]) -> None
         assert used.at(credentials, epoch_s).headers("Scan", b"x") == fresh.headers("Scan", b"x")
 
 
-def test_headers_are_the_callers_own() -> None:
-    """Changing them leaves the next request as it should be."""
+def test_callers_may_change_headers() -> None:
+    """The change does not affect the next request."""
     moment = Signer("h", "r", TABLES_API).at(Credentials("a", "s"), 0)
     first = moment.headers("Scan", b"")
     first.clear()
@@ -171,5 +171,5 @@ def test_headers_are_the_callers_own() -> None:
 
 
 def test_secrets_are_not_shown() -> None:
-    """A repr may end up in a log."""
+    """A log may contain a repr."""
     assert repr(Credentials("AKID", "hidden", "hidden")) == "Credentials(access_key='AKID')"

@@ -1,4 +1,4 @@
-"""Reading a stream back: every record, in order, whatever expires or fails meanwhile."""
+"""Reading a stream: every record, in order, across expired iterators and failures."""
 
 import json
 from typing import Any
@@ -20,7 +20,7 @@ ARN = "arn:aws:dynamodb:eu-west-1:1:table/t/stream/2026"
     shuffle=st.randoms(use_true_random=False),
 )
 def test_parents_first(parents: list[int], shuffle: Any) -> None:
-    """Every shard once, each after its parent; parents that are gone or unknown do not matter."""
+    """Every shard once, each after its parent; trimmed or unknown parents are ignored."""
     shards = [
         Shard(str(number), str(parent) if parent >= 0 and parent != number else None, "1", None)
         for number, parent in enumerate(min(parent, number) for number, parent in enumerate(parents))
@@ -33,7 +33,7 @@ def test_parents_first(parents: list[int], shuffle: Any) -> None:
 
 
 class Script:
-    """A transport that answers from a list, and a record of what it was asked."""
+    """A transport that answers from a list and records its requests."""
 
     def __init__(self, *answers: Any) -> None:
         self.answers = list(answers)
@@ -83,7 +83,7 @@ async def read(script: Script, **options: Any) -> list[str]:
 
 
 async def test_shards_of_all_pages() -> None:
-    """A stream with many shards tells them in pages."""
+    """DescribeStream returns many shards in pages."""
     first = {"ShardId": "b", "ParentShardId": "a", "SequenceNumberRange": {"StartingSequenceNumber": "5"}}
     second = {
         "ShardId": "a",
@@ -101,7 +101,7 @@ async def test_shards_of_all_pages() -> None:
 
 
 async def test_closed_shard_is_read_to_its_end() -> None:
-    """From the oldest record on, until there is no next iterator; pages may be empty in between."""
+    """From the oldest record on, until there is no next iterator; some pages may be empty."""
     script = Script(
         {"ShardIterator": "i1"},
         {"Records": [record("1"), record("2")], "NextShardIterator": "i2"},
@@ -114,7 +114,7 @@ async def test_closed_shard_is_read_to_its_end() -> None:
 
 
 async def test_start_after_a_record() -> None:
-    """Reading goes on where it was left."""
+    """Reading continues after the last record."""
     script = Script({"ShardIterator": "i"}, {"Records": [record("8")]})
     assert await read(script, after="7") == ["8"]
     assert script.asked[0][1] | {"StreamArn": ARN} == {
@@ -126,7 +126,7 @@ async def test_start_after_a_record() -> None:
 
 
 async def test_nothing_new_is_an_empty_page() -> None:
-    """An open shard never ends: the caller is told that there was nothing, and decides."""
+    """An open shard never ends: the caller receives an empty page, and decides."""
     script = Script({"ShardIterator": "i"}, {"Records": [], "NextShardIterator": "i"})
     pages = script.reader().records(ARN, "s")
     assert await anext(pages) == []
@@ -134,7 +134,7 @@ async def test_nothing_new_is_an_empty_page() -> None:
 
 
 async def test_expired_iterator_is_renewed_after_the_last_record() -> None:
-    """Whoever takes more than 15 minutes for a page loses nothing and gets nothing twice."""
+    """A caller that takes more than 15 minutes per page loses no record and gets none twice."""
     expired = {"__type": "x#ExpiredIteratorException", "message": "too old"}
     script = Script(
         {"ShardIterator": "i1"},
@@ -154,7 +154,7 @@ async def test_expired_iterator_is_renewed_after_the_last_record() -> None:
 
 
 async def test_trimmed_records_are_an_error() -> None:
-    """A gap must never look like the end."""
+    """A gap must not look like the end."""
     script = Script(
         {"ShardIterator": "i1"}, {"__type": "x#TrimmedDataAccessException", "message": "older than 24 hours"}
     )
@@ -164,7 +164,7 @@ async def test_trimmed_records_are_an_error() -> None:
 
 
 @pytest.mark.parametrize(
-    "passing",
+    "temporary",
     [
         {"__type": "x#ProvisionedThroughputExceededException"},
         {"__type": "x#LimitExceededException"},
@@ -174,13 +174,13 @@ async def test_trimmed_records_are_an_error() -> None:
     ],
     ids=["throttled", "limit", "lost", "half", "no object"],
 )
-async def test_passing_failures_are_tried_again(passing: Any) -> None:
-    """Reading twice does no harm. The iterator stays, waits grow up to a ceiling, and it ends."""
-    script = Script({"ShardIterator": "i1"}, passing, passing, {"Records": [record("1")]})
+async def test_temporary_failures_are_retried(temporary: Any) -> None:
+    """The iterator stays the same, the delays grow up to a ceiling, and the number of tries is limited."""
+    script = Script({"ShardIterator": "i1"}, temporary, temporary, {"Records": [record("1")]})
     assert await read(script) == ["1"]
     assert [body["ShardIterator"] for _, body in script.asked[1:]] == ["i1"] * 3
 
-    script = Script(*[passing] * 100)
+    script = Script(*[temporary] * 100)
     with pytest.raises(AwsError):
         await read(script)
     assert len(script.asked) == 8
@@ -188,8 +188,8 @@ async def test_passing_failures_are_tried_again(passing: Any) -> None:
     assert all(0 <= wait <= min(0.1 * 2**number, 5) for number, wait in enumerate(script.waits))
 
 
-async def test_refused_is_refused() -> None:
-    """No second attempt where nothing can change."""
+async def test_permanent_errors_are_not_retried() -> None:
+    """A retry could not succeed."""
     script = Script({"__type": "x#AccessDeniedException", "message": "no"})
     with pytest.raises(AwsError, match="dynamodb:GetShardIterator"):
         await read(script)
@@ -197,7 +197,7 @@ async def test_refused_is_refused() -> None:
 
 
 async def test_start_at_a_time() -> None:
-    """The service finds the place. Where it takes no such iterator, the whole shard is read."""
+    """The service finds the position. If it does not support such an iterator, the whole shard is read."""
     script = Script({"ShardIterator": "i"}, {"Records": [record("8")]})
     answers = [answer async for answer in script.reader().answers(ARN, "s", since=1796095735.5)]
     assert [orjson.loads(answer)["Records"] for answer in answers] == [[record("8")]]
@@ -221,7 +221,7 @@ async def test_start_at_a_time() -> None:
 @pytest.mark.parametrize("blanks", [False, True])
 @pytest.mark.parametrize("iterator", ["abc", 'a"b\\', None])
 def test_ends_of_an_answer(iterator: str | None, blanks: bool) -> None:
-    """Iterator and last number are found from the end, whatever stands in images, and in any form of JSON."""
+    """Iterator and last number are found from the end, with any images and any JSON formatting."""
     hostile = {"SequenceNumber": {"S": '"SequenceNumber":"9"],"NextShardIterator":"x"}'}}
     last = record("12")
     last["dynamodb"] |= {"NewImage": {"NextShardIterator": {"S": "y"}, **hostile}}

@@ -1,4 +1,4 @@
-"""The transport: one attempt, and the truth about what it may have done.
+"""The transport: one request per call, and a disposition that is true for every failure.
 
 Every failure below is checked for two things: its disposition, and that the transport works afterwards.
 """
@@ -25,10 +25,10 @@ pytestmark = pytest.mark.usefixtures("nothing_blocks")
 
 
 class TestRequest:
-    """What goes out."""
+    """Requests."""
 
     async def test_is_signed_so_that_botocore_agrees(self, to: Connect, server: RawServer) -> None:
-        """The service recomputes the signature from what it received; here botocore does."""
+        """The service recomputes the signature from the request; here botocore does."""
         token = Keys(Credentials("AKIDEXAMPLE", "a secret", "a/token+="))
         async with to(server.url, credentials=token) as transport:
             await transport(Request("BatchExecuteStatement", "{é}".encode()))
@@ -48,10 +48,8 @@ class TestRequest:
         expected = judge.signature(judge.string_to_sign(request, judge.canonical_request(request)), request)
         assert authorization.endswith(f"Signature={expected}")
 
-    async def test_asks_for_plain_bytes_and_nothing_fancy(
-        self, server: RawServer, transport: SignedTransport
-    ) -> None:
-        """No compression (the checksum is of the bytes on the wire), no Expect, no cookies even if one was set."""
+    async def test_requests_are_minimal(self, server: RawServer, transport: SignedTransport) -> None:
+        """No compression (the checksum covers the sent bytes), no Expect, no cookies even if one was set."""
         server.plays(reply(Set_Cookie="a=b"))
         await transport(SCAN)
         await transport(SCAN)
@@ -70,27 +68,27 @@ class TestRequest:
 
 
 class TestAnswer:
-    """What comes back."""
+    """Answers."""
 
     async def test_any_status_is_an_answer(self, server: RawServer, transport: SignedTransport) -> None:
-        """Judging the status is not the transport's work."""
+        """The transport does not interpret the status."""
         server.plays(reply(b"{}", 500, X_Amzn_RequestId="R1"))
         response = await transport(SCAN)
         assert (response.status, response.body) == (500, b"{}")
         assert response.headers["x-amzn-requestid"] == "R1"
 
     async def test_redirects_are_not_followed(self, server: RawServer, transport: SignedTransport) -> None:
-        """A signed write must not end up elsewhere."""
+        """A signed write must not reach another host."""
         server.plays(reply(b"", 307, Location="http://127.0.0.1:9/"))
         assert (await transport(SCAN)).status == 307
         assert len(server.received) == 1
 
     async def test_checksum_is_optional(self, server: RawServer, transport: SignedTransport) -> None:
-        """Emulators send none."""
+        """Emulators send no checksum."""
         server.plays(reply(OK, x_amz_crc32=""))
         assert (await transport(SCAN)).body == OK
 
-    async def test_chunks_are_put_together(self, server: RawServer, transport: SignedTransport) -> None:
+    async def test_chunks_are_joined(self, server: RawServer, transport: SignedTransport) -> None:
         """Some proxies and emulators answer in chunks."""
         server.plays(
             raw(
@@ -102,14 +100,14 @@ class TestAnswer:
     async def test_interim_answers_are_not_the_answer(
         self, server: RawServer, transport: SignedTransport
     ) -> None:
-        """A proxy may tell that it is still there."""
+        """A proxy may send interim answers."""
         server.plays(raw(b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + answer()))
         response = await transport(SCAN)
         assert (response.status, response.body) == (200, OK)
         assert "link" not in response.headers
 
     async def test_headers_by_any_case(self, transport: SignedTransport) -> None:
-        """Names of headers mean the same in any case."""
+        """Names of headers are case-insensitive."""
         headers = (await transport(SCAN)).headers
         assert headers["content-type"] == headers["Content-Type"] == "application/x-amz-json-1.0"
         assert {name.lower() for name in headers} == {"content-type", "content-length", "x-amz-crc32"}
@@ -145,7 +143,7 @@ LOST = {
 
 
 class TestLostAnswers:
-    """After the first byte may have left, everything is possible."""
+    """After the first byte may have been sent, the write may have been applied."""
 
     @pytest.mark.parametrize("case", LOST)
     @pytest.mark.parametrize("reused", [False, True], ids=["new connection", "used connection"])
@@ -163,8 +161,8 @@ class TestLostAnswers:
             assert error.code in codes
             assert (await transport(SCAN)).body == OK
 
-    async def test_no_second_attempt(self, server: RawServer, transport: SignedTransport) -> None:
-        """Whoever calls decides about another one: the service saw exactly one request."""
+    async def test_no_retry(self, server: RawServer, transport: SignedTransport) -> None:
+        """The caller decides about retries: the service received exactly one request."""
         server.plays(reply(), raw_server.reset_after_reading)
         await transport(SCAN)
         await failure(transport)
@@ -172,10 +170,10 @@ class TestLostAnswers:
 
 
 class TestNotSent:
-    """Before a connection is ready nothing can have been applied."""
+    """Before a connection is ready the write cannot have been applied."""
 
-    async def test_nobody_listens(self, to: Connect) -> None:
-        """A refused connection is worth another attempt."""
+    async def test_closed_port(self, to: Connect) -> None:
+        """A refused connection may be retried."""
         with socket.socket() as closed:
             closed.bind(("127.0.0.1", 0))
             url = f"http://127.0.0.1:{closed.getsockname()[1]}"
@@ -185,15 +183,15 @@ class TestNotSent:
         assert "refused" in error.message
 
     async def test_name_is_unknown(self, to: Connect) -> None:
-        """DNS may be gone for a moment."""
+        """DNS may fail temporarily."""
         async with to("http://dynamodb.invalid") as transport:
             error = await failure(transport)
         assert error.disposition is Disposition.RETRY
         assert "dynamodb.invalid" in error.message
         assert "--region" in error.action
 
-    async def test_nobody_accepts(self, to: Connect) -> None:
-        """A host that drops what it is sent: the time for connecting runs out, not that for the answer."""
+    async def test_silent_host(self, to: Connect) -> None:
+        """A host that drops packets: the timeout for connecting applies, not that for the answer."""
         with socket.socket() as full:
             full.bind(("127.0.0.1", 0))
             full.listen(0)
@@ -212,16 +210,16 @@ class TestNotSent:
 
 
 class TestConnections:
-    """They are kept, bounded, and replaced."""
+    """Connections are reused, limited, and replaced."""
 
     async def test_are_reused(self, server: RawServer, transport: SignedTransport) -> None:
-        """One after the other needs one connection."""
+        """Sequential calls need one connection."""
         for _ in range(5):
             await transport(SCAN)
         assert server.connections == 1
 
-    async def test_are_at_most_as_many_as_said(self, to: Connect, server: RawServer) -> None:
-        """More calls than connections wait for their turn, and all are answered."""
+    async def test_are_limited(self, to: Connect, server: RawServer) -> None:
+        """More calls than connections wait in order, and all are answered."""
         async with to(server.url, concurrency=3) as transport:
             answers: list[Response] = []
 
@@ -234,10 +232,10 @@ class TestConnections:
         assert len(answers) == 20
         assert server.most_open <= 3
 
-    async def test_closed_between_requests_is_no_error(
+    async def test_closed_between_requests_is_not_an_error(
         self, server: RawServer, transport: SignedTransport
     ) -> None:
-        """A service closes idle connections. One that is known to be closed is replaced before anything is sent."""
+        """A service closes idle connections. A closed one is replaced before the request is sent."""
         server.plays(raw(answer(), then="close"))
         await transport(SCAN)
         await server.gone.wait()
@@ -246,21 +244,21 @@ class TestConnections:
         assert server.connections == 2
 
     async def test_last_answer_of_a_connection(self, server: RawServer, transport: SignedTransport) -> None:
-        """A service that says that it will close is believed."""
+        """The connection is not reused after `Connection: close`."""
         server.plays(reply(Connection="close"))
         await transport(SCAN)
         assert (await transport(SCAN)).body == OK
         assert server.connections == 2
 
     async def test_second_answer_to_one_request(self, server: RawServer, transport: SignedTransport) -> None:
-        """It is never taken for that of the next request."""
+        """It is never attributed to the next request."""
         server.plays(raw(answer() + answer(b"stray")))
         assert (await transport(SCAN)).body == OK
         assert (await transport(SCAN)).body == OK
         assert server.connections == 2
 
-    async def test_closing_ends_what_is_under_way(self, to: Connect, server: RawServer) -> None:
-        """Leaving the block does not wait for an answer that may never come."""
+    async def test_closing_ends_requests_in_progress(self, to: Connect, server: RawServer) -> None:
+        """Leaving the block does not wait for answers."""
         server.plays(raw_server.say_nothing)
         errors: list[AwsError] = []
 
@@ -272,8 +270,8 @@ class TestConnections:
             await server.silent.wait()
         assert [error.disposition for error in errors] == [Disposition.UNKNOWN]
 
-    async def test_cancelled_call_gives_its_connection_back(self, to: Connect, server: RawServer) -> None:
-        """Cancelling in the middle of a call leaves room for the next, on another connection."""
+    async def test_cancelled_call_returns_its_connection(self, to: Connect, server: RawServer) -> None:
+        """After a cancelled call the next one gets another connection."""
         server.plays(raw_server.say_nothing)
         async with to(server.url, concurrency=1) as transport:
             async with anyio.create_task_group() as tasks:
@@ -285,13 +283,13 @@ class TestConnections:
 
 
 class TestChaos:
-    """Everything at once."""
+    """Many concurrent calls."""
 
     @pytest.mark.parametrize("seed", range(3))
     async def test_every_call_gets_its_own_answer_or_an_error(
         self, to: Connect, server: RawServer, seed: int
     ) -> None:
-        """Whatever happens to connections, no answer goes to another call, and no request is sent twice."""
+        """With any faults, no answer reaches another call, and no request is sent twice."""
         rng = random.Random(seed)
 
         async def act(talk: raw_server.Talk) -> None:

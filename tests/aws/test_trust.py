@@ -1,4 +1,4 @@
-"""Whom the transport trusts and who trusts it: certificates, proxies, credentials, clocks."""
+"""Trust: certificates, proxies, credentials, clocks."""
 
 import pytest
 
@@ -15,10 +15,10 @@ pytestmark = pytest.mark.usefixtures("nothing_blocks")
 
 
 class TestTls:
-    """Verified, always."""
+    """Certificates are always verified."""
 
     async def test_trusted(self, to: Connect) -> None:
-        """A certificate of a CA in AWS_CA_BUNDLE for the right host will do."""
+        """A certificate of a CA in AWS_CA_BUNDLE for the right host is accepted."""
         async with (
             RawServer(tls=serving("loopback")) as server,
             to(server.url, tls=tls_context(str(TLS / "ca.pem"))) as transport,
@@ -26,7 +26,7 @@ class TestTls:
             assert (await transport(SCAN)).body == OK
 
     async def test_unknown_authority(self, to: Connect) -> None:
-        """Nothing is sent to a server whose CA is not trusted."""
+        """No request is sent to a server whose CA is not trusted."""
         async with (
             RawServer(tls=serving("loopback")) as server,
             to(server.url, tls=tls_context(None)) as transport,
@@ -36,13 +36,13 @@ class TestTls:
         assert "AWS_CA_BUNDLE" in error.action
         assert not server.received
 
-    async def test_verified_unless_told_how(self, to: Connect) -> None:
-        """Without a context of one's own the default one verifies too."""
+    async def test_verified_by_default(self, to: Connect) -> None:
+        """The default context verifies too."""
         async with RawServer(tls=serving("loopback")) as server, to(server.url) as transport:
             assert (await failure(transport)).code == "UntrustedCertificate"
 
     async def test_other_host(self, to: Connect) -> None:
-        """Nothing is sent to a server that has a certificate for another name."""
+        """No request is sent to a server with a certificate for another name."""
         async with (
             RawServer(tls=serving("elsewhere")) as server,
             to(server.url, tls=tls_context(str(TLS / "ca.pem"))) as transport,
@@ -58,7 +58,7 @@ class TestProxy:
     """The environment's proxies are used, as by other AWS tools."""
 
     async def test_is_used(self, to: Connect, server: RawServer, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A proxy gets the whole address; the Host that was signed stays."""
+        """A proxy gets the whole URL; the signed Host header stays."""
         monkeypatch.setenv("HTTP_PROXY", server.url)
         async with to("http://dynamodb.invalid:8000") as transport:
             assert (await transport(SCAN)).body == OK
@@ -69,7 +69,7 @@ class TestProxy:
     async def test_is_left_out_for_hosts_in_no_proxy(
         self, to: Connect, server: RawServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """The endpoint of a local emulator is not behind the company's proxy."""
+        """A local emulator is not behind the company's proxy."""
         monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
         async with to(server.url) as transport:
@@ -78,7 +78,7 @@ class TestProxy:
     async def test_refuses_to_connect(
         self, to: Connect, server: RawServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """A proxy that makes no tunnel has sent nothing on."""
+        """A proxy without a tunnel has forwarded nothing."""
         server.plays(reply(b"", 407))
         monkeypatch.setenv("HTTPS_PROXY", server.url)
         async with to("https://dynamodb.invalid") as transport:
@@ -91,10 +91,10 @@ EXPIRED = reply(b'{"__type":"com.amazon.coral.service#ExpiredTokenException","me
 
 
 class TestCredentials:
-    """They may be replaced at any moment."""
+    """They may be replaced at any time."""
 
-    async def test_expired_token_brings_new_ones(self, to: Connect, server: RawServer) -> None:
-        """The error says RETRY, and the next attempt is signed with the new credentials."""
+    async def test_expired_token_is_replaced(self, to: Connect, server: RawServer) -> None:
+        """The error is RETRY, and the next request is signed with the new credentials."""
         source = Keys(Credentials("OLD", "s", "t1"), Credentials("NEW", "s", "t2"))
         server.plays(EXPIRED)
         async with to(server.url, credentials=source, clock=lambda: 1_700_000_000.0) as transport:
@@ -104,8 +104,8 @@ class TestCredentials:
             assert await DataPlane(transport).call("Scan", b"{}") == OK
         assert [sent.headers["x-amz-security-token"] for sent in server.received] == ["t1", "t2"]
 
-    async def test_expired_token_without_others_ends_it(self, to: Connect, server: RawServer) -> None:
-        """Nobody can renew credentials from the environment but the user."""
+    async def test_expired_token_without_replacement_is_fatal(self, to: Connect, server: RawServer) -> None:
+        """Only the user can renew credentials from the environment."""
         server.plays(EXPIRED)
         async with to(server.url) as transport:
             error = await failure(transport)
@@ -120,10 +120,10 @@ SKEWED = (
 
 
 class TestClock:
-    """A machine whose clock is wrong can still work."""
+    """A machine with a wrong clock still works."""
 
-    async def test_is_corrected_by_the_services(self, to: Connect, server: RawServer) -> None:
-        """The error says RETRY, and the next attempt is signed with the service's time."""
+    async def test_is_corrected_by_the_service(self, to: Connect, server: RawServer) -> None:
+        """The error is RETRY, and the next request is signed with the service's time."""
         server.plays(reply(SKEWED, 400, Date="Tue, 14 Nov 2023 23:13:20 GMT"))
         async with to(server.url, clock=lambda: 1_700_000_000.0) as transport:
             with pytest.raises(AwsError) as caught:
@@ -134,8 +134,8 @@ class TestClock:
         assert dates == ["20231114T221320Z", "20231114T231320Z"]
 
     @pytest.mark.parametrize("date", ["Tue, 14 Nov 2023 22:13:21 GMT", "soon", ""])
-    async def test_no_endless_attempts(self, to: Connect, server: RawServer, date: str) -> None:
-        """A service that refuses its own time, or does not tell it, cannot be satisfied."""
+    async def test_no_endless_retries(self, to: Connect, server: RawServer, date: str) -> None:
+        """A service that rejects its own time, or does not send it, is a fatal error."""
         server.plays(reply(SKEWED, 400, Date=date))
         async with to(server.url, clock=lambda: 1_700_000_000.0) as transport:
             error = await failure(transport)
@@ -144,10 +144,10 @@ class TestClock:
 
 
 def test_a_library_without_the_hook_is_refused() -> None:
-    """A version in which our HTTP session, and so verification, is not called."""
+    """A version that would not use our HTTP session, and so would not verify certificates."""
 
     class Without:
-        """A class of client configurations as it was before HTTP sessions could be given."""
+        """A class of client configurations from before HTTP sessions were configurable."""
 
         def __init__(self, connector_args: object = None) -> None:
             pass

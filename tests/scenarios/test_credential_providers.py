@@ -119,8 +119,9 @@ def test_providers_that_fail_at_the_start(cli: Cli, make_table: MakeTable, proce
     table.fill(hash_rows(3))
     token = cli.home / "token"
     role = {"AWS_WEB_IDENTITY_TOKEN_FILE": str(token), "AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/any"}
-    assert f"profile default from web identity cannot be had (No such file or directory: {token})" in refused(
-        cli, table, **role
+    assert (
+        f"profile default from web identity are not available (No such file or directory: {token})"
+        in refused(cli, table, **role)
     )
     token.mkdir()
     assert "Is a directory" in refused(cli, table, **role)
@@ -134,6 +135,6 @@ def test_providers_that_fail_at_the_start(cli: Cli, make_table: MakeTable, proce
         "mfa_serial = arn:aws:iam::123456789012:mfa/ann\n"
         "[profile base]\naws_access_key_id = A\naws_secret_access_key = B\n"
     )
-    assert "profile corp from assume role cannot be had (it needs an MFA code" in refused(
+    assert "profile corp from assume role are not available (it needs an MFA code" in refused(
         cli, table, **environment
     )
