@@ -135,12 +135,12 @@ def test_other_partitions(partition: str) -> None:
     """All resources are in the table's partition."""
     arn = ARN.replace("arn:aws:", f"arn:{partition}:")
     assert str(parse_arn(arn)) == arn
-    export = policy(Use(parse_arn(arn), export="s3://b/p/AWSDynamoDB/0-1"))
+    export = policy(Use(table=parse_arn(arn), export="s3://b/p/AWSDynamoDB/0-1"))
     assert allows(export, "s3:GetObject", f"arn:{partition}:s3:::b/p/AWSDynamoDB/0-1/manifest-files.json")
     assert allows(export, "s3:GetObject", f"arn:{partition}:s3:::b/p/AWSDynamoDB/data/x.json.gz")
     assert not allows(export, "s3:GetObject", f"arn:{partition}:s3:::b/p/other")
     assert not allows(export, "dynamodb:Scan", arn)
-    document = policy(Use(parse_arn(arn), keys_file="s3://b/k"))
+    document = policy(Use(table=parse_arn(arn), keys_file="s3://b/k"))
     assert allows(document, "s3:GetObject", f"arn:{partition}:s3:::b/k")
     assert allows(document, "dynamodb:DescribeStream", f"{arn}/stream/2026-01-01T00:00:00.000")
 

@@ -19,9 +19,11 @@ SEARCHED = ("refire_async", "tests", "benchmarks", "docs", "README.md", "pyproje
 SUFFIXES = frozenset({".py", ".md", ".toml", ".txt", ""})
 CLEAN: tuple[str, ...] = (
     ".ci",
+    "refire_async/aws",
     "refire_async/engine",
     "refire_async/pacing",
     "refire_async/pipeline",
+    "tests/aws",
     "tests/engine",
     "tests/pacing",
     "tests/pipeline",

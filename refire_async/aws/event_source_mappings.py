@@ -6,7 +6,7 @@ from typing import Any
 from refire_async.aws.other_services import TIMEOUT_S, Services
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Mapping:
     """An event source mapping of the stream (Lambda API reference: EventSourceMappingConfiguration).
 

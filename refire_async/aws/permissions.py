@@ -135,7 +135,7 @@ def parse_arn(text: str) -> TableArn:
     return TableArn(**found.groupdict())
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Use:
     """What a command is going to do with a table. `keys_file` is a path or `s3://bucket/key`, `export` a folder or its
     like in S3.

@@ -240,13 +240,13 @@ def _why(error: Exception) -> str:
             at = f": {error.filename}" if isinstance(error.filename, str | os.PathLike) else ""
             why = _one_line(f"{error.strerror or why}{at}")
         case UnicodeError():
-            why = "its output is not text"
+            why = "the value is not text"
         case KeyError() if field := _lacks(error):
-            why = f"its output lacks {field}"
+            why = f"the answer lacks {field}"
         case ValueError() | KeyError() | TypeError() | AttributeError():
-            why = "its output is not credentials"
+            why = "the values are not credentials"
         case RuntimeError():  # botocore raises it for "refreshed, but still expired"
-            why = "the credentials that it returns have expired"
+            why = "the credentials have expired"
     return why
 
 

@@ -27,7 +27,7 @@ _STREAMS = "dynamodbstreams"
 _ANY_TABLE = "any"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
     """Data plane and control plane of one endpoint, and other services. Valid within `open_session`'s block."""
 

@@ -121,8 +121,8 @@ def test_an_empty_object_has_no_chunks():
 @pytest.mark.parametrize(
     ("code", "kind", "what"),
     [
-        ("404", UsageError, "is not there; check bucket and key"),
-        ("NoSuchBucket", UsageError, "is not there"),
+        ("404", UsageError, "does not exist; check bucket and key"),
+        ("NoSuchBucket", UsageError, "does not exist"),
         ("403", RefusedError, "no permission to read .*; allow s3:GetObject"),
         ("SlowDown", RefusedError, "cannot be read: SlowDown"),
     ],
@@ -145,7 +145,7 @@ async def test_objects_are_read_as_they_were_put(moto: Moto):  # noqa: F811 - th
     session = aioboto3.Session("SCENARIO", "scenario", region_name=REGION)
     async with session.client("s3", endpoint_url=moto.url) as client:
         assert await read(client) == data
-        with pytest.raises(UsageError, match="is not there"):
+        with pytest.raises(UsageError, match="does not exist"):
             await read(client, ObjectName("bucket", "nothing"))
     with_client.close()
 
@@ -212,7 +212,7 @@ def test_list_that_is_denied_or_not_there():
     with pytest.raises(RefusedError, match="no permission") as caught:
         listed(denied)
     assert "s3:ListBucket" in caught.value.action
-    with pytest.raises(UsageError, match="is not there"):
+    with pytest.raises(UsageError, match="does not exist"):
         listed(missing)
 
 

@@ -149,7 +149,7 @@ CASES = {
             "AWS_SECRET_ACCESS_KEY": "PLANTED",
             "AWS_CREDENTIAL_EXPIRATION": "soon",
         },
-        says="no credentials",
+        says="not credentials",
     ),
     "env-line-end": Case(
         "environment variables",
@@ -173,20 +173,20 @@ CASES = {
         "credential_process", "credential_process = {home}/nothing\n", says="No such file or directory"
     ),
     "process-no-program": Case("credential_process", "credential_process = {home}/.aws\n", says="Permission"),
-    "process-quote": Case("credential_process", "credential_process = sh -c 'x\n", says="no credentials"),
-    "process-page": process("echo '<html>PLANTED'", "no credentials"),
-    "process-silent": process("", "no credentials"),
-    "process-list": process("echo '[1]'", "no credentials"),
-    "process-bytes": process(r"printf '\377\376'", "no text"),
+    "process-quote": Case("credential_process", "credential_process = sh -c 'x\n", says="not credentials"),
+    "process-page": process("echo '<html>PLANTED'", "not credentials"),
+    "process-silent": process("", "not credentials"),
+    "process-list": process("echo '[1]'", "not credentials"),
+    "process-bytes": process(r"printf '\377\376'", "not text"),
     "process-fails": process("echo PLANTED >&2; exit 3", "failed"),
-    "process-fails-oddly": process(r"printf '\377' >&2; exit 3", "no text"),
+    "process-fails-oddly": process(r"printf '\377' >&2; exit 3", "not text"),
     "process-version": process("""echo '{"Version":2}'""", "failed"),
     "process-lacks": process("""echo '{"Version":1,"AccessKeyId":"A"}'""", "failed"),
     "process-expired": process(
         f"""echo '{{"Version":1,{PROCESS_KEYS},"Expiration":"{PAST}"}}'""", "have expired"
     ),
     "process-odd-date": process(
-        f"""echo '{{"Version":1,{PROCESS_KEYS},"Expiration":"soon"}}'""", "no credentials"
+        f"""echo '{{"Version":1,{PROCESS_KEYS},"Expiration":"soon"}}'""", "not credentials"
     ),
     "process-numbers": process("""echo '{"Version":1,"AccessKeyId":1,"SecretAccessKey":2}'""", "is empty"),
     "process-slow": process("exec sleep 600", "no answer within"),
@@ -197,7 +197,7 @@ CASES = {
         env={"AWS_WEB_IDENTITY_TOKEN_FILE": "{home}/.aws", "AWS_ROLE_ARN": "arn:aws:iam::1:role/any"},
         says="Is a directory",
     ),
-    "web-bytes": web(b"\xff\xfe", "no text"),
+    "web-bytes": web(b"\xff\xfe", "not text"),
     "web-empty": web("", "ParamValidationError"),
     "web-no-role": web(TOKEN, "no role ARN", AWS_ROLE_ARN=""),
     "web-refused": web(TOKEN, "AccessDenied", *[reply(STS_ERROR, 403, x_amz_crc32="")] * 9),
@@ -226,16 +226,16 @@ CASES = {
     "role-expired": role(
         "source_profile = base\n", "have expired", text(STS_KEYS.format("AssumeRole", PAST).encode())
     ),
-    "sso-absent": sso(None, "expired or is not there"),
-    "sso-garbage": sso(HTML, "expired or is not there"),
-    "sso-bytes": sso(b"\xff\xfe", "expired or is not there"),
-    "sso-list": sso("[1]", "expired or is not there"),
-    "sso-lacks": sso('{"accessToken": "PLANTED"}', "expired or is not there"),
-    "sso-odd-date": sso(login(expiresAt="soon"), "expired or is not there"),
-    "sso-expired": sso(login(expiresAt=PAST), "expired or is not there"),
+    "sso-absent": sso(None, "expired or does not exist"),
+    "sso-garbage": sso(HTML, "expired or does not exist"),
+    "sso-bytes": sso(b"\xff\xfe", "expired or does not exist"),
+    "sso-list": sso("[1]", "expired or does not exist"),
+    "sso-lacks": sso('{"accessToken": "PLANTED"}', "expired or does not exist"),
+    "sso-odd-date": sso(login(expiresAt="soon"), "expired or does not exist"),
+    "sso-expired": sso(login(expiresAt=PAST), "expired or does not exist"),
     "sso-unauthorized": sso(
         login(),
-        "expired or is not there",
+        "expired or does not exist",
         reply(b'{"message":"PLANTED"}', 401, x_amz_crc32="", x_amzn_errortype="UnauthorizedException"),
     ),
     "sso-page": sso(login(), "ResponseParserError", *[text(HTML)] * 9),
@@ -243,20 +243,20 @@ CASES = {
     "sso-silent": sso(login(), "127.0.0.1", *[say_nothing] * 9),
     "container-refused": container("failed", *[text(HTML, 500)] * 9),
     "container-page": container("failed", *[text(HTML)] * 9),
-    "container-bytes": container("no text", *[text(b"\xff\xfe")] * 9),
-    "container-list": container("no credentials", *[text(b"[1]")] * 9),
+    "container-bytes": container("not text", *[text(b"\xff\xfe")] * 9),
+    "container-list": container("not credentials", *[text(b"[1]")] * 9),
     "container-lacks": container("lacks AccessKeyId", *[answer(Message="PLANTED")] * 9),
     "container-reset": container("failed", *[reset_after_reading] * 9),
     "container-silent": container("failed", *[say_nothing] * 9),
     "container-expired": container("have expired", *[answer(Expiration=PAST, **GOOD)] * 9),
-    "container-odd-date": container("no credentials", *[answer(Expiration="soon", **GOOD)] * 9),
+    "container-odd-date": container("not credentials", *[answer(Expiration="soon", **GOOD)] * 9),
     "container-elsewhere": container(
-        "no credentials", AWS_CONTAINER_CREDENTIALS_FULL_URI="http://192.0.2.1/get"
+        "not credentials", AWS_CONTAINER_CREDENTIALS_FULL_URI="http://192.0.2.1/get"
     ),
     "container-no-token": container(
         "No such file or directory", AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE="{home}/nothing"
     ),
-    "container-odd-token": container("no credentials", AWS_CONTAINER_AUTHORIZATION_TOKEN="a\nb"),
+    "container-odd-token": container("not credentials", AWS_CONTAINER_AUTHORIZATION_TOKEN="a\nb"),
     "imds-refused": imds("no AWS credentials found", *[text(HTML, 404)] * 9),
     "imds-bad": imds("no AWS credentials found", *[text(HTML, 400)] * 9),
     "imds-page": imds("no AWS credentials found", *[text(HTML)] * 9),

@@ -18,7 +18,7 @@ def test_the_command_prints_the_policy(refire: Callable[..., Ended]) -> None:
     people, script = refire(*words), refire(*words, "--json")
     assert (people.code, script.code) == (0, 0), people.err
     assert len(script.out.splitlines()) == 1
-    wanted = policy(Use(parse_arn(ARN), ("check", "verify"), index="by-day", by_key=True))
+    wanted = policy(Use(table=parse_arn(ARN), commands=("check", "verify"), index="by-day", by_key=True))
     assert json.loads(people.out) == json.loads(script.out) == wanted
 
 

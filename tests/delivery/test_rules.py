@@ -88,7 +88,14 @@ def test_settings_are_in_the_bounds_of_the_service(
 ) -> None:
     """Whatever an emulator says."""
     rules = rules_of(
-        Mapping("f", True, batch_size=batch, parallelization=lanes, window_s=window, max_retries=retries)
+        Mapping(
+            function="f",
+            enabled=True,
+            batch_size=batch,
+            parallelization=lanes,
+            window_s=window,
+            max_retries=retries,
+        )
     )
     assert 1 <= rules.batch_size <= 10_000
     assert 1 <= rules.parallelization <= 10

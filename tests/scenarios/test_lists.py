@@ -52,7 +52,7 @@ def test_a_packed_file_of_keys(
 
 @on_one_backend
 def test_keys_and_exports_in_s3(cli: Cli, make_table: MakeTable, moto: Moto) -> None:  # noqa: F811 - the fixture
-    """`s3://` for both; the permission that is missing, the object that is not there, each in one line."""
+    """`s3://` for both; the permission that is missing, the missing object, each in one line."""
     before, keys = half_of(table := make_table(("pk", "S"), ("sk", "N")))
     client = moto.client("s3")
     client.create_bucket(Bucket="bucket", CreateBucketConfiguration={"LocationConstraint": REGION})
@@ -64,7 +64,7 @@ def test_keys_and_exports_in_s3(cli: Cli, make_table: MakeTable, moto: Moto) -> 
     listed = ("run", "--table", table.name, "--json", "--keys-file")
     missing = cli.run(*listed, "s3://bucket/a/nothing", env=moto.environment)
     assert (missing.code, len(missing.error_lines)) == (2, 1), missing.stderr
-    assert "s3://bucket/a/nothing is not there" in missing.stderr
+    assert "s3://bucket/a/nothing does not exist" in missing.stderr
     result = cli.run(*listed, "s3://bucket/a/keys.csv.gz", env=moto.environment)
     assert result.code == 0, result.stderr
     assert_summary(result.json, scanned=150, touched=150)

@@ -36,7 +36,7 @@ def test_a_run_under_its_policy(proxied_cli: Cli, proxy: Proxy, make_table: Make
     keys = "".join(f'{{"pk":"customer-{n % 3}","sk":{n}}}\n' for n in range(60))
     (proxied_cli.home / "keys.jsonl").write_text(keys)
     arn = f"arn:aws:dynamodb:eu-west-1:123456789012:table/{table.name}"
-    document = policy(Use(parse_arn(arn), commands=("run", "resume"), **given))
+    document = policy(Use(table=parse_arn(arn), commands=("run", "resume"), **given))
 
     proxy.instead = judge(document, arn)
     # Another writer's change makes the run look an item up again.
@@ -80,7 +80,7 @@ def test_a_check_and_a_proof_under_their_policies(
     arn = f"arn:aws:dynamodb:eu-west-1:123456789012:table/{table.name}"
     through = ("--index", index) if index else ()
 
-    proxy.instead = judge(policy(Use(parse_arn(arn), commands=("check",), index=index)), arn)
+    proxy.instead = judge(policy(Use(table=parse_arn(arn), commands=("check",), index=index)), arn)
     found = proxied_cli.run("check", "--table", table.name, "--json", *through, "--endpoint-url", proxy.url)
     assert found.code == 0, found.stdout
     assert not {finding["id"] for finding in found.json["findings"]} & {"permission-missing", "not-sampled"}
@@ -89,7 +89,7 @@ def test_a_check_and_a_proof_under_their_policies(
     proxy.instead = lambda _call: None
     assert proxied_cli.refire(table.name, "--run-id", "r").code == 0
     proxy.calls.clear()
-    document = policy(Use(parse_arn(arn), commands=("verify",)))
+    document = policy(Use(table=parse_arn(arn), commands=("verify",)))
     proxy.instead = judge(document, arn)
     proof = proxied_cli.run("verify", "r", "--json")
     assert proof.code == 0, proof.stderr
