@@ -9,7 +9,7 @@ from pathlib import Path
 from refire_async.checkpoint.lock import is_locked, lock_path
 from refire_async.checkpoint.read_only import holds_delivery
 from refire_async.checkpoint.reading import SavedRun, peek, peek_with
-from refire_async.checkpoint.recording import read_expected
+from refire_async.checkpoint.recording import read_expected, read_stream_arn
 from refire_async.errors import CheckpointRefusedError, UsageError
 from refire_async.folders import state_folder
 from refire_async.model.other_run import OtherRun
@@ -34,7 +34,7 @@ class RunInfo:
     """One line of `refire status`. `updated_at` is ISO 8601 in UTC.
 
     `share` is the share of the selection that is read, None if unknown. `failed` items could not be touched.
-    `kept_files` are the lists of failed or missing keys.
+    `kept_files` are the lists of failed or missing keys. `region` and `account` are the table's, None if unknown.
     """
 
     run_id: str
@@ -47,6 +47,18 @@ class RunInfo:
     items_per_second: float = 0.0
     kept_files: tuple[Path, ...] = ()
     failed: int = 0
+    region: str | None = None
+    account: str | None = None
+
+    def is_of(self, table: str) -> bool:
+        """Whether this is a run of `table`, a name or an ARN; region and account of an ARN count if they are known."""
+        prefix, _, name = table.rpartition("/")
+        if self.table.rpartition("/")[2] != name:
+            return False
+        if not prefix:
+            return True
+        _, _, _, region, account, _ = prefix.split(":", 5)
+        return self.region in (None, region) and self.account in (None, account)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +157,10 @@ def status_of(path: Path, saved: SavedRun) -> RunStatus:
 
 def describe(path: Path) -> RunInfo:
     """Read a checkpoint for `refire status`. Raises CheckpointRefusedError."""
-    saved, expected = peek_with(path, read_expected)
+    saved, (expected, arn) = peek_with(path, lambda db: (read_expected(db), read_stream_arn(db)))
+    region, account = (
+        (*arn.split(":"), *[None] * 5)[3:5] if arn is not None else (saved.connection.region, None)
+    )
     seconds = saved.totals.seconds
     return RunInfo(
         run_id=saved.spec.run_id,
@@ -158,6 +173,8 @@ def describe(path: Path) -> RunInfo:
         items_per_second=saved.counts.settled / seconds if seconds > 0 else 0.0,
         kept_files=tuple(sorted(path.parent.glob(f"{glob.escape(path.name)}.*.jsonl"))),
         failed=saved.counts.failed,
+        region=region,
+        account=account,
     )
 
 

@@ -142,6 +142,12 @@ def read_expected(db: sqlite3.Connection) -> int | None:
     return expected if conforms(expected, int) else None
 
 
+def read_stream_arn(db: sqlite3.Connection) -> str | None:
+    """The ARN of the table's last stream; None if it had none."""
+    row = db.execute("SELECT arn FROM stream ORDER BY rowid DESC LIMIT 1").fetchone()
+    return row[0] if row is not None and conforms(row[0], str) else None
+
+
 def _note(at: float, kind: str, data: str) -> Note:
     note = Note(at, kind, orjson.loads(data))
     if not conforms(note, Note) or not 0 <= at < _MAX_TIME_S:

@@ -101,8 +101,7 @@ def _listed(parsed: StatusOptions) -> "Sequence[RunInfo]":
     chosen = [
         run
         for run in found.runs
-        if not (parsed.unfinished and run.status == "complete")
-        and (table is None or run.table.rpartition("/")[2] == table.rpartition("/")[2])
+        if not (parsed.unfinished and run.status == "complete") and (table is None or run.is_of(table))
     ]
     return chosen[: parsed.limit]
 

@@ -27,7 +27,6 @@ from refire_async.engine.summary import check_output_paths
 from refire_async.errors import (
     CheckpointRefusedError,
     ExitCode,
-    RefireError,
     RefusedError,
     UsageError,
 )
@@ -129,17 +128,17 @@ async def _run(settings: RunSettings, *, emit: Emit, stop: StopRequest, confirm:
                     attempt = replace(attempt, spec=adopt(path, saved, settings, spec), resumed=True)
                     attempt = await _confirmed(attempt, settings, confirm, saved.counts)
                     return await _work(session, attempt, store, emit=emit, stop=stop)
-            if listed:
-                spec = await import_keys(spec, table, list_path(path), imports)
-                attempt = replace(attempt, spec=spec)
             try:
+                if listed:
+                    spec = await import_keys(spec, table, list_path(path), imports)
+                    attempt = replace(attempt, spec=spec)
                 attempt = await _confirmed(attempt, settings, confirm)
-            except RefireError:
+                store = await to_thread.run_sync(
+                    Store.create, path, spec, configured(settings.connection), session.clock.now
+                )
+            except BaseException:  # also if cancelled while the question is on the screen
                 list_path(path).unlink(missing_ok=True)
                 raise
-            store = await to_thread.run_sync(
-                Store.create, path, spec, configured(settings.connection), session.clock.now
-            )
             if failpoints.reached is not None:
                 failpoints.reached("checkpoint-made")
             with contextlib.closing(store):

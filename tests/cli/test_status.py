@@ -305,3 +305,31 @@ def test_run_and_checkpoint_of_another(refire: Callable[..., Ended], checkpoint:
     ended = refire("resume", "other", "--checkpoint", str(checkpoint))
     assert ended.code == 2
     assert "belongs to run run-1, not to other" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("stream", "region", "table", "shown"),
+    [
+        (None, None, "arn:aws:dynamodb:eu-west-1:123456789012:table/orders", True),
+        (None, "eu-west-1", "arn:aws:dynamodb:eu-west-1:123456789012:table/orders", True),
+        (None, "eu-west-2", "arn:aws:dynamodb:eu-west-1:123456789012:table/orders", False),
+        (None, "eu-west-2", "orders", True),
+        ("eu-west-1:123456789012", None, "arn:aws:dynamodb:eu-west-1:123456789012:table/orders", True),
+        ("eu-west-1:123456789012", "x", "arn:aws:dynamodb:eu-west-1:999999999999:table/orders", False),
+        ("eu-west-2:123456789012", None, "arn:aws:dynamodb:eu-west-1:123456789012:table/orders", False),
+        ("eu-west-2:123456789012", None, "orders", True),
+        (None, None, "arn:aws:dynamodb:eu-west-1:123456789012:table/other", False),
+    ],
+)
+def test_runs_of_an_arn(  # noqa: PLR0917 - one column each
+    refire: Refire, state: Path, stream: str | None, region: str | None, table: str, shown: bool
+) -> None:
+    """Region and account count where the checkpoint has them: from its stream, or else from its connection."""
+    with closing(Store.create(catalog.path_of("run-1"), SPEC, Connection(region=region))) as store:
+        if stream is not None:
+            store._db.execute(
+                "INSERT INTO stream VALUES (?, ?)",
+                (f"arn:aws:dynamodb:{stream}:table/orders/stream/2026", "NEW_IMAGE"),
+            )
+    found = orjson.loads(refire("status", "--table", table, "--json").out)["runs"]
+    assert [run["run_id"] for run in found] == (["run-1"] if shown else [])

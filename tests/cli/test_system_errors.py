@@ -23,6 +23,37 @@ ERRNOS = sorted({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EP
 PROGRAM = [sys.executable, "-m", "refire_async"]
 
 
+@pytest.mark.parametrize(
+    ("limit", "said"),
+    [
+        ("-n 10", "ulimit -n 64"),
+        ("-n 18", "ulimit -n 64"),
+        ("-n 63", "ulimit -n 64"),
+        ("-S -n 20", "cannot connect"),
+    ],
+)
+def test_few_file_descriptors(tmp_path: Path, limit: str, said: str) -> None:
+    """A hard limit that is too low is one line; a soft one is raised."""
+    arguments = [*PROGRAM, "check", "--table", "orders", "--endpoint-url", "http://127.0.0.1:1"]
+    ended = subprocess.run(
+        ["/bin/bash", "-c", f'ulimit {limit}; exec "$@"', "bash", *arguments],
+        env={
+            "PATH": os.defpath,
+            "PYTHONPATH": str(Path(__file__).parents[2]),
+            "HOME": str(tmp_path),
+            "AWS_REGION": "us-east-1",
+            "AWS_ACCESS_KEY_ID": "x",
+            "AWS_SECRET_ACCESS_KEY": "y",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == ExitCode.REFUSED, ended.stderr
+    assert said in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
+
+
 @pytest.mark.parametrize("number", ERRNOS, ids=errno.errorcode.get)
 def test_refused_by_the_system(refire: Callable[..., Ended], fake_engine: FakeEngine, number: int) -> None:
     """Before a run: exit code 10 and the path. During a run: 3 and how to resume."""

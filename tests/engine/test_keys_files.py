@@ -13,11 +13,12 @@ import anyio
 import pytest
 from anyio import to_thread
 
+from refire_async.engine import run as engine
 from refire_async.errors import CheckpointRefusedError, ExitCode, StoppedError, UsageError
 from refire_async.events import KeysRead, RunStarted
 from refire_async.model.counts import Counts
 from refire_async.model.stop import StopRequest
-from refire_async.settings import Budget, SelectionSettings
+from refire_async.settings import Budget, RunSettings, SelectionSettings
 from refire_async.sources import key_lines, plain_lines
 from refire_async.sources.key_list import list_path
 from tests.engine.conftest import Runs, Service
@@ -261,3 +262,29 @@ async def test_look_ups_stay_within_a_small_read_budget(service: Service, runs: 
     assert sum(sizes) == 60
     assert max(sizes) <= 2
     assert anyio.current_time() - started > 2.5
+
+
+async def test_a_question_that_is_interrupted_leaves_no_list(
+    service: Service, runs: Runs, tmp_path: Path
+) -> None:
+    """Ctrl-C while the question is on the screen: nothing is there, neither checkpoint nor keys."""
+    shop(service)
+    settings = RunSettings(
+        table="orders",
+        checkpoint=runs.checkpoint,
+        selection=write(tmp_path / "keys", [f"o-{n:03}" for n in range(60)]),
+    )
+    asked = False
+    with anyio.CancelScope() as scope:
+
+        async def interrupted(_: object) -> bool:
+            nonlocal asked
+            asked = list_path(runs.checkpoint).exists()
+            scope.cancel()
+            await anyio.sleep_forever()
+            return False
+
+        await engine.run(settings, stop=StopRequest(), confirm=interrupted)
+    assert asked
+    assert not list_path(runs.checkpoint).exists()
+    assert not runs.checkpoint.exists()
