@@ -15,6 +15,7 @@ from benchmarks.framework.result import check
 from benchmarks.framework.scenario import BenchmarkError
 from benchmarks.framework.stream import verdict
 from benchmarks.framework.tables import TABLE, config, table_spec
+from tests.support.examples import thinned
 
 SMALL = {
     "budget": ["capacities=[500]", "percents=[100]", "seconds=2"],
@@ -164,7 +165,13 @@ def test_parameters_keep_their_types() -> None:
         budget.parameters(quick=False, changes={"item_bytes": "true"})
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if load(name).on_real])
+@pytest.mark.parametrize(
+    "name",
+    thinned(
+        {name: name for name in NAMES if load(name).on_real},
+        *("budget", "plan", "processes", "resume", "sweep"),
+    ),
+)
 def test_a_real_table_is_touched_within_its_limit(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
