@@ -1,9 +1,11 @@
 """Fixtures that every test may use, and what is left out unless asked for."""
 
 import contextlib
+import functools
 import os
 from collections.abc import Callable, Iterator
 
+import botocore.session
 import pytest
 
 from refire_async.sandbox.config import SandboxConfig
@@ -38,6 +40,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Under `-m soak` the property tests run too, with more examples."""
     if selects_soak(config.option.markexpr):
         mark_property_tests(items)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_loader() -> Iterator[None]:
+    """botocore reads its data once, not for each session: a client then takes milliseconds."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(botocore.session, "create_loader", functools.cache(botocore.session.create_loader))
+        yield
 
 
 @pytest.fixture(scope="session")
