@@ -121,7 +121,7 @@ ENDS = {
     "broken off": Hostility(_always(raw(answer()[:-3], then="close")), ("cut off", "lost")),
     "page": Hostility(
         _always(reply(b"<html>log in</html>", Content_Type="text/html", x_amz_crc32="")),
-        ("does not answer", "not what", "not JSON"),
+        ("does not answer", "not what", "not JSON", "not a JSON object"),
         True,
     ),
 } | {
