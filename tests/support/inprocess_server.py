@@ -170,12 +170,12 @@ class InProcess:
         self.connections.append(connection)
         control = ControlPlane(_Client(self), "sandbox")
         yield Session(
-            DataPlane(self._transport),
-            control,
-            StreamReader(self._streams_transport),
-            self.services or Services(_Alone(), Endpoint("http://sandbox/", "sandbox")),
-            REGION,
-            Route(Endpoint("http://sandbox/", "sandbox"), REGION),
+            data=DataPlane(self._transport),
+            control=control,
+            streams=StreamReader(self._streams_transport),
+            services=self.services or Services(_Alone(), Endpoint("http://sandbox/", "sandbox")),
+            region=REGION,
+            route=Route(Endpoint("http://sandbox/", "sandbox"), REGION),
         )
 
     def fill(self, table: str, items: list[Item]) -> None:
