@@ -1,4 +1,4 @@
-"""Fixtures that every test may use, and what is left out unless asked for."""
+"""Fixtures for all tests, and the selection of tests."""
 
 import contextlib
 import functools
@@ -19,7 +19,7 @@ from tests.support.tables import Table, create_table
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Leave the long tests out, unless `-m` asks for something.
+    """Deselect the long tests, unless `-m` selects some.
 
     The result of the default command does not depend on luck: there each property test draws the same few examples
     every time. `-m soak` draws many new ones.
@@ -31,7 +31,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """`-n auto`, as in pyproject.toml: no workers for tests that are named (a file or a test), two for folders."""
+    """`-n auto`, as in pyproject.toml: no workers for named tests (a file or a test), two for folders."""
     return 0 if config.args and all(".py" in argument for argument in config.args) else 2
 
 
@@ -52,7 +52,7 @@ def one_loader() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def dynamodb_local_url() -> Iterator[str]:
-    """The URL of a DynamoDB Local that lives as long as the test session.
+    """The URL of a DynamoDB Local that runs as long as the test session.
 
     Each access key id has a database of its own there.
     """
@@ -60,7 +60,7 @@ def dynamodb_local_url() -> Iterator[str]:
         try:
             url = stack.enter_context(running_dynamodb_local())
         except DynamoDBLocalUnavailableError as error:
-            # Not a skip: without the judge nothing here is proven.
+            # Not a skip: without DynamoDB Local nothing here is proven.
             pytest.fail(str(error), pytrace=False)
         yield url
 
@@ -78,20 +78,20 @@ def ministack() -> Iterator[Ministack]:
 
 @pytest.fixture(scope="session")
 def sandbox_url() -> Iterator[str]:
-    """The URL of a sandbox that lives as long as the test session. Use unique table names."""
+    """The URL of a sandbox that runs as long as the test session. Use unique table names."""
     with SandboxProcess(SandboxConfig()) as sandbox:
         yield sandbox.url
 
 
 @pytest.fixture(scope="session", params=["dynamodb-local", "sandbox"])
 def backend_name(request: pytest.FixtureRequest) -> BackendName:
-    """Which DynamoDB to run against: each test that has a backend runs once against every one."""
+    """The DynamoDB to use: each test with a backend runs once with each."""
     return request.param
 
 
 @pytest.fixture
 def backend(backend_name: BackendName, request: pytest.FixtureRequest) -> Iterator[Backend]:
-    """A running DynamoDB, to this test without any table of another on DynamoDB Local."""
+    """A running DynamoDB; on DynamoDB Local without the tables of other tests."""
     url = request.getfixturevalue(f"{backend_name.replace('-', '_')}_url")
     with connected(backend_name, url) as connection:
         yield connection
@@ -99,7 +99,7 @@ def backend(backend_name: BackendName, request: pytest.FixtureRequest) -> Iterat
 
 @pytest.fixture
 def make_table(backend: Backend) -> Iterator[Callable[..., Table]]:
-    """`create_table` on the backend; what it makes is deleted after the test."""
+    """`create_table` on the backend; the table is deleted after the test."""
     tables: list[Table] = []
 
     def make(*arguments: object, **options: object) -> Table:

@@ -1,4 +1,4 @@
-"""The policy that `refire iam-policy` prints allows all that a command sends, and nothing else."""
+"""The policy that `refire iam-policy` prints allows exactly what a command sends."""
 
 import ast
 import json
@@ -46,7 +46,7 @@ uses = st.builds(
 
 @given(uses)
 def test_a_policy_is_well_formed_and_of_this_table_only(use: Use) -> None:
-    """No wildcards in actions; `*` as a resource only for services that know no other; Sids differ."""
+    """No wildcards in actions; `*` as a resource only for services without resources; different Sids."""
     document = policy(use)
     assert document["Version"] == "2012-10-17"
     sids = [statement["Sid"] for statement in document["Statement"]]
@@ -67,8 +67,8 @@ def test_a_policy_is_well_formed_and_of_this_table_only(use: Use) -> None:
 
 
 @given(uses)
-def test_only_what_writes_may_write(use: Use) -> None:
-    """The permission to touch is there for run, resume and check (which tries it), in one form; never to create."""
+def test_only_commands_that_write_may_write(use: Use) -> None:
+    """Only run, resume and check (which tests it) have the permission to touch, in one form; none may create items."""
     actions = {action for statement in policy(use)["Statement"] for action in statement["Action"]}
     writes = {
         action
@@ -82,7 +82,7 @@ def test_only_what_writes_may_write(use: Use) -> None:
 
 @given(uses)
 def test_a_delivery_may_do_what_it_is_for(use: Use) -> None:
-    """Invoke the one function, take from the one queue or prefix, and nothing of it in a dry run or for a touch."""
+    """Invoke the one function, receive from the one queue or prefix, and none of it in a dry run or for a touch."""
     document = policy(use)
     delivers = {"replay", "redrive"} & set(use.commands)
     invokes = bool(use.function and delivers and not use.dry_run)
@@ -124,8 +124,8 @@ def test_more_commands_never_allow_less(one: Use, other: Use) -> None:
         ARN[:-6] + "*",
     ],
 )
-def test_what_is_no_table_arn_is_refused(text: str) -> None:
-    """Above all wildcards, which would allow more than was asked for."""
+def test_a_text_that_is_no_table_arn_is_refused(text: str) -> None:
+    """Especially wildcards, which would allow too much."""
     with pytest.raises(UsageError, match="must be the ARN of a table"):
         parse_arn(text)
 
@@ -145,11 +145,11 @@ def test_other_partitions(partition: str) -> None:
     assert allows(document, "dynamodb:DescribeStream", f"{arn}/stream/2026-01-01T00:00:00.000")
 
 
-# What the program can send: every operation that its source names.
+# What the program can send: every operation in its source.
 
 
 _OWN_METHODS = ("scan", "query", "invoke")
-"""Methods of our own and of click that are called like operations; hot calls go by their names anyway."""
+"""Methods of our own and of click with names of operations; hot calls are found by their names anyway."""
 
 
 def operations_of(service: str) -> set[str]:
@@ -167,7 +167,7 @@ def named_in_source() -> Iterator[tuple[str, str, str]]:
     hot = by_service["dynamodb"] | by_service["dynamodbstreams"]
     for path in sorted(package.rglob("*.py")):
         module = path.relative_to(package).as_posix()
-        # The sandbox serves operations; the demo has a sandbox of its own; tables of names are not calls.
+        # The sandbox serves operations; the demo has its own sandbox; tables of names are not calls.
         if module.startswith(("sandbox/", "cli/demo")) or module in ("permissions.py", "aws/error_hints.py"):
             continue
         for node in ast.walk(ast.parse(path.read_text())):
@@ -178,12 +178,12 @@ def named_in_source() -> Iterator[tuple[str, str, str]]:
                 yield (module, service, node.value)
 
 
-def test_every_operation_that_the_source_names_is_in_the_table() -> None:
-    """Whoever adds a call says here what permission it takes, and which command makes it."""
+def test_every_operation_in_the_source_is_in_the_table() -> None:
+    """A new call needs an entry with its permission and the commands that make it."""
     named = list(named_in_source())
     missing = {(service, name, module) for module, service, name in named if (service, name) not in NEEDS}
     assert not missing, "add them to refire_async/aws/permissions.py"
-    # The table holds nothing that the service does not have.
+    # The table has only operations that the service has.
     for service, name in NEEDS:
         assert name in operations_of(service)
     hot = {"Scan", "Query", "BatchGetItem", "BatchExecuteStatement", "UpdateItem", "GetRecords"}

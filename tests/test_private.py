@@ -1,4 +1,4 @@
-"""Files that are made beside a checkpoint: for this user, in one step, and never through a link."""
+"""Files next to a checkpoint: mode 0600, written in one step, and never through a link."""
 
 import os
 import stat
@@ -11,8 +11,8 @@ from refire_async.private import replacing, why_foreign
 
 @pytest.mark.parametrize("there", ["nothing", "a link", "an old file"])
 @pytest.mark.parametrize("where", ["", ".new"])
-def test_a_file_takes_its_place_in_one_step(tmp_path: Path, there: str, where: str) -> None:
-    """What another user may have put there is neither written to nor followed."""
+def test_a_file_is_replaced_in_one_step(tmp_path: Path, there: str, where: str) -> None:
+    """A file or link of another user is neither written to nor followed."""
     path, victim = tmp_path / "keys.jsonl", tmp_path / "victim"
     victim.write_text("mine")
     planted = path.with_name(path.name + where)
@@ -31,7 +31,7 @@ def test_a_file_takes_its_place_in_one_step(tmp_path: Path, there: str, where: s
     assert sorted(tmp_path.iterdir()) == [path, victim]
 
 
-def test_a_block_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
+def test_a_block_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_text("old")
 
@@ -55,7 +55,7 @@ def test_modes(tmp_path: Path, mode: int, *, foreign: bool) -> None:
 
 
 def test_owners(tmp_path: Path) -> None:
-    """Root's files are root's business: who is root can do all of this anyway."""
+    """Root's files are trusted: root can do all of this anyway."""
     path = tmp_path / "a"
     path.touch()
     os.chown(path, 54_321, 54_321)

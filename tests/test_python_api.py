@@ -1,4 +1,4 @@
-"""The public API as docs/python.md shows it: every example runs as it stands, against both backends."""
+"""The public API as in docs/python.md: every example runs unchanged, with both backends."""
 
 import ast
 import asyncio
@@ -25,7 +25,7 @@ ITEMS = 60
 
 @dataclass(frozen=True)
 class Orders:
-    """A table with items in it, and a folder for checkpoints."""
+    """A table with items, and a folder for checkpoints."""
 
     table: Table
     folder: Path
@@ -37,7 +37,7 @@ class Orders:
         return str(code).replace('"orders"', f'"{self.table.name}"').replace("/mnt/refire", str(self.folder))
 
     def check_once(self) -> None:
-        """Every item has fired, once."""
+        """Every item has fired once."""
         fired = [
             [change for change in changes if change.event == "MODIFY"]
             for changes in self.table.changes().values()
@@ -65,7 +65,7 @@ def orders(
 
 
 def run_code(code: str) -> dict[str, Any]:
-    """Run an example as a module, in a process like any other; gives its names."""
+    """Run an example as a module, and return its names."""
     names: dict[str, Any] = {"__name__": "example"}
     exec(compile(code, str(PAGE), "exec"), names)
     return names
@@ -78,7 +78,7 @@ def test_an_async_program(orders: Orders, capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_an_airflow_task(orders: Orders, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Airflow is heavy: its decorator is played here by one that only calls the function."""
+    """Airflow is large: a decorator that only calls the function replaces its own."""
     sdk = types.ModuleType("airflow.sdk")
     sdk.task = lambda **_options: lambda function: function  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "airflow", types.ModuleType("airflow"))
@@ -91,7 +91,7 @@ def test_an_airflow_task(orders: Orders, monkeypatch: pytest.MonkeyPatch) -> Non
 
 @dataclass
 class LambdaContext:
-    """What a Lambda function is given, with so much time left."""
+    """The context of a Lambda function with this remaining time."""
 
     seconds: float
 
@@ -114,7 +114,7 @@ def test_a_lambda_function_is_continued_by_the_next_invocation(orders: Orders) -
 
 
 def test_a_notebook_cell(orders: Orders, capsys: pytest.CaptureFixture[str]) -> None:
-    """A cell awaits at its top level, inside of a loop that runs already: asyncio's own."""
+    """A cell awaits at its top level, in asyncio's running loop."""
     code = compile(
         orders.example("A notebook cell with progress"), str(PAGE), "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
     )
@@ -130,7 +130,7 @@ def test_a_notebook_cell(orders: Orders, capsys: pytest.CaptureFixture[str]) -> 
     orders.check_once()
 
 
-def test_every_public_name_is_there_and_no_other_is_listed() -> None:
+def test_every_public_name_exists_and_is_listed() -> None:
     for name in refire_async.__all__:
         assert getattr(refire_async, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'touch'"):
@@ -138,7 +138,7 @@ def test_every_public_name_is_there_and_no_other_is_listed() -> None:
     assert set(refire_async.__all__) <= set(dir(refire_async))
 
 
-def test_what_is_optional_is_given_by_name() -> None:
+def test_optional_parameters_are_keyword_only() -> None:
     for function in (
         refire_async.run,
         refire_async.resume,
@@ -152,7 +152,7 @@ def test_what_is_optional_is_given_by_name() -> None:
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:
-    """`refire --help` must stay fast, and a program that imports the package pays for what it uses."""
+    """`refire --help` must stay fast, and a program that imports the package loads only what it uses."""
     program = (
         "import sys, refire_async; print(sorted({'aioboto3', 'anyio', 'orjson', 'click'} & set(sys.modules)))"
     )

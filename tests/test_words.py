@@ -1,4 +1,4 @@
-"""No word that was given up comes back in the files that are clean; and the search finds what it is to find."""
+"""No word that was given up returns in the files that are clean; and the search finds the given-up words."""
 
 from pathlib import Path
 
@@ -42,7 +42,7 @@ def test_a_word_is_found(path: str, text: str, word: str) -> None:
     ],
 )
 def test_what_is_kept_is_not_found(path: str, text: str) -> None:
-    """Columns of the checkpoint, and words in the sense of everyday English."""
+    """Columns of the checkpoint, and everyday meanings of the words."""
     assert list(search(path, text)) == []
 
 

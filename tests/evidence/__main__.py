@@ -1,11 +1,10 @@
 """`python -m tests.evidence [--minutes 20] [--seed N] [--json FILE]`: evidence that the promises hold, in figures.
 
-Cases are drawn one after the other, from seed N on: a table, a selection, a marker, a writer; kills at named points
-and at random moments; faults; an application that writes to the same table. Each is run with the real command line
-until it is complete, then its whole stream is replayed. Exit code 1 if a promise was broken: the seed is named, and
-the case's checkpoint, logs and stream are kept. Exit code 1 too if too few items were touched after a conflict.
-`--seed N --cases 1` does one case again (the same plan; moments
-differ).
+Draws cases one after the other, from seed N on: a table, a selection, a marker, a writer; kills at failpoints and at
+random times; faults; an application that writes to the same table. Runs each with the real command line until it is
+complete, then replays its whole stream. Exit code 1 if a promise was broken: the seed is printed, and the case's
+checkpoint, logs and stream are kept. Exit code 1 too if too few items were touched after a conflict.
+`--seed N --cases 1` repeats one case (the same plan; times differ).
 """
 
 import argparse
@@ -30,7 +29,7 @@ from tests.support.backends import connected
 
 
 class EvidenceRun:
-    """Cases from a seed on, a few at a time, each job with a sandbox of its own."""
+    """Cases from a seed on, a few at a time, each job with its own sandbox."""
 
     def __init__(self, seeds: Iterable[int], folder: Path, *, seconds: float, loud: bool) -> None:
         self.figures = Figures()
@@ -58,9 +57,9 @@ class EvidenceRun:
                 report = carry_out(backend, self._folder, draw_case(seed), keep=True)
                 with self._lock:
                     self.figures.add(report)
-                    self._tell(report.passed, seed)
+                    self._report_progress(report.passed, seed)
 
-    def _tell(self, passed: bool, seed: int) -> None:
+    def _report_progress(self, passed: bool, seed: int) -> None:
         if not self._loud:
             return
         minutes, seconds = divmod(int(time.monotonic() - self._started), 60)
@@ -71,8 +70,8 @@ class EvidenceRun:
         sys.stderr.flush()
 
 
-def gather(seeds: Iterable[int], *, minutes: float, folder: Path, jobs: int, loud: bool = False) -> Figures:
-    """Cases for some minutes, or until the seeds are used up, `jobs` at a time. What failed stays in `folder`."""
+def collect(seeds: Iterable[int], *, minutes: float, folder: Path, jobs: int, loud: bool = False) -> Figures:
+    """Run cases for some minutes, or until the seeds are used up, `jobs` at a time. Failed ones stay in `folder`."""
     return EvidenceRun(seeds, folder, seconds=minutes * 60, loud=loud).run(jobs)
 
 
@@ -90,12 +89,12 @@ def main() -> int:
     folder = given.keep or Path(tempfile.mkdtemp(prefix="refire-evidence-"))
     sys.stderr.write(f"from seed {seed}\n")
     seeds = itertools.count(seed) if given.cases is None else range(seed, seed + given.cases)
-    figures = gather(seeds, minutes=given.minutes, folder=folder, jobs=given.jobs, loud=True)
+    figures = collect(seeds, minutes=given.minutes, folder=folder, jobs=given.jobs, loud=True)
     try_bad_inputs(figures)
-    told = {"seed": seed, "minutes": given.minutes, **figures.to_json()}
-    sys.stdout.write(json.dumps(told, indent=1) + "\n")
+    figures_json = {"seed": seed, "minutes": given.minutes, **figures.to_json()}
+    sys.stdout.write(json.dumps(figures_json, indent=1) + "\n")
     if given.json is not None:
-        given.json.write_text(json.dumps(told, indent=1) + "\n")
+        given.json.write_text(json.dumps(figures_json, indent=1) + "\n")
     for violation in figures.violations[:50]:
         sys.stderr.write(f"{violation}\n")
     failed = any(figures.broken[name] for name in MUST_BE_ZERO) or not figures.cases

@@ -1,4 +1,4 @@
-"""One case of evidence: a table, a selection, and all that goes wrong with it, drawn from one number."""
+"""One case of evidence: a table, a selection, and the faults and kills, drawn from one number."""
 
 import random
 from collections.abc import Sequence
@@ -23,8 +23,8 @@ WRITES_UNKNOWN: dict[str, dict[str, Any]] = {
     "answer drips": {"kind": "slow_drip", "bytes_per_second": 1500.0},
     "unavailable": {"kind": "unavailable"},
 }
-"""Every way of the sandbox to leave the outcome of a write unknown, or to look as if it did. Those that take the
-client's whole patience of 30 s are in STALLS."""
+"""Every way of the sandbox to leave the outcome of a write unknown, or to seem to. Those that take the client's whole
+timeout of 30 s are in STALLS."""
 
 STALLS: dict[str, dict[str, Any]] = {
     "no answer after the write": {"kind": "timeout", "when": "after", "count": 2},
@@ -50,7 +50,7 @@ SLOW_LOOKUP: dict[str, Any] = {
     "latency": "lognormal:400ms,0.5",
     "operations": ["BatchGetItem"],
 }
-"""What was read is old when it comes: others write between a look at an item that they have changed and the second
+"""Reads are outdated when they arrive: others write between the lookup of an item that they have changed and the second
 attempt at it."""
 
 SLOW_TRANSACTIONS: dict[str, Any] = {
@@ -58,24 +58,24 @@ SLOW_TRANSACTIONS: dict[str, Any] = {
     "latency": "lognormal:40ms,0.5",
     "operations": ["TransactWriteItems"],
 }
-"""The writers' transactions hold their items for a while: touches of those meet a conflict."""
+"""The writers' transactions hold their items for a while: touches of these meet a conflict."""
 
 FAULTS = {**WRITES_UNKNOWN, **STALLS, **REFUSALS}
 
 KILL_WITHIN_S = 0.8
-"""Random kills strike within this time after a sitting has begun to work."""
+"""Random kills happen within this time after an attempt has begun to work."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kill:
-    """SIGKILL: at a point of the program, or after a while (seconds after the work has begun)."""
+    """SIGKILL: at a failpoint, or after some time (seconds after the work has begun)."""
 
     point: str | None = None
     count: int = 1
     after_s: float = 0.0
     victim: Victim = "parent"
     interrupt: bool = False
-    """Whether it is asked to stop in order before, so that it is killed while it does so."""
+    """Whether the program is first asked to stop in order, and is killed while it does."""
 
     def __str__(self) -> str:
         if not self.point:
@@ -85,7 +85,7 @@ class Kill:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What is done.
+    """The parameters of a case.
 
     `live` is the writers' share of the table's capacity; `faults` are names of FAULTS with their probabilities. A small
     `max_rcu` makes small pages, so that there are many of them.
@@ -104,7 +104,7 @@ class Case:
     faults: dict[str, float] = field(default_factory=dict)
     kills: Sequence[Kill] = ()
     hot: int = 0
-    """So many of the selected items take half of the writes of the live writers, most of them of the marker."""
+    """Number of selected items that get half of the writes of the live writers, most of them of the marker."""
     slow_lookup: bool = False
 
     @property
@@ -118,7 +118,7 @@ class Case:
         return bool(self.kills) or any(name in WRITES_UNKNOWN or name in STALLS for name in self.faults)
 
     def fault_file(self, table: str) -> dict[str, Any]:
-        """The faults as the sandbox takes them, for requests of the program on this table."""
+        """The faults in the sandbox's format, for requests of the program to this table."""
         faults = []
         for name, probability in self.faults.items():
             fault = dict(FAULTS[name])
@@ -137,7 +137,7 @@ class Case:
         return {"seed": self.seed, "faults": faults}
 
     def describe(self) -> dict[str, Any]:
-        """Plain JSON, to tell a failing case by."""
+        """Plain JSON, to report a failing case."""
         return {**asdict(self), "kills": [str(kill) for kill in self.kills]}
 
 
@@ -151,7 +151,7 @@ RARE = (
     "checkpoint-begun",
     "checkpoint-made",
 )
-"""Points that a sitting comes to only under circumstances; tests arrange them."""
+"""Failpoints that an attempt reaches only in special circumstances, which tests arrange."""
 
 COMMON = tuple(point for point in POINTS if point not in RARE)
 ONCE = ("finishing", "work-done", "run-ended")
@@ -159,7 +159,7 @@ OF_BATCHES = ("batch-ready", "request-sent", "batch-answered", "batch-counted")
 
 
 def draw_case(seed: int) -> Case:
-    """The case of this number."""
+    """The case with this seed."""
     draw = random.Random(f"case/{seed}")
     kills = tuple(_draw_kill(draw) for _ in range(draw.choice([0, 1, 2, 2, 3, 5])))
     marker = draw.choice(["revision", "revision", "stamp"])
@@ -169,7 +169,7 @@ def draw_case(seed: int) -> Case:
     faults: dict[str, float] = {}
     if draw.random() < 0.6:
         names = draw.sample(list(FAULTS), draw.choice([1, 1, 2, 4]))
-        # A stall costs half a minute of waiting each, so they are rarer.
+        # Each stall costs half a minute, so stalls are rarer.
         faults = {
             name: round(draw.uniform(0.01, 0.3), 3)
             for name in names

@@ -1,4 +1,4 @@
-"""What was tried and what came of it, summed up over cases: the figures that the README quotes."""
+"""Sums over all cases of what was tried and found: the figures in the README."""
 
 import subprocess
 import sys
@@ -20,10 +20,10 @@ LEAST_CONFLICTS = 1.0
 
 @dataclass(slots=True)
 class Figures:
-    """Sums. `violations` names each broken promise with the seed of its case."""
+    """Sums. `violations` has each broken promise with the seed of its case."""
 
     cases: int = 0
-    sittings: int = 0
+    attempts: int = 0
     kills: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
     writes: Counter[str] = field(default_factory=Counter)
@@ -39,10 +39,10 @@ class Figures:
     violations: list[str] = field(default_factory=list)
 
     def add(self, report: Report) -> None:
-        """One more case."""
+        """Add a case."""
         verdict = report.verdict
         self.cases += 1
-        self.sittings += report.sittings
+        self.attempts += report.attempts
         self.kills.update(_kind_of_kill(kill) for kill in report.kills)
         self.faults.update(report.faults)
         self.writes.update(report.writes)
@@ -59,9 +59,9 @@ class Figures:
 
     @property
     def reaches_conflicts(self) -> bool:
-        """Whether items were touched in second attempts, `LEAST_CONFLICTS` for each case with hot items on average.
+        """Whether items were touched in second attempts, on average `LEAST_CONFLICTS` for each case with hot items.
 
-        Else nothing was shown of what a run does after a conflict.
+        Otherwise there is no evidence of what a run does after a conflict.
         """
         return self.conflicts >= LEAST_CONFLICTS * self.hot_cases
 
@@ -76,7 +76,7 @@ class Figures:
         """All figures as plain values."""
         return {
             "cases": self.cases,
-            "sittings": self.sittings,
+            "attempts": self.attempts,
             "kills_tried": self.kills.total(),
             "faults_injected": self.faults.total(),
             "writes_by_others": self.writes.total(),
@@ -95,11 +95,11 @@ class Figures:
 
 
 def _kind_of_kill(kill: str) -> str:
-    return "at a random moment" if " after " in kill else kill.partition(":")[0]
+    return "at a random time" if " after " in kill else kill.partition(":")[0]
 
 
 def try_bad_inputs(figures: Figures) -> None:
-    """Give the real program every bad input of the tests' table: one line, exit code 2, nothing else."""
+    """Run the real program with every bad input of the tests' table: one line, exit code 2, no output."""
     with tempfile.TemporaryDirectory() as folder:
         for name, (arguments, variables, _hint) in BAD.items():
             environment = {

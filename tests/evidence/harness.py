@@ -1,4 +1,4 @@
-"""Carries a case out against a real DynamoDB: the command line as a child process, killed, resumed, and judged."""
+"""Runs a case against a real DynamoDB: the command line as a child process, killed, resumed, and judged."""
 
 import contextlib
 import itertools
@@ -28,8 +28,8 @@ from tests.support.streams import Change
 from tests.support.tables import Identity, Table, create_table
 
 RUN_ID = "the-run"
-MOST_SITTINGS = 12
-"""A run that is not over after so many, most of them undisturbed, does not end by itself."""
+MOST_ATTEMPTS = 12
+"""A run that is not complete after this many attempts, most of them undisturbed, does not end by itself."""
 
 LONGEST_S = 240.0
 POLL_S = 0.002
@@ -37,16 +37,16 @@ POLL_S = 0.002
 
 @dataclass(slots=True)
 class Report:
-    """What came of a case."""
+    """The result of a case."""
 
     case: Case
     verdict: Verdict = field(default_factory=Verdict)
-    sittings: int = 0
+    attempts: int = 0
     kills: list[str] = field(default_factory=list)
     faults: Counter[str] = field(default_factory=Counter)
     writes: Counter[str] = field(default_factory=Counter)
     conflicts: int = 0
-    """Items that were touched in a second attempt, or a later one, after others had changed their marker."""
+    """Items that were touched in a second or later attempt, after another writer had changed their marker."""
     seconds: float = 0.0
 
     @property
@@ -56,12 +56,12 @@ class Report:
 
 
 class Harness:
-    """One case. `program` is what is judged; anything but `refire` is there to see the judge say no."""
+    """One case. `program` is the program to judge; tests of the judge use others than `refire`."""
 
     def __init__(self, backend: Backend, folder: Path, case: Case, program: Sequence[str] = PROGRAM) -> None:
         self._backend = backend
         self._case = case
-        self._draw = random.Random(f"arena/{case.seed}")
+        self._draw = random.Random(f"harness/{case.seed}")
         home = folder / "home"
         home.mkdir()
         self._cli = Cli(home, backend.url, backend.access_key, program=program)
@@ -71,7 +71,7 @@ class Harness:
         self._selected = 0
 
     def run(self) -> Report:
-        """Carry the case out and judge it. What it saw stays in the folder if a promise was broken."""
+        """Run the case and judge it. Its evidence stays in the folder if a promise was broken."""
         started = time.monotonic()
         case, report = self._case, self._report
         table = create_table(
@@ -87,7 +87,7 @@ class Harness:
             with self._faults(table):
                 writers = self._writers(table, before)
                 with writers.writing() if case.live else contextlib.nullcontext():
-                    last = self._sit_to_the_end(arguments)
+                    last = self._run_to_the_end(arguments)
             report.writes = writers.done
             changes: dict[Identity, list[Change]] = {}
             for change in stream.read():
@@ -134,8 +134,8 @@ class Harness:
         named = ("--run-id", RUN_ID, "--checkpoint", str(self._checkpoint))
         return ("run", "--table", table.name, *selection, "--marker", case.marker, *named)
 
-    def _pace(self) -> tuple[str, ...]:
-        """How this sitting works; may differ from sitting to sitting. Slow enough for all kills to find work."""
+    def _options(self) -> tuple[str, ...]:
+        """Options of this attempt, which may differ between attempts. Slow enough for kills to hit a run at work."""
         case = self._case
         by_time = sum(kill.after_s > 0 for kill in case.kills)
         rate = max(20.0, self._selected / (0.5 + KILL_WITHIN_S * by_time + bool(case.live)))
@@ -159,25 +159,25 @@ class Harness:
         finally:
             _put_faults(self._backend.url, {})
 
-    def _sit_to_the_end(self, arguments: tuple[str, ...]) -> Result:
+    def _run_to_the_end(self, arguments: tuple[str, ...]) -> Result:
         kills = list(self._case.kills)
-        while self._report.sittings < MOST_SITTINGS:
-            self._report.sittings += 1
+        while self._report.attempts < MOST_ATTEMPTS:
+            self._report.attempts += 1
             kill = kills.pop(0) if kills else None
-            result = self._sit(arguments, kill)
+            result = self._attempt(arguments, kill)
             if result.code in (0, 4) or "is complete" in result.stderr:
                 return result
         return result
 
-    def _sit(self, arguments: tuple[str, ...], kill: Kill | None) -> Result:
-        """One sitting: a run anew (which goes on if there is a checkpoint), or a resume."""
+    def _attempt(self, arguments: tuple[str, ...], kill: Kill | None) -> Result:
+        """One attempt: the run again (which resumes if there is a checkpoint), or a resume."""
         if self._checkpoint.exists() and self._draw.random() < 0.7:
             arguments = ("resume", "--checkpoint", str(self._checkpoint))
         variables = {VARIABLE: f"{kill.point}:{kill.count}"} if kill is not None and kill.point else {}
         known = self._checkpoint.exists()
-        child = self._cli.start(*arguments, *self._pace(), env=variables)
+        child = self._cli.start(*arguments, *self._options(), env=variables)
         if kill is not None and (kill.interrupt or not kill.point):
-            self._wait_for_the_moment(child, kill, known=known)
+            self._wait_until_due(child, kill, known=known)
             if kill.interrupt and not child.ended:
                 child.signal(signal.SIGINT)
             if not kill.point:
@@ -195,8 +195,8 @@ class Harness:
             self._report.kills += [str(kill)] * deaths
         return result
 
-    def _wait_for_the_moment(self, child: Running, kill: Kill, *, known: bool) -> None:
-        """Until some time after the work began; a sitting that has ended by then has been too quick."""
+    def _wait_until_due(self, child: Running, kill: Kill, *, known: bool) -> None:
+        """Wait for `kill.after_s` seconds after the work began, or until the attempt has ended."""
         while not (child.ended or self._has_begun(known=known, child=child)):
             time.sleep(POLL_S)
         until = time.monotonic() + kill.after_s
@@ -215,13 +215,13 @@ class Harness:
                     self._report.kills.append(str(kill))
 
     def _has_begun(self, *, known: bool, child: Running) -> bool:
-        """A new checkpoint is there; a known one is open (its log is there), or a log line tells so."""
+        """Whether a new checkpoint exists; for a known one, whether the log says that the run began."""
         if known:
             return b"run." in child.stderr.read_bytes()
         return self._checkpoint.exists()
 
     def _check_end(self, last: Result) -> None:
-        """The run ended by itself, and its summary adds up and agrees with the stream."""
+        """Check that the run completed, and that its summary adds up and agrees with the stream."""
         verdict = self._report.verdict
         if "is complete" in last.stderr and last.code == 11:
             return  # killed between the end of the run and its summary
@@ -237,23 +237,23 @@ class Harness:
             verdict.other.append(f"does not add up: {summary}")
         most = summary["touched"] + summary["already"] + summary["vanished"]
         if not (summary["touched"] <= verdict.touches and verdict.touched <= most):
-            told = f"{verdict.touches} touches of {verdict.touched} items in the stream"
-            verdict.other.append(f"{told}, but {summary}")
+            described = f"{verdict.touches} touches of {verdict.touched} items in the stream"
+            verdict.other.append(f"{described}, but {summary}")
         if verdict.by_others > summary["already"]:
             verdict.other.append(f"{verdict.by_others} items were fired by others alone, but {summary}")
 
 
 def dump(folder: Path, evidence: Evidence, report: Report) -> None:
-    """What a case saw, for whoever looks for the cause: `case.json`, `stream.jsonl` and the items."""
+    """Write the evidence of a case to files, for debugging: `case.json`, `stream.jsonl` and the items."""
 
     def lines(name: str, values: Iterator[Any]) -> None:
         (folder / name).write_text("".join(json.dumps(value, default=str) + "\n" for value in values))
 
-    told = {**report.case.describe(), "killed": report.kills, "violations": report.verdict.violations}
-    (folder / "case.json").write_text(json.dumps(told, indent=1, default=str))
+    described = {**report.case.describe(), "killed": report.kills, "violations": report.verdict.violations}
+    (folder / "case.json").write_text(json.dumps(described, indent=1, default=str))
     lines("before.jsonl", iter(evidence.before.values()))
     lines("after.jsonl", iter(evidence.after.values()))
-    lines("writes.jsonl", ([w.kind, w.token, sorted(w.identity), w.assume_yes] for w in evidence.writes))
+    lines("writes.jsonl", ([w.kind, w.token, sorted(w.identity), w.acknowledged] for w in evidence.writes))
     lines(
         "stream.jsonl",
         ([c.event, c.key, c.old, c.new] for changes in evidence.changes.values() for c in changes),
@@ -263,7 +263,7 @@ def dump(folder: Path, evidence: Evidence, report: Report) -> None:
 def carry_out(
     backend: Backend, folder: Path, case: Case, program: Sequence[str] = PROGRAM, *, keep: bool = False
 ) -> Report:
-    """Run a case in a folder of its own, which is removed if all was well or nobody wants to `keep` it."""
+    """Run a case in its own folder, which is removed if the case passed, and without `keep`."""
     own = folder / f"case-{case.seed}"
     own.mkdir(parents=True)
     try:

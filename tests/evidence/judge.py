@@ -1,14 +1,15 @@
-"""The verdict on a run: every stream record of every item is replayed, one after the other, and must be explained.
+"""Judges a run: replays every stream record of every item in order, and each must be explained.
 
-A record is either a touch by the run (the marker went one on, nothing else changed) or a write of an application
-that said so (each of its writes carries a token of its own in the attribute `by`). What is neither is a violation,
-and it has a name: an update lost, an item brought back, another attribute changed.
+A record is either a touch by the run (the marker is incremented, nothing else changed) or a write of an application,
+which has its own token in the attribute `by`. Any other record is a violation, and it has a name: an update lost, an
+item brought back, another attribute changed.
 
-The limit that the design names: an application that takes the marker back to exactly what the run read, between an
-attempt whose outcome is unknown (or a crash) and its repetition, makes a second touch possible. Such a second touch is
-counted apart (`taken_back`), and only where all of that is so. So is one of a run over an export, in doubt as well,
-whose touch from the export's marker was followed by another writer's change of the marker (`overtaken`): that cannot be
-told from a marker that was another all along. Every other second touch is a violation.
+The limit that docs/correctness.md names: an application that sets the marker back to exactly what the run read, between
+an attempt with an unknown outcome (or a crash) and its repetition, makes a second touch possible. Such a second touch
+is counted separately (`taken_back`), and only if all of these conditions hold. So is one of a run over an export, also
+after an unknown outcome, whose touch from the export's marker was followed by another writer's change of the marker
+(`overtaken`): it cannot be distinguished from a marker that was another all along. Every other second touch is a
+violation.
 """
 
 from collections import Counter
@@ -21,25 +22,25 @@ from tests.support.streams import Change
 from tests.support.tables import Identity, Item
 
 BY = "by"
-"""The attribute that says which write made an item what it is."""
+"""The attribute with the token of the last write to an item."""
 
 COUNT = "count"
 
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """What an application did to an item. `item` is what it put; `assume_yes` is false where the answer was lost."""
+    """A write of an application. `item` is what it put; `acknowledged` is false if the response was lost."""
 
     kind: Literal["increment", "revise", "put", "delete"]
     identity: Identity
     token: str
     item: Item | None = None
-    assume_yes: bool = True
+    acknowledged: bool = True
 
 
 @dataclass(slots=True)
 class Verdict:
-    """What was checked and every violation, in words."""
+    """The numbers of checks, and every violation as text."""
 
     items: int = 0
     records: int = 0
@@ -48,7 +49,7 @@ class Verdict:
     taken_back: int = 0
     overtaken: int = 0
     by_others: int = 0
-    """Items that an application's own change of the marker has fired, and the run has not."""
+    """Items that only an application's own change of the marker has fired."""
     missing: list[str] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
@@ -57,7 +58,7 @@ class Verdict:
 
     @property
     def violations(self) -> list[str]:
-        """All of them, each with its kind."""
+        """All violations, each with its kind."""
         return [
             f"{kind}: {text}"
             for kind in ("missing", "doubled", "lost", "revived", "other")
@@ -67,7 +68,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """All that there is to judge by. `changes` holds every record since `before`, in order for each item."""
+    """The facts to judge. `changes` has every record since `before`, in order for each item."""
 
     before: Mapping[Identity, Item]
     after: Mapping[Identity, Item]
@@ -77,9 +78,9 @@ class Evidence:
     marker: str
     touch: Next
     fragile: bool
-    """Whether the run met crashes or unknown outcomes: without them nothing excuses a second touch."""
+    """Whether the run had crashes or unknown outcomes: without them no second touch is excused."""
     older: bool = False
-    """Whether revisions that the run goes by are from before it, as an export's are."""
+    """Whether the revisions that the run uses are older than the run, as those of an export are."""
 
 
 def judge(evidence: Evidence) -> Verdict:
@@ -94,7 +95,7 @@ def judge(evidence: Evidence) -> Verdict:
 
 
 class _Writes:
-    """The applications' writes: each is seen once in the stream, or, if its answer was lost, at most once."""
+    """The applications' writes: each is in the stream once, or, if its response was lost, at most once."""
 
     def __init__(self, writes: Iterable[Write]) -> None:
         self._by_token: dict[str, Write] = {}
@@ -102,16 +103,16 @@ class _Writes:
         self._maybe_deleted: Counter[Identity] = Counter()
         for write in writes:
             if write.kind == "delete":
-                (self._deletes if write.assume_yes else self._maybe_deleted)[write.identity] += 1
+                (self._deletes if write.acknowledged else self._maybe_deleted)[write.identity] += 1
             else:
                 self._by_token[write.token] = write
 
     def take(self, token: str) -> Write | None:
-        """The write of this token, if it has not been seen before."""
+        """The write with this token, unless its record has been seen already."""
         return self._by_token.pop(token, None)
 
     def take_delete(self, identity: Identity) -> bool:
-        """Whether there is a delete of this item that has not been seen before."""
+        """Whether there is a delete of this item whose record has not been seen yet."""
         for deletes in (self._deletes, self._maybe_deleted):
             if deletes[identity]:
                 deletes[identity] -= 1
@@ -119,9 +120,9 @@ class _Writes:
         return False
 
     def unseen(self) -> list[Write]:
-        """Acknowledged writes that no record shows."""
+        """Acknowledged writes without a record."""
         deletes = [Write("delete", identity, "-") for identity in self._deletes.elements()]
-        return [write for write in self._by_token.values() if write.assume_yes] + deletes
+        return [write for write in self._by_token.values() if write.acknowledged] + deletes
 
 
 class _Replay:
@@ -142,7 +143,7 @@ class _Replay:
         self._is_touched = False
 
     def run(self) -> None:
-        """Replay, and look at the end."""
+        """Replay the records, and compare the end with the table."""
         for change in self._evidence.changes.get(self._identity, ()):
             self._verdict.records += 1
             self._check(change)
@@ -159,7 +160,7 @@ class _Replay:
             self._say("other", f"{change.event} does not follow from the record before it")
         if new is None:
             if not self._writes.take_delete(self._identity):
-                self._say("lost", "deleted, and nobody has done that")
+                self._say("lost", "deleted, but not by a known write")
             self._begin_again()
             return
         if old is not None and change.changed == {marker} and new.get(BY) == old.get(BY):
@@ -200,7 +201,7 @@ class _Replay:
         return self._evidence.older and self._touched_from == [first]
 
     def _begin_again(self) -> None:
-        """The item is gone. One that is put under its key later is another item."""
+        """The item is deleted. One that is put with its key later is another item."""
         self._from_the_start = False
         self._touched_from = []
         self._remarked = 0
@@ -209,16 +210,16 @@ class _Replay:
         if self._touched_from or not self._evidence.selected(self._evidence.before[self._identity]):
             return
         if self._was_remarked:
-            self._verdict.by_others += 1  # its record was emitted by whoever changed the marker
+            self._verdict.by_others += 1  # the writer that changed the marker emitted its record
         else:
-            self._say("missing", "no touch, and nobody else has changed the marker")
+            self._say("missing", "no touch, and no other writer has changed the marker")
 
     def _say(self, kind: Literal["missing", "doubled", "lost", "revived", "other"], text: str) -> None:
         getattr(self._verdict, kind).append(f"{_name(self._identity)}: {text}")
 
 
 def _after(write: Write, old: dict[str, Any] | None, marker: str) -> dict[str, Any] | None:
-    """What the item must be after `write`; None where it cannot be."""
+    """The item after `write`; None if the write is impossible."""
     if write.kind == "put":
         return _canonical(write.item)
     if old is None:

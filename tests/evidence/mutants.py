@@ -1,4 +1,4 @@
-"""Programs that break one promise each, to see that the judge notices: `python mutants.py NAME refire-arguments…`.
+"""Programs that break one promise each, to test the judge: `python mutants.py NAME refire-arguments…`.
 
 Each is `refire` with one thing taken out of it, but for `naive`, which is the usual script: read all, put all back.
 """
@@ -14,11 +14,11 @@ from typing import Any
 Mutation = Callable[[], None]
 
 PAUSE_S = 0.008
-"""How long the naive script takes over an item, as if it did some work: others write meanwhile."""
+"""Seconds that the naive script takes per item, as if it did some work; others write meanwhile."""
 
 
 def forgetful() -> None:
-    """A resume that does not look into the ledger: what was open at a crash is never written."""
+    """A resume that ignores the ledger: pages that were open at a crash are never written."""
     from refire_async.checkpoint.store import Store
 
     whole = Store.progress
@@ -26,7 +26,7 @@ def forgetful() -> None:
 
 
 def careless() -> None:
-    """A resume that writes what is in the ledger whatever has become of it."""
+    """A resume that writes what is in the ledger without a look at the items."""
     from refire_async.pipeline import readers
 
     def take_all(spec: Any, page: Any, found: dict[tuple[object, ...], Any], older: Any) -> list[Any]:
@@ -38,7 +38,7 @@ def careless() -> None:
 
 
 def overconfident() -> None:
-    """Takes a lost answer for a write that was not applied, and a failed condition after it for another writer's."""
+    """Takes a lost response for a failed write, and a failed condition after it for another writer's change."""
     from refire_async.aws import errors, transport_errors
 
     for name, disposition in errors._BY_NAME.items():
@@ -70,7 +70,7 @@ def shrugging() -> None:
     async def write(self: Any, batch: Any, reservation: Any) -> None:
         writer = self._context.writer
 
-        class Sure:
+        class Acknowledged:
             largest = writer.largest
 
             async def write(self, items: Any) -> Any:
@@ -81,7 +81,7 @@ def shrugging() -> None:
                         return WriteReply(None)
                     raise
 
-        self._context.writer = Sure()
+        self._context.writer = Acknowledged()
         try:
             await whole(self, batch, reservation)
         finally:
@@ -91,7 +91,7 @@ def shrugging() -> None:
 
 
 def _without_condition(applies: Callable[[Any], bool]) -> None:
-    """Batches for which `applies` holds are written whatever the marker is by now."""
+    """Batches for which `applies` is true are written without the condition on the marker."""
     from contextvars import ContextVar
 
     from refire_async.pipeline.workers import Workers
@@ -130,7 +130,7 @@ def _without_condition(applies: Callable[[Any], bool]) -> None:
 
 
 def stubborn() -> None:
-    """After a conflict it writes what it has looked up once more, without a condition."""
+    """After a conflict it writes without a condition, with the marker that it has looked up."""
     _without_condition(lambda batch: batch.conflicts > 0)
 
 
@@ -140,7 +140,7 @@ def blind() -> None:
 
 
 def midwife() -> None:
-    """Does not ask for the item to be there."""
+    """Writes without the condition that the item exists."""
     from refire_async.pipeline.writers.update import UpdateWriter
 
     encode = UpdateWriter.encode
@@ -157,7 +157,7 @@ def midwife() -> None:
 
 
 def gullible() -> None:
-    """Takes an export's markers for what the run itself has read."""
+    """Takes an export's markers for those that the run itself has read."""
     from refire_async.model.run import RunSpec
 
     RunSpec.markers_are_older = property(lambda _self: False)  # type: ignore[method-assign,assignment]
@@ -175,7 +175,7 @@ def option(arguments: list[str], name: str) -> str:
 
 
 def put_all_back(arguments: list[str]) -> int:
-    """The usual script: scan all, then put each item back with `revision` one more. Prints a summary that adds up."""
+    """The usual script: scan all, then put each item back with `revision` plus 1. Prints a summary that adds up."""
     url, table = option(arguments, "--endpoint-url"), option(arguments, "--table")
 
     def ask(operation: str, **request: Any) -> dict[str, Any]:
@@ -209,8 +209,15 @@ def put_all_back(arguments: list[str]) -> int:
         ("already", "conflicts", "vanished", "expired", "failed", "throttled", "retries"), 0
     )
     rest = {"wcu": 0.0, "rcu": 0.0, "seconds": 1.0, "items_per_second": 1.0}
-    told = {**summary, "touched": len(items), **counts, **rest, "checkpoint": None, "failed_keys_file": None}
-    sys.stdout.write(json.dumps(told) + "\n")
+    report = {
+        **summary,
+        "touched": len(items),
+        **counts,
+        **rest,
+        "checkpoint": None,
+        "failed_keys_file": None,
+    }
+    sys.stdout.write(json.dumps(report) + "\n")
     return 0
 
 

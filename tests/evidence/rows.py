@@ -1,4 +1,4 @@
-"""The table that evidence is gathered on, its items, and every way to select some of them."""
+"""The table of the evidence, its items, and every way to select some of them."""
 
 import json
 import random
@@ -15,7 +15,7 @@ INDEXES = (
     Index("by-day", Schema(("day", "S"))),
     Index("by-kind", Schema(("kind", "S"), ("sk", "N")), projected=()),
 )
-"""One that does not project the marker, and one that does."""
+"""One index that does not project the marker, and one that does."""
 
 
 def row(number: int, draw: random.Random) -> Item:
@@ -36,10 +36,10 @@ def row(number: int, draw: random.Random) -> Item:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """A selection: the options that ask for it, given all items, a folder and the table, and which items those are.
+    """A selection: its options, given all items, a folder and the table, and the items that it selects.
 
-    Only what is `segmented` can be cut into segments, and so be shared by processes. Where the source does not show
-    the marker every item is `looked_up`, for a read unit each.
+    Only a `segmented` selection can be divided into segments, and so be shared by processes. If the source does not
+    have the marker, every item is `looked_up`, for a read unit each.
     """
 
     arguments: Callable[[list[Item], Path, Table], tuple[str, ...]]
@@ -57,7 +57,7 @@ def _is_kind_a(item: Item) -> bool:
 
 
 def _keys_of_kind_a(rows: list[Item], folder: Path, _table: Table) -> tuple[str, ...]:
-    """A keys file, some of its keys twice."""
+    """A keys file with some keys twice."""
     path = folder / "keys.jsonl"
     keys = [{name: row[name] for name, _ in KEYS} for row in rows if _is_kind_a(row)]
     path.write_text("".join(json.dumps(key) + "\n" for key in [*keys, *keys[::7]]))
@@ -65,9 +65,9 @@ def _keys_of_kind_a(rows: list[Item], folder: Path, _table: Table) -> tuple[str,
 
 
 def _export_of_kind_a(rows: list[Item], folder: Path, table: Table) -> tuple[str, ...]:
-    """An export from before the first change of the live writers; half of the revisions have come after it.
+    """An export from before the first change of the live writers; half of the revisions are newer than it.
 
-    None is one behind: what a run may take for its own touch is a limit that the design names.
+    No revision is one behind: a run may take it for its own touch, which is a limit in docs/correctness.md.
     """
     description = table.backend.dynamodb.describe_table(TableName=table.name)["Table"]
     exported = []
@@ -96,7 +96,7 @@ SELECTIONS: dict[str, Chosen] = {
         _always("--index", "by-kind", "--key-name", "kind", "--key-value", "a"), _is_kind_a
     ),
     "several hash keys": Chosen(
-        _always(*("--key-value", "customer-0", "--key-value", "customer-2", "--key-value", "nobody")),
+        _always(*("--key-value", "customer-0", "--key-value", "customer-2", "--key-value", "missing")),
         lambda item: item["pk"]["S"] in ("customer-0", "customer-2"),
     ),
     "range of days of an index": Chosen(
@@ -108,4 +108,4 @@ SELECTIONS: dict[str, Chosen] = {
     "export": Chosen(_export_of_kind_a, _is_kind_a),
     "keys file": Chosen(_keys_of_kind_a, _is_kind_a, looked_up=True),
 }
-"""Every way to say what fires again. A new source gets its line here and is killed and raced like the others."""
+"""Every kind of selection. A new source gets its line here, and is killed and raced like the others."""

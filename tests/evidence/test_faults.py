@@ -1,4 +1,4 @@
-"""Every fault that the sandbox can make, alone and mixed: each item fires once, and the run ends by itself.
+"""Every fault of the sandbox, alone and mixed: each item fires once, and the run completes.
 
 Most of it in virtual time, where half a minute without an answer costs nothing; a few over real sockets.
 """
@@ -30,12 +30,12 @@ from tests.support.inprocess_server import InProcess, Item, table_spec
 from tests.support.virtual_time import run_virtual
 
 LONGEST_S = 3 * 3600.0
-"""Virtual. With 30% of all requests failing some of them wait for some minutes."""
+"""Virtual. With 30% of all requests failing, some of them wait for some minutes."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a run: `struck` faults, the table's items and how often each has fired."""
+    """The result of a run: `struck` faults, the table's items and how often each has fired."""
 
     result: Result
     events: list[Event]
@@ -45,7 +45,7 @@ class Outcome:
 
 
 async def run(case: Case, folder: Path) -> Outcome:
-    """The engine on a table of `case.items` under the faults of the case; the table has no other writers."""
+    """The engine on a table of `case.items` with the faults of the case; the table has no other writers."""
     service = InProcess(table_spec())
     draw = random.Random(case.seed)
     rows = [{"pk": {"S": f"item-{n}"}, "note": {"S": "x" * draw.randrange(300)}} for n in range(case.items)]
@@ -69,7 +69,7 @@ async def run(case: Case, folder: Path) -> Outcome:
 
 
 def check(case: Case) -> int:
-    """Run it and hold it against the promises. Gives how often a fault struck."""
+    """Run it and check the promises. Returns how often a fault struck."""
     with tempfile.TemporaryDirectory() as folder:
         outcome = run_virtual(lambda: run(case, Path(folder)))
     counts = outcome.result.summary.counts
@@ -92,7 +92,7 @@ ALONE = {f"{name}, {marker}": (name, marker) for name in FAULTS for marker in ("
 
 @pytest.mark.parametrize("fault", thinned(ALONE, *list(ALONE)[::4], *list(ALONE)[3::4]))
 def test_each_fault_alone(fault: tuple[str, str]) -> None:
-    """Three requests in ten meet the fault. Both writers."""
+    """30% of the requests meet the fault. Both writers."""
     name, marker = fault
     assert check(Case(1, marker=marker, segments=3, items=300, faults={name: 0.3})) > 0
     assert check(Case(1, marker=marker, writer="update", segments=3, items=60, faults={name: 0.3})) > 0 or (
@@ -111,8 +111,8 @@ mixtures = st.dictionaries(st.sampled_from(list(FAULTS)), st.floats(0.01, 0.3), 
     st.integers(0, 2**32),
 )
 def test_faults_mixed(faults: dict[str, float], marker: str, writer: str, seed: int) -> None:
-    """Several at once, each of 1 to 30% of the requests."""
-    # Together they leave some requests through: none fails on for the bound of one request.
+    """Several at once, each for 1 to 30% of the requests."""
+    # Together they let some requests pass: none fails for longer than the limit of one request.
     total = sum(faults.values())
     faults = {name: share * min(1.0, 0.6 / total) for name, share in faults.items()}
     items = 40 if writer == "update" else 200
@@ -150,7 +150,7 @@ MIXED = {
 @on_one_backend
 @pytest.mark.parametrize("case", MIXED.values(), ids=MIXED)
 def test_faults_on_real_sockets(backend: Backend, tmp_path: Path, case: Case) -> None:
-    """The real program on real connections that are reset, cut, spoiled and slow."""
+    """The real program on real connections that are reset, cut, corrupted and slow."""
     report = carry_out(backend, tmp_path, case)
     assert report.verdict.violations == []
     assert report.faults.total() > 10, report.faults

@@ -1,4 +1,4 @@
-"""The judge can say no: planted violations of every kind, and programs that break one promise each."""
+"""Tests of the judge: planted violations of every kind, and programs that break one promise each."""
 
 import itertools
 import sys
@@ -37,7 +37,7 @@ def verdict(
     older: bool = False,
     selected: bool = True,
 ) -> Verdict:
-    """The verdict on one item that became each of these in turn (`None`: it was not there)."""
+    """The verdict on one item that had each of these states in turn (`None`: it did not exist)."""
     changes: defaultdict[Identity, list[Change]] = defaultdict(list)
     for old, new in itertools.pairwise(images):
         event = "INSERT" if old is None else "REMOVE" if new is None else "MODIFY"
@@ -58,12 +58,12 @@ def verdict(
     )
 
 
-def put(token: str, what: Item, *, assume_yes: bool = True) -> Write:
-    return Write("put", identity(), token, what, assume_yes)
+def put(token: str, what: Item, *, acknowledged: bool = True) -> Write:
+    return Write("put", identity(), token, what, acknowledged)
 
 
-def write(kind: Any, token: str, *, assume_yes: bool = True) -> Write:
-    return Write(kind, identity(), token, assume_yes=assume_yes)
+def write(kind: Any, token: str, *, acknowledged: bool = True) -> Write:
+    return Write(kind, identity(), token, acknowledged=acknowledged)
 
 
 OLD_COPY = put("p1", item(4, "p1"))
@@ -87,11 +87,11 @@ GOOD: dict[str, dict[str, Any]] = {
     },
     "a write whose answer was lost, applied": {
         "images": (item(), item(by="i1", count=1), item(1, "i1", 1)),
-        "writes": (write("increment", "i1", assume_yes=False),),
+        "writes": (write("increment", "i1", acknowledged=False),),
     },
     "a write whose answer was lost, not applied": {
         "images": (item(), item(1)),
-        "writes": (write("increment", "i1", assume_yes=False), write("delete", "d1", assume_yes=False)),
+        "writes": (write("increment", "i1", acknowledged=False), write("delete", "d1", acknowledged=False)),
     },
     "marker taken back in a run with crashes": {
         "images": (item(4), item(5), OLD_COPY.item, item(5, "p1")),
@@ -137,7 +137,7 @@ BAD: dict[str, tuple[str, dict[str, Any]]] = {
             "older": True,
         },
     ),
-    "twice from an export's marker, and nobody came between": (
+    "twice from an export's marker, with no write in between": (
         "doubled",
         {"images": (item(4), item(5), item(6)), "fragile": True, "older": True},
     ),
@@ -169,7 +169,7 @@ BAD: dict[str, tuple[str, dict[str, Any]]] = {
         "lost",
         {"images": (item(), item(by="i1", count=2)), "writes": (write("increment", "i1"),)},
     ),
-    "deleted by nobody": ("lost", {"images": (item(), None)}),
+    "deleted by no known write": ("lost", {"images": (item(), None)}),
     "put back after a delete": (
         "revived",
         {"images": (item(), None, item(1)), "writes": (write("delete", "d1"),)},
@@ -184,7 +184,7 @@ BAD: dict[str, tuple[str, dict[str, Any]]] = {
 
 @pytest.mark.parametrize(("kind", "case"), BAD.values(), ids=BAD)
 def test_what_must_not_happen(kind: str, case: dict[str, Any]) -> None:
-    """Each planted violation is noticed under its name."""
+    """Each planted violation is found under its name."""
     case = dict(case)
     found = verdict(*case.pop("images"), **case)
     assert getattr(found, kind), found.violations
@@ -193,7 +193,7 @@ def test_what_must_not_happen(kind: str, case: dict[str, Any]) -> None:
 # Each breaks a promise in this case, and `refire` does not.
 KILLED = Case(1, segments=2, items=300, max_rcu=8, kills=(Kill("batch-counted", 4),))
 CONTESTED = Case(5, items=300, live=0.5, hot=12, slow_lookup=True)
-"""Others change a few items again and again, also between the look at them and the second attempt."""
+"""Others change a few items repeatedly, also between the lookup and the second attempt."""
 
 CASES = {
     "forgetful": ({"missing"}, KILLED),
@@ -220,7 +220,7 @@ CASES = {
 def test_broken_programs_are_noticed(
     backend: Backend, tmp_path: Path, broken: tuple[str, set[str], Case]
 ) -> None:
-    """A program with one safeguard taken out is convicted by the whole machinery, for what it does wrong.
+    """A program without one safeguard is convicted by the whole machinery, for its fault.
 
     Where it takes a live writer at the right moment, it has three chances to be caught. By default each kind of
     violation is noticed; the other programs: `-m soak`.
@@ -242,7 +242,7 @@ def test_broken_programs_are_noticed(
     thinned({str(case.seed): case for _, case in CASES.values()}, *("1", "2", "5", "7", "3")),
 )
 def test_refire_is_not_convicted_for_the_same(backend: Backend, tmp_path: Path, case: Case) -> None:
-    """The same cases, the real program: no violation, so what is noticed above is the mutation."""
+    """The same cases with the real program: no violation, so the mutation is the cause above."""
     report = carry_out(backend, tmp_path, case)
     assert report.verdict.violations == []
     assert len(report.kills) == len(case.kills)

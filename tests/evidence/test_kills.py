@@ -1,4 +1,4 @@
-"""Killed at every point that it has, a run goes on and every item fires once. Judged by replaying the whole stream."""
+"""A run that is killed at every failpoint continues and every item fires once. Judged by replaying the stream."""
 
 from pathlib import Path
 
@@ -13,11 +13,11 @@ from tests.support.examples import thinned
 
 
 def at(*points: str) -> tuple[Kill, ...]:
-    """Kills at these points, one a sitting; `point:3` is its third time."""
+    """Kills at these points, one per attempt; `point:3` is its third time."""
     return tuple(Kill(name, int(count or 1)) for name, _, count in (text.partition(":") for text in points))
 
 
-# Each chain is one run, killed once in each of its sittings but the last.
+# Each chain is one run, killed once in each of its attempts but the last.
 CHAINS = {
     "reading": Case(
         1,
@@ -71,12 +71,12 @@ CHAINS = {
 
 
 def test_no_point_is_left_out() -> None:
-    """The chains come to every point of the program."""
+    """The chains reach every failpoint of the program."""
     assert {kill.point for case in CHAINS.values() for kill in case.kills} == set(POINTS)
 
 
 def check(backend: Backend, folder: Path, case: Case, *, kills: int | None = None) -> None:
-    """No promise is broken, and it was killed as often as was meant."""
+    """No promise is broken, and the number of kills is as planned."""
     report = carry_out(backend, folder, case)
     assert report.verdict.violations == []
     assert len(report.kills) >= (len(case.kills) if kills is None else kills), report.kills
@@ -85,7 +85,7 @@ def check(backend: Backend, folder: Path, case: Case, *, kills: int | None = Non
 @on_one_backend
 @pytest.mark.parametrize("case", CHAINS.values(), ids=CHAINS)
 def test_killed_at_every_point(backend: Backend, tmp_path: Path, case: Case) -> None:
-    """Kill after kill, each at another point; then it is left alone and completes."""
+    """Kill after kill, each at another point; then the run is left alone and completes."""
     check(backend, tmp_path, case)
 
 
@@ -98,9 +98,9 @@ def test_killed_before_the_judge_of_semantics(backend: Backend, tmp_path: Path) 
 
 @on_one_backend
 def test_every_process_dies_at_a_point(backend: Backend, tmp_path: Path) -> None:
-    """Both children and those that replace them, until the parent gives up; then everybody at some moment.
+    """Both children and their replacements, until the parent gives up; then all processes at a random time.
 
-    One child, or the parent, killed at a known moment: tests/scenarios/test_processes.py.
+    One child, or the parent, killed at a known request: tests/scenarios/test_processes.py.
     """
     kills = (Kill("batch-answered", 4), Kill(after_s=0.1, victim="both"))
     check(backend, tmp_path, Case(8, segments=8, processes=2, items=400, kills=kills))
@@ -112,7 +112,7 @@ def test_every_process_dies_at_a_point(backend: Backend, tmp_path: Path) -> None
     thinned(dict(zip(SELECTIONS, SELECTIONS, strict=True)), "scan", "filtered scan", "index query", "export"),
 )
 def test_killed_among_live_writers(backend: Backend, tmp_path: Path, selection: str) -> None:
-    """Every source, with an application at half of the table's capacity on it, and a kill in the middle.
+    """Every source, with an application that uses half of the table's capacity, and a kill in the middle.
 
     No update is lost, nothing comes back to life, every item that was there all the time has fired, none fires twice
     (but for markers that the application takes back between the kill and the resume, which the design says). The other

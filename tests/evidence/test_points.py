@@ -1,4 +1,4 @@
-"""The points at which a run can be killed: each is in the code, and an unarmed program knows nothing of them."""
+"""The failpoints: each is in the code, and without the variable they have no effect."""
 
 import re
 from pathlib import Path
@@ -13,7 +13,7 @@ SOURCES = [path for path in Path(refire_async.__file__).parent.rglob("*.py") if 
 
 
 def test_every_point_is_somewhere() -> None:
-    """The table of points and the calls in the program name the same points, each once."""
+    """The table of points and the calls in the program have the same points, each once."""
     found = [name for path in SOURCES for name in CALL.findall(path.read_text())]
     assert sorted(found) == sorted([*failpoints.POINTS, *failpoints.DELIVERY_POINTS])
 
@@ -25,6 +25,6 @@ def test_unarmed() -> None:
 
 @pytest.mark.parametrize("text", ["", "page-read", "page-read:", "page-read:0", "page-read:-1", "nowhere:1"])
 def test_odd_values_are_refused(text: str) -> None:
-    """A misspelt point would never kill, and a test that rests on it would prove nothing."""
+    """A misspelt point would never kill, and a test that relies on it would prove nothing."""
     with pytest.raises(ValueError, match="REFIRE_KILL_AT"):
         failpoints.arm(text)

@@ -1,4 +1,4 @@
-"""The evidence itself, short and long: cases drawn from seeds, no promise broken in any of them.
+"""The evidence, short and long: cases drawn from seeds, no promise broken in any of them.
 
 `python -m tests.evidence` is the same with figures to quote.
 """
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.evidence.__main__ import gather
+from tests.evidence.__main__ import collect
 from tests.evidence.case import STALLS, Case, draw_case
 from tests.evidence.rows import SELECTIONS
 
@@ -26,13 +26,13 @@ SHORT: dict[str, Callable[[Case], object]] = {
     ),
     "half of the table's capacity taken by others": lambda case: case.live > 0.4 and case.kills,
 }
-"""What the short version must have; the first seeds that bring it are taken."""
+"""What the short version must contain; the first seeds with it are used."""
 
 SOAK_MINUTES = 20.0
 
 
 def first_seed(wanted: Callable[[Case], object]) -> int:
-    """The first seed whose case has it, and does not wait for answers that never come."""
+    """The first seed whose case has it, and does not wait for missing responses."""
     for seed in itertools.count(1000):
         case = draw_case(seed)
         if wanted(case) and not STALLS.keys() & case.faults.keys():
@@ -41,7 +41,7 @@ def first_seed(wanted: Callable[[Case], object]) -> int:
 
 
 def test_cases_are_what_their_seed_says() -> None:
-    """A seed is enough to tell a case, and seeds come by every selection."""
+    """A seed determines a case, and the seeds cover every selection."""
     cases = [draw_case(seed) for seed in range(300)]
     assert cases == [draw_case(seed) for seed in range(300)]
     assert {case.selection for case in cases} == set(SELECTIONS)
@@ -51,7 +51,7 @@ def test_cases_are_what_their_seed_says() -> None:
 def test_no_promise_is_broken(tmp_path: Path) -> None:
     """The short version, for every change of the program."""
     seeds = {first_seed(wanted) for wanted in SHORT.values()}
-    figures = gather(seeds, minutes=4.0, folder=tmp_path, jobs=2)
+    figures = collect(seeds, minutes=4.0, folder=tmp_path, jobs=2)
     assert figures.violations == []
     assert figures.cases == len(seeds)
     assert figures.kills.total() >= len(seeds)
@@ -66,8 +66,8 @@ def test_no_promise_is_broken(tmp_path: Path) -> None:
 @pytest.mark.soak
 @pytest.mark.timeout(60 * (SOAK_MINUTES + 10))
 def test_no_promise_is_broken_at_length(tmp_path: Path) -> None:
-    """The long version. What a failing case saw stays in pytest's folder."""
-    figures = gather(itertools.count(10_000), minutes=SOAK_MINUTES, folder=tmp_path, jobs=2)
+    """The long version. The evidence of a failing case stays in pytest's folder."""
+    figures = collect(itertools.count(10_000), minutes=SOAK_MINUTES, folder=tmp_path, jobs=2)
     assert figures.violations == []
     assert figures.cases > 50
     assert figures.kills["at a random moment"] >= 100

@@ -1,8 +1,8 @@
-"""An application that works on a table while a run is on, in every way that could go wrong between them.
+"""An application that writes to a table during a run, with every kind of write that a run could harm.
 
-It increments (also two items in one transaction), counts up the marker itself, replaces whole items (with a marker of
-its own, without one, or from the copy that it took before the run), deletes, puts again what it deleted, and inserts.
-Every write carries a token; what was acknowledged is remembered for the judge.
+It increments (also two items in one transaction), increments the marker itself, replaces whole items (with its own
+marker, without one, or from a copy from before the run), deletes, puts deleted items again, and inserts. Every write
+has a token; acknowledged ones are recorded for the judge.
 """
 
 import contextlib
@@ -45,12 +45,12 @@ MIX = {
     "put again": 1,
     "insert": 1,
 }
-"""How often each is done, in proportion."""
+"""Relative frequency of each action."""
 
 
 @dataclass(slots=True)
 class Writers:
-    """Writers at `rate` writes a second in all. `writes` is what they have done so far."""
+    """Writers with `rate` writes/s together. `writes` are those so far."""
 
     table: Table
     items: Sequence[Item]
@@ -61,14 +61,14 @@ class Writers:
     writes: list[Write] = field(default_factory=list)
     done: Counter[str] = field(default_factory=Counter)
     hot: Sequence[Item] = ()
-    """Items that half of the writes go to: they are there to the end, and their marker is changed again and again."""
+    """Items that get half of the writes: they exist to the end, and their marker changes repeatedly."""
     _deleted: list[Item] = field(default_factory=list)
     _tokens: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     _stop: threading.Event = field(default_factory=threading.Event)
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
-        """Write for the length of the block. Raises what a writer met."""
+        """Write during the block. Raises the error of a writer."""
         with ThreadPoolExecutor(THREADS) as pool:
             tasks = [pool.submit(self._work, random.Random(f"{self.seed}/{n}")) for n in range(THREADS)]
             try:
@@ -131,9 +131,9 @@ class Writers:
         )
 
     def _note(self, action: str, outcome: bool | None, *writes: Write) -> None:
-        """Remember what was done, or may have been."""
+        """Record writes that were applied, or may have been."""
         if outcome is not False:
-            self.writes += [replace(write, assume_yes=outcome is True) for write in writes]
+            self.writes += [replace(write, acknowledged=outcome is True) for write in writes]
             self.done[action] += 1
 
     def _whole(self, action: str, item: Item, token: str, draw: random.Random) -> Item:
@@ -161,7 +161,7 @@ class Writers:
 
 
 class _Client:
-    """One connection. Calls give True (done), False (certainly not done) or None (nobody knows)."""
+    """One connection. Calls return True (applied), False (certainly not applied) or None (unknown)."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
@@ -173,11 +173,11 @@ class _Client:
         }
 
     def add(self, item: Item, attribute: str, token: str) -> bool | None:
-        """Count an attribute of an item that is there up."""
+        """Increment an attribute of an existing item."""
         return self._call("UpdateItem", self._addition(item, attribute, token))
 
     def add_all(self, items: Sequence[tuple[Item, str]]) -> bool | None:
-        """Count the items up, each with a token, in one transaction."""
+        """Increment the items, each with a token, in one transaction."""
         updates = [{"Update": self._addition(item, COUNT, token)} for item, token in items]
         return self._call("TransactWriteItems", {"TransactItems": updates})
 
@@ -197,7 +197,7 @@ class _Client:
         return self._call("PutItem", request)
 
     def delete(self, item: Item) -> bool | None:
-        """Delete an item that is there."""
+        """Delete an existing item."""
         key = {"TableName": self._table.name, "Key": self._table.key(item)}
         return self._call("DeleteItem", {**key, "ConditionExpression": "attribute_exists(pk)"})
 

@@ -1,4 +1,4 @@
-"""Fixtures of the scenarios: the real command line, pointed at every backend."""
+"""Fixtures of the scenarios: the real command line with every backend."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,20 +12,20 @@ from tests.support.proxy import Proxy, proxy_before
 
 @pytest.fixture
 def proxy(backend: Backend) -> Iterator[Proxy]:
-    """A proxy before the backend."""
+    """A proxy in front of the backend."""
     with proxy_before(backend.url) as running:
         yield running
 
 
 @pytest.fixture
 def cli(tmp_path: Path, backend: Backend) -> Iterator[Cli]:
-    """The command line, pointed at the backend. Ends with a search for secrets in all that was written."""
+    """The command line with the backend as its endpoint. Ends with a search for secrets in all output."""
     yield from pointed_at(tmp_path, backend.url, backend)
 
 
 @pytest.fixture
 def proxied_cli(tmp_path: Path, proxy: Proxy, backend: Backend) -> Iterator[Cli]:
-    """The command line, pointed at the proxy."""
+    """The command line with the proxy as its endpoint."""
     yield from pointed_at(tmp_path, proxy.url, backend)
 
 

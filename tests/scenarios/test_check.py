@@ -1,4 +1,4 @@
-"""`refire check`, and the same look before a run."""
+"""`refire check`, and the same checks before a run."""
 
 import json
 from collections.abc import Callable
@@ -12,7 +12,7 @@ MakeTable = Callable[..., Table]
 
 
 def test_nothing_stops_a_run(cli: Cli, make_table: MakeTable) -> None:
-    """Exit code 0, one JSON object with the documented members, and the table as it was: on DynamoDB Local too."""
+    """Exit code 0, one JSON object with the documented members, and an unchanged table: on DynamoDB Local too."""
     table = make_table()
     table.fill(hash_rows(30))
     before = table.items()
@@ -30,7 +30,7 @@ def test_nothing_stops_a_run(cli: Cli, make_table: MakeTable) -> None:
 
 @on_one_backend
 def test_a_stop_is_exit_code_10(cli: Cli, make_table: MakeTable) -> None:
-    """As a table of 80 columns, the worst first, and as JSON."""
+    """As a table of 80 columns, the most serious first, and as JSON."""
     table = make_table(stream=False)
     table.fill({**row, "revision": {"S": "v1"}} for row in hash_rows(30))
     shown = cli.run("check", "--table", table.name)
@@ -40,14 +40,14 @@ def test_a_stop_is_exit_code_10(cli: Cli, make_table: MakeTable) -> None:
     assert lines[1].startswith("stop   stream-disabled")
     assert "marker-type" in shown.stdout
     assert "1 stop, 1 warning" in shown.stdout
-    told = cli.run("check", "--table", table.name, "--json")
-    assert told.code == 10
-    assert [finding["id"] for finding in told.json["findings"]][:2] == ["stream-disabled", "marker-type"]
+    as_json = cli.run("check", "--table", table.name, "--json")
+    assert as_json.code == 10
+    assert [finding["id"] for finding in as_json.json["findings"]][:2] == ["stream-disabled", "marker-type"]
 
 
 @on_one_backend
-def test_a_run_logs_warnings_and_asks_for_nothing(cli: Cli, make_table: MakeTable) -> None:
-    """It begins; the log has what a check would have said."""
+def test_a_run_logs_warnings_and_continues(cli: Cli, make_table: MakeTable) -> None:
+    """The log has the findings of a check."""
     table = make_table()
     table.fill({**row, "revision": {"N": str(n * 100)}} for n, row in enumerate(hash_rows(30)))
     result = cli.refire(table.name)
@@ -60,7 +60,7 @@ def test_a_run_logs_warnings_and_asks_for_nothing(cli: Cli, make_table: MakeTabl
 
 @on_one_backend
 def test_a_stop_ends_a_run_unless_it_is_ignored(cli: Cli, make_table: MakeTable) -> None:
-    """One line that names the way out, exit code 10, nothing written; then it goes on, and says so in its log."""
+    """One line that names the option, exit code 10, nothing written; with the option the run continues and logs it."""
     table = make_table()
     table.fill(hash_rows(30))
     before = table.items()
@@ -76,8 +76,8 @@ def test_a_stop_ends_a_run_unless_it_is_ignored(cli: Cli, make_table: MakeTable)
 
 
 @on_one_backend
-def test_a_finding_that_does_not_exist(cli: Cli) -> None:
-    """A misspelt id must not pass for one that is ignored."""
+def test_an_unknown_finding(cli: Cli) -> None:
+    """A misspelt id must not count as ignored."""
     result = cli.refire("orders", "--ignore", "stream-disable")
     assert result.code == 2
     assert "stream-disabled" in result.stderr

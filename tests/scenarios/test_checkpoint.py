@@ -1,4 +1,4 @@
-"""A checkpoint that belongs to something else, or is in use, is refused with exit code 11 and stays as it is."""
+"""A checkpoint of another run, or one in use, is refused with exit code 11 and not changed."""
 
 import json
 import stat
@@ -17,7 +17,7 @@ MakeTable = Callable[..., Table]
 
 
 def assert_refused(result: Result, *hints: str) -> None:
-    """Exit code 11 and one line that holds all hints; nothing on standard output."""
+    """Exit code 11 and one line with all hints; nothing on standard output."""
     assert result.code == 11, result.stderr
     assert len(result.error_lines) == 1, result.stderr
     assert "Traceback" not in result.stderr
@@ -27,15 +27,15 @@ def assert_refused(result: Result, *hints: str) -> None:
 
 
 def stopped_run(cli: Cli, table: Table, *arguments: str) -> str:
-    """Leave a run of a 200-item table in the middle; its checkpoint."""
+    """Stop a run of a 200-item table in the middle; returns its checkpoint."""
     table.fill({**row, "day": {"S": "d0"}} for row in composite_rows(200))
     result = cli.refire(table.name, "--run-id", "the-run", "--segments", "4", "--max-items", "60", *arguments)
     assert result.code == 3, result.stderr
     return str(result.json["checkpoint"])
 
 
-def test_table_made_again_under_the_same_name(cli: Cli, make_table: MakeTable) -> None:
-    """Another TableId is another table, even if name and items are the same."""
+def test_table_created_again_with_the_same_name(cli: Cli, make_table: MakeTable) -> None:
+    """Another TableId is another table, even with the same name and items."""
     table = make_table(("pk", "S"), ("sk", "N"))
     stopped_run(cli, table)
     items = list(table.items().values())
@@ -51,7 +51,7 @@ def test_table_made_again_under_the_same_name(cli: Cli, make_table: MakeTable) -
 
 @on_one_backend
 def test_checkpoint_of_another_run(cli: Cli, make_table: MakeTable) -> None:
-    """A checkpoint given to a run with other segments, marker or selection is refused, saying which, and stays good."""
+    """A checkpoint and other segments, marker or selection: refused with the difference, and not changed."""
     table = make_table(("pk", "S"), ("sk", "N"), indexes=(Index("by-day", Schema(("day", "S"))),))
     checkpoint = stopped_run(cli, table)
     before = Snapshot.of(table)
@@ -72,7 +72,7 @@ def test_checkpoint_of_another_run(cli: Cli, make_table: MakeTable) -> None:
 
 @on_one_backend
 def test_checkpoint_of_another_table(cli: Cli, make_table: MakeTable) -> None:
-    """A checkpoint given to a run of another table is refused before anything is written."""
+    """A checkpoint and another table: refused before anything is written."""
     checkpoint = stopped_run(cli, make_table(("pk", "S"), ("sk", "N")))
     other = make_table(("pk", "S"), ("sk", "N"))
     other.fill(composite_rows(20))
@@ -83,8 +83,8 @@ def test_checkpoint_of_another_table(cli: Cli, make_table: MakeTable) -> None:
     before.assert_untouched()
 
 
-def test_the_same_run_given_again_goes_on(cli: Cli, make_table: MakeTable) -> None:
-    """The command that was stopped, given again with its run id, goes on like `resume`."""
+def test_the_same_command_again_resumes(cli: Cli, make_table: MakeTable) -> None:
+    """The command of a stopped run, repeated with its run id, resumes it."""
     table = make_table(("pk", "S"), ("sk", "N"))
     table.fill(composite_rows(200))
     before = Snapshot.of(table)
@@ -99,7 +99,7 @@ def test_the_same_run_given_again_goes_on(cli: Cli, make_table: MakeTable) -> No
 
 @on_one_backend
 def test_run_id_of_a_complete_run(cli: Cli, make_table: MakeTable) -> None:
-    """A run id stands for one run: once that is complete, the id is taken."""
+    """The id of a complete run cannot be used again."""
     table = make_table(("pk", "S"), ("sk", "N"))
     table.fill(composite_rows(20))
     assert cli.refire(table.name, "--run-id", "the-run").code == 0
@@ -111,7 +111,7 @@ def test_run_id_of_a_complete_run(cli: Cli, make_table: MakeTable) -> None:
 
 
 def stuck_run(cli: Cli, proxy: Proxy, table: Table, hold: Hold) -> Running:
-    """A run in the middle of a table of 500 items, which waits for answers until `hold` lets go."""
+    """A run in the middle of a table of 500 items, which waits for responses until `hold` is released."""
     table.fill(composite_rows(500))
     proxy.afterwards = hold
     child = cli.start("run", "--table", table.name, "--json", "--run-id", "the-run")
@@ -120,13 +120,13 @@ def stuck_run(cli: Cli, proxy: Proxy, table: Table, hold: Hold) -> Running:
 
 
 def fifth_batch(call: Call) -> bool:
-    """Where a run gets stuck."""
+    """The batch at which a run waits."""
     return call.operation == "BatchExecuteStatement" and call.number == 5
 
 
 @on_one_backend
-def test_two_processes_on_one_run(proxied_cli: Cli, proxy: Proxy, make_table: MakeTable) -> None:
-    """While a run is on, a resume of it is refused; the run itself goes on undisturbed."""
+def test_two_processes_for_one_run(proxied_cli: Cli, proxy: Proxy, make_table: MakeTable) -> None:
+    """During a run, a resume of it is refused; the run is not affected."""
     table = make_table(("pk", "S"), ("sk", "N"))
     with Hold(fifth_batch) as hold:
         child = stuck_run(proxied_cli, proxy, table, hold)
@@ -159,7 +159,7 @@ def test_damaged_and_foreign_files(cli: Cli, make_table: MakeTable, tmp_path: Pa
 
 @on_one_backend
 def test_checkpoint_is_private(cli: Cli, make_table: MakeTable) -> None:
-    """Keys can be personal data: nobody else on the machine can read what a run leaves behind."""
+    """Keys can be personal data: no other user of the machine can read what a run leaves."""
     stopped_run(cli, make_table(("pk", "S"), ("sk", "N")))
     left = [path for path in cli.state.rglob("*") if path.is_file()]
     assert left
@@ -168,7 +168,7 @@ def test_checkpoint_is_private(cli: Cli, make_table: MakeTable) -> None:
 
 @on_one_backend
 def test_status(cli: Cli, make_table: MakeTable) -> None:
-    """`refire status --json` lists each run with where it stands, the documented fields first."""
+    """`refire status --json` lists each run with its status, the documented fields first."""
     first, second = (make_table(("pk", "S"), ("sk", "N")) for _ in range(2))
     checkpoint = stopped_run(cli, first)
     second.fill(composite_rows(30))
@@ -197,14 +197,14 @@ def test_status(cli: Cli, make_table: MakeTable) -> None:
 
 @on_one_backend
 def test_status_without_runs(cli: Cli) -> None:
-    """Nothing yet is an empty list, not an error."""
+    """No runs is an empty list, not an error."""
     result = cli.run("status", "--json")
     assert (result.code, json.loads(result.stdout)) == (0, {"runs": []})
 
 
 @on_one_backend
 def test_status_of_a_run_that_was_killed(proxied_cli: Cli, proxy: Proxy, make_table: MakeTable) -> None:
-    """A run whose process died is shown as stopped, while it lives as running."""
+    """A run is shown as running, and as stopped once its process has died."""
     with Hold(fifth_batch) as hold:
         child = stuck_run(proxied_cli, proxy, make_table(("pk", "S"), ("sk", "N")), hold)
         while_alive = proxied_cli.run("status", "--json").json["runs"][0]
@@ -224,8 +224,8 @@ main()
 
 
 @on_one_backend
-def test_disk_that_is_full_in_the_middle(cli: Cli, make_table: MakeTable) -> None:
-    """No file may grow beyond 200 KB: the run stops in one line with exit code 3; with more room it goes on."""
+def test_disk_that_becomes_full(cli: Cli, make_table: MakeTable) -> None:
+    """No file may grow beyond 200 KB: the run stops with one line and exit code 3; with more room it resumes."""
     table = make_table(("pk", "S"), ("sk", "N"))
     table.fill(composite_rows(3000))
     before = Snapshot.of(table)

@@ -1,4 +1,4 @@
-"""A credential provider that fails at the start is a line and exit code 10; in mid-run it is waited for."""
+"""A credential provider that fails at the start is a line and exit code 10; during a run the run waits for it."""
 
 import json
 from collections.abc import Callable
@@ -22,7 +22,7 @@ NO_KEYS = {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None, "AWS_SESSIO
 
 
 class Process:
-    """A credential process of profile `corp`, which prints what a file holds."""
+    """A credential process of profile `corp`, which prints the content of a file."""
 
     def __init__(self, cli: Cli) -> None:
         self._says = cli.home / "said"
@@ -35,7 +35,7 @@ class Process:
         self._access_key = cli.access_key
 
     def says(self, text: str | None) -> None:
-        """Print this from now on; None: credentials that are about to expire, so that they are asked for again."""
+        """Print this from now on; None: credentials that expire soon, so that new ones are requested."""
         soon = datetime.now(UTC) + timedelta(seconds=30)
         keys = {
             "Version": 1,
@@ -54,12 +54,12 @@ def process(cli: Cli) -> Process:
 
 
 def touched(table: Table) -> int:
-    """How many items carry the marker."""
+    """The number of items with the marker."""
     return sum("revision" in item for item in table.items().values())
 
 
 def under_way(cli: Cli, process: Process, table: Table, *options: str) -> Running:
-    """A slow run that has touched something."""
+    """A slow run that has touched some items."""
     process.says(None)
     arguments = ("run", "--table", table.name, "--json", "--max-wcu", "40", *options)
     running = cli.start(*arguments, env=process.environment)
@@ -68,10 +68,10 @@ def under_way(cli: Cli, process: Process, table: Table, *options: str) -> Runnin
 
 
 @pytest.mark.parametrize("processes", ["1", "2"])
-def test_a_page_in_mid_run_is_waited_out(
+def test_the_run_waits_for_a_provider(
     cli: Cli, make_table: MakeTable, process: Process, processes: str
 ) -> None:
-    """Somebody's login page instead of credentials: said after a while, and the run goes on when it is over."""
+    """A login page in place of credentials: logged after a while, and the run continues when credentials return."""
     table = make_table()
     table.fill(hash_rows(120))
     running = under_way(cli, process, table, "--processes", processes)
@@ -85,7 +85,9 @@ def test_a_page_in_mid_run_is_waited_out(
     assert result.error_lines == []
 
 
-def test_a_page_for_good_ends_the_run_in_order(cli: Cli, make_table: MakeTable, process: Process) -> None:
+def test_a_provider_that_keeps_failing_stops_the_run(
+    cli: Cli, make_table: MakeTable, process: Process
+) -> None:
     """After --give-up-after: exit code 3, one line that names profile and provider, and nothing lost."""
     table = make_table()
     table.fill(hash_rows(120))
@@ -104,7 +106,7 @@ def test_a_page_for_good_ends_the_run_in_order(cli: Cli, make_table: MakeTable, 
 
 
 def refused(cli: Cli, table: Table, *options: str, **env: str) -> str:
-    """The only line of a run that cannot begin."""
+    """The only line of a run that cannot start."""
     result = cli.run("run", "--table", table.name, "--json", *options, env={**NO_KEYS, **env})
     assert result.code == 10, result.stderr
     (line,) = result.error_lines
@@ -114,7 +116,7 @@ def refused(cli: Cli, table: Table, *options: str, **env: str) -> str:
 
 
 def test_providers_that_fail_at_the_start(cli: Cli, make_table: MakeTable, process: Process) -> None:
-    """As their users meet them: a pod without its token, a process that prints a page, MFA without a terminal."""
+    """Typical failures: a pod without its token, a process that prints a page, MFA without a terminal."""
     table = make_table()
     table.fill(hash_rows(3))
     token = cli.home / "token"

@@ -1,4 +1,4 @@
-"""`refire demo` and `refire sandbox`: what a first-time user meets."""
+"""`refire demo` and `refire sandbox` as a first-time user runs them."""
 
 import http.client
 import json
@@ -19,14 +19,14 @@ from tests.support.tables import create_table
 
 @pytest.fixture
 def cli(tmp_path: Path) -> Iterator[Cli]:
-    """The command line without an endpoint of ours."""
+    """The command line without an endpoint."""
     commands = Cli(tmp_path)
     yield commands
     commands.close()
 
 
 def test_demo(cli: Cli) -> None:
-    """The demo needs neither AWS nor an account, resumes itself once and proves one event per item."""
+    """The demo needs neither AWS nor an account, resumes its run once and proves one event per item."""
     without_aws = dict.fromkeys(name for name in cli.environment() if name.startswith("AWS_"))
 
     result = cli.run("demo", "--items", "2000", env=without_aws)
@@ -38,7 +38,7 @@ def test_demo(cli: Cli) -> None:
 
 
 def sandbox_is_up(port: int) -> bool:
-    """Whether something on this port answers the sandbox's statistics request."""
+    """Whether the sandbox's statistics request gets a response on this port."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:
         connection.request("GET", "/_sandbox/stats")
@@ -51,7 +51,7 @@ def sandbox_is_up(port: int) -> bool:
 
 
 def start_sandbox(cli: Cli, *arguments: str) -> tuple[Running, str]:
-    """`refire sandbox` on a free port, answering; the process and its URL."""
+    """`refire sandbox` on a free port, ready; yields the process and its URL."""
     port = free_port()
     child = cli.start("sandbox", "--port", str(port), *arguments)
     child.wait_until(lambda: sandbox_is_up(port))
@@ -59,7 +59,7 @@ def start_sandbox(cli: Cli, *arguments: str) -> tuple[Running, str]:
 
 
 def test_run_against_a_sandbox_of_the_command_line(cli: Cli) -> None:
-    """A sandbox that was started by hand serves `refire run`, says its URL, and ends with Ctrl-C."""
+    """A sandbox from the command line serves `refire run`, prints its URL, and ends with Ctrl-C."""
     child, url = start_sandbox(cli)
     assert url in child.stdout.read_text() + child.stderr.read_text()
     with connected("sandbox", url) as backend:
@@ -77,7 +77,7 @@ def test_run_against_a_sandbox_of_the_command_line(cli: Cli) -> None:
 
 
 def test_the_printed_command_works_without_an_aws_configuration(cli: Cli) -> None:
-    """The line that `refire sandbox` prints brings credentials and region: pasted with a table's name, it runs."""
+    """The command that `refire sandbox` prints has credentials and region: with a table's name it works."""
     child, url = start_sandbox(cli)
     child.wait_until(lambda: "refire run" in child.stdout.read_text())
     (line,) = [line for line in child.stdout.read_text().splitlines() if "refire run" in line]
@@ -98,8 +98,8 @@ def test_the_printed_command_works_without_an_aws_configuration(cli: Cli) -> Non
         assert_summary(result.json, touched=10)
 
 
-def test_port_that_is_taken(cli: Cli) -> None:
-    """A second sandbox on the same port says so in one line."""
+def test_port_in_use(cli: Cli) -> None:
+    """A second sandbox on the same port ends with one line."""
     _, url = start_sandbox(cli)
 
     result = cli.run("sandbox", "--port", url.rpartition(":")[2])

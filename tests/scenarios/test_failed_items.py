@@ -1,4 +1,4 @@
-"""Items that cannot be touched are named in a file with their reasons; the rest is done."""
+"""Items that cannot be touched are listed in a file with their reasons; the others are touched."""
 
 import json
 import stat
@@ -33,7 +33,7 @@ def item_at_the_limit(pk: str, revision: str | None = None) -> Item:
 
 
 def fill_with_untouchables(table: Table) -> Snapshot:
-    """300 ordinary items, one without room for a marker, and five whose `revision` cannot be counted up."""
+    """300 ordinary items, one without room for a marker, and five whose `revision` cannot be incremented."""
     table.fill(composite_rows(300))
     table.fill([item_at_the_limit("full")])
     table.fill(
@@ -73,8 +73,8 @@ def test_untouchable_items(cli: Cli, make_table: MakeTable, writer: str) -> None
     assert path in result.stderr
 
 
-def test_failed_keys_given_back(cli: Cli, make_table: MakeTable) -> None:
-    """Once the items are mended, the file of failed keys re-fires just them."""
+def test_rerun_of_failed_keys(cli: Cli, make_table: MakeTable) -> None:
+    """Once the items are corrected, the file of failed keys re-fires only them."""
     table = make_table(("pk", "S"), ("sk", "N"))
     fill_with_untouchables(table)
     first = cli.refire(table.name)
@@ -90,8 +90,8 @@ def test_failed_keys_given_back(cli: Cli, make_table: MakeTable) -> None:
     before.assert_fired(before.select(lambda item: item["pk"]["S"].startswith("odd-")))
 
 
-def test_failed_keys_of_every_type_given_back(cli: Cli, make_table: MakeTable) -> None:
-    """Binary keys survive the way through the file."""
+def test_rerun_of_failed_keys_of_every_type(cli: Cli, make_table: MakeTable) -> None:
+    """Binary keys are unchanged after the round trip."""
     table = make_table(("pk", "B"), ("sk", "B"))
     table.fill(
         {"pk": {"B": bytes([byte, 0])}, "sk": {"B": b"\xff"}, "revision": {"S": "no"}} for byte in range(256)
@@ -108,8 +108,8 @@ def test_failed_keys_of_every_type_given_back(cli: Cli, make_table: MakeTable) -
     before.assert_fired()
 
 
-def test_item_at_the_limit_that_has_room(cli: Cli, make_table: MakeTable) -> None:
-    """An item of exactly 400 KB whose revision can be counted up in place is no failure."""
+def test_item_at_the_size_limit(cli: Cli, make_table: MakeTable) -> None:
+    """An item of exactly 400 KB whose revision can be incremented in place is no failure."""
     table = make_table(("pk", "S"), ("sk", "N"))
     table.fill([item_at_the_limit("full", revision="41")])
     before = Snapshot.of(table)
@@ -132,7 +132,7 @@ def test_item_at_the_limit_that_has_room(cli: Cli, make_table: MakeTable) -> Non
     ids=["not JSON", "sort key missing", "wrong type", "no file"],
 )
 def test_bad_keys_file(cli: Cli, make_table: MakeTable, content: str | None, hint: str) -> None:
-    """A bad line is a usage error that names its number; nothing is written, not even for the good lines."""
+    """A bad line is a usage error with its number; nothing is written, not even for the good lines."""
     table = make_table(("pk", "S"), ("sk", "N"))
     table.fill([{"pk": {"S": "a"}, "sk": {"N": "1"}}])
     before = Snapshot.of(table)

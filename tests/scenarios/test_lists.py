@@ -1,4 +1,4 @@
-"""Lists of keys and exports from everywhere: files, pipes, S3. Each listed item fires once, and nothing else."""
+"""Lists of keys and exports from files, pipes and S3. Each listed item fires once, and no other."""
 
 import gzip
 import json
@@ -35,10 +35,10 @@ def as_json(keys: list[dict[str, dict[str, str]]]) -> bytes:
 
 
 @pytest.mark.parametrize("form", [as_csv, as_json])
-def test_a_packed_file_of_keys(
+def test_a_compressed_file_of_keys(
     cli: Cli, make_table: MakeTable, form: Callable[[list[dict[str, dict[str, str]]]], bytes]
 ) -> None:
-    """Gzip is told by what is in the file, not by its name; a key that is listed twice fires once."""
+    """Gzip is detected from the content, not the name; a key that is listed twice fires once."""
     before, keys = half_of(table := make_table(("pk", "S"), ("sk", "N")))
     (cli.home / "keys").write_bytes(gzip.compress(form([*keys, *keys[:50]])))
 
@@ -52,7 +52,7 @@ def test_a_packed_file_of_keys(
 
 @on_one_backend
 def test_keys_and_exports_in_s3(cli: Cli, make_table: MakeTable, moto: Moto) -> None:  # noqa: F811 - the fixture
-    """`s3://` for both; the permission that is missing, the missing object, each in one line."""
+    """`s3://` for both; a missing permission and a missing object, each in one line."""
     before, keys = half_of(table := make_table(("pk", "S"), ("sk", "N")))
     client = moto.client("s3")
     client.create_bucket(Bucket="bucket", CreateBucketConfiguration={"LocationConstraint": REGION})
@@ -74,13 +74,13 @@ def test_keys_and_exports_in_s3(cli: Cli, make_table: MakeTable, moto: Moto) -> 
     exported = ("run", "--table", table.name, "--json", "--export", folder, "--run-id", "export")
     result = cli.run(*exported, env=moto.environment)
     assert result.code == 0, result.stderr
-    # The export is older than the run above: half of its markers are behind, and are looked up.
+    # The export is older than the run above: half of its markers are outdated, and are looked up.
     assert_summary(result.json, scanned=300, touched=300, conflicts=150)
 
 
 @on_one_backend
 def test_keys_through_a_pipe(cli: Cli, make_table: MakeTable) -> None:
-    """`-` is standard input, read once: a run that was stopped goes on with what came through it."""
+    """`-` is standard input, read once: a stopped run resumes with the keys that were read."""
     before, keys = half_of(table := make_table(("pk", "S"), ("sk", "N")))
     command = [
         "run",
@@ -114,7 +114,7 @@ def test_keys_through_a_pipe(cli: Cli, make_table: MakeTable) -> None:
 
 @on_one_backend
 def test_a_list_shared_by_processes(cli: Cli, make_table: MakeTable) -> None:
-    """Each reads its own stretch of the list; the list is gone when the run is complete."""
+    """Each process reads its own part of the list; the list is removed when the run is complete."""
     table = make_table()
     table.fill(hash_rows(4_200))
     before = Snapshot.of(table)

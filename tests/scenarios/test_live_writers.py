@@ -19,7 +19,7 @@ MakeTable = Callable[..., Table]
 
 @pytest.mark.parametrize("writer", ["partiql", "update"])
 def test_four_writers(cli: Cli, make_table: MakeTable, writer: str) -> None:
-    """Four writers increment, alone and in transactions, count up `revision` and delete during a run.
+    """Four writers increment, alone and in transactions, increment `revision` and delete during a run.
 
     No increment is lost, no deleted item comes back, each other item has fired, and the summary adds up.
     """
@@ -29,7 +29,7 @@ def test_four_writers(cli: Cli, make_table: MakeTable, writer: str) -> None:
 @on_one_backend
 @pytest.mark.parametrize("writer", ["partiql", "update"])
 def test_transactions_that_hold_items(cli: Cli, make_table: MakeTable, backend: Backend, writer: str) -> None:
-    """The same while every transaction holds its items for a while, so that touches and writes meet conflicts."""
+    """The same while every transaction holds its items for a while, so that touches and writes conflict."""
     slow = {"kind": "latency", "latency": "lognormal:60ms,0.5", "operations": ["TransactWriteItems"]}
     conflicts = {"kind": "transaction_conflict", "probability": 0.05}
     by_writer = {
@@ -41,7 +41,7 @@ def test_transactions_that_hold_items(cli: Cli, make_table: MakeTable, backend: 
         writers = beside_writers(cli, make_table, writer)
     finally:
         _put_faults(backend.url, {})
-    assert writers.turned_away, "nobody met a transaction"
+    assert writers.turned_away, "no writer met a transaction"
 
 
 def _put_faults(url: str, document: dict[str, Any]) -> None:
@@ -52,7 +52,7 @@ def _put_faults(url: str, document: dict[str, Any]) -> None:
 
 
 def beside_writers(cli: Cli, make_table: MakeTable, writer: str) -> LiveWriters:
-    """A run beside four writers, held against its promises."""
+    """A run with four writers, checked against its promises."""
     table = make_table(("pk", "S"), ("sk", "N"))
     table.fill(composite_rows(1500))
     before = Snapshot.of(table)
@@ -76,7 +76,7 @@ def beside_writers(cli: Cli, make_table: MakeTable, writer: str) -> LiveWriters:
         {identity: int(item.get("count", {"N": "0"})["N"]) for identity, item in after.items()},
         {identity: writers.increments[identity] for identity in after},
     )
-    # What `revision` has more than the writers added is what the run added: 1, or 0 where a writer's own
+    # The increase of `revision` beyond that of the writers is the run's: 1, or 0 if a writer's own
     # change fired the item after it was read.
     added = {
         identity: int(item.get("revision", {"N": "0"})["N"]) - writers.revisions[identity]

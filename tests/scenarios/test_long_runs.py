@@ -1,4 +1,4 @@
-"""What happens to a run that lasts, with real processes and connections: credentials expire, the network goes."""
+"""Long runs, with real processes and connections: credentials expire, the network fails."""
 
 import json
 import stat
@@ -19,7 +19,7 @@ from tests.support.tables import Table
 MakeTable = Callable[..., Table]
 
 ISSUER = """#!{python}
-# Gives credentials as a company's own tool would: a new key each time, now and then nothing at all.
+# Gives credentials like a company's own tool: a new key each time, sometimes none at all.
 import datetime, json, os, pathlib, sys
 calls = pathlib.Path({calls!r})
 number = len(calls.read_text()) + 1 if calls.exists() else 1
@@ -38,7 +38,7 @@ print(json.dumps({{
 
 
 def issue(home: Path, *, lifetime_s: int, fails: tuple[int, ...] = ()) -> tuple[dict[str, str | None], Path]:
-    """An AWS configuration whose credentials come from a process; its environment and a file with an x per call."""
+    """An AWS configuration with a credential process; its environment and a file with an x per call."""
     calls, script = home / "calls", home / "issuer"
     script.write_text(
         ISSUER.format(python=sys.executable, calls=str(calls), fails=fails, lifetime_s=lifetime_s)
@@ -52,8 +52,8 @@ def issue(home: Path, *, lifetime_s: int, fails: tuple[int, ...] = ()) -> tuple[
 
 
 @on_one_backend
-def test_credentials_that_expire_in_the_middle(proxied_cli: Cli, proxy: Proxy, make_table: MakeTable) -> None:
-    """The service calls them expired: new ones are asked for, with patience where there are none yet."""
+def test_credentials_that_expire_during_a_run(proxied_cli: Cli, proxy: Proxy, make_table: MakeTable) -> None:
+    """The service reports them as expired: the run requests new ones, and retries while there are none."""
     table = make_table()
     table.fill(hash_rows(200))
     before = Snapshot.of(table)
@@ -115,14 +115,14 @@ def gate(backend: Backend):
 
 
 def events(stderr: str, name: str) -> list[dict[str, object]]:
-    """Lines of the log about one kind of event."""
+    """Lines of the log for one event."""
     lines = [json.loads(line) for line in stderr.splitlines() if line.startswith("{")]
     return [line for line in lines if line["event"] == name]
 
 
 @on_one_backend
-def test_a_network_that_goes_and_comes_back(cli: Cli, gate: Gate, make_table: MakeTable) -> None:
-    """Connections are reset and refused for a while: the run waits, says so, and goes on when it can."""
+def test_a_network_that_recovers(cli: Cli, gate: Gate, make_table: MakeTable) -> None:
+    """Connections are reset and refused for a while: the run waits, logs it, and continues."""
     table = make_table()
     table.fill(hash_rows(400))
     before = Snapshot.of(table)
@@ -144,8 +144,8 @@ def test_a_network_that_goes_and_comes_back(cli: Cli, gate: Gate, make_table: Ma
 
 
 @on_one_backend
-def test_a_network_that_does_not_come_back(cli: Cli, gate: Gate, make_table: MakeTable) -> None:
-    """Past --give-up-after the run stops: exit code 3, one line with the reason and the way on, which works."""
+def test_a_network_that_does_not_recover(cli: Cli, gate: Gate, make_table: MakeTable) -> None:
+    """After --give-up-after it stops: exit code 3, one line with the reason and the resume command, which works."""
     table = make_table()
     table.fill(hash_rows(400))
     before = Snapshot.of(table)

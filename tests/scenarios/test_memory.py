@@ -1,4 +1,4 @@
-"""Memory stays flat, however many items there are. Long: run it with `pytest -m soak`."""
+"""Memory does not grow with the number of items. Long: run it with `pytest -m soak`."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ MIB = 1 << 20
 
 
 def table_of(items: int) -> dict[str, Any]:
-    """A table of that many small items, as the sandbox's tables file describes it; fast enough to be no limit."""
+    """A table of that many small items, for the sandbox's tables file; its capacity is no limit."""
     return {
         "TableName": "many",
         "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
@@ -27,7 +27,7 @@ def table_of(items: int) -> dict[str, Any]:
 
 
 def peak_of_a_run(items: int, folder: Path) -> int:
-    """Peak memory in bytes of a run's process over that many small items in a sandbox of its own."""
+    """Peak memory in bytes of a run over that many small items in its own sandbox."""
     folder.mkdir()
     with SandboxProcess(SandboxConfig(tables=(table_of(items),))) as sandbox:
         cli = Cli(folder, sandbox.url)
@@ -40,7 +40,7 @@ def peak_of_a_run(items: int, folder: Path) -> int:
 
 @pytest.mark.soak
 @pytest.mark.timeout(3000)
-def test_memory_stays_flat(tmp_path: Path) -> None:
+def test_memory_does_not_grow(tmp_path: Path) -> None:
     """The peak for 1,000,000 small items is within 20% of the peak for 100,000, and under 200 MiB."""
     small = peak_of_a_run(100_000, tmp_path / "small")
     large = peak_of_a_run(1_000_000, tmp_path / "large")

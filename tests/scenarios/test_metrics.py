@@ -1,4 +1,4 @@
-"""Metrics of a run at work, scraped as Prometheus would, and the line for CloudWatch at its end."""
+"""Metrics of a run in progress, scraped as by Prometheus, and the CloudWatch line at its end."""
 
 import json
 import urllib.error
@@ -20,7 +20,7 @@ MakeTable = Callable[..., Table]
 
 
 def scrape(port: int) -> dict[tuple[str, ...], float]:
-    """Samples by name and values of labels."""
+    """Samples by name and label values."""
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
         text = answer.read().decode()
     return {
@@ -31,8 +31,8 @@ def scrape(port: int) -> dict[tuple[str, ...], float]:
 
 
 @on_one_backend
-def test_a_run_is_scraped_while_it_works(proxied_cli: Cli, proxy: Proxy, make_table: MakeTable) -> None:
-    """Held at its tenth batch, it tells nine batches and more; at its end the port is free and EMF is told."""
+def test_a_run_is_scraped(proxied_cli: Cli, proxy: Proxy, make_table: MakeTable) -> None:
+    """Held at its tenth batch, it shows at least nine; at its end the port is free and the EMF line is printed."""
     table = make_table(("pk", "S"), ("sk", "N"))
     table.fill(composite_rows(500))
     port = free_port()
@@ -68,10 +68,8 @@ def test_a_run_is_scraped_while_it_works(proxied_cli: Cli, proxy: Proxy, make_ta
 
 
 @on_one_backend
-def test_a_port_that_is_taken_ends_the_run_before_it_begins(
-    proxied_cli: Cli, proxy: Proxy, make_table: MakeTable
-) -> None:
-    """Exit code 2 and one line; the table is not even looked at."""
+def test_a_port_in_use_prevents_the_run(proxied_cli: Cli, proxy: Proxy, make_table: MakeTable) -> None:
+    """Exit code 2 and one line; no request is sent to the table."""
     table = make_table(("pk", "S"))
     calls: list[str] = []
     proxy.afterwards = lambda call: calls.append(call.operation)

@@ -1,4 +1,4 @@
-"""Names and values are never taken for syntax, however awkward they are."""
+"""Unusual names and values are never interpreted as syntax."""
 
 from collections.abc import Callable
 
@@ -31,12 +31,12 @@ NAMES: dict[str, Names] = {
     ("names", "writer"),
     [
         *(pytest.param(names, "partiql", id=kind) for kind, names in NAMES.items()),
-        # Names are placeholders in an UpdateItem: two of the kinds stand for all.
+        # Names are placeholders in an UpdateItem, so two kinds are enough.
         *(pytest.param(NAMES[kind], "update", id=f"{kind}, update") for kind in ("reserved", "placeholders")),
     ],
 )
-def test_awkward_attribute_names(cli: Cli, make_table: MakeTable, names: Names, writer: str) -> None:
-    """Key and marker attributes of any name work, with and without a marker before."""
+def test_unusual_attribute_names(cli: Cli, make_table: MakeTable, names: Names, writer: str) -> None:
+    """Key and marker attributes of any name work, with and without an earlier marker."""
     hash_name, range_name, marker = names
     table = make_table((hash_name, "S"), (range_name, "N"))
     table.fill({hash_name: {"S": f"k{n % 5}"}, range_name: {"N": str(n)}} for n in range(30))
@@ -62,7 +62,7 @@ UNQUOTABLE: dict[str, Names] = {
 def test_double_quotes_in_attribute_names(
     proxied_cli: Cli, proxy: Proxy, make_table: MakeTable, names: Names
 ) -> None:
-    """PartiQL quotes names with double quotes. Names that hold one are written by UpdateItem instead."""
+    """PartiQL quotes names with double quotes. Names with a double quote are written by UpdateItem instead."""
     hash_name, range_name, marker = names
     table = make_table((hash_name, "S"), (range_name, "N"))
     table.fill({hash_name: {"S": f"k{n % 5}"}, range_name: {"N": str(n)}} for n in range(30))
@@ -79,8 +79,8 @@ def test_double_quotes_in_attribute_names(
 
 
 @pytest.mark.parametrize("name", ["select", "a.b-c_d.1", "123"])
-def test_awkward_table_names(cli: Cli, make_table: MakeTable, name: str) -> None:
-    """Table names that are reserved words, numbers or full of dots and dashes."""
+def test_unusual_table_names(cli: Cli, make_table: MakeTable, name: str) -> None:
+    """Table names that are reserved words, numbers or consist of dots and dashes."""
     table = make_table(name=name)
     table.fill({"pk": {"S": f"k{n}"}} for n in range(30))
     before = Snapshot.of(table)
@@ -93,7 +93,7 @@ def test_awkward_table_names(cli: Cli, make_table: MakeTable, name: str) -> None
 
 
 def test_hostile_key_values(cli: Cli, make_table: MakeTable) -> None:
-    """Key values that look like PartiQL, JSON or placeholders change no statement's meaning."""
+    """Key values that look like PartiQL, JSON or placeholders do not change a statement."""
     values = [
         "'",
         '"',

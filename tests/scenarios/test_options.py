@@ -1,4 +1,4 @@
-"""Options that change how a run works, and what they leave true."""
+"""Options of a run, and the promises under them."""
 
 import json
 import time
@@ -17,7 +17,7 @@ MakeTable = Callable[..., Table]
 
 
 def test_stamp(cli: Cli, make_table: MakeTable) -> None:
-    """`--marker stamp` sets one attribute to the run's id, once per run, whatever was in it."""
+    """`--marker stamp` sets one attribute to the run's id, once per run, over any earlier value."""
     table = make_table()
     table.fill(hash_rows(60))
     table.fill({"pk": {"S": f"odd-{n}"}, "refire_run_id": {"N": "3"}} for n in range(5))
@@ -31,7 +31,7 @@ def test_stamp(cli: Cli, make_table: MakeTable) -> None:
 
 
 def test_stamp_of_the_next_run(cli: Cli, make_table: MakeTable) -> None:
-    """A second stamping run, into a named attribute, fires all items again under its own id."""
+    """A second stamping run, into a named attribute, fires all items again with its own id."""
     table = make_table()
     table.fill(hash_rows(60))
     options = ("--marker", "stamp", "--marker-attribute", "fired by")
@@ -48,7 +48,7 @@ def test_stamp_of_the_next_run(cli: Cli, make_table: MakeTable) -> None:
 
 @pytest.mark.parametrize("writer", ["partiql", "update"])
 def test_writer(proxied_cli: Cli, proxy: Proxy, make_table: MakeTable, writer: str) -> None:
-    """`--writer` chooses the call that writes; both fire every item once."""
+    """`--writer` chooses the write operation; both fire every item once."""
     table = make_table(("pk", "S"), ("sk", "N"))
     table.fill(composite_rows(300))
     before = Snapshot.of(table)
@@ -64,7 +64,7 @@ def test_writer(proxied_cli: Cli, proxy: Proxy, make_table: MakeTable, writer: s
 
 @on_one_backend
 def test_batches_are_full(proxied_cli: Cli, proxy: Proxy, make_table: MakeTable) -> None:
-    """Up to 25 updates travel together: 500 items of one segment take little more than 20 calls."""
+    """Up to 25 updates per batch: 500 items of one segment take little more than 20 calls."""
     table = make_table(("pk", "S"), ("sk", "N"))
     table.fill(composite_rows(500))
 
@@ -80,8 +80,8 @@ def test_batches_are_full(proxied_cli: Cli, proxy: Proxy, make_table: MakeTable)
 
 
 @on_one_backend
-def test_scan_asks_only_for_what_a_touch_needs(proxied_cli: Cli, proxy: Proxy, make_table: MakeTable) -> None:
-    """Keys and marker are projected; a table full of other people's data does not travel."""
+def test_scan_projects_what_a_touch_needs(proxied_cli: Cli, proxy: Proxy, make_table: MakeTable) -> None:
+    """Only keys and marker are read, not the other attributes."""
     table = make_table(("pk", "S"), ("sk", "N"))
     table.fill(composite_rows(50))
 
@@ -99,7 +99,7 @@ def test_scan_asks_only_for_what_a_touch_needs(proxied_cli: Cli, proxy: Proxy, m
 
 
 def test_dry_run(proxied_cli: Cli, proxy: Proxy, make_table: MakeTable) -> None:
-    """`--dry-run` tells what a run would touch and cost, sends no write and leaves no run to resume."""
+    """`--dry-run` shows what a run would touch and cost, sends no write and leaves no run to resume."""
     table = make_table(("pk", "S"), ("sk", "N"))
     table.fill(composite_rows(200))
     before = Snapshot.of(table)
@@ -115,7 +115,7 @@ def test_dry_run(proxied_cli: Cli, proxy: Proxy, make_table: MakeTable) -> None:
 
 @on_one_backend
 def test_dry_run_of_a_few(proxied_cli: Cli, proxy: Proxy, make_table: MakeTable) -> None:
-    """`--max-items` bounds what a dry run reads."""
+    """`--max-items` limits the reads of a dry run."""
     table = make_table(("pk", "S"), ("sk", "N"))
     table.fill(composite_rows(200))
 
@@ -126,8 +126,8 @@ def test_dry_run_of_a_few(proxied_cli: Cli, proxy: Proxy, make_table: MakeTable)
     assert not proxy.operations & WRITES
 
 
-def test_max_items_then_the_rest(cli: Cli, make_table: MakeTable) -> None:
-    """`--max-items` stops after that many, exit code 3; `resume` does the rest and nothing twice."""
+def test_max_items_then_resume(cli: Cli, make_table: MakeTable) -> None:
+    """`--max-items` stops after that many items with exit code 3; `resume` touches the others, none twice."""
     table = make_table(("pk", "S"), ("sk", "N"))
     table.fill(composite_rows(700))
     before = Snapshot.of(table)
@@ -148,8 +148,8 @@ def test_max_items_then_the_rest(cli: Cli, make_table: MakeTable) -> None:
 
 
 @on_one_backend
-def test_max_items_above_what_there_is(cli: Cli, make_table: MakeTable) -> None:
-    """A bound that is not met ends like any run."""
+def test_max_items_above_the_number_of_items(cli: Cli, make_table: MakeTable) -> None:
+    """A limit that is not reached has no effect."""
     table = make_table()
     table.fill(hash_rows(30))
     result = cli.refire(table.name, "--max-items", "1000")
@@ -169,8 +169,8 @@ def test_max_items_above_what_there_is(cli: Cli, make_table: MakeTable) -> None:
     ],
     ids=lambda limits: limits[0],
 )
-def test_limits_leave_nothing_out(cli: Cli, make_table: MakeTable, limits: tuple[str, str]) -> None:
-    """Whatever the limit, every item fires once."""
+def test_limits_skip_nothing(cli: Cli, make_table: MakeTable, limits: tuple[str, str]) -> None:
+    """With any limit every item fires once."""
     table = make_table(("pk", "S"), ("sk", "N"))
     table.fill(composite_rows(400))
     before = Snapshot.of(table)
@@ -183,12 +183,12 @@ def test_limits_leave_nothing_out(cli: Cli, make_table: MakeTable, limits: tuple
 
 
 def rows_with_times_to_live(now: int) -> list[Item]:
-    """60 items: expired, about to expire in an hour, and with a TTL attribute that is no time, in turns."""
+    """60 items in turns: expired, about to expire in an hour, and with a TTL attribute that is no time."""
     times = [{"N": str(now - 3600)}, {"N": str(now + 3600)}, {"S": "never"}]
     return [{**row, "expires at": times[n % 3]} for n, row in enumerate(hash_rows(60))]
 
 
-def test_expired_items_are_left_to_their_end(proxied_cli: Cli, proxy: Proxy, make_table: MakeTable) -> None:
+def test_expired_items_are_skipped(proxied_cli: Cli, proxy: Proxy, make_table: MakeTable) -> None:
     """Items past their time to live, which DynamoDB deletes within days, are counted and not fired.
 
     DynamoDB Local deletes them within a second, so TTL is only said to be on.
@@ -209,7 +209,7 @@ def test_expired_items_are_left_to_their_end(proxied_cli: Cli, proxy: Proxy, mak
 
 
 def test_time_to_live_in_the_future(cli: Cli, make_table: MakeTable) -> None:
-    """In a table whose TTL is really on, items that are not expired fire."""
+    """In a table with TTL enabled, items that have not expired fire."""
     table = make_table()
     now = int(time.time())
     table.fill(row for row in rows_with_times_to_live(now) if row["expires at"] != {"N": str(now - 3600)})
@@ -227,7 +227,7 @@ def test_time_to_live_in_the_future(cli: Cli, make_table: MakeTable) -> None:
 
 @on_one_backend
 def test_options_from_the_environment(cli: Cli, make_table: MakeTable) -> None:
-    """Every option is understood as `REFIRE_…`; a flag rules over it."""
+    """Every option can be set as `REFIRE_…`; the option itself overrides it."""
     table = make_table()
     table.fill(hash_rows(30))
     before = Snapshot.of(table)
@@ -249,7 +249,7 @@ def test_options_from_the_environment(cli: Cli, make_table: MakeTable) -> None:
 
 @on_one_backend
 def test_bad_value_in_the_environment(cli: Cli, make_table: MakeTable) -> None:
-    """A bad value in a variable is a usage error that names the option."""
+    """A bad value in a variable is a usage error that names the variable."""
     result = cli.run("run", "--table", make_table().name, env={"REFIRE_SEGMENTS": "many"})
     assert result.code == 2
     assert len(result.error_lines) == 1, result.stderr

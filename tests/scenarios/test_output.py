@@ -1,4 +1,4 @@
-"""Standard output carries results only, in the documented form; nothing secret is ever written."""
+"""Standard output has results only, in the documented form; secrets are never written."""
 
 from collections.abc import Callable
 from typing import Any
@@ -29,7 +29,7 @@ COUNTS = (
 
 
 def test_summary_as_json(cli: Cli, make_table: MakeTable) -> None:
-    """`--json` ends with one line, one object, exactly the documented fields with their types; events precede it."""
+    """`--json` ends with one line, one object with exactly the documented fields and types; events precede it."""
     table = make_table()
     table.fill(hash_rows(40))
 
@@ -50,8 +50,8 @@ def test_summary_as_json(cli: Cli, make_table: MakeTable) -> None:
 
 
 @on_one_backend
-def test_summary_for_people(cli: Cli, make_table: MakeTable) -> None:
-    """Without `--json` the summary is text on standard output; logs and progress are not mixed in."""
+def test_summary_as_text(cli: Cli, make_table: MakeTable) -> None:
+    """Without `--json` the summary is text on standard output, without logs and progress."""
     table = make_table()
     table.fill(hash_rows(40))
 
@@ -67,7 +67,7 @@ def test_summary_for_people(cli: Cli, make_table: MakeTable) -> None:
 
 @on_one_backend
 def test_run_ids_are_unique(cli: Cli, make_table: MakeTable) -> None:
-    """Runs without a given id get one each."""
+    """Runs without a given id have different ones."""
     table = make_table()
     ids = {cli.refire(table.name).json["run_id"] for _ in range(3)}
     assert len(ids) == 3
@@ -95,7 +95,7 @@ def test_secrets_stay_secret(proxied_cli: Cli, proxy: Proxy, make_table: MakeTab
     """
     table = make_table()
     table.fill(hash_rows(40))
-    # Every third read and write fails, so that retries and their log lines are covered too.
+    # Every third read and write fails, to cover retries and their log lines too.
     proxy.instead = lambda call: (
         Reply.error(500, "InternalServerError", f"token {SECRETS[1]} and key {SECRETS[0]}")
         if call.operation in ("Scan", "BatchExecuteStatement") and call.number % 3 == 1

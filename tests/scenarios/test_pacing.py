@@ -20,14 +20,14 @@ from tests.support.backends import Backend, connected
 from tests.support.cli import Cli, Running
 
 STALL_S = 0.3
-"""What was sent may arrive so much later, together with what is sent then."""
+"""Seconds by which a request may arrive late, together with later ones."""
 
 INDEX = "by-order"
 
 
 @pytest.fixture
 def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
-    """A sandbox of the test's own, without burst, with the table that the test names by `@pytest.mark.parametrize`."""
+    """A sandbox of the test's own, without burst, with the table that the test's parameters describe."""
     server = SandboxProcess(config(request.param))
     url = server.start()
     try:
@@ -43,20 +43,20 @@ def cli(tmp_path: Path, backend: Backend) -> Iterator[Cli]:
 
 
 def with_table(*arguments: Any, **settings: Any) -> pytest.MarkDecorator:
-    """The table of a test, as `table_spec` takes it."""
+    """The table of a test, for `table_spec`."""
     return pytest.mark.parametrize("backend", [table_spec(*arguments, **settings)], indirect=True, ids=[""])
 
 
 def accepted(backend: Backend, index: str | None = None) -> dict[int, float]:
     """Accepted write units by second."""
     with urlopen(f"{backend.url}/_sandbox/stats") as answer:
-        arms = json.load(answer)["tables"][TABLE]["arms"]
-    (arm,) = [arm for arm in arms if arm["index"] == index]
-    return {int(row[0]): row[2] for row in arm["seconds"] if row[2]}
+        indexes = json.load(answer)["tables"][TABLE]["arms"]
+    (found,) = [entry for entry in indexes if entry["index"] == index]
+    return {int(row[0]): row[2] for row in found["seconds"] if row[2]}
 
 
 def assert_within(units: dict[int, float], wcu: float) -> None:
-    """No window of whole seconds, of any length, has more than the budget and a tenth of a second's on top."""
+    """No window of whole seconds, of any length, exceeds the budget plus a tenth of a second's."""
     for first, last in combinations(sorted(units), 2):
         window = sum(units.get(second, 0.0) for second in range(first, last + 1))
         assert window <= wcu * (last - first + 1 + 0.1 + STALL_S)
@@ -69,8 +69,8 @@ def logged(child: Running, event: str) -> list[dict[str, Any]]:
 
 
 @with_table(2_000, 1_000, wcu=8_000)
-def test_a_budget_is_kept_where_the_table_would_take_more(cli: Cli, backend: Backend) -> None:
-    """A twentieth of the capacity for five seconds: nothing but the run itself holds it back."""
+def test_a_budget_below_the_capacity(cli: Cli, backend: Backend) -> None:
+    """A twentieth of the capacity for five seconds: only the run itself limits its rate."""
     result = cli.refire(TABLE, "--max-wcu", "400")
     assert (result.code, result.json["touched"], result.json["throttled"]) == (0, 2_000, 0)
     units = accepted(backend)
@@ -80,19 +80,19 @@ def test_a_budget_is_kept_where_the_table_would_take_more(cli: Cli, backend: Bac
 
 
 @with_table(500, {"Lognormal": [4_500, 0.95]}, wcu=8_000)
-def test_a_budget_is_kept_whatever_the_items_sizes(cli: Cli, backend: Backend) -> None:
-    """0.2 to 100 KB: what an item costs is known only afterwards."""
+def test_a_budget_with_items_of_all_sizes(cli: Cli, backend: Backend) -> None:
+    """0.2 to 100 KB: the units of an item are known only afterwards."""
     result = cli.refire(TABLE, "--max-wcu", "800")
     assert (result.code, result.json["touched"]) == (0, 500)
     units = accepted(backend)
     assert sum(units.values()) == result.json["wcu"] > 3_000
-    # One item may cost more than is left of a second's budget: it is paid for afterwards.
+    # One item may cost more than the rest of a second's budget: later seconds pay for it.
     assert_within(units, 800.0 + 100.0)
 
 
 @with_table(900, 1_000, wcu=2_000, hash_keys=90, indexes={INDEX: (250, "ALL")})
-def test_an_index_that_carries_the_marker_bounds_the_run_and_is_named(cli: Cli, backend: Backend) -> None:
-    """A quarter of what the default would use of the table; hardly anything is refused."""
+def test_an_index_with_the_marker_limits_the_run(cli: Cli, backend: Backend) -> None:
+    """A quarter of the default budget of the table; few writes are refused, and the index is named."""
     child = cli.start("run", "--table", TABLE, "--json")
     result = child.wait()
     assert (result.code, result.json["touched"]) == (0, 900)
@@ -104,8 +104,8 @@ def test_an_index_that_carries_the_marker_bounds_the_run_and_is_named(cli: Cli, 
 
 
 @with_table(100_000, 1_000, wcu=400)
-def test_capacity_that_is_halved_and_given_back_is_followed(cli: Cli, backend: Backend) -> None:
-    """Down and up by what DescribeTable says, in one line each; no item fails, and the run can go on later."""
+def test_halved_and_restored_capacity_is_followed(cli: Cli, backend: Backend) -> None:
+    """Down and up as DescribeTable says, in one line each; no item fails, and the run can be resumed later."""
 
     def provision(wcu: int) -> None:
         units = {"ReadCapacityUnits": 1_000, "WriteCapacityUnits": wcu}

@@ -1,4 +1,4 @@
-"""Commands under the policies that `refire iam-policy` prints for them."""
+"""Commands with the policies that `refire iam-policy` prints for them."""
 
 from collections.abc import Callable
 from typing import Any
@@ -28,8 +28,8 @@ SELECTIONS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
 
 @on_one_backend
 @pytest.mark.parametrize("kind", SELECTIONS)
-def test_a_run_under_its_policy(proxied_cli: Cli, proxy: Proxy, make_table: MakeTable, kind: str) -> None:
-    """A service that allows what the policy says, and nothing else: the run ends well, a stop and resume included."""
+def test_a_run_with_its_policy(proxied_cli: Cli, proxy: Proxy, make_table: MakeTable, kind: str) -> None:
+    """A service that allows exactly the policy: the run completes, with a stop and a resume."""
     given, options = SELECTIONS[kind]
     table = make_table(("pk", "S"), ("sk", "N"), indexes=(Index("by-day", Schema(("day", "S"))),))
     table.fill({**row, "day": {"S": f"d{n % 3}"}} for n, row in enumerate(composite_rows(60, collections=3)))
@@ -53,14 +53,14 @@ def test_a_run_under_its_policy(proxied_cli: Cli, proxy: Proxy, make_table: Make
     assert result.json["failed"] == 0
     seen = {needed(call, arn) for call in proxy.calls}
     assert all(allows(document, *pair) for pair in seen)
-    # Nothing of this table that has to do with items is allowed in vain.
+    # No permission for the items of this table is unused.
     reads = {action for action, _ in seen} & {"dynamodb:Scan", "dynamodb:Query"}
     allowed = {action for statement in document["Statement"] for action in statement["Action"]}
     assert reads == allowed & {"dynamodb:Scan", "dynamodb:Query"}
 
 
 def judge(document: dict[str, Any], arn: str) -> Callable[[Call], Reply | None]:
-    """Denies what the policy does not allow."""
+    """Deny what the policy does not allow."""
 
     def answer(call: Call) -> Reply | None:
         action, resource = needed(call, arn)
@@ -71,10 +71,10 @@ def judge(document: dict[str, Any], arn: str) -> Callable[[Call], Reply | None]:
 
 @on_one_backend
 @pytest.mark.parametrize("index", [None, "by-day"])
-def test_a_check_and_a_proof_under_their_policies(
+def test_a_check_and_a_verification_with_their_policies(
     proxied_cli: Cli, proxy: Proxy, make_table: MakeTable, index: str | None
 ) -> None:
-    """Each under its own: a check tries the write, a proof reads the stream and no item."""
+    """Each with its own: a check tries the write, a verification reads the stream and no item."""
     table = make_table(("pk", "S"), ("sk", "N"), indexes=(Index("by-day", Schema(("day", "S"))),))
     table.fill({**row, "day": {"S": "d0"}} for row in composite_rows(30))
     arn = f"arn:aws:dynamodb:eu-west-1:123456789012:table/{table.name}"

@@ -1,4 +1,4 @@
-"""`refire plan` against what runs then take, and what it says to people."""
+"""`refire plan` compared with runs, and its text."""
 
 import gzip
 import json
@@ -34,7 +34,7 @@ SHAPES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
 
 
 def table_of(generate: dict[str, Any]) -> dict[str, Any]:
-    """A table with far more capacity than is needed, and an index that shows items whole if it has a sort key."""
+    """A table with ample capacity, with an index of whole items if it has a sort key."""
     composite = "HashKeys" in generate
     names = ("pk", "sk") if composite else ("pk",)
     keys = [
@@ -88,7 +88,7 @@ def assert_planned(planned: Result, done: Result) -> None:
 
 @on_one_backend
 def test_a_list_of_keys(cli: Cli, make_table: MakeTable) -> None:
-    """Counted as a run counts it: packed, some keys twice, some of items that are gone. Sizes are those of now."""
+    """Counted as by a run: compressed, some keys twice, some of deleted items. Sizes are the current ones."""
     table = make_table(("pk", "S"), ("sk", "N"))
     rows = [{**row, "text": {"S": "x" * (n * 97 % 9_000)}} for n, row in enumerate(composite_rows(600))]
     table.fill(rows)
@@ -106,7 +106,7 @@ def test_a_list_of_keys(cli: Cli, make_table: MakeTable) -> None:
 
 @on_one_backend
 def test_an_export(cli: Cli, make_table: MakeTable) -> None:
-    """Read units only for what has changed since: a second attempt for those items, and for those that are gone."""
+    """Read units only for later changes: a second attempt for changed and for deleted items."""
     table = make_table(("pk", "S"), ("sk", "N"))
     rows = composite_rows(300)
     table.fill(rows[:280])
@@ -124,8 +124,8 @@ def test_an_export(cli: Cli, make_table: MakeTable) -> None:
 
 
 @on_one_backend
-def test_an_index_that_does_not_show_items_whole(cli: Cli, make_table: MakeTable) -> None:
-    """Its entries say how many, the items behind some of them how large; the run looks every one up."""
+def test_an_index_that_does_not_project_whole_items(cli: Cli, make_table: MakeTable) -> None:
+    """Its entries give the number, looked-up items the size; the run looks up every one."""
     table = make_table(("pk", "S"), ("sk", "N"), indexes=(Index("by-day", Schema(("day", "S"))),))
     table.fill(
         {**row, "day": {"S": f"d{n % 30}"}, "text": {"S": "x" * (n * 97 % 9_000)}}
@@ -137,8 +137,8 @@ def test_an_index_that_does_not_show_items_whole(cli: Cli, make_table: MakeTable
 
 
 @on_one_backend
-def test_lists_that_are_none(cli: Cli, make_table: MakeTable) -> None:
-    """One line each, and how to leave bad lines out."""
+def test_bad_lists(cli: Cli, make_table: MakeTable) -> None:
+    """One line each, and how to skip bad lines."""
     table = make_table(("pk", "S"), ("sk", "N"))
     table.fill(rows := composite_rows(3))
     (cli.home / "bad").write_text(json.dumps(table.key(rows[0])) + "\nno key\n")
@@ -157,7 +157,7 @@ def test_lists_that_are_none(cli: Cli, make_table: MakeTable) -> None:
 
 @on_one_backend
 def test_segments_are_those_of_the_run(cli: Cli, make_table: MakeTable) -> None:
-    """Several hash keys are a segment each, whatever a table of that size would be cut into."""
+    """Several hash keys are a segment each, for a table of any size."""
     table = make_table(("pk", "S"), ("sk", "N"))
     table.fill(rows := composite_rows(60))
     keys = sorted({row["pk"]["S"] for row in rows})[:3]
@@ -168,7 +168,7 @@ def test_segments_are_those_of_the_run(cli: Cli, make_table: MakeTable) -> None:
 
 
 def test_a_small_table(cli: Cli, make_table: MakeTable) -> None:
-    """Read to its end, it is counted; an index shows in the units; nothing is written."""
+    """Read to its end, it is counted exactly; an index adds units; nothing is written."""
     table = make_table(
         ("pk", "S"), ("sk", "N"), indexes=(Index("by-day", Schema(("day", "S")), projected=()),)
     )
@@ -185,7 +185,7 @@ def test_a_small_table(cli: Cli, make_table: MakeTable) -> None:
 
 @on_one_backend
 def test_one_hash_key_of_an_index(cli: Cli, make_table: MakeTable) -> None:
-    """A selection is planned, not the table."""
+    """The plan is for the selection, not the table."""
     table = make_table(
         ("pk", "S"), ("sk", "N"), indexes=(Index("by-day", Schema(("day", "S")), projected=()),)
     )
@@ -199,7 +199,7 @@ def test_one_hash_key_of_an_index(cli: Cli, make_table: MakeTable) -> None:
 
 @on_one_backend
 def test_without_a_table(cli: Cli) -> None:
-    """No credentials, no network: the model alone. 2 WCU an item in the table and in each of two indexes."""
+    """No credentials, no network: the model alone. 2 WCU per item in the table and in each of two indexes."""
     env = {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None, "REFIRE_ENDPOINT_URL": None}
     options = ("--items", "500M", "--item-size", "1.2KB", "--wcu", "40000", "--indexes", "2")
     planned = cli.run("plan", *options, "--json", env=env)
@@ -224,10 +224,10 @@ def test_without_a_table(cli: Cli) -> None:
         (("--max-items", "100k", "--wcu-percent", "100"), 100.0, "100% of the table's provisioned capacity"),
     ],
 )
-def test_a_plan_without_a_table_keeps_to_the_budget(
+def test_a_plan_without_a_table_uses_the_budget(
     cli: Cli, options: tuple[str, ...], seconds: float, bound_by: str
 ) -> None:
-    """Whatever limits a run limits the plan of one."""
+    """Every limit of a run limits its plan."""
     options = tuple(option.replace("100k", "100000") for option in options)
     thought_of = ("--items", "1M", "--item-size", "1000", "--wcu", "1000", "--indexes", "1")
     planned = cli.run("plan", *thought_of, *options, "--json")
@@ -237,8 +237,8 @@ def test_a_plan_without_a_table_keeps_to_the_budget(
 
 
 @on_one_backend
-def test_what_people_read(cli: Cli, tmp_path: Path) -> None:
-    """80 columns, the backlog of slow consumers drawn, a picture where one is wanted."""
+def test_text(cli: Cli, tmp_path: Path) -> None:
+    """80 columns, a chart of the backlog of slow consumers, and a picture on request."""
     picture = tmp_path / "plan.svg"
     options = ("--items", "2M", "--item-size", "900", "--wcu", "4000", "--consumer-rate", "500")
     planned = cli.run("plan", *options, "--plot", str(picture))

@@ -1,4 +1,4 @@
-"""Several processes on one run: one budget, one checkpoint, one summary, and each item once, whoever dies."""
+"""A run with several processes: one budget, one checkpoint, one summary, and each item once if a process dies."""
 
 import os
 import signal
@@ -34,7 +34,7 @@ def table(make_table: MakeTable) -> Table:
 
 
 def start_and_hold(cli: Cli, proxy: Proxy, table: Table, hold: Hold) -> Running:
-    """Start two processes whose batches are written but not answered from the twentieth on."""
+    """Start two processes whose batches from the twentieth on are written but get no response."""
     proxy.afterwards = hold
     child = cli.start("run", "--table", table.name, "--json", "--processes", "2", *RUN)
     child.wait_until(lambda: hold.reached and len(children_of(child.process.pid)) == 2)
@@ -43,7 +43,7 @@ def start_and_hold(cli: Cli, proxy: Proxy, table: Table, hold: Hold) -> Running:
 
 @on_one_backend
 def test_two_processes_are_one_run(cli: Cli, table: Table) -> None:
-    """Every item once; the one summary counts what both did."""
+    """Every item once; the one summary counts the items of both."""
     before = Snapshot.of(table)
     result = cli.refire(table.name, "--processes", "2", *RUN)
     assert result.code == 0, result.stderr
@@ -53,7 +53,7 @@ def test_two_processes_are_one_run(cli: Cli, table: Table) -> None:
 
 @on_one_backend
 def test_a_process_that_dies_is_replaced(proxied_cli: Cli, proxy: Proxy, table: Table) -> None:
-    """Kill one process with writes on their way: another one takes its segments, nothing fires twice."""
+    """Kill one process with writes in flight: another one takes its segments, nothing fires twice."""
     before = Snapshot.of(table)
     with Hold(writes_from(20)) as hold:
         child = start_and_hold(proxied_cli, proxy, table, hold)
@@ -71,7 +71,7 @@ def test_a_process_that_dies_is_replaced(proxied_cli: Cli, proxy: Proxy, table: 
 
 @on_one_backend
 def test_the_parent_dies(proxied_cli: Cli, proxy: Proxy, table: Table) -> None:
-    """Kill the parent: its processes stop by themselves, hold the lock till then, and `resume` ends the run."""
+    """Kill the parent: its processes stop and hold the lock until then; `resume` completes the run."""
     before = Snapshot.of(table)
     with Hold(writes_from(20)) as hold:
         child = start_and_hold(proxied_cli, proxy, table, hold)
@@ -92,8 +92,8 @@ def test_the_parent_dies(proxied_cli: Cli, proxy: Proxy, table: Table) -> None:
 
 
 @on_one_backend
-def test_everybody_dies(proxied_cli: Cli, proxy: Proxy, table: Table) -> None:
-    """Kill parent and children at once: one process resumes what two began."""
+def test_all_processes_die(proxied_cli: Cli, proxy: Proxy, table: Table) -> None:
+    """Kill parent and children at once: one process resumes the work of two."""
     before = Snapshot.of(table)
     with Hold(writes_from(20)) as hold:
         child = start_and_hold(proxied_cli, proxy, table, hold)

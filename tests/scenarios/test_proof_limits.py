@@ -1,4 +1,4 @@
-"""What a proof says where it cannot know: wrong clocks, streams that show little or cannot be read, other runs."""
+"""The limits of a verification: wrong clocks, streams that show little or cannot be read, other runs."""
 
 import json
 import sqlite3
@@ -20,14 +20,14 @@ from tests.support.tables import Table, create_table
 
 MakeTable = Callable[..., Table]
 AHEAD_S = (-7_200, 1_500, 90_000)
-"""The service's clock beside this machine's, both ways, and by more than a stream keeps."""
+"""Offsets of the service's clock to this machine's, both ways, and larger than a stream's retention."""
 
 
 @pytest.fixture(params=AHEAD_S)
 def elsewhen(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Backend]:
-    """A sandbox whose clock is another than this machine's."""
+    """A sandbox whose clock differs from this machine's."""
     folder = tmp_path / "shifted"
     folder.mkdir()
     (folder / "sitecustomize.py").write_text(
@@ -42,12 +42,12 @@ def elsewhen(
 
 @pytest.fixture
 def cli_elsewhen(elsewhen: Backend, tmp_path: Path) -> Iterator[Cli]:
-    """The command line, pointed at it."""
+    """The command line with this sandbox."""
     yield from pointed_at(tmp_path, elsewhen.url, elsewhen)
 
 
 def forget_the_service_s_clock(checkpoint: Path, ahead_s: float) -> None:
-    """Make it one as earlier versions made them, on a machine whose clock is `ahead_s` ahead."""
+    """Change the checkpoint to the form of earlier versions, made on a machine whose clock is `ahead_s` ahead."""
 
     def shifted(text: str) -> str:
         return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(time.time() + ahead_s))}{text[19:]}"
@@ -62,7 +62,7 @@ def forget_the_service_s_clock(checkpoint: Path, ahead_s: float) -> None:
 
 @pytest.mark.parametrize("processes", ["1", "2"])
 def test_a_wrong_clock_changes_no_proof(elsewhen: Backend, cli_elsewhen: Cli, processes: str) -> None:
-    """Hours ahead or behind: the run's times are the service's, so each event is found, beside the run and later."""
+    """Hours ahead or behind: the run uses the service's time, so each event is found, during the run and later."""
     table = create_table(elsewhen)
     table.fill(hash_rows(200))
     run = cli_elsewhen.refire(table.name, "--run-id", "r", "--verify", "--processes", processes)
@@ -74,20 +74,20 @@ def test_a_wrong_clock_changes_no_proof(elsewhen: Backend, cli_elsewhen: Cli, pr
 
 @on_one_backend
 @pytest.mark.parametrize("ahead_s", [7_200.0, -7_200.0])
-def test_where_nothing_is_found_among_records_the_clocks_disagree(
+def test_records_without_an_event_mean_that_the_clocks_disagree(
     cli: Cli, make_table: MakeTable, ahead_s: float
 ) -> None:
-    """A checkpoint of an earlier version, made with a wrong clock: no file of keys, and nothing proposed."""
+    """A checkpoint of an earlier version, made with a wrong clock: no file of keys, and no command is suggested."""
     table = make_table(("pk", "S"))
     table.fill(hash_rows(50))
     assert cli.refire(table.name, "--run-id", "r").code == 0
     checkpoint = cli.state / "refire" / "runs" / "r.refire"
     forget_the_service_s_clock(checkpoint, ahead_s)
 
-    told = cli.run("verify", "r")
-    assert told.code == 5
-    assert "clocks of this machine and of the service disagree" in told.stdout
-    assert "Fire them again" not in told.stdout
+    shown = cli.run("verify", "r")
+    assert shown.code == 5
+    assert "clocks of this machine and of the service disagree" in shown.stdout
+    assert "Fire them again" not in shown.stdout
     result = cli.verify("r")
     assert (result.code, result.json["expected"], result.json["missing"]) == (5, 50, 0)
     assert result.json["missing_keys_file"] is None
@@ -108,7 +108,7 @@ def view_of(table: Table, view: str) -> None:
 
 @pytest.mark.parametrize("view", ["KEYS_ONLY", "NEW_IMAGE", "OLD_IMAGE"])
 def test_a_stream_that_shows_less_proves_nothing(cli: Cli, make_table: MakeTable, view: str) -> None:
-    """Nothing speaks against the run, and no more is said: not `proved`, not `exactly once`."""
+    """Nothing is disproved, and the result claims no more: neither `proved` nor `exactly once`."""
     table = make_table(("pk", "S"), stream=False)
     table.backend.dynamodb.update_table(
         TableName=table.name, StreamSpecification={"StreamEnabled": True, "StreamViewType": view}
@@ -116,17 +116,17 @@ def test_a_stream_that_shows_less_proves_nothing(cli: Cli, make_table: MakeTable
     table.fill(hash_rows(60))
     ignored = ("--ignore", "view-type", "--yes")
     run = cli.run("run", "--table", table.name, "--run-id", "r", "--verify", *ignored)
-    for told in (run, cli.run("verify", "r")):
-        assert told.code == 0, told.stderr + told.stdout
-        assert "not disproved" in told.stdout
-        assert "proved from the stream" not in told.stdout
-        assert "exactly once" not in told.stdout
-        assert f"The stream is {view}" in told.stdout
+    for shown in (run, cli.run("verify", "r")):
+        assert shown.code == 0, shown.stderr + shown.stdout
+        assert "not disproved" in shown.stdout
+        assert "proved from the stream" not in shown.stdout
+        assert "exactly once" not in shown.stdout
+        assert f"The stream is {view}" in shown.stdout
 
 
 @on_one_backend
-def test_records_from_before_the_run_are_no_events_of_it(cli: Cli, make_table: MakeTable) -> None:
-    """Keys alone: changes of the last minutes do not bear a run out that has touched nothing."""
+def test_records_from_before_the_run_are_not_its_events(cli: Cli, make_table: MakeTable) -> None:
+    """KEYS_ONLY: changes of the last minutes do not verify a run that has touched nothing."""
     table = make_table(("pk", "S"), stream=False)
     table.backend.dynamodb.update_table(
         TableName=table.name, StreamSpecification={"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"}
@@ -151,10 +151,10 @@ def test_records_from_before_the_run_are_no_events_of_it(cli: Cli, make_table: M
 @on_one_backend
 @pytest.mark.parametrize("options", [("--verify",), ("--canary", "5")])
 @pytest.mark.parametrize("operation", ["DescribeStream", "GetShardIterator", "GetRecords"])
-def test_a_stream_that_cannot_be_read_is_known_before_the_first_write(
+def test_a_stream_that_cannot_be_read_is_reported_before_the_first_write(
     cli: Cli, make_table: MakeTable, put_faults: Callable[..., None], options: tuple[str, ...], operation: str
 ) -> None:
-    """Exit code 10, one line with the permissions, and no item touched. A resume is told the same."""
+    """Exit code 10, one line with the permissions, and no item touched. The same for a resume."""
     table = make_table(("pk", "S"))
     table.fill(hash_rows(40))
     assert cli.refire(table.name, "--run-id", "r", "--max-items", "10").code == 3
@@ -174,8 +174,8 @@ def test_a_stream_that_cannot_be_read_is_known_before_the_first_write(
 
 
 @on_one_backend
-def test_a_folder_in_the_place_of_the_list_of_failed_keys(cli: Cli, make_table: MakeTable) -> None:
-    """Known before the first write too."""
+def test_a_folder_in_place_of_the_failed_keys_file(cli: Cli, make_table: MakeTable) -> None:
+    """Refused before the first write too."""
     table = make_table(("pk", "S"))
     table.fill(hash_rows(10))
     (cli.home / "x.refire.failed.jsonl").mkdir()
@@ -187,7 +187,7 @@ def test_a_folder_in_the_place_of_the_list_of_failed_keys(cli: Cli, make_table: 
 
 @pytest.fixture
 def put_faults(backend: Backend) -> Iterator[Callable[..., None]]:
-    """Put faults of the sandbox in force; none are left behind."""
+    """Put faults of the sandbox in force, and remove them at the end."""
     from tests.evidence.harness import _put_faults
 
     def put(*faults: dict[str, Any]) -> None:
@@ -202,7 +202,7 @@ def untouchable(count: int) -> list[dict[str, Any]]:
 
 
 def test_a_canary_with_items_that_cannot_be_touched_is_not_clean(cli: Cli, make_table: MakeTable) -> None:
-    """--yes does not go on: the rest of the table is left alone, and the run can be resumed."""
+    """With --yes too it stops: the other items are not touched, and the run can be resumed."""
     table = make_table(("pk", "S"))
     table.fill(hash_rows(60))
     table.fill(untouchable(60))
@@ -216,8 +216,8 @@ def test_a_canary_with_items_that_cannot_be_touched_is_not_clean(cli: Cli, make_
     assert cli.resume("r").code == 4
 
 
-def test_a_canary_that_touched_nothing_shows_nothing(cli: Cli, make_table: MakeTable) -> None:
-    """All of its items failed: there is no event to look at, and it does not go on."""
+def test_a_canary_that_touched_nothing_is_not_clean(cli: Cli, make_table: MakeTable) -> None:
+    """All of its items failed: there is no event to verify, and the run stops."""
     table = make_table(("pk", "S"))
     table.fill(untouchable(60))
     ignored = ("--ignore", "marker-type", "--yes")
@@ -226,10 +226,10 @@ def test_a_canary_that_touched_nothing_shows_nothing(cli: Cli, make_table: MakeT
 
 
 @on_one_backend
-def test_touches_of_another_run_before_a_run_over_an_export_are_not_its_own(
+def test_touches_of_an_earlier_run_are_not_those_of_a_run_over_an_export(
     cli: Cli, make_table: MakeTable, tmp_path: Path
 ) -> None:
-    """The other run's checkpoint is not at hand. Its touches are from before anything of this run was written."""
+    """The other run's checkpoint is missing. Its touches are older than any write of this run."""
     table = make_table(("pk", "S"))
     rows = hash_rows(50)
     table.fill(rows)

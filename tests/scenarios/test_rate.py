@@ -1,4 +1,4 @@
-"""How fast a run is, changed while it works: by the operator, by the time, and by live traffic."""
+"""The speed of a run in progress, changed by the operator, the time, and live traffic."""
 
 import json
 import tempfile
@@ -23,14 +23,14 @@ MakeTable = Callable[..., Table]
 
 ITEMS = 1_500
 CRAWL = ("--max-wcu", "1")
-"""At this rate a run would outlast every test by far: what ends has been sped up."""
+"""At this rate a run takes longer than any test: a run that ends was made faster."""
 
 pytestmark = on_one_backend
 
 
 @pytest.fixture
 def cli(backend: Backend) -> Iterator[Cli]:
-    """The command line in a home whose path is short, as usual, so that control sockets fit in its state folder."""
+    """The command line with a home of a short path, so that control sockets fit in its state folder."""
     with tempfile.TemporaryDirectory(prefix="rf") as folder:
         yield from pointed_at(Path(folder), backend.url, backend)
 
@@ -43,21 +43,21 @@ def table(make_table: MakeTable) -> Table:
 
 
 def start(cli: Cli, table: Table, *arguments: str, **more: Any) -> Running:
-    """A run that has begun to work."""
+    """A run that has begun to write."""
     child = cli.start("run", "--table", table.name, "--json", "--run-id", "r", *arguments, **more)
     child.wait_until(lambda: "run.started" in child.stderr.read_text())
     return child
 
 
 def start_reachable(cli: Cli, table: Table, *arguments: str) -> Running:
-    """A run that can be told something."""
+    """A run whose control socket is open."""
     child = start(cli, table, *arguments)
     child.wait_until(lambda: bool(sockets(cli)))
     return child
 
 
 def rate(cli: Cli, *arguments: str) -> dict[str, Any]:
-    """What `refire rate r … --json` says."""
+    """The response of `refire rate r … --json`."""
     result = cli.run("rate", "r", *arguments, "--json")
     assert result.code == 0, result.stderr
     assert result.stderr == ""
@@ -70,12 +70,12 @@ def logged(child: Running, event: str) -> list[dict[str, Any]]:
 
 
 def sockets(cli: Cli) -> list[Path]:
-    """Control sockets that are there."""
+    """The existing control sockets."""
     return [path for path in (cli.state / "refire" / "control").glob("*") if path.is_socket()]
 
 
-def test_a_slow_run_is_sped_up(cli: Cli, table: Table) -> None:
-    """Seen, paused, resumed and set to what the table has, while it works; each item fires once."""
+def test_a_slow_run_is_made_faster(cli: Cli, table: Table) -> None:
+    """Shown, paused, resumed and set to the table's capacity, while it runs; each item fires once."""
     before = Snapshot.of(table)
     child = start_reachable(cli, table, *CRAWL)
     assert rate(cli)["wcu"] == 1.0
@@ -91,7 +91,7 @@ def test_a_slow_run_is_sped_up(cli: Cli, table: Table) -> None:
     assert logged(child, "budget.changed")[-1]["why"].endswith("capacity (refire rate)")
 
 
-def test_a_run_of_two_processes_is_sped_up(cli: Cli, table: Table) -> None:
+def test_a_run_of_two_processes_is_made_faster(cli: Cli, table: Table) -> None:
     before = Snapshot.of(table)
     child = start_reachable(cli, table, *CRAWL, "--processes", "2")
     assert rate(cli, "3000")["wcu"] == 3_000.0
@@ -101,8 +101,8 @@ def test_a_run_of_two_processes_is_sped_up(cli: Cli, table: Table) -> None:
     before.assert_fired()
 
 
-def test_a_run_that_the_timetable_holds(cli: Cli, table: Table) -> None:
-    """It says until when, does nothing by itself, and goes when the operator says how fast."""
+def test_a_run_that_the_timetable_pauses(cli: Cli, table: Table) -> None:
+    """It logs until when, writes nothing, and continues when the operator sets a rate."""
     before = Snapshot.of(table)
     child = start_reachable(cli, table, "--rate", "00:00,pause 23:59,off", "--rate-timezone", "Asia/Tokyo")
     held = rate(cli, "resume")
@@ -114,8 +114,8 @@ def test_a_run_that_the_timetable_holds(cli: Cli, table: Table) -> None:
     before.assert_fired()
 
 
-def test_the_start_tells_what_the_timetable_says(cli: Cli, table: Table) -> None:
-    """And until when, in which zone; without colour or terminal it is in the first log line."""
+def test_the_start_has_the_timetable(cli: Cli, table: Table) -> None:
+    """The first log line has the rate, until when, and the time zone."""
     result = cli.refire(table.name, "--rate", "00:00,50% 12:00,60%", "--rate-timezone", "Asia/Tokyo")
     assert result.code == 0, result.stderr
     first = json.loads(result.stderr.splitlines()[0])
@@ -126,8 +126,8 @@ def test_the_start_tells_what_the_timetable_says(cli: Cli, table: Table) -> None
     assert first["max_wcu"] in (2_000.0, 2_400.0)
 
 
-def test_runs_that_are_not_at_work(cli: Cli, table: Table, tmp_path: Path) -> None:
-    """Killed, then complete: one line and exit code 2; no socket stays behind."""
+def test_runs_that_are_not_in_progress(cli: Cli, table: Table, tmp_path: Path) -> None:
+    """Killed, then complete: one line and exit code 2; no socket remains."""
     checkpoint = ("--checkpoint", str(tmp_path / "x.refire"))
     child = start_reachable(cli, table, *CRAWL, *checkpoint)
     assert cli.run("rate", *checkpoint, "2").stdout.startswith("Run r: 2 WCU/s")
@@ -150,16 +150,16 @@ def test_runs_that_are_not_at_work(cli: Cli, table: Table, tmp_path: Path) -> No
 
 
 def accepted_per_second(table: Table) -> list[float]:
-    """Write units that the sandbox has accepted in each second in which there were any."""
+    """Write units that the sandbox has accepted in each second with any."""
     with urlopen(f"{table.backend.url}/_sandbox/stats") as answer:
-        arms = json.load(answer)["tables"][table.name]["arms"]
-    (arm,) = [arm for arm in arms if arm["index"] is None]
-    return [row[2] for row in arm["seconds"] if row[2]]
+        indexes = json.load(answer)["tables"][table.name]["arms"]
+    (found,) = [entry for entry in indexes if entry["index"] is None]
+    return [row[2] for row in found["seconds"] if row[2]]
 
 
 @pytest.fixture
 def live_traffic(moto: Moto, make_table: MakeTable) -> Table:  # noqa: F811 - the fixture
-    """A table of 4,000 WCU/s to which, CloudWatch says, others write 3,000 units a second."""
+    """A table of 4,000 WCU/s to which, by CloudWatch, other writers write 3,000 units/s."""
     table = make_table()
     client = moto.client("cloudwatch")
     minute = time.time() // 60 * 60
@@ -179,12 +179,12 @@ def live_traffic(moto: Moto, make_table: MakeTable) -> Table:  # noqa: F811 - th
     return table
 
 
-def test_a_run_gives_way_to_live_traffic(
+def test_a_run_yields_to_live_traffic(
     cli: Cli,
     moto: Moto,  # noqa: F811 - the fixture
     live_traffic: Table,
 ) -> None:
-    """3,000 of 4,000 are live and 20% stay free: never more than 200 a second, from the first write on."""
+    """3,000 of 4,000 are live and 20% stay free: never more than 200/s, from the first write on."""
     rows = list(hash_rows(400))
     live_traffic.fill(rows)
     filled = len(accepted_per_second(live_traffic))
@@ -202,7 +202,7 @@ def test_a_run_gives_way_to_live_traffic(
 
 
 def test_headroom_without_cloudwatch(cli: Cli, table: Table) -> None:
-    """Said once, in one line that tells why and what the run does instead."""
+    """Logged once, with the reason and what the run does instead."""
     child = start(cli, table, "--headroom", "20%")
     result = child.wait()
     assert result.code == 0, result.stderr

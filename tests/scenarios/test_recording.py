@@ -1,4 +1,4 @@
-"""A run's recording, through the command line: over a kill and its resume, and the proof beside it."""
+"""The recording of a run, through the command line: across a kill and its resume, with the verification."""
 
 from collections.abc import Callable
 
@@ -16,7 +16,7 @@ MakeTable = Callable[..., Table]
 def test_a_killed_run_is_recorded_to_its_last_seconds(
     proxied_cli: Cli, proxy: Proxy, make_table: MakeTable
 ) -> None:
-    """Killed in the middle, the first sitting's items are recorded; the resume adds its own, and so does a proof."""
+    """Items of the killed attempt are recorded; the resume adds its own, and so does a verification."""
     table = make_table(("pk", "S"), ("sk", "N"))
     table.fill(composite_rows(500))
     checkpoint = proxied_cli.home / "a.refire"
@@ -31,7 +31,7 @@ def test_a_killed_run_is_recorded_to_its_last_seconds(
         )
         child.wait_until(lambda: hold.reached)
         seen = len(read_recording(checkpoint).points)
-        # Two looks make a save: the third point from now on is one that began after the hold.
+        # A save follows every second point: the third point from now on began after the hold.
         child.wait_until(lambda: len(read_recording(checkpoint).points) >= seen + 3)
         child.kill()
     killed = read_recording(checkpoint)

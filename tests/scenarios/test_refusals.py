@@ -1,4 +1,4 @@
-"""What cannot work is refused before anything is written: one line that says what to do, exit code 10 or 2."""
+"""Runs that cannot work are refused before anything is written: one line that says what to do, exit code 10 or 2."""
 
 import json
 from collections.abc import Callable
@@ -18,24 +18,24 @@ MakeTable = Callable[..., Table]
 
 
 def assert_refused(result: Result, *codes: int, hint: str) -> None:
-    """One line on standard error that holds `hint`, no result on standard output, one of the exit codes."""
+    """One line on standard error with `hint`, no result on standard output, one of the exit codes."""
     assert result.code in codes, result.stderr
     assert len(result.error_lines) == 1, result.stderr
     assert "Traceback" not in result.stderr
     assert hint.lower() in result.stderr.lower()
-    # A refusal can come after the start was told; there is nothing to sum up all the same.
+    # A refusal can follow the start event; there is no summary either way.
     assert all("event" in json.loads(line) for line in result.stdout.splitlines())
 
 
 def filled(table: Table) -> Snapshot:
-    """The table with a few items in it."""
+    """The table with a few items."""
     table.fill(hash_rows(30))
     return Snapshot.of(table)
 
 
 @pytest.mark.parametrize("part", ["account", "region", "table"])
-def test_an_arn_of_another_place(cli: Cli, make_table: MakeTable, part: str) -> None:
-    """The table of the same name in one's own account and region is left alone."""
+def test_an_arn_of_another_account_or_region(cli: Cli, make_table: MakeTable, part: str) -> None:
+    """The table of the same name in the user's own account and region is not touched."""
     table = make_table()
     before = filled(table)
     arn = table.backend.dynamodb.describe_table(TableName=table.name)["Table"]["TableArn"]
@@ -52,8 +52,8 @@ def test_an_arn_of_another_place(cli: Cli, make_table: MakeTable, part: str) -> 
     before.assert_untouched()
 
 
-def test_an_arn_of_this_place(cli: Cli, make_table: MakeTable) -> None:
-    """An ARN is as good as the name of its table."""
+def test_an_arn_of_this_account_and_region(cli: Cli, make_table: MakeTable) -> None:
+    """An ARN is equivalent to the name of its table."""
     table = make_table()
     filled(table)
     arn = table.backend.dynamodb.describe_table(TableName=table.name)["Table"]["TableArn"]
@@ -66,7 +66,7 @@ def test_an_arn_of_this_place(cli: Cli, make_table: MakeTable) -> None:
 
 
 def test_stream_disabled(cli: Cli, make_table: MakeTable) -> None:
-    """Without a stream or a Kinesis destination nobody would hear: refused, naming the way out."""
+    """Without a stream or a Kinesis destination no consumer gets an event: refused, with the option to ignore it."""
     table = make_table(stream=False)
     table.fill(hash_rows(30))
     before = table.items()
@@ -78,7 +78,7 @@ def test_stream_disabled(cli: Cli, make_table: MakeTable) -> None:
 
 
 def test_stream_disabled_ignored(cli: Cli, make_table: MakeTable) -> None:
-    """`--ignore stream-disabled` runs all the same."""
+    """With `--ignore stream-disabled` it runs."""
     table = make_table(stream=False)
     table.fill(hash_rows(30))
 
@@ -89,8 +89,8 @@ def test_stream_disabled_ignored(cli: Cli, make_table: MakeTable) -> None:
     assert all(item["revision"] == {"N": "1"} for item in table.items().values())
 
 
-def test_stream_switched_off_again(cli: Cli, make_table: MakeTable) -> None:
-    """A stream that was there once does not count, though the table still names it."""
+def test_stream_that_was_disabled(cli: Cli, make_table: MakeTable) -> None:
+    """An earlier stream does not count, though the table still has its ARN."""
     table = make_table()
     table.fill(hash_rows(3))
     table.backend.dynamodb.update_table(TableName=table.name, StreamSpecification={"StreamEnabled": False})
@@ -98,7 +98,7 @@ def test_stream_switched_off_again(cli: Cli, make_table: MakeTable) -> None:
 
 
 def test_wrong_table(cli: Cli) -> None:
-    """A table that is not there is named, with where it was looked for."""
+    """A missing table is named, with account and region."""
     result = cli.refire("no-such-table")
     assert_refused(result, 10, hint="no-such-table")
     assert "region" in result.stderr.lower() or "eu-west-1" in result.stderr
@@ -106,7 +106,7 @@ def test_wrong_table(cli: Cli) -> None:
 
 @on_one_backend
 def test_no_credentials(cli: Cli, make_table: MakeTable) -> None:
-    """Without credentials the line says how to give some."""
+    """Without credentials the line says how to provide them."""
     before = filled(table := make_table())
     nothing = {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None, "AWS_SESSION_TOKEN": None}
 
@@ -118,26 +118,26 @@ def test_no_credentials(cli: Cli, make_table: MakeTable) -> None:
 
 @on_one_backend
 def test_unknown_profile(cli: Cli, make_table: MakeTable) -> None:
-    """A profile that is in no file is named."""
-    result = cli.refire(make_table().name, "--profile", "nobody")
-    assert_refused(result, 2, 10, hint="nobody")
+    """An unknown profile is named."""
+    result = cli.refire(make_table().name, "--profile", "missing")
+    assert_refused(result, 2, 10, hint="missing")
 
 
 @on_one_backend
 def test_no_region(cli: Cli, make_table: MakeTable) -> None:
-    """Without a region the line says how to give one."""
+    """Without a region the line says how to set one."""
     result = cli.run("run", "--table", make_table().name, "--json", env={"AWS_REGION": None})
     assert_refused(result, 2, 10, hint="--region")
 
 
 def test_region_that_does_not_exist(tmp_path: Path) -> None:
-    """A region in the right form that AWS does not have: its endpoint has no address, and is named."""
+    """A well-formed region that AWS does not have: its endpoint has no address, and is named."""
     assert_refused(Cli(tmp_path).refire("any-table", "--region", "mars-north-1"), 10, hint="mars-north-1")
 
 
 @on_one_backend
 def test_unreachable_endpoint(cli: Cli) -> None:
-    """Nobody listens there: refused within seconds, naming the endpoint."""
+    """No server listens there: refused within seconds, naming the endpoint."""
     where = f"127.0.0.1:{free_port()}"
     assert_refused(cli.refire("any-table", "--endpoint-url", f"http://{where}"), 10, hint=where)
 
@@ -163,7 +163,7 @@ READ_CALLS = ["DescribeTable", "Scan"]
 @on_one_backend
 @pytest.mark.parametrize("operation", READ_CALLS)
 def test_no_permission_to_read(proxied_cli: Cli, proxy: Proxy, make_table: MakeTable, operation: str) -> None:
-    """AccessDenied on a read: refused, naming the permission that is missing; no write was tried."""
+    """AccessDenied on a read: refused, naming the missing permission; no write was tried."""
     before = filled(table := make_table())
     proxy.instead = lambda call: Reply.access_denied(operation) if call.operation == operation else None
 
@@ -177,7 +177,7 @@ def test_no_permission_to_read(proxied_cli: Cli, proxy: Proxy, make_table: MakeT
 @on_one_backend
 @pytest.mark.parametrize("writer", ["partiql", "update"])
 def test_no_permission_to_write(proxied_cli: Cli, proxy: Proxy, make_table: MakeTable, writer: str) -> None:
-    """AccessDenied on the first write: refused, naming the permission; it does not try item after item."""
+    """AccessDenied on the first write: refused, naming the permission; no further item is tried."""
     before = filled(table := make_table())
     operation, action = {
         "partiql": ("BatchExecuteStatement", "PartiQLUpdate"),  # there is no action named like the call
@@ -192,8 +192,8 @@ def test_no_permission_to_write(proxied_cli: Cli, proxy: Proxy, make_table: Make
 
 
 @on_one_backend
-def test_no_permission_told_per_statement(proxied_cli: Cli, proxy: Proxy, make_table: MakeTable) -> None:
-    """A batch may be answered with 200 and AccessDenied for every member: the same refusal."""
+def test_no_permission_in_a_batch(proxied_cli: Cli, proxy: Proxy, make_table: MakeTable) -> None:
+    """A batch may get status 200 and AccessDenied for every member: the same refusal."""
     before = filled(table := make_table())
 
     def deny(call: Call) -> Reply | None:
@@ -224,7 +224,7 @@ def test_no_permission_told_per_statement(proxied_cli: Cli, proxy: Proxy, make_t
 def test_credentials_that_are_not_accepted(
     proxied_cli: Cli, proxy: Proxy, make_table: MakeTable, kind: str, hint: str
 ) -> None:
-    """Credentials that the service refuses are told apart from missing ones."""
+    """Invalid credentials and missing ones have different messages."""
     table = make_table()
     message = f"The {hint} included in the request is not accepted"
     proxy.instead = lambda _call: Reply.error(400, kind, message)

@@ -20,7 +20,7 @@ PASSWORD = SECRETS[2]
 
 
 def behind(proxy_url: str) -> dict[str, str | None]:
-    """The environment of a program that reaches the world through a proxy with a password."""
+    """The environment of a program that uses a proxy with a password."""
     url = proxy_url.replace("http://", f"http://ann:{PASSWORD}@")
     return {"HTTP_PROXY": url, "http_proxy": url, "NO_PROXY": None, "no_proxy": None}
 
@@ -62,7 +62,7 @@ WRITES = ("BatchExecuteStatement", "UpdateItem")
 
 
 def command_lines(pid: int) -> list[str]:
-    """What `ps` shows of a process and its children."""
+    """The output of `ps` for a process and its children."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -82,8 +82,8 @@ def refused(result: Result) -> None:
 
 
 @on_one_backend
-def test_proxy_that_does_not_let_in(cli: Cli, backend: Backend) -> None:
-    """A refusal that quotes what it was asked with is not passed on."""
+def test_proxy_that_refuses(cli: Cli, backend: Backend) -> None:
+    """A refusal that quotes the request is not shown."""
     with proxy_before(backend.url) as proxy:
         proxy.instead = lambda call: Reply(407, f"no: ann:{PASSWORD} {call.proxy_user}".encode())
         refused(cli.run("run", "--table", "any-table", "--json", env=behind(proxy.url)))
@@ -94,7 +94,7 @@ def test_proxy_that_does_not_let_in(cli: Cli, backend: Backend) -> None:
 def test_service_that_quotes_what_it_was_sent(
     proxied_cli: Cli, proxy: Proxy, make_table: MakeTable, operation: str
 ) -> None:
-    """As in the words of a refused signature, or of a gateway's page. For good, so that it becomes the last word."""
+    """As in the message of a refused signature, or in a gateway's page. Permanently, so that it is the final error."""
     table = make_table()
     table.fill(hash_rows(40))
     words = f"token {SECRETS[1]} and key {SECRETS[0]} of item-7"

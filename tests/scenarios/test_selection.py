@@ -1,4 +1,4 @@
-"""A run fires just the items that were selected: one hash key, one day of an index, a whole index."""
+"""A run fires exactly the selected items: one hash key, one day of an index, a whole index."""
 
 import base64
 from collections.abc import Callable
@@ -17,7 +17,7 @@ BY_DAY = Index("by-day", Schema(("day", "S")))
 
 
 def big_collection(table: Table) -> Snapshot:
-    """One hash key of 1.5 MB, more than a page holds, among others."""
+    """One hash key of 1.5 MB, more than a page, among others."""
     table.fill({"pk": {"S": "hot"}, "sk": {"N": str(n)}, "pad": {"S": "x" * 20_000}} for n in range(75))
     table.fill(composite_rows(100))
     return Snapshot.of(table)
@@ -35,7 +35,7 @@ def test_one_hash_key_of_several_pages(cli: Cli, make_table: MakeTable) -> None:
 
 
 def test_one_hash_key_from_the_environment_of_the_known_script(cli: Cli, make_table: MakeTable) -> None:
-    """`DynamoTable`, `HashKeyName` and `HashKeyValue` name table and key as they always have."""
+    """`DynamoTable`, `HashKeyName` and `HashKeyValue` name table and key."""
     before = big_collection(table := make_table(("pk", "S"), ("sk", "N")))
     env = {"DynamoTable": table.name, "HashKeyName": "pk", "HashKeyValue": "hot"}
 
@@ -58,7 +58,7 @@ def test_one_hash_key_from_the_environment_of_the_known_script(cli: Cli, make_ta
 def test_hash_key_of_each_type(
     cli: Cli, make_table: MakeTable, kind: KeyType, value: str | bytes, text: str
 ) -> None:
-    """The value is read as the key's type in the table: text, a number however written, base64."""
+    """The value is parsed as the key's type in the table: text, a number in any notation, base64."""
     others: dict[KeyType, str | bytes] = {"S": "7", "N": "7", "B": b"7"}
     table = make_table(("pk", kind), ("sk", "N"))
     table.fill({"pk": {kind: key}, "sk": {"N": str(n)}} for key in (value, others[kind]) for n in range(30))
@@ -72,12 +72,12 @@ def test_hash_key_of_each_type(
 
 
 def test_hash_key_without_items(cli: Cli, make_table: MakeTable) -> None:
-    """A key that nothing has is no error: there is just nothing to do."""
+    """A key without items is no error: nothing is touched."""
     table = make_table(("pk", "S"), ("sk", "N"))
     table.fill(composite_rows(10))
     before = Snapshot.of(table)
 
-    result = cli.refire(table.name, "--key-name", "pk", "--key-value", "nobody")
+    result = cli.refire(table.name, "--key-name", "pk", "--key-value", "missing")
 
     assert result.code == 0, result.stderr
     assert_summary(result.json, status="complete", scanned=0, touched=0)
@@ -96,7 +96,7 @@ def with_days(count: int) -> list[Item]:
 
 
 def test_one_day_through_a_keys_only_index(cli: Cli, make_table: MakeTable) -> None:
-    """The index names the items and knows no revision: it is read from the table, 7 becomes 8, others 1."""
+    """The index has no revision, so it is read from the table: 7 becomes 8, others 1."""
     table = make_table(("pk", "S"), ("sk", "N"), indexes=(BY_DAY,))
     table.fill(with_days(600))
     before = Snapshot.of(table)
@@ -120,7 +120,7 @@ def test_one_day_through_a_keys_only_index(cli: Cli, make_table: MakeTable) -> N
     ids=["keys only", "all projected", "marker projected", "local"],
 )
 def test_whole_index(cli: Cli, make_table: MakeTable, index: Index) -> None:
-    """A sparse index of any kind and projection fires the items that it holds, by their table keys."""
+    """A sparse index of any kind and projection fires the items that it has, by their table keys."""
     table = make_table(("pk", "S"), ("sk", "N"), indexes=(index,))
     table.fill(with_days(300))
     before = Snapshot.of(table)
@@ -162,7 +162,7 @@ def test_one_hash_key_of_a_local_index(cli: Cli, make_table: MakeTable) -> None:
 def test_selection_that_the_table_does_not_have(
     cli: Cli, make_table: MakeTable, arguments: tuple[str, ...], hint: str
 ) -> None:
-    """A selection that cannot be is refused before anything is written, naming what there is."""
+    """An invalid selection is refused before anything is written, naming what the table has."""
     table = make_table(("pk", "S"), ("sk", "N"), indexes=(BY_DAY,))
     table.fill(composite_rows(10))
     before = Snapshot.of(table)

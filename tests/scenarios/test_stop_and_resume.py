@@ -1,4 +1,4 @@
-"""Wherever a run is stopped or killed, `refire resume` ends it with exactly one record per item."""
+"""Wherever a run is stopped or killed, `refire resume` completes it with exactly one record per item."""
 
 import signal
 from collections.abc import Callable
@@ -18,19 +18,19 @@ RUN = ("--run-id", "the-run")
 
 
 def assert_completed(result: Result, items: int) -> None:
-    """The run is over and knows about every item, over all its sittings."""
+    """The run is complete and accounts for every item, over all its attempts."""
     assert result.code == 0, result.stderr
     assert_summary(result.json, run_id="the-run", status="complete", scanned=items, failed=0, vanished=0)
     assert result.json["touched"] + result.json["already"] == items
 
 
 def nth(operation: str, number: int) -> Callable[[Call], bool]:
-    """Picks the n-th call of an operation."""
+    """Selects the n-th call of an operation."""
     return lambda call: call.operation == operation and call.number == number
 
 
 def own_page(call: Call) -> bool:
-    """Picks the run's pages: the look beforehand reads a small table in one segment, the run in several."""
+    """Selects the run's pages: the sample before a run reads a small table in one segment, the run in several."""
     return call.operation == "Scan" and call.body["TotalSegments"] > 1
 
 
@@ -45,10 +45,10 @@ MOMENTS = {
 
 
 @pytest.mark.parametrize("moment", MOMENTS.values(), ids=MOMENTS)
-def test_killed_at_a_moment(
+def test_killed_at_a_request(
     proxied_cli: Cli, proxy: Proxy, make_table: MakeTable, moment: tuple[str, Callable[[Call], bool]]
 ) -> None:
-    """`kill -9` at a known moment of the conversation with DynamoDB: nothing is skipped, nothing fires twice."""
+    """`kill -9` at a known request to DynamoDB: nothing is skipped, nothing fires twice."""
     table = make_table(("pk", "S"), ("sk", "N"))
     table.fill(composite_rows(1000))
     before = Snapshot.of(table)
@@ -66,12 +66,12 @@ def test_killed_at_a_moment(
 
 
 def from_the(number: int) -> Callable[[Call], bool]:
-    """Picks every batch from the n-th on, so that a run cannot end before it is stopped."""
+    """Selects every batch from the n-th on, so that a run cannot end before it is stopped."""
     return lambda call: call.operation == "BatchExecuteStatement" and call.number >= number
 
 
-def test_killed_again_and_again(proxied_cli: Cli, proxy: Proxy, make_table: MakeTable) -> None:
-    """Five kills in a row, with batches written and not answered or sent and not written: still once each."""
+def test_killed_repeatedly(proxied_cli: Cli, proxy: Proxy, make_table: MakeTable) -> None:
+    """Five kills in a row, with batches that were written without a response or sent and not written: once each."""
     table = make_table(("pk", "S"), ("sk", "N"))
     table.fill(composite_rows(1250))
     before = Snapshot.of(table)
@@ -98,7 +98,7 @@ def test_killed_again_and_again(proxied_cli: Cli, proxy: Proxy, make_table: Make
 
 
 def start_and_hold(cli: Cli, proxy: Proxy, table: Table, hold: Hold) -> Running:
-    """Start a run with four workers whose batches get stuck from the tenth on."""
+    """Start a run with four workers whose batches from the tenth on are held."""
     proxy.afterwards = hold
     child = cli.start("run", "--table", table.name, "--json", "--workers", "4", *RUN)
     child.wait_until(lambda: hold.reached)
@@ -106,7 +106,7 @@ def start_and_hold(cli: Cli, proxy: Proxy, table: Table, hold: Hold) -> Running:
 
 
 def send_and_see(child: Running, number: signal.Signals) -> None:
-    """Send a signal and wait until the program has said something about it."""
+    """Send a signal and wait for the program's message about it."""
     said = child.stderr.stat().st_size
     child.signal(number)
     child.wait_until(lambda: child.stderr.stat().st_size > said)
@@ -118,7 +118,7 @@ def send_and_see(child: Running, number: signal.Signals) -> None:
 def test_stopped_by_signal(
     proxied_cli: Cli, proxy: Proxy, make_table: MakeTable, number: signal.Signals, code: int
 ) -> None:
-    """Ctrl-C and SIGTERM drain, save, say how to go on, and end with their exit code; `resume` does the rest."""
+    """Ctrl-C and SIGTERM stop, save, print the resume command, and end with their exit code; `resume` does the rest."""
     table = make_table(("pk", "S"), ("sk", "N"))
     table.fill(composite_rows(600))
     before = Snapshot.of(table)
@@ -142,14 +142,14 @@ def test_stopped_by_signal(
 
 
 @on_one_backend
-def test_second_signal_stops_at_once(proxied_cli: Cli, proxy: Proxy, make_table: MakeTable) -> None:
-    """A second Ctrl-C does not wait for answers that never come, and the run is still good to resume."""
+def test_second_signal_stops_immediately(proxied_cli: Cli, proxy: Proxy, make_table: MakeTable) -> None:
+    """A second Ctrl-C does not wait for responses that never come, and the run can be resumed."""
     table = make_table(("pk", "S"), ("sk", "N"))
     table.fill(composite_rows(1000))
     before = Snapshot.of(table)
     with Hold(from_the(10)) as hold:
         child = start_and_hold(proxied_cli, proxy, table, hold)
-        # The first one must have been heard: two that come together are one.
+        # The first one must have been handled: two signals at once count as one.
         send_and_see(child, signal.SIGINT)
         child.signal(signal.SIGINT)
         assert child.wait().code == 130
@@ -160,7 +160,7 @@ def test_second_signal_stops_at_once(proxied_cli: Cli, proxy: Proxy, make_table:
 
 @on_one_backend
 def test_resumed_with_other_workers(cli: Cli, make_table: MakeTable) -> None:
-    """What only says how to work may change from sitting to sitting."""
+    """Options that do not change the result may differ from attempt to attempt."""
     table = make_table(("pk", "S"), ("sk", "N"))
     table.fill(composite_rows(400))
     before = Snapshot.of(table)
@@ -173,7 +173,7 @@ def test_resumed_with_other_workers(cli: Cli, make_table: MakeTable) -> None:
 
 
 def test_killed_while_stamping(proxied_cli: Cli, proxy: Proxy, make_table: MakeTable) -> None:
-    """With a stamp the items themselves tell which of them have fired."""
+    """With a stamp the items themselves show which of them have fired."""
     table = make_table()
     table.fill(hash_rows(600))
     before = Snapshot.of(table)
@@ -236,7 +236,7 @@ LOST = {
 def test_answers_lost_after_the_write(
     proxied_cli: Cli, proxy: Proxy, make_table: MakeTable, reply: Reply, writer: str
 ) -> None:
-    """Every third write is applied and its answer lost: it is sent again and no item fires twice."""
+    """Every third write is applied without a response: it is sent again and no item fires twice."""
     operation, items = ("UpdateItem", 60) if writer == "update" else ("BatchExecuteStatement", 500)
     table = make_table(("pk", "S"), ("sk", "N"))
     table.fill(composite_rows(items))
@@ -252,8 +252,8 @@ def test_answers_lost_after_the_write(
 
 
 @on_one_backend
-def test_resume_of_a_run_that_is_complete(cli: Cli, make_table: MakeTable) -> None:
-    """There is nothing left to go on with: refused, and nothing is done."""
+def test_resume_of_a_complete_run(cli: Cli, make_table: MakeTable) -> None:
+    """It is refused, and nothing is done."""
     table = make_table()
     table.fill(hash_rows(30))
     before = Snapshot.of(table)
@@ -269,7 +269,7 @@ def test_resume_of_a_run_that_is_complete(cli: Cli, make_table: MakeTable) -> No
 
 @on_one_backend
 def test_resume_by_checkpoint(cli: Cli, make_table: MakeTable) -> None:
-    """The checkpoint's file alone says which run it is."""
+    """The checkpoint's file alone identifies the run."""
     table = make_table()
     table.fill(hash_rows(100))
     before = Snapshot.of(table)
@@ -285,8 +285,8 @@ def test_resume_by_checkpoint(cli: Cli, make_table: MakeTable) -> None:
 
 
 @on_one_backend
-def test_resume_of_nothing(cli: Cli) -> None:
-    """An unknown run is a usage error that says where to look."""
+def test_resume_of_an_unknown_run(cli: Cli) -> None:
+    """An unknown run is a usage error that says how to list runs."""
     result = cli.resume("no-such-run")
     assert result.code == 2
     assert len(result.error_lines) == 1, result.stderr

@@ -1,4 +1,4 @@
-"""A run fires every item once, by adding 1 to its revision, and leaves all else as it was."""
+"""A run fires every item once, by adding 1 to its revision, and changes nothing else."""
 
 from collections.abc import Callable
 
@@ -44,8 +44,8 @@ def test_a_whole_table_twice(cli: Cli, make_table: MakeTable) -> None:
     before.assert_fired(times=2)
 
 
-def test_existing_revisions_count_on(cli: Cli, make_table: MakeTable) -> None:
-    """Revision 7 becomes 8; zero, negative, fractional and 38-digit revisions count up exactly as well."""
+def test_existing_revisions_are_incremented(cli: Cli, make_table: MakeTable) -> None:
+    """Revision 7 becomes 8; zero, negative, fractional and 38-digit revisions are incremented exactly as well."""
     revisions = ["7", "0", "-3", "1.5", "-0.25", "99999999999999999999999999999999999998", "41", "1E+10"]
     table = make_table()
     table.fill({"pk": {"S": f"r{n}"}, "revision": {"N": text}} for n, text in enumerate(revisions))
@@ -60,7 +60,7 @@ def test_existing_revisions_count_on(cli: Cli, make_table: MakeTable) -> None:
     assert table.items()[table.identity({"pk": {"S": "r0"}})]["revision"] == {"N": "8"}
 
 
-def test_attributes_of_every_type_stay_as_they_are(cli: Cli, make_table: MakeTable) -> None:
+def test_attributes_of_every_type_are_unchanged(cli: Cli, make_table: MakeTable) -> None:
     """Text, numbers, binaries, sets, lists and maps, empty and nested ones too, are byte for byte the same."""
     table = make_table()
     table.fill([{"pk": {"S": "rich"}, **EVERY_TYPE}, {"pk": {"S": "bare"}}])
@@ -104,7 +104,7 @@ KEYS: dict[str, list[Item]] = {
 
 @pytest.mark.parametrize("items", KEYS.values(), ids=KEYS)
 def test_keys_of_every_type(cli: Cli, make_table: MakeTable, items: list[Item]) -> None:
-    """Keys of types S, N and B, extreme values included, name the right item each."""
+    """Keys of types S, N and B, extreme values included, address the right item each."""
     names = [name for name in items[0] if name != "payload"]
     table = make_table(*((name, next(iter(items[0][name]))) for name in names))
     table.fill(items)
@@ -119,7 +119,7 @@ def test_keys_of_every_type(cli: Cli, make_table: MakeTable, items: list[Item]) 
 
 
 def test_empty_table(cli: Cli, make_table: MakeTable) -> None:
-    """Nothing to do is done, with zeros."""
+    """Nothing is touched, and all counts are zero."""
     result = cli.refire(make_table().name)
     assert result.code == 0, result.stderr
     assert_summary(result.json, status="complete", scanned=0, touched=0)
@@ -127,7 +127,7 @@ def test_empty_table(cli: Cli, make_table: MakeTable) -> None:
 
 @pytest.mark.parametrize("segments", ["1", "7", "1000"])
 def test_any_number_of_segments(cli: Cli, make_table: MakeTable, segments: str) -> None:
-    """One segment, a few, and far more than there are items all cover the table once."""
+    """One segment, a few, and far more than items all cover the table once."""
     table = make_table(("pk", "S"), ("sk", "N"))
     table.fill(composite_rows(40))
     before = Snapshot.of(table)

@@ -1,4 +1,4 @@
-"""A checkpoint is obeyed only where the user means it: where requests go, which attribute is written, whose it is."""
+"""A checkpoint is followed only if the user means it: its endpoint, its marker attribute, its owner."""
 
 import os
 import sqlite3
@@ -19,7 +19,7 @@ MakeTable = Callable[..., Table]
 
 
 def edit(checkpoint: Path, column: str, change: Callable[[dict[str, object]], object]) -> None:
-    """Change a JSON column of the run's row, as an attacker or a well-meaning user would."""
+    """Change a JSON column of the run's row, as an attacker or a user might."""
     db = sqlite3.connect(checkpoint)
     (text,) = db.execute(f"SELECT {column} FROM run").fetchone()
     data = orjson.loads(text)
@@ -40,7 +40,7 @@ def stopped(cli: Cli, table: Table, *arguments: str, env: dict[str, str | None] 
 
 
 def elsewhere(cli: Cli, *arguments: str, env: dict[str, str | None] | None = None) -> Result:
-    """`refire` as in another shell: nothing says where DynamoDB is but the checkpoint."""
+    """`refire` as in another shell: only the checkpoint names the DynamoDB endpoint."""
     other = Cli(cli.home, None, cli.access_key)
     return other.run(*arguments, "--json", env=env)
 
@@ -57,7 +57,7 @@ def refused(result: Result, code: int, *words: str) -> None:
 def test_an_endpoint_that_only_the_checkpoint_names(
     cli: Cli, backend: Backend, make_table: MakeTable
 ) -> None:
-    """No request goes there, signed or not, until the user has said so."""
+    """No request is sent there, signed or not, until the user has confirmed."""
     table = make_table()
     table.fill(hash_rows(300))
     checkpoint = stopped(cli, table)
@@ -74,7 +74,7 @@ def test_an_endpoint_that_only_the_checkpoint_names(
 def test_the_environment_of_the_run_is_in_its_checkpoint(
     cli: Cli, backend: Backend, make_table: MakeTable
 ) -> None:
-    """Region, profile and endpoint of that shell: another shell asks the same place, or says that it does not."""
+    """Region, profile and endpoint of that shell: another shell uses the same, or reports the difference."""
     table = make_table()
     table.fill(hash_rows(300))
     before = Snapshot.of(table)
@@ -127,10 +127,10 @@ def stamp(saved: dict[str, object], attribute: str) -> None:
     ("attribute", "code", "words"),
     [("payload", 10, "payload has values that are not run ids"), ("pk", 11, "its marker cannot be one")],
 )
-def test_a_marker_of_the_applications(
+def test_a_marker_of_the_application(
     cli: Cli, make_table: MakeTable, attribute: str, code: int, words: str
 ) -> None:
-    """Asked about, and then looked at as for a new run: nothing of the application's is overwritten."""
+    """Confirmed, and then checked as for a new run: no value of the application is overwritten."""
     table = make_table()
     table.fill(hash_rows(300))
     checkpoint = stopped(cli, table)
@@ -143,7 +143,7 @@ def test_a_marker_of_the_applications(
 
 
 def test_a_marker_that_expires_items(cli: Cli, backend: Backend, make_table: MakeTable) -> None:
-    """A touch of it would delete them."""
+    """A touch of it would delete items."""
     table = make_table()
     table.fill({**row, "ends": {"N": "99999999999"}} for row in hash_rows(300))
     backend.dynamodb.update_time_to_live(

@@ -1,4 +1,4 @@
-"""Bad input gives one line that says what to do, exit code 2 and no traceback; nothing is asked of AWS."""
+"""Bad input gives one line that says what to do, exit code 2 and no traceback; no request is sent to AWS."""
 
 import re
 from collections.abc import Iterator
@@ -61,7 +61,7 @@ BAD = {
 
 @pytest.fixture
 def offline(tmp_path: Path) -> Iterator[Cli]:
-    """The command line, pointed at a port where nobody listens: bad input must not get that far."""
+    """The command line with an endpoint on which no server listens: bad input must not get that far."""
     cli = Cli(tmp_path, f"http://127.0.0.1:{free_port()}")
     yield cli
     cli.close()
@@ -69,7 +69,7 @@ def offline(tmp_path: Path) -> Iterator[Cli]:
 
 @pytest.mark.parametrize(("arguments", "hint"), BAD.values(), ids=BAD)
 def test_bad_input(offline: Cli, arguments: tuple[str, ...], hint: str) -> None:
-    """One line on standard error that holds the hint, nothing on standard output, exit code 2."""
+    """One line on standard error with the hint, nothing on standard output, exit code 2."""
     result = offline.run(*arguments)
     assert result.code == 2, result.stderr
     assert len(result.stderr.splitlines()) == 1, result.stderr
@@ -79,7 +79,7 @@ def test_bad_input(offline: Cli, arguments: tuple[str, ...], hint: str) -> None:
 
 @pytest.mark.parametrize("command", ["run", "resume", "status", "sandbox", "demo"])
 def test_help(offline: Cli, command: str) -> None:
-    """Every command explains itself, with examples."""
+    """Every command has a help text with examples."""
     result = offline.run(command, "--help")
     assert result.code == 0, result.stderr
     assert f"refire {command}" in result.stdout
@@ -87,7 +87,7 @@ def test_help(offline: Cli, command: str) -> None:
 
 
 def test_overall_help_and_version(offline: Cli) -> None:
-    """`--help` names the commands in one screen, `--version` the version."""
+    """`--help` lists the commands on one screen, `--version` prints the version."""
     help_text = offline.run("--help").stdout
     assert {"run", "resume", "status", "sandbox", "demo"} <= set(re.findall(r"[a-z]+", help_text))
     assert len(help_text.splitlines()) <= 23

@@ -1,4 +1,4 @@
-"""`refire verify`: what the stream shows of a run, on every backend, and what was planted is found."""
+"""`refire verify`: what the stream shows of a run, on every backend, and planted faults are found."""
 
 import itertools
 import json
@@ -19,7 +19,7 @@ MakeTable = Callable[..., Table]
 
 
 def counts(result: Result) -> dict[str, int]:
-    """The counts of a proof that are not 0, in the form that scripts rely on."""
+    """The counts of a proof that are not 0, in the form for scripts."""
     proof = result.json
     assert list(proof) == [
         "run_id", "expected", "once", "missing", "doubled", "by_others", "missing_keys_file"
@@ -39,15 +39,15 @@ def write_again(table: Table, items: list[dict[str, Any]], expression: str) -> N
 
 
 def plant_claims(checkpoint: str, items: list[dict[str, Any]]) -> None:
-    """Let the checkpoint say that the run has touched items which it has never met."""
+    """Make the checkpoint claim that the run has touched items which it has never read."""
     with sqlite3.connect(checkpoint) as db:
         db.execute("INSERT INTO settled (opened, items) VALUES (?, ?)", (0.0, pack(items)))
         db.execute("UPDATE settled SET opened = (SELECT MAX(opened) FROM settled)")
     db.close()
 
 
-def test_a_run_is_proved_and_what_was_planted_is_found(cli: Cli, make_table: MakeTable) -> None:
-    """600 items: each once. Then a second writer doubles 30, changes 40 otherwise, and 20 claims are made up."""
+def test_a_run_is_proved_and_planted_faults_are_found(cli: Cli, make_table: MakeTable) -> None:
+    """600 items: each once. Then a second writer doubles 30, changes 40 otherwise, and 20 claims are invented."""
     table = make_table(("pk", "S"), ("sk", "N"))
     rows = composite_rows(600)
     table.fill(rows)
@@ -59,7 +59,7 @@ def test_a_run_is_proved_and_what_was_planted_is_found(cli: Cli, make_table: Mak
 
     write_again(table, rows[:30], "ADD revision :one")
     write_again(table, rows[100:140], "SET touched_by_others = :one")
-    invented = [{"pk": {"S": f"nobody-{n}"}, "sk": {"N": "1"}, "revision": {"N": "4"}} for n in range(20)]
+    invented = [{"pk": {"S": f"invented-{n}"}, "sk": {"N": "1"}, "revision": {"N": "4"}} for n in range(20)]
     plant_claims(str(cli.state / "refire" / "runs" / "r.refire"), invented)
 
     found = cli.verify("r")
@@ -76,7 +76,7 @@ def test_a_run_is_proved_and_what_was_planted_is_found(cli: Cli, make_table: Mak
     assert json.loads(again.stdout.splitlines()[-2])["once"] == 20
 
 
-def test_a_run_that_is_followed_is_proved_at_its_end(cli: Cli, make_table: MakeTable) -> None:
+def test_a_run_with_verify_is_proved_at_its_end(cli: Cli, make_table: MakeTable) -> None:
     """`--verify`: the proof is the line before the summary."""
     table = make_table(("pk", "S"))
     table.fill(hash_rows(600))
@@ -85,7 +85,7 @@ def test_a_run_that_is_followed_is_proved_at_its_end(cli: Cli, make_table: MakeT
     assert result.code == 3, result.stderr
     assert json.loads(result.stdout.splitlines()[-2])["once"] == 200
 
-    # A table that is read from its start again by the next sitting's proof: both sittings are in it.
+    # The proof of the next attempt reads the stream from the run's start: both attempts are in it.
     result = cli.resume("r", "--verify")
     proof, summary = map(json.loads, result.stdout.splitlines()[-2:])
     assert (result.code, summary["status"], summary["touched"]) == (0, "complete", 600)
@@ -94,7 +94,7 @@ def test_a_run_that_is_followed_is_proved_at_its_end(cli: Cli, make_table: MakeT
 
 @on_one_backend
 def test_a_run_of_several_processes_is_proved_at_its_end(cli: Cli, make_table: MakeTable) -> None:
-    """The proof looks at the checkpoint while other processes write it, and leaves it whole."""
+    """The verification reads the checkpoint while other processes write it, and does not change it."""
     table = make_table(("pk", "S"))
     table.fill(hash_rows(600))
     result = cli.refire(table.name, "--run-id", "r", "--verify", "--processes", "2")
@@ -104,10 +104,8 @@ def test_a_run_of_several_processes_is_proved_at_its_end(cli: Cli, make_table: M
 
 
 @on_one_backend
-def test_another_run_at_the_same_time_is_not_taken_for_a_touch_too_many(
-    cli: Cli, make_table: MakeTable
-) -> None:
-    """Its checkpoint says what it did. Without it the second touch of each item is one too many."""
+def test_another_concurrent_run_does_not_count_as_a_second_touch(cli: Cli, make_table: MakeTable) -> None:
+    """Its checkpoint shows what it did. Without it the second touch of each item counts as doubled."""
     table = make_table(("pk", "S"))
     table.fill(hash_rows(300))
     for run in ("first", "second"):
@@ -119,13 +117,13 @@ def test_another_run_at_the_same_time_is_not_taken_for_a_touch_too_many(
 
 
 @on_one_backend
-def test_text_says_what_was_found_and_what_to_do(cli: Cli, make_table: MakeTable) -> None:
-    """A stamp run whose stamp somebody removed and which has a claim too many."""
+def test_text_has_findings_and_what_to_do(cli: Cli, make_table: MakeTable) -> None:
+    """A stamp run with an item whose stamp was removed, and with an invented claim."""
     table = make_table(("pk", "S"))
     rows = hash_rows(30)
     table.fill(rows)
     assert cli.refire(table.name, "--run-id", "r", "--marker", "stamp").code == 0
-    plant_claims(str(cli.state / "refire" / "runs" / "r.refire"), hash_rows(1, "nobody"))
+    plant_claims(str(cli.state / "refire" / "runs" / "r.refire"), hash_rows(1, "invented"))
     result = cli.run("verify", "r")
     assert result.code == 5
     assert "not proved from the stream" in result.stdout
@@ -136,10 +134,8 @@ def test_text_says_what_was_found_and_what_to_do(cli: Cli, make_table: MakeTable
 
 
 @on_one_backend
-def test_a_canary_is_spread_over_the_table_and_the_run_goes_on_from_there(
-    cli: Cli, make_table: MakeTable
-) -> None:
-    """Without anybody to ask it stops with 3 and can be resumed; with --yes it goes on. Nothing fires twice."""
+def test_a_canary_is_spread_over_the_table_and_the_run_continues(cli: Cli, make_table: MakeTable) -> None:
+    """Without a terminal it stops with 3 and can be resumed; with --yes it continues. Nothing fires twice."""
     table = make_table(("pk", "S"))
     table.fill(hash_rows(800))
     before = Snapshot.of(table)
@@ -150,7 +146,7 @@ def test_a_canary_is_spread_over_the_table_and_the_run_goes_on_from_there(
     assert "canary.flown" in flown.stderr
     first = [item for item in table.items().values() if "revision" in item]
     assert len(first) == 40
-    # Five of each eighth of the hash range: in the order of a scan no long stretch is without one.
+    # Five of each eighth of the hash range: in the order of a scan no long part is without one.
     order = [json.dumps(item["pk"]) for item in table.items().values()]
     places = sorted(order.index(json.dumps(item["pk"])) for item in first)
     assert max(b - a for a, b in itertools.pairwise([0, *places, 800])) < 200
@@ -168,8 +164,8 @@ def test_a_canary_is_spread_over_the_table_and_the_run_goes_on_from_there(
 
 
 @on_one_backend
-def test_a_canary_that_is_not_clean_never_goes_on(cli: Cli, make_table: MakeTable) -> None:
-    """--yes or not: with 5, resumable. Here without a stream, so that nothing can be proved."""
+def test_a_canary_that_is_not_clean_stops_the_run(cli: Cli, make_table: MakeTable) -> None:
+    """With and without --yes, with 5, resumable. Here without a stream, so that nothing can be proved."""
     table = make_table(("pk", "S"), stream=False)
     table.fill(hash_rows(100))
     ignored = ("--ignore", "stream-disabled", "--yes")

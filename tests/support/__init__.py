@@ -1,1 +1,1 @@
-"""What the tests stand on: backends, tables, streams and the command line as a subprocess."""
+"""Helpers of the tests: backends, tables, streams and the command line as a subprocess."""

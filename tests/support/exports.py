@@ -1,4 +1,4 @@
-"""DynamoDB exports as the service lays them out, made from items of a test."""
+"""DynamoDB exports in the service's layout, made from items of a test."""
 
 import gzip
 import hashlib
@@ -13,12 +13,12 @@ EXPORT_ID = "01693685827463-2d8752fd"
 
 
 def _plain(value: bytes | set[str]) -> str | list[str]:
-    """A value of boto3 as DynamoDB JSON has it."""
+    """A binary value or a set of boto3 in DynamoDB JSON."""
     return b64encode(value).decode() if isinstance(value, bytes) else sorted(value)
 
 
 def md5(data: bytes) -> str:
-    """As manifests have it."""
+    """The MD5 digest in base64, the form of manifests."""
     return b64encode(hashlib.md5(data).digest()).decode()
 
 
@@ -36,7 +36,7 @@ class Export:
     _entries: list[dict[str, Any]] = field(default_factory=list)
 
     def add(self, lines: Sequence[dict[str, Any]]) -> None:
-        """One more data file."""
+        """Add a data file."""
         data = gzip.compress(
             "".join(json.dumps(line, default=_plain) + "\n" for line in lines).encode(), mtime=0
         )
@@ -69,7 +69,7 @@ class Export:
             self.files[f"{self.export_id}/{name}.md5"] = md5(data).encode()
 
     def write(self, folder: Path) -> str:
-        """Put the files below `folder`; gives the folder of the export."""
+        """Put the files below `folder`; returns the folder of the export."""
         for name, data in self.files.items():
             path = folder / "AWSDynamoDB" / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -77,14 +77,14 @@ class Export:
         return str(folder / "AWSDynamoDB" / self.export_id)
 
     def upload(self, client: Any, bucket: str) -> str:
-        """Put the files in a bucket; gives the folder of the export."""
+        """Put the files in a bucket; returns the folder of the export."""
         for name, data in self.files.items():
             client.put_object(Bucket=bucket, Key=f"some/prefix/AWSDynamoDB/{name}", Body=data)
         return f"s3://{bucket}/some/prefix/AWSDynamoDB/{self.export_id}"
 
 
 def full_export(table: dict[str, Any], items: Sequence[dict[str, Any]], files: int = 3) -> Export:
-    """A full export of `items`; `table` is what DescribeTable says."""
+    """A full export of `items`; `table` is from DescribeTable."""
     export = Export(table["TableArn"], table["TableId"])
     for number in range(files):
         export.add([{"Item": item} for item in items[number::files]])

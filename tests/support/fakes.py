@@ -1,4 +1,4 @@
-"""Fakes of the wire for the engine's own tests: functions over the transport's frozen records."""
+"""Fakes of the AWS client for the engine's tests: functions over the transport's frozen records."""
 
 from collections.abc import Callable
 from typing import Any, TypeAlias
@@ -13,7 +13,7 @@ Answer: TypeAlias = Callable[[str, dict[str, Any]], dict[str, Any]]
 
 
 def data_plane(answer: Answer) -> DataPlane:
-    """A data plane whose transport answers every call with `answer` and a 200; errors are raised by `answer`."""
+    """A data plane whose transport responds to every call with `answer` and a 200; `answer` raises errors."""
 
     async def transport(request: Request) -> Response:
         reply = answer(request.operation, orjson.loads(request.body))
@@ -23,7 +23,7 @@ def data_plane(answer: Answer) -> DataPlane:
 
 
 class Scripted:
-    """Answers calls with the given replies in turn, and keeps what was asked."""
+    """Responds to calls with the given replies in turn, and records the requests."""
 
     def __init__(self, *replies: dict[str, Any]) -> None:
         self._replies = list(replies)

@@ -26,15 +26,15 @@ class Gate:
 
     @property
     def url(self) -> str:
-        """Where it is, open or closed."""
+        """Its address, which does not change."""
         return f"http://127.0.0.1:{self._port}"
 
     def open(self) -> None:
-        """Let connections in again."""
+        """Accept connections again."""
         self._call(self._open())
 
     def close(self) -> None:
-        """Refuse new connections and break those that there are."""
+        """Refuse new connections and break existing ones."""
         self._call(self._close())
 
     def _call(self, work: Coroutine[Any, Any, T]) -> T:
@@ -72,7 +72,7 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 @contextlib.contextmanager
 def gate_before(target: str) -> Iterator[Gate]:
-    """A gate before a backend, for the length of the block. End its clients before it."""
+    """A gate in front of a backend, during the block. End its clients first."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="gate")
     thread.start()

@@ -1,4 +1,4 @@
-"""As much of IAM as our policies need: what a document allows, and what a request asks for."""
+"""The part of IAM that our policies need: what a document allows, and what a request needs."""
 
 import fnmatch
 from typing import Any
@@ -8,7 +8,7 @@ from tests.support.proxy import Call
 
 
 def allows(document: dict[str, Any], action: str, resource: str) -> bool:
-    """What IAM would decide, for documents of the form that we print (no conditions, no denials)."""
+    """The decision of IAM, for documents of our form (no conditions, no denials)."""
 
     def as_list(value: Any) -> list[str]:
         return value if isinstance(value, list) else [value]
@@ -21,7 +21,7 @@ def allows(document: dict[str, Any], action: str, resource: str) -> bool:
 
 
 def needed(call: Call, arn: str) -> tuple[str, str]:
-    """The IAM action of a request, and the resource that it is about."""
+    """The IAM action of a request, and its resource."""
     service = "dynamodb" if ("dynamodb", call.operation) in NEEDS else "dynamodbstreams"
     action = NEEDS[service, call.operation].action
     if "StreamArn" in call.body or "ShardIterator" in call.body:

@@ -1,4 +1,4 @@
-"""The sandbox without its HTTP, in the same loop as the engine and on the same, virtual clock.
+"""The sandbox without its HTTP, in the same loop as the engine and on the same virtual clock.
 
 The engine runs against it unchanged: only the session is another one. Hours of capacity, throttling and stream
 records pass in milliseconds, always in the same way.
@@ -46,28 +46,28 @@ EPOCH = 1_767_225_600.0
 
 Item: TypeAlias = dict[str, Any]
 Watch: TypeAlias = Callable[[str, dict[str, Any]], None]
-"""Told of every data-plane call before it is carried out; what it raises is the answer."""
+"""Called with every data-plane call before it is carried out; an error that it raises is the response."""
 
 
 class LoopClock:
-    """The running loop's time, as the sandbox reads it."""
+    """The running loop's time, for the sandbox."""
 
     def monotonic(self) -> float:
-        """Virtual seconds; the start of the loop where none runs yet."""
+        """Virtual seconds; the start of the loop if none runs yet."""
         try:
             return asyncio.get_running_loop().time()
         except RuntimeError:
             return START_S
 
     def time(self) -> float:
-        """Seconds since 1970."""
+        """Unix seconds."""
         return EPOCH + self.monotonic()
 
 
 def table_spec(
     name: str = "orders", *, sort_key: bool = False, stream: bool = True, **more: Any
 ) -> dict[str, Any]:
-    """CreateTable members: hash key `pk` (S), sort key `sk` (N) if wanted, on demand unless `more` says otherwise."""
+    """CreateTable members: hash key `pk` (S), with `sort_key` a sort key `sk` (N); on demand by default."""
     types = {"pk": "S", **({"sk": "N"} if sort_key else {})}
     roles = ("HASH", "RANGE")
     return {
@@ -84,7 +84,7 @@ def table_spec(
 
 
 class InProcess:
-    """One DynamoDB. `watch` sees every data-plane call; `latency_s` is the range of a call's duration."""
+    """One DynamoDB. `watch` gets every data-plane call; `latency_s` is the range of a call's duration."""
 
     def __init__(
         self,
@@ -106,7 +106,7 @@ class InProcess:
         self.connections: list[Connection] = []
         self.services: Services | None = None
         self.answers: dict[str, Callable[[Any], Any]] = {}
-        """What becomes of a control call's answer, by operation: for settings that the sandbox does not have."""
+        """Changes the response of a control call, by operation: for settings that the sandbox does not have."""
 
     def __call__(self, operation: str, **request: Any) -> Any:
         """Carry out an operation at once. Raises ServiceError."""
@@ -137,7 +137,7 @@ class InProcess:
 
     @staticmethod
     async def _arrival(answer: Answer) -> None:
-        """Wait as long as the answer takes. Raises what the wire client makes of one that does not come whole."""
+        """Wait for the latency of the response. Raises the AWS client's error for one that is incomplete."""
         dripping_s = len(answer.body) / answer.bytes_per_s if answer.ending is Ending.DRIP else 0.0
         if answer.ending is Ending.SILENT or dripping_s > DEFAULT_TIMEOUTS.answer_s:
             await anyio.sleep(DEFAULT_TIMEOUTS.answer_s)
@@ -156,7 +156,7 @@ class InProcess:
 
     @property
     def struck(self) -> int:
-        """How many requests and members a fault has struck."""
+        """The number of requests and members that a fault has struck."""
         return sum(fault["struck"] for fault in self._chaos.struck())
 
     async def _streams_transport(self) -> Transport:
@@ -164,7 +164,7 @@ class InProcess:
 
     @asynccontextmanager
     async def open_session(self, connection: Connection, concurrency: int) -> AsyncIterator[Session]:
-        """In place of the engine's `open_session`."""
+        """Replaces the engine's `open_session`."""
         if concurrency < 1:
             raise ValueError(concurrency)
         self.connections.append(connection)
@@ -217,7 +217,7 @@ def _as_it_is(answer: Any) -> Any:
 
 
 class _Alone:
-    """Stands for an AWS session that knows no other service."""
+    """An AWS session without any other service."""
 
     def client(self, service: str) -> Any:
         """Refuses."""
@@ -228,7 +228,7 @@ class _Alone:
 
 
 class _Client:
-    """As much of an aioboto3 client as the control plane uses."""
+    """The part of an aioboto3 client that the control plane uses."""
 
     def __init__(self, service: InProcess) -> None:
         self._service = service

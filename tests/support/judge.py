@@ -1,4 +1,4 @@
-"""What was true before a run, and what must be true after it: items and stream, to the byte."""
+"""Compares items and stream before and after a run, to the byte."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -15,17 +15,17 @@ Next = Callable[[Any | None], dict[str, Any]]
 
 
 def counted_up(old: dict[str, str] | None) -> dict[str, str]:
-    """The `revision` marker: one more, from nothing to 1."""
+    """The `revision` marker: plus 1, starting with 1."""
     return {"N": format(_EXACT.add(Decimal(old["N"]), 1), "f") if old else "1"}
 
 
 def stamped(run_id: str) -> Next:
-    """The `stamp` marker: the run's id, whatever was there."""
+    """The `stamp` marker: the run's id, for any earlier value."""
     return lambda _old: {"S": run_id}
 
 
 def canonical(item: Mapping[str, Any]) -> dict[str, Any]:
-    """The item with its sets in one order: DynamoDB gives them back in any."""
+    """The item with its sets in one order: DynamoDB returns them in any."""
     return {name: _canonical_value(value) for name, value in item.items()}
 
 
@@ -42,7 +42,7 @@ def _canonical_value(value: Any) -> Any:
 
 @dataclass(slots=True)
 class Snapshot:
-    """A table's items as they were, and every stream record since then."""
+    """A table's items at one time, and every stream record since then."""
 
     table: Table
     items: dict[Identity, Item]
@@ -51,7 +51,7 @@ class Snapshot:
 
     @classmethod
     def of(cls, table: Table) -> "Snapshot":
-        """The table as it is now; nobody may be writing to it."""
+        """The table as it is now; no writer may be active."""
         reader = table.stream()
         reader.read()
         return cls(table, table.items(), reader)
@@ -65,7 +65,7 @@ class Snapshot:
         return by_identity
 
     def select(self, wanted: Callable[[Item], bool]) -> set[Identity]:
-        """The identities of the items that `wanted` says yes to."""
+        """The identities of the items for which `wanted` is true."""
         return {identity for identity, item in self.items.items() if wanted(item)}
 
     def assert_untouched(self) -> None:
@@ -104,7 +104,7 @@ class Snapshot:
 
 
 def assert_same(found: Mapping[Any, Any], expected: Mapping[Any, Any]) -> None:
-    """Equal mappings; says which keys differ and shows the first few, not thousands of lines."""
+    """Equal mappings; the message has the keys that differ and the first few values, not thousands of lines."""
     missing = [key for key in expected if key not in found]
     surplus = [key for key in found if key not in expected]
     different = [key for key in expected if key in found and found[key] != expected[key]]
@@ -139,11 +139,11 @@ SUMMARY_FIELDS = (
     "checkpoint",
     "failed_keys_file",
 )
-"""The summary's fields, as documented; scripts rely on them."""
+"""The summary's documented fields."""
 
 
 def assert_summary(summary: Mapping[str, Any], **expected: Any) -> None:
-    """Exactly the documented fields, counts that add up, and the values that are expected."""
+    """Exactly the documented fields, counts that add up, and the expected values."""
     assert tuple(summary) == SUMMARY_FIELDS
     outcomes = ("touched", "already", "vanished", "expired", "failed")
     assert summary["scanned"] == sum(summary[name] for name in outcomes), f"does not add up: {summary}"

@@ -1,4 +1,4 @@
-"""Lambda and CloudWatch as a run sees them: mappings of a stream, and figures by minute that come late."""
+"""Lambda and CloudWatch for a run: mappings of a stream, and figures by minute that arrive late."""
 
 import datetime as dt
 import math
@@ -13,16 +13,16 @@ KEPT_S = 15 * MINUTE_S
 
 
 class Metric:
-    """Values by the second in which they were measured. What is younger than `lag_s` is not out."""
+    """Values by the second in which they were measured. Those younger than `lag_s` are not available yet."""
 
     def __init__(self, lag_s: float, of_minute: Callable[[Iterable[float]], float] = max) -> None:
-        """`of_minute`: what becomes of all values of a minute, or of a second: their maximum or their sum."""
+        """`of_minute`: combines all values of a minute or a second, as their maximum or their sum."""
         self.lag_s = lag_s
         self._seconds: dict[int, float] = {}
         self._of_minute = of_minute
 
     def add(self, value: float, now: float) -> None:
-        """It was measured just now."""
+        """Add a value measured now."""
         second = math.floor(now)
         if second in self._seconds:
             self._seconds[second] = self._of_minute((self._seconds[second], value))
@@ -32,7 +32,7 @@ class Metric:
             self._seconds = {at: found for at, found in self._seconds.items() if at >= second - KEPT_S}
 
     def by_minute(self, now: float) -> dict[int, float]:
-        """What is known at `now` of each minute."""
+        """The known value of each minute at `now`."""
         found: dict[int, list[float]] = {}
         for second, value in self._seconds.items():
             if second <= now - self.lag_s:
@@ -56,7 +56,7 @@ class Function:
 
 
 class Lambdas:
-    """Stands for `Services`. `functions` by name; `refused` by service says why it does not answer."""
+    """Replaces `Services`. `functions` by name; `refused` by service has the reason why it does not respond."""
 
     def __init__(self, clock: Callable[[], float], **functions: Function) -> None:
         self.functions = functions
@@ -77,7 +77,7 @@ class Lambdas:
         yield self
 
     async def list_event_source_mappings(self, **question: Any) -> dict[str, Any]:
-        """Lambda's answer, one mapping on each page."""
+        """Lambda's response, one mapping per page."""
         names = list(self.functions)
         place = int(question.get("Marker", 0))
         if place >= len(names):
@@ -93,7 +93,7 @@ class Lambdas:
         return {"EventSourceMappings": [entry], **more}
 
     async def get_metric_data(self, **question: Any) -> dict[str, Any]:
-        """CloudWatch's answer."""
+        """CloudWatch's response."""
         self.asked.append(question)
         return {
             "MetricDataResults": [self._result(query, question) for query in question["MetricDataQueries"]]

@@ -14,7 +14,7 @@ from refire_async.aws.other_services import Services
 from tests.support.backends import REGION
 
 SERVICES = ("APPLICATION_AUTO_SCALING", "CLOUDWATCH", "KINESIS", "LAMBDA", "S3")
-"""As botocore names them in AWS_ENDPOINT_URL_…"""
+"""botocore's names of the services in AWS_ENDPOINT_URL_…"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +25,11 @@ class Moto:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What makes a program under test find its services here, but not DynamoDB."""
+        """The environment in which a program finds its services here, but not DynamoDB."""
         return {f"AWS_ENDPOINT_URL_{service}": self.url for service in SERVICES}
 
     def client(self, service: str) -> Any:
-        """A boto3 client, for arranging. The caller closes it."""
+        """A boto3 client of the test itself. The caller closes it."""
         return boto3.client(
             service,
             endpoint_url=self.url,
@@ -41,7 +41,7 @@ class Moto:
 
 @contextlib.contextmanager
 def moto_server() -> Iterator[Moto]:
-    """A server on a free port of the loopback interface, for the length of the block."""
+    """A server on a free port of the loopback interface, during the block."""
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     try:
@@ -56,7 +56,7 @@ def moto_server() -> Iterator[Moto]:
 
 @pytest.fixture
 def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The program waits a minute for answers of AWS services, so that a busy machine changes no result.
+    """The program waits a minute for responses of AWS services, so that a busy machine changes no result.
 
     Import it into a conftest or test module to use it.
     """

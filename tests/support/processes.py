@@ -15,7 +15,7 @@ _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
 def die_with_parent() -> None:
-    """On Linux the child is killed when its parent dies, however it dies.
+    """On Linux the child is killed when its parent dies in any way.
 
     Fixtures stop their children; this covers a test run that is itself ended by SIGKILL or SIGTERM.
     """
@@ -34,14 +34,14 @@ def spawn(command: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
 
 
 def free_port() -> int:
-    """A TCP port of the loopback interface that nobody listens on at this moment."""
+    """A TCP port of the loopback interface on which no process listens now."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def children_of(process_id: int) -> list[int]:
-    """Processes that this one has started and that still live; none if it is gone itself."""
+    """Running processes that this one has started; none if it has ended itself."""
     try:
         return [
             int(pid) for pid in Path(f"/proc/{process_id}/task/{process_id}/children").read_text().split()
@@ -51,7 +51,7 @@ def children_of(process_id: int) -> list[int]:
 
 
 def wait_until_gone(process_ids: Sequence[int], timeout_s: float = 60.0) -> None:
-    """Until none of these processes works any more (a zombie that nobody has waited for counts as gone)."""
+    """Wait until all of these processes have ended (a zombie counts as ended)."""
 
     def works(pid: int) -> bool:
         try:
@@ -66,7 +66,7 @@ def wait_until_gone(process_ids: Sequence[int], timeout_s: float = 60.0) -> None
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
-    """End a child for good: SIGTERM, then SIGKILL, then wait for it and close its pipes."""
+    """End a child: SIGTERM, then SIGKILL, then wait for it and close its pipes."""
     if process.poll() is None:
         process.terminate()
         try:

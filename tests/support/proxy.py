@@ -1,4 +1,4 @@
-"""A proxy before a backend: records what is asked, answers in its place, holds answers back, loses them.
+"""A proxy in front of a backend: records requests, responds in its place, holds responses, loses them.
 
 It makes moments observable that no output shows, such as "this batch is written, its answer is not there yet".
 """
@@ -17,12 +17,12 @@ from urllib.parse import urlsplit
 WRITES = frozenset(
     {"BatchExecuteStatement", "ExecuteStatement", "UpdateItem", "PutItem", "DeleteItem", "BatchWriteItem"}
 )
-"""Operations that can change an item (PartiQL counts, whatever its statements say)."""
+"""Operations that can change an item (PartiQL counts, with any statement)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request: the operation, how many of this operation there were up to it (from 1), its body, who signed."""
+    """One request: the operation, its number among those of this operation (from 1), its body, its signer."""
 
     operation: str
     number: int
@@ -34,20 +34,20 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer that the client gets; no status means that the connection is closed instead."""
+    """A response for the client; without a status the connection is closed instead."""
 
     status: int | None
     body: bytes = b""
 
     @classmethod
     def error(cls, status: int, kind: str, message: str) -> "Reply":
-        """An error as DynamoDB writes it."""
+        """An error in DynamoDB's form."""
         error = {"__type": f"com.amazonaws.dynamodb.v20120810#{kind}", "message": message}
         return cls(status, json.dumps(error).encode())
 
     @classmethod
     def access_denied(cls, operation: str) -> "Reply":
-        """What a caller without permission gets."""
+        """The response to a caller without permission."""
         message = (
             f"User: arn:aws:iam::123456789012:user/ann is not authorized to perform: dynamodb:{operation}"
         )
@@ -55,12 +55,12 @@ class Reply:
 
 
 Rule = Callable[[Call], Reply | None]
-"""Looks at a call; `None` leaves it as it is."""
+"""Inspects a call; `None` leaves it unchanged."""
 
 
 @dataclass(slots=True)
 class Proxy:
-    """Set `instead` to answer without asking the backend, `afterwards` to replace the backend's answer."""
+    """Set `instead` to respond without the backend, `afterwards` to replace the backend's response."""
 
     target: str
     url: str = ""
@@ -72,11 +72,11 @@ class Proxy:
 
     @property
     def operations(self) -> set[str]:
-        """The operations that were asked for so far."""
+        """The operations of the requests so far."""
         return {call.operation for call in self.calls}
 
     def note(self, operation: str, body: bytes, access_key: str = "", proxy_user: str = "") -> Call:
-        """Count and keep a request."""
+        """Count and record a request."""
         with self._lock:
             self._counts[operation] += 1
             call = Call(
@@ -87,7 +87,7 @@ class Proxy:
 
 
 class Hold:
-    """A rule that stops calls: `reached` tells that one is there, they go on with `release` or when the block ends.
+    """A rule that holds calls. `reached`: one is held. They continue with `release` or at the end of the block.
 
     `with Hold(lambda call: call.number >= 3) as hold: proxy.afterwards = hold; ...`
     """
@@ -98,7 +98,7 @@ class Hold:
         self._released = threading.Event()
 
     def __call__(self, call: Call) -> Reply | None:
-        """Stop the call if it is one of those; all others pass."""
+        """Hold the call if it is one of those; all others pass."""
         if self._which(call):
             self._reached.set()
             self._released.wait()
@@ -111,12 +111,12 @@ class Hold:
         self.release()
 
     def release(self) -> None:
-        """Let the held calls go on, and all that come later."""
+        """Release the held calls, and all later ones."""
         self._released.set()
 
     @property
     def reached(self) -> bool:
-        """Whether a call has been stopped."""
+        """Whether a call is held."""
         return self._reached.is_set()
 
 
@@ -179,7 +179,7 @@ class _Server(ThreadingHTTPServer):
 
 @contextlib.contextmanager
 def proxy_before(url: str) -> Iterator[Proxy]:
-    """A proxy on a free loopback port, for the length of the block. End its clients before it."""
+    """A proxy on a free loopback port, during the block. End its clients first."""
     proxy = Proxy(url)
     handler = type("Handler", (_Handler,), {"proxy": proxy})
     with _Server(("127.0.0.1", 0), handler) as server:

@@ -4,7 +4,7 @@ from tests.support.tables import Item
 
 
 def composite_rows(count: int, *, collections: int = 97) -> list[Item]:
-    """Items of a (`pk` S, `sk` N) table, spread over a number of hash keys, with a little of everything else."""
+    """Items of a (`pk` S, `sk` N) table with several hash keys and other attributes."""
     return [
         {
             "pk": {"S": f"customer-{n % collections}"},
@@ -36,4 +36,4 @@ EVERY_TYPE: Item = {
     "list": {"L": [{"N": "1"}, {"L": []}, {"M": {}}, {"S": "x"}]},
     "map": {"M": {"inner": {"M": {"revision": {"N": "5"}}}, "dotted.name": {"NULL": True}}},
 }
-"""Attributes of every type that DynamoDB has, awkward values among them."""
+"""Attributes of every DynamoDB type, with unusual values."""

@@ -1,4 +1,4 @@
-"""Reading a DynamoDB stream from its beginning: all shards, parents before children."""
+"""Reads a DynamoDB stream from its beginning: all shards, parents before children."""
 
 import time
 from collections.abc import Callable
@@ -26,16 +26,16 @@ class Change:
 
 @dataclass(slots=True)
 class StreamReader:
-    """Reads on from where it stands. `modified` counts the MODIFY records read so far."""
+    """Reads from its current position. `modified` counts the MODIFY records read so far."""
 
     client: Any
     arn: str
     modified: int = 0
     _iterators: dict[str, str | None] = field(default_factory=dict)
-    """Where each shard is read on; `None` once a closed shard is read to its end."""
+    """The position in each shard; `None` once a closed shard is read to its end."""
 
     def read(self) -> list[Change]:
-        """Every record from where the reader stands to what is in the stream now, in order per item."""
+        """Every record from the position to the current end of the stream, in order per item."""
         changes: list[Change] = []
         for shard in self._shards():
             changes += self._read_shard(shard)
@@ -43,7 +43,7 @@ class StreamReader:
         return changes
 
     def wait_until(self, reached: Callable[[], bool], timeout_s: float = 60.0) -> None:
-        """Keep reading until `reached()` holds, which may look at `modified` or at anything else.
+        """Keep reading until `reached()` is true, which may use `modified` or anything else.
 
         Raises TimeoutError when it does not come to hold in time.
         """
@@ -80,14 +80,14 @@ class StreamReader:
             page = self.client.get_records(ShardIterator=iterator)
             self._iterators[shard] = page.get("NextShardIterator")
             changes += [_parse(record) for record in page["Records"]]
-            # Both backends write the record together with the item, so an empty page is the end as of now.
+            # Both backends write the record together with the item, so an empty page is the current end.
             if not page["Records"]:
                 break
         return changes
 
 
 def parents_first(parents: dict[str, str | None]) -> list[str]:
-    """Shard ids in an order where each comes after its parent; parents that were trimmed do not count."""
+    """Shard ids in an order in which each comes after its parent; parents that were trimmed do not count."""
     ordered: dict[str, None] = {}
     for shard in parents:
         line = []

@@ -1,4 +1,4 @@
-"""Tables for scenarios: made in a line, filled fast, read back whole."""
+"""Tables for scenarios: created in a line, filled fast, read completely."""
 
 import itertools
 import uuid
@@ -66,14 +66,14 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table of a backend, with what a scenario asks of it."""
+    """A table of a backend, with the operations of scenarios."""
 
     backend: Backend
     name: str
     schema: Schema
 
     def identity(self, item: Mapping[str, Mapping[str, Any]]) -> Identity:
-        """Which item this is; numbers are compared in the text that DynamoDB gives back."""
+        """Identifies an item; numbers are compared in the text that DynamoDB returns."""
         return frozenset((name, *next(iter(item[name].items()))) for name in self.schema.names)
 
     def key(self, item: Item) -> Item:
@@ -104,7 +104,7 @@ class Table:
             yield from page["Items"]
 
     def stream(self) -> StreamReader:
-        """A reader of the whole stream, standing at its oldest record.
+        """A reader of the whole stream, at its oldest record.
 
         A table without a stream raises KeyError.
         """
@@ -112,14 +112,14 @@ class Table:
         return StreamReader(self.backend.streams, description["LatestStreamArn"])
 
     def changes(self) -> dict[Identity, list[Change]]:
-        """Every record that is in the stream now, by identity, oldest first."""
+        """Every record in the stream now, by identity, oldest first."""
         by_identity: dict[Identity, list[Change]] = {}
         for change in self.stream().read():
             by_identity.setdefault(self.identity(change.key), []).append(change)
         return by_identity
 
     def delete(self) -> None:
-        """Delete the table; one that is already gone is fine."""
+        """Delete the table, unless it is already deleted."""
         try:
             self.backend.dynamodb.delete_table(TableName=self.name)
         except self.backend.dynamodb.exceptions.ResourceNotFoundException:
@@ -137,7 +137,7 @@ def create_table(
     indexes: tuple[Index, ...] = (),
     capacity: int | None = None,
 ) -> Table:
-    """Make a table, on demand or with `capacity` units (its indexes too), and wait until it is there.
+    """Create a table, on demand or with `capacity` units (its indexes too), and wait until it is active.
 
     Its name is `name`, else `prefix` and something unique (all tests share one sandbox). A stream has both
     images.

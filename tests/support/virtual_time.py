@@ -24,10 +24,10 @@ from anyio import to_thread
 T = TypeVar("T")
 
 START_S = 1_000.0
-"""What the clock shows first: not 0, where a forgotten initial value would go unnoticed."""
+"""The first time of the clock: not 0, so that a missing initial value is noticed."""
 
 THREAD_S = 0.002
-"""What work in a thread takes, about that of a commit with its fsync."""
+"""Duration of work in a thread, about that of a commit with its fsync."""
 
 SMALLEST_STEP_S = 1e-7
 """What every turn of the loop takes at least. A clock that stands still between two turns never reaches a timer
@@ -38,11 +38,11 @@ STUCK_S = 2.0
 
 
 class StuckError(RuntimeError):
-    """Every task waits, no timer is set: nothing can ever happen."""
+    """Every task waits and no timer is set: nothing can ever happen."""
 
 
 class _JumpingSelector(selectors.DefaultSelector):  # type: ignore[misc,valid-type] # an alias, one class per system
-    """Never sleeps when told to: moves `now` instead."""
+    """Never sleeps: advances `now` instead."""
 
     now = START_S
 
@@ -89,7 +89,7 @@ async def _run_here(
     abandon_on_cancel: bool = False,
     limiter: anyio.CapacityLimiter | None = None,
 ) -> T:
-    """What `anyio.to_thread.run_sync` does, as seen by its caller: one that is cancelled waits for the end."""
+    """Replaces `anyio.to_thread.run_sync`: a caller that is cancelled waits for the end."""
     await anyio.lowlevel.checkpoint()
     async with limiter or anyio.CapacityLimiter(1):
         with anyio.CancelScope(shield=not abandon_on_cancel):
@@ -102,5 +102,5 @@ VIRTUAL_TIME = ("asyncio", {"loop_factory": VirtualTimeLoop})
 
 
 def run_virtual(main: Callable[..., Awaitable[T]], *args: Any) -> T:
-    """Run `main` in a virtual-time loop of its own."""
+    """Run `main` in its own virtual-time loop."""
     return anyio.run(main, *args, backend_options={"loop_factory": VirtualTimeLoop})

@@ -1,4 +1,4 @@
-"""An application that keeps writing to a table while a run is on, and remembers what it has done."""
+"""An application that writes to a table during a run, and records what it has done."""
 
 import contextlib
 import random
@@ -14,7 +14,7 @@ from tests.support.tables import Identity, Item, Table
 
 @dataclass(slots=True)
 class LiveWriters:
-    """Writers that increment `count`, count up `revision` themselves, and delete, never create.
+    """Writers that increment `count`, increment `revision` themselves, and delete, never create.
 
     Some increments come in transactions, two items at a time: both happen, or none.
 
@@ -35,7 +35,7 @@ class LiveWriters:
 
     @contextlib.contextmanager
     def writing(self, writers: int = 4) -> Iterator[None]:
-        """Write from this many threads for the length of the block. Raises what a writer met."""
+        """Write from this many threads during the block. Raises the error of a writer."""
         with ThreadPoolExecutor(writers) as pool:
             tasks = [pool.submit(self._write, random.Random(seed)) for seed in range(writers)]
             try:
