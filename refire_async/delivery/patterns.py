@@ -47,6 +47,10 @@ class Patterns:
         """Raises UsageError for a pattern that Lambda does not take."""
         self._tests = [_compile(text) for text in texts]
 
+    def __bool__(self) -> bool:
+        """Whether there is a pattern."""
+        return bool(self._tests)
+
     def passes(self, record: EventRecord) -> bool:
         """Whether the record passes."""
         if not self._tests:

@@ -40,11 +40,11 @@ class RecordSelection:
 
     def sift(self, records: Sequence[EventRecord], skipped: Skipped) -> list[EventRecord]:
         """The records that are delivered. `skipped` counts the others."""
+        selected = passing = list(records)
         if self._kinds or self._keys is not None or self._condition is not None:
-            selected = [record for record in records if self.is_selected(record)]
-        else:
-            selected = list(records)
-        passing = [record for record in selected if self.patterns.passes(record)]
+            selected = passing = [record for record in records if self.is_selected(record)]
+        if self.patterns:
+            passing = [record for record in selected if self.patterns.passes(record)]
         skipped.unselected += len(records) - len(selected)
         skipped.filtered += len(selected) - len(passing)
         return passing

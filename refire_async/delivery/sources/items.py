@@ -27,7 +27,7 @@ from refire_async.delivery.key_files import key_pages
 from refire_async.delivery.record import EventKind, EventRecord
 from refire_async.delivery.rules import DeliveryRules
 from refire_async.delivery.selection import RecordSelection
-from refire_async.delivery.sink import Preview, Sink, Skipped
+from refire_async.delivery.sink import Preview, ShardSink, Sink, Skipped
 from refire_async.delivery.sources.made import Change, RecordMaker
 from refire_async.delivery.sources.preview import PreviewCounts
 from refire_async.errors import RefireError, StoppedError, first_of
@@ -186,10 +186,11 @@ class ItemSource:
                 token, first = into.token, attempt + segment * 10**10
                 while token != END:
                     page = await self._read(source, segment, None if token is None else orjson.loads(token))
-                    made = self._made(page.items, first, self.skipped)
+                    skipped = Skipped()
+                    made = self._made(page.items, first, skipped)
                     first += len(page.items)
                     token = END if page.cursor is None else orjson.dumps(page.cursor).decode()
-                    await into.put(made, token)
+                    await self._put(into, made, token, skipped)
                 await into.drain()
 
         async with anyio.create_task_group() as tasks:
@@ -207,11 +208,16 @@ class ItemSource:
             if not wanted:
                 continue
             items = await self._look_up(wanted)
-            self.skipped.unselected += len(wanted) - len(items)
-            await into.put(self._made(items, first, self.skipped), str(count))
+            skipped = Skipped(unselected=len(wanted) - len(items))
+            await self._put(into, self._made(items, first, skipped), str(count), skipped)
             first += len(items)
         await into.put((), END)
         await into.drain()
+
+    async def _put(self, into: ShardSink, records: list[EventRecord], token: str, skipped: Skipped) -> None:
+        self.skipped.filtered += skipped.filtered
+        self.skipped.unselected += skipped.unselected
+        await into.put(records, token, skipped)
 
     async def _key_pages(self) -> AsyncGenerator[list[Key], None]:
         """The keys of the file that belong to the sample."""

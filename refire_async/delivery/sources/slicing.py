@@ -228,6 +228,7 @@ class _Template:
         Returns the place of the next sequence number, negative if there is none.
         """
         answer, origin, begin = into.answer, into.origin, into.begin
+        view, join = memoryview(answer), b"".join  # `slice + origin` would copy twice
         to_border, in_order, to_key = self._to_border, self._in_order, self._fields.size
         unpack, match_key, find = self._fields.unpack_from, self._key.match, answer.find
         text_1, text_2, text_3, text_4, text_5 = self._texts
@@ -238,7 +239,7 @@ class _Template:
             if at > last_begin:
                 break
             number, one, two, three, kind, four, time, five = unpack(answer, at)
-            key = match_key(answer, at + to_key)
+            key, name, created = match_key(answer, at + to_key), _KINDS.get(kind), known.get(time)
             if (
                 one != text_1
                 or two != text_2
@@ -246,19 +247,19 @@ class _Template:
                 or four != text_4
                 or five != text_5
                 or key is None
-                or kind not in _KINDS
+                or name is None
                 or not number.isdigit()
             ):
                 break
-            if time not in known:
+            if created is None:
                 if _TIME_TEXT.fullmatch(time) is None:
                     break
-                known[time] = float(time)
+                created = known[time] = float(time)
             border = at + to_border
             into.numbers.append(number)
-            into.bodies.append(answer[begin : border - 1] + origin)
-            into.kinds.append(_KINDS[kind])
-            into.times.append(known[time])
+            into.bodies.append(join((view[begin : border - 1], origin)))
+            into.kinds.append(name)
+            into.times.append(created)
             into.keys.append(key[0] if in_order else b"{%b,%b}" % (key[2], key[1]))
             into.begin = begin = border + 1
             cut = find(_CUT, key.end())
