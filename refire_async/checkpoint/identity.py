@@ -104,12 +104,9 @@ class Difference:
     own: str
 
 
-def differences(saved: SavedRun, given: Connection, own: Connection, usual: Usual) -> list[Difference]:
-    """The values of `saved` that differ from those of `own` and `usual`.
-
-    `own` includes the options that the user gave. A default marker attribute is no difference.
-    """
-    found = [
+def connection_differences(saved: Connection, given: Connection, own: Connection) -> list[Difference]:
+    """The values of a saved connection that differ from those of `own`, which includes the options `given`."""
+    return [
         Difference(name, before, getattr(own, field) or unset)
         for field, name, unset in (
             ("endpoint_url", "endpoint", "AWS itself"),
@@ -117,9 +114,17 @@ def differences(saved: SavedRun, given: Connection, own: Connection, usual: Usua
             ("region", "region", "none"),
         )
         if getattr(given, field) is None
-        and (before := getattr(saved.connection, field)) is not None
+        and (before := getattr(saved, field)) is not None
         and before.rstrip("/") != (getattr(own, field) or "").rstrip("/")
     ]
+
+
+def differences(saved: SavedRun, given: Connection, own: Connection, usual: Usual) -> list[Difference]:
+    """The values of `saved` that differ from those of `own` and `usual`.
+
+    `own` includes the options that the user gave. A default marker attribute is no difference.
+    """
+    found = connection_differences(saved.connection, given, own)
     spec = saved.spec
     if usual.table is not None and usual.table.rpartition("/")[2] != spec.table.rpartition("/")[2]:
         found.append(Difference("table", spec.table, usual.table))

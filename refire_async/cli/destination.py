@@ -35,15 +35,37 @@ def check_destination(ctx: click.Context, checkpoint: Path, given: Connection, *
     except CheckpointRefusedError:
         return  # the command itself reports the reason before it sends anything
     found = differences(saved, given, configured(given), _usual(ctx))
+    spec = saved.spec
+    _ask(
+        ctx, spec.run_id, found, f"table {spec.table}, marker attribute {spec.marker.attribute}, {checkpoint}"
+    )
+
+
+def check_delivery_destination(
+    ctx: click.Context, checkpoint: Path, given: Connection, *, assume_yes: bool
+) -> None:
+    """As `check_destination`, for the checkpoint of a replay or redrive."""
+    from refire_async.aws.configured import configured  # noqa: PLC0415 - brings botocore
+    from refire_async.checkpoint.identity import connection_differences  # noqa: PLC0415
+    from refire_async.delivery.saved import peek  # noqa: PLC0415 - brings SQLite
+
+    if assume_yes:
+        return
+    saved = peek(checkpoint)
+    spec, found = saved.spec, connection_differences(saved.connection, given, configured(given))
+    _ask(ctx, spec.run_id, found, f"{spec.command} from {spec.source} to {spec.function}, {checkpoint}")
+
+
+def _ask(ctx: click.Context, run_id: str, found: "list[Difference]", describes: str) -> None:
     if not found:
         return
-    run_id, command = saved.spec.run_id, ctx.command.name
+    command = ctx.command.name
     named = ", ".join(f"{one.what} {_quoted(one.saved)} (yours: {_quoted(one.own)})" for one in found)
     answer = confirmed(
         [
             f"The checkpoint of run {run_id} differs from your configuration:",
             *(f"  {one.what:<16} {one.saved}  (yours: {one.own})" for one in found),
-            f"  table {saved.spec.table}, marker attribute {saved.spec.marker.attribute}, {checkpoint}",
+            f"  {describes}",
         ],
         f"Use the settings of the checkpoint of run {run_id}?",
         UsageError(

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from refire_async.cli import options
-from refire_async.cli.destination import check_destination
+from refire_async.cli.destination import check_delivery_destination, check_destination
 from refire_async.cli.help import Command
 from refire_async.cli.hints import Hints
 from refire_async.cli.options_to_settings import (
@@ -93,6 +93,7 @@ def command(ctx: click.Context, /, **given: Any) -> int:
     if _is_delivery(checkpoint):
         from refire_async.cli import delivery_session  # noqa: PLC0415 - brings the engine, which is slow to import
 
+        check_delivery_destination(ctx, checkpoint, settings.connection, assume_yes=parsed.yes)
         return delivery_session.resume(settings, output)
     check_destination(ctx, checkpoint, make_connection(parsed), assume_yes=parsed.yes)
 

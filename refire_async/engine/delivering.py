@@ -10,7 +10,9 @@ from typing import Protocol
 import orjson
 from anyio import to_thread
 
+from refire_async.aws.configured import configured
 from refire_async.checkpoint import catalog
+from refire_async.checkpoint.identity import merge_connections
 from refire_async.checkpoint.lock import locked
 from refire_async.delivery.failures import FailuresFile, failures_path
 from refire_async.delivery.invoking import DeliveryContext
@@ -111,7 +113,7 @@ async def run_prepared(
     spec = replace(prepared.spec, run_id=run_id)
     with locked(path):
         await to_thread.run_sync(FailuresFile(failures_path(path)).check)
-        make = partial(Ledger.create, path, spec, prepared.connection)
+        make = partial(Ledger.create, path, spec, configured(prepared.connection))
         with closing(await to_thread.run_sync(make)) as ledger:
             saved = await to_thread.run_sync(ledger.load)
             result = await _deliver(prepared, ledger, saved, preview.records, emit=emit, stop=stop)
@@ -275,13 +277,16 @@ def _dry_result(prepared: Prepared, run_id: str, outlook: DeliveryOutlook) -> De
 
 
 def resumed(settings: ResumeSettings, connection: Connection) -> ReplaySettings | RedriveSettings:
-    """The settings of a delivery that is to be continued: those that its ledger holds, with `connection`.
+    """The settings of a delivery that is to be continued: those that its ledger holds.
+
+    Its connection too, but the values of `connection`, which the user gave, take precedence.
 
     Raises CheckpointRefusedError if it cannot be read, or says something that no delivery has.
     """
     saved = peek(settings.checkpoint)
+    merged = merge_connections(saved.connection, connection, configured(connection))
     try:
-        return _from_spec(saved.spec, settings, connection)
+        return _from_spec(saved.spec, settings, merged)
     except (KeyError, TypeError, ValueError):
         raise CheckpointRefusedError(
             f"checkpoint {settings.checkpoint} does not say what its delivery selects", "begin a new one"

@@ -8,13 +8,17 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
+import orjson
 import pytest
 
 from refire_async.checkpoint import catalog
 from refire_async.checkpoint.store import Store
-from refire_async.settings import Connection
+from refire_async.delivery.ledger import Ledger
+from refire_async.engine.delivering import resumed
+from refire_async.settings import Connection, ResumeSettings
 from tests.cli.conftest import Ended, FakeEngine
 from tests.support.checkpoints import SPEC
+from tests.support.delivery import make_spec
 
 Refire = Callable[..., Ended]
 NOWHERE = "http://127.0.0.1:9"
@@ -231,3 +235,33 @@ def test_the_command_itself_reports_a_bad_checkpoint(
     (tmp_path / "x").touch()
     assert refire("resume", "--checkpoint", str(tmp_path / "x")).code == 0
     assert len(fake_engine.seen) == 1
+
+
+def save_delivery(connection: Connection) -> Path:
+    """The ledger of a resumable redrive in the state folder."""
+    path = catalog.path_of("run-1")
+    chosen = {"to": None, "whole_events": False, "keep": True}
+    spec = replace(make_spec(), run_id="run-1", command="redrive", selection=orjson.dumps(chosen).decode())
+    Ledger.create(path, spec, connection).close()
+    return path
+
+
+def test_a_delivery_that_leads_elsewhere_asks_too(refire: Refire) -> None:
+    path = save_delivery(Connection(region="eu-west-1", endpoint_url=NOWHERE))
+    before = path.read_bytes()
+    ended = refire("resume", "run-1")
+    assert (ended.code, ended.out) == (2, "")
+    assert len(ended.err.splitlines()) == 1
+    assert f"names endpoint {NOWHERE} (yours: AWS itself)" in ended.err
+    assert "--endpoint-url" in ended.err
+    assert path.read_bytes() == before
+
+
+def test_a_resumed_delivery_goes_where_it_went(monkeypatch: pytest.MonkeyPatch) -> None:
+    path = save_delivery(Connection(region="eu-west-1", endpoint_url=NOWHERE))
+    settings = ResumeSettings(checkpoint=path)
+    assert resumed(settings, Connection()).connection == Connection(region="eu-west-1", endpoint_url=NOWHERE)
+    given = Connection(region="us-east-1")
+    assert resumed(settings, given).connection == Connection(region="us-east-1", endpoint_url=NOWHERE)
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    assert resumed(settings, Connection()).connection == Connection(endpoint_url=NOWHERE)

@@ -125,7 +125,7 @@ def stamp(saved: dict[str, object], attribute: str) -> None:
 @on_one_backend
 @pytest.mark.parametrize(
     ("attribute", "code", "words"),
-    [("payload", 10, "payload has values that are not run ids"), ("pk", 11, "its marker cannot be one")],
+    [("payload", 10, "payload has values that are not run ids"), ("pk", 11, "its marker attribute is empty or a key attribute")],
 )
 def test_a_marker_of_the_application(
     cli: Cli, make_table: MakeTable, attribute: str, code: int, words: str
@@ -174,7 +174,7 @@ def test_a_checkpoint_of_another_user(proxied_cli: Cli, proxy: Proxy, make_table
     os.chown(checkpoint, os.geteuid(), os.getegid())
     checkpoint.chmod(0o666)
     refused(proxied_cli.resume("the-run", "--yes"), 11, "chmod go-w")
-    assert proxied_cli.run("status", "--json").json == {"runs": []}
+    assert proxied_cli.run("status", "--json").json == {"runs": [], "deliveries": []}
     assert len(proxy.calls) == asked
     before.assert_untouched()
     checkpoint.chmod(0o600)
