@@ -125,7 +125,10 @@ def stamp(saved: dict[str, object], attribute: str) -> None:
 @on_one_backend
 @pytest.mark.parametrize(
     ("attribute", "code", "words"),
-    [("payload", 10, "payload has values that are not run ids"), ("pk", 11, "its marker attribute is empty or a key attribute")],
+    [
+        ("payload", 10, "payload has values that are not run ids"),
+        ("pk", 11, "its marker attribute is empty or a key"),
+    ],
 )
 def test_a_marker_of_the_application(
     cli: Cli, make_table: MakeTable, attribute: str, code: int, words: str
