@@ -45,7 +45,7 @@ def check_delivery_destination(
     ctx: click.Context, checkpoint: Path, given: Connection, *, assume_yes: bool
 ) -> None:
     """As `check_destination`, for the checkpoint of a replay or redrive."""
-    from refire_async.aws.configured import configured  # noqa: PLC0415 - brings botocore
+    from refire_async.aws.config import configured  # noqa: PLC0415 - brings botocore
     from refire_async.checkpoint.identity import connection_differences  # noqa: PLC0415
     from refire_async.delivery.saved import peek  # noqa: PLC0415 - brings SQLite
 

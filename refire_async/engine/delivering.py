@@ -10,7 +10,7 @@ from typing import Protocol
 import orjson
 from anyio import to_thread
 
-from refire_async.aws.configured import configured
+from refire_async.aws.config import configured
 from refire_async.checkpoint import catalog
 from refire_async.checkpoint.identity import merge_connections
 from refire_async.checkpoint.lock import locked
