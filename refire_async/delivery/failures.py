@@ -15,6 +15,7 @@ from uuid import uuid4
 import orjson
 
 from refire_async.delivery.batches import EVENT, Batch
+from refire_async.delivery.failed_batch import OF_SHARD
 from refire_async.delivery.target import Answer
 from refire_async.errors import CheckpointRefusedError, RefusedError, StoppedError
 from refire_async.private import NOFOLLOW, why_foreign
@@ -30,7 +31,7 @@ def failures_path(checkpoint: Path) -> Path:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GivenUp:
-    """A batch that was given up: of which shard, why, at what time (seconds since the epoch).
+    """A batch that was given up: of which shard (or range of one), why, at what time (seconds since the epoch).
 
     `answer` is that of its last invocation, None if it was never invoked or the answer was lost.
     """
@@ -65,7 +66,7 @@ def to_line(given_up: GivenUp) -> bytes:
         "version": "1.0",
         "timestamp": _iso(given_up.at),
         "DDBStreamBatchInfo": {
-            "shardId": given_up.shard,
+            "shardId": given_up.shard.partition(OF_SHARD)[0],
             "startSequenceNumber": str(batch.first),
             "endSequenceNumber": str(batch.last),
             "approximateArrivalOfFirstRecord": _iso(batch.records[0].created_at),

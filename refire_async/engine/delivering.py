@@ -227,7 +227,7 @@ async def _deliver(
         async with prepared.open_target(concurrency=concurrency, resumed=expected is None) as target:
             context = DeliveryContext(
                 target=target,
-                rules=spec.rules,
+                rules=prepared.spec.rules,
                 journal=journal,
                 pace=Pace(concurrency, settings.max_rate),
                 outage=Outage(settings.give_up_after_s, emit),

@@ -3,6 +3,7 @@
 import json
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -72,11 +73,16 @@ def test_records_that_were_not_invoked_have_no_response() -> None:
     assert "responseContext" not in json.loads(to_line(given_up(condition=TOO_OLD)))
 
 
+def test_a_range_of_a_redrive_is_of_its_shard() -> None:
+    one = replace(given_up(), shard="shardId-00000001#7-8")
+    assert json.loads(to_line(one))["DDBStreamBatchInfo"]["shardId"] == "shardId-00000001"
+
+
 def test_the_stream_is_the_one_that_the_records_name() -> None:
     body = FAILED[0].body[:-1] + b',"eventSourceARN":"arn:aws:dynamodb:x:1:table/other/stream/1"}'
     one = given_up()
     named = Batch([FAILED[0]._replace(body=body)], len(body))
-    line = to_line(GivenUp(**{name: getattr(one, name) for name in one.__slots__} | {"batch": named}))
+    line = to_line(replace(one, batch=named))
     assert json.loads(line)["DDBStreamBatchInfo"]["streamArn"] == "arn:aws:dynamodb:x:1:table/other/stream/1"
 
 
