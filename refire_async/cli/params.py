@@ -54,7 +54,7 @@ def origin(ctx: click.Context | None, param: click.Parameter | None) -> str:
     if param is None:
         return "a value"
     if not isinstance(param, Option):
-        return (param.name or "argument").upper()
+        return (param.metavar or param.name or "argument").strip("[]").partition("|")[0].upper()
     source = ctx.get_parameter_source(param.name) if ctx is not None and param.name else None
     if source is ParameterSource.ENVIRONMENT:
         return variable_in_use(param)

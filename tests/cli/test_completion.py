@@ -82,8 +82,9 @@ def test_install_that_is_not_possible(
     ended = refire("completion", "install")
     assert (ended.code, ended.out) == (2, "")
     assert "'tcsh'" in ended.err
+    assert "refire: SHELL must be one of bash, zsh, fish" in refire("completion", "install", "tcsh").err
     (tmp_path / ".zfunc").touch()
     ended = refire("completion", "install", "zsh")
     assert (ended.code, ended.out) == (2, "")
     assert "cannot be written" in ended.err
-    assert list(tmp_path.glob("**/.refire-*")) == []
+    assert list(tmp_path.glob("**/*.new")) == []
