@@ -81,8 +81,8 @@ NEEDS: dict[tuple[str, str], Need] = {
         "lambda:ListEventSourceMappings", "account", "Advice", (*_LOOK, *_DELIVER)
     ),
     ("lambda", "GetEventSourceMapping"): Need("lambda:GetEventSourceMapping", "mapping", "Advice", _DELIVER),
-    ("pipes", "ListPipes"): Need("pipes:ListPipes", "account", "Advice", _DELIVER),
-    ("pipes", "DescribePipe"): Need("pipes:DescribePipe", "pipe", "Advice", _DELIVER),
+    ("pipes", "ListPipes"): Need("pipes:ListPipes", "account", "Advice", (*_CHECK, *_DELIVER)),
+    ("pipes", "DescribePipe"): Need("pipes:DescribePipe", "pipe", "Advice", (*_CHECK, *_DELIVER)),
     ("cloudwatch", "GetMetricData"): Need(
         "cloudwatch:GetMetricData", "account", "Advice", (*_CHECK, *_DELIVER)
     ),

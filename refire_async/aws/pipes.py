@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from refire_async.aws.event_source_mappings import Mapping
 from refire_async.aws.other_services import TIMEOUT_S, Services, reading
 
 
@@ -41,6 +42,26 @@ class Pipe:
     def partial_failures(self) -> bool:
         """Pipes read `batchItemFailures` in every answer (EventBridge User Guide: Pipes batching and concurrency)."""
         return True
+
+
+def as_mapping(pipe: Pipe) -> Mapping:
+    """The pipe as a mapping, whose filters and pace it has: for rules that are about any consumer."""
+    return Mapping(
+        function=f"the pipe {pipe.name}",
+        enabled=pipe.enabled,
+        filters=pipe.filters,
+        batch_size=pipe.batch_size,
+        parallelization=pipe.parallelization,
+        max_age_s=pipe.max_age_s,
+        max_retries=pipe.max_retries,
+        bisects=pipe.bisects,
+        window_s=pipe.window_s,
+        uuid=pipe.arn,
+        state=pipe.state,
+        partial_failures=pipe.partial_failures,
+        starting_position=pipe.starting_position,
+        failure_destination=pipe.failure_destination,
+    )
 
 
 _OFF = ("STOPPED", "STOPPING", "DELETING", "DELETE_FAILED", "CREATE_FAILED")

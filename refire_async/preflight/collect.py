@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -10,8 +11,9 @@ import orjson
 
 from refire_async.aws.autoscaling import describe_scalable_writes
 from refire_async.aws.errors import AwsError
-from refire_async.aws.event_source_mappings import ask_mappings
+from refire_async.aws.event_source_mappings import Mapping, ask_mappings
 from refire_async.aws.other_services import TIMEOUT_S, UnansweredError
+from refire_async.aws.pipes import as_mapping, ask_pipes
 from refire_async.aws.session import Session
 from refire_async.errors import RefusedError
 from refire_async.model.capacity import TABLE
@@ -64,6 +66,7 @@ class _Collector:
         self._session = session
         self._run = run
         self._until = until
+        self._pipes: tuple[Mapping, ...] = ()
 
     async def collect_one(self, what: str, query: Callable[[], Awaitable[None]]) -> None:
         """Run one query. Its failure or timeout does not affect the others."""
@@ -96,18 +99,27 @@ class _Collector:
         functions: list[str] = []
         stream = self._run.table.stream
         if stream.enabled and stream.arn is not None:
-            try:
-                mappings = await ask_mappings(self._session.services, stream.arn)
-            except UnansweredError as error:
-                self._note_unanswered(str(error))
-            else:
-                self.facts = replace(self.facts, mappings=mappings)
-                functions = [mapping.function for mapping in mappings if mapping.enabled]
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._query_pipes, stream.arn)
+                try:
+                    mappings = await ask_mappings(self._session.services, stream.arn)
+                except UnansweredError as error:
+                    self._note_unanswered(str(error))
+                else:
+                    self.facts = replace(self.facts, mappings=mappings)
+                    functions = [mapping.function for mapping in mappings if mapping.enabled]
+            if self.facts.mappings is not None:
+                self.facts = replace(self.facts, mappings=(*self.facts.mappings, *self._pipes))
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self.collect_one, "CloudWatch", lambda: self._query_metrics(functions))
             if functions and stream.arn is not None:
                 arn = stream.arn
                 tasks.start_soon(self.collect_one, "the stream's shards", lambda: self._query_shards(arn))
+
+    async def _query_pipes(self, stream_arn: str) -> None:
+        """The Pipes that read the stream. Few tables have any, so that no answer is worth no finding."""
+        with suppress(UnansweredError):
+            self._pipes = tuple(map(as_mapping, await ask_pipes(self._session.services, stream_arn)))
 
     async def _query_metrics(self, functions: list[str]) -> None:
         health, live_wcu = await probes.query_metrics(

@@ -36,7 +36,7 @@ class Consumers:
             return made
 
         self.functions, self.metrics, self.kinesis = (client(s) for s in ("lambda", "cloudwatch", "kinesis"))
-        self.scaling = client("application-autoscaling")
+        self.scaling, self.pipes = client("application-autoscaling"), client("pipes")
         self.services = Services(
             AwsSession(Connection(region=REGION)), Endpoint("http://sandbox/", "sandbox")
         )
@@ -44,6 +44,7 @@ class Consumers:
         self.metrics.list_metrics()
         self.kinesis.list_streams()
         self.scaling.describe_scalable_targets(ServiceNamespace="dynamodb")
+        self.pipes.list_pipes()
         trust = client("iam").create_role(RoleName="any", AssumeRolePolicyDocument="{}")
         self.role = trust["Role"]["Arn"]
         # moto requires a stream that it knows. The mapping then gets the sandbox's.
@@ -73,6 +74,20 @@ class Consumers:
         )
         backend = lambda_backends[ACCOUNT][REGION]
         backend.get_event_source_mapping(made["UUID"]).event_source_arn = stream_arn
+
+    def pipe(self, stream_arn: str, *patterns: str) -> None:
+        """Create a pipe that reads the stream, with filter patterns."""
+        filters = {"Filters": [{"Pattern": pattern} for pattern in patterns]}
+        self.pipes.create_pipe(
+            Name=f"pipe-{next(_NUMBERS)}",
+            RoleArn=self.role,
+            Source=stream_arn,
+            Target=f"arn:aws:sqs:{REGION}:{ACCOUNT}:any",
+            SourceParameters={
+                "FilterCriteria": filters,
+                "DynamoDBStreamParameters": {"StartingPosition": "LATEST", "BatchSize": 100},
+            },
+        )
 
 
 class Harness:

@@ -128,6 +128,16 @@ def _(harness: Harness) -> None:
     pass
 
 
+@with_consumers("a-pipe-reads-it", listened=False)
+def _(harness: Harness) -> None:
+    harness.consumers.pipe(harness.stream_arn)
+
+
+@with_consumers("a-pipe-filters-it-out", "no-listener", "filter-no-modify", listened=False)
+def _(harness: Harness) -> None:
+    harness.consumers.pipe(harness.stream_arn, '{"eventName": ["REMOVE"]}')
+
+
 @with_consumers("all-disabled", "no-listener", "mapping-disabled", listened=False)
 def _(harness: Harness) -> None:
     harness.consumer(Enabled=False)

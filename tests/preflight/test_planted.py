@@ -44,12 +44,13 @@ async def test_what_is_planted_is_found(planted: Planted, consumers: Consumers) 
 
 
 def test_every_kind_of_finding_is_planted() -> None:
-    """Missing responses, lists of keys and other runs have their own tests."""
+    """Missing responses, lists of keys, other runs and deliveries have their own tests."""
     planted = {name for one in CASES for name in (*one.found, one.note)} - {None}
     assert (
         planted
         == {kind.id for kind in KINDS}
         - {"not-sampled", "bad-lines", "where-word", "nothing-matched"}
+        - {"stale-images", "range-holds-others", "records-trimmed", "mapping-reads"}
         - NEED_CONFIRMATION
     )
     assert len(CASES) >= 30

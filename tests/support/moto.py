@@ -13,7 +13,7 @@ from moto.server import ThreadedMotoServer
 from refire_async.aws.other_services import Services
 from tests.support.backends import REGION
 
-SERVICES = ("APPLICATION_AUTO_SCALING", "CLOUDWATCH", "KINESIS", "LAMBDA", "S3")
+SERVICES = ("APPLICATION_AUTO_SCALING", "CLOUDWATCH", "KINESIS", "LAMBDA", "PIPES", "S3")
 """botocore's names of the services in AWS_ENDPOINT_URL_…"""
 
 
