@@ -316,6 +316,27 @@ def test_shards_follow_the_partitions_that_split() -> None:
     assert seen == {str(number): list(range(6)) for number in range(1000)}
 
 
+def test_shards_of_several_splits_at_once() -> None:
+    """More capacity splits a partition and its halves before the next write: every shard but the first has a parent."""
+    stream = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
+    few = {"ReadCapacityUnits": 5, "WriteCapacityUnits": 5}
+    table = {"TableName": "orders", **schema(pk="S"), "StreamSpecification": stream}
+    db = direct({**table, "BillingMode": "PROVISIONED", "ProvisionedThroughput": few})
+    for number in range(3):
+        db("PutItem", TableName="orders", Item={"pk": {"S": "a"}, "n": {"N": str(number)}})
+    more = {"ReadCapacityUnits": 5, "WriteCapacityUnits": 4_000}
+    db("UpdateTable", TableName="orders", ProvisionedThroughput=more)
+    db.clock.advance(60)
+    db("PutItem", TableName="orders", Item={"pk": {"S": "a"}, "n": {"N": "3"}})
+    arn = db("DescribeTable", TableName="orders")["Table"]["LatestStreamArn"]
+    first, *others = db("DescribeStream", StreamArn=arn)["StreamDescription"]["Shards"]
+    assert len(others) == 6
+    assert [shard.get("ParentShardId") for shard in others[:2]] == [first["ShardId"]] * 2
+    assert {shard["ParentShardId"] for shard in others[2:]} == {shard["ShardId"] for shard in others[:2]}
+    numbers = [record["dynamodb"]["NewImage"].get("n", {}).get("N") for record in db.records("orders")]
+    assert numbers == ["0", "1", "2", "3"]
+
+
 def test_a_closed_shard_ends() -> None:
     """After disabling the stream its shards can be read to their end, which has no next iterator."""
     db = with_stream(partitions=1)

@@ -172,6 +172,9 @@ def follow_partitions(table: Table, now: float) -> None:
     """Open and close shards after the capacity model has split partitions."""
     splits = table.capacity.splits
     if len(splits) != table.splits_seen:
-        table.splits_seen = len(splits)
+        new, table.splits_seen = splits[table.splits_seen :], len(splits)
         if table.stream is not None:
+            for split in new:
+                if split.index is None:
+                    table.stream.split(split.parent, split.children, now)
             table.stream.follow(table.capacity.partitions(), now)

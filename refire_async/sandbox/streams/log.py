@@ -8,7 +8,7 @@ table, so a record costs 16 bytes and the row that it outlives.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 from refire_async.sandbox.store.rows import Row, Rows
@@ -155,22 +155,31 @@ class StreamLog:
         self._open: list[Shard] = []
         self.follow(partitions, created)
 
+    def split(self, parent: int, children: Iterable[int], now: float) -> None:
+        """Open a shard for each child of a partition that was split, also of one that has had no record."""
+        for child in children:
+            self._add(child, parent, now)
+
     def follow(self, partitions: Sequence[Partition], now: float) -> None:
         """Open a child shard for each partition that is new and close the shards of those that are gone."""
         for partition in partitions:
-            if partition.id not in self._by_partition:
-                parent = None if partition.parent is None else self._by_partition.get(partition.parent)
-                serial = len(self.shards)
-                shard_id = f"shardId-{int(now * 1000):020d}-{serial:08x}"
-                shard = Shard(shard_id, parent.id if parent else None, serial, self._rows)
-                self.shards.append(shard)
-                self._by_id[shard_id] = shard
-                self._by_partition[partition.id] = shard
+            self._add(partition.id, partition.parent, now)
         self._lows = [partition.low for partition in partitions]
         self._open = [self._by_partition[partition.id] for partition in partitions]
         still_open = {shard.id for shard in self._open}
         for shard in self.shards:
             shard.closed = shard.id not in still_open
+
+    def _add(self, partition: int, parent_partition: int | None, now: float) -> None:
+        if partition in self._by_partition:
+            return
+        parent = None if parent_partition is None else self._by_partition.get(parent_partition)
+        serial = len(self._by_partition)  # shards that were trimmed away count too
+        shard_id = f"shardId-{int(now * 1000):020d}-{serial:08x}"
+        shard = Shard(shard_id, parent.id if parent else None, serial, self._rows)
+        self.shards.append(shard)
+        self._by_id[shard_id] = shard
+        self._by_partition[partition] = shard
 
     def use_rows(self, rows: Rows) -> None:
         """Take snapshots from these rows. Only before the first record."""
