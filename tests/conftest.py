@@ -13,7 +13,7 @@ from refire_async.sandbox.process import SandboxProcess
 from tests.support.backends import Backend, BackendName, connected
 from tests.support.dynamodb_local import DynamoDBLocalUnavailableError, running_dynamodb_local
 from tests.support.environments import JudgeUnavailableError
-from tests.support.examples import load_profile, mark_property_tests, selects_soak
+from tests.support.examples import load_profile, mark_property_tests, mark_thinned, selects_soak
 from tests.support.ministack import Ministack, running_ministack
 from tests.support.tables import Table, create_table
 
@@ -37,7 +37,8 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` is applied
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Under `-m soak` the property tests run too, with more examples."""
+    """The default run has a few parameter sets of each kind; under `-m soak` the property tests run too."""
+    mark_thinned(items)
     if selects_soak(config.option.markexpr):
         mark_property_tests(items)
 

@@ -27,6 +27,9 @@ NAMES: dict[str, Names] = {
 }
 
 
+@pytest.mark.on_dynamodb_local(
+    "reserved", "placeholders", "control characters", "as long as can be", "reserved, update"
+)
 @pytest.mark.parametrize(
     ("names", "writer"),
     [
@@ -58,6 +61,7 @@ UNQUOTABLE: dict[str, Names] = {
 }
 
 
+@pytest.mark.on_dynamodb_local("all")
 @pytest.mark.parametrize("names", UNQUOTABLE.values(), ids=UNQUOTABLE)
 def test_double_quotes_in_attribute_names(
     proxied_cli: Cli, proxy: Proxy, make_table: MakeTable, names: Names
@@ -78,6 +82,7 @@ def test_double_quotes_in_attribute_names(
     assert "BatchExecuteStatement" not in proxy.operations
 
 
+@pytest.mark.on_dynamodb_local("123")
 @pytest.mark.parametrize("name", ["select", "a.b-c_d.1", "123"])
 def test_unusual_table_names(cli: Cli, make_table: MakeTable, name: str) -> None:
     """Table names that are reserved words, numbers or consist of dots and dashes."""

@@ -106,6 +106,7 @@ def view_of(table: Table, view: str) -> None:
         client.get_waiter("table_exists").wait(TableName=table.name, WaiterConfig={"Delay": 1})
 
 
+@pytest.mark.on_dynamodb_local("KEYS_ONLY")
 @pytest.mark.parametrize("view", ["KEYS_ONLY", "NEW_IMAGE", "OLD_IMAGE"])
 def test_a_stream_that_shows_less_proves_nothing(cli: Cli, make_table: MakeTable, view: str) -> None:
     """Nothing is disproved, and the result claims no more: neither `proved` nor `exactly once`."""

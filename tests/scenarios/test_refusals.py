@@ -33,6 +33,7 @@ def filled(table: Table) -> Snapshot:
     return Snapshot.of(table)
 
 
+@pytest.mark.on_dynamodb_local("table")
 @pytest.mark.parametrize("part", ["account", "region", "table"])
 def test_an_arn_of_another_account_or_region(cli: Cli, make_table: MakeTable, part: str) -> None:
     """The table of the same name in the user's own account and region is not touched."""

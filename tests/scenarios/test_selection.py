@@ -46,6 +46,7 @@ def test_one_hash_key_from_the_environment_of_the_known_script(cli: Cli, make_ta
     before.assert_fired(before.select(lambda item: item["pk"] == {"S": "hot"}))
 
 
+@pytest.mark.on_dynamodb_local("N-100-1E+2", "B-\\x00\\xff\\xfe-AP/+")
 @pytest.mark.parametrize(
     ("kind", "value", "text"),
     [
@@ -109,6 +110,7 @@ def test_one_day_through_a_keys_only_index(cli: Cli, make_table: MakeTable) -> N
     before.assert_fired(chosen)
 
 
+@pytest.mark.on_dynamodb_local("keys only", "local")
 @pytest.mark.parametrize(
     "index",
     [

@@ -44,6 +44,9 @@ MOMENTS = {
 }
 
 
+@pytest.mark.on_dynamodb_local(
+    "first batch written, not answered", "one of the last batches written, not answered"
+)
 @pytest.mark.parametrize("moment", MOMENTS.values(), ids=MOMENTS)
 def test_killed_at_a_request(
     proxied_cli: Cli, proxy: Proxy, make_table: MakeTable, moment: tuple[str, Callable[[Call], bool]]
@@ -112,6 +115,7 @@ def send_and_see(child: Running, number: signal.Signals) -> None:
     child.wait_until(lambda: child.stderr.stat().st_size > said)
 
 
+@pytest.mark.on_dynamodb_local("SIGTERM")
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 3)], ids=["SIGINT", "SIGTERM"]
 )
@@ -226,6 +230,7 @@ LOST = {
 }
 
 
+@pytest.mark.on_dynamodb_local("connection closed", "unavailable, single updates")
 @pytest.mark.parametrize(
     ("reply", "writer"),
     [

@@ -102,6 +102,7 @@ KEYS: dict[str, list[Item]] = {
 }
 
 
+@pytest.mark.on_dynamodb_local("hash B, every byte", "N and N", "S and S")
 @pytest.mark.parametrize("items", KEYS.values(), ids=KEYS)
 def test_keys_of_every_type(cli: Cli, make_table: MakeTable, items: list[Item]) -> None:
     """Keys of types S, N and B, extreme values included, address the right item each."""
@@ -125,6 +126,7 @@ def test_empty_table(cli: Cli, make_table: MakeTable) -> None:
     assert_summary(result.json, status="complete", scanned=0, touched=0)
 
 
+@pytest.mark.on_dynamodb_local("7")
 @pytest.mark.parametrize("segments", ["1", "7", "1000"])
 def test_any_number_of_segments(cli: Cli, make_table: MakeTable, segments: str) -> None:
     """One segment, a few, and far more than items all cover the table once."""

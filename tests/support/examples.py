@@ -55,6 +55,19 @@ def thinned(cases: Mapping[str, Any], *kept: str) -> list[ParameterSet]:
     ]
 
 
+def mark_thinned(items: list[pytest.Item]) -> None:
+    """On DynamoDB Local, which is slow, a test with the marker `on_dynamodb_local` has only those parameter sets by
+    default and all under `-m soak`. The sandbox always has all: where it differs is the concern of tests/sandbox.
+    """
+    for item in items:
+        marker = item.get_closest_marker("on_dynamodb_local")
+        callspec = getattr(item, "callspec", None)
+        if marker is None or callspec is None or callspec.params["backend_name"] != "dynamodb-local":
+            continue
+        if callspec.id.removeprefix("dynamodb-local-") not in marker.args:
+            item.add_marker(pytest.mark.soak)
+
+
 def mark_property_tests(items: list[pytest.Item]) -> None:
     """Under `-m soak` every property test is a long test too, with the timeout of one."""
     for item in items:
