@@ -95,11 +95,10 @@ MOST_DIGITS = 100
 
 def after_invocation(batch: Batch, outcome: Outcome, rules: DeliveryRules) -> Step:
     """The step after an invocation of `batch` with this outcome."""
-    invoked = replace(batch, invocations=batch.invocations + 1)
     delivered = outcome.delivered
     if outcome.failure is None:
         return Step(delivered=delivered)
-    rest = invoked.part(delivered)
+    rest = replace(batch.part(delivered), invocations=batch.invocations + 1)
     if rules.bisect:
         if outcome.function_error and len(rest.records) > 1:
             return Step(again=rest.halves())
