@@ -67,7 +67,7 @@ class KinesisStream:
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class SampledItems:
     """Facts from items spread over the table. No message contains a value of `markers`."""
 
     markers: tuple[AttributeValue | None, ...]
@@ -104,7 +104,7 @@ class Facts:
     live_wcu: float | None = None
     """The highest minute of the table's consumed write units in the last hour, per second."""
     scaling: tuple[ScalableTarget, ...] = ()
-    sample: Sample | None = None
+    sample: SampledItems | None = None
     not_sampled: str | None = None
     denied: tuple[Denied, ...] = ()
     unanswered: tuple[str, ...] = ()

@@ -14,7 +14,7 @@ from refire_async.aws.errors import AwsError
 from refire_async.model.item_size import MAX_ITEM_BYTES, item_bytes
 from refire_async.model.keys import AttributeValue, Item, KeySchema
 from refire_async.model.units import RCU_BYTES, WCU_BYTES
-from refire_async.preflight.facts import CheckedRun, Sample
+from refire_async.preflight.facts import CheckedRun, SampledItems
 from refire_async.sources.table import hash_key_condition, hash_key_values
 
 MOST_ITEMS = 1_000
@@ -70,11 +70,11 @@ class Sampler:
         # The next page may be like this one or like earlier ones: use the larger size.
         self.item_bytes = max(sum(sizes) / len(items), self.item_bytes / 2)
 
-    def sample(self) -> Sample:
+    def sample(self) -> SampledItems:
         """The sample so far."""
         items = len(self._markers)
         mean = self._units / items if items else 1.0
-        return Sample(tuple(self._markers), mean, self._near, self._expired, self.rcu)
+        return SampledItems(tuple(self._markers), mean, self._near, self._expired, self.rcu)
 
     def _has_expired(self, item: Item) -> bool:
         if self._ttl is None:
@@ -85,7 +85,7 @@ class Sampler:
 
 async def sample(
     data: DataPlane, run: CheckedRun, until: float, *, whole_items: bool = False, now_s: float | None = None
-) -> Sample | None:
+) -> SampledItems | None:
     """Sample up to `MOST_ITEMS` items: some from each of 16 ranges of the key hash, or of 16 hash keys.
 
     Reads are eventually consistent, a page at a time, within the read budget; a page takes at most a tenth of a

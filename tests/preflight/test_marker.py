@@ -9,7 +9,7 @@ from refire_async.model.keys import IndexKeys, KeySchema
 from refire_async.model.selection import Selection
 from refire_async.model.table import Index, Table
 from refire_async.pacing.capacity import Ceilings
-from refire_async.preflight.facts import CheckedRun, Facts, Sample
+from refire_async.preflight.facts import CheckedRun, Facts, SampledItems
 from refire_async.preflight.marker import check_marker, check_values, on_table
 from tests.support.table_descriptions import described_table
 
@@ -44,7 +44,9 @@ def found_in(values: list[int | None]) -> list[str]:
         limits=Ceilings({}, 1.0, ""),
     )
     markers = tuple(None if value is None else {"N": str(value)} for value in values)
-    return [finding.id for finding in check_values(Facts(run=run, sample=Sample(markers, 1.0, 0, 0, 1.0)))]
+    return [
+        finding.id for finding in check_values(Facts(run=run, sample=SampledItems(markers, 1.0, 0, 0, 1.0)))
+    ]
 
 
 @pytest.mark.parametrize(

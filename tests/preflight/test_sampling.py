@@ -9,7 +9,7 @@ from refire_async.aws.control_plane import parse_table
 from refire_async.aws.errors import AwsError
 from refire_async.model.selection import Selection
 from refire_async.pacing.capacity import Ceilings
-from refire_async.preflight.facts import CheckedRun, Sample
+from refire_async.preflight.facts import CheckedRun, SampledItems
 from refire_async.preflight.sampling import MOST_ITEMS, SEGMENTS, sample
 from refire_async.settings import Connection
 from tests.preflight.harness import denied
@@ -36,7 +36,7 @@ class Sampling:
 
     async def take(
         self, rcu: float = 10_000.0, seconds: float = 3.0, selection: Selection | None = None, **how: Any
-    ) -> Sample | None:
+    ) -> SampledItems | None:
         described = self.db("DescribeTable", TableName="orders")["Table"]
         run = CheckedRun(
             table=parse_table(described),

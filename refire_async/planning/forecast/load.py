@@ -50,7 +50,7 @@ class Load:
 
 
 @dataclass(slots=True)
-class Sizes:
+class SampleSizes:
     """Sizes of sampled items and of their index entries, added one by one."""
 
     sizes: list[int] = field(default_factory=list)

@@ -13,7 +13,7 @@ from refire_async.model.item_size import item_bytes
 from refire_async.model.keys import Item, Key, identity
 from refire_async.model.units import RCU_BYTES
 from refire_async.pacing.budget import ReadBudget
-from refire_async.planning.forecast.load import LEAST_READ_RCU, Sizes
+from refire_async.planning.forecast.load import LEAST_READ_RCU, SampleSizes
 from refire_async.planning.survey.request import SurveyRequest
 from refire_async.planning.survey.retry import with_retries
 from refire_async.sources.lookup import ITEM_RCU, MAX_BATCH_KEYS, Lookup
@@ -37,7 +37,7 @@ class LookedUp:
         self._budget = ReadBudget(request.max_rcu)
         self._most_rcu = min(MOST_RCU, request.max_rcu * request.within_s)
         self._spent = 0.0
-        self.sizes = Sizes()
+        self.sizes = SampleSizes()
         self.gone = 0
         self.rcu = 0.0
 

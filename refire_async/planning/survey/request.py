@@ -10,7 +10,7 @@ from refire_async.model.marker import Marker
 from refire_async.model.selection import Selection
 from refire_async.model.table import Index, Table
 from refire_async.pipeline.triage import is_expired
-from refire_async.planning.forecast.load import Sizes
+from refire_async.planning.forecast.load import SampleSizes
 
 SHARES = (0.1, 0.5, 0.9, 1.0)
 """Quantiles of item sizes in a plan."""
@@ -67,7 +67,7 @@ class SurveyRequest:
         """Whether a run would leave `item` out because it has expired."""
         return self.ttl_attribute is not None and is_expired(item.get(self.ttl_attribute), self.now_s)
 
-    def note(self, item: Item, sizes: Sizes, *, refused: bool = False) -> None:
+    def note(self, item: Item, sizes: SampleSizes, *, refused: bool = False) -> None:
         """Add a whole item to `sizes`; `refused`: the first attempt to touch it fails and is charged."""
         entries = {
             index.name: _entry_bytes(item, index)

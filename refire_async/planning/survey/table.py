@@ -15,7 +15,7 @@ from refire_async.model.keys import Cursor, Item, identity
 from refire_async.model.units import RCU_BYTES
 from refire_async.pacing.budget import ReadBudget
 from refire_async.planning.forecast.counting import Count, HashRange, count
-from refire_async.planning.forecast.load import LEAST_READ_RCU, Load, Sizes, scan_rcu
+from refire_async.planning.forecast.load import LEAST_READ_RCU, Load, SampleSizes, scan_rcu
 from refire_async.planning.survey.hash_keys import count_hash_keys
 from refire_async.planning.survey.lookup import MOST_LOOKED_UP, LookedUp
 from refire_async.planning.survey.request import SHARES, SurveyRequest
@@ -78,7 +78,7 @@ class _TableSurvey:
         self._most_items = math.inf if counting else MOST_ITEMS
         self._all_rcu = request.max_rcu * request.within_s
         self._most_rcu = min(MOST_COUNTED_RCU if counting else MOST_RCU, self._all_rcu)
-        self._sizes = Sizes()
+        self._sizes = SampleSizes()
         self._items = 0
         self._read_bytes = 0
         self._expired = 0

@@ -6,14 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from refire_async.model.capacity import TABLE
-from refire_async.planning.forecast.load import Load, Sizes, scan_rcu, units_of
+from refire_async.planning.forecast.load import Load, SampleSizes, scan_rcu, units_of
 
 SIZES = st.lists(st.integers(1, 409_600), min_size=1, max_size=60)
 
 
-def sampled(sizes: list[int], growth: int = 0, index: bool = False) -> Sizes:
+def sampled(sizes: list[int], growth: int = 0, index: bool = False) -> SampleSizes:
     """A sample of items of these sizes."""
-    sample = Sizes()
+    sample = SampleSizes()
     for size in sizes:
         sample.add(size, growth, {"by-day": size} if index else {})
     return sample
@@ -32,7 +32,7 @@ def test_a_touch_pays_for_the_larger_item() -> None:
 
 def test_an_index_that_few_items_are_in_costs_little() -> None:
     """Mean units are per item of the table."""
-    sample = Sizes()
+    sample = SampleSizes()
     sample.add(500, 0, {"sparse": 500})
     sample.add(500, 0, {})
     assert sample.item_units() == {TABLE: 1.0, "sparse": 0.5}
@@ -79,4 +79,4 @@ def test_units_of_a_load_are_those_of_all_resources() -> None:
 def test_quantiles() -> None:
     """Sizes below which shares of the sample lie; none without a sample."""
     assert sampled(list(range(1, 101))).quantiles(0.1, 0.5, 1.0) == (11, 51, 100)
-    assert Sizes().quantiles(0.5) == ()
+    assert SampleSizes().quantiles(0.5) == ()
