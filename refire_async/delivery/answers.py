@@ -6,6 +6,7 @@ JSON, or has another shape than `{"batchItemFailures": [...]}`, is a success; an
 uses up a retry even if `bisect` is on, because a cut there would repeat the same batch without end.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -122,9 +123,14 @@ def after_too_large(batch: Batch) -> Step:
     return Step(given_up=batch)
 
 
-def count_too_old(batch: Batch, max_record_age_s: float | None, now: float) -> int:
-    """How many of the first records are older than the limit at `now` (seconds since the epoch)."""
-    if max_record_age_s is None:
+def count_too_old(
+    batch: Batch, max_record_age_s: float | None, now: float, aging_from: float = -math.inf
+) -> int:
+    """How many of the first records are older than the limit at `now`. No record ages before `aging_from`.
+
+    Times are seconds since the epoch.
+    """
+    if max_record_age_s is None or now - max_record_age_s <= aging_from:
         return 0
     oldest = now - max_record_age_s
     for place, record in enumerate(batch.records):

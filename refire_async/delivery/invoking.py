@@ -1,5 +1,6 @@
 """Invokes the target with one batch, and does what its outcome asks for."""
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -41,7 +42,8 @@ LOST_ANSWER = "the answer was lost"
 class DeliveryContext:
     """What a delivery works with. `stream_arn` goes into the failed-records file where a record names no stream.
 
-    `clock` is the wall clock in seconds since the epoch, against which the age of records is measured.
+    `clock` is the wall clock in seconds since the epoch, against which the age of records is measured. Their age counts
+    from `aging_from` at the earliest.
     """
 
     target: Target
@@ -54,6 +56,7 @@ class DeliveryContext:
     stream_arn: str | None = None
     buffers: Buffers = field(default_factory=Buffers)
     clock: Callable[[], float] = time.time
+    aging_from: float = -math.inf
     random: Random = field(default_factory=Random)
 
 
@@ -75,7 +78,8 @@ class Invoker:
         Raises:
             StoppedError: nothing has succeeded for too long, or failed records cannot be written.
         """
-        old = count_too_old(batch, self._context.rules.max_record_age_s, self._context.clock())
+        context = self._context
+        old = count_too_old(batch, context.rules.max_record_age_s, context.clock(), context.aging_from)
         if old:
             await self._give_up(lane, batch.part(0, old), TOO_OLD, "records are older than the limit")
             if old < len(batch.records):

@@ -16,7 +16,9 @@ class DeliverySpec:
 
     `source` and `function` are for people too: where records come from, and the name of their target. `selection` is
     a text of the command's own for what else must stay the same: two deliveries with the same text select the same
-    records. `stream_arn` and `table_id` are None where the source has no stream or table.
+    records. `stream_arn` and `table_id` are None where the source has no stream or table. `limits_age`: the user set
+    a limit on the age of records. The limit of a mapping counts from when the delivery began, since records that are
+    delivered again are old by intent.
     """
 
     run_id: str
@@ -30,6 +32,7 @@ class DeliverySpec:
     since: float | None = None
     until: float | None = None
     selection: str = ""
+    limits_age: bool = False
 
 
 def spec_to_json(spec: DeliverySpec) -> str:

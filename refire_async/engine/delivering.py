@@ -1,9 +1,11 @@
 """Replays and redrives, from their settings to their result: preview, question, ledger, dispatcher, summary."""
 
+import math
 import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, closing
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import partial
 from typing import Protocol
 
@@ -110,7 +112,7 @@ async def run_prepared(
     refuse(prepared.findings(preview), settings.ignore)
     await _ask(prepared, outlook, confirm)
     _stop_early(stop)
-    spec = replace(prepared.spec, run_id=run_id)
+    spec = replace(prepared.spec, run_id=run_id, limits_age=settings.max_record_age_s is not None)
     with locked(path):
         await to_thread.run_sync(FailuresFile(failures_path(path)).check)
         make = partial(Ledger.create, path, spec, configured(prepared.connection))
@@ -235,6 +237,9 @@ async def _deliver(
                 emit=emit,
                 stream_arn=spec.stream_arn,
                 clock=prepared.clock,
+                aging_from=-math.inf
+                if spec.limits_age
+                else datetime.fromisoformat(saved.created_at).timestamp(),
             )
             status = await run_delivery(prepared.source, context, saved)
     finally:

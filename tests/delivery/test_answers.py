@@ -150,6 +150,12 @@ def test_records_before_the_oldest_that_may_be_delivered(age_s: float | None, ex
     assert count_too_old(batch_of(FIVE), age_s, START_S + 5.0) == expected
 
 
+@pytest.mark.parametrize(("aging_from", "expected"), [(-10.0, 5), (4.5, 5), (5.5, 0), (60.0, 0)])
+def test_records_of_the_past_age_from_when_their_delivery_began(aging_from: float, expected: int) -> None:
+    """A mapping's limit on the age bounds how long a record is tried, not which records a replay has."""
+    assert count_too_old(batch_of(FIVE), 60.0, START_S + 65.0, START_S + aging_from) == expected
+
+
 def test_records_behind_a_young_one_are_not_too_old() -> None:
     """Times within a shard are approximate: the order of records goes before their age."""
     assert count_too_old(batch_of([record(1, at=START_S), record(2, at=START_S - 60)]), 30.0, START_S) == 0
