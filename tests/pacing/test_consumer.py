@@ -57,11 +57,11 @@ def test_a_stalled_consumer_pauses_the_run_until_it_recovers():
     """Lambda retries a failing batch, so its age shows, and grows."""
 
     def capacity(at: float) -> float:
-        return 0.01 if 720 <= at < 1_500 else 500.0
+        return 0.01 if 480 <= at < 960 else 500.0
 
-    trace = simulate(capacity, 300.0, minutes=45)
-    assert max(trace.rates(1_000, 1_500)) == 0.0
-    assert statistics.mean(trace.rates(2_400)) == pytest.approx(500.0, rel=0.1)
+    trace = simulate(capacity, 300.0, minutes=28)
+    assert max(trace.rates(760, 960)) == 0.0
+    assert statistics.mean(trace.rates(1_400)) == pytest.approx(500.0, rel=0.1)
 
 
 def test_a_consumer_that_is_faster_than_the_table_does_not_limit_the_run():
