@@ -8,7 +8,7 @@ import click
 from refire_async.cli import options
 from refire_async.cli.help import Command
 from refire_async.cli.params import ExistingFile, RunId, Word
-from refire_async.cli.resume import locate
+from refire_async.cli.resume import is_delivery, locate, run_id_of
 from refire_async.cli.streams import print_json, print_result
 from refire_async.errors import UsageError
 
@@ -49,7 +49,7 @@ def command(
     """Show or change the speed of a run in progress.
 
     VALUE is 3000 (WCU/s), 50% (of the table's capacity), pause, resume, or auto (the options and the timetable of
-    the run apply again). Without VALUE it shows the current rate.
+    the run apply again). Without VALUE it shows the current rate. A replay or redrive takes records/s.
     """
     if checkpoint is not None and value is None:
         run_id, value = None, run_id  # with a checkpoint, the first argument is the rate
@@ -86,7 +86,7 @@ def _request(checkpoint: Path, value: str | None) -> dict[str, Any]:
     from refire_async.errors import CheckpointRefusedError  # noqa: PLC0415
     from refire_async.pacing.control import address, client, protocol  # noqa: PLC0415 - bring orjson
 
-    name = catalog.describe(checkpoint).run_id
+    name = run_id_of(checkpoint)
     try:
         return client.ask(checkpoint, "rate", {} if value is None else {"value": value})
     except protocol.RefusedVerbError as error:
@@ -104,7 +104,12 @@ def _request(checkpoint: Path, value: str | None) -> dict[str, Any]:
                 address.remove(path)  # the socket of a process that died
     except CheckpointRefusedError:
         raise UsageError(f"run {name} is in progress but cannot be reached: {why}", "try again") from None
-    if catalog.describe(checkpoint).status == "complete":
+    if is_delivery(checkpoint):
+        from refire_async.delivery.saved import peek  # noqa: PLC0415 - brings SQLite
+
+        if peek(checkpoint).status == "complete":
+            raise UsageError(f"delivery {name} is complete", "start a new one")
+    elif catalog.describe(checkpoint).status == "complete":
         raise UsageError(f"run {name} is complete", "start a new one with refire run")
     raise UsageError(f"run {name} is not in progress", f"resume it: refire resume {name}")
 
@@ -114,6 +119,9 @@ def _text(response: dict[str, Any]) -> str:
 
     if response["paused"]:
         return f"Run {response['run_id']} is paused: {response['why']}"
+    if "concurrency" in response:
+        rate = "" if response["max_rate"] is None else f", {units(response['max_rate'])} records/s at most"
+        return f"Delivery {response['run_id']}: {response['concurrency']} invocations at a time{rate}"
     items = "" if response["max_rate"] is None else f", {units(response['max_rate'])} items/s at most"
     more = ""
     if response["wcu"] > response["capacity"]:

@@ -90,7 +90,7 @@ def command(ctx: click.Context, /, **given: Any) -> int:
         verify=parsed.verify,
         assume_yes=parsed.yes,
     )
-    if _is_delivery(checkpoint):
+    if is_delivery(checkpoint):
         from refire_async.cli import delivery_session  # noqa: PLC0415 - brings the engine, which is slow to import
 
         check_delivery_destination(ctx, checkpoint, settings.connection, assume_yes=parsed.yes)
@@ -102,7 +102,7 @@ def command(ctx: click.Context, /, **given: Any) -> int:
     return session.execute(settings, output, Hints(settings, parsed.checkpoint))
 
 
-def _is_delivery(checkpoint: Path) -> bool:
+def is_delivery(checkpoint: Path) -> bool:
     """Whether the checkpoint is that of a replay or redrive."""
     from refire_async.checkpoint.read_only import holds_delivery  # noqa: PLC0415 - brings SQLite
 
@@ -115,7 +115,7 @@ def locate(run_id: str | None, checkpoint: Path | None) -> Path:
 
     if checkpoint is None:
         return catalog.find(run_id or "")
-    if run_id is not None and not (found := _run_id_of(checkpoint)).startswith(run_id):
+    if run_id is not None and not (found := run_id_of(checkpoint)).startswith(run_id):
         raise UsageError(
             f"checkpoint {checkpoint} belongs to run {found}, not to {run_id}",
             "give either the run id or --checkpoint",
@@ -123,12 +123,12 @@ def locate(run_id: str | None, checkpoint: Path | None) -> Path:
     return checkpoint
 
 
-def _run_id_of(checkpoint: Path) -> str:
+def run_id_of(checkpoint: Path) -> str:
     """The id of the run or delivery. Raises CheckpointRefusedError."""
     from refire_async.checkpoint import catalog  # noqa: PLC0415 - brings SQLite
     from refire_async.delivery.saved import peek  # noqa: PLC0415
 
-    return peek(checkpoint).spec.run_id if _is_delivery(checkpoint) else catalog.describe(checkpoint).run_id
+    return peek(checkpoint).spec.run_id if is_delivery(checkpoint) else catalog.describe(checkpoint).run_id
 
 
 def locate_one(parsed: SavedRunOptions) -> Path:

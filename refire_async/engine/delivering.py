@@ -2,13 +2,14 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, closing
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
+import anyio
 import orjson
 from anyio import to_thread
 
@@ -27,9 +28,18 @@ from refire_async.delivery.sink import Preview, Source
 from refire_async.delivery.spec import DeliverySpec, refuse_other
 from refire_async.delivery.target import Target
 from refire_async.delivery.targets.opening import DEFAULT_CONCURRENCY
+from refire_async.engine.delivery_control import DeliveryControl
 from refire_async.engine.questions import Confirm
 from refire_async.engine.summary import exit_code_of
-from refire_async.errors import CheckpointRefusedError, ExitCode, RefusedError, StoppedError, UsageError
+from refire_async.errors import (
+    CheckpointRefusedError,
+    ExitCode,
+    RefireError,
+    RefusedError,
+    StoppedError,
+    UsageError,
+    first_of,
+)
 from refire_async.events import DeliveryEnded, DeliveryStarted, Emit, Noticed
 from refire_async.model.delivery import (
     DeliveryCounts,
@@ -41,6 +51,7 @@ from refire_async.model.finding import Finding
 from refire_async.model.run import RunStatus
 from refire_async.model.stop import StopRequest
 from refire_async.pacing.outage import Outage
+from refire_async.pacing.watchers.operator import answer_operator
 from refire_async.planning.forecast.cost import DEFAULT_PRICES
 from refire_async.preflight.rules import refuse
 from refire_async.settings import (
@@ -69,7 +80,7 @@ class Prepared:
     `open_target` opens what receives the events for at most so many
     invocations at a time. `mapping` describes the rules for people, `findings` is what deserves attention before it
     begins. `ask`: whether the user has to confirm, which a file as target does not need. `begins` is called with the
-    counts of the attempt, for what the source counts by itself.
+    counts of the attempt, for what the source counts by itself. `follow` changes the pace in the background.
     """
 
     spec: DeliverySpec
@@ -83,6 +94,7 @@ class Prepared:
     ask: bool = True
     findings: Callable[[Preview], list[Finding]] = field(default=lambda _preview: [])
     begins: Callable[[DeliveryCounts], None] = field(default=lambda _counts: None)
+    follow: Callable[[DeliveryControl], Coroutine[Any, Any, None]] | None = None
     clock: Callable[[], float] = time.time
 
 
@@ -225,13 +237,16 @@ async def _deliver(
     )
     concurrency = settings.concurrency or prepared.concurrency
     status: RunStatus = "stopped"
+    failure: RefireError | None = None
     try:
         async with prepared.open_target(concurrency=concurrency, resumed=expected is None) as target:
+            pace = Pace(concurrency, settings.max_rate)
+            control = DeliveryControl(spec.run_id, pace, emit, settings.max_rate)
             context = DeliveryContext(
                 target=target,
                 rules=prepared.spec.rules,
                 journal=journal,
-                pace=Pace(concurrency, settings.max_rate),
+                pace=pace,
                 outage=Outage(settings.give_up_after_s, emit),
                 stop=stop,
                 emit=emit,
@@ -241,9 +256,18 @@ async def _deliver(
                 if spec.limits_age
                 else datetime.fromisoformat(saved.created_at).timestamp(),
             )
-            status = await run_delivery(prepared.source, context, saved)
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(answer_operator, ledger.path, {"rate": control.rate_verb()}, emit)
+                if prepared.follow is not None:
+                    tasks.start_soon(prepared.follow, control)
+                status = await run_delivery(prepared.source, context, saved)
+                tasks.cancel_scope.cancel()
+    except* RefireError as group:
+        failure = first_of(group)
     finally:
         failures.close()
+    if failure is not None:
+        raise failure
     counts = journal.counts
     code, reason = exit_code_of(status, counts.failed + counts.lost, stop, wrote=counts.invocations > 0)
     summary = DeliverySummary(

@@ -1,9 +1,10 @@
 """Which target a delivery goes to, by which rules, and what is to be known about it before it begins."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 from refire_async.aws.event_source_mappings import Mapping, ask_mappings
 from refire_async.aws.function_names import FunctionName, parse_function
@@ -15,6 +16,7 @@ from refire_async.delivery.rules import DeliveryRules, rules_of, with_options
 from refire_async.delivery.target import Target
 from refire_async.delivery.targets.opening import DEFAULT_CONCURRENCY, open_target
 from refire_async.engine.delivering import UNLIMITED, OpenTarget, describe_rules
+from refire_async.engine.delivery_control import DeliveryControl, check_metrics, follow_iterator_age
 from refire_async.errors import RefusedError, UsageError
 from refire_async.model.finding import Finding
 from refire_async.preflight.findings import MAPPING_READS, NOT_ASKED
@@ -36,6 +38,7 @@ class FoundTarget:
     open: OpenTarget
     is_local: bool
     reader: Mapping | Pipe | None = None
+    follow: Callable[[DeliveryControl], Coroutine[Any, Any, None]] | None = None
     findings: tuple[Finding, ...] = ()
 
     @property
@@ -52,6 +55,10 @@ async def find_target(session: Session, settings: DeliverySettings, stream_arn: 
         RefusedError: the function cannot be described or invoked, or its mapping has a tumbling window.
     """
     if settings.to is not None:
+        if settings.max_iterator_age_s is not None:
+            raise UsageError(
+                "--max-iterator-age needs --function", "leave it out: a file has no consumer to wait for"
+            )
         rules = _with_options(DeliveryRules(retries=DEFAULT_RETRIES), settings)
         return FoundTarget(
             function=settings.to,
@@ -82,6 +89,7 @@ async def find_target(session: Session, settings: DeliverySettings, stream_arn: 
         ),
         is_local=False,
         reader=reader,
+        follow=await _follow(session, settings, name),
         findings=tuple(NOT_ASKED.found(why) for why in unanswered),
     )
 
@@ -105,6 +113,23 @@ def _open(
         concurrency=concurrency,
         wants_array=wants_array,
         resumed=resumed,
+    )
+
+
+async def _follow(
+    session: Session, settings: DeliverySettings, name: FunctionName
+) -> Callable[[DeliveryControl], Coroutine[Any, Any, None]] | None:
+    """What pauses the delivery while the function is behind; None without --max-iterator-age. Raises RefusedError."""
+    limit_s = settings.max_iterator_age_s
+    if limit_s is None:
+        return None
+    await check_metrics(session.services, name.name, session.clock.now())
+    return partial(
+        follow_iterator_age,
+        services=session.services,
+        function=name.name,
+        limit_s=limit_s,
+        now=session.clock.now,
     )
 
 

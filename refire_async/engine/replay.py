@@ -203,6 +203,7 @@ def _prepare(  # noqa: PLR0917 - called once
         version=target.version,
         mapping=target.mapping,
         concurrency=target.concurrency,
+        follow=target.follow,
         ask=not target.is_local,
         findings=partial(_findings, settings, target),
         clock=session.clock.now,
