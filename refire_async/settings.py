@@ -1,7 +1,7 @@
-"""What the user asked for: flags over environment over file over defaults, as frozen values.
+"""The settings of the commands and of the Python API, as frozen values.
 
-The command line makes these; the engine takes them. Nothing here looks at a table: what only the table can
-tell (key types, capacity) is still open in them.
+The command line creates them from options, environment variables, configuration file and defaults; the engine uses
+them. They do not depend on the table: values that need its description (key types, capacity) are resolved later.
 """
 
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ DEFAULT_GIVE_UP_AFTER_S = 600.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
-    """Where the table is. `None` leaves a choice to the usual AWS configuration."""
+    """Where the table is. `None`: as in the AWS configuration."""
 
     region: str | None = None
     profile: str | None = None
@@ -32,11 +32,11 @@ class Connection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """How fast a run may be.
+    """Limits of a run.
 
-    `max_wcu`/`max_rcu` are units per second and rule over `wcu_percent`, the share of the table's capacity.
-    `max_rate` is items per second, for consumers that are slower than the table. `set_by` says who set it where
-    it was not the options.
+    `max_wcu` and `max_rcu` are capacity units per second and take precedence over `wcu_percent`, the share of the
+    table's capacity. `max_rate` is items per second, for consumers that are slower than the table. `set_by` names the
+    source of the values if it is not the options.
     """
 
     wcu_percent: float = DEFAULT_WCU_PERCENT
@@ -48,13 +48,14 @@ class Budget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PacingSettings:
-    """How the budget goes with time, with live traffic, and with the consumers of the stream.
+    """How the run adapts to the time of day, to live traffic, and to the consumers of the stream.
 
-    `rate` is a timetable as the user wrote it (pacing/timetable.py has its grammar), in `timezone` (None: that of
-    this machine). `headroom_percent` of the table's write capacity stays free beside live traffic; None: nobody
-    looks. `max_iterator_age_s` is how old records may be when a consumer is given them, `max_consumer_errors` how many
-    of its invocations may fail before the run stops; None: nobody looks. `consumer_rate` is how many of the run's
-    records per second the slowest consumer handles, as far as the user knows; None: it is found out.
+    `rate` is a timetable (grammar: pacing/timetable.py) in `timezone` (None: that of this machine).
+    `headroom_percent` of the table's write capacity stays free on top of live traffic; None: live traffic is not
+    monitored. `max_iterator_age_s` is the maximum age of records when a consumer receives them, `max_consumer_errors`
+    the number of failed invocations after which the run stops; None for both: consumers are not monitored.
+    `consumer_rate` is the number of the run's records per second that the slowest consumer can process; None: it is
+    measured.
     """
 
     rate: str | None = None
@@ -66,16 +67,16 @@ class PacingSettings:
 
     @property
     def watches_consumers(self) -> bool:
-        """Whether the run looks after the consumers of the stream."""
+        """Whether the run monitors the consumers of the stream."""
         return self.max_iterator_age_s is not None or self.max_consumer_errors is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tuning:
-    """How a run works inside; `None` lets it choose.
+    """Technical parameters of a run; `None`: chosen automatically.
 
-    Memory for items in waiting: lanes x 2 pages x page_items x about 1.5 KB (key, marker and bookkeeping).
-    `give_up_after_s`: a run in which nothing has gone through for so long stops, to be resumed.
+    Memory for queued items: lanes x 2 pages x page_items x about 1.5 KB (key, marker and bookkeeping).
+    `give_up_after_s`: a run stops, and can be resumed, if no request has succeeded for this many seconds.
     """
 
     segments: int | None = None
@@ -87,11 +88,11 @@ class Tuning:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SelectionSettings:
-    """Which items, as the user wrote it; types of key values may be open until the table is known.
+    """The items of a run, as the user gave them; the types of key values depend on the table.
 
     `key_values` are texts (base64 for type B), `key_value_range` is `FIRST..LAST`; both name hash keys. `sample` is
     in percent. `keys_file` is a path, `-` for standard input, or `s3://bucket/key`,
-    `export` a folder or `s3://…`. `where_words` are names of attributes that may be meant as texts (sources/where.py).
+    `export` a folder or `s3://…`. `where_words` are attribute names that may be meant as texts (sources/where.py).
     """
 
     index: str | None = None
@@ -111,13 +112,13 @@ class SelectionSettings:
 
     @property
     def names_hash_keys(self) -> bool:
-        """Whether only some hash keys are wanted."""
+        """Whether the selection consists of given hash keys."""
         return bool(self.key_values) or self.key_value_range is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSettings:
-    """A new run."""
+    """The settings of a new run."""
 
     table: str
     connection: Connection = field(default_factory=Connection)
@@ -140,7 +141,7 @@ class RunSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifySettings:
-    """A run to prove from its table's stream."""
+    """The settings of a verification. `checkpoint` is the file of the run."""
 
     checkpoint: Path
     connection: Connection = field(default_factory=Connection)
@@ -148,7 +149,7 @@ class VerifySettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResumeSettings:
-    """A run that goes on. `checkpoint` is its file; what identifies the run is read from there."""
+    """The settings of a resumed run. `checkpoint` is its file, which also contains the identity of the run."""
 
     checkpoint: Path
     connection: Connection = field(default_factory=Connection)
@@ -163,10 +164,10 @@ class ResumeSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assumed:
-    """What a plan is to take for granted instead of looking: of a table that is not there, or against what it says.
+    """Assumptions of a plan, for a table that does not exist yet, or instead of the table's own values.
 
-    Sizes in bytes, capacity in units per second, `consumer_rate` in records per second; `consumer_ms` is the time of
-    one record, of each of the consumers that work side by side.
+    Sizes in bytes, capacity in units per second, `consumer_rate` in records per second; `consumer_ms` is the
+    time that a consumer takes for one record.
     """
 
     items: int | None = None
@@ -181,7 +182,9 @@ class Assumed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanSettings:
-    """A plan of `run`, or without a table (`run` is None) of what `assumed` describes. `sample_s` bounds the look.
+    """The settings of a plan for `run`, or without a table (`run` is None) for `assumed`.
+
+    `sample_s` limits the sampling.
 
     `budget`, `tuning` and `max_items` are those of a run without a table.
     """
