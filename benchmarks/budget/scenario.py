@@ -45,11 +45,11 @@ def _measure(bench: Bench, parameters: Parameters, units: int, percent: int) -> 
         before_s = server.cpu_s
         done = refire.run("--wcu-percent", str(percent))
         server_cpu_s = server.cpu_s - before_s
-        arm = capacity.arm(server.stats(), TABLE)
+        resource = capacity.resource(server.stats(), TABLE)
     assert done.usage is not None  # noqa: S101 - it has ended
-    all_seconds = capacity.seconds(arm)
+    all_seconds = capacity.seconds(resource)
     steady = capacity.steady(all_seconds)
-    ideal_s = capacity.written(arm) / budget
+    ideal_s = capacity.written(resource) / budget
     return {
         "capacity_wcu": units,
         "percent": percent,
@@ -64,7 +64,7 @@ def _measure(bench: Bench, parameters: Parameters, units: int, percent: int) -> 
         "time_to_ideal": done.run_time_s / ideal_s,
         "engine_cpu_share": done.usage.cpu_s / done.usage.wall_s,
         "backend_cpu_share": server_cpu_s / done.usage.wall_s,
-        "throttles": arm["throttles"],
+        "throttles": resource["throttles"],
         "per_second": capacity.per_second(all_seconds),
     }
 

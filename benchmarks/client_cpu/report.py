@@ -57,7 +57,7 @@ def _note(metrics: Metrics) -> str:
             f"{metrics['profile']['samples']:,} samples of its CPU time"
         )
         said.append(
-            f"With all of them it needs {looked_at['ratio']['median']:.3f} times what it needs with nobody looking "
+            f"With all of them it needs {looked_at['ratio']['median']:.3f} times what it needs without them "
             f"(median of {len(looked_at['ratio']['values'])} pairs; half of them lie between {_middle(looked_at)})"
         )
     return ". ".join(said) + "." if said else ""

@@ -55,9 +55,9 @@ def run_watched(
     Path(command[-1]).unlink(missing_ok=True)
     environment = own_environment(folder) | {"TERM": "xterm-256color"}
     with (
-        (folder / "watched.out").open("wb") as told,
+        (folder / "watched.out").open("wb") as output,
         _terminal(folder / "watched.screen") as screen,
-        Child(command, core=cores().client, env=environment, stdout=told, stderr=screen) as child,
+        Child(command, core=cores().client, env=environment, stdout=output, stderr=screen) as child,
     ):
         backend.watch(child.pid, counts)
         usage = child.wait(_TIMEOUT_S)

@@ -42,7 +42,7 @@ class Target:
 @dataclass(frozen=True, slots=True)
 class Case:
     """Functions by name, each with its records per second at a time (s) since the start; `has_past`: CloudWatch has
-    figures of an earlier day. `told` is the `--consumer-rate` that the user gives.
+    metrics of an earlier day. `given_rate` is the `--consumer-rate` of the user.
     """
 
     items: int
@@ -50,7 +50,7 @@ class Case:
     targets: tuple[Target, ...]
     bound_s: float = 30.0
     has_past: bool = False
-    told: float | None = None
+    given_rate: float | None = None
 
 
 YOUNG = Target(AGE, 1.0)
@@ -59,7 +59,7 @@ BUSY_IN_THE_END = Target(BUSY_LATER, 0.95, above=True)
 
 
 def case(name: str, parameters: Parameters) -> Case:
-    """The case of that name. Raises BenchmarkError with the names that there are."""
+    """The case with this name. Raises BenchmarkError with the existing names."""
     made = _cases(parameters)
     if name not in made:
         raise BenchmarkError(f"there is no case {name!r}; there are {', '.join(made)}")
@@ -70,7 +70,7 @@ def _cases(parameters: Parameters) -> dict[str, Case]:
     seconds = parameters.minutes * 60
     busy = BUSY_ALWAYS if parameters.items >= LONG else BUSY_IN_THE_END
     return {
-        "told": Case(parameters.items, {"orders": steady(500)}, (YOUNG, busy), told=500.0),
+        "told": Case(parameters.items, {"orders": steady(500)}, (YOUNG, busy), given_rate=500.0),
         "past": Case(parameters.items, {"orders": steady(500)}, (YOUNG, busy), has_past=True),
         "new": Case(parameters.items, {"orders": steady(500)}, (YOUNG, BUSY_IN_THE_END)),
         "slow": Case(int(40 * seconds), {"orders": steady(40)}, (YOUNG, BUSY_IN_THE_END)),

@@ -58,7 +58,7 @@ def run(bench: Bench, parameters: Parameters) -> Metrics:
 
 
 class _Made:
-    """What the run does: items by stretch of time, and pauses."""
+    """What the run does: items by period of time, and pauses."""
 
     def __init__(self) -> None:
         self.begun = anyio.current_time()
@@ -115,7 +115,7 @@ async def _in_loop(one: Case, checkpoint: Path) -> tuple[dict[str, float], dict[
             settings = RunSettings(
                 table=TABLE,
                 checkpoint=checkpoint,
-                pacing=PacingSettings(max_iterator_age_s=one.bound_s, consumer_rate=one.told),
+                pacing=PacingSettings(max_iterator_age_s=one.bound_s, consumer_rate=one.given_rate),
             )
             result = await engine.run(settings, emit=made.handle, stop=StopRequest())
             tasks.cancel_scope.cancel()
@@ -130,7 +130,7 @@ def _judge(
     """Busy shares are those of the slowest function: it is the one that rules."""
     name = min(one.functions, key=lambda name: one.functions[name](0.0))
     polls = [poll for poll in consumers[name].polls if made.begun <= poll.at < made.ended]
-    minutes = [_busy(minute) for minute in _stretches(polls, made.begun, MINUTE_S)]
+    minutes = [_busy(minute) for minute in _periods(polls, made.begun, MINUTE_S)]
     since = next((number for number, share in enumerate(minutes) if share >= BUSY_FROM), len(minutes))
     later = [poll for poll in polls if poll.at >= made.begun + since * MINUTE_S]
     oldest = max(consumer.oldest_s for consumer in consumers.values())
@@ -147,8 +147,8 @@ def _judge(
     }
     drawn = {
         "age": [
-            [number * DRAWN_S / MINUTE_S, max((poll.age_s for poll in stretch), default=0.0)]
-            for number, stretch in enumerate(_stretches(polls, made.begun, DRAWN_S))
+            [number * DRAWN_S / MINUTE_S, max((poll.age_s for poll in period), default=0.0)]
+            for number, period in enumerate(_periods(polls, made.begun, DRAWN_S))
         ],
         "rate": [
             [place * DRAWN_S / MINUTE_S, made.items.get(place, 0) / DRAWN_S]
@@ -167,7 +167,7 @@ def _ideal_s(one: Case, name: str) -> float:
     return seconds
 
 
-def _stretches(polls: Sequence[Poll], begun: float, length_s: float) -> list[list[Poll]]:
+def _periods(polls: Sequence[Poll], begun: float, length_s: float) -> list[list[Poll]]:
     found: list[list[Poll]] = []
     for poll in polls:
         place = int((poll.at - begun) // length_s)

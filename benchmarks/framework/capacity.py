@@ -26,7 +26,7 @@ class Second:
     throttled_write: float
 
 
-def arm(stats: dict[str, Any], table: str, index: str | None = None) -> dict[str, Any]:
+def resource(stats: dict[str, Any], table: str, index: str | None = None) -> dict[str, Any]:
     """The statistics of a table or of one of its indexes."""
     found: dict[str, Any] = next(part for part in stats["tables"][table]["arms"] if part["index"] == index)
     return found

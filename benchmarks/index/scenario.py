@@ -61,14 +61,14 @@ def _measure(bench: Bench, parameters: Parameters, name: str, projection: str | 
         refire = Refire(bench.folder, own_place(TABLE, server.url, bench.folder))
         done = refire.run("--wcu-percent", str(parameters.percent))
         stats = server.stats()
-    arms = {"table": capacity.arm(stats, TABLE)}
+    resources = {"table": capacity.resource(stats, TABLE)}
     budgets = {"table": parameters.capacity * parameters.percent / 100}
     if projection is not None:
-        arms["index"] = capacity.arm(stats, TABLE, INDEX)
+        resources["index"] = capacity.resource(stats, TABLE, INDEX)
         budgets["index"] = parameters.index_capacity * parameters.percent / 100
-    written = {where: capacity.written(arm) for where, arm in arms.items()}
+    written = {where: capacity.written(resource) for where, resource in resources.items()}
     bound_by, ideal_s = bound(budgets, written)
-    steady = capacity.steady(capacity.seconds(arms[bound_by]))
+    steady = capacity.steady(capacity.seconds(resources[bound_by]))
     return {
         "case": name,
         "touched": done.summary["touched"],
@@ -79,10 +79,12 @@ def _measure(bench: Bench, parameters: Parameters, name: str, projection: str | 
         "seconds": done.run_time_s,
         "time_to_ideal": done.run_time_s / ideal_s,
         "used_share": capacity.used_share(steady, budgets[bound_by]),
-        "throttled_share": capacity.throttled_share(capacity.seconds(arms["table"])),
-        "throttles": {where: arm["throttles"] for where, arm in arms.items()},
+        "throttled_share": capacity.throttled_share(capacity.seconds(resources["table"])),
+        "throttles": {where: resource["throttles"] for where, resource in resources.items()},
         "per_second": {
-            where: capacity.per_second(capacity.seconds(arm)) for where, arm in arms.items() if arm["seconds"]
+            where: capacity.per_second(capacity.seconds(resource))
+            for where, resource in resources.items()
+            if resource["seconds"]
         },
     }
 

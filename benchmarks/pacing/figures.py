@@ -37,13 +37,13 @@ class Change:
 class Ran:
     """A run that has ended, and what the sandbox knows of it.
 
-    `arm` is that of the table or the index that is looked at, as is `looks`. `by_second` gives the stream's records
-    of the items whose key it is given.
+    `resource` is that of the table or the index that is looked at, as is `looks`. `by_second` gives the stream's
+    records of the items whose key it is given.
     """
 
     run: Run
     budget_wcu: float
-    arm: dict[str, Any]
+    resource: dict[str, Any]
     looks: Sequence[Look]
     changes: Sequence[Change]
     by_second: Callable[[Callable[[dict[str, Any]], bool]], Mapping[int, int]]
@@ -60,7 +60,7 @@ Judge: TypeAlias = Callable[[Ran], dict[str, float]]
 def common(ran: Ran) -> dict[str, float]:
     """The figures that all runs have."""
     summary = ran.run.summary
-    found = capacity.seconds(ran.arm)
+    found = capacity.seconds(ran.resource)
     return {
         "seconds": ran.run.run_time_s,
         "touched": float(summary["touched"]),
@@ -96,14 +96,14 @@ def bound_by_index(index: str) -> Judge:
 
 
 def _to_bound(ran: Ran) -> dict[str, float]:
-    total, parts = capacity.written(ran.arm), capacity.partition_writes(ran.arm)
+    total, parts = capacity.written(ran.resource), capacity.partition_writes(ran.resource)
     bound_s = capacity.lower_bound_s(total, ran.budget_wcu, max(parts))
     return {"bound_s": bound_s, "time_to_bound": ran.run.run_time_s / bound_s}
 
 
 def one_hot(ran: Ran) -> dict[str, float]:
     """Time against the bound; and when the other partitions had done most of theirs, against their limits."""
-    parts = capacity.partition_writes(ran.arm)
+    parts = capacity.partition_writes(ran.resource)
     hottest = max(range(len(parts)), key=parts.__getitem__)
     others = [place for place in range(len(parts)) if place != hottest]
     units = MOST * sum(parts[place] for place in others)
@@ -170,4 +170,4 @@ def comes_back(looks: Sequence[Look], up: Change) -> float:
 
 def per_second(ran: Ran) -> list[list[float]]:
     """For plots: seconds since the first, accepted and throttled write units."""
-    return capacity.per_second(capacity.seconds(ran.arm))
+    return capacity.per_second(capacity.seconds(ran.resource))

@@ -29,7 +29,7 @@ class Look:
 
 def look(stats: dict[str, Any], table: str, index: str | None = None) -> Look:
     """What statistics say of one table or index."""
-    part = capacity.arm(stats, table, index)
+    part = capacity.resource(stats, table, index)
     refused = float(sum(row[4] for row in part["seconds"]))
     return Look(stats["time"], capacity.written(part), refused, tuple(capacity.partition_writes(part)))
 

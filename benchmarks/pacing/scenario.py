@@ -130,9 +130,9 @@ def _measure(bench: Bench, one: Case) -> tuple[dict[str, float], list[list[float
                 changes.seen(running, looks)
             running.finish((0, 3) if one.changes else (0,))
         server_cpu_s = server.cpu_s - before_s
-        arm = capacity.arm(server.stats(), TABLE, one.index)
+        resource = capacity.resource(server.stats(), TABLE, one.index)
         by_second = partial(stream.by_second, server.url, TABLE)
-        ran = Ran(running, one.budget_wcu, arm, looks, changes.made, by_second)
+        ran = Ran(running, one.budget_wcu, resource, looks, changes.made, by_second)
         figures = one.judge(ran)
     usage = running.usage
     assert usage is not None  # noqa: S101 - it has ended

@@ -1,4 +1,4 @@
-"""plan: units and time that `refire plan` foretells, against those of the run that follows."""
+"""plan: units and time that `refire plan` estimates, compared with those of the run that follows."""
 
 from __future__ import annotations
 
@@ -93,18 +93,18 @@ def _measure(bench: Bench, parameters: Parameters, name: str, shape: Shape) -> d
 
 
 def _compare(bench: Bench, place: Place, name: str, arguments: tuple[str, ...]) -> dict[str, Any]:
-    told = foretell(place, arguments)
+    estimate = make_plan(place, arguments)
     done = Refire(bench.folder, place).run(*arguments, codes=(0, 3))  # 3: as many items as allowed
     pairs = {
-        "items": (told["items"], done.summary["touched"]),
-        "wcu": (told["wcu"], done.summary["wcu"]),
-        "rcu": (told["rcu"], done.summary["rcu"]),
-        "seconds": (told["seconds"], done.run_time_s),
+        "items": (estimate["items"], done.summary["touched"]),
+        "wcu": (estimate["wcu"], done.summary["wcu"]),
+        "rcu": (estimate["rcu"], done.summary["rcu"]),
+        "seconds": (estimate["seconds"], done.run_time_s),
     }
     figures = {what: judge(plan, fact) for what, (plan, fact) in pairs.items()}
     return {
         "shape": name,
-        "bound_by": told["bound_by"],
+        "bound_by": estimate["bound_by"],
         "kept": all(figure["kept"] for figure in figures.values()),
         **figures,
     }
@@ -113,12 +113,12 @@ def _compare(bench: Bench, place: Place, name: str, arguments: tuple[str, ...]) 
 def judge(planned: float, measured: float) -> dict[str, Any]:
     """A figure, its error, and whether that is within the tolerance. Raises BenchmarkError: nothing was measured."""
     if not measured > 0:
-        raise BenchmarkError(f"the run measured {measured}, nothing that a plan could be held against")
+        raise BenchmarkError(f"the run measured {measured}, so the plan cannot be compared with it")
     error = planned / measured - 1.0
     return {"planned": planned, "measured": measured, "error": error, "kept": abs(error) <= TOLERANCE}
 
 
-def foretell(place: Place, arguments: tuple[str, ...]) -> dict[str, Any]:
+def make_plan(place: Place, arguments: tuple[str, ...]) -> dict[str, Any]:
     """The plan for a run with these arguments. Raises BenchmarkError."""
     command = [
         sys.executable,

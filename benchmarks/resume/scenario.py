@@ -78,12 +78,12 @@ def _measure(bench: Bench, parameters: Parameters, stop: tuple[str, float] | Non
             way, share = stop
             first = _stopped(refire, server, way, int(share * parameters.items))
             wall_s += _wall_s(first)
-            case = {"way": way, "share": share, "touched_before": capacity.written(_arm(server))}
+            case = {"way": way, "share": share, "touched_before": capacity.written(_resource(server))}
             case["seconds_before"] = wall_s
             last = refire.run(checkpoint=first.checkpoint, resume=True)
         wall_s += _wall_s(last)
         verdict = judge(server.url, TABLE, parameters.items)
-        read_units = capacity.read(_arm(server))
+        read_units = capacity.read(_resource(server))
     case |= {
         "touched_twice": verdict.twice,
         "missing": verdict.missing,
@@ -98,14 +98,14 @@ def _stopped(refire: Refire, server: Sandbox, way: str, items: int) -> Run:
     """An attempt that is stopped once `items` are written."""
     number, code = choice(_SIGNALS, way)
     with refire.start() as run:
-        run.wait_until(lambda: capacity.written(_arm(server)) >= items)
+        run.wait_until(lambda: capacity.written(_resource(server)) >= items)
         run.signal(number)
         run.finish((code,))
         return run
 
 
-def _arm(server: Sandbox) -> dict[str, Any]:
-    return capacity.arm(server.stats(), TABLE)
+def _resource(server: Sandbox) -> dict[str, Any]:
+    return capacity.resource(server.stats(), TABLE)
 
 
 def _wall_s(run: Run) -> float:

@@ -50,11 +50,11 @@ def _measure(bench: Bench, parameters: Parameters, count: int) -> dict[str, Any]
         before_s = server.cpu_s
         done = refire.run(*options)
         server_cpu_s = server.cpu_s - before_s
-        arm = capacity.arm(server.stats(), TABLE)
+        resource = capacity.resource(server.stats(), TABLE)
     assert done.usage is not None  # noqa: S101 - it has ended
     return {
         **_figures(done),
-        "throttled_share": capacity.throttled_share(capacity.seconds(arm)),
+        "throttled_share": capacity.throttled_share(capacity.seconds(resource)),
         "engine_cpu_share": done.usage.cpu_s / done.usage.wall_s,
         "backend_cpu_share": server_cpu_s / done.usage.wall_s,
     }

@@ -55,8 +55,8 @@ def _measure(bench: Bench, parameters: Parameters, name: str) -> dict[str, Any]:
     with sandbox(config(spec)) as server:
         refire = Refire(bench.folder, own_place(TABLE, server.url, bench.folder))
         done = refire.run("--wcu-percent", str(parameters.percent))
-        arm = capacity.arm(server.stats(), TABLE)
-    total, parts = capacity.written(arm), capacity.partition_writes(arm)
+        resource = capacity.resource(server.stats(), TABLE)
+    total, parts = capacity.written(resource), capacity.partition_writes(resource)
     bound_s = capacity.lower_bound_s(total, budget, max(parts))
     return {
         "skew": name,
@@ -68,8 +68,8 @@ def _measure(bench: Bench, parameters: Parameters, name: str) -> dict[str, Any]:
         "bound_s": bound_s,
         "seconds": done.run_time_s,
         "time_to_bound": done.run_time_s / bound_s,
-        "throttled_share": capacity.throttled_share(capacity.seconds(arm)),
-        "per_second": capacity.per_second(capacity.seconds(arm)),
+        "throttled_share": capacity.throttled_share(capacity.seconds(resource)),
+        "per_second": capacity.per_second(capacity.seconds(resource)),
     }
 
 

@@ -1,4 +1,4 @@
-"""verify: does the proof find every planted fault, and nothing else, in less time than the run took?"""
+"""verify: does it find every planted fault, and nothing else, in less time than the run took?"""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ Place = dict[str, Any]
 class Parameters:
     """Tables of each of `counts` items. Of each kind `planted` faults are planted:
 
-    missing: items that the checkpoint says were touched, and the stream knows nothing of; doubled: touched once more
-    by a second writer; harmless: touched items that another writer changes otherwise.
+    missing: items that were touched according to the checkpoint but have no record in the stream; doubled: items that
+    a second writer touched again; harmless: touched items whose other attributes another writer changed.
     """
 
     counts: tuple[int, ...] = (100_000, 1_000_000)
@@ -42,7 +42,7 @@ class Parameters:
 
 
 def run(bench: Bench, parameters: Parameters) -> Metrics:
-    """A run, faults, a proof, per size."""
+    """For each size: a run, planted faults, a verification."""
     bench.steps.begin(2 * len(parameters.counts))
     return {"cases": [_measure(bench, parameters, count) for count in parameters.counts]}
 
@@ -87,7 +87,7 @@ def _found(proof: Run, missing: Sequence[Key]) -> dict[str, Any]:
 
 
 def _plant(url: str, checkpoint: Path, parameters: Parameters) -> list[Key]:
-    """Plant everything; the keys of what is missing now."""
+    """Plant all faults. Returns the keys of the missing events."""
     draw, number = random.Random(parameters.seed), parameters.planted
     with History(checkpoint) as history:
         keys = [{"pk": item["pk"]} for page in history.pages(upto=history.last()) for item in page.items]
@@ -111,8 +111,8 @@ def _plant(url: str, checkpoint: Path, parameters: Parameters) -> list[Key]:
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda key: change(key, "ADD revision :one"), chosen[:number]))
-        list(pool.map(lambda key: change(key, "SET somebody_else = :one"), chosen[number:]))
-    missing: list[Key] = [{"pk": {"S": f"nobody-{n:06}"}} for n in range(number)]
+        list(pool.map(lambda key: change(key, "SET other_writer = :one"), chosen[number:]))
+    missing: list[Key] = [{"pk": {"S": f"untouched-{n:06}"}} for n in range(number)]
     with sqlite3.connect(checkpoint) as db:
         db.execute(
             "INSERT INTO settled (opened, items) SELECT MAX(opened), ? FROM settled",

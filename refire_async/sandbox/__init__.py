@@ -1,8 +1,8 @@
 """DynamoDB in a process: items, expressions, PartiQL, streams, capacity and faults, as any AWS SDK expects them.
 
-It imports nothing of the engine, so that it can judge it. Start here:
+It imports nothing from the engine, so that it is an independent oracle. Start here:
 
-- ``run(config)`` serves until it is told to stop: the main of ``refire sandbox``.
+- ``run(config)`` serves until it is stopped: the main function of ``refire sandbox``.
 - ``SandboxProcess(config)`` and ``start_sandbox(config)`` run one in a child process.
 """
 

@@ -1,4 +1,4 @@
-"""``python -m refire_async.sandbox``: the child that ``SandboxProcess`` starts. People use ``refire sandbox``."""
+"""``python -m refire_async.sandbox``: the child process of ``SandboxProcess``. Users run ``refire sandbox``."""
 
 import sys
 

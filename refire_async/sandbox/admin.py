@@ -16,7 +16,7 @@ ADMIN_PATH = "/_sandbox/"
 
 
 class Admin:
-    """Answers admin requests. They are no part of DynamoDB: no credentials, no faults, no latency."""
+    """Answers admin requests. They are not part of DynamoDB: no credentials, no faults, no latency."""
 
     def __init__(self, database: Database, chaos: Chaos) -> None:
         self._database = database
@@ -34,7 +34,7 @@ class Admin:
         return _json(404, {"error": "there are GET /_sandbox/stats and PUT /_sandbox/faults"})
 
     def stats(self) -> dict[str, Any]:
-        """Capacity of every table and index, second by second, and what faults did."""
+        """Capacity of every table and index, second by second, and the counts of faults."""
         self._chaos.catch_up()
         return {
             "time": self._database.clock.time(),

@@ -1,4 +1,4 @@
-"""Carrying out what the fault file decides: latency, failed and spoiled requests, tables deleted or resized.
+"""Applies the faults of the fault file: latency, failed and damaged responses, tables that are deleted or resized.
 
 ``Faults`` decides purely; here a decision becomes a ``Response``, an error in place of one, or a change of a table.
 """
@@ -33,7 +33,7 @@ _CANCELING = ("TransactionConflict", "ThrottlingError", "ProvisionedThroughputEx
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One operation that a request asks for. ``execute`` raises ServiceError."""
+    """One operation of a request. ``execute`` raises ServiceError."""
 
     operation: str
     region: str
@@ -42,7 +42,7 @@ class Call:
 
 
 class Chaos:
-    """The faults in force and the latency of every request. ``latency`` draws from ``seed``."""
+    """The active faults and the latency of every request. ``latency`` draws from ``seed``."""
 
     def __init__(self, database: Database, *, latency: Latency | None, seed: int) -> None:
         self._database = database
@@ -54,11 +54,11 @@ class Chaos:
 
     @property
     def is_quiet(self) -> bool:
-        """Whether requests are answered at once and as they should be."""
+        """Whether requests are answered at once and without faults."""
         return self._latency is None and not self._has_faults
 
     def install(self, spec: FaultSpec) -> None:
-        """Replace all faults; what they had lowered is restored."""
+        """Replace all faults and restore the throughput that they lowered."""
         for restored in self._faults.end():
             self._apply(restored)
         self._faults = Faults(spec, self._database.clock)
@@ -67,17 +67,17 @@ class Chaos:
         self._database.member_fault = self._member_error if members else None
 
     def struck(self) -> list[dict[str, Any]]:
-        """How often each fault has struck."""
+        """How often each fault occurred."""
         return self._faults.struck()
 
     def catch_up(self) -> None:
-        """Carry out the events whose time has come."""
+        """Apply the events that are due."""
         if self._database.clock.monotonic() >= self._faults.next_event_at:
             for event in self._faults.due():
                 self._apply(event)
 
     def run(self, call: Call) -> Response:
-        """Answer a call as faults and latency have it. Raises ServiceError only through ``call.execute``."""
+        """Answer a call with the active faults and latency. Raises ServiceError only through ``call.execute``."""
         tables = _tables_of(call.parameters)
         decision = self._faults.decide(call.operation, tables)
         delay_s = decision.delay + (self._latency.sample(self._rng) if self._latency else 0.0)
@@ -99,7 +99,7 @@ class Chaos:
         return response
 
     def _end(self, fault: RequestFault, call: Call, tables: Sequence[str], delay_s: float) -> Response:
-        """What a request gets in place of its answer."""
+        """What a request receives instead of its answer."""
         if fault.kind is RequestKind.RESET:
             response = Response(500, b"", ending=Ending.RESET)
         elif fault.kind is RequestKind.TIMEOUT:
@@ -123,7 +123,7 @@ class Chaos:
         return error
 
     def _member_error(self, operation: str, table: Table) -> tuple[ServiceError, bool] | None:
-        """The error of a batch member and whether it strikes after the member was carried out."""
+        """The error of a batch member, and whether it occurs after the member was applied."""
         fault = self._faults.decide_member(operation, table.name)
         if fault is None:
             return None
@@ -158,7 +158,7 @@ class Chaos:
 
 
 def _of_transaction(call: Call, error: ServiceError) -> ServiceError:
-    """A conflict or throttling of a transaction, whose first action is to blame, cancels it."""
+    """A conflict or throttling of a transaction, attributed to its first action, cancels it."""
     members = _TRANSACTIONS.get(call.operation)
     actions = call.parameters.get(members) if isinstance(call.parameters, dict) else None
     if not isinstance(actions, list) or error.batch_code not in _CANCELING:
@@ -178,7 +178,7 @@ def _spoil(response: Response, fault: RequestFault) -> None:
 
 
 def _tables_of(parameters: Any) -> list[str]:
-    """Names of the tables that a request speaks of, as far as it is well formed."""
+    """Names of the tables in a request, as far as it is well formed."""
     if not isinstance(parameters, dict):
         return []
     names = []

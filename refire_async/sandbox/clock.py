@@ -1,4 +1,4 @@
-"""Where the sandbox takes its time from, so that hours of capacity can pass in milliseconds."""
+"""The clock of the sandbox, which can be replaced so that hours pass in milliseconds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Two readings of one flow of time, both in seconds."""
+    """A monotonic and a wall clock reading of the same time, in seconds."""
 
     def monotonic(self) -> float:
         """Seconds since some fixed point; never goes back. Capacity is refilled by this one."""
@@ -26,10 +26,10 @@ class SystemClock:
 
 
 class VirtualClock:
-    """A clock that moves only when it is told to."""
+    """A clock that moves only when `advance` is called."""
 
     def __init__(self, epoch: float = 1_767_225_600.0) -> None:
-        """``epoch`` is what ``time()`` says at first (2026-01-01 UTC); ``monotonic()`` begins at 0."""
+        """``epoch`` is the initial value of ``time()`` (2026-01-01 UTC); ``monotonic()`` begins at 0."""
         self._epoch = epoch
         self._elapsed = 0.0
 
@@ -42,7 +42,7 @@ class VirtualClock:
         return self._epoch + self._elapsed
 
     def advance(self, seconds: float) -> None:
-        """Let time pass. Raises ``ValueError`` if ``seconds`` is negative."""
+        """Advance the time. Raises ``ValueError`` if ``seconds`` is negative."""
         if seconds < 0:
             raise ValueError(f"a clock does not go back: {seconds} s")
         self._elapsed += seconds

@@ -1,4 +1,4 @@
-"""What a sandbox is started with: one frozen record of plain values that crosses the process boundary as JSON."""
+"""The configuration of a sandbox: a frozen record of plain values that is passed to the child process as JSON."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class SandboxConfig:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address or host name is this machine's own."""
+    """Whether an address or host name is a loopback address."""
     try:
         return host == "localhost" or ipaddress.ip_address(host.partition("%")[0]).is_loopback
     except ValueError:

@@ -1,4 +1,4 @@
-"""How many connections a server keeps: the one that has been quiet for longest gives way to a new one."""
+"""Limits the connections of a server: a new one replaces the one that was idle for longest."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ _OTHER_DESCRIPTORS = 64
 
 
 class Connection(Protocol):
-    """A connection, as far as it matters here."""
+    """The part of a connection that is needed here."""
 
     @property
     def is_waited_for(self) -> bool:
         """Whether a client waits for an answer on it."""
 
     def close(self) -> None:
-        """Close it; what was written still goes out."""
+        """Close it after sending what was written."""
 
 
 C = TypeVar("C", bound=Connection)
 
 
 class Connections(Generic[C]):
-    """The open connections of one server, the one that was quiet for longest first."""
+    """The open connections of one server, the one that was idle for longest first."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -34,7 +34,7 @@ class Connections(Generic[C]):
         return len(self._open)
 
     def add(self, connection: C) -> None:
-        """Keep a new connection. Where there are too many, another one is closed, or it is if clients wait on all."""
+        """Add a connection. If there are too many, close an idle one, or the new one if clients wait on all others."""
         self._open[connection] = None
         if len(self._open) > self._most:
             quiet = next((one for one in self._open if not one.is_waited_for), connection)
@@ -42,22 +42,22 @@ class Connections(Generic[C]):
             quiet.close()
 
     def heard(self, connection: C) -> None:
-        """Something has come in on it."""
+        """Note that data arrived on it."""
         if connection in self._open:
             del self._open[connection]
             self._open[connection] = None
 
     def discard(self, connection: C) -> None:
-        """It is closed."""
+        """Remove a closed connection."""
         self._open.pop(connection, None)
 
     def all(self) -> list[C]:
-        """Those that are open."""
+        """The open connections."""
         return list(self._open)
 
 
 def most_connections() -> int:
-    """How many connections this process can keep: 1,000, or what its limit of descriptors leaves."""
+    """Most connections of this process: 1,000, or what the limit of file descriptors allows."""
     try:
         import resource  # noqa: PLC0415 - there is none on Windows
     except ImportError:

@@ -1,4 +1,4 @@
-"""Everything that a sandbox holds: its tables, its clock, its settings. Operations work on it through a Session."""
+"""The state of a sandbox: tables, clock, settings. Operations access it through a Session."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ from refire_async.sandbox.store.tokens import Tokens
 _NAME = re.compile(r"[a-zA-Z0-9_.-]{3,255}")
 
 MemberFault = Callable[[str, Table], tuple[ServiceError, bool] | None]
-"""From an operation and a table: None, or an error and whether it strikes after the member was carried out."""
+"""From an operation and a table: None, or an error and whether it occurs after the member was applied."""
 
 
 @dataclass(slots=True)
 class Database:
-    """All tables by name. Regions share them: a name means the same table whatever region the client signs for."""
+    """All tables by name. Regions share them: a name means the same table in every region."""
 
     clock: Clock = field(default_factory=SystemClock)
     settings: CapacitySettings = field(default_factory=CapacitySettings)
     partitions: int | None = None
     tables: dict[str, Table] = field(default_factory=dict)
     member_fault: MemberFault | None = None
-    """Asked for each member of a batch, where faults of single members are in force."""
+    """Called for each member of a batch if faults of single members are active."""
     holds: Holds = field(default_factory=Holds)
     tokens: Tokens = field(default_factory=Tokens)
     answer_delay_s: float = 0.0
-    """How late the answer to the request that is being carried out will be; so long a transaction is under way."""
+    """The delay of the answer to the present request, during which a transaction is in progress."""
 
     def table(self, name_or_arn: str) -> Table:
         """The table for a data operation; ResourceNotFoundException if there is none."""
@@ -55,11 +55,11 @@ class Database:
         return table
 
     def is_held(self, table: Table, key: OrderKey) -> bool:
-        """Whether a transaction that is under way holds an item."""
+        """Whether a transaction in progress holds an item."""
         return self.holds.has((table.id, key), self.clock.monotonic())
 
     def read_to_write(self, table: Table, key: OrderKey) -> Stored | None:
-        """What is stored at ``key``, for a write; TransactionConflictException if a transaction holds it."""
+        """The item at ``key``, for a write; TransactionConflictException if a transaction holds it."""
         if self.holds and self.is_held(table, key):
             raise transaction_conflict()
         return table.read(key)
@@ -99,7 +99,7 @@ def check_name(name: str) -> None:
 
 
 def refuse_legacy(request: dict[str, Any], names: Iterable[str]) -> None:
-    """The parameters that expressions replaced in 2014 are not modelled: say so instead of ignoring them."""
+    """Refuse the legacy parameters that expressions replaced in 2014 instead of ignoring them."""
     for name in names:
         if request.get(name) is not None:
             raise ServiceError(

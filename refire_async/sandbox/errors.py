@@ -1,4 +1,4 @@
-"""Errors as DynamoDB says them: type, message, HTTP status and extra members of the body.
+"""The errors of DynamoDB: type, message, HTTP status and extra members of the body.
 
 Every part of the sandbox raises ``ServiceError``; the server alone turns it into a response. The wording
 follows the service (Amazon DynamoDB API Reference: Common Errors; Developer Guide: Error handling).
@@ -72,7 +72,7 @@ class ServiceError(Exception):
 
 
 def validation(message: str) -> ServiceError:
-    """The request is malformed or asks for something that the item or table does not allow."""
+    """The request is malformed, or the item or table does not allow it."""
     return ServiceError("ValidationException", message)
 
 
@@ -88,7 +88,7 @@ def resource_not_found(message: str = "Requested resource not found") -> Service
 
 
 def table_not_found(table: str) -> ServiceError:
-    """No such table, as control-plane operations say it."""
+    """No such table, with the message of control-plane operations."""
     return resource_not_found(f"Requested resource not found: Table: {table} not found")
 
 
@@ -98,12 +98,12 @@ def resource_in_use(message: str) -> ServiceError:
 
 
 def duplicate_item() -> ServiceError:
-    """A PartiQL INSERT of a key that is there already."""
+    """A PartiQL INSERT of an existing key."""
     return ServiceError("DuplicateItemException", "Duplicate primary key exists in table")
 
 
 def transaction_canceled(reasons: Sequence[Mapping[str, Any]]) -> ServiceError:
-    """A transaction was cancelled; one reason per action, ``{"Code": "None"}`` for the innocent ones."""
+    """A transaction was cancelled; one reason per action, ``{"Code": "None"}`` for actions without a problem."""
     codes = ", ".join(str(reason["Code"]) for reason in reasons)
     return ServiceError(
         "TransactionCanceledException",
@@ -113,12 +113,12 @@ def transaction_canceled(reasons: Sequence[Mapping[str, Any]]) -> ServiceError:
 
 
 def transaction_conflict() -> ServiceError:
-    """A transaction that is under way holds the item."""
+    """A transaction in progress holds the item."""
     return ServiceError("TransactionConflictException", "Transaction is ongoing for the item")
 
 
 def provisioned_throughput_exceeded(extra: Mapping[str, Any] | None = None) -> ServiceError:
-    """A table, index or partition has no capacity left; ``extra`` may hold ``ThrottlingReasons``."""
+    """A table, index or partition has no capacity left; ``extra`` may contain ``ThrottlingReasons``."""
     return ServiceError(
         "ProvisionedThroughputExceededException",
         "The level of configured provisioned throughput for the table was exceeded. "
@@ -143,7 +143,7 @@ def request_limit_exceeded(extra: Mapping[str, Any] | None = None) -> ServiceErr
 
 
 def unknown_operation() -> ServiceError:
-    """``X-Amz-Target`` names nothing that this service does."""
+    """``X-Amz-Target`` names no operation of the service."""
     return ServiceError("UnknownOperationException", "")
 
 
@@ -161,7 +161,7 @@ def missing_authentication_token() -> ServiceError:
 
 
 def expired_token() -> ServiceError:
-    """The session credentials are too old."""
+    """The session credentials have expired."""
     return ServiceError("ExpiredTokenException", "The security token included in the request is expired")
 
 
@@ -171,14 +171,14 @@ def access_denied(message: str) -> ServiceError:
 
 
 def internal_server_error() -> ServiceError:
-    """The service failed; a write may have been applied all the same."""
+    """The service failed; a write may have been applied nevertheless."""
     return ServiceError(
         "InternalServerError", "The request processing has failed because of an unknown error.", status=500
     )
 
 
 def service_unavailable() -> ServiceError:
-    """The service is not available for the moment."""
+    """The service is temporarily unavailable."""
     return ServiceError("ServiceUnavailable", "The service is currently unavailable or busy.", status=503)
 
 

@@ -1,4 +1,4 @@
-"""What a fault file says: records, and the parser of ``--faults FILE`` and ``PUT /_sandbox/faults``.
+"""The content of a fault file as records, and the parser of ``--faults FILE`` and ``PUT /_sandbox/faults``.
 
 ::
 
@@ -26,7 +26,7 @@ from refire_async.sandbox.latency import Latency, parse_latency
 
 
 class RequestKind(StrEnum):
-    """What can befall a request; see ``RequestFault``."""
+    """Kinds of request faults; see ``RequestFault``."""
 
     INTERNAL_ERROR = "internal_error"
     UNAVAILABLE = "unavailable"
@@ -44,7 +44,7 @@ class RequestKind(StrEnum):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class RequestFault:
-    """Something that befalls single requests.
+    """A fault of single requests.
 
     ``kind``: *internal_error* (500), *reset* (connection reset) and *timeout* (never answered) strike, as
     ``when`` says, before the request is carried out or after it; *unavailable* (503), *expired_token*,
@@ -116,7 +116,7 @@ class FaultFileError(ValueError):
 def parse_faults(
     document: object, *, operations: Collection[str] | None = None, default_seed: int = 0
 ) -> FaultSpec:
-    """Read a parsed JSON document; ``operations`` are the names that the sandbox knows (None: any will do).
+    """Read a parsed JSON document; ``operations`` are the names that the sandbox knows (None: any).
 
     Raises ``FaultFileError`` with one line for each mistake, naming the place and what would be right.
     """
@@ -150,7 +150,7 @@ def parse_faults(
 
 
 def _parse_entry(entry: object, operations: Collection[str] | None) -> tuple[Fault | None, list[str]]:
-    """The record, or None and the mistakes, each with its place within the entry."""
+    """(record or None, mistakes with their place within the entry)."""
     if not isinstance(entry, Mapping):
         return None, [f": {_shown(entry)} is not a JSON object"]
     if "kind" not in entry:
@@ -183,7 +183,7 @@ def _read_values(kind: str, entry: Mapping[str, object]) -> tuple[dict[str, Any]
 
 
 def _check_together(kind: str, values: Mapping[str, Any], operations: Collection[str] | None) -> list[str]:
-    """What is wrong with values that are right each by itself."""
+    """Contradictions between values that are valid by themselves."""
     wrong = []
     if values.get("stop", math.inf) <= values.get("start", 0.0):
         wrong.append(f".stop: {values['stop']:g} is not after start")

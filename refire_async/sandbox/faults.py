@@ -1,4 +1,4 @@
-"""Which fault befalls which request: decided purely, reproducible by seed.
+"""Decides which fault affects which request. Pure, reproducible by seed.
 
 Every fault of the file draws from a random generator of its own, seeded by the file's seed and the fault's place in
 the list. The n-th request that fits a fault's filters and times therefore meets the same fate in every run,
@@ -32,7 +32,7 @@ _SPOILS_ANSWER = frozenset({RequestKind.TRUNCATE, RequestKind.BAD_CRC, RequestKi
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Decision:
-    """What befalls one request: ``delay`` seconds pass, then at most one of the three strikes.
+    """The faults of one request: ``delay`` seconds pass, then at most one of the three occurs.
 
     ``before`` ends the request without carrying it out; ``after`` lets it be carried out and then ends it in
     place of its answer; ``answer`` spoils the bytes of its answer.
@@ -46,7 +46,7 @@ class Decision:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class CapacityRestored:
-    """The throughput that a table or index had before the first ``CapacityChanged`` still in force comes back."""
+    """The throughput that a table or index had before the first ``CapacityChanged`` still active is restored."""
 
     table: str
     index: str | None
@@ -72,7 +72,7 @@ class Faults:
     # Requests ----------------------------------------------------------------------------------------------
 
     def decide(self, operation: str, tables: Collection[str]) -> Decision:
-        """The fate of a request that names these tables (none: operations on streams or on all tables).
+        """The faults of a request that names these tables (none: operations on streams or on all tables).
 
         Of several faults that would strike in one place the first of the list does; latencies add up.
         """
@@ -99,7 +99,7 @@ class Faults:
         return Decision(delay) if delay else NOTHING
 
     def decide_member(self, operation: str, table: str) -> RequestFault | None:
-        """The fate of one member of a batch operation: None, or the fault that strikes it alone."""
+        """The fault of one member of a batch operation, or None."""
         if not self._of_members:
             return None
         elapsed = self._now() - self._began
@@ -116,7 +116,7 @@ class Faults:
     # Tables ------------------------------------------------------------------------------------------------
 
     def due(self) -> list[TableEvent]:
-        """Events whose time has come since the last call, in order of time."""
+        """The events that became due since the last call, in chronological order."""
         elapsed = self._now() - self._began
         events: list[TableEvent] = []
         while self._timeline and self._timeline[0][0] <= elapsed:
@@ -130,11 +130,11 @@ class Faults:
 
     @property
     def next_event_at(self) -> float:
-        """Monotonic time at which ``due`` will have something to say; infinity if never again."""
+        """Monotonic time of the next event; infinity if there is none."""
         return self._began + self._timeline[0][0] if self._timeline else math.inf
 
     def end(self) -> list[CapacityRestored]:
-        """Stop all faults; what must be restored for that. Nothing strikes afterwards."""
+        """Stop all faults. Returns the throughput to restore."""
         restores = list(self._lowered.values())
         self._lowered.clear()
         self._timeline.clear()
@@ -158,7 +158,7 @@ def error_of(
     settings: CapacitySettings,
     on_demand: bool = False,
 ) -> ServiceError | None:
-    """The error that a fault answers with; None for those that do not answer with an error."""
+    """The error of a fault; None for faults without an error response."""
     plain = _PLAIN_ERRORS.get(fault.kind)
     if plain is not None:
         return plain()
@@ -179,7 +179,7 @@ def error_of(
 
 
 class _Armed:
-    """A fault with its generator and how often it has struck."""
+    """A fault with its random generator and how often it occurred."""
 
     __slots__ = ("fault", "rng", "struck")
 
@@ -189,7 +189,7 @@ class _Armed:
         self.struck = 0
 
     def draw(self, elapsed: float, operation: str, tables: Collection[str]) -> bool:
-        """Whether it would strike a request; each request that fits takes one draw, whatever comes of it."""
+        """Whether it affects a request. Each matching request takes one random draw, so that runs are reproducible."""
         fault = self.fault
         if not fault.start <= elapsed < fault.stop or (
             fault.count is not None and self.struck >= fault.count

@@ -1,8 +1,8 @@
 """HTTP/1.1 for one handler that answers at once: keep-alive, pipelining; heads, bodies and connections are bounded.
 
 ``Request`` and ``Response`` are the whole contract. The handler is a plain function and is called for one
-request of the process at a time. Delays and broken answers are told in the ``Response``, so that a fault is
-decided elsewhere and only carried out here.
+request of the process at a time. The ``Response`` specifies delays and broken answers, so that faults are
+decided elsewhere and only applied here.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _DRIP_PAUSE_S = 0.02
 
 
 class Ending(Enum):
-    """What happens to a response on its way."""
+    """What happens to a response during transmission."""
 
     WHOLE = "whole"
     DRIP = "drip"  # ``bytes_per_s``
@@ -62,7 +62,7 @@ class Request:
 
 @dataclass(slots=True)
 class Response:
-    """What to send; ``delay_s`` counts from the arrival of the request."""
+    """A response; ``delay_s`` counts from the arrival of the request."""
 
     status: int
     body: bytes
@@ -83,7 +83,7 @@ _REQUEST_ID_HEAD = os.urandom(20).hex().upper()
 
 
 class _Date:
-    """The Date header, made once a second; clients compare it with their own clock."""
+    """The Date header, formatted once a second; clients compare it with their own clock."""
 
     __slots__ = ("_second", "_text")
 
@@ -92,7 +92,7 @@ class _Date:
         self._text = ""
 
     def text(self) -> str:
-        """Now, as RFC 9110 wants it."""
+        """The present time in the format of RFC 9110."""
         second = int(time.time())
         if second != self._second:
             self._second, self._text = second, formatdate(second, usegmt=True)
@@ -103,7 +103,7 @@ _date = _Date()
 
 
 def render(response: Response, *, keep_alive: bool) -> bytes:
-    """The bytes of a response, with the headers that DynamoDB sends and clients look at."""
+    """The bytes of a response, with the headers that clients of DynamoDB use."""
     body = response.body
     extra = ""
     if response.gzip:
@@ -163,7 +163,7 @@ class HttpProtocol(asyncio.Protocol):
 
     @property
     def is_waited_for(self) -> bool:
-        """Whether a client waits for an answer, or has not taken all of one."""
+        """Whether a client waits for an answer, or has not received all of one."""
         return self._busy or bool(self._waiting) or not self._writable
 
     def pause_writing(self) -> None:
@@ -174,7 +174,7 @@ class HttpProtocol(asyncio.Protocol):
         self._answer_waiting()
 
     def close(self) -> None:
-        """Close the connection; what was written still goes out."""
+        """Close the connection after sending what was written."""
         self._closing = True
         self._transport.close()
 
@@ -254,14 +254,14 @@ class HttpProtocol(asyncio.Protocol):
             self._transport.pause_reading()
 
     def _has_room(self, share: float) -> bool:
-        """Whether less than this share of what may wait is waiting."""
+        """Whether the send buffer is filled to less than this share."""
         requests, sizes = len(self._waiting), self._waiting_bytes
         return requests < _MAX_WAITING * share and sizes < _MAX_WAITING_BYTES * share
 
     # Answering
 
     def _refuse(self, status: int, message: str) -> None:
-        """The connection cannot go on: say why, once, and close it."""
+        """Report an error on the connection, once, and close it."""
         if self._closing:
             return
         self._closing = True
@@ -316,7 +316,7 @@ class HttpProtocol(asyncio.Protocol):
             self._finish(keep_alive)
 
     def _finish(self, keep_alive: bool) -> None:  # noqa: FBT001
-        """A late answer is out: go on with what has come in the meantime."""
+        """A delayed answer was sent: continue with the data that arrived meanwhile."""
         self._busy = False
         if keep_alive:
             self._answer_waiting()
@@ -351,7 +351,8 @@ class HttpServer:
 
 
 async def listen(handler: Handler, host: str, port: int, most: int | None = None) -> HttpServer:
-    """Serve ``handler`` on an address, with ``most`` connections at once; raises ``OSError`` if it cannot be had."""
+    """Serve ``handler`` on an address, with ``most`` connections at once; raises ``OSError`` if the address is not
+    available."""
     connections: Connections[HttpProtocol] = Connections(most or most_connections())
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: HttpProtocol(handler, connections), host, port, backlog=512)

@@ -37,4 +37,4 @@ class Visitors:
             ipaddress.ip_address(name)
         except ValueError:
             return False
-        return True  # an address is what it is: nobody can point it elsewhere
+        return True  # an IP address cannot be pointed elsewhere by DNS

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from refire_async.sandbox.capacity.model import IndexArm, TableCapacity
 from refire_async.sandbox.capacity.reasons import Reason
 from refire_async.sandbox.capacity.settings import CapacitySettings
-from refire_async.sandbox.capacity.specs import ArmSpec, Provisioned, Throughput
+from refire_async.sandbox.capacity.specs import Provisioned, ResourceSpec, Throughput
 from refire_async.sandbox.clock import VirtualClock
 
 ARN = "arn:aws:dynamodb:eu-west-1:000000000000:table/Orders"
@@ -20,17 +20,17 @@ def make(
     throughput: Throughput,
     *,
     partitions: int | None = None,
-    indexes: Mapping[str, ArmSpec] | None = None,
+    indexes: Mapping[str, ResourceSpec] | None = None,
     settings: CapacitySettings = NO_BURST,
 ) -> tuple[TableCapacity, VirtualClock]:
     """A new table; without burst or splits unless ``settings`` say otherwise."""
     clock = VirtualClock()
-    spec = ArmSpec(throughput, partitions=partitions)
+    spec = ResourceSpec(throughput, partitions=partitions)
     return TableCapacity(clock, ARN, spec, indexes=indexes, settings=settings), clock
 
 
 def writes(write: float) -> Provisioned:
-    """Provisioned throughput of a table that nobody reads."""
+    """Provisioned throughput of a table without reads."""
     return Provisioned(read=1, write=write)
 
 

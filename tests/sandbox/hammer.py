@@ -26,7 +26,7 @@ class Load:
 
 
 @dataclass(frozen=True)
-class Arm:
+class ResourceCapacity:
     """What the sandbox counted for a table or index, second by second."""
 
     resource: str
@@ -73,12 +73,12 @@ def hammer(senders: Sequence[Send], seconds: int) -> tuple[range, Load]:
     )
 
 
-def arm(url: str, table: str, index: str | None = None) -> Arm:
+def resource(url: str, table: str, index: str | None = None) -> ResourceCapacity:
     """The write side of a table or index, from the admin path."""
     with urllib.request.urlopen(f"{url}/_sandbox/stats") as answer:
-        arms: list[dict[str, Any]] = orjson.loads(answer.read())["tables"][table]["arms"]
-    (found,) = (one for one in arms if one["index"] == index)
-    return Arm(
+        resources: list[dict[str, Any]] = orjson.loads(answer.read())["tables"][table]["arms"]
+    (found,) = (one for one in resources if one["index"] == index)
+    return ResourceCapacity(
         found["resource"],
         found["throttles"],
         {row[0]: row[2] for row in found["seconds"]},
@@ -86,7 +86,7 @@ def arm(url: str, table: str, index: str | None = None) -> Arm:
     )
 
 
-def assert_rate(found: Arm, seconds: range, load: Load, *, rate: float, largest: float) -> None:
+def assert_rate(found: ResourceCapacity, seconds: range, load: Load, *, rate: float, largest: float) -> None:
     """Accepted units of every second, and of all together, are within 2% of ``rate``.
 
     A limit accepts in a second what flows in, plus what its bucket held before, less what it holds after. Whenever a

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from refire_async.sandbox.capacity.peaks import PeakTracker
 from refire_async.sandbox.capacity.reasons import Reason
 from refire_async.sandbox.capacity.settings import CapacitySettings
-from refire_async.sandbox.capacity.specs import ArmSpec, OnDemand
+from refire_async.sandbox.capacity.specs import OnDemand, ResourceSpec
 from tests.sandbox.capacity_support import hammer, make, uniform, writes
 
 CALM = CapacitySettings(split_after=None)
@@ -90,7 +90,7 @@ def test_maximum_throughput_is_its_own_reason() -> None:
 def test_account_quota_is_its_own_reason() -> None:
     """A warm table stops at the Region's quota for one table, and says so, as does each index by itself."""
     settings = CapacitySettings(burst_seconds=0, split_after=None, quota_write_units=2000)
-    table, clock = make(OnDemand(), indexes={"i": ArmSpec(OnDemand())}, settings=settings)
+    table, clock = make(OnDemand(), indexes={"i": ResourceSpec(OnDemand())}, settings=settings)
     admitted, refused = hammer(table, clock, 10, keys=uniform(), rate=3000, step=0.05)
     assert admitted == pytest.approx(20_000, rel=0.02)
     assert set(refused) == {Reason.TABLE_WRITE_ACCOUNT}

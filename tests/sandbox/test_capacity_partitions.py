@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from refire_async.sandbox.capacity.model import TableCapacity
 from refire_async.sandbox.capacity.settings import CapacitySettings
-from refire_async.sandbox.capacity.specs import HASHES, ArmSpec, OnDemand, Provisioned
+from refire_async.sandbox.capacity.specs import HASHES, OnDemand, Provisioned, ResourceSpec
 from refire_async.sandbox.clock import VirtualClock
 from tests.sandbox.capacity_support import ARN, hammer, make, one_of, writes
 
@@ -35,19 +35,19 @@ def check_cover(table: TableCapacity, index: str | None = None) -> None:
 @pytest.mark.parametrize(
     ("spec", "count"),
     [
-        (ArmSpec(Provisioned(1, 1)), 1),
-        (ArmSpec(Provisioned(3000, 1000)), 1),
-        (ArmSpec(Provisioned(3001, 1000)), 2),
-        (ArmSpec(Provisioned(10, 10_000)), 10),
-        (ArmSpec(Provisioned(30_000, 10)), 10),
-        (ArmSpec(Provisioned(10, 10), size_bytes=25 * GB), 3),
-        (ArmSpec(Provisioned(10, 10_000), partitions=3), 3),
-        (ArmSpec(Provisioned(10, 10), warm_write=5000), 5),
-        (ArmSpec(OnDemand()), 4),
-        (ArmSpec(OnDemand(), warm_read=60_000), 20),
+        (ResourceSpec(Provisioned(1, 1)), 1),
+        (ResourceSpec(Provisioned(3000, 1000)), 1),
+        (ResourceSpec(Provisioned(3001, 1000)), 2),
+        (ResourceSpec(Provisioned(10, 10_000)), 10),
+        (ResourceSpec(Provisioned(30_000, 10)), 10),
+        (ResourceSpec(Provisioned(10, 10), size_bytes=25 * GB), 3),
+        (ResourceSpec(Provisioned(10, 10_000), partitions=3), 3),
+        (ResourceSpec(Provisioned(10, 10), warm_write=5000), 5),
+        (ResourceSpec(OnDemand()), 4),
+        (ResourceSpec(OnDemand(), warm_read=60_000), 20),
     ],
 )
-def test_partitions_at_first(spec: ArmSpec, count: int) -> None:
+def test_partitions_at_first(spec: ResourceSpec, count: int) -> None:
     """From capacity, warm throughput and size, whichever needs most, unless the number is set."""
     table = TableCapacity(VirtualClock(), ARN, spec)
     check_cover(table)
@@ -195,7 +195,7 @@ def test_short_heat_is_forgotten() -> None:
 
 def test_indexes_split_by_themselves() -> None:
     """Heat of an index splits the index and not the table, and the event says so."""
-    table, clock = make(writes(10_000), indexes={"i": ArmSpec(writes(10_000))}, settings=SOON)
+    table, clock = make(writes(10_000), indexes={"i": ResourceSpec(writes(10_000))}, settings=SOON)
     keys = one_of(HOT, HOT + 99)
     rng = random.Random(1)
     hammer(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from refire_async.sandbox.capacity.reasons import Reason
-from refire_async.sandbox.capacity.specs import ArmSpec, Provisioned
+from refire_async.sandbox.capacity.specs import Provisioned, ResourceSpec
 from tests.sandbox.capacity_support import hammer, make, uniform
 
 HOT = 0x1234_5678_9ABC_DEF0
@@ -70,7 +70,7 @@ def test_an_idle_hour_leaves_one_second_of_reads() -> None:
 
 def test_index_reads_have_their_own_capacity() -> None:
     """Reads of a GSI take from the GSI alone, and never throttle the table."""
-    table, clock = make(Provisioned(100, 100), indexes={"i": ArmSpec(Provisioned(10, 10))})
+    table, clock = make(Provisioned(100, 100), indexes={"i": ResourceSpec(Provisioned(10, 10))})
     clock.advance(1)
     table.charge_read("i", HOT, 50)
     throttle = table.check_read("i", HOT)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from refire_async.sandbox.capacity.history import History
 from refire_async.sandbox.capacity.reasons import Limit, Reason, reason_for, throttle_for
 from refire_async.sandbox.capacity.settings import CapacitySettings
-from refire_async.sandbox.capacity.specs import ArmSpec, OnDemand, Provisioned
+from refire_async.sandbox.capacity.specs import OnDemand, Provisioned, ResourceSpec
 from tests.sandbox.capacity_support import ARN, hammer, make, one_of, uniform, writes
 
 HOT = 0x1234_5678_9ABC_DEF0
@@ -58,7 +58,7 @@ def test_only_the_arm_at_fault_counts_the_refusal() -> None:
     """A write that an index refuses is throttled there, and neither accepted nor throttled elsewhere."""
     table, _ = make(
         writes(100),
-        indexes={"a": ArmSpec(writes(100)), "b": ArmSpec(writes(1))},
+        indexes={"a": ResourceSpec(writes(100)), "b": ResourceSpec(writes(1))},
         settings=CapacitySettings(burst_seconds=1),
     )
     assert table.admit_write(HOT, 3, (("a", HOT, 2), ("b", HOT, 1))) is None
@@ -104,7 +104,7 @@ def test_counts_of_a_second_survive_a_split_within_it() -> None:
 
 def test_statistics_are_json() -> None:
     """The statistics can be sent as they are."""
-    table, clock = make(OnDemand(), indexes={"i": ArmSpec(OnDemand())})
+    table, clock = make(OnDemand(), indexes={"i": ResourceSpec(OnDemand())})
     hammer(table, clock, 2, keys=uniform(), rate=9000)
     assert orjson.loads(orjson.dumps(table.stats()))[0]["resource"] == ARN
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from refire_async.sandbox.capacity.model import TableCapacity
 from refire_async.sandbox.capacity.reasons import Reason
 from refire_async.sandbox.capacity.settings import CapacitySettings
-from refire_async.sandbox.capacity.specs import HASHES, ArmSpec
+from refire_async.sandbox.capacity.specs import HASHES, ResourceSpec
 from refire_async.sandbox.clock import VirtualClock
 from tests.sandbox.capacity_support import ARN, NO_BURST, hammer, make, one_of, uniform, writes
 
@@ -96,7 +96,7 @@ def test_burst_comes_back_over_hours() -> None:
 
 def test_index_pushes_back() -> None:
     """A GSI of 100 WCU holds the writes of a table of 1,000 WCU at 100 a second, and is the one that is named."""
-    table, clock = make(writes(1000), indexes={"by-day": ArmSpec(writes(100))})
+    table, clock = make(writes(1000), indexes={"by-day": ResourceSpec(writes(100))})
     admitted, refused = hammer(
         table, clock, 30, keys=uniform(), rate=800, index_arms=lambda hash64: (("by-day", hash64, 1),)
     )
@@ -109,14 +109,14 @@ def test_index_pushes_back() -> None:
 
 def test_untouched_index_does_not_push_back() -> None:
     """Writes that leave the index alone run at the table's own rate."""
-    table, clock = make(writes(1000), indexes={"by-day": ArmSpec(writes(1))})
+    table, clock = make(writes(1000), indexes={"by-day": ResourceSpec(writes(1))})
     admitted, _ = hammer(table, clock, 5, keys=uniform(), rate=900)
     assert admitted == pytest.approx(4500, rel=0.01)
 
 
 def test_hot_key_of_an_index() -> None:
     """Uniform base keys that share one index key get that index partition's 1,000 a second."""
-    table, clock = make(writes(10_000), indexes={"by-day": ArmSpec(writes(10_000))})
+    table, clock = make(writes(10_000), indexes={"by-day": ResourceSpec(writes(10_000))})
     admitted, refused = hammer(
         table, clock, 10, keys=uniform(), rate=5000, index_arms=lambda _: (("by-day", HOT, 1),)
     )
@@ -126,7 +126,7 @@ def test_hot_key_of_an_index() -> None:
 
 def test_failed_admission_leaves_the_table_untouched() -> None:
     """What an index refuses is not taken from the table: the table can spend all of it elsewhere."""
-    table, clock = make(writes(100), indexes={"i": ArmSpec(writes(1))})
+    table, clock = make(writes(100), indexes={"i": ResourceSpec(writes(1))})
     clock.advance(5)
     for key in range(1000):
         table.admit_write(key, 1, (("i", key, 2), ("i", key + 1, 2)))
@@ -135,7 +135,7 @@ def test_failed_admission_leaves_the_table_untouched() -> None:
 
 def test_moved_entry_is_two_arms_of_one_index() -> None:
     """Both halves of a moved index entry must fit together, else neither is charged."""
-    table, clock = make(writes(100), indexes={"i": ArmSpec(writes(10))})
+    table, clock = make(writes(100), indexes={"i": ResourceSpec(writes(10))})
     clock.advance(1)
     assert table.admit_write(1, 1, (("i", 5, 6), ("i", HOT, 6))) is not None
     assert table.admit_write(1, 1, (("i", 5, 5), ("i", HOT, 5))) is None
@@ -144,7 +144,7 @@ def test_moved_entry_is_two_arms_of_one_index() -> None:
 
 def test_charge_write_is_never_refused() -> None:
     """A charge that cannot be refused is owed, by the table and the index."""
-    table, clock = make(writes(10), indexes={"i": ArmSpec(writes(10))})
+    table, clock = make(writes(10), indexes={"i": ResourceSpec(writes(10))})
     table.charge_write(1, 20, (("i", 1, 40),))
     clock.advance(2.5)
     assert table.admit_write(1, 5) is None
@@ -167,9 +167,9 @@ def test_indexes_come_and_go() -> None:
     """An index is charged while it is there; names are unique; an unknown one is a KeyError."""
     table, clock = make(writes(100))
     clock.advance(1)
-    table.add_index("i", ArmSpec(writes(1)))
+    table.add_index("i", ResourceSpec(writes(1)))
     with pytest.raises(ValueError, match="exists already"):
-        table.add_index("i", ArmSpec(writes(1)))
+        table.add_index("i", ResourceSpec(writes(1)))
     assert _refusal(table, 1, index="i", index_units=1).reason is Reason.INDEX_WRITE_PROVISIONED
     table.drop_index("i")
     with pytest.raises(KeyError):
@@ -223,21 +223,21 @@ traffic = st.lists(
 def test_admission_agrees_with_a_naive_model(
     table_rate: int, index_rate: int, partitions: int, attempts: list
 ) -> None:
-    """Any sequence of waits and writes is decided as by exact arithmetic, all or nothing over every arm."""
+    """Any sequence of waits and writes is decided as by exact arithmetic, all or nothing over every resource."""
     clock = VirtualClock()
     table = TableCapacity(
         clock,
         ARN,
-        ArmSpec(writes(table_rate), partitions=partitions),
-        indexes={"i": ArmSpec(writes(index_rate), partitions=1)},
+        ResourceSpec(writes(table_rate), partitions=partitions),
+        indexes={"i": ResourceSpec(writes(index_rate), partitions=1)},
         settings=NO_BURST,
     )
     oracle = Oracle(table_rate, index_rate, partitions)
     for wait, hash64, units, index_units in attempts:
         clock.advance(float(wait))
         oracle.advance(wait)
-        arms = tuple(("i", hash64, amount) for amount in index_units)
-        assert (table.admit_write(hash64, units, arms) is None) == oracle.admit(hash64, units, index_units)
+        entries = tuple(("i", hash64, amount) for amount in index_units)
+        assert (table.admit_write(hash64, units, entries) is None) == oracle.admit(hash64, units, index_units)
 
 
 @given(st.floats(1, 5000), st.floats(0, 30), st.integers(1, 5), traffic)

@@ -280,7 +280,7 @@ def test_what_updated_old_and_updated_new_show(text: str, old: dict[str, Any], n
 
 
 def test_an_update_knows_the_attributes_it_changes() -> None:
-    """Whoever keeps indexes wants to know."""
+    """The index code depends on it."""
     assert compiled("SET m.x = s, a = :1 REMOVE l[0] ADD q :1").attributes == {"m", "a", "l", "q"}
 
 

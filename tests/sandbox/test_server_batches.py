@@ -167,7 +167,7 @@ def test_a_batch_of_touches_tells_each_outcome(db: Direct) -> None:
     assert "TableName" not in fourth
     assert fifth == {"TableName": "orders", "Item": {**key(3), "day": {"S": "today"}, "revision": {"N": "1"}}}
     assert sixth["Error"]["Code"] == "ResourceNotFound"
-    # Two done, two failed conditions: the latter count in no arm.
+    # Two done, two failed conditions: the latter count for no resource.
     assert answer["ConsumedCapacity"] == [
         {"TableName": "orders", "CapacityUnits": 4, "Table": {"CapacityUnits": 2}}
     ]

@@ -17,7 +17,7 @@ LIST = request_bytes("ListTables", b"{}")
 
 
 def alive(url: str) -> bool:
-    """Whether the server still answers somebody else."""
+    """Whether the server still answers another client."""
     with Wire(url) as wire:
         wire.send(LIST)
         answer = wire.answer()
@@ -60,7 +60,7 @@ def test_many_pipelined_requests_are_all_answered(sandbox_url: str) -> None:
 
 
 def test_expect_continue(sandbox_url: str) -> None:
-    """A client that asks before it sends the body is told to go on."""
+    """A client that sends `Expect: 100-continue` receives 100 before it sends the body."""
     head, _, body = request_bytes("ListTables", b"{}", headers="Expect: 100-continue\r\n").partition(
         b"\r\n\r\n"
     )
@@ -230,7 +230,7 @@ def test_idle_connections_give_way() -> None:
         assert b"200" in await ask(*idle[-1])
         closed = [await asyncio.wait_for(reader.read(), 20) for reader, _ in idle[:80]]
         assert closed == [b""] * 80
-        waiting[1].write(b"x")  # it is still there: nobody has closed it
+        waiting[1].write(b"x")  # it is still open
         assert not waiting[0].at_eof()
         for _, writer in (waiting, used, *idle):
             writer.close()
@@ -240,7 +240,7 @@ def test_idle_connections_give_way() -> None:
 
 
 def test_where_clients_wait_on_all_connections_a_new_one_is_closed() -> None:
-    """Nobody who waits for an answer is cut off."""
+    """A connection that waits for an answer is not closed."""
 
     class One:
         def __init__(self, *, waited_for: bool) -> None:

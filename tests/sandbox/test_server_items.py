@@ -125,13 +125,13 @@ def test_update_creates_an_item_unless_its_condition_forbids(db: Direct) -> None
 
 
 def units(response: dict[str, Any]) -> dict[str, Any]:
-    """ConsumedCapacity as {arm: units}."""
+    """ConsumedCapacity as {resource: units}."""
     consumed = response["ConsumedCapacity"]
     shown = {"total": consumed["CapacityUnits"]}
     if "Table" in consumed:
         shown["table"] = consumed["Table"]["CapacityUnits"]
     for member in ("GlobalSecondaryIndexes", "LocalSecondaryIndexes"):
-        shown |= {name: arm["CapacityUnits"] for name, arm in consumed.get(member, {}).items()}
+        shown |= {name: units["CapacityUnits"] for name, units in consumed.get(member, {}).items()}
     return shown
 
 

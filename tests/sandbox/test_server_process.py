@@ -75,7 +75,7 @@ def _runs(pid: int) -> bool:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_run_ends_on_a_signal(number: signal.Signals) -> None:
-    """The main of `refire sandbox` says its URL and leaves with 0 when it is told to stop."""
+    """The main of `refire sandbox` prints its URL and exits with 0 when it is stopped."""
     script = (
         "from refire_async.sandbox import SandboxConfig, run;"
         "run(SandboxConfig(), on_ready=lambda url: print(url, flush=True))"

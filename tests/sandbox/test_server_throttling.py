@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from refire_async.sandbox import SandboxConfig, SandboxProcess
-from tests.sandbox.hammer import Send, arm, assert_rate, hammer
+from tests.sandbox.hammer import Send, assert_rate, hammer, resource
 from tests.sandbox.server_support import client, index, schema, with_types
 
 TABLE = "hammered"
@@ -57,7 +57,7 @@ class Refusals:
 
 
 def single(call: Any, refusals: Refusals, units: float, **request: Any) -> Send:
-    """One write of an item; ``units`` are what the arm at fault would have taken."""
+    """One write of an item; ``units`` are what the resource at fault would have taken."""
 
     def send() -> tuple[float, float]:
         try:
@@ -81,7 +81,7 @@ def test_a_table_gives_what_is_provisioned(seconds: int) -> None:
             return single(target.plain.put_item, refusals, BLOCKS, Item=item)
 
         window, load = hammer([write(thread) for thread in range(THREADS)], seconds)
-        found = arm(target.url, TABLE)
+        found = resource(target.url, TABLE)
     assert_rate(found, window, load, rate=500, largest=BLOCKS)
     reason = "TableWriteProvisionedThroughputExceeded"
     assert refusals.said == {("ProvisionedThroughputExceededException", reason, target.arn)}
@@ -93,7 +93,7 @@ def test_a_table_gives_what_is_provisioned(seconds: int) -> None:
 def test_a_hash_key_gives_what_a_partition_can(seconds: int) -> None:
     """One hot hash key of a table of 10,000 WCU: within 2% of 1,000 units in every second, whatever is free elsewhere.
 
-    PartiQL batches offer the load; a thread of UpdateItem hears the reason, which members of a batch are not told.
+    PartiQL batches offer the load; a thread of UpdateItem receives the reason, which members of a batch do not contain.
     """
     refusals = Refusals()
     keys = [{"pk": {"S": "hot"}, "sk": {"N": str(number)}} for number in range(25 * THREADS)]
@@ -117,7 +117,7 @@ def test_a_hash_key_gives_what_a_partition_can(seconds: int) -> None:
         values = {":t": {"N": "1"}}
         update = single(target.plain.update_item, refusals, 1, **alone, ExpressionAttributeValues=values)
         window, load = hammer([update, *map(batch, range(THREADS - 1))], seconds)
-        found = arm(target.url, TABLE)
+        found = resource(target.url, TABLE)
     assert_rate(found, window, load, rate=1000, largest=1)
     reason = "TableWriteKeyRangeThroughputExceeded"
     assert refusals.said == {("ProvisionedThroughputExceededException", reason, target.arn)}
@@ -167,7 +167,7 @@ def test_an_index_pushes_back_on_its_table(seconds: int) -> None:
             return 0.0, 0.0
 
         window, load = hammer([free, *(update("state", item) for item in items[1:])], seconds)
-        table, pushing = arm(target.url, TABLE), arm(target.url, TABLE, "by-owner")
+        table, pushing = resource(target.url, TABLE), resource(target.url, TABLE, "by-owner")
     assert_rate(pushing, window, load, rate=100, largest=1)
     reason = "IndexWriteProvisionedThroughputExceeded"
     by_owner = f"{target.arn}/index/by-owner"

@@ -115,7 +115,7 @@ def test_transactions_conflict_with_each_other() -> None:
 
 
 def test_a_cancelled_transaction_holds_nothing() -> None:
-    """Its late answer is of no concern to anybody else."""
+    """Its delayed answer does not affect other requests."""
     slow = Slow(LATE)
     check = {"TableName": "table", "Key": KEY, "ConditionExpression": "attribute_not_exists(pk)"}
     assert "__type" in slow("TransactWriteItems", TransactItems=[{"ConditionCheck": check}])

@@ -239,7 +239,7 @@ def test_the_table_is_charged_twice_and_an_index_once(
 
 
 def test_capacity_is_listed_for_each_table(db: Direct) -> None:
-    """TOTAL has no arms; local indexes count in the table's own capacity, once."""
+    """TOTAL has no parts; local indexes count in the table's own capacity, once."""
     other = {"pk": {"S": "x"}, "sk": {"N": "1"}, "day": {"S": "d"}}
     actions = [put("x"), {"Put": {"TableName": "two", "Item": other}}, put("y")]
     shown = write(db, *actions, ReturnConsumedCapacity="TOTAL", ReturnItemCollectionMetrics="SIZE")

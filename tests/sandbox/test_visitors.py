@@ -54,7 +54,7 @@ def test_this_machine_may_enter(host: str | None) -> None:
     ],
 )
 def test_names_of_others_may_not(host: str) -> None:
-    """Whoever owns a name can point it at 127.0.0.1."""
+    """The owner of a domain name can point it at 127.0.0.1."""
     visitors = Visitors("127.0.0.1")
     assert not visitors.may_enter(host)
     assert not visitors.may_enter(host)

@@ -101,7 +101,7 @@ SOURCES = {
         sort_key_condition="between 10 and 60",
     ),
     "several hash keys": Case.of(
-        lambda item: item["pk"]["S"] in ("k1", "k6"), key_values=("k1", "nobody", "k6")
+        lambda item: item["pk"]["S"] in ("k1", "k6"), key_values=("k1", "absent", "k6")
     ),
     "days of an index": Case.of(
         lambda item: item["day"]["S"] <= "2026-11-03",

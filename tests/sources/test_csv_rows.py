@@ -144,6 +144,6 @@ def test_what_is_not_clear_is_refused_with_what_to_do(text: str, keys: KeySchema
     ("text", "bad"), [("1.23457E+11", 1), ("1E+11", 1), ("1.0E+00", 0), ("1E+3", 0), ("1.5E+01", 0)]
 )
 def test_numbers_that_a_spreadsheet_has_shortened_are_bad_lines(text: str, bad: int):
-    """Of `1.23457E+11` six digits are gone: it is another item's key, or nobody's."""
+    """Of `1.23457E+11` six digits are gone: it is another item's key, or none's."""
     for keys, line in ((BOTH, f"pk,sk\na,{text}\n"), (HASH, f"pk\n{text}\n")):
         assert decode(line.encode(), keys)[1].bad.count == bad

@@ -97,7 +97,7 @@ def test_equal_numbers_have_one_text(digits: int, exponent: int, negative: bool)
     ],
 )
 def test_no_digit_of_a_number_is_lost(given_number: str, canonical: str):
-    """A key with another number is another item's key, or nobody's."""
+    """A key with another number is another item's key, or none's."""
     assert parse(f'{{"pk": "a", "sk": {given_number}}}')["sk"] == {"N": canonical}
     assert parse(f'{{"pk": "a", "sk": "{given_number}"}}')["sk"] == {"N": canonical}
 

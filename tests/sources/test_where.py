@@ -171,7 +171,7 @@ def functions(draw: st.DrawFn) -> Condition:
 
 
 def combined(children: st.SearchStrategy[Condition]) -> st.SearchStrategy[Condition]:
-    """Texts that need their parentheses, or have some that nobody needs."""
+    """Texts that need their parentheses, or have unnecessary ones."""
 
     def both(one: Condition, other: Condition) -> Condition:
         return Condition(f"({one}) and ({other})", lambda item: one.test(item) and other.test(item))

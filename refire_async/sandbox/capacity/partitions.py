@@ -11,8 +11,8 @@ from refire_async.sandbox.capacity.history import History
 from refire_async.sandbox.capacity.settings import CapacitySettings
 from refire_async.sandbox.capacity.specs import HASHES
 
-_SAMPLE = 128  # latest hashes that are remembered, to find out what makes a partition hot
-_FUTILE = 0.9  # a cut that leaves this share of the requests on one side helps nobody
+_SAMPLE = 128  # latest hashes that are kept, to find the cause of a hot partition
+_FUTILE = 0.9  # a cut that leaves this share of the requests on one side is useless
 _EVEN = 0.4  # a cut in the middle is good enough if both sides get this share
 
 
@@ -104,7 +104,7 @@ class Partition:
 
 
 class PartitionMap:
-    """The open partitions of one arm, which always cover all hashes, and those closed by splits."""
+    """The open partitions of one resource, which always cover all hashes, and those closed by splits."""
 
     def __init__(
         self, count: int, *, size_bytes: float, settings: CapacitySettings, full: bool, now: float

@@ -29,7 +29,7 @@ Throughput = Provisioned | OnDemand
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class ArmSpec:
+class ResourceSpec:
     """What a table or GSI is made with.
 
     ``warm_read`` and ``warm_write`` are its WarmThroughput (0: none asked for). ``partitions`` sets the number

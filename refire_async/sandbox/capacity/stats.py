@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from refire_async.sandbox.capacity.arm import Arm
+from refire_async.sandbox.capacity.resource import ResourceCapacity
 from refire_async.sandbox.capacity.specs import HASHES
 
 
 class PartitionStats(TypedDict):
     """One partition. ``range`` is its share of the hash range, from 0.0 to 1.0; ``open`` is False after a split.
 
-    ``seconds`` as in ``ArmStats``.
+    ``seconds`` as in ``ResourceStats``.
     """
 
     id: int
@@ -21,7 +21,7 @@ class PartitionStats(TypedDict):
     seconds: list[list[float]]
 
 
-class ArmStats(TypedDict):
+class ResourceStats(TypedDict):
     """A table (``index`` None) or one index.
 
     ``seconds`` holds ``[second since 1970, accepted read units, accepted write units, throttled read units,
@@ -36,10 +36,10 @@ class ArmStats(TypedDict):
     partitions: list[PartitionStats]
 
 
-def arm_stats(arm: Arm, now_second: int) -> ArmStats:
-    """The statistics of one arm; ``now_second`` is the second that its counts belong to."""
+def resource_stats(resource: ResourceCapacity, now_second: int) -> ResourceStats:
+    """The statistics of one resource; ``now_second`` is the second that its counts belong to."""
     partitions: list[PartitionStats] = []
-    for is_open, group in ((True, arm.map.open), (False, arm.map.closed)):
+    for is_open, group in ((True, resource.map.open), (False, resource.map.closed)):
         for partition in group:
             seconds = partition.history.rows(now_second)
             if any(counts := partition.counts()):
@@ -53,13 +53,13 @@ def arm_stats(arm: Arm, now_second: int) -> ArmStats:
                     "seconds": seconds,
                 }
             )
-    seconds = arm.history.rows(now_second)
-    if any(totals := arm.counts()):
+    seconds = resource.history.rows(now_second)
+    if any(totals := resource.counts()):
         seconds.append([now_second, *totals])
     return {
-        "index": arm.index,
-        "resource": arm.resource,
-        "throttles": {reason.value: count for reason, count in arm.throttles.items()},
+        "index": resource.index,
+        "resource": resource.resource,
+        "throttles": {reason.value: count for reason, count in resource.throttles.items()},
         "seconds": seconds,
         "partitions": partitions,
     }

@@ -24,7 +24,7 @@ def write_units(before_bytes: int | None, after_bytes: int | None) -> int:
 
 
 def failed_condition_units(stored_bytes: int | None, attempted_bytes: int | None) -> int:
-    """WCU of a write whose condition does not hold; no index arm is charged.
+    """WCU of a write whose condition does not hold; no index is charged.
 
     An absent item costs 1, whatever was attempted; a stored one costs by the larger of stored and attempted
     (Developer Guide: Working with items, Conditional writes; its pages disagree on which size counts, the
@@ -36,7 +36,7 @@ def failed_condition_units(stored_bytes: int | None, attempted_bytes: int | None
 def index_write_units(
     before_bytes: int | None, after_bytes: int | None, *, key_changed: bool, content_changed: bool
 ) -> int:
-    """Units that a write of the base item costs one index, GSI or LSI alike; 0 means that the arm is absent.
+    """Units that a write of the base item costs one index, GSI or LSI alike; 0 means that the index is absent.
 
     Sizes are those of the projected entry (Developer Guide: Global secondary indexes, Write capacity units).
     ``key_changed`` says that the entry moves to another index key, ``content_changed`` that something

@@ -111,7 +111,7 @@ def negate(condition: Decide) -> Decide:
 
 
 def attribute_equals_parameter(name: str, index: int) -> Decide:
-    """``name = ?``: what nearly every conditional statement consists of, hence a closure of its own."""
+    """``name = ?``: the condition of nearly every conditional statement, so it has a closure of its own."""
     return lambda item, parameters: item.get(name) == parameters[index]
 
 

@@ -30,7 +30,7 @@ class Consumption:
 
     def __init__(self, table_units: float = 0.0) -> None:
         self.table = table_units
-        self.failed = 0.0  # members that failed: in CapacityUnits, in no arm
+        self.failed = 0.0  # members that failed: in CapacityUnits, for no resource
         self.indexes: dict[str, float] = {}
         self.local: dict[str, float] = {}
         self.used = False
@@ -45,8 +45,8 @@ class Consumption:
     def add_index(self, name: str, units: float, *, is_global: bool) -> None:
         """Count units of an index."""
         self.used = True
-        arms = self.indexes if is_global else self.local
-        arms[name] = arms.get(name, 0.0) + units
+        by_name = self.indexes if is_global else self.local
+        by_name[name] = by_name.get(name, 0.0) + units
 
     def render(self, table: str, wanted: str, also: str | None = None) -> dict[str, Any]:
         """ConsumedCapacity for ReturnConsumedCapacity TOTAL or INDEXES.
@@ -62,12 +62,12 @@ class Consumption:
         shown: dict[str, Any] = {"TableName": table, **units(total)}
         if wanted == "INDEXES":
             shown["Table"] = units(self.table)
-            for member, arms in (
+            for member, by_name in (
                 ("GlobalSecondaryIndexes", self.indexes),
                 ("LocalSecondaryIndexes", self.local),
             ):
-                if arms:
-                    shown[member] = {name: units(number) for name, number in arms.items()}
+                if by_name:
+                    shown[member] = {name: units(number) for name, number in by_name.items()}
         return shown
 
     def add_to(self, response: dict[str, Any], table: str, wanted: str | None) -> dict[str, Any]:

@@ -72,12 +72,12 @@ def new_table(database: Database, region: str, request: dict[str, Any], size_byt
     index_throughput = {name: settings.parse_throughput(members[name], billing, name) for name in members}
     if name in database.tables:
         raise resource_in_use(f"Table already exists: {name}")
-    arms = {index: settings.arm_spec(index_throughput[index], billing) for index in members}
+    indexes = {index: settings.resource_spec(index_throughput[index], billing) for index in members}
     capacity = TableCapacity(
         database.clock,
         table_arn(region, name),
-        settings.arm_spec(throughput, billing, size_bytes=size_bytes, partitions=database.partitions),
-        indexes=arms,
+        settings.resource_spec(throughput, billing, size_bytes=size_bytes, partitions=database.partitions),
+        indexes=indexes,
         settings=database.settings,
     )
     now = database.clock.time()

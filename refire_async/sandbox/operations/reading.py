@@ -28,13 +28,13 @@ class Reading:
     index: SecondaryIndex | None
     consistent: bool
     fetch: bool = False
-    """Read each base item too: an LSI that does not project what is asked for."""
+    """Whether each base item is read too, because the LSI does not project all requested attributes."""
     names: frozenset[str] | None = None
-    """The attributes besides the key that are looked at; None is all."""
+    """The attributes that are read besides the key; None: all."""
 
     @property
-    def arm(self) -> str | None:
-        """Whose capacity the page is taken from: a GSI has its own, an LSI is part of the table."""
+    def gsi(self) -> str | None:
+        """The GSI whose capacity the page consumes; None for the table, which includes its LSIs."""
         return self.index.name if self.index is not None and self.index.is_global else None
 
     @property
@@ -86,23 +86,23 @@ class Reading:
 
     def _check(self, hash64: int) -> None:
         """Raise the throttling error if the partition of this hash has no capacity left."""
-        throttle = self.table.capacity.check_read(self.arm, hash64)
+        throttle = self.table.capacity.check_read(self.gsi, hash64)
         if throttle is not None:
             raise throttled(throttle)
 
     def _charge_scan(self, page: Page, first: int, last: int) -> Consumption:
         """Charge a page of a Scan that has passed the hashes from ``first`` to ``last``."""
         capacity = self.table.capacity
-        sizes = sizes_by_partition(page, *self.table.partitions(self.arm), first, last)
+        sizes = sizes_by_partition(page, *self.table.partitions(self.gsi), first, last)
         shares = scan_units([size for _, size in sizes], self.consistent)
         for (hash64, _), units in zip(sizes, shares, strict=True):
-            capacity.charge_read(self.arm, hash64, units)
+            capacity.charge_read(self.gsi, hash64, units)
         return self._consumption(page, sum(shares))
 
     def _charge_query(self, page: Page, hash64: int) -> Consumption:
         """Charge a page of a Query."""
         units = query_units(page.size, self.consistent)
-        self.table.capacity.charge_read(self.arm, hash64, units)
+        self.table.capacity.charge_read(self.gsi, hash64, units)
         return self._consumption(page, units)
 
     def _consumption(self, page: Page, units: float) -> Consumption:

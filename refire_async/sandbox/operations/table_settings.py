@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from refire_async.sandbox.capacity.specs import ArmSpec, OnDemand, Provisioned
+from refire_async.sandbox.capacity.specs import OnDemand, Provisioned, ResourceSpec
 from refire_async.sandbox.errors import ServiceError, validation
 from refire_async.sandbox.operations.common import INDEX_NAME
 from refire_async.sandbox.shapes import boolean, integer, list_of, mapping_of_anything, structure, text
@@ -239,11 +239,11 @@ def capacity_of(throughput: Throughput, billing: BillingMode) -> Provisioned | O
     return OnDemand(throughput.max_read, throughput.max_write)
 
 
-def arm_spec(
+def resource_spec(
     throughput: Throughput, billing: BillingMode, *, size_bytes: int = 0, partitions: int | None = None
-) -> ArmSpec:
+) -> ResourceSpec:
     """The capacity model's record for a table or GSI."""
-    return ArmSpec(
+    return ResourceSpec(
         capacity_of(throughput, billing), throughput.warm_read, throughput.warm_write, size_bytes, partitions
     )
 

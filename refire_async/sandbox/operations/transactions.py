@@ -31,7 +31,7 @@ from refire_async.sandbox.values import Item
 
 MAX_ACTIONS = 100
 _MAX_PAYLOAD_BYTES = 4 * 1024 * 1024
-# Developer Guide: an item is prepared and committed, so the table is charged twice; index arms once (measured).
+# Developer Guide: an item is prepared and committed, so the table is charged twice; indexes once (measured).
 _FACTOR = 2
 
 
@@ -48,7 +48,7 @@ Places = Sequence[tuple[Table, OrderKey]]
 
 
 def refuse_repeated(places: Places) -> None:
-    """ValidationException if an item is there twice."""
+    """ValidationException if an item occurs twice."""
     if len({(table.id, key) for table, key in places}) < len(places):
         raise validation("Transaction request cannot include multiple operations on one item")
 
@@ -194,7 +194,7 @@ def _admit(actions: Sequence[Action], changes: Sequence[Change]) -> None:
     """Charge all changes or none."""
     charged: list[tuple[Table, tuple[int, float, list[IndexArm]]]] = []
     for action, change in zip(actions, changes, strict=True):
-        charge = action.key[0] >> 64, change.table_units + (_FACTOR - 1) * change.units, change.arms
+        charge = action.key[0] >> 64, change.table_units + (_FACTOR - 1) * change.units, change.index_units
         throttle = action.table.capacity.admit_write(*charge)
         if throttle is not None:
             for table, before in charged:

@@ -182,7 +182,7 @@ def _create_index(table: Table, member: Mapping[str, Any], request: Mapping[str,
     table.indexes[index.name] = index
     table.index_throughput[index.name] = throughput
     table.capacity.add_index(
-        index.name, settings.arm_spec(throughput, table.billing, size_bytes=index.size_bytes)
+        index.name, settings.resource_spec(throughput, table.billing, size_bytes=index.size_bytes)
     )
 
 

@@ -38,7 +38,7 @@ def write(
 def admit(table: Table, key: OrderKey, change: Change) -> None:
     """Charge a planned change; raises the throttling error if there is no capacity."""
     if change.index_changes:
-        throttle = table.capacity.admit_write(key[0] >> 64, change.table_units, change.arms)
+        throttle = table.capacity.admit_write(key[0] >> 64, change.table_units, change.index_units)
     else:
         throttle = table.capacity.admit_write(key[0] >> 64, change.units)
     if throttle is not None:

@@ -150,7 +150,7 @@ class LiteralParser(TokenReader):
         return members
 
     def member_names(self, key: str) -> Any:
-        """The names of a map whose opening brace is consumed; whoever iterates reads the value after each."""
+        """The names of a map whose opening brace is consumed; the caller reads the value after each name."""
         seen: set[str] = set()
         if self.take_symbol("}"):
             return

@@ -1,4 +1,4 @@
-"""One write of one item: what it changes, what it costs, and carrying it out.
+"""One write of one item: its changes, its cost, and its application.
 
 ``plan`` decides and changes nothing, ``commit`` carries it out and cannot fail; between the two stands the admission
 by the capacity model.
@@ -24,7 +24,7 @@ _NOTED_GROWTH = 1024
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """How an operation says that an item cannot be stored."""
+    """The error of an operation for an item that cannot be stored."""
 
     too_large: str
     index_key: str
@@ -36,7 +36,7 @@ UPDATE = Wording("Item size to update has exceeded the maximum allowed size", UP
 
 @dataclass(slots=True)
 class Change:
-    """A write that may be carried out. ``new_row`` is ``old_row`` itself if nothing changes."""
+    """A write that may be applied. ``new_row`` is ``old_row`` itself if nothing changes."""
 
     key: OrderKey
     old_row: Row | None
@@ -45,25 +45,25 @@ class Change:
     index_changes: list[IndexChange]
 
     @property
-    def arms(self) -> list[tuple[str, int, float]]:
-        """What GSIs are charged: (index, hash64, units)."""
+    def index_units(self) -> list[tuple[str, int, float]]:
+        """The units of GSIs: (index, hash64, units)."""
         return [
             (change.index.name, hash64, units)
             for change in self.index_changes
             if change.index.is_global
-            for hash64, units in change.arms
+            for hash64, units in change.charged
         ]
 
     @property
     def table_units(self) -> float:
-        """What the table is charged: its own units and those of its LSIs."""
+        """The units of the table: its own and those of its LSIs."""
         return float(
             self.units + sum(change.units for change in self.index_changes if not change.index.is_global)
         )
 
 
 def plan(table: Table, key: OrderKey, stored: Stored | None, new: Item | None, wording: Wording) -> Change:
-    """What replacing what is stored at ``key`` by ``new`` does; None means no item.
+    """The change that replaces the item at ``key`` by ``new`` (None: no item).
 
     ``new`` is canonical and may share values with the stored item. Raises ValidationException if the item becomes
     too large or does not fit an index, in the words of ``wording``.
@@ -147,7 +147,7 @@ def _index_changes(
 
 
 def commit(table: Table, change: Change, now: float) -> None:
-    """Carry out a change at Unix time ``now``: rows, sizes, indexes and a stream record."""
+    """Apply a change at Unix time ``now``: rows, sizes, indexes and a stream record."""
     old, new, key = change.old_row, change.new_row, change.key
     if new is old:
         return

@@ -1,4 +1,4 @@
-"""Items that belong to a transaction under way: other writes of them, and other transactions, are turned away.
+"""Items of transactions in progress: other writes of them, and other transactions, are refused.
 
 A request is carried out at once, but its answer may be late (latency, a fault). Until then a transaction holds its
 items, as the service's does between its two phases.

@@ -1,4 +1,4 @@
-"""A secondary index: which items it holds, what of them, and how a write changes it."""
+"""A secondary index: its entries, their projection, and how a write changes them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Entry = tuple[OrderKey, Row]
 
 @dataclass(frozen=True, slots=True)
 class Projection:
-    """What an index holds beside keys; ``names`` only for INCLUDE."""
+    """The projected attributes besides keys; ``names`` only for INCLUDE."""
 
     type: Literal["ALL", "KEYS_ONLY", "INCLUDE"]
     names: tuple[str, ...] = ()
@@ -47,11 +47,11 @@ class SecondaryIndex:
             self.projected = frozenset((*schema.names, *base.names, *projection.names))
 
     def order_key(self, item: Item, base_key: OrderKey) -> OrderKey:
-        """The order key of the entry of an item that this index holds."""
+        """The order key of the entry of an item in this index."""
         return (*self.schema.order_key(item), base_key)
 
     def entry(self, item: Item, base_key: OrderKey, row: Row) -> Entry | None:
-        """The entry of an item, None if the index does not hold it. ``row`` is the item's own, shared for ALL."""
+        """The entry of an item, None if it has none. ``row`` is the row of the item, shared for ALL."""
         if not self.schema.covers(item):
             return None
         key = self.order_key(item, base_key)
@@ -74,23 +74,23 @@ class SecondaryIndex:
 
 @dataclass(frozen=True, slots=True)
 class IndexChange:
-    """What one write does to one index. ``arms`` are (hash64, units), two where the entry moves."""
+    """What one write does to one index. ``charged`` are (hash64, units), two if the entry moves."""
 
     index: SecondaryIndex
     old: Entry | None
     new: Entry | None
     units: int
-    arms: tuple[tuple[int, float], ...]
+    charged: tuple[tuple[int, float], ...]
 
     def growth(self) -> Iterator[tuple[int, int]]:
-        """(hash64, bytes) that come or go."""
+        """(hash64, bytes) that are added or removed."""
         if self.old is not None:
             yield self.old[0][0] >> 64, -self.old[1][1]
         if self.new is not None:
             yield self.new[0][0] >> 64, self.new[1][1]
 
     def apply(self) -> None:
-        """Carry it out."""
+        """Apply the change."""
         if self.old is not None and (self.new is None or self.new[0] != self.old[0]):
             self.index.replace(self.old[0], None)
         if self.new is not None:
@@ -105,14 +105,14 @@ def plan_index_change(index: SecondaryIndex, old: Entry | None, new: Entry | Non
     units = index_write_units(
         old[1][1] if old else None, new[1][1] if new else None, key_changed=moved, content_changed=True
     )
-    arms: tuple[tuple[int, float], ...]
+    charged: tuple[tuple[int, float], ...]
     if moved and old is not None and new is not None:
-        arms = (
+        charged = (
             (old[0][0] >> 64, float(entry_units(old[1][1]))),
             (new[0][0] >> 64, float(entry_units(new[1][1]))),
         )
     else:
         entry = new or old
         assert entry is not None  # noqa: S101 - one of them is there
-        arms = ((entry[0][0] >> 64, float(units)),)
-    return IndexChange(index, old, new, units, arms)
+        charged = ((entry[0][0] >> 64, float(units)),)
+    return IndexChange(index, old, new, units, charged)

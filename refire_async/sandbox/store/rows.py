@@ -1,4 +1,4 @@
-"""Ordered rows: the narrow interface behind which items are kept, and its form in memory.
+"""Ordered rows: the interface of the item storage, and its implementation in memory.
 
 A row is the JSON text of an item and its size in bytes as DynamoDB counts it. Text takes a fifth of the memory of
 dictionaries, is no work for the garbage collector, and goes into responses and stream records as it is.
@@ -26,7 +26,7 @@ def row_of(item: Item, size: int) -> Row:
 
 
 class Rows(Protocol):
-    """Rows by order key. Whoever changes rows while a range is read must not go on reading it."""
+    """Rows by order key. A range must not be read further after rows were changed."""
 
     def __len__(self) -> int:
         """Number of rows."""
@@ -35,7 +35,7 @@ class Rows(Protocol):
         """The row at ``key``."""
 
     def replace(self, key: OrderKey, old: Row | None, new: Row | None, /) -> tuple[Any, Any]:
-        """Put ``new`` in the place of ``old``, which is what ``get`` returns for ``key``; None means no row.
+        """Replace ``old``, the result of ``get(key)``, by ``new``; None means no row.
 
         Returns two snapshots for a stream record, of before and of after.
         """
@@ -61,7 +61,7 @@ class Rows(Protocol):
         """The row of a snapshot, None if there was none."""
 
     def snapshot_bytes(self, snapshot: Any, /) -> int:
-        """About how much memory a snapshot keeps from being freed."""
+        """Approximate memory that a snapshot keeps alive."""
 
     def new_column(self) -> MutableSequence[Any]:
         """An empty sequence for snapshots."""

@@ -1,1 +1,1 @@
-"""DynamoDB Streams: what writes leave behind, cut into shards that follow the table's partitions."""
+"""DynamoDB Streams: the records of writes, in shards that follow the table's partitions."""

@@ -1,7 +1,7 @@
 """The stream of one table: shards, records, retention.
 
-Records are kept as columns: snapshots of the row before and of the row after, and the second in which they arose
-only where it changes. Images, keys and sizes are made when somebody reads them. Snapshots share rows with the
+Records are stored as columns: snapshots of the row before and of the row after, and the second of their creation
+only where it changes. Images, keys and sizes are computed when they are read. Snapshots share rows with the
 table, so a record costs 16 bytes and the row that it outlives.
 """
 
@@ -24,7 +24,7 @@ _NUMBERS_OF_SHARD = 10**14
 
 
 class Partition(Protocol):
-    """What a shard needs to know of a partition of the table's hash space."""
+    """The part of a partition that a shard needs."""
 
     @property
     def id(self) -> int: ...
@@ -109,12 +109,12 @@ class Shard:
         return position if 0 <= position < max(self.end, 1) else None
 
     def position_at(self, second: int) -> int:
-        """Position of the first record that is kept and arose in ``second`` or later; the end if there is none."""
+        """Position of the first record from ``second`` or later that is kept; the end if there is none."""
         run = bisect_left(self._seconds, second)
         return max(self._starts[run], self.trimmed) if run < len(self._starts) else self.end
 
     def trim(self, oldest_second: int) -> int:
-        """Forget the records that arose before ``oldest_second``; returns the bytes that this sets free."""
+        """Trim the records from before ``oldest_second``; returns the number of bytes that this frees."""
         if not self._seconds or self._seconds[0] >= oldest_second:
             return 0
         run = 0
@@ -132,7 +132,7 @@ class Shard:
 
     @property
     def first_second(self) -> int | None:
-        """When the oldest record that is kept arose."""
+        """The time of the oldest record that is kept."""
         return self._seconds[0] if self._seconds else None
 
 
@@ -188,7 +188,7 @@ class StreamLog:
             shard.use_rows(rows)
 
     def shard(self, shard_id: str) -> Shard | None:
-        """The shard of that id, unless it was trimmed away."""
+        """The shard with this id, None if it was trimmed."""
         return self._by_id.get(shard_id)
 
     def append(self, hash64: int, second: int, old: Any, new: Any) -> None:
@@ -199,13 +199,13 @@ class StreamLog:
             self._shrink()
 
     def close(self) -> None:
-        """The stream was disabled: its records can be read as long as they are kept."""
+        """The stream was disabled: its records remain readable until they are trimmed."""
         self.enabled = False
         for shard in self.shards:
             shard.closed = True
 
     def trim(self, now: float) -> None:
-        """Forget records older than 24 hours, and closed shards that have nothing left."""
+        """Trim records older than 24 hours, and closed shards without records."""
         oldest = int(now) - RETENTION_S
         for shard in self.shards:
             self.kept_bytes -= shard.trim(oldest)
@@ -219,7 +219,7 @@ class StreamLog:
             del self._by_id[shard.id]
 
     def _shrink(self) -> None:
-        """Forget the oldest seconds until a tenth of the memory is free again."""
+        """Trim the oldest seconds until a tenth of the memory is free again."""
         while self.kept_bytes > MAX_KEPT_BYTES * 0.9:
             oldest = min(second for shard in self.shards if (second := shard.first_second) is not None)
             for shard in self.shards:

@@ -126,9 +126,9 @@ def test_now_waits_for_what_is_still_to_come(play: Callable[..., Any]) -> None:
 def split(stream: Stream) -> None:
     """Split every partition of the table in two, and its shards with them."""
     table = stream.service._database.table("orders")
-    arm = table.capacity._arm(None)
-    for partition in list(arm.map.open):
-        arm._split(partition, (partition.low + partition.high) // 2, "capacity", CLOCK.time())
+    resource = table.capacity._resource(None)
+    for partition in list(resource.map.open):
+        resource._split(partition, (partition.low + partition.high) // 2, "capacity", CLOCK.time())
     follow_partitions(table, CLOCK.time())
 
 

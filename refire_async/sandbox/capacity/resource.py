@@ -1,4 +1,4 @@
-"""One arm of a table's capacity: the table itself or one GSI, with its limit, its partitions and its growth."""
+"""The capacity of one resource: the table itself or one GSI, with its limit, its partitions and its growth."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from refire_async.sandbox.capacity.partitions import Partition, PartitionMap, pa
 from refire_async.sandbox.capacity.peaks import PeakTracker
 from refire_async.sandbox.capacity.reasons import Limit, Reason, Throttle, reason_for, throttle_for
 from refire_async.sandbox.capacity.settings import CapacitySettings
-from refire_async.sandbox.capacity.specs import ArmSpec, Provisioned, Split, Throughput
+from refire_async.sandbox.capacity.specs import Provisioned, ResourceSpec, Split, Throughput
 
 Cause = Literal["heat", "size", "capacity"]
 
 
-class Arm:
+class ResourceCapacity:
     """Admission, accounting and growth of one table or GSI.
 
-    Two limits hold at once, for reads and for writes each: that of the whole arm, and that of the partition.
-    A partition may use its own limit in full as long as the whole holds (adaptive capacity: Developer Guide,
-    Burst and adaptive capacity). Times named ``now`` are monotonic seconds, ``second`` is one of the clock's
+    Two limits apply at once, for reads and for writes each: that of the whole resource, and that of the partition. A
+    partition may use its own limit in full as long as the resource limit allows it (adaptive capacity: Developer
+    Guide, Burst and adaptive capacity). Times named ``now`` are monotonic seconds, ``second`` is one of the clock's
     whole seconds since 1970.
     """
 
@@ -31,7 +31,7 @@ class Arm:
         self,
         index: str | None,
         table_arn: str,
-        spec: ArmSpec,
+        spec: ResourceSpec,
         *,
         settings: CapacitySettings,
         now: float,
@@ -44,7 +44,7 @@ class Arm:
         self._settings = settings
         self._report_split = report_split
         self._throughput = spec.throughput
-        # What can be served at once: the most of provisioned, warm and grown throughput there ever was.
+        # What can be served at once: the maximum of provisioned, warm and grown throughput so far.
         self.warm_read, self.warm_write = spec.warm_read, spec.warm_write
         self._raise_warm(spec.throughput)
         window, delay = settings.on_demand_peak_window, settings.on_demand_growth_after
@@ -162,7 +162,7 @@ class Arm:
         return higher
 
     def _apply(self, now: float) -> None:
-        """Set the arm's buckets, and what a refusal by them is called, from the throughput in force."""
+        """Set the buckets of the resource and the name of their refusals from the present throughput."""
         settings, throughput = self._settings, self._throughput
         if isinstance(throughput, Provisioned):
             depth_seconds = max(1.0, settings.burst_seconds)
