@@ -203,7 +203,7 @@ def test_cores() -> None:
 
 
 def test_a_process_and_its_descendants() -> None:
-    """Children of children are found, so that the work of all processes of a program counts; no client else's is."""
+    """Descendants are found, so that the CPU time of all processes of a program counts, and no others."""
     inner = "import sys; sys.stdin.read()"
     outer = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {inner!r}]); print(); sys.stdin.read()"
     command = [sys.executable, "-u", "-c", outer]

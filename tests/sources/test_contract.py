@@ -1,4 +1,4 @@
-"""What every source keeps to, on the sandbox and on DynamoDB Local: pages that can be gone on from, and all of them.
+"""The contract of all sources, on the sandbox and on DynamoDB Local: reading can continue after every page.
 
 A new source gets a line in `SOURCES`.
 """
@@ -48,7 +48,7 @@ ROWS = [row(number) for number in range(COUNT)]
 
 @dataclass
 class Case:
-    """A way to name some items of the table. `chosen` says which; `make` writes what it needs and gives the choice."""
+    """A selection of items of the table. `chosen` says which; `make` creates its files and returns the selection."""
 
     chosen: Callable[[Item], bool]
     make: Callable[[Path, dict[str, Any]], SelectionSettings] = field(
@@ -59,12 +59,12 @@ class Case:
 
     @classmethod
     def of(cls, chosen: Callable[[Item], bool], segments: int | None = None, **choice: Any) -> "Case":
-        """A choice that needs no file."""
+        """A selection that needs no file."""
         return cls(chosen, lambda _folder, _table: SelectionSettings(**choice), segments)
 
 
 def in_file(form: str) -> Callable[[Path, dict[str, Any]], SelectionSettings]:
-    """Even rows as a keys file: some twice, and one of nothing."""
+    """Even rows as a keys file: some twice, and one key that does not exist."""
 
     def make(folder: Path, _table: dict[str, Any]) -> SelectionSettings:
         keys = [{"pk": one["pk"]["S"], "sk": one["sk"]["N"]} for one in ROWS[::2] + ROWS[::6]]
@@ -116,7 +116,7 @@ SOURCES = {
 
 
 class World:
-    """A table with a session on it, and a count of what is asked of the service."""
+    """A table with a session, and a count of the service calls."""
 
     def __init__(self, session: Session, table: Table, folder: Path) -> None:
         self._session = session
@@ -125,7 +125,7 @@ class World:
         self.calls: Counter[str] = Counter()
 
     async def sources(self, case: Case) -> Callable[[], Source]:
-        """Makes sources of the same selection, each as if after a restart."""
+        """Creates sources of the same selection, each as after a restart."""
         table = await self._session.control.describe_table(self._name)
         description = {"TableArn": table.arn, "TableId": table.table_id}
         selection = select(table, case.make(self._folder, description))
@@ -163,7 +163,7 @@ async def world_of(
 
 @pytest.fixture(scope="module")
 def tables() -> dict[tuple[str, bool], Table]:
-    """Full and empty tables by backend: nothing here changes them."""
+    """Full and empty tables by backend; no test changes them."""
     return {}
 
 
@@ -177,14 +177,14 @@ def table_on(backend: Backend, tables: dict[tuple[str, bool], Table], *, empty: 
 
 @pytest.fixture
 def backend(backend_name: str, request: pytest.FixtureRequest) -> Any:
-    """As everywhere, but with one database for all tests of this module on DynamoDB Local."""
+    """The usual backends, with one database for all tests of this module on DynamoDB Local."""
     url = request.getfixturevalue(f"{backend_name.replace('-', '_')}_url")
     with connected(backend_name, url, "CONTRACT") as connection:  # type: ignore[arg-type]
         yield connection
 
 
 async def pages_of(make: Callable[[], Source], limit: int) -> list[list[Item]]:
-    """All pages of all segments, each from a source of its own and a position that has been on a disk."""
+    """All pages of all segments, each from a new source and a cursor that was serialized."""
     pages = []
     for segment in range(make().total_segments):
         cursor = None
@@ -204,7 +204,7 @@ def key_of(item: Mapping[str, Any]) -> tuple[Any, ...]:
 
 @pytest.mark.parametrize("limit", [2, 1000])
 @pytest.mark.parametrize("case", SOURCES.values(), ids=SOURCES)
-async def test_every_item_comes_once_whatever_the_pages(  # noqa: PLR0917 - fixtures and parameters
+async def test_every_item_is_read_once_for_any_page_size(  # noqa: PLR0917 - fixtures and parameters
     backend: Backend,
     tables: dict[tuple[str, bool], Table],
     tmp_path: Path,
@@ -212,7 +212,7 @@ async def test_every_item_comes_once_whatever_the_pages(  # noqa: PLR0917 - fixt
     case: Case,
     limit: int,
 ) -> None:
-    """Coverage and resume: from every page on a new source goes on where the last one ended; no page is too long."""
+    """Coverage and resume: after every page a new source continues where the last one ended; no page is too long."""
     async with world_of(backend, table_on(backend, tables), tmp_path, monkeypatch) as world:
         make = await world.sources(case)
         pages = await pages_of(make, limit)
@@ -225,14 +225,14 @@ async def test_every_item_comes_once_whatever_the_pages(  # noqa: PLR0917 - fixt
 
 
 @pytest.mark.parametrize("case", SOURCES.values(), ids=SOURCES)
-async def test_a_page_is_read_when_it_is_asked_for_and_not_before(
+async def test_pages_are_read_on_request_only(
     backend: Backend,
     tables: dict[tuple[str, bool], Table],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     case: Case,
 ) -> None:
-    """Backpressure: who does not ask causes no load. One call of the service per page at most; lists need none."""
+    """Backpressure: at most one call of the service per page, and no call without a request; lists need none."""
     async with world_of(backend, table_on(backend, tables), tmp_path, monkeypatch) as world:
         make = await world.sources(case)
         source = make()
@@ -245,14 +245,14 @@ async def test_a_page_is_read_when_it_is_asked_for_and_not_before(
 
 
 @pytest.mark.parametrize("case", SOURCES.values(), ids=SOURCES)
-async def test_nothing_to_read_is_a_segment_that_ends(
+async def test_an_empty_table_has_segments_that_end(
     backend: Backend,
     tables: dict[tuple[str, bool], Table],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     case: Case,
 ) -> None:
-    """Of an empty table; a list is one all the same, whatever has become of its items."""
+    """A list of keys is read nevertheless, even if its items no longer exist."""
     async with world_of(backend, table_on(backend, tables, empty=True), tmp_path, monkeypatch) as world:
         make = await world.sources(case)
         pages = await pages_of(make, 10)

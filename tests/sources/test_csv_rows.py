@@ -1,4 +1,4 @@
-"""Rows of CSV: quotes that stray, never close or swallow rows; headers that are not quite like the key attributes."""
+"""CSV rows: stray and unclosed quotes; headers that differ slightly from the key attributes."""
 
 import csv
 import io
@@ -20,8 +20,8 @@ values = st.text(st.sampled_from('ab",;\t| \n5'), max_size=6)
 
 @examples(80, 2_000)
 @given(st.lists(values, min_size=1, max_size=4), st.sampled_from(DELIMITERS), st.booleans())
-def test_values_are_those_that_a_csv_writer_was_given(row: list[str], delimiter: str, everything: bool):
-    """Quoted where they must be, or all of them."""
+def test_values_of_a_csv_writer_are_read_back(row: list[str], delimiter: str, everything: bool):
+    """With necessary quotes only, or with all values quoted."""
     text = io.StringIO(newline="")
     quoting = csv.QUOTE_ALL if everything else csv.QUOTE_MINIMAL
     csv.writer(text, delimiter=delimiter, quoting=quoting, lineterminator="\n").writerow(row)
@@ -30,8 +30,8 @@ def test_values_are_those_that_a_csv_writer_was_given(row: list[str], delimiter:
 
 @examples(80, 2_000)
 @given(st.lists(st.text(st.sampled_from('ab"5 '), max_size=6), min_size=1, max_size=4))
-def test_what_is_not_quoted_whole_is_as_it_is_or_not_csv(row: list[str]):
-    """A quote within a value is a character; one at its beginning has to close at its end."""
+def test_quotes_within_values_are_characters(row: list[str]):
+    """A quote at the beginning of a value must close at its end."""
     found = Splitter(",").split(",".join(row))
     if not any('"' in value[:1] for value in row):
         assert found == row
@@ -39,7 +39,7 @@ def test_what_is_not_quoted_whole_is_as_it_is_or_not_csv(row: list[str]):
         assert found == next(csv.reader([",".join(row)], strict=True))
 
 
-def test_a_stray_quote_swallows_no_row():
+def test_a_stray_quote_does_not_affect_other_rows():
     """Inches: 2,000 rows, four of them with a quote."""
     lines = [f"p{n:04}," + ('pipe 5" steel' if n % 500 == 3 else "pipe") for n in range(2_000)]
     found, decoder = decode("\n".join(["pk,description", *lines]).encode(), HASH)
@@ -71,7 +71,7 @@ def test_a_key_with_a_stray_quote_is_that_key():
     ],
 )
 def test_rows_that_merge_are_bad_lines(rows: str, good: str, bad: list[tuple[int, str]]):
-    """And the rows after the one with the quote are read as ever."""
+    """The rows after the one with the quote are read."""
     found, decoder = decode(f"pk,note\n{rows}".encode(), HASH)
     assert "".join(one["pk"]["S"] for one in found) == good
     assert len(decoder.bad.first) == len(bad)
@@ -113,8 +113,8 @@ def test_a_large_column_beside_the_keys():
     ],
 )
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16-le", "utf-16-be", "utf-16", "utf-32"])
-def test_headers_and_separators_as_programs_write_them(text: str, encoding: str):
-    """In every encoding that is told by a mark or by its zeros, in one piece and byte by byte."""
+def test_headers_and_separators_of_common_programs(text: str, encoding: str):
+    """In every encoding that is recognized by a mark or by zero bytes, in one chunk and byte by byte."""
     data = text.encode(encoding)
     for cuts in ((), tuple(range(len(data)))):
         assert decode(data, cuts=cuts)[0] == [key("a", 1), key("b", 2)]
@@ -132,7 +132,7 @@ def test_headers_and_separators_as_programs_write_them(text: str, encoding: str)
         ("Items:\n- pk: a\n", BOTH),
     ],
 )
-def test_what_is_not_clear_is_refused_with_what_to_do(text: str, keys: KeySchema):
+def test_ambiguous_headers_are_refused(text: str, keys: KeySchema):
     with pytest.raises(
         UsageError, match=r"line 1 is neither JSON nor the header .* columns?\); .* first line"
     ) as caught:
@@ -144,6 +144,6 @@ def test_what_is_not_clear_is_refused_with_what_to_do(text: str, keys: KeySchema
     ("text", "bad"), [("1.23457E+11", 1), ("1E+11", 1), ("1.0E+00", 0), ("1E+3", 0), ("1.5E+01", 0)]
 )
 def test_numbers_that_a_spreadsheet_has_shortened_are_bad_lines(text: str, bad: int):
-    """Of `1.23457E+11` six digits are gone: it is another item's key, or none's."""
+    """`1.23457E+11` has lost six digits: it would be the key of another item or of none."""
     for keys, line in ((BOTH, f"pk,sk\na,{text}\n"), (HASH, f"pk\n{text}\n")):
         assert decode(line.encode(), keys)[1].bad.count == bad

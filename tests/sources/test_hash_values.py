@@ -1,4 +1,4 @@
-"""From what is written for hash keys to the values that are queried, of one or several hash attributes."""
+"""Parsing of the hash keys to query, for one or several hash attributes."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ def columns(hashes: Any, *values: str, **more: Any) -> list[tuple[str, ...]]:
     return [tuple(next(iter(value.values())) for value in key) for key in zip(*found, strict=True)]
 
 
-def test_one_hash_attribute_takes_every_text_as_a_value():
+def test_with_one_hash_attribute_every_text_is_a_value():
     assert columns(ONE, "day=1", "b", "day=1") == [("day=1",), ("b",)]
 
 
@@ -29,7 +29,7 @@ def test_several_hash_attributes_give_all_combinations_once():
     assert found == [("a", "x=y", "1"), ("a", "x=y", "2"), ("b", "x=y", "1"), ("b", "x=y", "2")]
 
 
-def test_key_name_says_whose_a_plain_value_is():
+def test_key_name_names_the_attribute_of_plain_values():
     assert columns(SEVERAL, "a", "ten=t", "shard=7", key_name="tenant") == [("a", "t", "7")]
 
 
@@ -46,6 +46,6 @@ def test_key_name_says_whose_a_plain_value_is():
         (("tenant=a", "tenant=b", "ten=b"), {"key_value_range": "shard=1..9000"}, "18,000 hash keys"),
     ],
 )
-def test_what_no_hash_key_is(values: tuple[str, ...], more: dict[str, Any], said: str):
+def test_invalid_hash_keys_are_refused(values: tuple[str, ...], more: dict[str, Any], said: str):
     with pytest.raises(UsageError, match=said):
         columns(SEVERAL, *values, **more)

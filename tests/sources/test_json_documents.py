@@ -1,4 +1,4 @@
-"""What AWS tools write in JSON: every form of it names the same keys, in one piece or many, of any size."""
+"""JSON of AWS tools: every form names the same keys, in any chunks, of any size."""
 
 import json
 import tracemalloc
@@ -23,7 +23,7 @@ PLAIN = [{"pk": one["pk"]["S"], "sk": int(one["sk"]["N"]), "Count": 1} for one i
 
 
 def record(name: str, found: Key) -> dict[str, Any]:
-    """A stream record as a Lambda function gets it."""
+    """A stream record as a Lambda function receives it."""
     image = {} if name == "REMOVE" else {"NewImage": {**found, "pk2": {"S": "x"}}}
     return {
         "eventID": "1",
@@ -75,7 +75,7 @@ LINES: dict[str, list[Any]] = {
 
 
 def keys_of(data: bytes, keys: KeySchema = BOTH, size: int = 1 << 20) -> list[Key]:
-    """The keys of a list of table `orders` that comes in pieces of `size`; no line of it is bad."""
+    """The keys of a list of table `orders` that arrives in chunks of `size`; it has no bad line."""
     decoder = KeyDecoder("k", keys, table="orders")
     found: list[Key] = []
     for begin, end in pairwise([*range(0, len(data), size), len(data)]):
@@ -89,7 +89,7 @@ def keys_of(data: bytes, keys: KeySchema = BOTH, size: int = 1 << 20) -> list[Ke
 @pytest.mark.parametrize("form", DOCUMENTS)
 @pytest.mark.parametrize("indent", [None, 0, 4])
 def test_documents_name_keys(form: str, indent: int | None):
-    """On one line or many, byte by byte too, packed, with CRLF, in UTF-16, and one after the other."""
+    """On one line or many, byte by byte too, compressed, with CRLF, in UTF-16, and one after the other."""
     text = json.dumps(DOCUMENTS[form], indent=indent)
     data = text.encode()
     assert keys_of(data) == keys_of(data, size=7) == KEYS
@@ -110,8 +110,8 @@ def test_an_array_of_values_names_hash_keys():
     assert keys_of(b"[\n 1,\n 2.5\n]", KeySchema("pk", "N")) == [{"pk": {"N": "1"}}, {"pk": {"N": "2.5"}}]
 
 
-def test_key_attributes_that_are_named_like_parts_of_a_document():
-    """An item that has the key attributes itself is the item; a record is told by its shape."""
+def test_key_attributes_with_names_of_document_members():
+    """An object with the key attributes is the item; a record is recognized by its shape."""
     for name in ("Items", "Records", "Item", "Keys", "dynamodb", "eventID"):
         keys, own = KeySchema(name, "S"), {name: {"S": "a"}}
         for document in (
@@ -127,7 +127,7 @@ def test_key_attributes_that_are_named_like_parts_of_a_document():
     assert keys_of(json.dumps(nested).encode(), HASH) == [{"pk": {"S": "a"}}]
 
 
-def test_what_names_no_key_is_told_by_line_and_entry():
+def test_bad_entries_are_reported_by_line_and_entry():
     text = json.dumps(
         {"Items": [ITEMS[0], {"pk": {"S": "a"}}, {"pk": {"S": ""}, "sk": {"N": "1"}}]}, indent=1
     )
@@ -149,8 +149,8 @@ def test_what_names_no_key_is_told_by_line_and_entry():
         (b'[\n{"pk": "a", "sk": 1}\n{"pk": "a", "sk": 1}]', 3),
     ],
 )
-def test_documents_that_are_no_json(data: bytes, line: int):
-    """By the line at which it ends to be any; a small list is told line by line."""
+def test_documents_that_are_not_json(data: bytes, line: int):
+    """The message has the line of the error; a small list is reported line by line."""
     with pytest.raises(UsageError, match=f"is not JSON at line {line}"):
         list(JsonDocuments("k").feed(data.decode(), last=True))
     assert decode(data)[1].bad.count > 0
@@ -170,8 +170,10 @@ json_values = st.recursive(
     st.sampled_from([None, 1]),
     st.sampled_from([64, 150, 10**6]),
 )
-def test_documents_come_whole_or_in_parts(values: list[Any], size: int, indent: int | None, largest: int):
-    """Whatever the pieces; what is stepped into gives all of its leaves, in order."""
+def test_documents_are_decoded_whole_or_in_parts(
+    values: list[Any], size: int, indent: int | None, largest: int
+):
+    """For any chunks; documents that are decoded in parts yield all leaves in order."""
     text = "\n".join(json.dumps(value, indent=indent) for value in values) + "\n"
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(json_documents, "MAX_VALUE_CHARS", largest)
@@ -196,7 +198,7 @@ def leaves(value: Any) -> list[Any]:
 
 @pytest.mark.parametrize("member", ["Items", "Records"])
 def test_a_document_of_any_size_takes_bounded_memory(member: str, monkeypatch: pytest.MonkeyPatch):
-    """Twelve times as much as may be seen as a whole, on one line."""
+    """Twelve times the size that is decoded as a whole, on one line."""
     monkeypatch.setattr(json_documents, "MAX_VALUE_CHARS", 1 << 18)
     monkeypatch.setattr("refire_async.sources.key_decoder.MAX_LINE_BYTES", 1 << 18)
     entry = json.dumps({"pk": {"S": "customer-1"}, "sk": {"N": "1"}, "x": {"S": "y" * 400}}).encode()

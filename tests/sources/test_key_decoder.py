@@ -1,4 +1,4 @@
-"""Bytes of a list: gzip or plain, JSON lines or CSV, in pieces of any size; bad lines by number."""
+"""Bytes of a list: gzip or plain, JSON lines or CSV, in chunks of any size; bad lines by number."""
 
 import csv
 import gzip
@@ -24,12 +24,12 @@ BYTES = KeySchema("pk", "B")
 
 
 def packed(data: bytes) -> bytes:
-    """`data` as gzip, the same bytes at any time."""
+    """`data` as gzip, without a time stamp."""
     return gzip.compress(data, mtime=0)
 
 
 def decode(data: bytes, keys: KeySchema = BOTH, cuts: tuple[int, ...] = ()) -> tuple[list[Key], KeyDecoder]:
-    """All keys of `data`, given in pieces that end at `cuts`."""
+    """All keys of `data`, in chunks that end at `cuts`."""
     decoder = KeyDecoder("keys", keys)
     borders = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
     found = []
@@ -64,8 +64,8 @@ def as_csv(rows: list[tuple[str, int]], end: str, delimiter: str = ",") -> bytes
 
 
 @given(rows, cuts, st.sampled_from(["\n", "\r\n"]), st.sampled_from([as_json, as_csv]), st.integers(0, 3))
-def test_whatever_the_form_and_the_pieces_the_keys_are_the_same(rows, cuts, end, form, members: int):  # type: ignore[no-untyped-def]
-    """JSON and CSV, plain and gzip of one member or several: cut anywhere, also inside of a character or a header."""
+def test_the_keys_do_not_depend_on_form_and_chunks(rows, cuts, end, form, members: int):  # type: ignore[no-untyped-def]
+    """JSON and CSV, plain and gzip of one member or several: cut anywhere, even within a character or a header."""
     plain = form(rows, end)
     data = plain
     if members:
@@ -78,13 +78,13 @@ def test_whatever_the_form_and_the_pieces_the_keys_are_the_same(rows, cuts, end,
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 def test_columns_are_found_by_their_names(delimiter: str):
-    """Whatever separates them, and with the mark that some programs put at the beginning."""
+    """With any delimiter, and with the byte order mark of some programs."""
     data = b"\xef\xbb\xbf" + as_csv([("a;b\t,c", 1), ('quo"te', -5)], "\r\n", delimiter)
     assert decode(data)[0] == [key("a;b\t,c", 1), key('quo"te', -5)]
 
 
-def test_values_are_typed_by_the_schema_of_the_table():
-    """A text of digits stays a text, a number loses its notation, bytes are base64."""
+def test_values_have_the_types_of_the_key_schema():
+    """Digits of a string key stay text, numbers become canonical, bytes are base64."""
     assert decode(b"pk,sk\n007,1E2\n 7 ,+5.50\n")[0] == [key("007", 100), key(" 7 ", "5.5")]
     assert decode(b"pk\nYR==\n", BYTES)[0] == [{"pk": {"B": "YQ=="}}]
 
@@ -95,7 +95,7 @@ def test_an_empty_list_has_no_keys(data: bytes):
     assert (found, decoder.bad.count) == ([], 0)
 
 
-def test_bad_lines_are_told_by_the_number_that_an_editor_shows():
+def test_bad_lines_have_the_numbers_that_an_editor_shows():
     """Blank lines count, and a row that spans several lines counts from its first."""
     found, decoder = decode(b'{"pk": "a", "sk": 1}\n\n{"pk": "b"}\n\n\noops\n{"pk": "c", "sk": 3}\n')
     assert found == [key("a", 1), key("c", 3)]
@@ -113,7 +113,7 @@ def test_bad_lines_are_told_by_the_number_that_an_editor_shows():
 
 @given(st.lists(st.booleans(), min_size=1, max_size=40), cuts)
 def test_no_line_is_lost(good: list[bool], cuts: tuple[int, ...]):
-    """Every line is a key or counted as bad, wherever the pieces end; only the first few are told one by one."""
+    """Every line is a key or counted as bad, wherever the chunks end; only the first few are listed."""
     for lines in (
         [json.dumps({"pk": "a", "sk": 1}) if fine else "{" for fine in good],
         ["pk,sk", *("a,1" if fine else "a,x" for fine in good)],
@@ -140,22 +140,22 @@ def test_no_line_is_lost(good: list[bool], cuts: tuple[int, ...]):
         (packed(b'{"pk": "a", "sk": 1}\n') + b"nonsense", "is damaged gzip"),
     ],
 )
-def test_what_is_no_list_at_all_is_told(data: bytes, what: str):
-    """In one line, and without taking the whole of it into memory."""
+def test_files_that_are_no_list_are_refused(data: bytes, what: str):
+    """In one line, and without reading the whole file into memory."""
     cuts = tuple(range(0, len(data), 1 << 20))
     with pytest.raises(UsageError, match=what) as caught:
         decode(data, cuts=cuts)
     assert "\n" not in str(caught.value)
 
 
-def test_a_small_piece_of_gzip_that_holds_much_is_unpacked_in_parts():
+def test_a_small_chunk_of_gzip_with_much_content_is_unpacked_in_parts():
     """1 GB of zeros packs into 1 MB: the line that never ends is found long before it is in memory."""
     with pytest.raises(UsageError, match="longer than 8 MB"):
         decode(packed(b" " * (64 << 20)))
 
 
 @pytest.mark.parametrize("unit", [b"[", b'{"pk":', b"x", b" "])
-def test_gzip_that_unpacks_without_end(unit: bytes) -> None:
+def test_a_gzip_bomb_is_refused(unit: bytes) -> None:
     """64 KB of the file, 64 MB of one line: refused once it is longer than any item, without going through the rest."""
     packer = zlib.compressobj(9, wbits=31)
     bomb = b"".join([*(packer.compress(unit * ((1 << 20) // len(unit))) for _ in range(64)), packer.flush()])

@@ -45,7 +45,7 @@ def test_every_form_of_a_key(line: str):
 
 
 @pytest.mark.parametrize("name", ["key", "code", "reason", "S"])
-def test_key_attributes_named_like_parts_of_a_line(name: str):
+def test_key_attributes_with_names_of_line_members(name: str):
     """The failed-keys file of a table whose hash key is called `key` must be readable too."""
     keys = KeySchema(name, "S")
     key = {name: {"S": "a"}}
@@ -55,8 +55,8 @@ def test_key_attributes_named_like_parts_of_a_line(name: str):
 
 
 @given(st.text(st.characters(codec="utf-8"), min_size=1), st.integers(0, 10**38 - 1), st.integers(-130, 87))
-def test_what_a_run_writes_into_its_failed_keys_file_comes_back(text: str, digits: int, exponent: int):
-    """Keys travel unchanged, apart from the notation of numbers."""
+def test_the_failed_keys_file_of_a_run_can_be_read(text: str, digits: int, exponent: int):
+    """Keys are unchanged, except for the notation of numbers."""
     number = Decimal((0, tuple(map(int, str(digits))), exponent))
     if number and not -130 <= number.adjusted() <= 125:
         number = Decimal(digits)
@@ -68,7 +68,7 @@ def test_what_a_run_writes_into_its_failed_keys_file_comes_back(text: str, digit
 
 @given(st.integers(1, 10**38 - 1), st.integers(-125, 80), st.booleans())
 def test_equal_numbers_have_one_text(digits: int, exponent: int, negative: bool):
-    """So that a key that is listed twice in two notations is not asked for twice in one request."""
+    """A key that is listed in two notations is requested once."""
     number = Decimal((int(negative), tuple(map(int, str(digits))), exponent))
     if not -130 <= number.adjusted() <= 125:
         return
@@ -97,7 +97,7 @@ def test_equal_numbers_have_one_text(digits: int, exponent: int, negative: bool)
     ],
 )
 def test_no_digit_of_a_number_is_lost(given_number: str, canonical: str):
-    """A key with another number is another item's key, or none's."""
+    """A key with a different number would be the key of another item or of none."""
     assert parse(f'{{"pk": "a", "sk": {given_number}}}')["sk"] == {"N": canonical}
     assert parse(f'{{"pk": "a", "sk": "{given_number}"}}')["sk"] == {"N": canonical}
 
@@ -150,8 +150,8 @@ def test_base64_has_one_text_for_equal_bytes():
         ("[" * 500 + "]" * 500, "is not a JSON object"),
     ],
 )
-def test_what_is_wrong_with_a_bad_line_is_told(line: str | bytes, what: str):
-    """In one line that says what, whatever is in the file."""
+def test_the_message_says_what_is_wrong_with_a_line(line: str | bytes, what: str):
+    """In one line, for any content."""
     with pytest.raises(BadLineError) as caught:
         parse(line)
     assert what in str(caught.value)
@@ -159,7 +159,7 @@ def test_what_is_wrong_with_a_bad_line_is_told(line: str | bytes, what: str):
 
 
 @pytest.mark.parametrize("text", ["a", "YQ", "Y Q==", "ä"])
-def test_what_is_no_base64_is_told(text: str):
+def test_invalid_base64_is_refused(text: str):
     with pytest.raises(BadLineError, match="is not base64"):
         parse(json.dumps({"pk": text}), KeySchema("pk", "B"))
 

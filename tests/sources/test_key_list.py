@@ -1,4 +1,4 @@
-"""The run's own list: each key once, in segments that do not overlap, whatever was put in and in which order."""
+"""The run's own list: each key once, in segments that do not overlap, for any input in any order."""
 
 import stat
 from pathlib import Path
@@ -31,7 +31,7 @@ def make(path: Path, items: list[Item], more: Item | None = None) -> key_list.Ke
 
 
 async def read_all(path: Path, segments: int, limit: int) -> list[list[Item]]:
-    """The items of each segment, every page read by a source of its own, as after a resume."""
+    """The items of each segment, every page read by a new source, as after a resume."""
     found = []
     for segment in range(segments):
         items: list[Item] = []
@@ -53,10 +53,10 @@ async def read_all(path: Path, segments: int, limit: int) -> list[list[Item]]:
     st.integers(1, 20),
     st.integers(1, 9),
 )
-def test_every_key_comes_once_whatever_the_segments_and_pages(
+def test_every_key_is_read_once_for_any_segments_and_pages(
     tmp_path_factory: pytest.TempPathFactory, numbers: list[tuple[int, int]], segments: int, limit: int
 ):
-    """Also with more segments than lines, and of an empty list."""
+    """Also with more segments than lines, and for an empty list."""
     path = tmp_path_factory.mktemp("list") / "x.keys"
     made = make(path, [item(*number) for number in numbers])
     found = [one for items in run_virtual(read_all, path, segments, limit) for one in items]
@@ -67,7 +67,7 @@ def test_every_key_comes_once_whatever_the_segments_and_pages(
 
 
 @pytest.mark.parametrize("at_once", [1 << 24, 3_000])
-async def test_duplicates_meet_however_far_apart_and_however_little_memory_there_is(
+async def test_duplicates_are_removed_with_little_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int
 ):
     """Small buffers make many extents per bucket; one hash key with many sort keys makes a bucket of many passes."""
@@ -84,8 +84,8 @@ async def test_duplicates_meet_however_far_apart_and_however_little_memory_there
     assert len(with_collection) <= 12
 
 
-async def test_what_else_is_known_of_an_item_travels_with_it(tmp_path: Path):
-    """The first that was said of an item stands; an item of which nothing else is known has just its key."""
+async def test_further_attributes_of_an_item_are_kept(tmp_path: Path):
+    """The first occurrence of an item counts; an item without further attributes has its key only."""
     path = tmp_path / "x.keys"
     with KeyListWriter(path, KEYS) as writer:
         writer.add(item(1), {"revision": {"N": "5"}})
@@ -98,8 +98,8 @@ async def test_what_else_is_known_of_an_item_travels_with_it(tmp_path: Path):
     assert by_key[item(2)["pk"]["S"]] == item(2)
 
 
-def test_only_its_owner_may_read_it_and_nothing_else_is_left(tmp_path: Path):
-    """Keys are personal data, also those of a list that was never finished."""
+def test_only_the_owner_may_read_the_list_and_no_other_file_is_left(tmp_path: Path):
+    """Keys can be personal data, including those of an unfinished list."""
     path = list_path(tmp_path / "run.refire")
     make(path, [item(1)])
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -110,7 +110,7 @@ def test_only_its_owner_may_read_it_and_nothing_else_is_left(tmp_path: Path):
 
 
 def test_the_number_of_segments_follows_the_number_of_items(tmp_path: Path):
-    """A short list is one segment, the longest have as many as there can be lanes at work, and some more."""
+    """A short list is one segment, the longest have somewhat more than the maximum number of active lanes."""
     sizes = {items: key_list.KeyList(tmp_path, items, 0, 0).segments for items in (0, 1, 4_000, 10**6, 10**8)}
     assert sizes == {0: 1, 1: 1, 4_000: 2, 10**6: 256, 10**8: 256}
 
@@ -125,8 +125,8 @@ def test_the_number_of_segments_follows_the_number_of_items(tmp_path: Path):
         lambda data: b"[1]".ljust(len(data)),
     ],
 )
-async def test_a_list_that_is_not_what_it_was_is_refused(tmp_path: Path, damage):  # type: ignore[no-untyped-def]
-    """A position in it would mean nothing: items would be left out in silence."""
+async def test_a_changed_list_is_refused(tmp_path: Path, damage):  # type: ignore[no-untyped-def]
+    """Its cursors would be meaningless, and items would be skipped silently."""
     path = tmp_path / "x.keys"
     make(path, [item(number) for number in range(9)])
     path.write_bytes(damage(path.read_bytes()))
@@ -136,8 +136,8 @@ async def test_a_list_that_is_not_what_it_was_is_refused(tmp_path: Path, damage)
         await KeyListSource(path, 1, carries_marker=False).read(0, None, 5)
 
 
-async def test_a_list_of_which_a_byte_has_changed_is_refused_before_anything_is_done_with_it(tmp_path: Path):
-    """Size and form are as they were; another key would be asked for."""
+async def test_a_list_with_a_changed_byte_is_refused_before_it_is_used(tmp_path: Path):
+    """Size and form are unchanged, but another key would be read."""
     path = tmp_path / "x.keys"
     make(path, [item(number) for number in range(9)])
     path.write_bytes(path.read_bytes().replace(b'"N":"0"', b'"N":"1"', 1))
@@ -146,8 +146,8 @@ async def test_a_list_of_which_a_byte_has_changed_is_refused_before_anything_is_
         await KeyListSource(path, 1, carries_marker=False).read(0, None, 5)
 
 
-async def test_a_list_that_is_cut_while_it_is_read_is_refused(tmp_path: Path):
-    """It was whole when it was looked at."""
+async def test_a_list_that_is_truncated_during_a_read_is_refused(tmp_path: Path):
+    """It was complete when it was opened."""
     path = tmp_path / "x.keys"
     make(path, [item(number) for number in range(9)])
     source = KeyListSource(path, 1, carries_marker=False)
@@ -157,8 +157,8 @@ async def test_a_list_that_is_cut_while_it_is_read_is_refused(tmp_path: Path):
         await source.read(0, page.cursor, 5)
 
 
-async def test_keys_stay_text_until_they_are_looked_at(tmp_path: Path):
-    """As a sequence they are what they were as items; as JSON they are an array of these."""
+async def test_keys_are_decoded_when_they_are_accessed(tmp_path: Path):
+    """As a sequence they are items; as JSON they are an array."""
     path = tmp_path / "x.keys"
     make(path, [item(number) for number in range(9)])
     page = await KeyListSource(path, 1, carries_marker=False).read(0, None, 7)
@@ -170,6 +170,6 @@ async def test_keys_stay_text_until_they_are_looked_at(tmp_path: Path):
     assert orjson.loads(orjson.dumps(page.items[2:5].as_json())) == whole[2:5]
 
 
-async def test_a_list_that_is_gone_is_told(tmp_path: Path):
+async def test_a_missing_list_is_reported(tmp_path: Path):
     with pytest.raises(CheckpointRefusedError, match="cannot be read: No such file"):
         await KeyListSource(tmp_path / "x.keys", 1, carries_marker=False).read(0, None, 5)

@@ -1,4 +1,4 @@
-"""Ranges of hash keys: every value between the ends, in the form in which the ends are written."""
+"""Ranges of hash keys: every value between the ends, in the form of the ends."""
 
 from datetime import date, timedelta
 
@@ -15,7 +15,7 @@ prefixes = st.sampled_from(["", "DAY#", "a-b_", "2026#", "é "])
 
 @given(days, st.integers(0, 400), prefixes)
 def test_every_day_between_the_ends(first: date, more: int, prefix: str):
-    """Leap days and turns of years included, each once and in order."""
+    """Including leap days and changes of year, each once and in order."""
     last = first + timedelta(days=more)
     found = expand_range(f"{prefix}{first}..{prefix}{last}", "S")
     assert found == [f"{prefix}{first + timedelta(days=n)}" for n in range(more + 1)]
@@ -30,7 +30,7 @@ def test_every_month_between_the_ends(first: date, more: int, prefix: str):
 
 @given(st.integers(-(10**9), 10**9), st.integers(0, 300))
 def test_every_number_between_the_ends(first: int, more: int):
-    """Of a key of type N also below zero; of one of type S from zero on."""
+    """Negative numbers for a key of type N; from zero for type S."""
     expected = [str(n) for n in range(first, first + more + 1)]
     assert expand_range(f"{first}..{first + more}", "N") == expected
     if first >= 0:
@@ -62,19 +62,19 @@ def test_every_number_between_the_ends(first: int, more: int):
         ("x" * 5000 + "..y", "S", "is not a range"),
     ],
 )
-def test_what_is_no_range_is_told(text: str, key_type: str, what: str):
-    """In one line that is not as long as what was given."""
+def test_invalid_ranges_are_refused(text: str, key_type: str, what: str):
+    """In one line that does not repeat a long input."""
     with pytest.raises(UsageError, match=what) as caught:
         expand_range(text, key_type)
     assert len(str(caught.value)) < 300
 
 
 @pytest.mark.parametrize("key_type", ["S", "N"])
-def test_zero_alone_is_no_leading_zero(key_type: str):
+def test_zero_is_not_a_leading_zero(key_type: str):
     """Shards are often numbered from 0 on."""
     assert expand_range("0..15", key_type) == [str(n) for n in range(16)]
     assert expand_range("00..15", key_type) == [f"{n:02d}" for n in range(16)]
 
 
-def test_the_largest_range_is_taken():
+def test_the_largest_range_is_accepted():
     assert len(expand_range(f"1..{MAX_KEY_VALUES}", "N")) == MAX_KEY_VALUES

@@ -1,4 +1,4 @@
-"""Lines that are taken without decoding mean what they mean when they are decoded."""
+"""Plain lines, which are not decoded, give the same keys as decoding."""
 
 import csv
 import io
@@ -31,7 +31,7 @@ values = {"S": texts, "N": numbers, "B": st.sampled_from(["YQ==", "YWI=", "YQ"])
 
 
 def taken(data: bytes, keys: KeySchema, cut: int) -> tuple[list[Key], list[bytes], KeyDecoder]:
-    """What comes out of `data` in two pieces: keys, those that were plain included; the hash of each plain one."""
+    """The result for `data` in two chunks: all keys, and the hash key of each plain one."""
     found: list[Key] = []
     hashes: list[bytes] = []
 
@@ -53,13 +53,13 @@ def taken(data: bytes, keys: KeySchema, cut: int) -> tuple[list[Key], list[bytes
 
 
 def decoded(data: bytes, keys: KeySchema) -> tuple[list[Key], KeyDecoder]:
-    """What comes out of `data` line by line."""
+    """The result for `data` line by line."""
     decoder = KeyDecoder("keys", keys)
     return [*decoder.feed(data), *decoder.finish()], decoder
 
 
 def as_json(rows: list[dict[str, str]], kinds: dict[str, str], draw: st.DrawFn) -> str:
-    """Lines of JSON, typed or bare, with or without blanks, escaped or not."""
+    """Lines of JSON, typed or bare, with or without spaces, escaped or not."""
     typed = draw(st.booleans())
     separators = draw(st.sampled_from([(",", ":"), (", ", ": ")]))
     escaped = draw(st.booleans())
@@ -72,7 +72,7 @@ def as_json(rows: list[dict[str, str]], kinds: dict[str, str], draw: st.DrawFn) 
 
 
 def as_csv(rows: list[dict[str, str]], _kinds: dict[str, str], draw: st.DrawFn) -> str:
-    """CSV with columns in any order, others among them."""
+    """CSV with columns in any order and further columns."""
     columns = draw(st.permutations([*rows[0], "other", "more"]))
     delimiter = draw(st.sampled_from([",", ";", "\t"]))
     quoting = draw(st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]))
@@ -87,7 +87,7 @@ def as_csv(rows: list[dict[str, str]], _kinds: dict[str, str], draw: st.DrawFn) 
 
 @st.composite
 def lists(draw: st.DrawFn) -> tuple[bytes, KeySchema]:
-    """A list of keys as programs write them, good and bad ones."""
+    """A list of keys as programs write them, with good and bad lines."""
     keys = draw(st.sampled_from(SCHEMAS))
     kinds = dict(zip(keys.names, (keys.hash_type, keys.range_type or ""), strict=False))
     row = st.fixed_dictionaries({name: values[kind] for name, kind in kinds.items()})
@@ -102,10 +102,8 @@ def lists(draw: st.DrawFn) -> tuple[bytes, KeySchema]:
 @example((b'{"pk":"a"}\n\n{"pk":"b"} {"pk":"c"}\n{"pk":"a","x":1}', SCHEMAS[0]), 0)
 @example((b'pk,x\na,"\nb,"\nc,d', SCHEMAS[0]), 9)
 @example((b"x,pk\na,b\nc\n,d,\n", SCHEMAS[0]), 6)
-def test_what_is_taken_together_is_what_is_decoded_line_by_line(
-    given_list: tuple[bytes, KeySchema], cut: int
-):
-    """The same keys in the same text, the same bad lines by the same numbers, wherever the pieces end."""
+def test_blocks_and_single_lines_give_the_same_keys(given_list: tuple[bytes, KeySchema], cut: int):
+    """The same keys in the same text, the same bad lines by the same numbers, wherever the chunks end."""
     data, keys = given_list
     expected, line_by_line = decoded(data, keys)
     found, _, together = taken(data, keys, cut % (len(data) + 1))
@@ -127,7 +125,7 @@ def test_what_is_taken_together_is_what_is_decoded_line_by_line(
         (b"pk,more\na,1\nb,2\n", SCHEMAS[0]),
     ],
 )
-def test_what_programs_write_is_plain(data: bytes, keys: KeySchema):
-    """So that lists of usual forms are not decoded line by line."""
+def test_common_forms_are_plain(data: bytes, keys: KeySchema):
+    """Lists in common forms are not decoded line by line."""
     found, hashes, _ = taken(data, keys, 0)
     assert len(found) == len(hashes) == 2

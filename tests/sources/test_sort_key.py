@@ -1,4 +1,4 @@
-"""The grammar of sort key conditions: what people write becomes a KeyConditionExpression with parameters."""
+"""The grammar of sort key conditions: conditions become a KeyConditionExpression with parameters."""
 
 import base64
 
@@ -26,7 +26,7 @@ def in_any_case(word: str) -> st.SearchStrategy[str]:
 def test_a_comparison_keeps_its_operator_and_its_value(
     operator: str, before: str, between: str, after: str, value: str
 ):
-    """Whatever the value holds, it is a parameter and never part of the expression."""
+    """Any value is a parameter and never part of the expression."""
     text = f"{before}{operator}{between}{value}{after}"
     assert sort_key_condition(text, "#sk", "S") == (f"#sk {operator} :sk1", {":sk1": {"S": value}})
 
@@ -49,7 +49,7 @@ def test_between_keeps_both_ends(between: str, conjunction: str, blank: str, low
 
 
 @given(operators, numbers)
-def test_numbers_are_taken_in_every_notation(operator: str, number: str):
+def test_numbers_are_accepted_in_every_notation(operator: str, number: str):
     _, values = sort_key_condition(f"{operator} {number}", "#sk", "N")
     assert values == {":sk1": {"N": number}}
 
@@ -93,15 +93,15 @@ def test_any_other_text_is_a_usage_error_and_nothing_else(text: str, key_type: s
         ("=", "S", "not understood"),
     ],
 )
-def test_mistakes_are_told_in_one_line(text: str, key_type: str, message: str):
+def test_errors_are_one_line(text: str, key_type: str, message: str):
     with pytest.raises(UsageError) as caught:
         sort_key_condition(text, "#sk", key_type)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_a_string_keeps_its_blanks_and_other_types_lose_them():
-    """In a string key they are part of the key; around a number or base64 they are a slip."""
+def test_a_string_keeps_its_spaces_and_other_types_lose_them():
+    """In a string they are part of the key; around a number or base64 they are a mistake."""
     assert typed_value(" a ", "S") == {"S": " a "}
     assert typed_value(" 1 ", "N") == {"N": "1"}
     assert typed_value(" YQ== ", "B") == {"B": "YQ=="}
@@ -154,6 +154,6 @@ def test_conditions_that_dynamodb_would_refuse(text: str, said: str):
 
 
 def test_a_single_sort_key_takes_the_rest_of_the_text_as_its_value():
-    """What looks like a second condition belongs to the value, as it always has."""
+    """What looks like a second condition belongs to the value, as before."""
     _, _, values = sort_key_conditions("= x and month = 3", (("sk", "S"),), "#s", ":")
     assert values == {":s01": {"S": "x and month = 3"}}

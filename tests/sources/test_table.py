@@ -1,4 +1,4 @@
-"""Scan, Query and BatchGetItem: what is asked for, and what is made of the answers."""
+"""Scan, Query and BatchGetItem: requests and the handling of responses."""
 
 from typing import Any
 
@@ -28,8 +28,8 @@ def reply(items: int = 1, rcu: float = 0.5, cursor: Any = None, scanned: int | N
     return answer if cursor is None else {**answer, "LastEvaluatedKey": cursor}
 
 
-async def test_a_scan_asks_for_one_segment_of_all():
-    """Placeholders for every name, so that none can be a reserved word; capacity is asked for."""
+async def test_a_scan_requests_one_segment():
+    """Placeholders for every name, so that none can be a reserved word; consumed capacity is requested."""
     wire = Scripted(reply())
     source = scan_source(
         wire.data, "t", Selection("scan"), ATTRIBUTES, table_keys=KEYS, total_segments=7, carries_marker=True
@@ -116,7 +116,7 @@ async def test_a_query_names_one_hash_key_and_no_segment():
 
 @pytest.mark.parametrize("theirs", ["rf0", "rfh", "rfs", "rf1", "rfx0", "hk"])
 async def test_placeholders_of_the_user_keep_their_meaning(theirs: str):
-    """Whatever they are called: one that ours took over would select other items without a word."""
+    """For any names: a conflict with own placeholders would silently select other items."""
     wire = Scripted(reply())
     selection = Selection(
         "query",
@@ -174,7 +174,7 @@ async def test_a_query_of_an_index_gives_all_hash_attributes_and_sort_attributes
     }
 
 
-async def test_a_query_leaves_the_selection_as_it_is():
+async def test_a_query_does_not_change_the_selection():
     """The selection is part of the checkpoint's identity."""
     selection = Selection(
         "query", key_name="pk", key_values=({"S": "a"},), values=((":n", {"N": "3"}),), filter="x = :n"
@@ -193,7 +193,7 @@ async def test_a_query_leaves_the_selection_as_it_is():
         (100, 100, 0.0, None),  # the backend does not tell
     ],
 )
-async def test_the_size_of_items_is_told_by_the_units_of_a_page(
+async def test_item_sizes_follow_from_the_units_of_a_page(
     items: int, scanned: int, rcu: float, item_bytes: float | None
 ):
     """Eventually consistent: half a unit for 4 KB."""
@@ -204,7 +204,7 @@ async def test_the_size_of_items_is_told_by_the_units_of_a_page(
     assert (await source.read(0, None, 100)).item_bytes == item_bytes
 
 
-async def test_an_index_entry_does_not_tell_the_size_of_its_item_and_may_come_again():
+async def test_index_entries_show_no_item_size_and_may_repeat():
     wire = Scripted(reply(100, 50.0))
     source = scan_source(
         wire.data,
@@ -219,7 +219,7 @@ async def test_an_index_entry_does_not_tell_the_size_of_its_item_and_may_come_ag
     assert source.may_repeat
 
 
-async def test_a_lookup_reads_consistently_and_tells_what_is_left():
+async def test_a_lookup_reads_consistently_and_returns_unprocessed_keys():
     other = {"pk": {"S": "b"}, "sk": {"N": "2"}}
     wire = Scripted(
         {
@@ -250,7 +250,7 @@ async def test_a_lookup_reads_consistently_and_tells_what_is_left():
     ]
 
 
-async def test_a_lookup_of_what_is_not_there_finds_nothing():
+async def test_a_lookup_of_missing_items_finds_nothing():
     found = await Lookup(
         Scripted({"Responses": {"t": []}, "UnprocessedKeys": {}}).data, "t", KEYS, ATTRIBUTES
     ).read([ITEM])
@@ -258,7 +258,7 @@ async def test_a_lookup_of_what_is_not_there_finds_nothing():
 
 
 async def test_an_error_of_the_service_is_passed_on():
-    """One attempt: whether to try again is not decided here."""
+    """A read is one request: the caller decides about retries."""
     attempts = 0
 
     async def transport(_: Request) -> Response:

@@ -1,4 +1,4 @@
-"""`--where`: what it means is what the compiled expression does, and what is not understood is told by position."""
+"""`--where`: the compiled expression has the meaning of the condition, and errors have a position."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -19,7 +19,7 @@ Value = dict[str, Any]
 
 
 def holds(text: str, item: dict[str, Value]) -> bool:
-    """The compiled expression on the sandbox, which knows nothing of this program."""
+    """The compiled expression, evaluated by the sandbox, an independent implementation."""
     where = compile_where(text)
     placeholders = Placeholders(dict(where.names) or None, dict(where.values) or None)
     condition = compile_condition(where.expression, placeholders, "FilterExpression")
@@ -195,7 +195,7 @@ conditions = st.recursive(tests, combined, max_leaves=5)
 
 @examples(40, 2_000)
 @given(conditions, items)
-def test_what_is_written_is_what_is_selected(condition: Condition, item: dict[str, Value]):
+def test_conditions_select_the_right_items(condition: Condition, item: dict[str, Value]):
     """On random items and conditions: the service's filter agrees with a direct evaluation."""
     assert holds(condition.text, item) == condition.test(item)
 
@@ -237,11 +237,11 @@ ITEM = validate_item(
         ("total <> 150 or status != 'OPEN'", False),
     ],
 )
-def test_conditions_as_people_write_them(text: str, selected: bool):
+def test_common_conditions(text: str, selected: bool):
     assert holds(text, ITEM) is selected
 
 
-def test_names_and_values_that_come_again_have_one_placeholder():
+def test_repeated_names_and_values_share_a_placeholder():
     """An expression has room for 4 KB."""
     where = compile_where("a = 'x' or a = 'y' or b = 'x' or b.a = 'x'")
     assert where.expression == "#w0 = :w0 OR #w0 = :w1 OR #w1 = :w0 OR #w1.#w0 = :w0"
@@ -293,8 +293,8 @@ def test_names_and_values_that_come_again_have_one_placeholder():
         ("a in (" + ", ".join(map(str, range(101))) + ")", 1, "more than 100 values"),
     ],
 )
-def test_what_is_not_understood_is_told_by_its_position(text: str, position: int, what: str):
-    """In one line that begins with the option, whatever is in the text."""
+def test_errors_have_a_position(text: str, position: int, what: str):
+    """In one line that begins with the option, for any text."""
     with pytest.raises(UsageError) as caught:
         compile_where(text)
     said = str(caught.value)
@@ -304,8 +304,8 @@ def test_what_is_not_understood_is_told_by_its_position(text: str, position: int
 
 
 @given(st.text(st.sampled_from("ab'\"()<>=.,[]- 01\n") | st.characters(), max_size=30))
-def test_no_text_does_any_harm(text: str):
-    """It is compiled, or refused in one line."""
+def test_any_text_is_compiled_or_refused(text: str):
+    """Refused in one line."""
     try:
         said = compile_where(text).expression
     except UsageError as error:
@@ -332,5 +332,5 @@ def test_an_expression_beyond_the_services_limit_is_refused():
     ],
 )
 def test_words_where_a_value_is_expected(text: str, words: tuple[str, ...]):
-    """They are names of attributes, which the command line warns of; in double quotes they are meant as such."""
+    """They count as attribute names, and the command line warns; in double quotes they are intended as such."""
     assert compile_where(text).words == words
