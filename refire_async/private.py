@@ -1,26 +1,28 @@
-"""Files of this user alone: made without following a link, and looked at before what they say is done."""
+"""Private files: created with mode 0600 without following links; their owner is checked before they are trusted."""
 
 import contextlib
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
+
+import orjson
 
 NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""Numbers of errors that say that a disk, a quota or a file is full."""
+"""Error numbers for a full disk, an exhausted quota or a file that is too large."""
 
 _BUFFER = 1 << 20
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 def why_foreign(status: os.stat_result) -> str | None:
-    """Why a file with this status must not be obeyed; None if only this user (or root) can have written it.
+    """Why a file with this status must not be trusted; None if only this user (or root) can have written it.
 
-    The words follow the name of the file in a sentence. Windows has neither owners nor modes of this kind.
+    The text continues a sentence that begins with the file name. Windows has neither owners nor modes of this kind.
     """
     if not hasattr(os, "geteuid"):
         return None
@@ -33,9 +35,9 @@ def why_foreign(status: os.stat_result) -> str | None:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A new file, mode 0600, that takes the place of `path` in one step when the block ends well. Raises OSError.
+    """A new file, mode 0600, that replaces `path` atomically when the block ends without an error. Raises OSError.
 
-    It is on disk then. What lies under its temporary name is removed, a link is not followed.
+    It is on disk then. A file or link with its temporary name is removed.
     """
     new = path.with_name(path.name + ".new")
     new.unlink(missing_ok=True)
@@ -50,3 +52,10 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         with contextlib.suppress(OSError):
             new.unlink()
         raise
+
+
+def write_json_lines(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+    """Replace `path` by a file with one JSON object per line, mode 0600. Raises OSError."""
+    with replacing(path) as file:
+        for row in rows:
+            file.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))

@@ -1,10 +1,10 @@
 """The end of an attempt: summary, exit code, and the failed-keys file."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TypeAlias
 
-import orjson
 from anyio import to_thread
 
 from refire_async.checkpoint.reading import SavedRun
@@ -12,7 +12,7 @@ from refire_async.checkpoint.store import Store
 from refire_async.errors import ExitCode, RefusedError
 from refire_async.model.run import DryRun, Result, RunStatus, Summary
 from refire_async.model.stop import StopRequest
-from refire_async.private import replacing
+from refire_async.private import write_json_lines
 
 PriceDryRun: TypeAlias = Callable[..., DryRun]
 """`forecast.dry_run.price_dry_run` for a table and its limits: takes `items`, `table_wcu`, `rcu` and `more`."""
@@ -108,7 +108,4 @@ def exit_code_of(
 
 def _write_failures(path: Path, store: Store) -> None:
     """Write the failed-keys file: one JSON object per line, readable by `--keys-file`. Mode 0600."""
-    with replacing(path) as file:
-        for failure in store.failures():
-            line = {"key": failure.key, "code": failure.code, "reason": failure.reason}
-            file.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+    write_json_lines(path, map(asdict, store.failures()))

@@ -7,7 +7,7 @@ reconciled. If items are missing then, reading continues for a while, because re
 
 import math
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -15,7 +15,6 @@ from typing import Any, TypeVar
 
 import anyio
 import anyio.abc
-import orjson
 from anyio import to_thread
 
 from refire_async.aws.streams import StreamReader, misshapen_stream
@@ -26,7 +25,7 @@ from refire_async.errors import RefireError, RefusedError, StoppedError, first_o
 from refire_async.model.proof import Proof, ProofCounts, least_view
 from refire_async.model.run import RunSpec
 from refire_async.model.units import STREAM_RETENTION_S
-from refire_async.private import replacing
+from refire_async.private import write_json_lines
 from refire_async.verification.expected import ExpectedRows
 from refire_async.verification.follower import Follower, lost_before
 from refire_async.verification.observed import encoder
@@ -231,17 +230,20 @@ class Verifier:
             path.unlink(missing_ok=True)
             return None
         rows = ExpectedRows(self._spec)
+
+        def missing_keys() -> Iterator[dict[str, Any]]:
+            for page in history.pages(upto=upto):
+                for number, key in enumerate(rows.keys(page), rows.count):
+                    if not missing[number >> 3] >> (number & 7) & 1:
+                        continue
+                    if page.opened < lost:
+                        counts.missing -= 1
+                        counts.unproven += 1
+                    else:
+                        yield {"key": key}
+
         try:
-            with replacing(path) as file:
-                for page in history.pages(upto=upto):
-                    for number, key in enumerate(rows.keys(page), rows.count):
-                        if not missing[number >> 3] >> (number & 7) & 1:
-                            continue
-                        if page.opened < lost:
-                            counts.missing -= 1
-                            counts.unproven += 1
-                        else:
-                            file.write(orjson.dumps({"key": key}, option=orjson.OPT_APPEND_NEWLINE))
+            write_json_lines(path, missing_keys())
             if counts.missing:
                 return str(path)
             path.unlink()
