@@ -18,6 +18,7 @@ from refire_async.aws.metadata_http import bound_region
 from refire_async.aws.parsing import StrictParserFactory
 from refire_async.aws.providers import Chain, RefusedCredentialsError, profile_of
 from refire_async.aws.service_time import ServiceTime
+from refire_async.aws.signing import Credentials
 from refire_async.errors import RefireError, RefusedError, UsageError
 from refire_async.settings import Connection
 
@@ -30,8 +31,17 @@ _ATTEMPTS = 3
 class AwsSession:
     """Finds region, credentials and endpoints as the AWS CLI does. Raises botocore's errors."""
 
-    def __init__(self, connection: Connection, clock: ServiceClock | None = None) -> None:
-        """Every client signs by `clock`, which learns the service's time from their answers."""
+    def __init__(
+        self,
+        connection: Connection,
+        clock: ServiceClock | None = None,
+        credentials: Credentials | None = None,
+    ) -> None:
+        """Every client signs by `clock`, which learns the service's time from their answers.
+
+        `credentials` of a parent process are used as long as the service takes them. Then others are looked up, without
+        a question for an MFA code.
+        """
         require_verified_tls()
         self._connection = connection
         self._time = ServiceTime(clock or ServiceClock())
@@ -45,11 +55,12 @@ class AwsSession:
         self.region: str | None = self._region or core.get_config_variable("region")
         self.profile: str | None = core.profile
         self._ignores_configured = bool(core.get_config_variable("ignore_configured_endpoint_urls"))
-        self.credentials = AwsCredentials(self._look_up, profile_of(core))
+        self.credentials = AwsCredentials(self._look_up, profile_of(core), first=credentials)
         # Every client signs with the credentials of the data plane, and fails with the same errors.
         core.register_component("credential_provider", _OneSource(self.credentials))
         self._session = aioboto3.Session(botocore_session=core, region_name=self._region)
-        self._may_prompt = True
+        self._may_prompt = credentials is None
+        self._first_chain: Chain | None = None
 
     def _core(self) -> AioSession:
         core = AioSession(profile=self._connection.profile)
@@ -63,8 +74,15 @@ class AwsSession:
 
     async def _look_up(self) -> Any:
         """Credentials of a new session, which asks all providers again. Raises RefusedLookup."""
-        prompt, self._may_prompt = self._may_prompt, False
-        return await Chain(self._core(), prompt=prompt).load()
+        chain = Chain(self._core(), prompt=self._may_prompt)
+        if self._may_prompt:
+            self._may_prompt, self._first_chain = False, chain
+        return await chain.load()
+
+    @property
+    def asked_for_code(self) -> bool:
+        """Whether an MFA code was typed for the credentials; known once they have been used."""
+        return self._first_chain is not None and self._first_chain.asked_for_code
 
     def client(self, service: str, endpoint_url: str | None = None) -> Any:
         """A client of this session, to be used as `async with`. No URL: the endpoint that is configured, or AWS's."""

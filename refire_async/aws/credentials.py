@@ -6,6 +6,8 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
+from botocore.credentials import ReadOnlyCredentials
+
 from refire_async.aws.errors import AwsError
 from refire_async.aws.providers import (
     Refusal,
@@ -61,12 +63,13 @@ class AwsCredentials:
         load: Callable[[], Awaitable[Any]],
         profile: str = "default",
         clock: Callable[[], float] = time.monotonic,
+        first: Credentials | None = None,
     ) -> None:
         """`load` returns credentials of aiobotocore, or raises RefusedLookup. `profile` is for messages."""
         self._load = load
         self._profile = profile
         self._clock = clock
-        self._found: Any = None
+        self._found: Any = None if first is None else _Given(first)
         self._frozen: Any = None
         self._asked_at = -math.inf
         self._refused: Refusal | None = None
@@ -142,6 +145,16 @@ class AwsCredentials:
             return malformed(self._profile, method)
         self._frozen = frozen
         return frozen
+
+
+class _Given:
+    """Credentials from another process, as aiobotocore has them. They last until the service calls them expired."""
+
+    def __init__(self, credentials: Credentials) -> None:
+        self._frozen = ReadOnlyCredentials(credentials.access_key, credentials.secret_key, credentials.token)
+
+    async def get_frozen_credentials(self) -> ReadOnlyCredentials:
+        return self._frozen
 
 
 class ClientCredentials:

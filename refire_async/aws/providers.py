@@ -12,6 +12,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -127,6 +128,8 @@ class Chain:
         """`prompt`: whether the terminal may prompt for an MFA code."""
         self._core = core
         self._prompt = prompt
+        self.asked_for_code = False
+        """Whether an MFA code was typed."""
         for name in _SILENCED_LOGGERS:
             logging.getLogger(name).setLevel(logging.CRITICAL)
 
@@ -140,7 +143,7 @@ class Chain:
         method = ""
         try:
             resolver = self._core.get_component("credential_provider")
-            _restrict(resolver, prompt=self._prompt)
+            _restrict(resolver, self._code)
             for provider in resolver.providers:
                 method = provider.METHOD
                 found = await provider.load()
@@ -149,6 +152,11 @@ class Chain:
         except Exception as error:  # see the module's docstring
             raise RefusedLookup(refusal(error, self.profile, method)) from error
         raise RefusedLookup(nothing_found(self.profile))
+
+    def _code(self, text: str) -> str:
+        code = _prompt_for_code(text) if self._prompt else _no_prompt(text)
+        self.asked_for_code = True
+        return code
 
 
 def profile_of(core: AioSession) -> str:
@@ -278,7 +286,7 @@ class MfaError(Exception):
     """An MFA code is needed, and there is no terminal for a prompt."""
 
 
-def _restrict(resolver: Any, *, prompt: bool) -> None:
+def _restrict(resolver: Any, prompter: Callable[[str], str]) -> None:
     """Prevent providers from following redirects and from reading standard input, which may be a list of keys.
 
     Without this, one provider prompts for MFA codes without a terminal, one passes standard input to the credential
@@ -286,7 +294,7 @@ def _restrict(resolver: Any, *, prompt: bool) -> None:
     move.
     """
     assume_role = resolver.get_provider("assume-role")
-    assume_role._prompter = _prompt_for_code if prompt else _no_prompt  # noqa: SLF001
+    assume_role._prompter = prompter  # noqa: SLF001
     builder = assume_role._profile_provider_builder  # noqa: SLF001
     make = builder._create_process_provider  # noqa: SLF001
 

@@ -9,12 +9,14 @@ from botocore.exceptions import BotoCoreError
 from refire_async.aws.clock import ServiceClock
 from refire_async.aws.config import AwsSession, bad_configuration
 from refire_async.aws.control_plane import ControlPlane
+from refire_async.aws.credentials import CredentialSource
 from refire_async.aws.data_plane import DataPlane
 from refire_async.aws.endpoint import parse_endpoint
 from refire_async.aws.errors import AwsError
 from refire_async.aws.http_backend import DEFAULT_TIMEOUTS, Timeouts
 from refire_async.aws.other_services import Services
 from refire_async.aws.route import Route, route_of
+from refire_async.aws.signing import Credentials
 from refire_async.aws.streams import StreamReader
 from refire_async.aws.transports import Transports
 from refire_async.aws.types import STREAMS_API, TABLES_API, Transport
@@ -39,6 +41,8 @@ class Session:
     route: Route
     clock: ServiceClock = field(default_factory=ServiceClock)
     """The service's clock, estimated from the answers to all clients."""
+    handed_over: CredentialSource | None = field(default=None, repr=False)
+    """Credentials for child processes, if an MFA code was typed for them. Else child processes look up their own."""
     transports: Transports | None = field(default=None, repr=False)
     """Opens transports to other services. None without a session of AWS behind it."""
 
@@ -96,6 +100,7 @@ async def _open(
         region=client.meta.region_name,
         route=route,
         clock=clock,
+        handed_over=aws.credentials if aws.asked_for_code else None,
         transports=transports,
     )
 
@@ -123,13 +128,16 @@ async def open_data_plane(
     connection: Connection,
     route: Route,
     concurrency: int,
+    *,
     timeouts: Timeouts = DEFAULT_TIMEOUTS,
     clock: ServiceClock | None = None,
+    credentials: Credentials | None = None,
 ) -> AsyncIterator[DataPlane]:
     """Open only the data plane, with the route of a session that another process has opened.
 
-    `clock` learns the service's time from its answers. Credentials are not looked up yet: if there are none, the first
-    call fails, as it would during a run.
+    `clock` learns the service's time from its answers. `credentials` are those of the process that opened
+    the session. Without them, credentials are not looked up yet: if there are none, the first call fails, as it would
+    during a run.
 
     Raises:
         UsageError: malformed AWS configuration.
@@ -137,7 +145,7 @@ async def open_data_plane(
     clock = clock or ServiceClock()
     async with AsyncExitStack() as stack:
         try:
-            aws = AwsSession(connection, clock)
+            aws = AwsSession(connection, clock, credentials)
         except (BotoCoreError, ValueError) as error:
             raise bad_configuration(error) from error
         stack.push_async_callback(aws.credentials.close)

@@ -131,7 +131,14 @@ async def run_attempt(
 
     async def run_tasks() -> list[TaskResult]:
         if len(tasks) > 1:
-            return await Supervisor(tasks, governor, emit=emit, stop=stop, keep_open=attempt.lock).run()
+            return await Supervisor(
+                tasks,
+                governor,
+                emit=emit,
+                stop=stop,
+                keep_open=attempt.lock,
+                credentials=session.handed_over,
+            ).run()
         on_context = partial(_follow_limits, governor)
         return [await run_task(tasks[0], session.data, store, emit=emit, stop=stop, on_context=on_context)]
 

@@ -15,9 +15,9 @@ from botocore.tokens import SSOTokenProvider
 from botocore.utils import JSONFileCache
 
 from refire_async.aws import config, providers
-from refire_async.aws.errors import Disposition
+from refire_async.aws.errors import AwsError, Disposition
 from refire_async.aws.providers import refusal
-from refire_async.aws.session import open_session
+from refire_async.aws.session import open_data_plane, open_session
 from refire_async.errors import ExitCode, RefireError
 from refire_async.settings import Connection
 from tests.aws.raw_server import Act, RawServer, reply, reset_after_reading, say_nothing
@@ -369,6 +369,45 @@ async def test_the_region_of_an_instance_follows_no_redirect(
         pass
     assert any(sent.headers.get("x-aws-ec2-metadata-token") == "PLANTED" for sent in server.received)
     assert not any("/elsewhere" in sent.line for sent in server.received)
+
+
+async def test_one_mfa_code_is_enough_for_all_processes(
+    given: Callable[[Case], None], server: RawServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A child process signs with the parent's temporary credentials. After they expire it does not prompt."""
+    typed: list[str] = []
+
+    def type_code(text: str) -> str:
+        typed.append(text)
+        return "123456"
+
+    monkeypatch.setattr(providers, "_prompt_for_code", type_code)
+    expired = reply(b'{"__type":"x#ExpiredTokenException","message":"expired"}', 400)
+    role_keys = text(STS_KEYS.format("AssumeRole", FUTURE).encode())
+    given(
+        role("source_profile = base\nmfa_serial = arn:aws:iam::1:mfa/ann\n", "", role_keys, reply(), expired)
+    )
+    connection = Connection(region="eu-west-1", endpoint_url=server.url)
+    async with open_session(connection, 1) as session:
+        assert session.handed_over is not None
+        keys = await session.handed_over.get()
+        async with open_data_plane(connection, session.route, 1, credentials=keys) as data:
+            await data.call("Scan", b"{}")
+            assert "Credential=A/" in server.received[-1].headers["authorization"]
+            with pytest.raises(AwsError, match="MFA code"):
+                await data.call("Scan", b"{}")
+    assert len(typed) == 1
+    assert len(server.received) == 3
+
+
+async def test_other_credentials_are_looked_up_by_each_process(
+    server: RawServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are renewed before they expire, as those of the parent are."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "A")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "PLANTED")
+    async with open_session(Connection(region="eu-west-1", endpoint_url=server.url), 1) as session:
+        assert session.handed_over is None
 
 
 async def test_a_login_that_cannot_be_saved(

@@ -7,10 +7,15 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from refire_async.sandbox.config import SandboxConfig
+from refire_async.sandbox.process import SandboxProcess
+from tests.support.backends import REGION, connected
 
 CODES = {0, 2, 3, 4, 5, 10, 11, 130}
 """Every documented exit code except that of a bug."""
@@ -62,6 +67,11 @@ OPTIONS = {
     "verify": ("--checkpoint",),
     "report": ("--checkpoint", "--out"),
     "iam-policy": ("--table", "--account", "--index"),
+    "forget": ("--checkpoint",),
+    "rate": ("--checkpoint",),
+    "config": ("--config",),
+    "replay": ("--to", "--since", "--export", "--keys-file", "--checkpoint", "--function"),
+    "redrive": ("--to", "--function"),
 }
 VARIABLES = {
     "AWS_PROFILE": WORDS,
@@ -88,6 +98,16 @@ FILES = (
     b'{"pk": "a"}\n',
     b"[run]\nx = 1\n",
 )
+TYPED = (b"", b"y\n", b"n\n", b"\x04", b"\x03", b"yes\ny\ny\n", b"\x1b[A\xff\n", b"y\n\x03")
+"""At a terminal: nothing, answers, the end of input, Ctrl-C, other keys."""
+
+OWN_TERMINAL = """
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+"""Makes standard input the terminal that Ctrl-C comes from, and becomes another program."""
+
 STREAMS = ("", "> /dev/full", "2> /dev/full", ">&-", "2>&-", "<&-", "| true")
 ANSWERS = (
     b"",
@@ -128,18 +148,34 @@ def server(answer: bytes) -> Iterator[str]:
         thread.join()
 
 
-def draw(seed: int, folder: Path) -> tuple[list[str], dict[str, str], str, bytes]:
-    """Arguments, environment, redirection and the server's response of one run."""
+@dataclass(frozen=True)
+class Draw:
+    """One run: arguments, environment, redirection, the answer of a server, what is typed.
+
+    `answer` is None where a sandbox with data stands in its place; `typed` is None where there is no terminal.
+    """
+
+    arguments: list[str]
+    environment: dict[str, str]
+    redirection: str
+    answer: bytes | None
+    typed: bytes | None
+
+
+def draw(seed: int, folder: Path) -> Draw:
+    """What a seed stands for; the run is in this folder."""
     rng = random.Random(seed)
     name = rng.choice(sorted(OPTIONS))
     (folder / "file").write_bytes(rng.choice(FILES))
     words = (*WORDS, "file")
     arguments = [name]
-    if name in ("run", "check", "plan"):
+    if name in ("run", "check", "plan", "replay"):
         arguments += ["--table", "orders"] * (rng.random() < 0.8)
+    if name in ("resume", "status", "verify", "report", "forget", "rate", "redrive"):
+        arguments += [rng.choice(("latest", "run-1", "../x", *words))] * (rng.random() < 0.5)
     for option in rng.sample(OPTIONS[name], rng.randint(0, min(2, len(OPTIONS[name])))):
         arguments.append(f"{option}={rng.choice(words)}")
-    arguments += [option for option in ("--json", "--dry-run") if rng.random() < 0.2]
+    arguments += [option for option in ("--json", "--dry-run", "--yes") if rng.random() < 0.2]
     if name in ("run", "resume"):
         arguments += ["--give-up-after", "1s"]
     environment = {
@@ -147,48 +183,105 @@ def draw(seed: int, folder: Path) -> tuple[list[str], dict[str, str], str, bytes
         "PYTHONPATH": str(Path(__file__).parents[2]),
         "HOME": str(folder),
         "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_REGION": "us-east-1",
+        "AWS_REGION": REGION,
         "AWS_ACCESS_KEY_ID": "x",
         "AWS_SECRET_ACCESS_KEY": "y",
         "LANG": rng.choice(("C.UTF-8", "C", "xx_YY.ISO-8859-1")),
     }
     for variable in rng.sample(sorted(VARIABLES), rng.randint(0, 3)):
         environment[variable] = rng.choice(VARIABLES[variable])
-    return arguments, environment, rng.choice(STREAMS), rng.choice(ANSWERS)
+    typed = rng.choice(TYPED) if rng.random() < 0.25 else None
+    redirection = "" if typed is not None else rng.choice(STREAMS)
+    answer = None if rng.random() < 0.4 else rng.choice(ANSWERS)
+    return Draw(arguments, environment, redirection, answer, typed)
 
 
-def one(seed: int, folder: Path) -> None:
-    """One run: a documented exit code, no traceback, no bug."""
+def one(seed: int, folder: Path, with_data: str) -> None:
+    """One run: a documented exit code, no traceback, no bug. `with_data` is the URL of a sandbox."""
     folder.mkdir()
-    arguments, environment, redirection, answer = draw(seed, folder)
-    with server(answer) as url:
-        # All requests go to this server, whatever else is drawn.
-        environment["REFIRE_ENDPOINT_URL"] = environment["AWS_ENDPOINT_URL"] = url
-        line = f'"$@" {redirection}; exit ${{PIPESTATUS[0]}}'
-        ended = subprocess.run(
-            ["/bin/bash", "-c", line, "bash", sys.executable, "-m", "refire_async", *arguments],
-            env=environment,
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=120,
-            check=False,
+    drawn = draw(seed, folder)
+    command = [sys.executable, "-m", "refire_async", *drawn.arguments]
+    with server(drawn.answer) if drawn.answer is not None else nullcontext(with_data) as url:
+        # Nothing goes anywhere but to this server, whatever else is drawn.
+        environment = drawn.environment | {"REFIRE_ENDPOINT_URL": url, "AWS_ENDPOINT_URL": url}
+        if drawn.typed is not None:
+            code, written = on_a_terminal(command, environment, folder, drawn.typed)
+        else:
+            line = f'"$@" {drawn.redirection}; exit ${{PIPESTATUS[0]}}'
+            ended = subprocess.run(
+                ["/bin/bash", "-c", line, "bash", *command],
+                env=environment,
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=120,
+                check=False,
+            )
+            code, written = ended.returncode, ended.stderr
+    assert code in CODES, (seed, drawn, code, written)
+    assert b"this is a bug" not in written, (seed, drawn, written)
+    assert b"Traceback" not in written, (seed, drawn, written)
+
+
+def on_a_terminal(
+    command: list[str], environment: dict[str, str], folder: Path, typed: bytes
+) -> tuple[int, bytes]:
+    """The exit code of a command at a terminal at which this is typed at once, and all that it writes there."""
+    ours, theirs = os.openpty()
+    program = [sys.executable, "-c", OWN_TERMINAL, *command]
+    written = b""
+    with subprocess.Popen(
+        program,
+        env=environment,
+        cwd=folder,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    ) as running:
+        os.close(theirs)
+        timer = threading.Timer(120, running.kill)
+        timer.start()
+        try:
+            os.write(ours, typed)
+            while piece := os.read(ours, 65536):
+                written += piece
+        except OSError:  # EIO: nobody has the other side any more
+            pass
+        finally:
+            running.wait()
+            timer.cancel()
+            timer.join()
+            os.close(ours)
+    return running.returncode, written
+
+
+@pytest.fixture(scope="module")
+def with_data() -> Iterator[str]:
+    """The URL of a sandbox whose table `orders` has items and a stream."""
+    with SandboxProcess(SandboxConfig()) as sandbox, connected("sandbox", sandbox.url) as backend:
+        backend.dynamodb.create_table(
+            TableName="orders",
+            AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+            BillingMode="PAY_PER_REQUEST",
+            StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
         )
-    context = (seed, arguments, environment, redirection, answer, ended)
-    assert ended.returncode in CODES, context
-    assert b"this is a bug" not in ended.stderr, context
-    assert b"Traceback" not in ended.stderr, context
+        for number in range(40):
+            backend.dynamodb.put_item(TableName="orders", Item={"pk": {"S": str(number)}})
+        yield sandbox.url
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_no_bug(seed: int, tmp_path: Path) -> None:
+def test_no_bug(seed: int, tmp_path: Path, with_data: str) -> None:
     """A few runs by seed in every suite."""
-    one(seed, tmp_path / "run")
+    one(seed, tmp_path / "run", with_data)
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(7200)
-def test_no_bug_in_many(tmp_path: Path) -> None:
-    """A thousand runs by seed."""
-    for seed in range(1_000):
-        one(seed, tmp_path / str(seed))
+@pytest.mark.timeout(1_800)
+@pytest.mark.parametrize("hundred", range(10))
+def test_no_bug_in_many(hundred: int, tmp_path: Path, with_data: str) -> None:
+    """A thousand runs by seed, some against a table with items, some at a terminal."""
+    for seed in range(100 * hundred, 100 * hundred + 100):
+        one(seed, tmp_path / str(seed), with_data)

@@ -90,7 +90,13 @@ class _Child:
         clock = ServiceClock()
         with closing(Store.join(Path(task.checkpoint))) as store:
             async with (
-                open_data_plane(task.connection, task.route, task.workers + LOOKUPS, clock=clock) as data,
+                open_data_plane(
+                    task.connection,
+                    task.route,
+                    task.workers + LOOKUPS,
+                    clock=clock,
+                    credentials=task.credentials,
+                ) as data,
                 anyio.create_task_group() as tasks,
             ):
                 store.clock = clock.now

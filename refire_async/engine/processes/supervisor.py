@@ -12,6 +12,9 @@ from dataclasses import dataclass, replace
 
 import anyio
 
+from refire_async.aws.credentials import CredentialSource
+from refire_async.aws.errors import AwsError
+from refire_async.aws.signing import Credentials
 from refire_async.checkpoint.schema import PROCESSES_PER_ATTEMPT
 from refire_async.engine.processes.messages import (
     ApplyLimits,
@@ -71,13 +74,18 @@ class Supervisor:
         emit: Emit,
         stop: StopRequest,
         keep_open: int,
+        credentials: CredentialSource | None = None,
     ) -> None:
-        """`keep_open` is the file descriptor of the checkpoint's lock. The child processes hold it while they run."""
+        """`keep_open` is the file descriptor of the checkpoint's lock. The child processes hold it while they run.
+
+        Child processes begin with `credentials` if there are any, so that none of them asks for an MFA code.
+        """
         self._tasks = tasks
         self._governor = governor
         self._emit = emit
         self._stop = stop
         self._keep_open = keep_open
+        self._credentials = credentials
         self._children: dict[int, _Child] = {}
         self._results: list[TaskResult] = []
         self._finished = 0
@@ -127,6 +135,12 @@ class Supervisor:
             # Its share went to the other processes when it died; it grows again as soon as the task uses this one.
             task = replace(task, number=number, share=MIN_TASK_SHARE)
 
+    async def _current_credentials(self) -> Credentials | None:
+        """This process's own; None if a provider fails right now: the child process then asks by itself."""
+        with suppress(AwsError):
+            return None if self._credentials is None else await self._credentials.get()
+        return None
+
     async def _run_child(self, task: TaskSpec) -> TaskResult | TaskFailed | None:
         """Run one process for `task`. Returns None if it died without a result."""
         process = await asyncio.create_subprocess_exec(
@@ -144,7 +158,14 @@ class Supervisor:
         child = self._children[task.index] = _Child(process, process.stdin, task.share)
         try:
             with suppress(ClosedError):
-                await send(child.to, replace(task, rate_limits=self._governor.rate_limits))
+                await send(
+                    child.to,
+                    replace(
+                        task,
+                        rate_limits=self._governor.rate_limits,
+                        credentials=await self._current_credentials(),
+                    ),
+                )
                 if self._stop.reason is not None:
                     await send(child.to, Stop(self._stop.reason))
                 return await self._receive_events(task.index, child, process.stdout)

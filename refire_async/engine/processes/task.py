@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from refire_async.aws.route import Route
+from refire_async.aws.signing import Credentials
 from refire_async.errors import ExitCode
 from refire_async.model.counts import Counts, Totals
 from refire_async.model.run import RunSpec, RunStatus
@@ -25,7 +26,8 @@ class TaskSpec:
     `number` is unique among the tasks of all attempts of the run. `share` is the share (0 to 1) of `rate_limits` that
     the task begins with. `begun_at` is the start of the attempt by the event loop's clock (s); until its tasks begin, a
     run writes almost nothing. `route` leads to the data plane. `checkpoint` is the path of the file, `keys` that of the
-    run's list of keys, if its selection is one.
+    run's list of keys, if its selection is one. `credentials` are the parent's when the process starts,
+    if an MFA code was typed for them.
     """
 
     number: int
@@ -46,6 +48,7 @@ class TaskSpec:
     max_items: int | None = None
     per_segment: int | None = None
     dry: bool = False
+    credentials: Credentials | None = None
 
     @property
     def first_page(self) -> int:
