@@ -98,6 +98,20 @@ STALE_IMAGES = Kind(
     " that keeps the last image would be set back. `replay` reports this after it has read ahead; `check` does not.",
     "leave out --until, give --latest-per-key, or disable the function's mapping first",
 )
+EXPORT_GAP = Kind(
+    "export-gap",
+    "stop",
+    "Between two exports to replay is time that neither has: changes are missing. `replay` reports this before it"
+    " reads them; `check` does not.",
+    "export that window too, or skip it with --ignore export-gap",
+)
+EXPORT_OVERLAP = Kind(
+    "export-overlap",
+    "stop",
+    "Two exports to replay have the same changes, which would be delivered twice. `replay` reports this before it"
+    " reads them; `check` does not.",
+    "leave one out, or deliver these changes twice with --ignore export-overlap",
+)
 RANGE_HOLDS_OTHERS = Kind(
     "range-holds-others",
     "warn",
