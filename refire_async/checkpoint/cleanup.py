@@ -1,6 +1,6 @@
 """Removes finished runs, and only those that may be removed."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,12 +73,15 @@ def forget(run: RunInfo) -> list[Path]:
     return removed
 
 
-def remove(run: RunInfo) -> Kept | None:
-    """Remove a finished run, unless its status has changed since it was listed: then return why it is kept."""
+def remove(run: RunInfo, describe: Callable[[Path], RunInfo] = catalog.describe) -> Kept | None:
+    """Remove a finished run, unless its status has changed since it was listed: then return why it is kept.
+
+    `describe` reads it again.
+    """
     try:
         with locked(run.checkpoint):
             # This process holds the lock, so `describe` sees no other running process.
-            reason = why_kept(catalog.describe(run.checkpoint))
+            reason = why_kept(describe(run.checkpoint))
             if reason is not None:
                 return Kept(run, reason)
             catalog.discard(run.checkpoint)

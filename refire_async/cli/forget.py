@@ -36,10 +36,11 @@ def command(**given: Any) -> int:
 
     import orjson  # noqa: PLC0415 - not needed to show help
 
-    from refire_async.checkpoint import catalog, cleanup  # noqa: PLC0415 - bring SQLite
+    from refire_async.checkpoint import cleanup  # noqa: PLC0415 - brings SQLite
+    from refire_async.delivery.catalog import describe_any  # noqa: PLC0415
     from refire_async.output.runs import describe_status  # noqa: PLC0415
 
-    run = catalog.describe(checkpoint)
+    run = describe_any(checkpoint)
     cleanup.refuse_running(run)
     if not parsed.yes:
         lost = "It cannot be resumed afterwards." if run.status == "stopped" else ""

@@ -75,7 +75,8 @@ def command(**given: Any) -> int:
     if parsed.clean:
         if parsed.watch:
             raise UsageError("--clean and --watch cannot be combined", "leave one of them out")
-        return _clean(_one(parsed) if one else _listed(parsed), assume_yes=parsed.yes, as_json=parsed.json)
+        found = _one(parsed) if one else [*_listed(parsed), *_deliveries_as_runs(parsed)]
+        return _clean(found, assume_yes=parsed.yes, as_json=parsed.json)
     show = _show_one if one else _show_all
     if parsed.watch:
         return _watch(show, parsed)
@@ -85,9 +86,15 @@ def command(**given: Any) -> int:
 
 
 def _one(parsed: StatusOptions) -> "Sequence[RunInfo]":
-    from refire_async.checkpoint import catalog  # noqa: PLC0415 - brings SQLite
+    from refire_async.delivery.catalog import describe_any  # noqa: PLC0415 - brings SQLite
 
-    return [catalog.describe(locate(parsed.run_id, parsed.checkpoint))]
+    return [describe_any(locate(parsed.run_id, parsed.checkpoint))]
+
+
+def _deliveries_as_runs(parsed: StatusOptions) -> "Sequence[RunInfo]":
+    from refire_async.delivery.catalog import as_run  # noqa: PLC0415 - brings SQLite
+
+    return [as_run(info.checkpoint) for info in _listed_deliveries(parsed)]
 
 
 def _listed(parsed: StatusOptions) -> "Sequence[RunInfo]":
@@ -209,6 +216,7 @@ def _watch(show: Callable[[StatusOptions], tuple[str, bool]], parsed: StatusOpti
 def _clean(runs: Sequence["RunInfo"], *, assume_yes: bool, as_json: bool) -> int:
     """Remove finished runs after confirmation."""
     from refire_async.checkpoint import cleanup  # noqa: PLC0415 - brings SQLite
+    from refire_async.delivery.catalog import describe_any  # noqa: PLC0415
 
     removable, kept = cleanup.split_removable(runs)
     removed: list[RunInfo] = []
@@ -216,7 +224,7 @@ def _clean(runs: Sequence["RunInfo"], *, assume_yes: bool, as_json: bool) -> int
         kept += [cleanup.Kept(run, "not confirmed") for run in removable]
         removable = []
     for run in removable:
-        refused = cleanup.remove(run)
+        refused = cleanup.remove(run, describe_any)
         if refused is None:
             removed.append(run)
         else:

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from refire_async.checkpoint.catalog import SUFFIX, default_folder
+from refire_async.checkpoint import catalog
+from refire_async.checkpoint.catalog import SUFFIX, RunInfo, default_folder
 from refire_async.checkpoint.lock import is_locked
 from refire_async.checkpoint.read_only import holds_delivery
 from refire_async.delivery.failures import failures_path
@@ -47,6 +48,27 @@ def describe(path: Path) -> DeliveryInfo:
     return DeliveryInfo(
         saved, status, path, failures if failures.exists() else None, tuple(map(str, doubtful))
     )
+
+
+def as_run(path: Path) -> RunInfo:
+    """A delivery in the form of a run, for what removes either. Raises CheckpointRefusedError."""
+    info = describe(path)
+    spec = info.saved.spec
+    return RunInfo(
+        run_id=spec.run_id,
+        table=spec.table or spec.source,
+        status=info.status,
+        touched=0,
+        updated_at=info.saved.updated_at,
+        checkpoint=path,
+        kept_files=() if info.failed_records_file is None else (info.failed_records_file,),
+        failed=info.saved.counts.failed,
+    )
+
+
+def describe_any(path: Path) -> RunInfo:
+    """A run or a delivery, by what the file holds. Raises CheckpointRefusedError."""
+    return as_run(path) if holds_delivery(path) else catalog.describe(path)
 
 
 def list_deliveries(folder: Path | None = None) -> DeliveryListing:
