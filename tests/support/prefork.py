@@ -103,9 +103,9 @@ class Server:
         self, command: Sequence[str], env: Mapping[str, str], cwd: Path, stdout: int, stderr: int
     ) -> Forked:
         """Start a command that `can_run`; `stdout` and `stderr` are descriptors, standard input is empty."""
-        order = json.dumps({"command": list(command), "env": dict(env), "cwd": str(cwd)}).encode()
+        request = json.dumps({"command": list(command), "env": dict(env), "cwd": str(cwd)}).encode()
         with self._lock:
-            socket.send_fds(self._channel, [order], [stdout, stderr])
+            socket.send_fds(self._channel, [request], [stdout, stderr])
             while (pid := self._take()) is None:
                 pass
         return Forked(self, pid)
@@ -148,7 +148,7 @@ def starts_alike(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
 
 
 def _serve(channel: socket.socket) -> dict[str, Any] | None:
-    """Fork a child for each order. Returns the order in the child, and None here, when the channel closes."""
+    """Fork a child for each request. Returns the request in the child, and None here, when the channel closes."""
     ended, wake = os.pipe()
     for end in (ended, wake):
         os.set_blocking(end, False)
@@ -173,8 +173,8 @@ def _serve(channel: socket.socket) -> dict[str, Any] | None:
             for descriptor in (ended, wake, *streams):
                 os.close(descriptor)
             channel.close()
-            order: dict[str, Any] = json.loads(data)
-            return order
+            request: dict[str, Any] = json.loads(data)
+            return request
         for stream in streams:
             os.close(stream)
         channel.send(json.dumps({"pid": pid}).encode())
@@ -210,19 +210,19 @@ def main() -> None:
     _import_everything()
     _read_service_models()
     gc.freeze()
-    order = _serve(socket.socket(fileno=int(sys.argv[1])))
-    if order is None:
+    request = _serve(socket.socket(fileno=int(sys.argv[1])))
+    if request is None:
         return
     from refire_async import failpoints
     from tests.support.processes import die_with_parent
 
     die_with_parent()
-    os.chdir(order["cwd"])
+    os.chdir(request["cwd"])
     os.environ.clear()
-    os.environ.update(order["env"])
+    os.environ.update(request["env"])
     time.tzset()
     importlib.reload(failpoints)  # the one module that reads the environment when it is imported
-    _, *words = order["command"]
+    _, *words = request["command"]
     if words[0] == "-m":
         sys.argv = words[1:]
         runpy.run_module(words[1], run_name="__main__", alter_sys=True)
