@@ -4,11 +4,9 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
-
-import orjson
+from typing import BinaryIO
 
 NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 
@@ -52,10 +50,3 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         with contextlib.suppress(OSError):
             new.unlink()
         raise
-
-
-def write_json_lines(path: Path, rows: Iterable[dict[str, Any]]) -> None:
-    """Replace `path` by a file with one JSON object per line, mode 0600. Raises OSError."""
-    with replacing(path) as file:
-        for row in rows:
-            file.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))

@@ -7,17 +7,15 @@ from typing import TypeAlias
 
 from anyio import to_thread
 
+from refire_async.checkpoint.key_files import FAILED, MISSING, write_keys
 from refire_async.checkpoint.reading import SavedRun
 from refire_async.checkpoint.store import Store
 from refire_async.errors import ExitCode, RefusedError
 from refire_async.model.run import DryRun, Result, RunStatus, Summary
 from refire_async.model.stop import StopRequest
-from refire_async.private import write_json_lines
 
 PriceDryRun: TypeAlias = Callable[..., DryRun]
 """`forecast.dry_run.price_dry_run` for a table and its limits: takes `items`, `table_wcu`, `rcu` and `more`."""
-FAILED, MISSING = ".failed.jsonl", ".missing.jsonl"
-"""Suffixes of the files that a run or a verification may write next to the checkpoint."""
 
 
 def check_output_paths(checkpoint: Path) -> None:
@@ -108,4 +106,4 @@ def exit_code_of(
 
 def _write_failures(path: Path, store: Store) -> None:
     """Write the failed-keys file: one JSON object per line, readable by `--keys-file`. Mode 0600."""
-    write_json_lines(path, map(asdict, store.failures()))
+    write_keys(path, map(asdict, store.failures()))

@@ -19,13 +19,13 @@ from anyio import to_thread
 
 from refire_async.aws.streams import StreamReader, misshapen_stream
 from refire_async.checkpoint.history import History, TableStream
+from refire_async.checkpoint.key_files import MISSING, write_keys
 from refire_async.checkpoint.read_only import guard
 from refire_async.checkpoint.reading import SavedRun
 from refire_async.errors import RefireError, RefusedError, StoppedError, first_of
 from refire_async.model.proof import Proof, ProofCounts, least_view
 from refire_async.model.run import RunSpec
 from refire_async.model.units import STREAM_RETENTION_S
-from refire_async.private import write_json_lines
 from refire_async.verification.expected import ExpectedRows
 from refire_async.verification.follower import Follower, lost_before
 from refire_async.verification.observed import encoder
@@ -225,7 +225,7 @@ class Verifier:
 
         Items that may have fired before the stream's oldest record are not listed: `counts` counts them as unproven.
         """
-        path = self._path.with_name(self._path.name + ".missing.jsonl")
+        path = self._path.with_name(self._path.name + MISSING)
         if not counts.missing:
             path.unlink(missing_ok=True)
             return None
@@ -243,7 +243,7 @@ class Verifier:
                         yield {"key": key}
 
         try:
-            write_json_lines(path, missing_keys())
+            write_keys(path, missing_keys())
             if counts.missing:
                 return str(path)
             path.unlink()
