@@ -95,9 +95,9 @@ class ShardWalk:
         """The shards that continue this one. They may be listed a little later than it ends."""
         for look in range(_LOOKS):
             children = [child.id for child in self._shards.values() if child.parent == shard]
-            if children:
-                # A shard has two children after a split; both are listed at once.
+            if children and not self._shards[shard].is_open:
                 return children
+            # Pages of a list are not of one moment: of a shard that was open then, it may lack a child.
             if look:
                 await self._sleep(_LOOK_S)
             await self._list()
