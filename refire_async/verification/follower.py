@@ -189,12 +189,14 @@ class Follower:
         """
         for listing in range(_CHILD_LISTINGS):
             children = [child.id for child in self._shards.values() if child.parent == shard]
-            if children:
+            # The pages of a listing are not of one moment: it may lack a child of a shard that was open then.
+            if children and not self._shards[shard].is_open:
                 return [child for child in children if child not in self._skipped]
             if listing:
                 await self._sleep(_POLL_S)
             self._shards |= {child.id: child for child in await self._reader.shards(self._arn)}
-        return [child.id for child in self._shards.values() if child.parent == shard]
+        children = [child.id for child in self._shards.values() if child.parent == shard]
+        return [child for child in children if child not in self._skipped]
 
     async def _read_to_end(self, shard: str) -> None:
         pages = self._reader.records(self._arn, shard)

@@ -49,6 +49,9 @@ class FakeShard:
     trimmed: int = 0
     """How many of the next reads fail because the oldest records were trimmed."""
 
+    listed_as_open: bool = False
+    """Whether it is listed as open until it is read to its end."""
+
 
 @dataclass
 class FakeStream:
@@ -65,7 +68,7 @@ class FakeStream:
 
     async def shards(self, _arn: str) -> list[Shard]:
         return parents_first(
-            Shard(name, shard.parent, "1", "2" if shard.closed else None)
+            Shard(name, shard.parent, "1", "2" if shard.closed and not shard.listed_as_open else None)
             for name, shard in self.all.items()
             if name not in self.hidden
         )
@@ -82,6 +85,7 @@ class FakeStream:
         for answer in shard.answers:
             yield answer
         if shard.closed:
+            shard.listed_as_open = False
             self.hidden -= {
                 name for name, child in self.all.items() if self.at_once or child.parent == shard_id
             }

@@ -58,6 +58,19 @@ def test_a_shard_that_splits_in_the_middle_is_followed_into_its_children():
     assert follower.shards_read == 4
 
 
+def test_a_child_that_the_first_listing_lacks_is_followed():
+    """A listing that is made during a split has the parent as open, and one of its two children."""
+    stream = FakeStream(
+        {
+            "p": FakeShard([[touch("a", 1)]], closed=True, listed_as_open=True),
+            "c1": FakeShard([[touch("a", 2)]], parent="p"),
+            "c2": FakeShard([[touch("b", 1)]], parent="p"),
+        },
+        hidden={"c2"},
+    )
+    assert sorted(followed(stream).taken) == ["a", "a", "b"]  # type: ignore[attr-defined]
+
+
 def test_shards_that_split_at_the_same_time_are_all_followed():
     """The listing when the first shard ends also contains the children and grandchildren of the others."""
     stream = FakeStream(
