@@ -22,6 +22,7 @@ CLEAN: tuple[str, ...] = (
     "README.md",
     "benchmarks",
     "docs",
+    "pyproject.toml",
     "refire_async/aws",
     "refire_async/checkpoint",
     "refire_async/cli",

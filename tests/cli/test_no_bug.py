@@ -246,7 +246,7 @@ def on_a_terminal(
             os.write(ours, typed)
             while piece := os.read(ours, 65536):
                 written += piece
-        except OSError:  # EIO: nobody has the other side any more
+        except OSError:  # EIO: the other side is closed
             pass
         finally:
             running.wait()
