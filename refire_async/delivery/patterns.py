@@ -8,6 +8,7 @@ Lambda Developer Guide (Filter rule syntax) and Amazon EventBridge (Operators fo
     rules see leaves only: an object is, to a rule, as if it were not there
     nothing but `exists: false` matches what is not there
     `numeric` matches numbers, and never the text of a number, which is how records carry type N
+    a name with a dot is that name, not a path (EventBridge takes either)
 
 Patterns are compiled once. The part of a pattern that the event's kind, time and key decide is looked at first,
 without decoding the record. Pure.

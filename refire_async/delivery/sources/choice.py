@@ -5,6 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
+from anyio import to_thread
+
 from refire_async.delivery.record import EventRecord
 from refire_async.delivery.rules import DeliveryRules
 from refire_async.delivery.selection import RecordSelection
@@ -58,11 +60,11 @@ class Choice:
                 history.add(self._left_out(records, chosen), delivered=False)
 
             await read_all(take)
-            stale, keys = history.stale()
+            stale, keys = await to_thread.run_sync(history.stale)
             preview = counts.preview(skipped, stale=stale, stale_keys=keys)
             if not self._latest_per_key:
                 return preview
-            self._latest = history.latest()
+            self._latest = await to_thread.run_sync(history.latest)
         skipped.unselected += preview.records - len(self._latest)
         return replace(preview, records=len(self._latest), stale=0, stale_keys=())
 

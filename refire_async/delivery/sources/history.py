@@ -32,7 +32,7 @@ _NAMED = 3
 
 
 class KeyHistory:
-    """Records in any order, and whether they are delivered. Use it in a `with` block, in one thread."""
+    """Records in any order, and whether they are delivered. Use it in a `with` block, in one thread at a time."""
 
     def __init__(self, folder: Path) -> None:
         """`folder` is for the temporary file."""
