@@ -19,6 +19,7 @@ from refire_async.checkpoint.identity import merge_connections
 from refire_async.checkpoint.lock import locked
 from refire_async.delivery.failures import FailuresFile, failures_path
 from refire_async.delivery.invoking import DeliveryContext
+from refire_async.delivery.journal import Journal
 from refire_async.delivery.ledger import Ledger
 from refire_async.delivery.pace import Pace
 from refire_async.delivery.rules import DeliveryRules
@@ -81,6 +82,8 @@ class Prepared:
     invocations at a time. `mapping` describes the rules for people, `findings` is what deserves attention before it
     begins. `ask`: whether the user has to confirm, which a file as target does not need. `begins` is called with the
     counts of the attempt, for what the source counts by itself. `follow` changes the pace in the background.
+    `repeats` is a line about what a resume may deliver again beside the batches that it names.
+    `batch_s` is how long the function takes for an event, in seconds, if that is known.
     """
 
     spec: DeliverySpec
@@ -95,6 +98,8 @@ class Prepared:
     findings: Callable[[Preview], list[Finding]] = field(default=lambda _preview: [])
     begins: Callable[[DeliveryCounts], None] = field(default=lambda _counts: None)
     follow: Callable[[DeliveryControl], Coroutine[Any, Any, None]] | None = None
+    repeats: str = ""
+    batch_s: float | None = None
     clock: Callable[[], float] = time.time
 
 
@@ -130,7 +135,11 @@ async def run_prepared(
         make = partial(Ledger.create, path, spec, configured(prepared.connection))
         with closing(await to_thread.run_sync(make)) as ledger:
             saved = await to_thread.run_sync(ledger.load)
-            result = await _deliver(prepared, ledger, saved, preview.records, emit=emit, stop=stop)
+            try:
+                result = await _deliver(prepared, ledger, saved, preview.records, emit=emit, stop=stop)
+            except (UsageError, RefusedError):  # such as a target that cannot be opened: nothing has begun
+                await to_thread.run_sync(catalog.discard, path)
+                raise
         if result.exit_code is ExitCode.REFUSED:
             await to_thread.run_sync(catalog.discard, path)
             result = replace(result, summary=replace(result.summary, checkpoint=None))
@@ -169,11 +178,23 @@ def _outlook(prepared: Prepared, preview: Preview) -> DeliveryOutlook:
         filtered=preview.skipped.filtered,
         lost=preview.skipped.lost,
         cost_usd=preview.batches * DEFAULT_PRICES.lambda_million / 1e6 if prepared.ask else 0.0,
+        seconds=_expected_seconds(prepared, preview),
         mapping=prepared.mapping or describe_rules(spec.rules),
         warnings=tuple(f"{finding.message}; {finding.action}" for finding in prepared.findings(preview)),
         stale_keys=preview.stale_keys,
         samples=preview.samples,
     )
+
+
+def _expected_seconds(prepared: Prepared, preview: Preview) -> float | None:
+    """How long the delivery will take if nothing fails; None if nothing is known of the function's speed."""
+    settings = prepared.settings
+    bounds = []
+    if settings.max_rate is not None:
+        bounds.append(preview.records / settings.max_rate)
+    if prepared.batch_s is not None:
+        bounds.append(preview.batches * prepared.batch_s / (settings.concurrency or prepared.concurrency))
+    return max(bounds, default=None)
 
 
 def describe_rules(rules: DeliveryRules) -> str:
@@ -281,7 +302,15 @@ async def _deliver(
         failed_records_file=str(failures.path) if counts.failed else None,
     )
     emit(DeliveryEnded(summary))
-    return DeliveryResult(spec.command, summary, code, reason, tuple(map(str, journal.doubtful)))
+    return DeliveryResult(
+        spec.command, summary, code, reason, _repeats(prepared, journal, resumed=expected is None)
+    )
+
+
+def _repeats(prepared: Prepared, journal: Journal, *, resumed: bool) -> tuple[str, ...]:
+    """The batches that may have run twice, a line each."""
+    lines = tuple(map(str, journal.doubtful))
+    return (*lines, prepared.repeats) if resumed and prepared.repeats else lines
 
 
 def _dry_result(prepared: Prepared, run_id: str, outlook: DeliveryOutlook) -> DeliveryResult:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from refire_async.aws.cloudwatch import get_metric_data, lambda_query
 from refire_async.aws.event_source_mappings import Mapping, ask_mappings
 from refire_async.aws.function_names import FunctionName, parse_function
 from refire_async.aws.functions import ask_function, ask_reserved_concurrency
@@ -22,13 +23,18 @@ from refire_async.model.finding import Finding
 from refire_async.preflight.findings import MAPPING_READS, NOT_ASKED
 from refire_async.settings import DeliverySettings
 
+_DAY_S = 86_400
+
 DEFAULT_RETRIES = 2
 """Without a mapping. Lambda's own default is no limit, which a person who waits cannot mean."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundTarget:
-    """What receives the events. `reader` is the mapping or Pipe whose settings apply, None without one."""
+    """What receives the events. `reader` is the mapping or Pipe whose settings apply, None without one.
+
+    `batch_s` is how long the function has taken for an event lately, in seconds; None if that is not known.
+    """
 
     function: str
     version: str
@@ -37,6 +43,7 @@ class FoundTarget:
     concurrency: int
     open: OpenTarget
     is_local: bool
+    batch_s: float | None = None
     reader: Mapping | Pipe | None = None
     follow: Callable[[DeliveryControl], Coroutine[Any, Any, None]] | None = None
     findings: tuple[Finding, ...] = ()
@@ -88,6 +95,7 @@ async def find_target(session: Session, settings: DeliverySettings, stream_arn: 
             _open, settings, session, name, function.timeout_s, wants_array=isinstance(reader, Pipe)
         ),
         is_local=False,
+        batch_s=await _batch_seconds(session, name),
         reader=reader,
         follow=await _follow(session, settings, name),
         findings=tuple(NOT_ASKED.found(why) for why in unanswered),
@@ -114,6 +122,18 @@ def _open(
         wants_array=wants_array,
         resumed=resumed,
     )
+
+
+async def _batch_seconds(session: Session, name: FunctionName) -> float | None:
+    """The function's average duration over the last day, in seconds. Advice only."""
+    now = session.clock.now()
+    query = lambda_query("duration", "Duration", name.name, "Average", period_s=_DAY_S)
+    try:
+        found = await get_metric_data(session.services, [query], since=now - _DAY_S, until=now)
+    except UnansweredError:
+        return None
+    # In milliseconds (Lambda Developer Guide: Types of metrics for Lambda functions).
+    return max(found["duration"].values(), default=0.0) / 1_000 or None
 
 
 async def _follow(

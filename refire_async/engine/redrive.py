@@ -91,6 +91,7 @@ async def _prepare(
         version=target.version,
         mapping=target.mapping,
         concurrency=target.concurrency,
+        batch_s=target.batch_s,
         follow=target.follow,
         ask=not target.is_local,
         findings=lambda preview: [*target.findings, *_findings(source, preview)],

@@ -46,6 +46,10 @@ from refire_async.sources.resolving import select
 
 _READERS = 64
 
+_ITEMS_AGAIN = (
+    "items of up to one page per segment: present items are read again from the last saved position"
+)
+
 
 async def replay(
     settings: ReplaySettings,
@@ -203,7 +207,9 @@ def _prepare(  # noqa: PLR0917 - called once
         version=target.version,
         mapping=target.mapping,
         concurrency=target.concurrency,
+        batch_s=target.batch_s,
         follow=target.follow,
+        repeats="" if settings.as_event is None or settings.exports else _ITEMS_AGAIN,
         ask=not target.is_local,
         findings=partial(_findings, settings, target),
         clock=session.clock.now,

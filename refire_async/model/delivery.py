@@ -69,7 +69,8 @@ class DeliveryOutlook:
     """What a delivery is about to do: shown, and confirmed, before its first invocation.
 
     Times are seconds since the epoch; `mapping` describes the settings and where they come from; `cost_usd` is for the
-    requests, at list prices, without the function's run time. `warnings` are lines about what deserves a look.
+    requests, at list prices, without the function's run time. `seconds` is how long it will take, at the function's
+    latest speed, None if that is not known. `warnings` are lines about what deserves a look.
     `stale_keys` are some keys, as JSON, whose later records are not delivered: personal data, so not for logs.
     """
 
@@ -87,6 +88,7 @@ class DeliveryOutlook:
     lost: int
     cost_usd: float
     mapping: str
+    seconds: float | None = None
     warnings: tuple[str, ...] = ()
     stale_keys: tuple[str, ...] = ()
     samples: tuple[bytes, ...] = ()

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from refire_async.model.delivery import DeliveryCommand, DeliveryOutlook, DeliveryResult
 from refire_async.output.summary import command_line
-from refire_async.output.text import count, dollars, duration, shorten, units
+from refire_async.output.text import about_duration, count, dollars, duration, shorten, units
 
 _SAMPLE_CHARS = 400
 
@@ -36,6 +36,8 @@ def describe_outlook(outlook: DeliveryOutlook) -> str:
         ("batches", outlook.mapping),
         ("cost", f"{dollars(outlook.cost_usd)} for requests, and the function's run time"),
     ]
+    if outlook.seconds is not None:
+        rows.insert(-1, ("time", f"about {about_duration(outlook.seconds)} at the function's latest speed"))
     if outlook.filtered:
         rows.insert(1, ("filtered", f"{count(outlook.filtered)} match no filter pattern and are left out"))
     if outlook.lost:

@@ -310,3 +310,55 @@ def test_killed_and_resumed(cli: Cli, make_table: MakeTable) -> None:
     assert time.time() - before < 60
     again = cli.resume("r")
     assert again.code == 11
+
+
+@on_one_backend
+def test_a_target_that_cannot_be_used_leaves_nothing(cli: Cli, make_table: MakeTable) -> None:
+    """One line, exit code 2, and no delivery to resume."""
+    table = make_table(("pk", "S"))
+    write(table, [("a", 1)])
+    refused = cli.run(
+        "replay", "--table", table.name, "--since", "1h", "--to", "python:missing.handler", "--json"
+    )
+    assert (refused.code, len(refused.error_lines)) == (2, 1), refused.stderr
+    assert cli.run("status", "--json").json == {"runs": [], "deliveries": []}
+
+
+@on_one_backend
+def test_stale_images_stop_a_live_consumer(
+    cli: Cli, make_table: MakeTable, consumer: Consumer, ministack: Ministack
+) -> None:
+    """A record whose key has a later one would set the consumer back: a stop, unless the last per key is wanted."""
+    table = make_table(("pk", "S"))
+    write(table, [("a", 1), ("b", 1), ("a", 2)])
+    arn = table.backend.dynamodb.describe_table(TableName=table.name)["Table"]["LatestStreamArn"]
+    with contextlib.closing(ministack.client("lambda")) as client:
+        client.create_event_source_mapping(
+            FunctionName=consumer.name, EventSourceArn=arn, StartingPosition="LATEST"
+        )
+    refused = replay(cli, table, consumer, "--since", "1h", "--yes", "--event", "INSERT")
+    assert refused.code == 10, refused.stderr
+    assert "stale-images" in refused.stderr
+    assert consumer.events == []
+    latest = replay(cli, table, consumer, "--since", "1h", "--yes", "--event", "INSERT", "--latest-per-key")
+    assert (latest.code, latest.json["delivered"]) == (0, 1), latest.stderr
+    everything = replay(cli, table, consumer, "--since", "1h", "--yes")
+    assert (everything.code, everything.json["delivered"]) == (0, 3), everything.stderr
+    assert "mapping-reads" in everything.stdout
+
+
+@on_one_backend
+def test_a_range_that_holds_more_than_its_batch(
+    cli: Cli, make_table: MakeTable, consumer: Consumer, queue: FailureQueue
+) -> None:
+    """With several lanes a failed batch names a range with records of others: the difference is told before."""
+    table = make_table(("pk", "S"))
+    write(table, ((f"k{number}", number) for number in range(12)))
+    for record in failed_batches(table, 100):
+        record["requestContext"]["functionArn"] = consumer.arn
+        record["DDBStreamBatchInfo"]["batchSize"] = 1
+        queue.send(record)
+    looked = cli.run("redrive", queue.url, "--dry-run", env=consumer.environment)
+    assert looked.code == 0, looked.stderr
+    assert "records and its batches had 1" in looked.stdout
+    assert consumer.events == []
