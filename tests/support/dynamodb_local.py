@@ -186,6 +186,9 @@ def _command_line(java: str, port: int) -> list[str]:
         java,
         "-Xms128m",
         "-Xmx768m",
+        # A test run is too short for the optimizing compiler and for several threads that collect garbage.
+        "-XX:TieredStopAtLevel=1",
+        "-XX:+UseSerialGC",
         "-Djava.library.path=./DynamoDBLocal_lib",
         "--enable-native-access=ALL-UNNAMED",  # newer Java warns about, and will refuse, SQLite's library
         "-jar",
