@@ -31,7 +31,7 @@ def answer(*numbers: int) -> bytes:
 
 
 class FakeReader:
-    """Lists and answers in order. An answer that is an error is raised once; an open shard goes on with empty ones."""
+    """Lists and answers in order. An error is raised once; an open shard continues with empty answers."""
 
     def __init__(self, lists: list[list[Shard]], answers: dict[str, list[bytes | AwsError]]) -> None:
         self._lists = lists
