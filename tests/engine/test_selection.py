@@ -316,4 +316,5 @@ async def test_a_limit_on_items_does_not_make_a_filter_read_the_table_twice(
         result = await runs.resume(max_items=25)
     assert db.fired("orders") == Counter(f"o-{n:04}" for n in range(0, 2_000, 40))
     whole = 2_000 * 950 / 4_096 / 2
-    assert result.summary.rcu < 1.7 * whole
+    # What a cut page has beyond the limit is read again: 0.98 to 1.07 of the whole, measured for these limits.
+    assert result.summary.rcu < 1.15 * whole
