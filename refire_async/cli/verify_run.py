@@ -16,10 +16,11 @@ from refire_async.cli.hints import rerun
 from refire_async.cli.logs import Logs, open_logs
 from refire_async.cli.options_to_settings import OutputSettings
 from refire_async.cli.session import keep_proof
+from refire_async.cli.signals import suspending
 from refire_async.cli.streams import print_json, print_result, say_error
 from refire_async.engine.event_loop import run_loop
 from refire_async.model.proof import Proof
-from refire_async.output.progress import FRAME_S, LINE_S, is_live
+from refire_async.output.progress import FRAME_S, LINE_S, Panel, is_in_foreground, is_live
 from refire_async.output.proof import bar, clocks_disagree, describe_proof
 from refire_async.settings import VerifySettings
 from refire_async.verification.verifier import Progress, Verifier
@@ -89,15 +90,30 @@ class _Monitor:
 
 
 async def _show_live(monitor: _Monitor, console: Console) -> None:
-    """Show a bar, which disappears at the end. An error of the display does not end the verification."""
+    """Show a bar, which disappears at the end, at Ctrl-Z and in the background.
+
+    An error of the display does not end the verification.
+    """
+    panel = Panel()
     try:
-        with Live(console=console, auto_refresh=False, transient=True, redirect_stdout=False) as live:
+        with suspending(panel.hide):
             while True:
-                now = monitor.progress
-                live.update(bar(now.doing, now.done, now.total, console.width), refresh=True)
-                await anyio.sleep(FRAME_S)
+                live = Live(console=console, auto_refresh=False, transient=True, redirect_stdout=False)
+                if is_in_foreground(console):
+                    with panel.on(live):
+                        await _draw(monitor, console, live)
+                else:
+                    await anyio.sleep(FRAME_S)
     except Exception:  # noqa: BLE001, S110 - cancellation is no Exception
         pass
+
+
+async def _draw(monitor: _Monitor, console: Console, live: Live) -> None:
+    """Draw the bar until it is hidden or the process goes to the background."""
+    while live.is_started and is_in_foreground(console):
+        now = monitor.progress
+        live.update(bar(now.doing, now.done, now.total, console.width), refresh=True)
+        await anyio.sleep(FRAME_S)
 
 
 async def _log_lines(monitor: _Monitor, log: Callable[..., object]) -> None:

@@ -13,6 +13,28 @@ from pathlib import Path
 import orjson
 import pytest
 
+VERIFY = """
+import sys
+from pathlib import Path
+import anyio
+from rich.console import Console
+from refire_async.cli import verify_run
+from refire_async.cli.options_to_settings import OutputSettings
+from refire_async.verification.verifier import Progress
+
+class Monitor:
+    progress = Progress("reading the stream", 5, 10)
+
+async def show():
+    with anyio.move_on_after(60):
+        await verify_run._show_live(Monitor(), Console(stderr=True))
+
+try:
+    anyio.run(show)
+except KeyboardInterrupt:
+    pass
+"""
+
 CODE = """
 import sys
 import anyio
@@ -64,10 +86,10 @@ class Terminal:
 
 @contextmanager
 def terminal(
-    home: Path, script: str, *arguments: str, env: Mapping[str, str] | None = None
+    home: Path, script: str, *arguments: str, code: str = CODE, env: Mapping[str, str] | None = None
 ) -> Iterator[Terminal]:
     """A shell with job control in its own terminal, running `script`, whose `"$@"` is the program."""
-    program = [sys.executable, "-c", CODE, "run", "--table", "orders", *arguments]
+    program = [sys.executable, "-c", code, "run", "--table", "orders", *arguments]
     environment = {
         "PATH": os.defpath,
         "HOME": str(home),
@@ -107,6 +129,18 @@ def test_ctrl_z_leaves_a_tidy_terminal(tmp_path: Path) -> None:
         screen.type("\x03")
         assert "Resume with" in screen.read_until(r"END \d+")
         assert "END 130" in screen.written
+
+
+def test_the_bar_of_verify_is_erased_at_ctrl_z(tmp_path: Path) -> None:
+    """The cursor is shown when the shell continues; `fg` draws the bar again."""
+    with terminal(tmp_path, '"$@"; echo "SHELL"; fg; echo "END $?"', code=VERIFY) as screen:
+        screen.read_until("reading the stream")
+        screen.type("\x1a")
+        seen = screen.read_until("SHELL")
+        assert seen.rindex("\x1b[?25h") > seen.rfind("\x1b[?25l")
+        screen.read_until("reading the stream")
+        screen.type("\x03")
+        screen.read_until(r"END \d+")
 
 
 def test_nothing_is_drawn_in_the_background(tmp_path: Path) -> None:
