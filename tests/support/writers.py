@@ -36,8 +36,15 @@ class LiveWriters:
     @contextlib.contextmanager
     def writing(self, writers: int = 4) -> Iterator[None]:
         """Write from this many threads during the block. Raises the error of a writer."""
+        # boto3 creates the classes of a client at their first use, for threads at the same time more than once.
+        exceptions = self.table.backend.dynamodb.exceptions
+        refusals = (
+            exceptions.ConditionalCheckFailedException,
+            exceptions.TransactionCanceledException,
+            exceptions.TransactionConflictException,
+        )
         with ThreadPoolExecutor(writers) as pool:
-            tasks = [pool.submit(self._write, random.Random(seed)) for seed in range(writers)]
+            tasks = [pool.submit(self._write, random.Random(seed), refusals) for seed in range(writers)]
             try:
                 yield
             finally:
@@ -51,13 +58,7 @@ class LiveWriters:
         with self._lock:
             return self.increments.total() + self.revisions.total() + len(self.deleted)
 
-    def _write(self, choice: random.Random) -> None:
-        exceptions = self.table.backend.dynamodb.exceptions
-        refusals = (
-            exceptions.ConditionalCheckFailedException,
-            exceptions.TransactionCanceledException,
-            exceptions.TransactionConflictException,
-        )
+    def _write(self, choice: random.Random, refusals: tuple[type[Exception], ...]) -> None:
         while not self._stop.is_set():
             item = choice.choice(self.items)
             key, identity = self.table.key(item), self.table.identity(item)
