@@ -10,7 +10,7 @@ from refire_async.cli.help import Command
 from refire_async.cli.params import ExistingFile, FilePath
 from refire_async.cli.parsed_options import ReportOptions
 from refire_async.cli.plan import read_prices
-from refire_async.cli.resume import locate_one, saved_run
+from refire_async.cli.resume import is_delivery, locate_one, saved_run
 from refire_async.cli.streams import print_result
 from refire_async.errors import UsageError
 from refire_async.private import replacing
@@ -38,6 +38,8 @@ from refire_async.private import replacing
 def command(**given: Any) -> int:
     """Write a report of a run as one HTML file: summary, verification, charts over time, cost, findings.
 
+    Of a replay or redrive: outcomes, failed records by condition, settings.
+
     Reads only the checkpoint: no AWS account is needed, and the run may still be in progress.
     """
     parsed = ReportOptions(**given)
@@ -46,15 +48,25 @@ def command(**given: Any) -> int:
 
     from datetime import UTC, datetime  # noqa: PLC0415 - not needed to show help
 
-    import orjson  # noqa: PLC0415
-
     from refire_async.output.html.page import render  # noqa: PLC0415
     from refire_async.output.html.report_data import read_report_data  # noqa: PLC0415
 
+    if is_delivery(checkpoint):
+        from refire_async.delivery.catalog import describe  # noqa: PLC0415 - brings SQLite
+        from refire_async.output.html.delivery import render_delivery  # noqa: PLC0415
+
+        info = describe(checkpoint)
+        return _finish(parsed, info.saved.spec.run_id, render_delivery(info, datetime.now(UTC)))
     report_data = read_report_data(checkpoint, with_keys=parsed.with_keys, prices=prices)
-    run_id = report_data.run.spec.run_id
+    return _finish(parsed, report_data.run.spec.run_id, render(report_data, datetime.now(UTC)))
+
+
+def _finish(parsed: ReportOptions, run_id: str, page: str) -> int:
+    """Write the page and print where it is."""
+    import orjson  # noqa: PLC0415 - not needed to show help
+
     path = parsed.out or Path(f"refire-{run_id}.html")
-    write(path, render(report_data, datetime.now(UTC)))
+    write(path, page)
     print_result(
         orjson.dumps({"run_id": run_id, "report": str(path)}).decode()
         if parsed.json

@@ -17,7 +17,7 @@ _ENDINGS = {
     "running": "still running",
 }
 
-_MEANINGS = (
+MEANINGS = (
     ("delivered", "taken by the target at least once"),
     ("failed", "given up; listed in a file"),
     ("filtered", "not delivered: no filter pattern of the mapping matches them"),
@@ -84,7 +84,7 @@ def describe_delivery(command: DeliveryCommand, result: DeliveryResult, *, resum
     if result.reason:
         lines.append(f"  because: {result.reason}")
     lines += ["", f"  {'selected':<11} {count(counts.selected)}"]
-    for name, meaning in _MEANINGS:
+    for name, meaning in MEANINGS:
         number = getattr(counts, name)
         if number or name == "delivered":
             lines.append(f"  {name:<11} {count(number)}  {meaning}")

@@ -86,7 +86,7 @@ def test_forget_and_clean(refire: Callable[..., Ended], delivery: Callable[..., 
     assert [path for path in (failed, records, stopped) if path.exists()] == []
 
 
-@pytest.mark.parametrize("command", [("report", "r-1"), ("verify", "r-1"), ("rate", "r-1", "pause")])
+@pytest.mark.parametrize("command", [("verify", "r-1"), ("rate", "r-1", "pause")])
 def test_other_commands(
     refire: Callable[..., Ended], delivery: Callable[..., Path], command: tuple[str, ...]
 ) -> None:
@@ -97,3 +97,30 @@ def test_other_commands(
     lines = [line for line in ended.err.splitlines() if not line.startswith("{")]
     assert len(lines) == 1
     assert "replay" in lines[0] or "delivery" in lines[0]
+
+
+def test_report(
+    refire: Callable[..., Ended],
+    delivery: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One HTML file of mode 0600, with outcomes and failed records by condition; foreign text is only text."""
+    monkeypatch.chdir(tmp_path)
+    path = delivery("r-1", "complete", delivered=9, failed=3)
+    records = path.with_name(path.name + ".failed-records.jsonl")
+    line = {"requestContext": {"condition": "<script>"}, "DDBStreamBatchInfo": {"batchSize": 3}}
+    records.write_bytes(orjson.dumps(line) + b"\n")
+    ended = refire("report", "r-1", "--json")
+    assert (ended.code, orjson.loads(ended.out)) == (0, {"run_id": "r-1", "report": "refire-r-1.html"}), (
+        ended.err
+    )
+    page = Path("refire-r-1.html")
+    assert page.stat().st_mode & 0o777 == 0o600
+    text = page.read_text()
+    assert "&lt;script&gt;" in text
+    assert "<script" not in text
+    assert "3 records failed" in text
+    records.write_text("{")
+    assert refire("report", "r-1").code == 0
+    assert "cannot be read" in page.read_text()

@@ -23,6 +23,31 @@ def render(report_data: ReportData, now: datetime) -> str:
     """The content of the HTML file; `now` is the time of its creation."""
     run = report_data.run
     title = f"Run {run.spec.run_id} of table {run.spec.table}"
+    failed = run.counts.failed
+    status_text = f"{report_data.status}, {count(failed)} items failed" if failed else report_data.status
+    mark = "fail" if failed else _STATUS.get(report_data.status, "open")
+    status = el("span", status_text, class_=f"mark {mark}")
+    top = el(
+        "header",
+        el("h1", title),
+        el(
+            "p",
+            status,
+            f" · started {time_text(run.created_at)} · last saved {time_text(run.updated_at)}",
+            class_="muted",
+        ),
+    )
+    private = (
+        "It contains keys of items, which can be personal data."
+        if report_data.with_keys
+        else "It contains no keys of items."
+    )
+    main = el("main", sections.tiles(report_data), *_sections(report_data))
+    return document(title, top, main, f"from the run's checkpoint. {private}", now)
+
+
+def document(title: str, top: Html, main: Html, origin: str, now: datetime) -> str:
+    """A whole HTML file. `origin` says what it was made from."""
     style = "".join(
         files("refire_async.output.html").joinpath(f"{name}.css").read_text(encoding="utf-8")
         for name in ("colours", "plots", "style")
@@ -35,43 +60,23 @@ def render(report_data: ReportData, now: datetime) -> str:
         el("title", title),
         Html(f"<style>{style}</style>"),
     )
-    failed = run.counts.failed
-    status_text = f"{report_data.status}, {count(failed)} items failed" if failed else report_data.status
-    mark = "fail" if failed else _STATUS.get(report_data.status, "open")
-    status = el("span", status_text, class_=f"mark {mark}")
-    top = el(
-        "header",
-        el("h1", title),
-        el(
-            "p",
-            status,
-            f" · started {_time(run.created_at)} · last saved {_time(run.updated_at)}",
-            class_="muted",
-        ),
-    )
-    private = (
-        "It contains keys of items, which can be personal data."
-        if report_data.with_keys
-        else "It contains no keys of items."
-    )
-    made = f"Made by refire {__version__}, {utc_text(now.timestamp())}, from the run's checkpoint. {private}"
-    bottom = el("footer", el("p", made))
-    body = join(top, el("main", sections.tiles(report_data), *_sections(report_data)), bottom)
+    made = f"Made by refire {__version__}, {utc_text(now.timestamp())}, {origin}"
+    body = join(top, main, el("footer", el("p", made)))
     return f"<!DOCTYPE html>\n{el('html', el('head', head), el('body', body), lang='en')}\n"
 
 
 def _sections(report_data: ReportData) -> list[Html]:
     return [
-        _section("Summary", sections.outcomes(report_data)),
-        _section("Promises and proof", promises(report_data)),
-        _section("Over time", *_plots(report_data)),
-        _section("Cost", sections.money(report_data)),
-        _section("Findings", sections.findings(report_data)),
-        _section("Failed items", sections.failed(report_data)),
-        _section(
+        section("Summary", sections.outcomes(report_data)),
+        section("Promises and proof", promises(report_data)),
+        section("Over time", *_plots(report_data)),
+        section("Cost", sections.money(report_data)),
+        section("Findings", sections.findings(report_data)),
+        section("Failed items", sections.failed(report_data)),
+        section(
             "Settings", sections.settings(report_data), el("h3", "Attempts"), sections.attempts(report_data)
         ),
-        _section("Timeline", sections.timeline(report_data)),
+        section("Timeline", sections.timeline(report_data)),
     ]
 
 
@@ -100,10 +105,11 @@ def _plots(report_data: ReportData) -> list[Html | None]:
     ]
 
 
-def _section(title: str, *content: Html | None) -> Html:
+def section(title: str, *content: Html | None) -> Html:
+    """A section of the page under its heading."""
     return el("section", el("h2", title), *content)
 
 
-def _time(text: str) -> str:
+def time_text(text: str) -> str:
     """A time of the checkpoint (ISO 8601) in the page's format."""
     return utc_text(datetime.fromisoformat(text).timestamp())
