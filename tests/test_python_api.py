@@ -130,6 +130,15 @@ def test_a_notebook_cell(orders: Orders, capsys: pytest.CaptureFixture[str]) -> 
     orders.check_once()
 
 
+def test_a_replay_into_a_file(
+    orders: Orders, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(orders.folder)
+    run_code(orders.example("A replay into a file"))
+    assert f"complete: {ITEMS} records\n" in capsys.readouterr().out
+    assert len((orders.folder / "events.jsonl").read_text().splitlines()) == ITEMS
+
+
 def test_every_public_name_exists_and_is_listed() -> None:
     for name in refire_async.__all__:
         assert getattr(refire_async, name) is not None
@@ -145,6 +154,8 @@ def test_optional_parameters_are_keyword_only() -> None:
         refire_async.check,
         refire_async.plan,
         refire_async.verify,
+        refire_async.replay,
+        refire_async.redrive,
     ):
         first, *others = inspect.signature(function).parameters.values()
         assert first.name == "settings"

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.delivery.failure_shapes import invocation_record, pipe_record, through_sns
+from tests.delivery.failure_shapes import invocation_record, pipe_record, stream_record, through_sns
 from tests.support.backends import on_one_backend
 from tests.support.cli import Cli, Result
 from tests.support.ministack import Ministack
@@ -362,3 +362,64 @@ def test_a_range_that_holds_more_than_its_batch(
     assert looked.code == 0, looked.stderr
     assert "records and its batches had 1" in looked.stdout
     assert consumer.events == []
+
+
+@on_one_backend
+def test_failed_batches_in_s3_are_exact(
+    cli: Cli, make_table: MakeTable, consumer: Consumer, ministack: Ministack
+) -> None:
+    """An object has the event itself, as an object or as a text: it is delivered without the stream, and stays."""
+    table = make_table(("pk", "S"))
+    bucket = f"failures-{next(_NUMBERS)}"
+    with contextlib.closing(ministack.client("s3")) as client:
+        client.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+        for number in range(6):
+            first = number * 10 + 1
+            event: Any = {"Records": [stream_record(first, "a"), stream_record(first + 3, "b")]}
+            record = invocation_record(
+                first, first + 3, 2, payload=event if number % 2 else json.dumps(event)
+            )
+            record["requestContext"]["functionArn"] = consumer.arn
+            key = f"aws/lambda/uuid/shard/2026/11/30/2026-11-30T00.00.0{number}-{number}"
+            client.put_object(Bucket=bucket, Key=key, Body=json.dumps(record))
+        ended = cli.run(
+            *("redrive", f"s3://{bucket}/aws/lambda/", "--yes", "--json"),
+            *("--function", consumer.name),
+            env=consumer.environment,
+        )
+        assert ended.code == 0, ended.stderr
+        assert (ended.json["delivered"], ended.json["lost"], ended.json["messages"]) == (12, 0, 0)
+        assert len(client.list_objects_v2(Bucket=bucket)["Contents"]) == 6
+    found = sequences(consumer.events)
+    assert found == {"a": [1, 11, 21, 31, 41, 51], "b": [4, 14, 24, 34, 44, 54]}
+    assert table.items() == {}
+
+
+@on_one_backend
+@pytest.mark.parametrize("size", [pytest.param(500, marks=pytest.mark.soak)])
+def test_hundreds_of_failed_batches(
+    cli: Cli, make_table: MakeTable, consumer: Consumer, queue: FailureQueue, size: int
+) -> None:
+    """500 messages, with filters applied again, overlaps, and 30 batches that are gone."""
+    table = make_table(("pk", "S"))
+    write(table, ((f"k{number % 97}", number) for number in range(1_500)))
+    batches = failed_batches(table, 4)
+    messages = list(itertools.islice(itertools.cycle(batches), size - 30))
+    for number, record in enumerate(messages):
+        record["requestContext"]["functionArn"] = consumer.arn
+        queue.send(through_sns(record) if number % 2 else record)
+    for _ in range(30):
+        gone = json.loads(json.dumps(batches[0]))
+        gone["DDBStreamBatchInfo"] |= {"shardId": "shardId-00000000000000000001-aaaaaaaa"}
+        queue.send(gone)
+    pattern = json.dumps({"dynamodb": {"Keys": {"pk": {"S": [{"anything-but": ["k3"]}]}}}})
+    ended = cli.run(
+        *("redrive", queue.url, "--yes", "--json", "--filter-pattern", pattern), env=consumer.environment
+    )
+    assert ended.code == 4, ended.stderr
+    wanted = sum(number % 97 != 3 for number in range(1_500))
+    assert (ended.json["delivered"], ended.json["failed"]) == (wanted, 0)
+    assert (ended.json["messages"], ended.json["messages_deleted"], queue.left) == (size, size - 30, 30)
+    found = sequences(consumer.events)
+    assert "k3" not in found
+    assert all(numbers == sorted(set(numbers)) for numbers in found.values())

@@ -9,6 +9,9 @@ from refire_async import (
     Budget,
     Connection,
     Counts,
+    DeliveryCounts,
+    DeliveryResult,
+    DeliverySettings,
     Event,
     ExitCode,
     Finding,
@@ -16,7 +19,9 @@ from refire_async import (
     Plan,
     PlanSettings,
     Proof,
+    RedriveSettings,
     RefireError,
+    ReplaySettings,
     Result,
     ResumeSettings,
     RunSettings,
@@ -27,6 +32,8 @@ from refire_async import (
     VerifySettings,
     check,
     plan,
+    redrive,
+    replay,
     resume,
     run,
     verify,
@@ -61,6 +68,13 @@ async def use() -> None:
     assert_type(await check(settings), list[Finding])
     assert_type(await plan(PlanSettings(run=settings, assumed=Assumed(consumer_rate=500.0))), Plan)
     assert_type(await verify(VerifySettings(checkpoint=Path("orders.refire"))), Proof)
+    delivery = DeliverySettings(function="billing:live", assume_yes=True)
+    delivered = await replay(
+        ReplaySettings(table="orders", delivery=delivery, since=0.0), emit=show, stop=stop
+    )
+    assert_type(delivered, DeliveryResult)
+    assert_type(delivered.summary.counts, DeliveryCounts)
+    assert_type(await redrive(RedriveSettings(source="failed.jsonl", delivery=delivery)), DeliveryResult)
     assert_type(refire_async.__version__, str)
     try:
         await run(settings)
