@@ -121,9 +121,9 @@ class Null:
 
 
 @contextmanager
-def null_backend(*, pinned: bool = True) -> Iterator[Null]:
-    """A null backend in a process of its own for the time of the block."""
-    command = [sys.executable, "-m", "benchmarks.framework.null_backend"]
+def null_backend(*program: str, pinned: bool = True) -> Iterator[Null]:
+    """A null backend in a process of its own for the time of the block. `program`: another module, its arguments."""
+    command = [sys.executable, "-m", *(program or ("benchmarks.framework.null_backend",))]
     core = cores().server if pinned else None
     with Child(command, core=core, cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
         assert child.process.stdout is not None  # noqa: S101 - for the type checker: it is a pipe

@@ -18,8 +18,9 @@ import math
 import re
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any, cast
 from zlib import crc32
 
@@ -32,7 +33,7 @@ ITEM_BYTES = 1024
 
 _PAGE_ITEMS = (1 << 20) // ITEM_BYTES
 _LENGTH = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
-_OPERATION = re.compile(rb"(?i)\r\nx-amz-target: *DynamoDB_20120810\.(\w+)")
+_OPERATION = re.compile(rb"(?i)\r\nx-amz-target: *DynamoDB(?:Streams)?_20120810\.(\w+)")
 _TABLE = re.compile(r"(hash|composite)-(present|missing)-(\d+)")
 _DIGITS = 10
 _BLOCK = 100_000
@@ -88,6 +89,10 @@ def parse_table(name: str) -> NullTable:
 def segment_range(count: int, segment: int, total: int) -> range:
     """The numbers of the items of one Scan segment."""
     return range(segment * count // total, (segment + 1) * count // total)
+
+
+NOW = 1_795_413_600
+"""The time of this backend, in seconds since the epoch: the Date of all its answers."""
 
 
 def render(body: bytes) -> bytes:
@@ -320,7 +325,7 @@ def _detail(body: bytes) -> str:
     return "NONE"
 
 
-class _Connection(asyncio.Protocol):
+class Connection(asyncio.Protocol):
     """Takes requests that are whole and well formed, as the measured clients send them."""
 
     def __init__(self, backend: NullBackend) -> None:
@@ -342,9 +347,17 @@ class _Connection(asyncio.Protocol):
             after = end + 4 + (int(length[1]) if length else 0)
             if len(data) < after:
                 break
-            self._transport.write(self._answer(data, end, after))
+            self.take(data, end, after)
             data = data[after:]
         self._rest = data
+
+    def take(self, data: bytes, end: int, after: int) -> None:
+        """Answer the request at the beginning of `data`: its head ends at `end`, its body before `after`."""
+        self.send(self._answer(data, end, after))
+
+    def send(self, answer: bytes) -> None:
+        """Send a whole answer."""
+        self._transport.write(answer)
 
     def _answer(self, data: bytes, end: int, after: int) -> bytes:
         operation = _OPERATION.search(data, 0, end + 2)
@@ -357,10 +370,9 @@ class _Connection(asyncio.Protocol):
         return render(orjson.dumps(self._backend.report()))
 
 
-async def _serve() -> None:
+async def _serve(connection: Callable[[], Connection]) -> None:
     loop = asyncio.get_running_loop()
-    backend = NullBackend()
-    server = await loop.create_server(lambda: _Connection(backend), "127.0.0.1", 0, backlog=512)
+    server = await loop.create_server(connection, "127.0.0.1", 0, backlog=512)
     port = server.sockets[0].getsockname()[1]
     sys.stdout.write(f"http://127.0.0.1:{port}\n")
     sys.stdout.flush()
@@ -370,7 +382,7 @@ async def _serve() -> None:
     server.close()
 
 
-def main() -> None:
+def serve(connection: Callable[[], Connection]) -> None:
     """Serve until standard input ends; the first line of standard output is the URL."""
     factory = None
     with contextlib.suppress(ImportError):
@@ -378,8 +390,8 @@ def main() -> None:
 
         factory = uvloop.new_event_loop
     with asyncio.Runner(loop_factory=factory) as runner:
-        runner.run(_serve())
+        runner.run(_serve(connection))
 
 
 if __name__ == "__main__":
-    main()
+    serve(partial(Connection, NullBackend()))

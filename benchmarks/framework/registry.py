@@ -9,6 +9,7 @@ from benchmarks.framework.scenario import BenchmarkError, Scenario
 
 NAMES: tuple[str, ...] = (
     "client_cpu",
+    "replay",
     "processes",
     "sources",
     "budget",

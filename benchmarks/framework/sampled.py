@@ -1,5 +1,7 @@
 """`python -m benchmarks.framework.sampled FILE …` is `refire …` with its CPU time sampled into FILE.
 
+`FILE --module NAME …` is `python -m NAME …` in the same way.
+
 Every millisecond of CPU time the timer's signal looks where the main thread is. A call into C shows as the line that
 called it. Unlike cProfile this hardly slows down what it looks at. FILE gets one line per stack, frames from the
 outermost to the innermost, and its number of samples: the collapsed form that flame graphs are made of.
@@ -7,6 +9,7 @@ outermost to the innermost, and its number of samples: the collapsed form that f
 
 from __future__ import annotations
 
+import runpy
 import signal
 import sys
 from collections import Counter
@@ -23,7 +26,7 @@ def frame_name(frame: FrameType) -> str:
 
 
 def main() -> int:
-    """Run the command line to its end under the timer."""
+    """Run the command line, or a module, to its end under the timer."""
     stacks: Counter[tuple[str, ...]] = Counter()
 
     def look(_number: int, frame: FrameType | None) -> None:
@@ -39,6 +42,11 @@ def main() -> int:
     signal.signal(signal.SIGPROF, look)
     signal.setitimer(signal.ITIMER_PROF, PERIOD_S, PERIOD_S)
     try:
+        if sys.argv[1:2] == ["--module"]:
+            name = sys.argv[2]
+            del sys.argv[1:3]
+            runpy.run_module(name, run_name="__main__", alter_sys=True)
+            return 0
         return refire()
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)

@@ -108,6 +108,33 @@ def test_client_cpu_measures_engine_and_contenders(tmp_path: Path) -> None:
     assert sum(metrics["profile"]["rooms"].values()) == pytest.approx(1, abs=0.01)
 
 
+def test_replay_measures_engine_and_contenders(tmp_path: Path) -> None:
+    """Every contender delivers the whole stream; ratios are those of the two; memory has cases."""
+    changes = (
+        'records=[["engine",3000],["floor",3000],["aioboto3_loop",600]]',
+        "slow_records=[500,1000]",
+        "slow_ms=20",
+        "profile_records=3000",
+        "rounds=1",
+        "shards=3",
+    )
+    metrics = run(tmp_path, "replay", *changes)["metrics"]
+    assert isinstance(metrics, dict)
+    cpu = {name: found["cpu_us_per_record"]["median"] for name, found in metrics["contenders"].items()}
+    assert cpu.keys() == {"engine", "floor", "aioboto3_loop"}
+    ratios = {name: ratio["median"] for name, ratio in metrics["ratios"].items()}
+    assert ratios == pytest.approx(
+        {
+            "loop_to_engine": cpu["aioboto3_loop"] / cpu["engine"],
+            "engine_to_floor": cpu["engine"] / cpu["floor"],
+        }
+    )
+    assert metrics["look_ahead_cpu_us_per_record"]["median"] > 0
+    assert [case["records"] for case in metrics["slow_function"]] == [500, 1_000]
+    assert all(case["peak_bytes"]["median"] > 1 << 20 for case in metrics["slow_function"])
+    assert sum(metrics["profile"]["modules"].values()) == pytest.approx(1, abs=0.01)
+
+
 def test_resume_is_judged_by_the_stream(tmp_path: Path) -> None:
     """A killed run that went on has touched each item once, and some of them were read again."""
     changes = ("items=1500", "capacity=1000", "shares=[0.4]", 'ways=["kill"]')
@@ -145,6 +172,7 @@ class Refusal:
         Refusal(("run", "budget", "--table", "orders"), "give --yes to go ahead"),
         Refusal(("run", "sandbox_throughput", "--table", "orders", "--yes"), "takes no real table"),
         Refusal(("run", "pacing", "--table", "orders", "--yes"), "takes no real table"),
+        Refusal(("run", "replay", "--table", "orders", "--yes"), "takes no real table"),
     ],
     ids=lambda refusal: " ".join(refusal.arguments),
 )

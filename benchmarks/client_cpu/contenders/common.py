@@ -34,14 +34,19 @@ def job() -> Job:
 
 
 def run(main: Callable[[Job], Coroutine[Any, Any, None]]) -> None:
-    """Run an asynchronous contender, on uvloop where it is installed, as the engine does."""
+    """Run an asynchronous contender."""
+    run_loop(main(job()))
+
+
+def run_loop(main: Coroutine[Any, Any, None]) -> None:
+    """Run to the end, on uvloop where it is installed, as the engine does."""
     factory = None
     with contextlib.suppress(ImportError):
         import uvloop  # noqa: PLC0415 - optional
 
         factory = uvloop.new_event_loop
     with asyncio.Runner(loop_factory=factory) as runner:
-        runner.run(main(job()))
+        runner.run(main)
 
 
 def statement(table: str, *, marked: bool) -> str:

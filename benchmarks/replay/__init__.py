@@ -1,0 +1,1 @@
+"""replay: what a delivery of stream records to a function costs its client."""
