@@ -12,7 +12,7 @@ from refire_async.aws.data_plane import parse_reply
 from refire_async.aws.errors import AwsError, lost_answer
 from refire_async.model.capacity import Consumed, parse_consumed
 from refire_async.model.keys import Cursor, IndexKeys, Item, Key, KeySchema, identity
-from refire_async.model.shapes import are_items, is_position
+from refire_async.model.shapes import are_items, is_position, key_columns
 
 
 def misshapen(operation: str) -> AwsError:
@@ -46,13 +46,14 @@ def parse_page(
     reply = parse_reply(body, "Items")
     items, last = reply["Items"], reply.get("LastEvaluatedKey")
     scanned: Any = reply.get("ScannedCount")
+    columns = key_columns(items, keys)
     fits = (
-        are_items(items, keys)
+        columns is not None
         and reply.get("Count") == len(items)
         and type(scanned) is int
         and scanned >= len(items)
         and (last is None or (last != after and is_position(last, keys, index_keys)))
-        and (index_keys is not None or len({identity(keys.names, item) for item in items}) == len(items))
+        and (index_keys is not None or len(set(zip(*columns, strict=True))) == len(items))
     )
     if not fits:
         raise misshapen(operation)

@@ -15,21 +15,51 @@ _matches_number = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.
 
 def are_items(items: Any, keys: KeySchema) -> bool:
     """Whether this is a list of items that have these key attributes, and nothing but well-formed values."""
+    return key_columns(items, keys) is not None
+
+
+def key_columns(items: Any, keys: KeySchema) -> list[list[str]] | None:
+    """The texts of the key attributes of a list of items: a column for each attribute, in the order of `keys`.
+
+    None if this is not a list of items that have these key attributes, and nothing but well-formed values. Checks
+    whole columns at a time, because this is done for every page that is read.
+    """
     if type(items) is not list:
-        return False
-    wanted = [(name, kind, _TEXTS[kind]) for name, kind in (*keys.hashes, *keys.ranges)]
-    number = len(wanted)
-    for item in items:
-        if type(item) is not dict:
-            return False
-        for name, kind, fits in wanted:
-            value = item.get(name)
+        return None
+    wanted = (*keys.hashes, *keys.ranges)
+    if not items:
+        return [[] for _ in wanted]
+    columns = []
+    try:
+        for name, kind in wanted:
+            values = [item[name] for item in items]
+            texts = [value[kind] for value in values]
             # An empty text or no bytes are values, but not of keys.
-            if type(value) is not dict or len(value) != 1 or not value.get(kind) or not fits(value[kind]):
-                return False
-        if len(item) > number and not all(map(is_value, item.values())):
-            return False
-    return True
+            if set(map(type, values)) != {dict} or max(map(len, values)) != 1 or not all(texts):
+                return None
+            if set(map(type, texts)) != {str} or (kind != "S" and not all(map(_TEXTS[kind], texts))):
+                return None
+            columns.append(texts)
+    except (LookupError, TypeError):
+        return None
+    return columns if _are_well_formed(items, {name for name, _ in wanted}) else None
+
+
+def _are_well_formed(items: list[Any], key_names: set[str]) -> bool:
+    """Whether all attributes but the keys have well-formed values. Most are markers: numbers of digits only."""
+    if set(map(type, items)) != {dict}:
+        return False
+    if max(map(len, items)) == len(key_names):
+        return True
+    rest = [value for item in items for name, value in item.items() if name not in key_names]
+    try:
+        numbers = [value["N"] for value in rest]
+        joined = "".join(numbers)
+        if joined.isdecimal() and joined.isascii() and all(numbers):
+            return set(map(type, rest)) == {dict} and max(map(len, rest)) == 1
+    except (LookupError, TypeError):
+        pass
+    return all(map(is_value, rest))
 
 
 def is_position(key: Any, keys: KeySchema, index_keys: IndexKeys | None = None) -> bool:
