@@ -158,7 +158,7 @@ async def test_the_run_follows_restored_capacity_within_a_minute(service: Servic
 
 async def test_the_run_follows_the_growth_of_an_on_demand_table(service: Service, runs: Runs):
     """From 4,000 on, with a table that adapts to a peak after 3 s instead of 30 min: few throttled writes."""
-    items = 70_000
+    items = 100_000
     db = service(table_spec(**generated(items)), growth_after=3.0)
     begin = anyio.current_time()
     result = await runs.run()

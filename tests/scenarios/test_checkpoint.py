@@ -178,7 +178,7 @@ def test_status(cli: Cli, make_table: MakeTable) -> None:
 
     assert result.code == 0, result.stderr
     assert len(result.stdout.splitlines()) == 1
-    assert list(result.json) == ["runs"]
+    assert list(result.json) == ["runs", "deliveries"]
     runs = {run["run_id"]: run for run in result.json["runs"]}
     assert set(runs) == {"the-run", "done"}
     for run in runs.values():
@@ -199,7 +199,7 @@ def test_status(cli: Cli, make_table: MakeTable) -> None:
 def test_status_without_runs(cli: Cli) -> None:
     """No runs is an empty list, not an error."""
     result = cli.run("status", "--json")
-    assert (result.code, json.loads(result.stdout)) == (0, {"runs": []})
+    assert (result.code, json.loads(result.stdout)) == (0, {"runs": [], "deliveries": []})
 
 
 @on_one_backend
