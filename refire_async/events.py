@@ -348,6 +348,15 @@ class MessageSettled:
 
 
 @dataclass(frozen=True, slots=True)
+class MappingSeen:
+    """The temporary event source mapping has another state or result, both in Lambda's words."""
+
+    uuid: str
+    state: str
+    result: str
+
+
+@dataclass(frozen=True, slots=True)
 class DeliveryEnded:
     """The last event of a replay or redrive."""
 
@@ -390,6 +399,7 @@ Event: TypeAlias = (
     | RecordsLost
     | MessageSettled
     | DeliveryEnded
+    | MappingSeen
 )
 
 Emit: TypeAlias = Callable[[Event], None]

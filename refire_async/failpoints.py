@@ -51,11 +51,22 @@ DELIVERY_POINTS = {
 }
 """The same of a delivery (replay, redrive)."""
 
+MAPPING_POINTS = {
+    "mapping-planned": "the ledger knows that alias and mapping are about to be made",
+    "alias-made": "the alias exists, the mapping does not",
+    "mapping-made": "the mapping exists; the ledger does not have its UUID yet",
+    "mapping-watched": "the ledger has the mapping's UUID; Lambda is at work",
+    "mapping-through": "the ledger says that the mapping is through; it still exists",
+    "mapping-deleted": "the mapping is gone, the alias is not",
+    "alias-deleted": "both are gone; the status is not saved yet",
+}
+"""The same of a delivery by a temporary event source mapping (`--how mapping`)."""
+
 
 def arm(text: str) -> Callable[[str], None]:
     """Return a function that kills this process at `NAME:COUNT` of a failpoint. Raises ValueError for other texts."""
     name, _, number = text.partition(":")
-    names = [*POINTS, *DELIVERY_POINTS]
+    names = [*POINTS, *DELIVERY_POINTS, *MAPPING_POINTS]
     if name not in names or not number.isdecimal() or int(number) < 1:
         raise ValueError(f"{VARIABLE} must be one of {', '.join(names)}, a colon and a count from 1")
     times = count(1)  # its next() is one step of the interpreter: threads reach failpoints too

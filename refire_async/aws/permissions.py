@@ -26,7 +26,8 @@ is invoked; `any-version`: the function itself.
 """
 
 Purpose: TypeAlias = Literal[
-    "Describe", "Read", "Touch", "ReadStream", "Advice", "ReadObjects", "Notify", "Deliver", "Queue", "Decrypt"
+    "Describe", "Read", "Touch", "ReadStream", "Advice", "ReadObjects", "Notify", "Deliver", "Queue", "Decrypt",
+    "Map",
 ]  # fmt: skip
 """A statement's Sid. Without `Advice` a command works all the same and says what it could not look at."""
 
@@ -98,6 +99,14 @@ NEEDS: dict[tuple[str, str], Need] = {
         "sqs:ChangeMessageVisibility", "queue", "Queue", ("redrive",)
     ),
     ("sqs", "DeleteMessageBatch"): Need("sqs:DeleteMessage", "queue", "Queue", ("redrive",)),
+    ("lambda", "CreateAlias"): Need("lambda:CreateAlias", "any-version", "Map", ("replay",)),
+    ("lambda", "DeleteAlias"): Need("lambda:DeleteAlias", "any-version", "Map", ("replay",)),
+    ("lambda", "CreateEventSourceMapping"): Need(
+        "lambda:CreateEventSourceMapping", "account", "Map", ("replay",)
+    ),
+    ("lambda", "DeleteEventSourceMapping"): Need(
+        "lambda:DeleteEventSourceMapping", "mapping", "Map", ("replay",)
+    ),
     ("kms", "Decrypt"): Need("kms:Decrypt", "key", "Decrypt", _DELIVER),
     ("sns", "Publish"): Need("sns:Publish", "topic", "Notify", _WORK),
 }
@@ -161,6 +170,8 @@ class Use:
     """Whether a redrive leaves the messages in the queue."""
     kms_key: str | None = None
     """The ARN of the key that encrypts the queue or the objects."""
+    mapping: bool = False
+    """Whether a replay delivers by a temporary event source mapping."""
 
     @property
     def _given(self) -> str | None:
@@ -193,7 +204,7 @@ class Use:
             never.add(("dynamodb", "Query"))
         if not self._objects():
             never.add(("s3", "GetObject"))
-        never |= self._never_delivered()
+        never |= self._never_delivered() | self._never_mapped()
         if self.topic is None:
             never.add(("sns", "Publish"))
         if self._given is None and self.index is None and set(self.commands) <= {"plan", "verify"}:
@@ -216,6 +227,12 @@ class Use:
         if self.kms_key is None:
             never.add(("kms", "Decrypt"))
         return never
+
+    def _never_mapped(self) -> set[tuple[str, str]]:
+        """Operations of the other way to deliver."""
+        if not self.mapping:
+            return {operation for operation, need in NEEDS.items() if need.purpose == "Map"}
+        return set() if "redrive" in self.commands else {("lambda", "Invoke")}
 
     @property
     def _queue(self) -> str | None:
@@ -278,7 +295,8 @@ def _not_dry(operation: tuple[str, str]) -> set[Command]:
     """Commands whose --dry-run does not send this operation."""
     if NEEDS[operation].purpose == "Touch":
         return {"run", "resume"}
-    return set(_DELIVER) if operation in _NOT_PREVIEWED else set()
+    not_previewed = operation in _NOT_PREVIEWED or NEEDS[operation].purpose == "Map"
+    return set(_DELIVER) if not_previewed else set()
 
 
 _NOT_PREVIEWED = frozenset((("lambda", "Invoke"), ("sqs", "DeleteMessageBatch")))

@@ -1,5 +1,7 @@
 """`refire forget`: remove a run's checkpoint and the files that belong to it."""
 
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import click
@@ -8,7 +10,7 @@ from refire_async.cli import options
 from refire_async.cli.confirmation import confirmed
 from refire_async.cli.help import Command
 from refire_async.cli.parsed_options import ForgetOptions
-from refire_async.cli.resume import locate_one, saved_run
+from refire_async.cli.resume import is_delivery, locate_one, saved_run
 from refire_async.cli.streams import print_json, print_result
 from refire_async.errors import StoppedError, UsageError
 
@@ -29,7 +31,8 @@ def command(**given: Any) -> int:
     """Remove a run's checkpoint, its list of keys and its lists of failed and missing keys, after confirmation.
 
     A run in progress is refused. A stopped run cannot be resumed afterwards, and no run can be verified;
-    events that were fired stay fired. RUN_ID may be a prefix of an id, or latest.
+    events that were fired stay fired. What replay --how mapping left at Lambda
+    is taken away first. RUN_ID may be a prefix of an id, or latest.
     """
     parsed = ForgetOptions(**given)
     checkpoint = locate_one(parsed)
@@ -57,9 +60,22 @@ def command(**given: Any) -> int:
         )
         if not remove:
             raise StoppedError(f"run {run.run_id} was not removed", "nothing was changed")
+    _take_away(checkpoint)
     removed = [str(path) for path in cleanup.forget(run)]
     if parsed.json:
         print_json(orjson.dumps({"run_id": run.run_id, "removed": removed}).decode())
     else:
         print_result(f"Removed run {run.run_id}: {len(removed)} file{'' if len(removed) == 1 else 's'}")
     return 0
+
+
+def _take_away(checkpoint: Path) -> None:
+    """Remove what a replay by a temporary mapping left at Lambda. Raises RefireError: then nothing is forgotten."""
+    if not is_delivery(checkpoint):
+        return
+
+    from refire_async.engine import mapped  # noqa: PLC0415 - brings the engine, which is slow to import
+    from refire_async.engine.event_loop import run_loop  # noqa: PLC0415
+
+    if mapped.has_mapping(checkpoint):
+        run_loop(partial(mapped.remove_mapping, checkpoint))

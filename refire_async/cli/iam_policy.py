@@ -14,7 +14,7 @@ from refire_async.cli.help import Command
 from refire_async.cli.params import NotifyAddress, OneOf, Word, quoted
 from refire_async.cli.streams import print_json, print_result
 from refire_async.errors import UsageError
-from refire_async.settings import WriterKind
+from refire_async.settings import DeliveryHow, WriterKind
 
 _ARN = "arn:aws:dynamodb:eu-west-1:123456789012:table/job"
 
@@ -117,6 +117,13 @@ class Commands(OneOf):
     ),
     "For redrive from this source: the URL or ARN of a queue, s3://bucket/prefix, or a file.",
 )
+@options.option(
+    "Delivery",
+    "--how",
+    OneOf("HOW", "direct", "mapping"),
+    "For replay with this --how: mapping makes and deletes an alias and an event source mapping.",
+    default="direct",
+)
 @options.flag("Delivery", "--as-items", "For replay --as: reads the table instead of its stream.")
 @options.flag("Delivery", "--keep", "For redrive --keep: without the permission to delete messages.")
 @options.option(
@@ -146,6 +153,7 @@ def command(
     notify: str | None,
     function: str | None,
     to: str | None,
+    how: DeliveryHow,
     as_items: bool,
     keep: bool,
     kms_key: str | None,
@@ -162,6 +170,10 @@ def command(
             "replay and redrive deliver to a target that is not given",
             "add --function NAME, or --to FILE for one that is no function",
         )
+    if how == "mapping" and (function is None or "replay" not in command):
+        raise UsageError(
+            "--how mapping is for --command replay with --function", "add them, or leave out --how"
+        )
     use = Use(
         table=where,
         commands=command,
@@ -175,6 +187,7 @@ def command(
         items=as_items,
         failed=_failed(source["from"], where),
         keep=keep,
+        mapping=how == "mapping",
         kms_key=kms_key,
         topic=notify if (notify or "").startswith("arn:") else None,
     )

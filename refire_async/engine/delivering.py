@@ -74,6 +74,21 @@ class OpenTarget(Protocol):
     def __call__(self, *, concurrency: int, resumed: bool) -> AbstractAsyncContextManager[Target]: ...
 
 
+class Attempt(Protocol):
+    """One attempt of a delivery. `expected` is the number of records of a new one, None for a resumed one."""
+
+    async def __call__(
+        self,
+        prepared: "Prepared",
+        ledger: Ledger,
+        saved: SavedDelivery,
+        expected: int | None,
+        *,
+        emit: Emit,
+        stop: StopRequest,
+    ) -> DeliveryResult: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
     """A replay or redrive that can begin: everything about its source and its target is known.
@@ -84,6 +99,7 @@ class Prepared:
     counts of the attempt, for what the source counts by itself. `follow` changes the pace in the background.
     `repeats` is a line about what a resume may deliver again beside the batches that it names.
     `batch_s` is how long the function takes for an event, in seconds, if that is known.
+    `attempt` delivers in another way than by invoking `open_target` from here.
     """
 
     spec: DeliverySpec
@@ -101,6 +117,7 @@ class Prepared:
     repeats: str = ""
     batch_s: float | None = None
     clock: Callable[[], float] = time.time
+    attempt: Attempt | None = None
 
 
 async def run_prepared(
@@ -113,12 +130,13 @@ async def run_prepared(
     """
     settings = prepared.settings
     run_id = prepared.spec.run_id
+    attempt = prepared.attempt or _invoke
     path = settings.checkpoint or catalog.path_of(run_id)
     if not settings.dry_run and path.exists():
         with locked(path), closing(await to_thread.run_sync(Ledger.open, path)) as ledger:
             saved = await to_thread.run_sync(ledger.load)
             refuse_other(path, saved.spec, replace(prepared.spec, run_id=saved.spec.run_id))
-            return await _deliver(prepared, ledger, saved, None, emit=emit, stop=stop)
+            return await attempt(prepared, ledger, saved, None, emit=emit, stop=stop)
     preview = await prepared.source.preview()
     _stop_early(stop)
     outlook = _outlook(prepared, preview)
@@ -136,7 +154,7 @@ async def run_prepared(
         with closing(await to_thread.run_sync(make)) as ledger:
             saved = await to_thread.run_sync(ledger.load)
             try:
-                result = await _deliver(prepared, ledger, saved, preview.records, emit=emit, stop=stop)
+                result = await attempt(prepared, ledger, saved, preview.records, emit=emit, stop=stop)
             except (UsageError, RefusedError):  # such as a target that cannot be opened: nothing has begun
                 await to_thread.run_sync(catalog.discard, path)
                 raise
@@ -229,7 +247,7 @@ async def _ask(prepared: Prepared, outlook: DeliveryOutlook, confirm: Confirm | 
         raise RefusedError("not confirmed, so nothing was delivered", "answer y, or use --yes")
 
 
-async def _deliver(
+async def _invoke(
     prepared: Prepared,
     ledger: Ledger,
     saved: SavedDelivery,
@@ -238,7 +256,7 @@ async def _deliver(
     emit: Emit,
     stop: StopRequest,
 ) -> DeliveryResult:
-    """One attempt. `expected` is the number of records of a new delivery, None for a resumed one."""
+    """An attempt that invokes the target from here."""
     settings = prepared.settings
     # What is the same in every attempt comes from the ledger.
     spec = saved.spec
@@ -368,6 +386,7 @@ def _from_spec(
         bisect=rules.bisect,
         partial_failures=rules.partial_failures,
         filters=rules.filters,
+        how=chosen.get("how", "direct"),
         max_rate=settings.budget.max_rate,
         max_iterator_age_s=settings.pacing.max_iterator_age_s,
         give_up_after_s=settings.tuning.give_up_after_s,

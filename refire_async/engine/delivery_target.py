@@ -13,6 +13,7 @@ from refire_async.aws.functions import ask_function, ask_reserved_concurrency
 from refire_async.aws.other_services import UnansweredError
 from refire_async.aws.pipes import Pipe, ask_pipes
 from refire_async.aws.session import Session
+from refire_async.aws.temporary_mapping import is_temporary
 from refire_async.delivery.rules import DeliveryRules, rules_of, with_options
 from refire_async.delivery.target import Target
 from refire_async.delivery.targets.opening import DEFAULT_CONCURRENCY, open_target
@@ -34,6 +35,7 @@ class FoundTarget:
     """What receives the events. `reader` is the mapping or Pipe whose settings apply, None without one.
 
     `batch_s` is how long the function has taken for an event lately, in seconds; None if that is not known.
+    `name` is the function's without a qualifier, `timeout_s` its own; both are those of a function only.
     """
 
     function: str
@@ -47,6 +49,8 @@ class FoundTarget:
     reader: Mapping | Pipe | None = None
     follow: Callable[[DeliveryControl], Coroutine[Any, Any, None]] | None = None
     findings: tuple[Finding, ...] = ()
+    name: str = ""
+    timeout_s: float = 0.0
 
     @property
     def is_live(self) -> bool:
@@ -81,7 +85,12 @@ async def find_target(session: Session, settings: DeliverySettings, stream_arn: 
     name = parse_function(settings.function)
     function = await ask_function(session.services, name)
     reader, unanswered = await _reader(session, name, stream_arn)
-    _refuse_windows(reader)
+    if settings.how == "direct":
+        _refuse_windows(reader)
+    elif isinstance(reader, Pipe):
+        raise RefusedError(
+            f"pipe {reader.name} hands {name} another form of event than a mapping does", "use --how direct"
+        )
     rules = _with_options(
         DeliveryRules(retries=DEFAULT_RETRIES) if reader is None else _rules(reader, settings), settings
     )
@@ -99,6 +108,8 @@ async def find_target(session: Session, settings: DeliverySettings, stream_arn: 
         reader=reader,
         follow=await _follow(session, settings, name),
         findings=tuple(NOT_ASKED.found(why) for why in unanswered),
+        name=name.name,
+        timeout_s=float(function.timeout_s),
     )
 
 
@@ -199,7 +210,7 @@ async def _reader(
 
 def _choose(mappings: Sequence[Mapping], name: FunctionName) -> Mapping | None:
     """The function's mapping: with the same qualifier if there is one, else an enabled one, else any."""
-    own = [mapping for mapping in mappings if mapping.name == name.name]
+    own = [mapping for mapping in mappings if mapping.name == name.name and not is_temporary(mapping)]
     ranked = sorted(own, key=lambda one: (one.qualifier != name.qualifier, not one.enabled))
     return ranked[0] if ranked else None
 

@@ -26,6 +26,7 @@ from refire_async.delivery.spec import DeliverySpec
 from refire_async.delivery.window import Window
 from refire_async.engine.delivering import Prepared, run_prepared, saved_spec
 from refire_async.engine.delivery_target import FoundTarget, find_target, mapping_reads
+from refire_async.engine.mapped import by_mapping, check_mapping
 from refire_async.engine.questions import Confirm
 from refire_async.errors import RefusedError
 from refire_async.events import Emit, ignore
@@ -67,16 +68,22 @@ async def replay(
         RefireError: the replay could not begin. Once it has begun, every end is a result.
     """
     stop = stop or StopRequest()
+    if settings.delivery.how == "mapping":
+        check_mapping(settings)
     async with open_session(settings.connection, _READERS) as session:
         table = await describe(session, settings.table)
         saved = await to_thread.run_sync(saved_spec, settings.delivery)
         run_id = settings.delivery.run_id or (new_run_id() if saved is None else saved.run_id)
         if settings.until is None and not settings.exports and settings.as_event is None:
-            settings = replace(settings, until=session.clock.now() if saved is None else saved.until)
+            # Filter patterns have no more digits than these.
+            now = math.floor(session.clock.now() * 1e3) / 1e3
+            settings = replace(settings, until=now if saved is None else saved.until)
         target = await find_target(session, settings.delivery, table.stream.arn)
         with TemporaryDirectory(prefix="refire-") as folder:
             async with _open_source(session, settings, table, target, Path(folder), run_id, emit) as source:
                 prepared = _prepare(session, settings, table, target, source, run_id)
+                if settings.delivery.how == "mapping":
+                    prepared = by_mapping(prepared, session.services, target, settings)
                 return await run_prepared(prepared, emit=emit, stop=stop, confirm=confirm)
 
 
@@ -226,6 +233,7 @@ def _describe_source(settings: ReplaySettings, table: Table) -> str:
 
 def selection_text(settings: ReplaySettings) -> str:
     """What must stay the same in every attempt of the replay, as JSON."""
+    how = {} if settings.delivery.how == "direct" else {"how": settings.delivery.how}
     return orjson.dumps(
         {
             "exports": settings.exports,
@@ -235,6 +243,7 @@ def selection_text(settings: ReplaySettings) -> str:
             "latest_per_key": settings.latest_per_key,
             "to": settings.delivery.to,
             "whole_events": settings.delivery.whole_events,
+            **how,
         }
     ).decode()
 

@@ -32,7 +32,11 @@ class DeliveryCounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliverySummary:
-    """The result of a delivery, over all its attempts. Its JSON form is documented API (docs/scripting.md)."""
+    """The result of a delivery, over all its attempts. Its JSON form is documented API (docs/scripting.md).
+
+    `unaccounted` records were left to a temporary event source mapping, and Lambda's metrics do not say what became of
+    them.
+    """
 
     run_id: str
     source: str
@@ -42,6 +46,7 @@ class DeliverySummary:
     seconds: float
     checkpoint: str | None
     failed_records_file: str | None
+    unaccounted: int = 0
 
     @property
     def records_per_second(self) -> float:
@@ -61,6 +66,7 @@ class DeliverySummary:
             "records_per_second": round(self.records_per_second, 1),
             "checkpoint": self.checkpoint,
             "failed_records_file": self.failed_records_file,
+            "unaccounted": self.unaccounted,
         }
 
 

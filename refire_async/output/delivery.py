@@ -19,7 +19,7 @@ _ENDINGS = {
 
 MEANINGS = (
     ("delivered", "taken by the target at least once"),
-    ("failed", "given up; listed in a file"),
+    ("failed", "given up; listed in a file, or in the on-failure destination"),
     ("filtered", "not delivered: no filter pattern of the mapping matches them"),
     ("lost", "no longer in the source"),
     ("repeated", "delivered again, after a failed batch or a lost answer"),
@@ -88,12 +88,19 @@ def describe_delivery(command: DeliveryCommand, result: DeliveryResult, *, resum
         number = getattr(counts, name)
         if number or name == "delivered":
             lines.append(f"  {name:<11} {count(number)}  {meaning}")
+    if summary.unaccounted:
+        lines.append(
+            f"  {'unaccounted':<11} {count(summary.unaccounted)}  left to Lambda, whose metrics do not count them"
+        )
     lines += [
         "",
         f"  took        {duration(summary.seconds)}, {units(summary.records_per_second)} records/s",
-        f"  invoked     {count(counts.invocations)} times ({count(counts.retries)} retries), throttled "
-        + count(counts.throttled),
     ]
+    if counts.invocations or counts.throttled or not counts.selected:
+        lines.append(
+            f"  invoked     {count(counts.invocations)} times ({count(counts.retries)} retries), throttled "
+            + count(counts.throttled)
+        )
     if counts.messages:
         lines.append(
             f"  messages    {count(counts.messages)}, of which {count(counts.messages_deleted)} deleted"

@@ -9,12 +9,15 @@ from typing import Any
 import orjson
 
 from refire_async.events import (
+    AdviceBack,
+    AdviceMissing,
     BatchDelivered,
     BatchFailed,
     DeliveryEnded,
     DeliveryStarted,
     InvocationRetried,
     InvocationThrottled,
+    MappingSeen,
     MessageSettled,
     Noticed,
     Paused,
@@ -113,6 +116,11 @@ class DeliveryLog(Subscriber):
             Waiting: self._waiting,
             Recovered: lambda event: logger.info("service.recovered", after_s=round(event.after_s, 1)),
             Stopping: lambda event: logger.info("delivery.stopping", reason=event.reason),
+            AdviceMissing: lambda event: logger.warning(
+                "advice.missing", topic=event.topic, why=visible(event.why), hint=event.instead
+            ),
+            AdviceBack: lambda event: logger.info("advice.back", topic=event.topic),
+            MappingSeen: self._mapping,
             DeliveryEnded: self._ended,
         }
 
@@ -143,6 +151,10 @@ class DeliveryLog(Subscriber):
             expected=event.expected,
             checkpoint=event.checkpoint,
         )
+
+    def _mapping(self, event: MappingSeen) -> None:
+        say = self._logger.warning if event.result.startswith("PROBLEM") else self._logger.info
+        say("mapping.state", uuid=event.uuid, state=event.state, result=visible(event.result))
 
     def _lost(self, event: RecordsLost) -> None:
         self._logger.warning(
@@ -189,6 +201,7 @@ class DeliveryJson(Subscriber):
             Waiting: self._waiting,
             Recovered: lambda event: self._event("recover", after_s=round(event.after_s, 1)),
             MessageSettled: self._message,
+            MappingSeen: lambda event: self._event("mapping", **asdict(event)),
             Stopping: lambda event: self._event("stop", reason=event.reason),
             DeliveryEnded: lambda _: self._throttle.flush(),
         }

@@ -124,3 +124,18 @@ def test_notification(refire: Callable[..., Ended]) -> None:
     found = orjson.loads(refire("iam-policy", "--table", ARN, "--notify", f"sns:{topic}", "--json").out)
     (statement,) = [one for one in found["Statement"] if one["Sid"] == "Notify"]
     assert statement == {"Sid": "Notify", "Effect": "Allow", "Action": ["sns:Publish"], "Resource": topic}
+
+
+def test_replay_by_a_mapping(refire: Callable[..., Ended]) -> None:
+    """Makes and deletes an alias and a mapping; does not invoke from here. A dry run makes nothing."""
+    whole = refire(*DELIVER, "replay", "--function", "consumer", "--how", "mapping").out
+    made = [
+        f"lambda:{verb}{what}" for verb in ("Create", "Delete") for what in ("Alias", "EventSourceMapping")
+    ]
+    assert all(action in whole for action in made)
+    assert "lambda:InvokeFunction" not in whole
+    assert "cloudwatch:GetMetricData" in whole
+    dry = refire(*DELIVER, "replay", "--function", "consumer", "--how", "mapping", "--dry-run").out
+    assert not any(action in dry for action in made)
+    direct = refire(*DELIVER, "replay", "--function", "consumer").out
+    assert not any(action in direct for action in made)

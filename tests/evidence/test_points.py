@@ -8,14 +8,16 @@ import pytest
 import refire_async
 from refire_async import failpoints
 
-CALL = re.compile(r'points\.reached\("([a-z-]+)"\)')
+CALL = re.compile(r'\breached\("([a-z-]+)"\)')
 SOURCES = [path for path in Path(refire_async.__file__).parent.rglob("*.py") if path.name != "failpoints.py"]
 
 
 def test_every_point_is_somewhere() -> None:
     """The table of points and the calls in the program have the same points, each once."""
     found = [name for path in SOURCES for name in CALL.findall(path.read_text())]
-    assert sorted(found) == sorted([*failpoints.POINTS, *failpoints.DELIVERY_POINTS])
+    assert sorted(found) == sorted(
+        [*failpoints.POINTS, *failpoints.DELIVERY_POINTS, *failpoints.MAPPING_POINTS]
+    )
 
 
 def test_unarmed() -> None:
