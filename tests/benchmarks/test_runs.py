@@ -18,9 +18,9 @@ from benchmarks.framework.tables import TABLE, config, table_spec
 from tests.support.examples import thinned
 
 SMALL = {
-    "budget": ["capacities=[500]", "percents=[100]", "seconds=2"],
+    "budget": ["capacities=[500]", "percents=[100]", "seconds=4"],
     "index": [
-        "items=1000",
+        "items=2000",
         "hash_keys=20",
         "capacity=1000",
         "index_capacity=500",
@@ -28,8 +28,8 @@ SMALL = {
     ],
     "pacing": [
         'cases=["uniform 500","four hot keys","four hot keys, one queue","their others alone","index"]',
-        "seconds=2",
-        "four_items=1000",
+        "seconds=4",
+        "four_items=4000",
         "four_segments=8",
     ],
     "processes": ["items=1500", "rounds=1", "counts=[1]"],
