@@ -71,10 +71,7 @@ def by_mapping(
     until = math.inf if settings.until is None else settings.until
     patterns = window_patterns(target.rules.filters, Window(since, until), settings.kinds)
     original = target.reader if isinstance(target.reader, Mapping) else None
-    older_s = 0.0 if settings.delivery.max_record_age_s is not None else prepared.clock() - since
-    delivery = MappedDelivery(
-        services, target.name, target.version, target.timeout_s, patterns, original, older_s
-    )
+    delivery = MappedDelivery(services, target.name, target.version, target.timeout_s, patterns, original)
     return replace(
         prepared,
         mapping=f"{prepared.mapping}, by a temporary event source mapping",
@@ -120,7 +117,6 @@ class MappedDelivery:
     timeout_s: float
     patterns: tuple[str, ...]
     original: Mapping | None
-    older_s: float
 
     async def attempt(
         self,
@@ -186,10 +182,7 @@ class MappedDelivery:
             reached("mapping-planned")
             await plane.make_alias(self.version, f"temporary, of refire replay {book.spec.run_id}")
             reached("alias-made")
-            rules = prepared.spec.rules
-            found = await plane.make_mapping(
-                mapping_settings(rules, self.patterns, self.original, self.older_s)
-            )
+            found = await plane.make_mapping(self._settings(prepared, book))
             reached("mapping-made")
         await book.save(replace(book.state, phase="made", uuid=found.uuid))
         reached("mapping-watched")
@@ -212,6 +205,12 @@ class MappedDelivery:
             end, lost = _describe(verdict, watch)
             await book.save(replace(book.state, phase="through", end=end, unaccounted=lost))
             reached("mapping-through")
+
+    def _settings(self, prepared: Prepared, book: MappingBook) -> dict[str, Any]:
+        """The new mapping's. Whether the user limited the age of records is known from the first attempt."""
+        since = book.spec.since
+        older_s = 0.0 if book.spec.limits_age or since is None else prepared.clock() - since
+        return mapping_settings(prepared.spec.rules, self.patterns, self.original, older_s)
 
 
 def _describe(verdict: Verdict, watch: Watch) -> tuple[str, int]:

@@ -27,7 +27,7 @@ from refire_async.events import Event, MappingSeen
 from refire_async.model.delivery import DeliveryResult
 from refire_async.model.stop import StopRequest
 from refire_async.settings import Connection, DeliverySettings, ReplaySettings, SelectionSettings
-from tests.support.lambda_control_plane import FakeAws, KilledError, now
+from tests.support.lambda_control_plane import START_S, FakeAws, KilledError, now
 from tests.support.virtual_time import VIRTUAL_TIME
 
 STREAM = "arn:aws:dynamodb:eu-west-1:123456789012:table/orders/stream/2026-01-01T00:00:00.000"
@@ -78,15 +78,16 @@ def _work(**figures: int) -> Callable[[float], dict[str, int]]:
 
 
 def _prepared(aws: FakeAws, path: Path, **settings: Any) -> Prepared:
-    delivery = MappedDelivery(aws, "orders", "7", 60.0, (PATTERN,), ORIGINAL, 0.0)  # type: ignore[arg-type]
+    delivery = MappedDelivery(aws, "orders", "7", 60.0, (PATTERN,), ORIGINAL)  # type: ignore[arg-type]
     spec = DeliverySpec(
         run_id=RUN,
         command="replay",
         source="the stream of table orders",
         function="orders",
-        rules=DeliveryRules(),
+        rules=DeliveryRules(max_record_age_s=100),
         table="orders",
         stream_arn=STREAM,
+        since=START_S,
         selection='{"how":"mapping"}',
     )
 
@@ -193,6 +194,9 @@ async def test_stop_and_resume(tmp_path: Path, reason: Any, code: ExitCode) -> N
     counts = result.summary.counts
     assert (result.exit_code, counts.delivered, counts.repeated) == (ExitCode.COMPLETE, 10, 4)
     assert (list(aws.mappings), aws.left) == (["uuid-1", "uuid-2"], [])
+    ages = [made.request["MaximumRecordAgeInSeconds"] for made in aws.mappings.values()]
+    assert ages[0] > 100 + 1_000, "the clock begins at 1,000 s"
+    assert ages[1] > ages[0], "also on a resume"
 
 
 async def test_cancelled(tmp_path: Path) -> None:
