@@ -87,7 +87,7 @@ async def test_a_word_without_quotes_causes_a_warning_before_the_first_read(
     assert result.nothing is not None, result
     (finding, _) = [event.finding for event in runs.of(Noticed)]
     assert (finding.id, finding.level) == ("where-word", "warn")
-    assert finding.action == "write 'OPEN' if a text is meant, \"OPEN\" in double quotes for the attribute"
+    assert finding.action == "write 'OPEN' for text, \"OPEN\" in double quotes for the attribute"
 
 
 @pytest.mark.parametrize(
