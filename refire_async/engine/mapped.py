@@ -193,6 +193,8 @@ class MappedDelivery:
             since=book.state.at,
             now=prepared.clock,
             emit=emit,
+            delivered=book.counts.delivered,
+            failed=book.counts.failed,
         )
         watch = Watch(
             book.state.expected,

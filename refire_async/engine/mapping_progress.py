@@ -1,7 +1,7 @@
 """Watches a temporary event source mapping: its state and result, and CloudWatch's metrics of it."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import anyio
 
@@ -40,7 +40,10 @@ _TOPIC = "event source mapping metrics"
 
 @dataclass(slots=True, kw_only=True)
 class Progress:
-    """Follows the mapping `uuid`, which was made after `since` (seconds since the epoch; `now` likewise)."""
+    """Follows the mapping `uuid`, which was made after `since` (seconds since the epoch; `now` likewise).
+
+    `delivered` and `failed` records have been emitted, by this attempt or an earlier one.
+    """
 
     services: Services
     plane: MappingPlane
@@ -48,9 +51,10 @@ class Progress:
     since: float
     now: Callable[[], float]
     emit: Emit
+    delivered: int = 0
+    failed: int = 0
     _seen: tuple[str, str] | None = None
     _missing: bool = False
-    _emitted: dict[str, int] = field(default_factory=lambda: {"delivered": 0, "failed": 0})
 
     async def follow(
         self, watch: Watch, stop: StopRequest, count: Callable[[Watch], Awaitable[None]]
@@ -118,15 +122,12 @@ class Progress:
 
     def _tell(self, watch: Watch) -> None:
         """Emit what has been settled since the last poll."""
-        delivered, failed = (
-            now - self._emitted[name]
-            for name, now in (("delivered", watch.delivered), ("failed", watch.failed))
-        )
+        delivered, failed = watch.delivered - self.delivered, watch.failed - self.failed
         if delivered > 0:
-            self._emitted["delivered"] += delivered
+            self.delivered += delivered
             self.emit(BatchDelivered(self.uuid, 0, delivered, 0.0))
         if failed > 0:
-            self._emitted["failed"] += failed
+            self.failed += failed
             self.emit(BatchFailed(self.uuid, 0, failed, "GivenUpByLambda", "retries or age exceeded"))
 
 
