@@ -10,33 +10,30 @@ from benchmarks.framework.scenario import BenchmarkError
 
 PACKAGE = "refire_async."
 _START_UP = "importlib._bootstrap"
-_AHEAD = "refire_async.delivery.sources.choice:look_ahead:"
 _LINES = 20
 
 
 def sum_up(lines: Iterable[str]) -> dict[str, Any]:
-    """Shares of samples (0 to 1) by module and by line; `look_ahead` is what the look ahead itself takes. Pure.
+    """Shares of samples (0 to 1) by module and by line. Pure.
 
     A sample belongs to the innermost frame of this package, and where there is none, to the event loop. Samples of the
     program's start-up do not count. Raises BenchmarkError without samples.
     """
     modules: Counter[str] = Counter()
     spots: Counter[str] = Counter()
-    ahead = total = 0
+    total = 0
     for line in lines:
         text, _, number = line.rpartition(" ")
         if _START_UP in text:
             continue
         stack, count = text.split(";"), int(number)
         total += count
-        ahead += count * (_AHEAD in text)
         modules[module_of(stack)] += count
         spots[stack[-1]] += count
     if not total:
         raise BenchmarkError("no sample was taken; deliver more records")
     return {
         "samples": total,
-        "look_ahead": round(ahead / total, 4),
         "modules": {name: round(count / total, 4) for name, count in modules.most_common()},
         "lines": {name: round(count / total, 4) for name, count in spots.most_common(_LINES)},
     }

@@ -38,7 +38,9 @@ _TEMPORARY = (Disposition.THROTTLED, Disposition.RETRY, Disposition.UNKNOWN)
 
 
 _NUMBER_BEGINS = b'"SequenceNumber":"'
-_ITERATOR_AT_END = re.compile(rb'\],"NextShardIterator":"([ !#-\[\]-~]*)"\}\s*$')
+_ITERATOR = rb'"NextShardIterator":(?:"([ !#-\[\]-~]*)"|null)'
+_ITERATOR_FIRST = re.compile(rb'\{%b,"Records":\[' % _ITERATOR)
+_ITERATOR_AT_END = re.compile(rb"\],%b\}\s*$" % _ITERATOR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,14 +259,16 @@ def _read_answer(after: str | None, body: bytes) -> tuple[bytes, str | None, str
 
 
 def next_iterator(body: bytes) -> str | None:
-    """The iterator in a 200 of GetRecords; None at a shard's end. Decodes only the end of the body if possible.
+    """The iterator in a 200 of GetRecords; None at a shard's end. Decodes only the beginning or the end if possible.
 
     Raises AwsError.
     """
-    found = _ITERATOR_AT_END.search(body, max(0, body.rfind(b'],"NextShardIterator":"')))
+    found = _ITERATOR_FIRST.match(body)
+    if found is None:
+        found = _ITERATOR_AT_END.search(body, max(0, body.rfind(b'],"NextShardIterator":')))
     if found is None:
         return _records(_parse("GetRecords", body))[1]
-    return found[1].decode()
+    return None if found[1] is None else found[1].decode()
 
 
 def last_number(body: bytes) -> str | None:

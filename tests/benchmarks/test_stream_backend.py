@@ -71,5 +71,4 @@ def test_samples_are_summed_up_by_module() -> None:
     ]
     found = sum_up(lines)
     assert found["samples"] == 8
-    assert found["look_ahead"] == 0.75
     assert found["modules"] == {"delivery.keys": 0.75, "event loop": 0.25}
