@@ -55,7 +55,8 @@ class DeliverySummary:
         return settled / self.seconds if self.seconds > 0 else 0.0
 
     def to_json(self) -> dict[str, Any]:
-        """One flat object, fields in the documented order."""
+        """One flat object, fields in the documented order. `unaccounted` is in it where it is above 0."""
+        unaccounted = {"unaccounted": self.unaccounted} if self.unaccounted else {}
         return {
             "run_id": self.run_id,
             "source": self.source,
@@ -66,7 +67,7 @@ class DeliverySummary:
             "records_per_second": round(self.records_per_second, 1),
             "checkpoint": self.checkpoint,
             "failed_records_file": self.failed_records_file,
-            "unaccounted": self.unaccounted,
+            **unaccounted,
         }
 
 
