@@ -128,7 +128,8 @@ def _only_function(batches: list[FailedBatch]) -> str:
         raise UsageError(
             f"the failed batches are those of {len(functions)} functions: {names}", "name one with --function"
         )
-    raise UsageError("the failed batches name no function", "name one with --function")
+    what = "the failed batches name no function" if batches else "there is no failed batch in the source"
+    raise UsageError(what, "name one with --function" if batches else "check the source")
 
 
 def _check_region(session: Session, batches: list[FailedBatch]) -> None:

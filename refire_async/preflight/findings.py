@@ -98,6 +98,13 @@ STALE_IMAGES = Kind(
     " that keeps the last image would be set back. `replay` reports this after it has read ahead; `check` does not.",
     "leave out --until, give --latest-per-key, or disable the function's mapping first",
 )
+BAD_FAILURE_RECORDS = Kind(
+    "bad-failure-records",
+    "stop",
+    "A place with failed batches holds something that is not the record of one. `redrive` reports this when it collects"
+    " them; `check` does not.",
+    "correct the source, or skip what is none with --ignore bad-failure-records",
+)
 EXPORT_GAP = Kind(
     "export-gap",
     "stop",

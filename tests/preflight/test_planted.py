@@ -50,7 +50,7 @@ def test_every_kind_of_finding_is_planted() -> None:
         planted
         == {kind.id for kind in KINDS}
         - {"not-sampled", "bad-lines", "where-word", "nothing-matched"}
-        - {"stale-images", "range-holds-others", "records-trimmed", "mapping-reads"}
+        - {"stale-images", "range-holds-others", "records-trimmed", "mapping-reads", "bad-failure-records"}
         - {"export-gap", "export-overlap"}
         - NEED_CONFIRMATION
     )

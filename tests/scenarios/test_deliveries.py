@@ -351,7 +351,7 @@ def test_stale_images_stop_a_live_consumer(
 def test_a_range_that_holds_more_than_its_batch(
     cli: Cli, make_table: MakeTable, consumer: Consumer, queue: FailureQueue
 ) -> None:
-    """With several lanes a failed batch names a range with records of others: the difference is told before."""
+    """With several lanes, the range of a failed batch also holds other batches' records: redrive reports them."""
     table = make_table(("pk", "S"))
     write(table, ((f"k{number}", number) for number in range(12)))
     for record in failed_batches(table, 100):
@@ -423,3 +423,20 @@ def test_hundreds_of_failed_batches(
     found = sequences(consumer.events)
     assert "k3" not in found
     assert all(numbers == sorted(set(numbers)) for numbers in found.values())
+
+
+@on_one_backend
+def test_what_is_no_failed_batch_can_be_passed_over(cli: Cli, make_table: MakeTable) -> None:
+    """One line names the place and the option; with the option the rest is delivered."""
+    table = make_table(("pk", "S"))
+    write(table, [("a", 1), ("b", 2)])
+    source = cli.home / "failed.jsonl"
+    source.write_text("".join(json.dumps(one) + "\n" for one in ({}, *failed_batches(table, 100))))
+    refused = cli.run("redrive", str(source), "--to", "events.jsonl", "--json")
+    assert (refused.code, len(refused.error_lines)) == (2, 1), refused.stderr
+    assert "line 1 is not the record of a failed batch" in refused.stderr
+    assert "--ignore bad-failure-records" in refused.stderr
+    ended = cli.run(
+        "redrive", str(source), "--to", "events.jsonl", "--json", "--ignore", "bad-failure-records"
+    )
+    assert (ended.code, ended.json["delivered"]) == (0, 2), ended.stderr
