@@ -17,6 +17,9 @@ KeyType: TypeAlias = Literal["S", "N", "B"]
 EventImage: TypeAlias = Literal["insert", "modify"]
 DeliveryHow: TypeAlias = Literal["direct", "mapping"]
 
+UNLIMITED = -1
+"""As Lambda writes a limit that is none (API reference: MaximumRetryAttempts, MaximumRecordAgeInSeconds)."""
+
 DEFAULT_WCU_PERCENT = 80.0
 DEFAULT_GIVE_UP_AFTER_S = 600.0
 
@@ -201,9 +204,10 @@ class PlanSettings:
 class DeliverySettings:
     """How records are delivered. None leaves a choice to the function's event source mapping (delivery/rules.py).
 
-    `function` is a name, ARN or NAME:QUALIFIER; `to` is a file, `-`, or `python:MODULE.FUNCTION`: one of them is set,
-    but for `redrive`, whose records name their function. `concurrency` bounds invocations at a time, `max_rate` is
-    records per second, `max_iterator_age_s` the age up to which the function's own mapping may fall behind.
+    `retries` may be UNLIMITED. `function` is a name, ARN or NAME:QUALIFIER; `to` is a file, `-`, or
+    `python:MODULE.FUNCTION`: one of them is set, but for `redrive`, whose records name their function.
+    `concurrency` bounds invocations at a time, `max_rate` is records per second, `max_iterator_age_s` the age up to
+    which the function's own mapping may fall behind.
     """
 
     function: str | None = None

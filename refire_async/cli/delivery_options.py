@@ -17,7 +17,7 @@ from refire_async.cli.options_to_settings import make_ignore
 from refire_async.cli.params import Duration, Number, OneOf, RunId, Whole, Word, origin
 from refire_async.cli.parsed_options import ConnectionOptions, IgnoreOptions, LoggedOutputOptions
 from refire_async.errors import UsageError
-from refire_async.settings import DEFAULT_GIVE_UP_AFTER_S, DeliveryHow, DeliverySettings
+from refire_async.settings import DEFAULT_GIVE_UP_AFTER_S, UNLIMITED, DeliveryHow, DeliverySettings
 
 KINDS = ("INSERT", "MODIFY", "REMOVE")
 _TO = "Target"
@@ -25,8 +25,6 @@ _BATCHES = "Batches (default: as the function's event source mapping has them)"
 _FUNCTION = (
     r"(arn:aws[a-z-]*:lambda:[a-z0-9-]+:\d{12}:function:)?[A-Za-z0-9_-]{1,64}(:[A-Za-z0-9$_-]{1,128})?"
 )
-UNLIMITED = -1
-"""As Lambda writes a limit that is none (API reference: MaximumRetryAttempts)."""
 
 
 class Time(Duration):

@@ -66,10 +66,15 @@ def _limit(value: int | None) -> int | None:
 
 
 def with_options(rules: DeliveryRules, settings: DeliverySettings) -> DeliveryRules:
-    """The rules with what the user's options override. An option that is None leaves the rule as it is."""
+    """The rules with what the user's options override. An option that is None leaves the rule as it is.
+
+    Retries may be UNLIMITED, as Lambda writes it.
+    """
     given = {
         one.name: getattr(settings, one.name)
         for one in fields(rules)
         if getattr(settings, one.name) is not None
     }
+    if "retries" in given:
+        given["retries"] = _limit(given["retries"])
     return replace(rules, **given)

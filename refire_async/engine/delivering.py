@@ -56,6 +56,7 @@ from refire_async.pacing.watchers.operator import answer_operator
 from refire_async.planning.forecast.cost import DEFAULT_PRICES
 from refire_async.preflight.rules import refuse
 from refire_async.settings import (
+    UNLIMITED,
     Connection,
     DeliverySettings,
     RedriveSettings,
@@ -63,9 +64,6 @@ from refire_async.settings import (
     ResumeSettings,
     SelectionSettings,
 )
-
-UNLIMITED = -1
-"""As Lambda writes that retries have no limit (API reference: MaximumRetryAttempts)."""
 
 
 class OpenTarget(Protocol):

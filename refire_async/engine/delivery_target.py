@@ -17,7 +17,7 @@ from refire_async.aws.temporary_mapping import is_temporary
 from refire_async.delivery.rules import DeliveryRules, rules_of, with_options
 from refire_async.delivery.target import Target
 from refire_async.delivery.targets.opening import DEFAULT_CONCURRENCY, open_target
-from refire_async.engine.delivering import UNLIMITED, OpenTarget, describe_rules
+from refire_async.engine.delivering import OpenTarget, describe_rules
 from refire_async.engine.delivery_control import DeliveryControl, check_metrics, follow_iterator_age
 from refire_async.errors import RefusedError, UsageError
 from refire_async.model.finding import Finding
@@ -70,7 +70,7 @@ async def find_target(session: Session, settings: DeliverySettings, stream_arn: 
             raise UsageError(
                 "--max-iterator-age needs --function", "leave it out: a file has no consumer to wait for"
             )
-        rules = _with_options(DeliveryRules(retries=DEFAULT_RETRIES), settings)
+        rules = with_options(DeliveryRules(retries=DEFAULT_RETRIES), settings)
         return FoundTarget(
             function=settings.to,
             version="",
@@ -91,7 +91,7 @@ async def find_target(session: Session, settings: DeliverySettings, stream_arn: 
         raise RefusedError(
             f"pipe {reader.name} hands {name} another form of event than a mapping does", "use --how direct"
         )
-    rules = _with_options(
+    rules = with_options(
         DeliveryRules(retries=DEFAULT_RETRIES) if reader is None else _rules(reader, settings), settings
     )
     return FoundTarget(
@@ -169,11 +169,6 @@ def _rules(reader: Mapping | Pipe, settings: DeliverySettings) -> DeliveryRules:
     if reader.filters is None and settings.filters is not None:
         reader = replace(reader, filters=())
     return rules_of(reader)
-
-
-def _with_options(rules: DeliveryRules, settings: DeliverySettings) -> DeliveryRules:
-    rules = with_options(rules, settings)
-    return replace(rules, retries=None) if rules.retries == UNLIMITED else rules
 
 
 def _origin(reader: Mapping | Pipe | None) -> str:

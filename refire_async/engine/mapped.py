@@ -24,7 +24,7 @@ from refire_async.delivery.mapping_watch import Verdict, Watch
 from refire_async.delivery.rules import DeliveryRules
 from refire_async.delivery.saved import SavedDelivery, peek
 from refire_async.delivery.window import Window
-from refire_async.engine.delivering import UNLIMITED, Prepared
+from refire_async.engine.delivering import Prepared
 from refire_async.engine.delivery_target import FoundTarget
 from refire_async.engine.mapping_book import MappingBook, MappingState, read_state
 from refire_async.engine.mapping_progress import Progress
@@ -34,7 +34,7 @@ from refire_async.events import DeliveryEnded, DeliveryStarted, Emit
 from refire_async.model.delivery import DeliveryResult, DeliverySummary
 from refire_async.model.run import RunStatus
 from refire_async.model.stop import StopRequest
-from refire_async.settings import ReplaySettings, SelectionSettings
+from refire_async.settings import UNLIMITED, ReplaySettings, SelectionSettings
 
 LEAST_AGE_S, MOST_AGE_S = 60, 604_800
 """Bounds of MaximumRecordAgeInSeconds (Lambda API reference: CreateEventSourceMapping)."""
