@@ -7,7 +7,6 @@ DynamoDB data source in Lambda), with the records themselves in `payload`. `refi
 import os
 import stat
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -18,6 +17,7 @@ from refire_async.delivery.batches import EVENT, Batch
 from refire_async.delivery.failed_batch import OF_SHARD
 from refire_async.delivery.target import Answer
 from refire_async.errors import CheckpointRefusedError, RefusedError, StoppedError
+from refire_async.model.units import utc_iso
 from refire_async.private import NOFOLLOW, why_foreign
 
 FAILED_RECORDS = ".failed-records.jsonl"
@@ -64,13 +64,13 @@ def to_line(given_up: GivenUp) -> bytes:
         }
     record |= {
         "version": "1.0",
-        "timestamp": _iso(given_up.at),
+        "timestamp": utc_iso(given_up.at),
         "DDBStreamBatchInfo": {
             "shardId": given_up.shard.partition(OF_SHARD)[0],
             "startSequenceNumber": str(batch.first),
             "endSequenceNumber": str(batch.last),
-            "approximateArrivalOfFirstRecord": _iso(batch.records[0].created_at),
-            "approximateArrivalOfLastRecord": _iso(batch.records[-1].created_at),
+            "approximateArrivalOfFirstRecord": utc_iso(batch.records[0].created_at),
+            "approximateArrivalOfLastRecord": utc_iso(batch.records[-1].created_at),
             "batchSize": len(batch.records),
             "streamArn": _stream_arn(batch) or given_up.stream_arn,
         },
@@ -82,10 +82,6 @@ def _stream_arn(batch: Batch) -> str | None:
     """The stream that the first record names as its source: a redrive can have batches of several."""
     arn = orjson.loads(batch.records[0].body).get("eventSourceARN")
     return arn if isinstance(arn, str) else None
-
-
-def _iso(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 class FailuresFile:

@@ -4,7 +4,6 @@ import math
 from collections.abc import AsyncIterator, Container
 from contextlib import asynccontextmanager
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -37,6 +36,7 @@ from refire_async.model.run import new_run_id
 from refire_async.model.selection import Selection
 from refire_async.model.stop import StopRequest
 from refire_async.model.table import Table
+from refire_async.model.units import utc_text
 from refire_async.pacing.budget import ReadBudget
 from refire_async.pacing.capacity import ceilings
 from refire_async.pipeline.sizing import total_segments
@@ -260,13 +260,9 @@ def _findings(settings: ReplaySettings, target: FoundTarget, preview: Preview) -
     if preview.lost_before is not None:
         found.append(
             RECORDS_TRIMMED.found(
-                f"records from before {_utc(preview.lost_before)} may be gone from the stream"
+                f"records from before {utc_text(preview.lost_before)} may be gone from the stream"
             )
         )
     if settings.as_event is None and not settings.exports:
         found += mapping_reads(target)
     return found
-
-
-def _utc(at: float) -> str:
-    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC"

@@ -1,6 +1,7 @@
 """Units as types, so that mypy does not let them be mixed up, and shared constants."""
 
 import math
+from datetime import UTC, datetime
 from typing import NewType
 
 Wcu = NewType("Wcu", float)
@@ -23,3 +24,13 @@ Change data capture for DynamoDB Streams)."""
 def minute_of(instant: float) -> int:
     """The first second of the minute of `instant` (seconds since 1970)."""
     return math.floor(instant / MINUTE_S) * MINUTE_S
+
+
+def utc_text(instant: float) -> str:
+    """Seconds since 1970 as `2026-11-30 12:00:00 UTC`."""
+    return f"{datetime.fromtimestamp(instant, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def utc_iso(instant: float) -> str:
+    """Seconds since 1970 as ISO 8601 with milliseconds: `2026-11-30T12:00:00.000Z`."""
+    return datetime.fromtimestamp(instant, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

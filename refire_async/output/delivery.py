@@ -1,9 +1,9 @@
 """A delivery as text for people: what it is about to do, and how it ended."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 from refire_async.model.delivery import DeliveryCommand, DeliveryOutlook, DeliveryResult
+from refire_async.model.units import utc_text
 from refire_async.output.summary import command_line
 from refire_async.output.text import about_duration, count, dollars, duration, shorten, units
 
@@ -58,11 +58,7 @@ def _records(outlook: DeliveryOutlook) -> str:
 def _span(first: float | None, last: float | None) -> str:
     if first is None or last is None:
         return "no time: there are none"
-    return f"{_time(first)} to {_time(last)}"
-
-
-def _time(at: float) -> str:
-    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return f"{utc_text(first)} to {utc_text(last)}"
 
 
 def _size(number: int) -> str:

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -28,6 +27,7 @@ from refire_async.events import (
     Subscriber,
     Waiting,
 )
+from refire_async.model.units import utc_iso
 from refire_async.output.log_throttle import LogThrottle
 from refire_async.output.logs import Logger
 from refire_async.output.text import units, visible
@@ -158,7 +158,7 @@ class DeliveryLog(Subscriber):
 
     def _lost(self, event: RecordsLost) -> None:
         self._logger.warning(
-            "records.lost", shard=visible(event.shard), before=_utc(event.before), why=visible(event.why)
+            "records.lost", shard=visible(event.shard), before=utc_iso(event.before), why=visible(event.why)
         )
 
     def _waiting(self, event: Waiting) -> None:
@@ -194,7 +194,7 @@ class DeliveryJson(Subscriber):
             InvocationRetried: lambda event: self._throttle.add("retry", event.records, event.reason),
             InvocationThrottled: lambda event: self._throttle.add("throttle", 1, event.reason),
             RecordsLost: lambda event: self._event(
-                "records-lost", shard=event.shard, before=_utc(event.before), why=event.why
+                "records-lost", shard=event.shard, before=utc_iso(event.before), why=event.why
             ),
             Paused: lambda event: self._event("pause", why=event.why),
             Resumed: lambda event: self._event("unpause", why=event.why),
@@ -220,7 +220,7 @@ class DeliveryJson(Subscriber):
         )
 
     def _event(self, event: str, **fields: Any) -> None:
-        start = {"event": event, "time": _utc(self._wall()), "run_id": self._run_id}
+        start = {"event": event, "time": utc_iso(self._wall()), "run_id": self._run_id}
         self._write(orjson.dumps(start | fields).decode())
 
     def _repeated(self, name: str, items: int, fields: dict[str, Any]) -> None:
@@ -245,8 +245,3 @@ class DeliveryJson(Subscriber):
     def _message(self, event: MessageSettled) -> None:
         self._messages += 1
         self._deleted += event.deleted
-
-
-def _utc(at: float) -> str:
-    """An ISO 8601 time in UTC, with milliseconds."""
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -6,7 +6,6 @@ Key values can be personal data, so no event contains any: the summary names the
 import time
 from collections.abc import Callable
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -30,6 +29,7 @@ from refire_async.events import (
     Waiting,
 )
 from refire_async.model.proof import Proof
+from refire_async.model.units import utc_iso
 from refire_async.output.log_throttle import LogThrottle
 from refire_async.output.snapshot import Snapshot, rounded
 
@@ -89,8 +89,7 @@ class JsonEvents(Subscriber):
             self._write_saved()
 
     def _event(self, event: str, **fields: Any) -> None:
-        time_ = datetime.fromtimestamp(self._wall(), UTC).isoformat(timespec="milliseconds")
-        start = {"event": event, "time": time_.replace("+00:00", "Z"), "run_id": self._run_id}
+        start = {"event": event, "time": utc_iso(self._wall()), "run_id": self._run_id}
         self._write(orjson.dumps(start | fields).decode())
 
     def _write_repeated(self, name: str, items: int, fields: dict[str, Any]) -> None:

@@ -1,13 +1,12 @@
 """The result of a verification as text."""
 
-from datetime import UTC, datetime
-
 from rich.console import RenderableType
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from refire_async.model.canary import Canary
 from refire_async.model.proof import Proof, Verdict
+from refire_async.model.units import utc_text
 from refire_async.output.text import count, duration, percent
 
 _MEANINGS = (
@@ -132,11 +131,6 @@ def describe_canary(canary: Canary) -> str:
     if canary.consumers.unknown is not None:
         lines.append(f"  consumers unknown: {canary.consumers.unknown}")
     return "\n".join(lines)
-
-
-def utc_text(seconds: float) -> str:
-    """Unix seconds as `2026-11-30 12:00:00 UTC`."""
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def bar(doing: str, done: int, total: int, columns: int) -> RenderableType:

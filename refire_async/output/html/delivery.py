@@ -7,10 +7,10 @@ from pathlib import Path
 import orjson
 
 from refire_async.delivery.catalog import DeliveryInfo
+from refire_async.model.units import utc_text
 from refire_async.output.delivery import MEANINGS
 from refire_async.output.html.markup import Html, el, pairs, table
 from refire_async.output.html.page import document, section, time_text
-from refire_async.output.proof import utc_text
 from refire_async.output.text import count, duration, units
 
 _MOST_SHARDS = 500

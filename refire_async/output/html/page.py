@@ -4,13 +4,13 @@ from datetime import datetime
 from importlib.resources import files
 
 from refire_async import __version__
+from refire_async.model.units import utc_text
 from refire_async.output.counters import BANDS
 from refire_async.output.html import charts, sections
 from refire_async.output.html.markup import Html, el, join
 from refire_async.output.html.promises import promises
 from refire_async.output.html.report_data import ReportData
 from refire_async.output.html.track import lay_out
-from refire_async.output.proof import utc_text
 from refire_async.output.text import count
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"

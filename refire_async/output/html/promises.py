@@ -4,9 +4,9 @@ from typing import Any, Literal, TypeAlias
 
 from refire_async.model.capacity import TABLE
 from refire_async.model.proof import WEAK_VIEWS, Verdict, verdict_of
+from refire_async.model.units import utc_text
 from refire_async.output.html.markup import Html, el, join, table
 from refire_async.output.html.report_data import WINDOW_S, BudgetUse, ReportData
-from refire_async.output.proof import utc_text
 from refire_async.output.text import count, percent
 
 State: TypeAlias = Literal["kept", "broken", "not shown"]

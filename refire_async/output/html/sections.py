@@ -4,9 +4,9 @@ from typing import Any
 
 import orjson
 
+from refire_async.model.units import utc_text
 from refire_async.output.html.markup import Html, el, join, pairs, table
 from refire_async.output.html.report_data import MOST_KEYS, ReportData
-from refire_async.output.proof import utc_text
 from refire_async.output.summary import MEANINGS
 from refire_async.output.text import count, dollars, duration, throttling_reason, units
 
