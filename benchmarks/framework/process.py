@@ -103,13 +103,18 @@ class Child:
         command: Sequence[str],
         *,
         core: frozenset[int] | None = None,
+        joins: Sequence[Path] = (),
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
         stdin: int = subprocess.DEVNULL,
         stdout: int | IO[bytes] = subprocess.DEVNULL,
         stderr: int | IO[bytes] | None = None,
     ) -> None:
+        """`joins` are files of control groups (framework/limits.py), which the child joins before it starts."""
+
         def prepare() -> None:
+            for group in joins:
+                group.write_text("0")
             _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
             if core is not None:
                 os.sched_setaffinity(0, core)

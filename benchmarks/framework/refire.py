@@ -166,13 +166,23 @@ class Refire:
     """Runs the program against one place, one process at a time, on the client's core."""
 
     def __init__(
-        self, folder: Path, place: Place, *, pinned: bool = True, program: tuple[str, ...] = PROGRAM
+        self,
+        folder: Path,
+        place: Place,
+        *,
+        pinned: bool = True,
+        program: tuple[str, ...] = PROGRAM,
+        joins: Sequence[Path] = (),
     ) -> None:
-        """`program` is the module that is run, and words that it takes before those of `refire`."""
+        """`program` is the module that is run, and words that it takes before those of `refire`.
+
+        `joins` are files of control groups that it joins.
+        """
         self._folder = Path(tempfile.mkdtemp(dir=folder))
         self._place = place
         self._program = program
         self._core = cores().client if pinned else None
+        self._joins = joins
         self._runs = 0
 
     @contextmanager
@@ -194,7 +204,14 @@ class Refire:
         with (
             output.open("wb") as out,
             errors.open("wb") as err,
-            Child(command, core=self._core, env=self._place.environment, stdout=out, stderr=err) as child,
+            Child(
+                command,
+                core=self._core,
+                joins=self._joins,
+                env=self._place.environment,
+                stdout=out,
+                stderr=err,
+            ) as child,
         ):
             yield Run(child, checkpoint, output, errors)
 

@@ -22,6 +22,7 @@ NAMES: tuple[str, ...] = (
     "plan",
     "verify",
     "consumer",
+    "small_machine",
     "sandbox_throughput",
 )
 

@@ -33,6 +33,17 @@ def test_looking_on_costs_little() -> None:
     assert 0.0 < profile["watching"] < 0.03
 
 
+def test_a_small_container_keeps_its_budget() -> None:
+    """0.25 CPU and 512 MiB at 2,000 WCU/s: the whole budget and at most 110% of it, with CPU and memory to spare."""
+    paced, most, *_ = published("small_machine").metrics["cases"]
+    assert (paced["cpus"], paced["memory_mib"], paced["budget_wcu"]) == (0.25, 512, 2_000)
+    assert paced["used_share"] > 0.98
+    assert paced["peak_share"] <= 1.1
+    assert paced["charged_bytes"] < 256 << 20
+    assert most["cpus"] == 0.25
+    assert most["items_per_s"] > 10_000
+
+
 def test_the_page_is_made_of_the_results() -> None:
     """By hand it is not changed, and all of them come from full runs."""
     results = read_all(HOME / "results")

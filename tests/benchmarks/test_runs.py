@@ -1,5 +1,6 @@
 """The suite as a planner uses it: list, run, refusals. With parameters so small that figures mean nothing."""
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from click.testing import CliRunner, Result
 
 from benchmarks.framework.backends import CREDENTIALS, REGION, sandbox
 from benchmarks.framework.cli import main
+from benchmarks.framework.limits import limited
+from benchmarks.framework.process import Child
 from benchmarks.framework.registry import NAMES, load
 from benchmarks.framework.result import check
 from benchmarks.framework.scenario import BenchmarkError
@@ -283,3 +286,41 @@ def test_an_unknown_choice_is_one_line(tmp_path: Path) -> None:
     assert done.exit_code == 1
     assert "skew failed: there is no 'odd'; there are uniform, zipf, hot key" in done.output
     assert not list(tmp_path.iterdir())
+
+
+def can_limit() -> bool:
+    """Whether control groups can be made here, as root of Linux can."""
+    try:
+        with limited(0.5, 256 << 20):
+            return True
+    except BenchmarkError:
+        return False
+
+
+def test_a_small_machine_is_held_to_its_limits(tmp_path: Path) -> None:
+    """The group bounds CPU and memory of the run, which keeps its budget; without rights: one line."""
+    changes = ("paced_wcu=300", "cpus=[]", "seconds=6", "paced_cpus=0.4", "memory_mib=300")
+    if not can_limit():
+        settings = [word for change in changes for word in ("--set", change)]
+        refused = invoke("run", "small_machine", "--quick", "--out", str(tmp_path), *settings)
+        assert refused.exit_code == 2
+        assert "run as root on Linux" in refused.output
+        return
+    metrics = run(tmp_path, "small_machine", *changes)["metrics"]
+    assert isinstance(metrics, dict)
+    (case,) = metrics["cases"]
+    assert case["touched"] == case["items"] == 1_800
+    assert case["cpu_share"] < 0.45
+    assert 20 << 20 < case["charged_bytes"] <= 300 << 20
+    assert case["peak_share"] <= 1.1
+    assert not list(Path("/sys/fs/cgroup").glob("**/refire-benchmark-*"))
+
+
+@pytest.mark.skipif(not can_limit(), reason="control groups need root")
+def test_a_limited_group_ends_what_needs_more() -> None:
+    """The bound on memory is real: a program that needs more is killed."""
+    with (
+        limited(1.0, 32 << 20) as group,
+        Child([sys.executable, "-c", "bytearray(200 << 20)"], joins=group.joins) as child,
+    ):
+        assert child.wait(60).code == -9
