@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 import orjson
 from anyio import to_thread
@@ -149,12 +149,11 @@ class KeyListWriter:
         self._hash_name, self._hash_type = keys.hash_name, keys.hash_type
         self._names = keys.names
         self._buffers = [bytearray() for _ in range(BUCKETS)]
-        self._extents: list[list[tuple[int, int]]] = [[] for _ in range(BUCKETS)]
-        self._end = 0
         try:
             self._scratch = tempfile.TemporaryFile(dir=path.parent)  # noqa: SIM115 - closed by __exit__
         except OSError as error:
             raise _write_error(path, error) from error
+        self._added = Extents(self._scratch, BUCKETS)
 
     def __enter__(self) -> Self:
         return self
@@ -211,45 +210,73 @@ class KeyListWriter:
         return KeyList(self._path, items, size, crc32)
 
     def _flush(self, bucket: int) -> None:
-        buffer = self._buffers[bucket]
-        if not buffer:
-            return
         try:
-            self._scratch.seek(self._end)
-            self._scratch.write(buffer)
-            self._scratch.flush()
+            self._added.append(bucket, self._buffers[bucket])
         except OSError as error:
             raise _write_error(self._path, error) from error
-        self._extents[bucket].append((self._end, len(buffer)))
-        self._end += len(buffer)
-        buffer.clear()
 
     def _distinct(self, bucket: int) -> Iterator[list[bytes]]:
         """The lines of a bucket, each key once, in blocks that fit into memory."""
-        size = sum(length for _, length in self._extents[bucket])
-        passes = -(-size // DISTINCT_BYTES)
-        if passes == 1:
-            whole = b"".join(self._parts(bucket))
-            if b"\t" not in whole:  # keys only
-                yield list(dict.fromkeys(whole.splitlines(keepends=True)))
-                return
-        for number in range(passes):
-            first: dict[bytes, bytes] = {}
-            for line in self._lines(bucket):
-                key, _, more = line.partition(b"\t")
-                if passes == 1 or zlib.crc32(key) % passes == number:
-                    first.setdefault(key, more)
-            yield [_joined(key, more) for key, more in first.items()]
+        size = self._added.size(bucket)
+        if size <= DISTINCT_BYTES:
+            yield _first_of_each(b"".join(self._added.read(bucket)))
+            return
+        # Once more into smaller buckets, so that the time stays in proportion to the size of the list.
+        smaller = -(-size // DISTINCT_BYTES)
+        with tempfile.TemporaryFile(dir=self._path.parent) as file:
+            extents = Extents(file, smaller)
+            buffers = [bytearray() for _ in range(smaller)]
+            for part in self._added.read(bucket):
+                for line in part.splitlines(keepends=True):
+                    # Not the number by which buckets are chosen: all keys of a hot hash key are in one of those.
+                    buffers[zlib.crc32(line.partition(b"\t")[0].rstrip(b"\n")) % smaller] += line
+                for number, buffer in enumerate(buffers):
+                    if len(buffer) >= BUFFER:
+                        extents.append(number, buffer)
+            for number, buffer in enumerate(buffers):
+                extents.append(number, buffer)
+                yield _first_of_each(b"".join(extents.read(number)))
 
-    def _lines(self, bucket: int) -> Iterator[bytes]:
-        for part in self._parts(bucket):
-            yield from part.splitlines()
 
-    def _parts(self, bucket: int) -> Iterator[bytes]:
-        """The blocks of a bucket on disk, each with complete lines."""
-        for offset, length in self._extents[bucket]:
-            self._scratch.seek(offset)
-            yield self._scratch.read(length)
+class Extents:
+    """Buckets of lines in one file: where the blocks of each are. Each block holds complete lines."""
+
+    def __init__(self, file: IO[bytes], buckets: int) -> None:
+        self._file = file
+        self._blocks: list[list[tuple[int, int]]] = [[] for _ in range(buckets)]
+        self._end = 0
+
+    def size(self, bucket: int) -> int:
+        """Bytes in a bucket."""
+        return sum(length for _, length in self._blocks[bucket])
+
+    def append(self, bucket: int, buffer: bytearray) -> None:
+        """Write `buffer` to a bucket, and clear it. Raises OSError."""
+        if not buffer:
+            return
+        self._file.seek(self._end)
+        self._file.write(buffer)
+        self._file.flush()
+        self._blocks[bucket].append((self._end, len(buffer)))
+        self._end += len(buffer)
+        buffer.clear()
+
+    def read(self, bucket: int) -> Iterator[bytes]:
+        """The blocks of a bucket."""
+        for offset, length in self._blocks[bucket]:
+            self._file.seek(offset)
+            yield self._file.read(length)
+
+
+def _first_of_each(text: bytes) -> list[bytes]:
+    """The lines of a list, the first for each key."""
+    if b"\t" not in text:  # keys only
+        return list(dict.fromkeys(text.splitlines(keepends=True)))
+    first: dict[bytes, bytes] = {}
+    for line in text.splitlines():
+        key, _, more = line.partition(b"\t")
+        first.setdefault(key, more)
+    return [_joined(key, more) for key, more in first.items()]
 
 
 def _joined(key: bytes, more: bytes) -> bytes:

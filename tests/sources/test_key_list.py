@@ -1,6 +1,7 @@
 """The run's own list: each key once, in segments that do not overlap, for any input in any order."""
 
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import orjson
@@ -66,22 +67,43 @@ def test_every_key_is_read_once_for_any_segments_and_pages(
     }
 
 
+@pytest.mark.parametrize("more", [None, {"revision": {"N": "5"}}])
 @pytest.mark.parametrize("at_once", [1 << 24, 3_000])
 async def test_duplicates_are_removed_with_little_memory(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int, more: Item | None
 ):
-    """Small buffers make many extents per bucket; one hash key with many sort keys makes a bucket of many passes."""
+    """Small buffers make many blocks per bucket; one hash key with many sort keys makes a bucket that is divided."""
     monkeypatch.setattr(key_list, "BUFFER", 200)
     monkeypatch.setattr(key_list, "DISTINCT_BYTES", at_once)
     collection = [item(7, sort) for sort in range(800)]
     others = [item(number) for number in range(400)]
-    made = make(tmp_path / "x.keys", [*collection, *others, *reversed(collection), *others])
+    made = make(tmp_path / "x.keys", [*collection, *others, *reversed(collection), *others], more)
     assert made.items == 1200 - (item(7, 0) in others)
     parts = await read_all(tmp_path / "x.keys", 16, 100)
     assert sum(map(len, parts)) == made.items
     # A hot hash key stays together, so that it holds back few lanes.
     with_collection = [part for part in parts if any(one["pk"] == collection[0]["pk"] for one in part)]
     assert len(with_collection) <= 12
+
+
+def test_every_line_is_read_twice_at_the_most(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A list of any size is made in proportion to its size: also if a bucket is a thousand times what fits at once."""
+    read = 0
+
+    class Counted(key_list.Extents):
+        def read(self, bucket: int) -> Iterator[bytes]:
+            nonlocal read
+            for block in super().read(bucket):
+                read += len(block)
+                yield block
+
+    monkeypatch.setattr(key_list, "BUFFER", 200)
+    monkeypatch.setattr(key_list, "DISTINCT_BYTES", 100)
+    monkeypatch.setattr(key_list, "Extents", Counted)
+    items = [item(7, sort) for sort in range(3_000)]
+    added = sum(len(orjson.dumps(one)) + 1 for one in items)
+    assert make(tmp_path / "x.keys", items).items == 3_000
+    assert read == 2 * added
 
 
 async def test_further_attributes_of_an_item_are_kept(tmp_path: Path):
