@@ -1,8 +1,8 @@
 """Expected and observed rows on disk, partitioned by the digest of the key: only one partition at a time is in memory.
 
-Memory: `partitions` x 2 x `_CHUNK_BYTES` while rows are added (8 MB for 128), and the rows of one call; then one
-partition. Disk: 41 bytes per expected row, 37 bytes per observed row. The file has no name, only its owner can open
-it, and the kernel deletes it when the process ends.
+Memory: `partitions` x 2 chunks while rows are added (8 MB for 128 partitions, at most 64 MB), and the rows of one
+call; then one partition. Disk: 41 bytes per expected row, 37 bytes per observed row. The file has no name, only its
+owner can open it, and the kernel deletes it when the process ends.
 """
 
 import os
@@ -16,9 +16,13 @@ from refire_async.errors import StoppedError
 from refire_async.verification.encoding import EXPECTED_STRUCT, OBSERVED_STRUCT, ExpectedRow, ObservedRow
 
 _CHUNK_BYTES = 32 * 1024
-MIN_PARTITIONS, MAX_PARTITIONS = 64, 1024
+_MAX_WAITING_BYTES = 64 << 20
+"""Chunks become smaller where there are more partitions than 1,024."""
+
+MIN_PARTITIONS, MAX_PARTITIONS = 64, 1 << 14
 _ROWS_PER_PARTITION = 150_000
-"""Expected rows per partition: about 60 MB of memory while they are compared with the observed ones."""
+"""Expected rows per partition: about 60 MB of memory while they are compared with the observed ones. The most
+partitions are enough for 2.4 x 10^9 rows."""
 
 
 class Spill:
@@ -108,7 +112,8 @@ class _Rows:
     def __init__(self, spill: Spill, shape: Struct, partitions: int) -> None:
         self._spill = spill
         self._shape = shape
-        self._full = _CHUNK_BYTES // shape.size * shape.size
+        chunk_bytes = min(_CHUNK_BYTES, _MAX_WAITING_BYTES // (2 * partitions))
+        self._full = chunk_bytes // shape.size * shape.size
         self._waiting = [bytearray() for _ in range(partitions)]
         self._places: list[list[tuple[int, int]]] = [[] for _ in range(partitions)]
         self._mask = partitions - 1
