@@ -15,6 +15,7 @@ WriterKind: TypeAlias = Literal["partiql", "update"]
 KeyType: TypeAlias = Literal["S", "N", "B"]
 
 EventImage: TypeAlias = Literal["insert", "modify"]
+FleetPlace: TypeAlias = Literal["ecs", "batch", "glue", "emr"]
 DeliveryHow: TypeAlias = Literal["direct", "mapping"]
 
 UNLIMITED = -1
@@ -184,10 +185,18 @@ class Assumed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FleetSettings:
+    """A run by several tasks. `tasks` None: by the write budget. `on` None: on machines of your own."""
+
+    tasks: int | None = None
+    on: FleetPlace | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlanSettings:
     """The settings of a plan for `run`, or without a table (`run` is None) for `assumed`.
 
-    `sample_s` limits the sampling.
+    `sample_s` limits the sampling. `fleet` None: one machine.
 
     `budget`, `tuning` and `max_items` are those of a run without a table.
     """
@@ -195,6 +204,7 @@ class PlanSettings:
     run: RunSettings | None
     assumed: Assumed = field(default_factory=Assumed)
     sample_s: float = 10.0
+    fleet: FleetSettings | None = None
     budget: Budget = field(default_factory=Budget)
     tuning: Tuning = field(default_factory=Tuning)
     max_items: int | None = None

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from refire_async.cli.options import LogFormat, LogLevel
 from refire_async.model.marker import MarkerKind
-from refire_async.settings import KeyType, WriterKind
+from refire_async.settings import FleetPlace, KeyType, WriterKind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,6 +183,8 @@ class PlanOptions(WorkOptions, WorkersOptions, IgnoreOptions, OutputOptions):
     on_demand: bool
     consumer_rate: float | None
     consumer_ms: float | None
+    on: FleetPlace | None
+    tasks: int | None
     prices: Path | None
     plot: Path | None
     sample_seconds: float

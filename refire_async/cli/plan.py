@@ -10,17 +10,28 @@ import click
 from refire_async.cli import options
 from refire_async.cli.help import Command
 from refire_async.cli.options_to_settings import make_budget, make_ignore, make_run
-from refire_async.cli.params import Duration, ExistingFile, FilePath, Number, Whole, Word, origin, quoted
+from refire_async.cli.params import (
+    Duration,
+    ExistingFile,
+    FilePath,
+    Number,
+    OneOf,
+    Whole,
+    Word,
+    origin,
+    quoted,
+)
 from refire_async.cli.parsed_options import PlanOptions
 from refire_async.cli.streams import print_json, print_result
 from refire_async.errors import UsageError
-from refire_async.settings import Assumed, PlanSettings, Tuning
+from refire_async.settings import Assumed, FleetSettings, PlanSettings, Tuning
 
 if TYPE_CHECKING:
     from refire_async.planning.forecast.cost import Prices
 
 WITHOUT = "Assumptions, without a table or instead of sampled values"
 CONSUMERS = "Consumers"
+FLEET = "Several machines"
 SELECTS = (
     "index",
     "key_value",
@@ -111,6 +122,18 @@ _BYTES = {"": 1.0, "b": 1.0, "kb": 1024.0, "k": 1024.0, "mb": 1024.0**2}
     Number("N", "--consumer-ms 20"),
     "Milliseconds per record; shards and parallelization multiply the rate.",
 )
+@options.option(
+    FLEET,
+    "--on",
+    OneOf("PLACE", "ecs", "batch", "glue", "emr"),
+    "Where the tasks run: ecs and batch (Fargate), glue, emr (Serverless).",
+)
+@options.option(
+    FLEET,
+    "--tasks",
+    Whole("N", "--tasks 8", 1, 10_000),
+    "Tasks that share the run; default with --on: one per 20,000 WCU/s of budget.",
+)
 @options.option("Output", "--prices", ExistingFile("FILE"), "JSON file with your own prices.")
 @options.option(
     "Output", "--plot", FilePath("FILE"), "Write a chart of progress and backlog to this .svg file."
@@ -164,6 +187,9 @@ def make_settings(ctx: click.Context, parsed: PlanOptions) -> PlanSettings:
         consumer_rate=parsed.consumer_rate,
         consumer_ms=parsed.consumer_ms,
     )
+    fleet = None
+    if parsed.on is not None or parsed.tasks is not None:
+        fleet = FleetSettings(tasks=parsed.tasks, on=parsed.on)
     if parsed.table is None:
         if assumed.items is None or assumed.item_bytes is None:
             raise UsageError("no table given", "name it with --table NAME, or give --items and --item-size")
@@ -171,6 +197,7 @@ def make_settings(ctx: click.Context, parsed: PlanOptions) -> PlanSettings:
         return PlanSettings(
             run=None,
             assumed=assumed,
+            fleet=fleet,
             budget=make_budget(parsed),
             tuning=_tuning(parsed),
             max_items=parsed.max_items,
@@ -184,7 +211,7 @@ def make_settings(ctx: click.Context, parsed: PlanOptions) -> PlanSettings:
         tuning=_tuning(parsed),
         ignore=make_ignore(parsed),
     )
-    return PlanSettings(run=run, assumed=assumed, sample_s=parsed.sample_seconds)
+    return PlanSettings(run=run, assumed=assumed, sample_s=parsed.sample_seconds, fleet=fleet)
 
 
 def _tuning(parsed: PlanOptions) -> Tuning:

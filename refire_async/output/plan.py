@@ -3,7 +3,8 @@
 from refire_async.model.capacity import TABLE
 from refire_async.model.units import STREAM_RETENTION_S
 from refire_async.output.text import count, duration, percent, units
-from refire_async.planning.forecast.plan import Plan
+from refire_async.planning.forecast.fleet import DEFAULT_QUOTA_WCU, PLACES, Fleet, FleetCost
+from refire_async.planning.forecast.plan import ONE_PROCESS, Plan
 
 _WIDTH = 48
 _BARS = " ▁▂▃▄▅▆▇█"
@@ -12,6 +13,8 @@ _BARS = " ▁▂▃▄▅▆▇█"
 def describe_plan(plan: Plan, title: str) -> str:
     """The plan: items and units, duration, cost, effect on the stream's consumers, and suggested settings."""
     lines = [f"Plan for {title}", "", *_load(plan), "", *_time(plan), "", *_money(plan), "", *_stream(plan)]
+    if plan.fleet is not None and plan.fleet_cost is not None:
+        lines += ["", *_fleet(plan, plan.fleet, plan.fleet_cost)]
     lines += ["", *_settings(plan)]
     return "\n".join(lines)
 
@@ -48,6 +51,8 @@ def _time(plan: Plan) -> list[str]:
         _row("", ", ".join(f"{share:.0%}: {duration(seconds)}" for share, seconds in plan.others[3:])),
         _row("", "of the table's whole capacity"),
     ]
+    if took.bound_by == ONE_PROCESS:
+        lines.append(_row("", "more machines are faster: --on ecs, batch, glue or emr"))
     if plan.load.hottest_share > 0.01:
         lines.append(
             _row(
@@ -102,6 +107,32 @@ def _stream(plan: Plan) -> list[str]:
     return lines
 
 
+def _fleet(plan: Plan, fleet: Fleet, cost: FleetCost) -> list[str]:
+    """Tasks, workers, time and price of a run on several machines."""
+    place = PLACES[fleet.on] if fleet.on else None
+    where = "machines of your own" if place is None else f"{fleet.on}: {place.worker} each"
+    lines = [_row("tasks", f"{count(fleet.tasks)}, on {count(fleet.workers)} workers ({where})")]
+    if place is not None and place.drivers:
+        lines.append(_row("", "one of the workers is the driver"))
+    if place is not None and cost.compute is not None:
+        lines.append(
+            _row("", f"{duration(cost.seconds)} with about {duration(place.start_s)} until they start")
+        )
+        lines.append(_row("", f"workers ${cost.compute:,.2f}, checkpoint ${cost.store:,.2f}"))
+    else:
+        lines.append(_row("", f"checkpoint ${cost.store:,.2f}"))
+    if fleet.archive:
+        lines.append(_row("", "pages in S3: one table could not take them all (--archive)"))
+    if plan.rates.write.get(TABLE, 0.0) > DEFAULT_QUOTA_WCU:
+        lines.append(
+            _row(
+                "quota",
+                f"above the default of {count(DEFAULT_QUOTA_WCU)} WCU/s per table: see Service Quotas",
+            )
+        )
+    return lines
+
+
 def _settings(plan: Plan) -> list[str]:
     chosen = plan.settings
     words = [
@@ -109,6 +140,8 @@ def _settings(plan: Plan) -> list[str]:
         f"--segments {chosen.segments}",
         f"--workers {chosen.workers}",
     ]
+    if plan.fleet is not None:
+        words.append(f"--tasks {plan.fleet.tasks}")
     if chosen.max_rate is not None:
         words.append(f"--max-rate {chosen.max_rate:.0f}")
     return [_row("settings", " ".join(words))]

@@ -98,6 +98,7 @@ async def _plan_run(session: Session, settings: PlanSettings, run: RunSettings, 
         consumers=consumers,
         prices=prices,
         regions=1 + len(table.replicas),
+        fleet_settings=settings.fleet,
     )
 
 
@@ -128,6 +129,7 @@ def plan_without_table(settings: PlanSettings, prices: Prices = DEFAULT_PRICES) 
         settings=_recommended(tuning, segments, limits, budget),
         consumers=ConsumerRate(_rate(assumed, shards, 1)),
         prices=prices,
+        fleet_settings=settings.fleet,
     )
 
 

@@ -81,6 +81,8 @@ GIVEN = {
     "--rcu": "10",
     "--indexes": "2",
     "--consumer-ms": "20",
+    "--on": "glue",
+    "--tasks": "8",
     "--sample-seconds": "10s",
     "--limit": "5",
 }

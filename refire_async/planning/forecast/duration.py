@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from refire_async.model.capacity import PARTITION_WCU, TABLE
 from refire_async.planning.forecast.load import Load
@@ -21,7 +21,8 @@ class Rates:
     """What a run may consume per second: write units by resource (`TABLE` and indexes), read units, items.
 
     `bound_by` describes what sets the write budget. `partitions` is the number of the table's partitions; infinite if
-    unknown, as if a hot hash key were alone in its partition.
+    unknown, as if a hot hash key were alone in its partition. `machines` are limits of what runs the program, in items
+    per second by what limits it.
     """
 
     write: Mapping[str, float]
@@ -29,11 +30,12 @@ class Rates:
     items: float | None = None
     bound_by: str = "the write budget"
     partitions: float = math.inf
+    machines: Mapping[str, float] = field(default_factory=dict)
 
     def scaled(self, share: float) -> "Rates":
-        """`share` of the units. The limit in items, which the user sets, and the partitions stay."""
+        """`share` of the units. The limit in items, which the user sets, the partitions and the machines stay."""
         write = {name: units * share for name, units in self.write.items()}
-        return Rates(write, self.read * share, self.items, self.bound_by, self.partitions)
+        return replace(self, write=write, read=self.read * share)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,7 @@ def duration(load: Load, rates: Rates) -> Duration:
     bounds["the read budget"] = load.rcu / rates.read if load.rcu else 0.0
     if rates.items is not None:
         bounds["--max-rate"] = load.items / rates.items
+    bounds |= {name: load.items / rate for name, rate in rates.machines.items()}
     bound_by = max(bounds, key=lambda name: bounds[name])
     hottest = hottest_partition_s(load, rates.partitions)
     if hottest > bounds[bound_by] * HOT:

@@ -1,17 +1,28 @@
 """A plan: load, rates, cost and backlog together. Pure."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from refire_async.model.table import BillingMode
 from refire_async.planning.forecast.backlog import Backlog
 from refire_async.planning.forecast.cost import DEFAULT_PRICES, Cost, Prices, cost
 from refire_async.planning.forecast.duration import Duration, Rates, duration
+from refire_async.planning.forecast.fleet import (
+    Fleet,
+    FleetCost,
+    choose_fleet,
+    fleet_cost,
+    fleet_json,
+    process_rate,
+)
 from refire_async.planning.forecast.load import Load
+from refire_async.settings import FleetSettings
 
 STARTUP_S = 0.2
 """Seconds for the description, connections and first pages (measured on one core, with a nearby server)."""
+
+ONE_PROCESS = "the CPU of one process"
 
 SHARES = (0.1, 0.25, 0.5, 0.8, 1.0)
 """Shares of the table's capacity for which a plan shows the duration."""
@@ -48,7 +59,10 @@ class Settings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """The forecast of a run. `others` are durations at shares of the table's whole capacity."""
+    """The forecast of a run. `others` are durations at shares of the table's whole capacity.
+
+    `fleet` and `fleet_cost` are those of a run by several tasks. `duration` is without the start of their machines.
+    """
 
     load: Load
     rates: Rates
@@ -60,9 +74,14 @@ class Plan:
     settings: Settings
     others: tuple[tuple[float, float], ...]
     backlog: Backlog | None
+    fleet: Fleet | None = None
+    fleet_cost: FleetCost | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The documented fields, in their order (docs/scripting.md)."""
+        cluster = {}
+        if self.fleet is not None and self.fleet_cost is not None:
+            cluster["cluster"] = fleet_json(self.fleet, self.fleet_cost)
         return {
             "items": self.load.items,
             "item_bytes_mean": round(self.load.item_bytes, 1),
@@ -73,6 +92,7 @@ class Plan:
             "records": self.records,
             "bound_by": self.duration.bound_by,
             "settings": self.settings.to_json(),
+            **cluster,
         }
 
 
@@ -87,8 +107,12 @@ def make_plan(
     consumers: ConsumerRate,
     prices: Prices = DEFAULT_PRICES,
     regions: int = 1,
+    fleet_settings: FleetSettings | None = None,
 ) -> Plan:
     """The plan at `rates`, what the run may consume; `capacity` is what the table has."""
+    fleet = _choose_fleet(load, rates, fleet_settings)
+    machines = {ONE_PROCESS: process_rate()} if fleet is None else fleet.limits()
+    rates, capacity = replace(rates, machines=machines), replace(capacity, machines=machines)
     taken = _with_start(load, rates)
     records = load.items * regions
     backlog = None
@@ -117,7 +141,17 @@ def make_plan(
         settings=settings,
         others=others,
         backlog=backlog,
+        fleet=fleet,
+        fleet_cost=None if fleet is None else fleet_cost(fleet, load.items, taken.seconds, prices),
     )
+
+
+def _choose_fleet(load: Load, rates: Rates, wanted: FleetSettings | None) -> Fleet | None:
+    if wanted is None:
+        return None
+    alone = duration(load, rates).seconds
+    items_rate = load.items / alone if alone else 0.0
+    return choose_fleet(min(rates.write.values()), items_rate, wanted.tasks, wanted.on)
 
 
 def _with_start(load: Load, rates: Rates) -> Duration:
