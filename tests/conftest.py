@@ -19,14 +19,14 @@ from tests.support.tables import Table, create_table
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Deselect the long tests, unless `-m` selects some.
+    """Deselect the long tests, and those that need Spark, unless `-m` selects some.
 
     The result of the default command does not depend on luck: there each property test draws the same few examples
     every time. `-m soak` draws many new ones.
     """
     # Some containers set it. Then each of a thousand child processes would compile the program and its libraries.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    config.option.markexpr = config.option.markexpr or "not soak"
+    config.option.markexpr = config.option.markexpr or "not soak and not spark"
     load_profile(config.option.markexpr)
 
 

@@ -42,7 +42,7 @@ def test_ci_runs_the_command_of_the_readme(tmp_path: Path) -> None:
     shutil.copytree(ROOT / ".ci", tmp_path / ".ci")
     tools = tmp_path / ".venv" / "bin"
     tools.mkdir(parents=True)
-    for stub in (tmp_path / ".ci/versions", *(tools / name for name in STUBS)):
+    for stub in (tmp_path / ".ci/versions", tmp_path / ".ci/spark", *(tools / name for name in STUBS)):
         stub.write_text("#!/bin/sh\n")
         stub.chmod(0o755)
 

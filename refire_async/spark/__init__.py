@@ -1,0 +1,1 @@
+"""A run whose tasks are those of a Spark job. Needs pyspark (extra `spark`), which Glue and EMR bring."""
