@@ -93,7 +93,7 @@ def draw_items(found: KeyList, most: int, draw: random.Random) -> list[Item]:
                 begin = file.tell()
                 lines[begin] = file.readline()
     except OSError:
-        raise _damaged(found.path) from None
+        raise damaged(found.path) from None
     return [orjson.loads(line) for line in lines.values() if line]
 
 
@@ -116,7 +116,7 @@ def open_list(path: Path) -> KeyList:
     except (ValueError, KeyError, TypeError):
         whole = False
     if not whole:
-        raise _damaged(path)
+        raise damaged(path)
     return found
 
 
@@ -129,11 +129,17 @@ def check_list(path: Path) -> KeyList:
         while chunk := file.read(1 << 20):
             crc32 = zlib.crc32(chunk, crc32)
     if crc32 != found.crc32:
-        raise _damaged(path)
+        raise damaged(path)
     return found
 
 
-def _damaged(path: Path) -> CheckpointRefusedError:
+def segment_border(size: int, segment: int, total_segments: int) -> int:
+    """The offset at which a segment of a list of `size` bytes begins; a line belongs to the segment it begins in."""
+    return HEADER_BYTES + (size - HEADER_BYTES) * segment // total_segments
+
+
+def damaged(path: Path) -> CheckpointRefusedError:
+    """The error for a list that is not what was written."""
     return CheckpointRefusedError(f"the run's list of keys {path} is damaged", "start a new run")
 
 
@@ -310,10 +316,10 @@ class KeyListSource:
     def _read(self, segment: int, cursor: Cursor | None, limit: int) -> SourcePage:
         size = self._checked_size()
         # A line belongs to the segment in which it begins.
-        begin, end = (self._border(number, size) for number in (segment, segment + 1))
+        begin, end = (segment_border(size, number, self.total_segments) for number in (segment, segment + 1))
         with self._path.open("rb") as file:
             if os.fstat(file.fileno()).st_size != size:
-                raise _damaged(self._path)
+                raise damaged(self._path)
             if cursor is not None:
                 offset = cursor["offset"]
                 file.seek(offset)
@@ -338,6 +344,3 @@ class KeyListSource:
             if self._size is None:
                 self._size = check_list(self._path).size
             return self._size
-
-    def _border(self, segment: int, size: int) -> int:
-        return HEADER_BYTES + (size - HEADER_BYTES) * segment // self.total_segments
