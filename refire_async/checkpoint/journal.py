@@ -1,26 +1,28 @@
-"""Group commit: many tasks request durability, and one thread commits for all of them at once.
+"""Group commit: many tasks request durability, and one commit serves all of them at once.
 
-While one commit is written to the disk, further operations queue up for the next one, so they share the cost of an
-fsync. The queue is bounded by the number of readers (each waits for its page) and of open pages.
+While one commit is written, further operations queue up for the next one, so they share its cost (of a file:
+an fsync). The queue is bounded by the number of readers (each waits for its page) and of open pages.
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import partial
-from typing import TypeAlias
 
 import anyio
-from anyio import to_thread
 
-from refire_async import failpoints
 from refire_async.checkpoint.ledger import Ledger, OpenPage
-from refire_async.checkpoint.store import Store
+from refire_async.checkpoint.run_store import (
+    Commit,
+    CursorMoved,
+    Operation,
+    PageAmended,
+    PageClosed,
+    PageOpened,
+    PageShrunk,
+    RunStore,
+)
 from refire_async.events import CheckpointSaved, Emit
 from refire_async.model.counts import Counts, Totals
 from refire_async.model.keys import Cursor, Item
-
-Operation: TypeAlias = Callable[[Store], None]
 
 REPORT_S = 1.0
 """Shortest interval between two `CheckpointSaved` events."""
@@ -31,7 +33,7 @@ IDLE_SAVE_S = 5.0
 
 @dataclass(slots=True)
 class _Group:
-    """The operations of the next transaction, and the event of its commit."""
+    """The operations of the next commit, and the event of its end."""
 
     operations: list[Operation] = field(default_factory=list)
     committed: anyio.Event = field(default_factory=anyio.Event)
@@ -40,7 +42,7 @@ class _Group:
 class Journal:
     """Makes the ledger operations of one process durable. `run` is the committing task; it ends after `finish`."""
 
-    def __init__(self, store: Store, ledger: Ledger, process: int, emit: Emit | None = None) -> None:
+    def __init__(self, store: RunStore, ledger: Ledger, process: int, emit: Emit | None = None) -> None:
         """`process` is the number under which counts and totals are saved; `emit` receives `CheckpointSaved` events."""
         self._store = store
         self._process = process
@@ -51,8 +53,6 @@ class Journal:
         self._group = _Group()
         self._wanted = anyio.Event()
         self._finishing = False
-        # One thread: SQLite has one writer, and order of commits is order of calls.
-        self._thread = anyio.CapacityLimiter(1)
         self._clock = anyio.current_time()
 
     async def open(self, page: OpenPage, digests: list[bytes] | None = None) -> None:
@@ -61,21 +61,18 @@ class Journal:
         With `digests` (one per item, for sources that can return an item twice), items that the run opened
         before are removed from the page and counted as `already`.
         """
-        if digests is None:
-            await self._durable(partial(_open_page, page=page))
-        else:
-            await self._durable(partial(_open_unseen, page=page, digests=digests))
+        await self._durable(PageOpened(page, digests))
         self.ledger.open(page)
 
     def advance(self, segment: int, end: Cursor | None) -> None:
         """A page without items was read: move the cursor with the next commit."""
         self.ledger.advance(segment, end)
-        self._add(lambda store: store.move_cursor(segment, end))
+        self._add(CursorMoved(segment, end))
 
     def close(self, page: OpenPage) -> None:
         """Every item of `page` has an outcome: remove it from the ledger with the next commit."""
         self.ledger.close(page)
-        self._add(lambda store: store.close_page(page))
+        self._add(PageClosed(page))
 
     async def amend(self, page: OpenPage, present: list[Item], *, first: bool) -> None:
         """Wait until the ledger has `present` instead of the earlier state of these items.
@@ -83,16 +80,16 @@ class Journal:
         Only then may their writes be sent: a resume that compares with an older marker could mistake the run's own
         touch, or a marker that the application took back, for an untouched item.
         """
-        await self._durable(lambda store: store.amend_page(page, present, first=first))
+        await self._durable(PageAmended(page, present, first))
 
     def shrink(self, page: OpenPage, rest: list[Item]) -> None:
         """The run stops: only `rest` of `page` stays open."""
-        self._add(lambda store: store.shrink_page(page, rest))
+        self._add(PageShrunk(page, rest))
 
     async def finish(self) -> None:
         """Commit the remaining operations; the committing task ends."""
         self._finishing = True
-        await self._durable(lambda _: None)
+        await self._durable(None)
 
     async def run(self) -> None:
         """Commit groups until `finish`. Raises StoppedError if the checkpoint cannot be saved."""
@@ -104,11 +101,7 @@ class Journal:
             last = self._finishing
             self._tick()
             counts = Counts(**self.ledger.closed.to_json())
-            save = partial(
-                Store.save_process, number=self._process, counts=counts, totals=replace(self.totals)
-            )
-            operations: list[Operation] = [*group.operations, save]
-            await to_thread.run_sync(self._commit, operations, limiter=self._thread)
+            await self._store.commit(Commit(group.operations, self._process, counts, replace(self.totals)))
             group.committed.set()
             self._report(counts, last=last)
             if last and not self._group.operations:
@@ -128,32 +121,12 @@ class Journal:
         self.totals.seconds += now - self._clock
         self._clock = now
 
-    def _commit(self, operations: list[Operation]) -> None:
-        with self._store.transaction():
-            if failpoints.reached is not None:
-                failpoints.reached("commit-begun")
-            for operation in operations:
-                operation(self._store)
-            if failpoints.reached is not None:
-                failpoints.reached("commit-pending")
-        if failpoints.reached is not None:
-            failpoints.reached("committed")
-
-    def _add(self, operation: Operation) -> _Group:
+    def _add(self, operation: Operation | None) -> _Group:
         group = self._group
-        group.operations.append(operation)
+        if operation is not None:
+            group.operations.append(operation)
         self._wanted.set()
         return group
 
-    async def _durable(self, operation: Operation) -> None:
+    async def _durable(self, operation: Operation | None) -> None:
         await self._add(operation).committed.wait()
-
-
-def _open_page(store: Store, page: OpenPage) -> None:
-    store.open_page(page)
-
-
-def _open_unseen(store: Store, page: OpenPage, digests: list[bytes]) -> None:
-    fresh = [item for item, new in zip(page.items, store.unseen(digests), strict=True) if new]
-    page.leave_out(fresh, already=len(page.items) - len(fresh))
-    store.open_page(page)

@@ -11,7 +11,9 @@ from refire_async import failpoints
 from refire_async.aws.autoscaling import max_scaled_writes
 from refire_async.aws.route import Route
 from refire_async.aws.session import Session
+from refire_async.checkpoint.file_store import FileStore
 from refire_async.checkpoint.reading import SavedRun
+from refire_async.checkpoint.run_store import RunStore
 from refire_async.checkpoint.schema import PROCESSES_PER_ATTEMPT
 from refire_async.checkpoint.store import Store
 from refire_async.engine.processes.supervisor import Supervisor
@@ -20,9 +22,9 @@ from refire_async.engine.processes.work import run_task
 from refire_async.engine.summary import PriceDryRun, conclude
 from refire_async.events import Emit, Noticed, RunEnded, RunStarted, fan_out
 from refire_async.model.capacity import TABLE
-from refire_async.model.run import Result, RunSpec, RunStatus
+from refire_async.model.run import Result, RunSpec
 from refire_async.model.stop import StopRequest
-from refire_async.model.table import Stream, Table
+from refire_async.model.table import Table
 from refire_async.pacing.capacity import Ceilings, partitions
 from refire_async.pacing.describe import budget_line
 from refire_async.pacing.governor import Governor, RateLimits
@@ -75,10 +77,10 @@ class Attempt:
 
 
 async def run_attempt(
-    session: Session, attempt: Attempt, store: Store, *, emit: Emit, stop: StopRequest
+    session: Session, attempt: Attempt, store: RunStore, *, emit: Emit, stop: StopRequest
 ) -> Result:
     """Run the attempt until its end or a stop, and return its result."""
-    saved = await to_thread.run_sync(store.load)
+    saved = await store.load()
     spec = attempt.spec
     governor = Governor(
         attempt.table, spec.marker.attribute, attempt.budget, spec.selection.index, first=attempt.ceilings
@@ -118,7 +120,7 @@ async def run_attempt(
             max_wcu=limits.write[TABLE],
             max_rcu=limits.read,
             bound_by=limits.bound_by,
-            checkpoint=str(store.path),
+            checkpoint=store.name,
             settled_before=saved.counts,
             budget=await _budget_line(session, attempt, governor),
             billing=attempt.table.billing,
@@ -127,7 +129,7 @@ async def run_attempt(
         )
     )
     governor.subscribe(LimitNotifier(governor.rate_limits, emit).on_change)
-    await _save_start(store, attempt.table.stream)
+    await store.start_attempt(attempt.table.stream)
 
     async def run_tasks() -> list[TaskResult]:
         if len(tasks) > 1:
@@ -146,7 +148,7 @@ async def run_attempt(
     for ended in results:
         if ended.stop is not None:
             stop.request(ended.stop)
-    saved = await to_thread.run_sync(store.load)
+    saved = await store.load()
     if failpoints.reached is not None:
         failpoints.reached("work-done")
     done = not saved.open_pages and (
@@ -154,7 +156,7 @@ async def run_attempt(
         # A run that lost its output only at the very end is complete.
         or (stop.reason == "output" and saved.finished_segments == spec.total_segments)
     )
-    await _save_status(store, "complete" if done else "stopped")
+    await store.save_status("complete" if done else "stopped")
     if done and spec.selection.listed:
         # The list is no longer needed, and keys can be personal data.
         await to_thread.run_sync(partial(Path(attempt.keys).unlink, missing_ok=True))
@@ -177,9 +179,10 @@ def _price(attempt: Attempt, rate_limits: RateLimits) -> PriceDryRun:
 
 async def run_dry(session: Session, attempt: Attempt, *, emit: Emit, stop: StopRequest) -> Result:
     """Run an attempt that writes neither to the table nor to a checkpoint file."""
-    store = await to_thread.run_sync(Store.in_memory, attempt.spec, attempt.connection)
-    with contextlib.closing(store):
-        return await run_attempt(session, attempt, store, emit=emit, stop=stop)
+    with contextlib.closing(
+        await to_thread.run_sync(Store.in_memory, attempt.spec, attempt.connection)
+    ) as file:
+        return await run_attempt(session, attempt, FileStore(file), emit=emit, stop=stop)
 
 
 async def _budget_line(session: Session, attempt: Attempt, governor: Governor) -> str:
@@ -197,18 +200,6 @@ def _follow_limits(governor: Governor, context: Context) -> None:
     governor.subscribe(context.follow)
 
 
-async def _save_start(store: Store, stream: Stream) -> None:
-    """Save the status `running` and the stream of the table."""
-
-    def save() -> None:
-        with store.transaction():
-            store.save_status("running")
-            if stream.enabled and stream.arn is not None:
-                store.save_stream(stream.arn, stream.view_type or "")
-
-    await to_thread.run_sync(save)
-
-
 def expected_items(attempt: Attempt) -> int | None:
     """The number of items in the selection, or None if it is unknown before they are read."""
     selection = attempt.spec.selection
@@ -220,14 +211,6 @@ def expected_items(attempt: Attempt) -> int | None:
             return open_list(Path(attempt.keys)).items
         case _:
             return None
-
-
-async def _save_status(store: Store, status: RunStatus) -> None:
-    def save() -> None:
-        with store.transaction():
-            store.save_status(status)
-
-    await to_thread.run_sync(save)
 
 
 def _tasks(attempt: Attempt, saved: SavedRun, rate_limits: RateLimits, route: Route) -> list[TaskSpec]:

@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,9 +16,11 @@ from refire_async import failpoints
 from refire_async.aws.config import configured
 from refire_async.aws.session import Session, describe, open_session
 from refire_async.checkpoint import catalog
+from refire_async.checkpoint.file_store import FileStore
 from refire_async.checkpoint.identity import adopt, check_table, merge_connections
 from refire_async.checkpoint.lock import locked
 from refire_async.checkpoint.reading import SavedRun
+from refire_async.checkpoint.run_store import RunStore
 from refire_async.checkpoint.store import Store
 from refire_async.engine.attempt import Attempt, expected_items, run_attempt, run_dry
 from refire_async.engine.canary import run_canary, with_verification
@@ -123,7 +125,7 @@ async def _run(settings: RunSettings, *, emit: Emit, stop: StopRequest, confirm:
         with locked(path) as lock:
             attempt = replace(attempt, checkpoint=str(path), keys=str(list_path(path)), lock=lock)
             if path.exists():
-                with _opened(path) as (store, saved):
+                async with _opened(path) as (store, saved):
                     spec = await fingerprint(spec, table, imports) if listed else spec
                     attempt = replace(attempt, spec=adopt(path, saved, settings, spec), resumed=True)
                     attempt = await _confirmed(attempt, settings, confirm, saved.counts)
@@ -133,7 +135,7 @@ async def _run(settings: RunSettings, *, emit: Emit, stop: StopRequest, confirm:
                     spec = await import_keys(spec, table, list_path(path), imports)
                     attempt = replace(attempt, spec=spec)
                 attempt = await _confirmed(attempt, settings, confirm)
-                store = await to_thread.run_sync(
+                file = await to_thread.run_sync(
                     Store.create, path, spec, configured(settings.connection), session.clock.now
                 )
             except BaseException:  # also if cancelled while the question is on the screen
@@ -141,9 +143,10 @@ async def _run(settings: RunSettings, *, emit: Emit, stop: StopRequest, confirm:
                 raise
             if failpoints.reached is not None:
                 failpoints.reached("checkpoint-made")
-            with contextlib.closing(store):
+            with contextlib.closing(file):
+                store = FileStore(file)
                 if session.clock.known:
-                    await to_thread.run_sync(_save_clock, store, session.clock.offset_s)
+                    await store.save_clock(session.clock.offset_s)
                 result = await _work(
                     session,
                     attempt,
@@ -224,46 +227,47 @@ async def _resume(
 ) -> Result:
     path = settings.checkpoint
     begun_at, timetable = anyio.current_time(), read_timetable(settings.pacing)
-    with locked(path) as lock, _opened(path) as (store, saved):
-        if saved.status == "complete":
-            raise CheckpointRefusedError(
-                f"run {saved.spec.run_id} is complete", "begin a new one with 'refire run'"
-            )
-        own = configured(settings.connection)
-        connection = merge_connections(saved.connection, settings.connection, own)
-        async with open_session(connection, CONCURRENCY) as session:
-            table = await describe(session, saved.spec.table)
-            check_table(path, saved.spec, table)
-            ttl_attribute = await session.control.ttl_attribute(table.name)
-            check_marker(table, saved.spec.marker.attribute, ttl_attribute)
-            checked = checked_resume(session, settings, saved.spec, table)
-            found = await before_run(session, checked)
-            _report(found, settings.ignore, emit)
-            working = [one for one in found if one.id == OTHER_RUN_WORKING.id]
-            await _confirm_other_runs(
-                working, settings.ignore, assume_yes=settings.assume_yes, confirm=confirm
-            )
-            attempt = Attempt(
-                spec=saved.spec,
-                table=table,
-                ceilings=checked.limits,
-                begun_at=begun_at,
-                connection=connection,
-                budget=settings.budget,
-                timetable=timetable,
-                pacing=settings.pacing,
-                tuning=settings.tuning,
-                max_items=settings.max_items,
-                dry=False,
-                resumed=True,
-                functions=await _functions_to_monitor(session, settings.pacing, table, dry=False),
-                verify=settings.verify,
-                checkpoint=str(path),
-                keys=str(list_path(path)),
-                lock=lock,
-            )
-            await _check_outputs(session, path, table, verifies=settings.verify)
-            return await _work(session, attempt, store, emit=emit, stop=stop)
+    with locked(path) as lock:
+        async with _opened(path) as (store, saved):
+            if saved.status == "complete":
+                raise CheckpointRefusedError(
+                    f"run {saved.spec.run_id} is complete", "begin a new one with 'refire run'"
+                )
+            own = configured(settings.connection)
+            connection = merge_connections(saved.connection, settings.connection, own)
+            async with open_session(connection, CONCURRENCY) as session:
+                table = await describe(session, saved.spec.table)
+                check_table(path, saved.spec, table)
+                ttl_attribute = await session.control.ttl_attribute(table.name)
+                check_marker(table, saved.spec.marker.attribute, ttl_attribute)
+                checked = checked_resume(session, settings, saved.spec, table)
+                found = await before_run(session, checked)
+                _report(found, settings.ignore, emit)
+                working = [one for one in found if one.id == OTHER_RUN_WORKING.id]
+                await _confirm_other_runs(
+                    working, settings.ignore, assume_yes=settings.assume_yes, confirm=confirm
+                )
+                attempt = Attempt(
+                    spec=saved.spec,
+                    table=table,
+                    ceilings=checked.limits,
+                    begun_at=begun_at,
+                    connection=connection,
+                    budget=settings.budget,
+                    timetable=timetable,
+                    pacing=settings.pacing,
+                    tuning=settings.tuning,
+                    max_items=settings.max_items,
+                    dry=False,
+                    resumed=True,
+                    functions=await _functions_to_monitor(session, settings.pacing, table, dry=False),
+                    verify=settings.verify,
+                    checkpoint=str(path),
+                    keys=str(list_path(path)),
+                    lock=lock,
+                )
+                await _check_outputs(session, path, table, verifies=settings.verify)
+                return await _work(session, attempt, store, emit=emit, stop=stop)
 
 
 class _EngineCall(Protocol):
@@ -352,10 +356,11 @@ async def _specify(
     return spec, table, checked.limits
 
 
-@contextlib.contextmanager
-def _opened(path: Path) -> Iterator[tuple[Store, SavedRun]]:
-    with contextlib.closing(Store.open(path)) as store:
-        yield store, store.load()
+@contextlib.asynccontextmanager
+async def _opened(path: Path) -> AsyncIterator[tuple[RunStore, SavedRun]]:
+    with contextlib.closing(await to_thread.run_sync(Store.open, path)) as file:
+        store = FileStore(file)
+        yield store, await store.load()
 
 
 async def _check_outputs(session: Session, path: Path, table: Table, *, verifies: bool) -> None:
@@ -370,15 +375,10 @@ async def _check_outputs(session: Session, path: Path, table: Table, *, verifies
         await check_readable(session.streams, stream)
 
 
-def _save_clock(store: Store, offset_s: float) -> None:
-    with store.transaction():
-        store.save_clock(offset_s)
-
-
 async def _work(
     session: Session,
     attempt: Attempt,
-    store: Store,
+    store: RunStore,
     *,
     emit: Emit,
     stop: StopRequest,

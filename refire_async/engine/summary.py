@@ -5,11 +5,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TypeAlias
 
-from anyio import to_thread
-
-from refire_async.checkpoint.key_files import FAILED, MISSING, write_keys
+from refire_async.checkpoint.key_files import FAILED, MISSING, write_keys_in_blocks
 from refire_async.checkpoint.reading import SavedRun
-from refire_async.checkpoint.store import Store
+from refire_async.checkpoint.run_store import RunStore
 from refire_async.errors import ExitCode, RefusedError
 from refire_async.model.run import DryRun, Result, RunStatus, Summary
 from refire_async.model.stop import StopRequest
@@ -30,7 +28,7 @@ def check_output_paths(checkpoint: Path) -> None:
 
 
 async def conclude(
-    store: Store, saved: SavedRun, stop: StopRequest, *, done: bool, price: PriceDryRun | None = None
+    store: RunStore, saved: SavedRun, stop: StopRequest, *, done: bool, price: PriceDryRun | None = None
 ) -> Result:
     """Return the result of an attempt that left the checkpoint as `saved`, and write the failed-keys file if needed.
 
@@ -47,9 +45,9 @@ async def conclude(
         if stop.reason in (None, "limit"):
             status, code, reason = "dry-run", ExitCode.COMPLETE, None
     elif counts.failed:
-        path = store.path.with_name(store.path.name + FAILED)
+        path = store.outputs.with_name(store.outputs.name + FAILED)
         try:
-            await to_thread.run_sync(_write_failures, path, store)
+            await _write_failures(path, store)
             failed_keys = str(path)
         except OSError as error:  # the result of the run itself is still valid
             reason = reason or f"the failed keys cannot be written to {path}: {error.strerror}"
@@ -65,7 +63,7 @@ async def conclude(
         wcu=totals.wcu if dry_run is None else dry_run.wcu,
         rcu=totals.rcu,
         seconds=totals.seconds,
-        checkpoint=None if price is not None else str(store.path),
+        checkpoint=None if price is not None else store.name,
         failed_keys_file=failed_keys,
     )
     nothing = describe_nothing(saved) if done else None
@@ -104,6 +102,7 @@ def exit_code_of(
     return reasons.get(stop.reason or "", (ExitCode.STOPPED, "stopped"))
 
 
-def _write_failures(path: Path, store: Store) -> None:
-    """Write the failed-keys file: one JSON object per line, readable by `--keys-file`. Mode 0600."""
-    write_keys(path, map(asdict, store.failures()))
+async def _write_failures(path: Path, store: RunStore) -> None:
+    """Write the failed-keys file: one JSON object per line, readable by `--keys-file`. Mode 0600. Raises OSError."""
+    rows = ([asdict(failure) for failure in block] async for block in store.failures())
+    await write_keys_in_blocks(path, rows)

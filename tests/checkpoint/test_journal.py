@@ -7,6 +7,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from refire_async.checkpoint.file_store import FileStore
 from refire_async.checkpoint.journal import IDLE_SAVE_S, Journal
 from refire_async.checkpoint.ledger import FINISHED, Failure, Ledger, SegmentState
 from refire_async.checkpoint.store import Store
@@ -47,7 +48,7 @@ def store(tmp_path: Path) -> Iterator[WatchedStore]:
 @asynccontextmanager
 async def at_work(store: Store, ledger: Ledger | None = None) -> AsyncIterator[Journal]:
     """A journal that commits until the block ends, then finishes."""
-    journal = Journal(store, ledger or Ledger(), process=0)
+    journal = Journal(FileStore(store), ledger or Ledger(), process=0)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(journal.run)
         yield journal
@@ -216,7 +217,7 @@ async def test_cancelling_the_journal_waits_for_the_commit_under_way(
     store: WatchedStore, last_words: Callable[[Journal], None]
 ):
     """A second Ctrl-C does not tear a transaction: the file is as before or after the commit."""
-    journal = Journal(store, Ledger(), process=0)
+    journal = Journal(FileStore(store), Ledger(), process=0)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(journal.run)
         tasks.start_soon(journal.open, page(1, [item("a")], segment=1))

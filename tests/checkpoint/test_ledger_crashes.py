@@ -8,12 +8,12 @@ crash takes the memory away and leaves the file and its log as they are. The pro
 import itertools
 import tempfile
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from pathlib import Path
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from refire_async.checkpoint.journal import Operation
 from refire_async.checkpoint.ledger import Failure, Ledger, OpenPage
 from refire_async.checkpoint.store import Store
 from refire_async.model.counts import Counts, Totals
@@ -96,7 +96,7 @@ class Crashes(RuleBasedStateMachine):
         progress = self.store.progress(range(SEGMENTS))
         self.ledger = Ledger(first_page=self.attempt * 1_000)
         self.ledger.restore(progress.segments, progress.pages)
-        self.waiting: list[Operation] = []
+        self.waiting: list[Callable[[Store], None]] = []
         self.opening: dict[int, OpenPage] = {}
         self.rest: dict[int, list[Item]] = {}
         self.amending: list[tuple[OpenPage, Item]] = []

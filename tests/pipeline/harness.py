@@ -8,6 +8,7 @@ from typing import Any
 
 import anyio
 
+from refire_async.checkpoint.file_store import FileStore
 from refire_async.checkpoint.journal import Journal
 from refire_async.checkpoint.ledger import Ledger
 from refire_async.checkpoint.store import Store
@@ -62,7 +63,7 @@ def new_attempt(
         source=source,
         lookup=FakeLookup(table),  # type: ignore[arg-type] # the same method
         writer=writer or FakeWriter(table),
-        journal=Journal(store, ledger, number),
+        journal=Journal(FileStore(store), ledger, number),
         write_budget=WriteBudget({TABLE: wcu, "g": wcu}),
         read_budget=ReadBudget(rcu),
         outage=Outage(give_up_after_s, events.append),

@@ -16,6 +16,7 @@ import anyio
 
 from refire_async.aws.clock import ServiceClock
 from refire_async.aws.session import open_data_plane
+from refire_async.checkpoint.file_store import FileStore
 from refire_async.checkpoint.store import Store
 from refire_async.engine.event_loop import run_loop
 from refire_async.engine.processes.messages import (
@@ -88,7 +89,8 @@ class _Child:
     async def run(self, task: TaskSpec) -> TaskResult:
         """Run the task. Raises RefireError as `run_task` does."""
         clock = ServiceClock()
-        with closing(Store.join(Path(task.checkpoint))) as store:
+        with closing(Store.join(Path(task.checkpoint))) as file:
+            store = FileStore(file)
             async with (
                 open_data_plane(
                     task.connection,

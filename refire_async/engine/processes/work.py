@@ -2,12 +2,10 @@
 
 from collections.abc import Callable, Container
 
-from anyio import to_thread
-
 from refire_async.aws.data_plane import DataPlane
 from refire_async.checkpoint.journal import Journal
 from refire_async.checkpoint.ledger import Ledger
-from refire_async.checkpoint.store import Store
+from refire_async.checkpoint.run_store import RunStore
 from refire_async.engine.processes.assembly import make_context
 from refire_async.engine.processes.task import TaskResult, TaskSpec
 from refire_async.errors import ExitCode, RefireError, first_of
@@ -19,7 +17,7 @@ from refire_async.pipeline import Context, run_pipeline
 async def run_task(
     task: TaskSpec,
     data: DataPlane,
-    store: Store,
+    store: RunStore,
     *,
     emit: Emit,
     stop: StopRequest,
@@ -33,7 +31,7 @@ async def run_task(
         RefireError: the checkpoint cannot be read or saved. Every other end is a TaskResult.
     """
     segments: Container[int] = range(task.spec.total_segments) if task.tasks == 1 else set(task.segments())
-    progress = await to_thread.run_sync(store.progress, segments)
+    progress = await store.progress(segments)
     ledger = Ledger(task.first_page)
     ledger.restore(progress.segments, progress.pages)
     journal = Journal(store, ledger, task.number, emit)
