@@ -301,6 +301,25 @@ class BatchDelivered(NamedTuple):
     latency_s: float
 
 
+class Invoked(NamedTuple):
+    """The target answered an invocation after `latency_s` seconds, or its answer was lost."""
+
+    latency_s: float
+
+
+class PaceChanged(NamedTuple):
+    """Invocations at a time, and per second (infinite without a limit), that a delivery allows itself from now on."""
+
+    concurrency: int
+    invocations_per_s: float
+
+
+class DeliveryCounted(NamedTuple):
+    """What all attempts of a delivery have done, as its ledger has it. About once a second."""
+
+    counts: DeliveryCounts
+
+
 @dataclass(frozen=True, slots=True)
 class BatchFailed:
     """`records` records are given up. `condition` is the word of an invocation record (RetryAttemptsExhausted, …)."""
@@ -393,6 +412,9 @@ Event: TypeAlias = (
     | CanaryFlown
     | DeliveryStarted
     | BatchDelivered
+    | Invoked
+    | PaceChanged
+    | DeliveryCounted
     | BatchFailed
     | InvocationRetried
     | InvocationThrottled

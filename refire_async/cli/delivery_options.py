@@ -15,7 +15,7 @@ from refire_async.cli import options
 from refire_async.cli.options import ANY_TEXT, flag, option
 from refire_async.cli.options_to_settings import make_ignore
 from refire_async.cli.params import Duration, Number, OneOf, RunId, Whole, Word, origin
-from refire_async.cli.parsed_options import ConnectionOptions, IgnoreOptions, LoggedOutputOptions
+from refire_async.cli.parsed_options import ConnectionOptions, IgnoreOptions, MonitoredOutputOptions
 from refire_async.errors import UsageError
 from refire_async.settings import DEFAULT_GIVE_UP_AFTER_S, UNLIMITED, DeliveryHow, DeliverySettings
 
@@ -194,7 +194,7 @@ _SHARED: list[options.Decorator] = [
 
 
 @dataclass(frozen=True, kw_only=True)
-class DeliveryOptions(ConnectionOptions, IgnoreOptions, LoggedOutputOptions):
+class DeliveryOptions(ConnectionOptions, IgnoreOptions, MonitoredOutputOptions):
     """`delivery`, with connection and output: what `replay` and `redrive` share. Times in seconds."""
 
     function: str | None

@@ -1,5 +1,6 @@
 """Running a delivery from a terminal: loop, signals, logs and progress around it, its result after it."""
 
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -13,6 +14,13 @@ from rich.live import Live
 from refire_async.cli.confirmation import has_terminal
 from refire_async.cli.exit_codes import single
 from refire_async.cli.logs import Logs, open_logs
+from refire_async.cli.notify import (
+    NotifyTarget,
+    delivery_message,
+    notify,
+    parse_target,
+    warn_if_unreachable,
+)
 from refire_async.cli.options_to_settings import OutputSettings
 from refire_async.cli.prompts import Display
 from refire_async.cli.prompts import confirm as ask
@@ -27,6 +35,7 @@ from refire_async.cli.streams import (
     write_text,
 )
 from refire_async.cli.system_errors import from_system
+from refire_async.cli.watching import serving_metrics
 from refire_async.engine import delivering, redrive, replay
 from refire_async.engine.event_loop import run_loop
 from refire_async.errors import StoppedError
@@ -35,6 +44,7 @@ from refire_async.model.delivery import DeliveryResult
 from refire_async.model.stop import StopRequest
 from refire_async.output.delivery import describe_delivery
 from refire_async.output.delivery_events import DeliveryJson, DeliveryLog, DeliveryStats
+from refire_async.output.delivery_metrics import DeliveryCollector, DeliveryCounters, delivery_emf_line
 from refire_async.output.progress import FRAME_S, LINE_S, Panel, is_in_foreground, is_live
 from refire_async.output.proof import bar
 from refire_async.output.summary import command_line
@@ -52,12 +62,21 @@ def execute(settings: Settings, output: OutputSettings) -> int:
     """Deliver, print the result and give the exit code. Raises RefireError."""
     result = run_loop(partial(_drive, settings, output))
     summary = result.summary
+    if output.emf:
+        print_note(delivery_emf_line(summary, time.time()))
     try:
         _print_end(settings, result, output)
     except OutputLostError as error:
         if not (error.reader_gone and summary.status == "complete"):
             say_error(result.reason or str(error))
+    if (target := _notify_target(settings, output)) is not None:
+        notify(target, settings.connection, delivery_message(result))
     return result.exit_code
+
+
+def _notify_target(settings: Settings, output: OutputSettings) -> NotifyTarget | None:
+    """Where to send the notification; None if there is none, as for a dry run."""
+    return None if settings.delivery.dry_run else parse_target(output.notify)
 
 
 def _print_end(settings: Settings, result: DeliveryResult, output: OutputSettings) -> None:
@@ -124,6 +143,8 @@ async def _drive(settings: Settings, output: OutputSettings) -> DeliveryResult:
         confirm = partial(ask, watch.display) if has_terminal() else None
         with handling(stop_signals(), signals.handle):
             with signals.scope:
+                if (target := _notify_target(settings, output)) is not None:
+                    await warn_if_unreachable(target, settings.connection)
                 try:
                     return await _deliver(settings)(emit=watch.emit, stop=stop, confirm=confirm)
                 except Exception as error:
@@ -163,7 +184,12 @@ async def _watching(output: OutputSettings, lost: Callable[[str, str], None]) ->
             as_json = DeliveryJson(partial(_write_line, lost))
             subscribers.append(as_json)
             lines.append(as_json.progress)
-        async with anyio.create_task_group() as tasks:
+        counters = DeliveryCounters()
+        subscribers.append(counters)
+        async with (
+            serving_metrics(output, DeliveryCollector(counters, lambda: stats.share)),
+            anyio.create_task_group() as tasks,
+        ):
             display = Display(tasks)
             if output.progress and is_live(console):
                 display.start(partial(_show_live, stats, console, panel))

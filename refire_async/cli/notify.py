@@ -6,6 +6,7 @@ are often secret, so no message shows more of one than its host.
 
 import ssl
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -17,7 +18,10 @@ from anyio.streams.tls import TLSStream
 
 from refire_async.aws.other_services import UnansweredError
 from refire_async.aws.session import open_session
+from refire_async.cli.streams import say_error
+from refire_async.engine.event_loop import run_loop
 from refire_async.errors import RefireError
+from refire_async.model.delivery import DeliveryResult
 from refire_async.model.run import Result
 from refire_async.output.text import count, one_line
 from refire_async.settings import Connection
@@ -41,6 +45,43 @@ class NotifyTarget:
 
     def __str__(self) -> str:
         return f"topic {self.topic}" if self.url is None else str(urlsplit(self.url).hostname)
+
+
+def parse_target(text: str | None) -> NotifyTarget | None:
+    """The target that `--notify` names, if there is one."""
+    if text is None:
+        return None
+    return NotifyTarget(topic=text) if text.startswith("arn:") else NotifyTarget(url=text)
+
+
+async def warn_if_unreachable(target: NotifyTarget, connection: Connection) -> None:
+    """Warn before the work begins if the notification cannot be sent."""
+    why = await try_connection(target, connection)
+    if why is not None:
+        say_error(f"the notification to {target} cannot be sent now: {why}; the run continues")
+
+
+def notify(target: NotifyTarget, connection: Connection, notification: dict[str, Any]) -> None:
+    """Send the notification, or say in one line why it was not sent."""
+    why = run_loop(partial(send, target, connection, notification))
+    if why is not None:
+        say_error(f"the notification to {target} was not sent: {why}")
+
+
+def delivery_message(result: DeliveryResult) -> dict[str, Any]:
+    """The notification of a replay or redrive, as `message`. It names no key."""
+    summary = result.summary
+    counts = summary.counts
+    failed = f", {count(counts.failed)} failed" if counts.failed else ""
+    lost = f", {count(counts.lost)} lost" if counts.lost else ""
+    why = f" ({result.reason})" if result.reason else ""
+    text = f"refire: {result.command} {summary.run_id} to {summary.function} is {summary.status}"
+    return {
+        "text": one_line(f"{text}: {count(counts.delivered)} records delivered{failed}{lost}{why}"),
+        **summary.to_json(),
+        "exit_code": int(result.exit_code),
+        "reason": result.reason,
+    }
 
 
 def message(result: Result) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import click
 from refire_async.cli import options
 from refire_async.cli.delivery_options import DeliveryOptions, delivery, make_delivery
 from refire_async.cli.help import Command
-from refire_async.cli.options_to_settings import make_connection, make_output
+from refire_async.cli.options_to_settings import make_connection, make_monitored_output
 from refire_async.cli.params import Readable
 from refire_async.errors import UsageError
 from refire_async.settings import RedriveSettings
@@ -58,6 +58,7 @@ class RedriveOptions(DeliveryOptions):
 @delivery
 @options.output
 @options.log_file
+@options.monitoring
 @click.pass_context
 def command(ctx: click.Context, /, **given: Any) -> int:
     """Deliver batches again that a Lambda event source mapping or an EventBridge Pipe gave up.
@@ -74,7 +75,7 @@ def command(ctx: click.Context, /, **given: Any) -> int:
     )
     if parsed.how == "mapping":
         raise UsageError("redrive delivers with --how direct only", "remove --how mapping")
-    output = make_output(ctx, parsed)
+    output = make_monitored_output(ctx, parsed)
 
     from refire_async.cli import delivery_session  # noqa: PLC0415 - brings the engine, which is slow to import
 

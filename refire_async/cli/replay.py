@@ -10,7 +10,7 @@ from refire_async.cli import options
 from refire_async.cli.delivery_options import DeliveryOptions, Kinds, Time, delivery, make_delivery
 from refire_async.cli.help import Command
 from refire_async.cli.options import option
-from refire_async.cli.options_to_settings import make_connection, make_output
+from refire_async.cli.options_to_settings import make_connection, make_monitored_output
 from refire_async.cli.params import ExportFolder, OneOf, origin
 from refire_async.cli.parsed_options import SelectionOptions
 from refire_async.cli.selection_options import make_selection
@@ -90,6 +90,7 @@ class Exports(ExportFolder):
 @delivery
 @options.output
 @options.log_file
+@options.monitoring
 @click.pass_context
 def command(ctx: click.Context, /, **given: Any) -> int:
     """Deliver the original events again, to one function. The table is not written.
@@ -99,7 +100,7 @@ def command(ctx: click.Context, /, **given: Any) -> int:
     """
     parsed = ReplayOptions(**given)
     settings = make_settings(ctx, parsed)
-    output = make_output(ctx, parsed)
+    output = make_monitored_output(ctx, parsed)
 
     from refire_async.cli import delivery_session  # noqa: PLC0415 - brings the engine, which is slow to import
 

@@ -16,7 +16,7 @@ from refire_async.checkpoint.reading import peek
 from refire_async.cli.confirmation import has_terminal
 from refire_async.cli.exit_codes import single
 from refire_async.cli.hints import Hints
-from refire_async.cli.notify import NotifyTarget, message, send, try_connection
+from refire_async.cli.notify import NotifyTarget, message, notify, parse_target, warn_if_unreachable
 from refire_async.cli.options_to_settings import OutputSettings
 from refire_async.cli.prompts import Display, confirm
 from refire_async.cli.signals import handling, stop_signals
@@ -67,32 +67,15 @@ def execute(settings: RunSettings | ResumeSettings, output: OutputSettings, hint
             why = result.reason if summary.status != "complete" and result.reason else str(error)
             more = "" if summary.status == "complete" else f"; resume with: {hints.resume(summary.run_id)}"
             say_error(why + more)
-    _notify(settings, output, result)
+    if (target := _notify_target(settings, output)) is not None:
+        notify(target, _connection(settings), message(result))
     return result.exit_code
 
 
 def _notify_target(settings: RunSettings | ResumeSettings, output: OutputSettings) -> NotifyTarget | None:
     """Where to send the notification; None if there is none, as for a dry run."""
-    if output.notify is None or (isinstance(settings, RunSettings) and settings.dry_run):
-        return None
-    is_topic = output.notify.startswith("arn:")
-    return NotifyTarget(topic=output.notify) if is_topic else NotifyTarget(url=output.notify)
-
-
-async def _check_notify(settings: RunSettings | ResumeSettings, output: OutputSettings) -> None:
-    """Warn before the first write if the notification cannot be sent."""
-    target = _notify_target(settings, output)
-    if target is not None and (why := await try_connection(target, _connection(settings))) is not None:
-        say_error(f"the notification to {target} cannot be sent now: {why}; the run continues")
-
-
-def _notify(settings: RunSettings | ResumeSettings, output: OutputSettings, result: Result) -> None:
-    target = _notify_target(settings, output)
-    if target is None:
-        return
-    why = run_loop(partial(send, target, _connection(settings), message(result)))
-    if why is not None:
-        say_error(f"the notification to {target} was not sent: {why}")
+    dry = isinstance(settings, RunSettings) and settings.dry_run
+    return None if dry else parse_target(output.notify)
 
 
 def _connection(settings: RunSettings | ResumeSettings) -> Connection:
@@ -183,7 +166,8 @@ async def _drive(
         signals = StopSignals(stop, watch.logs)
         with handling(stop_signals(), signals.handle):
             with signals.scope:
-                await _check_notify(settings, output)
+                if (target := _notify_target(settings, output)) is not None:
+                    await warn_if_unreachable(target, _connection(settings))
                 try:
                     result = await _engine_call(settings, watch.display)(emit=watch.emit, stop=stop)
                 except Exception as error:

@@ -22,7 +22,7 @@ from refire_async.cli.streams import OutputLostError, write_json
 from refire_async.events import Emit, Subscriber, fan_out
 from refire_async.output.json_events import JsonEvents
 from refire_async.output.logs import EventLog
-from refire_async.output.metrics import MetricsServer, RunCollector
+from refire_async.output.metrics import Collector, MetricsServer, RunCollector
 from refire_async.output.progress import Panel, is_live, log_lines, show_live
 from refire_async.output.recorder import Recorder, recorded_settings
 from refire_async.output.screen import render
@@ -75,7 +75,7 @@ async def watching(
             subscribers.append(json_events)
             progress_sinks.append(json_events.progress)
         async with (
-            _metrics(output, RunCollector(stats, lambda: stats.share)),
+            serving_metrics(output, RunCollector(stats, lambda: stats.share)),
             anyio.create_task_group() as tasks,
         ):
             show_snapshot = partial(_show_snapshot, console, logs, on_screen, stats, clock)
@@ -144,7 +144,7 @@ def _gone(lost: Lost | None, error: OSError) -> None:
 
 
 @asynccontextmanager
-async def _metrics(output: OutputSettings, collector: RunCollector) -> AsyncIterator[None]:
+async def serving_metrics(output: OutputSettings, collector: Collector) -> AsyncIterator[None]:
     """Serve metrics in the block, if `output` has an address for them. Raises UsageError."""
     if output.metrics is None:
         yield

@@ -30,7 +30,15 @@ from refire_async.delivery.saved import Doubtful, Flight
 from refire_async.delivery.shards import Lane, Shard, memory_of
 from refire_async.delivery.sink import Skipped
 from refire_async.delivery.target import Answer, Fate, InvocationError, Target
-from refire_async.events import BatchDelivered, BatchFailed, Emit, InvocationRetried, InvocationThrottled
+from refire_async.events import (
+    BatchDelivered,
+    BatchFailed,
+    Emit,
+    InvocationRetried,
+    InvocationThrottled,
+    Invoked,
+    PaceChanged,
+)
 from refire_async.model.stop import StopRequest
 from refire_async.pacing.backoff import failure_delay, throttle_delay
 from refire_async.pacing.outage import Outage
@@ -67,6 +75,7 @@ class Invoker:
         self._context = context
         self._journal = context.journal
         self._envelope = ARRAY if context.target.wants_array else EVENT
+        self._pace = (0, 0.0)
         self.room = self._envelope.room()
         """Bytes of records in an event at most, with the commas between them."""
 
@@ -103,15 +112,20 @@ class Invoker:
         try:
             answer = await self._context.target.invoke(self._envelope.join(batch.records))
         except InvocationError as error:
+            if error.fate is Fate.UNKNOWN:
+                self._context.emit(Invoked(anyio.current_time() - began))
             return await self._act_on_error(lane, batch, flight, error)
         if failpoints.reached is not None:
             failpoints.reached("invocation-answered")
-        return await self._act_on_answer(lane, batch, answer, anyio.current_time() - began)
+        latency_s = anyio.current_time() - began
+        self._context.emit(Invoked(latency_s))
+        return await self._act_on_answer(lane, batch, answer, latency_s)
 
     async def _act_on_answer(self, lane: Lane, batch: Batch, answer: Answer, latency_s: float) -> float:
         context, rules = self._context, self._context.rules
         self._count_invocation(lane, batch)
         context.pace.succeeded()
+        self._report_pace()
         outcome = read_answer(answer, batch.records, partial_failures=rules.partial_failures)
         step = after_invocation(batch, outcome, rules)
         delay_s = await self._act(
@@ -152,6 +166,7 @@ class Invoker:
         self._journal.counts.throttled += 1
         if error.fate is Fate.THROTTLED:
             context.pace.throttled(error.reason, error.retry_after_s, now)
+            self._report_pace()
             delay_s = throttle_delay(lane.refusals, context.random)
         else:
             delay_s = failure_delay(lane.refusals, context.random)
@@ -220,6 +235,12 @@ class Invoker:
         )
         await self._journal.give_up(given_up, failed)
         context.emit(BatchFailed(shard.name, lane.number, count, condition, reason))
+
+    def _report_pace(self) -> None:
+        pace = self._context.pace
+        if self._pace != (now := (pace.concurrency, pace.rate)):
+            self._pace = now
+            self._context.emit(PaceChanged(*now))
 
     def _count_invocation(self, lane: Lane, batch: Batch) -> None:
         counts, repeated = self._journal.counts, lane.repeated(batch)

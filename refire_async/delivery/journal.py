@@ -11,7 +11,7 @@ from refire_async import failpoints
 from refire_async.delivery.failures import FailuresFile, GivenUp, to_line
 from refire_async.delivery.ledger import Changes, Ledger
 from refire_async.delivery.saved import Doubtful, SavedLane
-from refire_async.events import CheckpointSaved, Emit
+from refire_async.events import CheckpointSaved, DeliveryCounted, Emit
 from refire_async.model.delivery import DeliveryCounts
 from refire_async.model.run import RunStatus
 
@@ -156,3 +156,4 @@ class Journal:
         if last or self._clock >= self._emitted_at + EMIT_S:
             self._emitted_at = self._clock
             self._emit(CheckpointSaved(0, counts.selected))
+            self._emit(DeliveryCounted(counts))

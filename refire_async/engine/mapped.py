@@ -30,7 +30,7 @@ from refire_async.engine.mapping_book import MappingBook, MappingState, read_sta
 from refire_async.engine.mapping_progress import Progress
 from refire_async.engine.summary import exit_code_of
 from refire_async.errors import ExitCode, RefireError, StoppedError, UsageError
-from refire_async.events import DeliveryEnded, DeliveryStarted, Emit
+from refire_async.events import DeliveryCounted, DeliveryEnded, DeliveryStarted, Emit
 from refire_async.model.delivery import DeliveryResult, DeliverySummary
 from refire_async.model.run import RunStatus
 from refire_async.model.stop import StopRequest
@@ -202,7 +202,12 @@ class MappedDelivery:
             give_up_after_s=prepared.settings.give_up_after_s,
             now=anyio.current_time(),
         )
-        verdict = await progress.follow(watch, stop, book.count)
+
+        async def count(watch: Watch) -> None:
+            await book.count(watch)
+            emit(DeliveryCounted(replace(book.counts)))
+
+        verdict = await progress.follow(watch, stop, count)
         if verdict is not None:
             end, lost = _describe(verdict, watch)
             await book.save(replace(book.state, phase="through", end=end, unaccounted=lost))

@@ -29,6 +29,12 @@ class DeliveryCounts:
     messages: int = 0
     messages_deleted: int = 0
 
+    def since(self, before: "DeliveryCounts") -> "DeliveryCounts":
+        """What was counted after `before`, of the same delivery."""
+        return DeliveryCounts(
+            **{name: max(0, value - getattr(before, name)) for name, value in asdict(self).items()}
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliverySummary:

@@ -180,10 +180,10 @@ class Counters(Subscriber):
         self.throttles.add(event.reason, event.resource, event.segment, event.items)
 
     def _retried(self, event: Retried) -> None:
-        _count(self.retries, event.reason, 1)
+        add_count(self.retries, event.reason, 1)
 
     def _item_failed(self, event: ItemFailed) -> None:
-        _count(self.failed, event.code, event.items)
+        add_count(self.failed, event.code, event.items)
 
     def _segment_finished(self, event: SegmentFinished) -> None:
         self.segments = (event.finished, event.total)
@@ -209,7 +209,8 @@ class Counters(Subscriber):
         self.paused = False
 
 
-def _count(counts: dict[str, int], name: str, items: int) -> None:
+def add_count(counts: dict[str, int], name: str, items: int) -> None:
+    """Add `items` under `name`, or under `OTHER` where there are `MOST_CODES` names."""
     if name not in counts and len(counts) >= MOST_CODES:
         name = OTHER
     counts[name] = counts.get(name, 0) + items

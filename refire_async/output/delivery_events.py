@@ -59,6 +59,11 @@ class DeliveryStats(Subscriber):
         return 0 if self.started is None else self.started.expected or 0
 
     @property
+    def share(self) -> float | None:
+        """The settled share of the records to deliver, from 0 to 1; None if their number is unknown."""
+        return min(self.settled / self.expected, 1.0) if self.expected else None
+
+    @property
     def records_per_second(self) -> float:
         """Records settled by this attempt, per second since it began to deliver."""
         before = 0 if self.started is None else self.started.counts.delivered + self.started.counts.failed
@@ -70,6 +75,16 @@ class DeliveryStats(Subscriber):
         failed = f", {self.failed:,} failed" if self.failed else ""
         rate = f", {units(self.records_per_second)} records/s" if self.started is not None else ""
         return self.state + rate + failed
+
+    def to_json(self) -> dict[str, Any]:
+        """How far the delivery is: the fields that a log line and a JSON event share."""
+        return {
+            "state": self.state,
+            "settled": self.settled,
+            "expected": self.expected or None,
+            "failed": self.failed,
+            "records_per_second": round(self.records_per_second, 1),
+        }
 
     def _set_state(self, state: str) -> None:
         self.state = state
@@ -126,14 +141,7 @@ class DeliveryLog(Subscriber):
 
     def progress(self, stats: DeliveryStats) -> None:
         """Log how far the delivery is; call it about every 10 s."""
-        self._logger.info(
-            "delivery.progress",
-            state=stats.state,
-            settled=stats.settled,
-            expected=stats.expected or None,
-            failed=stats.failed,
-            records_per_second=round(stats.records_per_second, 1),
-        )
+        self._logger.info("delivery.progress", **stats.to_json())
 
     def flush(self) -> None:
         """Log pending counts."""
@@ -208,16 +216,7 @@ class DeliveryJson(Subscriber):
 
     def progress(self, stats: DeliveryStats) -> None:
         """Write how far the delivery is; call it about every 10 s."""
-        self._event(
-            "progress",
-            state=stats.state,
-            settled=stats.settled,
-            expected=stats.expected or None,
-            failed=stats.failed,
-            records_per_second=round(stats.records_per_second, 1),
-            messages=self._messages,
-            messages_deleted=self._deleted,
-        )
+        self._event("progress", **stats.to_json(), messages=self._messages, messages_deleted=self._deleted)
 
     def _event(self, event: str, **fields: Any) -> None:
         start = {"event": event, "time": utc_iso(self._wall()), "run_id": self._run_id}

@@ -6,9 +6,9 @@ Embedded metric format).
 """
 
 import errno
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import accumulate
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import orjson
 
@@ -29,8 +29,6 @@ _BOUND_EVERY = 4
 NAMESPACE = "refire"
 """Namespace of the CloudWatch metrics."""
 
-# One set of dimensions: CloudWatch charges each further set as separate custom metrics.
-_DIMENSIONS = [["table", "status"]]
 _UNITS = {
     **dict.fromkeys(("scanned", "touched", "already", "conflicts", "vanished", "expired", "failed"), "Count"),
     **dict.fromkeys(("throttled", "retries", "wcu", "rcu"), "Count"),
@@ -40,19 +38,33 @@ _UNITS = {
 
 
 def emf_line(summary: Summary, now: float) -> str:
-    """The summary in the embedded metric format, one line; `now` in Unix seconds.
+    """The summary of a run in the embedded metric format, one line; `now` in Unix seconds."""
+    return embedded(summary.to_json(), ("table", "status"), _UNITS, now)
 
-    The run id is a property, because a dimension would be charged.
+
+def embedded(
+    fields: Mapping[str, Any], dimensions: Sequence[str], units: Mapping[str, str], now: float
+) -> str:
+    """`fields` in the embedded metric format; `units` are those of the metrics among them.
+
+    There is one set of dimensions, because CloudWatch charges each further set as separate custom metrics. The run id
+    is a property, because a dimension would be charged.
     """
-    fields = summary.to_json()
-    metrics = [{"Name": name, "Unit": unit} for name, unit in _UNITS.items()]
-    directive = {"Namespace": NAMESPACE, "Dimensions": _DIMENSIONS, "Metrics": metrics}
+    metrics = [{"Name": name, "Unit": unit} for name, unit in units.items()]
+    directive = {"Namespace": NAMESPACE, "Dimensions": [list(dimensions)], "Metrics": metrics}
     return orjson.dumps(
         {
             "_aws": {"Timestamp": round(now * 1000), "CloudWatchMetrics": [directive]},
-            **{name: fields[name] for name in ("table", "status", "run_id", *_UNITS)},
+            **{name: fields[name] for name in (*dimensions, "run_id", *units)},
         }
     ).decode()
+
+
+class Collector(Protocol):
+    """Collects metrics on each scrape."""
+
+    def collect(self) -> "Iterator[Metric]":
+        """The current metrics. Called in the server's thread."""
 
 
 class RunCollector:
@@ -74,79 +86,80 @@ class RunCollector:
         started = self._counters.started
         if started is None:
             return
-        yield _gauges(
+        yield gauges(
             "run",
             "The run in progress.",
             ("run_id", "table"),
             [((started.spec.run_id, started.spec.table), 1)],
         )
         if started.expected_items is not None:
-            yield _gauge("expected_items", "Items of the selection, as far as known.", started.expected_items)
+            yield gauge("expected_items", "Items of the selection, as far as known.", started.expected_items)
 
     def _work(self) -> "Iterator[Metric]":
-        counters, counts = self._counters, self._counters.counts
-        outcomes = [((name,), items) for name, items in counters.outcomes.items()]
-        yield _counters("items", "Items by outcome.", ("outcome",), outcomes)
-        yield _counters("scanned", "Items read.", (), [((), max(counters.read, counts.scanned))])
-        yield _counters(
+        seen, counts = self._counters, self._counters.counts
+        outcomes = [((name,), items) for name, items in seen.outcomes.items()]
+        yield counters("items", "Items by outcome.", ("outcome",), outcomes)
+        yield counters("scanned", "Items read.", (), [((), max(seen.read, counts.scanned))])
+        yield counters(
             "conflicts", "Touched items that other writers had changed.", (), [((), counts.conflicts)]
         )
-        finished, total = counters.segments
-        yield _gauge("segments", "Segments of the selection.", total)
-        yield _gauge("segments_finished", "Segments that were read to their end.", finished)
-        lanes = list(counters.lanes.values())
+        finished, total = seen.segments
+        yield gauge("segments", "Segments of the selection.", total)
+        yield gauge("segments_finished", "Segments that were read to their end.", finished)
+        lanes = list(seen.lanes.values())
         held = sum(backing_off for _, backing_off in lanes)
         states = [(("active",), sum(active for active, _ in lanes) - held), (("backing_off",), held)]
-        yield _gauges("lanes", "Segments with writes waiting.", ("state",), states)
+        yield gauges("lanes", "Segments with writes waiting.", ("state",), states)
         share = self._share()
         if share is not None:
-            yield _gauge("progress_ratio", "Progress of the run, from 0 to 1.", share)
+            yield gauge("progress_ratio", "Progress of the run, from 0 to 1.", share)
 
     def _capacity(self) -> "Iterator[Metric]":
-        counters = self._counters
-        wcu = [((name or "table",), units) for name, units in dict(counters.wcu).items()]
-        yield _counters("wcu", "Write units consumed by the table and its indexes.", ("resource",), wcu)
-        yield _counters("rcu", "Read units consumed.", (), [((), counters.rcu)])
-        yield _gauge("budget_wcu", "Write units per second that the run may use.", counters.budget_wcu)
-        yield _gauge("budget_rcu", "Read units per second that the run may use.", counters.budget_rcu)
-        yield _gauge(
-            "allowed_wcu", "Write units per second after throttling and pauses.", counters.allowed_wcu
-        )
-        yield _gauge("paused", "1 while the run is paused.", float(counters.paused))
+        seen = self._counters
+        wcu = [((name or "table",), units) for name, units in dict(seen.wcu).items()]
+        yield counters("wcu", "Write units consumed by the table and its indexes.", ("resource",), wcu)
+        yield counters("rcu", "Read units consumed.", (), [((), seen.rcu)])
+        yield gauge("budget_wcu", "Write units per second that the run may use.", seen.budget_wcu)
+        yield gauge("budget_rcu", "Read units per second that the run may use.", seen.budget_rcu)
+        yield gauge("allowed_wcu", "Write units per second after throttling and pauses.", seen.allowed_wcu)
+        yield gauge("paused", "1 while the run is paused.", float(seen.paused))
 
     def _trouble(self) -> "Iterator[Metric]":
-        counters = self._counters
-        refused = [(cause, items) for cause, items in dict(counters.throttles.by_reason).items()]
-        yield _counters(
-            "throttled", "Attempts refused for lack of capacity.", ("reason", "resource"), refused
-        )
+        seen = self._counters
+        refused = [(cause, items) for cause, items in dict(seen.throttles.by_reason).items()]
+        yield counters("throttled", "Attempts refused for lack of capacity.", ("reason", "resource"), refused)
         for name, text, label, numbers in (
-            ("retries", "Requests retried for other reasons.", "reason", dict(counters.retries)),
-            ("failed", "Items that failed.", "code", dict(counters.failed)),
+            ("retries", "Requests retried for other reasons.", "reason", dict(seen.retries)),
+            ("failed", "Items that failed.", "code", dict(seen.failed)),
         ):
-            yield _counters(name, text, (label,), [((value,), items) for value, items in numbers.items()])
+            yield counters(name, text, (label,), [((value,), items) for value, items in numbers.items()])
 
     def _consumers(self) -> "Iterator[Metric]":
         seen = list(self._counters.consumers.values())
         ages = [((one.name,), one.age_s) for one in seen if one.age_s is not None]
-        yield _gauges("consumer_age_seconds", "Iterator age of consumers.", ("consumer",), ages)
+        yield gauges("consumer_age_seconds", "Iterator age of consumers.", ("consumer",), ages)
         errors = [((one.name,), one.errors) for one in seen]
-        yield _counters("consumer_errors", "Failed invocations of consumers.", ("consumer",), errors)
+        yield counters("consumer_errors", "Failed invocations of consumers.", ("consumer",), errors)
         refused = [((one.name,), one.throttles) for one in seen]
-        yield _counters("consumer_throttles", "Throttled invocations of consumers.", ("consumer",), refused)
+        yield counters("consumer_throttles", "Throttled invocations of consumers.", ("consumer",), refused)
 
     def _requests(self) -> "Metric":
-        from prometheus_client.core import HistogramMetricFamily  # noqa: PLC0415 - an extra
-
-        found = HistogramMetricFamily(
-            "refire_request_seconds", "Duration of requests.", labels=("operation",)
-        )
-        for operation, histogram in (("write", self._counters.writes), ("read", self._counters.reads)):
-            found.add_metric([operation], _buckets(histogram), histogram.seconds)
-        return found
+        requests = {"write": self._counters.writes, "read": self._counters.reads}
+        return histograms("request_seconds", "Duration of requests.", requests, "operation")
 
 
-def _counters(name: str, text: str, labels: tuple[str, ...], rows: Rows) -> "Metric":
+def histograms(name: str, text: str, rows: Mapping[str, Histogram], label: str | None = None) -> "Metric":
+    """A histogram for each value of `label`; without one, the only histogram."""
+    from prometheus_client.core import HistogramMetricFamily  # noqa: PLC0415 - an extra
+
+    family = HistogramMetricFamily(f"refire_{name}", text, labels=() if label is None else (label,))
+    for value, histogram in rows.items():
+        family.add_metric([] if label is None else [value], _buckets(histogram), histogram.seconds)
+    return family
+
+
+def counters(name: str, text: str, labels: tuple[str, ...], rows: Rows) -> "Metric":
+    """A counter for each row of label values."""
     from prometheus_client.core import CounterMetricFamily  # noqa: PLC0415 - an extra
 
     family = CounterMetricFamily(f"refire_{name}", text, labels=labels)
@@ -155,7 +168,8 @@ def _counters(name: str, text: str, labels: tuple[str, ...], rows: Rows) -> "Met
     return family
 
 
-def _gauges(name: str, text: str, labels: tuple[str, ...], rows: Rows) -> "Metric":
+def gauges(name: str, text: str, labels: tuple[str, ...], rows: Rows) -> "Metric":
+    """A gauge for each row of label values."""
     from prometheus_client.core import GaugeMetricFamily  # noqa: PLC0415 - an extra
 
     family = GaugeMetricFamily(f"refire_{name}", text, labels=labels)
@@ -164,8 +178,9 @@ def _gauges(name: str, text: str, labels: tuple[str, ...], rows: Rows) -> "Metri
     return family
 
 
-def _gauge(name: str, text: str, value: float) -> "Metric":
-    return _gauges(name, text, (), [((), value)])
+def gauge(name: str, text: str, value: float) -> "Metric":
+    """A gauge without labels."""
+    return gauges(name, text, (), [((), value)])
 
 
 def _buckets(histogram: Histogram) -> list[tuple[str, float]]:
@@ -177,7 +192,7 @@ def _buckets(histogram: Histogram) -> list[tuple[str, float]]:
 class MetricsServer:
     """Serves metrics on http://HOST:PORT/metrics until it is stopped. Starting and stopping block briefly."""
 
-    def __init__(self, host: str, port: int, collector: RunCollector) -> None:
+    def __init__(self, host: str, port: int, collector: Collector) -> None:
         """Raises UsageError if prometheus-client is missing or the server cannot listen on the port."""
         try:
             from prometheus_client import CollectorRegistry, start_wsgi_server  # noqa: PLC0415 - an extra

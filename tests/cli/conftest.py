@@ -16,6 +16,9 @@ from refire_async.model.run import Result
 from refire_async.model.stop import StopRequest
 from refire_async.settings import ResumeSettings, RunSettings
 from tests.output.samples import summary
+from tests.support.web_hook import hook
+
+__all__ = ["hook"]
 
 Course: TypeAlias = Callable[[Emit, StopRequest], Awaitable[Result]]
 

@@ -2,10 +2,7 @@
 
 import contextlib
 import socket
-import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from collections.abc import Callable
 
 import anyio
 import orjson
@@ -19,51 +16,10 @@ from refire_async.settings import Connection
 from tests.cli.conftest import Ended, FakeEngine
 from tests.output.samples import summary
 from tests.support.moto import Moto, moto  # noqa: F401 - a fixture
+from tests.support.web_hook import Hook
 
 RUN = ("run", "--table", "orders")
 SECRET = "T0P/s3cret-path"
-
-
-@dataclass
-class Hook:
-    """A web hook on this machine that records requests; `status` is its response, None for no response."""
-
-    status: int | None = 204
-    got: list[tuple[str, str, dict[str, object]]] = field(default_factory=list)
-    url: str = ""
-
-
-@pytest.fixture
-def hook() -> Iterator[Hook]:
-    """A running hook."""
-    here, gate = Hook(), threading.Event()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            here.got.append((self.path, self.headers["Content-Type"], orjson.loads(body)))
-            if here.status is None:
-                gate.wait()
-                return
-            self.send_response(here.status)
-            self.send_header("Location", f"{here.url}/elsewhere")
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, format: str, *_: object) -> None:  # noqa: A002
-            """Log nothing to standard error."""
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    here.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield here
-    finally:
-        gate.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def test_summary_is_sent(refire: Callable[..., Ended], fake_engine: FakeEngine, hook: Hook) -> None:

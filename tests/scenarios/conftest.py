@@ -8,6 +8,9 @@ import pytest
 from tests.support.backends import Backend
 from tests.support.cli import Cli
 from tests.support.proxy import Proxy, proxy_before
+from tests.support.web_hook import hook
+
+__all__ = ["hook"]
 
 
 @pytest.fixture

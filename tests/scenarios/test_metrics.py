@@ -1,6 +1,7 @@
 """Metrics of a run in progress, scraped as by Prometheus, and the CloudWatch line at its end."""
 
 import json
+import signal
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from tests.support.processes import free_port
 from tests.support.proxy import Call, Hold, Proxy
 from tests.support.rows import composite_rows
 from tests.support.tables import Table
+from tests.support.web_hook import Hook
 
 MakeTable = Callable[..., Table]
 
@@ -80,3 +82,88 @@ def test_a_port_in_use_prevents_the_run(proxied_cli: Cli, proxy: Proxy, make_tab
         f"refire: --metrics-port: port {taken} of 127.0.0.1 is already in use; choose another port"
     ]
     assert calls == []
+
+
+REPLAY = ("--since", "1h", "--to", "python:consumer.handler", "--run-id", "r")
+
+HANDLER = """
+import pathlib, time
+
+def handler(event, context):
+    pathlib.Path("calls").open("a").write("x")
+    if len(pathlib.Path("calls").read_text()) == 3:
+        while not pathlib.Path("go").exists():
+            time.sleep(0.01)  # the test scrapes meanwhile
+    poison = [one for one in event["Records"] if one["dynamodb"]["Keys"]["sk"]["N"] == "7"]
+    if poison:
+        raise ValueError("sk 7")
+"""
+
+
+@on_one_backend
+def test_a_delivery_is_scraped(cli: Cli, make_table: MakeTable, hook: Hook) -> None:
+    """Held in its third invocation, it shows two; at its end: the notification, the EMF line, and no key anywhere."""
+    table = make_table(("pk", "S"), ("sk", "N"))
+    table.fill({"pk": {"S": "only"}, "sk": {"N": str(number)}} for number in range(50))
+    (cli.home / "consumer.py").write_text(HANDLER)
+    port = free_port()
+    batches = ("--batch-size", "10", "--parallelization", "1", "--concurrency", "1", "--retries", "0")
+    child = cli.start(
+        *("replay", "--table", table.name, *REPLAY),
+        *(*batches, "--metrics-port", str(port), "--notify", hook.url, "--emf", "--json", "--yes"),
+    )
+    calls = cli.home / "calls"
+    child.wait_until(lambda: calls.exists() and len(calls.read_text()) == 3)
+    # Counts come from the ledger, which reports about once a second.
+    child.wait_until(lambda: scrape(port)["refire_records_total", "failed"] == 10)
+    found = scrape(port)
+    assert found["refire_delivery", "python:consumer.handler", "r"] == 1
+    assert found["refire_expected_records",] == 50
+    assert found["refire_progress_ratio",] == pytest.approx(0.4)
+    assert found["refire_records_total", "delivered"] == 10
+    assert found["refire_records_failed_total", "RetryAttemptsExhausted"] == 10
+    assert found["refire_invocations_total",] == found["refire_invocation_seconds_count",] == 2
+    assert found["refire_concurrency",] == 1
+    assert found["refire_paused",] == 0
+    (cli.home / "go").touch()
+
+    result = child.wait()
+    assert result.code == 4, result.stderr
+    with pytest.raises(urllib.error.URLError):
+        scrape(port)
+    (line,) = [line for line in result.stderr.splitlines() if '"_aws"' in line]
+    assert judge(line) == []
+    emf = json.loads(line)
+    assert (emf["delivered"], emf["failed"], emf["function"]) == (40, 10, "python:consumer.handler")
+    ((_, _, sent),) = hook.got
+    assert {name: sent[name] for name in result.json} == result.json
+    assert sent["exit_code"] == 4
+    assert sent["text"] == (
+        "refire: replay r to python:consumer.handler is complete: 40 records delivered, 10 failed"
+    )
+    assert "only" not in line + str(sent)
+
+
+@on_one_backend
+def test_a_resumed_delivery_counts_what_it_does_itself(cli: Cli, make_table: MakeTable) -> None:
+    """As for a run: the counters begin at 0 again, the summary has all attempts."""
+    table = make_table(("pk", "S"), ("sk", "N"))
+    table.fill({"pk": {"S": "only"}, "sk": {"N": str(number)}} for number in range(10, 60))
+    (cli.home / "consumer.py").write_text(HANDLER)
+    batches = ("--batch-size", "10", "--parallelization", "1", "--concurrency", "1")
+    first = cli.start(
+        *("replay", "--table", table.name, *REPLAY),
+        *(*batches, "--json", "--yes"),
+    )
+    calls = cli.home / "calls"
+    first.wait_until(lambda: calls.exists() and len(calls.read_text()) == 3)
+    first.signal(signal.SIGKILL)
+    first.wait()
+    calls.write_text("")
+    port = free_port()
+    again = cli.start("resume", "r", "--json", "--yes", "--metrics-port", str(port))
+    again.wait_until(lambda: calls.exists() and len(calls.read_text()) == 3)
+    again.wait_until(lambda: scrape(port)["refire_records_total", "delivered"] == 20)
+    (cli.home / "go").touch()
+    result = again.wait()
+    assert (result.code, result.json["delivered"]) == (0, 50)
