@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         UsageError,
     )
     from refire_async.events import Emit, Event
+    from refire_async.model.address import TableAddress
     from refire_async.model.counts import Counts
     from refire_async.model.delivery import (
         DeliveryCounts,
@@ -85,6 +86,7 @@ __all__ = [
     "StopRequest",
     "StoppedError",
     "Summary",
+    "TableAddress",
     "Tuning",
     "UsageError",
     "VerifySettings",
@@ -110,6 +112,7 @@ _HOMES = {
         "UsageError",
     ),
     "events": ("Emit", "Event"),
+    "model.address": ("TableAddress",),
     "model.counts": ("Counts",),
     "model.delivery": ("DeliveryCounts", "DeliveryOutlook", "DeliveryResult", "DeliverySummary"),
     "model.finding": ("Finding",),

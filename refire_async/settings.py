@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from refire_async.model.address import TableAddress
 from refire_async.model.keys import AttributeValue
 from refire_async.model.marker import MarkerKind
 
@@ -122,7 +123,11 @@ class SelectionSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSettings:
-    """The settings of a new run."""
+    """The settings of a new run.
+
+    With `tasks`, a run in a checkpoint table is shared by as many processes, on any machines; `task` is the number of
+    this one, from 0.
+    """
 
     table: str
     connection: Connection = field(default_factory=Connection)
@@ -133,7 +138,9 @@ class RunSettings:
     pacing: PacingSettings = field(default_factory=PacingSettings)
     tuning: Tuning = field(default_factory=Tuning)
     max_items: int | None = None
-    checkpoint: Path | None = None
+    checkpoint: Path | TableAddress | None = None
+    tasks: int | None = None
+    task: int | None = None
     run_id: str | None = None
     dry_run: bool = False
     ignore: frozenset[str] = frozenset()

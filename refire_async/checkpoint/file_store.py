@@ -68,6 +68,9 @@ class FileStore:
         """See `RunStore.commit`: one transaction for all of it."""
         await self._in_thread(partial(self._commit, commit))
 
+    async def settle(self) -> None:
+        """See `RunStore.settle`: every commit is whole."""
+
     async def start_attempt(self, stream: Stream) -> None:
         """See `RunStore.start_attempt`."""
 

@@ -11,7 +11,7 @@ from refire_async.model.table import Table
 from refire_async.settings import Connection, RunSettings
 
 
-def adopt(path: Path, saved: SavedRun, settings: RunSettings, wanted: RunSpec) -> RunSpec:
+def adopt(path: Path | str, saved: SavedRun, settings: RunSettings, wanted: RunSpec) -> RunSpec:
     """Return the saved run if `wanted` is the same run. Raises CheckpointRefusedError with the difference otherwise."""
     spec = saved.spec
     if saved.status == "complete":

@@ -106,6 +106,12 @@ class RunStore(Protocol):
         Raises StoppedError if they cannot be saved, or belong to another process now.
         """
 
+    async def settle(self) -> None:
+        """Write what a store put off, because no write of the run depends on it: `load` then has everything.
+
+        Raises StoppedError.
+        """
+
     async def start_attempt(self, stream: Stream) -> None:
         """Save the status `running` and the stream of the table. Raises StoppedError."""
 

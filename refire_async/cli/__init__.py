@@ -16,6 +16,7 @@ from refire_async.cli.streams import open_streams
 COMMANDS = (
     *("run", "resume", "rate", "status", "forget", "plan", "check", "verify", "report", "iam-policy"),
     *("replay", "redrive"),
+    *("checkpoint-table", "spark-submit"),
     *("sandbox", "demo", "config", "completion"),
 )
 
@@ -26,7 +27,7 @@ START = (
 )
 
 OVERVIEW = (
-    ("run", "Fire the stream event of every selected item again."),
+    ("run, spark-submit", "Fire the stream event of every selected item again."),
     ("replay, redrive", "Deliver original events or failed batches again."),
     ("resume", "Resume a run that was stopped."),
     ("rate", "Show or change the speed of a run in progress."),
@@ -34,6 +35,7 @@ OVERVIEW = (
     ("plan, check", "Before a run: its time and cost; possible problems."),
     ("verify, report", "After a run: check its events; write an HTML report."),
     ("iam-policy", "Print the AWS permissions that a command needs."),
+    ("checkpoint-table", "Create or delete a table for checkpoints."),
     ("sandbox, demo", "A local DynamoDB for experiments; a guided tour."),
     ("config, completion", "Where options come from; shell completion."),
 )

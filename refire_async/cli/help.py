@@ -47,7 +47,8 @@ class Command(click.Command):
         unexpected: str = "",
         **settings: Any,
     ) -> None:
-        settings["context_settings"] = {**CONTEXT, "allow_extra_args": True}
+        given = settings.get("context_settings", {})
+        settings["context_settings"] = {**CONTEXT, "allow_extra_args": True, **given}
         super().__init__(*args, **settings)
         self.examples = examples
         self.unexpected = unexpected

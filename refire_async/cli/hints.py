@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from refire_async.model.address import TableAddress
 from refire_async.model.marker import DEFAULT_ATTRIBUTE
 from refire_async.model.run import RunSpec
 from refire_async.output.summary import command_line
@@ -24,12 +25,14 @@ class Hints:
     """The next command lines, given the settings of this attempt."""
 
     settings: RunSettings | ResumeSettings
-    checkpoint: Path | None
+    checkpoint: Path | TableAddress | None
     """The path as the user gave it; None for the default."""
 
     def resume(self, run_id: str) -> str:
         """Resume the run, with the same connection and speed limits: a checkpoint does not contain the limits."""
         settings = self.settings
+        if isinstance(self.checkpoint, TableAddress):
+            return "the same command"
         options: Options = [
             ("--checkpoint", str(self.checkpoint) if self.checkpoint else None),
             *_connection(settings.connection),

@@ -6,6 +6,7 @@ from typing import Any, Literal, TypeAlias
 import click
 
 from refire_async.cli.params import (
+    Checkpoint,
     Duration,
     Endpoint,
     ExportFolder,
@@ -344,6 +345,32 @@ checkpoint = option(
     FilePath("FILE"),
     "File for the run's state; default: one per run in your state folder.",
     unset="one per run in your state folder",
+)
+
+run_checkpoint = option(
+    "Safety",
+    "--checkpoint",
+    Checkpoint("PLACE"),
+    "State of the run: a file, or dynamodb://TABLE/RUN_ID; default: a file in your state folder.",
+    unset="one per run in your state folder",
+)
+
+tasks = _together(
+    [
+        option(
+            "Several machines",
+            "--tasks",
+            Whole("N", "--tasks 4", 1, 10_000),
+            "Processes that share the run, on any machines; needs a checkpoint in a table.",
+        ),
+        option(
+            "Several machines",
+            "--task",
+            Whole("K", "--task 0", 0, 9_999),
+            "The number of this one, from 0; default: its number in an array job.",
+            also=("AWS_BATCH_JOB_ARRAY_INDEX",),
+        ),
+    ]
 )
 
 give_up_after = option(

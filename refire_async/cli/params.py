@@ -13,6 +13,7 @@ from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
 from refire_async.errors import UsageError
+from refire_async.model.address import SCHEME, parse_address
 
 CONFIG = "refire.config"
 """Key of the configuration file in the `meta` of a click context (cli/config_file.py)."""
@@ -386,6 +387,16 @@ class FilePath(_File):
                 "create it or choose another one",
             )
         return path
+
+
+class Checkpoint(FilePath):
+    """The path of a checkpoint file, or `dynamodb://TABLE/RUN_ID`."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path or the address. Raises UsageError."""
+        if str(value).startswith(SCHEME):
+            return parse_address(str(value))
+        return super().convert(value, param, ctx)
 
 
 class Endpoint(_Checked):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from refire_async.cli.options import LogFormat, LogLevel
+from refire_async.model.address import TableAddress
 from refire_async.model.marker import MarkerKind
 from refire_async.settings import FleetPlace, KeyType, WriterKind
 
@@ -130,7 +131,6 @@ class WorkOptions(ConnectionOptions, SelectionOptions, MarkerOptions, BudgetOpti
 class AttemptOptions(PacingOptions, WorkersOptions, IgnoreOptions, MonitoredOutputOptions):
     """What `run` and `resume` share. `give_up_after` is in seconds."""
 
-    checkpoint: Path | None
     run_id: str | None
     give_up_after: float | None
     verify: bool
@@ -149,6 +149,9 @@ class SavedRunOptions:
 class RunOptions(WorkOptions, AttemptOptions):
     """`refire run`."""
 
+    checkpoint: Path | TableAddress | None
+    tasks: int | None
+    task: int | None
     segments: int | None
     dry_run: bool
     stream_arn: str | None
@@ -158,6 +161,8 @@ class RunOptions(WorkOptions, AttemptOptions):
 @dataclass(frozen=True, kw_only=True)
 class ResumeOptions(ConnectionOptions, BudgetOptions, AttemptOptions):
     """`refire resume`."""
+
+    checkpoint: Path | None
 
     max_items: int | None
 

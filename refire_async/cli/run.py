@@ -43,7 +43,8 @@ from refire_async.settings import RunSettings
 @options.workers
 @options.max_items
 @options.give_up_after
-@options.checkpoint
+@options.run_checkpoint
+@options.tasks
 @options.option(
     "Safety",
     "--run-id",
@@ -92,6 +93,8 @@ def make_settings(ctx: click.Context, parsed: RunOptions) -> RunSettings:
         pacing=make_pacing(parsed),
         tuning=make_tuning(parsed, parsed.segments),
         checkpoint=parsed.checkpoint,
+        tasks=parsed.tasks,
+        task=parsed.task,
         run_id=parsed.run_id,
         verify=parsed.verify,
         canary=parsed.canary,

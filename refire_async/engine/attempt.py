@@ -48,12 +48,21 @@ from refire_async.settings import Budget, Connection, PacingSettings, Tuning
 from refire_async.sources.key_list import open_list
 
 
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The segments of task `task` of `tasks` of a run that several processes share; `number` is unique in the run."""
+
+    task: int
+    tasks: int
+    number: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
     """One attempt of a run, new or resumed. `ceilings` are those of `table` within `budget` at its start.
 
     `begun_at` is a time of the event loop's clock (s), `checkpoint` and `keys` are paths ("": none), `lock` is the file
-    descriptor of the checkpoint's lock (-1: none).
+    descriptor of the checkpoint's lock (-1: none). `group` None: all segments.
     """
 
     spec: RunSpec
@@ -74,6 +83,7 @@ class Attempt:
     checkpoint: str = ""
     keys: str = ""
     lock: int = -1
+    group: Group | None = None
 
 
 async def run_attempt(
@@ -148,13 +158,16 @@ async def run_attempt(
     for ended in results:
         if ended.stop is not None:
             stop.request(ended.stop)
+    await store.settle()
     saved = await store.load()
     if failpoints.reached is not None:
         failpoints.reached("work-done")
+    all_read = saved.finished_segments == spec.total_segments
+    all_done = stop.reason is None and all(ended.status == "complete" for ended in results)
     done = not saved.open_pages and (
-        (stop.reason is None and all(ended.status == "complete" for ended in results))
+        (all_done and (attempt.group is None or all_read))
         # A run that lost its output only at the very end is complete.
-        or (stop.reason == "output" and saved.finished_segments == spec.total_segments)
+        or (stop.reason == "output" and all_read)
     )
     await store.save_status("complete" if done else "stopped")
     if done and spec.selection.listed:
@@ -163,7 +176,8 @@ async def run_attempt(
     if failpoints.reached is not None:
         failpoints.reached("run-ended")
     price = _price(attempt, governor.rate_limits) if attempt.dry else None
-    result = await conclude(store, saved, stop, done=done, price=price)
+    others = attempt.group is not None and all_done and not done
+    result = await conclude(store, saved, stop, done=done, others=others, price=price)
     if result.nothing is not None:
         emit(Noticed(NOTHING_MATCHED.found(result.nothing)))
     emit(RunEnded(result.summary))
@@ -218,6 +232,27 @@ def _tasks(attempt: Attempt, saved: SavedRun, rate_limits: RateLimits, route: Ro
     spec, tuning = attempt.spec, attempt.tuning
     # The budget may rise during the attempt, and workers that wait for it cost nothing.
     highest = max(rate_limits.ceilings.scarcest_write, min(rate_limits.ceilings.capacity.values()))
+    if (group := attempt.group) is not None:
+        each = highest / group.tasks
+        return [
+            TaskSpec(
+                number=group.number,
+                index=group.task,
+                tasks=group.tasks,
+                spec=spec,
+                table=attempt.table,
+                begun_at=attempt.begun_at,
+                connection=attempt.connection,
+                route=route,
+                checkpoint=attempt.checkpoint,
+                keys=attempt.keys,
+                rate_limits=rate_limits,
+                tuning=tuning,
+                workers=tuning.workers or choose_workers(tuning.writer, each),
+                readers=choose_readers(each),
+                share=1.0 / group.tasks,
+            )
+        ]
     # `--max-items` and `--dry-run` are for small runs, for which one process is enough.
     single = attempt.dry or attempt.max_items is not None
     processes = 1 if single else min(tuning.processes, spec.total_segments)

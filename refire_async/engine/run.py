@@ -25,6 +25,7 @@ from refire_async.checkpoint.store import Store
 from refire_async.engine.attempt import Attempt, expected_items, run_attempt, run_dry
 from refire_async.engine.canary import run_canary, with_verification
 from refire_async.engine.questions import Confirm
+from refire_async.engine.shared import Shared, check_task
 from refire_async.engine.summary import check_output_paths
 from refire_async.errors import (
     CheckpointRefusedError,
@@ -33,6 +34,7 @@ from refire_async.errors import (
     UsageError,
 )
 from refire_async.events import Emit, Event, Noticed, RunStarted, ignore
+from refire_async.model.address import TableAddress
 from refire_async.model.counts import Counts
 from refire_async.model.finding import Finding
 from refire_async.model.marker import DEFAULT_ATTRIBUTE, Marker
@@ -87,10 +89,46 @@ async def run(
         RefireError: the run could not begin. Once it has begun, every end is a Result.
     """
     stop = stop or StopRequest()
-    return await _cancellable_before_start(partial(_run, settings, stop=stop, confirm=confirm), emit, stop)
+    work = partial(_run, settings, stop=stop, confirm=confirm)
+    if isinstance(settings.checkpoint, TableAddress) and not settings.dry_run:
+        work = partial(_run_task, settings, settings.checkpoint, stop=stop, confirm=confirm)
+    return await _cancellable_before_start(work, emit, stop)
+
+
+async def _run_task(
+    settings: RunSettings, address: TableAddress, *, emit: Emit, stop: StopRequest, confirm: Confirm | None
+) -> Result:
+    """One task of a run in a checkpoint table."""
+    begun_at, timetable = anyio.current_time(), read_timetable(settings.pacing)
+    tasks, number = check_task(settings, address)
+    settings = replace(settings, run_id=address.run_id)
+    async with open_session(settings.connection, CONCURRENCY) as session:
+        shared = Shared(session, settings, address, number, tasks)
+        if (ended := await shared.result_of_ended(emit)) is not None:
+            return ended
+        spec, table, limits = await _specify(session, settings, emit, confirm)
+        attempt = Attempt(
+            spec=spec,
+            table=table,
+            ceilings=limits,
+            begun_at=begun_at,
+            connection=settings.connection,
+            budget=settings.budget,
+            timetable=timetable,
+            pacing=settings.pacing,
+            tuning=settings.tuning,
+            max_items=None,
+            dry=False,
+            functions=await _functions_to_monitor(session, settings.pacing, table, dry=False),
+        )
+        return await shared.work(attempt, emit=emit, stop=stop)
 
 
 async def _run(settings: RunSettings, *, emit: Emit, stop: StopRequest, confirm: Confirm | None) -> Result:
+    if settings.tasks is not None and not settings.dry_run:
+        raise UsageError(
+            "the tasks of a run share a checkpoint table", "add --checkpoint dynamodb://TABLE/RUN_ID"
+        )
     begun_at, timetable = anyio.current_time(), read_timetable(settings.pacing)
     async with open_session(settings.connection, CONCURRENCY) as session:
         spec, table, limits = await _specify(session, settings, emit, confirm)
@@ -120,7 +158,7 @@ async def _run(settings: RunSettings, *, emit: Emit, stop: StopRequest, confirm:
                     )
                     return await run_dry(session, attempt, emit=emit, stop=stop)
             return await run_dry(session, attempt, emit=emit, stop=stop)
-        path = settings.checkpoint or catalog.path_of(spec.run_id)
+        path = settings.checkpoint if isinstance(settings.checkpoint, Path) else catalog.path_of(spec.run_id)
         await _check_outputs(session, path, table, verifies=settings.verify or settings.canary is not None)
         with locked(path) as lock:
             attempt = replace(attempt, checkpoint=str(path), keys=str(list_path(path)), lock=lock)

@@ -28,17 +28,26 @@ def check_output_paths(checkpoint: Path) -> None:
 
 
 async def conclude(
-    store: RunStore, saved: SavedRun, stop: StopRequest, *, done: bool, price: PriceDryRun | None = None
+    store: RunStore,
+    saved: SavedRun,
+    stop: StopRequest,
+    *,
+    done: bool,
+    others: bool = False,
+    price: PriceDryRun | None = None,
 ) -> Result:
     """Return the result of an attempt that left the checkpoint as `saved`, and write the failed-keys file if needed.
 
-    `done`: every selected item has its outcome. `price`: for a dry run, estimates the real run.
+    `done`: every selected item has its outcome. `others`: this task is done, and other tasks of the run are not.
+    `price`: for a dry run, estimates the real run.
     """
     counts, totals = saved.counts, saved.totals
     status: RunStatus = "complete" if done else "stopped"
     failed_keys = None
     dry_run = None
     code, reason = exit_code_of(status, counts.failed, stop, wrote=counts.touched > 0)
+    if others:
+        status, code, reason = "running", ExitCode.COMPLETE, None
     if price is not None:
         more = stop.reason == "limit"
         dry_run = price(items=counts.touched, table_wcu=totals.wcu, rcu=totals.rcu, more=more)

@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 from anyio import to_thread
 
@@ -113,6 +114,6 @@ def checked_run(
         ttl_attribute=ttl_attribute,
         expected_stream=settings.stream_arn,
         run_id=settings.run_id,
-        checkpoint=settings.checkpoint,
+        checkpoint=settings.checkpoint if isinstance(settings.checkpoint, Path) else None,
         where_words=settings.selection.where_words,
     )

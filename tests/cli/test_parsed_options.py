@@ -83,6 +83,7 @@ GIVEN = {
     "--consumer-ms": "20",
     "--on": "glue",
     "--tasks": "8",
+    "--task": "7",
     "--sample-seconds": "10s",
     "--limit": "5",
 }

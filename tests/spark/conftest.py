@@ -8,11 +8,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.backends import REGION, Backend, BackendName, connected
+
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
+
+
+KEY, SECRET = "SPARK", "planted-secret-of-the-driver/0aF+"
+"""Credentials of the driver, which executors find in their environment. They may appear nowhere else."""
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` is applied
@@ -31,6 +37,10 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator["SparkSession"]:
 
     os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
     os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
+    os.environ["SPARK_WORKER_DIR"] = str(tmp_path_factory.mktemp("executors"))
+    os.environ["REFIRE_TEST_KILLS"] = str(tmp_path_factory.mktemp("kills"))
+    os.environ |= {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_REGION": REGION}
+    os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
     folder = tmp_path_factory.mktemp("spark")
     session = (
         SparkSession.builder.master("local-cluster[2,1,1024]")
@@ -40,8 +50,27 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator["SparkSession"]:
         .config("spark.deploy.maxExecutorRetries", "-1")
         .config("spark.local.dir", str(folder))
         .config("spark.executor.memory", "512m")
-        .config("spark.executorEnv.PYTHONPATH", str(ROOT))
+        .config("spark.executorEnv.PYTHONPATH", f"{HERE / 'hooks'}:{ROOT}")
         .getOrCreate()
     )
     yield session
     session.stop()
+
+
+@pytest.fixture
+def backend(backend_name: BackendName, request: pytest.FixtureRequest) -> Iterator[Backend]:
+    """A running DynamoDB, with the credentials of the executors."""
+    url = request.getfixturevalue(f"{backend_name.replace('-', '_')}_url")
+    with connected(backend_name, url, KEY) as connection:
+        yield connection
+
+
+@pytest.fixture
+def kills() -> Iterator[Path]:
+    """The folder of planned kills, empty at first."""
+    folder = Path(os.environ["REFIRE_TEST_KILLS"])
+    for left in folder.iterdir():
+        left.unlink()
+    yield folder
+    for left in folder.iterdir():
+        left.unlink()

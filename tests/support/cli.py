@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from refire_async.aws.permissions import COMMANDS
 from tests.support import prefork
 from tests.support.backends import REGION
 from tests.support.examples import runs_soak
@@ -205,8 +206,7 @@ class Cli:
     def _wants_endpoint(self, arguments: tuple[str, ...], environment: Mapping[str, str]) -> bool:
         return (
             self.endpoint_url is not None
-            and arguments[:1]
-            in {(name,) for name in ("run", "resume", "check", "plan", "verify", "replay", "redrive")}
+            and arguments[:1] in {(name,) for name in (*COMMANDS, "checkpoint-table")}
             and "--endpoint-url" not in arguments
             and "REFIRE_ENDPOINT_URL" not in environment
         )

@@ -1,0 +1,144 @@
+"""The claim of a task: one process at a time has its segments, and says so by a counter that it moves.
+
+The clocks of two machines are never compared. A second process watches the counter by its own clock: if it stands still
+for `DEAD_AFTER_S`, it takes the owner for dead and raises the epoch. The owner's writes fail from the moment at which
+the segments have the new epoch. An owner that cannot move its counter for `HOLD_S` stops before that, by its own clock.
+"""
+
+import os
+import secrets
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import anyio
+
+from refire_async.checkpoint.dynamodb.places import task_name
+from refire_async.checkpoint.dynamodb.table import CheckpointTable, Condition, Fields, number
+from refire_async.errors import StoppedError
+
+BEAT_S = 3.0
+HOLD_S = 15.0
+"""Seconds after the sending of its last successful beat, at the end of which an owner sends nothing more."""
+
+DEAD_AFTER_S = 20.0
+"""Seconds of standing still after which another process takes over: more than `HOLD_S` by any two clocks."""
+
+LOOK_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A task's claim. `epoch` rises with each owner; `finished`: nothing is left to do."""
+
+    epoch: int
+    owner: str
+    beat: int
+    finished: bool
+
+    @classmethod
+    def of(cls, fields: Fields) -> "Claim":
+        """From the attributes of its item."""
+        return cls(
+            int(fields["epoch"]["N"]),
+            fields["owner"]["S"],
+            int(fields["beat"]["N"]),
+            bool(fields["finished"]["BOOL"]),
+        )
+
+    def fields(self) -> Fields:
+        """The attributes of its item."""
+        return {
+            "epoch": number(self.epoch),
+            "owner": {"S": self.owner},
+            "beat": number(self.beat),
+            "finished": {"BOOL": self.finished},
+        }
+
+
+def own_name() -> str:
+    """Host, process and start of this owner, unique, for other processes to show."""
+    since = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return f"{socket.gethostname()} (process {os.getpid()}, since {since}, {secrets.token_hex(3)})"
+
+
+async def take(
+    table: CheckpointTable, run_id: str, task: int, owner: str, on_wait: Callable[[Claim], None]
+) -> Claim:
+    """Claim a task, after its owner is done, gone or dead. `on_wait` is called once if there is one to wait for.
+
+    A task that is finished is returned as it is. Raises StoppedError.
+    """
+    name, waited = task_name(task), False
+    seen: Claim | None = None
+    seen_at = anyio.current_time()
+    while True:
+        fields = await table.get(run_id, name)
+        if fields is None:
+            first = Claim(1, owner, 0, finished=False)
+            if await table.put(run_id, name, first.fields(), Condition("attribute_not_exists(id)", {})):
+                return first
+            continue
+        found = Claim.of(fields)
+        if found.finished:
+            return found
+        now = anyio.current_time()
+        if found != seen:
+            seen, seen_at = found, now
+        if found.owner == owner:  # the answer to our own write was lost
+            return found
+        if not found.owner or now - seen_at >= DEAD_AFTER_S:
+            mine = Claim(found.epoch + 1, owner, 0, finished=False)
+            if await table.put(run_id, name, mine.fields(), _is(found)):
+                return mine
+            continue
+        if not waited:
+            waited = True
+            on_wait(found)
+        await anyio.sleep(LOOK_S)
+
+
+async def keep(table: CheckpointTable, run_id: str, task: int, claim: Claim) -> None:
+    """Move the counter until cancelled. Raises StoppedError if another process has the task, or might have it."""
+    beat, held_from = claim.beat, anyio.current_time()
+    while True:
+        await anyio.sleep(BEAT_S)
+        beat += 1
+        sent_at = anyio.current_time()
+        with anyio.move_on_at(held_from + HOLD_S) as scope:
+            now = Claim(claim.epoch, claim.owner, beat, finished=False)
+            if not await table.put(run_id, task_name(task), now.fields(), _of_epoch(claim)):
+                raise await lost(table, run_id, task)
+        if scope.cancelled_caught or sent_at > held_from + HOLD_S:
+            raise StoppedError(
+                f"task {task} could not reach checkpoint table {table.name} for {HOLD_S:.0f} s",
+                "start it again: it continues",
+            )
+        held_from = sent_at
+
+
+async def release(table: CheckpointTable, run_id: str, task: int, claim: Claim, *, finished: bool) -> None:
+    """Give the task back. Does nothing if another process has it."""
+    rest = Claim(claim.epoch, "", claim.beat, finished)
+    await table.put(run_id, task_name(task), rest.fields(), _of_epoch(claim))
+
+
+async def lost(table: CheckpointTable, run_id: str, task: int) -> StoppedError:
+    """The error for a task that another process has taken over."""
+    fields = await table.get(run_id, task_name(task))
+    owner = Claim.of(fields).owner if fields is not None else ""
+    return StoppedError(
+        f"task {task} of run {run_id} is now at {owner or 'another process'}, which took this one for dead",
+        "nothing is lost, and nothing needs to be done",
+    )
+
+
+def _is(claim: Claim) -> Condition:
+    return Condition(
+        "epoch = :epoch AND beat = :beat", {":epoch": number(claim.epoch), ":beat": number(claim.beat)}
+    )
+
+
+def _of_epoch(claim: Claim) -> Condition:
+    return Condition("epoch = :epoch", {":epoch": number(claim.epoch)})

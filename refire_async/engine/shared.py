@@ -1,0 +1,159 @@
+"""A run that several processes share through a checkpoint table: each claims a task and works on its segments."""
+
+from dataclasses import replace
+
+import anyio
+
+from refire_async.aws.config import configured
+from refire_async.aws.session import Session
+from refire_async.checkpoint.dynamodb import claims
+from refire_async.checkpoint.dynamodb.claims import Claim
+from refire_async.checkpoint.dynamodb.store import TableStore, create, load, tasks_of
+from refire_async.checkpoint.dynamodb.table import CheckpointTable
+from refire_async.checkpoint.identity import adopt
+from refire_async.engine.attempt import Attempt, Group, run_attempt
+from refire_async.engine.summary import conclude
+from refire_async.errors import CheckpointRefusedError, RefireError, UsageError, first_of
+from refire_async.events import Emit
+from refire_async.model.address import TableAddress
+from refire_async.model.run import Result, RunSpec
+from refire_async.model.selection import Selection
+from refire_async.model.stop import StopRequest
+from refire_async.pipeline.sizing import segment_order
+from refire_async.settings import RunSettings
+
+NUMBERS_PER_EPOCH = 1 << 14
+"""Processes of a run have numbers: those of one epoch of all tasks, then those of the next."""
+
+
+def check_task(settings: RunSettings, address: TableAddress) -> tuple[int, int]:
+    """The number of tasks, and that of this one. Raises UsageError for what a shared run cannot do."""
+    tasks = settings.tasks or 1
+    task = settings.task if settings.task is not None else 0
+    if address.run_id is None:
+        raise UsageError(
+            f"{address} does not name the run", f"write {address}/RUN_ID: tasks and retries have the same id"
+        )
+    if settings.run_id not in (None, address.run_id):
+        raise UsageError(f"--run-id {settings.run_id} is another run than {address}", "leave out --run-id")
+    if settings.task is None and tasks > 1:
+        raise UsageError(
+            f"which of the {tasks} tasks this one is, is missing",
+            "give --task K, from 0, or run an array job",
+        )
+    if not 0 <= task < tasks <= NUMBERS_PER_EPOCH:
+        raise UsageError(f"there is no task {task} of {tasks}", f"give --task from 0 to {tasks - 1}")
+    wrong = {
+        "--canary": settings.canary is not None,
+        "--verify": settings.verify,
+        "--max-items": settings.max_items is not None,
+        "--processes": settings.tuning.processes > 1,
+    }
+    for option, given in wrong.items():
+        if given:
+            raise UsageError(f"{option} is not for a run in a checkpoint table", "leave it out")
+    return tasks, task
+
+
+def _check_selection(selection: Selection) -> None:
+    """Refuse what needs a file of its own on this machine. Raises UsageError."""
+    if selection.listed:
+        what = "a keys file or an export"
+    elif selection.kind == "scan" and selection.index is not None:
+        what = "a scan of an index"
+    else:
+        return
+    raise UsageError(
+        f"{what} needs a checkpoint in a file",
+        "leave out --checkpoint dynamodb://…, or select by --key-value",
+    )
+
+
+class Shared:
+    """Task `task` of `tasks` of the run at an address."""
+
+    def __init__(
+        self, session: Session, settings: RunSettings, address: TableAddress, task: int, tasks: int
+    ) -> None:
+        self._session = session
+        self._settings = settings
+        self._address = address
+        self._run_id = address.run_id or ""
+        self._task = task
+        self._tasks = tasks
+        self._table = CheckpointTable(address.table, session.data)
+
+    async def result_of_ended(self, emit: Emit) -> Result | None:
+        """The result of a run that is complete, or of a task that is: nothing is left to do. Else None.
+
+        Raises CheckpointRefusedError.
+        """
+        del emit
+        tasks = await tasks_of(self._table, self._run_id)
+        if tasks is None:
+            return None
+        self._check_tasks(tasks)
+        saved = await load(self._table, self._run_id)
+        if saved.status != "complete":
+            return None
+        return await conclude(TableStore(self._table, saved.spec), saved, StopRequest(), done=True)
+
+    async def work(self, attempt: Attempt, *, emit: Emit, stop: StopRequest) -> Result:
+        """Claim the task and do what is left of it. Raises RefireError."""
+        _check_selection(attempt.spec.selection)
+        spec = await self._adopted(attempt.spec)
+        owner = claims.own_name()
+        claim = await claims.take(self._table, self._run_id, self._task, owner, lambda _claim: None)
+        store = TableStore(self._table, spec, task=self._task, claim=claim, clock=self._session.clock.now)
+        number = claim.epoch * NUMBERS_PER_EPOCH + self._task
+        attempt = replace(
+            attempt, spec=spec, resumed=claim.epoch > 1, group=Group(self._task, self._tasks, number)
+        )
+        if claim.finished:
+            saved = await store.load()
+            done = saved.finished_segments == spec.total_segments and not saved.open_pages
+            if done:  # the last task may have been lost just before it could say so
+                await store.save_status("complete")
+            return await conclude(store, saved, StopRequest(), done=done, others=not done)
+        try:
+            return await self._claimed(attempt, store, claim, emit=emit, stop=stop)
+        except* RefireError as group:
+            raise first_of(group) from None
+
+    async def _claimed(
+        self, attempt: Attempt, store: TableStore, claim: Claim, *, emit: Emit, stop: StopRequest
+    ) -> Result:
+        """The attempt, while a second task keeps the claim: where that fails, the run stops."""
+        order = list(segment_order(attempt.spec.total_segments))
+        await store.claim_segments(order[self._task :: self._tasks])
+
+        async def keep() -> None:
+            try:
+                await claims.keep(self._table, self._run_id, self._task, claim)
+            except RefireError as error:
+                stop.request("error", error)
+
+        async with anyio.create_task_group() as background:
+            background.start_soon(keep)
+            result = await run_attempt(self._session, attempt, store, emit=emit, stop=stop)
+            background.cancel_scope.cancel()
+        finished = stop.reason is None and stop.error is None and result.exit_code in (0, 4)
+        await claims.release(self._table, self._run_id, self._task, claim, finished=finished)
+        return result
+
+    async def _adopted(self, spec: RunSpec) -> RunSpec:
+        """The spec of the run, which this task creates if it is the first. Raises CheckpointRefusedError."""
+        connection = configured(self._settings.connection)
+        if await create(self._table, spec, connection, self._tasks, self._session.clock.now()):
+            return spec
+        tasks = await tasks_of(self._table, self._run_id)
+        assert tasks is not None  # noqa: S101 - it is there
+        self._check_tasks(tasks)
+        saved = await load(self._table, self._run_id)
+        return adopt(str(self._address), saved, self._settings, spec)
+
+    def _check_tasks(self, tasks: int) -> None:
+        if tasks != self._tasks:
+            raise CheckpointRefusedError(
+                f"run {self._run_id} has {tasks} tasks, not {self._tasks}", f"give --tasks {tasks}"
+            )

@@ -1,0 +1,169 @@
+"""A run that several processes share through a checkpoint table: `--checkpoint dynamodb://TABLE/RUN_ID --tasks N`."""
+
+import signal
+import sys
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from refire_async.checkpoint.dynamodb import claims
+from tests.support.backends import Backend, on_one_backend
+from tests.support.cli import Cli
+from tests.support.examples import thinned
+from tests.support.judge import Snapshot
+from tests.support.rows import hash_rows
+from tests.support.tables import Table
+
+KILLS = (
+    "commit-pending:2",
+    "page-in-ledger:2",
+    "batch-answered:3",
+    "committed:3",
+    "page-closed:2",
+    "work-done:1",
+)
+
+PROGRAM = (sys.executable, "-m", "tests.support.impatient")
+
+
+@pytest.fixture
+def store(cli: Cli) -> str:
+    """A new checkpoint table."""
+    name = f"refire-{uuid.uuid4().hex[:8]}"
+    made = cli.run("checkpoint-table", "create", name, "--json")
+    assert made.code == 0, made.stderr
+    assert made.json == {"table": name, "created": True}
+    assert cli.run("checkpoint-table", "create", name, "--json").json == {"table": name, "created": False}
+    return name
+
+
+@pytest.fixture
+def impatient(cli: Cli) -> Cli:
+    """The program with short times."""
+    program = Cli(cli.home, cli.endpoint_url, cli.access_key, program=PROGRAM)
+    program._children = cli._children  # one count of output files
+    return program
+
+
+def words(table: Table, store: str, tasks: int, task: int, *more: str) -> list[str]:
+    """The words of a task."""
+    place = ("--checkpoint", f"dynamodb://{store}/the-run", "--tasks", str(tasks), "--task", str(task))
+    return ["run", "--table", table.name, *place, "--segments", "6", "--yes", "--json", *more]
+
+
+def test_tasks_share_a_run(cli: Cli, store: str, make_table: Callable[..., Table]) -> None:
+    """Three tasks at once touch each item once. The last one to end completes the run; a task that is started again,
+    with its number from an array job, says what the run did and does nothing."""
+    table = make_table()
+    table.fill(hash_rows(300))
+    before = Snapshot.of(table)
+    running = [cli.start(*words(table, store, 3, task)) for task in range(3)]
+    ended = [one.wait() for one in running]
+    assert [one.code for one in ended] == [0, 0, 0], [one.stderr for one in ended]
+    assert "complete" in {one.json["status"] for one in ended}
+    arguments = [word for word in words(table, store, 3, 1) if word not in ("--task", "1")]
+    again = cli.run(*arguments, env={"AWS_BATCH_JOB_ARRAY_INDEX": "1"})
+    assert (again.code, again.json["status"], again.json["touched"]) == (0, "complete", 300)
+    before.assert_fired()
+
+
+@pytest.mark.parametrize("point", thinned({point: point for point in KILLS}, "page-in-ledger:2"))
+@on_one_backend
+def test_a_killed_task_continues(
+    impatient: Cli, store: str, make_table: Callable[..., Table], point: str
+) -> None:
+    """The same words again, after the first process is taken for dead: each item fires once."""
+    table = make_table()
+    table.fill(hash_rows(600))
+    before = Snapshot.of(table)
+    killed = impatient.run(*words(table, store, 1, 0), env={"REFIRE_KILL_AT": point})
+    assert killed.code == -signal.SIGKILL
+    done = impatient.run(*words(table, store, 1, 0))
+    assert (done.code, done.json["status"], done.json["touched"] + done.json["already"]) == (
+        0,
+        "complete",
+        600,
+    )
+    before.assert_fired()
+
+
+@on_one_backend
+def test_a_stopped_task_is_released(impatient: Cli, store: str, make_table: Callable[..., Table]) -> None:
+    """SIGTERM: it saves and ends with code 3; the next start does not wait for it to be taken for dead."""
+    table = make_table()
+    table.fill(hash_rows(400))
+    before = Snapshot.of(table)
+    running = impatient.start(*words(table, store, 1, 0, "--max-wcu", "50"))
+    running.wait_until(lambda: any("revision" in item for item in table.items().values()))
+    running.signal(signal.SIGTERM)
+    assert running.wait().code == 3
+    began = time.monotonic()
+    done = impatient.run(*words(table, store, 1, 0))
+    assert (done.code, done.json["touched"]) == (0, 400), done.stderr
+    assert time.monotonic() - began < 10 * claims.DEAD_AFTER_S
+    before.assert_fired()
+
+
+@on_one_backend
+def test_a_paused_task_that_wakes_ends_by_itself(
+    impatient: Cli, store: str, make_table: Callable[..., Table], backend: Backend
+) -> None:
+    """A zombie: it is stopped with SIGSTOP, another process takes over and ends the run; awake, it fires nothing again
+    and says in one line what happened."""
+    table = make_table()
+    table.fill(hash_rows(500))
+    before = Snapshot.of(table)
+    zombie = impatient.start(*words(table, store, 1, 0, "--max-wcu", "100"))
+    zombie.wait_until(lambda: any("revision" in item for item in table.items().values()))
+    zombie.signal(signal.SIGSTOP)
+    try:
+        done = impatient.run(*words(table, store, 1, 0))
+    finally:
+        zombie.signal(signal.SIGCONT)
+    assert (done.code, done.json["status"]) == (0, "complete"), done.stderr
+    ended = zombie.wait()
+    assert ended.code == 3
+    (line,) = [line for line in ended.error_lines if line.startswith("refire: ")]
+    assert "took this one for dead" in line
+    before.assert_fired()
+
+
+@on_one_backend
+def test_what_a_shared_run_refuses(cli: Cli, store: str, make_table: Callable[..., Table]) -> None:
+    """One line each; nothing is written."""
+    table = make_table()
+    table.fill(hash_rows(3))
+    before = Snapshot.of(table)
+    place = ["--checkpoint", f"dynamodb://{store}/x"]
+    start = ["run", "--table", table.name, "--yes"]
+    for arguments, code, what in (
+        ([*start, *place, "--tasks", "2"], 2, "--task"),
+        ([*start, *place, "--tasks", "2", "--task", "2"], 2, "there is no task 2"),
+        ([*start, "--checkpoint", f"dynamodb://{store}", "--tasks", "1"], 2, "RUN_ID"),
+        ([*start, "--checkpoint", "dynamodb://no-such-table/x"], 11, "checkpoint-table create no-such-table"),
+        ([*start, *place, "--canary", "1"], 2, "--canary"),
+        ([*start, "--tasks", "2"], 2, "dynamodb://"),
+    ):
+        result = cli.run(*arguments)
+        assert result.code == code, (arguments, result.stderr)
+        (line,) = result.error_lines
+        assert what in line, line
+    before.assert_untouched()
+
+
+def test_a_checkpoint_table_is_kept_while_a_run_needs_it(
+    cli: Cli, store: str, make_table: Callable[..., Table], tmp_path: Path
+) -> None:
+    """Delete refuses it, and takes it away when its runs are complete."""
+    table = make_table()
+    table.fill(hash_rows(10))
+    assert cli.run(*words(table, store, 2, 0)).code == 0
+    refused = cli.run("checkpoint-table", "delete", store, "--yes")
+    assert refused.code == 2
+    assert "unfinished" in refused.error_lines[0]
+    assert cli.run(*words(table, store, 2, 1)).json["status"] == "complete"
+    deleted = cli.run("checkpoint-table", "delete", store, "--yes", "--json")
+    assert (deleted.code, deleted.json) == (0, {"table": store, "deleted": True})
