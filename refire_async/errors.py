@@ -47,6 +47,15 @@ def first_of(group: BaseExceptionGroup[RefireError]) -> RefireError:
     return error
 
 
+def alone(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first error of a group of `RefireError` alone, for callers that expect one; else the group itself.
+
+    What is raised within `except*` becomes a group again, so this is for a plain `except`.
+    """
+    known, other = group.split(RefireError)
+    return group if other is not None or known is None else first_of(known)
+
+
 class UsageError(RefireError):
     """Bad option, file or value: nothing was tried."""
 

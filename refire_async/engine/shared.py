@@ -13,7 +13,7 @@ from refire_async.checkpoint.dynamodb.table import CheckpointTable
 from refire_async.checkpoint.identity import adopt
 from refire_async.engine.attempt import Attempt, Group, run_attempt
 from refire_async.engine.summary import conclude
-from refire_async.errors import CheckpointRefusedError, RefireError, UsageError, first_of
+from refire_async.errors import CheckpointRefusedError, RefireError, UsageError, alone
 from refire_async.events import Emit
 from refire_async.model.address import TableAddress
 from refire_async.model.run import Result, RunSpec
@@ -117,8 +117,8 @@ class Shared:
             return await conclude(store, saved, StopRequest(), done=done, others=not done)
         try:
             return await self._claimed(attempt, store, claim, emit=emit, stop=stop)
-        except* RefireError as group:
-            raise first_of(group) from None
+        except BaseExceptionGroup as group:
+            raise alone(group) from group
 
     async def _claimed(
         self, attempt: Attempt, store: TableStore, claim: Claim, *, emit: Emit, stop: StopRequest

@@ -1,10 +1,16 @@
 """What every store of a run's state does, whatever it is made of: one suite, run for each implementation."""
 
+import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from refire_async.aws.session import open_session
+from refire_async.checkpoint.dynamodb import claims
+from refire_async.checkpoint.dynamodb.lifecycle import create_table
+from refire_async.checkpoint.dynamodb.store import TableStore, create
+from refire_async.checkpoint.dynamodb.table import CheckpointTable
 from refire_async.checkpoint.file_store import FileStore
 from refire_async.checkpoint.ledger import FINISHED, Failure, SegmentState
 from refire_async.checkpoint.run_store import (
@@ -17,28 +23,57 @@ from refire_async.checkpoint.run_store import (
     PageShrunk,
     RunStore,
 )
+from refire_async.errors import StoppedError
 from refire_async.model.counts import Counts, Totals
 from refire_async.model.table import Stream
+from refire_async.settings import Connection
+from tests.support.backends import REGION
 from tests.support.checkpoints import SPEC, item, new_store, page, reopened
 
 ALL = range(SPEC.total_segments)
 
 
-@pytest.fixture(params=["file"])
+@pytest.fixture(params=["file", "table"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[RunStore]:
     """A store of a new run, which is empty."""
-    file = new_store(tmp_path / "a.refire")
-    yield FileStore(file)
-    file.close()
+    if request.param == "file":
+        file = new_store(tmp_path / "a.refire")
+        yield FileStore(file)
+        file.close()
+        return
+    connection = Connection(endpoint_url=request.getfixturevalue("sandbox_url"), region=REGION)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ACCESS_KEY_ID", "CONTRACT")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+        async with open_session(connection, 8) as session:
+            table = CheckpointTable(f"refire-{uuid.uuid4().hex[:8]}", session.data)
+            await create_table(table)
+            assert await create(table, SPEC, connection, 1, 1.8e9)
+            yield await opened(table)
+
+
+async def opened(table: CheckpointTable) -> TableStore:
+    """The run as a task that claims all its segments."""
+    claim = await claims.take(table, SPEC.run_id, 0, claims.own_name(), lambda _: None)
+    store = TableStore(table, SPEC, claim=claim)
+    await store.claim_segments(ALL)
+    return store
 
 
 async def again(store: RunStore) -> RunStore:
     """What another process sees that opens the run now."""
-    return FileStore(reopened(store.outputs))
+    if isinstance(store, FileStore):
+        return FileStore(reopened(store.outputs))
+    assert isinstance(store, TableStore)
+    table, claim = store._table, store._must_claim()
+    await claims.release(table, SPEC.run_id, 0, claim, finished=False)
+    return await opened(table)
 
 
 async def commit(store: RunStore, *operations: Operation, counts: Counts | None = None) -> None:
+    """A commit, and what the store put off because no write of the run depends on it."""
     await store.commit(Commit(operations, 0, counts or Counts(), Totals(wcu=2.5)))
+    await store.settle()
 
 
 async def test_a_new_run_has_not_read_anything(store: RunStore) -> None:
@@ -123,6 +158,7 @@ async def test_a_stop_leaves_only_what_has_no_outcome(store: RunStore) -> None:
     assert (await store.load()).counts == Counts(scanned=2, touched=1, vanished=1)
 
 
+@pytest.mark.parametrize("store", ["file"], indirect=True)
 async def test_keys_that_the_run_has_opened_before_are_left_out(store: RunStore) -> None:
     """For sources that can return an item twice, also across pages and processes."""
     first, second = page(1, [item("a"), item("b")]), page(2, [item("b"), item("c")], segment=1)
@@ -149,3 +185,17 @@ async def test_status_and_times_are_saved(store: RunStore) -> None:
     saved = await store.load()
     assert saved.status == "complete"
     assert saved.updated_s == 1_900_000_000
+
+
+async def test_a_process_that_lost_its_claim_writes_nothing_more(store: RunStore) -> None:
+    """In a table: its next commit is refused with the new owner, and its successor sees what was saved before."""
+    if isinstance(store, FileStore):
+        return  # one process holds the lock of a file
+    opened_page = page(1, [item("a")], end={"at": 1})
+    await commit(store, PageOpened(opened_page))
+    successor = await again(store)
+    for operation in (PageOpened(page(2, [item("b")])), PageAmended(opened_page, [item("a", 9)], first=True)):
+        with pytest.raises(StoppedError, match="took this one for dead"):
+            await store.commit(Commit([operation], 0, Counts(), Totals()))
+    (found,) = (await successor.progress(ALL)).pages
+    assert (found.number, found.items) == (1, [item("a")])

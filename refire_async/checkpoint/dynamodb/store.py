@@ -5,9 +5,10 @@ cursor, and closes the segment's earlier pages. Writes of a segment fail once an
 """
 
 import time
-from collections.abc import AsyncIterator, Callable, Container, Iterable
+from collections.abc import AsyncIterator, Callable, Container, Coroutine, Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ from refire_async.checkpoint.run_store import (
     PageOpened,
     PageShrunk,
 )
-from refire_async.errors import CheckpointRefusedError, RefusedError
+from refire_async.errors import CheckpointRefusedError, RefusedError, alone
 from refire_async.folders import temporary_folder
 from refire_async.model.counts import Counts, Totals
 from refire_async.model.keys import Item, identity
@@ -79,6 +80,8 @@ class TableStore:
         """Items of the open pages, as they are in their blobs."""
         self._unsaved: set[int] = set()
         self._saved_at = 0.0
+        self._process: tuple[int, Totals] | None = None
+        """Totals of the process that are not saved yet."""
 
     def _now(self) -> float:
         return self.clock()
@@ -115,9 +118,7 @@ class TableStore:
                 raise await lost(self._table, self._spec.run_id, self._task)
             self._segments[segment] = self._read(found)
 
-        async with anyio.create_task_group() as tasks:
-            for segment in segments:
-                tasks.start_soon(take, segment)
+        await _at_once(partial(take, segment) for segment in segments)
 
     async def progress(self, segments: Container[int]) -> Progress:
         """See `RunStore.progress`. The segments are claimed."""
@@ -146,22 +147,21 @@ class TableStore:
         urgent: set[int] = set()
         for operation in commit.operations:
             self._apply(operation, blobs, urgent)
+        self._process = (commit.process, commit.totals)
         due = self.clock() >= self._saved_at + SAVE_AFTER_S or not commit.operations
-        async with anyio.create_task_group() as tasks:
-            for segment, name, content in blobs:
-                tasks.start_soon(self._blobs.write, segment, name, content)
+        await _at_once(partial(self._blobs.write, *blob) for blob in blobs)
         if failpoints.reached is not None:
             failpoints.reached("commit-pending")
         await self._save(self._unsaved | urgent if due else urgent)
         if due:
-            self._saved_at = self.clock()
-            await self._save_process(commit.process, commit.totals)
+            await self._save_process()
         if failpoints.reached is not None:
             failpoints.reached("committed")
 
     async def settle(self) -> None:
         """See `RunStore.settle`."""
         await self._save(set(self._unsaved))
+        await self._save_process()
 
     async def start_attempt(self, stream: Stream) -> None:
         """See `RunStore.start_attempt`."""
@@ -255,9 +255,7 @@ class TableStore:
     async def _save(self, segments: set[int]) -> None:
         """Write the items of segments. Raises StoppedError if another process has one."""
         self._unsaved -= segments
-        async with anyio.create_task_group() as tasks:
-            for segment in segments:
-                tasks.start_soon(self._save_segment, segment)
+        await _at_once(partial(self._save_segment, segment) for segment in segments)
 
     async def _save_segment(self, segment: int) -> None:
         claim = self._must_claim()
@@ -267,7 +265,11 @@ class TableStore:
         if not await self._table.put(*place, fields, Condition("epoch = :epoch", {":epoch": epoch})):
             raise await lost(self._table, self._spec.run_id, self._task)
 
-    async def _save_process(self, process: int, totals: Totals) -> None:
+    async def _save_process(self) -> None:
+        self._saved_at = self.clock()
+        if self._process is None:
+            return
+        (process, totals), self._process = self._process, None
         await self._table.put(
             self._spec.run_id, process_name(process), {"data": text({"task": self._task, **asdict(totals)})}
         )
@@ -288,6 +290,16 @@ class TableStore:
 
     def _damaged(self, error: Exception) -> CheckpointRefusedError:
         return CheckpointRefusedError(f"checkpoint {self.name} is damaged: {error}", "begin a new run")
+
+
+async def _at_once(calls: Iterable[Callable[[], Coroutine[Any, Any, None]]]) -> None:
+    """All calls at once, to their ends. Raises the error of the first that fails."""
+    try:
+        async with anyio.create_task_group() as tasks:
+            for call in calls:
+                tasks.start_soon(call)
+    except BaseExceptionGroup as group:
+        raise alone(group) from group
 
 
 def _blob(page: int, revision: int) -> str:
@@ -342,13 +354,14 @@ async def load(table: CheckpointTable, run_id: str) -> SavedRun:
                 counts.add(saved.counts())
                 open_pages += len(saved.pages)
                 finished += saved.finished
-        totals = Totals()
+        totals, attempts = Totals(), 0
         seconds: dict[int, float] = {}
         async for item in table.query(run_id, process_name(0).rstrip("0")):
             data = from_text(item, "data")
             task = data.pop("task")
             process = Totals(**data)
             totals.add(process)
+            attempts += 1
             seconds[task] = seconds.get(task, 0.0) + process.seconds
         # The tasks of a run work at the same time.
         totals.seconds = max(seconds.values(), default=0.0)
@@ -362,7 +375,7 @@ async def load(table: CheckpointTable, run_id: str) -> SavedRun:
             totals=totals,
             open_pages=open_pages,
             finished_segments=finished,
-            next_attempt=0,
+            next_attempt=attempts,
         )
     except DAMAGED as error:
         raise CheckpointRefusedError(
