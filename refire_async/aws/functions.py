@@ -16,13 +16,14 @@ class Function:
     """A function, at one qualifier (Lambda API reference: FunctionConfiguration).
 
     `arn` has the qualifier where one was asked for. `version` is `$LATEST` or a number. `state` is `Active` for one
-    that can be invoked at once; `Inactive` ones start with the first invocation.
+    that can be invoked at once; `Inactive` ones start with the first invocation. `memory_mb` is 128 to 10,240.
     """
 
     name: str
     arn: str
     version: str
     timeout_s: int
+    memory_mb: int = 128
     state: str = "Active"
     state_reason: str = ""
 
@@ -74,6 +75,7 @@ def parse_configuration(described: dict[str, Any]) -> Function:
         arn=described["FunctionArn"],
         version=described.get("Version") or "$LATEST",
         timeout_s=min(max(described.get("Timeout") or 3, 1), 900),
+        memory_mb=min(max(described.get("MemorySize") or 128, 1), 10_240),
         state=described.get("State") or "Active",
         state_reason=" ".join((described.get("StateReason") or "").split()),
     )

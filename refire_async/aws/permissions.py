@@ -108,7 +108,7 @@ NEEDS: dict[tuple[str, str], Need] = {
         "lambda:DeleteEventSourceMapping", "mapping", "Map", ("replay",)
     ),
     ("kms", "Decrypt"): Need("kms:Decrypt", "key", "Decrypt", _DELIVER),
-    ("sns", "Publish"): Need("sns:Publish", "topic", "Notify", _WORK),
+    ("sns", "Publish"): Need("sns:Publish", "topic", "Notify", (*_WORK, *_DELIVER)),
 }
 """By service and operation, as in the AWS API models. `kms:Decrypt` is what SQS and S3 do in the caller's name."""
 

@@ -190,6 +190,14 @@ class PlanOptions(WorkOptions, WorkersOptions, IgnoreOptions, OutputOptions):
     consumer_ms: float | None
     on: FleetPlace | None
     tasks: int | None
+    records: float | None
+    record_size: float | None
+    batch_size: int | None
+    function_ms: float | None
+    function_memory: int | None
+    concurrency: int | None
+    shards: int | None
+    parallelization: int
     prices: Path | None
     plot: Path | None
     sample_seconds: float

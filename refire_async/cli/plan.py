@@ -1,11 +1,13 @@
 """`refire plan`: forecast the capacity, time and cost of a run."""
 
+import math
 import re
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from refire_async.cli import options
 from refire_async.cli.help import Command
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 WITHOUT = "Assumptions, without a table or instead of sampled values"
 CONSUMERS = "Consumers"
 FLEET = "Several machines"
+DELIVERY = "A replay or redrive, instead of a run"
 SELECTS = (
     "index",
     "key_value",
@@ -66,6 +69,7 @@ class Scaled(Word):
         return float(found[1]) * factor
 
 
+_RECORD_BYTES, _BATCH_SIZE = 2_048.0, 100
 _COUNT = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9}
 _BYTES = {"": 1.0, "b": 1.0, "kb": 1024.0, "k": 1024.0, "mb": 1024.0**2}
 
@@ -134,6 +138,53 @@ _BYTES = {"": 1.0, "b": 1.0, "kb": 1024.0, "k": 1024.0, "mb": 1024.0**2}
     Whole("N", "--tasks 8", 1, 10_000),
     "Tasks that share the run; default with --on: one per 20,000 WCU/s of budget.",
 )
+@options.option(
+    DELIVERY, "--records", Scaled("N", _COUNT, "--records 2M"), "Number of records to deliver, such as 2M."
+)
+@options.option(
+    DELIVERY,
+    "--record-size",
+    Scaled("SIZE", _BYTES, "--record-size 2KB"),
+    "Mean size of a record with its images; default 2KB.",
+    unset="2KB",
+)
+@options.option(
+    DELIVERY,
+    "--batch-size",
+    Whole("N", "--batch-size 100", 1, 10_000),
+    "Records per batch at most; default 100.",
+    unset="100",
+)
+@options.option(
+    DELIVERY,
+    "--function-ms",
+    Number("N", "--function-ms 300"),
+    "Milliseconds that the function takes for a batch.",
+)
+@options.option(
+    DELIVERY, "--function-memory", Whole("MB", "--function-memory 512", 128, 10_240), "Its memory in MB."
+)
+@options.option(
+    DELIVERY,
+    "--concurrency",
+    Whole("N", "--concurrency 20", 1, 1_000),
+    "Invocations at a time; default 10.",
+    unset="10",
+)
+@options.option(
+    DELIVERY,
+    "--shards",
+    Whole("N", "--shards 4", 1, 100_000),
+    "Shards of the stream; default: not a limit.",
+    unset="not a limit",
+)
+@options.option(
+    DELIVERY,
+    "--parallelization",
+    Whole("N", "--parallelization 10", 1, 10),
+    "Batches of one shard at a time.",
+    default="1",
+)
 @options.option("Output", "--prices", ExistingFile("FILE"), "JSON file with your own prices.")
 @options.option(
     "Output", "--plot", FilePath("FILE"), "Write a chart of progress and backlog to this .svg file."
@@ -153,6 +204,9 @@ def command(ctx: click.Context, /, **given: Any) -> int:
     Reads the table's description and samples a few thousand items within the read budget. Writes nothing.
     """
     parsed = PlanOptions(**given)
+    if parsed.records is not None:
+        return _plan_delivery(ctx, parsed)
+    _refuse_delivery_options(ctx)
     settings = make_settings(ctx, parsed)
     prices = read_prices(parsed.prices)
 
@@ -173,6 +227,81 @@ def command(ctx: click.Context, /, **given: Any) -> int:
     else:
         print_result(describe_plan(made, title))
     return 0
+
+
+_DELIVERY_OPTIONS = (
+    *(
+        "record_size",
+        "batch_size",
+        "function_ms",
+        "function_memory",
+        "concurrency",
+        "shards",
+        "parallelization",
+    ),
+)
+_BOTH = ("records", "max_rate", "prices", "json", *_DELIVERY_OPTIONS)
+"""Options of a plan of a delivery. Those about logs and the place of AWS have no effect there and do no harm."""
+
+_HARMLESS = (
+    "config",
+    "region",
+    "profile",
+    "endpoint_url",
+    "log_level",
+    "log_format",
+    "no_progress",
+    "quiet",
+    "verbose",
+)
+
+
+def _plan_delivery(ctx: click.Context, parsed: PlanOptions) -> int:
+    """Print the plan of a delivery. Raises UsageError."""
+    for param in ctx.command.params:
+        on_command_line = ctx.get_parameter_source(str(param.name)) is ParameterSource.COMMANDLINE
+        if on_command_line and param.name not in (*_BOTH, *_HARMLESS):
+            raise UsageError(
+                f"{origin(ctx, param)} and --records cannot be combined",
+                "leave --records out to plan a run, or leave the other out to plan a replay or redrive",
+            )
+    import orjson  # noqa: PLC0415 - not needed to show help
+
+    from refire_async.output.delivery import describe_delivery_plan  # noqa: PLC0415
+    from refire_async.planning.forecast.delivery import (  # noqa: PLC0415
+        DEFAULT_CONCURRENCY,
+        DeliverySpeed,
+        forecast_delivery,
+        whole_batches,
+    )
+
+    speed = DeliverySpeed(
+        concurrency=parsed.concurrency or DEFAULT_CONCURRENCY,
+        batch_s=None if parsed.function_ms is None else parsed.function_ms / 1_000,
+        lanes=None if parsed.shards is None else parsed.shards * parsed.parallelization,
+        max_rate=parsed.max_rate,
+        memory_mb=parsed.function_memory,
+    )
+    load = whole_batches(
+        math.ceil(parsed.records or 1), parsed.record_size or _RECORD_BYTES, parsed.batch_size or _BATCH_SIZE
+    )
+    made = forecast_delivery(load, speed, read_prices(parsed.prices))
+    if parsed.json:
+        print_json(orjson.dumps(made.to_json()).decode())
+    else:
+        print_result(describe_delivery_plan(made))
+    return 0
+
+
+def _refuse_delivery_options(ctx: click.Context) -> None:
+    """Refuse options of a delivery where a run is planned. Raises UsageError."""
+    for param in ctx.command.params:
+        on_command_line = ctx.get_parameter_source(str(param.name)) is ParameterSource.COMMANDLINE
+        if param.name in _DELIVERY_OPTIONS and on_command_line:
+            raise UsageError(
+                f"{origin(ctx, param)} needs --records",
+                "add --records N to plan a replay or redrive, or leave it out",
+            )
 
 
 def make_settings(ctx: click.Context, parsed: PlanOptions) -> PlanSettings:

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, closing
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -53,7 +53,13 @@ from refire_async.model.run import RunStatus
 from refire_async.model.stop import StopRequest
 from refire_async.pacing.outage import Outage
 from refire_async.pacing.watchers.operator import answer_operator
-from refire_async.planning.forecast.cost import DEFAULT_PRICES
+from refire_async.planning.forecast.delivery import (
+    READS,
+    DeliveryForecast,
+    DeliveryLoad,
+    DeliverySpeed,
+    forecast_delivery,
+)
 from refire_async.preflight.rules import refuse
 from refire_async.settings import (
     UNLIMITED,
@@ -91,13 +97,13 @@ class Attempt(Protocol):
 class Prepared:
     """A replay or redrive that can begin: everything about its source and its target is known.
 
-    `open_target` opens what receives the events for at most so many
-    invocations at a time. `mapping` describes the rules for people, `findings` is what deserves attention before it
-    begins. `ask`: whether the user has to confirm, which a file as target does not need. `begins` is called with the
-    counts of the attempt, for what the source counts by itself. `follow` changes the pace in the background.
-    `repeats` is a line about what a resume may deliver again beside the batches that it names.
-    `batch_s` is how long the function takes for an event, in seconds, if that is known.
-    `attempt` delivers in another way than by invoking `open_target` from here.
+    `open_target` opens what receives the events for at most so many invocations at a time. `mapping` describes the
+    rules for people, `findings` is what deserves attention before it begins. `ask`: whether the user has to confirm,
+    which a file as target does not need. `begins` is called with the counts of the attempt, for what the source counts
+    by itself. `follow` changes the pace in the background. `repeats` is a line about what a resume may deliver again
+    beside the batches that it names. `batch_s` is how long the function takes for an event, in seconds, if that is
+    known, and `memory_mb` its memory. `reads_stream`: the records come from the stream itself. `attempt` delivers in
+    another way than by invoking `open_target` from here.
     """
 
     spec: DeliverySpec
@@ -114,6 +120,8 @@ class Prepared:
     follow: Callable[[DeliveryControl], Coroutine[Any, Any, None]] | None = None
     repeats: str = ""
     batch_s: float | None = None
+    memory_mb: int | None = None
+    reads_stream: bool = False
     clock: Callable[[], float] = time.time
     attempt: Attempt | None = None
 
@@ -137,12 +145,13 @@ async def run_prepared(
             return await attempt(prepared, ledger, saved, None, emit=emit, stop=stop)
     preview = await prepared.source.preview()
     _stop_early(stop)
-    outlook = _outlook(prepared, preview)
-    for finding in prepared.findings(preview):
+    findings = prepared.findings(preview)
+    outlook = _outlook(prepared, preview, findings)
+    for finding in findings:
         emit(Noticed(finding))
     if settings.dry_run:
         return _dry_result(prepared, run_id, outlook)
-    refuse(prepared.findings(preview), settings.ignore)
+    refuse(findings, settings.ignore)
     await _ask(prepared, outlook, confirm)
     _stop_early(stop)
     spec = replace(prepared.spec, run_id=run_id, limits_age=settings.max_record_age_s is not None)
@@ -178,8 +187,9 @@ def _stop_early(stop: StopRequest) -> None:
         raise error
 
 
-def _outlook(prepared: Prepared, preview: Preview) -> DeliveryOutlook:
-    spec = prepared.spec
+def _outlook(prepared: Prepared, preview: Preview, findings: Sequence[Finding]) -> DeliveryOutlook:
+    spec, forecast = prepared.spec, _forecast(prepared, preview)
+    invoked = prepared.ask  # a file or a local handler costs nothing
     return DeliveryOutlook(
         command=spec.command,
         source=spec.source,
@@ -193,24 +203,33 @@ def _outlook(prepared: Prepared, preview: Preview) -> DeliveryOutlook:
         by_kind=preview.by_kind,
         filtered=preview.skipped.filtered,
         lost=preview.skipped.lost,
-        cost_usd=preview.batches * DEFAULT_PRICES.lambda_million / 1e6 if prepared.ask else 0.0,
-        seconds=_expected_seconds(prepared, preview),
+        cost_usd=forecast.cost.requests * invoked + forecast.cost.reads,
+        run_cost_usd=forecast.cost.run_time,
+        seconds=forecast.seconds,
+        bound_by=forecast.bound_by,
         mapping=prepared.mapping or describe_rules(spec.rules),
-        warnings=tuple(f"{finding.message}; {finding.action}" for finding in prepared.findings(preview)),
+        warnings=tuple(f"{finding.message}; {finding.action}" for finding in findings),
         stale_keys=preview.stale_keys,
         samples=preview.samples,
     )
 
 
-def _expected_seconds(prepared: Prepared, preview: Preview) -> float | None:
-    """How long the delivery will take if nothing fails; None if nothing is known of the function's speed."""
+def _forecast(prepared: Prepared, preview: Preview) -> DeliveryForecast:
+    """The time and cost of the delivery if nothing fails."""
     settings = prepared.settings
-    bounds = []
-    if settings.max_rate is not None:
-        bounds.append(preview.records / settings.max_rate)
-    if prepared.batch_s is not None:
-        bounds.append(preview.batches * prepared.batch_s / (settings.concurrency or prepared.concurrency))
-    return max(bounds, default=None)
+    load = DeliveryLoad(
+        records=preview.records,
+        size_bytes=preview.size_bytes,
+        invocations=preview.batches,
+        reads=READS if prepared.reads_stream else 0,
+    )
+    speed = DeliverySpeed(
+        concurrency=settings.concurrency or prepared.concurrency,
+        batch_s=prepared.batch_s,
+        max_rate=settings.max_rate,
+        memory_mb=prepared.memory_mb,
+    )
+    return forecast_delivery(load, speed)
 
 
 def describe_rules(rules: DeliveryRules) -> str:

@@ -35,7 +35,7 @@ class FoundTarget:
     """What receives the events. `reader` is the mapping or Pipe whose settings apply, None without one.
 
     `batch_s` is how long the function has taken for an event lately, in seconds; None if that is not known.
-    `name` is the function's without a qualifier, `timeout_s` its own; both are those of a function only.
+    `name` is the function's without a qualifier, `timeout_s` and `memory_mb` its own; all are those of a function only.
     """
 
     function: str
@@ -51,6 +51,7 @@ class FoundTarget:
     findings: tuple[Finding, ...] = ()
     name: str = ""
     timeout_s: float = 0.0
+    memory_mb: int | None = None
 
     @property
     def is_live(self) -> bool:
@@ -110,6 +111,7 @@ async def find_target(session: Session, settings: DeliverySettings, stream_arn: 
         findings=tuple(NOT_ASKED.found(why) for why in unanswered),
         name=name.name,
         timeout_s=float(function.timeout_s),
+        memory_mb=function.memory_mb,
     )
 
 

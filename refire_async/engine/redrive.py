@@ -92,6 +92,7 @@ async def _prepare(
         mapping=target.mapping,
         concurrency=target.concurrency,
         batch_s=target.batch_s,
+        memory_mb=target.memory_mb,
         follow=target.follow,
         ask=not target.is_local,
         findings=lambda preview: [*target.findings, *_findings(source, preview)],

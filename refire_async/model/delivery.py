@@ -82,8 +82,9 @@ class DeliveryOutlook:
     """What a delivery is about to do: shown, and confirmed, before its first invocation.
 
     Times are seconds since the epoch; `mapping` describes the settings and where they come from; `cost_usd` is for the
-    requests, at list prices, without the function's run time. `seconds` is how long it will take, at the function's
-    latest speed, None if that is not known. `warnings` are lines about what deserves a look.
+    requests and for reading the stream, at list prices, `run_cost_usd` for the function's run time. `seconds` is how
+    long it will take, limited by `bound_by`. All but `cost_usd` are None if the function's latest speed is not known.
+    `warnings` are lines about what deserves a look.
     `stale_keys` are some keys, as JSON, whose later records are not delivered: personal data, so not for logs.
     """
 
@@ -102,6 +103,8 @@ class DeliveryOutlook:
     cost_usd: float
     mapping: str
     seconds: float | None = None
+    bound_by: str | None = None
+    run_cost_usd: float | None = None
     warnings: tuple[str, ...] = ()
     stale_keys: tuple[str, ...] = ()
     samples: tuple[bytes, ...] = ()

@@ -6,6 +6,7 @@ from refire_async.model.delivery import DeliveryCommand, DeliveryOutlook, Delive
 from refire_async.model.units import utc_text
 from refire_async.output.summary import command_line
 from refire_async.output.text import about_duration, count, dollars, duration, shorten, units
+from refire_async.planning.forecast.delivery import DeliveryForecast
 
 _SAMPLE_CHARS = 400
 
@@ -34,10 +35,11 @@ def describe_outlook(outlook: DeliveryOutlook) -> str:
         ("target", f"{outlook.function} ({outlook.version})" if outlook.version else outlook.function),
         ("invocations", f"about {count(outlook.invocations)}, {_size(outlook.size_bytes)} in all"),
         ("batches", outlook.mapping),
-        ("cost", f"{dollars(outlook.cost_usd)} for requests, and the function's run time"),
+        ("cost", _cost(outlook)),
     ]
     if outlook.seconds is not None:
-        rows.insert(-1, ("time", f"about {about_duration(outlook.seconds)} at the function's latest speed"))
+        time = f"about {about_duration(outlook.seconds)} at the function's latest speed"
+        rows.insert(-1, ("time", f"{time}, bound by {outlook.bound_by}"))
     if outlook.filtered:
         rows.insert(1, ("filtered", f"{count(outlook.filtered)} match no filter pattern and are left out"))
     if outlook.lost:
@@ -47,6 +49,39 @@ def describe_outlook(outlook: DeliveryOutlook) -> str:
     lines += [f"  warning      {line}" for line in outlook.warnings]
     if outlook.stale_keys and outlook.warnings:
         lines.append(f"  stale keys   {', '.join(outlook.stale_keys)}, …")
+    return "\n".join(lines)
+
+
+def _cost(outlook: DeliveryOutlook) -> str:
+    requests = f"{dollars(outlook.cost_usd)} for requests"
+    if outlook.run_cost_usd is None:
+        return f"{requests}, and the function's run time"
+    return f"{requests}, about {dollars(outlook.run_cost_usd)} for the function's run time"
+
+
+def describe_delivery_plan(forecast: DeliveryForecast) -> str:
+    """The plan of a delivery that is only assumed: `refire plan --records`."""
+    load, speed, cost = forecast.load, forecast.speed, forecast.cost
+    size = _size(round(load.size_bytes / load.records))
+    lines = [
+        f"Plan for a delivery of {count(load.records)} records",
+        "",
+        f"  {'records':<12} {count(load.records)} of {size}, {_size(load.size_bytes)} in all",
+        f"  {'invocations':<12} {count(load.invocations)}, {count(speed.at_once)} at a time",
+    ]
+    if forecast.seconds is not None:
+        lines.append(f"  {'takes':<12} {duration(forecast.seconds)}, bound by {forecast.bound_by}")
+        lines += [
+            f"  {'':<12} --concurrency {most}: {duration(seconds)}" for most, seconds in forecast.others
+        ]
+    else:
+        lines.append(f"  {'takes':<12} unknown; give --function-ms, or --max-rate")
+    run_time = "run time unknown (give --function-ms and --function-memory)"
+    if cost.run_time is not None:
+        run_time = f"{dollars(cost.run_time)} run time"
+    lines.append(
+        f"  {'cost':<12} {dollars(cost.requests)} requests, {run_time}, {dollars(cost.reads)} stream reads"
+    )
     return "\n".join(lines)
 
 

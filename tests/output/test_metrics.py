@@ -3,6 +3,7 @@
 import re
 import socket
 import sys
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,11 +13,17 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from refire_async.errors import UsageError
 from refire_async.events import (
+    BatchFailed,
     BatchWritten,
     BudgetChanged,
     ConsumerSeen,
+    DeliveryCounted,
+    DeliveryStarted,
+    InvocationThrottled,
+    Invoked,
     ItemFailed,
     LanesSeen,
+    PaceChanged,
     PageAcknowledged,
     PageRead,
     Paused,
@@ -26,8 +33,10 @@ from refire_async.events import (
 )
 from refire_async.model.capacity import Consumed
 from refire_async.model.counts import Counts
+from refire_async.model.delivery import DeliveryCounts
 from refire_async.output.counters import Counters
-from refire_async.output.metrics import MetricsServer, RunCollector
+from refire_async.output.delivery_metrics import DeliveryCollector, DeliveryCounters
+from refire_async.output.metrics import Collector, MetricsServer, RunCollector
 from tests.output.samples import started
 
 DOCS = Path(__file__).parents[2] / "docs" / "metrics.md"
@@ -61,9 +70,14 @@ def busy_counters() -> Counters:
 
 
 def scraped(counters: Counters, share: float | None = 0.25) -> dict[str, float]:
+    """The samples of a run."""
+    return scraped_from(RunCollector(counters, lambda: share))
+
+
+def scraped_from(collector: Collector) -> dict[str, float]:
     """Samples as a scrape reads them, by name and labels."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(RunCollector(counters, lambda: share))
+    registry.register(collector)
     return {
         sample.name
         + "".join(f" {name}={value}" for name, value in sorted(sample.labels.items())): sample.value
@@ -124,19 +138,74 @@ def test_the_histogram_counts_each_request_once() -> None:
     assert {value for bound, value in buckets if bound > 3.7} == {2}
 
 
-def test_the_documentation_is_complete() -> None:
-    """Names and labels in docs/metrics.md are exactly those of a scrape."""
-    documented, there = set(), set()
-    for line in DOCS.read_text().splitlines():
+def documented(text: str) -> set[tuple[str, tuple[str, ...]]]:
+    """Names and labels in the tables of a text."""
+    found = set()
+    for line in text.splitlines():
         if line.startswith("| `refire_"):
             names, _, labels = line.split("|")[1:4]
             known = tuple(sorted(re.findall(r"`(\w+)`", labels)))
-            documented |= {(name, known) for name in re.findall(r"`(\w+)`", names)}
-    for sample in scraped(busy_counters()):
+            found |= {(name, known) for name in re.findall(r"`(\w+)`", names)}
+    return found
+
+
+def named(samples: Iterable[str]) -> set[tuple[str, tuple[str, ...]]]:
+    """Names and labels of scraped samples."""
+    found = set()
+    for sample in samples:
         name, *labels = re.sub(r" le=\S+", "", sample).split(" ")
         used = tuple(sorted(label.partition("=")[0] for label in labels))
-        there.add((re.sub(r"_(bucket|sum|count)$", "", name), used))
-    assert documented == there
+        found.add((re.sub(r"_(bucket|sum|count)$", "", name), used))
+    return found
+
+
+def test_the_documentation_is_complete() -> None:
+    """Names and labels in docs/metrics.md are exactly those of a scrape."""
+    of_run, of_delivery = DOCS.read_text().split("### Of a delivery")
+    assert documented(of_run) == named(scraped(busy_counters()))
+    assert documented(of_delivery) == named(scraped_from(DeliveryCollector(busy_delivery(), lambda: 0.5)))
+
+
+def busy_delivery() -> DeliveryCounters:
+    """The counters of a resumed delivery with every kind of event."""
+    counters = DeliveryCounters()
+    before = DeliveryCounts(delivered=100, failed=1, invocations=9, throttled=1)
+    for event in (
+        DeliveryStarted(
+            run_id="r",
+            source="the stream",
+            function="f",
+            resumed=True,
+            expected=50,
+            checkpoint=None,
+            counts=before,
+        ),
+        Invoked(0.25),
+        Invoked(3.0),
+        InvocationThrottled("CallerRateLimitExceeded", 1.0),
+        BatchFailed("shard", 0, 2, "RetryAttemptsExhausted", HOSTILE),
+        PaceChanged(7, 12.5),
+        Paused("you"),
+        DeliveryCounted(replace(before, delivered=120, failed=3, lost=4, messages=2, messages_deleted=1)),
+    ):
+        counters.handle(event)
+    return counters
+
+
+def test_a_delivery_counts_what_this_process_does() -> None:
+    """Counts of earlier attempts are left out; nothing that a function answered is in a label."""
+    found = scraped_from(DeliveryCollector(busy_delivery(), lambda: None))
+    assert found["refire_records_total outcome=delivered"] == 20
+    assert found["refire_records_total outcome=failed"] == 2
+    assert found["refire_records_total outcome=lost"] == 4
+    assert found["refire_invocations_total"] == 0
+    assert found["refire_messages_total outcome=kept"] == 1
+    assert found["refire_records_failed_total condition=RetryAttemptsExhausted"] == 2
+    assert found["refire_invocations_throttled_total reason=CallerRateLimitExceeded"] == 1
+    assert found["refire_invocation_seconds_sum"] == 3.25
+    assert found["refire_allowed_invocations_per_second"] == 12.5
+    assert "refire_progress_ratio" not in found
+    assert not any(HOSTILE in sample for sample in found)
 
 
 def test_before_a_run_begins_there_is_something_to_scrape() -> None:

@@ -272,3 +272,34 @@ def test_bad_input(cli: Cli, options: tuple[str, ...], said: str) -> None:
     assert refused.code == 2
     (line,) = refused.error_lines
     assert said in line
+
+
+@on_one_backend
+def test_a_delivery_is_planned_without_a_table(cli: Cli) -> None:
+    """Text and JSON agree; no request is sent, so there is no endpoint."""
+    assumed = ("--records", "2M", "--function-ms", "300", "--function-memory", "1024", "--concurrency", "20")
+    text = cli.run("plan", *assumed, "--endpoint-url", "http://127.0.0.1:9")
+    assert text.code == 0, text.stderr
+    assert "20,000, 20 at a time" in text.stdout
+    assert "takes        5 min 00 s, bound by the function at this concurrency" in text.stdout
+    made = cli.run("plan", *assumed, "--shards", "4", "--json").json
+    assert (made["invocations"], made["concurrency"], made["seconds"]) == (20_000, 4, 1_500.0)
+    assert made["cost"]["run_time"] == pytest.approx(20_000 * 0.3 * 16.6667e-6)
+
+
+@on_one_backend
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--records", "2M", "--table", "orders"), "--table and --records cannot be combined"),
+        (("--records", "2M", "--items", "5"), "--items and --records cannot be combined"),
+        (("--table", "orders", "--shards", "2"), "--shards needs --records"),
+        (("--records", "0"), "--records must be a number above 0"),
+    ],
+)
+def test_a_plan_is_of_a_run_or_a_delivery(cli: Cli, options: tuple[str, ...], says: str) -> None:
+    """One clear line for options of the other kind."""
+    result = cli.run("plan", *options)
+    assert result.code == 2
+    (line,) = result.error_lines
+    assert says in line

@@ -14,6 +14,9 @@ class Prices:
     The defaults are those of us-east-1, Standard table class, in AWS's Price List of 2026-07-30. Lambda reads streams
     free of charge (DynamoDB Developer Guide: Evaluate your Streams usage); the functions' run time is not included.
 
+    Of a delivery: a million GB-seconds of a function's run time (x86) and a million calls of GetRecords, of which the
+    first 2.5 million of a month are free.
+
     Of a run on several machines: a million PUT requests of S3, an hour of a vCPU and of a GB on Fargate (Linux, x86)
     and on EMR Serverless (x86), and of a DPU of Glue. These are the list prices of us-east-1 on the services' pricing
     pages, as quoted in 2026; the price of a DPU does not depend on Glue's version.
@@ -24,6 +27,8 @@ class Prices:
     write_hour: float = 0.00065
     read_hour: float = 0.00013
     lambda_million: float = 0.20
+    lambda_gb_second_million: float = 16.6667
+    stream_read_million: float = 0.20
     put_million: float = 5.0
     fargate_vcpu_hour: float = 0.04048
     fargate_gb_hour: float = 0.004445
