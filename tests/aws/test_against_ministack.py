@@ -37,7 +37,7 @@ def handler(event, context):
     if "raise" in event:
         raise ValueError(event["raise"])
     if "sleep" in event:
-        time.sleep(event["sleep"])
+        time.sleep(event["sleep"])  # a function that runs longer than its caller waits
     return event
 """
 

@@ -289,7 +289,7 @@ def test_killed_and_resumed(cli: Cli, make_table: MakeTable) -> None:
         "    with open('came.jsonl', 'a') as file:\n"
         "        for record in event['Records']:\n"
         "            file.write(json.dumps(record) + chr(10))\n"
-        "    time.sleep(0.05)\n"
+        "    time.sleep(0.05)  # so that the kill comes between two batches\n"
     )
     came = cli.home / "came.jsonl"
     running = cli.start(

@@ -77,7 +77,7 @@ async def test_runs_in_a_thread_one_at_a_time(here: Callable[[str, str], None]) 
         "    assert threading.current_thread() is not main\n"
         "    inside += 1\n"
         "    assert inside == 1\n"
-        "    time.sleep(0.01)\n"
+        "    time.sleep(0.01)  # so that two calls would overlap\n"
         "    inside -= 1\n",
     )
     target = load_handler("python:slow_app.handler")
