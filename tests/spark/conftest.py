@@ -1,6 +1,7 @@
 """A Spark session with two executors, which are processes of their own."""
 
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 
+
+JAVA_OPTIONS = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+"""Executors live for seconds here: nothing is worth compiling well, and their heap needs one thread."""
 
 KEY, SECRET = "SPARK", "planted-secret-of-the-driver/0aF+"
 """Credentials of the driver, which executors find in their environment. They may appear nowhere else."""
@@ -37,7 +41,6 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator["SparkSession"]:
 
     os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
     os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
-    os.environ["SPARK_WORKER_DIR"] = str(tmp_path_factory.mktemp("executors"))
     os.environ["REFIRE_TEST_KILLS"] = str(tmp_path_factory.mktemp("kills"))
     os.environ |= {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_REGION": REGION}
     os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
@@ -45,16 +48,27 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator["SparkSession"]:
     session = (
         SparkSession.builder.master("local-cluster[2,1,1024]")
         .config("spark.ui.enabled", "false")
-        .config("spark.ui.showConsoleProgress", "false")
         .config("spark.task.maxFailures", "40")
         .config("spark.deploy.maxExecutorRetries", "-1")
         .config("spark.local.dir", str(folder))
         .config("spark.executor.memory", "512m")
+        .config("spark.executor.extraJavaOptions", JAVA_OPTIONS)
+        .config("spark.driver.extraJavaOptions", JAVA_OPTIONS)
+        .config("spark.ui.showConsoleProgress", "false")
         .config("spark.executorEnv.PYTHONPATH", f"{HERE / 'hooks'}:{ROOT}")
         .getOrCreate()
     )
+    outputs = outputs_of(session)
     yield session
     session.stop()
+    shutil.rmtree(outputs, ignore_errors=True)
+
+
+def outputs_of(spark: "SparkSession") -> Path:
+    """The folder with the standard output and error of the session's executors."""
+    import pyspark
+
+    return Path(pyspark.__file__).parent / "work" / spark.sparkContext.applicationId
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ def arm(folder: Path) -> None:
     from refire_async import failpoints
     from refire_async.checkpoint.dynamodb import claims
 
-    claims.BEAT_S, claims.HOLD_S, claims.DEAD_AFTER_S, claims.LOOK_S = 0.3, 1.5, 2.5, 0.2
+    claims.BEAT_S, claims.HOLD_S, claims.DEAD_AFTER_S, claims.LOOK_S = 0.2, 1.0, 1.6, 0.2
     times: Counter[str] = Counter()
 
     def reached(point: str) -> None:
