@@ -19,6 +19,7 @@ from refire_async.checkpoint.run_store import (
     PageClosed,
     PageOpened,
     PageShrunk,
+    StoredKeys,
 )
 from refire_async.checkpoint.store import Store
 from refire_async.model.run import RunStatus
@@ -46,6 +47,11 @@ class FileStore:
     def outputs(self) -> Path:
         """See `RunStore.outputs`."""
         return self._file.path
+
+    @property
+    def keys(self) -> StoredKeys | None:
+        """See `RunStore.keys`: the list is a file of its own."""
+        return None
 
     @property
     def clock(self) -> Callable[[], float]:

@@ -4,7 +4,7 @@ The journal collects operations and commits them in groups; nothing else writes 
 implementation passes one contract suite (tests/checkpoint/test_run_store_contract.py).
 """
 
-from collections.abc import AsyncIterator, Callable, Container, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeAlias
@@ -80,6 +80,16 @@ class Commit:
     totals: Totals
 
 
+@dataclass(frozen=True, slots=True)
+class StoredKeys:
+    """A list of keys that is in the store: its items, size in bytes and CRC; `read` returns a range of its bytes."""
+
+    items: int
+    size: int
+    crc32: int
+    read: Callable[[int, int], Awaitable[bytes]]
+
+
 class RunStore(Protocol):
     """The state of one run, open for writing. Methods may be called from one event loop, `commit` once at a time."""
 
@@ -90,6 +100,10 @@ class RunStore(Protocol):
     @property
     def outputs(self) -> Path:
         """Lists of keys are written beside this path, under its name and a suffix. It need not exist."""
+
+    @property
+    def keys(self) -> StoredKeys | None:
+        """The run's list of keys, if the store has it; None if it is a file, or there is none."""
 
     clock: Callable[[], float]
     """The service's time (seconds since the epoch), because saved times are compared with those of the stream."""

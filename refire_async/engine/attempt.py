@@ -126,7 +126,7 @@ async def run_attempt(
         RunStarted(
             spec=spec,
             resumed=attempt.resumed,
-            expected_items=await to_thread.run_sync(expected_items, attempt),
+            expected_items=await _expected(attempt, store),
             max_wcu=limits.write[TABLE],
             max_rcu=limits.read,
             bound_by=limits.bound_by,
@@ -170,7 +170,7 @@ async def run_attempt(
         or (stop.reason == "output" and all_read)
     )
     await store.save_status("complete" if done else "stopped")
-    if done and spec.selection.listed:
+    if done and spec.selection.listed and attempt.keys:
         # The list is no longer needed, and keys can be personal data.
         await to_thread.run_sync(partial(Path(attempt.keys).unlink, missing_ok=True))
     if failpoints.reached is not None:
@@ -212,6 +212,12 @@ def _follow_limits(governor: Governor, context: Context) -> None:
     """Make the only process of this attempt follow the limits of `governor`."""
     context.follow(governor.rate_limits)
     governor.subscribe(context.follow)
+
+
+async def _expected(attempt: Attempt, store: RunStore) -> int | None:
+    if store.keys is not None:
+        return store.keys.items
+    return await to_thread.run_sync(expected_items, attempt)
 
 
 def expected_items(attempt: Attempt) -> int | None:

@@ -95,33 +95,62 @@ async def run(
     return await _cancellable_before_start(work, emit, stop)
 
 
+async def prepare(settings: RunSettings) -> None:
+    """Create a run in a checkpoint table, with its list of keys, unless it is there: before tasks begin on machines
+    that cannot read the input.
+
+    Raises:
+        RefireError: as `run`.
+    """
+    address = settings.checkpoint
+    if not isinstance(address, TableAddress):
+        raise UsageError("only a run in a checkpoint table is prepared", "set checkpoint to a TableAddress")
+    settings = replace(settings, task=0)
+    async with _shared(settings, address) as shared:
+        if await shared.result_of_ended() is None:
+            attempt = await _attempt_of_task(shared.session, settings, ignore, None)
+            await shared.prepare(attempt, emit=ignore, stop=StopRequest())
+
+
 async def _run_task(
     settings: RunSettings, address: TableAddress, *, emit: Emit, stop: StopRequest, confirm: Confirm | None
 ) -> Result:
     """One task of a run in a checkpoint table."""
-    begun_at, timetable = anyio.current_time(), read_timetable(settings.pacing)
-    tasks, number = check_task(settings, address)
-    settings = replace(settings, run_id=address.run_id)
-    async with open_session(settings.connection, CONCURRENCY) as session:
-        shared = Shared(session, settings, address, number, tasks)
-        if (ended := await shared.result_of_ended(emit)) is not None:
+    async with _shared(settings, address) as shared:
+        if (ended := await shared.result_of_ended()) is not None:
             return ended
-        spec, table, limits = await _specify(session, settings, emit, confirm)
-        attempt = Attempt(
-            spec=spec,
-            table=table,
-            ceilings=limits,
-            begun_at=begun_at,
-            connection=settings.connection,
-            budget=settings.budget,
-            timetable=timetable,
-            pacing=settings.pacing,
-            tuning=settings.tuning,
-            max_items=None,
-            dry=False,
-            functions=await _functions_to_monitor(session, settings.pacing, table, dry=False),
-        )
+        attempt = await _attempt_of_task(shared.session, settings, emit, confirm)
         return await shared.work(attempt, emit=emit, stop=stop)
+
+
+@contextlib.asynccontextmanager
+async def _shared(settings: RunSettings, address: TableAddress) -> AsyncIterator[Shared]:
+    tasks, number = check_task(settings, address)
+    async with open_session(settings.connection, CONCURRENCY) as session:
+        yield Shared(session, settings, address, number, tasks)
+
+
+async def _attempt_of_task(
+    session: Session, settings: RunSettings, emit: Emit, confirm: Confirm | None
+) -> Attempt:
+    assert isinstance(settings.checkpoint, TableAddress)  # noqa: S101 - the caller has looked
+    settings = replace(settings, run_id=settings.checkpoint.run_id)
+    begun_at, timetable = anyio.current_time(), read_timetable(settings.pacing)
+    spec, table, limits = await _specify(session, settings, emit, confirm)
+    return Attempt(
+        spec=spec,
+        table=table,
+        ceilings=limits,
+        begun_at=begun_at,
+        connection=settings.connection,
+        budget=settings.budget,
+        timetable=timetable,
+        pacing=settings.pacing,
+        tuning=settings.tuning,
+        max_items=None,
+        dry=False,
+        functions=await _functions_to_monitor(session, settings.pacing, table, dry=False),
+    )
 
 
 async def _run(settings: RunSettings, *, emit: Emit, stop: StopRequest, confirm: Confirm | None) -> Result:

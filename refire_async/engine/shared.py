@@ -1,14 +1,20 @@
 """A run that several processes share through a checkpoint table: each claims a task and works on its segments."""
 
+import secrets
+import tempfile
+from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
 
 import anyio
+from anyio import to_thread
 
 from refire_async.aws.config import configured
 from refire_async.aws.session import Session
 from refire_async.checkpoint.dynamodb import claims
 from refire_async.checkpoint.dynamodb.claims import Claim
-from refire_async.checkpoint.dynamodb.store import TableStore, create, load, tasks_of
+from refire_async.checkpoint.dynamodb.lists import SavedList, write_list
+from refire_async.checkpoint.dynamodb.store import TableStore, create, list_of, load, tasks_of
 from refire_async.checkpoint.dynamodb.table import CheckpointTable
 from refire_async.checkpoint.identity import adopt
 from refire_async.engine.attempt import Attempt, Group, run_attempt
@@ -21,6 +27,8 @@ from refire_async.model.selection import Selection
 from refire_async.model.stop import StopRequest
 from refire_async.pipeline.sizing import segment_order
 from refire_async.settings import RunSettings
+from refire_async.sources.importing import ImportContext, import_keys
+from refire_async.sources.key_list import open_list
 
 NUMBERS_PER_EPOCH = 1 << 14
 """Processes of a run have numbers: those of one epoch of all tasks, then those of the next."""
@@ -56,17 +64,12 @@ def check_task(settings: RunSettings, address: TableAddress) -> tuple[int, int]:
 
 
 def _check_selection(selection: Selection) -> None:
-    """Refuse what needs a file of its own on this machine. Raises UsageError."""
-    if selection.listed:
-        what = "a keys file or an export"
-    elif selection.kind == "scan" and selection.index is not None:
-        what = "a scan of an index"
-    else:
-        return
-    raise UsageError(
-        f"{what} needs a checkpoint in a file",
-        "leave out --checkpoint dynamodb://…, or select by --key-value",
-    )
+    """Refuse a selection whose items may come twice: what was seen is in a file. Raises UsageError."""
+    if selection.kind == "scan" and selection.index is not None:
+        raise UsageError(
+            "a scan of an index needs a checkpoint in a file",
+            "leave out --checkpoint dynamodb://…, or select by --key-value",
+        )
 
 
 class Shared:
@@ -75,7 +78,7 @@ class Shared:
     def __init__(
         self, session: Session, settings: RunSettings, address: TableAddress, task: int, tasks: int
     ) -> None:
-        self._session = session
+        self.session = session
         self._settings = settings
         self._address = address
         self._run_id = address.run_id or ""
@@ -83,12 +86,11 @@ class Shared:
         self._tasks = tasks
         self._table = CheckpointTable(address.table, session.data)
 
-    async def result_of_ended(self, emit: Emit) -> Result | None:
+    async def result_of_ended(self) -> Result | None:
         """The result of a run that is complete, or of a task that is: nothing is left to do. Else None.
 
         Raises CheckpointRefusedError.
         """
-        del emit
         tasks = await tasks_of(self._table, self._run_id)
         if tasks is None:
             return None
@@ -101,10 +103,13 @@ class Shared:
     async def work(self, attempt: Attempt, *, emit: Emit, stop: StopRequest) -> Result:
         """Claim the task and do what is left of it. Raises RefireError."""
         _check_selection(attempt.spec.selection)
-        spec = await self._adopted(attempt.spec)
+        spec = await self._adopted(attempt, emit, stop)
         owner = claims.own_name()
         claim = await claims.take(self._table, self._run_id, self._task, owner, lambda _claim: None)
-        store = TableStore(self._table, spec, task=self._task, claim=claim, clock=self._session.clock.now)
+        keys = await list_of(self._table, self._run_id)
+        store = TableStore(
+            self._table, spec, task=self._task, claim=claim, keys=keys, clock=self.session.clock.now
+        )
         number = claim.epoch * NUMBERS_PER_EPOCH + self._task
         attempt = replace(
             attempt, spec=spec, resumed=claim.epoch > 1, group=Group(self._task, self._tasks, number)
@@ -135,22 +140,64 @@ class Shared:
 
         async with anyio.create_task_group() as background:
             background.start_soon(keep)
-            result = await run_attempt(self._session, attempt, store, emit=emit, stop=stop)
+            result = await run_attempt(self.session, attempt, store, emit=emit, stop=stop)
             background.cancel_scope.cancel()
         finished = stop.reason is None and stop.error is None and result.exit_code in (0, 4)
         await claims.release(self._table, self._run_id, self._task, claim, finished=finished)
         return result
 
-    async def _adopted(self, spec: RunSpec) -> RunSpec:
-        """The spec of the run, which this task creates if it is the first. Raises CheckpointRefusedError."""
-        connection = configured(self._settings.connection)
-        if await create(self._table, spec, connection, self._tasks, self._session.clock.now()):
-            return spec
+    async def prepare(self, attempt: Attempt, *, emit: Emit, stop: StopRequest) -> None:
+        """Create the run, unless it is there, with its list of keys. Raises RefireError."""
+        _check_selection(attempt.spec.selection)
+        await self._adopted(attempt, emit, stop)
+
+    async def _adopted(self, attempt: Attempt, emit: Emit, stop: StopRequest) -> RunSpec:
+        """The spec of the run, which this process creates if it is the first.
+
+        The input of a list is read only then: other tasks have the list of the run, and may be where the input is not.
+
+        Raises RefireError.
+        """
+        spec = attempt.spec
         tasks = await tasks_of(self._table, self._run_id)
-        assert tasks is not None  # noqa: S101 - it is there
+        if tasks is None:
+            with (
+                tempfile.TemporaryDirectory(prefix="refire-")
+                if spec.selection.listed
+                else nullcontext() as folder
+            ):
+                keys = None
+                if folder is not None:
+                    spec, keys = await self._import(attempt, Path(folder) / "list", emit, stop)
+                connection = configured(self._settings.connection)
+                if await create(
+                    self._table, spec, connection, self._tasks, self.session.clock.now(), keys=keys
+                ):
+                    return spec
+            tasks = await tasks_of(self._table, self._run_id)
+            assert tasks is not None  # noqa: S101 - it is there
         self._check_tasks(tasks)
         saved = await load(self._table, self._run_id)
+        if spec.selection.listed:
+            same = saved.spec.selection
+            spec = replace(
+                spec,
+                total_segments=saved.spec.total_segments,
+                selection=replace(spec.selection, fingerprint=same.fingerprint),
+            )
         return adopt(str(self._address), saved, self._settings, spec)
+
+    async def _import(
+        self, attempt: Attempt, path: Path, emit: Emit, stop: StopRequest
+    ) -> tuple[RunSpec, SavedList]:
+        """Make the list of keys at `path`, and write it to the table. Raises RefireError."""
+        context = ImportContext(self.session.services, emit, stop, self._settings.ignore)
+        spec = await import_keys(attempt.spec, attempt.table, path, context)
+        found = await to_thread.run_sync(open_list, path)
+        # Another process may do the same now: the list of the one that creates the run counts.
+        saved = SavedList(secrets.token_hex(4), found.items, found.size, found.crc32)
+        await write_list(self._table, self._run_id, path, saved, self.session.clock.now)
+        return spec, saved
 
     def _check_tasks(self, tasks: int) -> None:
         if tasks != self._tasks:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from refire_async.engine.event_loop import run_loop
+from refire_async.engine.run import prepare
 from refire_async.engine.run import run as run_task
 from refire_async.errors import (
     CheckpointRefusedError,
@@ -65,6 +66,8 @@ def run(spark: "SparkSession", settings: RunSettings) -> Result:
     tasks = settings.tasks
     if not tasks:
         raise UsageError("the number of tasks is missing", "set tasks; `plan` says how many")
+    # Here, where the keys file may be: the tasks find the run, and their parts of its list, in the table.
+    run_loop(partial(prepare, settings))
     try:
         rows = on_each(spark, tasks, partial(_run_task, settings))
     except (Py4JJavaError, PySparkException) as error:

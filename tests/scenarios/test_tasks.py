@@ -131,6 +131,27 @@ def test_a_paused_task_that_wakes_ends_by_itself(
     before.assert_fired()
 
 
+@pytest.mark.on_dynamodb_local
+def test_a_list_of_keys_is_in_the_table(
+    cli: Cli, store: str, make_table: Callable[..., Table], tmp_path: Path
+) -> None:
+    """The first task reads the keys file; the other one does not need it, and reads its own part from the table."""
+    table = make_table()
+    table.fill(hash_rows(1_500))
+    before = Snapshot.of(table)
+    keys = tmp_path / "keys.csv"
+    keys.write_text("pk\n" + "".join(f"item-{number}\n" for number in range(1_500)))
+    first = cli.run(*words(table, store, 2, 0, "--keys-file", str(keys)))
+    assert first.code == 0, first.stderr
+    keys.write_text("pk\n")  # not read again
+    second = cli.run(*words(table, store, 2, 1, "--keys-file", str(keys)))
+    assert (second.code, second.json["status"], second.json["touched"]) == (0, "complete", 1_500), (
+        second.stderr
+    )
+    assert 0 < first.json["touched"] < 1_500
+    before.assert_fired()
+
+
 @on_one_backend
 def test_what_a_shared_run_refuses(cli: Cli, store: str, make_table: Callable[..., Table]) -> None:
     """One line each; nothing is written."""

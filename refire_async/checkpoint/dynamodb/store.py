@@ -18,6 +18,7 @@ import orjson
 from refire_async import failpoints
 from refire_async.checkpoint.dynamodb.blobs import Blobs
 from refire_async.checkpoint.dynamodb.claims import Claim, lost
+from refire_async.checkpoint.dynamodb.lists import SavedList, stored_keys
 from refire_async.checkpoint.dynamodb.places import (
     CATALOG,
     RUN,
@@ -67,9 +68,12 @@ class TableStore:
         *,
         task: int = 0,
         claim: Claim | None = None,
+        keys: SavedList | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.clock = clock
+        self.keys = None if keys is None else stored_keys(table, spec.run_id, keys)
+        """See `RunStore.keys`."""
         self._table = table
         self._spec = spec
         self._task = task
@@ -307,9 +311,15 @@ def _blob(page: int, revision: int) -> str:
 
 
 async def create(
-    table: CheckpointTable, spec: RunSpec, connection: Connection, tasks: int, at: float
+    table: CheckpointTable,
+    spec: RunSpec,
+    connection: Connection,
+    tasks: int,
+    at: float,
+    *,
+    keys: SavedList | None = None,
 ) -> bool:
-    """Create the run, unless it is there; whether it was created."""
+    """Create the run, unless it is there; whether it was created. Its list of `keys` is in the table already."""
     now = datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
     fields = {
         "spec": {"S": spec_to_json(spec)},
@@ -319,6 +329,8 @@ async def create(
         "updated_at": {"S": now},
         "tasks": number(tasks),
     }
+    if keys is not None:
+        fields["keys"] = text(asdict(keys))
     made = await table.put(spec.run_id, RUN, fields, Condition("attribute_not_exists(id)", {}))
     if made:
         await table.put(CATALOG, spec.run_id, {"table_name": {"S": spec.table}, "created_at": {"S": now}})
@@ -336,6 +348,12 @@ async def tasks_of(table: CheckpointTable, run_id: str) -> int | None:
     """The number of tasks of a run; None if there is no such run."""
     fields = await table.get(run_id, RUN)
     return None if fields is None else int(fields["tasks"]["N"])
+
+
+async def list_of(table: CheckpointTable, run_id: str) -> SavedList | None:
+    """The list of keys of a run that is there; None if it has none."""
+    fields = await table.get(run_id, RUN)
+    return None if fields is None or "keys" not in fields else SavedList(**from_text(fields, "keys"))
 
 
 async def load(table: CheckpointTable, run_id: str) -> SavedRun:

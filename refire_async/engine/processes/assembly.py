@@ -6,6 +6,7 @@ from pathlib import Path
 
 from refire_async.aws.data_plane import DataPlane
 from refire_async.checkpoint.journal import Journal
+from refire_async.checkpoint.run_store import StoredKeys
 from refire_async.engine.processes.task import TaskSpec
 from refire_async.events import Emit
 from refire_async.model.capacity import TABLE
@@ -24,8 +25,9 @@ from refire_async.pipeline.writers.partiql import MAX_BATCH_STATEMENTS, PartiqlW
 from refire_async.pipeline.writers.update import UpdateWriter
 from refire_async.settings import Tuning
 from refire_async.sources.base import Source
-from refire_async.sources.key_list import KeyListSource
+from refire_async.sources.key_list import KeyList, KeyListSource
 from refire_async.sources.lookup import Lookup
+from refire_async.sources.remote_list import RemoteListSource
 from refire_async.sources.sample import Sample, SampledSource
 from refire_async.sources.table import query_source, scan_source
 
@@ -60,11 +62,17 @@ class DryBudget(WriteBudget):
         super().follow(replace(rate_limits, ceilings=unbounded, max_rate=None))
 
 
-def make_source(data: DataPlane, table: Table, spec: RunSpec, keys: str) -> Source:
-    """The source of the run's selection. `keys` is the path of the run's list, if the selection is one."""
+def make_source(
+    data: DataPlane, table: Table, spec: RunSpec, keys: str, stored: StoredKeys | None = None
+) -> Source:
+    """The source of the run's selection. `keys` is the path of the run's list, if the selection is one and the list is
+    not `stored` with the state of the run."""
     if spec.selection.listed:
         # An export contains the markers of its export time, which are sufficient for the condition of a first try.
         carries_marker = spec.selection.kind == "export"
+        if stored is not None:
+            found = KeyList(Path("in the checkpoint table"), stored.items, stored.size, stored.crc32)
+            return RemoteListSource(found, stored.read, spec.total_segments, carries_marker=carries_marker)
         return KeyListSource(Path(keys), spec.total_segments, carries_marker=carries_marker)
     source = _whole_source(data, table, spec)
     percent = spec.selection.sample
@@ -109,7 +117,13 @@ def make_writer(data: DataPlane, spec: RunSpec, tuning: Tuning) -> Writer:
 
 
 def make_context(
-    data: DataPlane, task: TaskSpec, journal: Journal, *, emit: Emit, stop: StopRequest
+    data: DataPlane,
+    task: TaskSpec,
+    journal: Journal,
+    *,
+    emit: Emit,
+    stop: StopRequest,
+    stored: StoredKeys | None = None,
 ) -> Context:
     """The objects that the readers and workers of one task share."""
     spec, table, rate_limits = task.spec, task.table, task.rate_limits
@@ -122,7 +136,7 @@ def make_context(
     write_budget.start(rate_limits.ceilings.capacity, task.begun_at)
     return Context(
         spec=spec,
-        source=make_source(data, table, spec, task.keys),
+        source=make_source(data, table, spec, task.keys, stored),
         lookup=Lookup(data, spec.table, spec.keys, _attributes(spec)),
         writer=writer,
         journal=journal,

@@ -35,7 +35,7 @@ async def run_task(
     ledger = Ledger(task.first_page)
     ledger.restore(progress.segments, progress.pages)
     journal = Journal(store, ledger, task.number, emit)
-    context = make_context(data, task, journal, emit=emit, stop=stop)
+    context = make_context(data, task, journal, emit=emit, stop=stop, stored=store.keys)
     context.clock = store.clock
     if on_context is not None:
         on_context(context)
