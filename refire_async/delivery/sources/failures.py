@@ -1,7 +1,7 @@
 """Where failed batches are kept: a queue, a prefix in S3, a file. They are collected, and settled when delivered."""
 
 import tempfile
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -152,30 +152,39 @@ class FileFailures:
 
     async def _read(self, name: str, collector: _Collector) -> None:
         """Read a whole document, or JSON lines."""
-        async with aclosing(_documents(name, self._client)) as documents:
+        pieces = _plain(Unpacker(name), chunks(name, self._client))
+        async with aclosing(pieces), aclosing(split_documents(name, pieces)) as documents:
             async for text, where in documents:
                 await to_thread.run_sync(collector.add, text, where)
 
 
-async def _documents(name: str, client: Any) -> AsyncGenerator[tuple[bytes, str]]:
-    """JSON texts with the names of their places: each line if the first one is a whole text, else all as one."""
-    unpacker = Unpacker(name)
-    rest, number, lines = b"", 0, None
-    async for piece in _plain(unpacker, chunks(name, client)):
-        rest += piece
-        if lines is None and b"\n" in rest:
-            lines = _is_whole(rest.partition(b"\n")[0])
-        if lines:
-            *whole, rest = rest.split(b"\n")
+async def split_documents(name: str, content: AsyncIterable[bytes]) -> AsyncGenerator[tuple[bytes, str]]:
+    """JSON texts with the names of their places: each line if the first one is a whole text, else all as one.
+
+    Raises UsageError for a text of more than `LARGEST_DOCUMENT` bytes.
+    """
+    pieces: list[bytes] = []  # of the text that has not ended yet, joined once
+    size, number = 0, 0
+    lines: bool | None = None
+    async for piece in content:
+        pieces.append(piece)
+        size += len(piece)
+        if lines is not False and b"\n" in piece:
+            text = b"".join(pieces)
+            if lines is None:
+                lines = _is_whole(text.partition(b"\n")[0])
+            *whole, rest = text.split(b"\n") if lines else [text]
+            pieces, size = [rest], len(rest)
             for line in whole:
                 number += 1
                 if line.strip():
                     yield line, f"{name} line {number}"
-        if len(rest) > LARGEST_DOCUMENT:
+        if size > LARGEST_DOCUMENT:
             raise UsageError(
                 f"{name} has a text of more than {LARGEST_DOCUMENT >> 20} MB",
                 "give one invocation record per line",
             )
+    rest = b"".join(pieces)
     if rest.strip():
         yield rest, f"{name} line {number + 1}" if lines else name
 
