@@ -21,17 +21,8 @@ class LambdaFunction:
         self._invocations = invocations
         self._function = function
         self._qualifier = qualifier
-        self._wants_array = wants_array
-
-    @property
-    def name(self) -> str:
-        """See Target."""
-        return f"{self._function}:{self._qualifier}" if self._qualifier else self._function
-
-    @property
-    def wants_array(self) -> bool:
-        """See Target."""
-        return self._wants_array
+        self.name = f"{function}:{qualifier}" if qualifier else function
+        self.wants_array = wants_array
 
     async def invoke(self, event: bytes) -> Answer:
         """See Target."""

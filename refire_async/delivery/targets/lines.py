@@ -39,20 +39,10 @@ class Lines:
 
     def __init__(self, output: _Output, name: str, *, whole_events: bool, wants_array: bool = False) -> None:
         self._output = output
-        self._name = name
+        self.name = name
         self._whole_events = whole_events
-        self._wants_array = wants_array
+        self.wants_array = wants_array
         self._turn = anyio.Lock()
-
-    @property
-    def name(self) -> str:
-        """See Target."""
-        return self._name
-
-    @property
-    def wants_array(self) -> bool:
-        """See Target."""
-        return self._wants_array
 
     async def invoke(self, event: bytes) -> Answer:
         """See Target. One event's lines are never mixed with those of another."""
@@ -63,7 +53,7 @@ class Lines:
             try:
                 await self._output.write(data)
             except OSError as error:
-                raise _failed(error, self._name) from error
+                raise _failed(error, self.name) from error
         return Answer()
 
 

@@ -58,25 +58,15 @@ class PythonHandler:
     """A Target: one call at a time, as in one environment of Lambda. A synchronous handler runs in a thread."""
 
     def __init__(self, name: str, handler: Callable[..., Any], *, wants_array: bool = False) -> None:
-        self._name = name
+        self.name = name
         self._handler = handler
-        self._wants_array = wants_array
+        self.wants_array = wants_array
         self._turn = anyio.Lock()
-
-    @property
-    def name(self) -> str:
-        """See Target."""
-        return self._name
-
-    @property
-    def wants_array(self) -> bool:
-        """See Target."""
-        return self._wants_array
 
     async def invoke(self, event: bytes) -> Answer:
         """See Target. What the handler raises becomes a function error."""
         async with self._turn:
-            context = Context(self._name.rpartition(":")[2].rpartition(".")[2])
+            context = Context(self.name.rpartition(":")[2].rpartition(".")[2])
             try:
                 value = await self._call(json.loads(event), context)
             except (Exception, SystemExit) as error:  # noqa: BLE001 - a handler may raise anything
