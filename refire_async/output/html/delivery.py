@@ -9,7 +9,7 @@ import orjson
 from refire_async.delivery.catalog import DeliveryInfo
 from refire_async.model.units import utc_text
 from refire_async.output.delivery import MEANINGS
-from refire_async.output.html.markup import Html, el, pairs, table
+from refire_async.output.html.markup import Html, el, pairs, table, tiles
 from refire_async.output.html.page import document, section, time_text
 from refire_async.output.text import count, duration, units
 
@@ -35,7 +35,7 @@ def render_delivery(info: DeliveryInfo, now: datetime) -> str:
     )
     main = el(
         "main",
-        _tiles(info),
+        _key_figures(info),
         section("Summary", _outcomes(info)),
         section("Failed records", _failed(info.failed_records_file)),
         section("May have run twice", _doubtful(info.may_have_run_twice)),
@@ -46,7 +46,7 @@ def render_delivery(info: DeliveryInfo, now: datetime) -> str:
     return document(title, top, main, origin, now)
 
 
-def _tiles(info: DeliveryInfo) -> Html:
+def _key_figures(info: DeliveryInfo) -> Html:
     saved = info.saved
     counts, seconds = saved.counts, saved.seconds
     settled = counts.delivered + counts.failed
@@ -57,14 +57,7 @@ def _tiles(info: DeliveryInfo) -> Html:
         (count(counts.throttled), "throttled", ""),
         (count(counts.failed), "failed", f"{count(counts.lost)} lost"),
     )
-    return el(
-        "div",
-        *(
-            el("div", el("b", number), el("span", name), el("small", more), class_="tile")
-            for number, name, more in found
-        ),
-        class_="tiles",
-    )
+    return tiles(found)
 
 
 def _outcomes(info: DeliveryInfo) -> Html:

@@ -1,6 +1,7 @@
 """HTML builder: all text is escaped unless it is `Html`, which only this package creates."""
 
 import html
+from collections.abc import Iterable
 from typing import Any
 
 
@@ -52,6 +53,18 @@ def table(
     )
     body = el("table", el("thead", el("tr", *head)), el("tbody", *(row(cells) for cells in rows)))
     return el("div", body, class_="wide")
+
+
+def tiles(found: Iterable[tuple[str, str, str]]) -> Html:
+    """Key figures: (number, what it counts, a remark) each."""
+    return el(
+        "div",
+        *(
+            el("div", el("b", number), el("span", name), el("small", more), class_="tile")
+            for number, name, more in found
+        ),
+        class_="tiles",
+    )
 
 
 def pairs(rows: list[tuple[str, object]]) -> Html:

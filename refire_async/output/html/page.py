@@ -42,7 +42,7 @@ def render(report_data: ReportData, now: datetime) -> str:
         if report_data.with_keys
         else "It contains no keys of items."
     )
-    main = el("main", sections.tiles(report_data), *_sections(report_data))
+    main = el("main", sections.key_figures(report_data), *_sections(report_data))
     return document(title, top, main, f"from the run's checkpoint. {private}", now)
 
 

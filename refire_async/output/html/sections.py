@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 
 from refire_async.model.units import utc_text
-from refire_async.output.html.markup import Html, el, join, pairs, table
+from refire_async.output.html.markup import Html, el, join, pairs, table, tiles
 from refire_async.output.html.report_data import MOST_KEYS, ReportData
 from refire_async.output.summary import MEANINGS
 from refire_async.output.text import count, dollars, duration, throttling_reason, units
@@ -13,7 +13,7 @@ from refire_async.output.text import count, dollars, duration, throttling_reason
 HIDDEN = "left out: it may be personal data (--with-keys shows it)"
 
 
-def tiles(report_data: ReportData) -> Html:
+def key_figures(report_data: ReportData) -> Html:
     """The key figures."""
     run, spent = report_data.run, report_data.cost
     seconds = run.totals.seconds
@@ -30,14 +30,7 @@ def tiles(report_data: ReportData) -> Html:
     ]
     if spent is not None:
         found.append((dollars(spent.total), "cost", "" if spent.extra else "of capacity you already pay for"))
-    return el(
-        "div",
-        *(
-            el("div", el("b", number), el("span", name), el("small", more), class_="tile")
-            for number, name, more in found
-        ),
-        class_="tiles",
-    )
+    return tiles(found)
 
 
 def outcomes(report_data: ReportData) -> Html:
