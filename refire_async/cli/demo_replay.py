@@ -10,15 +10,15 @@ from pathlib import Path
 import orjson
 
 from refire_async.aws.session import Session
-from refire_async.cli.demo_steps import run_steps
+from refire_async.cli.demo_steps import Demo, run_steps
 from refire_async.cli.demo_table import TABLE, change_amounts, create_table, fill_table, make_item
 from refire_async.cli.options_to_settings import OutputSettings
-from refire_async.cli.streams import print_json, print_result
+from refire_async.cli.streams import print_json
 from refire_async.engine.redrive import redrive
 from refire_async.engine.replay import replay
 from refire_async.errors import ExitCode
 from refire_async.model.delivery import DeliveryResult
-from refire_async.output.text import count, duration
+from refire_async.output.text import count
 from refire_async.settings import Connection, DeliverySettings, RedriveSettings, ReplaySettings
 
 _CONSUMER = '''"""Adds up what the amounts of orders have changed by."""
@@ -48,7 +48,7 @@ def run_demo_of_replay(items: int, output: OutputSettings) -> int:
 
     async def steps(connection: Connection, session: Session, folder: Path) -> int:
         with _working_in(folder):
-            return await _Demo(items, output, folder, connection, session).run()
+            return await _DemoOfReplay(items, output, folder, connection, session).run()
 
     return run_steps(steps)
 
@@ -63,21 +63,11 @@ def _working_in(folder: Path) -> Iterator[None]:
         os.chdir(before)
 
 
-class _Demo:
-    """One demo; the methods are in the order in which they run."""
-
-    def __init__(
-        self, items: int, output: OutputSettings, folder: Path, connection: Connection, session: Session
-    ) -> None:
-        self._items = items
-        self._output = output
-        self._folder = folder
-        self._connection = connection
-        self._session = session
-        self._began_at = time.monotonic()
+class _DemoOfReplay(Demo):
+    """The demo of replay and redrive; the methods are in the order in which they run."""
 
     async def run(self) -> int:
-        self._say(f"The sandbox, a local DynamoDB, listens at {self._connection.endpoint_url}.\n")
+        self._say_where()
         right = await self._fill()
         failed = await self._fail()
         wrong = self._total()
@@ -154,7 +144,7 @@ class _Demo:
         else:
             word = "Right" if agree else "NOT right: please report this"
             self._say(f"   its turnover is {count(total)}. {word}.\n")
-            self._say(f"That took {duration(seconds)} in total, and nothing is left on this machine.")
+            self._say_time(seconds)
             self._say("Next, with your own table (reads the stream, invokes nothing):")
             self._say("  refire replay --table NAME --function NAME --since 2h --dry-run")
         return int(ExitCode.COMPLETE if agree else ExitCode.UNPROVEN)
@@ -166,7 +156,3 @@ class _Demo:
     def _total(self) -> int:
         state = self._folder / "turnover.json"
         return int(json.loads(state.read_text())) if state.exists() else 0
-
-    def _say(self, line: str) -> None:
-        if not self._output.json:
-            print_result(line)

@@ -40,6 +40,7 @@ from refire_async.sandbox.process import SandboxError, start_sandbox
 from refire_async.settings import Connection, ResumeSettings, RunSettings
 
 _REGION = "us-east-1"
+_CHECKPOINT = "demo.refire"
 _NO_ACCOUNT = {
     "AWS_ACCESS_KEY_ID": "demo",
     "AWS_SECRET_ACCESS_KEY": "demo",
@@ -57,7 +58,7 @@ def run_demo(items: int, output: OutputSettings) -> int:
     """Run the demo with `items` items and return the exit code."""
 
     async def steps(connection: Connection, session: Session, folder: Path) -> int:
-        return await _Demo(items, output, folder, connection, session).run()
+        return await _DemoOfRun(items, output, folder, connection, session).run()
 
     return run_steps(steps)
 
@@ -107,21 +108,35 @@ async def _until_signal(steps: Steps, folder: Path) -> int:
     return code
 
 
-class _Demo:
-    """One demo; the methods are in the order in which they run."""
+class Demo:
+    """What the steps of a demo share: a sandbox, a folder for files, and standard output."""
 
     def __init__(
         self, items: int, output: OutputSettings, folder: Path, connection: Connection, session: Session
     ) -> None:
         self._items = items
         self._output = output
-        self._checkpoint = folder / "demo.refire"
+        self._folder = folder
         self._connection = connection
         self._session = session
         self._began_at = time.monotonic()
 
-    async def run(self) -> int:
+    def _say(self, line: str) -> None:
+        if not self._output.json:
+            print_result(line)
+
+    def _say_where(self) -> None:
         self._say(f"The sandbox, a local DynamoDB, listens at {self._connection.endpoint_url}.\n")
+
+    def _say_time(self, seconds: float) -> None:
+        self._say(f"That took {duration(seconds)} in total, and nothing is left on this machine.")
+
+
+class _DemoOfRun(Demo):
+    """The demo of a run; the methods are in the order in which they run."""
+
+    async def run(self) -> int:
+        self._say_where()
         stream = await self._fill()
         await self._change_nothing(stream)
         result = await self._run_half()
@@ -167,7 +182,9 @@ class _Demo:
 
         if left == 0:
             stop.request("interrupted")
-        settings = RunSettings(table=TABLE, connection=self._connection, checkpoint=self._checkpoint)
+        settings = RunSettings(
+            table=TABLE, connection=self._connection, checkpoint=self._folder / _CHECKPOINT
+        )
         async with watching(self._output) as watch:
 
             def emit(event: Event) -> None:
@@ -184,7 +201,7 @@ class _Demo:
 
     async def _resume(self) -> Result:
         self._say("4. $ refire resume RUN_ID")
-        settings = ResumeSettings(checkpoint=self._checkpoint, connection=self._connection)
+        settings = ResumeSettings(checkpoint=self._folder / _CHECKPOINT, connection=self._connection)
         async with watching(self._output) as watch:
             result = await engine.resume(settings, emit=watch.emit, stop=StopRequest())
         summary = result.summary
@@ -214,7 +231,8 @@ class _Demo:
         elif counts.proven:
             self._say("   Proven: every order's event was fired again, exactly once, across the stop.\n")
             self._say(describe(result, resume_with=""))
-            self._say(f"\nThat took {duration(seconds)} in total, and nothing is left on this machine.")
+            self._say("")
+            self._say_time(seconds)
             self._say("Next, with your own table (reads a sample, writes nothing):")
             self._say("  refire check --table NAME    check for problems before a run")
             self._say("  refire plan --table NAME     forecast the time and cost of a run")
@@ -230,10 +248,6 @@ class _Demo:
         else:
             print_result(describe(result, resume_with="refire demo (it starts over)"))
         return int(result.exit_code)
-
-    def _say(self, line: str) -> None:
-        if not self._output.json:
-            print_result(line)
 
 
 def _json(result: Result, counts: EventCounts, seconds: float) -> dict[str, Any]:
