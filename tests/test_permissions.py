@@ -194,5 +194,6 @@ def test_the_documentation_lists_them_all() -> None:
     """docs/security.md has a row for every action, with the commands that use it."""
     text = (Path(__file__).parents[1] / "docs" / "security.md").read_text()
     rows = re.findall(r"^\| `([a-z0-9-]+:\w+)` \| [^|]+ \| ([a-z, ]+) \|$", text, re.MULTILINE)
-    assert dict(rows) == {need.action: ", ".join(need.commands) for need in NEEDS.values()}
-    assert len(rows) == len(NEEDS)
+    needs = [need for need in NEEDS.values() if need.commands]  # the others are for a person, once
+    assert dict(rows) == {need.action: ", ".join(need.commands) for need in needs}
+    assert len(rows) == len(needs)

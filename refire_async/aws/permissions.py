@@ -19,7 +19,7 @@ COMMANDS: tuple[Command, ...] = ("run", "resume", "check", "plan", "verify", "re
 
 Place: TypeAlias = Literal[
     "table", "source", "stream", "kinesis", "object", "bucket", "topic", "function", "any-version", "mapping",
-    "pipe", "queue", "key", "account",
+    "pipe", "queue", "key", "account", "checkpoint",
 ]  # fmt: skip
 """What an action can be limited to. `source`: the table, or the index that is read. `function`: at the qualifier that
 is invoked; `any-version`: the function itself.
@@ -27,7 +27,7 @@ is invoked; `any-version`: the function itself.
 
 Purpose: TypeAlias = Literal[
     "Describe", "Read", "Touch", "ReadStream", "Advice", "ReadObjects", "Notify", "Deliver", "Queue", "Decrypt",
-    "Map",
+    "Map", "Checkpoint",
 ]  # fmt: skip
 """A statement's Sid. Without `Advice` a command works all the same and says what it could not look at."""
 
@@ -108,6 +108,12 @@ NEEDS: dict[tuple[str, str], Need] = {
         "lambda:DeleteEventSourceMapping", "mapping", "Map", ("replay",)
     ),
     ("kms", "Decrypt"): Need("kms:Decrypt", "key", "Decrypt", _DELIVER),
+    ("dynamodb", "GetItem"): Need("dynamodb:GetItem", "checkpoint", "Checkpoint", ("run",)),
+    ("dynamodb", "PutItem"): Need("dynamodb:PutItem", "checkpoint", "Checkpoint", ("run",)),
+    # Those of `refire checkpoint-table`, which a person calls once.
+    ("dynamodb", "CreateTable"): Need("dynamodb:CreateTable", "checkpoint", "Checkpoint", ()),
+    ("dynamodb", "DeleteTable"): Need("dynamodb:DeleteTable", "checkpoint", "Checkpoint", ()),
+    ("dynamodb", "UpdateTimeToLive"): Need("dynamodb:UpdateTimeToLive", "checkpoint", "Checkpoint", ()),
     ("sns", "Publish"): Need("sns:Publish", "topic", "Notify", (*_WORK, *_DELIVER)),
 }
 """By service and operation, as in the AWS API models. `kms:Decrypt` is what SQS and S3 do in the caller's name."""
@@ -172,6 +178,8 @@ class Use:
     """The ARN of the key that encrypts the queue or the objects."""
     mapping: bool = False
     """Whether a replay delivers by a temporary event source mapping."""
+    checkpoint_table: str | None = None
+    """The name of the table with the state of a run, in the account and region of the table."""
 
     @property
     def _given(self) -> str | None:
@@ -207,6 +215,8 @@ class Use:
         never |= self._never_delivered() | self._never_mapped()
         if self.topic is None:
             never.add(("sns", "Publish"))
+        if self.checkpoint_table is None:
+            never |= {operation for operation, need in NEEDS.items() if need.place == "checkpoint"}
         if self._given is None and self.index is None and set(self.commands) <= {"plan", "verify"}:
             never.add(("dynamodb", "BatchGetItem"))  # a plan looks up what a list or an index names
         return never
@@ -283,6 +293,7 @@ class Use:
         beside = f"{table.region}:{table.account}"
         return {
             "account": "*",
+            "checkpoint": f"{str(table).rpartition('/')[0]}/{self.checkpoint_table}",
             "stream": f"{table}/stream/*",
             "kinesis": f"arn:{table.partition}:kinesis:{beside}:stream/*",
             "bucket": f"arn:{table.partition}:s3:::{str(self._prefix).partition('/')[0]}",
@@ -300,6 +311,10 @@ def _not_dry(operation: tuple[str, str]) -> set[Command]:
 
 
 _NOT_PREVIEWED = frozenset((("lambda", "Invoke"), ("sqs", "DeleteMessageBatch")))
+
+
+CHECKPOINT_ACTIONS = ("dynamodb:Query", "dynamodb:UpdateItem")
+"""What a run does with its checkpoint table besides the operations that are for that table alone."""
 
 
 @dataclass(slots=True)
@@ -321,6 +336,8 @@ def policy(use: Use) -> dict[str, Any]:
             sid = need.purpose + (str(others + 1) if others else "")
             statements[key] = _Statement(sid, resources)
         statements[key].actions.add(need.action)
+        if need.purpose == "Checkpoint":
+            statements[key].actions |= set(CHECKPOINT_ACTIONS)
     return {
         "Version": "2012-10-17",
         "Statement": [

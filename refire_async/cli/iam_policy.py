@@ -137,6 +137,14 @@ class Commands(OneOf):
     ),
     "The customer managed key of the queue or bucket: adds kms:Decrypt on it.",
 )
+@options.option(
+    "Permissions",
+    "--checkpoint-table",
+    Word(
+        "NAME", r"[a-zA-Z0-9_.-]{3,255}", "the name of a table", "for example --checkpoint-table refire-runs"
+    ),
+    "For runs with --checkpoint dynamodb://NAME/…, in the account and region of the table.",
+)
 @options.option("Speed", "--writer", OneOf("KIND", "partiql", "update"), "partiql (default) or update.")
 @options.json_output
 def command(
@@ -157,6 +165,7 @@ def command(
     as_items: bool,
     keep: bool,
     kms_key: str | None,
+    checkpoint_table: str | None,
     writer: WriterKind | None,
     json: bool,
     **source: str | None,  # `--from`: a word of Python
@@ -189,6 +198,7 @@ def command(
         keep=keep,
         mapping=how == "mapping",
         kms_key=kms_key,
+        checkpoint_table=checkpoint_table,
         topic=notify if (notify or "").startswith("arn:") else None,
     )
 

@@ -139,3 +139,15 @@ def test_replay_by_a_mapping(refire: Callable[..., Ended]) -> None:
     assert not any(action in dry for action in made)
     direct = refire(*DELIVER, "replay", "--function", "consumer").out
     assert not any(action in direct for action in made)
+
+
+def test_a_run_in_a_checkpoint_table(refire: Callable[..., Ended]) -> None:
+    """One more statement, on that table alone; all else is as without it."""
+    plain = orjson.loads(refire("iam-policy", "--table", ARN, "--json").out)["Statement"]
+    with_table = orjson.loads(
+        refire("iam-policy", "--table", ARN, "--checkpoint-table", "runs", "--json").out
+    )
+    (more,) = [one for one in with_table["Statement"] if one["Sid"] == "Checkpoint"]
+    assert [one for one in with_table["Statement"] if one is not more] == plain
+    assert more["Resource"] == ARN.rpartition("/")[0] + "/runs"
+    assert more["Action"] == ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"]
