@@ -78,3 +78,21 @@ def with_options(rules: DeliveryRules, settings: DeliverySettings) -> DeliveryRu
     if "retries" in given:
         given["retries"] = _limit(given["retries"])
     return replace(rules, **given)
+
+
+def describe_rules(rules: DeliveryRules) -> str:
+    """The rules in one line: `up to 100 records, 2 at a time per shard, 3 retries, halved after an error`."""
+    words = [f"up to {rules.batch_size:,} records"]
+    if rules.window_s:
+        words.append(f"gathered for {rules.window_s:g} s")
+    words.append(f"{rules.parallelization} at a time per shard")
+    words.append("retries without limit" if rules.retries is None else f"{rules.retries:,} retries")
+    if rules.max_record_age_s is not None:
+        words.append(f"none older than {rules.max_record_age_s:,.0f} s")
+    if rules.bisect:
+        words.append("halved after an error")
+    if rules.partial_failures:
+        words.append("partial failures")
+    if rules.filters:
+        words.append(f"{len(rules.filters)} filter pattern{'s' * (len(rules.filters) > 1)}")
+    return ", ".join(words)

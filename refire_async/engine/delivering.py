@@ -2,12 +2,12 @@
 
 import math
 import time
-from collections.abc import Callable, Coroutine, Sequence
-from contextlib import AbstractAsyncContextManager, closing
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
-from typing import Any, Protocol
+from typing import Protocol
 
 import anyio
 import orjson
@@ -22,14 +22,12 @@ from refire_async.delivery.invoking import DeliveryContext
 from refire_async.delivery.journal import Journal
 from refire_async.delivery.ledger import Ledger
 from refire_async.delivery.pace import Pace
-from refire_async.delivery.rules import DeliveryRules
 from refire_async.delivery.run import open_journal, run_delivery
 from refire_async.delivery.saved import SavedDelivery, peek
 from refire_async.delivery.sink import Preview, Source
 from refire_async.delivery.spec import DeliverySpec, refuse_other
-from refire_async.delivery.target import Target
-from refire_async.delivery.targets.opening import DEFAULT_CONCURRENCY
 from refire_async.engine.delivery_control import DeliveryControl
+from refire_async.engine.delivery_target import FoundTarget
 from refire_async.engine.questions import Confirm
 from refire_async.engine.summary import exit_code_of
 from refire_async.errors import (
@@ -72,12 +70,6 @@ from refire_async.settings import (
 )
 
 
-class OpenTarget(Protocol):
-    """Opens the target of an attempt for at most `concurrency` invocations at a time; `resumed`: not the first one."""
-
-    def __call__(self, *, concurrency: int, resumed: bool) -> AbstractAsyncContextManager[Target]: ...
-
-
 class Attempt(Protocol):
     """One attempt of a delivery. `expected` is the number of records of a new one, None for a resumed one."""
 
@@ -97,33 +89,28 @@ class Attempt(Protocol):
 class Prepared:
     """A replay or redrive that can begin: everything about its source and its target is known.
 
-    `open_target` opens what receives the events for at most so many invocations at a time. `mapping` describes the
-    rules for people, `findings` is what deserves attention before it begins. `ask`: whether the user has to confirm,
-    which a file as target does not need. `begins` is called with the counts of the attempt, for what the source counts
-    by itself. `follow` changes the pace in the background. `repeats` is a line about what a resume may deliver again
-    beside the batches that it names. `batch_s` is how long the function takes for an event, in seconds, if that is
-    known, and `memory_mb` its memory. `reads_stream`: the records come from the stream itself. `attempt` delivers in
-    another way than by invoking `open_target` from here.
+    `findings` is what deserves attention before it begins, beside what the target says. `begins` is called with the
+    counts of the attempt, for what the source counts by itself. `repeats` is a line about what a resume may deliver
+    again beside the batches that it names. `reads_stream`: the records come from the stream itself. `attempt` delivers
+    in another way than by invoking the target from here.
     """
 
     spec: DeliverySpec
     settings: DeliverySettings
     connection: Connection
     source: Source
-    open_target: OpenTarget
-    version: str = ""
-    mapping: str = ""
-    concurrency: int = DEFAULT_CONCURRENCY
-    ask: bool = True
+    target: FoundTarget
     findings: Callable[[Preview], list[Finding]] = field(default=lambda _preview: [])
     begins: Callable[[DeliveryCounts], None] = field(default=lambda _counts: None)
-    follow: Callable[[DeliveryControl], Coroutine[Any, Any, None]] | None = None
     repeats: str = ""
-    batch_s: float | None = None
-    memory_mb: int | None = None
     reads_stream: bool = False
     clock: Callable[[], float] = time.time
     attempt: Attempt | None = None
+
+    @property
+    def concurrency(self) -> int:
+        """Invocations at a time."""
+        return self.settings.concurrency or self.target.concurrency
 
 
 async def run_prepared(
@@ -145,7 +132,7 @@ async def run_prepared(
             return await attempt(prepared, ledger, saved, None, emit=emit, stop=stop)
     preview = await prepared.source.preview()
     _stop_early(stop)
-    findings = prepared.findings(preview)
+    findings = [*prepared.target.findings, *prepared.findings(preview)]
     outlook = _outlook(prepared, preview, findings)
     for finding in findings:
         emit(Noticed(finding))
@@ -171,6 +158,20 @@ async def run_prepared(
         return result
 
 
+def started(ledger: Ledger, saved: SavedDelivery, *, resumed: bool, expected: int | None) -> DeliveryStarted:
+    """The event of an attempt that begins, with `expected` records to deliver in all (None: unknown)."""
+    spec = saved.spec
+    return DeliveryStarted(
+        run_id=spec.run_id,
+        source=spec.source,
+        function=spec.function,
+        resumed=resumed,
+        expected=expected,
+        checkpoint=str(ledger.path),
+        counts=replace(saved.counts),
+    )
+
+
 def saved_spec(settings: DeliverySettings) -> DeliverySpec | None:
     """What an earlier attempt of the delivery was begun with; None if there is none. Raises CheckpointRefusedError."""
     path = settings.checkpoint
@@ -189,12 +190,12 @@ def _stop_early(stop: StopRequest) -> None:
 
 def _outlook(prepared: Prepared, preview: Preview, findings: Sequence[Finding]) -> DeliveryOutlook:
     spec, forecast = prepared.spec, _forecast(prepared, preview)
-    invoked = prepared.ask  # a file or a local handler costs nothing
+    invoked = not prepared.target.is_local  # a file or a local handler costs nothing
     return DeliveryOutlook(
         command=spec.command,
         source=spec.source,
         function=spec.function,
-        version=prepared.version,
+        version=prepared.target.version,
         records=preview.records,
         invocations=preview.batches,
         size_bytes=preview.size_bytes,
@@ -207,7 +208,7 @@ def _outlook(prepared: Prepared, preview: Preview, findings: Sequence[Finding]) 
         run_cost_usd=forecast.cost.run_time,
         seconds=forecast.seconds,
         bound_by=forecast.bound_by,
-        mapping=prepared.mapping or describe_rules(spec.rules),
+        mapping=prepared.target.mapping,
         warnings=tuple(f"{finding.message}; {finding.action}" for finding in findings),
         stale_keys=preview.stale_keys,
         samples=preview.samples,
@@ -224,35 +225,17 @@ def _forecast(prepared: Prepared, preview: Preview) -> DeliveryForecast:
         reads=READS if prepared.reads_stream else 0,
     )
     speed = DeliverySpeed(
-        concurrency=settings.concurrency or prepared.concurrency,
-        batch_s=prepared.batch_s,
+        concurrency=prepared.concurrency,
+        batch_s=prepared.target.batch_s,
         max_rate=settings.max_rate,
-        memory_mb=prepared.memory_mb,
+        memory_mb=prepared.target.memory_mb,
     )
     return forecast_delivery(load, speed)
 
 
-def describe_rules(rules: DeliveryRules) -> str:
-    """The rules in one line: `up to 100 records, 2 at a time per shard, 3 retries, halved after an error`."""
-    words = [f"up to {rules.batch_size:,} records"]
-    if rules.window_s:
-        words.append(f"gathered for {rules.window_s:g} s")
-    words.append(f"{rules.parallelization} at a time per shard")
-    words.append("retries without limit" if rules.retries is None else f"{rules.retries:,} retries")
-    if rules.max_record_age_s is not None:
-        words.append(f"none older than {rules.max_record_age_s:,.0f} s")
-    if rules.bisect:
-        words.append("halved after an error")
-    if rules.partial_failures:
-        words.append("partial failures")
-    if rules.filters:
-        words.append(f"{len(rules.filters)} filter pattern{'s' * (len(rules.filters) > 1)}")
-    return ", ".join(words)
-
-
 async def _ask(prepared: Prepared, outlook: DeliveryOutlook, confirm: Confirm | None) -> None:
     """Raises UsageError without a terminal, RefusedError if the answer is no."""
-    if not prepared.ask or prepared.settings.assume_yes:
+    if prepared.target.is_local or prepared.settings.assume_yes:
         return
     if confirm is None:
         raise UsageError(
@@ -280,22 +263,12 @@ async def _invoke(
     failures = FailuresFile(failures_path(ledger.path))
     journal = open_journal(ledger, saved, failures, emit)
     prepared.begins(journal.counts)
-    emit(
-        DeliveryStarted(
-            run_id=spec.run_id,
-            source=spec.source,
-            function=spec.function,
-            resumed=expected is None,
-            expected=expected,
-            checkpoint=str(ledger.path),
-            counts=replace(saved.counts),
-        )
-    )
-    concurrency = settings.concurrency or prepared.concurrency
+    emit(started(ledger, saved, resumed=expected is None, expected=expected))
+    concurrency = prepared.concurrency
     status: RunStatus = "stopped"
     failure: RefireError | None = None
     try:
-        async with prepared.open_target(concurrency=concurrency, resumed=expected is None) as target:
+        async with prepared.target.open(concurrency=concurrency, resumed=expected is None) as target:
             pace = Pace(concurrency, settings.max_rate)
             control = DeliveryControl(spec.run_id, pace, emit, settings.max_rate)
             context = DeliveryContext(
@@ -314,8 +287,8 @@ async def _invoke(
             )
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(answer_operator, ledger.path, {"rate": control.rate_verb()}, emit)
-                if prepared.follow is not None:
-                    tasks.start_soon(prepared.follow, control)
+                if prepared.target.follow is not None:
+                    tasks.start_soon(prepared.target.follow, control)
                 status = await run_delivery(prepared.source, context, saved)
                 tasks.cancel_scope.cancel()
     except* RefireError as group:

@@ -14,10 +14,9 @@ from refire_async.aws.other_services import UnansweredError
 from refire_async.aws.pipes import Pipe, ask_pipes
 from refire_async.aws.session import Session
 from refire_async.aws.temporary_mapping import is_temporary
-from refire_async.delivery.rules import DeliveryRules, rules_of, with_options
+from refire_async.delivery.rules import DeliveryRules, describe_rules, rules_of, with_options
 from refire_async.delivery.target import Target
-from refire_async.delivery.targets.opening import DEFAULT_CONCURRENCY, open_target
-from refire_async.engine.delivering import OpenTarget, describe_rules
+from refire_async.delivery.targets.opening import DEFAULT_CONCURRENCY, OpenTarget, open_target
 from refire_async.engine.delivery_control import DeliveryControl, check_metrics, follow_iterator_age
 from refire_async.errors import RefusedError, UsageError
 from refire_async.model.finding import Finding

@@ -24,13 +24,13 @@ from refire_async.delivery.mapping_watch import Verdict, Watch
 from refire_async.delivery.rules import DeliveryRules
 from refire_async.delivery.saved import SavedDelivery, peek
 from refire_async.delivery.window import Window
-from refire_async.engine.delivering import Prepared
+from refire_async.engine.delivering import Prepared, started
 from refire_async.engine.delivery_target import FoundTarget
 from refire_async.engine.mapping_book import MappingBook, MappingState, read_state
 from refire_async.engine.mapping_progress import Progress
 from refire_async.engine.summary import exit_code_of
 from refire_async.errors import ExitCode, RefireError, StoppedError, UsageError
-from refire_async.events import DeliveryCounted, DeliveryEnded, DeliveryStarted, Emit
+from refire_async.events import DeliveryCounted, DeliveryEnded, Emit
 from refire_async.model.delivery import DeliveryResult, DeliverySummary
 from refire_async.model.run import RunStatus
 from refire_async.model.stop import StopRequest
@@ -72,11 +72,8 @@ def by_mapping(
     patterns = window_patterns(target.rules.filters, Window(since, until), settings.kinds)
     original = target.reader if isinstance(target.reader, Mapping) else None
     delivery = MappedDelivery(services, target.name, target.version, target.timeout_s, patterns, original)
-    return replace(
-        prepared,
-        mapping=f"{prepared.mapping}, by a temporary event source mapping",
-        attempt=delivery.attempt,
-    )
+    described = f"{target.mapping}, by a temporary event source mapping"
+    return replace(prepared, target=replace(target, mapping=described), attempt=delivery.attempt)
 
 
 def mapping_settings(
@@ -136,17 +133,7 @@ class MappedDelivery:
                 expected = (await prepared.source.preview()).records
             state = MappingState(phase="planned", expected=expected)
         book = MappingBook(ledger, saved, state)
-        emit(
-            DeliveryStarted(
-                run_id=spec.run_id,
-                source=spec.source,
-                function=spec.function,
-                resumed=resumed,
-                expected=state.expected,
-                checkpoint=str(ledger.path),
-                counts=replace(saved.counts),
-            )
-        )
+        emit(started(ledger, saved, resumed=resumed, expected=state.expected))
         done = not state.expected
         if not done:
             plane = MappingPlane(self.services, self.function, alias_name(spec.run_id), str(spec.stream_arn))

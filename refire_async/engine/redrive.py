@@ -1,6 +1,7 @@
 """`redrive`: failed batches out of a queue, S3 or a file, delivered again."""
 
 from dataclasses import replace
+from functools import partial
 
 import orjson
 
@@ -87,15 +88,8 @@ async def _prepare(
         settings=delivery,
         connection=settings.connection,
         source=source,
-        open_target=target.open,
-        version=target.version,
-        mapping=target.mapping,
-        concurrency=target.concurrency,
-        batch_s=target.batch_s,
-        memory_mb=target.memory_mb,
-        follow=target.follow,
-        ask=not target.is_local,
-        findings=lambda preview: [*target.findings, *_findings(source, preview)],
+        target=target,
+        findings=partial(_findings, source),
         begins=failures.count_in,
         clock=session.clock.now,
     )

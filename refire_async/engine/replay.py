@@ -210,16 +210,9 @@ def _prepare(  # noqa: PLR0917 - called once
         settings=settings.delivery,
         connection=settings.connection,
         source=source,
-        open_target=target.open,
-        version=target.version,
-        mapping=target.mapping,
-        concurrency=target.concurrency,
-        batch_s=target.batch_s,
-        memory_mb=target.memory_mb,
-        follow=target.follow,
+        target=target,
         reads_stream=settings.as_event is None and not settings.exports,
         repeats="" if settings.as_event is None or settings.exports else _ITEMS_AGAIN,
-        ask=not target.is_local,
         findings=partial(_findings, settings, target),
         clock=session.clock.now,
     )
@@ -251,7 +244,7 @@ def selection_text(settings: ReplaySettings) -> str:
 
 
 def _findings(settings: ReplaySettings, target: FoundTarget, preview: Preview) -> list[Finding]:
-    found = list(target.findings)
+    found = []
     if preview.stale and target.is_live:
         found.append(
             STALE_IMAGES.found(

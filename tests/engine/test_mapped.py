@@ -21,6 +21,7 @@ from refire_async.delivery.saved import peek
 from refire_async.delivery.sink import Preview, Sink, Skipped
 from refire_async.delivery.spec import DeliverySpec
 from refire_async.engine.delivering import Prepared, run_prepared
+from refire_async.engine.delivery_target import FoundTarget
 from refire_async.engine.mapped import MappedDelivery, check_mapping, has_mapping, mapping_settings
 from refire_async.errors import ExitCode, RefireError, UsageError
 from refire_async.events import Event, MappingSeen
@@ -99,7 +100,15 @@ def _prepared(aws: FakeAws, path: Path, **settings: Any) -> Prepared:
         settings=DeliverySettings(function="orders", checkpoint=path, assume_yes=True, **settings),
         connection=Connection(region="eu-west-1"),
         source=settings.pop("source", _Source()),
-        open_target=never,
+        target=FoundTarget(
+            function="orders",
+            version="7",
+            rules=spec.rules,
+            mapping="",
+            concurrency=10,
+            open=never,
+            is_local=False,
+        ),
         clock=now,
         attempt=delivery.attempt,
     )

@@ -1,7 +1,8 @@
 """Makes the target that the options name."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Protocol
 
 from refire_async.aws.function_names import FunctionName, parse_function
 from refire_async.aws.invocations import open_invocations
@@ -15,6 +16,12 @@ from refire_async.settings import DeliverySettings
 
 DEFAULT_CONCURRENCY = 10
 """Invocations at a time where no option says otherwise."""
+
+
+class OpenTarget(Protocol):
+    """Opens the target of an attempt for at most `concurrency` invocations at a time; `resumed`: not the first one."""
+
+    def __call__(self, *, concurrency: int, resumed: bool) -> AbstractAsyncContextManager[Target]: ...
 
 
 @asynccontextmanager
