@@ -1,15 +1,17 @@
 """Which target a delivery goes to, by which rules, and what is to be known about it before it begins."""
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Generic, TypeVar
+
+import anyio
 
 from refire_async.aws.cloudwatch import get_metric_data, lambda_query
 from refire_async.aws.event_source_mappings import Mapping, ask_mappings
 from refire_async.aws.function_names import FunctionName, parse_function
-from refire_async.aws.functions import ask_function, ask_reserved_concurrency
+from refire_async.aws.functions import Function, ask_function, ask_reserved_concurrency
 from refire_async.aws.other_services import UnansweredError
 from refire_async.aws.pipes import Pipe, ask_pipes
 from refire_async.aws.session import Session
@@ -18,10 +20,12 @@ from refire_async.delivery.rules import DeliveryRules, describe_rules, rules_of,
 from refire_async.delivery.target import Target
 from refire_async.delivery.targets.opening import DEFAULT_CONCURRENCY, OpenTarget, open_target
 from refire_async.engine.delivery_control import DeliveryControl, check_metrics, follow_iterator_age
-from refire_async.errors import RefusedError, UsageError
+from refire_async.errors import RefireError, RefusedError, UsageError
 from refire_async.model.finding import Finding
 from refire_async.preflight.findings import MAPPING_READS, NOT_ASKED
 from refire_async.settings import DeliverySettings
+
+T = TypeVar("T")
 
 _DAY_S = 86_400
 
@@ -83,8 +87,8 @@ async def find_target(session: Session, settings: DeliverySettings, stream_arn: 
     if settings.function is None:
         raise UsageError("no target given", "name a function with --function, or a file with --to")
     name = parse_function(settings.function)
-    function = await ask_function(session.services, name)
-    reader, unanswered = await _reader(session, name, stream_arn)
+    asked, unanswered = await _ask(session, settings, name, stream_arn)
+    function, reader = asked.function, asked.reader
     if settings.how == "direct":
         _refuse_windows(reader)
     elif isinstance(reader, Pipe):
@@ -99,19 +103,78 @@ async def find_target(session: Session, settings: DeliverySettings, stream_arn: 
         version=function.version,
         rules=rules,
         mapping=f"{describe_rules(rules)} ({_origin(reader)})",
-        concurrency=await _concurrency(session, name, unanswered),
+        concurrency=asked.concurrency,
         open=partial(
             _open, settings, session, name, function.timeout_s, wants_array=isinstance(reader, Pipe)
         ),
         is_local=False,
-        batch_s=await _batch_seconds(session, name),
+        batch_s=asked.batch_s,
         reader=reader,
-        follow=await _follow(session, settings, name),
+        follow=asked.follow,
         findings=tuple(NOT_ASKED.found(why) for why in unanswered),
         name=name.name,
         timeout_s=float(function.timeout_s),
         memory_mb=function.memory_mb,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """What AWS says about a function and its reader, as `FoundTarget` has it."""
+
+    function: Function
+    reader: Mapping | Pipe | None
+    concurrency: int
+    batch_s: float | None
+    follow: Callable[[DeliveryControl], Coroutine[Any, Any, None]] | None
+
+
+async def _ask(
+    session: Session, settings: DeliverySettings, name: FunctionName, stream_arn: str | None
+) -> tuple[_Asked, list[str]]:
+    """Everything about the function, asked at once, and why some of it is unknown.
+
+    Raises RefusedError: of several reasons always the same one, whichever comes first.
+    """
+    no_reader: list[str] = []
+    no_reserved: list[str] = []
+    function = _Question(lambda: ask_function(session.services, name))
+    reader = _Question(lambda: _reader(session, name, stream_arn, no_reader))
+    concurrency = _Question(lambda: _concurrency(session, name, no_reserved))
+    batch_s = _Question(lambda: _batch_seconds(session, name))
+    follow = _Question(lambda: _follow(session, settings, name))
+    async with anyio.create_task_group() as tasks:
+        for question in (function, reader, concurrency, batch_s, follow):
+            tasks.start_soon(question.ask)
+    asked = _Asked(
+        function=function.answer(),
+        reader=reader.answer(),
+        concurrency=concurrency.answer(),
+        batch_s=batch_s.answer(),
+        follow=follow.answer(),
+    )
+    return asked, no_reader + no_reserved
+
+
+class _Question(Generic[T]):
+    """A call whose result or RefireError is kept until it is wanted."""
+
+    def __init__(self, call: Callable[[], Awaitable[T]]) -> None:
+        self._call = call
+        self._answers: list[T] = []
+        self._error: RefireError | None = None
+
+    async def ask(self) -> None:
+        try:
+            self._answers.append(await self._call())
+        except RefireError as error:
+            self._error = error
+
+    def answer(self) -> T:
+        """The result, once asked. Raises RefireError."""
+        if self._error is not None:
+            raise self._error
+        return self._answers[0]
 
 
 def _open(
@@ -183,12 +246,11 @@ def _origin(reader: Mapping | Pipe | None) -> str:
 
 
 async def _reader(
-    session: Session, name: FunctionName, stream_arn: str | None
-) -> tuple[Mapping | Pipe | None, list[str]]:
-    """The mapping or Pipe that brings the stream's records to the function, and why some could not be listed."""
-    unanswered: list[str] = []
+    session: Session, name: FunctionName, stream_arn: str | None, unanswered: list[str]
+) -> Mapping | Pipe | None:
+    """The mapping or Pipe that brings the stream's records to the function; `unanswered` says what is unknown."""
     if stream_arn is None:
-        return None, unanswered
+        return None
     try:
         mappings = await ask_mappings(session.services, stream_arn)
     except UnansweredError as error:
@@ -201,7 +263,7 @@ async def _reader(
         except UnansweredError:
             pipes = ()  # few use Pipes, and a missing permission for them is no matter without one
         found = next((pipe for pipe in pipes if (pipe.function or "").partition(":")[0] == name.name), None)
-    return found, unanswered
+    return found
 
 
 def _choose(mappings: Sequence[Mapping], name: FunctionName) -> Mapping | None:
