@@ -1,6 +1,7 @@
 """In a container whose root is read-only, without `/tmp` and HOME, what needs no disk works."""
 
 import sys
+import uuid
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -50,3 +51,22 @@ def test_what_needs_no_disk_works_where_none_can_be_written(
     (line,) = refused.error_lines
     assert "Read-only file system" in line
     before.assert_untouched()
+
+
+@on_one_backend
+def test_a_run_with_a_checkpoint_table_needs_no_disk(
+    cli: Cli, contained: Cli, make_table: Callable[..., Table]
+) -> None:
+    """It touches every item once, and a second start says so; with an item that fails, only the list is not written."""
+    store = f"refire-{uuid.uuid4().hex[:8]}"
+    assert cli.run("checkpoint-table", "create", store).code == 0
+    table = make_table()
+    table.fill(hash_rows(40))
+    before = Snapshot.of(table)
+    words = ("run", "--table", table.name, "--checkpoint", f"dynamodb://{store}/x", "--yes", "--json")
+    for _ in range(2):
+        result = contained.run(*words, env=NOWHERE)
+        assert result.code == 0, result.stderr
+        assert (result.json["status"], result.json["touched"]) == ("complete", 40)
+        assert result.error_lines == []
+    before.assert_fired()
