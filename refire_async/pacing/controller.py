@@ -1,4 +1,10 @@
-"""AIMD rate control: throttling lowers the rate by a factor, success raises it in steps up to the ceiling. Pure."""
+"""AIMD rate control: throttling lowers the rate by a factor, success raises it in steps up to the ceiling. Pure.
+
+Where nothing succeeded for a while, the throttling was an outage and says nothing about the rate: the first success
+restores the rate of the last success before it.
+"""
+
+import math
 
 DECREASE = 0.7
 """Factor on throttling, at most once per `HOLD_S`: a burst of throttled writes counts once."""
@@ -6,6 +12,9 @@ DECREASE = 0.7
 HOLD_S = 0.5
 INCREASE_PER_S = 0.12
 """Share of the ceiling added per second without throttling: from the floor to the ceiling in under 10 s."""
+
+SILENCE_S, SILENT_CUTS = 1.0, 2
+"""Without a success for this long, while the rate was lowered so many times, the resource refused everything."""
 
 FLOOR = 0.02
 """Share of the ceiling below which the rate never falls, because some writes must succeed to detect recovery."""
@@ -19,10 +28,15 @@ class RateController:
         self.rate = ceiling
         self._last_cut: float | None = None
         self._last_seen: float | None = None
+        self._worked_at, self._worked_rate = math.inf, ceiling
+        """Time and rate of the last success; infinity before the first one."""
+        self._cuts = 0
+        """How often the rate was lowered since the last success."""
 
     def set_ceiling(self, ceiling: float) -> None:
         """Change the ceiling; a lowered rate keeps its share of the ceiling."""
         self.rate = ceiling * (self.rate / self.ceiling)
+        self._worked_rate = ceiling * (self._worked_rate / self.ceiling)
         self.ceiling = ceiling
 
     def follow(self, ceiling: float) -> None:
@@ -34,6 +48,7 @@ class RateController:
             self.set_ceiling(ceiling)
         else:
             self.rate = min(self.rate, ceiling)
+            self._worked_rate = min(self._worked_rate, ceiling)
             self.ceiling = ceiling
 
     def throttled(self, now: float) -> bool:
@@ -41,16 +56,26 @@ class RateController:
         if self._last_cut is not None and now - self._last_cut < HOLD_S:
             return False
         self._last_cut = self._last_seen = now
+        self._cuts += 1
         before = self.rate
         self.rate = max(before * DECREASE, self.ceiling * FLOOR)
         return self.rate < before
 
     def recover(self, now: float) -> bool:
         """DynamoDB processed a write without throttling it. Returns whether the rate was raised."""
-        if self.rate >= self.ceiling:
-            return False
+        refused_all = self._cuts >= SILENT_CUTS and now - self._worked_at >= SILENCE_S
+        self._cuts, self._worked_at = 0, now
+        before, restored = self.rate, self._worked_rate
+        self._worked_rate = before
+        if before < self.ceiling:
+            if refused_all:
+                self.rate = max(before, restored)
+            else:
+                self._raise(now)
+        return self.rate > before
+
+    def _raise(self, now: float) -> None:
         since, self._last_seen = self._last_seen, now
         if since is None or (self._last_cut is not None and now - self._last_cut < HOLD_S):
-            return False
+            return
         self.rate = min(self.rate + self.ceiling * INCREASE_PER_S * (now - since), self.ceiling)
-        return True

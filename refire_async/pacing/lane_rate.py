@@ -31,6 +31,10 @@ cause of the throttling may be over."""
 UNLIMITED_AFTER_S = 15.0
 """A lane that was not throttled for this long has no limit any more."""
 
+SILENCE_S, SILENT_CUTS = 1.0, 2
+"""A lane of which nothing was processed for this long, while its limit was lowered so many times, was not throttled for
+its key range: the first success restores the limit of the last success before that."""
+
 MIN_LIMIT = 5.0
 """Smallest limit (units per second), enough to detect that the partition accepts writes again."""
 
@@ -62,12 +66,15 @@ class LaneRate:
 
     __slots__ = (
         "_cut_at",
+        "_cuts",
         "_grown_at",
         "_measured",
         "_since",
         "_since_cut",
         "_throttled_at",
         "_units",
+        "_worked_at",
+        "_worked_limit",
         "limit",
         "next_at",
     )
@@ -82,6 +89,9 @@ class LaneRate:
         self._cut_at = -math.inf
         self._grown_at = -math.inf
         self._throttled_at = -math.inf
+        self._worked_at = -math.inf
+        self._worked_limit: float | None = None
+        self._cuts = 0
 
     def spend(self, units: float, now: float, share: float = math.inf) -> None:
         """Charge a batch of `units` and set `next_at` accordingly.
@@ -95,6 +105,8 @@ class LaneRate:
 
     def processed(self, units: float, now: float) -> None:
         """DynamoDB processed writes of `units` without throttling them."""
+        if units > 0:
+            self._restore(now)
         if now - self._since >= WINDOW_S:
             lasted = now - self._since
             self._measured = self._units / lasted if lasted < 2 * WINDOW_S else 0.0
@@ -112,6 +124,13 @@ class LaneRate:
         self.limit += max(self.limit, MIN_LIMIT) * growth * since
         self._grown_at = now
 
+    def _restore(self, now: float) -> None:
+        """Some writes were processed. If all were refused before, go back to the limit of the time before that."""
+        before = self.limit
+        if self._cuts >= SILENT_CUTS and now - self._worked_at >= SILENCE_S:
+            self.limit, self.next_at = self._worked_limit, now
+        self._worked_at, self._worked_limit, self._cuts = now, before, 0
+
     def throttled(self, now: float) -> None:
         """DynamoDB throttled writes of the lane: set or lower its limit."""
         if self.limit is None:
@@ -126,6 +145,7 @@ class LaneRate:
             self.limit = max(min(self.limit, processed) * DECREASE, self.limit / 2, MIN_LIMIT)
         self._cut_at = now
         self._since_cut = 0.0
+        self._cuts += 1
 
     def measured(self, now: float) -> float:
         """Units per second that DynamoDB has processed within the last window; 0 if it is over."""

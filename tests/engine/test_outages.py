@@ -14,6 +14,7 @@ from refire_async.settings import Budget, SelectionSettings, Tuning
 from tests.engine.conftest import Runs, Service
 from tests.engine.test_run import once, orders
 from tests.engine.test_selection import index
+from tests.support.examples import thinned
 from tests.support.inprocess_server import table_spec
 
 RATE = 500
@@ -44,6 +45,13 @@ def unreachable() -> Exception:
 
 def throttled() -> Exception:
     return ServiceError("ProvisionedThroughputExceededException", "slow down")
+
+
+def throttled_for_capacity() -> Exception:
+    """With the reason that newer services name: the capacity of the table."""
+    arn = "arn:aws:dynamodb:eu-west-1:1:table/orders"
+    reason = {"reason": "TableWriteProvisionedThroughputExceeded", "resource": arn}
+    return ServiceError("ThrottlingException", "slow down", extra={"throttlingReasons": [reason]})
 
 
 @pytest.mark.parametrize("lasts_s", [6.0, 15.0, 60.0])
@@ -104,14 +112,35 @@ async def test_readers_and_look_ups_continue_too(service: Service, runs: Runs, o
     assert result.summary.seconds < alone.summary.seconds + 15.0 + PROBED_S
 
 
-async def test_throttling_to_zero(service: Service, runs: Runs):
-    """Throttling of every write lowers the rate, which rises from its floor within seconds (pacing/controller.py)."""
+@pytest.mark.parametrize("lasts_s", [2.0, 10.0, 60.0])
+@pytest.mark.parametrize("segments", thinned({"1": 1, "8": 8, "64": 64}, "8"))
+@pytest.mark.parametrize("fail", [unreachable, throttled, throttled_for_capacity])
+async def test_the_rest_takes_what_the_budget_allows(
+    service: Service, runs: Runs, lasts_s: float, segments: int, fail: Callable[[], Exception]
+):
+    """From the first success on at most 1.2 times that, without a second above 110% of the budget."""
     db = service(table_spec())
     db.fill("orders", orders(ITEMS))
-    db.watch = outage(15.0, throttled)
-    result = await runs.run(budget=Budget(max_rate=RATE))
+    down, written = outage(lasts_s, fail), []
+    until = anyio.current_time() + BEGINS_S + lasts_s
+
+    def watch(operation: str, request: Any) -> None:
+        down(operation, request)
+        if operation == "BatchExecuteStatement":
+            written.append((anyio.current_time(), len(request["Statements"])))
+
+    db.watch = watch
+    result = await runs.run(budget=Budget(max_wcu=RATE), tuning=Tuning(segments=segments))
     assert db.fired("orders") == once(ITEMS)
-    assert result.summary.seconds < ITEMS / RATE + 15.0 + 10.0
+    after = [(moment, items) for moment, items in written if moment >= until]
+    rest = sum(items for _, items in after)
+    assert rest > ITEMS / 3
+    assert after[-1][0] - after[0][0] <= 1.2 * rest / RATE
+    assert after[0][0] - until < 3.0, "the run notices that the service works again"
+    for start, _ in written:
+        within = sum(items for moment, items in written if start <= moment < start + 1.0)
+        assert within <= RATE * 1.1 + 25
+    assert result.exit_code is ExitCode.COMPLETE
 
 
 def test_one_request_that_always_fails_is_given_up_while_others_sometimes_succeed():

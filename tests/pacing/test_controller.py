@@ -141,3 +141,42 @@ def test_a_lower_ceiling_does_not_lower_a_throttled_rate_again(old: float, new: 
     else:
         assert control.rate == pytest.approx(new * before / old)
     assert control.ceiling == new
+
+
+def test_the_first_success_after_an_outage_restores_the_rate():
+    """Everything was refused: that says nothing about the rate. A rate that works again is not exceeded later."""
+    controller = RateController(1_000.0)
+    controller.recover(0.0)
+    for tenth in range(1, 100):
+        controller.throttled(tenth / 10)
+    assert controller.rate == 1_000.0 * FLOOR
+    assert controller.recover(10.0)
+    assert controller.rate == 1_000.0
+    assert not controller.recover(10.1)
+
+
+def test_some_successes_are_no_outage():
+    """Capacity below the rate: now and then a write is accepted, and the rate stays low."""
+    controller = RateController(1_000.0)
+    controller.recover(0.0)
+    for tenth in range(1, 200):
+        controller.throttled(tenth / 10)
+        if tenth % 8 == 0:
+            controller.recover(tenth / 10)
+    assert controller.rate < 100.0
+
+
+def test_a_capacity_that_does_not_come_back_in_full_lowers_the_rate_again():
+    """After the restored rate is refused too, the next success starts from the rate that worked."""
+    controller = RateController(1_000.0)
+    controller.recover(0.0)
+    for tenth in range(1, 50):
+        controller.throttled(tenth / 10)
+    controller.recover(5.0)
+    highest = []
+    for tenth in range(51, 200):
+        accepted = controller.rate <= 300.0
+        controller.recover(tenth / 10) if accepted else controller.throttled(tenth / 10)
+        if tenth > 100:
+            highest.append(controller.rate)
+    assert max(highest) < 400.0
