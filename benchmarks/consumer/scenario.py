@@ -77,7 +77,7 @@ class _Made:
 
 
 @contextlib.contextmanager
-def _in_virtual_time(db: InProcess) -> Iterator[None]:
+def in_virtual_time(db: InProcess) -> Iterator[None]:
     """The engine finds `db`, and the machine's clock goes as the loop's."""
     clock, session = time.time, engine.open_session
     time.time, engine.open_session = LoopClock().time, db.open_session  # type: ignore[assignment]
@@ -99,7 +99,7 @@ async def _in_loop(one: Case, checkpoint: Path) -> tuple[dict[str, float], dict[
         Generate={"Count": one.items, "HashPrefix": "k"},
     )
     db = InProcess(spec)
-    with _in_virtual_time(db):
+    with in_virtual_time(db):
         functions = {name: Function(LAG_S, BatchSize=BATCH) for name in one.functions}
         if one.has_past:
             for function in functions.values():

@@ -23,6 +23,7 @@ NAMES: tuple[str, ...] = (
     "verify",
     "consumer",
     "small_machine",
+    "outage",
     "sandbox_throughput",
 )
 

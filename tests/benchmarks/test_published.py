@@ -44,6 +44,16 @@ def test_a_small_container_keeps_its_budget() -> None:
     assert most["items_per_s"] > 10_000
 
 
+def test_the_rest_after_an_outage_takes_what_the_budget_allows() -> None:
+    """Each kind and length: at most 1.2 times the ideal from the first success on, and never above 110%."""
+    cases = published("outage").metrics["cases"]
+    assert {(case["kind"], case["length_s"]) for case in cases} == {
+        (kind, length) for kind in ("service", "network", "throttled") for length in (2.0, 10.0, 60.0)
+    }
+    assert all(case["to_ideal"] <= 1.2 for case in cases)
+    assert all(case["peak_share"] <= 1.1 for case in cases)
+
+
 def test_the_page_is_made_of_the_results() -> None:
     """By hand it is not changed, and all of them come from full runs."""
     results = read_all(HOME / "results")

@@ -29,6 +29,7 @@ SMALL = {
         "index_capacity=500",
         'cases=["index with the marker"]',
     ],
+    "outage": ["lengths_s=[2]", "items=2500", "wcu=500"],
     "pacing": [
         'cases=["uniform 500","four hot keys","four hot keys, one queue","their others alone","index"]',
         "seconds=4",
