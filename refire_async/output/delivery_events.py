@@ -5,8 +5,6 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-import orjson
-
 from refire_async.events import (
     AdviceBack,
     AdviceMissing,
@@ -28,6 +26,7 @@ from refire_async.events import (
     Waiting,
 )
 from refire_async.model.units import utc_iso
+from refire_async.output.json_events import JsonLines
 from refire_async.output.log_throttle import LogThrottle
 from refire_async.output.logs import Logger
 from refire_async.output.text import units, visible
@@ -181,8 +180,10 @@ class DeliveryLog(Subscriber):
         self._logger.info("delivery.ended", **summary.to_json())
 
 
-class DeliveryJson(Subscriber):
-    """Events of a delivery as JSON Lines (docs/scripting.md), each passed to `write` without its line end."""
+class DeliveryJson(JsonLines):
+    """The events of a delivery as JSON Lines (docs/scripting.md)."""
+
+    counted = "records"
 
     def __init__(
         self,
@@ -190,40 +191,24 @@ class DeliveryJson(Subscriber):
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        self._write = write
-        self._wall = wall
-        self._throttle = LogThrottle(clock, self._repeated)
-        self._run_id: str | None = None
+        super().__init__(write, clock, wall)
         self._messages = self._deleted = 0
-        self.handlers = {
+        self.handlers |= {
             DeliveryStarted: self._started,
-            Noticed: lambda event: self._event("finding", **asdict(event.finding)),
             BatchFailed: lambda event: self._throttle.add("records-failed", event.records, event.condition),
             InvocationRetried: lambda event: self._throttle.add("retry", event.records, event.reason),
             InvocationThrottled: lambda event: self._throttle.add("throttle", 1, event.reason),
             RecordsLost: lambda event: self._event(
                 "records-lost", shard=event.shard, before=utc_iso(event.before), why=event.why
             ),
-            Paused: lambda event: self._event("pause", why=event.why),
-            Resumed: lambda event: self._event("unpause", why=event.why),
-            Waiting: self._waiting,
-            Recovered: lambda event: self._event("recover", after_s=round(event.after_s, 1)),
             MessageSettled: self._message,
             MappingSeen: lambda event: self._event("mapping", **asdict(event)),
-            Stopping: lambda event: self._event("stop", reason=event.reason),
-            DeliveryEnded: lambda _: self._throttle.flush(),
+            DeliveryEnded: lambda _: self.flush(),
         }
 
     def progress(self, stats: DeliveryStats) -> None:
         """Write how far the delivery is; call it about every 10 s."""
         self._event("progress", **stats.to_json(), messages=self._messages, messages_deleted=self._deleted)
-
-    def _event(self, event: str, **fields: Any) -> None:
-        start = {"event": event, "time": utc_iso(self._wall()), "run_id": self._run_id}
-        self._write(orjson.dumps(start | fields).decode())
-
-    def _repeated(self, name: str, items: int, fields: dict[str, Any]) -> None:
-        self._event(name, records=items, **fields)
 
     def _started(self, event: DeliveryStarted) -> None:
         self._run_id = event.run_id
@@ -236,10 +221,6 @@ class DeliveryJson(Subscriber):
             checkpoint=event.checkpoint,
             settled_before=event.counts.delivered + event.counts.failed,
         )
-
-    def _waiting(self, event: Waiting) -> None:
-        if self._throttle.due("wait"):
-            self._event("wait", reason=event.reason, since_s=round(event.since_s, 1))
 
     def _message(self, event: MessageSettled) -> None:
         self._messages += 1

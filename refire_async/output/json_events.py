@@ -34,11 +34,14 @@ from refire_async.output.log_throttle import LogThrottle
 from refire_async.output.snapshot import Snapshot, rounded
 
 
-class JsonEvents(Subscriber):
-    """Subscriber that passes each event that programs can act on to `write`, as a line without a line end.
+class JsonLines(Subscriber):
+    """Passes each event that programs can act on to `write`, as a line without a line end: what all commands share.
 
     `clock` (seconds, monotonic) limits repeated lines; `wall` (Unix seconds) stamps them.
     """
+
+    counted = "items"
+    """The field with the number of items that a line is about."""
 
     def __init__(
         self,
@@ -50,13 +53,53 @@ class JsonEvents(Subscriber):
         self._wall = wall
         self._throttle = LogThrottle(clock, self._write_repeated)
         self._run_id: str | None = None
+        self._stop_reported = False
+        self.handlers: dict[type, Callable[[Any], None]] = {
+            Noticed: lambda event: self._event("finding", **asdict(event.finding)),
+            Paused: lambda event: self._event("pause", why=event.why),
+            Resumed: lambda event: self._event("unpause", why=event.why),
+            Waiting: self._waiting,
+            Recovered: lambda event: self._event("recover", after_s=round(event.after_s, 1)),
+            Stopping: self._stopping,
+        }
+
+    def flush(self) -> None:
+        """Write pending counts."""
+        self._throttle.flush()
+
+    def _event(self, event: str, **fields: Any) -> None:
+        start = {"event": event, "time": utc_iso(self._wall()), "run_id": self._run_id}
+        self._write(orjson.dumps(start | fields).decode())
+
+    def _write_repeated(self, name: str, items: int, fields: dict[str, Any]) -> None:
+        self._event(name, **{self.counted: items}, **fields)
+
+    def _waiting(self, event: Waiting) -> None:
+        if self._throttle.due("wait"):
+            self._event("wait", reason=event.reason, since_s=round(event.since_s, 1))
+
+    def _stopping(self, event: Stopping) -> None:
+        if not self._stop_reported:
+            self._stop_reported = True
+            self._event("stop", reason=event.reason)
+
+
+class JsonEvents(JsonLines):
+    """The events of a run."""
+
+    def __init__(
+        self,
+        write: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        super().__init__(write, clock, wall)
         self._checkpoint: str | None = None
         self._before = 0
         self._saved: dict[int, int] = {}
-        self._unreported = self._stop_reported = False
-        self.handlers = {
+        self._unreported = False
+        self.handlers |= {
             RunStarted: self._run_started,
-            Noticed: lambda event: self._event("finding", **asdict(event.finding)),
             Throttled: self._throttled,
             Retried: lambda event: self._throttle.add("retry", event.items, event.reason),
             ItemFailed: lambda event: self._throttle.add("item-failed", event.items, event.code),
@@ -64,13 +107,8 @@ class JsonEvents(Subscriber):
             BudgetChanged: lambda event: self._event(
                 "budget", max_wcu=round(event.wcu, 1), max_rcu=round(event.rcu, 1), why=event.why
             ),
-            Paused: lambda event: self._event("pause", why=event.why),
-            Resumed: lambda event: self._event("unpause", why=event.why),
-            Waiting: self._waiting,
-            Recovered: lambda event: self._event("recover", after_s=round(event.after_s, 1)),
             CanaryFlown: self._canary_flown,
             ConsumerSeen: self._consumer_seen,
-            Stopping: self._stopping,
             RunEnded: lambda _: self.flush(),
         }
 
@@ -84,18 +122,14 @@ class JsonEvents(Subscriber):
 
     def flush(self) -> None:
         """Write pending counts."""
-        self._throttle.flush()
+        super().flush()
         if self._unreported and self._checkpoint is not None:
             self._write_saved()
-
-    def _event(self, event: str, **fields: Any) -> None:
-        start = {"event": event, "time": utc_iso(self._wall()), "run_id": self._run_id}
-        self._write(orjson.dumps(start | fields).decode())
 
     def _write_repeated(self, name: str, items: int, fields: dict[str, Any]) -> None:
         if name == "item-failed":
             fields = {"code": fields["reason"]}
-        self._event(name, items=items, **fields)
+        super()._write_repeated(name, items, fields)
 
     def _run_started(self, event: RunStarted) -> None:
         spec = event.spec
@@ -133,10 +167,6 @@ class JsonEvents(Subscriber):
         self._unreported = False
         self._event("checkpoint", checkpoint=self._checkpoint, saved=self._before + sum(self._saved.values()))
 
-    def _waiting(self, event: Waiting) -> None:
-        if self._throttle.due("wait"):
-            self._event("wait", reason=event.reason, since_s=round(event.since_s, 1))
-
     def _consumer_seen(self, event: ConsumerSeen) -> None:
         self._event(
             "consumer",
@@ -156,8 +186,3 @@ class JsonEvents(Subscriber):
             unproven=canary.unproven,
             failed=canary.failed,
         )
-
-    def _stopping(self, event: Stopping) -> None:
-        if not self._stop_reported:
-            self._stop_reported = True
-            self._event("stop", reason=event.reason)
