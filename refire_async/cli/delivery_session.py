@@ -1,19 +1,16 @@
 """Running a delivery from a terminal: loop, signals, logs and progress around it, its result after it."""
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 
 import anyio
 import orjson
-from rich.console import Console
-from rich.live import Live
+from rich.console import RenderableType
 
 from refire_async.cli.confirmation import has_terminal
-from refire_async.cli.exit_codes import single
-from refire_async.cli.logs import Logs, open_logs
+from refire_async.cli.driving import drive
 from refire_async.cli.notify import (
     NotifyTarget,
     delivery_message,
@@ -22,30 +19,17 @@ from refire_async.cli.notify import (
     warn_if_unreachable,
 )
 from refire_async.cli.options_to_settings import OutputSettings
-from refire_async.cli.prompts import Display
 from refire_async.cli.prompts import confirm as ask
-from refire_async.cli.signals import handling, stop_signals, suspending
-from refire_async.cli.stopping import StopSignals
-from refire_async.cli.streams import (
-    ELSEWHERE,
-    OutputLostError,
-    print_note,
-    say_error,
-    write_json,
-    write_text,
-)
-from refire_async.cli.system_errors import from_system
-from refire_async.cli.watching import serving_metrics
+from refire_async.cli.streams import OutputLostError, print_note, say_error, write_json, write_text
+from refire_async.cli.watching import Lost, View, Watch, observing
 from refire_async.engine import delivering, redrive, replay
 from refire_async.engine.event_loop import run_loop
-from refire_async.errors import StoppedError
-from refire_async.events import Emit, Subscriber, fan_out
 from refire_async.model.delivery import DeliveryResult
 from refire_async.model.stop import StopRequest
 from refire_async.output.delivery import describe_delivery
-from refire_async.output.delivery_events import DeliveryJson, DeliveryLog, DeliveryStats
+from refire_async.output.delivery_events import DeliveryJson, DeliveryLog, DeliverySnapshot, DeliveryStats
 from refire_async.output.delivery_metrics import DeliveryCollector, DeliveryCounters, delivery_emf_line
-from refire_async.output.progress import FRAME_S, LINE_S, Panel, is_in_foreground, is_live
+from refire_async.output.progress import Screen
 from refire_async.output.proof import bar
 from refire_async.output.summary import command_line
 from refire_async.settings import RedriveSettings, ReplaySettings, ResumeSettings
@@ -119,43 +103,19 @@ def _resume(settings: Settings, run_id: str) -> str:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Watch:
-    emit: Emit
-    stats: DeliveryStats
-    logs: Logs
-    display: Display
-
-
 async def _drive(settings: Settings, output: OutputSettings) -> DeliveryResult:
-    """Deliver, with signals, logs and progress around it.
+    """Deliver, with signals, logs and progress around it. Raises RefireError."""
 
-    The first SIGINT or SIGTERM requests a stop in good order, the second cancels. Raises StoppedError where it was
-    cancelled.
-    """
-    stop = StopRequest()
-
-    def lost(what: str, why: str) -> None:
-        stop.request("output", StoppedError(f"{what} cannot be written: {why}", ELSEWHERE))
-
-    async with _watching(output, lost) as watch:
-        signals = StopSignals(stop, watch.logs)
+    async def work(watch: Watch[DeliveryStats], stop: StopRequest) -> DeliveryResult:
+        if (target := _notify_target(settings, output)) is not None:
+            await warn_if_unreachable(target, settings.connection)
         confirm = partial(ask, watch.display) if has_terminal() else None
-        with handling(stop_signals(), signals.handle):
-            with signals.scope:
-                if (target := _notify_target(settings, output)) is not None:
-                    await warn_if_unreachable(target, settings.connection)
-                try:
-                    return await _deliver(settings)(emit=watch.emit, stop=stop, confirm=confirm)
-                except Exception as error:
-                    refused = from_system(single(error))
-                    if refused is None or watch.stats.started is None:
-                        raise
-                    resume_with = _resume(settings, watch.stats.started.run_id)
-                    action = f"{refused.action}; resume with: {resume_with}"
-                    raise StoppedError(refused.message, action) from error
-            started = watch.stats.started
-            raise signals.cancelled(None if started is None else _resume(settings, started.run_id))
+        return await _deliver(settings)(emit=watch.emit, stop=stop, confirm=confirm)
+
+    def resume_with(stats: DeliveryStats) -> str | None:
+        return None if stats.started is None else _resume(settings, stats.started.run_id)
+
+    return await drive(partial(_watching, output), work, resume_with)
 
 
 def _deliver(settings: Settings) -> Callable[..., Awaitable[DeliveryResult]]:
@@ -165,73 +125,20 @@ def _deliver(settings: Settings) -> Callable[..., Awaitable[DeliveryResult]]:
     return partial(redrive.redrive, settings)
 
 
-@asynccontextmanager
-async def _watching(output: OutputSettings, lost: Callable[[str, str], None]) -> AsyncIterator[_Watch]:
+def _watching(output: OutputSettings, lost: Lost) -> AbstractAsyncContextManager[Watch[DeliveryStats]]:
     """Logs and progress on standard error for the time of the block; with --json, events on standard output."""
-    console = Console(stderr=True)
-    stats, panel = DeliveryStats(anyio.current_time), Panel()
-    with open_logs(
-        output, console, lambda error: lost("standard error", error.strerror or "it is gone")
-    ) as logs:
-        on_screen = DeliveryLog(logs.screen)
-        subscribers: list[Subscriber] = [stats, on_screen]
-        lines: list[Callable[[DeliveryStats], None]] = []
-        if logs.file is not None:
-            in_file = DeliveryLog(logs.file)
-            subscribers.append(in_file)
-            lines.append(in_file.progress)
-        if output.json:
-            as_json = DeliveryJson(partial(_write_line, lost))
-            subscribers.append(as_json)
-            lines.append(as_json.progress)
-        counters = DeliveryCounters()
-        subscribers.append(counters)
-        async with (
-            serving_metrics(output, DeliveryCollector(counters, lambda: stats.share)),
-            anyio.create_task_group() as tasks,
-        ):
-            display = Display(tasks)
-            if output.progress and is_live(console):
-                display.start(partial(_show_live, stats, console, panel))
-            elif output.progress:
-                lines.append(on_screen.progress)
-            if lines:
-                tasks.start_soon(_log_lines, stats, lines)
-            with suspending(panel.hide):
-                yield _Watch(fan_out(*subscribers), stats, logs, display)
-            tasks.cancel_scope.cancel()
-        for log in subscribers:
-            if isinstance(log, DeliveryLog):
-                log.flush()
+    stats, counters = DeliveryStats(anyio.current_time), DeliveryCounters()
+    view = View(
+        stats=stats,
+        sampled=stats,
+        screen=Screen(_bar, lambda _: 1),
+        collector=DeliveryCollector(counters, lambda: stats.share),
+        log=lambda logger, _: DeliveryLog(logger),
+        as_json=DeliveryJson if output.json else None,
+        others=(counters,),
+    )
+    return observing(output, view, lost=lost)
 
 
-def _write_line(lost: Callable[[str, str], None], line: str) -> None:
-    try:
-        write_json(line)
-    except OutputLostError as error:
-        lost("standard output", error.why)
-
-
-async def _show_live(stats: DeliveryStats, console: Console, panel: Panel) -> None:
-    """A bar, twice a second; it disappears at the end. Showing it never ends the delivery."""
-    try:
-        while True:
-            if not is_in_foreground(console):
-                await anyio.sleep(FRAME_S)
-                continue
-            live = Live(console=console, auto_refresh=False, transient=True, redirect_stdout=False)
-            with panel.on(live):
-                while live.is_started and is_in_foreground(console):
-                    live.update(
-                        bar(stats.describe(), stats.settled, stats.expected, console.width), refresh=True
-                    )
-                    await anyio.sleep(FRAME_S)
-    except Exception:  # noqa: BLE001, S110 - cancellation is a BaseException
-        pass
-
-
-async def _log_lines(stats: DeliveryStats, lines: list[Callable[[DeliveryStats], None]]) -> None:
-    while True:
-        await anyio.sleep(LINE_S)
-        for log in lines:
-            log(stats)
+def _bar(now: DeliverySnapshot, columns: int) -> RenderableType:
+    return bar(now.describe(), now.settled, now.expected, columns)

@@ -5,6 +5,7 @@ Commands import this module when they need it, because its imports are slow.
 
 import time
 from collections.abc import Awaitable
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -14,20 +15,17 @@ import orjson
 from refire_async.checkpoint.identity import merge_connections
 from refire_async.checkpoint.reading import peek
 from refire_async.cli.confirmation import has_terminal
-from refire_async.cli.exit_codes import single
+from refire_async.cli.driving import drive
 from refire_async.cli.hints import Hints
 from refire_async.cli.notify import NotifyTarget, message, notify, parse_target, warn_if_unreachable
 from refire_async.cli.options_to_settings import OutputSettings
 from refire_async.cli.prompts import Display, confirm
-from refire_async.cli.signals import handling, stop_signals
-from refire_async.cli.stopping import StopSignals
-from refire_async.cli.streams import ELSEWHERE, OutputLostError, print_note, say_error, write_json, write_text
-from refire_async.cli.system_errors import from_system
-from refire_async.cli.watching import watching
+from refire_async.cli.streams import OutputLostError, print_note, say_error, write_json, write_text
+from refire_async.cli.watching import Lost, Watch, watching
 from refire_async.engine import run as engine
 from refire_async.engine.event_loop import run_loop
-from refire_async.errors import ExitCode, StoppedError
-from refire_async.events import Emit, RunStarted
+from refire_async.errors import ExitCode
+from refire_async.events import Emit
 from refire_async.model.proof import Proof
 from refire_async.model.run import Result, RunSpec
 from refire_async.model.stop import StopRequest
@@ -35,6 +33,7 @@ from refire_async.output.json_events import JsonEvents
 from refire_async.output.metrics import emf_line
 from refire_async.output.proof import clocks_disagree, describe_proof
 from refire_async.output.recorder import record_proof
+from refire_async.output.stats import RunStats
 from refire_async.output.summary import describe
 from refire_async.settings import Connection, ResumeSettings, RunSettings
 
@@ -151,38 +150,23 @@ def json_line(result: Result) -> str:
 async def _drive(
     settings: RunSettings | ResumeSettings, output: OutputSettings, hints: Hints
 ) -> tuple[Result, RunSpec | None]:
-    """Run the engine with signals, logs and progress. Returns its result, and the run's spec if the run began.
+    """Run the engine with signals, logs and progress. Returns its result, and the run's spec if the run began."""
 
-    The first SIGINT or SIGTERM requests an orderly stop, the second cancels the run. Signals after the result are
-    ignored. Raises StoppedError if the run was cancelled before it had a result.
-    """
-    stop = StopRequest()
+    async def work(watch: Watch[RunStats], stop: StopRequest) -> tuple[Result, RunSpec | None]:
+        if (target := _notify_target(settings, output)) is not None:
+            await warn_if_unreachable(target, _connection(settings))
+        result = await _engine_call(settings, watch.display)(emit=watch.emit, stop=stop)
+        started = watch.stats.started
+        return result, None if started is None else started.spec
 
-    def lost(what: str, why: str) -> None:
-        error = StoppedError(f"{what} cannot be written: {why}", ELSEWHERE)
-        stop.request("output", error)
+    def resume_with(stats: RunStats) -> str | None:
+        return None if stats.started is None else hints.resume(stats.started.spec.run_id)
 
-    async with watching(output, events=output.json, record=settings, lost=lost) as watch:
-        signals = StopSignals(stop, watch.logs)
-        with handling(stop_signals(), signals.handle):
-            with signals.scope:
-                if (target := _notify_target(settings, output)) is not None:
-                    await warn_if_unreachable(target, _connection(settings))
-                try:
-                    result = await _engine_call(settings, watch.display)(emit=watch.emit, stop=stop)
-                except Exception as error:
-                    raise _with_resume(error, watch.stats.started, hints) from error
-                started = watch.stats.started
-                return result, None if started is None else started.spec
-            started = watch.stats.started
-            raise signals.cancelled(None if started is None else hints.resume(started.spec.run_id))
+    watched = partial(_watching, settings, output)
+    return await drive(watched, work, resume_with)
 
 
-def _with_resume(error: Exception, started: RunStarted | None, hints: Hints) -> Exception:
-    """An error of the operating system during the run, with the command to resume; any other error unchanged."""
-    refused = from_system(single(error))
-    if refused is None or started is None:
-        return error
-    return StoppedError(
-        refused.message, f"{refused.action}; resume with: {hints.resume(started.spec.run_id)}"
-    )
+def _watching(
+    settings: RunSettings | ResumeSettings, output: OutputSettings, lost: Lost
+) -> AbstractAsyncContextManager[Watch[RunStats]]:
+    return watching(output, events=output.json, record=settings, lost=lost)

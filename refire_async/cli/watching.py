@@ -1,14 +1,14 @@
-"""The observers of a run: logs, progress, JSON events, metrics, the recorder, and snapshots on SIGUSR1."""
+"""The observers of a run or a delivery: logs, progress, JSON events, metrics, recorder, and snapshots on SIGUSR1."""
 
 import errno
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeAlias
+from typing import Generic, TypeAlias, TypeVar
 
 import anyio
 from anyio import to_thread
@@ -21,27 +21,47 @@ from refire_async.cli.signals import handling, suspending
 from refire_async.cli.streams import OutputLostError, write_json
 from refire_async.events import Emit, Subscriber, fan_out
 from refire_async.output.json_events import JsonEvents
-from refire_async.output.logs import EventLog
+from refire_async.output.logs import EventLog, Logger
 from refire_async.output.metrics import Collector, MetricsServer, RunCollector
-from refire_async.output.progress import Panel, is_live, log_lines, show_live
+from refire_async.output.progress import RUN, Panel, Screen, is_live, log_lines, show_live
 from refire_async.output.recorder import Recorder, recorded_settings
-from refire_async.output.screen import render
-from refire_async.output.snapshot import Snapshot
+from refire_async.output.sampled import ProgressLog, ProgressSink, Sampled
 from refire_async.output.stats import RunStats
 from refire_async.settings import ResumeSettings, RunSettings
+
+S = TypeVar("S", bound=Subscriber)
+T = TypeVar("T")
 
 Lost: TypeAlias = Callable[[str, str], None]
 """Called with the name of a standard stream that can no longer be written, and the reason."""
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
-    """The observers of a run. The engine gets `emit`."""
+class Watch(Generic[S]):
+    """The observers of a run or a delivery. The engine gets `emit`."""
 
     emit: Emit
-    stats: RunStats
+    stats: S
     logs: Logs
     display: Display
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View(Generic[S, T]):
+    """What is shown of a run or a delivery.
+
+    `stats` counts events and `sampled`, which is the same, says how far it is. `log` makes a log for a terminal (True)
+    or for a file or program, `as_json` JSON lines. `recorder` makes what saves the progress.
+    """
+
+    stats: S
+    sampled: Sampled[T]
+    screen: Screen[T]
+    collector: Collector
+    log: Callable[[Logger, bool], ProgressLog[T]]
+    as_json: Callable[[Callable[[str], None]], ProgressSink[T]] | None = None
+    recorder: Callable[[Logs], Recorder] | None = None
+    others: Sequence[Subscriber] = ()
 
 
 @asynccontextmanager
@@ -51,49 +71,74 @@ async def watching(
     events: bool = False,
     record: RunSettings | ResumeSettings | None = None,
     lost: Lost | None = None,
-) -> AsyncIterator[Watch]:
-    """Show logs and progress on standard error in the block; with `events`, write JSON events to standard output.
+) -> AsyncIterator[Watch[RunStats]]:
+    """Watch a run, as `observing`. With `events`, JSON events go to standard output.
 
-    SIGUSR1 prints a snapshot to standard error. `record`: the settings of this attempt, which are recorded with its
-    progress. `lost` is called when a standard stream can no longer be written.
+    `record`: the settings of this attempt, which are recorded with its progress.
+    """
+    stats = RunStats(anyio.current_time())
+
+    def recorder(logs: Logs) -> Recorder:
+        assert record is not None  # noqa: S101 - see below
+        return Recorder(stats, recorded_settings(record), partial(_warn_unrecorded, logs))
+
+    view = View(
+        stats=stats,
+        sampled=stats,
+        screen=RUN,
+        collector=RunCollector(stats, lambda: stats.share),
+        log=lambda logger, brief: EventLog(logger, brief=brief),
+        as_json=JsonEvents if events else None,
+        recorder=None if record is None else recorder,
+    )
+    async with observing(output, view, lost=lost) as watch:
+        yield watch
+
+
+@asynccontextmanager
+async def observing(
+    output: OutputSettings, view: View[S, T], *, lost: Lost | None = None
+) -> AsyncIterator[Watch[S]]:
+    """Show logs and progress on standard error in the block, and whatever else `view` and `output` name.
+
+    SIGUSR1 prints a snapshot to standard error. `lost` is called when a standard stream can no longer be written.
+    Raises UsageError.
     """
     console = Console(stderr=True)
     clock = anyio.current_time
     gone = partial(_gone, lost)
     panel = Panel()
     with open_logs(output, console, gone) as logs:
-        on_screen = EventLog(logs.screen, brief=logs.terminal)
-        stats = RunStats(clock())
-        subscribers: list[Subscriber] = [stats, on_screen]
-        progress_sinks: list[Callable[[Snapshot], None]] = []
+        on_screen = view.log(logs.screen, logs.terminal)
+        sinks: list[ProgressSink[T]] = []
         if logs.file is not None:
-            in_file = EventLog(logs.file)
-            subscribers.append(in_file)
-            progress_sinks.append(in_file.progress)
-        if events:
-            json_events = JsonEvents(_Lines(lost, panel).write)
-            subscribers.append(json_events)
-            progress_sinks.append(json_events.progress)
+            sinks.append(view.log(logs.file, False))  # noqa: FBT003 - see View
+        if view.as_json is not None:
+            sinks.append(view.as_json(_Lines(lost, panel).write))
+        subscribers: list[Subscriber] = [view.stats, on_screen, *sinks, *view.others]
         async with (
-            serving_metrics(output, RunCollector(stats, lambda: stats.share)),
+            serving_metrics(output, view.collector),
             anyio.create_task_group() as tasks,
         ):
-            show_snapshot = partial(_show_snapshot, console, logs, on_screen, stats, clock)
+            show_snapshot = partial(_show_snapshot, console, logs, on_screen, view, clock)
             display = Display(tasks)
             if output.progress and is_live(console):
-                display.start(partial(show_live, stats, console, clock, panel=panel, lost=gone))
+                display.start(
+                    partial(show_live, view.screen, view.sampled, console, clock, panel=panel, lost=gone)
+                )
             elif output.progress:
-                display.start(partial(log_lines, stats, on_screen.progress, clock))
-            for sink in progress_sinks:
-                tasks.start_soon(log_lines, stats, sink, clock)
-            if record is not None:
-                recorder = Recorder(stats, recorded_settings(record), partial(_warn_unrecorded, logs))
+                display.start(partial(log_lines, view.sampled, on_screen.progress, clock))
+            for sink in sinks:
+                tasks.start_soon(log_lines, view.sampled, sink.progress, clock)
+            if view.recorder is not None:
+                recorder = view.recorder(logs)
                 subscribers.append(recorder)
                 tasks.start_soon(recorder.run)
             with handling((signal.SIGUSR1,), show_snapshot), suspending(panel.hide):
-                yield Watch(fan_out(*subscribers), stats, logs, display)
+                yield Watch(fan_out(*subscribers), view.stats, logs, display)
             tasks.cancel_scope.cancel()
-        on_screen.flush()
+        for log in (on_screen, *sinks):
+            log.flush()
 
 
 class _Lines:
@@ -164,17 +209,17 @@ def _warn_unrecorded(logs: Logs, why: str) -> None:
 def _show_snapshot(
     console: Console,
     logs: Logs,
-    log: EventLog,
-    stats: RunStats,
+    log: ProgressLog[T],
+    view: View[S, T],
     clock: Callable[[], float],
     _number: signal.Signals,
 ) -> None:
     """Print a snapshot of the progress, on SIGUSR1."""
-    now = stats.sample(clock())
+    now = view.sampled.sample(clock())
     if not logs.terminal:
         log.snapshot(now)
         return
     try:
-        console.print(render(now, console.width))
+        console.print(view.screen.render(now, console.width))
     except OSError:
-        return  # the terminal is closed, the run continues
+        return  # the terminal is closed, the work continues

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from refire_async.events import (
@@ -29,7 +29,35 @@ from refire_async.model.units import utc_iso
 from refire_async.output.json_events import JsonLines
 from refire_async.output.log_throttle import LogThrottle
 from refire_async.output.logs import Logger
+from refire_async.output.sampled import ProgressLog
 from refire_async.output.text import units, visible
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliverySnapshot:
+    """How far a delivery is. `expected` is 0 if unknown; the rate is this attempt's since it began to deliver."""
+
+    state: str
+    settled: int
+    expected: int
+    failed: int
+    records_per_second: float
+
+    def describe(self) -> str:
+        """What it is doing, in a few words."""
+        rate = f", {units(self.records_per_second)} records/s" if self.settled else ""
+        failed = f", {self.failed:,} failed" if self.failed else ""
+        return visible(self.state) + rate + failed
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields that a log line and a JSON event share."""
+        return {
+            "state": self.state,
+            "settled": self.settled,
+            "expected": self.expected or None,
+            "failed": self.failed,
+            "records_per_second": round(self.records_per_second, 1),
+        }
 
 
 class DeliveryStats(Subscriber):
@@ -62,28 +90,17 @@ class DeliveryStats(Subscriber):
         """The settled share of the records to deliver, from 0 to 1; None if their number is unknown."""
         return min(self.settled / self.expected, 1.0) if self.expected else None
 
-    @property
-    def records_per_second(self) -> float:
-        """Records settled by this attempt, per second since it began to deliver."""
+    def sample(self, now: float) -> DeliverySnapshot:
+        """How far the delivery is; `now` in seconds, as the clock gives it."""
         before = 0 if self.started is None else self.started.counts.delivered + self.started.counts.failed
-        seconds = self._clock() - self._began_at
-        return (self.settled - before) / seconds if seconds > 0 else 0.0
-
-    def describe(self) -> str:
-        """What it is doing, in a few words."""
-        failed = f", {self.failed:,} failed" if self.failed else ""
-        rate = f", {units(self.records_per_second)} records/s" if self.started is not None else ""
-        return self.state + rate + failed
-
-    def to_json(self) -> dict[str, Any]:
-        """How far the delivery is: the fields that a log line and a JSON event share."""
-        return {
-            "state": self.state,
-            "settled": self.settled,
-            "expected": self.expected or None,
-            "failed": self.failed,
-            "records_per_second": round(self.records_per_second, 1),
-        }
+        seconds = now - self._began_at
+        return DeliverySnapshot(
+            state=self.state,
+            settled=self.settled,
+            expected=self.expected,
+            failed=self.failed,
+            records_per_second=(self.settled - before) / seconds if seconds > 0 else 0.0,
+        )
 
     def _set_state(self, state: str) -> None:
         self.state = state
@@ -101,7 +118,7 @@ class DeliveryStats(Subscriber):
         self.failed += event.records
 
 
-class DeliveryLog(Subscriber):
+class DeliveryLog(ProgressLog[DeliverySnapshot]):
     """Log lines of a delivery. Keys and records are never logged: they can be personal data."""
 
     def __init__(self, logger: Logger, clock: Callable[[], float] = time.monotonic) -> None:
@@ -138,9 +155,13 @@ class DeliveryLog(Subscriber):
             DeliveryEnded: self._ended,
         }
 
-    def progress(self, stats: DeliveryStats) -> None:
+    def progress(self, now: DeliverySnapshot) -> None:
         """Log how far the delivery is; call it about every 10 s."""
-        self._logger.info("delivery.progress", **stats.to_json())
+        self._logger.info("delivery.progress", **now.to_json())
+
+    def snapshot(self, now: DeliverySnapshot) -> None:
+        """Log how far the delivery is (on SIGUSR1)."""
+        self._logger.info("delivery.snapshot", **now.to_json())
 
     def flush(self) -> None:
         """Log pending counts."""
@@ -180,7 +201,7 @@ class DeliveryLog(Subscriber):
         self._logger.info("delivery.ended", **summary.to_json())
 
 
-class DeliveryJson(JsonLines):
+class DeliveryJson(JsonLines[DeliverySnapshot]):
     """The events of a delivery as JSON Lines (docs/scripting.md)."""
 
     counted = "records"
@@ -206,9 +227,9 @@ class DeliveryJson(JsonLines):
             DeliveryEnded: lambda _: self.flush(),
         }
 
-    def progress(self, stats: DeliveryStats) -> None:
+    def progress(self, now: DeliverySnapshot) -> None:
         """Write how far the delivery is; call it about every 10 s."""
-        self._event("progress", **stats.to_json(), messages=self._messages, messages_deleted=self._deleted)
+        self._event("progress", **now.to_json(), messages=self._messages, messages_deleted=self._deleted)
 
     def _started(self, event: DeliveryStarted) -> None:
         self._run_id = event.run_id

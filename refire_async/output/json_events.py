@@ -6,7 +6,7 @@ Key values can be personal data, so no event contains any: the summary names the
 import time
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
@@ -24,17 +24,19 @@ from refire_async.events import (
     RunEnded,
     RunStarted,
     Stopping,
-    Subscriber,
     Throttled,
     Waiting,
 )
 from refire_async.model.proof import Proof
 from refire_async.model.units import utc_iso
 from refire_async.output.log_throttle import LogThrottle
+from refire_async.output.sampled import ProgressSink
 from refire_async.output.snapshot import Snapshot, rounded
 
+T = TypeVar("T")
 
-class JsonLines(Subscriber):
+
+class JsonLines(ProgressSink[T]):
     """Passes each event that programs can act on to `write`, as a line without a line end: what all commands share.
 
     `clock` (seconds, monotonic) limits repeated lines; `wall` (Unix seconds) stamps them.
@@ -84,7 +86,7 @@ class JsonLines(Subscriber):
             self._event("stop", reason=event.reason)
 
 
-class JsonEvents(JsonLines):
+class JsonEvents(JsonLines[Snapshot]):
     """The events of a run."""
 
     def __init__(

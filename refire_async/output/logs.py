@@ -35,12 +35,12 @@ from refire_async.events import (
     RunStarted,
     SegmentFinished,
     Stopping,
-    Subscriber,
     Throttled,
     VerifyStarted,
     Waiting,
 )
 from refire_async.output.log_throttle import LogThrottle
+from refire_async.output.sampled import ProgressLog
 from refire_async.output.snapshot import Snapshot, rounded
 from refire_async.output.text import is_utf8, visible, visible_json
 
@@ -135,7 +135,7 @@ class LibraryLog(logging.Handler):
         )
 
 
-class EventLog(Subscriber):
+class EventLog(ProgressLog[Snapshot]):
     """Subscriber that logs what an operator wants to read later.
 
     `brief` is for a terminal: it leaves out what the panel and the summary show.

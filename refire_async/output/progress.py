@@ -1,25 +1,28 @@
-"""Progress of a run: a live panel on a terminal, a log line every 10 s elsewhere.
+"""Progress of a run or a delivery: a live panel on a terminal, a log line every 10 s elsewhere.
 
-Both are tasks that run until they are cancelled. Showing progress must never end a run: if the terminal disappears,
-or drawing fails for any other reason, the task ends and the run continues without it.
+Both are tasks that run until they are cancelled. Showing progress must never end the work: if the terminal disappears,
+or drawing fails for any other reason, the task ends and the work continues without it.
 """
 
 import contextlib
 import math
 import os
 from collections.abc import Awaitable, Callable, Iterator
-from typing import TypeAlias
+from dataclasses import dataclass
+from typing import Generic, TypeAlias, TypeVar
 
 import anyio
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.control import Control
 from rich.live import Live
 from rich.segment import ControlType, Segment
 from rich.text import Text
 
+from refire_async.output.sampled import Sampled
 from refire_async.output.screen import MOST_COLUMNS, height, render
 from refire_async.output.snapshot import Snapshot
-from refire_async.output.stats import RunStats
+
+T = TypeVar("T")
 
 Clock: TypeAlias = Callable[[], float]
 Sleep: TypeAlias = Callable[[float], Awaitable[None]]
@@ -30,6 +33,17 @@ _BEGIN, _END = "\x1b[?2026h", "\x1b[?2026l"
 
 LINE_S = 10.0
 _SAMPLE_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Screen(Generic[T]):
+    """How a sample is drawn on a terminal: what for so many columns, and in how many lines."""
+
+    render: Callable[[T, int], RenderableType]
+    height: Callable[[T], int]
+
+
+RUN: Screen[Snapshot] = Screen(render, height)
 
 
 class Panel:
@@ -63,7 +77,8 @@ class Panel:
 
 
 async def show_live(
-    stats: RunStats,
+    screen: Screen[T],
+    stats: Sampled[T],
     console: Console,
     clock: Clock,
     sleep: Sleep = anyio.sleep,
@@ -79,7 +94,7 @@ async def show_live(
     try:
         while True:
             if is_in_foreground(console):
-                await _draw(stats, console, clock, sleep, panel)
+                await _draw(screen, stats, console, clock, sleep, panel)
             else:
                 await sleep(FRAME_S)
     except OSError as error:
@@ -89,7 +104,9 @@ async def show_live(
         pass
 
 
-async def _draw(stats: RunStats, console: Console, clock: Clock, sleep: Sleep, panel: Panel) -> None:
+async def _draw(  # noqa: PLR0917 - called once
+    screen: Screen[T], stats: Sampled[T], console: Console, clock: Clock, sleep: Sleep, panel: Panel
+) -> None:
     """Draw frames until the panel is hidden or the process goes to the background."""
     live = Live(
         console=console, auto_refresh=False, transient=True, redirect_stdout=False, vertical_overflow="crop"
@@ -104,9 +121,9 @@ async def _draw(stats: RunStats, console: Console, clock: Clock, sleep: Sleep, p
                 console.control(_code(_BEGIN))
                 if width < columns:
                     console.control(_code(_erase_wrapped(columns, lines, width)))
-                live.update(render(now, width), refresh=True)
+                live.update(screen.render(now, width), refresh=True)
                 console.control(_code(_END))
-            columns, lines = min(width, MOST_COLUMNS), min(height(now), rows)
+            columns, lines = min(width, MOST_COLUMNS), min(screen.height(now), rows)
             await sleep(FRAME_S)
 
 
@@ -135,9 +152,9 @@ def _erase_wrapped(columns: int, lines: int, width: int) -> str:
 
 
 async def log_lines(
-    stats: RunStats, log: Callable[[Snapshot], None], clock: Clock, sleep: Sleep = anyio.sleep
+    stats: Sampled[T], log: Callable[[T], None], clock: Clock, sleep: Sleep = anyio.sleep
 ) -> None:
-    """Log the progress of the run every 10 s."""
+    """Log the progress every 10 s."""
     logged_at = clock()
     while True:
         await sleep(_SAMPLE_S)

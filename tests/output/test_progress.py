@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console, ConsoleDimensions
 
 from refire_async.events import BatchWritten
-from refire_async.output.progress import is_live, log_lines, show_live
+from refire_async.output.progress import RUN, is_live, log_lines, show_live
 from refire_async.output.screen import height
 from refire_async.output.snapshot import Snapshot
 from refire_async.output.stats import RunStats
@@ -64,7 +64,7 @@ async def test_panel_is_drawn_and_erased() -> None:
     time, console = Time(2.1), terminal()
     stats = RunStats(0.0)
     stats.handle(started(1000))
-    await run_until_it_sleeps(show_live, stats, console, time.clock, time.sleep)
+    await run_until_it_sleeps(show_live, RUN, stats, console, time.clock, time.sleep)
     frames = written(console)
     assert frames.count("refire · orders") >= 4
     assert frames.rstrip().endswith("\x1b[2K"), "the last thing it does is erase a line"
@@ -81,7 +81,7 @@ async def test_terminal_that_becomes_narrower() -> None:
 
     stats = RunStats(0.0)
     stats.handle(started(1000))
-    await run_until_it_sleeps(show_live, stats, console, time.clock, narrow)
+    await run_until_it_sleeps(show_live, RUN, stats, console, time.clock, narrow)
     lines = height(stats.sample(0.0))
     frames = written(console).split("\x1b[?2026h")
     assert f"\x1b[{(lines - 1) * 2}A\x1b[J" in frames[2], "80 columns are two rows of 50"
@@ -99,7 +99,7 @@ async def test_terminal_that_is_closed_ends_only_the_panel() -> None:
     console = Console(file=Gone(), width=80, force_terminal=True)
     time = Time(100)
     with anyio.fail_after(10):
-        await show_live(RunStats(0.0), console, time.clock, time.sleep)
+        await show_live(RUN, RunStats(0.0), console, time.clock, time.sleep)
 
 
 @pytest.mark.parametrize(

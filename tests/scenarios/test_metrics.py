@@ -125,10 +125,13 @@ def test_a_delivery_is_scraped(cli: Cli, make_table: MakeTable, hook: Hook) -> N
     assert found["refire_invocations_total",] == found["refire_invocation_seconds_count",] == 2
     assert found["refire_concurrency",] == 1
     assert found["refire_paused",] == 0
+    child.signal(signal.SIGUSR1)  # prints how far it is, and ends nothing
     (cli.home / "go").touch()
 
     result = child.wait()
     assert result.code == 4, result.stderr
+    (snapshot,) = [line for line in result.stderr.splitlines() if "delivery.snapshot" in line]
+    assert json.loads(snapshot)["settled"] >= 20
     with pytest.raises(urllib.error.URLError):
         scrape(port)
     (line,) = [line for line in result.stderr.splitlines() if '"_aws"' in line]
