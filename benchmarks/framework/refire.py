@@ -192,14 +192,18 @@ class Refire:
         checkpoint: Path | None = None,
         resume: bool = False,
         what: Sequence[str] | None = None,
+        address: str | None = None,
     ) -> Iterator[Run]:
-        """Start `refire run` of the place's table (or resume it, or `what`); stopped when the block ends."""
+        """Start `refire run` of the place's table (or resume it, or `what`); stopped when the block ends.
+
+        `address` is that of a run in a checkpoint table, instead of the file `checkpoint`.
+        """
         self._runs += 1
         base = self._folder / f"run-{self._runs}"
         checkpoint = checkpoint or base.with_suffix(".refire")
         what = what or (["resume"] if resume else ["run", "--table", self._place.table, "--yes"])
         command = [sys.executable, "-m", *self._program, *what, *self._place.arguments]
-        command += ["--checkpoint", str(checkpoint), "--json", *arguments]
+        command += ["--checkpoint", address or str(checkpoint), "--json", *arguments]
         output, errors = base.with_suffix(".out"), base.with_suffix(".err")
         with (
             output.open("wb") as out,

@@ -11,6 +11,7 @@ NAMES: tuple[str, ...] = (
     "client_cpu",
     "replay",
     "processes",
+    "cluster",
     "sources",
     "budget",
     "skew",

@@ -36,6 +36,7 @@ SMALL = {
         "four_items=4000",
         "four_segments=8",
     ],
+    "cluster": ["items=1500", "rounds=1", "counts=[1]", "lost_tasks=0"],
     "processes": ["items=1500", "rounds=1", "counts=[1]"],
     "sandbox_throughput": ["items=400"],
     "scale": ["counts=[500]"],
