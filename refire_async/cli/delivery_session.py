@@ -22,6 +22,7 @@ from refire_async.cli.options_to_settings import OutputSettings
 from refire_async.cli.prompts import confirm as ask
 from refire_async.cli.streams import OutputLostError, print_note, say_error, write_json, write_text
 from refire_async.cli.watching import Lost, View, Watch, observing
+from refire_async.delivery.targets.python_handler import PREFIX
 from refire_async.engine import delivering, redrive, replay
 from refire_async.engine.event_loop import run_loop
 from refire_async.model.delivery import DeliveryResult
@@ -75,7 +76,9 @@ def _print_end(settings: Settings, result: DeliveryResult, output: OutputSetting
         for batch in result.may_have_run_twice:
             say_error(f"this batch may have run twice: {batch}")
         return
-    text = describe_delivery(result.command, result, resume_with=resume_with)
+    failed = summary.failed_records_file
+    redrive_with = None if failed is None else _redrive(settings, failed)
+    text = describe_delivery(result.command, result, resume_with=resume_with, redrive_with=redrive_with)
     if _writes_to_standard_output(settings):
         print_note(text)
     else:
@@ -90,17 +93,27 @@ def _writes_to_standard_output(settings: Settings) -> bool:
 def _resume(settings: Settings, run_id: str) -> str:
     """The command that continues the delivery, at the same place."""
     path = settings.delivery.checkpoint
+    checkpoint = ("--checkpoint", None if path is None else str(path))
+    return command_line("resume", run_id, options=[checkpoint, *_place(settings)])
+
+
+def _redrive(settings: Settings, failed_records: str) -> str:
+    """The command that delivers the records of this file to the same target, at the same place.
+
+    A target that is a file already holds what was delivered, so the user names another one.
+    """
+    to, function = settings.delivery.to, settings.delivery.function
+    target = ("--function", function) if to is None else ("--to", to if to.startswith(PREFIX) else "FILE")
+    return command_line("redrive", failed_records, options=[target, *_place(settings)])
+
+
+def _place(settings: Settings) -> list[tuple[str, str | None]]:
     connection = settings.connection
-    return command_line(
-        "resume",
-        run_id,
-        options=[
-            ("--checkpoint", None if path is None else str(path)),
-            ("--region", connection.region),
-            ("--profile", connection.profile),
-            ("--endpoint-url", connection.endpoint_url),
-        ],
-    )
+    return [
+        ("--region", connection.region),
+        ("--profile", connection.profile),
+        ("--endpoint-url", connection.endpoint_url),
+    ]
 
 
 async def _drive(settings: Settings, output: OutputSettings) -> DeliveryResult:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from refire_async.model.delivery import DeliveryCommand, DeliveryOutlook, DeliveryResult
 from refire_async.model.units import utc_text
-from refire_async.output.summary import command_line
 from refire_async.output.text import about_duration, count, dollars, duration, shorten, units
 from refire_async.planning.forecast.delivery import DeliveryForecast
 
@@ -103,8 +102,13 @@ def _size(number: int) -> str:
     return f"{number} bytes"
 
 
-def describe_delivery(command: DeliveryCommand, result: DeliveryResult, *, resume_with: str) -> str:
-    """The text at the end: counts, rate, and what to do next."""
+def describe_delivery(
+    command: DeliveryCommand, result: DeliveryResult, *, resume_with: str, redrive_with: str | None
+) -> str:
+    """The text at the end: counts, rate, and what to do next.
+
+    `redrive_with` is the command that delivers the failed records again, None if there are none in a file.
+    """
     summary, counts = result.summary, result.summary.counts
     if result.outlook is not None:
         return _describe_dry_run(result.outlook)
@@ -137,14 +141,11 @@ def describe_delivery(command: DeliveryCommand, result: DeliveryResult, *, resum
             f"  messages    {count(counts.messages)}, of which {count(counts.messages_deleted)} deleted"
         )
     lines += _repeats(result.may_have_run_twice)
-    if summary.failed_records_file is not None and counts.failed:
-        redrive = command_line(
-            "redrive", summary.failed_records_file, options=[("--function", summary.function)]
-        )
+    if redrive_with is not None:
         lines += [
             "",
             f"Failed records, with reasons: {summary.failed_records_file}",
-            f"To deliver them again once the causes are fixed: {redrive}",
+            f"To deliver them again once the causes are fixed: {redrive_with}",
         ]
     if summary.status != "complete":
         lines += ["", f"Resume with: {resume_with}"]

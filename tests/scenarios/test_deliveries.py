@@ -6,6 +6,7 @@ The function runs in ministack, with a file as its state; the stream is that of 
 import contextlib
 import itertools
 import json
+import shlex
 import textwrap
 import time
 from collections.abc import Callable, Iterable
@@ -310,6 +311,26 @@ def test_killed_and_resumed(cli: Cli, make_table: MakeTable) -> None:
     assert time.time() - before < 60
     again = cli.resume("r")
     assert again.code == 11
+
+
+@on_one_backend
+def test_the_command_for_failed_records_works_as_it_is_printed(cli: Cli, make_table: MakeTable) -> None:
+    """Pasted into a shell, it delivers them to the same target at the same place; a file as target is another one."""
+    table = make_table(("pk", "S"))
+    write(table, [("a", 1), ("b", 2)])
+    handler = cli.home / "billing.py"
+    handler.write_text("def handler(event, context):\n    raise ValueError('a bug')\n")
+    failed = cli.run(
+        *("replay", "--table", table.name, "--since", "1h", "--to", "python:billing.handler"),
+        *("--retries", "0", "--yes"),
+    )
+    assert failed.code == 4, failed.stderr
+    (line,) = [line for line in failed.stdout.splitlines() if "again once the causes are fixed" in line]
+    handler.write_text("def handler(event, context):\n    pass\n")
+    command = shlex.split(line.partition(": ")[2])
+    assert command[0] == "refire"
+    again = cli.run(*command[1:], "--json")
+    assert (again.code, again.json["delivered"]) == (0, 2), again.stderr
 
 
 @on_one_backend
