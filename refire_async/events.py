@@ -293,12 +293,19 @@ class DeliveryStarted:
 
 
 class BatchDelivered(NamedTuple):
-    """The target took the first `records` records of a batch."""
+    """The target took the first `records` records of a batch. The last of them was created at `created_at` (Unix s)."""
 
     shard: str
     lane: int
     records: int
     latency_s: float
+    created_at: float | None = None
+
+
+class InFlight(NamedTuple):
+    """So many invocations of the target are in progress now."""
+
+    invocations: int
 
 
 class Invoked(NamedTuple):
@@ -308,10 +315,14 @@ class Invoked(NamedTuple):
 
 
 class PaceChanged(NamedTuple):
-    """Invocations at a time, and per second (infinite without a limit), that a delivery allows itself from now on."""
+    """What a delivery allows itself from now on.
+
+    Invocations at a time, invocations per second (infinite without a limit), records per second (None without one).
+    """
 
     concurrency: int
     invocations_per_s: float
+    max_rate: float | None = None
 
 
 class DeliveryCounted(NamedTuple):
@@ -412,6 +423,7 @@ Event: TypeAlias = (
     | CanaryFlown
     | DeliveryStarted
     | BatchDelivered
+    | InFlight
     | Invoked
     | PaceChanged
     | DeliveryCounted

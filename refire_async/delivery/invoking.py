@@ -34,6 +34,7 @@ from refire_async.events import (
     BatchDelivered,
     BatchFailed,
     Emit,
+    InFlight,
     InvocationRetried,
     InvocationThrottled,
     Invoked,
@@ -75,7 +76,8 @@ class Invoker:
         self._context = context
         self._journal = context.journal
         self._envelope = ARRAY if context.target.wants_array else EVENT
-        self._pace = (0, 0.0)
+        self._pace = PaceChanged(0, 0.0)
+        self._in_flight = 0
         self.room = self._envelope.room()
         """Bytes of records in an event at most, with the commas between them."""
 
@@ -108,13 +110,17 @@ class Invoker:
             return 0.0
         if failpoints.reached is not None:
             failpoints.reached("batch-in-delivery-ledger")
+        self._report_pace()
         began = anyio.current_time()
+        self._count_in_flight(1)
         try:
             answer = await self._context.target.invoke(self._envelope.join(batch.records))
         except InvocationError as error:
             if error.fate is Fate.UNKNOWN:
                 self._context.emit(Invoked(anyio.current_time() - began))
             return await self._act_on_error(lane, batch, flight, error)
+        finally:
+            self._count_in_flight(-1)
         if failpoints.reached is not None:
             failpoints.reached("invocation-answered")
         latency_s = anyio.current_time() - began
@@ -196,7 +202,8 @@ class Invoker:
             self._journal.counts.delivered += step.delivered
             whole = step.delivered == len(batch.records)
             self._settle(lane, batch if whole else batch.part(0, step.delivered))
-            context.emit(BatchDelivered(lane.shard.name, lane.number, step.delivered, latency_s))
+            created_at = batch.records[step.delivered - 1].created_at
+            context.emit(BatchDelivered(lane.shard.name, lane.number, step.delivered, latency_s, created_at))
         rest = step.given_up
         if rest is None:
             self._save(lane, None)
@@ -238,9 +245,13 @@ class Invoker:
 
     def _report_pace(self) -> None:
         pace = self._context.pace
-        if self._pace != (now := (pace.concurrency, pace.rate)):
+        if self._pace != (now := PaceChanged(pace.concurrency, pace.rate, pace.max_rate)):
             self._pace = now
-            self._context.emit(PaceChanged(*now))
+            self._context.emit(now)
+
+    def _count_in_flight(self, more: int) -> None:
+        self._in_flight += more
+        self._context.emit(InFlight(self._in_flight))
 
     def _count_invocation(self, lane: Lane, batch: Batch) -> None:
         counts, repeated = self._journal.counts, lane.repeated(batch)

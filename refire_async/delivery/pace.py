@@ -51,6 +51,11 @@ class Pace:
         """Invocations per second at most, now; infinite unless throttling has limited it."""
         return self._rate
 
+    @property
+    def max_rate(self) -> float | None:
+        """Records per second at most, by the user's will; None for no limit."""
+        return self._max_rate
+
     def set_concurrency(self, concurrency: int) -> None:
         """Change the most invocations at a time; a limit that throttling has lowered keeps its share of it."""
         ceiling = float(max(1, concurrency))

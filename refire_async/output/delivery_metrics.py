@@ -5,10 +5,13 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from refire_async.events import (
+    BatchDelivered,
     BatchFailed,
+    ConsumerSeen,
     DeliveryCounted,
     DeliveryEnded,
     DeliveryStarted,
+    InFlight,
     InvocationThrottled,
     Invoked,
     PaceChanged,
@@ -46,6 +49,10 @@ class DeliveryCounters(Subscriber):
         self.throttled: dict[str, int] = {}
         self.failed: dict[str, int] = {}
         self.pace: PaceChanged | None = None
+        self.in_flight = 0
+        self.delivered_at: float | None = None
+        """When the record that was delivered last was created, in Unix seconds."""
+        self.consumers: dict[str, float | None] = {}
         self.paused = False
         self.handlers = {
             DeliveryStarted: self._started,
@@ -55,6 +62,9 @@ class DeliveryCounters(Subscriber):
             InvocationThrottled: lambda event: add_count(self.throttled, event.reason, 1),
             BatchFailed: lambda event: add_count(self.failed, event.condition, event.records),
             PaceChanged: self._pace_changed,
+            InFlight: self._in_flight_changed,
+            BatchDelivered: self._delivered,
+            ConsumerSeen: self._consumer_seen,
             Paused: lambda _: self._set_paused(paused=True),
             Resumed: lambda _: self._set_paused(paused=False),
         }
@@ -68,6 +78,15 @@ class DeliveryCounters(Subscriber):
 
     def _pace_changed(self, event: PaceChanged) -> None:
         self.pace = event
+
+    def _in_flight_changed(self, event: InFlight) -> None:
+        self.in_flight = event.invocations
+
+    def _delivered(self, event: BatchDelivered) -> None:
+        self.delivered_at = event.created_at
+
+    def _consumer_seen(self, event: ConsumerSeen) -> None:
+        self.consumers[event.name] = event.age_s
 
     def _set_paused(self, *, paused: bool) -> None:
         self.paused = paused
@@ -104,6 +123,12 @@ class DeliveryCollector:
         outcomes = [((name,), getattr(counts, name)) for name in ("delivered", "failed", "filtered", "lost")]
         yield counters("records", "Records by outcome.", ("outcome",), outcomes)
         yield counters("records_repeated", "Records delivered again.", (), [((), counts.repeated)])
+        if self._seen.delivered_at is not None:
+            yield gauge(
+                "delivered_record_timestamp_seconds",
+                "When the record that was delivered last was created, in Unix seconds.",
+                self._seen.delivered_at,
+            )
         failed = [((condition,), records) for condition, records in dict(self._seen.failed).items()]
         yield counters("records_failed", "Records that were given up.", ("condition",), failed)
         messages = [
@@ -121,7 +146,12 @@ class DeliveryCollector:
         refused = [((reason,), times) for reason, times in dict(seen.throttled).items()]
         yield counters("invocations_throttled", "Invocations that the service refused.", ("reason",), refused)
         yield histograms("invocation_seconds", "Duration of invocations.", {"": seen.durations})
+        yield gauge("invocations_in_flight", "Invocations in progress.", seen.in_flight)
         yield gauge("paused", "1 while the delivery is paused.", float(seen.paused))
+        ages = [((name,), age_s) for name, age_s in dict(seen.consumers).items() if age_s is not None]
+        yield gauges(
+            "consumer_age_seconds", "Iterator age of the function's own mapping.", ("consumer",), ages
+        )
         if seen.pace is not None:
             yield gauge("concurrency", "Invocations at a time that are allowed.", seen.pace.concurrency)
             if seen.pace.invocations_per_s < math.inf:
@@ -129,3 +159,6 @@ class DeliveryCollector:
                 yield gauge(
                     "allowed_invocations_per_second", "Limit after throttling; absent without one.", rate
                 )
+            if seen.pace.max_rate is not None:
+                most = seen.pace.max_rate
+                yield gauge("max_records_per_second", "Limit by --max-rate or refire rate.", most)

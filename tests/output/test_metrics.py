@@ -13,12 +13,14 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from refire_async.errors import UsageError
 from refire_async.events import (
+    BatchDelivered,
     BatchFailed,
     BatchWritten,
     BudgetChanged,
     ConsumerSeen,
     DeliveryCounted,
     DeliveryStarted,
+    InFlight,
     InvocationThrottled,
     Invoked,
     ItemFailed,
@@ -184,7 +186,10 @@ def busy_delivery() -> DeliveryCounters:
         Invoked(3.0),
         InvocationThrottled("CallerRateLimitExceeded", 1.0),
         BatchFailed("shard", 0, 2, "RetryAttemptsExhausted", HOSTILE),
-        PaceChanged(7, 12.5),
+        PaceChanged(7, 12.5, 500.0),
+        InFlight(3),
+        BatchDelivered("shard", 0, 20, 0.25, 1_796_000_000.5),
+        ConsumerSeen("f", 12.0, 1, 2),
         Paused("you"),
         DeliveryCounted(replace(before, delivered=120, failed=3, lost=4, messages=2, messages_deleted=1)),
     ):
@@ -204,6 +209,10 @@ def test_a_delivery_counts_what_this_process_does() -> None:
     assert found["refire_invocations_throttled_total reason=CallerRateLimitExceeded"] == 1
     assert found["refire_invocation_seconds_sum"] == 3.25
     assert found["refire_allowed_invocations_per_second"] == 12.5
+    assert found["refire_max_records_per_second"] == 500
+    assert found["refire_invocations_in_flight"] == 3
+    assert found["refire_delivered_record_timestamp_seconds"] == 1_796_000_000.5
+    assert found["refire_consumer_age_seconds consumer=f"] == 12
     assert "refire_progress_ratio" not in found
     assert not any(HOSTILE in sample for sample in found)
 

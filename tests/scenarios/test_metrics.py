@@ -2,6 +2,7 @@
 
 import json
 import signal
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -110,7 +111,18 @@ def test_a_delivery_is_scraped(cli: Cli, make_table: MakeTable, hook: Hook) -> N
     batches = ("--batch-size", "10", "--parallelization", "1", "--concurrency", "1", "--retries", "0")
     child = cli.start(
         *("replay", "--table", table.name, *REPLAY),
-        *(*batches, "--metrics-port", str(port), "--notify", hook.url, "--emf", "--json", "--yes"),
+        *(
+            *batches,
+            "--max-rate",
+            "1000",
+            "--metrics-port",
+            str(port),
+            "--notify",
+            hook.url,
+            "--emf",
+            "--json",
+            "--yes",
+        ),
     )
     calls = cli.home / "calls"
     child.wait_until(lambda: calls.exists() and len(calls.read_text()) == 3)
@@ -123,7 +135,9 @@ def test_a_delivery_is_scraped(cli: Cli, make_table: MakeTable, hook: Hook) -> N
     assert found["refire_records_total", "delivered"] == 10
     assert found["refire_records_failed_total", "RetryAttemptsExhausted"] == 10
     assert found["refire_invocations_total",] == found["refire_invocation_seconds_count",] == 2
-    assert found["refire_concurrency",] == 1
+    assert found["refire_concurrency",] == found["refire_invocations_in_flight",] == 1
+    assert found["refire_max_records_per_second",] == 1000
+    assert 0 <= time.time() - found["refire_delivered_record_timestamp_seconds",] < 3600
     assert found["refire_paused",] == 0
     child.signal(signal.SIGUSR1)  # prints how far it is, and ends nothing
     (cli.home / "go").touch()
