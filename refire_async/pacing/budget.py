@@ -5,7 +5,7 @@ the units of the table (DynamoDB Developer Guide: Local secondary indexes).
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import anyio
@@ -14,7 +14,7 @@ from refire_async.model.capacity import TABLE, Consumed
 from refire_async.model.units import WCU_BYTES, Rcu, Wcu
 from refire_async.pacing.controller import RateController
 from refire_async.pacing.governor import RateLimits
-from refire_async.pacing.limiter import BURST_S, Limiter
+from refire_async.pacing.limiter import BURST_S, Limiter, always
 
 LEARNING_RATE = 0.1
 """Weight of the newest batch in the learned ratio of consumed to estimated units."""
@@ -96,6 +96,7 @@ class WriteBudget:
         self._max_rate = max_rate
         self._items = Limiter(max_rate) if max_rate is not None else None
         self._share = 1.0
+        self._in_force = always
         self._silent = False
         self._start: tuple[Mapping[str, float], float] | None = None
 
@@ -135,6 +136,14 @@ class WriteBudget:
             resource.limiter.set_rate(resource.control.rate)
         if self._items is not None and self._max_rate is not None:
             self._items.set_rate(self._max_rate * share)
+        for limiter in self._limiters():
+            limiter.look_again()
+
+    def lease(self, in_force: Callable[[], bool]) -> None:
+        """From now on grant only while `in_force()`. `set_share` tells those who wait that it may be true."""
+        self._in_force = in_force
+        for limiter in self._limiters():
+            limiter.lease(in_force)
 
     def follow(self, rate_limits: RateLimits) -> None:
         """Apply `rate_limits` from now on. Earlier debt remains. During a pause `reserve` does not return."""
@@ -142,6 +151,7 @@ class WriteBudget:
             self._follow_ceilings(rate_limits)
         self._follow_max_rate(rate_limits.max_rate)
         for limiter in self._limiters():
+            limiter.lease(self._in_force)
             if rate_limits.paused:
                 limiter.pause()
             else:
@@ -153,7 +163,9 @@ class WriteBudget:
             name: ceiling * rate_limits.share for name, ceiling in rate_limits.ceilings.write.items()
         }
         for name in self._resources.keys() - self._ceilings.keys():
-            self._resources.pop(name).limiter.resume()  # release the tasks that wait for it
+            removed = self._resources.pop(name).limiter
+            removed.lease(always)
+            removed.resume()  # release the tasks that wait for it
         for name, ceiling in self._ceilings.items():
             if name not in self._resources:
                 self._resources[name] = _Resource(ceiling * self._share)
@@ -209,6 +221,8 @@ class WriteBudget:
             units = estimate * resource.ratio
             await resource.limiter.acquire(units)
             granted[name] = units
+        while not self._in_force():  # an index was removed meanwhile
+            await self._resources[TABLE].limiter.acquire(0.0)
         return Reservation(items, estimate, granted)
 
     def correct(self, reservation: Reservation, consumed: Consumed | None, throttled: int = 0) -> Wcu:
@@ -279,6 +293,11 @@ class ReadBudget:
         """Use only `share` (above 0, at most 1) of the ceiling: other processes use the rest."""
         self._share = share
         self._limiter.set_rate(self.ceiling * share)
+        self._limiter.look_again()
+
+    def lease(self, in_force: Callable[[], bool]) -> None:
+        """See `WriteBudget.lease`."""
+        self._limiter.lease(in_force)
 
     def follow(self, rate_limits: RateLimits) -> None:
         """Apply `rate_limits` from now on; during a pause `reserve` does not return."""
@@ -296,7 +315,7 @@ class ReadBudget:
 
     @property
     def paused(self) -> bool:
-        """Whether `reserve` waits until the limits are no longer paused."""
+        """Whether `reserve` waits: the limits are paused, or this process has no leased share."""
         return self._limiter.paused
 
     async def reserve(self, estimate: float) -> bool:

@@ -9,7 +9,11 @@ It uses aiolimiter's leaky bucket and adds what that one lacks:
 * aiolimiter rejects amounts above the bucket's size. Here a large amount is paid in instalments.
 * aiolimiter cannot take units back. Here the difference between cost and estimate is added to the next amount.
 * aiolimiter cannot be paused. Here nothing is granted during a pause, and the debt remains.
+* Here nothing is granted without a leased share either. That is looked up at each grant: no timer runs in a process
+  that is stopped, and it may wake in the middle of a grant.
 """
+
+from collections.abc import Callable
 
 import anyio
 from aiolimiter import AsyncLimiter
@@ -38,6 +42,8 @@ class Limiter:
         # `fast_acquire`: an uncontended lock must not cost a turn of the event loop per batch.
         self._turn = anyio.Lock(fast_acquire=True)
         self._owed = 0.0
+        self._paused = False
+        self._in_force = always
         self._opened: anyio.Event | None = None
 
     @property
@@ -59,8 +65,9 @@ class Limiter:
             due = amount + self._owed
             self._owed = 0.0
             try:
-                while due > 0 or self._opened is not None:
-                    if self._opened is not None:
+                while due > 0 or self.paused:
+                    if self.paused:
+                        self._opened = self._opened or anyio.Event()
                         await self._opened.wait()
                         continue
                     rate = self.rate
@@ -70,7 +77,7 @@ class Limiter:
                         await anyio.sleep(TICK_S)
                     await self._bucket.acquire(seconds)
                     # If the rate fell meanwhile, the time that was paid buys units at the new rate; in a pause, none.
-                    if self._opened is None:
+                    if not self.paused:
                         due -= part if self.rate >= rate else seconds * self.rate
             finally:
                 # The rest is credit, or the unpaid debt of a wait that was cancelled.
@@ -82,17 +89,26 @@ class Limiter:
 
     @property
     def paused(self) -> bool:
-        """Whether nothing is granted until it is resumed."""
-        return self._opened is not None
+        """Whether nothing is granted now: paused, or without a leased share."""
+        return self._paused or not self._in_force()
 
     def pause(self) -> None:
         """Grant nothing until `resume`."""
-        if self._opened is None:
-            self._opened = anyio.Event()
+        if not self._paused:
+            self._paused = True
             self._owed = max(self._owed, 0.0)  # credit is valid only within the second in which it arose
 
     def resume(self) -> None:
         """Grant again."""
+        self._paused = False
+        self.look_again()
+
+    def lease(self, in_force: Callable[[], bool]) -> None:
+        """From now on grant only while `in_force()`; call `look_again` when that becomes true."""
+        self._in_force = in_force
+
+    def look_again(self) -> None:
+        """Those who wait because nothing was granted look whether something is now."""
         if self._opened is not None:
             self._opened.set()
             self._opened = None
@@ -103,3 +119,8 @@ class Limiter:
             raise ValueError("a rate must be above 0 units per second")
         self.rate = rate
         self._owed = max(self._owed, -self.burst)
+
+
+def always() -> bool:
+    """The share of a process that has the whole budget."""
+    return True

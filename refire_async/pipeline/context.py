@@ -98,3 +98,13 @@ class Context:
         self.read_budget.follow(rate_limits)
         if paused and not rate_limits.paused:
             self.waits.recovered()
+
+    def lease(self, in_force: Callable[[], bool]) -> None:
+        """Let both budgets grant only while `in_force()`: this process has a leased share of them."""
+        self.write_budget.lease(in_force)
+        self.read_budget.lease(in_force)
+
+    def set_share(self, share: float) -> None:
+        """Use `share` (above 0, at most 1) of both budgets from now on."""
+        self.write_budget.set_share(share)
+        self.read_budget.set_share(share)

@@ -1,7 +1,8 @@
 """A task of a run in a child process: `python -m refire_async.engine.processes.child`, started by the supervisor.
 
-It receives the `TaskSpec`, then limits, shares and stops on standard input, and sends events and the result to standard
-output. The end of its input means that the parent has ended: then it stops as if requested.
+It receives the `TaskSpec`, then limits and stops on standard input, and sends events and the result to standard output.
+The end of its input means that the parent has ended: then it stops as if requested. Its share of the budget is a lease
+in a record that the parent keeps.
 """
 
 import asyncio
@@ -9,6 +10,7 @@ import os
 import signal
 import sys
 from contextlib import closing, suppress
+from itertools import count
 from pathlib import Path
 from typing import BinaryIO
 
@@ -23,18 +25,21 @@ from refire_async.engine.processes.messages import (
     ApplyLimits,
     ClosedError,
     EventBatch,
-    Share,
+    RecordAnswer,
+    RecordRequest,
     Stop,
     TaskFailed,
     receive,
     send,
 )
+from refire_async.engine.processes.shares import TERMS, consumed, name_of
 from refire_async.engine.processes.task import TaskResult, TaskSpec
 from refire_async.engine.processes.work import run_task
 from refire_async.errors import RefireError
 from refire_async.events import Event
 from refire_async.model.stop import StopRequest
 from refire_async.pacing.governor import RateLimits
+from refire_async.pacing.share_lease import ShareLease
 from refire_async.pipeline import Context
 
 SEND_EVERY_S = 0.1
@@ -85,6 +90,7 @@ class _Child:
         self._events: list[Event] = []
         self._context: Context | None = None
         self._rate_limits: RateLimits | None = None
+        self._record = _ParentsRecord(writer)
 
     async def run(self, task: TaskSpec) -> TaskResult:
         """Run the task. Raises RefireError as `run_task` does."""
@@ -104,13 +110,23 @@ class _Child:
                 store.clock = clock.now
                 tasks.start_soon(self._receive_messages)
                 tasks.start_soon(self._send_periodically)
+
+                def use_context(context: Context) -> None:
+                    self._context = context
+                    if self._rate_limits is not None:
+                        context.follow(self._rate_limits)
+                    lease = ShareLease(
+                        self._record,
+                        name_of(task.number),
+                        TERMS,
+                        consumed=lambda: consumed(context, self._rate_limits or task.rate_limits),
+                        apply=context.set_share,
+                    )
+                    context.lease(lease.in_force)
+                    tasks.start_soon(self._keep, lease)
+
                 result = await run_task(
-                    task,
-                    data,
-                    store,
-                    emit=self._events.append,
-                    stop=self._stop,
-                    on_context=self._use_context,
+                    task, data, store, emit=self._events.append, stop=self._stop, on_context=use_context
                 )
                 tasks.cancel_scope.cancel()
             return result
@@ -118,13 +134,12 @@ class _Child:
     async def send_events(self) -> None:
         """Send the new events to the parent. Raises ClosedError."""
         events, self._events[:] = self._events[:], []
-        wcu = 0.0 if self._context is None else self._context.journal.totals.wcu
-        await send(self._writer, EventBatch(events, wcu))
+        await send(self._writer, EventBatch(events))
 
-    def _use_context(self, context: Context) -> None:
-        self._context = context
-        if self._rate_limits is not None:
-            context.follow(self._rate_limits)
+    @staticmethod
+    async def _keep(lease: ShareLease) -> None:
+        with suppress(ClosedError):  # `_receive_messages` stops the task then
+            await lease.keep()
 
     async def _send_periodically(self) -> None:
         with suppress(ClosedError):  # `_receive_messages` stops the task then
@@ -143,12 +158,43 @@ class _Child:
                     self._rate_limits = message.rate_limits
                     if self._context is not None:
                         self._context.follow(message.rate_limits)
-                elif isinstance(message, Share) and self._context is not None:
-                    self._context.write_budget.set_share(message.share)
-                    self._context.read_budget.set_share(message.share)
-                    await send(self._writer, message)
+                elif isinstance(message, RecordAnswer):
+                    self._record.answered(message)
         except ClosedError:
             self._stop.request("terminated")
+
+
+class _ParentsRecord:
+    """The record that the parent keeps. See `SharedRecord`. An answer that comes too late is ignored."""
+
+    def __init__(self, writer: asyncio.StreamWriter) -> None:
+        self._writer = writer
+        self._numbers = count()
+        self._expected: dict[int, asyncio.Future[RecordAnswer]] = {}
+
+    async def read(self) -> tuple[int, bytes]:
+        """See `SharedRecord.read`. Raises ClosedError."""
+        answer = await self._ask(RecordRequest(next(self._numbers)))
+        return answer.version, answer.content
+
+    async def replace(self, version: int, content: bytes) -> bool:
+        """See `SharedRecord.replace`. Raises ClosedError."""
+        return (await self._ask(RecordRequest(next(self._numbers), version, content))).replaced
+
+    def answered(self, answer: RecordAnswer) -> None:
+        """The parent has answered."""
+        expected = self._expected.pop(answer.number, None)
+        if expected is not None and not expected.done():
+            expected.set_result(answer)
+
+    async def _ask(self, request: RecordRequest) -> RecordAnswer:
+        answer: asyncio.Future[RecordAnswer] = asyncio.get_running_loop().create_future()
+        self._expected[request.number] = answer
+        try:
+            await send(self._writer, request)
+            return await answer
+        finally:
+            self._expected.pop(request.number, None)
 
 
 if __name__ == "__main__":

@@ -19,10 +19,22 @@ _LENGTH = struct.Struct(">I")
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
-    """To a child: use this share (0 to 1) of the budget. From a child: it does."""
+class RecordRequest:
+    """From a child: read the record of shares (`version` None), or replace that version of it by `content`."""
 
-    share: float
+    number: int
+    version: int | None = None
+    content: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordAnswer:
+    """To a child: the record as it is after its request `number`, and whether that replaced it."""
+
+    number: int
+    version: int
+    content: bytes
+    replaced: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +53,9 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class EventBatch:
-    """From a child: its new events, and the WCU that it has consumed so far."""
+    """From a child: its new events."""
 
     events: list[Event]
-    wcu: float
 
 
 @dataclass(frozen=True, slots=True)

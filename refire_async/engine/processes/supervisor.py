@@ -1,12 +1,15 @@
 """Run the tasks of an attempt in several processes: start them, share the budget among them, replace those that die.
 
+Each process leases its share in a record that this one keeps (refire_async/pacing/shares.py): a process that is stopped,
+or whose parent is, consumes nothing once its lease has ended, and only then the others may.
+
 A child process that dies leaves its pages in the ledger. Its replacement gets the same segments, finds their pages in
 doubt and continues, exactly as `refire resume` would.
 """
 
 import asyncio
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -20,33 +23,25 @@ from refire_async.engine.processes.messages import (
     ApplyLimits,
     ClosedError,
     EventBatch,
-    Share,
+    RecordAnswer,
+    RecordRequest,
     Stop,
     TaskFailed,
     receive,
     send,
     write,
 )
+from refire_async.engine.processes.shares import name_of
 from refire_async.engine.processes.task import TaskResult, TaskSpec
 from refire_async.errors import StoppedError
 from refire_async.events import Emit, LanesSeen, ProcessReplaced, SegmentFinished, Stopping, Suspended
 from refire_async.model.stop import StopRequest
 from refire_async.pacing.governor import Governor, RateLimits
-
-REBALANCE_S = 1.0
-"""Interval (s) in which the budget is shared again."""
+from refire_async.pacing.share_lease import MemoryRecord
+from refire_async.pacing.shares import encode, equal_shares
 
 MAX_REPLACEMENTS = 5
 """Deaths of child processes in one attempt after which the run stops, because the machine is the probable cause."""
-
-SATURATED = 0.85
-"""A process that uses more than this task of its share could use more."""
-
-SLACK = 1.25
-"""A process that uses less keeps this multiple of its use, so that a rise of its use shows."""
-
-MIN_TASK_SHARE = 0.02
-"""The smallest share of a process that is still working."""
 
 PIPE_LIMIT = 1 << 24
 """Most bytes of one message. The events of a tenth of a second have about ten kilobytes."""
@@ -54,13 +49,10 @@ PIPE_LIMIT = 1 << 24
 
 @dataclass(slots=True)
 class _Child:
-    """A child process. `share` is its share (0 to 1) of the budget, `wcu` its consumption so far."""
+    """A child process, and the pipe to it."""
 
     process: asyncio.subprocess.Process
     to: asyncio.StreamWriter
-    share: float
-    wcu: float = 0.0
-    wcu_before: float = 0.0
 
 
 class Supervisor:
@@ -90,7 +82,7 @@ class Supervisor:
         self._results: list[TaskResult] = []
         self._finished = 0
         self._next_number = max(task.number for task in tasks) + 1
-        self._granted = anyio.Event()
+        self._shares = MemoryRecord(encode(equal_shares([name_of(task.number) for task in tasks])))
 
     async def run(self) -> list[TaskResult]:
         """Run all tasks to their end, and return their results.
@@ -99,12 +91,9 @@ class Supervisor:
         """
         self._stop.subscribe(self._send_stop)
         self._governor.subscribe(self._send_limits)
-        async with anyio.create_task_group() as helpers:
-            helpers.start_soon(self._balance)
-            async with anyio.create_task_group() as group:
-                for task in self._tasks:
-                    group.start_soon(self._run_task, task)
-            helpers.cancel_scope.cancel()
+        async with anyio.create_task_group() as group:
+            for task in self._tasks:
+                group.start_soon(self._run_task, task)
         return self._results
 
     async def _run_task(self, task: TaskSpec) -> None:
@@ -132,8 +121,7 @@ class Supervisor:
                 self._stop.request("error", error)
                 return
             self._emit(ProcessReplaced(task.index))
-            # Its share went to the other processes when it died; it grows again as soon as the task uses this one.
-            task = replace(task, number=number, share=MIN_TASK_SHARE)
+            task = replace(task, number=number)
 
     async def _current_credentials(self) -> Credentials | None:
         """This process's own; None if a provider fails right now: the child process then asks by itself."""
@@ -155,7 +143,7 @@ class Supervisor:
         )
         assert process.stdin is not None  # noqa: S101 - requested above
         assert process.stdout is not None  # noqa: S101 - requested above
-        child = self._children[task.index] = _Child(process, process.stdin, task.share)
+        child = self._children[task.index] = _Child(process, process.stdin)
         try:
             with suppress(ClosedError):
                 await send(
@@ -174,14 +162,14 @@ class Supervisor:
             del self._children[task.index]
             with anyio.CancelScope(shield=True):
                 await _end(process)
+            self._shares.remove(name_of(task.number))
 
     async def _receive_events(
         self, index: int, child: _Child, source: asyncio.StreamReader
     ) -> TaskResult | TaskFailed:
         while True:
             match await receive(source):
-                case EventBatch(events, wcu):
-                    child.wcu = wcu
+                case EventBatch(events):
                     for event in events:
                         if isinstance(event, SegmentFinished):
                             self._finished += 1
@@ -190,9 +178,8 @@ class Supervisor:
                             self._emit(replace(event, part=index))
                         elif not isinstance(event, Stopping):
                             self._emit(event)
-                case Share(share):
-                    child.share = share
-                    self._granted.set()
+                case RecordRequest() as request:
+                    await self._answer(child, request)
                 case result:
                     assert isinstance(result, TaskResult | TaskFailed)  # noqa: S101 - no other message remains
                     return result
@@ -208,61 +195,12 @@ class Supervisor:
             with suppress(ClosedError):
                 write(child.to, ApplyLimits(rate_limits))
 
-    async def _balance(self) -> None:
-        """Move shares to processes that can use them: first lower shares, then, once confirmed, raise others."""
-        while True:
-            await anyio.sleep(REBALANCE_S)
-            ceiling = self._governor.rate_limits.scarcest_write
-            if not ceiling:
-                continue  # paused, so consumption says nothing about need
-            used = {}
-            for index, child in self._children.items():
-                used[index] = (child.wcu - child.wcu_before) / REBALANCE_S / ceiling
-                child.wcu_before = child.wcu
-            wanted = rebalance({index: child.share for index, child in self._children.items()}, used)
-            lower = {i: share for i, share in wanted.items() if share < self._children[i].share}
-            higher = {i: share for i, share in wanted.items() if share > self._children[i].share}
-            for index, share in lower.items():
-                await self._set_share(index, share)
-            while any(self._has_more(index, share) for index, share in lower.items()):
-                self._granted = anyio.Event()
-                with anyio.move_on_after(REBALANCE_S):
-                    await self._granted.wait()
-            for index, share in higher.items():
-                await self._set_share(index, share)
-
-    def _has_more(self, index: int, share: float) -> bool:
-        child = self._children.get(index)
-        return child is not None and child.share > share
-
-    async def _set_share(self, index: int, share: float) -> None:
-        child = self._children.get(index)
-        if child is not None:
-            with suppress(ClosedError):
-                await send(child.to, Share(share))
-
-
-def rebalance(shares: Mapping[int, float], used: Mapping[int, float]) -> dict[int, float]:
-    """New shares of the budget for the running tasks, which add up to 1. Pure.
-
-    `shares` are the present ones by task index, `used` the share of the whole budget that each task has consumed since
-    the last call.
-    """
-    if not shares:
-        return {}
-    satisfied = {
-        task: max(MIN_TASK_SHARE, used.get(task, 0.0) * SLACK)
-        for task, share in shares.items()
-        if used.get(task, 0.0) < share * SATURATED
-    }
-    saturated = [task for task in shares if task not in satisfied]
-    left = 1.0 - sum(satisfied.values())
-    if not saturated or left <= MIN_TASK_SHARE * len(saturated):
-        # No task can use more, or nothing is left to share: the wishes of all tasks, in proportion.
-        wishes = {**satisfied, **dict.fromkeys(saturated, max(MIN_TASK_SHARE, left / max(1, len(saturated))))}
-        whole = sum(wishes.values())
-        return {task: wishes[task] / whole for task in shares}
-    return {task: satisfied.get(task, left / len(saturated)) for task in shares}
+    async def _answer(self, child: _Child, request: RecordRequest) -> None:
+        replaced = request.version is not None and await self._shares.replace(
+            request.version, request.content
+        )
+        version, content = await self._shares.read()
+        write(child.to, RecordAnswer(request.number, version, content, replaced))
 
 
 def _error_of(result: TaskResult) -> StoppedError:

@@ -24,8 +24,8 @@ class TaskSpec:
     """The segments whose position in the order of visits is `index` modulo `tasks`, and the limits of their process.
 
     `number` is unique among the tasks of all attempts of the run. `share` is the share (0 to 1) of `rate_limits` that
-    the task begins with. `begun_at` is the start of the attempt by the event loop's clock (s); until its tasks begin, a
-    run writes almost nothing. `route` leads to the data plane. `checkpoint` is the path of the file, `keys` that of the
+    the task is sized for; where several share them, a lease says what it may use. `begun_at` is the start of the
+    attempt by the event loop's clock (s); until its tasks begin, a run writes almost nothing. `route` leads to the data plane. `checkpoint` is the path of the file, `keys` that of the
     run's list of keys, if its selection is one. `credentials` are the parent's when the process starts,
     if an MFA code was typed for them.
     """
