@@ -1,7 +1,7 @@
 """Run the tasks of an attempt in several processes: start them, share the budget among them, replace those that die.
 
-Each process leases its share in a record that this one keeps (refire_async/pacing/shares.py): a process that is stopped,
-or whose parent is, consumes nothing once its lease has ended, and only then the others may.
+Each process leases its share in a record that this one keeps (refire_async/pacing/shares.py): a process that is
+stopped, or whose parent is, consumes nothing once its lease has ended, and only then the others may.
 
 A child process that dies leaves its pages in the ledger. Its replacement gets the same segments, finds their pages in
 doubt and continues, exactly as `refire resume` would.

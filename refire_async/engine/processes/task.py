@@ -25,9 +25,9 @@ class TaskSpec:
 
     `number` is unique among the tasks of all attempts of the run. `share` is the share (0 to 1) of `rate_limits` that
     the task is sized for; where several share them, a lease says what it may use. `begun_at` is the start of the
-    attempt by the event loop's clock (s); until its tasks begin, a run writes almost nothing. `route` leads to the data plane. `checkpoint` is the path of the file, `keys` that of the
-    run's list of keys, if its selection is one. `credentials` are the parent's when the process starts,
-    if an MFA code was typed for them.
+    attempt by the event loop's clock (s); until its tasks begin, a run writes almost nothing. `route` leads to the data
+    plane. `checkpoint` is the path of the file, `keys` that of the run's list of keys, if its selection is one.
+    `credentials` are the parent's when the process starts, if an MFA code was typed for them.
     """
 
     number: int
