@@ -34,7 +34,7 @@ MIN_SHARE = 0.02
 """The smallest wish of a member, as a part of the whole."""
 
 TOLERANCE = 0.1
-"""Relative differences from the aim for which nobody moves a share."""
+"""Relative differences from the aim for which no share moves."""
 
 
 class Terms(NamedTuple):
@@ -75,7 +75,7 @@ def equal_shares(names: list[str]) -> Book:
 
 
 def monotonic() -> float:
-    """Seconds of a clock that nobody sets, and that also runs while the machine is suspended."""
+    """Seconds of a clock that cannot be set, and that also runs while the machine is suspended."""
     return time.clock_gettime(_CLOCK)
 
 
@@ -120,11 +120,11 @@ class Member:
         nothing about its need. A share that gets smaller is smaller from now on.
         """
         self._beat += 1
-        patience = self._lease_s * MARGIN
+        expires_after_s = self._lease_s * MARGIN
         live = {
             name: one
             for name, one in book.items()
-            if name != self.name and now < self._seen[name][1] + patience
+            if name != self.name and now < self._seen[name][1] + expires_after_s
         }
         mine = book.get(self.name, Entry(0, 0, 0))
         use = mine.share if used is None or mine.share == 0 else round(min(max(used, 0.0), 1.0) * WHOLE)
