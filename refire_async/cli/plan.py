@@ -278,7 +278,8 @@ def _plan_delivery(ctx: click.Context, parsed: PlanOptions) -> int:
     speed = DeliverySpeed(
         concurrency=parsed.concurrency or DEFAULT_CONCURRENCY,
         batch_s=None if parsed.function_ms is None else parsed.function_ms / 1_000,
-        lanes=None if parsed.shards is None else parsed.shards * parsed.parallelization,
+        shards=parsed.shards,
+        parallelization=parsed.parallelization,
         max_rate=parsed.max_rate,
         memory_mb=parsed.function_memory,
     )

@@ -63,7 +63,8 @@ class Preview:
 
     `lost_before`: records from before this time are no longer in the source. `stale` counts records whose key has a
     later record after the end of the window; `stale_keys` are up to three of these keys, as JSON texts.
-    `batches` is the number of invocations if none fails and no batch waits to fill. `samples` are up to three
+    `batches` is the number of invocations if none fails and no batch waits to fill, `busiest_lane` how many of them are
+    those of one lane, one after another (None: unknown). `samples` are up to three
     bodies of records. `estimated`: numbers and bytes come from a sample, because to read everything costs as much as
     to deliver it.
     """
@@ -71,6 +72,7 @@ class Preview:
     records: int
     batches: int
     size_bytes: int
+    busiest_lane: int | None = None
     first_at: float | None = None
     last_at: float | None = None
     by_kind: tuple[tuple[str, int], ...] = ()

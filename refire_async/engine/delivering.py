@@ -222,6 +222,7 @@ def _forecast(prepared: Prepared, preview: Preview) -> DeliveryForecast:
         records=preview.records,
         size_bytes=preview.size_bytes,
         invocations=preview.batches,
+        busiest_lane=preview.busiest_lane or 0,
         reads=READS if prepared.reads_stream else 0,
     )
     speed = DeliverySpeed(

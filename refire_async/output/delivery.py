@@ -73,6 +73,10 @@ def describe_delivery_plan(forecast: DeliveryForecast) -> str:
         lines += [
             f"  {'':<12} --concurrency {most}: {duration(seconds)}" for most, seconds in forecast.others
         ]
+        lines += [
+            f"  {'':<12} --parallelization {most}: {duration(seconds)}"
+            for most, seconds in forecast.parallelizations
+        ]
     else:
         lines.append(f"  {'takes':<12} unknown; give --function-ms, or --max-rate")
     run_time = "run time unknown (give --function-ms and --function-memory)"

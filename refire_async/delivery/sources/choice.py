@@ -66,7 +66,7 @@ class Choice:
                 return preview
             self._latest = await to_thread.run_sync(history.latest)
         skipped.unselected += preview.records - len(self._latest)
-        return replace(preview, records=len(self._latest), stale=0, stale_keys=())
+        return replace(preview, records=len(self._latest), busiest_lane=None, stale=0, stale_keys=())
 
     async def prepare(self, read_all: ReadAll) -> None:
         """Look ahead, if `sift` depends on it and nothing has been looked at. Before the first `sift`."""

@@ -137,6 +137,7 @@ class ItemSource:
         return replace(
             preview,
             records=round(preview.records * times),
+            busiest_lane=None,
             batches=ceil(preview.records * times / self._rules.batch_size),
             size_bytes=round(preview.size_bytes * times),
             by_kind=tuple((kind, round(count * times)) for kind, count in preview.by_kind),

@@ -20,7 +20,7 @@ class PreviewCounts:
         self._room = EVENT.room()
         self._open: dict[tuple[str, int], tuple[int, int]] = {}
         """Records and bytes of the batch that is being filled, by shard and lane."""
-        self._batches = 0
+        self._batches: Counter[tuple[str, int]] = Counter()
         self._records = 0
         self._bytes = 0
         self._kinds: Counter[str] = Counter()
@@ -53,7 +53,7 @@ class PreviewCounts:
             self._open[lane] = (count + 1, joined + 1 + size)
         else:
             self._open[lane] = (1, size)
-            self._batches += 1
+            self._batches[lane] += 1
 
     def preview(
         self,
@@ -66,7 +66,8 @@ class PreviewCounts:
         """What was counted, with what the source knows besides."""
         return Preview(
             records=self._records,
-            batches=self._batches,
+            batches=self._batches.total(),
+            busiest_lane=max(self._batches.values(), default=0),
             size_bytes=self._bytes,
             first_at=self._first if self._records else None,
             last_at=self._last if self._records else None,

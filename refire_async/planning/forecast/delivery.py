@@ -1,7 +1,7 @@
 """The invocations, time and cost of a replay or redrive. Pure; for its question, its dry run and `refire plan`."""
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from refire_async.planning.forecast.cost import DEFAULT_PRICES, Prices
@@ -25,30 +25,49 @@ FUNCTION = "the function at this concurrency"
 LANES = "the lanes of the shards (--parallelization)"
 RATE = "--max-rate"
 PROCESS = "this process"
+READING = "reading the shards"
+
+MOST_PARALLELIZATION = 10
+
+SHARD_CALLS_S, SHARD_BYTES_S = 5, 2 << 20
+"""Calls of GetRecords, and bytes, per second and shard: not in AWS's documentation, from its support on GitHub
+(aws-sdk-java-v2, issue 470)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryLoad:
-    """What is to be delivered. `reads`: how often the stream is read for it, 0 where the records are elsewhere."""
+    """What is to be delivered.
+
+    `busiest_lane` is the number of invocations in the lane with most of them, 0 if unknown. `reads`: how often the
+    stream is read, 0 where the records are elsewhere.
+    """
 
     records: int
     size_bytes: int
     invocations: int
+    busiest_lane: int = 0
     reads: int = READS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliverySpeed:
-    """How it is delivered: `batch_s` seconds for an invocation, at most `concurrency` and `lanes` at a time.
+    """How it is delivered: `batch_s` seconds for an invocation, at most `concurrency` at a time, and for each shard
+    at most `parallelization`. The records are spread over the shards evenly.
 
     None: unknown, or without limit. `memory_mb` is the function's.
     """
 
     concurrency: int = DEFAULT_CONCURRENCY
     batch_s: float | None = None
-    lanes: int | None = None
+    shards: int | None = None
+    parallelization: int = 1
     max_rate: float | None = None
     memory_mb: int | None = None
+
+    @property
+    def lanes(self) -> int | None:
+        """Lanes of all shards."""
+        return None if self.shards is None else self.shards * self.parallelization
 
     @property
     def at_once(self) -> int:
@@ -74,7 +93,8 @@ class DeliveryCost:
 class DeliveryForecast:
     """Time and cost if nothing fails. `seconds` is None if nothing is known of the function's speed.
 
-    `others` are (invocations at a time, seconds) for other values of `--concurrency`.
+    `others` are (invocations at a time, seconds) for other values of `--concurrency`, `parallelizations` are
+    (batches of a shard at a time, seconds) for higher values of `--parallelization`.
     """
 
     load: DeliveryLoad
@@ -83,6 +103,7 @@ class DeliveryForecast:
     bound_by: str | None
     cost: DeliveryCost
     others: tuple[tuple[int, float], ...] = ()
+    parallelizations: tuple[tuple[int, float], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """One flat object, with the cost as an object of its own (docs/scripting.md)."""
@@ -95,6 +116,9 @@ class DeliveryForecast:
             "bound_by": self.bound_by,
             "cost": {**asdict(self.cost), "total": self.cost.total},
             "others": [{"concurrency": most, "seconds": round(took, 1)} for most, took in self.others],
+            "parallelizations": [
+                {"parallelization": most, "seconds": round(took, 1)} for most, took in self.parallelizations
+            ],
         }
 
 
@@ -111,15 +135,21 @@ def whole_batches(records: int, record_bytes: float, batch_size: int) -> Deliver
 def forecast_delivery(
     load: DeliveryLoad, speed: DeliverySpeed, prices: Prices = DEFAULT_PRICES
 ) -> DeliveryForecast:
-    """The time and cost of a delivery, and its time at half, twice and four times the concurrency."""
-    seconds, bound_by = _time(load, speed, speed.concurrency)
-    others = []
+    """The time and cost of a delivery; also its time with half, twice and four times the concurrency, and with up to
+    ten times the parallelization where that matters."""
+    seconds, bound_by = _time(load, speed)
+    others, parallelizations = [], []
     if speed.batch_s is not None:
         for times in (0.5, 2, 4):
             most = math.ceil(speed.concurrency * times)
-            took, _ = _time(load, speed, most)
+            took, _ = _time(load, replace(speed, concurrency=most))
             if took is not None and most != speed.concurrency:
                 others.append((most, took))
+    if bound_by == LANES and speed.shards is not None:
+        for most in sorted({min(speed.parallelization * 2, MOST_PARALLELIZATION), MOST_PARALLELIZATION}):
+            took, _ = _time(load, replace(speed, parallelization=most))
+            if took is not None and most > speed.parallelization:
+                parallelizations.append((most, took))
     return DeliveryForecast(
         load=load,
         speed=speed,
@@ -127,20 +157,24 @@ def forecast_delivery(
         bound_by=bound_by,
         cost=_cost(load, speed, prices),
         others=tuple(others),
+        parallelizations=tuple(parallelizations),
     )
 
 
-def _time(load: DeliveryLoad, speed: DeliverySpeed, concurrency: int) -> tuple[float | None, str | None]:
+def _time(load: DeliveryLoad, speed: DeliverySpeed) -> tuple[float | None, str | None]:
     bounds = {}
     if speed.max_rate is not None:
         bounds[RATE] = load.records / speed.max_rate
     if speed.batch_s is not None:
-        lanes = math.inf if speed.lanes is None else speed.lanes
-        by_lanes = lanes < concurrency
-        bounds[LANES if by_lanes else FUNCTION] = load.invocations * speed.batch_s / min(lanes, concurrency)
+        by_lanes = speed.at_once < speed.concurrency
+        bounds[LANES if by_lanes else FUNCTION] = load.invocations * speed.batch_s / speed.at_once
+        bounds[LANES] = max(bounds.get(LANES, 0.0), load.busiest_lane * speed.batch_s)
     if not bounds:
         return None, None
     bounds[PROCESS] = load.records / RECORDS_PER_S
+    if speed.shards is not None and load.reads:
+        calls = load.records / RECORDS_PER_CALL / SHARD_CALLS_S
+        bounds[READING] = max(calls, load.size_bytes / SHARD_BYTES_S) / speed.shards
     bound_by = max(bounds, key=bounds.__getitem__)
     return bounds[bound_by], bound_by
 
