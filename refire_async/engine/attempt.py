@@ -1,10 +1,12 @@
 """One attempt of a run: assembles the governor and its watchers, runs the processes, and saves how it ended."""
 
 import contextlib
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import anyio
 from anyio import to_thread
 
 from refire_async import failpoints
@@ -16,10 +18,12 @@ from refire_async.checkpoint.reading import SavedRun
 from refire_async.checkpoint.run_store import RunStore
 from refire_async.checkpoint.schema import PROCESSES_PER_ATTEMPT
 from refire_async.checkpoint.store import Store
+from refire_async.engine.processes.shares import TASK_TERMS, consumed, name_of
 from refire_async.engine.processes.supervisor import Supervisor
 from refire_async.engine.processes.task import TaskResult, TaskSpec
 from refire_async.engine.processes.work import run_task
 from refire_async.engine.summary import PriceDryRun, conclude
+from refire_async.errors import RefireError
 from refire_async.events import Emit, Noticed, RunEnded, RunStarted, fan_out
 from refire_async.model.capacity import TABLE
 from refire_async.model.run import Result, RunSpec
@@ -28,6 +32,7 @@ from refire_async.model.table import Table
 from refire_async.pacing.capacity import Ceilings, partitions
 from refire_async.pacing.describe import budget_line
 from refire_async.pacing.governor import Governor, RateLimits
+from refire_async.pacing.share_lease import SharedRecord, ShareLease
 from refire_async.pacing.timetable import Timetable
 from refire_async.pacing.watchers.assemble import (
     LimitNotifier,
@@ -50,11 +55,16 @@ from refire_async.sources.key_list import open_list
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The segments of task `task` of `tasks` of a run that several processes share; `number` is unique in the run."""
+    """The segments of task `task` of `tasks` of a run that several processes share; `number` is unique in the run.
+
+    `record` has the shares of the budget. `held()`: the segments are certainly this process's now.
+    """
 
     task: int
     tasks: int
     number: int
+    record: SharedRecord
+    held: Callable[[], bool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +151,9 @@ async def run_attempt(
     governor.subscribe(LimitNotifier(governor.rate_limits, emit).on_change)
     await store.start_attempt(attempt.table.stream)
 
+    async def run_one(on_context: Callable[[Context], None]) -> TaskResult:
+        return await run_task(tasks[0], session.data, store, emit=emit, stop=stop, on_context=on_context)
+
     async def run_tasks() -> list[TaskResult]:
         if len(tasks) > 1:
             return await Supervisor(
@@ -151,8 +164,9 @@ async def run_attempt(
                 keep_open=attempt.lock,
                 credentials=session.handed_over,
             ).run()
-        on_context = partial(_follow_limits, governor)
-        return [await run_task(tasks[0], session.data, store, emit=emit, stop=stop, on_context=on_context)]
+        if attempt.group is not None:
+            return [await _run_leased(attempt.group, governor, run_one, stop)]
+        return [await run_one(partial(_follow_limits, governor))]
 
     results = await in_background(watchers, run_tasks)
     for ended in results:
@@ -214,6 +228,44 @@ def _follow_limits(governor: Governor, context: Context) -> None:
     governor.subscribe(context.follow)
 
 
+async def _run_leased(
+    group: Group,
+    governor: Governor,
+    run_one: Callable[[Callable[[Context], None]], Awaitable[TaskResult]],
+    stop: StopRequest,
+) -> TaskResult:
+    """Run a task within its leased share of the budget, and only while its segments are held."""
+    leases: list[ShareLease] = []
+
+    async def keep(lease: ShareLease) -> None:
+        try:
+            await lease.keep()
+        except RefireError as error:
+            stop.request("error", error)
+
+    async with anyio.create_task_group() as background:
+
+        def use(context: Context) -> None:
+            _follow_limits(governor, context)
+            lease = ShareLease(
+                group.record,
+                name_of(group.number),
+                TASK_TERMS,
+                consumed=lambda: consumed(context, governor.rate_limits),
+                apply=context.set_share,
+            )
+            leases.append(lease)
+            context.lease(lambda: group.held() and lease.in_force())
+            background.start_soon(keep, lease)
+
+        result = await run_one(use)
+        background.cancel_scope.cancel()
+    with contextlib.suppress(RefireError):  # the lease ends in time
+        for lease in leases:
+            await lease.leave()
+    return result
+
+
 async def _expected(attempt: Attempt, store: RunStore) -> int | None:
     if store.keys is not None:
         return store.keys.items
@@ -254,7 +306,8 @@ def _tasks(attempt: Attempt, saved: SavedRun, rate_limits: RateLimits, route: Ro
                 keys=attempt.keys,
                 rate_limits=rate_limits,
                 tuning=tuning,
-                workers=tuning.workers or choose_workers(tuning.writer, each),
+                # Other tasks end earlier, and leave their shares to this one.
+                workers=tuning.workers or choose_workers(tuning.writer, highest),
                 readers=choose_readers(each),
                 share=1.0 / group.tasks,
             )

@@ -14,6 +14,7 @@ from refire_async.aws.session import Session
 from refire_async.checkpoint.dynamodb import claims
 from refire_async.checkpoint.dynamodb.claims import Claim
 from refire_async.checkpoint.dynamodb.lists import SavedList, write_list
+from refire_async.checkpoint.dynamodb.share_record import TableRecord
 from refire_async.checkpoint.dynamodb.store import TableStore, create, list_of, load, tasks_of
 from refire_async.checkpoint.dynamodb.table import CheckpointTable
 from refire_async.checkpoint.identity import adopt
@@ -110,10 +111,7 @@ class Shared:
         store = TableStore(
             self._table, spec, task=self._task, claim=claim, keys=keys, clock=self.session.clock.now
         )
-        number = claim.epoch * NUMBERS_PER_EPOCH + self._task
-        attempt = replace(
-            attempt, spec=spec, resumed=claim.epoch > 1, group=Group(self._task, self._tasks, number)
-        )
+        attempt = replace(attempt, spec=spec, resumed=claim.epoch > 1)
         if claim.finished:
             saved = await store.load()
             done = saved.finished_segments == spec.total_segments and not saved.open_pages
@@ -132,9 +130,19 @@ class Shared:
         order = list(segment_order(attempt.spec.total_segments))
         await store.claim_segments(order[self._task :: self._tasks])
 
+        keeper = claims.Keeper(self._table, self._run_id, self._task, claim)
+        group = Group(
+            self._task,
+            self._tasks,
+            claim.epoch * NUMBERS_PER_EPOCH + self._task,
+            TableRecord(self._table, self._run_id),
+            keeper.in_force,
+        )
+        attempt = replace(attempt, group=group)
+
         async def keep() -> None:
             try:
-                await claims.keep(self._table, self._run_id, self._task, claim)
+                await keeper.keep()
             except RefireError as error:
                 stop.request("error", error)
 

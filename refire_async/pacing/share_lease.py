@@ -1,12 +1,13 @@
 """A member that keeps its share of a budget: it renews its lease in the shared record, and applies what it gets."""
 
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Protocol
 
 import anyio
 
-from refire_async.pacing.shares import WHOLE, Member, Terms, decode, encode, monotonic, without
+from refire_async.model.steady import steady
+from refire_async.pacing.shares import WHOLE, Member, Terms, decode, encode, without
 
 TRIES = 20
 """Renewals at once, where other members change the record in between."""
@@ -63,20 +64,17 @@ class ShareLease:
         *,
         consumed: Callable[[], float | None],
         apply: Callable[[float], None],
-        confirm: Callable[[], Awaitable[None]] | None = None,
-        clock: Callable[[], float] = monotonic,
+        clock: Callable[[], float] = steady,
     ) -> None:
         """`name` is unique among all processes that ever use the record.
 
         `consumed` returns the units consumed so far as seconds of the whole budget; None: unknown, or paused.
-        `apply` uses a share (above 0, at most 1). `confirm` is called before the first share after a time without one,
-        and raises an error if there must be none.
+        `apply` uses a share (above 0, at most 1).
         """
         self._record = record
         self._terms = terms
         self._consumed = consumed
         self._apply = apply
-        self._confirm = confirm
         self._clock = clock
         self._member = Member(name, terms.lease_s)
         self._measured: tuple[float, float] | None = None
@@ -87,7 +85,7 @@ class ShareLease:
         return self._member.share(self._clock()) > 0
 
     async def keep(self) -> None:
-        """Renew the lease until cancelled. Raises what the record and `confirm` raise, except for TimeoutError."""
+        """Renew the lease until cancelled. Raises what the record raises, except for TimeoutError."""
         while True:
             began = self._clock()
             try:
@@ -109,8 +107,6 @@ class ShareLease:
                     return
 
     async def _renew(self) -> None:
-        if self._confirm is not None and not self.in_force():
-            await self._confirm()
         for tries in range(TRIES):
             version, content = await self._record.read()
             book = decode(content)

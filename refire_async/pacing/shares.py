@@ -10,8 +10,6 @@ of its entry, so the sum in use stays within the whole:
 No two clocks are compared. Where they run up to 5% too fast or too slow, 1.05 / 0.95 is still less than `MARGIN`.
 """
 
-import sys
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
@@ -72,14 +70,6 @@ def equal_shares(names: list[str]) -> Book:
     """A book in which the members `names`, who are about to start, have equal shares."""
     each = WHOLE // max(1, len(names))
     return {name: Entry(each, each, 0) for name in names}
-
-
-def monotonic() -> float:
-    """Seconds of a clock that cannot be set, and that also runs while the machine is suspended."""
-    return time.clock_gettime(_CLOCK)
-
-
-_CLOCK = time.CLOCK_BOOTTIME if sys.platform == "linux" else time.CLOCK_MONOTONIC
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ for `DEAD_AFTER_S`, it takes the owner for dead and raises the epoch. The owner'
 the segments have the new epoch. An owner that cannot move its counter for `HOLD_S` stops before that, by its own clock.
 """
 
+import math
 import os
 import secrets
 import socket
@@ -17,6 +18,7 @@ import anyio
 from refire_async.checkpoint.dynamodb.places import task_name
 from refire_async.checkpoint.dynamodb.table import CheckpointTable, Condition, Fields, number
 from refire_async.errors import StoppedError
+from refire_async.model.steady import steady
 
 BEAT_S = 3.0
 HOLD_S = 15.0
@@ -99,23 +101,56 @@ async def take(
         await anyio.sleep(LOOK_S)
 
 
-async def keep(table: CheckpointTable, run_id: str, task: int, claim: Claim) -> None:
-    """Move the counter until cancelled. Raises StoppedError if another process has the task, or might have it."""
-    beat, held_from = claim.beat, anyio.current_time()
-    while True:
-        await anyio.sleep(BEAT_S)
-        beat += 1
-        sent_at = anyio.current_time()
-        with anyio.move_on_at(held_from + HOLD_S) as scope:
-            now = Claim(claim.epoch, claim.owner, beat, finished=False)
-            if not await table.put(run_id, task_name(task), now.fields(), _of_epoch(claim)):
-                raise await lost(table, run_id, task)
-        if scope.cancelled_caught or sent_at > held_from + HOLD_S:
-            raise StoppedError(
-                f"task {task} could not reach checkpoint table {table.name} for {HOLD_S:.0f} s",
-                "start it again: it continues",
-            )
-        held_from = sent_at
+class Keeper:
+    """Keeps a claim. `in_force` is to be asked before each request that only the owner may send.
+
+    A process that was stopped runs no timer, so the end of its hold is no event.
+    """
+
+    def __init__(
+        self,
+        table: CheckpointTable,
+        run_id: str,
+        task: int,
+        claim: Claim,
+        clock: Callable[[], float] = steady,
+    ) -> None:
+        self._table = table
+        self._run_id = run_id
+        self._task = task
+        self._claim = claim
+        self._clock = clock
+        self._held_until = -math.inf
+
+    def in_force(self) -> bool:
+        """Whether no other process can have taken this one for dead."""
+        return self._clock() < self._held_until
+
+    async def keep(self) -> None:
+        """Move the counter until cancelled. Raises StoppedError if another process has the task, or might have it."""
+        beat = self._claim.beat
+        while True:
+            for _ in range(2):  # the first try may have stood still with the process
+                beat += 1
+                with anyio.move_on_after(HOLD_S / 2.0) as scope:
+                    await self._move(beat)
+                if not scope.cancelled_caught:
+                    break
+            else:
+                raise StoppedError(
+                    f"task {self._task} could not reach checkpoint table {self._table.name} for {HOLD_S:.0f} s",
+                    "start it again: it continues",
+                )
+            await anyio.sleep(BEAT_S)
+
+    async def _move(self, beat: int) -> None:
+        sent_at = self._clock()
+        now = Claim(self._claim.epoch, self._claim.owner, beat, finished=False)
+        if not await self._table.put(
+            self._run_id, task_name(self._task), now.fields(), _of_epoch(self._claim)
+        ):
+            raise await lost(self._table, self._run_id, self._task)
+        self._held_until = sent_at + HOLD_S
 
 
 async def release(table: CheckpointTable, run_id: str, task: int, claim: Claim, *, finished: bool) -> None:

@@ -6,6 +6,7 @@ SHARDS = 16
 """Partition keys over which a run spreads its segments and blobs: a partition takes 1,000 write units per second."""
 
 RUN = "run"
+BUDGET = "budget"
 CATALOG = "runs"
 META, FORMAT_NAME, FORMAT = "refire", "format", 1
 

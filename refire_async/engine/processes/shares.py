@@ -7,6 +7,9 @@ from refire_async.pipeline import Context
 TERMS = Terms(lease_s=5.0, beat_s=1.0)
 """For processes of one machine."""
 
+TASK_TERMS = Terms(lease_s=10.0, beat_s=2.0)
+"""For tasks, which may be on several machines. A lease ends before a task can be taken over."""
+
 
 def name_of(number: int) -> str:
     """The name of a process as a member: its number, which no other process of the run has."""
