@@ -82,7 +82,7 @@ def shard_trees(draw: st.DrawFn) -> tuple[dict[str, list[EventRecord]], dict[str
     return shards, {name: "p" for name in shards if name != "p"}
 
 
-@examples(60, 2_000)
+@examples(25, 2_000)
 @given(
     tree=shard_trees(),
     rules=st.fixed_dictionaries(
