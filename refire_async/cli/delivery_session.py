@@ -69,6 +69,8 @@ def _print_end(settings: Settings, result: DeliveryResult, output: OutputSetting
     summary = result.summary
     resume_with = _resume(settings, summary.run_id)
     if output.json:
+        if result.outlook is not None:
+            DeliveryJson(write_json).plan(summary.run_id, result.outlook.plan)
         write_json(orjson.dumps(summary.to_json()).decode())
         if result.reason is not None:
             more = "" if summary.status == "complete" else f"; resume with: {resume_with}"

@@ -51,6 +51,7 @@ from refire_async.model.run import RunStatus
 from refire_async.model.stop import StopRequest
 from refire_async.pacing.outage import Outage
 from refire_async.pacing.watchers.operator import answer_operator
+from refire_async.planning.forecast.cost import DEFAULT_PRICES
 from refire_async.planning.forecast.delivery import (
     READS,
     DeliveryForecast,
@@ -190,7 +191,6 @@ def _stop_early(stop: StopRequest) -> None:
 
 def _outlook(prepared: Prepared, preview: Preview, findings: Sequence[Finding]) -> DeliveryOutlook:
     spec, forecast = prepared.spec, _forecast(prepared, preview)
-    invoked = not prepared.target.is_local  # a file or a local handler costs nothing
     return DeliveryOutlook(
         command=spec.command,
         source=spec.source,
@@ -204,10 +204,11 @@ def _outlook(prepared: Prepared, preview: Preview, findings: Sequence[Finding]) 
         by_kind=preview.by_kind,
         filtered=preview.skipped.filtered,
         lost=preview.skipped.lost,
-        cost_usd=forecast.cost.requests * invoked + forecast.cost.reads,
+        cost_usd=forecast.cost.requests + forecast.cost.reads,
         run_cost_usd=forecast.cost.run_time,
         seconds=forecast.seconds,
         bound_by=forecast.bound_by,
+        plan=forecast.to_json(),
         mapping=prepared.target.mapping,
         warnings=tuple(f"{finding.message}; {finding.action}" for finding in findings),
         stale_keys=preview.stale_keys,
@@ -231,6 +232,8 @@ def _forecast(prepared: Prepared, preview: Preview) -> DeliveryForecast:
         max_rate=settings.max_rate,
         memory_mb=prepared.target.memory_mb,
     )
+    if prepared.target.is_local:  # a file or a local handler costs nothing
+        return forecast_delivery(load, speed, replace(DEFAULT_PRICES, lambda_million=0.0))
     return forecast_delivery(load, speed)
 
 

@@ -1,6 +1,7 @@
 """The counters of a delivery (replay, redrive), and how it ended."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from refire_async.errors import ExitCode
@@ -84,6 +85,7 @@ class DeliveryOutlook:
     Times are seconds since the epoch; `mapping` describes the settings and where they come from; `cost_usd` is for the
     requests and for reading the stream, at list prices, `run_cost_usd` for the function's run time. `seconds` is how
     long it will take, limited by `bound_by`. All but `cost_usd` are None if the function's latest speed is not known.
+    `plan` is the whole forecast, as `refire plan --records --json` writes it.
     `warnings` are lines about what deserves a look.
     `stale_keys` are some keys, as JSON, whose later records are not delivered: personal data, so not for logs.
     """
@@ -105,6 +107,7 @@ class DeliveryOutlook:
     seconds: float | None = None
     bound_by: str | None = None
     run_cost_usd: float | None = None
+    plan: Mapping[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     stale_keys: tuple[str, ...] = ()
     samples: tuple[bytes, ...] = ()

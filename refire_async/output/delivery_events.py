@@ -1,7 +1,7 @@
 """Subscribers to the events of a delivery: counters for progress, log lines, and JSON lines for programs."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -230,6 +230,11 @@ class DeliveryJson(JsonLines[DeliverySnapshot]):
     def progress(self, now: DeliverySnapshot) -> None:
         """Write how far the delivery is; call it about every 10 s."""
         self._event("progress", **now.to_json(), messages=self._messages, messages_deleted=self._deleted)
+
+    def plan(self, run_id: str, plan: Mapping[str, Any]) -> None:
+        """Write the forecast of a dry run."""
+        self._run_id = run_id
+        self._event("plan", **plan)
 
     def _started(self, event: DeliveryStarted) -> None:
         self._run_id = event.run_id

@@ -334,6 +334,27 @@ def test_the_command_for_failed_records_works_as_it_is_printed(cli: Cli, make_ta
 
 
 @on_one_backend
+def test_a_dry_run_plans_for_programs(cli: Cli, make_table: MakeTable) -> None:
+    """The line before the summary has what bounds the time, and the cost: a local handler costs nothing but reading."""
+    table = make_table(("pk", "S"))
+    write(table, ((f"k{number}", number) for number in range(50)))
+    (cli.home / "billing.py").write_text(
+        "def handler(event, context):\n    raise ValueError('never called')\n"
+    )
+    dry = cli.run(
+        *("replay", "--table", table.name, "--since", "1h", "--to", "python:billing.handler"),
+        *("--batch-size", "10", "--parallelization", "1", "--max-rate", "5", "--dry-run", "--json"),
+    )
+    assert dry.code == 0, dry.stderr
+    plan, summary = (json.loads(line) for line in dry.stdout.splitlines()[-2:])
+    assert (plan["event"], plan["run_id"]) == ("plan", summary["run_id"])
+    assert plan["records"] == summary["selected"] == 50
+    assert plan["invocations"] == summary["invocations"] >= 5, "more with several shards"
+    assert (plan["seconds"], plan["bound_by"]) == (10.0, "--max-rate")
+    assert plan["cost"]["requests"] == 0 < plan["cost"]["reads"] == plan["cost"]["total"]
+
+
+@on_one_backend
 def test_a_target_that_cannot_be_used_leaves_nothing(cli: Cli, make_table: MakeTable) -> None:
     """One line, exit code 2, and no delivery to resume."""
     table = make_table(("pk", "S"))
