@@ -111,7 +111,8 @@ def test_log_events_are_documented() -> None:
                 said.update(
                     re.findall(
                         r"^(?:run|keys|write|read|request|item|rate|budget|advice|process|recording|"
-                        r"canary|consumer|verify|library|program|config|page|segment)\.[a-z_]+$",
+                        r"canary|consumer|verify|library|program|config|page|segment|"
+                        r"delivery|records|invocation|mapping|service)\.[a-z_]+$",
                         node.value,
                     )
                 )
