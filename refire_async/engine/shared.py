@@ -61,6 +61,18 @@ def check_task(settings: RunSettings, address: TableAddress) -> tuple[int, int]:
     for option, given in wrong.items():
         if given:
             raise UsageError(f"{option} is not for a run in a checkpoint table", "leave it out")
+    pacing = settings.pacing
+    watching = {
+        "--headroom": pacing.headroom_percent is not None,
+        "--max-iterator-age": pacing.max_iterator_age_s is not None,
+    }
+    for option, given in watching.items():
+        if given and tasks > 1:
+            # A task knows neither the writes nor the records of the others, and would take them for live traffic.
+            raise UsageError(
+                f"{option} is for a run of one task",
+                "leave out --tasks, or give --max-wcu or --max-rate instead",
+            )
     return tasks, task
 
 

@@ -1,11 +1,9 @@
 """A run with several processes: one budget, one checkpoint, one summary, and each item once if a process dies."""
 
-import json
 import os
 import signal
 import time
 from collections.abc import Callable
-from urllib.request import urlopen
 
 import pytest
 
@@ -13,6 +11,7 @@ from refire_async.engine.processes.shares import TERMS
 from refire_async.pacing.shares import MARGIN
 from tests.support.backends import on_one_backend
 from tests.support.cli import Cli, Running
+from tests.support.consumption import accepted_by_second
 from tests.support.judge import Snapshot, assert_summary
 from tests.support.processes import children_of, wait_until_gone
 from tests.support.proxy import Call, Hold, Proxy
@@ -136,13 +135,6 @@ def test_interrupted(proxied_cli: Cli, proxy: Proxy, table: Table) -> None:
     before.assert_fired()
 
 
-def accepted(table: Table) -> dict[int, float]:
-    """Write units that the sandbox has accepted, by second."""
-    with urlopen(f"{table.backend.url}/_sandbox/stats") as answer:
-        (entry,) = json.load(answer)["tables"][table.name]["arms"]
-    return {int(row[0]): row[2] for row in entry["seconds"]}
-
-
 @on_one_backend
 def test_a_stopped_process_keeps_the_budget(cli: Cli, make_table: MakeTable) -> None:
     """SIGSTOP for longer than a lease: the others use its share only after that, it uses nothing when it wakes until it
@@ -150,13 +142,13 @@ def test_a_stopped_process_keeps_the_budget(cli: Cli, make_table: MakeTable) -> 
     budget, items = 300, 5_100
     table = make_table(("pk", "S"), ("sk", "N"))
     table.fill(composite_rows(items))
-    filled = max(accepted(table))
+    filled = max(accepted_by_second(table))
     before = Snapshot.of(table)
     child = cli.start(
         "run", "--table", table.name, "--json", "--processes", "3", "--max-wcu", str(budget), *RUN
     )
     child.wait_until(
-        lambda: sum(units for second, units in accepted(table).items() if second > filled) > budget
+        lambda: sum(units for second, units in accepted_by_second(table).items() if second > filled) > budget
     )
     victim = children_of(child.process.pid)[0]
     os.kill(victim, signal.SIGSTOP)
@@ -169,7 +161,7 @@ def test_a_stopped_process_keeps_the_budget(cli: Cli, make_table: MakeTable) -> 
     assert "process.replaced" not in result.stderr
     assert_summary(result.json, status="complete", scanned=items, touched=items)
     before.assert_fired(times=1)
-    seconds = {second: units for second, units in accepted(table).items() if second > filled}
+    seconds = {second: units for second, units in accepted_by_second(table).items() if second > filled}
     assert max(seconds.values()) <= budget * 1.1, seconds
     assert (
         max(units for second, units in seconds.items() if taken_at < second < taken_at + 3.0) > budget * 0.8

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.request import urlopen
 
 import pytest
 
 from tests.scenarios.conftest import pointed_at
 from tests.support.backends import Backend, on_one_backend
 from tests.support.cli import Cli, Running
+from tests.support.consumption import accepted_by_second
 from tests.support.judge import Snapshot, assert_summary
 from tests.support.moto import Moto, moto  # noqa: F401 - a fixture
 from tests.support.rows import hash_rows
@@ -149,14 +149,6 @@ def test_runs_that_are_not_in_progress(cli: Cli, table: Table, tmp_path: Path) -
     assert not sockets(cli)
 
 
-def accepted_per_second(table: Table) -> list[float]:
-    """Write units that the sandbox has accepted in each second with any."""
-    with urlopen(f"{table.backend.url}/_sandbox/stats") as answer:
-        indexes = json.load(answer)["tables"][table.name]["arms"]
-    (found,) = [entry for entry in indexes if entry["index"] is None]
-    return [row[2] for row in found["seconds"] if row[2]]
-
-
 @pytest.fixture
 def live_traffic(moto: Moto, make_table: MakeTable) -> Table:  # noqa: F811 - the fixture
     """A table of 4,000 WCU/s to which, by CloudWatch, other writers write 3,000 units/s."""
@@ -187,7 +179,7 @@ def test_a_run_yields_to_live_traffic(
     """3,000 of 4,000 are live and 20% stay free: never more than 200/s, from the first write on."""
     rows = list(hash_rows(400))
     live_traffic.fill(rows)
-    filled = len(accepted_per_second(live_traffic))
+    filled = len(list(accepted_by_second(live_traffic).values()))
     before = Snapshot.of(live_traffic)
     child = start(cli, live_traffic, "--headroom", "20%", env=moto.environment)
     result = child.wait()
@@ -196,7 +188,7 @@ def test_a_run_yields_to_live_traffic(
     changed = logged(child, "budget.changed")
     assert [line["max_wcu"] for line in changed] == [200.0]
     assert changed[0]["why"] == "headroom of 20% and 3000 WCU/s of live writes"
-    written = accepted_per_second(live_traffic)[filled:]
+    written = list(accepted_by_second(live_traffic).values())[filled:]
     assert 0 < max(written) <= 220
     assert not logged(child, "advice.missing")
 

@@ -12,6 +12,7 @@ import pytest
 from refire_async.checkpoint.dynamodb import claims
 from tests.support.backends import Backend, on_one_backend
 from tests.support.cli import Cli
+from tests.support.consumption import accepted_by_second
 from tests.support.examples import thinned
 from tests.support.judge import Snapshot
 from tests.support.rows import hash_rows
@@ -131,6 +132,53 @@ def test_a_paused_task_that_wakes_ends_by_itself(
     before.assert_fired()
 
 
+@on_one_backend
+def test_a_lost_task_keeps_the_budget(impatient: Cli, store: str, make_table: Callable[..., Table]) -> None:
+    """Three tasks; one is stopped with SIGSTOP, loses its share and its segments, and wakes: the budget is kept in each
+    second and used by the others, nothing fires twice, and the task ends by itself."""
+    budget, items = 240, 4_000
+    table = make_table()
+    table.fill(hash_rows(items))
+    filled = max(accepted_by_second(table))
+    before = Snapshot.of(table)
+
+    def consumed() -> dict[int, float]:
+        return {second: units for second, units in accepted_by_second(table).items() if second > filled}
+
+    limit = ("--max-wcu", str(budget))
+    running = [impatient.start(*words(table, store, 3, task, *limit)) for task in range(3)]
+    running[1].wait_until(lambda: sum(consumed().values()) > 2 * budget)
+    zombie = running[1]
+    zombie.signal(signal.SIGSTOP)
+    try:
+        successor = impatient.start(*words(table, store, 3, 1, *limit))
+        others = [running[0].wait(), running[2].wait(), successor.wait()]
+    finally:
+        zombie.signal(signal.SIGCONT)
+    assert [one.code for one in others] == [0, 0, 0], [one.stderr for one in others]
+    ended = zombie.wait()
+    assert ended.code == 3, ended.stderr
+    (line,) = [line for line in ended.error_lines if line.startswith("refire: ")]
+    assert "took this one for dead" in line
+    before.assert_fired()
+    seconds = consumed()
+    assert max(seconds.values()) <= budget * 1.1, seconds
+
+
+@on_one_backend
+def test_the_same_task_twice_at_once(impatient: Cli, store: str, make_table: Callable[..., Table]) -> None:
+    """One of the two waits for the other; then there is nothing left to do for it."""
+    table = make_table()
+    table.fill(hash_rows(400))
+    before = Snapshot.of(table)
+    running = [impatient.start(*words(table, store, 1, 0, "--max-wcu", "200")) for _ in range(2)]
+    ended = [one.wait() for one in running]
+    assert [(one.code, one.json["status"]) for one in ended] == [(0, "complete")] * 2, [
+        one.stderr for one in ended
+    ]
+    before.assert_fired()
+
+
 @pytest.mark.on_dynamodb_local
 def test_a_list_of_keys_is_in_the_table(
     cli: Cli, store: str, make_table: Callable[..., Table], tmp_path: Path
@@ -167,6 +215,12 @@ def test_what_a_shared_run_refuses(cli: Cli, store: str, make_table: Callable[..
         ([*start, "--checkpoint", "dynamodb://no-such-table/x"], 11, "checkpoint-table create no-such-table"),
         ([*start, *place, "--canary", "1"], 2, "--canary"),
         ([*start, "--tasks", "2"], 2, "dynamodb://"),
+        ([*start, *place, "--tasks", "2", "--task", "0", "--headroom", "20%"], 2, "--headroom"),
+        (
+            [*start, *place, "--tasks", "2", "--task", "0", "--max-iterator-age", "5m"],
+            2,
+            "--max-iterator-age",
+        ),
     ):
         result = cli.run(*arguments)
         assert result.code == code, (arguments, result.stderr)
