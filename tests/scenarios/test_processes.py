@@ -166,3 +166,33 @@ def test_a_stopped_process_keeps_the_budget(cli: Cli, make_table: MakeTable) -> 
     assert (
         max(units for second, units in seconds.items() if taken_at < second < taken_at + 3.0) > budget * 0.8
     )
+
+
+@pytest.mark.soak
+@on_one_backend
+def test_a_stopped_parent_stops_all(cli: Cli, make_table: MakeTable) -> None:
+    """SIGSTOP of the parent, which keeps the record of the shares: no process has a share after a lease. Then all go
+    on, within the budget."""
+    budget, items = 300, 5_100
+    table = make_table(("pk", "S"), ("sk", "N"))
+    table.fill(composite_rows(items))
+    filled = max(accepted_by_second(table))
+    before = Snapshot.of(table)
+    child = cli.start(
+        "run", "--table", table.name, "--json", "--processes", "3", "--max-wcu", str(budget), *RUN
+    )
+    child.wait_until(
+        lambda: sum(units for second, units in accepted_by_second(table).items() if second > filled) > budget
+    )
+    os.kill(child.process.pid, signal.SIGSTOP)
+    silent_from = time.time() + TERMS.lease_s + 1.0
+    child.wait_until(lambda: time.time() > silent_from + 4.0)
+    woken_at = int(time.time())
+    os.kill(child.process.pid, signal.SIGCONT)
+    result = child.wait()
+    assert result.code == 0, result.stderr
+    assert_summary(result.json, status="complete", scanned=items, touched=items)
+    before.assert_fired(times=1)
+    seconds = {second: units for second, units in accepted_by_second(table).items() if second > filled}
+    assert max(seconds.values()) <= budget * 1.1, seconds
+    assert not [second for second in seconds if silent_from < second < woken_at], seconds
