@@ -36,7 +36,7 @@ def table(_parameters: Mapping[str, Any], metrics: Metrics) -> Table:
     if (lost := metrics["lost"]) is not None:
         note += (
             f" {lost['tasks']} tasks with {lost['budget_wcu']:,} WCU/s: {lost['used_before']:.1%} of the budget used, "
-            f"{lost['used_while_lost']:.1%} for {lost['lost_s']} s after one was killed and started again, "
+            f"{lost['used_while_lost']:.1%} for {lost['lost_s']} s after one was killed, "
             f"{lost['used_after']:.1%} after that; busiest second {lost['peak_share']:.1%}."
         )
     return Table(columns, rows, note)

@@ -142,7 +142,7 @@ def _lose_one(bench: Bench, parameters: Parameters) -> Metrics:
         killed = _second(server)
         time.sleep(parameters.back_after_s)
         runs[0] = stack.enter_context(start_task(refire, "lost", 0, count, options))
-        # The share of a lost task waits for it; the others end when their segments are done.
+        # The others use its share once its lease has ended, and end when their segments are done.
         for one in runs[1:]:
             one.finish((0,))
         others_done = _second(server)
@@ -157,7 +157,7 @@ def _lose_one(bench: Bench, parameters: Parameters) -> Metrics:
 
 
 def _shares(found: Sequence[capacity.Second], killed: int, done: int, wcu: int) -> Metrics:
-    """Shares of the budget that were used up to `killed`, then until the lost task is back, and then up to `done`.
+    """Shares of the budget that were used up to `killed`, then until its share is used again, and then up to `done`.
 
     Seconds. Pure. Raises BenchmarkError if there is no second for one of them.
     """
