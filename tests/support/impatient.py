@@ -8,7 +8,7 @@ from refire_async.checkpoint.dynamodb import claims
 from refire_async.engine import attempt
 from refire_async.pacing.shares import Terms
 
-FASTER = 8.0
+FASTER = 5.0
 
 if __name__ == "__main__":
     for name in ("BEAT_S", "HOLD_S", "DEAD_AFTER_S", "LOOK_S"):
