@@ -1,0 +1,1 @@
+"""The facts of each area, and the probes that try them."""

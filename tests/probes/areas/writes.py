@@ -1,0 +1,514 @@
+"""Conditional writes: what they change, what they refuse, and what they leave in the stream."""
+
+from tests.probes.cost import Cost
+from tests.probes.facts import Area, Seen, equal, seen_if
+from tests.probes.lab import Lab
+from tests.probes.sources import CONFORMANCE, MEASURED, api, dg
+from tests.probes.tables import PK
+
+area = Area("writes", "Writes and their conditions", tables=("simple",))
+
+_N = {"N": "1"}
+_MARKED = "attribute_exists(refire_probe) AND "
+
+
+@area(
+    "touch-fires",
+    assumed="An UpdateItem that changes one attribute leaves exactly one MODIFY record.",
+    source=dg("Change data capture for DynamoDB Streams"),
+    code="model/marker.py, pipeline/writers/update.py, verification/reconcile.py",
+    rests="Coverage, Once, Verification",
+    how="Put an item, set an attribute, set another one; the records of the item in order.",
+)
+def _(lab: Lab) -> Seen:
+    key = lab.put("simple")
+    lab.change("simple", key, "SET revision = :n", values={"n": _N})
+    lab.change("simple", key, "SET changed = :n", values={"n": _N})
+    return equal("INSERT, MODIFY, MODIFY", _events(lab, key, 3))
+
+
+@area(
+    "unchanged-is-silent",
+    assumed="A write that leaves the item as it was leaves no stream record, by UpdateItem or by PutItem.",
+    source=dg("Change data capture for DynamoDB Streams"),
+    code="model/marker.py",
+    rests="Coverage, Once",
+    how="Put an item, put the same again, set an attribute to the value that it has, then change it; the records.",
+)
+def _(lab: Lab) -> Seen:
+    key = lab.put("simple", v=_N)
+    lab.dynamodb.put_item(TableName=lab.table("simple"), Item={PK: {"S": key}, "v": _N})
+    lab.change("simple", key, "SET v = :n", values={"n": _N})
+    lab.change("simple", key, "SET v = :n", values={"n": {"N": "2"}})
+    return equal("INSERT, MODIFY", _events(lab, key, 2))
+
+
+@area(
+    "failed-condition-is-silent",
+    assumed="A write whose condition fails changes nothing and leaves no stream record.",
+    source=dg("Working with items: condition expressions"),
+    code="pipeline/workers.py, pipeline/writers/update.py",
+    rests="Once, No harm",
+    how="Put an item, set an attribute under a condition that is false, then change it; the item between, the records.",
+)
+def _(lab: Lab) -> Seen:
+    key = lab.put("simple", v=_N)
+    answer = lab.update(
+        "simple", key, "SET v = :n", condition="v = :o", values={"n": {"N": "9"}, "o": {"N": "5"}}
+    )
+    between = (lab.get("simple", key) or {}).get("v")
+    lab.change("simple", key, "SET v = :n", values={"n": {"N": "2"}})
+    return equal(
+        "ConditionalCheckFailedException, v 1; INSERT, MODIFY",
+        f"{answer.said}, v {(between or {}).get('N')}; {_events(lab, key, 2)}",
+    )
+
+
+@area(
+    "update-creates",
+    assumed="An UpdateItem with SET and without a condition creates a missing item.",
+    source=api("UpdateItem"),
+    code="pipeline/writers/update.py",
+    rests="No harm",
+    how="UpdateItem of a key that no item has, then a consistent read.",
+)
+def _(lab: Lab) -> Seen:
+    key = lab.key()
+    answer = lab.update("simple", key, "SET revision = :n", values={"n": _N})
+    created = lab.get("simple", key) is not None
+    return equal("accepted, created", f"{answer.said}, {'created' if created else 'not created'}")
+
+
+@area(
+    "exists-guards",
+    assumed="With the condition attribute_exists(hash key), an UpdateItem of a missing item fails and creates nothing.",
+    source=dg("Condition expressions"),
+    code="pipeline/writers/update.py, preflight/collect.py",
+    rests="No harm",
+    how="The engine's own condition on a key that no item has, then a consistent read.",
+)
+def _(lab: Lab) -> Seen:
+    key = lab.key()
+    answer = lab.update(
+        "simple",
+        key,
+        "SET revision = :n",
+        condition=_MARKED + "attribute_not_exists(revision)",
+        values={"n": _N},
+    )
+    created = lab.get("simple", key) is not None
+    return equal(
+        "ConditionalCheckFailedException, not created",
+        f"{answer.said}, {'created' if created else 'not created'}",
+    )
+
+
+@area(
+    "deleted-stays-deleted",
+    assumed="A touch of an item that was deleted after it was read fails, and leaves no record behind the REMOVE.",
+    source=dg("Condition expressions"),
+    code="pipeline/writers/update.py, pipeline/lookups.py",
+    rests="No harm, Once",
+    how="Put, delete, touch as the engine does, put again; the records of the item.",
+)
+def _(lab: Lab) -> Seen:
+    key = lab.put("simple")
+    table = lab.table("simple")
+    lab.dynamodb.delete_item(TableName=table, Key={PK: {"S": key}})
+    answer = lab.update(
+        "simple",
+        key,
+        "SET revision = :n",
+        condition=_MARKED + "attribute_not_exists(revision)",
+        values={"n": _N},
+    )
+    lab.dynamodb.put_item(TableName=table, Item={PK: {"S": key}})
+    return equal(
+        "ConditionalCheckFailedException; INSERT, REMOVE, INSERT", f"{answer.said}; {_events(lab, key, 3)}"
+    )
+
+
+@area(
+    "remove-creates-nothing",
+    assumed="An UpdateItem with REMOVE alone on a missing item succeeds, creates nothing and leaves no record.",
+    source=CONFORMANCE,
+    code="sandbox/operations/item_writes.py",
+    rests="Sandbox",
+    how="UpdateItem REMOVE of a key that no item has, then a read; then a put and its records.",
+    believed={
+        "dynamodb-local": "the service: public conformance tests pass there; DynamoDB Local creates the item",
+        "ministack": "the service: public conformance tests pass there",
+    },
+)
+def _(lab: Lab) -> Seen:
+    key = lab.key()
+    answer = lab.update("simple", key, "REMOVE revision")
+    created = lab.get("simple", key) is not None
+    lab.dynamodb.put_item(TableName=lab.table("simple"), Item={PK: {"S": key}, "v": _N})
+    return equal(
+        "accepted, not created; INSERT",
+        f"{answer.said}, {'created' if created else 'not created'}; {_events(lab, key, 1)}",
+    )
+
+
+@area(
+    "old-value-decides",
+    assumed="Of two touches with the condition revision = n, the first succeeds and the second fails.",
+    source=dg("Working with items: conditional writes are idempotent"),
+    code="pipeline/workers.py, model/marker.py",
+    rests="Once",
+    how="The same conditional UpdateItem twice, as after a lost answer.",
+)
+def _(lab: Lab) -> Seen:
+    key = lab.put("simple", revision={"N": "7"})
+    touch = {"condition": _MARKED + "revision = :old", "values": {"old": {"N": "7"}, "new": {"N": "8"}}}
+    said = [lab.update("simple", key, "SET revision = :new", **touch).said for _ in range(2)]
+    return equal(["accepted", "ConditionalCheckFailedException"], said)
+
+
+@area(
+    "condition-returns-item",
+    assumed="ReturnValuesOnConditionCheckFailure ALL_OLD puts the present item into the error of an UpdateItem.",
+    source=api("UpdateItem"),
+    code="aws/errors.py, sandbox/operations/item_writes.py",
+    rests="Sandbox",
+    how="A failed condition with that parameter; the members of the error.",
+)
+def _(lab: Lab) -> Seen:
+    key = lab.put("simple", v=_N)
+    answer = lab.update(
+        "simple",
+        key,
+        "SET v = :n",
+        condition="v = :n",
+        values={"n": {"N": "5"}},
+        ReturnValuesOnConditionCheckFailure="ALL_OLD",
+    )
+    whole = answer.body.get("Item") == {PK: {"S": key}, "v": _N}
+    return equal(
+        "ConditionalCheckFailedException with the item",
+        f"{answer.said} {'with' if whole else 'without'} the item",
+    )
+
+
+@area(
+    "failed-condition-tells-no-units",
+    assumed="The error of a failed condition carries no ConsumedCapacity.",
+    source=dg("Working with items"),
+    code="pacing/budget.py, pipeline/writers/update.py",
+    rests="Budget",
+    how="A failed condition with ReturnConsumedCapacity TOTAL; the members of the error.",
+)
+def _(lab: Lab) -> Seen:
+    key = lab.put("simple")
+    answer = lab.update("simple", key, "SET v = :n", condition="attribute_exists(v)", values={"n": _N})
+    return equal(
+        "ConditionalCheckFailedException without units",
+        f"{answer.said} {'with' if 'ConsumedCapacity' in answer.body else 'without'} units",
+    )
+
+
+@area(
+    "number-form",
+    assumed="A number comes back without leading and trailing zeros and without an exponent.",
+    source=dg("Supported data types: numbers"),
+    code="model/marker.py, sources/canonical.py, verification/encoding.py",
+    rests="Once, Verification",
+    how="Put 007, 1.50, 1E+2, -0 and 5E-3 and read them.",
+    believed={"ministack": "the service, after its documentation: ministack keeps the text as it was sent"},
+)
+def _(lab: Lab) -> Seen:
+    sent = ("007", "1.50", "1E+2", "-0", "5E-3")
+    key = lab.put("simple", **{f"n{place}": {"N": text} for place, text in enumerate(sent)})
+    found = lab.get("simple", key) or {}
+    return equal("7, 1.5, 100, 0, 0.005", [found[f"n{place}"]["N"] for place in range(len(sent))])
+
+
+@area(
+    "number-equality",
+    assumed="A condition compares numbers by value: 1.0 equals 1, and 100 equals 1E+2.",
+    source=dg("Supported data types: numbers"),
+    code="model/marker.py, pipeline/writers/update.py",
+    rests="Once",
+    how="The condition revision = 1E+2 on an item whose revision is 100.",
+)
+def _(lab: Lab) -> Seen:
+    key = lab.put("simple", revision={"N": "100"})
+    return equal("true", lab.check("simple", key, "revision = :v", values={"v": {"N": "1E+2"}}))
+
+
+@area(
+    "number-38-digits",
+    assumed="Numbers of 38 significant digits are kept exactly; 39 digits are refused.",
+    source=dg("Supported data types: numbers"),
+    code="model/marker.py",
+    rests="No harm, Once",
+    how="Put a number of 38 nines and read it; put one of 39 digits that are not zero.",
+    believed={"ministack": "the service, after its documentation: ministack does not limit digits"},
+)
+def _(lab: Lab) -> Seen:
+    digits = "9" * 38
+    key = lab.put("simple", n={"N": digits})
+    kept = (lab.get("simple", key) or {})["n"]["N"] == digits
+    more = lab.attempt(
+        lab.dynamodb.put_item,
+        TableName=lab.table("simple"),
+        Item={PK: {"S": lab.key()}, "n": {"N": "1" * 39}},
+    )
+    return equal("38 kept, 39 ValidationException", f"38 {'kept' if kept else 'changed'}, 39 {more.said}")
+
+
+@area(
+    "number-sum-is-exact",
+    assumed="SET n = n + 1 adds exactly, up to 38 digits.",
+    source=dg("Update expressions"),
+    code="checkpoint/dynamodb/store.py, pacing/shares.py",
+    rests="Checkpoint table",
+    how="Add 1 to a number of 38 digits.",
+    believed={
+        "ministack": "the service, after its documentation: ministack adds with the precision of its own arithmetic"
+    },
+)
+def _(lab: Lab) -> Seen:
+    key = lab.put("simple", n={"N": "1" + "0" * 36 + "1"})
+    lab.update("simple", key, "SET n = n + :one", values={"one": _N})
+    return equal("1" + "0" * 36 + "2", (lab.get("simple", key) or {})["n"]["N"])
+
+
+@area(
+    "absent-operand",
+    assumed="SET n = n + 1 on an item without n is a ValidationException, not a first value.",
+    source=dg("Update expressions"),
+    code="model/marker.py, pipeline/writers/update.py",
+    rests="Coverage",
+    how="The sum on an item without the attribute.",
+)
+def _(lab: Lab) -> Seen:
+    key = lab.put("simple")
+    return equal(
+        "ValidationException", lab.update("simple", key, "SET n = n + :one", values={"one": _N}).said
+    )
+
+
+@area(
+    "key-is-fixed",
+    assumed="An UpdateItem cannot change a key attribute: ValidationException.",
+    source=api("UpdateItem"),
+    code="preflight/marker.py, preflight/collect.py",
+    rests="No harm, Check",
+    how="SET of the hash key.",
+)
+def _(lab: Lab) -> Seen:
+    key = lab.put("simple")
+    answer = lab.update("simple", key, "SET #k = :v", names={"k": PK}, values={"v": {"S": "other"}})
+    return equal("ValidationException", answer.said)
+
+
+@area(
+    "item-limit",
+    assumed="An item has at most 409,600 bytes, names included; one byte more is a ValidationException.",
+    source=dg("Quotas: item size"),
+    code="model/item_size.py, preflight/rules.py, sandbox/operations/writing.py",
+    rests="Honest end, Check",
+    how="Put an item of exactly 409,600 bytes, then one of 409,601.",
+    cost=Cost(writes=900),
+)
+def _(lab: Lab) -> Seen:
+    said = [_put_of_size(lab, size) for size in (409_600, 409_601)]
+    return equal(["accepted", "ValidationException"], said)
+
+
+@area(
+    "touch-near-the-limit",
+    assumed="An item of 409,600 bytes refuses a touch by UpdateItem, whose own bytes count, and takes one by PartiQL.",
+    source=MEASURED,
+    code="preflight/sampling.py, pipeline/writers/partiql.py, sandbox/operations/item_writes.py",
+    rests="Coverage, Honest end, Check",
+    how="Put an item of 409,600 bytes with a revision; count it up by PartiQL and by UpdateItem.",
+    cost=Cost(writes=2000),
+    believed={
+        "dynamodb-local": "the service: measured there; DynamoDB Local measures the item only",
+        "ministack": "the service: measured there; ministack measures the item only",
+    },
+)
+def _(lab: Lab) -> Seen:
+    key = lab.key()
+    item = _item_of_size(key, 409_600, revision=_N)
+    lab.attempt(lab.dynamodb.put_item, TableName=lab.table("simple"), Item=item)
+    text = f'UPDATE "{lab.table("simple")}" SET "revision" = ? WHERE "{PK}" = ?'
+    (member,) = lab.members((text, [{"N": "3"}, {"S": key}]))
+    update = lab.update("simple", key, "SET revision = :n", values={"n": {"N": "2"}})
+    return equal(
+        "PartiQL accepted, UpdateItem ValidationException", f"PartiQL {member}, UpdateItem {update.said}"
+    )
+
+
+@area(
+    "consistent-after-write",
+    assumed="A consistent read sees every write that was acknowledged before it.",
+    source=dg("Read consistency"),
+    code="pipeline/lookups.py, checkpoint/dynamodb/store.py",
+    rests="Once, Resume, Durable before the first write, Checkpoint table",
+    how="Twenty times: an update, then a consistent read of the new value.",
+    cost=Cost(writes=60, reads=60),
+)
+def _(lab: Lab) -> Seen:
+    key = lab.put("simple")
+    seen = 0
+    for n in range(20):
+        lab.change("simple", key, "SET n = :n", values={"n": {"N": str(n)}})
+        seen += (lab.get("simple", key) or {}).get("n") == {"N": str(n)}
+    return equal("20 of 20", f"{seen} of 20")
+
+
+@area(
+    "batch-write-limits",
+    assumed="BatchWriteItem takes 25 puts; 26, or the same key twice, is a ValidationException before anything is written.",
+    source=api("BatchWriteItem"),
+    code="checkpoint/dynamodb/lists.py, cli/demo_table.py",
+    rests="Checkpoint table",
+    how="25 puts, 26 puts, two puts of one key; then a read of the doubled key.",
+    cost=Cost(writes=100),
+    believed={"ministack": "the service, after its API Reference: ministack does not check"},
+)
+def _(lab: Lab) -> Seen:
+    def put(keys: list[str]) -> str:
+        requests = [{"PutRequest": {"Item": {PK: {"S": key}}}} for key in keys]
+        return lab.attempt(lab.dynamodb.batch_write_item, RequestItems={lab.table("simple"): requests}).said
+
+    twice = lab.key()
+    said = [put([lab.key() for _ in range(25)]), put([lab.key() for _ in range(26)]), put([twice, twice])]
+    absent = lab.get("simple", twice) is None
+    return equal(
+        "25 accepted, 26 ValidationException, twice ValidationException, nothing written",
+        f"25 {said[0]}, 26 {said[1]}, twice {said[2]}, {'nothing' if absent else 'something'} written",
+    )
+
+
+@area(
+    "unicode-keys-differ",
+    assumed="Keys are compared by their bytes: é as one character and as two are two items.",
+    source=dg("Supported data types: strings are UTF-8"),
+    code="sources/canonical.py, model/keys.py, delivery/keys.py",
+    rests="Coverage, Order",
+    how="Put both, change one, read both.",
+)
+def _(lab: Lab) -> Seen:
+    base = lab.key()
+    keys = [f"{base}-\u00e9", f"{base}-e\u0301"]
+    for key in keys:
+        lab.dynamodb.put_item(TableName=lab.table("simple"), Item={PK: {"S": key}, "v": {"S": key}})
+    lab.update("simple", keys[0], "SET v = :v", values={"v": {"S": "changed"}})
+    found = [(lab.get("simple", key) or {}).get("v", {}).get("S") for key in keys]
+    return seen_if(found == ["changed", keys[1]], "two items" if found[1] == keys[1] else "one item")
+
+
+@area(
+    "number-keys-are-values",
+    assumed="1, 1.0 and 10E-1 as a sort key address the same item.",
+    source=dg("Supported data types: numbers"),
+    code="sources/canonical.py, model/keys.py, delivery/keys.py",
+    rests="Once, Order",
+    how="Put an item with the sort key 1.0 and read it as 1 and as 10E-1.",
+    tables=("sorted",),
+    believed={"ministack": "the service, after its documentation: ministack compares the text of a number"},
+)
+def _(lab: Lab) -> Seen:
+    key = lab.put("sorted", sk={"N": "1.0"})
+    found = [lab.get("sorted", key, sk={"N": text}) is not None for text in ("1", "10E-1")]
+    return equal("found, found", ["found" if one else "not found" for one in found])
+
+
+@area(
+    "index-key-type",
+    assumed="An update that gives an index key attribute another type than the index has is a ValidationException.",
+    source=dg("Using global secondary indexes"),
+    code="preflight/marker.py, aws/errors.py",
+    rests="Honest end, Check",
+    how="SET of the hash key of a global index to a number; it is a string there.",
+    tables=("indexed",),
+    believed={"dynamodb-local": "the service, after its documentation: DynamoDB Local checks PutItem only"},
+)
+def _(lab: Lab) -> Seen:
+    key = lab.put("indexed", sk=_N)
+    answer = lab.update("indexed", key, "SET g = :v", values={"v": _N}, sort={"sk": _N})
+    return equal("ValidationException", answer.said)
+
+
+@area(
+    "empty-key",
+    assumed="An empty string as a key is a ValidationException; as another attribute it is allowed.",
+    source=api("PutItem"),
+    code="sources/key_decoder.py, sandbox/values.py",
+    rests="Honest end",
+    how="Put an item with an empty key, and one with an empty attribute.",
+)
+def _(lab: Lab) -> Seen:
+    table = lab.table("simple")
+    key = lab.attempt(lab.dynamodb.put_item, TableName=table, Item={PK: {"S": ""}})
+    other = lab.attempt(lab.dynamodb.put_item, TableName=table, Item={PK: {"S": lab.key()}, "v": {"S": ""}})
+    return equal("key ValidationException, attribute accepted", f"key {key.said}, attribute {other.said}")
+
+
+@area(
+    "transaction-is-whole",
+    assumed="A transaction of which one condition fails changes nothing, and names a reason for each action.",
+    source=dg("Amazon DynamoDB Transactions"),
+    code="checkpoint/dynamodb/table.py, sandbox/operations/transactions.py",
+    rests="Checkpoint table, Sandbox",
+    how="Two updates in one TransactWriteItems, the second with a false condition; the reasons, and the first item.",
+)
+def _(lab: Lab) -> Seen:
+    keys = [lab.put("simple", v=_N) for _ in range(2)]
+    actions = [
+        {
+            "Update": {
+                "TableName": lab.table("simple"),
+                "Key": {PK: {"S": key}},
+                "UpdateExpression": "SET v = :n",
+                "ConditionExpression": condition,
+                "ExpressionAttributeValues": {":n": {"N": "2"}},
+            }
+        }
+        for key, condition in zip(keys, ("attribute_exists(v)", "v = :n"), strict=True)
+    ]
+    answer = lab.attempt(lab.dynamodb.transact_write_items, TransactItems=actions)
+    reasons = [reason.get("Code") for reason in answer.body.get("CancellationReasons", ())]
+    first = (lab.get("simple", keys[0]) or {})["v"]["N"]
+    return equal(
+        "TransactionCanceledException: None, ConditionalCheckFailed; first item 1",
+        f"{answer.said}: {', '.join(map(str, reasons))}; first item {first}",
+    )
+
+
+area.untried(
+    "may-have-applied",
+    assumed="A write that is answered with 500 or not at all may have been applied.",
+    source=dg("Error handling with DynamoDB"),
+    code="aws/errors.py, pipeline/workers.py",
+    rests="Once, Coverage",
+    reason="the service gives no way to provoke it; the sandbox does (faults), and the engine takes either outcome",
+)
+area.untried(
+    "transaction-conflict",
+    assumed="A write that meets a transaction on the same item is refused with TransactionConflictException and may be tried again.",
+    source=dg("Amazon DynamoDB Transactions: conflict handling"),
+    code="aws/errors.py, sandbox/store/holds.py",
+    rests="Once, No harm",
+    reason="it takes two requests within the same millisecond; a probe would depend on luck",
+)
+
+
+def _events(lab: Lab, key: str, count: int) -> str:
+    return ", ".join(record["eventName"] for record in lab.stream("simple").of(key, count))
+
+
+def _item_of_size(key: str, size: int, **attributes: dict[str, str]) -> dict[str, dict[str, str]]:
+    """An item of exactly so many bytes; the attributes are numbers of one digit."""
+    used = len(PK) + len(key) + sum(len(name) + 2 for name in attributes) + len("filler")
+    return {PK: {"S": key}, **attributes, "filler": {"S": "x" * (size - used)}}
+
+
+def _put_of_size(lab: Lab, size: int) -> str:
+    item = _item_of_size(lab.key(), size)
+    return lab.attempt(lab.dynamodb.put_item, TableName=lab.table("simple"), Item=item).said
