@@ -45,7 +45,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     help="Which server it is, where it cannot tell.",
 )
 @click.pass_context
-def program(
+def program(  # noqa: PLR0917 - click passes options by name
     ctx: click.Context,
     endpoint_url: str | None,
     profile: str | None,

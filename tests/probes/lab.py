@@ -55,11 +55,11 @@ class Answer:
 class Lab:
     """The resources of one session of probes. `close` takes away what it made."""
 
-    def __init__(self, clients: Clients, session: str, *, patience_s: float | None = None) -> None:
-        """`session` is in the name and the tag of everything. `patience_s`: for what does not show at once."""
+    def __init__(self, clients: Clients, session: str, *, timeout_s: float | None = None) -> None:
+        """`session` is in the name and the tag of everything. `timeout_s`: for what does not show at once."""
         self.clients = clients
         self.session = session
-        self.patience_s = patience_s if patience_s is not None else (90.0 if clients.at_aws else 3.0)
+        self.timeout_s = timeout_s if timeout_s is not None else (90.0 if clients.at_aws else 3.0)
         self.consumers = Consumers(self)
         self._made: dict[str, Left] = {}
         self._tables: dict[str, str] = {}
@@ -86,7 +86,7 @@ class Lab:
 
         Raises NotTriedError if the server does not have the operation or these credentials may not call it.
         """
-        deadline = time.monotonic() + self.patience_s
+        deadline = time.monotonic() + self.timeout_s
         while True:
             answer = self.attempt_once(operation, **parameters)
             if answer.code not in _THROTTLED or time.monotonic() > deadline:
@@ -171,7 +171,7 @@ class Lab:
 
     def stream_at(self, arn: str) -> StreamLog:
         """A stream by its ARN."""
-        return StreamLog(self.streams, arn, self.patience_s, 0.25 if self.clients.at_aws else 0.02)
+        return StreamLog(self.streams, arn, self.timeout_s, 0.25 if self.clients.at_aws else 0.02)
 
     # Items
 
@@ -260,7 +260,7 @@ class Lab:
 
     def wait(self, what: str, look: Callable[[], Any], timeout_s: float | None = None) -> Any:
         """The first result of `look` that is not None. Raises DiffersError after the timeout."""
-        timeout_s = self.patience_s if timeout_s is None else timeout_s
+        timeout_s = self.timeout_s if timeout_s is None else timeout_s
         deadline = time.monotonic() + timeout_s
         while (found := look()) is None:
             if time.monotonic() > deadline:

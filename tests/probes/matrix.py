@@ -54,7 +54,7 @@ def _counts(latest: dict[str, Results], files: Sequence[Results]) -> list[str]:
     rows = ["| server | agree | differ | not tried | when, where |", "|---|---:|---:|---:|---|"]
     for server, title in SERVERS.items():
         if server not in latest:
-            rows.append(f"| {title} | | | | nobody has sent a result file yet |")
+            rows.append(f"| {title} | | | | no result file yet |")
             continue
         results = latest[server]
         known = [result for result in results.facts.values() if result.id in _ids()]

@@ -101,10 +101,8 @@ def _failure(error: Exception) -> tuple[Outcome, str]:
             return "differs", f"{error.operation_name} is refused: {code_of(error)}: {said}"
         case BotoCoreError():
             return "not tried", f"no answer: {type(error).__name__}"
-        case ResponseParserError():
-            return "differs", "an answer that is not that of the service"
-        case _:
-            return "differs", f"an answer without what every answer has: {type(error).__name__} {error}"
+        case _:  # a missing member of an answer, or one of another type
+            return "differs", f"an answer that is not that of the service: {type(error).__name__} {error}"
 
 
 def _without_names(text: str, lab: Lab) -> str:

@@ -20,7 +20,7 @@ class StreamLog:
 
     client: Any
     arn: str
-    patience_s: float
+    timeout_s: float
     """How long a record may take to appear."""
     polls_s: float = _POLL_S
     _records: dict[str, list[Record]] = field(default_factory=lambda: defaultdict(list))
@@ -32,7 +32,7 @@ class StreamLog:
         Raises DiffersError if fewer appear. To see that a write has no record, a probe changes the same item once more
         and waits for the record of that change: records of an item are in order.
         """
-        deadline = time.monotonic() + self.patience_s
+        deadline = time.monotonic() + self.timeout_s
         while True:
             self._read()
             if len(self._records[key]) >= count:
@@ -40,7 +40,7 @@ class StreamLog:
             if time.monotonic() > deadline:
                 found = [record["eventName"] for record in self._records[key]]
                 raise DiffersError(
-                    f"{len(found)} of {count} records within {self.patience_s:g} s: {', '.join(found) or 'none'}"
+                    f"{len(found)} of {count} records within {self.timeout_s:g} s: {', '.join(found) or 'none'}"
                 )
             time.sleep(self.polls_s)
 

@@ -265,9 +265,7 @@ def _(lab: Lab) -> Seen:
     code="checkpoint/dynamodb/store.py, pacing/shares.py",
     rests="Checkpoint table",
     how="Add 1 to a number of 38 digits.",
-    believed={
-        "ministack": "the service, after its documentation: ministack adds with the precision of its own arithmetic"
-    },
+    believed={"ministack": "the service, after its documentation: ministack rounds"},
 )
 def _(lab: Lab) -> Seen:
     key = lab.put("simple", n={"N": "1" + "0" * 36 + "1"})
@@ -363,7 +361,7 @@ def _(lab: Lab) -> Seen:
 
 @area(
     "batch-write-limits",
-    assumed="BatchWriteItem takes 25 puts; 26, or the same key twice, is a ValidationException before anything is written.",
+    assumed="BatchWriteItem takes 25 puts; 26, or one key twice, is a ValidationException, and nothing is written.",
     source=api("BatchWriteItem"),
     code="checkpoint/dynamodb/lists.py, cli/demo_table.py",
     rests="Checkpoint table",
@@ -491,7 +489,7 @@ area.untried(
 )
 area.untried(
     "transaction-conflict",
-    assumed="A write that meets a transaction on the same item is refused with TransactionConflictException and may be tried again.",
+    assumed="A write that meets a transaction on its item gets TransactionConflictException, and may be tried again.",
     source=dg("Amazon DynamoDB Transactions: conflict handling"),
     code="aws/errors.py, sandbox/store/holds.py",
     rests="Once, No harm",
