@@ -6,15 +6,14 @@ restores the rate of the last success before it.
 
 import math
 
+from refire_async.pacing.refusals import Refusals
+
 DECREASE = 0.7
 """Factor on throttling, at most once per `HOLD_S`: a burst of throttled writes counts once."""
 
 HOLD_S = 0.5
 INCREASE_PER_S = 0.12
 """Share of the ceiling added per second without throttling: from the floor to the ceiling in under 10 s."""
-
-SILENCE_S, SILENT_CUTS = 1.0, 2
-"""Without a success for this long, while the rate was lowered so many times, the resource refused everything."""
 
 FLOOR = 0.02
 """Share of the ceiling below which the rate never falls, because some writes must succeed to detect recovery."""
@@ -28,10 +27,9 @@ class RateController:
         self.rate = ceiling
         self._last_cut: float | None = None
         self._last_seen: float | None = None
-        self._worked_at, self._worked_rate = math.inf, ceiling
-        """Time and rate of the last success; infinity before the first one."""
-        self._cuts = 0
-        """How often the rate was lowered since the last success."""
+        self._worked_rate = ceiling
+        """The rate of the last success."""
+        self._refusals = Refusals(math.inf)
 
     def set_ceiling(self, ceiling: float) -> None:
         """Change the ceiling; a lowered rate keeps its share of the ceiling."""
@@ -56,15 +54,14 @@ class RateController:
         if self._last_cut is not None and now - self._last_cut < HOLD_S:
             return False
         self._last_cut = self._last_seen = now
-        self._cuts += 1
+        self._refusals.cut()
         before = self.rate
         self.rate = max(before * DECREASE, self.ceiling * FLOOR)
         return self.rate < before
 
     def recover(self, now: float) -> bool:
         """DynamoDB processed a write without throttling it. Returns whether the rate was raised."""
-        refused_all = self._cuts >= SILENT_CUTS and now - self._worked_at >= SILENCE_S
-        self._cuts, self._worked_at = 0, now
+        refused_all = self._refusals.worked(now)
         before, restored = self.rate, self._worked_rate
         self._worked_rate = before
         if before < self.ceiling:

@@ -12,6 +12,7 @@ has just processed; each further throttling lowers the rate a little, and it ris
 import math
 
 from refire_async.model.capacity import PARTITION_WCU
+from refire_async.pacing.refusals import Refusals
 
 WINDOW_S = 0.5
 """Window (s) over which the processed rate is measured."""
@@ -30,10 +31,6 @@ cause of the throttling may be over."""
 
 UNLIMITED_AFTER_S = 15.0
 """A lane that was not throttled for this long has no limit any more."""
-
-SILENCE_S, SILENT_CUTS = 1.0, 2
-"""A lane of which nothing was processed for this long, while its limit was lowered so many times, was not throttled for
-its key range: the first success restores the limit of the last success before that."""
 
 MIN_LIMIT = 5.0
 """Smallest limit (units per second), enough to detect that the partition accepts writes again."""
@@ -66,14 +63,13 @@ class LaneRate:
 
     __slots__ = (
         "_cut_at",
-        "_cuts",
         "_grown_at",
         "_measured",
+        "_refusals",
         "_since",
         "_since_cut",
         "_throttled_at",
         "_units",
-        "_worked_at",
         "_worked_limit",
         "limit",
         "next_at",
@@ -89,9 +85,8 @@ class LaneRate:
         self._cut_at = -math.inf
         self._grown_at = -math.inf
         self._throttled_at = -math.inf
-        self._worked_at = -math.inf
+        self._refusals = Refusals(-math.inf)
         self._worked_limit: float | None = None
-        self._cuts = 0
 
     def spend(self, units: float, now: float, share: float = math.inf) -> None:
         """Charge a batch of `units` and set `next_at` accordingly.
@@ -127,9 +122,9 @@ class LaneRate:
     def _restore(self, now: float) -> None:
         """Some writes were processed. If all were refused before, go back to the limit of the time before that."""
         before = self.limit
-        if self._cuts >= SILENT_CUTS and now - self._worked_at >= SILENCE_S:
+        if self._refusals.worked(now):  # not for the key range: all were refused
             self.limit, self.next_at = self._worked_limit, now
-        self._worked_at, self._worked_limit, self._cuts = now, before, 0
+        self._worked_limit = before
 
     def throttled(self, now: float) -> None:
         """DynamoDB throttled writes of the lane: set or lower its limit."""
@@ -145,7 +140,7 @@ class LaneRate:
             self.limit = max(min(self.limit, processed) * DECREASE, self.limit / 2, MIN_LIMIT)
         self._cut_at = now
         self._since_cut = 0.0
-        self._cuts += 1
+        self._refusals.cut()
 
     def measured(self, now: float) -> float:
         """Units per second that DynamoDB has processed within the last window; 0 if it is over."""
