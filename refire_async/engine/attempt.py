@@ -286,43 +286,25 @@ def expected_items(attempt: Attempt) -> int | None:
 
 
 def _tasks(attempt: Attempt, saved: SavedRun, rate_limits: RateLimits, route: Route) -> list[TaskSpec]:
-    """The tasks of this attempt, one per process."""
-    spec, tuning = attempt.spec, attempt.tuning
+    """The tasks of this attempt, one per process of this machine."""
+    tuning = attempt.tuning
     # The budget may rise during the attempt, and workers that wait for it cost nothing.
     highest = max(rate_limits.ceilings.scarcest_write, min(rate_limits.ceilings.capacity.values()))
     if (group := attempt.group) is not None:
-        each = highest / group.tasks
-        return [
-            TaskSpec(
-                number=group.number,
-                index=group.task,
-                tasks=group.tasks,
-                spec=spec,
-                table=attempt.table,
-                begun_at=attempt.begun_at,
-                connection=attempt.connection,
-                route=route,
-                checkpoint=attempt.checkpoint,
-                keys=attempt.keys,
-                rate_limits=rate_limits,
-                tuning=tuning,
-                # Other tasks end earlier, and leave their shares to this one.
-                workers=tuning.workers or choose_workers(tuning.writer, highest),
-                readers=choose_readers(each),
-                share=1.0 / group.tasks,
-            )
-        ]
-    # `--max-items` and `--dry-run` are for small runs, for which one process is enough.
-    single = attempt.dry or attempt.max_items is not None
-    processes = 1 if single else min(tuning.processes, spec.total_segments)
-    workers = tuning.workers or choose_workers(tuning.writer, highest / processes)
-    first = saved.next_attempt * PROCESSES_PER_ATTEMPT
+        # Other tasks end earlier, and leave their shares to this one.
+        tasks, indexes, number, for_workers = group.tasks, [group.task], group.number, highest
+    else:
+        # `--max-items` and `--dry-run` are for small runs, for which one process is enough.
+        single = attempt.dry or attempt.max_items is not None
+        tasks = 1 if single else min(tuning.processes, attempt.spec.total_segments)
+        indexes, number = list(range(tasks)), saved.next_attempt * PROCESSES_PER_ATTEMPT
+        for_workers = highest / tasks
     return [
         TaskSpec(
-            number=first + index,
+            number=number + place,
             index=index,
-            tasks=processes,
-            spec=spec,
+            tasks=tasks,
+            spec=attempt.spec,
             table=attempt.table,
             begun_at=attempt.begun_at,
             connection=attempt.connection,
@@ -331,12 +313,12 @@ def _tasks(attempt: Attempt, saved: SavedRun, rate_limits: RateLimits, route: Ro
             keys=attempt.keys,
             rate_limits=rate_limits,
             tuning=tuning,
-            workers=workers,
-            readers=choose_readers(highest / processes),
-            share=1.0 / processes,
+            workers=tuning.workers or choose_workers(tuning.writer, for_workers),
+            readers=choose_readers(highest / tasks),
+            share=1.0 / tasks,
             max_items=attempt.max_items,
             per_segment=attempt.per_segment,
             dry=attempt.dry,
         )
-        for index in range(processes)
+        for place, index in enumerate(indexes)
     ]

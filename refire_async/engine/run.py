@@ -23,6 +23,7 @@ from refire_async.checkpoint.reading import SavedRun
 from refire_async.checkpoint.run_store import RunStore
 from refire_async.checkpoint.store import Store
 from refire_async.engine.attempt import Attempt, expected_items, run_attempt, run_dry
+from refire_async.engine.beginning import Start, begin, confirm_other_runs, report, specify
 from refire_async.engine.canary import run_canary, with_verification
 from refire_async.engine.questions import Confirm
 from refire_async.engine.shared import Shared, check_task
@@ -33,30 +34,21 @@ from refire_async.errors import (
     RefusedError,
     UsageError,
 )
-from refire_async.events import Emit, Event, Noticed, RunStarted, ignore
+from refire_async.events import Emit, Event, RunStarted, ignore
 from refire_async.model.address import TableAddress
 from refire_async.model.counts import Counts
 from refire_async.model.finding import Finding
-from refire_async.model.marker import DEFAULT_ATTRIBUTE, Marker
-from refire_async.model.other_run import OtherRuns
-from refire_async.model.run import Result, RunSpec, new_run_id
+from refire_async.model.run import Result
 from refire_async.model.stop import StopRequest
 from refire_async.model.table import Table
-from refire_async.pacing.capacity import Ceilings
-from refire_async.pacing.watchers.assemble import read_timetable
-from refire_async.pacing.watchers.function_history import with_history
-from refire_async.pacing.watchers.functions import Function, find_functions
-from refire_async.pipeline.sizing import total_segments
 from refire_async.planning.forecast.outlook import Outlook, look_ahead
-from refire_async.preflight.check import before_run, checked_resume, checked_run
+from refire_async.preflight.check import before_run, checked_resume
 from refire_async.preflight.check import check as check_table_and_consumers
-from refire_async.preflight.findings import NEED_CONFIRMATION, OTHER_RUN_WORKING
+from refire_async.preflight.findings import OTHER_RUN_WORKING
 from refire_async.preflight.marker import check_marker
-from refire_async.preflight.rules import refuse
-from refire_async.settings import PacingSettings, ResumeSettings, RunSettings
+from refire_async.settings import ResumeSettings, RunSettings
 from refire_async.sources.importing import ImportContext, fingerprint, import_keys
 from refire_async.sources.key_list import list_path
-from refire_async.sources.resolving import select
 from refire_async.verification.verify import check_readable, stream_of
 
 __all__ = ["check", "resume", "run"]
@@ -135,21 +127,10 @@ async def _attempt_of_task(
 ) -> Attempt:
     assert isinstance(settings.checkpoint, TableAddress)  # noqa: S101 - the caller has looked
     settings = replace(settings, run_id=settings.checkpoint.run_id)
-    begun_at, timetable = anyio.current_time(), read_timetable(settings.pacing)
-    spec, table, limits = await _specify(session, settings, emit, confirm)
-    return Attempt(
-        spec=spec,
-        table=table,
-        ceilings=limits,
-        begun_at=begun_at,
-        connection=settings.connection,
-        budget=settings.budget,
-        timetable=timetable,
-        pacing=settings.pacing,
-        tuning=settings.tuning,
-        max_items=None,
-        dry=False,
-        functions=await _functions_to_monitor(session, settings.pacing, table, dry=False),
+    start = Start.now(settings.pacing)
+    spec, table, limits = await specify(session, settings, emit, confirm)
+    return await begin(
+        session, settings, start, spec, table=table, ceilings=limits, connection=settings.connection
     )
 
 
@@ -158,23 +139,18 @@ async def _run(settings: RunSettings, *, emit: Emit, stop: StopRequest, confirm:
         raise UsageError(
             "the tasks of a run share a checkpoint table", "add --checkpoint dynamodb://TABLE/RUN_ID"
         )
-    begun_at, timetable = anyio.current_time(), read_timetable(settings.pacing)
+    start = Start.now(settings.pacing)
     async with open_session(settings.connection, CONCURRENCY) as session:
-        spec, table, limits = await _specify(session, settings, emit, confirm)
-        attempt = Attempt(
-            spec=spec,
+        spec, table, limits = await specify(session, settings, emit, confirm)
+        attempt = await begin(
+            session,
+            settings,
+            start,
+            spec,
             table=table,
             ceilings=limits,
-            begun_at=begun_at,
             connection=settings.connection,
-            budget=settings.budget,
-            timetable=timetable,
-            pacing=settings.pacing,
-            tuning=settings.tuning,
-            max_items=settings.max_items,
             dry=settings.dry_run,
-            functions=await _functions_to_monitor(session, settings.pacing, table, dry=settings.dry_run),
-            verify=settings.verify,
         )
         imports = ImportContext(session.services, emit, stop, settings.ignore)
         listed = spec.selection.listed
@@ -293,7 +269,7 @@ async def _resume(
     settings: ResumeSettings, *, emit: Emit, stop: StopRequest, confirm: Confirm | None
 ) -> Result:
     path = settings.checkpoint
-    begun_at, timetable = anyio.current_time(), read_timetable(settings.pacing)
+    start = Start.now(settings.pacing)
     with locked(path) as lock:
         async with _opened(path) as (store, saved):
             if saved.status == "complete":
@@ -309,29 +285,22 @@ async def _resume(
                 check_marker(table, saved.spec.marker.attribute, ttl_attribute)
                 checked = checked_resume(session, settings, saved.spec, table)
                 found = await before_run(session, checked)
-                _report(found, settings.ignore, emit)
+                report(found, settings.ignore, emit)
                 working = [one for one in found if one.id == OTHER_RUN_WORKING.id]
-                await _confirm_other_runs(
+                await confirm_other_runs(
                     working, settings.ignore, assume_yes=settings.assume_yes, confirm=confirm
                 )
-                attempt = Attempt(
-                    spec=saved.spec,
+                attempt = await begin(
+                    session,
+                    settings,
+                    start,
+                    saved.spec,
                     table=table,
                     ceilings=checked.limits,
-                    begun_at=begun_at,
                     connection=connection,
-                    budget=settings.budget,
-                    timetable=timetable,
-                    pacing=settings.pacing,
-                    tuning=settings.tuning,
-                    max_items=settings.max_items,
-                    dry=False,
-                    resumed=True,
-                    functions=await _functions_to_monitor(session, settings.pacing, table, dry=False),
-                    verify=settings.verify,
-                    checkpoint=str(path),
-                    keys=str(list_path(path)),
-                    lock=lock,
+                )
+                attempt = replace(
+                    attempt, resumed=True, checkpoint=str(path), keys=str(list_path(path)), lock=lock
                 )
                 await _check_outputs(session, path, table, verifies=settings.verify)
                 return await _work(session, attempt, store, emit=emit, stop=stop)
@@ -360,67 +329,6 @@ async def _cancellable_before_start(work: _EngineCall, emit: Emit, stop: StopReq
         stop.subscribe(lambda: None if begun else scope.cancel())
         return await work(emit=relay)
     raise stop.before_writing("before the run began")
-
-
-def _report(found: list[Finding], ignored: frozenset[str], emit: Emit) -> None:
-    """Emit findings that are warnings or ignored. Raises RefusedError for a finding that prevents the run."""
-    for finding in found:
-        if finding.level == "warn" or finding.id in ignored:
-            emit(Noticed(finding))
-    refuse(found, ignored)
-
-
-async def _confirm_other_runs(
-    found: list[Finding], ignored: frozenset[str], *, assume_yes: bool, confirm: Confirm | None
-) -> None:
-    """Ask whether to run at the same time as other runs of the table, if there are any.
-
-    Raises:
-        UsageError: there is no way to ask.
-        RefusedError: the answer is no.
-    """
-    others = tuple(one for one in found if one.id in NEED_CONFIRMATION and one.id not in ignored)
-    if not others or assume_yes:
-        return
-    if confirm is None:
-        more = f" (and {len(others) - 1} more)" if len(others) > 1 else ""
-        raise UsageError(
-            f"{others[0].message}{more}, and there is no terminal for confirmation",
-            f"{others[0].action}, or run both with --yes or --ignore {others[0].id}",
-        )
-    if not await confirm(OtherRuns(others)):
-        raise RefusedError("the run was not confirmed", "nothing was written")
-
-
-async def _specify(
-    session: Session, settings: RunSettings, emit: Emit, confirm: Confirm | None
-) -> tuple[RunSpec, Table, Ceilings]:
-    """Specify the run and check it against the table. Asks if there is another unfinished run of the table."""
-    table = await describe(session, settings.table)
-    attribute = settings.marker_attribute or DEFAULT_ATTRIBUTE[settings.marker]
-    ttl_attribute = await session.control.ttl_attribute(table.name)
-    check_marker(table, attribute, ttl_attribute)
-    selection = select(table, settings.selection)
-    checked = checked_run(session, settings, table, selection, ttl_attribute)
-    found = await before_run(session, checked)
-    _report(found, settings.ignore, emit)
-    await _confirm_other_runs(
-        found, settings.ignore, assume_yes=settings.assume_yes or settings.dry_run, confirm=confirm
-    )
-    run_id = settings.run_id or new_run_id()
-    spec = RunSpec(
-        run_id=run_id,
-        table=table.name,
-        table_id=table.table_id,
-        keys=table.keys,
-        selection=selection,
-        marker=Marker(settings.marker, attribute, run_id),
-        total_segments=total_segments(
-            selection, table, checked.limits.scarcest_write, settings.tuning.segments
-        ),
-        ttl_attribute=None if selection.include_expired else ttl_attribute,
-    )
-    return spec, table, checked.limits
 
 
 @contextlib.asynccontextmanager
@@ -482,18 +390,3 @@ async def _work(
     return await (
         with_verification(work, path, session, table, emit=emit, stop=stop) if attempt.verify else work()
     )
-
-
-async def _functions_to_monitor(
-    session: Session, pacing: PacingSettings, table: Table, *, dry: bool
-) -> tuple[Function, ...]:
-    """The consumers that the user wants to monitor. Raises RefusedError."""
-    if dry or not pacing.watches_consumers:
-        return ()
-    now = session.clock.now()
-    found = await find_functions(session.services, table, now)
-    if pacing.max_iterator_age_s is None:
-        return found
-    if pacing.consumer_rate is not None:
-        return tuple(replace(one, min_rate=pacing.consumer_rate, live_share=0.0) for one in found)
-    return await with_history(found, session.services, session.streams, table, now)
