@@ -68,38 +68,37 @@ def notify(target: NotifyTarget, connection: Connection, notification: dict[str,
         say_error(f"the notification to {target} was not sent: {why}")
 
 
-def delivery_message(result: DeliveryResult) -> dict[str, Any]:
-    """The notification of a replay or redrive, as `message`. It names no key."""
-    summary = result.summary
-    counts = summary.counts
-    failed = f", {count(counts.failed)} failed" if counts.failed else ""
-    lost = f", {count(counts.lost)} lost" if counts.lost else ""
-    why = f" ({result.reason})" if result.reason else ""
-    text = f"refire: {result.command} {summary.run_id} to {summary.function} is {summary.status}"
-    return {
-        "text": one_line(f"{text}: {count(counts.delivered)} records delivered{failed}{lost}{why}"),
-        **summary.to_json(),
-        "exit_code": int(result.exit_code),
-        "reason": result.reason,
-    }
-
-
 def message(result: Result) -> dict[str, Any]:
     """The notification: the summary's fields, `exit_code`, `reason` (null for a complete run), and `text` in one line.
 
     Chat services show `text`.
     """
     summary = result.summary
+    text = f"run {summary.run_id} of {summary.table} is {summary.status}: {count(summary.counts.touched)} touched"
+    return _message(result, f"{text}{_unless_zero(summary.counts.failed, 'failed')}")
+
+
+def delivery_message(result: DeliveryResult) -> dict[str, Any]:
+    """The notification of a replay or redrive, as `message`. It names no key."""
+    summary = result.summary
     counts = summary.counts
-    failed = f", {count(counts.failed)} failed" if counts.failed else ""
+    text = f"{result.command} {summary.run_id} to {summary.function} is {summary.status}"
+    failed, lost = _unless_zero(counts.failed, "failed"), _unless_zero(counts.lost, "lost")
+    return _message(result, f"{text}: {count(counts.delivered)} records delivered{failed}{lost}")
+
+
+def _message(result: Result | DeliveryResult, text: str) -> dict[str, Any]:
     why = f" ({result.reason})" if result.reason else ""
-    text = f"refire: run {summary.run_id} of {summary.table} is {summary.status}: {count(counts.touched)} touched"
     return {
-        "text": one_line(f"{text}{failed}{why}"),
-        **summary.to_json(),
+        "text": one_line(f"refire: {text}{why}"),
+        **result.summary.to_json(),
         "exit_code": int(result.exit_code),
         "reason": result.reason,
     }
+
+
+def _unless_zero(number: int, what: str) -> str:
+    return f", {count(number)} {what}" if number else ""
 
 
 async def try_connection(target: NotifyTarget, connection: Connection) -> str | None:

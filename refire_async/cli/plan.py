@@ -230,15 +230,13 @@ def command(ctx: click.Context, /, **given: Any) -> int:
 
 
 _DELIVERY_OPTIONS = (
-    *(
-        "record_size",
-        "batch_size",
-        "function_ms",
-        "function_memory",
-        "concurrency",
-        "shards",
-        "parallelization",
-    ),
+    "record_size",
+    "batch_size",
+    "function_ms",
+    "function_memory",
+    "concurrency",
+    "shards",
+    "parallelization",
 )
 _BOTH = ("records", "max_rate", "prices", "json", *_DELIVERY_OPTIONS)
 """Options of a plan of a delivery. Those about logs and the place of AWS have no effect there and do no harm."""
@@ -258,9 +256,8 @@ _HARMLESS = (
 
 def _plan_delivery(ctx: click.Context, parsed: PlanOptions) -> int:
     """Print the plan of a delivery. Raises UsageError."""
-    for param in ctx.command.params:
-        on_command_line = ctx.get_parameter_source(str(param.name)) is ParameterSource.COMMANDLINE
-        if on_command_line and param.name not in (*_BOTH, *_HARMLESS):
+    for param in _given_on_command_line(ctx):
+        if param.name not in (*_BOTH, *_HARMLESS):
             raise UsageError(
                 f"{origin(ctx, param)} and --records cannot be combined",
                 "leave --records out to plan a run, or leave the other out to plan a replay or redrive",
@@ -296,13 +293,20 @@ def _plan_delivery(ctx: click.Context, parsed: PlanOptions) -> int:
 
 def _refuse_delivery_options(ctx: click.Context) -> None:
     """Refuse options of a delivery where a run is planned. Raises UsageError."""
-    for param in ctx.command.params:
-        on_command_line = ctx.get_parameter_source(str(param.name)) is ParameterSource.COMMANDLINE
-        if param.name in _DELIVERY_OPTIONS and on_command_line:
+    for param in _given_on_command_line(ctx):
+        if param.name in _DELIVERY_OPTIONS:
             raise UsageError(
                 f"{origin(ctx, param)} needs --records",
                 "add --records N to plan a replay or redrive, or leave it out",
             )
+
+
+def _given_on_command_line(ctx: click.Context) -> list[click.Parameter]:
+    return [
+        param
+        for param in ctx.command.params
+        if ctx.get_parameter_source(str(param.name)) is ParameterSource.COMMANDLINE
+    ]
 
 
 def make_settings(ctx: click.Context, parsed: PlanOptions) -> PlanSettings:
