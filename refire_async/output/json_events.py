@@ -31,7 +31,7 @@ from refire_async.model.proof import Proof
 from refire_async.model.units import utc_iso
 from refire_async.output.log_throttle import LogThrottle
 from refire_async.output.sampled import ProgressSink
-from refire_async.output.snapshot import Snapshot, rounded
+from refire_async.output.snapshot import Snapshot, consumer_fields
 
 T = TypeVar("T")
 
@@ -170,14 +170,7 @@ class JsonEvents(JsonLines[Snapshot]):
         self._event("checkpoint", checkpoint=self._checkpoint, saved=self._before + sum(self._saved.values()))
 
     def _consumer_seen(self, event: ConsumerSeen) -> None:
-        self._event(
-            "consumer",
-            function=event.name,
-            age_s=rounded(event.age_s),
-            errors=event.errors,
-            throttles=event.throttles,
-            records_per_second=rounded(event.rate),
-        )
+        self._event("consumer", **consumer_fields(event))
 
     def _canary_flown(self, event: CanaryFlown) -> None:
         canary = event.canary

@@ -41,7 +41,7 @@ from refire_async.events import (
 )
 from refire_async.output.log_throttle import LogThrottle
 from refire_async.output.sampled import ProgressLog
-from refire_async.output.snapshot import Snapshot, rounded
+from refire_async.output.snapshot import Snapshot, consumer_fields, rounded
 from refire_async.output.text import is_utf8, visible, visible_json
 
 Logger: TypeAlias = structlog.typing.FilteringBoundLogger
@@ -279,16 +279,8 @@ class EventLog(ProgressLog[Snapshot]):
         self._logger.info("run.recovered", after_s=round(event.after_s, 1))
 
     def _consumer_seen(self, event: ConsumerSeen) -> None:
-        if self._brief:
-            return
-        self._logger.info(
-            "consumer.seen",
-            function=event.name,
-            age_s=rounded(event.age_s),
-            errors=event.errors,
-            throttles=event.throttles,
-            records_per_second=rounded(event.rate),
-        )
+        if not self._brief:
+            self._logger.info("consumer.seen", **consumer_fields(event))
 
     def _advice_missing(self, event: AdviceMissing) -> None:
         self._logger.warning("advice.missing", topic=event.topic, why=event.why, hint=event.instead)

@@ -109,6 +109,17 @@ class Snapshot:
         }
 
 
+def consumer_fields(event: ConsumerSeen) -> dict[str, Any]:
+    """The figures of a consumer, as the log and the JSON events show them."""
+    return {
+        "function": event.name,
+        "age_s": rounded(event.age_s),
+        "errors": event.errors,
+        "throttles": event.throttles,
+        "records_per_second": rounded(event.rate),
+    }
+
+
 def rounded(value: float | None, digits: int = 1) -> float | None:
     """`round`, or None for None."""
     return None if value is None else round(value, digits)

@@ -72,13 +72,7 @@ def put_item(session: Session, request: dict[str, Any]) -> dict[str, Any]:
     new = validate_item(request["Item"])
     table = session.database.table(request["TableName"])
     table.schema.check_item(new)
-    key = table.schema.order_key(new)
-    stored = session.database.read_to_write(table, key)
-    old = stored[1] if stored else None
-    if condition is not None and not condition.matches(old or {}):
-        raise fail_condition(table, key, stored, item_size(new), request.get(_ON_FAILURE))
-    change = write(session, table, key, stored, new)
-    return _response(request, table, new, change, old if request.get("ReturnValues") == "ALL_OLD" else None)
+    return _replace(session, request, table, condition, key_item=new, new=new)
 
 
 def delete_item(session: Session, request: dict[str, Any]) -> dict[str, Any]:
@@ -91,15 +85,7 @@ def delete_item(session: Session, request: dict[str, Any]) -> dict[str, Any]:
     expressions.finish()
     table = session.database.table(request["TableName"])
     key_item = table.schema.validate_key(request["Key"])
-    key = table.schema.order_key(key_item)
-    stored = session.database.read_to_write(table, key)
-    old = stored[1] if stored else None
-    if condition is not None and not condition.matches(old or {}):
-        raise fail_condition(table, key, stored, None, request.get(_ON_FAILURE))
-    change = write(session, table, key, stored, None)
-    return _response(
-        request, table, key_item, change, old if request.get("ReturnValues") == "ALL_OLD" else None
-    )
+    return _replace(session, request, table, condition, key_item=key_item)
 
 
 def update_item(session: Session, request: dict[str, Any]) -> dict[str, Any]:
@@ -137,6 +123,28 @@ def update_item(session: Session, request: dict[str, Any]) -> dict[str, Any]:
     elif wanted == "UPDATED_OLD" and update is not None and old is not None:
         shown = update.changed_old(old)
     return _response(request, table, key_item, change, shown)
+
+
+def _replace(
+    session: Session,
+    request: dict[str, Any],
+    table: Table,
+    condition: Condition | None,
+    *,
+    key_item: Item,
+    new: Item | None = None,
+) -> dict[str, Any]:
+    """Put `new` in place of the item with the key of `key_item`; None deletes that item."""
+    key = table.schema.order_key(key_item)
+    stored = session.database.read_to_write(table, key)
+    old = stored[1] if stored else None
+    if condition is not None and not condition.matches(old or {}):
+        attempted = None if new is None else item_size(new)
+        raise fail_condition(table, key, stored, attempted, request.get(_ON_FAILURE))
+    change = write(session, table, key, stored, new)
+    return _response(
+        request, table, key_item, change, old if request.get("ReturnValues") == "ALL_OLD" else None
+    )
 
 
 def _compiled(request: dict[str, Any], key_names: tuple[str, ...]) -> tuple[Update | None, Condition | None]:
