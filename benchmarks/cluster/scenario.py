@@ -137,10 +137,10 @@ def _lose_one(bench: Bench, parameters: Parameters) -> Metrics:
         runs = [
             stack.enter_context(start_task(refire, "lost", task, count, options)) for task in range(count)
         ]
-        time.sleep(parameters.lost_seconds / 3)
+        time.sleep(parameters.lost_seconds / 3)  # all tasks use their shares for a while
         runs[0].signal(signal.SIGKILL)
         killed = _second(server)
-        time.sleep(parameters.back_after_s)
+        time.sleep(parameters.back_after_s)  # its lease ends, and the others use its share
         runs[0] = stack.enter_context(start_task(refire, "lost", 0, count, options))
         # The others use its share once its lease has ended, and end when their segments are done.
         for one in runs[1:]:

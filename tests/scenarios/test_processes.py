@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import pytest
 
@@ -22,6 +23,7 @@ MakeTable = Callable[..., Table]
 
 RUN = ("--run-id", "the-run", "--segments", "16")
 ITEMS = 1200
+BUDGET, BUDGETED_ITEMS = 300, 5_100
 
 
 def writes_from(number: int) -> Callable[[Call], bool]:
@@ -135,64 +137,72 @@ def test_interrupted(proxied_cli: Cli, proxy: Proxy, table: Table) -> None:
     before.assert_fired()
 
 
+@dataclass(frozen=True)
+class BudgetedRun:
+    """Three processes that touch all items of a table within a budget: `child` is their parent."""
+
+    child: Running
+    table: Table
+    before: Snapshot
+    filled: int
+    """The last second in which the table was filled."""
+
+    @classmethod
+    def start(cls, cli: Cli, make_table: MakeTable) -> "BudgetedRun":
+        """Start it, and return once it has used a second's budget."""
+        table = make_table(("pk", "S"), ("sk", "N"))
+        table.fill(composite_rows(BUDGETED_ITEMS))
+        filled, before = max(accepted_by_second(table)), Snapshot.of(table)
+        child = cli.start(
+            "run", "--table", table.name, "--json", "--processes", "3", "--max-wcu", str(BUDGET), *RUN
+        )
+        run = cls(child, table, before, filled)
+        child.wait_until(lambda: sum(run.units_by_second().values()) > BUDGET)
+        return run
+
+    def units_by_second(self) -> dict[int, float]:
+        """Write units that the run has consumed so far."""
+        accepted = accepted_by_second(self.table)
+        return {second: units for second, units in accepted.items() if second > self.filled}
+
+    def assert_complete(self) -> dict[int, float]:
+        """Each item was touched once, with at most 110% of the budget in every second. Returns the units by second."""
+        result = self.child.wait()
+        assert result.code == 0, result.stderr
+        assert "process.replaced" not in result.stderr
+        assert_summary(result.json, status="complete", scanned=BUDGETED_ITEMS, touched=BUDGETED_ITEMS)
+        self.before.assert_fired(times=1)
+        seconds = self.units_by_second()
+        assert max(seconds.values()) <= BUDGET * 1.1, seconds
+        return seconds
+
+
 @on_one_backend
 def test_a_stopped_process_keeps_the_budget(cli: Cli, make_table: MakeTable) -> None:
-    """SIGSTOP for longer than a lease: the others use its share only after that, it uses nothing when it wakes until it
-    has a new one, and the run completes: at most 110% of the budget in every second, and nothing fires twice."""
-    budget, items = 300, 5_100
-    table = make_table(("pk", "S"), ("sk", "N"))
-    table.fill(composite_rows(items))
-    filled = max(accepted_by_second(table))
-    before = Snapshot.of(table)
-    child = cli.start(
-        "run", "--table", table.name, "--json", "--processes", "3", "--max-wcu", str(budget), *RUN
-    )
-    child.wait_until(
-        lambda: sum(units for second, units in accepted_by_second(table).items() if second > filled) > budget
-    )
-    victim = children_of(child.process.pid)[0]
+    """SIGSTOP for longer than a lease: the others use its share only after that, and it uses nothing when it wakes
+    until it has a new one."""
+    run = BudgetedRun.start(cli, make_table)
+    victim = children_of(run.child.process.pid)[0]
     os.kill(victim, signal.SIGSTOP)
-    stopped_at = time.time()
-    taken_at = stopped_at + TERMS.lease_s * MARGIN + 2.0 * TERMS.beat_s
-    child.wait_until(lambda: time.time() > taken_at + 3.0)
+    taken_at = time.time() + TERMS.lease_s * MARGIN + 2.0 * TERMS.beat_s
+    run.child.wait_until(lambda: time.time() > taken_at + 3.0)
     os.kill(victim, signal.SIGCONT)
-    result = child.wait()
-    assert result.code == 0, result.stderr
-    assert "process.replaced" not in result.stderr
-    assert_summary(result.json, status="complete", scanned=items, touched=items)
-    before.assert_fired(times=1)
-    seconds = {second: units for second, units in accepted_by_second(table).items() if second > filled}
-    assert max(seconds.values()) <= budget * 1.1, seconds
+    seconds = run.assert_complete()
     assert (
-        max(units for second, units in seconds.items() if taken_at < second < taken_at + 3.0) > budget * 0.8
+        max(units for second, units in seconds.items() if taken_at < second < taken_at + 3.0) > BUDGET * 0.8
     )
 
 
 @pytest.mark.soak
 @on_one_backend
 def test_a_stopped_parent_stops_all(cli: Cli, make_table: MakeTable) -> None:
-    """SIGSTOP of the parent, which keeps the record of the shares: no process has a share after a lease. Then all go
-    on, within the budget."""
-    budget, items = 300, 5_100
-    table = make_table(("pk", "S"), ("sk", "N"))
-    table.fill(composite_rows(items))
-    filled = max(accepted_by_second(table))
-    before = Snapshot.of(table)
-    child = cli.start(
-        "run", "--table", table.name, "--json", "--processes", "3", "--max-wcu", str(budget), *RUN
-    )
-    child.wait_until(
-        lambda: sum(units for second, units in accepted_by_second(table).items() if second > filled) > budget
-    )
-    os.kill(child.process.pid, signal.SIGSTOP)
+    """SIGSTOP of the parent, which keeps the record of the shares: no process has a share after a lease. Then all
+    go on."""
+    run = BudgetedRun.start(cli, make_table)
+    os.kill(run.child.process.pid, signal.SIGSTOP)
     silent_from = time.time() + TERMS.lease_s + 1.0
-    child.wait_until(lambda: time.time() > silent_from + 4.0)
+    run.child.wait_until(lambda: time.time() > silent_from + 4.0)
     woken_at = int(time.time())
-    os.kill(child.process.pid, signal.SIGCONT)
-    result = child.wait()
-    assert result.code == 0, result.stderr
-    assert_summary(result.json, status="complete", scanned=items, touched=items)
-    before.assert_fired(times=1)
-    seconds = {second: units for second, units in accepted_by_second(table).items() if second > filled}
-    assert max(seconds.values()) <= budget * 1.1, seconds
+    os.kill(run.child.process.pid, signal.SIGCONT)
+    seconds = run.assert_complete()
     assert not [second for second in seconds if silent_from < second < woken_at], seconds

@@ -36,7 +36,7 @@ def _refuse(event: str, arguments: tuple[Any, ...]) -> None:
         raise OSError(errno.EROFS, os.strerror(errno.EROFS), os.fsdecode(path) if path else None)
 
 
-def _nobody(uid: int) -> NoReturn:
+def _refuse_name(uid: int) -> NoReturn:
     raise KeyError(f"getpwuid(): uid not found: {uid}")
 
 
@@ -44,7 +44,7 @@ def main() -> NoReturn:
     """Run the program."""
     from refire_async.__main__ import main as program
 
-    pwd.getpwuid = _nobody
+    pwd.getpwuid = _refuse_name
     os.environ.pop("HOME", None)
     sys.dont_write_bytecode = True
     sys.addaudithook(_refuse)
