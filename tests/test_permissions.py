@@ -99,7 +99,7 @@ def test_a_delivery_may_do_what_it_is_for(use: Use) -> None:
         assert allows(document, "s3:GetObject", "arn:aws:s3:::bucket/aws/lambda/u-1/shardId-1/x")
     assert allows(document, "kms:Decrypt", KEY) == bool(use.kms_key and delivers)
     assert allows(document, "dynamodb:GetRecords", f"{ARN}/stream/2026") == bool(
-        delivers | {"verify"} & set(use.commands)
+        delivers | {"verify", "doctor"} & set(use.commands)
     )
     if set(use.commands) == {"replay"} and not use.items:
         assert not allows(document, "dynamodb:Scan", ARN)

@@ -19,6 +19,7 @@ from refire_async.aws.types import Response
 from refire_async.errors import ExitCode, RefireError
 
 __all__ = [
+    "KNOWN_NAMES",
     "AwsError",
     "Disposition",
     "Scope",
@@ -102,6 +103,9 @@ _BY_NAME: dict[str, Disposition] = {
         Disposition.FATAL,
     ),
 }
+
+KNOWN_NAMES = frozenset(_BY_NAME)
+"""Names of errors of the service, without the suffix `Exception`."""
 
 _SKEWED = ("Signature expired", "Signature not yet current")
 _REFUSED_TIMES = frozenset(("RequestExpired", "RequestInTheFuture", "RequestTimeTooSkewed"))

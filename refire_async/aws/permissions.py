@@ -13,8 +13,8 @@ from typing import Any, Literal, TypeAlias
 from refire_async.errors import UsageError
 from refire_async.settings import WriterKind
 
-Command: TypeAlias = Literal["run", "resume", "check", "plan", "verify", "replay", "redrive"]
-COMMANDS: tuple[Command, ...] = ("run", "resume", "check", "plan", "verify", "replay", "redrive")
+Command: TypeAlias = Literal["run", "resume", "check", "plan", "verify", "replay", "redrive", "doctor"]
+COMMANDS: tuple[Command, ...] = ("run", "resume", "check", "plan", "verify", "replay", "redrive", "doctor")
 """Commands that talk to AWS. The others look at files of this machine only."""
 
 Place: TypeAlias = Literal[
@@ -46,30 +46,35 @@ _WORK: tuple[Command, ...] = ("run", "resume")
 _CHECK: tuple[Command, ...] = (*_WORK, "check")
 _LOOK: tuple[Command, ...] = (*_CHECK, "plan")
 _DELIVER: tuple[Command, ...] = ("replay", "redrive")
-_WITH_TABLE: tuple[Command, ...] = (*_LOOK, "verify", "replay")
+_WITH_TABLE: tuple[Command, ...] = (*_LOOK, "verify", "replay", "doctor")
+_ADVISED: tuple[Command, ...] = (*_CHECK, "doctor")
 
 NEEDS: dict[tuple[str, str], Need] = {
     ("dynamodb", "DescribeTable"): Need("dynamodb:DescribeTable", "table", "Describe", _WITH_TABLE),
-    ("dynamodb", "DescribeTimeToLive"): Need("dynamodb:DescribeTimeToLive", "table", "Describe", _LOOK),
+    ("dynamodb", "DescribeTimeToLive"): Need(
+        "dynamodb:DescribeTimeToLive", "table", "Describe", (*_LOOK, "doctor")
+    ),
     ("dynamodb", "DescribeKinesisStreamingDestination"): Need(
-        "dynamodb:DescribeKinesisStreamingDestination", "table", "Describe", _CHECK
+        "dynamodb:DescribeKinesisStreamingDestination", "table", "Describe", _ADVISED
     ),
     ("dynamodb", "DescribeContinuousBackups"): Need(
-        "dynamodb:DescribeContinuousBackups", "table", "Advice", _CHECK
+        "dynamodb:DescribeContinuousBackups", "table", "Advice", _ADVISED
     ),
-    ("dynamodb", "Scan"): Need("dynamodb:Scan", "source", "Read", (*_LOOK, "replay")),
+    ("dynamodb", "Scan"): Need("dynamodb:Scan", "source", "Read", (*_LOOK, "replay", "doctor")),
     ("dynamodb", "Query"): Need("dynamodb:Query", "source", "Read", (*_LOOK, "replay")),
-    ("dynamodb", "BatchGetItem"): Need("dynamodb:BatchGetItem", "table", "Read", (*_LOOK, "replay")),
+    ("dynamodb", "BatchGetItem"): Need(
+        "dynamodb:BatchGetItem", "table", "Read", (*_LOOK, "replay", "doctor")
+    ),
     ("dynamodb", "BatchExecuteStatement"): Need("dynamodb:PartiQLUpdate", "table", "Touch", _CHECK),
     ("dynamodb", "UpdateItem"): Need("dynamodb:UpdateItem", "table", "Touch", _CHECK),
     ("dynamodbstreams", "DescribeStream"): Need(
-        "dynamodb:DescribeStream", "stream", "ReadStream", (*_LOOK, "verify", *_DELIVER)
+        "dynamodb:DescribeStream", "stream", "ReadStream", (*_LOOK, "verify", *_DELIVER, "doctor")
     ),
     ("dynamodbstreams", "GetShardIterator"): Need(
-        "dynamodb:GetShardIterator", "stream", "ReadStream", ("verify", *_DELIVER)
+        "dynamodb:GetShardIterator", "stream", "ReadStream", ("verify", *_DELIVER, "doctor")
     ),
     ("dynamodbstreams", "GetRecords"): Need(
-        "dynamodb:GetRecords", "stream", "ReadStream", ("verify", *_DELIVER)
+        "dynamodb:GetRecords", "stream", "ReadStream", ("verify", *_DELIVER, "doctor")
     ),
     ("lambda", "Invoke"): Need("lambda:InvokeFunction", "function", "Deliver", _DELIVER),
     ("lambda", "GetFunctionConfiguration"): Need(
@@ -79,18 +84,20 @@ NEEDS: dict[tuple[str, str], Need] = {
         "lambda:GetFunctionConcurrency", "any-version", "Advice", _DELIVER
     ),
     ("lambda", "ListEventSourceMappings"): Need(
-        "lambda:ListEventSourceMappings", "account", "Advice", (*_LOOK, *_DELIVER)
+        "lambda:ListEventSourceMappings", "account", "Advice", (*_LOOK, *_DELIVER, "doctor")
     ),
     ("lambda", "GetEventSourceMapping"): Need("lambda:GetEventSourceMapping", "mapping", "Advice", _DELIVER),
-    ("pipes", "ListPipes"): Need("pipes:ListPipes", "account", "Advice", (*_CHECK, *_DELIVER)),
-    ("pipes", "DescribePipe"): Need("pipes:DescribePipe", "pipe", "Advice", (*_CHECK, *_DELIVER)),
+    ("pipes", "ListPipes"): Need("pipes:ListPipes", "account", "Advice", (*_CHECK, *_DELIVER, "doctor")),
+    ("pipes", "DescribePipe"): Need("pipes:DescribePipe", "pipe", "Advice", (*_CHECK, *_DELIVER, "doctor")),
     ("cloudwatch", "GetMetricData"): Need(
-        "cloudwatch:GetMetricData", "account", "Advice", (*_CHECK, *_DELIVER)
+        "cloudwatch:GetMetricData", "account", "Advice", (*_CHECK, *_DELIVER, "doctor")
     ),
     ("application-autoscaling", "DescribeScalableTargets"): Need(
-        "application-autoscaling:DescribeScalableTargets", "account", "Advice", _CHECK
+        "application-autoscaling:DescribeScalableTargets", "account", "Advice", _ADVISED
     ),
-    ("kinesis", "DescribeStreamSummary"): Need("kinesis:DescribeStreamSummary", "kinesis", "Advice", _CHECK),
+    ("kinesis", "DescribeStreamSummary"): Need(
+        "kinesis:DescribeStreamSummary", "kinesis", "Advice", _ADVISED
+    ),
     ("s3", "GetObject"): Need("s3:GetObject", "object", "ReadObjects", (*_LOOK, *_DELIVER)),
     ("s3", "ListObjectsV2"): Need("s3:ListBucket", "bucket", "ReadObjects", ("redrive",)),
     ("sqs", "GetQueueAttributes"): Need("sqs:GetQueueAttributes", "queue", "Queue", ("redrive",)),
@@ -189,7 +196,7 @@ class Use:
     @property
     def _looks_before(self) -> bool:
         """Whether the table itself is sampled, whatever the selection."""
-        return "check" in self.commands
+        return bool({"check", "doctor"} & set(self.commands))
 
     def operations(self) -> Iterable[tuple[str, str]]:
         """Every operation that these commands can send in this use."""
@@ -206,6 +213,7 @@ class Use:
         """Operations of other selections and of the other writer."""
         never = {("dynamodb", "UpdateItem" if self.writer == "partiql" else "BatchExecuteStatement")}
         samples = self._looks_before and (self._given is not None or self.index is not None)
+        samples = samples or "doctor" in self.commands
         if (self._given is not None or self.by_key) and not samples:
             never.add(("dynamodb", "Scan"))
         if self._given is not None or not self.by_key:

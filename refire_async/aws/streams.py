@@ -146,6 +146,15 @@ class StreamReader:
             after, iterator = last or after, following
             yield answer
 
+    async def beginning(self, stream_arn: str, shard_id: str) -> str | None:
+        """The iterator at the oldest record of a shard. Raises AwsError."""
+        return await self._iterator(stream_arn, shard_id, None, None)
+
+    async def count(self, iterator: str, limit: int) -> int:
+        """How many of the next `limit` records there are. Raises AwsError."""
+        answer = await self._ask("GetRecords", {"ShardIterator": iterator, "Limit": limit})
+        return len(_records(answer)[0])
+
     async def _iterator(
         self, stream_arn: str, shard_id: str, after: str | None, since: float | None, at: str | None = None
     ) -> str | None:

@@ -15,7 +15,7 @@ _CHECK_TRUST = "check --endpoint-url, or name your proxy's CA in AWS_CA_BUNDLE"
 _CHECK_PROXY = "check HTTPS_PROXY and its user name and password"
 _CHECK_SCHEME = "check --endpoint-url: its port, and whether it is http:// or https://"
 
-_FAILURES: dict[str, tuple[Disposition, str, str]] = {
+FAILURES: dict[str, tuple[Disposition, str, str]] = {
     "ConnectTimeout": (Disposition.RETRY, "no connection to {host} in time", _CHECK_WAY),
     "ConnectError": (Disposition.RETRY, "cannot connect to {host} ({why})", _CHECK_WAY),
     "ProxyError": (Disposition.RETRY, "the proxy does not connect to {host} ({why})", _CHECK_PROXY),
@@ -53,11 +53,12 @@ _FAILURES: dict[str, tuple[Disposition, str, str]] = {
     "DamagedAnswer": (Disposition.UNKNOWN, "an answer from {host} does not match its checksum", _CHECK_WAY),
     "UnreadableAnswer": (Disposition.UNKNOWN, "{host} does not answer as DynamoDB does", _CHECK_WAY),
 }
+"""By the code of a request without an answer: disposition, message and action."""
 
 
 def failure(code: str, host: str, why: str = "") -> AwsError:
     """The error of a request to `host` that failed with `code`; `why` is the system's message."""
-    disposition, message, action = _FAILURES[code]
+    disposition, message, action = FAILURES[code]
     return AwsError(code, message.format(host=host, why=why), disposition, action=action)
 
 

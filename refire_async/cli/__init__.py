@@ -17,7 +17,7 @@ COMMANDS = (
     *("run", "resume", "rate", "status", "forget", "plan", "check", "verify", "report", "iam-policy"),
     *("replay", "redrive"),
     *("checkpoint-table", "spark-submit"),
-    *("sandbox", "demo", "config", "completion"),
+    *("sandbox", "demo", "config", "completion", "doctor"),
 )
 
 START = (
@@ -29,8 +29,7 @@ START = (
 OVERVIEW = (
     ("run, spark-submit", "Fire the stream event of every selected item again."),
     ("replay, redrive", "Deliver original events or failed batches again."),
-    ("resume", "Resume a run that was stopped."),
-    ("rate", "Show or change the speed of a run in progress."),
+    ("resume, rate", "Resume a stopped run; change the speed of one at work."),
     ("status, forget", "List runs, finished and unfinished; remove one."),
     ("plan, check", "Before a run: its time and cost; possible problems."),
     ("verify, report", "After a run: check its events; write an HTML report."),
@@ -38,6 +37,7 @@ OVERVIEW = (
     ("checkpoint-table", "Create or delete a table for checkpoints."),
     ("sandbox, demo", "A local DynamoDB for experiments; a guided tour."),
     ("config, completion", "Where options come from; shell completion."),
+    ("doctor", "Collect what a bug report needs in one file."),
 )
 """All commands, in lines that fit one small screen with the rest of the help."""
 

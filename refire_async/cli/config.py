@@ -10,7 +10,7 @@ from click.core import ParameterSource
 from refire_async.cli import options
 from refire_async.cli.config_file import Config
 from refire_async.cli.help import Command, LazyGroup
-from refire_async.cli.params import CONFIG, Option, variable_in_use
+from refire_async.cli.params import CONFIG, OneOf, Option, variable_in_use
 from refire_async.cli.streams import print_json, print_result
 from refire_async.output.text import one_line, shorten
 
@@ -24,14 +24,18 @@ _SOURCES = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Setting:
-    """One option with its effective value. `origin` names the variable, or the file and the table in it."""
+class EffectiveOption:
+    """One option with its effective value. `origin` names the variable, or the file and the table in it.
+
+    `words` are those that the value is one of, empty for any other kind of value.
+    """
 
     name: str
     value: Any
     source: str
     origin: str
     text: str
+    words: tuple[str, ...] = ()
 
 
 @click.command(
@@ -52,6 +56,15 @@ def command(ctx: click.Context, /, *, command_name: str, json: bool) -> int:
     The command line overrides the environment, which overrides the file, which overrides defaults.
     docs/configuration.md shows an example. Credentials are not options: they stay in the AWS configuration.
     """
+    name, config, found = effective_options(ctx, command_name)
+    print_json(_json(name, config, found)) if json else print_result(_text(name, config, found))
+    return 0
+
+
+def effective_options(
+    ctx: click.Context, command_name: str
+) -> tuple[str, Config | None, list[EffectiveOption]]:
+    """The name of a command, the file that it reads, and its options. Raises UsageError if it would refuse one."""
     parent = ctx.parent
     group = parent.command if parent is not None else None
     assert parent is not None  # noqa: S101 - a command of the program
@@ -63,19 +76,15 @@ def command(ctx: click.Context, /, *, command_name: str, json: bool) -> int:
     arguments = ["--config", str(own.path)] if own is not None else []
     with target.make_context(name, arguments, parent=parent) as shown:
         config: Config | None = shown.meta.get(CONFIG)
-        found = [_setting(shown, config, param) for param in target.params if _is_shown(param)]
-    if json:
-        print_json(_json(str(name), config, found))
-    else:
-        print_result(_text(str(name), config, found))
-    return 0
+        found = [_option(shown, config, param) for param in target.params if _is_shown(param)]
+    return str(name), config, found
 
 
 def _is_shown(param: click.Parameter) -> bool:
     return isinstance(param, Option) and param.expose_value
 
 
-def _setting(ctx: click.Context, config: Config | None, param: click.Parameter) -> _Setting:
+def _option(ctx: click.Context, config: Config | None, param: click.Parameter) -> EffectiveOption:
     assert isinstance(param, Option)  # noqa: S101 - see _is_shown
     assert param.name is not None  # noqa: S101 - options have one
     value = ctx.params[param.name]
@@ -88,10 +97,11 @@ def _setting(ctx: click.Context, config: Config | None, param: click.Parameter) 
         table = config.tables[param.name]
         origin = f"{config.path}{f' [{table}]' if table else ''}"
     if source == "default" and value in (None, (), False):
-        return _Setting(param.opts[0][2:], None, source, origin, param.unset or "-")
+        return EffectiveOption(param.opts[0][2:], None, source, origin, param.unset or "-")
     if param.name == "endpoint_url":
         value = _without_user(value)
-    return _Setting(param.opts[0][2:], _plain(value), source, origin, _format(value))
+    words = param.type.words if isinstance(param.type, OneOf) else ()
+    return EffectiveOption(param.opts[0][2:], _plain(value), source, origin, _format(value), words)
 
 
 def _without_user(url: str) -> str:
@@ -120,7 +130,7 @@ def _format(value: Any) -> str:
             return str(value)
 
 
-def _json(name: str, config: Config | None, found: list[_Setting]) -> str:
+def _json(name: str, config: Config | None, found: list[EffectiveOption]) -> str:
     import orjson  # noqa: PLC0415 - not needed to show help
 
     settings = [
@@ -131,7 +141,7 @@ def _json(name: str, config: Config | None, found: list[_Setting]) -> str:
     return orjson.dumps({"command": name, "file": file, "settings": settings}).decode()
 
 
-def _text(name: str, config: Config | None, found: list[_Setting]) -> str:
+def _text(name: str, config: Config | None, found: list[EffectiveOption]) -> str:
     """The options that are set come first, then those at their defaults."""
     changed = [one for one in found if one.source != "default"]
     rest = [one for one in found if one.source == "default"]

@@ -68,7 +68,7 @@ class Commands(OneOf):
     "Permissions",
     "--command",
     Commands(),
-    "run (default), resume, check, plan, verify, replay or redrive; separate several by commas.",
+    "run (default), resume, check, plan, verify, replay, redrive or doctor; separate several by commas.",
     default=("run",),
 )
 @options.flag("Permissions", "--dry-run", "For --dry-run: without the permission to write or to invoke.")

@@ -266,14 +266,14 @@ class OneOf(_Checked):
 
     def __init__(self, metavar: str, *words: str) -> None:
         super().__init__(metavar)
-        self._words = words
+        self.words = words
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """The word in the spelling of the help. Raises UsageError."""
-        for word in self._words:
+        for word in self.words:
             if word.lower() == str(value).lower():
                 return word
-        raise self.refuse(value, "one of " + ", ".join(self._words), "choose one of them", param, ctx)
+        raise self.refuse(value, "one of " + ", ".join(self.words), "choose one of them", param, ctx)
 
     def shell_complete(
         self,
@@ -282,7 +282,7 @@ class OneOf(_Checked):
         incomplete: str,
     ) -> list[CompletionItem[str]]:
         """The words that begin like this."""
-        return [CompletionItem(word) for word in self._words if word.startswith(incomplete)]
+        return [CompletionItem(word) for word in self.words if word.startswith(incomplete)]
 
 
 class _File(_Checked):

@@ -119,6 +119,16 @@ class MonitoredOutputOptions(LoggedOutputOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
+class DoctorOptions(ConnectionOptions):
+    """`refire doctor`."""
+
+    checkpoint: Path | None
+    log: Path | None
+    out: Path | None
+    json: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class WorkOptions(ConnectionOptions, SelectionOptions, MarkerOptions, BudgetOptions):
     """What `run`, `check` and `plan` share: which items of which table, and the budget."""
 

@@ -28,8 +28,8 @@ START_S = 0.5
 """Seconds for the sample before a run: enough for all of it unless the read budget is small."""
 
 
-async def check(session: Session, settings: RunSettings) -> list[Finding]:
-    """All findings that need no write, with the permission to write.
+async def check(session: Session, settings: RunSettings, *, try_writing: bool = True) -> list[Finding]:
+    """All findings that need no write, with the permission to write unless `try_writing` is false.
 
     Raises:
         UsageError: the selection does not fit the table.
@@ -49,7 +49,7 @@ async def check(session: Session, settings: RunSettings) -> list[Finding]:
     facts = await _collect_facts(
         session,
         run,
-        Depth(sample_s=TIMEOUT_S, whole_items=True, write_as=settings.tuning.writer),
+        Depth(sample_s=TIMEOUT_S, whole_items=True, write_as=settings.tuning.writer if try_writing else None),
     )
     return apply_rules(replace(facts, denied=(*denied, *facts.denied)))
 

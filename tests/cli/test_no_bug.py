@@ -70,6 +70,7 @@ OPTIONS = {
     "forget": ("--checkpoint",),
     "rate": ("--checkpoint",),
     "config": ("--config",),
+    "doctor": ("--checkpoint", "--log", "--out", "--region"),
     "replay": ("--to", "--since", "--export", "--keys-file", "--checkpoint", "--function"),
     "redrive": ("--to", "--function"),
 }

@@ -1,0 +1,1 @@
+"""What `refire doctor` collects for the report of a problem, without names, keys and credentials."""

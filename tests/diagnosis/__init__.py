@@ -1,0 +1,1 @@
+"""Tests of what `refire doctor` lets through."""
