@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import os
+import signal
 from collections.abc import Callable, Iterator
 
 import botocore.session
@@ -26,6 +27,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     # Some containers set it. Then each of a thousand child processes would compile the program and its libraries.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    # Shells start what runs in the background with SIGINT ignored, and children inherit that. Ctrl-C would do nothing.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     config.option.markexpr = config.option.markexpr or "not soak and not spark"
     load_profile(config.option.markexpr)
 
