@@ -2,16 +2,28 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 from refire_async.checkpoint.reading import SavedRun, spec_from_json, spec_to_json
 from refire_async.errors import CheckpointRefusedError
+from refire_async.model.address import TableAddress
 from refire_async.model.marker import DEFAULT_ATTRIBUTE
-from refire_async.model.run import RunSpec
+from refire_async.model.run import RunSpec, RunStatus
 from refire_async.model.table import Table
 from refire_async.settings import Connection, RunSettings
 
 
-def adopt(path: Path | str, saved: SavedRun, settings: RunSettings, wanted: RunSpec) -> RunSpec:
+class Known(Protocol):
+    """What identifies a run in its checkpoint."""
+
+    @property
+    def spec(self) -> RunSpec: ...
+
+    @property
+    def status(self) -> RunStatus: ...
+
+
+def adopt(path: Path | TableAddress, saved: Known, settings: RunSettings, wanted: RunSpec) -> RunSpec:
     """Return the saved run if `wanted` is the same run. Raises CheckpointRefusedError with the difference otherwise."""
     spec = saved.spec
     if saved.status == "complete":
@@ -55,7 +67,7 @@ def adopt(path: Path | str, saved: SavedRun, settings: RunSettings, wanted: RunS
     return spec
 
 
-def check_table(path: Path, spec: RunSpec, table: Table) -> None:
+def check_table(path: Path | TableAddress, spec: RunSpec, table: Table) -> None:
     """Refuse a checkpoint of another table. Raises CheckpointRefusedError."""
     if spec.table_id != table.table_id:
         raise CheckpointRefusedError(

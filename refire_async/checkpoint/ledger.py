@@ -10,7 +10,7 @@ its cursor.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from refire_async.checkpoint.pages import Note
 from refire_async.model.counts import Counts
@@ -50,6 +50,11 @@ class OpenPage:
     def open_items(self) -> int:
         """Number of items without an outcome."""
         return self.counts.scanned - self.counts.settled
+
+    @property
+    def outcomes(self) -> Counts:
+        """The counts of the items that have an outcome."""
+        return replace(self.counts, scanned=self.counts.settled)
 
     @property
     def done(self) -> bool:

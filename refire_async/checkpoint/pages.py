@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 import orjson
 
 from refire_async.errors import StoppedError
-from refire_async.model.keys import Item
+from refire_async.model.keys import Item, identity
 
 NoteKind: TypeAlias = Literal["conflict", "already", "none", "read"]
 """`conflict`: touched from the marker in the note.
@@ -78,3 +78,34 @@ def unpack(data: bytes) -> list[Item]:
 
 
 EMPTY = pack(())
+
+
+def amended(
+    names: Sequence[str], items: Sequence[Item], present: Sequence[Item]
+) -> tuple[list[Item], list[Note]]:
+    """A page's items with those of `present` in their places, and notes with the states that they replace.
+
+    `names` are those of the key attributes.
+    """
+    again = {identity(names, item): item for item in present}
+    notes: list[Note] = [("read", item) for item in items if identity(names, item) in again]
+    return [again.get(identity(names, item), item) for item in items], notes
+
+
+def shrunk(
+    names: Sequence[str], items: Sequence[Item], rest: Sequence[Item]
+) -> tuple[list[Item], list[Note]]:
+    """The items that a page of which only `rest` stays open acknowledges, and notes on the rest.
+
+    They keep the marker that was read first where another writer has changed it since.
+    """
+    left = {identity(names, item): item for item in rest}
+    acknowledged: list[Item] = []
+    notes: list[Note] = []
+    for item in items:
+        still = left.get(identity(names, item))
+        if still is None:
+            acknowledged.append(item)
+        elif still != item:
+            notes.append(("read", item))
+    return acknowledged, notes

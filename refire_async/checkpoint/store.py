@@ -6,9 +6,8 @@ A commit is on disk when it returns (WAL with synchronous=FULL). Files are 0600:
 import contextlib
 import sqlite3
 import time
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,7 +16,7 @@ import orjson
 from refire_async.checkpoint import invariants
 from refire_async.checkpoint.files import begin, check_structure, connect, make
 from refire_async.checkpoint.ledger import Failure, OpenPage
-from refire_async.checkpoint.pages import EMPTY, pack, unpack
+from refire_async.checkpoint.pages import EMPTY, Note, amended, pack, shrunk, unpack
 from refire_async.checkpoint.read_only import guard, read_unlocked
 from refire_async.checkpoint.reading import (
     Progress,
@@ -34,8 +33,9 @@ from refire_async.checkpoint.reading import (
 from refire_async.checkpoint.schema import CLOCK, RUN_FORMAT
 from refire_async.errors import StoppedError
 from refire_async.model.counts import Counts, Totals
-from refire_async.model.keys import Cursor, Item, identity
+from refire_async.model.keys import Cursor, Item
 from refire_async.model.run import RunSpec, RunStatus
+from refire_async.model.units import iso_seconds
 from refire_async.settings import Connection
 
 T = TypeVar("T")
@@ -160,41 +160,26 @@ class Store:
         """
         where = (page.number,)
         opened, packed = self._db.execute("SELECT opened, items FROM page WHERE number = ?", where).fetchone()
-        names, items = self._key_names(), unpack(packed)
-        again = {identity(names, item): item for item in present}
-        if self._keeps_history and first:
-            notes = [("read", item) for item in items if identity(names, item) in again]
-            self._db.execute(
-                "INSERT INTO settled (opened, items, notes) VALUES (?, ?, ?)", (opened, EMPTY, _dump(notes))
-            )
-        amended = [again.get(identity(names, item), item) for item in items]
-        self._db.execute("UPDATE page SET items = ? WHERE number = ?", (pack(amended), page.number))
+        items, notes = amended(self._key_names(), unpack(packed), present)
+        if first:
+            self.acknowledge(opened, EMPTY, notes)
+        self._db.execute("UPDATE page SET items = ? WHERE number = ?", (pack(items), page.number))
 
     def shrink_page(self, page: OpenPage, rest: Sequence[Item]) -> None:
         """Keep only `rest` of an open page's items open, at an orderly stop; the others are acknowledged."""
         where = (page.number,)
         opened, packed = self._db.execute("SELECT opened, items FROM page WHERE number = ?", where).fetchone()
-        names = self._key_names()
-        left = {identity(names, item): item for item in rest}
-        notes, acknowledged = list(page.notes), []
-        for item in unpack(packed):
-            still = left.get(identity(names, item))
-            if still is None:
-                acknowledged.append(item)
-            elif still != item:  # keep the marker that was read first: another writer changed it since
-                notes.append(("read", item))
-        if self._keeps_history and (acknowledged or notes):
-            self._db.execute(
-                "INSERT INTO settled (opened, items, notes) VALUES (?, ?, ?)",
-                (opened, pack(acknowledged), _dump(notes) if notes else None),
-            )
+        acknowledged, replaced = shrunk(self._key_names(), unpack(packed), rest)
+        notes = [*page.notes, *replaced]
+        if acknowledged or notes:
+            self.acknowledge(opened, pack(acknowledged), notes)
         self._db.execute(
             "UPDATE page SET items = ?, counts = ?, failures = ? WHERE number = ?",
             (pack(rest), *_outcomes(page), page.number),
         )
 
     def _now(self) -> str:
-        return _iso(self.clock())
+        return iso_seconds(self.clock())
 
     def _key_names(self) -> tuple[str, ...]:
         (spec,) = self._db.execute("SELECT spec FROM run").fetchone()
@@ -216,9 +201,21 @@ class Store:
                 (_dump(page.notes) if page.notes else None, page.number, EMPTY),
             )
         self._db.execute("DELETE FROM page WHERE number = ?", (page.number,))
+        self.add_failures(page.failures)
+
+    def acknowledge(self, opened: float, items: bytes, notes: Sequence[Note]) -> None:
+        """Add packed items to the history: each has its outcome, and those with another than usual have a note."""
+        if self._keeps_history:
+            self._db.execute(
+                "INSERT INTO settled (opened, items, notes) VALUES (?, ?, ?)",
+                (opened, items, _dump(notes) if notes else None),
+            )
+
+    def add_failures(self, failures: Iterable[Failure]) -> None:
+        """Save items of closed pages that could not be touched."""
         self._db.executemany(
             "INSERT INTO failed (key, code, reason) VALUES (?, ?, ?)",
-            [(_dump(failure.key), failure.code, failure.reason) for failure in page.failures],
+            [(_dump(failure.key), failure.code, failure.reason) for failure in failures],
         )
 
     def unseen(self, digests: Sequence[bytes]) -> list[bool]:
@@ -269,19 +266,13 @@ class Store:
 
 
 def _insert_run(db: sqlite3.Connection, spec: RunSpec, connection: Connection, at: float) -> None:
-    now = _iso(at)
+    now = iso_seconds(at)
     db.execute(
         "INSERT INTO run VALUES (1, ?, ?, 'running', ?, ?, ?, ?)",
         (spec.run_id, spec.table, now, now, spec_to_json(spec), _dump(asdict(connection))),
     )
 
 
-def _iso(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
-
-
 def _outcomes(page: OpenPage) -> tuple[str, str]:
     """The counts of a page's items that have an outcome, and its failures, as JSON."""
-    counts = Counts(**page.counts.to_json())
-    counts.scanned -= page.open_items
-    return _dump(counts.to_json()), _dump([asdict(failure) for failure in page.failures])
+    return _dump(page.outcomes.to_json()), _dump([asdict(failure) for failure in page.failures])

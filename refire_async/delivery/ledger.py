@@ -8,7 +8,6 @@ import sqlite3
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
 import orjson
@@ -22,6 +21,7 @@ from refire_async.delivery.spec import DeliverySpec, spec_to_json
 from refire_async.errors import CheckpointRefusedError, StoppedError
 from refire_async.model.delivery import DeliveryCounts
 from refire_async.model.run import RunStatus
+from refire_async.model.units import iso_seconds
 from refire_async.settings import Connection
 
 
@@ -132,7 +132,12 @@ class Ledger:
             )
         db.execute(
             "UPDATE delivery SET updated_at = ?, counts = ?, seconds = ?, failures_bytes = ?",
-            (_iso(self.clock()), _dump(asdict(changes.counts)), changes.seconds, changes.failures_bytes),
+            (
+                iso_seconds(self.clock()),
+                _dump(asdict(changes.counts)),
+                changes.seconds,
+                changes.failures_bytes,
+            ),
         )
         if changes.status is not None:
             db.execute("UPDATE delivery SET status = ?", (changes.status,))
@@ -147,7 +152,7 @@ def _refuse_complete(path: Path, saved: SavedDelivery) -> None:
 
 
 def _insert(db: sqlite3.Connection, spec: DeliverySpec, connection: Connection) -> None:
-    now = _iso(time.time())
+    now = iso_seconds(time.time())
     db.execute(
         "INSERT INTO delivery VALUES (1, ?, 'running', ?, ?, ?, ?, ?, 0.0, 0)",
         (
@@ -163,10 +168,6 @@ def _columns(lane: SavedLane) -> tuple[str | int | None, ...]:
     if flight is None:
         return (settled, reached, None, None, None, None)
     return (settled, reached, str(flight.first), str(flight.last), flight.records, flight.attempt)
-
-
-def _iso(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
 
 
 def _dump(value: object) -> str:

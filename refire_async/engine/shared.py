@@ -11,22 +11,24 @@ from anyio import to_thread
 
 from refire_async.aws.config import configured
 from refire_async.aws.session import Session
-from refire_async.checkpoint.dynamodb import claims
+from refire_async.checkpoint.dynamodb import claims, runs
 from refire_async.checkpoint.dynamodb.claims import Claim
 from refire_async.checkpoint.dynamodb.lists import SavedList, write_list
+from refire_async.checkpoint.dynamodb.runs import RunItem
 from refire_async.checkpoint.dynamodb.share_record import TableRecord
-from refire_async.checkpoint.dynamodb.store import TableStore, create, list_of, load, tasks_of
+from refire_async.checkpoint.dynamodb.store import TableStore
 from refire_async.checkpoint.dynamodb.table import CheckpointTable
 from refire_async.checkpoint.identity import adopt
 from refire_async.engine.attempt import Attempt, Group, run_attempt
 from refire_async.engine.summary import conclude
 from refire_async.errors import CheckpointRefusedError, RefireError, UsageError, alone
-from refire_async.events import Emit
+from refire_async.events import Emit, Noticed
 from refire_async.model.address import TableAddress
 from refire_async.model.run import Result, RunSpec
 from refire_async.model.selection import Selection
 from refire_async.model.stop import StopRequest
 from refire_async.pipeline.sizing import segment_order
+from refire_async.preflight.findings import TASK_HELD
 from refire_async.settings import RunSettings
 from refire_async.sources.importing import ImportContext, import_keys
 from refire_async.sources.key_list import open_list
@@ -104,25 +106,32 @@ class Shared:
 
         Raises CheckpointRefusedError.
         """
-        tasks = await tasks_of(self._table, self._run_id)
-        if tasks is None:
+        item = await runs.find(self._table, self._run_id)
+        if item is None:
             return None
-        self._check_tasks(tasks)
-        saved = await load(self._table, self._run_id)
-        if saved.status != "complete":
+        self._check_tasks(item.tasks)
+        if item.status != "complete":
             return None
+        saved = await runs.load(self._table, self._run_id)
         return await conclude(TableStore(self._table, saved.spec), saved, StopRequest(), done=True)
 
     async def work(self, attempt: Attempt, *, emit: Emit, stop: StopRequest) -> Result:
         """Claim the task and do what is left of it. Raises RefireError."""
         _check_selection(attempt.spec.selection)
-        spec = await self._adopted(attempt, emit, stop)
-        owner = claims.own_name()
-        claim = await claims.take(self._table, self._run_id, self._task, owner, lambda _claim: None)
-        keys = await list_of(self._table, self._run_id)
-        store = TableStore(
-            self._table, spec, task=self._task, claim=claim, keys=keys, clock=self.session.clock.now
+        return await self.continue_run(
+            attempt, await self._adopted(attempt, emit, stop), emit=emit, stop=stop
         )
+
+    async def continue_run(self, attempt: Attempt, item: RunItem, *, emit: Emit, stop: StopRequest) -> Result:
+        """Claim the task of a run that is there, and do what is left of it. Raises RefireError."""
+        spec, now = item.spec, self.session.clock.now
+
+        def say(claim: Claim) -> None:
+            emit(Noticed(TASK_HELD.found(f"task {self._task} of run {self._run_id} is at {claim.owner}")))
+
+        owner = claims.own_name()
+        claim = await claims.take(self._table, self._run_id, self._task, owner, now=now, on_wait=say)
+        store = TableStore(self._table, spec, task=self._task, claim=claim, keys=item.keys, clock=now)
         attempt = replace(attempt, spec=spec, resumed=claim.epoch > 1)
         if claim.finished:
             saved = await store.load()
@@ -142,7 +151,7 @@ class Shared:
         order = list(segment_order(attempt.spec.total_segments))
         await store.claim_segments(order[self._task :: self._tasks])
 
-        keeper = claims.Keeper(self._table, self._run_id, self._task, claim)
+        keeper = claims.Keeper(self._table, self._run_id, self._task, claim, now=self.session.clock.now)
         group = Group(
             self._task,
             self._tasks,
@@ -171,16 +180,16 @@ class Shared:
         _check_selection(attempt.spec.selection)
         await self._adopted(attempt, emit, stop)
 
-    async def _adopted(self, attempt: Attempt, emit: Emit, stop: StopRequest) -> RunSpec:
-        """The spec of the run, which this process creates if it is the first.
+    async def _adopted(self, attempt: Attempt, emit: Emit, stop: StopRequest) -> RunItem:
+        """The run, which this process creates if it is the first.
 
         The input of a list is read only then: other tasks have the list of the run, and may be where the input is not.
 
         Raises RefireError.
         """
         spec = attempt.spec
-        tasks = await tasks_of(self._table, self._run_id)
-        if tasks is None:
+        item = await runs.find(self._table, self._run_id)
+        if item is None:
             with (
                 tempfile.TemporaryDirectory(prefix="refire-")
                 if spec.selection.listed
@@ -190,22 +199,22 @@ class Shared:
                 if folder is not None:
                     spec, keys = await self._import(attempt, Path(folder) / "list", emit, stop)
                 connection = configured(self._settings.connection)
-                if await create(
+                made = await runs.create(
                     self._table, spec, connection, self._tasks, self.session.clock.now(), keys=keys
-                ):
-                    return spec
-            tasks = await tasks_of(self._table, self._run_id)
-            assert tasks is not None  # noqa: S101 - it is there
-        self._check_tasks(tasks)
-        saved = await load(self._table, self._run_id)
+                )
+            item = await runs.get(self._table, self._run_id)
+            if made:
+                return item
+        self._check_tasks(item.tasks)
         if spec.selection.listed:
-            same = saved.spec.selection
+            same = item.spec.selection
             spec = replace(
                 spec,
-                total_segments=saved.spec.total_segments,
+                total_segments=item.spec.total_segments,
                 selection=replace(spec.selection, fingerprint=same.fingerprint),
             )
-        return adopt(str(self._address), saved, self._settings, spec)
+        adopt(self._address, item, self._settings, spec)
+        return item
 
     async def _import(
         self, attempt: Attempt, path: Path, emit: Emit, stop: StopRequest

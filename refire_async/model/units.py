@@ -31,6 +31,11 @@ def utc_text(instant: float) -> str:
     return f"{datetime.fromtimestamp(instant, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
+def iso_seconds(instant: float) -> str:
+    """Seconds since 1970 as ISO 8601 with seconds and offset: `2026-11-30T12:00:00+00:00`, which Python reads back."""
+    return datetime.fromtimestamp(instant, UTC).isoformat(timespec="seconds")
+
+
 def utc_iso(instant: float) -> str:
     """Seconds since 1970 as ISO 8601 with milliseconds: `2026-11-30T12:00:00.000Z`."""
     return datetime.fromtimestamp(instant, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

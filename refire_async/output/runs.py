@@ -1,12 +1,12 @@
 """Output of `refire status`: the list of runs, or the details of one; as text and as JSON."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from refire_async.checkpoint.catalog import RunInfo
 from refire_async.checkpoint.details import Details
+from refire_async.model.units import iso_seconds
 from refire_async.output.text import count, duration, percent, shorten, units, visible
 
 FIELDS = ("run_id", "table", "status", "touched", "updated_at")
@@ -109,7 +109,7 @@ def details_entry(details: Details, kept_files: Sequence[Path]) -> dict[str, Any
         "region": saved.connection.region,
         "profile": saved.connection.profile,
         "endpoint_url": saved.connection.endpoint_url,
-        "proof": None if proof is None else {"at": _iso(proof.at), **_proof_counts(proof.data)},
+        "proof": None if proof is None else {"at": iso_seconds(proof.at), **_proof_counts(proof.data)},
         "kept_files": [str(path) for path in kept_files],
     }
 
@@ -188,7 +188,7 @@ def _proof(details: Details) -> str:
         for name, number in counts.items()
         if number or name == "once"
     ]
-    return f"at {_iso(note.at)[:16].replace('T', ' ')} UTC: {', '.join(shown)}"
+    return f"at {iso_seconds(note.at)[:16].replace('T', ' ')} UTC: {', '.join(shown)}"
 
 
 def _proof_counts(data: dict[str, Any]) -> dict[str, int]:
@@ -197,10 +197,6 @@ def _proof_counts(data: dict[str, Any]) -> dict[str, int]:
     known = counts if isinstance(counts, dict) else {}
     names = ("expected", "once", "missing", "doubled", "by_others", "unproven")
     return {name: number for name in names if isinstance(number := known.get(name), int)}
-
-
-def _iso(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
 
 
 def _minute(text: str) -> str:

@@ -166,6 +166,13 @@ NOTHING_MATCHED = Kind(
     "this at its end; `check` does not.",
     "check the names and values of the selection, and that this is the right table",
 )
+TASK_HELD = Kind(
+    "task-held",
+    "warn",
+    "Another process works on this task of a run in a checkpoint table. A run waits until that process ends, or takes"
+    " the task over when it gives no sign of life for 20 s; `check` does not report this.",
+    "wait, or stop this process if it was started by mistake",
+)
 GLOBAL_TABLE = Kind(
     "global-table",
     "warn",

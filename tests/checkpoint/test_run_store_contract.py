@@ -9,7 +9,8 @@ import pytest
 from refire_async.aws.session import open_session
 from refire_async.checkpoint.dynamodb import claims
 from refire_async.checkpoint.dynamodb.lifecycle import create_table
-from refire_async.checkpoint.dynamodb.store import TableStore, create
+from refire_async.checkpoint.dynamodb.runs import create
+from refire_async.checkpoint.dynamodb.store import TableStore
 from refire_async.checkpoint.dynamodb.table import CheckpointTable
 from refire_async.checkpoint.file_store import FileStore
 from refire_async.checkpoint.ledger import FINISHED, Failure, SegmentState
@@ -54,7 +55,7 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 
 async def opened(table: CheckpointTable) -> TableStore:
     """The run as a task that claims all its segments."""
-    claim = await claims.take(table, SPEC.run_id, 0, claims.own_name(), lambda _: None)
+    claim = await claims.take(table, SPEC.run_id, 0, claims.own_name())
     store = TableStore(table, SPEC, claim=claim)
     await store.claim_segments(ALL)
     return store

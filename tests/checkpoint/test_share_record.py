@@ -50,7 +50,7 @@ async def test_a_hold_ends_without_a_beat(table: CheckpointTable) -> None:
     """Nothing is held before the first beat and `HOLD_S` after the sending of the last one, by a clock that also ran
     while the process was stopped."""
     now = 100.0
-    claim = await claims.take(table, "the-run", 0, "me", lambda _: None)
+    claim = await claims.take(table, "the-run", 0, "me")
     keeper = Keeper(table, "the-run", 0, claim, clock=lambda: now)
     assert not keeper.in_force()
     async with anyio.create_task_group() as tasks:
@@ -68,9 +68,9 @@ async def test_a_hold_ends_without_a_beat(table: CheckpointTable) -> None:
 @on_one_backend
 async def test_a_hold_that_another_process_has_taken_is_never_in_force_again(table: CheckpointTable) -> None:
     """The error names the new owner."""
-    claim = await claims.take(table, "the-run", 0, "me", lambda _: None)
+    claim = await claims.take(table, "the-run", 0, "me")
     await claims.release(table, "the-run", 0, claim, finished=False)
-    await claims.take(table, "the-run", 0, "another", lambda _: None)
+    await claims.take(table, "the-run", 0, "another")
     keeper = Keeper(table, "the-run", 0, claim)
     with pytest.raises(StoppedError, match="now at another"):
         await keeper.keep()

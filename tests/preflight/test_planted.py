@@ -49,7 +49,7 @@ def test_every_kind_of_finding_is_planted() -> None:
     assert (
         planted
         == {kind.id for kind in KINDS}
-        - {"not-sampled", "bad-lines", "where-word", "nothing-matched"}
+        - {"not-sampled", "bad-lines", "where-word", "nothing-matched", "task-held"}
         - {"stale-images", "range-holds-others", "records-trimmed", "mapping-reads", "bad-failure-records"}
         - {"export-gap", "export-overlap"}
         - NEED_CONFIRMATION

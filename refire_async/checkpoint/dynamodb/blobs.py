@@ -1,15 +1,26 @@
 """Immutable bytes under a name, in chunks that fit into items."""
 
 from base64 import b64decode, b64encode
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from typing import Any, NamedTuple
 
 import anyio
 
-from refire_async.checkpoint.dynamodb.places import EXPIRE_AFTER_S, SHARDS
-from refire_async.checkpoint.dynamodb.table import CheckpointTable, number
+from refire_async.checkpoint.dynamodb.places import EXPIRE_AFTER_S, partition, partitions
+from refire_async.checkpoint.dynamodb.table import CheckpointTable, Fields, number
 
 CHUNK_BYTES = 380_000
 """Bytes of a blob in one item: an item ends at 400 KB with its names (DynamoDB Developer Guide: Quotas)."""
+
+_PREFIX = "blob#"
+
+
+class Blob(NamedTuple):
+    """A blob with its name, and the attributes that were written with it."""
+
+    name: str
+    content: bytes
+    fields: Fields
 
 
 class Blobs:
@@ -21,19 +32,20 @@ class Blobs:
         self._run_id = run_id
         self._now = now
 
-    async def write(self, place: int, name: str, content: bytes) -> None:
-        """Write `content` under `name`, beside the segment (or other number) `place`."""
+    async def write(self, place: int, name: str, content: bytes, fields: Fields | None = None) -> None:
+        """Write `content` under `name`, beside the segment (or other number) `place`, with `fields`."""
         chunks = [content[at : at + CHUNK_BYTES] for at in range(0, len(content), CHUNK_BYTES)] or [b""]
         expires = number(round(self._now() + EXPIRE_AFTER_S))
 
         async def write_one(chunk: int, part: bytes) -> None:
             await self._table.put(
-                self._partition(place),
+                partition(self._run_id, place),
                 _name(name, chunk),
                 {
                     "content": {"B": b64encode(part).decode()},
                     "chunks": number(len(chunks)),
                     "expires_at": expires,
+                    **({} if chunk or fields is None else fields),
                 },
             )
 
@@ -48,16 +60,26 @@ class Blobs:
         """The bytes under `name`; None if they are not all there."""
         parts: list[bytes] = []
         while True:
-            item = await self._table.get(self._partition(place), _name(name, len(parts)))
+            item = await self._table.get(partition(self._run_id, place), _name(name, len(parts)))
             if item is None:
                 return None
             parts.append(b64decode(item["content"]["B"]))
             if len(parts) == int(item["chunks"]["N"]):
                 return b"".join(parts)
 
-    def _partition(self, place: int) -> str:
-        return f"{self._run_id}/{place % SHARDS:02}"
+    async def all(self, prefix: str) -> AsyncIterator[Blob]:
+        """The blobs whose names begin with `prefix`, one in memory at a time; those that are not whole are left out."""
+        for place in partitions(self._run_id):
+            name, parts, fields = "", list[bytes](), dict[str, Any]()
+            async for item in self._table.query(place, _PREFIX + prefix):
+                found, _, chunk = item["name"]["S"].removeprefix(_PREFIX).rpartition("#")
+                if found != name:
+                    name, parts, fields = found, [], dict(item)
+                if int(chunk) == len(parts):
+                    parts.append(b64decode(item["content"]["B"]))
+                if len(parts) == int(item["chunks"]["N"]):
+                    yield Blob(name, b"".join(parts), fields)
 
 
 def _name(name: str, chunk: int) -> str:
-    return f"blob#{name}#{chunk:06}"
+    return f"{_PREFIX}{name}#{chunk:06}"

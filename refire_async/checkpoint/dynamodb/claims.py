@@ -9,14 +9,15 @@ import math
 import os
 import secrets
 import socket
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import anyio
 
 from refire_async.checkpoint.dynamodb.places import task_name
-from refire_async.checkpoint.dynamodb.table import CheckpointTable, Condition, Fields, number
+from refire_async.checkpoint.dynamodb.table import DAMAGED, CheckpointTable, Condition, Fields, number
 from refire_async.errors import StoppedError
 from refire_async.model.steady import steady
 
@@ -32,12 +33,16 @@ LOOK_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A task's claim. `epoch` rises with each owner; `finished`: nothing is left to do."""
+    """A task's claim. `epoch` rises with each owner; `finished`: nothing is left to do.
+
+    `moved_at`: when its owner wrote it, by the service's time (seconds since the epoch); only shown.
+    """
 
     epoch: int
     owner: str
     beat: int
     finished: bool
+    moved_at: float = 0.0
 
     @classmethod
     def of(cls, fields: Fields) -> "Claim":
@@ -47,6 +52,7 @@ class Claim:
             fields["owner"]["S"],
             int(fields["beat"]["N"]),
             bool(fields["finished"]["BOOL"]),
+            float(fields["moved_at"]["N"]),
         )
 
     def fields(self) -> Fields:
@@ -56,6 +62,7 @@ class Claim:
             "owner": {"S": self.owner},
             "beat": number(self.beat),
             "finished": {"BOOL": self.finished},
+            "moved_at": number(round(self.moved_at, 3)),
         }
 
 
@@ -66,11 +73,17 @@ def own_name() -> str:
 
 
 async def take(
-    table: CheckpointTable, run_id: str, task: int, owner: str, on_wait: Callable[[Claim], None]
+    table: CheckpointTable,
+    run_id: str,
+    task: int,
+    owner: str,
+    *,
+    now: Callable[[], float] = time.time,
+    on_wait: Callable[[Claim], None] = lambda _: None,
 ) -> Claim:
     """Claim a task, after its owner is done, gone or dead. `on_wait` is called once if there is one to wait for.
 
-    A task that is finished is returned as it is. Raises StoppedError.
+    `now` is the service's time. A task that is finished is returned as it is. Raises StoppedError.
     """
     name, waited = task_name(task), False
     seen: Claim | None = None
@@ -78,20 +91,20 @@ async def take(
     while True:
         fields = await table.get(run_id, name)
         if fields is None:
-            first = Claim(1, owner, 0, finished=False)
+            first = Claim(1, owner, 0, finished=False, moved_at=now())
             if await table.put(run_id, name, first.fields(), Condition("attribute_not_exists(id)", {})):
                 return first
             continue
-        found = Claim.of(fields)
+        found = _read(table, run_id, fields)
         if found.finished:
             return found
-        now = anyio.current_time()
+        at = anyio.current_time()
         if found != seen:
-            seen, seen_at = found, now
+            seen, seen_at = found, at
         if found.owner == owner:  # the answer to our own write was lost
             return found
-        if not found.owner or now - seen_at >= DEAD_AFTER_S:
-            mine = Claim(found.epoch + 1, owner, 0, finished=False)
+        if not found.owner or at - seen_at >= DEAD_AFTER_S:
+            mine = Claim(found.epoch + 1, owner, 0, finished=False, moved_at=now())
             if await table.put(run_id, name, mine.fields(), _is(found)):
                 return mine
             continue
@@ -113,13 +126,17 @@ class Keeper:
         run_id: str,
         task: int,
         claim: Claim,
+        *,
         clock: Callable[[], float] = steady,
+        now: Callable[[], float] = time.time,
     ) -> None:
+        """`clock` counts this machine's seconds; `now` is the service's time."""
         self._table = table
         self._run_id = run_id
         self._task = task
         self._claim = claim
         self._clock = clock
+        self._now = now
         self._held_until = -math.inf
 
     def in_force(self) -> bool:
@@ -145,7 +162,7 @@ class Keeper:
 
     async def _move(self, beat: int) -> None:
         sent_at = self._clock()
-        now = Claim(self._claim.epoch, self._claim.owner, beat, finished=False)
+        now = replace(self._claim, beat=beat, moved_at=self._now())
         if not await self._table.put(
             self._run_id, task_name(self._task), now.fields(), _of_epoch(self._claim)
         ):
@@ -155,18 +172,25 @@ class Keeper:
 
 async def release(table: CheckpointTable, run_id: str, task: int, claim: Claim, *, finished: bool) -> None:
     """Give the task back. Does nothing if another process has it."""
-    rest = Claim(claim.epoch, "", claim.beat, finished)
+    rest = replace(claim, owner="", finished=finished)
     await table.put(run_id, task_name(task), rest.fields(), _of_epoch(claim))
 
 
 async def lost(table: CheckpointTable, run_id: str, task: int) -> StoppedError:
     """The error for a task that another process has taken over."""
     fields = await table.get(run_id, task_name(task))
-    owner = Claim.of(fields).owner if fields is not None else ""
+    owner = _read(table, run_id, fields).owner if fields is not None else ""
     return StoppedError(
         f"task {task} of run {run_id} is now at {owner or 'another process'}, which took this one for dead",
         "nothing is lost, and nothing needs to be done",
     )
+
+
+def _read(table: CheckpointTable, run_id: str, fields: Fields) -> Claim:
+    try:
+        return Claim.of(fields)
+    except DAMAGED as error:
+        raise table.damaged(run_id, error) from error
 
 
 def _is(claim: Claim) -> Condition:

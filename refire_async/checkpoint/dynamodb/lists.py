@@ -11,7 +11,7 @@ from pathlib import Path
 
 import anyio
 
-from refire_async.checkpoint.dynamodb.places import EXPIRE_AFTER_S, SHARDS
+from refire_async.checkpoint.dynamodb.places import EXPIRE_AFTER_S, partition
 from refire_async.checkpoint.dynamodb.table import CheckpointTable, number
 from refire_async.checkpoint.run_store import StoredKeys
 from refire_async.errors import CheckpointRefusedError
@@ -86,4 +86,4 @@ def stored_keys(table: CheckpointTable, run_id: str, saved: SavedList) -> Stored
 
 
 def _place(run_id: str, name: str, chunk: int) -> tuple[str, str]:
-    return f"{run_id}/{chunk % SHARDS:02}", f"keys#{name}#{chunk:06}"
+    return partition(run_id, chunk), f"keys#{name}#{chunk:06}"

@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from refire_async.checkpoint.dynamodb.table import Fields, from_text, text
+from refire_async.checkpoint.invariants import broken_counts
 from refire_async.checkpoint.ledger import FINISHED, Failure, OpenPage, SegmentState
 from refire_async.checkpoint.shapes import conforms
 from refire_async.model.counts import Counts
@@ -70,6 +72,11 @@ class SavedPage:
         page.counts.scanned += len(items)
         return page
 
+    def shrink(self, page: OpenPage, rest: int) -> None:
+        """In a new revision only `rest` items are open."""
+        self.items, self.counts, self.failures = rest, page.outcomes, list(page.failures)
+        self.revision += 1
+
 
 @dataclass(slots=True)
 class SavedSegment:
@@ -98,7 +105,7 @@ class SavedSegment:
             opened,
             page.item_units,
             len(page.items),
-            outcomes(page),
+            page.outcomes,
             list(page.failures),
         )
         self.move(page.end)
@@ -107,10 +114,10 @@ class SavedSegment:
         """The segment is read up to `cursor` (None: to its end)."""
         self.cursor, self.finished = cursor, cursor is None
 
-    def close(self, page: OpenPage) -> None:
-        """Every item of a page has an outcome."""
-        if self.pages.pop(page.number, None) is not None:
-            self.closed.add(page.counts)
+    def close(self, page: OpenPage) -> int:
+        """Every item of a page has an outcome. Returns its last revision."""
+        self.closed.add(page.counts)
+        return self.pages.pop(page.number).revision
 
     def counts(self) -> Counts:
         """The counts of all items that have an outcome."""
@@ -119,31 +126,31 @@ class SavedSegment:
             total.add(page.counts)
         return total
 
-    def to_json(self) -> dict[str, Any]:
-        """For its item."""
-        return {
+    def to_fields(self) -> dict[str, Any]:
+        """The attributes of its item."""
+        data = {
             "cursor": self.cursor,
             "finished": self.finished,
             "closed": self.closed.to_json(),
             "pages": {str(number): page.to_json() for number, page in self.pages.items()},
         }
+        return {"data": text(data)}
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> "SavedSegment":
-        """What `to_json` made. Raises TypeError, KeyError or ValueError."""
+    def of(cls, fields: Fields) -> "SavedSegment":
+        """From the attributes of its item. Raises TypeError, KeyError or ValueError for those of anything else."""
+        if "data" not in fields:
+            return cls()  # it is claimed, and nothing was read of it
+        data = from_text(fields, "data")
         found = cls(
             data["cursor"],
             data["finished"],
             Counts(**data["closed"]),
             {int(number): SavedPage.from_json(page) for number, page in data["pages"].items()},
         )
-        if not conforms(found.cursor, Cursor | None):
-            raise ValueError("a cursor has the wrong type")
+        if not conforms(found, SavedSegment):
+            raise ValueError("a segment has a value of the wrong type")
+        wrong = broken_counts([found.closed], found.closed.failed)
+        if wrong is not None:
+            raise ValueError(wrong)
         return found
-
-
-def outcomes(page: OpenPage) -> Counts:
-    """The counts of a page's items that have an outcome."""
-    counts = Counts(**page.counts.to_json())
-    counts.scanned -= page.open_items
-    return counts

@@ -27,6 +27,9 @@ LONGEST_DELAY_S = 3.0
 
 PAGE_LIMIT = 200
 
+DAMAGED = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
+"""What the reading of an item raises that this program did not write."""
+
 _AGAIN = (Disposition.THROTTLED, Disposition.RETRY, Disposition.UNKNOWN)
 
 
@@ -102,6 +105,12 @@ class CheckpointTable:
         """Another operation on the table. Raises AwsError; is not tried again."""
         body = orjson.dumps({"TableName": self.name, **request})
         return parse_reply(await self._data.call(operation, body))
+
+    def damaged(self, run_id: str, why: object) -> CheckpointRefusedError:
+        """The error for an item of a run that this program did not write."""
+        return CheckpointRefusedError(
+            f"run {run_id} in checkpoint table {self.name} is damaged: {why}", "begin a new run"
+        )
 
     async def _call_if(self, operation: str, request: dict[str, Any]) -> dict[str, Any] | None:
         """The reply; None if the condition did not hold."""
