@@ -28,7 +28,7 @@ from refire_async.model.units import iso_seconds
 from refire_async.settings import Connection
 
 FORGOTTEN = "forgotten"
-"""The status of a run that is being removed: whoever removes it may be cut off in the middle."""
+"""The status of a run that is being removed, because the process that removes it may be cut off in the middle."""
 
 AT_WORK_S = 60.0
 """A task whose claim moved within these seconds is at work. Only shown: what may be written never depends on it."""
