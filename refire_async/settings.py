@@ -160,9 +160,13 @@ class VerifySettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResumeSettings:
-    """The settings of a resumed run. `checkpoint` is its file, which also contains the identity of the run."""
+    """The settings of a resumed run. `checkpoint` also contains the identity of the run.
 
-    checkpoint: Path
+    `task`: for a run in a checkpoint table with several tasks, the number of this one.
+    """
+
+    checkpoint: Path | TableAddress
+    task: int | None = None
     connection: Connection = field(default_factory=Connection)
     budget: Budget = field(default_factory=Budget)
     pacing: PacingSettings = field(default_factory=PacingSettings)

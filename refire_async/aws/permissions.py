@@ -115,9 +115,10 @@ NEEDS: dict[tuple[str, str], Need] = {
         "lambda:DeleteEventSourceMapping", "mapping", "Map", ("replay",)
     ),
     ("kms", "Decrypt"): Need("kms:Decrypt", "key", "Decrypt", _DELIVER),
-    ("dynamodb", "GetItem"): Need("dynamodb:GetItem", "checkpoint", "Checkpoint", ("run",)),
-    ("dynamodb", "PutItem"): Need("dynamodb:PutItem", "checkpoint", "Checkpoint", ("run",)),
-    # Those of `refire checkpoint-table`, which a person calls once.
+    ("dynamodb", "GetItem"): Need("dynamodb:GetItem", "checkpoint", "Checkpoint", (*_WORK, "verify")),
+    ("dynamodb", "PutItem"): Need("dynamodb:PutItem", "checkpoint", "Checkpoint", (*_WORK, "verify")),
+    # Those of `refire checkpoint-table` and `refire forget`, which a person calls.
+    ("dynamodb", "DeleteItem"): Need("dynamodb:DeleteItem", "checkpoint", "Checkpoint", ()),
     ("dynamodb", "CreateTable"): Need("dynamodb:CreateTable", "checkpoint", "Checkpoint", ()),
     ("dynamodb", "DeleteTable"): Need("dynamodb:DeleteTable", "checkpoint", "Checkpoint", ()),
     ("dynamodb", "UpdateTimeToLive"): Need("dynamodb:UpdateTimeToLive", "checkpoint", "Checkpoint", ()),

@@ -12,6 +12,7 @@ from refire_async.checkpoint.reading import SavedRun, peek, peek_with
 from refire_async.checkpoint.recording import read_expected, read_stream_arn
 from refire_async.errors import CheckpointRefusedError, UsageError
 from refire_async.folders import state_folder
+from refire_async.model.address import TableAddress
 from refire_async.model.other_run import OtherRun
 from refire_async.model.run import RunStatus
 from refire_async.model.table import Table
@@ -34,7 +35,8 @@ class RunInfo:
     """One line of `refire status`. `updated_at` is ISO 8601 in UTC.
 
     `share` is the share of the selection that is read, None if unknown. `failed` items could not be touched.
-    `kept_files` are the lists of failed or missing keys. `region` and `account` are the table's, None if unknown.
+    `kept_files` are the lists of failed or missing keys. `address` is where a run in a table is, of which `checkpoint`
+    is a copy. `region` and `account` are the table's, None if unknown.
     """
 
     run_id: str
@@ -49,6 +51,12 @@ class RunInfo:
     failed: int = 0
     region: str | None = None
     account: str | None = None
+    address: TableAddress | None = None
+
+    @property
+    def place(self) -> str:
+        """Where the run is, as `--checkpoint` takes it."""
+        return str(self.address or self.checkpoint)
 
     def is_of(self, table: str) -> bool:
         """Whether this is a run of `table`, a name or an ARN; region and account of an ARN count if they are known."""

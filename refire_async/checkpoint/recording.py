@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import orjson
 
@@ -130,15 +130,13 @@ def read_recording(checkpoint: Path) -> Recorded:
 def read_recorded(db: sqlite3.Connection) -> Recorded:
     """Read the recording. Raises errors that `guard` translates if it is malformed."""
     rows = db.execute("SELECT at, kind, data FROM note ORDER BY number")
-    return Recorded(_points(db), [_note(*row) for row in rows])
+    return Recorded(_points(db), [note_of(at, kind, orjson.loads(data)) for at, kind, data in rows])
 
 
 def read_expected(db: sqlite3.Connection) -> int | None:
     """The expected number of items at the start of the last attempt; None if unknown."""
-    row = db.execute(
-        "SELECT at, kind, data FROM note WHERE kind = 'start' ORDER BY number DESC LIMIT 1"
-    ).fetchone()
-    expected = None if row is None else _note(*row).data.get("expected")
+    row = db.execute("SELECT at, data FROM note WHERE kind = 'start' ORDER BY number DESC LIMIT 1").fetchone()
+    expected = None if row is None else note_of(row[0], "start", orjson.loads(row[1])).data.get("expected")
     return expected if conforms(expected, int) else None
 
 
@@ -148,8 +146,9 @@ def read_stream_arn(db: sqlite3.Connection) -> str | None:
     return row[0] if row is not None and conforms(row[0], str) else None
 
 
-def _note(at: float, kind: str, data: str) -> Note:
-    note = Note(at, kind, orjson.loads(data))
+def note_of(at: float, kind: str, data: Any) -> Note:
+    """The saved note. Raises ValueError for anything else."""
+    note = Note(at, kind, data)
     if not conforms(note, Note) or not 0 <= at < _MAX_TIME_S:
         raise ValueError("a note has a value of the wrong type")
     return note
@@ -157,10 +156,15 @@ def _note(at: float, kind: str, data: str) -> Note:
 
 def _points(db: sqlite3.Connection) -> list[Point]:
     rows = db.execute("SELECT at, data FROM point ORDER BY at")
-    points = [Point.from_json(at, orjson.loads(data)) for at, data in rows]
-    if not all(conforms(point, Point) and 0 <= point.at < _MAX_TIME_S for point in points):
+    return [point_of(at, orjson.loads(data)) for at, data in rows]
+
+
+def point_of(at: float, data: dict[str, Any]) -> Point:
+    """The saved point. Raises TypeError or ValueError for anything else."""
+    point = Point.from_json(at, data)
+    if not conforms(point, Point) or not 0 <= point.at < _MAX_TIME_S:
         raise ValueError("a point has a value of the wrong type")
-    return points
+    return point
 
 
 @contextlib.contextmanager

@@ -38,7 +38,7 @@ from refire_async.settings import Connection
 def command(ctx: click.Context, /, what: str, table: str, **given: Any) -> int:
     """Create or delete a table that holds the checkpoints of runs.
 
-    The table is on demand and encrypted; what complete runs leave in it is deleted after 90 days. A table with
+    The table is on demand and encrypted; what a complete run leaves in it is deleted after 90 days. A table with
     unfinished runs is not deleted. Create does nothing if the table exists.
     """
     del ctx

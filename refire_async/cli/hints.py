@@ -31,10 +31,9 @@ class Hints:
     def resume(self, run_id: str) -> str:
         """Resume the run, with the same connection and speed limits: a checkpoint does not contain the limits."""
         settings = self.settings
-        if isinstance(self.checkpoint, TableAddress):
-            return "the same command"
         options: Options = [
             ("--checkpoint", str(self.checkpoint) if self.checkpoint else None),
+            ("--task", None if settings.task is None else str(settings.task)),
             *_connection(settings.connection),
             *_budget(settings.budget),
             *_pacing(settings.pacing),

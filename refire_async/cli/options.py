@@ -355,6 +355,14 @@ run_checkpoint = option(
     unset="one per run in your state folder",
 )
 
+task = option(
+    "Several machines",
+    "--task",
+    Whole("K", "--task 0", 0, 9_999),
+    "The number of this one, from 0; default: its number in an array job.",
+    also=("AWS_BATCH_JOB_ARRAY_INDEX",),
+)
+
 tasks = _together(
     [
         option(
@@ -363,13 +371,7 @@ tasks = _together(
             Whole("N", "--tasks 4", 1, 10_000),
             "Processes that share the run, on any machines; needs a checkpoint in a table.",
         ),
-        option(
-            "Several machines",
-            "--task",
-            Whole("K", "--task 0", 0, 9_999),
-            "The number of this one, from 0; default: its number in an array job.",
-            also=("AWS_BATCH_JOB_ARRAY_INDEX",),
-        ),
+        task,
     ]
 )
 

@@ -399,6 +399,16 @@ class Checkpoint(FilePath):
         return super().convert(value, param, ctx)
 
 
+class SavedCheckpoint(ExistingFile):
+    """The path of an existing checkpoint file, or the address of a run in a table."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path or the address. Raises UsageError."""
+        if str(value).startswith(SCHEME):
+            return parse_address(str(value))
+        return super().convert(value, param, ctx)
+
+
 class Endpoint(_Checked):
     """The URL of a service: scheme, host and optionally a port."""
 

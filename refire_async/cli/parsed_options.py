@@ -152,7 +152,7 @@ class SavedRunOptions:
     """`saved_run`: the argument and the option that name an existing run."""
 
     run_id: str | None
-    checkpoint: Path | None
+    checkpoint: Path | TableAddress | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,11 +169,10 @@ class RunOptions(WorkOptions, AttemptOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ResumeOptions(ConnectionOptions, BudgetOptions, AttemptOptions):
+class ResumeOptions(SavedRunOptions, ConnectionOptions, BudgetOptions, AttemptOptions):
     """`refire resume`."""
 
-    checkpoint: Path | None
-
+    task: int | None
     max_items: int | None
 
 
@@ -221,7 +220,7 @@ class VerifyOptions(SavedRunOptions, ConnectionOptions, LoggedOutputOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class StatusOptions(SavedRunOptions):
+class StatusOptions(SavedRunOptions, ConnectionOptions):
     """`refire status`. `table` filters the list of runs."""
 
     table: str | None
@@ -234,7 +233,7 @@ class StatusOptions(SavedRunOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ForgetOptions(SavedRunOptions):
+class ForgetOptions(SavedRunOptions, ConnectionOptions):
     """`refire forget`."""
 
     yes: bool
@@ -242,7 +241,7 @@ class ForgetOptions(SavedRunOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReportOptions(SavedRunOptions):
+class ReportOptions(SavedRunOptions, ConnectionOptions):
     """`refire report`."""
 
     out: Path | None

@@ -1,5 +1,6 @@
 """`refire rate`: show or change the speed of a run in progress."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -7,10 +8,13 @@ import click
 
 from refire_async.cli import options
 from refire_async.cli.help import Command
-from refire_async.cli.params import ExistingFile, RunId, Word
-from refire_async.cli.resume import is_delivery, locate, run_id_of
+from refire_async.cli.options_to_settings import make_connection
+from refire_async.cli.params import RunId, SavedCheckpoint, Word
+from refire_async.cli.parsed_options import ConnectionOptions
+from refire_async.cli.saved import is_delivery, locate, run_id_of, with_run_id
 from refire_async.cli.streams import print_json, print_result
 from refire_async.errors import UsageError
+from refire_async.model.address import TableAddress
 
 _VALUES = "3000 (WCU/s), 50%, pause, resume or auto (the run's options apply)"
 _RUN_ID = RunId("refire status lists the runs")
@@ -38,18 +42,28 @@ _RUN_ID = RunId("refire status lists the runs")
 @options.option(
     "Run",
     "--checkpoint",
-    ExistingFile("FILE"),
-    "The run's checkpoint instead of RUN_ID: refire rate --checkpoint FILE 50%.",
+    SavedCheckpoint("PLACE"),
+    "The run's checkpoint instead of RUN_ID, a file or dynamodb://TABLE/RUN_ID: refire rate --checkpoint PLACE 50%.",
 )
+@options.connection
 @options.json_output
 @click.pass_context
 def command(
-    ctx: click.Context, /, *, run_id: str | None, value: str | None, checkpoint: Path | None, json: bool
+    ctx: click.Context,
+    /,
+    *,
+    run_id: str | None,
+    value: str | None,
+    checkpoint: Path | TableAddress | None,
+    json: bool,
+    **given: Any,
 ) -> int:
     """Show or change the speed of a run in progress.
 
     VALUE is 3000 (WCU/s), 50% (of the table's capacity), pause, resume, or auto (the options and the timetable of
     the run apply again). Without VALUE it shows the current rate. A replay or redrive takes records/s.
+
+    All tasks of a run in a checkpoint table follow it within 5 s, and also tasks that start later.
     """
     if checkpoint is not None and value is None:
         run_id, value = None, run_id  # with a checkpoint, the first argument is the rate
@@ -62,8 +76,18 @@ def command(
 
     import orjson  # noqa: PLC0415 - not needed to show help
 
-    response = _request(locate(run_id, checkpoint), value)
-    print_json(orjson.dumps(response).decode()) if json else print_result(_text(response))
+    if isinstance(checkpoint, TableAddress):
+        from refire_async.engine import table_runs  # noqa: PLC0415 - brings the client
+        from refire_async.engine.event_loop import run_loop  # noqa: PLC0415
+
+        connection = make_connection(ConnectionOptions(**given))
+        address = with_run_id(checkpoint, run_id)
+        response = run_loop(partial(table_runs.rate, address, connection, value))
+        text = _text_of_tasks(response)
+    else:
+        response = _request(locate(run_id, checkpoint), value)
+        text = _text(response)
+    print_json(orjson.dumps(response).decode()) if json else print_result(text)
     return 0
 
 
@@ -112,6 +136,13 @@ def _request(checkpoint: Path, value: str | None) -> dict[str, Any]:
     elif catalog.describe(checkpoint).status == "complete":
         raise UsageError(f"run {name} is complete", "start a new one with refire run")
     raise UsageError(f"run {name} is not in progress", f"resume it: refire resume {name}")
+
+
+def _text_of_tasks(response: dict[str, Any]) -> str:
+    tasks = response["tasks"]
+    follow = f"{tasks} task{'' if tasks == 1 else 's'} at work" if tasks else "no task is at work now"
+    by = "" if response["by"] is None else f", set by {response['by']}"
+    return f"Run {response['run_id']}: {response['set']}{by}; {follow}"
 
 
 def _text(response: dict[str, Any]) -> str:

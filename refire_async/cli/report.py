@@ -1,19 +1,23 @@
 """`refire report`: write the report of a run as one HTML file."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from refire_async.cli import options
 from refire_async.cli.help import Command
+from refire_async.cli.options_to_settings import make_connection
 from refire_async.cli.params import ExistingFile, FilePath
 from refire_async.cli.parsed_options import ReportOptions
 from refire_async.cli.plan import read_prices
-from refire_async.cli.resume import is_delivery, locate_one, saved_run
+from refire_async.cli.saved import as_file, is_delivery, saved_run
 from refire_async.cli.streams import print_result
 from refire_async.errors import UsageError
 from refire_async.private import replacing
+
+if TYPE_CHECKING:
+    from refire_async.planning.forecast.cost import Prices
 
 
 @click.command(
@@ -29,6 +33,7 @@ from refire_async.private import replacing
     ),
 )
 @saved_run
+@options.connection
 @options.option(
     "Output", "--out", FilePath("FILE"), "Output file; default refire-RUN_ID.html in this folder."
 )
@@ -40,12 +45,17 @@ def command(**given: Any) -> int:
 
     Of a replay or redrive: outcomes, failed records by condition, settings.
 
-    Reads only the checkpoint: no AWS account is needed, and the run may still be in progress.
+    Reads only the checkpoint: for a file no AWS account is needed. The run may still be in progress.
     """
     parsed = ReportOptions(**given)
-    checkpoint = locate_one(parsed)
     prices = read_prices(parsed.prices)
+    with as_file(parsed, make_connection(parsed)) as checkpoint:
+        run_id, page = _render(parsed, checkpoint, prices)
+    return _finish(parsed, run_id, page)
 
+
+def _render(parsed: ReportOptions, checkpoint: Path, prices: "Prices") -> tuple[str, str]:
+    """The id of the run or delivery, and its page."""
     from datetime import UTC, datetime  # noqa: PLC0415 - not needed to show help
 
     from refire_async.output.html.page import render  # noqa: PLC0415
@@ -56,9 +66,9 @@ def command(**given: Any) -> int:
         from refire_async.output.html.delivery import render_delivery  # noqa: PLC0415
 
         info = describe(checkpoint)
-        return _finish(parsed, info.saved.spec.run_id, render_delivery(info, datetime.now(UTC)))
+        return info.saved.spec.run_id, render_delivery(info, datetime.now(UTC))
     report_data = read_report_data(checkpoint, with_keys=parsed.with_keys, prices=prices)
-    return _finish(parsed, report_data.run.spec.run_id, render(report_data, datetime.now(UTC)))
+    return report_data.run.spec.run_id, render(report_data, datetime.now(UTC))
 
 
 def _finish(parsed: ReportOptions, run_id: str, page: str) -> int:

@@ -26,6 +26,7 @@ from refire_async.engine import run as engine
 from refire_async.engine.event_loop import run_loop
 from refire_async.errors import ExitCode
 from refire_async.events import Emit
+from refire_async.model.address import TableAddress
 from refire_async.model.proof import Proof
 from refire_async.model.run import Result, RunSpec
 from refire_async.model.stop import StopRequest
@@ -79,7 +80,7 @@ def _notify_target(settings: RunSettings | ResumeSettings, output: OutputSetting
 
 def _connection(settings: RunSettings | ResumeSettings) -> Connection:
     """The connection of the run; for a resumed run, the checkpoint's completes the one given."""
-    if isinstance(settings, RunSettings):
+    if isinstance(settings, RunSettings) or isinstance(settings.checkpoint, TableAddress):
         return settings.connection
     return merge_connections(peek(settings.checkpoint).connection, settings.connection)
 

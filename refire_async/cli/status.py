@@ -4,6 +4,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +13,10 @@ import click
 from refire_async.cli import options
 from refire_async.cli.confirmation import confirmed
 from refire_async.cli.help import Command
+from refire_async.cli.options_to_settings import make_connection
 from refire_async.cli.params import Whole
 from refire_async.cli.parsed_options import StatusOptions
-from refire_async.cli.resume import locate, saved_run
+from refire_async.cli.saved import all_as_files, as_file, locate_one, saved_run, table_address, with_run_id
 from refire_async.cli.streams import (
     OutputLostError,
     print_json,
@@ -24,6 +26,7 @@ from refire_async.cli.streams import (
     write_line,
 )
 from refire_async.errors import UsageError
+from refire_async.model.address import TableAddress
 
 if TYPE_CHECKING:
     from refire_async.checkpoint.catalog import RunInfo
@@ -52,6 +55,7 @@ _CLEAR = "\x1b[H\x1b[2J\x1b[3J"
     ),
 )
 @saved_run
+@options.connection
 @options.table_filter
 @options.flag("Run", "--unfinished", "Only runs that are not complete.")
 @options.option(
@@ -64,14 +68,19 @@ _CLEAR = "\x1b[H\x1b[2J\x1b[3J"
 def command(**given: Any) -> int:
     """List runs, newest first; show the details of one; or remove finished runs.
 
-    RUN_ID may be a prefix of an id, or latest.
+    RUN_ID may be a prefix of an id, or latest. With --checkpoint dynamodb://TABLE it lists the runs in that table.
     """
     parsed = StatusOptions(**given)
-    one = parsed.run_id is not None or parsed.checkpoint is not None
+    table = parsed.checkpoint if isinstance(parsed.checkpoint, TableAddress) else None
+    one = parsed.run_id is not None or (
+        parsed.checkpoint is not None and (table is None or table.run_id is not None)
+    )
     if one and (parsed.unfinished or parsed.limit is not None):
         raise UsageError(
             "--unfinished and --limit filter the list of all runs", "remove them, or do not name a run"
         )
+    if parsed.clean and table is not None:
+        raise UsageError("--clean is for the runs in your state folder", "remove a run with refire forget")
     if parsed.clean:
         if parsed.watch:
             raise UsageError("--clean and --watch cannot be combined", "leave one of them out")
@@ -88,7 +97,7 @@ def command(**given: Any) -> int:
 def _one(parsed: StatusOptions) -> "Sequence[RunInfo]":
     from refire_async.delivery.catalog import describe_any  # noqa: PLC0415 - brings SQLite
 
-    return [describe_any(locate(parsed.run_id, parsed.checkpoint))]
+    return [describe_any(locate_one(parsed))]
 
 
 def _deliveries_as_runs(parsed: StatusOptions) -> "Sequence[RunInfo]":
@@ -101,13 +110,19 @@ def _listed(parsed: StatusOptions) -> "Sequence[RunInfo]":
     """The runs in the state folder that match the options. Files that cannot be read are errors on standard error."""
     from refire_async.checkpoint import catalog  # noqa: PLC0415 - brings SQLite
 
-    found = catalog.list_runs()
-    for line in found.unreadable:
-        say_error(line)
+    if isinstance(parsed.checkpoint, TableAddress):
+        with all_as_files(parsed.checkpoint, make_connection(parsed)) as folder:
+            runs = catalog.list_runs(folder).runs
+        runs = [replace(run, address=with_run_id(parsed.checkpoint, run.run_id)) for run in runs]
+    else:
+        found = catalog.list_runs()
+        runs = found.runs
+        for line in found.unreadable:
+            say_error(line)
     table = parsed.table
     chosen = [
         run
-        for run in found.runs
+        for run in runs
         if not (parsed.unfinished and run.status == "complete") and (table is None or run.is_of(table))
     ]
     return chosen[: parsed.limit]
@@ -117,6 +132,8 @@ def _listed_deliveries(parsed: StatusOptions) -> "Sequence[DeliveryInfo]":
     """The replays and redrives in the state folder that match the options, as `_listed`."""
     from refire_async.delivery.catalog import list_deliveries  # noqa: PLC0415 - brings SQLite
 
+    if parsed.checkpoint is not None:
+        return []
     found = list_deliveries()
     for line in found.unreadable:
         say_error(line)
@@ -162,15 +179,15 @@ def _show_one(parsed: StatusOptions) -> tuple[str, bool]:
     from refire_async.checkpoint.read_only import holds_delivery  # noqa: PLC0415
     from refire_async.output.runs import details_entry, details_lines, list_entry  # noqa: PLC0415
 
-    checkpoint = locate(parsed.run_id, parsed.checkpoint)
-    if holds_delivery(checkpoint):
-        return _show_delivery(checkpoint, as_json=parsed.json)
-    run = catalog.describe(checkpoint)
-    details = read_details(run.checkpoint)
+    with as_file(parsed, make_connection(parsed)) as checkpoint:
+        if holds_delivery(checkpoint):
+            return _show_delivery(checkpoint, as_json=parsed.json)
+        run = replace(catalog.describe(checkpoint), address=table_address(parsed))
+        details = read_details(checkpoint)
     if parsed.json:
         entry = list_entry(run) | details_entry(details, run.kept_files)
         return orjson.dumps({"runs": [entry]}).decode(), run.status == "running"
-    lines = [*details_lines(details, run.kept_files), "", f"Checkpoint: {_shown(run.checkpoint)}"]
+    lines = [*details_lines(details, run.kept_files), "", f"Checkpoint: {_shown(run.place)}"]
     return "\n".join([*lines, *_resume_commands([run])]), run.status == "running"
 
 
@@ -282,9 +299,9 @@ def _text(runs: Sequence["RunInfo"], *, chosen: bool = False, table: str | None 
     lines = [
         *list_lines(runs, width),
         "",
-        f"Checkpoints are in {_shown(runs[0].checkpoint.parent)}"
+        f"Checkpoints are in {_shown(runs[0].place.rpartition('/')[0])}"
         if len(runs) > 1
-        else f"Checkpoint: {_shown(runs[0].checkpoint)}",
+        else f"Checkpoint: {_shown(runs[0].place)}",
     ]
     if table is not None:
         lines.append(f"Only runs of table {table} are shown.")
@@ -312,7 +329,7 @@ def _resume_commands(runs: Sequence["RunInfo"]) -> list[str]:
         return ["Resume a stopped run with: refire resume RUN_ID"]
     lines = []
     for run in stopped:
-        is_default = run.checkpoint == catalog.path_of(run.run_id)
-        checkpoint = [] if is_default else [("--checkpoint", str(run.checkpoint))]
+        is_default = run.address is None and run.checkpoint == catalog.path_of(run.run_id)
+        checkpoint = [] if is_default else [("--checkpoint", run.place)]
         lines.append(_shown(f"Resume with: {command_line('resume', run.run_id, options=checkpoint)}"))
     return lines

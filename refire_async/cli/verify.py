@@ -9,7 +9,7 @@ from refire_async.cli.destination import check_destination
 from refire_async.cli.help import Command
 from refire_async.cli.options_to_settings import make_connection, make_output
 from refire_async.cli.parsed_options import VerifyOptions
-from refire_async.cli.resume import locate_one, saved_run
+from refire_async.cli.saved import as_file, saved_run, table_address
 from refire_async.settings import VerifySettings
 
 
@@ -36,9 +36,13 @@ def command(ctx: click.Context, /, **given: Any) -> int:
     """
     parsed = VerifyOptions(**given)
     output = make_output(ctx, parsed)
-    settings = VerifySettings(checkpoint=locate_one(parsed), connection=make_connection(parsed))
-    check_destination(ctx, settings.checkpoint, settings.connection, assume_yes=parsed.yes)
+    connection = make_connection(parsed)
+    with as_file(parsed, connection, history=True) as checkpoint:
+        settings = VerifySettings(checkpoint=checkpoint, connection=connection)
+        address = table_address(parsed)
+        if address is None:
+            check_destination(ctx, checkpoint, connection, assume_yes=parsed.yes)
 
-    from refire_async.cli import verify_run  # noqa: PLC0415 - brings the engine, which is slow to import
+        from refire_async.cli import verify_run  # noqa: PLC0415 - brings the engine, which is slow to import
 
-    return verify_run.execute(settings, output)
+        return verify_run.execute(settings, output, address)

@@ -1,7 +1,9 @@
 """Runs a verification for `refire verify`, with logs, progress and the printed result."""
 
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -18,21 +20,31 @@ from refire_async.cli.options_to_settings import OutputSettings
 from refire_async.cli.session import keep_proof
 from refire_async.cli.signals import suspending
 from refire_async.cli.streams import print_json, print_result, say_error
+from refire_async.engine import table_runs
 from refire_async.engine.event_loop import run_loop
+from refire_async.errors import RefireError
+from refire_async.model.address import TableAddress
 from refire_async.model.proof import Proof
 from refire_async.output.progress import FRAME_S, LINE_S, Panel, is_in_foreground, is_live
 from refire_async.output.proof import bar, clocks_disagree, describe_proof
-from refire_async.settings import VerifySettings
+from refire_async.output.recorder import note_of_proof
+from refire_async.settings import Connection, VerifySettings
 from refire_async.verification.verifier import Progress, Verifier
 from refire_async.verification.verify import verify
 
 READERS = "verification uses one of the two concurrent readers that each shard of the stream allows"
 
 
-def execute(settings: VerifySettings, output: OutputSettings) -> int:
-    """Verify a run, print the result and return the exit code. Raises RefireError."""
+def execute(settings: VerifySettings, output: OutputSettings, address: TableAddress | None = None) -> int:
+    """Verify a run, print the result and return the exit code. Raises RefireError.
+
+    `address`: where the run is, if `settings.checkpoint` is only a copy of it.
+    """
     proof = run_loop(partial(_drive, settings, output))
-    keep_proof(settings.checkpoint, proof)
+    if address is None:
+        keep_proof(settings.checkpoint, proof)
+    else:
+        proof = _keep_elsewhere(address, settings.connection, proof)
     if output.json:
         print_json(orjson.dumps(proof.to_json()).decode())
         if proof.clocks_disagree:
@@ -46,6 +58,19 @@ def execute(settings: VerifySettings, output: OutputSettings) -> int:
         again = rerun(saved.spec, proof.missing_keys_file, connection)
     print_result(describe_proof(proof, rerun_with=again))
     return proof.exit_code
+
+
+def _keep_elsewhere(address: TableAddress, connection: Connection, proof: Proof) -> Proof:
+    """Save a proof in the table of the run; its list of keys goes to the folder for temporary files."""
+    try:
+        run_loop(partial(table_runs.keep_note, address, connection, note_of_proof(proof)))
+    except RefireError as error:
+        say_error(f"the verification cannot be saved for a report: {error}")
+    if proof.missing_keys_file is None:
+        return proof
+    list_of_keys = Path(proof.missing_keys_file)
+    kept = list_of_keys.rename(list_of_keys.parent.parent / list_of_keys.name)
+    return replace(proof, missing_keys_file=str(kept))
 
 
 async def _drive(settings: VerifySettings, output: OutputSettings) -> Proof:

@@ -80,7 +80,8 @@ async def watching(
 
     def recorder(logs: Logs) -> Recorder:
         assert record is not None  # noqa: S101 - see below
-        return Recorder(stats, recorded_settings(record), partial(_warn_unrecorded, logs))
+        lost = partial(_warn_unrecorded, logs)
+        return Recorder(stats, recorded_settings(record), lost, connection=record.connection)
 
     view = View(
         stats=stats,

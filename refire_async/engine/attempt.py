@@ -32,10 +32,12 @@ from refire_async.model.table import Table
 from refire_async.pacing.capacity import Ceilings, partitions
 from refire_async.pacing.describe import budget_line
 from refire_async.pacing.governor import Governor, RateLimits
+from refire_async.pacing.overrides import Overrides
 from refire_async.pacing.share_lease import SharedRecord, ShareLease
 from refire_async.pacing.timetable import Timetable
 from refire_async.pacing.watchers.assemble import (
     LimitNotifier,
+    Watcher,
     in_background,
     start_overrides,
     watch_consumers,
@@ -44,6 +46,7 @@ from refire_async.pacing.watchers.assemble import (
 )
 from refire_async.pacing.watchers.capacity import CapacityWatch
 from refire_async.pacing.watchers.functions import Function
+from refire_async.pacing.watchers.operator import ReadRate, apply_rate, follow_rate
 from refire_async.pipeline import Context
 from refire_async.pipeline.sizing import choose_readers, choose_workers
 from refire_async.planning.forecast.dry_run import price_dry_run
@@ -57,7 +60,8 @@ from refire_async.sources.key_list import open_list
 class Group:
     """The segments of task `task` of `tasks` of a run that several processes share; `number` is unique in the run.
 
-    `record` has the shares of the budget. `held()`: the segments are certainly this process's now.
+    `record` has the shares of the budget. `held()`: the segments are certainly this process's now. `rate` reads what
+    an operator has set.
     """
 
     task: int
@@ -65,6 +69,7 @@ class Group:
     number: int
     record: SharedRecord
     held: Callable[[], bool]
+    rate: ReadRate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +111,7 @@ async def run_attempt(
         attempt.table, spec.marker.attribute, attempt.budget, spec.selection.index, first=attempt.ceilings
     )
     overrides = start_overrides(governor, attempt.timetable)
+    set_for_all = await _follow_rate(attempt.group, overrides)
     headroom = None if attempt.dry else attempt.pacing.headroom_percent
     services = session.services
     emit, watchers = watch_headroom(headroom, governor, services, emit, session.clock.now)
@@ -127,6 +133,7 @@ async def run_attempt(
         checkpoint=attempt.checkpoint,
         emit=emit,
     )
+    watchers += set_for_all
     capacity = CapacityWatch(governor, session.control.describe_table)
     emit = fan_out(emit, capacity)
     watchers += [capacity.poll, capacity.grow]
@@ -226,6 +233,14 @@ def _follow_limits(governor: Governor, context: Context) -> None:
     """Make the only process of this attempt follow the limits of `governor`."""
     context.follow(governor.rate_limits)
     governor.subscribe(context.follow)
+
+
+async def _follow_rate(group: Group | None, overrides: Overrides) -> list[Watcher]:
+    """Let the rate that an operator has set for all tasks apply, before the first write, and follow it."""
+    if group is None:
+        return []
+    apply_rate(await group.rate(), overrides)
+    return [partial(follow_rate, group.rate, overrides)]
 
 
 async def _run_leased(

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import anyio
 
 from refire_async.aws.session import Session, describe
+from refire_async.checkpoint.identity import check_table
 from refire_async.engine.attempt import Attempt
 from refire_async.engine.questions import Confirm
 from refire_async.errors import RefusedError, UsageError
@@ -21,8 +22,8 @@ from refire_async.pacing.watchers.assemble import read_timetable
 from refire_async.pacing.watchers.function_history import with_history
 from refire_async.pacing.watchers.functions import Function, find_functions
 from refire_async.pipeline.sizing import total_segments
-from refire_async.preflight.check import before_run, checked_run
-from refire_async.preflight.findings import NEED_CONFIRMATION
+from refire_async.preflight.check import before_run, checked_resume, checked_run
+from refire_async.preflight.findings import NEED_CONFIRMATION, OTHER_RUN_WORKING
 from refire_async.preflight.marker import check_marker
 from refire_async.preflight.rules import refuse
 from refire_async.settings import Connection, PacingSettings, ResumeSettings, RunSettings
@@ -70,6 +71,32 @@ async def specify(
         ttl_attribute=None if selection.include_expired else ttl_attribute,
     )
     return spec, table, checked.limits
+
+
+async def begin_again(
+    session: Session,
+    settings: ResumeSettings,
+    start: Start,
+    spec: RunSpec,
+    *,
+    connection: Connection,
+    emit: Emit,
+    confirm: Confirm | None,
+) -> Attempt:
+    """Check a run that is resumed against its table, and make its attempt. Asks if another run of the table works."""
+    table = await describe(session, spec.table)
+    check_table(settings.checkpoint, spec, table)
+    ttl_attribute = await session.control.ttl_attribute(table.name)
+    check_marker(table, spec.marker.attribute, ttl_attribute)
+    checked = checked_resume(session, settings, spec, table)
+    found = await before_run(session, checked)
+    report(found, settings.ignore, emit)
+    working = [one for one in found if one.id == OTHER_RUN_WORKING.id]
+    await confirm_other_runs(working, settings.ignore, assume_yes=settings.assume_yes, confirm=confirm)
+    attempt = await begin(
+        session, settings, start, spec, table=table, ceilings=checked.limits, connection=connection
+    )
+    return replace(attempt, resumed=True)
 
 
 async def begin(

@@ -40,6 +40,7 @@ from refire_async.errors import (
     first_of,
 )
 from refire_async.events import DeliveryEnded, DeliveryStarted, Emit, Noticed
+from refire_async.model.address import TableAddress
 from refire_async.model.delivery import (
     DeliveryCounts,
     DeliveryOutlook,
@@ -353,14 +354,17 @@ def resumed(settings: ResumeSettings, connection: Connection) -> ReplaySettings 
 
     Raises CheckpointRefusedError if it cannot be read, or says something that no delivery has.
     """
-    saved = peek(settings.checkpoint)
+    if isinstance(checkpoint := settings.checkpoint, TableAddress):
+        raise CheckpointRefusedError(f"{checkpoint} has no delivery", "a delivery is in a file")
+    saved = peek(checkpoint)
     merged = merge_connections(saved.connection, connection, configured(connection))
     try:
-        return _from_spec(saved.spec, settings, merged)
+        again = _from_spec(saved.spec, settings, merged)
     except (KeyError, TypeError, ValueError):
         raise CheckpointRefusedError(
-            f"checkpoint {settings.checkpoint} does not say what its delivery selects", "begin a new one"
+            f"checkpoint {checkpoint} does not say what its delivery selects", "begin a new one"
         ) from None
+    return replace(again, delivery=replace(again.delivery, checkpoint=checkpoint))
 
 
 def _from_spec(
@@ -384,7 +388,6 @@ def _from_spec(
         max_rate=settings.budget.max_rate,
         max_iterator_age_s=settings.pacing.max_iterator_age_s,
         give_up_after_s=settings.tuning.give_up_after_s,
-        checkpoint=settings.checkpoint,
         assume_yes=settings.assume_yes,
         ignore=settings.ignore,
     )

@@ -14,19 +14,19 @@ from anyio import to_thread
 
 from refire_async import failpoints
 from refire_async.aws.config import configured
-from refire_async.aws.session import Session, describe, open_session
+from refire_async.aws.session import Session, open_session
 from refire_async.checkpoint import catalog
 from refire_async.checkpoint.file_store import FileStore
-from refire_async.checkpoint.identity import adopt, check_table, merge_connections
+from refire_async.checkpoint.identity import Known, adopt, merge_connections
 from refire_async.checkpoint.lock import locked
 from refire_async.checkpoint.reading import SavedRun
 from refire_async.checkpoint.run_store import RunStore
 from refire_async.checkpoint.store import Store
 from refire_async.engine.attempt import Attempt, expected_items, run_attempt, run_dry
-from refire_async.engine.beginning import Start, begin, confirm_other_runs, report, specify
+from refire_async.engine.beginning import Start, begin, begin_again, specify
 from refire_async.engine.canary import run_canary, with_verification
 from refire_async.engine.questions import Confirm
-from refire_async.engine.shared import Shared, check_task
+from refire_async.engine.shared import Shared, check_task, number_of
 from refire_async.engine.summary import check_output_paths
 from refire_async.errors import (
     CheckpointRefusedError,
@@ -42,10 +42,7 @@ from refire_async.model.run import Result
 from refire_async.model.stop import StopRequest
 from refire_async.model.table import Table
 from refire_async.planning.forecast.outlook import Outlook, look_ahead
-from refire_async.preflight.check import before_run, checked_resume
 from refire_async.preflight.check import check as check_table_and_consumers
-from refire_async.preflight.findings import OTHER_RUN_WORKING
-from refire_async.preflight.marker import check_marker
 from refire_async.settings import ResumeSettings, RunSettings
 from refire_async.sources.importing import ImportContext, fingerprint, import_keys
 from refire_async.sources.key_list import list_path
@@ -101,7 +98,7 @@ async def prepare(settings: RunSettings) -> None:
     async with _shared(settings, address) as shared:
         if await shared.result_of_ended() is None:
             attempt = await _attempt_of_task(shared.session, settings, ignore, None)
-            await shared.prepare(attempt, emit=ignore, stop=StopRequest())
+            await shared.prepare(attempt, settings, emit=ignore, stop=StopRequest())
 
 
 async def _run_task(
@@ -112,14 +109,14 @@ async def _run_task(
         if (ended := await shared.result_of_ended()) is not None:
             return ended
         attempt = await _attempt_of_task(shared.session, settings, emit, confirm)
-        return await shared.work(attempt, emit=emit, stop=stop)
+        return await shared.work(attempt, settings, emit=emit, stop=stop)
 
 
 @contextlib.asynccontextmanager
 async def _shared(settings: RunSettings, address: TableAddress) -> AsyncIterator[Shared]:
     tasks, number = check_task(settings, address)
     async with open_session(settings.connection, CONCURRENCY) as session:
-        yield Shared(session, settings, address, number, tasks)
+        yield Shared(session, address, number, tasks)
 
 
 async def _attempt_of_task(
@@ -268,42 +265,60 @@ async def resume(
 async def _resume(
     settings: ResumeSettings, *, emit: Emit, stop: StopRequest, confirm: Confirm | None
 ) -> Result:
-    path = settings.checkpoint
     start = Start.now(settings.pacing)
+    if isinstance(path := settings.checkpoint, TableAddress):
+        return await _resume_task(settings, path, start, emit=emit, stop=stop, confirm=confirm)
     with locked(path) as lock:
         async with _opened(path) as (store, saved):
-            if saved.status == "complete":
-                raise CheckpointRefusedError(
-                    f"run {saved.spec.run_id} is complete", "begin a new one with 'refire run'"
-                )
+            _refuse_complete(saved)
             own = configured(settings.connection)
             connection = merge_connections(saved.connection, settings.connection, own)
             async with open_session(connection, CONCURRENCY) as session:
-                table = await describe(session, saved.spec.table)
-                check_table(path, saved.spec, table)
-                ttl_attribute = await session.control.ttl_attribute(table.name)
-                check_marker(table, saved.spec.marker.attribute, ttl_attribute)
-                checked = checked_resume(session, settings, saved.spec, table)
-                found = await before_run(session, checked)
-                report(found, settings.ignore, emit)
-                working = [one for one in found if one.id == OTHER_RUN_WORKING.id]
-                await confirm_other_runs(
-                    working, settings.ignore, assume_yes=settings.assume_yes, confirm=confirm
-                )
-                attempt = await begin(
+                attempt = await begin_again(
                     session,
                     settings,
                     start,
                     saved.spec,
-                    table=table,
-                    ceilings=checked.limits,
                     connection=connection,
+                    emit=emit,
+                    confirm=confirm,
                 )
-                attempt = replace(
-                    attempt, resumed=True, checkpoint=str(path), keys=str(list_path(path)), lock=lock
-                )
-                await _check_outputs(session, path, table, verifies=settings.verify)
+                attempt = replace(attempt, checkpoint=str(path), keys=str(list_path(path)), lock=lock)
+                await _check_outputs(session, path, attempt.table, verifies=settings.verify)
                 return await _work(session, attempt, store, emit=emit, stop=stop)
+
+
+async def _resume_task(
+    settings: ResumeSettings,
+    address: TableAddress,
+    start: Start,
+    *,
+    emit: Emit,
+    stop: StopRequest,
+    confirm: Confirm | None,
+) -> Result:
+    """One task of a run in a checkpoint table, which says what the run is."""
+    async with open_session(settings.connection, CONCURRENCY) as session:
+        item = await Shared.find(session, address)
+        _refuse_complete(item)
+        shared = Shared(session, address, number_of(settings, item.tasks), item.tasks)
+        attempt = await begin_again(
+            session,
+            settings,
+            start,
+            item.spec,
+            connection=settings.connection,
+            emit=emit,
+            confirm=confirm,
+        )
+        return await shared.continue_run(attempt, item, emit=emit, stop=stop)
+
+
+def _refuse_complete(saved: Known) -> None:
+    if saved.status == "complete":
+        raise CheckpointRefusedError(
+            f"run {saved.spec.run_id} is complete", "begin a new one with 'refire run'"
+        )
 
 
 class _EngineCall(Protocol):

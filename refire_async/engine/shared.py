@@ -4,6 +4,7 @@ import secrets
 import tempfile
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -14,6 +15,7 @@ from refire_async.aws.session import Session
 from refire_async.checkpoint.dynamodb import claims, runs
 from refire_async.checkpoint.dynamodb.claims import Claim
 from refire_async.checkpoint.dynamodb.lists import SavedList, write_list
+from refire_async.checkpoint.dynamodb.rate import read_rate
 from refire_async.checkpoint.dynamodb.runs import RunItem
 from refire_async.checkpoint.dynamodb.share_record import TableRecord
 from refire_async.checkpoint.dynamodb.store import TableStore
@@ -29,7 +31,7 @@ from refire_async.model.selection import Selection
 from refire_async.model.stop import StopRequest
 from refire_async.pipeline.sizing import segment_order
 from refire_async.preflight.findings import TASK_HELD
-from refire_async.settings import RunSettings
+from refire_async.settings import ResumeSettings, RunSettings
 from refire_async.sources.importing import ImportContext, import_keys
 from refire_async.sources.key_list import open_list
 
@@ -40,13 +42,20 @@ NUMBERS_PER_EPOCH = 1 << 14
 def check_task(settings: RunSettings, address: TableAddress) -> tuple[int, int]:
     """The number of tasks, and that of this one. Raises UsageError for what a shared run cannot do."""
     tasks = settings.tasks or 1
-    task = settings.task if settings.task is not None else 0
     if address.run_id is None:
         raise UsageError(
             f"{address} does not name the run", f"write {address}/RUN_ID: tasks and retries have the same id"
         )
     if settings.run_id not in (None, address.run_id):
         raise UsageError(f"--run-id {settings.run_id} is another run than {address}", "leave out --run-id")
+    if settings.canary is not None:
+        raise UsageError("--canary is not for a run in a checkpoint table", "leave it out")
+    return tasks, number_of(settings, tasks)
+
+
+def number_of(settings: RunSettings | ResumeSettings, tasks: int) -> int:
+    """The number of this task of `tasks`. Raises UsageError for what it cannot do."""
+    task = settings.task if settings.task is not None else 0
     if settings.task is None and tasks > 1:
         raise UsageError(
             f"which of the {tasks} tasks this one is, is missing",
@@ -54,28 +63,24 @@ def check_task(settings: RunSettings, address: TableAddress) -> tuple[int, int]:
         )
     if not 0 <= task < tasks <= NUMBERS_PER_EPOCH:
         raise UsageError(f"there is no task {task} of {tasks}", f"give --task from 0 to {tasks - 1}")
-    wrong = {
-        "--canary": settings.canary is not None,
-        "--verify": settings.verify,
+    if settings.tuning.processes > 1:
+        raise UsageError("--processes is not for a run in a checkpoint table", "give --tasks instead")
+    if settings.verify:
+        raise UsageError(
+            "--verify is not for a run in a checkpoint table", "run 'refire verify' when it is complete"
+        )
+    for_one_task = {
+        # A task knows neither the writes nor the records of the others, and would take them for live traffic.
+        "--headroom": settings.pacing.headroom_percent is not None,
+        "--max-iterator-age": settings.pacing.max_iterator_age_s is not None,
         "--max-items": settings.max_items is not None,
-        "--processes": settings.tuning.processes > 1,
     }
-    for option, given in wrong.items():
-        if given:
-            raise UsageError(f"{option} is not for a run in a checkpoint table", "leave it out")
-    pacing = settings.pacing
-    watching = {
-        "--headroom": pacing.headroom_percent is not None,
-        "--max-iterator-age": pacing.max_iterator_age_s is not None,
-    }
-    for option, given in watching.items():
+    for option, given in for_one_task.items():
         if given and tasks > 1:
-            # A task knows neither the writes nor the records of the others, and would take them for live traffic.
             raise UsageError(
-                f"{option} is for a run of one task",
-                "leave out --tasks, or give --max-wcu or --max-rate instead",
+                f"{option} is for a run of one task", "leave it out, or give --max-wcu or --max-rate"
             )
-    return tasks, task
+    return task
 
 
 def _check_selection(selection: Selection) -> None:
@@ -90,16 +95,20 @@ def _check_selection(selection: Selection) -> None:
 class Shared:
     """Task `task` of `tasks` of the run at an address."""
 
-    def __init__(
-        self, session: Session, settings: RunSettings, address: TableAddress, task: int, tasks: int
-    ) -> None:
+    def __init__(self, session: Session, address: TableAddress, task: int, tasks: int) -> None:
         self.session = session
-        self._settings = settings
         self._address = address
         self._run_id = address.run_id or ""
         self._task = task
         self._tasks = tasks
         self._table = CheckpointTable(address.table, session.data)
+
+    @staticmethod
+    async def find(session: Session, address: TableAddress) -> RunItem:
+        """The run at an address. Raises UsageError or CheckpointRefusedError if there is none."""
+        if address.run_id is None:
+            raise UsageError(f"{address} does not name a run", f"write {address}/RUN_ID")
+        return await runs.get(CheckpointTable(address.table, session.data), address.run_id)
 
     async def result_of_ended(self) -> Result | None:
         """The result of a run that is complete, or of a task that is: nothing is left to do. Else None.
@@ -115,12 +124,10 @@ class Shared:
         saved = await runs.load(self._table, self._run_id)
         return await conclude(TableStore(self._table, saved.spec), saved, StopRequest(), done=True)
 
-    async def work(self, attempt: Attempt, *, emit: Emit, stop: StopRequest) -> Result:
-        """Claim the task and do what is left of it. Raises RefireError."""
-        _check_selection(attempt.spec.selection)
-        return await self.continue_run(
-            attempt, await self._adopted(attempt, emit, stop), emit=emit, stop=stop
-        )
+    async def work(self, attempt: Attempt, settings: RunSettings, *, emit: Emit, stop: StopRequest) -> Result:
+        """Create the run unless it is there, claim the task and do what is left of it. Raises RefireError."""
+        item = await self.prepare(attempt, settings, emit=emit, stop=stop)
+        return await self.continue_run(attempt, item, emit=emit, stop=stop)
 
     async def continue_run(self, attempt: Attempt, item: RunItem, *, emit: Emit, stop: StopRequest) -> Result:
         """Claim the task of a run that is there, and do what is left of it. Raises RefireError."""
@@ -158,6 +165,7 @@ class Shared:
             claim.epoch * NUMBERS_PER_EPOCH + self._task,
             TableRecord(self._table, self._run_id),
             keeper.in_force,
+            partial(read_rate, self._table, self._run_id),
         )
         attempt = replace(attempt, group=group)
 
@@ -175,18 +183,16 @@ class Shared:
         await claims.release(self._table, self._run_id, self._task, claim, finished=finished)
         return result
 
-    async def prepare(self, attempt: Attempt, *, emit: Emit, stop: StopRequest) -> None:
-        """Create the run, unless it is there, with its list of keys. Raises RefireError."""
-        _check_selection(attempt.spec.selection)
-        await self._adopted(attempt, emit, stop)
-
-    async def _adopted(self, attempt: Attempt, emit: Emit, stop: StopRequest) -> RunItem:
+    async def prepare(
+        self, attempt: Attempt, settings: RunSettings, *, emit: Emit, stop: StopRequest
+    ) -> RunItem:
         """The run, which this process creates if it is the first.
 
         The input of a list is read only then: other tasks have the list of the run, and may be where the input is not.
 
         Raises RefireError.
         """
+        _check_selection(attempt.spec.selection)
         spec = attempt.spec
         item = await runs.find(self._table, self._run_id)
         if item is None:
@@ -197,8 +203,9 @@ class Shared:
             ):
                 keys = None
                 if folder is not None:
-                    spec, keys = await self._import(attempt, Path(folder) / "list", emit, stop)
-                connection = configured(self._settings.connection)
+                    imports = ImportContext(self.session.services, emit, stop, settings.ignore)
+                    spec, keys = await self._import(attempt, Path(folder) / "list", imports)
+                connection = configured(settings.connection)
                 made = await runs.create(
                     self._table, spec, connection, self._tasks, self.session.clock.now(), keys=keys
                 )
@@ -213,15 +220,14 @@ class Shared:
                 total_segments=item.spec.total_segments,
                 selection=replace(spec.selection, fingerprint=same.fingerprint),
             )
-        adopt(self._address, item, self._settings, spec)
+        adopt(self._address, item, settings, spec)
         return item
 
     async def _import(
-        self, attempt: Attempt, path: Path, emit: Emit, stop: StopRequest
+        self, attempt: Attempt, path: Path, imports: ImportContext
     ) -> tuple[RunSpec, SavedList]:
         """Make the list of keys at `path`, and write it to the table. Raises RefireError."""
-        context = ImportContext(self.session.services, emit, stop, self._settings.ignore)
-        spec = await import_keys(attempt.spec, attempt.table, path, context)
+        spec = await import_keys(attempt.spec, attempt.table, path, imports)
         found = await to_thread.run_sync(open_list, path)
         # Another process may do the same now: the list of the one that creates the run counts.
         saved = SavedList(secrets.token_hex(4), found.items, found.size, found.crc32)

@@ -1,6 +1,7 @@
 """A run over time, as points that can be merged, so that a long run needs no more points than a short one."""
 
 from collections.abc import Iterable
+from copy import deepcopy
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self
 
@@ -68,6 +69,22 @@ def merge(points: Iterable[Point], span_s: float) -> list[Point]:
         else:
             merged.append(point)
     return merged
+
+
+def overlay(series: Iterable[Iterable[Point]], span_s: float) -> list[Point]:
+    """Points of processes that worked at the same time, as one series with points `span_s` seconds apart.
+
+    A point has what all of them did, in the time of the longest.
+    """
+    found: dict[float, Point] = {}
+    for points in series:
+        for own in merge(map(deepcopy, points), span_s):
+            together = found.setdefault(own.at // span_s, own)
+            if together is not own:
+                seconds = max(together.seconds, own.seconds)
+                together.add(own)
+                together.seconds = seconds
+    return [found[place] for place in sorted(found)]
 
 
 @dataclass(frozen=True, slots=True)

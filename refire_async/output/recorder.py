@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import anyio
 from anyio import to_thread
 
+from refire_async.checkpoint.dynamodb.recorded import TableRecording
 from refire_async.checkpoint.recording import Recording, RecordingError
 from refire_async.events import (
     AdviceBack,
@@ -30,10 +31,11 @@ from refire_async.events import (
     Suspended,
     Waiting,
 )
+from refire_async.model.address import SCHEME, parse_address
 from refire_async.model.proof import Proof
 from refire_async.model.series import Note, Point
 from refire_async.output.counters import Counters
-from refire_async.settings import Budget, PacingSettings, ResumeSettings, RunSettings, Tuning
+from refire_async.settings import Budget, Connection, PacingSettings, ResumeSettings, RunSettings, Tuning
 
 Clock: TypeAlias = Callable[[], float]
 Sleep: TypeAlias = Callable[[float], Awaitable[None]]
@@ -67,13 +69,14 @@ class Recorder(Subscriber):
         settings: Mapping[str, Any],
         lost: Callable[[str], None],
         *,
+        connection: Connection = Connection(),  # noqa: B008 - a frozen value
         clock: Clock = time.monotonic,
         wall: Clock = time.time,
     ) -> None:
         self._counters, self._settings, self._lost = counters, settings, lost
+        self._connection = connection
         self._clock, self._wall = clock, wall
-        self._checkpoint: Path | None = None
-        self._recording: Recording | None = None
+        self._place: _FileRecording | TableRecording | None = None
         self._over = self._ended = False
         self._seen, self._seen_at = _read(counters), clock()
         self._points: list[Point] = []
@@ -136,13 +139,13 @@ class Recorder(Subscriber):
         finally:
             with anyio.CancelScope(shield=True):
                 self._take_point()
-                await self._save()
-                if self._recording is not None:
-                    await to_thread.run_sync(self._recording.close)
+                await self._save(last=True)
 
     def _started(self, event: RunStarted) -> None:
-        if event.checkpoint != ":memory:":
-            self._checkpoint = Path(event.checkpoint)
+        if event.checkpoint.startswith(SCHEME):
+            self._place = self._place or TableRecording(parse_address(event.checkpoint), self._connection)
+        elif event.checkpoint != ":memory:":
+            self._place = self._place or _FileRecording(Path(event.checkpoint))
         self._seen, self._seen_at, self._ended = _read(self._counters), self._clock(), False
         self._note(
             "start",
@@ -187,25 +190,49 @@ class Recorder(Subscriber):
             )
         )
 
-    async def _save(self) -> None:
-        if self._checkpoint is None or self._over:
+    async def _save(self, *, last: bool = False) -> None:
+        if self._place is None or self._over:
             return
         points, self._points = self._points, []
         notes, self._notes = self._notes, []
         try:
-            # The shield: if it were cancelled before the thread starts, these points would be lost.
+            # The shield: if it were cancelled in the middle, these points would be lost.
             with anyio.CancelScope(shield=True):
-                await to_thread.run_sync(self._write, self._checkpoint, points, notes)
+                await self._place.save(points, notes)
+                if last:
+                    await self._place.close()
         except Exception as error:  # noqa: BLE001 - see the module's docstring
             self._over = True
             # A run that was refused at its first write has no checkpoint any more: nothing to report.
-            if self._checkpoint.exists():
+            if not self._place.gone:
                 self._lost(str(error))
 
-    def _write(self, checkpoint: Path, points: list[Point], notes: list[Note]) -> None:
+
+class _FileRecording:
+    """The recording in a checkpoint file."""
+
+    def __init__(self, checkpoint: Path) -> None:
+        self._checkpoint = checkpoint
+        self._recording: Recording | None = None
+
+    @property
+    def gone(self) -> bool:
+        """Whether there is no checkpoint any more."""
+        return not self._checkpoint.exists()
+
+    async def save(self, points: list[Point], notes: list[Note]) -> None:
+        """Save new points and notes. Raises RecordingError."""
+        await to_thread.run_sync(self._write, points, notes)
+
+    def _write(self, points: list[Point], notes: list[Note]) -> None:
         if self._recording is None:
-            self._recording = Recording(checkpoint)
+            self._recording = Recording(self._checkpoint)
         self._recording.save(points, notes)
+
+    async def close(self) -> None:
+        """Close the file."""
+        if self._recording is not None:
+            await to_thread.run_sync(self._recording.close)
 
 
 _GROUPS = ("wcu", "throttled", "retries", "failed", "writes", "reads", "bands")
@@ -253,11 +280,16 @@ def recorded_settings(settings: RunSettings | ResumeSettings) -> dict[str, Any]:
 
 def record_proof(checkpoint: Path, proof: Proof) -> str | None:
     """Save the result of a verification in the checkpoint. Returns the error text if that fails, else None."""
-    data = asdict(proof) | {"missing_keys_file": None}  # a path of this machine, while the report is shared
-    data["tally"] = data.pop("counts")  # its name in checkpoints
     try:
         with Recording(checkpoint) as recording:
-            recording.save([], [Note(time.time(), "proof", data)])
+            recording.save([], [note_of_proof(proof)])
     except RecordingError as error:
         return str(error)
     return None
+
+
+def note_of_proof(proof: Proof) -> Note:
+    """The note on a verification that has just ended."""
+    data = asdict(proof) | {"missing_keys_file": None}  # a path of this machine, while the report is shared
+    data["tally"] = data.pop("counts")  # its name in checkpoints
+    return Note(time.time(), "proof", data)

@@ -20,7 +20,7 @@ _LABEL = 13
 def list_entry(run: RunInfo) -> dict[str, Any]:
     """One run of `refire status --json`."""
     return {name: getattr(run, name) for name in FIELDS} | {
-        "checkpoint": str(run.checkpoint),
+        "checkpoint": run.place,
         "failed": run.failed,
         "share": None if run.share is None else round(run.share, 4),
         "items_per_second": round(run.items_per_second, 1),

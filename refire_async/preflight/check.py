@@ -93,7 +93,7 @@ def checked_resume(session: Session, settings: ResumeSettings, spec: RunSpec, ta
         max_items=settings.max_items,
         ttl_attribute=spec.ttl_attribute,
         run_id=spec.run_id,
-        checkpoint=settings.checkpoint,
+        checkpoint=settings.checkpoint if isinstance(settings.checkpoint, Path) else None,
     )
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from refire_async.checkpoint import recording
 from refire_async.checkpoint.reading import peek
 from refire_async.checkpoint.recording import Recording, RecordingError, read_recording
-from refire_async.model.series import Note, Point, merge
+from refire_async.model.series import Note, Point, merge, overlay
 from tests.support.checkpoints import crashed_copy, new_store
 
 groups = st.dictionaries(st.sampled_from(["", "by-day", "3"]), st.integers(1, 1_000), max_size=3)
@@ -42,6 +42,22 @@ def test_merging_loses_nothing(many: list[Point], span: int):
     assert again.to_json() == total.to_json()
     assert len(merged) <= before
     assert len({one.at // span for one in merged}) == len(merged)
+
+
+@given(st.lists(st.lists(points, max_size=12), max_size=4), st.integers(1, 10**9))
+def test_an_overlay_loses_nothing(many: list[list[Point]], span: int):
+    """The series of processes that work at the same time have the same sums together, in the time of the longest."""
+    series = [sorted(points, key=lambda one: one.at) for points in many]
+    before = [[one.to_json() for one in points] for points in series]
+    together = overlay(series, span)
+    assert [[one.to_json() for one in points] for points in series] == before
+    assert sum(one.items for one in together) == sum(one.items for points in series for one in points)
+    assert [one.at // span for one in together] == sorted(
+        {one.at // span for points in series for one in points}
+    )
+    for one in together:
+        own = [sum(p.seconds for p in points if p.at // span == one.at // span) for points in series]
+        assert one.seconds == max(own)
 
 
 @given(points)

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from refire_async.aws.session import open_session
-from refire_async.checkpoint.dynamodb import claims
+from refire_async.checkpoint.dynamodb import claims, runs
 from refire_async.checkpoint.dynamodb.blobs import Blobs
 from refire_async.checkpoint.dynamodb.copy import copy_run
 from refire_async.checkpoint.dynamodb.lifecycle import create_table
-from refire_async.checkpoint.dynamodb.places import RUN, segment_place
+from refire_async.checkpoint.dynamodb.places import RUN, partitions, segment_place
 from refire_async.checkpoint.dynamodb.runs import create
 from refire_async.checkpoint.dynamodb.store import TableStore
-from refire_async.checkpoint.dynamodb.table import CheckpointTable, Condition
+from refire_async.checkpoint.dynamodb.table import CheckpointTable, Condition, Fields
 from refire_async.checkpoint.file_store import FileStore
 from refire_async.checkpoint.history import History
 from refire_async.checkpoint.ledger import Failure, OpenPage
@@ -30,6 +30,7 @@ from refire_async.checkpoint.run_store import (
     PageClosed,
     PageOpened,
     PageShrunk,
+    RunStore,
 )
 from refire_async.checkpoint.store import Store
 from refire_async.errors import CheckpointRefusedError
@@ -166,19 +167,24 @@ async def test_a_copy_says_what_the_file_says(table: CheckpointTable, tmp_path: 
     draw = random.Random(f"copies/{seed}")
     work = Work(draw)
     file = FileStore(new_store(tmp_path / "file.refire"))
-    moment = 1.8e9
-    file.clock = lambda: moment
-    stores = [file, await opened(table)]
+    now = [1.8e9]
+
+    def clock() -> float:
+        return now[0]
+
+    stores: list[RunStore] = [file, await opened(table)]
     stream = Stream(enabled=True, arn="arn:stream", view_type="NEW_AND_OLD_IMAGES")
     for _ in range(STEPS):
-        moment += 1.0
+        now[0] += 1.0
         operations = work.operations()
         for store in stores:
-            store.clock = lambda: moment
-            copied = [replace(one, page=_copy(one.page)) if hasattr(one, "page") else one for one in operations]
+            store.clock = clock
+            copied = [
+                replace(one, page=_copy(one.page)) if hasattr(one, "page") else one for one in operations
+            ]
             await store.commit(Commit(copied, 0, replace(work.closed), Totals(wcu=7.5, seconds=3.0)))
         if draw.random() < 0.1:  # a process is cut off between the blob of its page and the segment's item
-            await Blobs(table, SPEC.run_id, lambda: moment).write(
+            await Blobs(table, SPEC.run_id, clock).write(
                 0, f"page#{900 + draw.randint(0, 9)}#0", pack([item("orphan", 1)]), {"opened": {"N": "1"}}
             )
             await stores[1].settle()
@@ -237,6 +243,13 @@ HOSTILE = {
 }
 
 
+async def all_of(table: CheckpointTable) -> None:
+    """Read what a process reads that takes the run over."""
+    store = await opened(table)
+    await store.progress(ALL)
+    await store.load()
+
+
 @pytest.mark.parametrize("what", HOSTILE)
 async def test_what_others_wrote_is_refused(table: CheckpointTable, tmp_path: Path, what: str) -> None:
     """In one line that names the run, for a run as for a copy; never another error."""
@@ -247,6 +260,41 @@ async def test_what_others_wrote_is_refused(table: CheckpointTable, tmp_path: Pa
     with pytest.raises(CheckpointRefusedError, match=f"run {SPEC.run_id} .* is damaged"):
         await copy_run(table, SPEC.run_id, tmp_path / "copy.refire", history=True)
     with pytest.raises(CheckpointRefusedError, match="is damaged"):
-        store = await opened(table)
-        await store.progress(ALL)
-        await store.load()
+        await all_of(table)
+
+
+async def test_a_complete_run_expires(table: CheckpointTable) -> None:
+    """With everything of it; a run that is not complete keeps its item, its segments and its claims."""
+    store = await opened(table)
+    one = page(1, [item("a", 1)])
+    await store.commit(Commit([PageOpened(_copy(one))], 0, Counts(), Totals()))
+    await store.settle()
+    lasting = [one["name"]["S"] async for one in everything(table) if "expires_at" not in one]
+    assert {RUN, "task#0", "process#0", "segment#000000"} <= set(lasting)
+    assert not [name for name in lasting if name.startswith("blob#")]
+    await store.save_status("complete")
+    assert not [one["name"]["S"] async for one in everything(table) if "expires_at" not in one]
+
+
+async def everything(table: CheckpointTable) -> AsyncIterator[Fields]:
+    """All items of the run."""
+    for place in (SPEC.run_id, *partitions(SPEC.run_id)):
+        async for one in table.query(place, ""):
+            yield one
+
+
+async def test_nothing_continues_a_run_that_was_removed_in_part(table: CheckpointTable) -> None:
+    """Whatever a removal that was cut off has left, the id cannot be used before it is removed to its end."""
+    store = await opened(table)
+    await store.commit(Commit([CursorMoved(0, None)], 0, Counts(), Totals()))
+    await store.settle()
+    there = Condition("attribute_exists(id)", {})
+    await table.update(SPEC.run_id, RUN, {"run_status": {"S": runs.FORGOTTEN}}, there)
+    with pytest.raises(CheckpointRefusedError, match="was being removed"):
+        await runs.find(table, SPEC.run_id)
+    await table.delete(SPEC.run_id, RUN)  # as TTL may: in any order
+    with pytest.raises(CheckpointRefusedError, match="segments of an earlier run"):
+        await create(table, SPEC, Connection(), 1, 1.8e9)
+    assert await runs.forget(table, SPEC.run_id) > 0
+    assert await create(table, SPEC, Connection(), 1, 1.8e9)
+    assert (await runs.load(table, SPEC.run_id)).finished_segments == 0

@@ -6,6 +6,7 @@ Memory does not grow with the run.
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Self
@@ -15,23 +16,29 @@ from anyio import to_thread
 
 from refire_async.checkpoint.dynamodb import runs
 from refire_async.checkpoint.dynamodb.blobs import Blob, Blobs
+from refire_async.checkpoint.dynamodb.claims import Claim
 from refire_async.checkpoint.dynamodb.places import STREAM
+from refire_async.checkpoint.dynamodb.recorded import read_recordings
 from refire_async.checkpoint.dynamodb.segments import SavedSegment
 from refire_async.checkpoint.dynamodb.store import read_failures, read_progress
 from refire_async.checkpoint.dynamodb.table import DAMAGED, CheckpointTable, from_text
 from refire_async.checkpoint.ledger import Failure
 from refire_async.checkpoint.pages import EMPTY, Note, pack, shrunk, unpack
 from refire_async.checkpoint.reading import Progress, SavedRun
+from refire_async.checkpoint.recording import Recording
 from refire_async.checkpoint.schema import PROCESSES_PER_ATTEMPT
 from refire_async.checkpoint.shapes import conforms
 from refire_async.checkpoint.store import Store
 from refire_async.model.counts import Counts, Totals
+from refire_async.model.units import iso_seconds
 
 _BLOBS_AT_ONCE = 64
 
 
-async def copy_run(table: CheckpointTable, run_id: str, path: Path, *, history: bool) -> None:
+async def copy_run(table: CheckpointTable, run_id: str, path: Path, *, history: bool) -> list[Claim]:
     """Write a run to a new file at `path`; with `history`, also its acknowledged pages, for a verification.
+
+    Returns the claims of its tasks.
 
     A run may be working meanwhile: then each of its segments is as it was at one moment.
 
@@ -45,7 +52,11 @@ async def copy_run(table: CheckpointTable, run_id: str, path: Path, *, history: 
     failures: list[Failure] = []
     async for blob in blobs.all("failures#"):
         failures += read_failures(table, run_id, blob.content)
-    saved = runs.saved_run(item, segments, await runs.read_totals(table, run_id))
+    claims = await runs.read_claims(table, run_id)
+    saved = replace(
+        runs.saved_run(item, segments, await runs.read_totals(table, run_id)),
+        updated_at=iso_seconds(item.last_seen(claims)),
+    )
     try:
         streams = {
             one["name"]["S"].removeprefix(STREAM): from_text(one, "data")["view_type"]
@@ -62,8 +73,12 @@ async def copy_run(table: CheckpointTable, run_id: str, path: Path, *, history: 
             closed.add(segment.closed)
         fill = partial(_fill, store, saved, closed, segments=segments, progress=progress)
         await to_thread.run_sync(partial(fill, failures=failures, streams=streams))
+        with Recording(path) as recording:
+            recorded = await read_recordings(table, run_id)
+            await to_thread.run_sync(recording.save, recorded.points, recorded.notes)
         if history:
             await _copy_history(table, blobs, store, saved, segments)
+    return claims
 
 
 def _fill(

@@ -1,13 +1,13 @@
 """Where the items of a run are in a checkpoint table. Pure."""
 
-from refire_async.errors import UsageError
-
 SHARDS = 16
 """Partition keys over which a run spreads its segments and blobs: a partition takes 1,000 write units per second."""
 
 RUN = "run"
 STREAM = "stream#"
+RECORDING = "recording#"
 BUDGET = "budget"
+RATE = "rate"
 CATALOG = "runs"
 META, FORMAT_NAME, FORMAT = "refire", "format", 1
 
@@ -46,10 +46,3 @@ def task_name(task: int) -> str:
 def process_name(process: int) -> str:
     """The name of the totals of a process."""
     return f"process#{process}"
-
-
-def check_run_id(run_id: str) -> str:
-    """The id, which may not have the separators above. Raises UsageError."""
-    if "/" in run_id or "#" in run_id or not run_id:
-        raise UsageError(f"{run_id!r} is not the id of a run", "use letters, digits, - and _")
-    return run_id

@@ -1,6 +1,6 @@
 """The item of a run in a checkpoint table, and what its segments and processes say together."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -45,6 +45,15 @@ class RunItem:
     updated_at: str
     tasks: int
     keys: SavedList | None
+
+    @property
+    def created_s(self) -> float:
+        """`created_at` in seconds since the epoch."""
+        return datetime.fromisoformat(self.created_at).timestamp()
+
+    def last_seen(self, claims: Iterable[Claim]) -> float:
+        """When the run was last worked on (seconds since the epoch)."""
+        return max([datetime.fromisoformat(self.updated_at).timestamp(), *(one.moved_at for one in claims)])
 
 
 async def create(
@@ -97,6 +106,23 @@ async def complete(table: CheckpointTable, run_id: str, at: float) -> None:
         async for item in table.query(partition, prefix):
             if "expires_at" not in item:
                 await table.update(partition, item["name"]["S"], {"expires_at": expires}, there)
+
+
+async def forget(table: CheckpointTable, run_id: str) -> int:
+    """Remove everything of a run, or what an earlier removal left; the number of removed items.
+
+    The run is marked first, so that nothing can continue it when this is cut off; its item goes last.
+    """
+    there = Condition("attribute_exists(id)", {})
+    removed = int(await table.update(run_id, RUN, {"run_status": {"S": FORGOTTEN}}, there) is not None)
+    for place in [*partitions(run_id), run_id]:
+        async for item in table.query(place, ""):
+            if (place, item["name"]["S"]) != (run_id, RUN):
+                await table.delete(place, item["name"]["S"])
+                removed += 1
+    await table.delete(CATALOG, run_id)
+    await table.delete(run_id, RUN)
+    return removed
 
 
 async def find(table: CheckpointTable, run_id: str) -> RunItem | None:

@@ -66,6 +66,10 @@ class CheckpointTable:
                 request["ExpressionAttributeValues"] = condition.values
         return await self._call_if("PutItem", request) is not None
 
+    async def delete(self, partition: str, name: str) -> None:
+        """Delete an item, if it is there."""
+        await self._call("DeleteItem", {"Key": _key(partition, name)})
+
     async def update(self, partition: str, name: str, sets: Fields, condition: Condition) -> Fields | None:
         """Set attributes and return the whole new item; None if the condition did not hold."""
         names = {f"#{number}": attribute for number, attribute in enumerate(sets)}

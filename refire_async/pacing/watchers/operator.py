@@ -1,24 +1,33 @@
 """Apply the timetable and the commands of `refire rate` to a run."""
 
+import contextlib
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import anyio
 
-from refire_async.errors import UsageError
+from refire_async.errors import RefireError, UsageError
 from refire_async.events import AdviceMissing, Emit
 from refire_async.model.capacity import TABLE
+from refire_async.model.operator_rate import OperatorRate
 from refire_async.pacing.control.protocol import RefusedVerbError
 from refire_async.pacing.control.server import Verb, open_listener, serve
 from refire_async.pacing.governor import Governor
 from refire_async.pacing.overrides import Overrides
-from refire_async.pacing.rate import parse_rate
+from refire_async.pacing.rate import PAUSE, parse_rate
 from refire_async.pacing.timetable import Timetable
 
 MAX_SLEEP_S = 15.0
 """Longest sleep (s) of the timetable's watcher, because clocks are set and machines are suspended."""
+
+
+FOLLOW_S = 5.0
+"""Seconds between two looks at the rate that an operator has set for all tasks of a run."""
+
+ReadRate: TypeAlias = Callable[[], Awaitable[OperatorRate | None]]
+"""Reads that rate. Raises RefireError."""
 
 
 async def follow_timetable(
@@ -47,6 +56,34 @@ async def answer_operator(checkpoint: Path, verbs: Mapping[str, Verb], emit: Emi
         emit(AdviceMissing("control", why, "refire rate cannot reach this run"))
         return
     await serve(*found, verbs)
+
+
+async def follow_rate(read: ReadRate, overrides: Overrides) -> None:
+    """Follow the rate that an operator has set for all tasks of a run, until cancelled.
+
+    While it cannot be read, the last one applies.
+    """
+    seen: OperatorRate | None = None
+    while True:
+        with contextlib.suppress(RefireError):
+            found = await read()
+            if found != seen:
+                seen = found
+                apply_rate(found, overrides)
+        await anyio.sleep(FOLLOW_S)
+
+
+def apply_rate(rate: OperatorRate | None, overrides: Overrides) -> None:
+    """Let this rate apply. What is no rate counts as a pause: the operator wanted something else than before."""
+    if rate is None or rate.rate is None:
+        overrides.automatic()
+    else:
+        try:
+            overrides.set_rate(parse_rate(rate.rate))
+        except UsageError:
+            overrides.set_rate(PAUSE)
+    if rate is not None and rate.paused:
+        overrides.set_rate(PAUSE)
 
 
 def rate_verb(run_id: str, overrides: Overrides, governor: Governor) -> Verb:
