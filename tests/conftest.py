@@ -35,8 +35,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """`-n auto`, as in pyproject.toml: no workers for named tests (a file or a test), two for folders."""
-    return 0 if config.args and all(".py" in argument for argument in config.args) else 2
+    """`-n auto`, as in pyproject.toml: no workers for named tests (a file or a test), three for folders.
+
+    On two cores, two of them wait for children and servers a third of the time.
+    """
+    return 0 if config.args and all(".py" in argument for argument in config.args) else 3
 
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` is applied

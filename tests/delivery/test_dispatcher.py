@@ -404,9 +404,9 @@ async def test_throttling_lowers_concurrency_and_recovers() -> None:
         running -= 1
         return Answer()
 
-    shards = {str(n): records(range(n * 100_000, n * 100_000 + 1_000)) for n in range(20)}
+    shards = {str(n): records(range(n * 100_000, n * 100_000 + 250)) for n in range(20)}
     done = await deliver(memory_ledger(batch_size=1), FakeSource(shards), FakeTarget(behave), concurrency=20)
-    assert done.counts.delivered == 20_000
+    assert done.counts.delivered == 5_000
     limited = sum(1 for at, _ in seen if at < 30.0)
     assert limited > 0.6 * 5 * 10 * 30, "most of what the limit allows is used"
     assert done.counts.throttled < limited, "and it is not found by running into it"

@@ -23,7 +23,7 @@ MakeTable = Callable[..., Table]
 
 RUN = ("--run-id", "the-run", "--segments", "16")
 ITEMS = 1200
-BUDGET, BUDGETED_ITEMS = 300, 5_100
+BUDGET, BUDGETED_ITEMS = 300, 4_500
 
 
 def writes_from(number: int) -> Callable[[Call], bool]:
