@@ -11,6 +11,7 @@ Prints `file:line: word: use replacement` for each and ends with 1 if it found a
 import re
 import sys
 from collections.abc import Iterator
+from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,6 +27,8 @@ CLEAN: tuple[str, ...] = (
     "refire_async/aws",
     "refire_async/checkpoint",
     "refire_async/cli",
+    "refire_async/delivery",
+    "refire_async/diagnosis",
     "refire_async/engine",
     "refire_async/events.py",
     "refire_async/model",
@@ -45,6 +48,8 @@ CLEAN: tuple[str, ...] = (
     "tests/checkpoint",
     "tests/cli",
     "tests/conftest.py",
+    "tests/delivery",
+    "tests/diagnosis",
     "tests/engine",
     "tests/evidence",
     "tests/model",
@@ -157,14 +162,18 @@ def search(path: str, text: str) -> Iterator[Found]:
     """The given-up words in `text`, the content of the file at `path` (relative to the root), and in its name."""
     code = path.endswith(".py")
     name = Path(path).stem.removeprefix("test_")
-    lines = [name.replace("-", "_"), *text.splitlines()]
-    for number, line in enumerate(lines):
-        rest = KEPT.sub(" ", line)
-        for pattern, word in _SEARCH:
-            if word.code_only and not code:
-                continue
-            for match in pattern.finditer(_names_only(rest) if word.code_only else rest):
-                yield Found(path, number, match[0], word.instead)
+    lines = [KEPT.sub(" ", line) for line in (name.replace("-", "_"), *text.splitlines())]
+    names = [_names_only(line) for line in lines] if code else []
+    # Most texts have no match at all, which is fast to see.
+    whole_lines, whole_names = "\n".join(lines), "\n".join(names)
+    found = [
+        (number, Found(path, number, match[0], word.instead))
+        for pattern, word in _SEARCH
+        if pattern.search(whole_names if word.code_only else whole_lines)
+        for number, line in enumerate(names if word.code_only else lines)
+        for match in pattern.finditer(line)
+    ]
+    yield from (one for _, one in sorted(found, key=itemgetter(0)))
 
 
 def _names_only(line: str) -> str:

@@ -44,9 +44,9 @@ def overconfident() -> None:
     for name, disposition in errors._BY_NAME.items():
         if disposition is errors.Disposition.UNKNOWN:
             errors._BY_NAME[name] = errors.Disposition.RETRY
-    for code, (disposition, *words) in transport_errors._FAILURES.items():
+    for code, (disposition, *words) in transport_errors.FAILURES.items():
         if disposition is errors.Disposition.UNKNOWN:
-            transport_errors._FAILURES[code] = (errors.Disposition.RETRY, *words)  # type: ignore[assignment]
+            transport_errors.FAILURES[code] = (errors.Disposition.RETRY, *words)  # type: ignore[assignment]
 
 
 def hasty() -> None:
