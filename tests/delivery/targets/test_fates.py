@@ -5,7 +5,7 @@ import pytest
 
 from refire_async.aws.errors import AwsError, Disposition
 from refire_async.aws.invocations import refusal
-from refire_async.aws.transport_errors import _FAILURES, failure
+from refire_async.aws.transport_errors import FAILURES, failure
 from refire_async.aws.types import Response
 from refire_async.delivery.target import Fate
 from refire_async.delivery.targets.fates import _BY_NAME, fate_of, invocation_error
@@ -72,7 +72,7 @@ def test_every_error_of_the_api_model_is_in_the_table() -> None:
     assert named <= _BY_NAME.keys()
 
 
-@pytest.mark.parametrize("code", _FAILURES)
+@pytest.mark.parametrize("code", FAILURES)
 def test_transport_errors(code: str) -> None:
     """A connection that was never made is waited for; an answer that is lost is unknown."""
     error = failure(code, "host", "why")
