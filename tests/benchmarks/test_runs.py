@@ -40,7 +40,7 @@ SMALL = {
     "processes": ["items=1500", "rounds=1", "counts=[1]"],
     "sandbox_throughput": ["items=400"],
     "scale": ["counts=[500]"],
-    "sources": ["items=500", "rounds=1", "export_item_bytes=200"],
+    "sources": ["items=3000", "rounds=1", "export_item_bytes=200"],
     "skew": ["items=1000", "hash_keys=20", 'skews=["hot key"]'],
     "sweep": [
         "segments=[2]",
@@ -97,7 +97,14 @@ def test_client_cpu_measures_engine_and_contenders(tmp_path: Path) -> None:
         ("aiodynamo_update", "aioboto3_update", "boto3_resource"),
     )
     items = [*[[name, 1_500] for name in batches], *[[name, 100] for name in singles]]
-    changes = (f"items={orjson.dumps(items).decode()}", "rounds=1", "variants=[]", "profile_items=8000")
+    changes = (
+        f"items={orjson.dumps(items).decode()}",
+        "rounds=1",
+        "variants=[]",
+        "profile_items=8000",
+        "watched_items=8000",
+        "watched_rounds=1",
+    )
     metrics = run(tmp_path, "client_cpu", *changes)["metrics"]
     assert isinstance(metrics, dict)
     cpu = {name: found["cpu_us_per_item"]["median"] for name, found in metrics["contenders"].items()}
