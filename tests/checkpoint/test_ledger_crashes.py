@@ -1,28 +1,35 @@
 """Ledger and store with crashes at any time and other writers: no item is lost or touched twice, counts add up.
 
 A table of a few items in two segments is read page by page. Writes reach it at once, or late, after their answer was
-given up; others count the marker up and delete items. What the ledger says reaches the disk with the next commit. A
-crash takes the memory away and leaves the file and its log as they are. The promises are checked after every step.
+given up; others count the marker up and delete items. What the ledger says reaches the store with the next commit. A
+crash takes the memory away and leaves the file and its log, or the items of the table, as they are; also in the middle
+of a commit. The promises are checked after every step.
 """
 
-import itertools
-import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Callable
-from pathlib import Path
+from typing import ClassVar
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from refire_async.checkpoint.ledger import Failure, Ledger, OpenPage
-from refire_async.checkpoint.store import Store
-from refire_async.model.counts import Counts, Totals
+from refire_async.checkpoint.run_store import (
+    CursorMoved,
+    Operation,
+    PageAmended,
+    PageClosed,
+    PageOpened,
+    PageShrunk,
+)
+from refire_async.model.counts import Counts
 from refire_async.model.keys import Item
 from refire_async.pipeline.triage import resolve_in_doubt
-from tests.support.checkpoints import SPEC, crashed_copy, item, new_store, reopened
+from tests.checkpoint.places import FilePlace, Place, TablePlace
+from tests.support.checkpoints import SPEC, item
 from tests.support.examples import examples
 
-SEGMENTS, ITEMS = 2, 9
+SEGMENTS, ITEMS = 2, 9  # of the four segments of the run
 
 
 def marker_of(one: Item) -> int:
@@ -33,10 +40,10 @@ def marker_of(one: Item) -> int:
 class Crashes(RuleBasedStateMachine):
     """The operations of a run on ledger and store, in any order that its tasks can take, with crashes in between."""
 
+    make: ClassVar[Callable[[], Place]]
+
     def __init__(self) -> None:
         super().__init__()
-        self.folder = tempfile.TemporaryDirectory()
-        self.files = (Path(self.folder.name) / f"{n}.refire" for n in itertools.count())
         names = [name for segment in range(SEGMENTS) for name in self.names(segment)]
         self.first = {name: place % 3 for place, name in enumerate(names)}
         self.revision = dict(self.first)
@@ -48,8 +55,7 @@ class Crashes(RuleBasedStateMachine):
         self.on_their_way: list[Item] = []
         """Conditional writes without an answer, by this process or one that died."""
         self.read_durably = 0
-        self.store = new_store(next(self.files))
-        self.attempt = 0
+        self.store = type(self).make()
         self.begin_attempt()
 
     # The table as a run sees it.
@@ -93,10 +99,10 @@ class Crashes(RuleBasedStateMachine):
     # An attempt.
 
     def begin_attempt(self) -> None:
-        progress = self.store.progress(range(SEGMENTS))
-        self.ledger = Ledger(first_page=self.attempt * 1_000)
+        progress = self.store.progress()
+        self.ledger = Ledger(first_page=self.store.number)
         self.ledger.restore(progress.segments, progress.pages)
-        self.waiting: list[Callable[[Store], None]] = []
+        self.waiting: list[Operation] = []
         self.opening: dict[int, OpenPage] = {}
         self.rest: dict[int, list[Item]] = {}
         self.amending: list[tuple[OpenPage, Item]] = []
@@ -106,7 +112,7 @@ class Crashes(RuleBasedStateMachine):
             resolve_in_doubt(SPEC, page, found)
             self.rest[page.number] = list(page.items)
             self.doubtful |= {one["pk"]["S"] for one in page.items}
-        self.check_what_is_saved(self.store)
+        self.check_what_is_saved()
 
     def settle(self, page: OpenPage, one: Item) -> None:
         """Write one item and handle the table's answer."""
@@ -124,7 +130,7 @@ class Crashes(RuleBasedStateMachine):
         else:  # a conflict: looked at again, and into the ledger before it is sent
             now = item(name, self.revision[name] or None)
             self.amending.append((page, now))
-            self.waiting.append(lambda store: store.amend_page(page, [now], first=True))
+            self.waiting.append(PageAmended(page, [now], first=True))
 
     def open_pages(self) -> list[OpenPage]:
         return [page for page in self.ledger.pages.values() if self.rest[page.number]]
@@ -141,7 +147,7 @@ class Crashes(RuleBasedStateMachine):
         start = None if at == 0 else {"at": at}
         if not names:
             self.ledger.advance(segment, end)
-            self.waiting.append(lambda store: store.move_cursor(segment, end))
+            self.waiting.append(CursorMoved(segment, end))
             return
         page = OpenPage(
             self.ledger.next_number(),
@@ -153,16 +159,12 @@ class Crashes(RuleBasedStateMachine):
             Counts(scanned=len(names)),
         )
         self.opening[page.number] = page
-        self.waiting.append(lambda store: store.open_page(page))
+        self.waiting.append(PageOpened(page))
 
     @precondition(lambda self: self.waiting)
     @rule()
     def commit(self) -> None:
-        counts = Counts(**self.ledger.closed.to_json())
-        with self.store.transaction():
-            for operation in self.waiting:
-                operation(self.store)
-            self.store.save_process(self.attempt * 1_024, counts, Totals())
+        self.store.commit(self.waiting, Counts(**self.ledger.closed.to_json()))
         self.waiting = []
         for page in self.opening.values():
             self.ledger.open(page)
@@ -172,7 +174,7 @@ class Crashes(RuleBasedStateMachine):
         for page, now in self.amending:
             self.rest[page.number].append(now)
         self.amending = []
-        self.check_what_is_saved(self.store)
+        self.check_what_is_saved()
 
     @precondition(lambda self: self.open_pages())
     @rule(data=st.data(), how_many=st.integers(1, 2))
@@ -187,7 +189,7 @@ class Crashes(RuleBasedStateMachine):
     def close_pages(self) -> None:
         for page in [page for page in self.ledger.pages.values() if page.done]:
             self.ledger.close(page)
-            self.waiting.append(lambda store, page=page: store.close_page(page))
+            self.waiting.append(PageClosed(page))
 
     @rule(segment=st.integers(0, SEGMENTS - 1), place=st.integers(0, ITEMS - 1))
     def an_item_becomes_unwritable(self, segment: int, place: int) -> None:
@@ -239,10 +241,17 @@ class Crashes(RuleBasedStateMachine):
     @rule()
     def crash(self) -> None:
         """Memory and uncommitted operations are lost."""
-        copy = crashed_copy(self.store, next(self.files))
-        self.store.close()
-        self.store = reopened(copy)
-        self.attempt = self.store.load().next_attempt
+        self.store.crash()
+        self.begin_attempt()
+
+    @precondition(lambda self: self.waiting)
+    @rule(writes=st.integers(0, 6))
+    def crash_in_a_commit(self, writes: int) -> None:
+        """The operations of a segment are saved, or none."""
+        self.store.cut(self.waiting, Counts(**self.ledger.closed.to_json()), writes)
+        self.store.crash()
+        in_doubt = sum(len(page.items) for page in self.store.progress().pages)
+        self.read_durably = self.store.load().counts.scanned + in_doubt
         self.begin_attempt()
 
     @rule()
@@ -251,13 +260,10 @@ class Crashes(RuleBasedStateMachine):
         if self.amending:
             self.commit()  # a look-up that is on its way is finished
         for page in self.open_pages():
-            self.waiting.append(lambda store, page=page: store.shrink_page(page, self.rest[page.number]))
+            self.waiting.append(PageShrunk(page, list(self.rest[page.number])))
         self.close_pages()
-        self.waiting.append(lambda _: None)
         self.commit()
-        self.store.close()
-        self.store = reopened(self.store.path)
-        self.attempt = self.store.load().next_attempt
+        self.store.stop()
         self.begin_attempt()
 
     # Invariants after every step.
@@ -295,9 +301,9 @@ class Crashes(RuleBasedStateMachine):
             reached = [ITEMS if end is None else end["at"] for end in ends]
             assert max(reached, default=0) <= self.place(segment)
 
-    def check_what_is_saved(self, store: Store) -> None:
-        """In the file: every item before a cursor has an outcome or is in a page of the ledger."""
-        progress, saved = store.progress(range(SEGMENTS)), store.load()
+    def check_what_is_saved(self) -> None:
+        """In the store: every item before a cursor has an outcome or is in a page of the ledger."""
+        progress, saved = self.store.progress(), self.store.load()
         in_doubt = {one["pk"]["S"] for page in progress.pages for one in page.items}
         for segment, state in progress.segments.items():
             behind = ITEMS if state.finished else state.cursor["at"] if state.cursor else 0
@@ -306,7 +312,8 @@ class Crashes(RuleBasedStateMachine):
         assert saved.counts.scanned == saved.counts.settled
         assert saved.counts.scanned == self.read_durably - sum(len(page.items) for page in progress.pages)
         assert saved.open_pages == len(progress.pages)
-        assert saved.counts.failed == len(list(store.failures()))
+        # A table has the failures of a page before the page is closed.
+        assert saved.counts.failed <= len(self.store.failures())
 
     def teardown(self) -> None:
         """A last attempt completes the run: every item has a record, is gone, or has failed."""
@@ -323,20 +330,33 @@ class Crashes(RuleBasedStateMachine):
             if self.amending:
                 self.commit()
         self.close_pages()
-        self.waiting.append(lambda _: None)
         self.commit()
+        self.store.stop()
         for one in self.on_their_way:
             self.touch(one)
         self.nothing_fires_twice()
         counts = self.store.load().counts
         failed = {failure.key["pk"]["S"] for failure in self.store.failures()}
+        assert counts.failed == len(failed) == len(self.store.failures())
         assert counts.scanned == counts.settled == self.read_durably
         for name in self.revision:  # what is still there
             assert name in failed or self.fired[name] or self.by_others[name], f"{name} has not fired"
         assert counts.touched <= self.fired.total()
         self.store.close()
-        self.folder.cleanup()
 
 
-TestCrashes = Crashes.TestCase
-TestCrashes.settings = examples(15, 500, stateful_step_count=50)
+class CrashesOfAFile(Crashes):
+    """With the checkpoint in a file."""
+
+    make = FilePlace
+
+
+class CrashesOfATable(Crashes):
+    """With the checkpoint in a table."""
+
+    make = TablePlace
+
+
+TestFile = CrashesOfAFile.TestCase
+TestTable = CrashesOfATable.TestCase
+TestFile.settings = TestTable.settings = examples(15, 500, stateful_step_count=50)

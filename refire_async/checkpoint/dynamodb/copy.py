@@ -20,7 +20,7 @@ from refire_async.checkpoint.dynamodb.claims import Claim
 from refire_async.checkpoint.dynamodb.places import STREAM
 from refire_async.checkpoint.dynamodb.recorded import read_recordings
 from refire_async.checkpoint.dynamodb.segments import SavedSegment
-from refire_async.checkpoint.dynamodb.store import read_failures, read_progress
+from refire_async.checkpoint.dynamodb.store import closed_failures, open_pages, read_progress
 from refire_async.checkpoint.dynamodb.table import DAMAGED, CheckpointTable, from_text
 from refire_async.checkpoint.ledger import Failure
 from refire_async.checkpoint.pages import EMPTY, Note, pack, shrunk, unpack
@@ -50,8 +50,8 @@ async def copy_run(table: CheckpointTable, run_id: str, path: Path, *, history: 
     progress = await read_progress(table, item.spec, segments)
     blobs = Blobs(table, run_id, lambda: 0.0)
     failures: list[Failure] = []
-    async for blob in blobs.all("failures#"):
-        failures += read_failures(table, run_id, blob.content)
+    async for block in closed_failures(table, item.spec, open_pages(segments)):
+        failures += block
     claims = await runs.read_claims(table, run_id)
     saved = replace(
         runs.saved_run(item, segments, await runs.read_totals(table, run_id)),
@@ -117,7 +117,7 @@ async def _copy_history(
     saved: SavedRun,
     segments: Mapping[int, SavedSegment],
 ) -> None:
-    opened = {number: page.revision for one in segments.values() for number, page in one.pages.items()}
+    opened = {number: page.revision for number, page in open_pages(segments).items()}
     names, run_id = saved.spec.keys.names, saved.spec.run_id
     with _Pages() as pages:
         few: list[Blob] = []

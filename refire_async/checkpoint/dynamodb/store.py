@@ -23,7 +23,7 @@ from refire_async.checkpoint.dynamodb.blobs import Blobs
 from refire_async.checkpoint.dynamodb.claims import Claim, lost
 from refire_async.checkpoint.dynamodb.lists import SavedList, stored_keys
 from refire_async.checkpoint.dynamodb.places import STREAM, process_name, segment_place
-from refire_async.checkpoint.dynamodb.segments import SavedSegment
+from refire_async.checkpoint.dynamodb.segments import SavedPage, SavedSegment
 from refire_async.checkpoint.dynamodb.table import (
     DAMAGED,
     CheckpointTable,
@@ -179,8 +179,11 @@ class TableStore:
 
     async def failures(self) -> AsyncIterator[list[Failure]]:
         """See `RunStore.failures`."""
-        async for blob in self._blobs.all("failures#"):
-            yield read_failures(self._table, self._spec.run_id, blob.content)
+        opened = open_pages(await runs.read_segments(self._table, self._spec))
+        for page in opened.values():
+            yield page.failures
+        async for block in closed_failures(self._table, self._spec, opened):
+            yield block
 
     def _apply(self, operation: Operation, blobs: list["_NewBlob"], urgent: set[int]) -> None:
         """Change the segment of an operation in memory, and add the blobs that must be written first."""
@@ -205,11 +208,12 @@ class TableStore:
                 self._closed.setdefault(page.segment, []).append((page.number, revision))
                 self._contents.pop(page.number, None)
                 self._unsaved.add(page.segment)
-                if page.notes:
+                # A process that died may have written these of a page in doubt, and then not closed it.
+                if page.notes or page.in_doubt:
                     blobs.append((page.segment, f"notes#{page.number}", orjson.dumps(page.notes), None))
-                if page.failures:
+                if page.failures or page.in_doubt:
                     content = orjson.dumps([asdict(failure) for failure in page.failures])
-                    blobs.append((page.segment, f"failures#{page.number}", content, None))
+                    blobs.append((page.segment, f"{FAILURES}{page.number}", content, None))
             case PageAmended(page, present, first):
                 self._amend(page, list(present), blobs, first=first)
                 urgent.add(page.segment)
@@ -301,16 +305,32 @@ async def read_progress(
     return Progress(states, pages)
 
 
-def read_failures(table: CheckpointTable, run_id: str, content: bytes) -> list[Failure]:
-    """The failures in a blob. Raises CheckpointRefusedError if it is damaged."""
-    try:
-        found = [Failure(**failure) for failure in orjson.loads(content)]
-    except DAMAGED as error:
-        raise table.damaged(run_id, error) from error
-    if not conforms(found, list[Failure]):
-        raise table.damaged(run_id, "a failure has a value of the wrong type")
-    return found
+def open_pages(segments: Mapping[int, SavedSegment]) -> dict[int, SavedPage]:
+    """The open pages of segments by their numbers."""
+    return {number: page for one in segments.values() for number, page in one.pages.items()}
 
+
+async def closed_failures(
+    table: CheckpointTable, spec: RunSpec, opened: Container[int]
+) -> AsyncIterator[list[Failure]]:
+    """The items of closed pages that could not be touched. `opened` are the numbers of open pages.
+
+    Raises CheckpointRefusedError if they are damaged.
+    """
+    async for blob in Blobs(table, spec.run_id, time.time).all(FAILURES):
+        try:
+            found = [Failure(**failure) for failure in orjson.loads(blob.content)]
+            is_open = int(blob.name.removeprefix(FAILURES)) in opened
+        except DAMAGED as error:
+            raise table.damaged(spec.run_id, error) from error
+        if not conforms(found, list[Failure]):
+            raise table.damaged(spec.run_id, "a failure has a value of the wrong type")
+        if not is_open:
+            yield found
+
+
+FAILURES = "failures#"
+"""The names of blobs with the failures of closed pages begin with this."""
 
 _NewBlob: TypeAlias = tuple[int, str, bytes, Fields | None]
 """Segment, name, content and attributes of a blob to write."""
