@@ -35,6 +35,10 @@ from refire_async.settings import ResumeSettings, RunSettings
 from refire_async.sources.importing import ImportContext, import_keys
 from refire_async.sources.key_list import open_list
 
+STOP_WITHIN_S = 40.0
+"""Seconds after the request to stop within which the checkpoint table must have answered: a Spot instance gives two
+minutes from SIGTERM on, and writes to the table that is touched may take some of them."""
+
 NUMBERS_PER_EPOCH = 1 << 14
 """Processes of a run have numbers: those of one epoch of all tasks, then those of the next."""
 
@@ -132,6 +136,7 @@ class Shared:
     async def continue_run(self, attempt: Attempt, item: RunItem, *, emit: Emit, stop: StopRequest) -> Result:
         """Claim the task of a run that is there, and do what is left of it. Raises RefireError."""
         spec, now = item.spec, self.session.clock.now
+        stop.subscribe(lambda: self._table.give_up_within(STOP_WITHIN_S))
 
         def say(claim: Claim) -> None:
             emit(Noticed(TASK_HELD.found(f"task {self._task} of run {self._run_id} is at {claim.owner}")))

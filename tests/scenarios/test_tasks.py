@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 
 from refire_async.checkpoint.dynamodb import claims
+from refire_async.engine import shared
 from tests.support.backends import Backend, on_one_backend
 from tests.support.cli import Cli
 from tests.support.consumption import accepted_by_second
 from tests.support.examples import thinned
 from tests.support.judge import Snapshot
+from tests.support.proxy import Hold, Proxy
 from tests.support.rows import hash_rows
 from tests.support.tables import Table
 
@@ -242,3 +244,31 @@ def test_a_checkpoint_table_is_kept_while_a_run_needs_it(
     assert cli.run(*words(table, store, 2, 1)).json["status"] == "complete"
     deleted = cli.run("checkpoint-table", "delete", store, "--yes", "--json")
     assert (deleted.code, deleted.json) == (0, {"table": store, "deleted": True})
+
+
+@on_one_backend
+def test_a_stop_while_the_checkpoint_table_is_out_of_reach(
+    proxied_cli: Cli, proxy: Proxy, make_table: Callable[..., Table]
+) -> None:
+    """SIGTERM: it ends within the time that schedulers give, in one line, and a later start completes the run."""
+    cli = Cli(proxied_cli.home, proxied_cli.endpoint_url, proxied_cli.access_key, program=PROGRAM)
+    cli._children = proxied_cli._children
+    store = f"refire-{uuid.uuid4().hex[:8]}"
+    assert cli.run("checkpoint-table", "create", store).code == 0
+    table = make_table()
+    table.fill(hash_rows(400))
+    before = Snapshot.of(table)
+    running = cli.start(*words(table, store, 1, 0, "--max-wcu", "100"))
+    running.wait_until(lambda: any("revision" in item for item in table.items().values()))
+    with Hold(lambda call: call.body.get("TableName") == store) as silence:
+        proxy.instead = silence
+        running.wait_until(lambda: silence.reached)
+        running.signal(signal.SIGTERM)
+        ended = running.wait(shared.STOP_WITHIN_S)
+    assert ended.code == 3, ended.stderr
+    (line,) = [line for line in ended.error_lines if line.startswith("refire: ")]
+    assert store in line
+    proxy.instead = lambda _call: None
+    done = cli.run(*words(table, store, 1, 0))
+    assert (done.code, done.json["status"]) == (0, "complete"), done.stderr
+    before.assert_fired()

@@ -21,8 +21,8 @@ from refire_async.settings import Connection
 SAVE_AFTER_S = 60.0
 """Seconds between two saves, at about 4 write units each for a minute of recording, and 100 for a long one."""
 
-LAST_SAVE_S = 10.0
-"""At the end of a process the save may take this long."""
+WRITE_WITHIN_S = 5.0
+"""A write that takes longer is left out; the next one has everything again."""
 
 MAX_BYTES = 300_000
 """Most bytes of an item: DynamoDB ends at 400 KB."""
@@ -60,15 +60,18 @@ class TableRecording:
         now = self._clock()
         if self._saved_at is None or now - self._saved_at >= SAVE_AFTER_S:
             self._saved_at = now
-            await self._write()
+            await self._write_in_time()
 
     async def close(self) -> None:
         """Write the rest, and close the connection. Raises RefireError."""
         try:
-            with anyio.move_on_after(LAST_SAVE_S):
-                await self._write()
+            await self._write_in_time()
         finally:
             await self._exit.aclose()
+
+    async def _write_in_time(self) -> None:
+        with anyio.move_on_after(WRITE_WITHIN_S):
+            await self._write()
 
     async def _write(self) -> None:
         if self._table is None:

@@ -4,9 +4,11 @@ Partition key `id` (S), sort key `name` (S), TTL attribute `expires_at`. Every o
 A write is safe to repeat: it sets a whole value, and its condition holds again after it was applied.
 """
 
+import math
 import random
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, TypeAlias
 
 import anyio
@@ -47,7 +49,15 @@ class CheckpointTable:
     def __init__(self, name: str, data: DataPlane) -> None:
         self.name = name
         self._data = data
+        self._give_up_at = math.inf
+        self._calls: set[anyio.CancelScope] = set()
         self._draw = random.Random()  # noqa: S311 - delays are no secret
+
+    def give_up_within(self, seconds: float) -> None:
+        """From now on no call, not even those in progress, is tried for longer than until so many seconds from now."""
+        self._give_up_at = min(self._give_up_at, anyio.current_time() + seconds)
+        for scope in self._calls:
+            scope.deadline = min(scope.deadline, self._give_up_at)
 
     async def get(self, partition: str, name: str) -> Fields | None:
         """The attributes of an item, read consistently; None if there is none."""
@@ -132,29 +142,33 @@ class CheckpointTable:
             raise self._refused(error) from error
 
     async def _tried(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
-        """The reply of a call that is tried again for a while. Raises AwsError."""
+        """The reply of a call that is tried again for a while. Raises AwsError or StoppedError."""
         body = orjson.dumps({"TableName": self.name, **request})
-        until, tries = anyio.current_time() + TRY_FOR_S, 0
-        while True:
+        why = "no answer"
+        with anyio.CancelScope(deadline=min(anyio.current_time() + TRY_FOR_S, self._give_up_at)) as scope:
+            self._calls.add(scope)
             try:
-                return parse_reply(await self._data.call(operation, body))
-            except AwsError as error:
-                if error.disposition not in _AGAIN or anyio.current_time() > until:
-                    raise
-            tries += 1
-            most = min(LONGEST_DELAY_S, FIRST_DELAY_S * 2.0 ** min(tries, 20))
-            await anyio.sleep(self._draw.uniform(0.0, most))
+                for tries in count(1):
+                    try:
+                        return parse_reply(await self._data.call(operation, body))
+                    except AwsError as error:
+                        if error.disposition not in _AGAIN:
+                            raise
+                        why = error.message
+                    most = min(LONGEST_DELAY_S, FIRST_DELAY_S * 2.0 ** min(tries, 20))
+                    await anyio.sleep(self._draw.uniform(0.0, most))
+            finally:
+                self._calls.discard(scope)
+        raise StoppedError(
+            f"checkpoint table {self.name} does not answer: {why}", "resume the run when it does"
+        )
 
-    def _refused(self, error: AwsError) -> CheckpointRefusedError | StoppedError:
+    def _refused(self, error: AwsError) -> CheckpointRefusedError:
         if error.name == "ResourceNotFound":
             return CheckpointRefusedError(
                 f"there is no checkpoint table {self.name}", f"refire checkpoint-table create {self.name}"
             )
-        if error.disposition is Disposition.FATAL:
-            return CheckpointRefusedError(f"checkpoint table {self.name}: {error.message}", error.action)
-        return StoppedError(
-            f"checkpoint table {self.name} does not answer: {error.message}", "resume the run when it does"
-        )
+        return CheckpointRefusedError(f"checkpoint table {self.name}: {error.message}", error.action)
 
 
 def _key(partition: str, name: str) -> dict[str, Any]:
