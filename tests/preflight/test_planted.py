@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from refire_async.diagnosis.probes import probe_table
 from refire_async.preflight.findings import KINDS, NEED_CONFIRMATION
-from refire_async.settings import Budget, SelectionSettings
+from refire_async.settings import Budget, Connection, SelectionSettings
 from tests.preflight.harness import Consumers, Harness, consumers_of
 from tests.preflight.planted import BIG, Planted, found_in, index, indexed, provisioned
 from tests.preflight.problems import CASES
@@ -155,3 +156,25 @@ async def test_the_maximum_of_an_index_is_a_note_if_the_run_writes_to_it(
 def test_there_are_enough_healthy_tables() -> None:
     """A check that always warns would find every problem."""
     assert len(HEALTHY) >= 10
+
+
+@pytest.mark.usefixtures("unhurried")
+async def test_the_calls_of_a_diagnosis(consumers: Consumers) -> None:
+    """`refire doctor` asks the same services, and keeps numbers of their answers."""
+    harness = Harness(consumers, **provisioned(100))
+    harness.fill(3)
+    harness.consumer()
+    harness.scale(10, 200)
+    harness.measured("AWS/DynamoDB", "ConsumedWriteCapacityUnits", "TableName", harness.name, 60)
+    async with harness.db.open_session(Connection(), 4) as session:
+        probes, table = await probe_table(session, harness.name)
+    assert table is not None
+    assert {probe.outcome for probe in probes} == {"works"}, probes
+    found = {probe.name.partition(":")[2]: probe.found for probe in probes}
+    assert found["ListEventSourceMappings"] == {"mappings": 1, "enabled": 1}
+    assert found["ListPipes"] == {"pipes": 0}
+    assert found["GetMetricData"] == {"table_has_metrics": True}
+    assert found["DescribeScalableTargets"] == {"targets": 1}
+    assert found["Scan"] == {"items": 1}
+    assert found["GetRecords"]["records"] in (0, 1)
+    assert found["DescribeTable"]["throughput"]["provisioned_write"] == 100.0
