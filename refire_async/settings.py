@@ -126,7 +126,7 @@ class RunSettings:
     """The settings of a new run.
 
     With `tasks`, a run in a checkpoint table is shared by as many processes, on any machines; `task` is the number of
-    this one, from 0.
+    this one, from 0. `archive` is `s3://bucket/prefix` for what such a run only adds.
     """
 
     table: str
@@ -139,6 +139,7 @@ class RunSettings:
     tuning: Tuning = field(default_factory=Tuning)
     max_items: int | None = None
     checkpoint: Path | TableAddress | None = None
+    archive: str | None = None
     tasks: int | None = None
     task: int | None = None
     run_id: str | None = None
@@ -162,10 +163,11 @@ class VerifySettings:
 class ResumeSettings:
     """The settings of a resumed run. `checkpoint` also contains the identity of the run.
 
-    `task`: for a run in a checkpoint table with several tasks, the number of this one.
+    `task`: for a run in a checkpoint table with several tasks, the number of this one. `archive`: that of the run.
     """
 
     checkpoint: Path | TableAddress
+    archive: str | None = None
     task: int | None = None
     connection: Connection = field(default_factory=Connection)
     budget: Budget = field(default_factory=Budget)

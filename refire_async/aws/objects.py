@@ -1,6 +1,6 @@
-"""Read objects in S3 from beginning to end, across lost connections."""
+"""Objects in S3: read from beginning to end, across lost connections; listed, written and removed."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, closing
 from dataclasses import dataclass
 from typing import Any
@@ -105,6 +105,18 @@ async def object_bytes(client: Any, name: ObjectName, limit: int) -> bytes:
     return b"".join(chunks)
 
 
+async def put_object(client: Any, name: ObjectName, content: bytes) -> None:
+    """Write a whole object. Raises UsageError (no such bucket) or RefusedError."""
+    request = {"Bucket": name.bucket, "Key": name.key, "Body": content}
+    await _call(client.put_object, name, request, "allow s3:PutObject on it", "written")
+
+
+async def delete_object(client: Any, name: ObjectName) -> None:
+    """Remove an object, if it is there. Raises UsageError (no such bucket) or RefusedError."""
+    request = {"Bucket": name.bucket, "Key": name.key}
+    await _call(client.delete_object, name, request, "allow s3:DeleteObject on it", "removed")
+
+
 async def object_chunks(client: Any, name: ObjectName) -> AsyncGenerator[bytes]:
     """The bytes of one version of the object, in chunks. `client` is an aioboto3 client of S3.
 
@@ -177,19 +189,20 @@ async def _read(body: Any) -> AsyncGenerator[bytes]:
 async def _call(
     operation: Any,
     name: ObjectName,
-    request: dict[str, str],
+    request: Mapping[str, Any],
     if_denied: str = "allow s3:GetObject on it",
+    done: str = "read",
 ) -> dict[str, Any]:
     """Call `operation`. The client retries by itself, so its error is final."""
     try:
         with anyio.fail_after(CALL_S):
             reply: dict[str, Any] = await operation(**request)
     except ClientError as error:
-        raise _refusal(name, str(error.response.get("Error", {}).get("Code", "")), if_denied) from error
+        raise _refusal(name, str(error.response.get("Error", {}).get("Code", "")), if_denied, done) from error
     except ResponseParserError as error:
         raise _misshapen(name) from error
     except _LOST as error:
-        raise RefusedError(f"{name} cannot be read: {_why(error)}", "check the network") from error
+        raise RefusedError(f"{name} cannot be {done}: {_why(error)}", "check the network") from error
     return reply
 
 
@@ -208,13 +221,15 @@ def _misshapen(name: ObjectName) -> RefusedError:
     )
 
 
-def _refusal(name: ObjectName, code: str, if_denied: str) -> UsageError | RefusedError:
+def _refusal(name: ObjectName, code: str, if_denied: str, done: str) -> UsageError | RefusedError:
     match code:
         case "404" | "NoSuchKey" | "NoSuchBucket" | "NotFound":
             return UsageError(f"{name} does not exist", "check bucket and key")
         case "412" | "PreconditionFailed":
             return RefusedError(f"{name} was replaced while it was read", "try again when it is complete")
         case "403" | "AccessDenied":
-            return RefusedError(f"no permission to read {name}", if_denied)
+            return RefusedError(f"no permission: {name} cannot be {done}", if_denied)
         case _:
-            return RefusedError(f"{name} cannot be read: {code or 'refused'}", "check bucket, key and region")
+            return RefusedError(
+                f"{name} cannot be {done}: {code or 'refused'}", "check bucket, key and region"
+            )

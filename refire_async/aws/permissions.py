@@ -19,7 +19,7 @@ COMMANDS: tuple[Command, ...] = ("run", "resume", "check", "plan", "verify", "re
 
 Place: TypeAlias = Literal[
     "table", "source", "stream", "kinesis", "object", "bucket", "topic", "function", "any-version", "mapping",
-    "pipe", "queue", "key", "account", "checkpoint",
+    "pipe", "queue", "key", "account", "checkpoint", "archive",
 ]  # fmt: skip
 """What an action can be limited to. `source`: the table, or the index that is read. `function`: at the qualifier that
 is invoked; `any-version`: the function itself.
@@ -27,7 +27,7 @@ is invoked; `any-version`: the function itself.
 
 Purpose: TypeAlias = Literal[
     "Describe", "Read", "Touch", "ReadStream", "Advice", "ReadObjects", "Notify", "Deliver", "Queue", "Decrypt",
-    "Map", "Checkpoint",
+    "Map", "Checkpoint", "Archive",
 ]  # fmt: skip
 """A statement's Sid. Without `Advice` a command works all the same and says what it could not look at."""
 
@@ -117,6 +117,8 @@ NEEDS: dict[tuple[str, str], Need] = {
     ("kms", "Decrypt"): Need("kms:Decrypt", "key", "Decrypt", _DELIVER),
     ("dynamodb", "GetItem"): Need("dynamodb:GetItem", "checkpoint", "Checkpoint", (*_WORK, "verify")),
     ("dynamodb", "PutItem"): Need("dynamodb:PutItem", "checkpoint", "Checkpoint", (*_WORK, "verify")),
+    ("s3", "PutObject"): Need("s3:PutObject", "archive", "Archive", (*_WORK, "verify")),
+    ("s3", "DeleteObject"): Need("s3:DeleteObject", "archive", "Archive", ()),
     # Those of `refire checkpoint-table` and `refire forget`, which a person calls.
     ("dynamodb", "DeleteItem"): Need("dynamodb:DeleteItem", "checkpoint", "Checkpoint", ()),
     ("dynamodb", "CreateTable"): Need("dynamodb:CreateTable", "checkpoint", "Checkpoint", ()),
@@ -187,6 +189,7 @@ class Use:
     mapping: bool = False
     """Whether a replay delivers by a temporary event source mapping."""
     checkpoint_table: str | None = None
+    archive: str | None = None
     """The name of the table with the state of a run, in the account and region of the table."""
 
     @property
@@ -226,6 +229,8 @@ class Use:
             never.add(("sns", "Publish"))
         if self.checkpoint_table is None:
             never |= {operation for operation, need in NEEDS.items() if need.place == "checkpoint"}
+        if self.archive is None:
+            never.add(("s3", "PutObject"))
         if self._given is None and self.index is None and set(self.commands) <= {"plan", "verify"}:
             never.add(("dynamodb", "BatchGetItem"))  # a plan looks up what a list or an index names
         return never
@@ -274,6 +279,10 @@ class Use:
             found.append(f"{self._prefix}*" if "/" in self._prefix else f"{self._prefix}/*")
         return found
 
+    @property
+    def _archive_prefix(self) -> str:
+        return str(self.archive).removeprefix("s3://").rstrip("/")
+
     def _functions(self, place: Place) -> list[str]:
         """The function at the qualifier that is invoked. Without one, a mapping may name it: any."""
         plain = ":".join(str(self.function).split(":")[:7])
@@ -290,6 +299,8 @@ class Use:
                 return self._functions(place)
             case "object":
                 return [f"arn:{self.table.partition}:s3:::{name}" for name in self._objects()]
+            case "archive":
+                return [f"arn:{self.table.partition}:s3:::{self._archive_prefix}/*"]
             case "source" if self.index is not None:
                 look = [str(self.table)] if self._looks_before else []
                 return [*look, f"{self.table}/index/{self.index}"]
@@ -347,6 +358,10 @@ def policy(use: Use) -> dict[str, Any]:
         statements[key].actions.add(need.action)
         if need.purpose == "Checkpoint":
             statements[key].actions |= set(CHECKPOINT_ACTIONS)
+        if need.purpose == "Archive":
+            statements[key].actions.add("s3:GetObject")
+            bucket = resources[0].partition("/")[0]
+            statements["ListArchive",] = _Statement("ListArchive", [bucket], {"s3:ListBucket"})
     return {
         "Version": "2012-10-17",
         "Statement": [

@@ -28,6 +28,7 @@ from refire_async.model.address import TableAddress
 )
 @saved_run
 @options.connection
+@options.archive
 @options.yes
 @options.json_output
 def command(**given: Any) -> int:
@@ -40,6 +41,8 @@ def command(**given: Any) -> int:
     parsed = ForgetOptions(**given)
     if (address := table_address(parsed)) is not None:
         return _forget_in_table(parsed, address)
+    if parsed.archive is not None:
+        raise UsageError("--archive is for a run in a checkpoint table", "leave it out")
     checkpoint = locate_one(parsed)
 
     import orjson  # noqa: PLC0415 - not needed to show help
@@ -76,7 +79,7 @@ def _forget_in_table(parsed: ForgetOptions, address: TableAddress) -> int:
     run_id = address.run_id or ""
     if not parsed.yes:
         _confirm(run_id, [f"Everything of run {run_id} in checkpoint table {address.table}."])
-    removed = run_loop(partial(table_runs.forget, address, make_connection(parsed)))
+    removed = run_loop(partial(table_runs.forget, address, make_connection(parsed), parsed.archive))
     if parsed.json:
         print_json(orjson.dumps({"run_id": run_id, "removed": [str(address)]}).decode())
     else:

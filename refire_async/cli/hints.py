@@ -33,6 +33,7 @@ class Hints:
         settings = self.settings
         options: Options = [
             ("--checkpoint", str(self.checkpoint) if self.checkpoint else None),
+            ("--archive", settings.archive),
             ("--task", None if settings.task is None else str(settings.task)),
             *_connection(settings.connection),
             *_budget(settings.budget),

@@ -145,6 +145,12 @@ class Commands(OneOf):
     ),
     "For runs with --checkpoint dynamodb://NAME/…, in the account and region of the table.",
 )
+@options.option(
+    "Permissions",
+    "--archive",
+    options.ARCHIVE,
+    "For runs with --archive: the same s3://bucket/prefix.",
+)
 @options.option("Speed", "--writer", OneOf("KIND", "partiql", "update"), "partiql (default) or update.")
 @options.json_output
 def command(
@@ -166,6 +172,7 @@ def command(
     keep: bool,
     kms_key: str | None,
     checkpoint_table: str | None,
+    archive: str | None,
     writer: WriterKind | None,
     json: bool,
     **source: str | None,  # `--from`: a word of Python
@@ -199,6 +206,7 @@ def command(
         mapping=how == "mapping",
         kms_key=kms_key,
         checkpoint_table=checkpoint_table,
+        archive=archive,
         topic=notify if (notify or "").startswith("arn:") else None,
     )
 

@@ -355,6 +355,16 @@ run_checkpoint = option(
     unset="one per run in your state folder",
 )
 
+ARCHIVE = Word("PREFIX", r"s3://[a-z0-9.-]{3,63}(/[!-~]*)?", "a place in S3", "write s3://bucket/prefix")
+
+archive = option(
+    "Several machines",
+    "--archive",
+    ARCHIVE,
+    "Where a run in a checkpoint table keeps pages and lists of keys: s3://bucket/prefix; default: in that table.",
+    unset="in the checkpoint table",
+)
+
 task = option(
     "Several machines",
     "--task",

@@ -160,6 +160,7 @@ class RunOptions(WorkOptions, AttemptOptions):
     """`refire run`."""
 
     checkpoint: Path | TableAddress | None
+    archive: str | None
     tasks: int | None
     task: int | None
     segments: int | None
@@ -172,6 +173,7 @@ class RunOptions(WorkOptions, AttemptOptions):
 class ResumeOptions(SavedRunOptions, ConnectionOptions, BudgetOptions, AttemptOptions):
     """`refire resume`."""
 
+    archive: str | None
     task: int | None
     max_items: int | None
 
@@ -236,6 +238,7 @@ class StatusOptions(SavedRunOptions, ConnectionOptions):
 class ForgetOptions(SavedRunOptions, ConnectionOptions):
     """`refire forget`."""
 
+    archive: str | None
     yes: bool
     json: bool
 

@@ -40,6 +40,7 @@ from refire_async.settings import ResumeSettings
 @options.workers
 @options.max_items
 @options.give_up_after
+@options.archive
 @options.task
 @options.verify
 @options.ignore
@@ -66,6 +67,7 @@ def command(ctx: click.Context, /, **given: Any) -> int:
         checkpoint = locate_one(parsed)
     settings = ResumeSettings(
         checkpoint=address or checkpoint,
+        archive=parsed.archive,
         task=parsed.task,
         connection=make_connection(parsed),
         budget=make_budget(parsed),

@@ -44,6 +44,7 @@ from refire_async.settings import RunSettings
 @options.max_items
 @options.give_up_after
 @options.run_checkpoint
+@options.archive
 @options.tasks
 @options.option(
     "Safety",
@@ -93,6 +94,7 @@ def make_settings(ctx: click.Context, parsed: RunOptions) -> RunSettings:
         pacing=make_pacing(parsed),
         tuning=make_tuning(parsed, parsed.segments),
         checkpoint=parsed.checkpoint,
+        archive=parsed.archive,
         tasks=parsed.tasks,
         task=parsed.task,
         run_id=parsed.run_id,

@@ -26,7 +26,7 @@ from refire_async.engine.attempt import Attempt, expected_items, run_attempt, ru
 from refire_async.engine.beginning import Start, begin, begin_again, specify
 from refire_async.engine.canary import run_canary, with_verification
 from refire_async.engine.questions import Confirm
-from refire_async.engine.shared import Shared, check_task, number_of
+from refire_async.engine.shared import Shared, check_archive, check_task, number_of
 from refire_async.engine.summary import check_output_paths
 from refire_async.errors import (
     CheckpointRefusedError,
@@ -132,10 +132,11 @@ async def _attempt_of_task(
 
 
 async def _run(settings: RunSettings, *, emit: Emit, stop: StopRequest, confirm: Confirm | None) -> Result:
-    if settings.tasks is not None and not settings.dry_run:
-        raise UsageError(
-            "the tasks of a run share a checkpoint table", "add --checkpoint dynamodb://TABLE/RUN_ID"
-        )
+    for option, given in (("tasks", settings.tasks), ("archive", settings.archive)):
+        if given is not None and not settings.dry_run:
+            raise UsageError(
+                f"--{option} is for a run in a checkpoint table", "add --checkpoint dynamodb://TABLE/RUN_ID"
+            )
     start = Start.now(settings.pacing)
     async with open_session(settings.connection, CONCURRENCY) as session:
         spec, table, limits = await specify(session, settings, emit, confirm)
@@ -266,6 +267,8 @@ async def _resume(
     settings: ResumeSettings, *, emit: Emit, stop: StopRequest, confirm: Confirm | None
 ) -> Result:
     start = Start.now(settings.pacing)
+    if not isinstance(settings.checkpoint, TableAddress) and settings.archive is not None:
+        raise UsageError("--archive is for a run in a checkpoint table", "leave it out")
     if isinstance(path := settings.checkpoint, TableAddress):
         return await _resume_task(settings, path, start, emit=emit, stop=stop, confirm=confirm)
     with locked(path) as lock:
@@ -301,6 +304,7 @@ async def _resume_task(
     async with open_session(settings.connection, CONCURRENCY) as session:
         item = await Shared.find(session, address)
         _refuse_complete(item)
+        check_archive(item, settings.archive)
         shared = Shared(session, address, number_of(settings, item.tasks), item.tasks)
         attempt = await begin_again(
             session,

@@ -2,7 +2,7 @@
 
 import secrets
 import tempfile
-from contextlib import nullcontext
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,7 @@ from anyio import to_thread
 from refire_async.aws.config import configured
 from refire_async.aws.session import Session
 from refire_async.checkpoint.dynamodb import claims, runs
+from refire_async.checkpoint.dynamodb.blobs import Blobs, folder_of, open_blobs
 from refire_async.checkpoint.dynamodb.claims import Claim
 from refire_async.checkpoint.dynamodb.lists import SavedList, write_list
 from refire_async.checkpoint.dynamodb.rate import read_rate
@@ -52,6 +53,8 @@ def check_task(settings: RunSettings, address: TableAddress) -> tuple[int, int]:
         )
     if settings.run_id not in (None, address.run_id):
         raise UsageError(f"--run-id {settings.run_id} is another run than {address}", "leave out --run-id")
+    if settings.archive is not None:
+        folder_of(settings.archive, address.run_id)
     if settings.canary is not None:
         raise UsageError("--canary is not for a run in a checkpoint table", "leave it out")
     return tasks, number_of(settings, tasks)
@@ -96,6 +99,15 @@ def _check_selection(selection: Selection) -> None:
         )
 
 
+def check_archive(item: RunItem, given: str | None) -> None:
+    """Refuse to write to a place that only the checkpoint table names. Raises CheckpointRefusedError."""
+    if item.archive != given:
+        raise CheckpointRefusedError(
+            f"the pages of run {item.spec.run_id} are in {item.archive or 'its checkpoint table'}",
+            "leave out --archive" if item.archive is None else f"give --archive {item.archive}",
+        )
+
+
 class Shared:
     """Task `task` of `tasks` of the run at an address."""
 
@@ -126,7 +138,13 @@ class Shared:
         if item.status != "complete":
             return None
         saved = await runs.load(self._table, self._run_id)
-        return await conclude(TableStore(self._table, saved.spec), saved, StopRequest(), done=True)
+        async with self._blobs(item.archive) as blobs:
+            store = TableStore(self._table, saved.spec, blobs)
+            return await conclude(store, saved, StopRequest(), done=True)
+
+    def _blobs(self, archive: str | None) -> AbstractAsyncContextManager[Blobs]:
+        session = self.session
+        return open_blobs(self._table, self._run_id, archive, session.services, session.clock.now)
 
     async def work(self, attempt: Attempt, settings: RunSettings, *, emit: Emit, stop: StopRequest) -> Result:
         """Create the run unless it is there, claim the task and do what is left of it. Raises RefireError."""
@@ -143,8 +161,17 @@ class Shared:
 
         owner = claims.own_name()
         claim = await claims.take(self._table, self._run_id, self._task, owner, now=now, on_wait=say)
-        store = TableStore(self._table, spec, task=self._task, claim=claim, keys=item.keys, clock=now)
-        attempt = replace(attempt, spec=spec, resumed=claim.epoch > 1)
+        async with self._blobs(item.archive) as blobs:
+            store = TableStore(
+                self._table, spec, blobs, task=self._task, claim=claim, keys=item.keys, clock=now
+            )
+            return await self._with_store(replace(attempt, spec=spec), store, claim, emit=emit, stop=stop)
+
+    async def _with_store(
+        self, attempt: Attempt, store: TableStore, claim: Claim, *, emit: Emit, stop: StopRequest
+    ) -> Result:
+        spec = attempt.spec
+        attempt = replace(attempt, resumed=claim.epoch > 1)
         if claim.finished:
             saved = await store.load()
             done = saved.finished_segments == spec.total_segments and not saved.open_pages
@@ -209,15 +236,23 @@ class Shared:
                 keys = None
                 if folder is not None:
                     imports = ImportContext(self.session.services, emit, stop, settings.ignore)
-                    spec, keys = await self._import(attempt, Path(folder) / "list", imports)
+                    async with self._blobs(settings.archive) as blobs:
+                        spec, keys = await self._import(attempt, Path(folder) / "list", imports, blobs)
                 connection = configured(settings.connection)
                 made = await runs.create(
-                    self._table, spec, connection, self._tasks, self.session.clock.now(), keys=keys
+                    self._table,
+                    spec,
+                    connection,
+                    self._tasks,
+                    self.session.clock.now(),
+                    keys=keys,
+                    archive=settings.archive,
                 )
             item = await runs.get(self._table, self._run_id)
             if made:
                 return item
         self._check_tasks(item.tasks)
+        check_archive(item, settings.archive)
         if spec.selection.listed:
             same = item.spec.selection
             spec = replace(
@@ -229,14 +264,14 @@ class Shared:
         return item
 
     async def _import(
-        self, attempt: Attempt, path: Path, imports: ImportContext
+        self, attempt: Attempt, path: Path, imports: ImportContext, blobs: Blobs
     ) -> tuple[RunSpec, SavedList]:
-        """Make the list of keys at `path`, and write it to the table. Raises RefireError."""
+        """Make the list of keys at `path`, and write it to the blobs of the run. Raises RefireError."""
         spec = await import_keys(attempt.spec, attempt.table, path, imports)
         found = await to_thread.run_sync(open_list, path)
         # Another process may do the same now: the list of the one that creates the run counts.
         saved = SavedList(secrets.token_hex(4), found.items, found.size, found.crc32)
-        await write_list(self._table, self._run_id, path, saved, self.session.clock.now)
+        await write_list(blobs, path, saved)
         return spec, saved
 
     def _check_tasks(self, tasks: int) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from refire_async.aws.session import Session, open_session
 from refire_async.checkpoint.catalog import SUFFIX
 from refire_async.checkpoint.dynamodb import runs
+from refire_async.checkpoint.dynamodb.blobs import open_blobs
 from refire_async.checkpoint.dynamodb.copy import copy_run
 from refire_async.checkpoint.dynamodb.rate import read_rate, save_rate
 from refire_async.checkpoint.dynamodb.recorded import save_note
@@ -74,7 +75,7 @@ async def _copy(
     session: Session, table: CheckpointTable, run_id: str, folder: Path, found: Copies, *, history: bool
 ) -> None:
     path = folder / f"{run_id}{SUFFIX}"
-    claims = await copy_run(table, run_id, path, history=history)
+    claims = await copy_run(table, run_id, path, session.services, history=history)
     found.files.append(path)
     if runs.at_work(claims, session.clock.now()):
         found.at_work.append(path)
@@ -137,8 +138,8 @@ def _describe(rate: OperatorRate | None) -> str:
     return f"{rate.rate} of the table's capacity" if rate.rate.endswith("%") else f"{rate.rate} WCU/s"
 
 
-async def forget(address: TableAddress, connection: Connection) -> int:
-    """Remove a run from its table; the number of removed items.
+async def forget(address: TableAddress, connection: Connection, archive: str | None) -> int:
+    """Remove a run from its table, and from its `archive`; the number of removed items and objects.
 
     Raises CheckpointRefusedError if a task is at work on it.
     """
@@ -151,10 +152,25 @@ async def forget(address: TableAddress, connection: Connection) -> int:
                 f"run {address.run_id} is in progress at {working[0].owner}",
                 "stop it first, or wait until it ends",
             )
-        removed = await runs.forget(table, address.run_id)
+        removed = await _remove_archive(session, table, address.run_id, archive)
+        removed += await runs.forget(table, address.run_id)
         if not removed:
             raise CheckpointRefusedError(
                 f"checkpoint table {table.name} has no run {address.run_id}",
                 f"list its runs with: refire status --checkpoint dynamodb://{table.name}",
             )
         return removed
+
+
+async def _remove_archive(session: Session, table: CheckpointTable, run_id: str, archive: str | None) -> int:
+    """Remove the objects of a run in S3, before its item, which names them; how many there were."""
+    named = await runs.archive_of(table, run_id)
+    if named != archive:
+        raise CheckpointRefusedError(
+            f"the pages of run {run_id} are in {named or 'its checkpoint table'}",
+            "leave out --archive"
+            if named is None
+            else f"give --archive {named}, if that is yours, to remove them too",
+        )
+    async with open_blobs(table, run_id, archive, session.services, session.clock.now) as blobs:
+        return await blobs.remove()

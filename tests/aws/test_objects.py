@@ -123,7 +123,7 @@ def test_an_empty_object_has_no_chunks():
     [
         ("404", UsageError, "does not exist; check bucket and key"),
         ("NoSuchBucket", UsageError, "does not exist"),
-        ("403", RefusedError, "no permission to read .*; allow s3:GetObject"),
+        ("403", RefusedError, "no permission: .* cannot be read; allow s3:GetObject"),
         ("SlowDown", RefusedError, "cannot be read: SlowDown"),
     ],
 )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from refire_async.checkpoint.dynamodb import claims, runs
+from refire_async.checkpoint.dynamodb.blobs import TableBlobs
 from refire_async.checkpoint.dynamodb.places import task_name
 from refire_async.checkpoint.dynamodb.store import TableStore, read_progress
 from refire_async.checkpoint.dynamodb.table import CheckpointTable, Condition, Fields
@@ -128,6 +129,9 @@ class TablePlace(_Base):
         self.commits = 0
         self._open()
 
+    def blobs(self) -> TableBlobs:
+        return TableBlobs(self.table, SPEC.run_id, lambda: 1.8e9)
+
     def _open(self) -> None:
         self.table.left = None
 
@@ -136,7 +140,7 @@ class TablePlace(_Base):
             if found is not None:
                 await claims.release(self.table, SPEC.run_id, 0, claims.Claim.of(found), finished=False)
             claim = await claims.take(self.table, SPEC.run_id, 0, claims.own_name())
-            store = TableStore(self.table, SPEC, claim=claim)
+            store = TableStore(self.table, SPEC, self.blobs(), claim=claim)
             await store.claim_segments(range(SPEC.total_segments))
             self.store, self.number = store, claim.epoch * 1_024
 
@@ -149,7 +153,9 @@ class TablePlace(_Base):
             return super().progress()
 
         async def saved() -> Progress:
-            return await read_progress(self.table, SPEC, await runs.read_segments(self.table, SPEC))
+            return await read_progress(
+                self.table, SPEC, self.blobs(), await runs.read_segments(self.table, SPEC)
+            )
 
         return self.run(saved())
 

@@ -1,13 +1,16 @@
 """What every store of a run's state does, whatever it is made of: one suite, run for each implementation."""
 
+import time
 import uuid
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from refire_async.aws.session import open_session
 from refire_async.checkpoint.dynamodb import claims
+from refire_async.checkpoint.dynamodb.blobs import Blobs, open_blobs
 from refire_async.checkpoint.dynamodb.lifecycle import create_table
 from refire_async.checkpoint.dynamodb.runs import create
 from refire_async.checkpoint.dynamodb.store import TableStore
@@ -30,33 +33,43 @@ from refire_async.model.table import Stream
 from refire_async.settings import Connection
 from tests.support.backends import REGION
 from tests.support.checkpoints import SPEC, item, new_store, page, reopened
+from tests.support.moto import Moto, moto
+
+__all__ = ["moto"]
 
 ALL = range(SPEC.total_segments)
 
 
-@pytest.fixture(params=["file", "table"])
+@pytest.fixture(params=["file", "table", "archive"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[RunStore]:
-    """A store of a new run, which is empty."""
+    """A store of a new run, which is empty: a file, a table, or a table with an archive in S3."""
     if request.param == "file":
         file = new_store(tmp_path / "a.refire")
         yield FileStore(file)
         file.close()
         return
     connection = Connection(endpoint_url=request.getfixturevalue("sandbox_url"), region=REGION)
+    archive = "s3://pages/runs" if request.param == "archive" else None
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ACCESS_KEY_ID", "CONTRACT")
         patch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+        if archive is not None:
+            moto: Moto = request.getfixturevalue("moto")
+            patch.setenv("AWS_ENDPOINT_URL_S3", moto.url)
+            with closing(moto.client("s3")) as s3:
+                s3.create_bucket(Bucket="pages", CreateBucketConfiguration={"LocationConstraint": REGION})
         async with open_session(connection, 8) as session:
             table = CheckpointTable(f"refire-{uuid.uuid4().hex[:8]}", session.data)
             await create_table(table)
-            assert await create(table, SPEC, connection, 1, 1.8e9)
-            yield await opened(table)
+            assert await create(table, SPEC, connection, 1, 1.8e9, archive=archive)
+            async with open_blobs(table, SPEC.run_id, archive, session.services, time.time) as blobs:
+                yield await opened(table, blobs)
 
 
-async def opened(table: CheckpointTable) -> TableStore:
+async def opened(table: CheckpointTable, blobs: Blobs) -> TableStore:
     """The run as a task that claims all its segments."""
     claim = await claims.take(table, SPEC.run_id, 0, claims.own_name())
-    store = TableStore(table, SPEC, claim=claim)
+    store = TableStore(table, SPEC, blobs, claim=claim)
     await store.claim_segments(ALL)
     return store
 
@@ -68,7 +81,7 @@ async def again(store: RunStore) -> RunStore:
     assert isinstance(store, TableStore)
     table, claim = store._table, store._must_claim()
     await claims.release(table, SPEC.run_id, 0, claim, finished=False)
-    return await opened(table)
+    return await opened(table, store._blobs)
 
 
 async def commit(store: RunStore, *operations: Operation, counts: Counts | None = None) -> None:

@@ -1,6 +1,7 @@
 """A copy of a run in a checkpoint table says what the file of the same run says."""
 
 import random
+import time
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -8,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from refire_async.aws.session import open_session
+from refire_async.aws.session import Session, open_session
 from refire_async.checkpoint.dynamodb import claims, runs
-from refire_async.checkpoint.dynamodb.blobs import Blobs
+from refire_async.checkpoint.dynamodb.blobs import TableBlobs
 from refire_async.checkpoint.dynamodb.copy import copy_run
 from refire_async.checkpoint.dynamodb.lifecycle import create_table
 from refire_async.checkpoint.dynamodb.places import RUN, partitions, segment_place
@@ -46,17 +47,23 @@ ITEMS, STEPS = 4, 60
 
 
 @pytest.fixture
-async def table(sandbox_url: str) -> AsyncIterator[CheckpointTable]:
-    """A checkpoint table with the run."""
+async def session(sandbox_url: str) -> AsyncIterator[Session]:
+    """A session with the sandbox."""
     connection = Connection(endpoint_url=sandbox_url, region=REGION)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ACCESS_KEY_ID", "COPY")
         patch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
         async with open_session(connection, 8) as session:
-            made = CheckpointTable(f"refire-{uuid.uuid4().hex[:8]}", session.data)
-            await create_table(made)
-            assert await create(made, SPEC, connection, 1, 1.8e9)
-            yield made
+            yield session
+
+
+@pytest.fixture
+async def table(session: Session) -> CheckpointTable:
+    """A checkpoint table with the run."""
+    made = CheckpointTable(f"refire-{uuid.uuid4().hex[:8]}", session.data)
+    await create_table(made)
+    assert await create(made, SPEC, Connection(region=REGION), 1, 1.8e9)
+    return made
 
 
 async def opened(table: CheckpointTable) -> TableStore:
@@ -65,7 +72,7 @@ async def opened(table: CheckpointTable) -> TableStore:
     if found is not None:
         await claims.release(table, SPEC.run_id, 0, claims.Claim.of(found), finished=False)
     claim = await claims.take(table, SPEC.run_id, 0, claims.own_name())
-    store = TableStore(table, SPEC, claim=claim)
+    store = TableStore(table, SPEC, TableBlobs(table, SPEC.run_id, time.time), claim=claim)
     await store.claim_segments(ALL)
     return store
 
@@ -162,7 +169,9 @@ def facts(path: Path) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("seed", range(8))
-async def test_a_copy_says_what_the_file_says(table: CheckpointTable, tmp_path: Path, seed: int) -> None:
+async def test_a_copy_says_what_the_file_says(
+    session: Session, table: CheckpointTable, tmp_path: Path, seed: int
+) -> None:
     """After random work with processes that take the run over from others, which left blobs that do not count."""
     draw = random.Random(f"copies/{seed}")
     work = Work(draw)
@@ -184,7 +193,7 @@ async def test_a_copy_says_what_the_file_says(table: CheckpointTable, tmp_path: 
             ]
             await store.commit(Commit(copied, 0, replace(work.closed), Totals(wcu=7.5, seconds=3.0)))
         if draw.random() < 0.1:  # a process is cut off between the blob of its page and the segment's item
-            await Blobs(table, SPEC.run_id, clock).write(
+            await TableBlobs(table, SPEC.run_id, clock).write(
                 0, f"page#{900 + draw.randint(0, 9)}#0", pack([item("orphan", 1)]), {"opened": {"N": "1"}}
             )
             await stores[1].settle()
@@ -193,7 +202,7 @@ async def test_a_copy_says_what_the_file_says(table: CheckpointTable, tmp_path: 
     for store in stores:
         await store.start_attempt(stream)
         await store.settle()
-    await copy_run(table, SPEC.run_id, tmp_path / "copy.refire", history=True)
+    await copy_run(table, SPEC.run_id, tmp_path / "copy.refire", session.services, history=True)
     assert facts(tmp_path / "copy.refire") == facts(tmp_path / "file.refire")
     assert work.closed.touched > 20
 
@@ -203,7 +212,9 @@ def _copy(one: OpenPage) -> OpenPage:
     return replace(one, items=list(one.items), counts=replace(one.counts), notes=list(one.notes))
 
 
-async def test_a_copy_without_history_needs_no_pages(table: CheckpointTable, tmp_path: Path) -> None:
+async def test_a_copy_without_history_needs_no_pages(
+    session: Session, table: CheckpointTable, tmp_path: Path
+) -> None:
     """Status and report do not read what was acknowledged."""
     store = await opened(table)
     one = page(1, [item("a", 1)], end={"at": 1})
@@ -211,7 +222,7 @@ async def test_a_copy_without_history_needs_no_pages(table: CheckpointTable, tmp
     one.touched(1)
     await store.commit(Commit([PageClosed(one)], 0, one.counts, Totals()))
     await store.settle()
-    await copy_run(table, SPEC.run_id, tmp_path / "copy.refire", history=False)
+    await copy_run(table, SPEC.run_id, tmp_path / "copy.refire", session.services, history=False)
     assert peek(tmp_path / "copy.refire").counts.touched == 1
     with History(tmp_path / "copy.refire") as history:
         assert history.last() == 0
@@ -251,14 +262,16 @@ async def all_of(table: CheckpointTable) -> None:
 
 
 @pytest.mark.parametrize("what", HOSTILE)
-async def test_what_others_wrote_is_refused(table: CheckpointTable, tmp_path: Path, what: str) -> None:
+async def test_what_others_wrote_is_refused(
+    session: Session, table: CheckpointTable, tmp_path: Path, what: str
+) -> None:
     """In one line that names the run, for a run as for a copy; never another error."""
     await opened(table)
     name, attribute, value = HOSTILE[what]
     place = (SPEC.run_id, RUN) if name == RUN else segment_place(SPEC.run_id, 2)
     assert await table.update(*place, {attribute: value}, Condition("attribute_exists(id)", {}))
     with pytest.raises(CheckpointRefusedError, match=f"run {SPEC.run_id} .* is damaged"):
-        await copy_run(table, SPEC.run_id, tmp_path / "copy.refire", history=True)
+        await copy_run(table, SPEC.run_id, tmp_path / "copy.refire", session.services, history=True)
     with pytest.raises(CheckpointRefusedError, match="is damaged"):
         await all_of(table)
 

@@ -151,3 +151,15 @@ def test_a_run_in_a_checkpoint_table(refire: Callable[..., Ended]) -> None:
     assert [one for one in with_table["Statement"] if one is not more] == plain
     assert more["Resource"] == ARN.rpartition("/")[0] + "/runs"
     assert more["Action"] == ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"]
+
+
+def test_a_run_with_an_archive(refire: Callable[..., Ended]) -> None:
+    """Two more statements: the objects below the prefix, and the list of the bucket."""
+    place = ("iam-policy", "--table", ARN, "--checkpoint-table", "runs", "--json")
+    plain = orjson.loads(refire(*place).out)["Statement"]
+    archived = orjson.loads(refire(*place, "--archive", "s3://pages/of/runs/").out)["Statement"]
+    more = {one["Sid"]: (one["Action"], one["Resource"]) for one in archived if one not in plain}
+    assert more == {
+        "Archive": (["s3:GetObject", "s3:PutObject"], "arn:aws:s3:::pages/of/runs/*"),
+        "ListArchive": (["s3:ListBucket"], "arn:aws:s3:::pages"),
+    }

@@ -5,7 +5,8 @@ import re
 import signal
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,14 @@ import pytest
 from refire_async.checkpoint.pages import pack, unpack
 from refire_async.model.keys import Item
 from tests.scenarios.conftest import pointed_at
-from tests.support.backends import Backend, on_one_backend
+from tests.support.backends import REGION, Backend, on_one_backend
 from tests.support.cli import Cli, Result
 from tests.support.judge import Snapshot
+from tests.support.moto import Moto, moto
 from tests.support.rows import hash_rows
 from tests.support.tables import Table
+
+__all__ = ["moto"]
 
 MakeTable = Callable[..., Table]
 ITEMS = 400
@@ -47,9 +51,11 @@ def table(make_table: MakeTable) -> Table:
     return table
 
 
-def at(cli: Cli, command: str, address: str, *more: str) -> Result:
+def at(
+    cli: Cli, command: str, address: str, *more: str, env: Mapping[str, str | None] | None = None
+) -> Result:
     """A command about the run at an address."""
-    return cli.run(command, "--checkpoint", address, *more, "--endpoint-url", str(cli.endpoint_url))
+    return cli.run(command, "--checkpoint", address, *more, "--endpoint-url", str(cli.endpoint_url), env=env)
 
 
 def status(cli: Cli, address: str) -> dict[str, Any]:
@@ -209,3 +215,38 @@ def test_what_commands_refuse(cli: Cli, store: str) -> None:
         assert result.code == code, (arguments, result.stderr)
         (line,) = result.error_lines
         assert what in line, line
+
+
+@on_one_backend
+def test_pages_in_s3(cli: Cli, store: str, table: Table, moto: Moto, tmp_path: Path) -> None:
+    """With --archive the pages and the list of keys are objects; the table keeps segments only. Nothing else differs,
+    and only whoever names the archive again writes to it or empties it."""
+    before = Snapshot.of(table)
+    address, archive = f"dynamodb://{store}/archived", ("--archive", "s3://pages/of/runs")
+    with closing(moto.client("s3")) as s3:
+        s3.create_bucket(Bucket="pages", CreateBucketConfiguration={"LocationConstraint": REGION})
+
+        def objects() -> list[str]:
+            return [one["Key"] for one in s3.list_objects_v2(Bucket="pages").get("Contents", ())]
+
+        keys = tmp_path / "keys.csv"
+        keys.write_text("pk\n" + "".join(f"item-{number}\n" for number in range(ITEMS)))
+        words = run(table, address, "--keys-file", str(keys), "--max-items", "150")
+        first = cli.run(*words, *archive, env=moto.environment)
+        assert (first.code, first.json["touched"]) == (3, 150), first.stderr
+        assert "--archive s3://pages/of/runs" in first.error_lines[-1]  # in the command that resumes it
+        refused = cli.run(*words, env=moto.environment)
+        assert (refused.code, "give --archive s3://pages/of/runs" in refused.error_lines[-1]) == (11, True)
+        second = at(cli, "resume", address, "--yes", "--json", *archive, env=moto.environment)
+        assert (second.code, second.json["touched"]) == (0, ITEMS), second.stderr
+        before.assert_fired()
+        assert {name.split("#")[0].rpartition("/")[2] for name in objects()} == {"keys", "page", "closed"}
+        assert all(name.startswith("of/runs/archived/") for name in objects())
+        found = table.backend.dynamodb.scan(TableName=store)["Items"]
+        assert not [one for one in found if one["name"]["S"].startswith("blob#")]
+        proof = at(cli, "verify", address, "--json", env=moto.environment)
+        assert (proof.code, proof.json["once"]) == (0, ITEMS), proof.stderr
+        refused = at(cli, "forget", address, "--yes", env=moto.environment)
+        assert (refused.code, "give --archive" in refused.error_lines[0]) == (11, True)
+        assert at(cli, "forget", address, "--yes", *archive, env=moto.environment).code == 0
+        assert objects() == []

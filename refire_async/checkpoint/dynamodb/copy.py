@@ -4,6 +4,7 @@ Memory does not grow with the run.
 """
 
 import sqlite3
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -14,11 +15,13 @@ from typing import Self
 import orjson
 from anyio import to_thread
 
+from refire_async.aws.other_services import Services
 from refire_async.checkpoint.dynamodb import runs
-from refire_async.checkpoint.dynamodb.blobs import Blob, Blobs
+from refire_async.checkpoint.dynamodb.blobs import Blob, Blobs, open_blobs
 from refire_async.checkpoint.dynamodb.claims import Claim
 from refire_async.checkpoint.dynamodb.places import STREAM
 from refire_async.checkpoint.dynamodb.recorded import read_recordings
+from refire_async.checkpoint.dynamodb.runs import RunItem
 from refire_async.checkpoint.dynamodb.segments import SavedSegment
 from refire_async.checkpoint.dynamodb.store import closed_failures, open_pages, read_progress
 from refire_async.checkpoint.dynamodb.table import DAMAGED, CheckpointTable, from_text
@@ -35,7 +38,9 @@ from refire_async.model.units import iso_seconds
 _BLOBS_AT_ONCE = 64
 
 
-async def copy_run(table: CheckpointTable, run_id: str, path: Path, *, history: bool) -> list[Claim]:
+async def copy_run(
+    table: CheckpointTable, run_id: str, path: Path, services: Services, *, history: bool
+) -> list[Claim]:
     """Write a run to a new file at `path`; with `history`, also its acknowledged pages, for a verification.
 
     Returns the claims of its tasks.
@@ -46,11 +51,18 @@ async def copy_run(table: CheckpointTable, run_id: str, path: Path, *, history: 
         CheckpointRefusedError: there is no such run, it is damaged, or the file cannot be written.
     """
     item = await runs.get(table, run_id)
+    async with open_blobs(table, run_id, item.archive, services, time.time) as blobs:
+        return await _copy(table, item, blobs, path, history=history)
+
+
+async def _copy(
+    table: CheckpointTable, item: RunItem, blobs: Blobs, path: Path, *, history: bool
+) -> list[Claim]:
+    run_id = item.spec.run_id
     segments = await runs.read_segments(table, item.spec)
-    progress = await read_progress(table, item.spec, segments)
-    blobs = Blobs(table, run_id, lambda: 0.0)
+    progress = await read_progress(table, item.spec, blobs, segments)
     failures: list[Failure] = []
-    async for block in closed_failures(table, item.spec, open_pages(segments)):
+    async for block in closed_failures(table, item.spec, blobs, open_pages(segments)):
         failures += block
     claims = await runs.read_claims(table, run_id)
     saved = replace(

@@ -1,18 +1,15 @@
-"""A run's list of keys in a checkpoint table: the bytes of the file in chunks, read by ranges.
+"""A run's list of keys in its blobs: the bytes of the file in chunks, read by ranges.
 
 It is written once, by the process that creates the run, before the run is there. Each task reads its own part.
 """
 
-from base64 import b64decode, b64encode
 from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
 
-from refire_async.checkpoint.dynamodb.places import EXPIRE_AFTER_S, partition
-from refire_async.checkpoint.dynamodb.table import CheckpointTable, number
+from refire_async.checkpoint.dynamodb.blobs import Blobs
 from refire_async.checkpoint.run_store import StoredKeys
 from refire_async.errors import CheckpointRefusedError
 
@@ -35,17 +32,13 @@ class SavedList:
     crc32: int
 
 
-async def write_list(
-    table: CheckpointTable, run_id: str, path: Path, saved: SavedList, now: Callable[[], float]
-) -> None:
-    """Write the file at `path` as the chunks of `saved`. Raises what the table raises."""
-    expires = number(round(now() + EXPIRE_AFTER_S))
+async def write_list(blobs: Blobs, path: Path, saved: SavedList) -> None:
+    """Write the file at `path` as the chunks of `saved`. Raises StoppedError."""
     limiter = anyio.Semaphore(AT_ONCE)
 
     async def write(chunk: int, part: bytes) -> None:
         try:
-            fields = {"content": {"B": b64encode(part).decode()}, "expires_at": expires}
-            await table.put(*_place(run_id, saved.name, chunk), fields)
+            await blobs.write(chunk, _name(saved.name, chunk), part)
         finally:
             limiter.release()
 
@@ -57,7 +50,7 @@ async def write_list(
             chunk += 1
 
 
-def stored_keys(table: CheckpointTable, run_id: str, saved: SavedList) -> StoredKeys:
+def stored_keys(blobs: Blobs, saved: SavedList) -> StoredKeys:
     """The list for a source. Raises CheckpointRefusedError where a chunk is missing."""
     cache: OrderedDict[int, bytes] = OrderedDict()
 
@@ -65,16 +58,13 @@ def stored_keys(table: CheckpointTable, run_id: str, saved: SavedList) -> Stored
         if chunk in cache:
             cache.move_to_end(chunk)
             return cache[chunk]
-        item = await table.get(*_place(run_id, saved.name, chunk))
-        if item is None:
-            raise CheckpointRefusedError(
-                f"a part of the list of keys of run {run_id} is missing in table {table.name}",
-                "begin a new run",
-            )
-        cache[chunk] = b64decode(item["content"]["B"])
+        content = await blobs.read(chunk, _name(saved.name, chunk))
+        if content is None:
+            raise CheckpointRefusedError("a part of the run's list of keys is missing", "begin a new run")
+        cache[chunk] = content
         if len(cache) > CACHED:
             cache.popitem(last=False)
-        return cache[chunk]
+        return content
 
     async def read(offset: int, length: int) -> bytes:
         first, last = offset // CHUNK_BYTES, (offset + length - 1) // CHUNK_BYTES
@@ -85,5 +75,5 @@ def stored_keys(table: CheckpointTable, run_id: str, saved: SavedList) -> Stored
     return StoredKeys(saved.items, saved.size, saved.crc32, read)
 
 
-def _place(run_id: str, name: str, chunk: int) -> tuple[str, str]:
-    return partition(run_id, chunk), f"keys#{name}#{chunk:06}"
+def _name(name: str, chunk: int) -> str:
+    return f"keys#{name}#{chunk:06}"

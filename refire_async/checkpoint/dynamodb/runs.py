@@ -36,7 +36,10 @@ AT_WORK_S = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunItem:
-    """The item of a run. Times are ISO 8601 in UTC; `keys` is its list of keys, if it has one."""
+    """The item of a run. Times are ISO 8601 in UTC; `keys` is its list of keys, if it has one.
+
+    `archive` is the place in S3 of its blobs; None: the table.
+    """
 
     spec: RunSpec
     connection: Connection
@@ -45,6 +48,7 @@ class RunItem:
     updated_at: str
     tasks: int
     keys: SavedList | None
+    archive: str | None
 
     @property
     def created_s(self) -> float:
@@ -64,8 +68,9 @@ async def create(
     at: float,
     *,
     keys: SavedList | None = None,
+    archive: str | None = None,
 ) -> bool:
-    """Create the run, unless it is there; whether it was created. Its list of `keys` is in the table already.
+    """Create the run, unless it is there; whether it was created. Its list of `keys` is among its blobs already.
 
     Raises CheckpointRefusedError if segments of an earlier run with this id are left.
     """
@@ -80,6 +85,8 @@ async def create(
     }
     if keys is not None:
         fields["keys"] = text(asdict(keys))
+    if archive is not None:
+        fields["archive"] = {"S": archive}
     if await _has_segments(table, spec.run_id) and await table.get(spec.run_id, RUN) is None:
         raise CheckpointRefusedError(
             f"checkpoint table {table.name} has segments of an earlier run {spec.run_id}",
@@ -125,6 +132,12 @@ async def forget(table: CheckpointTable, run_id: str) -> int:
     return removed
 
 
+async def archive_of(table: CheckpointTable, run_id: str) -> str | None:
+    """The place in S3 of the blobs of a run, also of one that is being removed; None if it has none."""
+    fields = await table.get(run_id, RUN)
+    return None if fields is None or "archive" not in fields else str(fields["archive"]["S"])
+
+
 async def find(table: CheckpointTable, run_id: str) -> RunItem | None:
     """The item of a run; None if there is none. Raises CheckpointRefusedError if it is damaged."""
     fields = await table.get(run_id, RUN)
@@ -158,6 +171,7 @@ def _run_item(run_id: str, fields: Fields) -> RunItem:
         updated_at=fields["updated_at"]["S"],
         tasks=int(fields["tasks"]["N"]),
         keys=SavedList(**from_text(fields, "keys")) if "keys" in fields else None,
+        archive=fields["archive"]["S"] if "archive" in fields else None,
     )
     for moment in (found.created_at, found.updated_at):
         datetime.fromisoformat(moment)

@@ -67,6 +67,7 @@ class TableStore:
         self,
         table: CheckpointTable,
         spec: RunSpec,
+        blobs: Blobs,
         *,
         task: int = 0,
         claim: Claim | None = None,
@@ -74,13 +75,13 @@ class TableStore:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.clock = clock
-        self.keys = None if keys is None else stored_keys(table, spec.run_id, keys)
+        self.keys = None if keys is None else stored_keys(blobs, keys)
         """See `RunStore.keys`."""
         self._table = table
         self._spec = spec
         self._task = task
         self._claim = claim
-        self._blobs = Blobs(table, spec.run_id, self._now)
+        self._blobs = blobs
         self._segments: dict[int, SavedSegment] = {}
         self._contents: dict[int, list[Item]] = {}
         """Items of the open pages, as they are in their blobs."""
@@ -90,9 +91,6 @@ class TableStore:
         self._saved_at = 0.0
         self._process: tuple[int, Totals] | None = None
         """Totals of the process that are not saved yet."""
-
-    def _now(self) -> float:
-        return self.clock()
 
     @property
     def name(self) -> str:
@@ -131,7 +129,7 @@ class TableStore:
     async def progress(self, segments: Container[int]) -> Progress:
         """See `RunStore.progress`. The segments are claimed."""
         chosen = {segment: saved for segment, saved in self._segments.items() if segment in segments}
-        found = await read_progress(self._table, self._spec, chosen)
+        found = await read_progress(self._table, self._spec, self._blobs, chosen)
         self._contents |= {page.number: list(page.items) for page in found.pages}
         return found
 
@@ -182,7 +180,7 @@ class TableStore:
         opened = open_pages(await runs.read_segments(self._table, self._spec))
         for page in opened.values():
             yield page.failures
-        async for block in closed_failures(self._table, self._spec, opened):
+        async for block in closed_failures(self._table, self._spec, self._blobs, opened):
             yield block
 
     def _apply(self, operation: Operation, blobs: list["_NewBlob"], urgent: set[int]) -> None:
@@ -284,10 +282,9 @@ class TableStore:
 
 
 async def read_progress(
-    table: CheckpointTable, spec: RunSpec, segments: Mapping[int, SavedSegment]
+    table: CheckpointTable, spec: RunSpec, blobs: Blobs, segments: Mapping[int, SavedSegment]
 ) -> Progress:
     """How far `segments` are read, and their open pages. Raises CheckpointRefusedError if they are damaged."""
-    blobs = Blobs(table, spec.run_id, time.time)
     pages = []
     try:
         for segment, saved in sorted(segments.items()):
@@ -311,13 +308,13 @@ def open_pages(segments: Mapping[int, SavedSegment]) -> dict[int, SavedPage]:
 
 
 async def closed_failures(
-    table: CheckpointTable, spec: RunSpec, opened: Container[int]
+    table: CheckpointTable, spec: RunSpec, blobs: Blobs, opened: Container[int]
 ) -> AsyncIterator[list[Failure]]:
     """The items of closed pages that could not be touched. `opened` are the numbers of open pages.
 
     Raises CheckpointRefusedError if they are damaged.
     """
-    async for blob in Blobs(table, spec.run_id, time.time).all(FAILURES):
+    async for blob in blobs.all(FAILURES):
         try:
             found = [Failure(**failure) for failure in orjson.loads(blob.content)]
             is_open = int(blob.name.removeprefix(FAILURES)) in opened
