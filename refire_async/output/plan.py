@@ -122,8 +122,7 @@ def _fleet(plan: Plan, fleet: Fleet, cost: FleetCost) -> list[str]:
     else:
         lines.append(_row("", f"checkpoint ${cost.store:,.2f}"))
     if fleet.archive:
-        lines.append(_row("", "assumes pages in S3, which refire cannot do yet: one table"))
-        lines.append(_row("", "could not take all of them"))
+        lines.append(_row("", "with pages in S3 (--archive): one table could not take them all"))
     if plan.rates.write.get(TABLE, 0.0) > DEFAULT_QUOTA_WCU:
         lines.append(
             _row(

@@ -36,6 +36,7 @@ GIVEN = {
     "--region": "eu-west-1",
     "--profile": "prod",
     "--endpoint-url": "http://127.0.0.1:8000",
+    "--archive": "s3://pages/runs",
     "--index": "by-day",
     "--key-name": "day",
     "--key-value": "a",
