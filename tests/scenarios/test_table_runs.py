@@ -220,7 +220,7 @@ def test_what_commands_refuse(cli: Cli, store: str) -> None:
 @on_one_backend
 def test_pages_in_s3(cli: Cli, store: str, table: Table, moto: Moto, tmp_path: Path) -> None:
     """With --archive the pages and the list of keys are objects; the table keeps segments only. Nothing else differs,
-    and only whoever names the archive again writes to it or empties it."""
+    and only a command that names the archive again writes to it or empties it."""
     before = Snapshot.of(table)
     address, archive = f"dynamodb://{store}/archived", ("--archive", "s3://pages/of/runs")
     with closing(moto.client("s3")) as s3:
