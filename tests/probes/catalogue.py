@@ -5,7 +5,18 @@ from functools import cache
 
 from tests.probes.facts import Area, Fact, Probe
 
-AREA_NAMES = ("writes",)
+AREA_NAMES = (
+    "writes",
+    "values",
+    "statements",
+    "reads",
+    "indexes",
+    "streams",
+    "shards",
+    "capacity",
+    "tables",
+    "answers",
+)
 
 
 @cache
