@@ -1,12 +1,7 @@
-"""`python -m benchmarks`: list, run, results."""
+"""`python -m benchmarks`: list, run, results, page, compare, quick-compare."""
 
 from __future__ import annotations
 
-import dataclasses
-import tempfile
-import time
-from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +9,15 @@ import click
 from rich.console import Console
 from rich.table import Table as Grid
 
-from benchmarks.framework import result, results_page
-from benchmarks.framework.machine import machine, versions
-from benchmarks.framework.progress import Bar
+from benchmarks.framework import html_page, results_page
+from benchmarks.framework.compare_cli import compare_command, quick_compare_command
+from benchmarks.framework.machine import CHANGED
 from benchmarks.framework.registry import NAMES, choose, load
-from benchmarks.framework.scenario import Bench, BenchmarkError, RealTable, Scenario
+from benchmarks.framework.running import How, current_commit, run_one
+from benchmarks.framework.scenario import BenchmarkError, RealTable, Scenario
 
 ROOT = Path(__file__).parents[1]
+PUBLISHED = ROOT / "results"
 QUICK_ITEMS, FULL_ITEMS = 2_000, 50_000
 """Items of a real table that each run touches unless told otherwise."""
 
@@ -77,6 +74,12 @@ def _change(_ctx: click.Context, _option: click.Parameter, texts: tuple[str, ...
     "--max-items", type=click.IntRange(min=100), help="Items of the real table that each run touches."
 )
 @click.option("--yes", is_flag=True, help="Go ahead with a real table.")
+@click.option("--again", is_flag=True, help="With `all`: run what is finished on this commit as well.")
+@click.option(
+    "--changed-tree",
+    is_flag=True,
+    help="With `all`: go ahead although files are not committed. Results are marked and never kept.",
+)
 def run_command(
     names: tuple[str, ...],
     *,
@@ -86,16 +89,23 @@ def run_command(
     table: str | None,
     yes: bool,
     max_items: int | None,
+    again: bool,
+    changed_tree: bool,
     **place: str | None,
 ) -> None:
-    """Run benchmarks (or `all`) and write NAME.json, NAME.png and NAME.svg."""
+    """Run benchmarks (or `all`) and write NAME.json, NAME.png and NAME.svg.
+
+    `all` goes on after an interruption: what is finished in the folder on this commit, this machine and with the same
+    settings is kept. At its end it writes index.html, the page of all results.
+    """
     console = Console(stderr=True)
+    everything = "all" in names
     given = {name: value for name, value in place.items() if value is not None}
     try:
         scenarios = choose(names)
         real = _real(table, given, max_items, quick=quick, yes=yes)
         if real is not None:
-            _warn(console, scenarios, real, all_of_them="all" in names)
+            _warn(console, scenarios, real, all_of_them=everything)
             scenarios = [scenario for scenario in scenarios if scenario.on_real]
             _insist(agreed=yes)
         if changes:
@@ -103,18 +113,26 @@ def run_command(
         parameters = [scenario.parameters(quick=quick, changes=changes) for scenario in scenarios]
     except BenchmarkError as error:
         raise click.UsageError(str(error)) from None
+    how = How(out, quick, current_commit(), changes, real)
+    if everything and not quick and how.commit.endswith(CHANGED) and not changed_tree:
+        raise click.UsageError(
+            "files are not committed, so that results would belong to no commit: commit them, or give --changed-tree"
+        )
     failed = 0
-    for scenario, chosen in zip(scenarios, parameters, strict=True):
-        command = _command(scenario.name, quick=quick, changes=changes, real=real)
+    for number, (scenario, chosen) in enumerate(zip(scenarios, parameters, strict=True), 1):
+        done = how.finished(scenario.name) if everything and not again else None
+        if len(scenarios) > 1:
+            state = f"kept, finished on {how.commit}" if done else "begins"
+            console.print(f"{number} of {len(scenarios)}: {scenario.name} {state}", highlight=False)
         try:
-            path = run_one(
-                scenario, chosen, console=console, out=out, quick=quick, command=command, real=real
-            )
+            path = done or run_one(scenario, chosen, console=console, how=how)
         except BenchmarkError as error:
             console.print(f"{scenario.name} failed: {error}", style="red", markup=False, soft_wrap=True)
             failed += 1
         else:
             click.echo(path)
+    if everything and failed < len(scenarios):
+        click.echo(html_page.write(out, PUBLISHED, out / "index.html"))
     if failed:
         raise SystemExit(1)
 
@@ -151,47 +169,6 @@ def _warn(console: Console, scenarios: list[Scenario[Any]], real: RealTable, *, 
     console.print(text, style="yellow", soft_wrap=True)
 
 
-def run_one(
-    scenario: Scenario[Any],
-    parameters: Any,
-    *,
-    console: Console,
-    out: Path,
-    quick: bool,
-    command: str,
-    real: RealTable | None = None,
-) -> Path:
-    """Run one scenario and write its result; returns the JSON file's path. Raises BenchmarkError."""
-    started_at, clock, before = datetime.now(UTC), time.perf_counter(), machine()
-    with (
-        tempfile.TemporaryDirectory(prefix="refire-benchmark-") as folder,
-        Bar(console, scenario.name) as bar,
-    ):
-        metrics = scenario.run(Bench(Path(folder), bar, real), parameters)
-    how: Mapping[str, Any] = {
-        "mode": "quick" if quick else "full",
-        "target": "a real table" if real else "a backend of the suite",
-        "command": command,
-        "started_at": started_at.isoformat(timespec="seconds"),
-        "seconds": round(time.perf_counter() - clock, 1),
-    }
-    done = result.Result(
-        scenario.name, {**dataclasses.asdict(parameters), **how}, before, versions(), metrics
-    )
-    return result.write(out, done, scenario.plot(done.parameters, metrics))
-
-
-def _command(name: str, *, quick: bool, changes: Mapping[str, str], real: RealTable | None) -> str:
-    """The command line that repeats a run. It names no folder and no table of the machine it ran on."""
-    words = ["python -m benchmarks run", name]
-    if quick:
-        words.append("--quick")
-    words += [f"--set {key}={value}" for key, value in changes.items()]
-    if real is not None:
-        words.append(f"--table TABLE --max-items {real.max_items} --yes")
-    return " ".join(words)
-
-
 @main.command("results")
 @click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False), metavar="DIR")
 @click.option(
@@ -208,3 +185,26 @@ def results_command(folder: Path, to: Path) -> None:
         raise click.UsageError(str(error)) from None
     to.write_text(text)
     click.echo(to)
+
+
+@main.command("page")
+@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False), metavar="DIR")
+@click.option(
+    "--against",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    default=PUBLISHED,
+    help="Folder of earlier results to compare with; the published ones unless told otherwise.",
+)
+@click.option(
+    "--to", type=click.Path(path_type=Path, dir_okay=False), help="File; DIR/index.html by default."
+)
+def page_command(folder: Path, against: Path, to: Path | None) -> None:
+    """Write one HTML file with all results in DIR: plots, figures, what changed. It needs no network."""
+    try:
+        click.echo(html_page.write(folder, against, to or folder / "index.html"))
+    except BenchmarkError as error:
+        raise click.UsageError(str(error)) from None
+
+
+main.add_command(compare_command)
+main.add_command(quick_compare_command)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import re
+import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -21,6 +22,9 @@ _PACKAGES = (
     "orjson",
     "uvloop",
 )
+
+UNKNOWN, CHANGED = "unknown", "+changes"
+"""A commit outside of git, and what follows a commit whose tree was changed."""
 
 
 def cpu_model(cpuinfo: str) -> str:
@@ -45,6 +49,28 @@ def machine() -> dict[str, object]:
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "load_before": round(os.getloadavg()[0], 2),
     }
+
+
+def commit(root: Path) -> str:
+    """The commit of the working tree at `root`, with `+changes` if it has any; `unknown` outside of git."""
+    head = git(root, "rev-parse", "--short=12", "HEAD")
+    if head is None:
+        return UNKNOWN
+    return head.strip() + (CHANGED if git(root, "status", "--porcelain") != "" else "")
+
+
+def git(root: Path, *arguments: str) -> str | None:
+    """What git prints, None if it cannot."""
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(root), *arguments],  # noqa: S607 - whichever the user has
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout
 
 
 def versions() -> dict[str, str]:

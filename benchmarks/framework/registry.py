@@ -14,6 +14,7 @@ NAMES: tuple[str, ...] = (
     "cluster",
     "sources",
     "budget",
+    "small_runs",
     "skew",
     "pacing",
     "scale",

@@ -29,13 +29,16 @@ class Result:
 
 
 def write(folder: Path, result: Result, figure: Figure) -> Path:
-    """Write the JSON file, and the plot as PNG and SVG beside it."""
+    """Write the plot as PNG and SVG, then the JSON file beside it: while that is missing, nothing counts."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{result.name}.json"
-    path.write_bytes(orjson.dumps(dataclasses.asdict(result), option=_OPTIONS))
+    path.unlink(missing_ok=True)
     figure.savefig(path.with_suffix(".png"), dpi=150)
     # Neither date nor random ids, so that the same result gives the same file.
     figure.savefig(path.with_suffix(".svg"), metadata={"Date": None})
+    partial = path.with_suffix(".partial")
+    partial.write_bytes(orjson.dumps(dataclasses.asdict(result), option=_OPTIONS))
+    partial.replace(path)
     return path
 
 

@@ -42,14 +42,15 @@ def _section(result: Result, images: str) -> str:
     table = scenario.table(how, result.metrics)
     source = (
         f"`{how['command']}` ({how['mode']}, {how['target']}), {how['started_at'][:10]}, {how['seconds']:.0f} s. "
-        f"{_machine(result.machine)}. How to read it: [{result.name}/README.md]({result.name}/README.md)."
+        f"{machine_line(result.machine)}. How to read it: [{result.name}/README.md]({result.name}/README.md)."
     )
     image = f"![{scenario.question}]({images}/{result.name}.png)"
     lines = [f"## {result.name}", "", scenario.question, "", *markdown(table), "", image, "", source, ""]
     return "\n".join(lines)
 
 
-def _machine(machine: Mapping[str, Any]) -> str:
+def machine_line(machine: Mapping[str, Any]) -> str:
+    """The machine of a result in one line."""
     return (
         f"{machine['cores']} cores of {machine['cpu']}, {machine['memory_gib']:g} GiB, {machine['kernel']}, "
         f"{machine['python']}; load before: {machine['load_before']:g}"
