@@ -89,7 +89,11 @@ def make_matrix(folder: Path, out: Path) -> None:
     try:
         files = [results.load(path) for path in sorted(folder.glob("*.json"))]
     except results.BadFileError as error:
-        raise click.UsageError(str(error)) from error
+        click.echo(f"error: {error}", err=True)
+        sys.exit(EXIT_USAGE)
+    if not files:
+        click.echo(f"error: there is no result file (*.json) in {folder}", err=True)
+        sys.exit(EXIT_USAGE)
     out.write_text(matrix.page(files), encoding="utf-8")
     click.echo(f"{out} from {len(files)} files")
 

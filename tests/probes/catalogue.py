@@ -16,6 +16,10 @@ AREA_NAMES = (
     "capacity",
     "tables",
     "answers",
+    "functions",
+    "mappings",
+    "queues",
+    "objects",
 )
 
 

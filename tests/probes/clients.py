@@ -1,6 +1,5 @@
 """The server that probes run on, and boto3 clients whose requests are counted."""
 
-import json
 import math
 import urllib.error
 import urllib.request
@@ -54,16 +53,15 @@ class Clients:
         """Whether it is AWS itself."""
         return self.server == "aws"
 
-    def get(self, service: str, *, read_timeout_s: float = 60.0) -> Any:
+    def get(self, service: str) -> Any:
         """A client of this service, which sends each request once."""
-        name = f"{service} {read_timeout_s}"
-        if name not in self._open:
+        if service not in self._open:
             client = self.session.client(
                 service,
                 endpoint_url=self._target.endpoint_url,
                 region_name=self.region,
                 config=Config(
-                    read_timeout=read_timeout_s,
+                    read_timeout=60,
                     connect_timeout=10,
                     retries={"total_max_attempts": 1},
                     s3={"addressing_style": "path"} if not self.at_aws else {},
@@ -74,8 +72,8 @@ class Clients:
                 **self._credentials(),
             )
             self._count(client, service)
-            self._open[name] = client
-        return self._open[name]
+            self._open[service] = client
+        return self._open[service]
 
     def _credentials(self) -> dict[str, str]:
         return _EMULATED if not self.at_aws and self.session.get_credentials() is None else {}
@@ -186,8 +184,3 @@ def _get(url: str) -> tuple[int, bytes]:
             return error.code, error.read(10_000)
     except (OSError, ValueError):
         return 0, b""
-
-
-def plain_json(value: Any) -> str:
-    """JSON for messages and files; bytes and times as text."""
-    return json.dumps(value, default=str)

@@ -4,7 +4,7 @@ import contextlib
 import itertools
 import time
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -291,21 +291,6 @@ class Lab:
                 failed.append(f"{left}: {error}")
         self._made.clear()
         return failed
-
-    @contextlib.contextmanager
-    def body_of(self, operation: str) -> Iterator[list[bytes]]:
-        """The raw bodies of the answers to this operation of DynamoDB during the block."""
-        bodies: list[bytes] = []
-
-        def keep(response_dict: dict[str, Any], **_: Any) -> None:
-            bodies.append(response_dict["body"])
-
-        events = self.dynamodb.meta.events
-        events.register(f"before-parse.dynamodb.{operation}", keep)
-        try:
-            yield bodies
-        finally:
-            events.unregister(f"before-parse.dynamodb.{operation}", keep)
 
 
 def placeholders(parameters: dict[str, Any]) -> dict[str, Any]:

@@ -110,7 +110,7 @@ def _differences(latest: dict[str, Results]) -> list[str]:
             result = latest[server].facts.get(fact.id) if server in latest else None
             if result is not None and result.outcome == "differs":
                 believed = fact.believed.get(server) or (
-                    "**the service: the assumption is wrong**" if server == "aws" else "not judged yet"
+                    "the service: the assumption is wrong" if server == "aws" else "not judged yet"
                 )
                 rows.append(f"| `{fact.id}` | {title} | {_cell(result.text)} | {_cell(believed)} |")
     return rows

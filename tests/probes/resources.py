@@ -18,9 +18,6 @@ TAG = "refire-probes"
 ROLE_PATH = "/refire-probes/"
 _WAIT_S = 180.0
 
-SERVICES = ("dynamodb", "lambda", "sqs", "s3", "iam")
-"""The services in which probes make something."""
-
 
 def tags(session: str) -> list[dict[str, str]]:
     """The tag in the form of DynamoDB, S3 and IAM."""
@@ -126,7 +123,7 @@ def _functions(clients: Clients) -> Iterator[Left]:
             if name.startswith(PREFIX) and TAG in client.list_tags(Resource=function["FunctionArn"]).get(
                 "Tags", {}
             ):
-                yield Left("function", name, _deleting(client.delete_function, FunctionName=name))
+                yield Left("function", name, deleting(client.delete_function, FunctionName=name))
 
 
 def _mappings(clients: Clients) -> Iterator[Left]:
@@ -142,7 +139,7 @@ def _mappings(clients: Clients) -> Iterator[Left]:
                 and mapping.get("State") != "Deleting"
             ):
                 uuid = mapping["UUID"]
-                yield Left("mapping", uuid, _deleting(client.delete_event_source_mapping, UUID=uuid))
+                yield Left("mapping", uuid, deleting(client.delete_event_source_mapping, UUID=uuid))
 
 
 def _queues(clients: Clients) -> Iterator[Left]:
@@ -150,7 +147,7 @@ def _queues(clients: Clients) -> Iterator[Left]:
     for page in client.get_paginator("list_queues").paginate(QueueNamePrefix=PREFIX):
         for url in page.get("QueueUrls", ()):
             if TAG in client.list_queue_tags(QueueUrl=url).get("Tags", {}):
-                yield Left("queue", url.rpartition("/")[2], _deleting(client.delete_queue, QueueUrl=url))
+                yield Left("queue", url.rpartition("/")[2], deleting(client.delete_queue, QueueUrl=url))
 
 
 def _buckets(clients: Clients) -> Iterator[Left]:
@@ -158,7 +155,7 @@ def _buckets(clients: Clients) -> Iterator[Left]:
     for bucket in client.list_buckets().get("Buckets", ()):
         name = bucket["Name"]
         if name.startswith(PREFIX) and _is_own_bucket(client, name):
-            yield Left("bucket", name, _deleting_bucket(client, name))
+            yield Left("bucket", name, deleting_bucket(client, name))
 
 
 def _is_own_bucket(client: Any, name: str) -> bool:
@@ -169,7 +166,9 @@ def _is_own_bucket(client: Any, name: str) -> bool:
     return any(tag["Key"] == TAG for tag in answer["TagSet"])
 
 
-def _deleting_bucket(client: Any, name: str) -> Callable[[], None]:
+def deleting_bucket(client: Any, name: str) -> Callable[[], None]:
+    """A function that deletes the bucket with its objects."""
+
     def delete() -> None:
         with _gone_is_done():
             for page in client.get_paginator("list_objects_v2").paginate(Bucket=name):
@@ -189,10 +188,12 @@ def _roles(clients: Clients) -> Iterator[Left]:
             if name.startswith(PREFIX) and role["Path"] == ROLE_PATH:
                 tagged = client.list_role_tags(RoleName=name)["Tags"]
                 if any(tag["Key"] == TAG for tag in tagged):
-                    yield Left("role", name, _deleting_role(client, name))
+                    yield Left("role", name, deleting_role(client, name))
 
 
-def _deleting_role(client: Any, name: str) -> Callable[[], None]:
+def deleting_role(client: Any, name: str) -> Callable[[], None]:
+    """A function that deletes the role with its policies."""
+
     def delete() -> None:
         with _gone_is_done():
             for policy in client.list_role_policies(RoleName=name)["PolicyNames"]:
@@ -202,7 +203,9 @@ def _deleting_role(client: Any, name: str) -> Callable[[], None]:
     return delete
 
 
-def _deleting(operation: Callable[..., Any], **parameters: Any) -> Callable[[], None]:
+def deleting(operation: Callable[..., Any], **parameters: Any) -> Callable[[], None]:
+    """A function that deletes something by one operation."""
+
     def delete() -> None:
         with _gone_is_done():
             operation(**parameters)

@@ -2,6 +2,7 @@
 
 import json
 import platform
+import re
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -12,9 +13,11 @@ import botocore
 
 from refire_async import __version__
 from tests.probes.facts import Outcome, ServerName
-from tests.probes.runner import Result
+from tests.probes.runner import LONGEST_TEXT, Result
 
 FORMAT = 1
+_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_REGION = re.compile(r"[a-z0-9-]{0,30}")
 
 
 class BadFileError(Exception):
@@ -58,18 +61,28 @@ def dumps(results: Results) -> str:
 
 
 def load(path: Path) -> Results:
-    """Read a result file. Raises BadFileError."""
+    """Read a result file, which may come from anybody. Raises BadFileError."""
     try:
         parsed: Any = json.loads(path.read_text(encoding="utf-8"))
-        if parsed["format"] != FORMAT or parsed["server"] not in get_args(ServerName):
-            raise BadFileError(f"{path}: not a result file of this version")
-        facts = {}
-        for name, entry in parsed["facts"].items():
-            if entry["outcome"] not in get_args(Outcome):
-                raise BadFileError(f"{path}: {name} has no outcome")
-            facts[name] = Result(name, entry["outcome"], str(entry["text"]))
-        return Results(
-            parsed["server"], str(parsed["date"]), str(parsed["region"]), parsed["versions"], facts
-        )
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise BadFileError(f"{path}: not a result file: {error}") from error
+        _check(parsed)
+        facts = {name: _result(name, entry) for name, entry in parsed["facts"].items()}
+        return Results(parsed["server"], parsed["date"], parsed["region"], parsed["versions"], facts)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise BadFileError(f"{path}: not a result file: {' '.join(str(error).split())[:100]}") from error
+
+
+def _check(parsed: dict[str, Any]) -> None:
+    """Raises ValueError for a head that no session writes."""
+    if parsed["format"] != FORMAT:
+        raise ValueError("of another version")
+    if parsed["server"] not in get_args(ServerName) or not isinstance(parsed["versions"], dict):
+        raise ValueError("server or versions")
+    if not _DATE.fullmatch(parsed["date"]) or not _REGION.fullmatch(parsed["region"]):
+        raise ValueError("date or region")
+
+
+def _result(name: str, entry: dict[str, Any]) -> Result:
+    outcome, text = entry["outcome"], entry["text"]
+    if outcome not in get_args(Outcome) or not isinstance(text, str):
+        raise ValueError(f"{name} has no outcome or no text")
+    return Result(name, outcome, " ".join(text.split())[:LONGEST_TEXT])

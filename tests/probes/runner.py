@@ -16,7 +16,8 @@ from tests.probes.resources import code_of
 _REPEATS = 2
 """So often a probe is run again after an answer that was lost or a fault of the server."""
 
-_LONGEST_TEXT = 300
+LONGEST_TEXT = 300
+"""Characters of what was seen, at most."""
 _ACCOUNT = re.compile(r"(?<!\d)\d{12}(?!\d)")
 
 
@@ -108,7 +109,7 @@ def _failure(error: Exception) -> tuple[Outcome, str]:
 def _without_names(text: str, lab: Lab) -> str:
     """On one line, without the account and the names that change from session to session."""
     text = _ACCOUNT.sub("ACCOUNT", text.replace(lab.session, "SESSION"))
-    return " ".join(text.split())[:_LONGEST_TEXT]
+    return " ".join(text.split())[:LONGEST_TEXT]
 
 
 def tried_and_agreed(results: Iterable[Result]) -> bool:

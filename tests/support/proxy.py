@@ -60,12 +60,14 @@ Rule = Callable[[Call], Reply | None]
 
 @dataclass(slots=True)
 class Proxy:
-    """Set `instead` to respond without the backend, `afterwards` to replace the backend's response."""
+    """Set `instead` to respond without the backend, `afterwards` to replace the backend's response, `rewritten` to
+    change its body (then the checksum of the body is left out)."""
 
     target: str
     url: str = ""
     instead: Rule = field(default=lambda _call: None)
     afterwards: Rule = field(default=lambda _call: None)
+    rewritten: Callable[[Call, bytes], bytes] = field(default=lambda _call, content: content)
     calls: list[Call] = field(default_factory=list)
     _counts: Counter[str] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -152,7 +154,10 @@ class _Handler(BaseHTTPRequestHandler):
             headers, content = answer.getheaders(), answer.read()
             reply = self.proxy.afterwards(call)
             if reply is None:
-                self._answer(answer.status, content, headers)
+                changed = self.proxy.rewritten(call, content)
+                if changed != content:
+                    headers = [header for header in headers if header[0].lower() != "x-amz-crc32"]
+                self._answer(answer.status, changed, headers)
                 return
         if reply.status is None:
             self.close_connection = True

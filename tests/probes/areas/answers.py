@@ -65,10 +65,10 @@ def _(lab: Lab) -> Seen:
     how="The header of an answer against this machine's clock; 5 minutes are near.",
 )
 def _(lab: Lab) -> Seen:
-    told = _describe(lab, lab.table("simple")).headers.get("date")
-    if told is None:
+    shown = _describe(lab, lab.table("simple")).headers.get("date")
+    if shown is None:
         return Seen(False, "no Date header")
-    near = abs(parsedate_to_datetime(told) - datetime.now(UTC)) < timedelta(minutes=5)
+    near = abs(parsedate_to_datetime(shown) - datetime.now(UTC)) < timedelta(minutes=5)
     return seen_if(near, "near" if near else "far")
 
 
@@ -177,10 +177,10 @@ def _describe(lab: Lab, name: str) -> RawAnswer:
 
 
 def _checksum(answer: RawAnswer) -> str:
-    told = answer.headers.get("x-amz-crc32")
-    if told is None:
+    shown = answer.headers.get("x-amz-crc32")
+    if shown is None:
         return "missing"
-    return "right" if told == str(crc32(answer.body)) else "wrong"
+    return "right" if shown == str(crc32(answer.body)) else "wrong"
 
 
 def _checked(lab: Lab, answer: RawAnswer) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 from tests.probes.cost import Cost
 from tests.probes.facts import Area, Seen, equal, seen_if
 from tests.probes.lab import Answer, Item, Lab
-from tests.probes.sources import MEASURED, api, dg
+from tests.probes.sources import EXTENDDB, MEASURED, api, dg
 from tests.probes.tables import PK
 
 area = Area("capacity", "Capacity and throttling", tables=("simple",))
@@ -145,7 +145,7 @@ def _(lab: Lab) -> Seen:
 @area(
     "members-of-consumed",
     assumed="With TOTAL the answer to a write has TableName and CapacityUnits alone.",
-    source="measured on the service in pull requests of ExtendDB (2026)",
+    source=EXTENDDB,
     code="aws/answers.py, sandbox/operations/common.py",
     rests="Budget, Sandbox",
     how="The members of ConsumedCapacity of an UpdateItem.",

@@ -174,7 +174,7 @@ def _(lab: Lab) -> Seen:
 def _(lab: Lab) -> Seen:
     key = _put(lab, **_everywhere(lab))
     answer = _touch(lab, key, "SET revision = :v", v=_N)
-    return equal("table 1, whole 1", _arms(answer))
+    return equal("table 1, whole 1", _units(answer))
 
 
 @area(
@@ -188,7 +188,7 @@ def _(lab: Lab) -> Seen:
 def _(lab: Lab) -> Seen:
     key = _put(lab, **_everywhere(lab))
     answer = _touch(lab, key, "SET included = :v", v=_N)
-    return equal("table 1, local 1, some 1, whole 1", _arms(answer))
+    return equal("table 1, local 1, some 1, whole 1", _units(answer))
 
 
 @area(
@@ -202,7 +202,7 @@ def _(lab: Lab) -> Seen:
 def _(lab: Lab) -> Seen:
     key = _put(lab, k={"S": lab.key()})
     answer = _touch(lab, key, "SET k = :v", v={"S": lab.key()})
-    return equal("table 1, keys 2", _arms(answer))
+    return equal("table 1, keys 2", _units(answer))
 
 
 @area(
@@ -215,7 +215,7 @@ def _(lab: Lab) -> Seen:
 )
 def _(lab: Lab) -> Seen:
     key = _put(lab, included=_N, **_everywhere(lab))
-    return equal("table 1", _arms(_touch(lab, key, "SET included = :v", v=_N)))
+    return equal("table 1", _units(_touch(lab, key, "SET included = :v", v=_N)))
 
 
 @area(
@@ -247,7 +247,7 @@ def _(lab: Lab) -> Seen:
     group = lab.key()
     _put(lab, g={"S": group})
     _when(lab, group, 1)
-    return equal("table 0, whole 0.5", _arms_of(_query(lab, group, ReturnConsumedCapacity="INDEXES")))
+    return equal("table 0, whole 0.5", _units_of(_query(lab, group, ReturnConsumedCapacity="INDEXES")))
 
 
 @area(
@@ -367,20 +367,20 @@ def _names(items: list[Item]) -> list[str]:
     return [item[PK]["S"] for item in items]
 
 
-def _arms(answer: Answer) -> str:
-    return _arms_of(answer.body)
+def _units(answer: Answer) -> str:
+    return _units_of(answer.body)
 
 
-def _arms_of(answer: dict[str, Any]) -> str:
+def _units_of(answer: dict[str, Any]) -> str:
     """The units of the table and of each index, by name."""
     consumed = answer["ConsumedCapacity"]
-    arms = {
+    units = {
         name: entry["CapacityUnits"]
         for kind in ("GlobalSecondaryIndexes", "LocalSecondaryIndexes")
         for name, entry in consumed.get(kind, {}).items()
     }
     table = consumed.get("Table", {}).get("CapacityUnits", "unknown")
-    return ", ".join([f"table {_plain(table)}", *(f"{name} {_plain(arms[name])}" for name in sorted(arms))])
+    return ", ".join([f"table {_plain(table)}", *(f"{name} {_plain(units[name])}" for name in sorted(units))])
 
 
 def _plain(units: Any) -> str:

@@ -159,8 +159,8 @@ def _(lab: Lab) -> Seen:
     name = lab.table("sorted")
 
     def look() -> list[str]:
-        told = lab.dynamodb.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
-        return [told["TimeToLiveStatus"].replace("ENABLING", "ENABLED"), told.get("AttributeName", "none")]
+        shown = lab.dynamodb.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
+        return [shown["TimeToLiveStatus"].replace("ENABLING", "ENABLED"), shown.get("AttributeName", "none")]
 
     before = look()
     lab.dynamodb.update_time_to_live(
@@ -179,8 +179,8 @@ def _(lab: Lab) -> Seen:
 )
 def _(lab: Lab) -> Seen:
     answer = lab.attempt(lab.dynamodb.describe_continuous_backups, TableName=lab.table("simple"))
-    told = answer.body.get("ContinuousBackupsDescription", {}).get("PointInTimeRecoveryDescription", {})
-    return equal("DISABLED", told.get("PointInTimeRecoveryStatus", answer.said))
+    shown = answer.body.get("ContinuousBackupsDescription", {}).get("PointInTimeRecoveryDescription", {})
+    return equal("DISABLED", shown.get("PointInTimeRecoveryStatus", answer.said))
 
 
 @area(
