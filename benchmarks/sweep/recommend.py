@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
+
+from benchmarks.framework.statistics import spread
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One run: its settings, the items' size in bytes, the backend's latency in ms, items per second, and in all."""
+    """One combination: settings, items' size in bytes, the backend's latency in ms, items per second, and in all.
+
+    `items_per_s` is the median of `speeds`, one for each round; results of a single round have none.
+    """
 
     segments: int
     workers: int
@@ -16,15 +22,26 @@ class Cell:
     latency_ms: int
     items_per_s: float
     touched: int = 0
+    speeds: tuple[float, ...] = ()
 
     @property
     def place(self) -> tuple[int, int]:
         """What the settings cannot choose."""
         return self.item_bytes, self.latency_ms
 
-    def to_json(self) -> dict[str, float]:
+    @property
+    def scatter(self) -> float:
+        """From the slowest round to the fastest, as a share of the median; 0 for a single round."""
+        return (max(self.speeds) - min(self.speeds)) / self.items_per_s if self.speeds else 0.0
+
+    def to_json(self) -> dict[str, object]:
         """Plain values."""
-        return asdict(self)
+        return {**asdict(self), "speeds": spread(self.speeds).to_json()}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Cell:
+        """A cell of a result."""
+        return cls(**{**data, "speeds": tuple(data.get("speeds", {}).get("values", ()))})
 
 
 @dataclass(frozen=True, slots=True)

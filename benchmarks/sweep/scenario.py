@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 from benchmarks.framework.backends import sandbox
 from benchmarks.framework.refire import Refire, own_place, real_place
 from benchmarks.framework.scenario import Bench, Metrics, RealTable, Scenario
+from benchmarks.framework.statistics import interleave
 from benchmarks.framework.tables import TABLE, config, table_spec
 from benchmarks.sweep.recommend import Cell, recommend, shares
 from benchmarks.sweep.report import plot, table
@@ -20,7 +24,7 @@ MARKER_BYTES = 12
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """Every combination is run once, in a table at its default quota of `capacity` WCU.
+    """Every combination is run once a round, in a table at its default quota of `capacity` WCU.
 
     The table holds what this capacity can touch in `ideal_s`; a run that takes longer than `most_s` is stopped then.
     `share` of the fastest is good enough for a setting to be recommended.
@@ -34,6 +38,7 @@ class Parameters:
     most_s: float = 4.0
     capacity: int = 40_000
     share: float = 0.9
+    rounds: int = 3
 
 
 def run(bench: Bench, parameters: Parameters) -> Metrics:
@@ -42,19 +47,25 @@ def run(bench: Bench, parameters: Parameters) -> Metrics:
         return _on_real(bench, parameters, bench.real)
     settings = [(segments, workers) for segments in parameters.segments for workers in parameters.workers]
     places = [(size, latency) for size in parameters.item_bytes for latency in parameters.latencies_ms]
-    bench.steps.begin(len(settings) * len(places))
+    bench.steps.begin(len(settings) * len(places) * parameters.rounds)
     cells = []
     for size, latency in places:
         spec = table_spec(items_in(parameters, size), size, wcu=parameters.capacity)
         with sandbox(config(spec, latency=f"{latency}ms")) as server:
             refire = Refire(bench.folder, own_place(TABLE, server.url, bench.folder))
-            for segments, workers in settings:
-                bench.steps.step(f"{size} B, {latency} ms: {segments} segments, {workers} workers")
-                options = (*_options(segments, workers), "--max-wcu", str(parameters.capacity))
+            found: dict[str, list[tuple[float, int]]] = {}
+            names = {
+                f"{segments} segments, {workers} workers": (segments, workers)
+                for segments, workers in settings
+            }
+            for name in itertools.chain(*interleave(tuple(names), parameters.rounds)):
+                bench.steps.step(f"{size} B, {latency} ms: {name}")
+                options = (*_options(*names[name]), "--max-wcu", str(parameters.capacity))
                 with refire.start(*options) as run:
                     run.stop_after(parameters.most_s)
                     run.finish((0, 3))
-                cells.append(_cell(segments, workers, size, latency, summary=run.summary))
+                found.setdefault(name, []).append(_figures(run.summary))
+            cells += [_cell(*names[name], size, latency, rounds=rounds) for name, rounds in found.items()]
     return _metrics(cells, parameters)
 
 
@@ -64,9 +75,16 @@ def items_in(parameters: Parameters, item_bytes: int) -> int:
     return int(parameters.capacity * parameters.ideal_s / units)
 
 
-def _cell(segments: int, workers: int, item_bytes: int, latency_ms: int, *, summary: dict[str, Any]) -> Cell:
-    speed, touched = float(summary["items_per_second"]), int(summary["touched"])
-    return Cell(segments, workers, item_bytes, latency_ms, speed, touched)
+def _figures(summary: Mapping[str, Any]) -> tuple[float, int]:
+    return float(summary["items_per_second"]), int(summary["touched"])
+
+
+def _cell(
+    segments: int, workers: int, item_bytes: int, latency_ms: int, *, rounds: Sequence[tuple[float, int]]
+) -> Cell:
+    speeds = tuple(speed for speed, _ in rounds)
+    touched = sum(items for _, items in rounds)
+    return Cell(segments, workers, item_bytes, latency_ms, median(speeds), touched, speeds)
 
 
 def _options(segments: int, workers: int) -> tuple[str, ...]:
@@ -83,7 +101,7 @@ def _on_real(bench: Bench, parameters: Parameters, real: RealTable) -> Metrics:
             bench.steps.step(f"{segments} segments, {workers} workers")
             options = (*_options(segments, workers), "--max-items", str(real.max_items))
             done = refire.run(*options, codes=(0, 3))
-            cells.append(_cell(segments, workers, 0, 0, summary=done.summary))
+            cells.append(_cell(segments, workers, 0, 0, rounds=[_figures(done.summary)]))
     return _metrics(cells, parameters)
 
 
@@ -109,7 +127,13 @@ SCENARIO = Scenario(
     question="Which numbers of segments and workers are fast, whatever the items' size and the latency?",
     full=Parameters(),
     quick=Parameters(
-        segments=(4, 40), workers=(8, 80), item_bytes=(1_000,), latencies_ms=(2, 20), ideal_s=1.0, most_s=2.0
+        segments=(4, 40),
+        workers=(8, 80),
+        item_bytes=(1_000,),
+        latencies_ms=(2, 20),
+        ideal_s=1.0,
+        most_s=2.0,
+        rounds=2,
     ),
     run=run,
     table=table,

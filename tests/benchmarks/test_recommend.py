@@ -38,6 +38,15 @@ def test_no_setting_is_good_everywhere() -> None:
     assert (advice.segments, advice.workers, advice.worst_share) == (8, 16, 0.7)
 
 
+def test_a_cell_of_several_rounds_survives_its_result() -> None:
+    """With its scatter; one of a single round, as older results hold it, has none."""
+    cell = Cell(4, 8, 1_000, 2, 200.0, 30, (190.0, 200.0, 230.0))
+    assert cell.scatter == pytest.approx(0.2)
+    assert Cell.from_json(cell.to_json()) == cell
+    old = {"segments": 4, "workers": 8, "item_bytes": 200, "latency_ms": 2, "items_per_s": 9.0, "touched": 1}
+    assert Cell.from_json(old).scatter == 0.0
+
+
 def test_nothing_to_choose_from() -> None:
     """A sweep of nothing recommends nothing."""
     with pytest.raises(ValueError, match="nothing"):

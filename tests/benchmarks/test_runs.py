@@ -51,6 +51,7 @@ SMALL = {
         "capacity=1000",
         "ideal_s=5",
         "most_s=0.4",
+        "rounds=1",
     ],
 }
 
