@@ -42,7 +42,7 @@ def _(lab: Lab) -> Seen:
     "checksum",
     assumed="Every answer has x-amz-crc32, the CRC-32 of its body, also a refusal.",
     source=dg("DynamoDB low-level API"),
-    code="aws/http_backend.py, aws/data_plane.py",
+    code="aws/transport.py",
     rests="Once",
     how="The header of an answer and of a refusal against the bytes.",
     believed={

@@ -109,7 +109,7 @@ def _(lab: Lab) -> Seen:
     "throttled",
     assumed="A function without concurrency left is a 429, TooManyRequestsException, whose Reason says which limit.",
     source=lambda_api("Invoke"),
-    code="aws/invocations.py, delivery/pace.py, pacing/watchers/functions.py",
+    code="aws/invocations.py, delivery/pace.py, delivery/targets/fates.py",
     rests="Every record, Repeats",
     how="Reserve a concurrency of 0 for a function and invoke it.",
 )
@@ -127,7 +127,7 @@ def _(lab: Lab) -> Seen:
     "reserved-concurrency",
     assumed="GetFunctionConcurrency tells the reserved number, and nothing where none is set.",
     source=lambda_api("GetFunctionConcurrency"),
-    code="aws/functions.py, delivery/pace.py",
+    code="aws/functions.py, engine/delivery_target.py",
     rests="Every record",
     how="Ask for a function without, reserve 1 for another, and ask for that.",
 )
@@ -162,7 +162,7 @@ def _(lab: Lab) -> Seen:
     "event-is-too-large",
     assumed="An event of more than 6 MB is a 413.",
     source=lg("Lambda quotas"),
-    code="aws/invocations.py, delivery/batches.py, delivery/targets/fates.py",
+    code="delivery/target.py, delivery/targets/fates.py",
     rests="Every record, Repeats",
     how="Invoke with a text of 6,400,000 bytes; the status.",
     believed={"ministack": "the service, after its documentation: ministack has no limit"},
@@ -193,7 +193,7 @@ area.untried(
     "lost-answer",
     assumed="An invocation whose answer is lost may have run.",
     source=lg("Understanding retry behavior in Lambda"),
-    code="delivery/failed_batch.py, delivery/invoking.py, delivery/ledger.py",
+    code="delivery/targets/fates.py, delivery/invoking.py, delivery/ledger.py",
     rests="Repeats, Every record",
     reason="the service gives no way to provoke it; tests cut the connection",
 )

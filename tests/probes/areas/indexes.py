@@ -48,7 +48,7 @@ def _(lab: Lab) -> Seen:
     "not-consistent",
     assumed="A consistent read of a global index is a ValidationException; of a local one it is allowed.",
     source=api("Query: ConsistentRead"),
-    code="sources/table.py, planning/survey/table.py",
+    code="sources/table.py",
     rests="Coverage",
     how="A consistent Scan of either index.",
 )
@@ -66,7 +66,7 @@ def _(lab: Lab) -> Seen:
     "cursor-has-both-keys",
     assumed="LastEvaluatedKey of an index holds the keys of the index and of the table.",
     source=dg("Working with global secondary indexes"),
-    code="sources/table.py, checkpoint/pages.py",
+    code="sources/table.py, checkpoint/ledger.py",
     rests="Resume",
     how="Query one of two entries of the index; the names in the key.",
 )
@@ -79,7 +79,7 @@ def _(lab: Lab) -> Seen:
     "resume",
     assumed="A query of an index that goes on behind LastEvaluatedKey returns each entry once, equal keys or not.",
     source=dg("Working with global secondary indexes"),
-    code="sources/table.py, checkpoint/pages.py",
+    code="sources/table.py, checkpoint/ledger.py",
     rests="Coverage, Resume",
     how="Two entries with the same keys of the index, one a page.",
 )
@@ -167,7 +167,7 @@ def _(lab: Lab) -> Seen:
     "touch-outside-is-free",
     assumed="A touch of an attribute that an index does not project consumes nothing in that index, which is absent.",
     source=MEASURED,
-    code="pacing/capacity.py, planning/forecast/cost.py, model/capacity.py",
+    code="model/table.py, pacing/capacity.py, planning/forecast/dry_run.py",
     rests="Budget, Plan",
     how="Put an item that is in all indexes, touch it; the indexes that the answer names.",
 )
@@ -181,7 +181,7 @@ def _(lab: Lab) -> Seen:
     "touch-inside-costs",
     assumed="A changed attribute costs once in each index that projects it, global or local.",
     source=MEASURED,
-    code="pacing/capacity.py, planning/forecast/cost.py, sandbox/capacity/units.py",
+    code="model/table.py, pacing/capacity.py, planning/forecast/load.py, sandbox/capacity/units.py",
     rests="Budget, Plan, Sandbox",
     how="Touch an attribute that a global index with ALL, one with INCLUDE and a local one project.",
 )
@@ -209,8 +209,8 @@ def _(lab: Lab) -> Seen:
     "unchanged-is-free",
     assumed="A write that changes nothing costs the table and no index.",
     source=MEASURED,
-    code="pacing/capacity.py, sandbox/capacity/units.py",
-    rests="Budget, Sandbox",
+    code="sandbox/capacity/units.py",
+    rests="Sandbox",
     how="Set an attribute that all indexes have to the value that it has.",
 )
 def _(lab: Lab) -> Seen:
@@ -222,7 +222,7 @@ def _(lab: Lab) -> Seen:
     "changed-key-moves",
     assumed="A change of an index's key moves the entry: a scan of the index can meet the item twice.",
     source=dg("Using global secondary indexes: data synchronization"),
-    code="checkpoint/pages.py, preflight/marker.py",
+    code="checkpoint/run_store.py, preflight/marker.py",
     rests="Once, Check",
     how="Change the hash key of an index; the entries under the old and the new one.",
 )
@@ -239,7 +239,7 @@ def _(lab: Lab) -> Seen:
     "scan-charges-the-index",
     assumed="A scan of an index is charged to the index, and 0 to the table.",
     source=dg("Using global secondary indexes: read capacity"),
-    code="pacing/capacity.py, aws/answers.py",
+    code="model/capacity.py, aws/answers.py",
     rests="Budget",
     how="Query one small entry of a global index with ReturnConsumedCapacity INDEXES.",
 )
@@ -298,7 +298,7 @@ area.untried(
     "back-pressure",
     assumed="An index with too little capacity, or one hot key of it, throttles writes to the table.",
     source=dg("Using global secondary indexes: throttling"),
-    code="aws/throttling.py, pacing/refusals.py",
+    code="aws/throttling.py, pipeline/workers.py",
     rests="Budget",
     reason="a hot key takes 1,000 writes a second; `capacity.index-throttles` tries an index with too little",
 )

@@ -32,8 +32,8 @@ def _(lab: Lab) -> Seen:
     "segments-are-hash-ranges",
     assumed="A segment is a range of the hash of the hash key: each half of the table is two quarters of it.",
     source="tried on DynamoDB Local; that partitions are ranges of the hash: DynamoDB Developer Guide: Partitions",
-    code="sources/key_ranges.py, planning/survey/hash_keys.py, sandbox/store/keys.py",
-    rests="Coverage, Plan, Sandbox",
+    code="preflight/sampling.py, pipeline/sizing.py, sandbox/store/keys.py",
+    rests="Plan, Check, Sandbox",
     how="Scan in 2 and in 4 segments; the items of each half against those of its quarters.",
     believed={"ministack": "the service, after its documentation: ministack deals items out by their place"},
 )
@@ -49,8 +49,8 @@ def _(lab: Lab) -> Seen:
     "hash-key-in-one-segment",
     assumed="All items of a hash key are in one segment, side by side and by their sort key.",
     source=dg("Partitions and data distribution"),
-    code="sources/key_ranges.py, sources/sort_key.py, planning/survey/hash_keys.py",
-    rests="Coverage, Plan",
+    code="planning/survey/hash_keys.py, pacing/lane_rate.py",
+    rests="Plan",
     how="Scan in 5 segments; how often the hash key changes in all of them, and whether the sort keys rise.",
 )
 def _(lab: Lab) -> Seen:
@@ -89,8 +89,8 @@ def _(lab: Lab) -> Seen:
     "any-key-starts",
     assumed="A scan can start behind the key of any item of its segment, and behind one that no item has.",
     source=api("Scan: ExclusiveStartKey"),
-    code="sources/key_ranges.py, checkpoint/pages.py, pipeline/pages.py",
-    rests="Coverage, Resume",
+    code="planning/survey/hash_keys.py, checkpoint/ledger.py",
+    rests="Resume, Plan",
     how="Start behind the third item of the scan, and behind a sort key that is missing; the next items.",
 )
 def _(lab: Lab) -> Seen:
@@ -126,7 +126,7 @@ def _(lab: Lab) -> Seen:
     "key-of-other-segment",
     assumed="A start key outside of the segment is a ValidationException.",
     source=EXTENDDB,
-    code="checkpoint/identity.py, sources/table.py",
+    code="checkpoint/identity.py",
     rests="Resume",
     how="The key of an item of the first of two segments as the start of the second.",
     believed={"ministack": "the service: measured there; ministack does not check"},
@@ -165,7 +165,7 @@ def _(lab: Lab) -> Seen:
     "segment-limits",
     assumed="TotalSegments is at most 1,000,000, and Segment is less than it.",
     source=api("Scan"),
-    code="settings.py, pipeline/sizing.py",
+    code="pipeline/sizing.py, planning/survey/table.py",
     rests="Resume, Plan",
     how="Segment 999,999 of 1,000,000, one segment more, and segment 2 of 2.",
 )
@@ -216,7 +216,7 @@ def _(lab: Lab) -> Seen:
     "query-rounds-once",
     assumed="A Query adds up the sizes of its items and rounds once to 4 KB; half of that without ConsistentRead.",
     source=dg("Read and write operations"),
-    code="model/units.py, sandbox/capacity/units.py",
+    code="planning/survey/table.py, sandbox/capacity/units.py",
     rests="Budget, Plan, Sandbox",
     how="Three items of 3,000 bytes under one hash key, read with and without ConsistentRead.",
     tables=("sorted",),
@@ -229,11 +229,36 @@ def _(lab: Lab) -> Seen:
 
 
 @area(
+    "query-by-sort-key",
+    assumed="A Query of one hash key returns its items by their sort key, numbers by value, and a range of them alone.",
+    source=api("Query"),
+    code="sources/table.py, sources/sort_key.py, checkpoint/dynamodb/table.py",
+    rests="Coverage, Checkpoint table",
+    how="Five items with the sort keys 10, 9, -1, 2 and 100; all of them, and those between 2 and 10.",
+    tables=("sorted",),
+)
+def _(lab: Lab) -> Seen:
+    key = lab.key()
+    for number in ("10", "9", "-1", "2", "100"):
+        lab.dynamodb.put_item(TableName=lab.table("sorted"), Item={PK: {"S": key}, "sk": {"N": number}})
+    some = lab.dynamodb.query(
+        TableName=lab.table("sorted"),
+        KeyConditionExpression=f"{PK} = :key AND sk BETWEEN :low AND :high",
+        ExpressionAttributeValues={":key": {"S": key}, ":low": {"N": "2"}, ":high": {"N": "10"}},
+        ConsistentRead=True,
+    )
+    pages = (_query(lab, key, "sorted", ConsistentRead=True), some)
+    return equal(
+        "-1 2 9 10 100, 2 9 10", [" ".join(item["sk"]["N"] for item in page["Items"]) for page in pages]
+    )
+
+
+@area(
     "page-of-1-mb",
     assumed="A page ends at 1 MB of items, just before or just behind it, whatever Limit says.",
     source=api("Query"),
-    code="pipeline/sizing.py, planning/forecast/load.py, sandbox/store/pages.py",
-    rests="Budget, Plan, Sandbox",
+    code="preflight/sampling.py, sandbox/store/pages.py",
+    rests="Check, Sandbox",
     how="Query four items of 350,000 bytes each; the items of the first page, and whether there is a key.",
     tables=("sorted",),
     cost=Cost(writes=1600, reads=300),
@@ -273,7 +298,7 @@ def _(lab: Lab) -> Seen:
     "absent-item-costs",
     assumed="A read of an item that is absent consumes half a unit, with ConsistentRead a whole one.",
     source=dg("Provisioned throughput"),
-    code="pipeline/lookups.py, planning/survey/lookup.py",
+    code="planning/survey/lookup.py, pipeline/lookups.py",
     rests="Budget, Plan",
     how="GetItem of a key that no item has, with and without ConsistentRead.",
     tables=("simple",),
@@ -335,8 +360,8 @@ def _(lab: Lab) -> Seen:
     "batch-get-rounds-per-item",
     assumed="BatchGetItem rounds the size of each item by itself.",
     source=dg("Read and write operations"),
-    code="pipeline/lookups.py, model/units.py",
-    rests="Budget",
+    code="planning/survey/lookup.py, pipeline/lookups.py",
+    rests="Budget, Plan",
     how="Two items of 5,000 bytes, read consistently in one batch.",
     tables=("simple",),
     believed={"ministack": "the service, after its API Reference: ministack tells no units"},

@@ -119,7 +119,7 @@ def _(lab: Lab) -> Seen:
     "at-most-25",
     assumed="A batch has at most 25 statements: 26 are a ValidationException.",
     source=api("BatchExecuteStatement"),
-    code="pipeline/writers/partiql.py, settings.py",
+    code="pipeline/writers/partiql.py",
     rests="Coverage, Honest end",
     how="Batches of 25 and of 26 statements.",
     cost=Cost(writes=100),
@@ -185,7 +185,7 @@ def _(lab: Lab) -> Seen:
     "batch-capacity",
     assumed="A batch tells what it consumed once for each table, failed members included.",
     source=MEASURED,
-    code="aws/answers.py, pacing/capacity.py, pipeline/writers/partiql.py",
+    code="aws/answers.py, pipeline/writers/partiql.py",
     rests="Budget",
     how="A batch of two updates of small items and one of a missing item; the units of its table.",
     believed={"dynamodb-local": "the service: measured there; DynamoDB Local tells no units of PartiQL"},
@@ -275,8 +275,8 @@ def _(lab: Lab) -> Seen:
     "transaction-of-one-item",
     assumed="A transaction with two actions on one item is a ValidationException.",
     source=api("TransactWriteItems"),
-    code="checkpoint/dynamodb/table.py, sandbox/operations/transactions.py",
-    rests="Checkpoint table, Sandbox",
+    code="sandbox/operations/transactions.py",
+    rests="Sandbox",
     how="Two additions to one item in one transaction.",
 )
 def _(lab: Lab) -> Seen:
@@ -288,8 +288,8 @@ def _(lab: Lab) -> Seen:
     "transaction-limit",
     assumed="A transaction has at most 100 actions.",
     source=api("TransactWriteItems"),
-    code="checkpoint/dynamodb/table.py, sandbox/operations/transact_items.py",
-    rests="Checkpoint table, Sandbox",
+    code="sandbox/operations/transact_items.py",
+    rests="Sandbox",
     how="Transactions of 100 and of 101 puts.",
     cost=Cost(writes=250),
 )
@@ -311,8 +311,8 @@ def _(lab: Lab) -> Seen:
     "condition-check",
     assumed="A ConditionCheck in a transaction guards the other actions and writes nothing itself.",
     source=api("TransactWriteItems"),
-    code="checkpoint/dynamodb/store.py, sandbox/operations/transact_items.py",
-    rests="Checkpoint table",
+    code="sandbox/operations/transact_items.py",
+    rests="Sandbox",
     how="A check of one item with an addition to another, true and false; the sum, the records of the checked item.",
 )
 def _(lab: Lab) -> Seen:

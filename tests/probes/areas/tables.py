@@ -130,7 +130,7 @@ def _(lab: Lab) -> Seen:
     "stream-described",
     assumed="DescribeTable tells whether a stream is enabled, its view type and its ARN.",
     source=api("TableDescription: StreamSpecification"),
-    code="aws/control_plane.py, preflight/emission.py",
+    code="aws/control_plane.py, preflight/table.py",
     rests="Coverage, Check",
     how="The description of a table with a stream, and of one without.",
     tables=("simple", "sorted"),
@@ -150,7 +150,7 @@ def _(lab: Lab) -> Seen:
     "time-to-live",
     assumed="DescribeTimeToLive tells DISABLED, and ENABLED or ENABLING with the attribute once it is set.",
     source=api("DescribeTimeToLive"),
-    code="aws/control_plane.py, preflight/marker.py, pipeline/triage.py",
+    code="aws/control_plane.py, engine/beginning.py, pipeline/triage.py",
     rests="No harm, Check",
     how="Ask, set the attribute `expires`, ask again.",
     tables=("sorted",),
@@ -173,7 +173,7 @@ def _(lab: Lab) -> Seen:
     "point-in-time-recovery",
     assumed="DescribeContinuousBackups tells that point-in-time recovery of a new table is disabled.",
     source=api("DescribeContinuousBackups"),
-    code="aws/control_plane.py, cli/hints.py",
+    code="aws/control_plane.py, preflight/table.py",
     rests="Check",
     how="Ask for a new table.",
 )
@@ -187,7 +187,7 @@ def _(lab: Lab) -> Seen:
     "kinesis-destinations",
     assumed="DescribeKinesisStreamingDestination of a table without any returns an empty list.",
     source=api("DescribeKinesisStreamingDestination"),
-    code="aws/control_plane.py, preflight/consumers.py",
+    code="aws/control_plane.py, preflight/table.py",
     rests="Check",
     how="Ask for a new table.",
 )
@@ -201,7 +201,7 @@ def _(lab: Lab) -> Seen:
     "name-is-taken",
     assumed="CreateTable under a name that is taken is a ResourceInUseException.",
     source=api("CreateTable"),
-    code="checkpoint/dynamodb/lifecycle.py, cli/demo_table.py",
+    code="checkpoint/dynamodb/lifecycle.py",
     rests="Checkpoint table",
     how="Make a table that is there.",
 )
@@ -237,7 +237,7 @@ area.untried(
     "counts-lag",
     assumed="ItemCount and TableSizeBytes are up to six hours old.",
     source=api("TableDescription"),
-    code="planning/survey/table.py, planning/planner.py",
+    code="planning/survey/table.py, pipeline/sizing.py",
     rests="Plan",
     reason="it takes hours; the program calls them an estimate",
 )

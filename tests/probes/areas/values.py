@@ -62,8 +62,8 @@ def _(lab: Lab) -> Seen:
     "number-sum-is-exact",
     assumed="SET n = n + 1 adds exactly, up to 38 digits.",
     source=dg("Update expressions"),
-    code="checkpoint/dynamodb/store.py, pacing/shares.py",
-    rests="Checkpoint table",
+    code="cli/demo_table.py, sandbox/numbers.py",
+    rests="Sandbox",
     how="Add 1 to a number of 38 digits.",
     believed={"ministack": "the service, after its documentation: ministack rounds"},
 )
@@ -142,7 +142,7 @@ def _(lab: Lab) -> Seen:
     "key-is-fixed",
     assumed="An UpdateItem cannot change a key attribute: ValidationException.",
     source=api("UpdateItem"),
-    code="preflight/marker.py, preflight/collect.py",
+    code="preflight/marker.py",
     rests="No harm, Check",
     how="SET of the hash key.",
 )

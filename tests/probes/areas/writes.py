@@ -212,8 +212,8 @@ def _(lab: Lab) -> Seen:
     "absent-operand",
     assumed="SET n = n + 1 on an item without n is a ValidationException, not a first value.",
     source=dg("Update expressions"),
-    code="model/marker.py, pipeline/writers/update.py",
-    rests="Coverage",
+    code="sandbox/expressions/changes.py",
+    rests="Sandbox",
     how="The sum on an item without the attribute.",
 )
 def _(lab: Lab) -> Seen:
@@ -227,7 +227,7 @@ def _(lab: Lab) -> Seen:
     "item-limit",
     assumed="An item has at most 409,600 bytes, names included; one byte more is a ValidationException.",
     source=dg("Quotas: item size"),
-    code="model/item_size.py, preflight/rules.py, sandbox/operations/writing.py",
+    code="model/item_size.py, preflight/table.py, sandbox/operations/writing.py",
     rests="Honest end, Check",
     how="Put an item of exactly 409,600 bytes, then one of 409,601.",
     cost=Cost(writes=900),
@@ -241,7 +241,7 @@ def _(lab: Lab) -> Seen:
     "touch-near-the-limit",
     assumed="An item of 409,600 bytes refuses a touch by UpdateItem, whose own bytes count, and takes one by PartiQL.",
     source=MEASURED,
-    code="preflight/sampling.py, pipeline/writers/partiql.py, sandbox/operations/item_writes.py",
+    code="preflight/table.py, pipeline/writers/partiql.py, sandbox/operations/item_writes.py",
     rests="Coverage, Honest end, Check",
     how="Put an item of 409,600 bytes with a revision; count it up by PartiQL and by UpdateItem.",
     cost=Cost(writes=2000),
@@ -266,7 +266,7 @@ def _(lab: Lab) -> Seen:
     "consistent-after-write",
     assumed="A consistent read sees every write that was acknowledged before it.",
     source=dg("Read consistency"),
-    code="pipeline/lookups.py, checkpoint/dynamodb/store.py",
+    code="pipeline/lookups.py, checkpoint/dynamodb/table.py",
     rests="Once, Resume, Durable before the first write, Checkpoint table",
     how="Twenty times: an update, then a consistent read of the new value.",
     cost=Cost(writes=60, reads=60),
@@ -281,11 +281,36 @@ def _(lab: Lab) -> Seen:
 
 
 @area(
+    "returns-new",
+    assumed="ReturnValues ALL_NEW returns the whole item as the update left it.",
+    source=api("UpdateItem"),
+    code="checkpoint/dynamodb/table.py",
+    rests="Checkpoint table",
+    how="A conditional update of one of two attributes with that parameter.",
+)
+def _(lab: Lab) -> Seen:
+    key = lab.put("simple", v=_N, w=_N)
+    answer = lab.change(
+        "simple",
+        key,
+        "SET v = :n",
+        condition="w = :w",
+        values={"n": {"N": "2"}, "w": _N},
+        ReturnValues="ALL_NEW",
+    )
+    item = answer.body.get("Attributes", {})
+    return equal(
+        "the new item",
+        "the new item" if item == {PK: {"S": key}, "v": {"N": "2"}, "w": _N} else f"{len(item)} attributes",
+    )
+
+
+@area(
     "batch-write-limits",
     assumed="BatchWriteItem takes 25 puts; 26, or one key twice, is a ValidationException, and nothing is written.",
     source=api("BatchWriteItem"),
-    code="checkpoint/dynamodb/lists.py, cli/demo_table.py",
-    rests="Checkpoint table",
+    code="cli/demo_table.py, sandbox/operations/batch_items.py",
+    rests="Sandbox",
     how="25 puts, 26 puts, two puts of one key; then a read of the doubled key.",
     cost=Cost(writes=100),
 )
@@ -307,8 +332,8 @@ def _(lab: Lab) -> Seen:
     "transaction-is-whole",
     assumed="A transaction of which one condition fails changes nothing, and names a reason for each action.",
     source=dg("Amazon DynamoDB Transactions"),
-    code="checkpoint/dynamodb/table.py, sandbox/operations/transactions.py",
-    rests="Checkpoint table, Sandbox",
+    code="sandbox/operations/transactions.py",
+    rests="Sandbox",
     how="Two updates in one TransactWriteItems, the second with a false condition; the reasons, and the first item.",
 )
 def _(lab: Lab) -> Seen:
