@@ -18,6 +18,7 @@ NAMES: tuple[str, ...] = (
     "skew",
     "pacing",
     "scale",
+    "scale_parts",
     "resume",
     "sweep",
     "index",

@@ -38,6 +38,7 @@ SMALL = {
     ],
     "cluster": ["items=1500", "rounds=1", "counts=[1]", "lost_tasks=0"],
     "processes": ["items=1500", "rounds=1", "counts=[1]"],
+    "scale_parts": ["counts=[400]"],
     "small_runs": ["counts=[200]", "capacity=1000", "rounds=1"],
     "sandbox_throughput": ["items=400"],
     "scale": ["counts=[500]"],
