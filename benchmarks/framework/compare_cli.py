@@ -30,7 +30,7 @@ QUICK: dict[str, dict[str, str]] = {
         "rounds": "6",
     },
     "processes": {"counts": "[1]", "items": "60000", "rounds": "6"},
-    "small_runs": {},
+    "small_runs": {"rounds": "5"},
     "outage": {},
 }
 """What quick-compare runs, with the settings that make it cheap and yet repeat enough to be judged."""

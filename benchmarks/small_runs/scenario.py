@@ -74,7 +74,7 @@ SCENARIO = Scenario(
     name="small_runs",
     question="How near are runs of 100 to 100,000 items to what their budget allows, from start to end?",
     full=Parameters(),
-    quick=Parameters(counts=(100, 1_000, 8_000), percents=(100,), rounds=5),
+    quick=Parameters(counts=(100, 1_000, 8_000), percents=(100,), rounds=2),
     run=run,
     table=table,
     plot=plot,
