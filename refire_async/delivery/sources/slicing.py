@@ -3,13 +3,9 @@
 A record in an event is the record that GetRecords gave plus `eventSourceARN`; the members of `userIdentity` are renamed
 (Lambda Developer Guide: Using Lambda with DynamoDB). Everything else passes as it is.
 
-Where the cuts are. In JSON without white space, the bytes `"SequenceNumber":"` stand exactly once in each record, at
-its own level: the name of an attribute is followed by an object (`"SequenceNumber":{"S":`), and quotes within a text
-are escaped. What lies between two of them is the end of one record and the beginning of the next, up to its images.
-One regular expression matches that, with the key, the time and the kind of event in it. If it does not match (white
-space, members in another order), the answer is decoded instead, with the same result.
-
-Not seen: two members of one name in one record, if the second stands behind the first image. The service sends none.
+aws/record_layouts.py says where the cuts are. One regular expression matches what lies between the images of two
+records, with the key, the time and the kind of event in it. If it does not match (white space, members in another
+order), the answer is decoded instead, with the same result.
 """
 
 import re
@@ -20,12 +16,11 @@ from typing import Any, NamedTuple, cast
 import orjson
 
 from refire_async.aws.errors import lost_answer
+from refire_async.aws.record_layouts import CUT, CUT_SIZE, TEXT, TIME, Layout, layouts
 from refire_async.aws.streams import parse_records
 from refire_async.delivery.keys import canonical_key
 from refire_async.delivery.record import EventKind, EventRecord
 
-_CUT = b'"SequenceNumber":"'
-_CUT_SIZE = len(_CUT)
 _MOST_TEMPLATES = 4
 """Per answer: records differ in the digits of their size, rarely in those of other values."""
 
@@ -36,7 +31,6 @@ LONGEST_NUMBER = 40
 _RENAMED = {"Type": "type", "PrincipalId": "principalId"}
 
 
-_TEXT = rb'(?:[^"\\]|\\.)*'
 _CANONICAL = {
     b"S": rb'[^"\\]*',
     b"N": rb"(?:0|-?[1-9][0-9]{0,17}|-?(?:0|[1-9][0-9]{0,17})\.[0-9]{0,17}[1-9])",
@@ -44,24 +38,15 @@ _CANONICAL = {
 }
 """Texts of key values that are in canonical form already. Other texts for the same value do not match."""
 
-_TIME = rb"[1-9][0-9]{0,11}(?:\.[0-9]+)?(?:E[0-9])?"
-_TIME_TEXT = re.compile(_TIME)
-
-_NUMBERED = rb'(?P<number>[0-9]{1,40})","SizeBytes":(?P<size>[0-9]{1,9}),"StreamViewType":"[A-Z_]+"\}'
-_NAMED = rb'"eventID":"(?P<id>[^"\\]*)","eventName":"(?P<kind>INSERT|MODIFY|REMOVE)",'
-_USER = rb'(?P<user>,"userIdentity":\{[^{}\\]*\})?\}'
+_TIME_TEXT = re.compile(TIME)
 
 
 def _key(number: bytes) -> bytes:
-    names = (number, _TEXT, number, number, _TEXT)
+    names = (number, TEXT, number, number, TEXT)
     return rb'"(?P<name%b>%b)":\{"(?P<type%b>[SNB])":"(?P<value%b>%b)"\}' % names
 
 
-_CHANGE = rb'"dynamodb":\{"ApproximateCreationDateTime":(?P<created>%b),"Keys":(?P<keys>\{%b(?:,%b)?\}),"' % (
-    _TIME,
-    _key(b"1"),
-    _key(b"2"),
-)
+_LAYOUTS = layouts(rb"(?P<keys>\{%b(?:,%b)?\})" % (_key(b"1"), _key(b"2")))
 
 
 class SlicedAnswer(NamedTuple):
@@ -69,35 +54,6 @@ class SlicedAnswer(NamedTuple):
 
     records: list[EventRecord]
     last: str | None
-
-
-class _Layout(NamedTuple):
-    """An order of a record's members, as patterns: up to the first record's images, between the images of two records,
-    and after those of the last one. `border` is the one byte before, between or behind records."""
-
-    first: re.Pattern[bytes]
-    between: re.Pattern[bytes]
-    last: re.Pattern[bytes]
-
-
-def _layout(begin: bytes, end: bytes) -> _Layout:
-    first = rb'\{(?:"NextShardIterator":"[^"\\]*",)?"Records":(?P<border>\[)' + begin + _CHANGE
-    between = _NUMBERED + end + _USER + rb"(?P<border>,)" + begin + _CHANGE
-    last = _NUMBERED + end + _USER + rb'(?P<border>\])(?:,"NextShardIterator":(?:"[^"\\]*"|null))?\}$'
-    return _Layout(re.compile(first), re.compile(between), re.compile(last))
-
-
-_LAYOUTS = (
-    _layout(
-        rb"\{" + _NAMED + rb'"eventVersion":"[^"\\]*","eventSource":"aws:dynamodb","awsRegion":"[^"\\]*",',
-        b"",
-    ),
-    _layout(
-        rb'\{"awsRegion":"[^"\\]*",',
-        b"," + _NAMED + rb'"eventSource":"aws:dynamodb","eventVersion":"[^"\\]*"',
-    ),
-)
-"""As DynamoDB Local writes records, and members by name (API reference: GetRecords, example)."""
 
 
 def slice_answer(answer: bytes, stream_arn: str) -> SlicedAnswer:
@@ -121,7 +77,7 @@ def decode_answer(answer: bytes, stream_arn: str) -> SlicedAnswer:
 class _Cutting:
     """Cuts one answer. What it finds of the records is in columns, one entry per record each."""
 
-    def __init__(self, answer: bytes, origin: bytes, layout: _Layout) -> None:
+    def __init__(self, answer: bytes, origin: bytes, layout: Layout) -> None:
         self.answer = answer
         self.origin = origin
         self._layout = layout
@@ -139,16 +95,16 @@ class _Cutting:
         found = self._layout.first.match(self.answer)
         if found is None or not self._take_begin(found):
             return False
-        cut = self.answer.find(_CUT, found.end() - 1)
+        cut = self.answer.find(CUT, found.end() - 1)
         templates: list[_Template] = []
         while cut >= 0:
-            found = self._layout.between.match(self.answer, cut + _CUT_SIZE)
+            found = self._layout.between.match(self.answer, cut + CUT_SIZE)
             if found is None:
                 return self._ends(cut)
             self._take_end(found)
             if not self._take_begin(found):
                 return False
-            cut = self.answer.find(_CUT, found.end() - 1)
+            cut = self.answer.find(CUT, found.end() - 1)
             if len(templates) < _MOST_TEMPLATES and _Template.suits(found):
                 templates.append(_Template(found))
             for template in templates:
@@ -157,7 +113,7 @@ class _Cutting:
 
     def _ends(self, cut: int) -> bool:
         """Whether the sequence number at `cut` is that of the last record; then it is taken."""
-        found = self._layout.last.match(self.answer, cut + _CUT_SIZE)
+        found = self._layout.last.match(self.answer, cut + CUT_SIZE)
         if found is None:
             return False
         self._take_end(found)
@@ -235,7 +191,7 @@ class _Template:
         last_begin = len(answer) - to_key
         known: dict[bytes, float] = {}
         while cut >= 0:
-            at = cut + _CUT_SIZE
+            at = cut + CUT_SIZE
             if at > last_begin:
                 break
             number, one, two, three, kind, four, time, five = unpack(answer, at)
@@ -262,7 +218,7 @@ class _Template:
             into.times.append(created)
             into.keys.append(key[0] if in_order else b"{%b,%b}" % (key[2], key[1]))
             into.begin = begin = border + 1
-            cut = find(_CUT, key.end())
+            cut = find(CUT, key.end())
         return cut
 
 
