@@ -29,7 +29,7 @@ _MAX_PAGES = 1_000
 _MAX_DIGITS = 40
 """Most digits of a sequence number (API reference: StreamRecord)."""
 
-_LAST_SECOND = (1 << 32) - 1
+LAST_SECOND = (1 << 32) - 1
 """The last Unix time (s) that a record can have, in the year 2106."""
 
 T = TypeVar("T")
@@ -256,6 +256,14 @@ def parse_records(body: bytes) -> list[dict[str, Any]]:
     return _records(_parse("GetRecords", body))[0]
 
 
+def parse_record(text: bytes) -> dict[str, Any]:
+    """One record of an answer to GetRecords. Raises AwsError if it is something else."""
+    record = _parse("GetRecords", text)
+    if not _is_record(record):
+        raise misshapen_stream("GetRecords")
+    return record
+
+
 def _read_answer(after: str | None, body: bytes) -> tuple[bytes, str | None, str | None]:
     """A 200 of GetRecords after this sequence number, the number of its last record, and the iterator in it.
 
@@ -316,7 +324,7 @@ def _is_record(record: Any) -> bool:
             } as change,
         }:
             images = (keys, change.get("NewImage", {}), change.get("OldImage", {}))
-            return _is_number(number) and 0 <= made_at <= _LAST_SECOND and all(map(_is_item, images))
+            return _is_number(number) and 0 <= made_at <= LAST_SECOND and all(map(_is_item, images))
         case _:
             return False
 

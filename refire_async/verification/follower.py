@@ -14,10 +14,11 @@ import anyio
 import anyio.abc
 
 from refire_async.aws.errors import AwsError
-from refire_async.aws.streams import Shard, StreamReader
+from refire_async.aws.streams import Shard, StreamReader, parse_records
 from refire_async.model.units import STREAM_RETENTION_S
 
-OnRecords: TypeAlias = Callable[[list[dict[str, Any]]], Awaitable[None]]
+OnAnswer: TypeAlias = Callable[[bytes], Awaitable[float | None]]
+"""Takes an answer to GetRecords, and returns the second of its last record; None if it has none."""
 
 _MAX_REQUESTS = 8
 _POLL_S = 1.0
@@ -48,19 +49,19 @@ class Follower:
         arn: str,
         *,
         since: float,
-        on_records: OnRecords,
+        on_answer: OnAnswer,
         now: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
     ) -> None:
-        """`on_records` receives the records, in order per item, from `since` (seconds since the epoch) or somewhat
-        earlier on.
+        """`on_answer` receives the answers, their records in order per item, from `since` (seconds since the epoch) or
+        somewhat earlier on.
 
         `now` is the service's time.
         """
         self._reader = reader
         self._arn = arn
         self._since = since
-        self._on_records = on_records
+        self._on_answer = on_answer
         self._now = now
         self._sleep = sleep
         self._slots = anyio.CapacityLimiter(_MAX_REQUESTS)
@@ -143,11 +144,11 @@ class Follower:
     async def _first_second(self, shard: str) -> float:
         """The time of the first record of a shard; infinite if a few answers show none."""
         answers = 0
-        pages = self._reader.records(self._arn, shard)
+        pages = self._reader.answers(self._arn, shard)
         try:
             async with self._slots:
-                async for records in pages:
-                    if records:
+                async for answer in pages:
+                    if records := parse_records(answer):
                         return _second(records[0])
                     answers += 1
                     if answers == _FIRST_RECORD_ANSWERS:
@@ -199,27 +200,26 @@ class Follower:
         return [child for child in children if child not in self._skipped]
 
     async def _read_to_end(self, shard: str) -> None:
-        pages = self._reader.records(self._arn, shard)
+        pages = self._reader.answers(self._arn, shard)
         try:
             while True:
                 async with self._slots:
-                    records = await anext(pages, None)
-                if records is None:
+                    answer = await anext(pages, None)
+                if answer is None:
                     return
-                if records:
-                    await self._on_records(records)
-                self._count_empty(shard, records)
-                if not records:
+                last = await self._on_answer(answer)
+                self._count_empty(shard, last)
+                if last is None:
                     await self._sleep(_POLL_S if self._until == math.inf else _CATCH_UP_POLL_S)
         finally:
             await pages.aclose()
 
-    def _count_empty(self, shard: str, records: list[dict[str, Any]]) -> None:
+    def _count_empty(self, shard: str, last: float | None) -> None:
         """Update how many consecutive answers of the shard were empty; a record from `until` on ends the wait at
-        once."""
-        if not records:
+        once. `last` is the second of the last record."""
+        if last is None:
             self._empty_answers[shard] += 1
-        elif _second(records[-1]) >= self._until:
+        elif last >= self._until:
             self._empty_answers[shard] = _EMPTY_ANSWERS
         else:
             self._empty_answers[shard] = 0

@@ -26,9 +26,9 @@ from refire_async.errors import RefireError, RefusedError, StoppedError, first_o
 from refire_async.model.proof import Proof, ProofCounts, least_view
 from refire_async.model.run import RunSpec
 from refire_async.model.units import STREAM_RETENTION_S
+from refire_async.verification.bytewise import answer_encoder
 from refire_async.verification.expected import ExpectedRows
 from refire_async.verification.follower import Follower, lost_before
-from refire_async.verification.observed import encoder
 from refire_async.verification.reconcile import LATE_WRITE_S, MAX_CLOCK_SKEW_S
 from refire_async.verification.results import Results
 from refire_async.verification.spill import Spill
@@ -86,7 +86,7 @@ class Verifier:
         self._since = since
         self._now = now
         self._late_records_s = late_records_s
-        self._encode = encoder(spec)
+        self._encode = answer_encoder(spec)
         self._followers: list[Follower] = []
         self._thread = anyio.CapacityLimiter(1)  # one thread at a time may use the spill
         self._started = perf_counter()
@@ -104,7 +104,7 @@ class Verifier:
                     reader,
                     stream.arn,
                     since=self._since - MAX_CLOCK_SKEW_S,
-                    on_records=self._add_records,
+                    on_answer=self._add_answer,
                     now=self._now,
                 )
                 self._followers.append(follower)
@@ -164,21 +164,28 @@ class Verifier:
         """Run blocking work in a thread, one call at a time."""
         return await to_thread.run_sync(work, *arguments, limiter=self._thread)
 
-    async def _add_records(self, records: list[dict[str, Any]]) -> None:
-        await self._in_thread(self._add_observed, records)
-        self._records += len(records)
-        self.progress.done = self._records
+    async def _add_answer(self, answer: bytes) -> float | None:
+        return await self._in_thread(self._add_observed, answer)
 
-    def _add_observed(self, records: list[dict[str, Any]]) -> None:
-        since = self._since - MAX_CLOCK_SKEW_S
-        if any(record["dynamodb"]["ApproximateCreationDateTime"] % _MINUTE_S for record in records):
-            self._grain = 1
+    def _add_observed(self, answer: bytes) -> float | None:
+        """Add the records of an answer; returns the second of the last one."""
         try:
-            rows = [row for row in map(self._encode, records) if row[3] >= since]
+            rows = self._encode(answer)
         except (LookupError, ValueError, TypeError, AttributeError) as error:
             # Encoding depends on nothing but the record: its keys or values are not those of this table.
             raise misshapen_stream("GetRecords") from error
+        if not rows:
+            return None
+        self._records += len(rows)
+        self.progress.done = self._records
+        if self._grain != 1 and any(row[3] % _MINUTE_S for row in rows):
+            self._grain = 1
+        last = rows[-1][3]
+        since = self._since - MAX_CLOCK_SKEW_S
+        if any(row[3] < since for row in rows):
+            rows = [row for row in rows if row[3] >= since]
         self._spill.add_observed(rows)
+        return last
 
     async def _catch_up(self, until: float) -> None:
         async with anyio.create_task_group() as tasks:

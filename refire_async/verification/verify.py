@@ -66,7 +66,7 @@ async def check_readable(reader: StreamReader, stream: TableStream) -> None:
     try:
         shards = await reader.shards(stream.arn)
         if shards:
-            async with contextlib.aclosing(reader.records(stream.arn, shards[-1].id)) as pages:
+            async with contextlib.aclosing(reader.answers(stream.arn, shards[-1].id)) as pages:
                 await anext(pages, None)
     except AwsError as error:
         if error.name in _GONE:

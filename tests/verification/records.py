@@ -4,6 +4,8 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
+
 from refire_async.aws.errors import AwsError, Disposition
 from refire_async.aws.streams import Shard, parents_first
 from refire_async.model.keys import Item
@@ -73,9 +75,9 @@ class FakeStream:
             if name not in self.hidden
         )
 
-    async def records(
+    async def answers(
         self, _arn: str, shard_id: str, *, after: str | None = None
-    ) -> AsyncGenerator[list[dict[str, Any]], None]:
+    ) -> AsyncGenerator[bytes, None]:
         assert after is None
         shard = self.all[shard_id]
         self.read.append(shard_id)
@@ -83,7 +85,7 @@ class FakeStream:
             shard.trimmed -= 1
             raise AwsError("TrimmedDataAccessException", "gone", Disposition.FATAL)
         for answer in shard.answers:
-            yield answer
+            yield orjson.dumps({"Records": answer})
         if shard.closed:
             shard.listed_as_open = False
             self.hidden -= {
@@ -91,4 +93,4 @@ class FakeStream:
             }
             return
         while True:
-            yield []
+            yield b'{"Records":[]}'

@@ -6,6 +6,7 @@ from typing import Any
 import anyio
 import pytest
 
+from refire_async.aws.streams import parse_records
 from refire_async.model.units import STREAM_RETENTION_S
 from refire_async.verification.follower import Follower
 from tests.support.virtual_time import run_virtual
@@ -22,11 +23,13 @@ def followed(
     """A follower that has caught up with the stream. The names of the items that it read are in `taken`."""
     taken: list[str] = []
 
-    async def on_records(records: list[dict[str, Any]]) -> None:
+    async def on_answer(answer: bytes) -> float | None:
+        records = parse_records(answer)
         taken.extend(names(records))
+        return records[-1]["dynamodb"]["ApproximateCreationDateTime"] if records else None
 
     async def main() -> Follower:
-        follower = Follower(stream, "arn", since=since, on_records=on_records)  # type: ignore[arg-type] # the same methods
+        follower = Follower(stream, "arn", since=since, on_answer=on_answer)  # type: ignore[arg-type] # the same methods
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(follower.run)
             with anyio.fail_after(600):

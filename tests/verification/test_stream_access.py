@@ -1,7 +1,6 @@
 """Before the first write, a run checks that its stream can be read."""
 
 from collections.abc import AsyncGenerator
-from typing import Any
 
 import pytest
 
@@ -26,11 +25,11 @@ class DeniedStream(FakeStream):
 class DeniedRecords(FakeStream):
     """A stream whose shards the caller may list, but not read."""
 
-    async def records(
+    async def answers(
         self, _arn: str, shard_id: str, *, after: str | None = None
-    ) -> AsyncGenerator[list[dict[str, Any]], None]:
+    ) -> AsyncGenerator[bytes, None]:
         raise DENIED
-        yield [shard_id, after]
+        yield f"{shard_id} {after}".encode()
 
 
 @pytest.mark.anyio
