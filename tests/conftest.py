@@ -11,12 +11,18 @@ import pytest
 
 from refire_async.sandbox.config import SandboxConfig
 from refire_async.sandbox.process import SandboxProcess
+from tests.support import account
 from tests.support.backends import Backend, BackendName, connected
 from tests.support.dynamodb_local import DynamoDBLocalUnavailableError, running_dynamodb_local
 from tests.support.environments import JudgeUnavailableError
 from tests.support.examples import load_profile, mark_property_tests, mark_thinned, selects_soak
 from tests.support.ministack import Ministack, running_ministack
 from tests.support.tables import Table, create_table
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--account`: see tests/support/account.py."""
+    account.add_options(parser)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -32,13 +38,17 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     config.option.markexpr = config.option.markexpr or "not soak and not spark"
     load_profile(config.option.markexpr)
+    if profile := account.profile_of(config):
+        account.check_profile(profile)
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """`-n auto`, as in pyproject.toml: no workers for named tests (a file or a test), three for folders.
 
-    On two cores, two of them wait for children and servers a third of the time.
+    On two cores, two of them wait for children and servers a third of the time. On an account there are none.
     """
+    if account.profile_of(config):
+        return 0
     return 0 if config.args and all(".py" in argument for argument in config.args) else 3
 
 
@@ -48,6 +58,23 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     mark_thinned(items)
     if selects_soak(config.option.markexpr):
         mark_property_tests(items)
+    if account.profile_of(config):
+        account.select(config, items)
+
+
+def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Item]) -> list[str]:
+    """On an account: what is made and what it costs at the most, before it is made."""
+    profile = account.profile_of(config)
+    return account.announcement(profile, items) if profile else []
+
+
+@pytest.hookimpl(tryfirst=True)  # before the parameters of marks, so that the backend comes first in ids
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """The backends: the two emulators, or the account. Tests that name one themselves keep it."""
+    named = any("backend_name" in mark.args[0] for mark in metafunc.definition.iter_markers("parametrize"))
+    if "backend_name" in metafunc.fixturenames and not named:
+        names = ["account"] if account.profile_of(metafunc.config) else ["dynamodb-local", "sandbox"]
+        metafunc.parametrize("backend_name", names, indirect=True, scope="session")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -91,7 +118,7 @@ def sandbox_url() -> Iterator[str]:
         yield sandbox.url
 
 
-@pytest.fixture(scope="session", params=["dynamodb-local", "sandbox"])
+@pytest.fixture(scope="session")
 def backend_name(request: pytest.FixtureRequest) -> BackendName:
     """The DynamoDB to use: each test with a backend runs once with each."""
     return request.param
@@ -100,6 +127,10 @@ def backend_name(request: pytest.FixtureRequest) -> BackendName:
 @pytest.fixture
 def backend(backend_name: BackendName, request: pytest.FixtureRequest) -> Iterator[Backend]:
     """A running DynamoDB; on DynamoDB Local without the tables of other tests."""
+    if profile := account.profile_of(request.config):
+        with account.connected_account(profile) as connection:
+            yield connection
+        return
     url = request.getfixturevalue(f"{backend_name.replace('-', '_')}_url")
     with connected(backend_name, url) as connection:
         yield connection

@@ -36,6 +36,6 @@ def pointed_at(folder: Path, url: str, backend: Backend) -> Iterator[Cli]:
     """A command line with its home in `folder`."""
     home = folder / "home"
     home.mkdir()
-    commands = Cli(home, url, backend.access_key)
+    commands = Cli(home, url or None, backend.access_key, backend.profile)
     yield commands
     commands.close()

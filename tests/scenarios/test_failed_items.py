@@ -50,6 +50,7 @@ def read_failed(path: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in Path(path).read_text().splitlines()]
 
 
+@pytest.mark.on_account(3000)
 @pytest.mark.parametrize("writer", ["partiql", "update"])
 def test_untouchable_items(cli: Cli, make_table: MakeTable, writer: str) -> None:
     """Exit code 4; each failed key is listed with its reason; all others have fired; nothing else changed."""
@@ -73,6 +74,7 @@ def test_untouchable_items(cli: Cli, make_table: MakeTable, writer: str) -> None
     assert path in result.stderr
 
 
+@pytest.mark.on_account(3500)
 def test_rerun_of_failed_keys(cli: Cli, make_table: MakeTable) -> None:
     """Once the items are corrected, the file of failed keys re-fires only them."""
     table = make_table(("pk", "S"), ("sk", "N"))
@@ -90,6 +92,7 @@ def test_rerun_of_failed_keys(cli: Cli, make_table: MakeTable) -> None:
     before.assert_fired(before.select(lambda item: item["pk"]["S"].startswith("odd-")))
 
 
+@pytest.mark.on_account(1500)
 def test_rerun_of_failed_keys_of_every_type(cli: Cli, make_table: MakeTable) -> None:
     """Binary keys are unchanged after the round trip."""
     table = make_table(("pk", "B"), ("sk", "B"))

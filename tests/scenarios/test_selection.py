@@ -23,6 +23,7 @@ def big_collection(table: Table) -> Snapshot:
     return Snapshot.of(table)
 
 
+@pytest.mark.on_account(3500)
 def test_one_hash_key_of_several_pages(cli: Cli, make_table: MakeTable) -> None:
     """`--key-name` and `--key-value` fire one item collection of more than one page, and nothing else."""
     before = big_collection(table := make_table(("pk", "S"), ("sk", "N")))
@@ -34,6 +35,7 @@ def test_one_hash_key_of_several_pages(cli: Cli, make_table: MakeTable) -> None:
     before.assert_fired(before.select(lambda item: item["pk"] == {"S": "hot"}))
 
 
+@pytest.mark.on_account(3500)
 def test_one_hash_key_from_the_environment_of_the_known_script(cli: Cli, make_table: MakeTable) -> None:
     """`DynamoTable`, `HashKeyName` and `HashKeyValue` name table and key."""
     before = big_collection(table := make_table(("pk", "S"), ("sk", "N")))
@@ -46,6 +48,7 @@ def test_one_hash_key_from_the_environment_of_the_known_script(cli: Cli, make_ta
     before.assert_fired(before.select(lambda item: item["pk"] == {"S": "hot"}))
 
 
+@pytest.mark.on_account(100)
 @pytest.mark.on_dynamodb_local("N-100-1E+2", "B-\\x00\\xff\\xfe-AP/+")
 @pytest.mark.parametrize(
     ("kind", "value", "text"),
@@ -72,6 +75,7 @@ def test_hash_key_of_each_type(
     before.assert_fired(before.select(lambda item: item["pk"] == {kind: value}))
 
 
+@pytest.mark.on_account(20)
 def test_hash_key_without_items(cli: Cli, make_table: MakeTable) -> None:
     """A key without items is no error: nothing is touched."""
     table = make_table(("pk", "S"), ("sk", "N"))
@@ -135,6 +139,7 @@ def test_whole_index(cli: Cli, make_table: MakeTable, index: Index) -> None:
     before.assert_fired(chosen)
 
 
+@pytest.mark.on_account(2000)
 def test_one_hash_key_of_a_local_index(cli: Cli, make_table: MakeTable) -> None:
     """A local index can be queried too."""
     index = Index("within", Schema(("pk", "S"), ("day", "S")), local=True)

@@ -12,6 +12,7 @@ from tests.support.tables import Item, Table
 MakeTable = Callable[..., Table]
 
 
+@pytest.mark.on_account(5000)
 def test_a_whole_table_twice(cli: Cli, make_table: MakeTable) -> None:
     """The first run gives each of 1,500 items revision 1 and one MODIFY record, the second makes it 2."""
     table = make_table(("pk", "S"), ("sk", "N"))
@@ -44,6 +45,7 @@ def test_a_whole_table_twice(cli: Cli, make_table: MakeTable) -> None:
     before.assert_fired(times=2)
 
 
+@pytest.mark.on_account(100)
 def test_existing_revisions_are_incremented(cli: Cli, make_table: MakeTable) -> None:
     """Revision 7 becomes 8; zero, negative, fractional and 38-digit revisions are incremented exactly as well."""
     revisions = ["7", "0", "-3", "1.5", "-0.25", "99999999999999999999999999999999999998", "41", "1E+10"]
@@ -60,6 +62,7 @@ def test_existing_revisions_are_incremented(cli: Cli, make_table: MakeTable) -> 
     assert table.items()[table.identity({"pk": {"S": "r0"}})]["revision"] == {"N": "8"}
 
 
+@pytest.mark.on_account(10)
 def test_attributes_of_every_type_are_unchanged(cli: Cli, make_table: MakeTable) -> None:
     """Text, numbers, binaries, sets, lists and maps, empty and nested ones too, are byte for byte the same."""
     table = make_table()
@@ -102,6 +105,7 @@ KEYS: dict[str, list[Item]] = {
 }
 
 
+@pytest.mark.on_account(800)
 @pytest.mark.on_dynamodb_local("hash B, every byte", "N and N", "S and S")
 @pytest.mark.parametrize("items", KEYS.values(), ids=KEYS)
 def test_keys_of_every_type(cli: Cli, make_table: MakeTable, items: list[Item]) -> None:
@@ -119,6 +123,7 @@ def test_keys_of_every_type(cli: Cli, make_table: MakeTable, items: list[Item]) 
     before.assert_fired()
 
 
+@pytest.mark.on_account(1)
 def test_empty_table(cli: Cli, make_table: MakeTable) -> None:
     """Nothing is touched, and all counts are zero."""
     result = cli.refire(make_table().name)
@@ -126,6 +131,7 @@ def test_empty_table(cli: Cli, make_table: MakeTable) -> None:
     assert_summary(result.json, status="complete", scanned=0, touched=0)
 
 
+@pytest.mark.on_account(100)
 @pytest.mark.on_dynamodb_local("7")
 @pytest.mark.parametrize("segments", ["1", "7", "1000"])
 def test_any_number_of_segments(cli: Cli, make_table: MakeTable, segments: str) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from refire_async.checkpoint.pages import pack
 from tests.support.backends import on_one_backend
 from tests.support.cli import Cli, Result
@@ -46,6 +48,7 @@ def plant_claims(checkpoint: str, items: list[dict[str, Any]]) -> None:
     db.close()
 
 
+@pytest.mark.on_account(1600)
 def test_a_run_is_proved_and_planted_faults_are_found(cli: Cli, make_table: MakeTable) -> None:
     """600 items: each once. Then a second writer doubles 30, changes 40 otherwise, and 20 claims are invented."""
     table = make_table(("pk", "S"), ("sk", "N"))
@@ -76,6 +79,7 @@ def test_a_run_is_proved_and_planted_faults_are_found(cli: Cli, make_table: Make
     assert json.loads(again.stdout.splitlines()[-2])["once"] == 20
 
 
+@pytest.mark.on_account(1400)
 def test_a_run_with_verify_is_proved_at_its_end(cli: Cli, make_table: MakeTable) -> None:
     """`--verify`: the proof is the line before the summary."""
     table = make_table(("pk", "S"))

@@ -15,7 +15,7 @@ REGION = "eu-west-1"
 _SESSION = boto3.Session()  # reads the service models once; a client costs milliseconds then
 _NUMBERS = itertools.count(1)
 
-BackendName = Literal["dynamodb-local", "sandbox"]
+BackendName = Literal["dynamodb-local", "sandbox", "account"]
 
 
 on_one_backend = pytest.mark.parametrize("backend_name", ["sandbox"], scope="session")
@@ -26,7 +26,9 @@ on_one_backend = pytest.mark.parametrize("backend_name", ["sandbox"], scope="ses
 class Backend:
     """A running DynamoDB. `dynamodb` and `streams` are boto3 clients of the test itself, safe in threads.
 
-    DynamoDB Local has a separate database for each access key; all clients with `access_key` share one.
+    DynamoDB Local has a separate database for each access key; all clients with `access_key` share one. On an account
+    `profile` says where it is, in place of `url` and `access_key`. A stream that has been silent for `quiet_s` seconds
+    counts as read to its end.
     """
 
     name: BackendName
@@ -34,6 +36,8 @@ class Backend:
     access_key: str
     dynamodb: Any
     streams: Any
+    profile: str | None = None
+    quiet_s: float = 0.0
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ from typing import Any
 
 from refire_async.aws.permissions import COMMANDS
 from tests.support import prefork
+from tests.support.account import environment_of
 from tests.support.backends import REGION
 from tests.support.examples import runs_soak
 from tests.support.prefork import CODE, Forked
@@ -143,6 +144,8 @@ class Cli:
     home: Path
     endpoint_url: str | None = None
     access_key: str = "AKIASCENARIO"
+    profile: str | None = None
+    """A profile of the user's own configuration, in place of endpoint and access key."""
     program: Sequence[str] = tuple(PROGRAM)
     """The program to run; anything but `refire` is for tests of a check."""
     forks: bool = True
@@ -156,6 +159,9 @@ class Cli:
 
     def environment(self) -> dict[str, str]:
         """The environment of a child."""
+        if self.profile is not None:
+            own = {"XDG_STATE_HOME": str(self.state), "XDG_CONFIG_HOME": str(self.home / "config")}
+            return {**_START, **environment_of(self.profile), **own}
         return {
             **_START,
             "HOME": str(self.home),

@@ -26,21 +26,32 @@ class Change:
 
 @dataclass(slots=True)
 class StreamReader:
-    """Reads from its current position. `modified` counts the MODIFY records read so far."""
+    """Reads from its current position. `modified` counts the MODIFY records read so far.
+
+    `quiet_s`: how long the stream must be silent before it counts as read to its current end.
+    """
 
     client: Any
     arn: str
     modified: int = 0
+    quiet_s: float = 0.0
     _iterators: dict[str, str | None] = field(default_factory=dict)
     """The position in each shard; `None` once a closed shard is read to its end."""
 
     def read(self) -> list[Change]:
         """Every record from the position to the current end of the stream, in order per item."""
-        changes: list[Change] = []
-        for shard in self._shards():
-            changes += self._read_shard(shard)
+        changes = self._read_shards()
+        silent_since = time.monotonic()
+        while time.monotonic() - silent_since < self.quiet_s:
+            time.sleep(self.quiet_s / 10)
+            if more := self._read_shards():
+                changes += more
+                silent_since = time.monotonic()
         self.modified += sum(change.event == "MODIFY" for change in changes)
         return changes
+
+    def _read_shards(self) -> list[Change]:
+        return [change for shard in self._shards() for change in self._read_shard(shard)]
 
     def wait_until(self, reached: Callable[[], bool], timeout_s: float = 60.0) -> None:
         """Keep reading until `reached()` is true, which may use `modified` or anything else.
@@ -80,7 +91,7 @@ class StreamReader:
             page = self.client.get_records(ShardIterator=iterator)
             self._iterators[shard] = page.get("NextShardIterator")
             changes += [_parse(record) for record in page["Records"]]
-            # Both backends write the record together with the item, so an empty page is the current end.
+            # Both emulators write the record together with the item, so an empty page is the current end.
             if not page["Records"]:
                 break
         return changes

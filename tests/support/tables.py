@@ -7,6 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from tests.probes.resources import tags
+from tests.support.account import TABLE_PREFIX
 from tests.support.backends import Backend
 from tests.support.streams import Change, StreamReader
 
@@ -109,7 +111,9 @@ class Table:
         A table without a stream raises KeyError.
         """
         description = self.backend.dynamodb.describe_table(TableName=self.name)["Table"]
-        return StreamReader(self.backend.streams, description["LatestStreamArn"])
+        return StreamReader(
+            self.backend.streams, description["LatestStreamArn"], quiet_s=self.backend.quiet_s
+        )
 
     def changes(self) -> dict[Identity, list[Change]]:
         """Every record in the stream now, by identity, oldest first."""
@@ -144,6 +148,8 @@ def create_table(
     """
     schema = Schema(hash_key, range_key)
     name = name or f"{prefix}-{uuid.uuid4().hex[:12]}"
+    if backend.profile is not None:
+        name = f"{TABLE_PREFIX}{name}"
     types = dict(schema.attributes)
     for index in indexes:
         types.update(index.schema.attributes)
@@ -163,6 +169,8 @@ def create_table(
         parameters |= {"BillingMode": "PROVISIONED", "ProvisionedThroughput": units}
         for entry in parameters.get("GlobalSecondaryIndexes", ()):
             entry["ProvisionedThroughput"] = units
+    if backend.profile is not None:
+        parameters["Tags"] = tags("scenarios")
     if stream:
         parameters["StreamSpecification"] = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
     backend.dynamodb.create_table(**parameters)
