@@ -223,18 +223,18 @@ def _(lab: Lab) -> Seen:
 
 @area(
     "quoted-names",
-    assumed="Names in double quotes may be reserved words, and a double quote within is written twice.",
+    assumed="Names in double quotes may be reserved words, and hold blanks, dots and hyphens.",
     source=dg("PartiQL data types and identifiers"),
     code="pipeline/writers/partiql.py, model/marker.py",
     rests="Coverage",
-    how='Set the attributes named date and a"b; the names in the item.',
+    how="Set the attributes named `date` and `a b.c-d`; the names in the item.",
 )
 def _(lab: Lab) -> Seen:
     key = lab.put("simple")
     table = lab.table("simple")
-    for name in ("date", 'a""b'):
+    for name in ("date", "a b.c-d"):
         lab.statement(f'UPDATE "{table}" SET "{name}" = ? WHERE "{PK}" = ?', _N, {"S": key})
-    return equal('a"b, date', sorted(set(lab.get("simple", key) or {}) - {PK}))
+    return equal("a b.c-d, date", sorted(set(lab.get("simple", key) or {}) - {PK}))
 
 
 @area(
