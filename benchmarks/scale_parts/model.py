@@ -111,9 +111,17 @@ def table(found: dict[str, Law]) -> Table:
                 f"${dollars(items):,.2f}",
             )
         )
-    return Table(
-        columns, rows, "`~`: extrapolated; the rest is measured. Items of 1 KB, 40,000 WCU, short keys."
+    note = (
+        "`~`: extrapolated; the rest is measured, at 40,000 WCU, with short keys: the run with items of 1 KB, the "
+        f"proof and the list of keys with items of 300 bytes. {_source('scale')}; {_source('scale_parts')}."
     )
+    return Table(columns, rows, note)
+
+
+def _source(name: str) -> str:
+    """When a result was made, and how busy the machine was: CPU times on a busy one are too high."""
+    found = read(RESULTS / f"{name}.json")
+    return f"`{name}`: {found.parameters['started_at'][:10]}, load before {found.machine['load_before']:g}"
 
 
 def dollars(items: float) -> float:
