@@ -204,11 +204,20 @@ def deleting_role(client: Any, name: str) -> Callable[[], None]:
 
 
 def deleting(operation: Callable[..., Any], **parameters: Any) -> Callable[[], None]:
-    """A function that deletes something by one operation."""
+    """A function that deletes something by one operation, also if it is still being made or changed."""
 
     def delete() -> None:
-        with _gone_is_done():
-            operation(**parameters)
+        deadline = time.monotonic() + _WAIT_S
+        while True:
+            try:
+                with _gone_is_done():
+                    operation(**parameters)
+            except ClientError as error:
+                if code_of(error) not in _BUSY or time.monotonic() > deadline:
+                    raise
+                time.sleep(1)
+            else:
+                return
 
     return delete
 
@@ -223,6 +232,7 @@ _SEARCHES: dict[str, Callable[[Clients], Iterator[Left]]] = {
     "roles": _roles,
 }
 
+_BUSY = frozenset(("ResourceInUseException", "ResourceConflictException"))
 _GONE = frozenset(
     (
         "ResourceNotFoundException",

@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 from tests.probes.cost import NOTHING, Cost
-from tests.probes.facts import Area, Seen, equal, seen_if
+from tests.probes.facts import Area, NotTriedError, Seen, equal, seen_if
 from tests.probes.lab import Answer, Lab
 from tests.probes.sources import LOCALSTACK, lambda_api, lg
 
@@ -139,7 +139,8 @@ def _(lab: Lab) -> Seen:
         client.put_function_concurrency, FunctionName=function, ReservedConcurrentExecutions=1
     )
     shown = client.get_function_concurrency(FunctionName=function).get("ReservedConcurrentExecutions")
-    # An account with the smallest quota has none to reserve.
+    if answer.code == "InvalidParameterValueException":
+        raise NotTriedError("the account's quota leaves no concurrency to reserve")
     return equal("nothing, 1", [plain.get("ReservedConcurrentExecutions", "nothing"), answer.code or shown])
 
 

@@ -231,8 +231,12 @@ def _(lab: Lab) -> Seen:
     key = _put(lab, k={"S": old})
     _touch(lab, key, "SET k = :v", v={"S": new})
     moved = len(_when(lab, new, 1, index="keys", name="k"))
-    left = len(_query(lab, old, index="keys", name="k")["Items"])
-    return equal("0 old, 1 new", f"{left} old, {moved} new")
+
+    def look() -> bool | None:
+        return None if _query(lab, old, index="keys", name="k")["Items"] else True
+
+    lab.wait("the end of the old entry", look)
+    return equal("0 old, 1 new", f"0 old, {moved} new")
 
 
 @area(

@@ -391,6 +391,7 @@ area.untried(
 
 
 def _page(lab: Lab, **parameters: Any) -> dict[str, Any]:
+    parameters.setdefault("ConsistentRead", True)  # the items may have been written just before
     page: dict[str, Any] = lab.dynamodb.scan(
         TableName=lab.table("scanned"), ReturnConsumedCapacity="TOTAL", **parameters
     )
@@ -401,7 +402,7 @@ def _segment(lab: Lab, segment: int, total: int, **parameters: Any) -> list[Item
     found: list[Item] = []
     start: dict[str, Any] = {}
     while True:
-        page = _page(lab, Segment=segment, TotalSegments=total, ConsistentRead=True, **parameters, **start)
+        page = _page(lab, Segment=segment, TotalSegments=total, **parameters, **start)
         found += page["Items"]
         if "LastEvaluatedKey" not in page:
             return found
@@ -409,6 +410,7 @@ def _segment(lab: Lab, segment: int, total: int, **parameters: Any) -> list[Item
 
 
 def _query(lab: Lab, key: str, kind: str = "scanned", **parameters: Any) -> dict[str, Any]:
+    parameters.setdefault("ConsistentRead", True)
     page: dict[str, Any] = lab.dynamodb.query(
         TableName=lab.table(kind),
         KeyConditionExpression=f"{PK} = :key",

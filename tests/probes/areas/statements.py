@@ -248,7 +248,8 @@ def _(lab: Lab) -> Seen:
 def _(lab: Lab) -> Seen:
     key = lab.put("simple", v=_N)
     lab.put("simple", v=_N)
-    answer = lab.statement(f'SELECT * FROM "{lab.table("simple")}" WHERE "{PK}" = ?', {"S": key})
+    text = f'SELECT * FROM "{lab.table("simple")}" WHERE "{PK}" = ?'
+    answer = lab.statement(text, {"S": key}, ConsistentRead=True)
     names = [item[PK]["S"] for item in answer.body.get("Items", ())]
     return equal("that item", "that item" if names == [key] else f"{len(names)} items")
 
