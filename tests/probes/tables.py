@@ -82,7 +82,7 @@ def _slow_index() -> dict[str, Any]:
 
 KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "simple": ("on demand, stream of both images", _simple() | {"StreamSpecification": _BOTH_IMAGES}),
-    "sorted": ("on demand, with a sort key", _sorted()),
+    "sorted": ("on demand, with a sort key; its time to live is set", _sorted()),
     "indexed": ("on demand, three global indexes and a local one, stream of both images", _indexed()),
     "scanned": ("on demand, with a sort key; 60 small items that only scans read", _sorted()),
     "keys-stream": (
@@ -91,7 +91,7 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "multi": ("on demand, an index with two hash and two sort attributes", _multi()),
     "changing": (
-        "on demand; its stream, throughput and time to live are changed, and it is made again",
+        "on demand; its stream is switched off and on, and it is made again",
         _simple() | {"StreamSpecification": _BOTH_IMAGES},
     ),
     "slow": (

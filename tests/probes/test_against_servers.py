@@ -2,10 +2,17 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.probes import results
 from tests.probes.catalogue import facts
+from tests.probes.clients import Target, connect
+from tests.probes.lab import Lab
+from tests.probes.policy import actions_of, allowed, policy
+from tests.probes.resources import PREFIX
+from tests.probes.runner import run
 from tests.probes.support import ROOT, probes, tables
-from tests.support.backends import Backend
+from tests.support.backends import REGION, Backend, on_one_backend
 
 
 def test_each_difference_is_judged(backend: Backend, tmp_path: Path) -> None:
@@ -22,3 +29,23 @@ def test_each_difference_is_judged(backend: Backend, tmp_path: Path) -> None:
     assert found == {name: result.outcome for name, result in stored.items()}
     assert sum(outcome == "agrees" for outcome in found.values()) >= 100
     assert tables(backend) == before
+
+
+@on_one_backend
+def test_the_policy_has_every_action_that_is_used(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of tables and streams: the sandbox has no others. Nothing is granted on tables of others."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", backend.access_key)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    clients = connect(Target(backend.url, region=REGION), 1.0)
+    lab = Lab(clients, "policy00")
+    try:
+        run(lab, facts(), lambda _: None)
+    finally:
+        lab.close()
+        clients.close()
+    used = {action for operation in clients.operations for action in actions_of(operation)}
+    assert len(used) > 20
+    assert used <= allowed(["dynamodb"])
+    for statement in policy(["dynamodb"])["Statement"]:
+        harmless = {"dynamodb:ListTables", "dynamodb:ListStreams", "dynamodb:DescribeLimits"}
+        assert f"table/{PREFIX}" in statement["Resource"] or set(statement["Action"]) <= harmless

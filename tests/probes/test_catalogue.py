@@ -6,7 +6,6 @@ from collections import Counter
 from tests.probes import matrix, results
 from tests.probes.catalogue import areas, facts
 from tests.probes.facts import OTHER_USES, PROMISES, Probe
-from tests.probes.policy import actions_of, allowed, services_of
 from tests.probes.show import bound
 from tests.probes.support import ROOT
 
@@ -54,16 +53,3 @@ def test_the_page_is_made_from_the_stored_files() -> None:
     """Make it with `python -m tests.probes matrix tests/probes/results`."""
     page = (ROOT / "docs" / "assumptions.md").read_text(encoding="utf-8")
     assert page == matrix.page([results.load(path) for path in STORED])
-
-
-def test_the_policy_allows_the_writes_and_reads_of_the_engine() -> None:
-    """Operations and actions have different names for PartiQL, transactions and invocations."""
-    probes = [fact for fact in facts() if isinstance(fact, Probe)]
-    actions = allowed(services_of(probes))
-    for operation in (
-        "dynamodb:BatchExecuteStatement",
-        "dynamodb:TransactWriteItems",
-        "lambda:Invoke",
-        "dynamodbstreams:GetRecords",
-    ):
-        assert set(actions_of(operation)) <= actions
