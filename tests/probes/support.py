@@ -4,14 +4,23 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from tests.support.backends import REGION, Backend
 
 ROOT = Path(__file__).parents[2]
 
 
-def probes(backend: Backend, *arguments: str, url: str | None = None) -> subprocess.CompletedProcess[str]:
+class Server(Protocol):
+    """What the program needs to know of a server."""
+
+    @property
+    def url(self) -> str: ...
+    @property
+    def access_key(self) -> str: ...
+
+
+def probes(backend: Server, *arguments: str, url: str | None = None) -> subprocess.CompletedProcess[str]:
     """The program against a backend, or a proxy before it, without a terminal."""
     return subprocess.run(
         command(url or backend.url, *arguments),
@@ -28,7 +37,7 @@ def command(url: str, *arguments: str) -> list[str]:
     return [sys.executable, "-m", "tests.probes", "--endpoint-url", url, *arguments]
 
 
-def settings(backend: Backend) -> dict[str, Any]:
+def settings(backend: Server) -> dict[str, Any]:
     """How the child is started: folder, credentials, no input."""
     credentials = {"AWS_ACCESS_KEY_ID": backend.access_key, "AWS_SECRET_ACCESS_KEY": "secret"}
     return {

@@ -1,6 +1,7 @@
 """The probes against the sandbox, which agrees, and DynamoDB Local, whose differences are known and judged."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -13,6 +14,7 @@ from tests.probes.resources import PREFIX
 from tests.probes.runner import run
 from tests.probes.support import ROOT, probes, tables
 from tests.support.backends import REGION, Backend, on_one_backend
+from tests.support.ministack import Ministack
 
 
 def test_each_difference_is_judged(backend: Backend, tmp_path: Path) -> None:
@@ -29,6 +31,21 @@ def test_each_difference_is_judged(backend: Backend, tmp_path: Path) -> None:
     assert found == {name: result.outcome for name, result in stored.items()}
     assert sum(outcome == "agrees" for outcome in found.values()) >= 100
     assert tables(backend) == before
+
+
+@pytest.mark.soak
+def test_ministack_does_what_the_page_says(ministack: Ministack, tmp_path: Path) -> None:
+    """The stored outcomes are still its own; functions, mappings, queues and buckets are gone afterwards."""
+    server = SimpleNamespace(url=ministack.url, access_key="PROBES")
+    file = tmp_path / "results.json"
+    done = probes(server, "--yes", "--json", str(file))
+    assert done.returncode == 1, done.stdout + done.stderr
+    stored = results.load(ROOT / "tests" / "probes" / "results" / "ministack.json").facts
+    found = results.load(file).facts
+    assert {name: result.outcome for name, result in found.items()} == {
+        name: result.outcome for name, result in stored.items()
+    }
+    assert ": nothing" in probes(server, "--clean").stdout
 
 
 @on_one_backend

@@ -67,7 +67,7 @@ def test_a_kill_leaves_what_clean_takes_away(
     assert left
     foreign = make_table(name=f"{PREFIX}of-somebody-else").name
     assert probes(backend, "--clean").returncode == 2
-    assert own(backend) == {*left, foreign}
+    assert own(backend) >= {*left, foreign}  # a request of the killed process may have been under way
     done = probes(backend, "--clean", "--yes")
     assert done.returncode == 0, done.stdout + done.stderr
     assert own(backend) == {foreign}
