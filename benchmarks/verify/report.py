@@ -24,6 +24,8 @@ def table(_parameters: Mapping[str, Any], metrics: Metrics) -> Table:
         "run, s",
         "verify, s",
         "verify to run",
+        "client CPU of the proof, µs/item",
+        "of the run",
         "peak memory, MiB",
     )
     rows = [
@@ -36,6 +38,8 @@ def table(_parameters: Mapping[str, Any], metrics: Metrics) -> Table:
             f"{case['run_s']:.1f}",
             f"{case['verify_s']:.1f}",
             f"{case['verify_s'] / case['run_s']:.2f}",
+            f"{case['verify_cpu_s'] / case['items'] * 1e6:.1f}",
+            f"{case['run_cpu_s'] / case['items'] * 1e6:.1f}",
             f"{case['verify_peak_bytes'] / _MIB:.0f}",
         )
         for case in metrics["cases"]

@@ -36,7 +36,7 @@ class Parameters:
 
     counts: tuple[int, ...] = (100_000, 1_000_000)
     planted: int = 1_000
-    item_bytes: int = 300
+    item_bytes: int = 1_000
     capacity: int = 40_000
     seed: int = 7
 
