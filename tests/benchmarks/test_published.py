@@ -55,7 +55,7 @@ def test_the_rest_after_an_outage_takes_what_the_budget_allows() -> None:
 
 
 KNOWN_MISSES: dict[str, str] = {
-    "proof, us of CPU per item": "the published result is older than the reader of streams by slices",
+    "proof, us of CPU per item": "24 in an hour in which a bare loop took 20.5 instead of 6.6, and a touch 21",
     "touch, us of CPU per item": "the floor itself, a bare loop that sends the same requests, takes more",
 }
 """Goals that the published figures do not reach, and why. One that is reached must leave this list."""
