@@ -47,7 +47,7 @@ ABSENT = -(1 << 62)
 _HASHED = 1 << 62
 _EXACT = Context(prec=40)
 _PLAIN_DIGITS = 18
-_MAX_CACHED_CODES = 10_000
+MAX_CACHED_CODES = 10_000
 MAX_NUMBER_CODE: int = 10**_PLAIN_DIGITS
 """The largest code that is a number."""
 
@@ -80,7 +80,7 @@ class Codes(dict[str, int]):
         known = self.get(text)
         if known is None:
             known = code(value)
-            if len(self) < _MAX_CACHED_CODES:
+            if len(self) < MAX_CACHED_CODES:
                 self[text] = known
         return known
 

@@ -8,6 +8,7 @@ from refire_async.model.run import RunSpec
 from refire_async.verification.encoding import (
     ALREADY,
     FOREIGN,
+    MAX_CACHED_CODES,
     MAX_NUMBER_CODE,
     OPENED,
     READ,
@@ -31,6 +32,7 @@ class ExpectedRows:
         self._attribute = spec.marker.attribute
         self._digest = digester(spec.keys.names)
         self._codes = Codes()
+        self._pairs: dict[str | None, tuple[int, int]] = {}
         self.count = 0
 
     def _next(self, read: AttributeValue | None) -> int:
@@ -41,18 +43,26 @@ class ExpectedRows:
                 return before + 1
         return code(self._spec.marker.next(read))
 
+    def _pair(self, read: AttributeValue) -> tuple[int, int]:
+        """The codes of a marker and of the one that a touch writes over it, cached by the text of the number."""
+        pair = self._codes.of(read), self._next(read)
+        if (text := read.get("N")) is not None and len(self._pairs) < MAX_CACHED_CODES:
+            self._pairs[text] = pair
+        return pair
+
     def of(self, page: AcknowledgedPage) -> Iterator[ExpectedRow]:
         """The rows of one page."""
         attribute, digest, code, next_code = self._attribute, self._digest, self._codes.of, self._next
         number = self.count
         if not page.notes:
-            first = next_code(None)
+            first, pairs = next_code(None), self._pairs
             for item in page.items:
                 read = item.get(attribute)
                 if read is None:
                     yield digest(item), 0, first, number, TOUCHED
                 else:
-                    yield digest(item), code(read), next_code(read), number, TOUCHED
+                    pair = pairs.get(read.get("N")) or self._pair(read)
+                    yield digest(item), *pair, number, TOUCHED
                 number += 1
             self.count = number
             return

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from refire_async.model.proof import ProofCounts
-from refire_async.verification.reconcile import MAX_CLOCK_SKEW_S, reconcile
+from refire_async.verification.judge import judge
+from refire_async.verification.reconcile import MAX_CLOCK_SKEW_S
 from refire_async.verification.spill import Spill
 
 
@@ -26,9 +27,7 @@ class Results:
     ) -> None:
         """`ended`, `late_s` and `markers_are_older` are those of `reconcile`."""
         self._spill = spill
-        self._reconcile_one = partial(
-            reconcile, ended=ended, late_s=late_s, markers_are_older=markers_are_older
-        )
+        self._judge = partial(judge, ended=ended, late_s=late_s, markers_are_older=markers_are_older)
         self._counts = [ProofCounts() for _ in range(spill.partitions)]
         self._missing = [array("Q") for _ in range(spill.partitions)]
         self._reconciled_at = [-1] * spill.partitions
@@ -71,7 +70,7 @@ class Results:
                 continue
             on_partition(partition)
             missing = array("Q")
-            self._counts[partition] = self._reconcile_one(
+            self._counts[partition] = self._judge(
                 spill.expected(partition), spill.observed(partition), on_missing=missing.append
             )
             self._missing[partition] = missing

@@ -7,7 +7,7 @@ owner can open it, and the kernel deletes it when the process ends.
 
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from struct import Struct
 from typing import Self
@@ -61,13 +61,13 @@ class Spill:
         """Add observed rows. Raises StoppedError if the disk is full."""
         self._observed.add(rows)
 
-    def expected(self, partition: int) -> Iterator[ExpectedRow]:
-        """The expected rows of one partition."""
-        return self._expected.rows(partition)  # type: ignore[return-value] # as they were added
+    def expected(self, partition: int) -> bytes:
+        """The packed expected rows of one partition."""
+        return self._expected.rows(partition)
 
-    def observed(self, partition: int) -> Iterator[ObservedRow]:
-        """The observed rows of one partition."""
-        return self._observed.rows(partition)  # type: ignore[return-value] # as they were added
+    def observed(self, partition: int) -> bytes:
+        """The packed observed rows of one partition."""
+        return self._observed.rows(partition)
 
     def count_observed(self, partition: int) -> int:
         """The number of observed rows in one partition."""
@@ -136,7 +136,5 @@ class _Rows:
         written = sum(size for _, size in self._places[partition])
         return (written + len(self._waiting[partition])) // self._shape.size
 
-    def rows(self, partition: int) -> Iterator[tuple[bytes | int, ...]]:
-        for place in self._places[partition]:
-            yield from self._shape.iter_unpack(self._spill.read(place))
-        yield from self._shape.iter_unpack(self._waiting[partition])
+    def rows(self, partition: int) -> bytes:
+        return b"".join([*map(self._spill.read, self._places[partition]), self._waiting[partition]])

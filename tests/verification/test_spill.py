@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from refire_async.verification import spill as module
-from refire_async.verification.encoding import BOTH, TOUCHED
+from refire_async.verification.encoding import BOTH, EXPECTED_STRUCT, OBSERVED_STRUCT, TOUCHED
 from refire_async.verification.spill import MAX_PARTITIONS, Spill
 
 ROWS = 4_000
@@ -29,8 +29,8 @@ def test_every_row_comes_back_from_the_partition_of_its_key(
             spill.add_observed((key, 1, 2, 7, BOTH) for key in keys[start : start + 500])
         met = 0
         for partition in range(partitions):
-            before = [row[0] for row in spill.expected(partition)]
-            assert before == [row[0] for row in spill.observed(partition)]
+            before = [row[0] for row in EXPECTED_STRUCT.iter_unpack(spill.expected(partition))]
+            assert before == [row[0] for row in OBSERVED_STRUCT.iter_unpack(spill.observed(partition))]
             assert spill.count_observed(partition) == len(before)
             met += len(before)
         assert met == ROWS
