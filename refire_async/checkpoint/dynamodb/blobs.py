@@ -18,7 +18,7 @@ from refire_async.aws.objects import (
 )
 from refire_async.aws.other_services import Services, UnansweredError
 from refire_async.checkpoint.dynamodb.places import EXPIRE_AFTER_S, partition, partitions
-from refire_async.checkpoint.dynamodb.table import CheckpointTable, Fields, number
+from refire_async.checkpoint.dynamodb.table import CheckpointTable, Fields, for_each, number
 from refire_async.errors import RefusedError, StoppedError, UsageError
 
 CHUNK_BYTES = 380_000
@@ -190,12 +190,11 @@ class ObjectBlobs:
 
     async def remove(self) -> int:
         """See `Blobs.remove`."""
-        removed = 0
         with _stopping():
-            async for found in list_objects(self._client, self._folder):
-                await delete_object(self._client, found.name)
-                removed += 1
-        return removed
+            return await for_each(
+                list_objects(self._client, self._folder),
+                lambda found: delete_object(self._client, found.name),
+            )
 
 
 @contextmanager

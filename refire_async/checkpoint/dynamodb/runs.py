@@ -15,6 +15,7 @@ from refire_async.checkpoint.dynamodb.table import (
     CheckpointTable,
     Condition,
     Fields,
+    for_each,
     from_text,
     number,
     text,
@@ -109,10 +110,13 @@ async def complete(table: CheckpointTable, run_id: str, at: float) -> None:
     there = Condition("attribute_exists(id)", {})
     await table.update(run_id, RUN, sets, there)
     await table.update(CATALOG, run_id, {"expires_at": expires}, there)
+
+    async def expire(item: Fields) -> None:
+        if "expires_at" not in item:
+            await table.update(item["id"]["S"], item["name"]["S"], {"expires_at": expires}, there)
+
     for partition, prefix in [(run_id, ""), *((one, "segment#") for one in partitions(run_id))]:
-        async for item in table.query(partition, prefix):
-            if "expires_at" not in item:
-                await table.update(partition, item["name"]["S"], {"expires_at": expires}, there)
+        await for_each(table.query(partition, prefix), expire)
 
 
 async def forget(table: CheckpointTable, run_id: str) -> int:
@@ -121,12 +125,15 @@ async def forget(table: CheckpointTable, run_id: str) -> int:
     The run is marked first, so that nothing can continue it when this is cut off; its item goes last.
     """
     there = Condition("attribute_exists(id)", {})
-    removed = int(await table.update(run_id, RUN, {"run_status": {"S": FORGOTTEN}}, there) is not None)
+    await table.update(run_id, RUN, {"run_status": {"S": FORGOTTEN}}, there)
+    removed = 0
+
+    async def remove(item: Fields) -> None:
+        if item["name"]["S"] != RUN:
+            await table.delete(item["id"]["S"], item["name"]["S"])
+
     for place in [*partitions(run_id), run_id]:
-        async for item in table.query(place, ""):
-            if (place, item["name"]["S"]) != (run_id, RUN):
-                await table.delete(place, item["name"]["S"])
-                removed += 1
+        removed += await for_each(table.query(place, ""), remove)
     await table.delete(CATALOG, run_id)
     await table.delete(run_id, RUN)
     return removed

@@ -25,6 +25,7 @@ from refire_async.checkpoint.dynamodb.lists import SavedList, stored_keys
 from refire_async.checkpoint.dynamodb.places import STREAM, process_name, segment_place
 from refire_async.checkpoint.dynamodb.segments import SavedPage, SavedSegment
 from refire_async.checkpoint.dynamodb.table import (
+    AT_ONCE,
     DAMAGED,
     CheckpointTable,
     Condition,
@@ -55,9 +56,6 @@ from refire_async.model.table import Stream
 
 SAVE_AFTER_S = 5.0
 """Seconds after which what needs no write of its own is written: closed pages, totals."""
-
-AT_ONCE = 64
-"""Writes at a time."""
 
 
 class TableStore:

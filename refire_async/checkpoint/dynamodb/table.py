@@ -6,17 +6,19 @@ A write is safe to repeat: it sets a whole value, and its condition holds again 
 
 import math
 import random
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from itertools import count
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import anyio
 import orjson
 
 from refire_async.aws.data_plane import DataPlane, parse_reply
 from refire_async.aws.errors import AwsError, Disposition
-from refire_async.errors import CheckpointRefusedError, StoppedError
+from refire_async.errors import CheckpointRefusedError, StoppedError, alone
+
+T = TypeVar("T")
 
 Fields: TypeAlias = Mapping[str, Any]
 """Attributes in DynamoDB JSON."""
@@ -27,7 +29,8 @@ TRY_FOR_S = 120.0
 FIRST_DELAY_S = 0.05
 LONGEST_DELAY_S = 3.0
 
-PAGE_LIMIT = 200
+AT_ONCE = 64
+"""Writes at a time."""
 
 DAMAGED = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
 """What the reading of an item raises that this program did not write."""
@@ -169,6 +172,27 @@ class CheckpointTable:
                 f"there is no checkpoint table {self.name}", f"refire checkpoint-table create {self.name}"
             )
         return CheckpointRefusedError(f"checkpoint table {self.name}: {error.message}", error.action)
+
+
+async def for_each(items: AsyncIterator[T], work: Callable[[T], Awaitable[object]]) -> int:
+    """Call `work` for each item, `AT_ONCE` at a time; how many there were. Raises the error of the first that fails."""
+    free, number = anyio.Semaphore(AT_ONCE), 0
+
+    async def one(item: T) -> None:
+        try:
+            await work(item)
+        finally:
+            free.release()
+
+    try:
+        async with anyio.create_task_group() as tasks:
+            async for item in items:
+                await free.acquire()
+                number += 1
+                tasks.start_soon(one, item)
+    except BaseExceptionGroup as group:
+        raise alone(group) from group
+    return number
 
 
 def _key(partition: str, name: str) -> dict[str, Any]:
