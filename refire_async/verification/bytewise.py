@@ -46,7 +46,7 @@ def answer_encoder(spec: RunSpec) -> EncodeAnswer:
     ways = [_Way(spec, layout, token, encode) for layout in _layouts(spec)]
 
     def encode_answer(answer: bytes) -> list[ObservedRow]:
-        if b"\\" not in answer:
+        if b"\\" not in answer and _OLD in answer and _NEW in answer:
             for way in ways:
                 rows = way.rows(answer)
                 if rows is not None:
@@ -99,7 +99,8 @@ class _Way:
                 key = b"[%b,%b]" % found.group("first", "second") if two else found["first"]
                 rows.append((digest(key).digest(), before, before + 1, second, CERTAIN_TOUCH))
             else:
-                cut = find(CUT, at)
+                # Without images, the number follows at once, and the layout took its quote.
+                cut = find(CUT, at - 1)
                 following = between(answer, cut + CUT_SIZE)
                 end = following or layout.last.match(answer, cut + CUT_SIZE)
                 if cut < 0 or end is None:
@@ -114,10 +115,14 @@ class _Way:
         """Whether the images that begin at `at` are those of a touch: then where the sequence number of the record is,
         and the marker before."""
         starts, find, token = answer.startswith, answer.find, self._token
+        if not starts(_NEW, at):
+            return None
         new = at + _NEW_SIZE
         middle = new + self._size
         if not starts(_OLD, middle):
-            middle = find(_OLD, new)
+            middle = find(_OLD, new, find(CUT, new))  # not beyond the record
+            if middle < 0:
+                return None
             self._size = middle - new
         place = middle - self._behind
         if not starts(token, place) or place < new:
@@ -127,9 +132,7 @@ class _Way:
         stop = find(b'"', digits, digits + _MAX_DIGITS + 1)
         number = answer[digits:stop]
         if (
-            middle < 0
-            or place < 0
-            or not starts(_NEW, at)
+            place < 0
             or not number.isdigit()
             or not starts(b'"}', stop, middle)
             or not self._is_own(answer, (new, place, stop, middle))
