@@ -2,12 +2,12 @@
 
 Nearly all records of a run are its touches. Their images are equal bytes but for the digits of the marker, so they are
 compared as bytes: the marker is found in the new image and cut out, and what is left on both sides of it must be the
-beginning and the end of the old image. Three things make that exact. Quotes within a text are escaped, so in an answer
-without a backslash a name in quotes is a name. No map begins before the marker, so it is an attribute of the item. And
+beginning and the end of the old image. Three things make that exact. Quotes within a text are escaped, so a name in
+quotes behind a comma or a brace is a name. No map begins before the marker, so it is an attribute of the item. And
 equal bytes are equal values; of unequal ones nothing follows, and the record is decoded.
 
-Whatever is not of this form is decoded: other changes, other view types, markers that do not count up, escapes, white
-space. Both ways give the same rows.
+Whatever is not of this form is decoded: other changes, other view types, markers that do not count up, escapes in
+keys, white space. Both ways give the same rows.
 """
 
 import re
@@ -29,6 +29,8 @@ _NEW, _OLD = b'NewImage":{', b'},"OldImage":{'
 _NEW_SIZE, _OLD_SIZE = len(_NEW), len(_OLD)
 _END = b"}," + CUT
 _MAP = b'{"M":{'
+_HIDING = b"\\u"
+_COMMA = ord(",")
 _MAX_DIGITS = 18
 """Markers with more are left to the decoder, which knows how to count them."""
 
@@ -46,7 +48,7 @@ def answer_encoder(spec: RunSpec) -> EncodeAnswer:
     ways = [_Way(spec, layout, token, encode) for layout in _layouts(spec)]
 
     def encode_answer(answer: bytes) -> list[ObservedRow]:
-        if b"\\" not in answer and _OLD in answer and _NEW in answer:
+        if _OLD in answer and _NEW in answer:
             for way in ways:
                 rows = way.rows(answer)
                 if rows is not None:
@@ -85,7 +87,7 @@ class _Way:
         """Bytes from the marker to the end of that image."""
 
     def rows(self, answer: bytes) -> list[ObservedRow] | None:
-        """The rows of an answer without backslashes; None if it is not of the layout. Raises AwsError."""
+        """The rows of an answer; None if it is not of the layout. Raises AwsError."""
         layout, two, touch_at, find = self._layout, self._two, self._touch, answer.find
         between, digest = layout.between.match, partial(blake2b, digest_size=16)
         rows: list[ObservedRow] = []
@@ -133,6 +135,7 @@ class _Way:
         number = answer[digits:stop]
         if (
             place < 0
+            or (place > new and answer[place - 1] != _COMMA)
             or not number.isdigit()
             or not starts(b'"}', stop, middle)
             or not self._is_own(answer, (new, place, stop, middle))
@@ -157,9 +160,10 @@ class _Way:
     def _is_own(answer: bytes, places: tuple[int, int, int, int]) -> bool:
         """Whether the marker is certainly an attribute of the item, not of a map in it.
 
-        A map that contains it begins before it with `_MAP`, and ends behind it with three braces at least.
+        A map that contains it begins before it with `_MAP`, where no escape hides the letter, and ends behind it with
+        three braces at least.
         """
         new, place, stop, middle = places
         if place - new < middle - stop:
-            return answer.find(_MAP, new, place) < 0
+            return answer.find(_MAP, new, place) < 0 and answer.find(_HIDING, new, place) < 0
         return answer.find(b"}}}", stop, middle) < 0

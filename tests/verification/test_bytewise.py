@@ -258,6 +258,30 @@ def test_one_other_record_is_decoded_alone(monkeypatch: pytest.MonkeyPatch) -> N
     assert [row[4] == CERTAIN_TOUCH for row in expected] == [True, False, True]
 
 
+def test_an_escape_does_not_hide_a_map() -> None:
+    """No service writes `M` so; a hostile one might."""
+    one = a_touch(5)
+    for image, number in (("NewImage", "7"), ("OldImage", "6")):
+        marker = {"a": {"S": "x"}, "revision": {"N": number}}
+        one["dynamodb"][image] = {"m": {"M": marker}, "pk": {"S": "item-5"}, "text": {"S": "x" * 200}}
+    answer = answer_of(one).replace(b'{"M":{', b'{"\\u004d":{')
+    assert answer_encoder(SPEC)(answer) == [encoder(SPEC)(record) for record in parse_records(answer)]
+
+
+def test_texts_with_escapes_are_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tables often hold JSON in texts."""
+    one = a_touch(5)
+    for image in ("NewImage", "OldImage"):
+        one["dynamodb"][image]["text"] = {"S": '{"a": "}}", "revision": {"N": "4"}}\n'}
+    answer = answer_of(one)
+    expected = [encoder(SPEC)(record) for record in parse_records(answer)]
+    encode = answer_encoder(SPEC)
+    monkeypatch.setattr("refire_async.verification.bytewise.parse_records", None)
+    monkeypatch.setattr("refire_async.verification.bytewise.parse_record", None)
+    assert encode(answer) == expected
+    assert expected[0][4] == CERTAIN_TOUCH
+
+
 @pytest.mark.parametrize("number", ["0", "1", "2", "10"])
 def test_a_new_marker_is_a_touch_only_with_the_number_1(number: str) -> None:
     one = a_touch(5)
