@@ -177,9 +177,10 @@ class Child:
             if pipe is not None:
                 pipe.close()
         if self.poll() is None:
-            self.process.terminate()
+            # Not by Popen, which would reap a child that has just ended; until `_reap` the id is the child's.
+            os.kill(self.pid, signal.SIGTERM)
             try:
                 self.wait(_STOP_S)
             except TimeoutError:
-                self.process.kill()
+                os.kill(self.pid, signal.SIGKILL)
                 self._reap(0)
