@@ -20,6 +20,9 @@ CHANCE = 0.01
 LEAST_CHANGE = 0.02
 """Medians that are nearer to each other, as a share of the old one, count as equal."""
 
+DRIFT = 0.1
+"""A machine whose speed changed by more than this share between two results is spoken of."""
+
 FEWEST = 5
 """Measurements on each side, with which the test can reach `CHANCE`: 2 in comb(10, 5)."""
 
@@ -27,8 +30,9 @@ RULE = (
     f"A figure differs if both sides have at least {FEWEST} measurements, an exact two-sided rank test "
     f"(Mann-Whitney) gives p < {CHANCE:g}, and the medians are at least {LEAST_CHANGE:.0%} apart. So of 100 figures "
     "that did not change, about one may be called different by chance. The test knows the scatter within a result, "
-    "not how a machine drifts between two of them: run both on the same quiet machine. Figures that were measured "
-    "once cannot be judged and are only listed."
+    "not how a machine drifts between two of them: run both on the same quiet machine. A line says where a bare loop "
+    f"shows that its speed changed by more than {DRIFT:.0%}. Figures that were measured once cannot be judged and are "
+    "only listed."
 )
 
 _APART = ("rounds", "command", "started_at", "seconds", "commit")
@@ -83,6 +87,12 @@ def judge(old: Sequence[float], new: Sequence[float]) -> Verdict:
     before, after = median(old), median(new)
     apart = abs(after - before) >= LEAST_CHANGE * abs(before) and after != before
     return Verdict.DIFFERS if apart and rank_test(old, new) < CHANCE else Verdict.SAME
+
+
+def drift(old: Result, new: Result) -> float | None:
+    """How many times as long the same bare loop took around NEW as around OLD; None if one of them does not say."""
+    before, after = old.machine.get("loop_us"), new.machine.get("loop_us")
+    return sum(after) / sum(before) if before and after else None
 
 
 def rank_test(old: Sequence[float], new: Sequence[float]) -> float:

@@ -12,7 +12,7 @@ from statistics import median
 import click
 from rich.console import Console
 
-from benchmarks.framework.compare import RULE, Change, Verdict, compare
+from benchmarks.framework.compare import DRIFT, RULE, Change, Verdict, compare, drift
 from benchmarks.framework.machine import git
 from benchmarks.framework.plots import digits
 from benchmarks.framework.registry import NAMES, load
@@ -88,7 +88,7 @@ def _against_base(
         path = run_one(scenario, scenario.parameters(quick=True, changes=settings), console=console, how=how)
         stored = base / path.name
         if stored.exists():
-            found.append((name, compare(_of_this_machine(read(stored), read(path)), read(path))))
+            found += compare_all({name: _of_this_machine(read(stored), read(path))}, {name: read(path)})
         if keep or not stored.exists():
             base.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, stored)
@@ -140,10 +140,14 @@ def _check_out(revision: str, folder: Path) -> None:
 
 
 def compare_all(before: dict[str, Result], after: dict[str, Result]) -> list[tuple[str, list[Change]]]:
-    """Each benchmark that both have. Raises BenchmarkError if there is none, or if two cannot be compared."""
+    """Each benchmark that both have; says where the machine's speed changed. Raises BenchmarkError if there is none, or if two cannot be compared."""
     names = [name for name in before if name in after]
     if not names:
         raise BenchmarkError("OLD and NEW have no benchmark in common")
+    for name in names:
+        times = drift(before[name], after[name])
+        if times is not None and abs(times - 1) > DRIFT:
+            click.echo(f"{name}: the machine itself took {digits(times)} times as long for NEW; times follow that")
     return [(name, compare(before[name], after[name])) for name in names]
 
 

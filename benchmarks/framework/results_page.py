@@ -28,7 +28,12 @@ def read_all(folder: Path) -> list[Result]:
 
 def page(results: list[Result], images: str) -> str:
     """The whole text; `images` is the path of their folder as seen from it."""
-    return "\n".join([_HEAD, *(_section(result, images) for result in results)])
+    return "\n".join([_HEAD, *_commits(results), *(_section(result, images) for result in results)])
+
+
+def _commits(results: list[Result]) -> list[str]:
+    commits = sorted({str(result.parameters.get("commit", "not recorded")) for result in results})
+    return [f"All of them are of commit {commits[0]}.\n"] if len(commits) == 1 else []
 
 
 def images_path(folder: Path, target: Path) -> str:
@@ -50,10 +55,12 @@ def _section(result: Result, images: str) -> str:
 
 
 def machine_line(machine: Mapping[str, Any]) -> str:
-    """The machine of a result in one line."""
+    """The machine of a result in one line; how fast it was as well, where the result says so."""
+    loops = machine.get("loop_us")
+    speed = f"; sum(range(1000)) took {loops[0]:g} µs before and {loops[1]:g} after" if loops else ""
     return (
         f"{machine['cores']} cores of {machine['cpu']}, {machine['memory_gib']:g} GiB, {machine['kernel']}, "
-        f"{machine['python']}; load before: {machine['load_before']:g}"
+        f"{machine['python']}; load before: {machine['load_before']:g}{speed}"
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 
 from benchmarks.framework import result
-from benchmarks.framework.machine import CHANGED, UNKNOWN, commit, machine, versions
+from benchmarks.framework.machine import CHANGED, UNKNOWN, commit, loop_us, machine, versions
 from benchmarks.framework.progress import Bar
 from benchmarks.framework.scenario import Bench, BenchmarkError, RealTable, Scenario
 
@@ -66,7 +66,8 @@ def current_commit() -> str:
 
 def run_one(scenario: Scenario[Any], parameters: Any, *, console: Console, how: How) -> Path:
     """Run one scenario and write its result; returns the JSON file's path. Raises BenchmarkError."""
-    started_at, clock, before = datetime.now(UTC), time.perf_counter(), machine()
+    before, speed = machine(), loop_us()
+    started_at, clock = datetime.now(UTC), time.perf_counter()
     with (
         tempfile.TemporaryDirectory(prefix="refire-benchmark-") as folder,
         Bar(console, scenario.name) as bar,
@@ -81,6 +82,10 @@ def run_one(scenario: Scenario[Any], parameters: Any, *, console: Console, how: 
         "seconds": round(time.perf_counter() - clock, 1),
     }
     done = result.Result(
-        scenario.name, {**dataclasses.asdict(parameters), **described}, before, versions(), metrics
+        name=scenario.name,
+        parameters={**dataclasses.asdict(parameters), **described},
+        machine={**before, "loop_us": [speed, loop_us()]},
+        versions=versions(),
+        metrics=metrics,
     )
     return result.write(how.out, done, scenario.plot(done.parameters, metrics))

@@ -26,7 +26,7 @@ _EVERY_S = 0.05
 class Parameters:
     """Tables of each of `counts` items of `item_bytes`, at the default quota of a table."""
 
-    counts: tuple[int, ...] = (100_000, 1_000_000)
+    counts: tuple[int, ...] = (100_000, 1_000_000, 10_000_000)
     capacity: int = 40_000
     item_bytes: int = 300
     seed: int = 7

@@ -1,5 +1,6 @@
 """Which figures of two results differ: the rule, the names of figures, and the command."""
 
+from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -71,7 +72,7 @@ def test_figures_have_names_that_tell_cases_apart() -> None:
     }
 
 
-def stored(folder: Path, values: list[float], **parameters: object) -> str:
+def stored(folder: Path, values: list[float], loops: Sequence[float] = (), **parameters: object) -> str:
     """A result file whose one figure has these measurements."""
     how = {
         "mode": "full",
@@ -84,7 +85,7 @@ def stored(folder: Path, values: list[float], **parameters: object) -> str:
     data = {
         "name": "processes",
         "parameters": how,
-        "machine": {},
+        "machine": {"loop_us": loops} if loops else {},
         "versions": {},
         "metrics": {"speed": spread(values).to_json(), "total": 3},
     }
@@ -110,3 +111,13 @@ def test_the_command_tells_by_its_exit_code(tmp_path: Path) -> None:
     ):
         refused = CliRunner().invoke(main, ["compare", *words])
         assert (refused.exit_code, says in " ".join(refused.output.split())) == (2, True), refused.output
+
+
+def test_a_slower_machine_is_named(tmp_path: Path) -> None:
+    """Beyond 10%, and only where both results know their speed."""
+    old = stored(tmp_path / "old", [1, 2, 3, 4, 5], loops=[6, 7])
+    for loops, says in (([20, 19], "took 3 times as long for NEW"), ([6, 7.5], ""), ([], "")):
+        new = stored(tmp_path / f"new{len(says)}{len(loops)}", [1, 2, 3, 4, 5], loops=loops)
+        done = CliRunner().invoke(main, ["compare", old, new])
+        assert done.exit_code == 0
+        assert ("as long for NEW" in done.output, says in done.output) == (bool(says), True), done.output
