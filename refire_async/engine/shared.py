@@ -30,7 +30,7 @@ from refire_async.model.address import TableAddress
 from refire_async.model.run import Result, RunSpec
 from refire_async.model.selection import Selection
 from refire_async.model.stop import StopRequest
-from refire_async.pipeline.sizing import segment_order
+from refire_async.pipeline.sizing import segments_of
 from refire_async.preflight.findings import TASK_HELD
 from refire_async.settings import ResumeSettings, RunSettings
 from refire_async.sources.importing import ImportContext, import_keys
@@ -187,8 +187,8 @@ class Shared:
         self, attempt: Attempt, store: TableStore, claim: Claim, *, emit: Emit, stop: StopRequest
     ) -> Result:
         """The attempt, while a second task keeps the claim: where that fails, the run stops."""
-        order = list(segment_order(attempt.spec.total_segments))
-        await store.claim_segments(order[self._task :: self._tasks])
+        total = attempt.spec.total_segments
+        await store.claim_segments(list(segments_of(total, self._task, self._tasks)))
 
         keeper = claims.Keeper(self._table, self._run_id, self._task, claim, now=self.session.clock.now)
         group = Group(

@@ -122,3 +122,24 @@ def segment_order(total: int) -> Iterator[int]:
         segment = int(format(number, f"0{bits}b")[::-1], 2) if bits else 0
         if segment < total:
             yield segment
+
+
+def segments_of(total: int, task: int, tasks: int) -> Iterator[int]:
+    """The segments of one of `tasks` tasks, in the order of visits: one of every `tasks` neighbours of that order.
+
+    So the tasks together begin all over the table. Which one of the neighbours it is changes: the order is a bit
+    reversal, so that every fourth segment of it is a quarter of the hash range, and a task that is left alone with
+    that could not use more than a quarter of the partitions.
+    """
+    for place, segment in enumerate(segment_order(total)):
+        if (place + _digit_sum(place // tasks, tasks & -tasks)) % tasks == task:
+            yield segment
+
+
+def _digit_sum(number: int, base: int) -> int:
+    """The sum of the digits of `number` in `base`, a power of two; 0 in base 1: odd strides need no turn."""
+    total = 0
+    while number and base > 1:
+        number, digit = divmod(number, base)
+        total += digit
+    return total

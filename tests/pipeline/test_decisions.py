@@ -1,5 +1,8 @@
 """Pure decisions of the pipeline: order of segments, quota, outages, triage, stop requests."""
 
+import itertools
+from collections import Counter
+
 import anyio
 import pytest
 from hypothesis import given
@@ -15,7 +18,7 @@ from refire_async.model.selection import Selection
 from refire_async.model.stop import StopRequest
 from refire_async.pacing.outage import WARN_AFTER_S, WARN_EVERY_S, Outage
 from refire_async.pipeline.readers import Quota
-from refire_async.pipeline.sizing import segment_order
+from refire_async.pipeline.sizing import segment_order, segments_of
 from refire_async.pipeline.triage import FIVE_YEARS_S, is_expired, resolve_in_doubt, triage
 from tests.support.checkpoints import item, page
 from tests.support.virtual_time import run_virtual
@@ -39,6 +42,27 @@ def test_segments_at_work_lie_all_over_the_table(total: int, data: st.DataObject
 def test_the_order_of_a_million_segments_is_lazy():
     order = segment_order(1_000_000)
     assert [next(order) for _ in range(4)] == [0, 524_288, 262_144, 786_432]
+
+
+@given(st.integers(1, 2_000), st.integers(1, 70))
+def test_tasks_share_the_segments(total: int, tasks: int):
+    """Each segment has one task, numbers of segments are equal but for one, and the first ones of all lie apart."""
+    shares = [list(segments_of(total, task, tasks)) for task in range(tasks)]
+    assert sorted(itertools.chain(*shares)) == list(range(total))
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+    for rounds in range(min(map(len, shares)) + 1):
+        first = {segment for share in shares for segment in share[:rounds]}
+        assert first == set(itertools.islice(segment_order(total), rounds * tasks))
+
+
+@given(st.integers(1, 64), st.integers(0, 5))
+def test_a_task_that_is_left_alone_uses_the_whole_table(tasks: int, more: int):
+    """Its segments lie all over the hash range, in all of 8 partitions if 2, 4, 8... tasks share, else in at least 7."""
+    total = 1 << (16 * tasks - 1).bit_length() + more
+    for task in range(tasks):
+        zones = Counter(segment * 8 // total for segment in segments_of(total, task, tasks))
+        assert len(zones) == 8 or (len(zones) == 7 and tasks & (tasks - 1)), (total, tasks, task)
+        assert max(zones.values()) <= 2.5 * total / tasks / 8
 
 
 @given(st.integers(0, 40), st.lists(st.tuples(st.integers(1, 9), st.integers(0, 9)), min_size=1, max_size=6))

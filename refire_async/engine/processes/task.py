@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 
 from refire_async.aws.route import Route
 from refire_async.aws.signing import Credentials
@@ -12,7 +11,7 @@ from refire_async.model.run import RunSpec, RunStatus
 from refire_async.model.stop import StopReason
 from refire_async.model.table import Table
 from refire_async.pacing.governor import RateLimits
-from refire_async.pipeline.sizing import segment_order
+from refire_async.pipeline.sizing import segments_of
 from refire_async.settings import Connection, Tuning
 
 PAGES_PER_TASK = 1 << 40
@@ -21,7 +20,7 @@ PAGES_PER_TASK = 1 << 40
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskSpec:
-    """The segments whose position in the order of visits is `index` modulo `tasks`, and the limits of their process.
+    """The segments of task `index` of `tasks`, and the limits of their process.
 
     `number` is unique among the tasks of all attempts of the run. `share` is the share (0 to 1) of `rate_limits` that
     the task is sized for; where several share them, a lease says what it may use. `begun_at` is the start of the
@@ -57,7 +56,7 @@ class TaskSpec:
 
     def segments(self) -> Iterator[int]:
         """The segments of this task, in the order of visits."""
-        return islice(segment_order(self.spec.total_segments), self.index, None, self.tasks)
+        return segments_of(self.spec.total_segments, self.index, self.tasks)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
