@@ -140,14 +140,19 @@ def _check_out(revision: str, folder: Path) -> None:
 
 
 def compare_all(before: dict[str, Result], after: dict[str, Result]) -> list[tuple[str, list[Change]]]:
-    """Each benchmark that both have; says where the machine's speed changed. Raises BenchmarkError if there is none, or if two cannot be compared."""
+    """Each benchmark that both have, and a line where the machine's speed changed.
+
+    Raises BenchmarkError if there is none, or if two cannot be compared.
+    """
     names = [name for name in before if name in after]
     if not names:
         raise BenchmarkError("OLD and NEW have no benchmark in common")
     for name in names:
         times = drift(before[name], after[name])
         if times is not None and abs(times - 1) > DRIFT:
-            click.echo(f"{name}: the machine itself took {digits(times)} times as long for NEW; times follow that")
+            click.echo(
+                f"{name}: the machine itself took {digits(times)} times as long for NEW; times follow that"
+            )
     return [(name, compare(before[name], after[name])) for name in names]
 
 

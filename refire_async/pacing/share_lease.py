@@ -14,6 +14,9 @@ TRIES = 20
 
 LEAVE_WITHIN_S = 1.0
 
+LOOKS_PER_BEAT = 5
+"""How often a member that waits for others to lower their shares looks whether they have; it only reads for that."""
+
 
 class SharedRecord(Protocol):
     """Bytes with a version, which rises with each change. Every member reads what was written last."""
@@ -94,8 +97,21 @@ class ShareLease:
             except TimeoutError:  # not renewed; the share ends in time
                 self._measured = None
                 continue
-            late = self._clock() - began
-            await anyio.sleep(max(0.0, self._terms.beat_s * self._draw.uniform(0.9, 1.1) - late))
+            await self._rest(began + self._terms.beat_s * self._draw.uniform(0.9, 1.1))
+
+    async def _rest(self, until: float) -> None:
+        """Until the next renewal, which is earlier if others have lowered their shares for this member."""
+        while (left := until - self._clock()) > 0:
+            waits = self._member.waits_for_others()
+            await anyio.sleep(min(left, self._terms.beat_s / LOOKS_PER_BEAT) if waits else left)
+            if waits and await self._may_rise():
+                return
+
+    async def _may_rise(self) -> bool:
+        with anyio.move_on_after(self._terms.beat_s):
+            _, content = await self._record.read()
+            return self._member.may_rise(decode(content))
+        return False
 
     async def leave(self) -> None:
         """Give the share back, if the record can be reached at once; else it expires."""

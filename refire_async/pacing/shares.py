@@ -29,7 +29,7 @@ SLACK = 1.25
 """A member that uses less keeps this multiple of its use, so that a rise of its use shows."""
 
 MIN_SHARE = 0.02
-"""The smallest wish of a member, as a part of the whole."""
+"""The smallest wish of a member, as a part of the whole. The use of a smaller share says nothing about its need."""
 
 TOLERANCE = 0.1
 """Relative differences from the aim for which no share moves."""
@@ -90,6 +90,7 @@ class Member:
         self._ends_at = 0.0
         self._beat = 0
         self._seen: dict[str, tuple[int, float]] = {}
+        self._aim = 0
 
     def share(self, now: float) -> int:
         """The share (0 to `WHOLE`) that it may use now."""
@@ -117,11 +118,14 @@ class Member:
             if name != self.name and now < self._seen[name][1] + expires_after_s
         }
         mine = book.get(self.name, Entry(0, 0, 0))
-        use = mine.share if used is None or mine.share == 0 else round(min(max(used, 0.0), 1.0) * WHOLE)
+        use = (
+            mine.share
+            if used is None or mine.share < MIN_SHARE * WHOLE
+            else round(min(max(used, 0.0), 1.0) * WHOLE)
+        )
         live[self.name] = mine._replace(used=use)
-        aim = aims(live)[self.name]
-        free = WHOLE - sum(entry.share for name, entry in live.items() if name != self.name)
-        share = max(0, min(aim, free))
+        self._aim = aims(live)[self.name]
+        share = max(0, min(self._aim, self._free(live)))
         if share > mine.share:
             use = share  # until its use of the larger share is known
         live[self.name] = Entry(share, use, self._beat)
@@ -132,6 +136,17 @@ class Member:
         """The record has `renewal`, which was sent at `sent_at`."""
         self._share = renewal.share
         self._ends_at = sent_at + self._lease_s
+
+    def waits_for_others(self) -> bool:
+        """Whether others still have a part of the share that it should have."""
+        return self._share < self._aim * (1.0 - TOLERANCE)
+
+    def may_rise(self, book: Book) -> bool:
+        """Whether others have given up some of that by now."""
+        return self.waits_for_others() and min(self._aim, self._free(book)) > self._share * (1.0 + TOLERANCE)
+
+    def _free(self, book: Book) -> int:
+        return WHOLE - sum(entry.share for name, entry in book.items() if name != self.name)
 
     def end(self) -> None:
         """It uses nothing from now on."""
@@ -168,7 +183,7 @@ def rebalance(shares: Mapping[str, float], used: Mapping[str, float]) -> dict[st
     satisfied = {
         member: max(MIN_SHARE, used.get(member, 0.0) * SLACK)
         for member, share in shares.items()
-        if used.get(member, 0.0) < share * SATURATED
+        if share >= MIN_SHARE and used.get(member, 0.0) < share * SATURATED
     }
     saturated = [member for member in shares if member not in satisfied]
     left = 1.0 - sum(satisfied.values())

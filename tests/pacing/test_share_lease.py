@@ -119,3 +119,23 @@ async def test_nothing_is_granted_after_the_lease_while_the_process_stood_still(
         limiter.look_again()
         with anyio.fail_after(1.0):
             await granted.wait()
+
+
+async def test_a_member_that_comes_later_has_its_share_soon() -> None:
+    """At most a beat until the others have lowered theirs, and a look later it has its own."""
+    record = SlowRecord()
+    applied: list[list[float]] = [[], [], [], []]
+    leases = [lease_of(record, str(number), applied[number]) for number in range(4)]
+
+    async def later() -> None:
+        await anyio.sleep(30.0)
+        await leases[3].keep()
+
+    await during(30.0 + 1.1 * TERMS.beat_s + 0.5, *(lease.keep for lease in leases[:3]), later)
+    assert applied[3][-1] == pytest.approx(0.25, abs=0.001)
+
+
+async def test_a_member_that_waits_for_nobody_reads_only_to_renew() -> None:
+    record = SlowRecord()
+    await during(40.5, lease_of(record, "1", []).keep)
+    assert record.reached <= 40 / (0.9 * TERMS.beat_s) + 1

@@ -213,6 +213,26 @@ def test_a_member_that_comes_later_gets_its_part() -> None:
     assert one.share(3.0) == two.share(3.0) == WHOLE // 2
 
 
+def test_a_member_that_comes_to_a_full_house_is_not_satisfied_with_crumbs() -> None:
+    """Three members have a third each, rounded: what is left is no share, and its use says nothing."""
+    members = [Member(str(number), LEASE_S) for number in range(4)]
+    book: Book = {str(number): Entry(WHOLE // 3, WHOLE // 3, 1) for number in range(3)}
+    book = renew(members[3], book, 0.0, 0.0)
+    assert members[3].share(0.0) == 1  # of 1,000,000
+    assert members[3].waits_for_others()
+    assert not members[3].may_rise(book)
+    for number in range(2):
+        book = renew(members[number], book, 1.0, 1.0 / 3.0)
+    assert members[3].may_rise(book)
+    book = renew(members[3], book, 2.0, 0.0)
+    assert members[3].share(2.0) == pytest.approx(WHOLE / 6, abs=10)  # two of three gave a twelfth each
+    assert members[3].waits_for_others()
+    book = renew(members[2], book, 3.0, 1.0 / 3.0)
+    book = renew(members[3], book, 4.0, 1.0 / 6.0)
+    assert members[3].share(4.0) == WHOLE // 4
+    assert not members[3].waits_for_others()
+
+
 def test_a_lower_share_is_used_before_it_is_written() -> None:
     """Also if it is never known whether it was."""
     one = Member("1", LEASE_S)

@@ -57,7 +57,7 @@ def test_tasks_share_the_segments(total: int, tasks: int):
 
 @given(st.integers(1, 64), st.integers(0, 5))
 def test_a_task_that_is_left_alone_uses_the_whole_table(tasks: int, more: int):
-    """Its segments lie all over the hash range, in all of 8 partitions if 2, 4, 8... tasks share, else in at least 7."""
+    """Its segments lie all over the hash range, in 8 of 8 partitions if 2, 4, 8... tasks share, else in 7."""
     total = 1 << (16 * tasks - 1).bit_length() + more
     for task in range(tasks):
         zones = Counter(segment * 8 // total for segment in segments_of(total, task, tasks))
